@@ -1,0 +1,259 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+static void print_help(const struct cli_usage *usage)
+{
+    size_t width = 0;
+
+    printf("Usage: cloister %s%s%s%s%s\n\n%s\n", usage->command,
+           usage->option_count > 0 ? " [OPTION]…" : "", *usage->arguments != '\0' ? " " : "",
+           usage->arguments, "", usage->summary);
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        size_t size = strlen(option->name) +
+                      (option->argument == NULL ? 0 : 1 + strlen(option->argument));
+        width = size > width ? size : width;
+    }
+    printf("\nOptions:\n");
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        char left[128];
+        snprintf(left, sizeof left, "%s%s%s", option->name, option->argument == NULL ? "" : " ",
+                 option->argument == NULL ? "" : option->argument);
+        printf("  %-*s  %s\n", (int)width, left, option->help);
+    }
+    printf("  %-*s  this text\n", (int)width, "--help");
+    if (usage->example != NULL)
+        printf("\nExample:\n%s", usage->example);
+}
+
+int cli_usage_error(const struct cli_usage *usage, const char *format, ...)
+{
+    struct clo_error err;
+    char text[400];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    clo_fail(&err, CLO_ERR_USAGE, "%s: %s; see 'cloister %s --help'", usage->command, text,
+             usage->command);
+    return cli_error(&err);
+}
+
+static bool set_option(const struct cli_usage *usage, const struct cli_option *option,
+                       const char *value, int *status)
+{
+    if (option->flag != NULL) {
+        *option->flag = true;
+        return true;
+    }
+    if (option->text != NULL) {
+        *option->text = value;
+        return true;
+    }
+    if (option->list != NULL) {
+        if (option->list->count == CLI_LIST_MAX) {
+            *status = cli_usage_error(usage, "%s: more than %d times", option->name, CLI_LIST_MAX);
+            return false;
+        }
+        option->list->items[option->list->count++] = value;
+        return true;
+    }
+    char *end;
+    errno = 0;
+    bool is_hex = strncmp(value, "0x", 2) == 0;
+    *option->number = strtoull(value, &end, is_hex ? 16 : 10);
+    if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9') {
+        *status = cli_usage_error(usage, "%s: no whole number: %s", option->name, value);
+        return false;
+    }
+    return true;
+}
+
+bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_list *operands,
+               int *status)
+{
+    bool options_ended = false;
+
+    *operands = (struct cli_list){ 0 };
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (options_ended || word[0] != '-' || strcmp(word, "-") == 0) {
+            if (operands->count == CLI_LIST_MAX) {
+                *status = cli_usage_error(usage, "too many arguments");
+                return false;
+            }
+            operands->items[operands->count++] = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            options_ended = true;
+            continue;
+        }
+        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            print_help(usage);
+            *status = CLI_YES;
+            return false;
+        }
+        size_t name_size = strcspn(word, "=");
+        const struct cli_option *option = NULL;
+        for (size_t k = 0; k < usage->option_count && option == NULL; k++)
+            if (strlen(usage->options[k].name) == name_size &&
+                strncmp(usage->options[k].name, word, name_size) == 0)
+                option = &usage->options[k];
+        if (option == NULL) {
+            *status = cli_usage_error(usage, "unknown option %.*s", (int)name_size, word);
+            return false;
+        }
+        const char *value = word[name_size] == '=' ? word + name_size + 1 : NULL;
+        if (option->argument == NULL && value != NULL) {
+            *status = cli_usage_error(usage, "%s takes no value", option->name);
+            return false;
+        }
+        if (option->argument != NULL && value == NULL) {
+            if (i + 1 == argc) {
+                *status = cli_usage_error(usage, "%s needs %s", option->name, option->argument);
+                return false;
+            }
+            value = argv[++i];
+        }
+        if (!set_option(usage, option, value, status))
+            return false;
+    }
+    return true;
+}
+
+int cli_exit_status(enum clo_status status)
+{
+    static const int statuses[] = {
+        [CLO_OK] = CLI_YES,
+        [CLO_ERR_REFUSED] = CLI_NO,
+        [CLO_ERR_UNVERIFIED] = CLI_NO,
+        [CLO_ERR_USAGE] = CLI_USAGE,
+        [CLO_ERR_FORMAT] = CLI_INPUT,
+        [CLO_ERR_UNSUPPORTED] = CLI_INPUT,
+        [CLO_ERR_SYSTEM] = CLI_SURROUNDINGS,
+        [CLO_ERR_UNAVAILABLE] = CLI_SURROUNDINGS,
+    };
+
+    return (size_t)status < CLO_COUNT(statuses) ? statuses[status] : CLI_SURROUNDINGS;
+}
+
+int cli_error(const struct clo_error *err)
+{
+    fprintf(stderr, "cloister: %s\n", err->text);
+    return cli_exit_status(err->status);
+}
+
+int cli_dispatch(const char *name, const char *summary, const struct cli_command *commands,
+                 size_t count, int argc, char **argv)
+{
+    const char *space = *name == '\0' ? "" : " ";
+
+    if (argc < 2) {
+        fprintf(stderr, "cloister: %s%sa command is missing; see 'cloister%s%s --help'\n", name,
+                *name == '\0' ? "" : ": ", space, name);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        printf("Usage: cloister%s%s COMMAND [OPTION]…\n\n%s\n\nCommands:\n", space, name, summary);
+        for (size_t i = 0; i < count; i++)
+            printf("  %-11s %s\n", commands[i].name, commands[i].summary);
+        printf("\n'cloister%s%s COMMAND --help' says more.\n", space, name);
+        return CLI_YES;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(commands[i].name, argv[1]) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    struct clo_error err;
+    clo_fail(&err, CLO_ERR_USAGE, "%s%sunknown command '%s'; see 'cloister%s%s --help'", name,
+             *name == '\0' ? "" : ": ", argv[1], space, name);
+    return cli_error(&err);
+}
+
+bool cli_print_json(const json_t *json, struct clo_error *err)
+{
+    if (json == NULL || json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0 ||
+        putchar('\n') == EOF || fflush(stdout) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+    return true;
+}
+
+bool cli_time(const char *text, int64_t *out, struct clo_error *err)
+{
+    int year, month, day, hour, minute, second;
+    int used = 0;
+
+    if (text == NULL) {
+        *out = (int64_t)time(NULL);
+        return true;
+    }
+    if (strlen(text) < 20 ||
+        sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
+               &used) != 6)
+        return clo_fail(err, CLO_ERR_USAGE, "time: %s: expected RFC 3339, like 2026-01-31T12:00:00Z",
+                        text);
+    const char *rest = text + used;
+    if (*rest == '.')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    long offset = 0;
+    if (*rest == '+' || *rest == '-') {
+        int hours, minutes, zone_used = 0;
+        if (sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &zone_used) != 2 || zone_used != 5)
+            return clo_fail(err, CLO_ERR_USAGE, "time: %s: wrong offset", text);
+        offset = (hours * 60L + minutes) * 60L * (*rest == '-' ? -1 : 1);
+        rest += 6;
+    } else if (*rest == 'Z' || *rest == 'z') {
+        rest++;
+    } else {
+        return clo_fail(err, CLO_ERR_USAGE, "time: %s: 'Z' or an offset is missing", text);
+    }
+    if (*rest != '\0' || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+        minute > 59 || second > 60)
+        return clo_fail(err, CLO_ERR_USAGE, "time: %s: no such time", text);
+    struct tm parts = { .tm_year = year - 1900,
+                        .tm_mon = month - 1,
+                        .tm_mday = day,
+                        .tm_hour = hour,
+                        .tm_min = minute,
+                        .tm_sec = second };
+    *out = (int64_t)timegm(&parts) - offset;
+    return true;
+}
+
+bool cli_color(FILE *stream)
+{
+    const char *terminal = getenv("TERM");
+
+    return isatty(fileno(stream)) == 1 && getenv("NO_COLOR") == NULL && terminal != NULL &&
+           strcmp(terminal, "dumb") != 0;
+}
+
+static bool fill_random(void *context, void *out, size_t size)
+{
+    (void)context;
+    while (size > 0) {
+        ssize_t got = getrandom(out, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        out = (char *)out + got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+struct clo_random cli_random(void)
+{
+    return (struct clo_random){ .fill = fill_random };
+}

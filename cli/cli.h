@@ -1,0 +1,75 @@
+/* The command line's one shape: every command is a table of options, a page of help made from it,
+ * and a function. Exit statuses are DESIGN's: 0 yes, 1 no, 2 usage, 3 bad input, 4 surroundings. */
+#ifndef CLOISTER_CLI_H
+#define CLOISTER_CLI_H
+
+#include <stdio.h>
+
+#include "cloister/base.h"
+#include "cloister/json.h"
+
+enum {
+    CLI_YES = 0,
+    CLI_NO = 1,
+    CLI_USAGE = 2,
+    CLI_INPUT = 3,
+    CLI_SURROUNDINGS = 4,
+};
+
+#define CLI_LIST_MAX 64
+struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    size_t count;
+};
+
+/* Exactly one of the targets is set. An option with `text`, `number` or `list` takes a value. */
+struct cli_option {
+    const char *name;     /* "--policy" */
+    const char *argument; /* "FILE"; NULL for a flag */
+    const char *help;     /* one line */
+    bool *flag;
+    const char **text;
+    uint64_t *number; /* decimal or 0x hex */
+    struct cli_list *list;
+};
+
+struct cli_usage {
+    const char *command;   /* "image build" */
+    const char *arguments; /* "ROOT -o IMAGE" */
+    const char *summary;   /* what it is for, one or two sentences */
+    const struct cli_option *options;
+    size_t option_count;
+    const char *example; /* one worked example, lines ending in \n */
+};
+
+/* Sorts argv (behind the command's own name) into options and operands. Answers --help itself.
+ * Returns false when the command should return *status at once. */
+bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_list *operands,
+               int *status);
+/* One line on standard error pointing to --help; returns CLI_USAGE. */
+int cli_usage_error(const struct cli_usage *usage, const char *format, ...) CLO_PRINTF(2, 3);
+/* "cloister: WHAT: …" on standard error; returns the exit status for err->status. */
+int cli_error(const struct clo_error *err);
+int cli_exit_status(enum clo_status status);
+
+/* A command made of subcommands: dispatches on argv[1], prints their list for --help. */
+struct cli_command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's own name */
+    const char *summary;
+};
+int cli_dispatch(const char *name, const char *summary, const struct cli_command *commands,
+                 size_t count, int argc, char **argv);
+
+/* Prints one JSON document, indented, on standard output; false (with an error) if it cannot. */
+CLO_MUST_USE bool cli_print_json(const json_t *json, struct clo_error *err);
+/* RFC 3339 to Unix time; NULL is now. */
+CLO_MUST_USE bool cli_time(const char *text, int64_t *out, struct clo_error *err);
+/* Is standard output a terminal that wants colour (NO_COLOR and TERM=dumb say no)? */
+bool cli_color(FILE *stream);
+/* The system's randomness for lib/'s clo_random. */
+struct clo_random cli_random(void);
+
+int cmd_version(int argc, char **argv);
+
+#endif

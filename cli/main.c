@@ -1,0 +1,41 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "cli.h"
+
+static const struct cli_command commands[] = {
+    { "version", cmd_version, "print the version" },
+};
+
+int cmd_version(int argc, char **argv)
+{
+    static const struct cli_usage usage = {
+        .command = "version",
+        .arguments = "",
+        .summary = "Prints the version.",
+    };
+    struct cli_list operands;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0)
+        return cli_usage_error(&usage, "takes no arguments");
+    printf("cloister %s\n", CLOISTER_VERSION);
+    return CLI_YES;
+}
+
+int main(int argc, char **argv)
+{
+    /* Keys pass through this program: no core dumps. A closed pipe is an error we report. */
+    prctl(PR_SET_DUMPABLE, 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        argv[1] = (char[]){ "version" };
+    return cli_dispatch("",
+                        "Turns an ordinary Linux image into a confidential VM that can prove what "
+                        "it is,\nand gives its owner the verifier that asks for the proof.",
+                        commands, CLO_COUNT(commands), argc, argv);
+}

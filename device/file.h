@@ -1,0 +1,51 @@
+/* Files, as the program's outer rooms use them: read whole within a limit, written so that a reader
+ * sees the old file or the new one and nothing between (temporary name, fsync, rename, fsync of the
+ * folder). Descriptors are O_CLOEXEC. Errors name the path. */
+#ifndef CLOISTER_DEVICE_FILE_H
+#define CLOISTER_DEVICE_FILE_H
+
+#include <sys/types.h>
+
+#include "cloister/base.h"
+
+#define CLO_FILE_LIMIT ((size_t)256 << 20) /* what a document, key, log or report may have */
+
+/* Reads a regular file, pipe or device node to its end; "-" is standard input. A file that is
+ * absent, unreadable, a folder or larger than `limit` is CLO_ERR_FORMAT. */
+CLO_MUST_USE bool clo_file_read(const char *path, size_t limit, struct clo_buffer *out,
+                                struct clo_error *err);
+CLO_MUST_USE bool clo_file_read_at(int folder, const char *name, size_t limit,
+                                   struct clo_buffer *out, struct clo_error *err);
+CLO_MUST_USE bool clo_file_read_secret(const char *path, size_t limit, struct clo_secret **out,
+                                       struct clo_error *err);
+/* The file must end up whole or not at all. `mode` as for open(2). */
+CLO_MUST_USE bool clo_file_write(const char *path, struct clo_bytes bytes, mode_t mode,
+                                 struct clo_error *err);
+
+/* A file that takes its final name only when it is complete: write to .fd, then commit. Freed
+ * without a commit it leaves nothing behind. */
+struct clo_new_file {
+    int fd; /* -1: none */
+    char *path;
+    char *temporary;
+};
+CLO_MUST_USE bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
+                                    struct clo_error *err);
+CLO_MUST_USE bool clo_new_file_commit(struct clo_new_file *file, struct clo_error *err);
+void clo_new_file_free(struct clo_new_file *file); /* for CLO_CLEANUP; removes the temporary */
+/* Async-signal-safe: unlinks the temporaries of all files that are open this way. */
+void clo_new_file_abandon_all(void);
+
+CLO_MUST_USE bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err);
+
+void clo_fd_close(int *fd); /* for CLO_CLEANUP */
+
+/* A private folder for scratch files, below $TMPDIR or /tmp (or `near`, a folder); removed, with
+ * what is in it, when freed. */
+struct clo_scratch {
+    char path[4096];
+};
+CLO_MUST_USE bool clo_scratch_new(const char *near, struct clo_scratch *out, struct clo_error *err);
+void clo_scratch_free(struct clo_scratch *scratch);
+
+#endif

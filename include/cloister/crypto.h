@@ -1,0 +1,182 @@
+/* The one seam to the crypto libraries: hashes, MACs, keys, signatures, certificate chains.
+ *
+ * Only algorithms somebody here needs are named; everything else is CLO_ERR_UNSUPPORTED. A foreign
+ * call with three results becomes a bool inside lib/crypto and nowhere else. */
+#ifndef CLOISTER_CRYPTO_H
+#define CLOISTER_CRYPTO_H
+
+#include "cloister/base.h"
+
+/* --- Hashes -------------------------------------------------------------------------------- */
+
+enum clo_hash {
+    CLO_HASH_NONE = 0,
+    CLO_HASH_SHA1,
+    CLO_HASH_SHA256,
+    CLO_HASH_SHA384,
+    CLO_HASH_SHA512,
+};
+#define CLO_HASH_SIZE_MAX 64
+#define CLO_HASH_COUNT 5 /* values of the enum, CLO_HASH_NONE included */
+
+struct clo_digest {
+    enum clo_hash hash;
+    uint8_t bytes[CLO_HASH_SIZE_MAX];
+};
+
+CLO_API size_t clo_hash_size(enum clo_hash hash);
+CLO_API const char *clo_hash_name(enum clo_hash hash); /* "sha256" */
+CLO_API enum clo_hash clo_hash_from_name(const char *name);
+CLO_API enum clo_hash clo_hash_from_tpm(uint16_t algorithm); /* TPM_ALG_ID; NONE if unknown */
+CLO_API uint16_t clo_hash_to_tpm(enum clo_hash hash);
+CLO_API struct clo_bytes clo_digest_bytes(const struct clo_digest *digest);
+CLO_API bool clo_digest_equal(const struct clo_digest *a, const struct clo_digest *b);
+
+/* Hashes one view. Cannot fail for the algorithms above (a broken libcrypto aborts). */
+CLO_API void clo_hash(enum clo_hash hash, struct clo_bytes in, struct clo_digest *out);
+/* Hashes the concatenation of several views. */
+CLO_API void clo_hash_many(enum clo_hash hash, const struct clo_bytes *parts, size_t count,
+                           struct clo_digest *out);
+
+struct clo_hasher; /* for data that comes in pieces */
+CLO_API struct clo_hasher *clo_hasher_new(enum clo_hash hash);
+CLO_API void clo_hasher_add(struct clo_hasher *hasher, struct clo_bytes in);
+CLO_API void clo_hasher_get(struct clo_hasher *hasher, struct clo_digest *out); /* and restarts */
+CLO_API void clo_hasher_free(struct clo_hasher *hasher);
+CLO_API void clo_hasher_freep(struct clo_hasher **hasher);
+
+CLO_API void clo_hmac(enum clo_hash hash, struct clo_bytes key, struct clo_bytes in,
+                      struct clo_digest *out);
+/* RFC 5869; `size` at most 255 digests. */
+CLO_API CLO_MUST_USE bool clo_hkdf(enum clo_hash hash, struct clo_bytes key, struct clo_bytes salt,
+                                   struct clo_bytes info, struct clo_secret **out, size_t size,
+                                   struct clo_error *err);
+
+/* --- Public keys and signatures ------------------------------------------------------------- */
+
+enum clo_signature_scheme {
+    CLO_RSASSA_PKCS1,
+    CLO_RSASSA_PSS,
+    CLO_ECDSA_RAW, /* r || s, big endian, each of the curve's size */
+    CLO_ECDSA_DER,
+};
+
+enum clo_key_kind {
+    CLO_KEY_RSA,
+    CLO_KEY_P256,
+    CLO_KEY_P384,
+    CLO_KEY_P521,
+};
+
+struct clo_public_key;
+
+CLO_API CLO_MUST_USE bool clo_public_key_from_rsa(struct clo_bytes modulus, struct clo_bytes exponent,
+                                                  struct clo_public_key **out,
+                                                  struct clo_error *err);
+/* x and y big endian, each of the curve's size; the point is checked. */
+CLO_API CLO_MUST_USE bool clo_public_key_from_ec(enum clo_key_kind curve, struct clo_bytes x,
+                                                 struct clo_bytes y, struct clo_public_key **out,
+                                                 struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_public_key_from_spki(struct clo_bytes der, struct clo_public_key **out,
+                                                   struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_public_key_from_pem(struct clo_bytes pem, struct clo_public_key **out,
+                                                  struct clo_error *err);
+CLO_API enum clo_key_kind clo_public_key_kind(const struct clo_public_key *key);
+CLO_API unsigned clo_public_key_bits(const struct clo_public_key *key);
+CLO_API CLO_MUST_USE bool clo_public_key_spki(const struct clo_public_key *key,
+                                              struct clo_buffer *der, struct clo_error *err);
+/* SHA-256 of the SubjectPublicKeyInfo: how keys are named and pinned here. */
+CLO_API CLO_MUST_USE bool clo_public_key_fingerprint(const struct clo_public_key *key,
+                                                     struct clo_digest *out, struct clo_error *err);
+/* False with CLO_ERR_REFUSED for a signature that does not hold, another status otherwise. */
+CLO_API CLO_MUST_USE bool clo_signature_verify(const struct clo_public_key *key,
+                                               enum clo_signature_scheme scheme, enum clo_hash hash,
+                                               struct clo_bytes message, struct clo_bytes signature,
+                                               struct clo_error *err);
+CLO_API void clo_public_key_free(struct clo_public_key *key);
+CLO_API void clo_public_key_freep(struct clo_public_key **key);
+
+struct clo_private_key;
+
+CLO_API CLO_MUST_USE bool clo_private_key_new(enum clo_key_kind kind, unsigned rsa_bits,
+                                              struct clo_private_key **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_private_key_from_pem(struct clo_bytes pem, struct clo_private_key **out,
+                                                   struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_private_key_pem(const struct clo_private_key *key,
+                                              struct clo_secret **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_private_key_public(const struct clo_private_key *key,
+                                                 struct clo_public_key **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_signature_make(const struct clo_private_key *key,
+                                             enum clo_signature_scheme scheme, enum clo_hash hash,
+                                             struct clo_bytes message, struct clo_buffer *signature,
+                                             struct clo_error *err);
+CLO_API void clo_private_key_free(struct clo_private_key *key);
+CLO_API void clo_private_key_freep(struct clo_private_key **key);
+
+/* --- Certificates --------------------------------------------------------------------------- */
+
+struct clo_certificate;
+
+/* One DER certificate, exactly (trailing bytes are refused). */
+CLO_API CLO_MUST_USE bool clo_certificate_parse(struct clo_bytes der, struct clo_certificate **out,
+                                                struct clo_error *err);
+CLO_API struct clo_bytes clo_certificate_der(const struct clo_certificate *certificate);
+CLO_API const struct clo_public_key *clo_certificate_key(const struct clo_certificate *certificate);
+CLO_API int64_t clo_certificate_not_before(const struct clo_certificate *certificate); /* Unix time */
+CLO_API int64_t clo_certificate_not_after(const struct clo_certificate *certificate);
+/* One line, RFC 2253 style, control characters replaced; borrowed. */
+CLO_API const char *clo_certificate_subject(const struct clo_certificate *certificate);
+CLO_API const char *clo_certificate_issuer(const struct clo_certificate *certificate);
+/* The value of an extension by dotted OID (the OCTET STRING's contents); false if absent. */
+CLO_API bool clo_certificate_extension(const struct clo_certificate *certificate, const char *oid,
+                                       struct clo_bytes *out);
+/* Is `certificate` signed by `issuer`'s key, with exactly this scheme and hash, and do the names
+ * match? Dates are not looked at. */
+CLO_API CLO_MUST_USE bool clo_certificate_verify(const struct clo_certificate *certificate,
+                                                 const struct clo_certificate *issuer,
+                                                 enum clo_signature_scheme scheme, enum clo_hash hash,
+                                                 struct clo_error *err);
+CLO_API void clo_certificate_free(struct clo_certificate *certificate);
+CLO_API void clo_certificate_freep(struct clo_certificate **certificate);
+
+/* Walks PEM text: gives the DER of the next block labelled `label` ("CERTIFICATE") after *at and
+ * moves *at behind it. False at the end; malformed blocks are an error with err->status set. */
+CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct clo_buffer *der,
+                          struct clo_error *err);
+
+/* What to make a certificate of (used by sim/, Secure Boot keys and the broker's TLS). */
+struct clo_certificate_extension_spec {
+    const char *oid;
+    struct clo_bytes value; /* goes into the OCTET STRING as it is */
+    bool critical;
+};
+struct clo_certificate_spec {
+    const char *common_name;
+    const char *organization;        /* NULL: none */
+    int64_t not_before, not_after;   /* Unix time */
+    struct clo_bytes serial;         /* big endian */
+    bool is_ca;
+    const char *subject_alt_names;   /* OpenSSL's form, "DNS:x,IP:127.0.0.1"; NULL: none */
+    const struct clo_certificate_extension_spec *extensions;
+    size_t extension_count;
+    enum clo_signature_scheme scheme;
+    enum clo_hash hash;
+};
+/* issuer NULL: self-signed, with issuer_key the subject's own. Appends DER to `der`. */
+CLO_API CLO_MUST_USE bool clo_certificate_make(const struct clo_certificate_spec *spec,
+                                               const struct clo_public_key *subject,
+                                               const struct clo_certificate *issuer,
+                                               const struct clo_private_key *issuer_key,
+                                               struct clo_buffer *der, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
+                                        struct clo_buffer *pem, struct clo_error *err);
+
+/* Detached CMS/PKCS#7 pieces live in lib/pe, which needs Authenticode's own content type. They use
+ * these two to reach OpenSSL's objects; nobody outside lib/ and net/, verifier/ (TLS) may. */
+struct evp_pkey_st;
+struct x509_st;
+CLO_API struct evp_pkey_st *clo_private_key_evp(const struct clo_private_key *key);
+CLO_API struct evp_pkey_st *clo_public_key_evp(const struct clo_public_key *key);
+CLO_API struct x509_st *clo_certificate_x509(const struct clo_certificate *certificate);
+
+#endif

@@ -1,0 +1,52 @@
+/* JSON as others send it, read strictly (RFC 8259 and RFC 7493): duplicate keys, trailing bytes,
+ * NUL characters, invalid UTF-8 and deep nesting are refused. The values are jansson's. */
+#ifndef CLOISTER_JSON_H
+#define CLOISTER_JSON_H
+
+#include <jansson.h>
+
+#include "cloister/base.h"
+
+#define CLO_JSON_DEPTH_MAX 64
+
+CLO_API CLO_MUST_USE bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err);
+CLO_API void clo_json_freep(json_t **json); /* for CLO_CLEANUP: drops one reference */
+
+/* Members of an object. They fail, naming the key, when it is absent or of another type; the
+ * `_optional` ones give NULL or the fallback when it is absent, and still fail on another type.
+ * Strings and containers are borrowed from `object`. */
+CLO_API CLO_MUST_USE bool clo_json_get_string(const json_t *object, const char *key,
+                                              const char **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_json_get_string_optional(const json_t *object, const char *key,
+                                                       const char **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_json_get_object(const json_t *object, const char *key, json_t **out,
+                                              struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_json_get_array(const json_t *object, const char *key, json_t **out,
+                                             struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_json_get_u64(const json_t *object, const char *key, uint64_t *out,
+                                           struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_json_get_bool_optional(const json_t *object, const char *key,
+                                                     bool fallback, bool *out,
+                                                     struct clo_error *err);
+/* A string member decoded from hex, base64 or base64url; at most `limit` bytes. */
+enum clo_json_encoding {
+    CLO_JSON_HEX,
+    CLO_JSON_BASE64,
+    CLO_JSON_BASE64URL,
+};
+CLO_API CLO_MUST_USE bool clo_json_get_bytes(const json_t *object, const char *key,
+                                             enum clo_json_encoding encoding, size_t limit,
+                                             struct clo_buffer *out, struct clo_error *err);
+/* Fails, naming it, if the object has a key that is not in the NULL-terminated list. */
+CLO_API CLO_MUST_USE bool clo_json_only(const json_t *object, const char *const *keys,
+                                        struct clo_error *err);
+
+/* Compact, keys sorted: the canonical form that is hashed and signed. */
+CLO_API CLO_MUST_USE bool clo_json_write(const json_t *json, struct clo_buffer *out,
+                                         struct clo_error *err);
+/* A bytes value as a JSON string; NULL when out of memory. */
+CLO_API json_t *clo_json_hex(struct clo_bytes in);
+CLO_API json_t *clo_json_base64url(struct clo_bytes in);
+CLO_API json_t *clo_json_base64(struct clo_bytes in);
+
+#endif

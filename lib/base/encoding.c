@@ -1,0 +1,275 @@
+#include "cloister/encoding.h"
+
+#include <string.h>
+
+static const char hex_digits[] = "0123456789abcdef";
+
+char *clo_hex_text(struct clo_bytes in, char *out)
+{
+    for (size_t i = 0; i < in.size; i++) {
+        out[2 * i] = hex_digits[in.data[i] >> 4];
+        out[2 * i + 1] = hex_digits[in.data[i] & 15];
+    }
+    out[2 * in.size] = '\0';
+    return out;
+}
+
+void clo_hex_write(struct clo_bytes in, struct clo_buffer *out)
+{
+    for (size_t i = 0; i < in.size; i++) {
+        clo_buffer_u8(out, (uint8_t)hex_digits[in.data[i] >> 4]);
+        clo_buffer_u8(out, (uint8_t)hex_digits[in.data[i] & 15]);
+    }
+}
+
+static int hex_value(uint8_t digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
+bool clo_hex_read(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
+{
+    if (text.size % 2 != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "hex: %zu digits, an odd number", text.size);
+    for (size_t i = 0; i < text.size; i += 2) {
+        int high = hex_value(text.data[i]);
+        int low = hex_value(text.data[i + 1]);
+        if (high < 0 || low < 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "hex: no digit at character %zu",
+                            high < 0 ? i : i + 1);
+        clo_buffer_u8(out, (uint8_t)(high << 4 | low));
+    }
+    if (!clo_buffer_ok(out))
+        return clo_fail(err, CLO_ERR_FORMAT, "hex: more than %zu bytes", out->limit);
+    return true;
+}
+
+static const char base64_digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64url_digits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void base64_write(struct clo_bytes in, const char *digits, bool padded,
+                         struct clo_buffer *out)
+{
+    for (size_t i = 0; i < in.size; i += 3) {
+        size_t left = in.size - i < 3 ? in.size - i : 3;
+        uint32_t group = (uint32_t)in.data[i] << 16;
+        if (left > 1)
+            group |= (uint32_t)in.data[i + 1] << 8;
+        if (left > 2)
+            group |= in.data[i + 2];
+        for (size_t k = 0; k < 4; k++) {
+            if (k <= left)
+                clo_buffer_u8(out, (uint8_t)digits[group >> (18 - 6 * k) & 63]);
+            else if (padded)
+                clo_buffer_u8(out, '=');
+        }
+    }
+}
+
+void clo_base64_write(struct clo_bytes in, struct clo_buffer *out)
+{
+    base64_write(in, base64_digits, true, out);
+}
+
+void clo_base64url_write(struct clo_bytes in, struct clo_buffer *out)
+{
+    base64_write(in, base64url_digits, false, out);
+}
+
+static int base64_value(uint8_t character, const char *digits)
+{
+    if (character >= 'A' && character <= 'Z')
+        return character - 'A';
+    if (character >= 'a' && character <= 'z')
+        return character - 'a' + 26;
+    if (character >= '0' && character <= '9')
+        return character - '0' + 52;
+    if (character == (uint8_t)digits[62])
+        return 62;
+    if (character == (uint8_t)digits[63])
+        return 63;
+    return -1;
+}
+
+/* `text` has no padding any more. */
+static bool base64_read(struct clo_bytes text, const char *digits, struct clo_buffer *out,
+                        struct clo_error *err)
+{
+    if (text.size % 4 == 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "base64: %zu characters cannot be", text.size);
+    uint32_t group = 0;
+    unsigned bits = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        int value = base64_value(text.data[i], digits);
+        if (value < 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "base64: wrong character at %zu", i);
+        group = group << 6 | (uint32_t)value;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            clo_buffer_u8(out, (uint8_t)(group >> bits));
+            group &= (1U << bits) - 1;
+        }
+    }
+    if (group != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "base64: bits left over at the end");
+    if (!clo_buffer_ok(out))
+        return clo_fail(err, CLO_ERR_FORMAT, "base64: more than %zu bytes", out->limit);
+    return true;
+}
+
+bool clo_base64_read(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
+{
+    if (text.size % 4 != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "base64: %zu characters, not a multiple of 4",
+                        text.size);
+    for (int i = 0; i < 2 && text.size > 0 && text.data[text.size - 1] == '='; i++)
+        text.size--;
+    return base64_read(text, base64_digits, out, err);
+}
+
+bool clo_base64url_read(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
+{
+    return base64_read(text, base64url_digits, out, err);
+}
+
+/* --- GUIDs --- */
+
+/* Where the n-th byte of the text goes: the first three fields are little endian. */
+static const uint8_t guid_order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+
+static bool is_dash_at(size_t at)
+{
+    return at == 8 || at == 13 || at == 18 || at == 23;
+}
+
+bool clo_guid_read(const char *text, struct clo_guid *out, struct clo_error *err)
+{
+    struct clo_guid guid = { 0 };
+    size_t digit = 0;
+
+    if (strlen(text) != CLO_GUID_TEXT - 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "GUID: %zu characters, expected %d", strlen(text),
+                        CLO_GUID_TEXT - 1);
+    for (size_t i = 0; i < CLO_GUID_TEXT - 1; i++) {
+        int value = hex_value((uint8_t)text[i]);
+        if (is_dash_at(i) ? text[i] != '-' : value < 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "GUID: wrong character at %zu", i);
+        if (is_dash_at(i))
+            continue;
+        uint8_t *byte = &guid.bytes[guid_order[digit / 2]];
+        *byte = (uint8_t)(*byte << 4 | value);
+        digit++;
+    }
+    *out = guid;
+    return true;
+}
+
+char *clo_guid_text(const struct clo_guid *guid, char out[CLO_GUID_TEXT])
+{
+    size_t digit = 0;
+
+    for (size_t i = 0; i < CLO_GUID_TEXT - 1; i++) {
+        if (is_dash_at(i)) {
+            out[i] = '-';
+            continue;
+        }
+        uint8_t byte = guid->bytes[guid_order[digit / 2]];
+        out[i] = hex_digits[digit % 2 == 0 ? byte >> 4 : byte & 15];
+        digit++;
+    }
+    out[CLO_GUID_TEXT - 1] = '\0';
+    return out;
+}
+
+bool clo_guid_equal(const struct clo_guid *a, const struct clo_guid *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+/* --- UTF-16 --- */
+
+/* Reads one code point of UTF-8 and moves *at behind it; UINT32_MAX if it is malformed. */
+static uint32_t next_code_point(const uint8_t **at)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    uint8_t first = *(*at)++;
+    size_t size = first < 0x80             ? 1
+                : (first & 0xe0) == 0xc0 ? 2
+                : (first & 0xf0) == 0xe0 ? 3
+                : (first & 0xf8) == 0xf0 ? 4
+                                         : 0;
+    if (size < 2)
+        return size == 1 ? first : UINT32_MAX;
+    uint32_t value = first & (0x7fU >> size);
+    for (size_t i = 1; i < size; i++) {
+        if ((**at & 0xc0) != 0x80)
+            return UINT32_MAX;
+        value = value << 6 | (*(*at)++ & 0x3fU);
+    }
+    bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
+    return value < least[size] || value > 0x10ffff || is_surrogate ? UINT32_MAX : value;
+}
+
+bool clo_utf16_write(const char *text, struct clo_buffer *out, struct clo_error *err)
+{
+    const uint8_t *at = (const uint8_t *)text;
+
+    while (*at != 0) {
+        size_t offset = (size_t)(at - (const uint8_t *)text);
+        uint32_t value = next_code_point(&at);
+        if (value == UINT32_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "no UTF-8 at byte %zu", offset);
+        if (value >= 0x10000) {
+            clo_buffer_le16(out, (uint16_t)(0xd800 + ((value - 0x10000) >> 10)));
+            clo_buffer_le16(out, (uint16_t)(0xdc00 + ((value - 0x10000) & 0x3ff)));
+        } else {
+            clo_buffer_le16(out, (uint16_t)value);
+        }
+    }
+    if (!clo_buffer_ok(out))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return true;
+}
+
+static void append_utf8(struct clo_buffer *out, uint32_t value)
+{
+    if (value < 0x80) {
+        clo_buffer_u8(out, (uint8_t)value);
+        return;
+    }
+    unsigned more = value < 0x800 ? 1 : value < 0x10000 ? 2 : 3;
+    clo_buffer_u8(out, (uint8_t)((0xf00U >> more & 0xff) | value >> (6 * more)));
+    while (more > 0) {
+        more--;
+        clo_buffer_u8(out, (uint8_t)(0x80 | (value >> (6 * more) & 0x3f)));
+    }
+}
+
+void clo_utf16_text(struct clo_bytes utf16, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(utf16);
+
+    while (clo_reader_left(&r) >= 2) {
+        uint32_t value = clo_read_le16(&r);
+        if (value >= 0xd800 && value <= 0xdbff && clo_reader_left(&r) >= 2) {
+            struct clo_reader ahead = r;
+            uint32_t low = clo_read_le16(&ahead);
+            if (low >= 0xdc00 && low <= 0xdfff) {
+                value = 0x10000 + ((value - 0xd800) << 10) + (low - 0xdc00);
+                r = ahead;
+            }
+        }
+        append_utf8(out, value >= 0xd800 && value <= 0xdfff ? 0xfffd : value);
+    }
+    if (clo_reader_left(&r) != 0)
+        append_utf8(out, 0xfffd);
+}

@@ -1,0 +1,69 @@
+#include "cloister/base.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How many bytes the UTF-8 sequence at `text` has; 0 if it is none (RFC 3629). */
+static size_t sequence(const unsigned char *text)
+{
+    if (text[0] < 0x80)
+        return 1;
+    size_t size = text[0] >= 0xc2 && text[0] <= 0xdf ? 2
+                : text[0] >= 0xe0 && text[0] <= 0xef ? 3
+                : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
+                                                     : 0;
+    for (size_t i = 1; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
+        return 0;
+    /* C1 controls (U+0080 to U+009F) drive terminals too. */
+    if (text[0] == 0xc2 && text[1] < 0xa0)
+        return 0;
+    return size;
+}
+
+void clo_sanitize(char *text)
+{
+    unsigned char *at = (unsigned char *)text;
+
+    while (*at != '\0') {
+        size_t size = sequence(at);
+        if (size == 0 || *at < 0x20 || *at == 0x7f) {
+            *at = '?';
+            size = 1;
+        }
+        at += size;
+    }
+}
+
+bool clo_fail(struct clo_error *err, enum clo_status status, const char *format, ...)
+{
+    va_list args;
+
+    err->status = status;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    clo_sanitize(err->text);
+    return false;
+}
+
+bool clo_wrap(struct clo_error *err, const char *format, ...)
+{
+    char inner[sizeof err->text];
+    char context[sizeof err->text];
+    va_list args;
+
+    memcpy(inner, err->text, sizeof inner);
+    inner[sizeof inner - 1] = '\0';
+    va_start(args, format);
+    vsnprintf(context, sizeof context, format, args);
+    va_end(args);
+    int size = snprintf(err->text, sizeof err->text, "%.*s: %s", (int)sizeof context / 2, context,
+                        inner);
+    (void)size; /* what does not fit is cut: the outer words matter most */
+    clo_sanitize(err->text);
+    return false;
+}

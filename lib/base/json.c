@@ -1,0 +1,191 @@
+#include "cloister/json.h"
+
+#include <string.h>
+
+#include "cloister/encoding.h"
+
+/* jansson stops at 2048 levels by recursion; the depth is counted here first, over the bytes. */
+static bool depth_is_bounded(struct clo_bytes text)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > CLO_JSON_DEPTH_MAX)
+                return false;
+        } else if ((c == ']' || c == '}') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
+bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err)
+{
+    json_error_t error;
+
+    if (!depth_is_bounded(text))
+        return clo_fail(err, CLO_ERR_FORMAT, "JSON: nested deeper than %d", CLO_JSON_DEPTH_MAX);
+    json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+    if (json == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "JSON: %s (line %d, column %d)", error.text, error.line,
+                        error.column);
+    *out = json;
+    return true;
+}
+
+void clo_json_freep(json_t **json)
+{
+    json_decref(*json);
+    *json = NULL;
+}
+
+static bool get(const json_t *object, const char *key, json_type type, const char *kind,
+                json_t **out, struct clo_error *err)
+{
+    if (!json_is_object(object))
+        return clo_fail(err, CLO_ERR_FORMAT, "an object with \"%s\" expected", key);
+    json_t *value = json_object_get(object, key);
+    if (value == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is missing", key);
+    if (json_typeof(value) != type)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is no %s", key, kind);
+    *out = value;
+    return true;
+}
+
+bool clo_json_get_string(const json_t *object, const char *key, const char **out,
+                         struct clo_error *err)
+{
+    json_t *value;
+
+    if (!get(object, key, JSON_STRING, "string", &value, err))
+        return false;
+    *out = json_string_value(value);
+    return true;
+}
+
+bool clo_json_get_string_optional(const json_t *object, const char *key, const char **out,
+                                  struct clo_error *err)
+{
+    if (json_is_object(object) && json_object_get(object, key) == NULL) {
+        *out = NULL;
+        return true;
+    }
+    return clo_json_get_string(object, key, out, err);
+}
+
+bool clo_json_get_object(const json_t *object, const char *key, json_t **out, struct clo_error *err)
+{
+    return get(object, key, JSON_OBJECT, "object", out, err);
+}
+
+bool clo_json_get_array(const json_t *object, const char *key, json_t **out, struct clo_error *err)
+{
+    return get(object, key, JSON_ARRAY, "array", out, err);
+}
+
+bool clo_json_get_u64(const json_t *object, const char *key, uint64_t *out, struct clo_error *err)
+{
+    json_t *value;
+
+    if (!get(object, key, JSON_INTEGER, "whole number", &value, err))
+        return false;
+    if (json_integer_value(value) < 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is negative", key);
+    *out = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+bool clo_json_get_bool_optional(const json_t *object, const char *key, bool fallback, bool *out,
+                                struct clo_error *err)
+{
+    json_t *value = json_object_get(object, key);
+
+    if (value != NULL && !json_is_boolean(value))
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is neither true nor false", key);
+    *out = value == NULL ? fallback : json_is_true(value);
+    return true;
+}
+
+bool clo_json_get_bytes(const json_t *object, const char *key, enum clo_json_encoding encoding,
+                        size_t limit, struct clo_buffer *out, struct clo_error *err)
+{
+    json_t *value;
+
+    if (!get(object, key, JSON_STRING, "string", &value, err))
+        return false;
+    struct clo_bytes text = clo_bytes(json_string_value(value), json_string_length(value));
+    out->limit = limit;
+    bool ok = encoding == CLO_JSON_HEX      ? clo_hex_read(text, out, err)
+            : encoding == CLO_JSON_BASE64 ? clo_base64_read(text, out, err)
+                                          : clo_base64url_read(text, out, err);
+    return ok || clo_wrap(err, "\"%s\"", key);
+}
+
+bool clo_json_only(const json_t *object, const char *const *keys, struct clo_error *err)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(object))
+        return clo_fail(err, CLO_ERR_FORMAT, "an object expected");
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        size_t i = 0;
+        while (keys[i] != NULL && strcmp(keys[i], key) != 0)
+            i++;
+        if (keys[i] == NULL)
+            return clo_fail(err, CLO_ERR_FORMAT, "unknown member \"%s\"", key);
+    }
+    return true;
+}
+
+static int append(const char *text, size_t size, void *buffer)
+{
+    clo_buffer_append(buffer, clo_bytes(text, size));
+    return 0;
+}
+
+bool clo_json_write(const json_t *json, struct clo_buffer *out, struct clo_error *err)
+{
+    if (json == NULL ||
+        json_dump_callback(json, append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) !=
+                0 ||
+        !clo_buffer_ok(out))
+        return clo_fail(err, CLO_ERR_SYSTEM, "JSON: out of memory");
+    return true;
+}
+
+static json_t *encoded(struct clo_bytes in, void (*write)(struct clo_bytes, struct clo_buffer *))
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    write(in, &text);
+    const char *string = clo_buffer_string(&text);
+    return string == NULL ? NULL : json_string(string);
+}
+
+json_t *clo_json_hex(struct clo_bytes in)
+{
+    return encoded(in, clo_hex_write);
+}
+
+json_t *clo_json_base64url(struct clo_bytes in)
+{
+    return encoded(in, clo_base64url_write);
+}
+
+json_t *clo_json_base64(struct clo_bytes in)
+{
+    return encoded(in, clo_base64_write);
+}

@@ -1,0 +1,178 @@
+#include "cloister/crypto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/core_names.h>
+
+/* TPM 2.0 Library, part 2, table 9 (TPM_ALG_ID). */
+static const struct {
+    const char *name;
+    const char *openssl;
+    size_t size;
+    uint16_t tpm;
+} hashes[CLO_HASH_COUNT] = {
+    [CLO_HASH_NONE] = { "none", NULL, 0, 0x0010 },
+    [CLO_HASH_SHA1] = { "sha1", "SHA1", 20, 0x0004 },
+    [CLO_HASH_SHA256] = { "sha256", "SHA2-256", 32, 0x000b },
+    [CLO_HASH_SHA384] = { "sha384", "SHA2-384", 48, 0x000c },
+    [CLO_HASH_SHA512] = { "sha512", "SHA2-512", 64, 0x000d },
+};
+
+size_t clo_hash_size(enum clo_hash hash)
+{
+    return (size_t)hash < CLO_HASH_COUNT ? hashes[hash].size : 0;
+}
+
+const char *clo_hash_name(enum clo_hash hash)
+{
+    return (size_t)hash < CLO_HASH_COUNT ? hashes[hash].name : "none";
+}
+
+enum clo_hash clo_hash_from_name(const char *name)
+{
+    for (size_t i = 1; i < CLO_HASH_COUNT; i++)
+        if (strcmp(hashes[i].name, name) == 0)
+            return (enum clo_hash)i;
+    return CLO_HASH_NONE;
+}
+
+enum clo_hash clo_hash_from_tpm(uint16_t algorithm)
+{
+    for (size_t i = 1; i < CLO_HASH_COUNT; i++)
+        if (hashes[i].tpm == algorithm)
+            return (enum clo_hash)i;
+    return CLO_HASH_NONE;
+}
+
+uint16_t clo_hash_to_tpm(enum clo_hash hash)
+{
+    return (size_t)hash < CLO_HASH_COUNT ? hashes[hash].tpm : hashes[CLO_HASH_NONE].tpm;
+}
+
+struct clo_bytes clo_digest_bytes(const struct clo_digest *digest)
+{
+    return clo_bytes(digest->bytes, clo_hash_size(digest->hash));
+}
+
+bool clo_digest_equal(const struct clo_digest *a, const struct clo_digest *b)
+{
+    return a->hash == b->hash && clo_bytes_equal(clo_digest_bytes(a), clo_digest_bytes(b));
+}
+
+struct clo_hasher {
+    EVP_MD *md;
+    EVP_MD_CTX *context;
+    enum clo_hash hash;
+};
+
+static void must(bool held)
+{
+    if (!held)
+        __builtin_trap(); /* libcrypto lost an algorithm it had: nothing sane follows */
+}
+
+struct clo_hasher *clo_hasher_new(enum clo_hash hash)
+{
+    struct clo_hasher *hasher = calloc(1, sizeof *hasher);
+
+    must(hasher != NULL && clo_hash_size(hash) != 0);
+    hasher->hash = hash;
+    hasher->md = EVP_MD_fetch(NULL, hashes[hash].openssl, NULL);
+    hasher->context = EVP_MD_CTX_new();
+    must(hasher->md != NULL && hasher->context != NULL &&
+         EVP_DigestInit_ex2(hasher->context, hasher->md, NULL) == 1);
+    return hasher;
+}
+
+void clo_hasher_add(struct clo_hasher *hasher, struct clo_bytes in)
+{
+    must(EVP_DigestUpdate(hasher->context, in.data, in.size) == 1);
+}
+
+void clo_hasher_get(struct clo_hasher *hasher, struct clo_digest *out)
+{
+    *out = (struct clo_digest){ .hash = hasher->hash };
+    must(EVP_DigestFinal_ex(hasher->context, out->bytes, NULL) == 1);
+    must(EVP_DigestInit_ex2(hasher->context, hasher->md, NULL) == 1);
+}
+
+void clo_hasher_free(struct clo_hasher *hasher)
+{
+    if (hasher == NULL)
+        return;
+    EVP_MD_CTX_free(hasher->context);
+    EVP_MD_free(hasher->md);
+    free(hasher);
+}
+
+void clo_hasher_freep(struct clo_hasher **hasher)
+{
+    clo_hasher_free(*hasher);
+    *hasher = NULL;
+}
+
+void clo_hash_many(enum clo_hash hash, const struct clo_bytes *parts, size_t count,
+                   struct clo_digest *out)
+{
+    CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(hash);
+
+    for (size_t i = 0; i < count; i++)
+        clo_hasher_add(hasher, parts[i]);
+    clo_hasher_get(hasher, out);
+}
+
+void clo_hash(enum clo_hash hash, struct clo_bytes in, struct clo_digest *out)
+{
+    clo_hash_many(hash, &in, 1, out);
+}
+
+void clo_hmac(enum clo_hash hash, struct clo_bytes key, struct clo_bytes in, struct clo_digest *out)
+{
+    static const uint8_t empty[1];
+    size_t size = 0;
+
+    must(clo_hash_size(hash) != 0);
+    *out = (struct clo_digest){ .hash = hash };
+    must(EVP_Q_mac(NULL, "HMAC", NULL, hashes[hash].openssl, NULL,
+                   key.size == 0 ? empty : key.data, key.size, in.size == 0 ? empty : in.data,
+                   in.size, out->bytes, sizeof out->bytes, &size) != NULL);
+}
+
+bool clo_hkdf(enum clo_hash hash, struct clo_bytes key, struct clo_bytes salt,
+              struct clo_bytes info, struct clo_secret **out, size_t size, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+
+    if (clo_hash_size(hash) == 0 || size == 0 || size > 255 * clo_hash_size(hash))
+        return clo_fail(err, CLO_ERR_USAGE, "HKDF: %zu bytes cannot be had", size);
+    if (!clo_secret_new(size, &secret, err))
+        return false;
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
+    char *name = (char *)(uintptr_t)hashes[hash].openssl;
+    OSSL_PARAM parameters[5];
+    size_t count = 0;
+    parameters[count++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name, 0);
+    parameters[count++] = OSSL_PARAM_construct_octet_string(
+            OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key.data, key.size);
+    if (salt.size > 0)
+        parameters[count++] = OSSL_PARAM_construct_octet_string(
+                OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)salt.data, salt.size);
+    if (info.size > 0)
+        parameters[count++] = OSSL_PARAM_construct_octet_string(
+                OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info.data, info.size);
+    parameters[count] = OSSL_PARAM_construct_end();
+    bool ok = context != NULL &&
+              EVP_KDF_derive(context, clo_secret_data(secret), size, parameters) == 1;
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+    if (!ok)
+        return clo_fail(err, CLO_ERR_SYSTEM, "HKDF: libcrypto refused");
+    *out = CLO_TAKE(secret);
+    return true;
+}
