@@ -12,9 +12,9 @@ static void print_help(const struct cli_usage *usage)
 {
     size_t width = 0;
 
-    printf("Usage: cloister %s%s%s%s%s\n\n%s\n", usage->command,
+    printf("Usage: cloister %s%s%s%s\n\n%s\n", usage->command,
            usage->option_count > 0 ? " [OPTION]…" : "", *usage->arguments != '\0' ? " " : "",
-           usage->arguments, "", usage->summary);
+           usage->arguments, usage->summary);
     for (size_t i = 0; i < usage->option_count; i++) {
         const struct cli_option *option = &usage->options[i];
         size_t size = strlen(option->name) +
@@ -32,6 +32,82 @@ static void print_help(const struct cli_usage *usage)
     printf("  %-*s  this text\n", (int)width, "--help");
     if (usage->example != NULL)
         printf("\nExample:\n%s", usage->example);
+}
+
+/* Text of ours in a man page: backslashes, and dots and quotes where a line begins. */
+static void print_roff(const char *text)
+{
+    bool line_begins = true;
+
+    for (; *text != '\0'; text++) {
+        if (line_begins && (*text == '.' || *text == '\''))
+            fputs("\\&", stdout);
+        if (*text == '\\')
+            fputs("\\e", stdout);
+        else if (*text == '-')
+            fputs("\\-", stdout);
+        else
+            putchar(*text);
+        line_begins = *text == '\n';
+    }
+}
+
+/* man(7), section 1: the same table that --help prints. */
+static void print_man(const struct cli_usage *usage)
+{
+    printf(".TH CLOISTER-");
+    for (const char *at = usage->command; *at != '\0'; at++)
+        putchar(*at == ' ' ? '-' : *at >= 'a' && *at <= 'z' ? *at - 'a' + 'A' : *at);
+    printf(" 1 \"\" \"cloister %s\" \"Cloister\"\n.SH NAME\ncloister ", CLOISTER_VERSION);
+    print_roff(usage->command);
+    fputs(" \\- ", stdout);
+    size_t first = strcspn(usage->summary, ".\n");
+    printf("%.*s\n.SH SYNOPSIS\n.B cloister ", (int)first, usage->summary);
+    print_roff(usage->command);
+    fputs(usage->option_count > 0 ? "\n[OPTION]... " : "\n", stdout);
+    print_roff(usage->arguments);
+    fputs("\n.SH DESCRIPTION\n", stdout);
+    print_roff(usage->summary);
+    fputs(usage->option_count > 0 ? "\n.SH OPTIONS\n" : "\n", stdout);
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        fputs(".TP\n.B ", stdout);
+        print_roff(option->name);
+        if (option->argument != NULL) {
+            putchar(' ');
+            print_roff(option->argument);
+        }
+        putchar('\n');
+        print_roff(option->help);
+        putchar('\n');
+    }
+    fputs(".SH EXIT STATUS\n0 yes, 1 no, 2 wrong usage, 3 an input cannot be read or is malformed,\n"
+          "4 the surroundings lack something.\n",
+          stdout);
+    if (usage->example != NULL) {
+        fputs(".SH EXAMPLE\n.nf\n", stdout);
+        print_roff(usage->example);
+        fputs(".fi\n", stdout);
+    }
+    fputs(".SH SEE ALSO\n.BR cloister (1)\n", stdout);
+}
+
+/* What man pages and completions are made from, so that they cannot tell another story than
+ * --help: --help=man, --help=commands, --help=options. */
+static bool print_other_help(const struct cli_usage *usage, const char *word)
+{
+    if (strcmp(word, "--help=man") == 0) {
+        print_man(usage);
+    } else if (strcmp(word, "--help=commands") == 0) {
+        printf("%s\n", usage->command);
+    } else if (strcmp(word, "--help=options") == 0) {
+        for (size_t i = 0; i < usage->option_count; i++)
+            printf("%s\n", usage->options[i].name);
+        printf("--help\n");
+    } else {
+        return false;
+    }
+    return true;
 }
 
 int cli_usage_error(const struct cli_usage *usage, const char *format, ...)
@@ -103,6 +179,10 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_
             *status = CLI_YES;
             return false;
         }
+        if (print_other_help(usage, word)) {
+            *status = CLI_YES;
+            return false;
+        }
         size_t name_size = strcspn(word, "=");
         const struct cli_option *option = NULL;
         for (size_t k = 0; k < usage->option_count && option == NULL; k++)
@@ -169,6 +249,18 @@ int cli_dispatch(const char *name, const char *summary, const struct cli_command
         for (size_t i = 0; i < count; i++)
             printf("  %-11s %s\n", commands[i].name, commands[i].summary);
         printf("\n'cloister%s%s COMMAND --help' says more.\n", space, name);
+        return CLI_YES;
+    }
+    if (strcmp(argv[1], "--help=commands") == 0) {
+        for (size_t i = 0; i < count; i++) {
+            char *words[] = { (char *)(uintptr_t)commands[i].name, argv[1], NULL };
+            commands[i].run(2, words);
+        }
+        return CLI_YES;
+    }
+    if (strcmp(argv[1], "--help=options") == 0) {
+        for (size_t i = 0; i < count; i++)
+            printf("%s\n", commands[i].name);
         return CLI_YES;
     }
     for (size_t i = 0; i < count; i++)

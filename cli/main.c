@@ -15,6 +15,7 @@ int cmd_version(int argc, char **argv)
         .command = "version",
         .arguments = "",
         .summary = "Prints the version.",
+        .example = "  cloister version\n",
     };
     struct cli_list operands;
     int status;

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Every command has help with a worked example, a man page that holds the same options, and answers
+# a wrong option with one line and exit status 2.
+set -u
+cloister=$1
+failed=0
+fail() {
+    echo "FAIL: $1"
+    failed=1
+}
+
+commands=$("$cloister" --help=commands) || fail "the list of commands"
+[ -n "$commands" ] || fail "no command at all"
+while IFS= read -r command; do
+    # shellcheck disable=SC2086 # a command is one word or two
+    set -- $command
+    help=$("$cloister" "$@" --help) || fail "$command: --help"
+    case $help in
+    *"Example:"*"cloister $command"*) ;;
+    *) fail "$command: no worked example" ;;
+    esac
+    man=$("$cloister" "$@" --help=man) || fail "$command: man page"
+    for option in $("$cloister" "$@" --help=options); do
+        case $help in
+        *"$option"*) ;;
+        *) fail "$command: --help leaves out $option" ;;
+        esac
+        [ "$option" = --help ] && continue
+        printf '%s' "$man" | sed 's/\\-/-/g' | grep -q -e "^\.B $option" || fail "$command: the man page leaves out $option"
+    done
+    error=$("$cloister" "$@" --no-such-option 2>&1 >/dev/null)
+    status=$?
+    [ $status -eq 2 ] || fail "$command: a wrong option gives $status"
+    [ "$(printf '%s\n' "$error" | wc -l)" -eq 1 ] || fail "$command: a wrong option gives several lines"
+    case $error in
+    "cloister: "*--no-such-option*"--help'") ;;
+    *) fail "$command: a wrong option says: $error" ;;
+    esac
+done <<EOF
+$commands
+EOF
+exit $failed
