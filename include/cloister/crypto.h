@@ -88,6 +88,10 @@ CLO_API CLO_MUST_USE bool clo_public_key_spki(const struct clo_public_key *key,
 /* SHA-256 of the SubjectPublicKeyInfo: how keys are named and pinned here. */
 CLO_API CLO_MUST_USE bool clo_public_key_fingerprint(const struct clo_public_key *key,
                                                      struct clo_digest *out, struct clo_error *err);
+/* RSA: modulus and exponent; EC: x and y. Big endian, EC coordinates of the curve's size. */
+CLO_API CLO_MUST_USE bool clo_public_key_numbers(const struct clo_public_key *key,
+                                                 struct clo_buffer *first,
+                                                 struct clo_buffer *second, struct clo_error *err);
 /* False with CLO_ERR_REFUSED for a signature that does not hold, another status otherwise. */
 CLO_API CLO_MUST_USE bool clo_signature_verify(const struct clo_public_key *key,
                                                enum clo_signature_scheme scheme, enum clo_hash hash,
@@ -110,6 +114,7 @@ CLO_API CLO_MUST_USE bool clo_signature_make(const struct clo_private_key *key,
                                              enum clo_signature_scheme scheme, enum clo_hash hash,
                                              struct clo_bytes message, struct clo_buffer *signature,
                                              struct clo_error *err);
+CLO_API enum clo_key_kind clo_private_key_kind(const struct clo_private_key *key);
 CLO_API void clo_private_key_free(struct clo_private_key *key);
 CLO_API void clo_private_key_freep(struct clo_private_key **key);
 

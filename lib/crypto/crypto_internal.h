@@ -1,0 +1,38 @@
+/* What the files of this room share: how keys and certificates look inside, and libcrypto's reason. */
+#ifndef CLOISTER_LIB_CRYPTO_INTERNAL_H
+#define CLOISTER_LIB_CRYPTO_INTERNAL_H
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "cloister/crypto.h"
+
+struct clo_public_key {
+    EVP_PKEY *evp;
+    enum clo_key_kind kind;
+};
+
+struct clo_private_key {
+    EVP_PKEY *evp;
+    enum clo_key_kind kind;
+};
+
+struct clo_certificate {
+    X509 *x509;
+    struct clo_buffer der;
+    struct clo_public_key *key;
+    int64_t not_before;
+    int64_t not_after;
+    char subject[256];
+    char issuer[256];
+};
+
+/* Fails with `what` and libcrypto's own reason, and empties its error queue. */
+bool crypto_fail(struct clo_error *err, enum clo_status status, const char *what);
+/* Takes a reference to `evp` over, on failure too. */
+bool crypto_public_key(EVP_PKEY *evp, struct clo_public_key **out, struct clo_error *err);
+const char *crypto_hash_name(enum clo_hash hash); /* libcrypto's */
+/* The curve's size in bytes; 0 for RSA. */
+size_t crypto_curve_size(enum clo_key_kind kind);
+
+#endif
