@@ -81,7 +81,8 @@ static void print_man(const struct cli_usage *usage)
         print_roff(option->help);
         putchar('\n');
     }
-    fputs(".SH EXIT STATUS\n0 yes, 1 no, 2 wrong usage, 3 an input cannot be read or is malformed,\n"
+    fputs(".SH EXIT STATUS\n0 yes, 1 no, 2 wrong usage, 3 an input cannot be read or is "
+          "malformed,\n"
           "4 the surroundings lack something.\n",
           stdout);
     if (usage->example != NULL) {
@@ -289,11 +290,10 @@ bool cli_time(const char *text, int64_t *out, struct clo_error *err)
         *out = (int64_t)time(NULL);
         return true;
     }
-    if (strlen(text) < 20 ||
-        sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
-               &used) != 6)
-        return clo_fail(err, CLO_ERR_USAGE, "time: %s: expected RFC 3339, like 2026-01-31T12:00:00Z",
-                        text);
+    if (strlen(text) < 20 || sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day,
+                                    &hour, &minute, &second, &used) != 6)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "time: %s: expected RFC 3339, like 2026-01-31T12:00:00Z", text);
     const char *rest = text + used;
     if (*rest == '.')
         rest += 1 + strspn(rest + 1, "0123456789");

@@ -142,8 +142,8 @@ static void remember(char *temporary)
 {
     for (size_t i = 0; i < OPEN_MAX_AT_ONCE; i++) {
         char *empty = NULL;
-        if (__atomic_compare_exchange_n(&temporaries[i], &empty, temporary, false,
-                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        if (__atomic_compare_exchange_n(&temporaries[i], &empty, temporary, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST))
             return;
     }
 }

@@ -15,8 +15,8 @@
 #include "device/file.h"
 
 #define OUTPUT_LIMIT ((size_t)16 << 20)
-#define STDERR_KEPT 400
-#define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define STDERR_KEPT  400
+#define SEARCH_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Runs in the child: 127 says that the program is not there, 126 that it cannot be run. */
 static _Noreturn void run_child(const char *const *argv, const char *const *environment, int out,
@@ -126,12 +126,11 @@ bool clo_process_run(const char *const *argv, const char *const *environment,
             tail_used--;
         tail[tail_used] = '\0';
         const char *last = strrchr(tail, '\n');
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: exit status %d: %s", argv[0],
-                        WEXITSTATUS(status), last == NULL ? tail : last + 1);
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: exit status %d: %s", argv[0], WEXITSTATUS(status),
+                        last == NULL ? tail : last + 1);
     }
     if (out != NULL && !clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: more output than %zu bytes", argv[0],
-                        out->limit);
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: more output than %zu bytes", argv[0], out->limit);
     return true;
 }
 

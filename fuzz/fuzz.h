@@ -7,12 +7,12 @@
 
 #include "cloister/base.h"
 
-#define MUST(condition)                                                             \
-    do {                                                                            \
-        if (!(condition)) {                                                         \
-            fprintf(stderr, "%s:%d: MUST(%s)\n", __FILE__, __LINE__, #condition);   \
-            abort();                                                                \
-        }                                                                           \
+#define MUST(condition)                                                           \
+    do {                                                                          \
+        if (!(condition)) {                                                       \
+            fprintf(stderr, "%s:%d: MUST(%s)\n", __FILE__, __LINE__, #condition); \
+            abort();                                                              \
+        }                                                                         \
     } while (0)
 
 /* Is `view` (if it has bytes) inside `in`? */
@@ -21,7 +21,8 @@ static inline bool lies_within(struct clo_bytes view, struct clo_bytes in)
     uintptr_t start = (uintptr_t)in.data;
     uintptr_t at = (uintptr_t)view.data;
 
-    return view.size == 0 || (at >= start && at - start <= in.size && view.size <= in.size - (at - start));
+    return view.size == 0 ||
+           (at >= start && at - start <= in.size && view.size <= in.size - (at - start));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -6,8 +6,8 @@
 #include "fuzz.h"
 
 #define TRUNCATE_MAX 4096
-#define MUTATIONS 400
-#define INPUT_MAX ((size_t)4 << 20)
+#define MUTATIONS    400
+#define INPUT_MAX    ((size_t)4 << 20)
 
 static uint64_t state = 0x9e3779b97f4a7c15;
 

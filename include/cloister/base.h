@@ -9,17 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CLO_API __attribute__((visibility("default")))
-#define CLO_MUST_USE __attribute__((warn_unused_result))
+#define CLO_API                        __attribute__((visibility("default")))
+#define CLO_MUST_USE                   __attribute__((warn_unused_result))
 #define CLO_PRINTF(format_at, args_at) __attribute__((format(printf, format_at, args_at)))
-#define CLO_CLEANUP(function) __attribute__((cleanup(function)))
-#define CLO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define CLO_CLEANUP(function)          __attribute__((cleanup(function)))
+#define CLO_COUNT(array)               (sizeof(array) / sizeof((array)[0]))
 /* Moves ownership out of a CLO_CLEANUP local. */
-#define CLO_TAKE(pointer)                      \
-    __extension__({                            \
+#define CLO_TAKE(pointer)                           \
+    __extension__({                                 \
         __typeof__(pointer) clo_taken_ = (pointer); \
-        (pointer) = NULL;                      \
-        clo_taken_;                            \
+        (pointer) = NULL;                           \
+        clo_taken_;                                 \
     })
 
 /* --- Errors ------------------------------------------------------------------------------- */
@@ -125,7 +125,8 @@ CLO_API CLO_MUST_USE bool clo_mul(size_t a, size_t b, size_t *out);
  * when freed. There is no function that prints one. */
 struct clo_secret;
 
-CLO_API CLO_MUST_USE bool clo_secret_new(size_t size, struct clo_secret **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_secret_new(size_t size, struct clo_secret **out,
+                                         struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_secret_copy(struct clo_bytes from, struct clo_secret **out,
                                           struct clo_error *err);
 CLO_API uint8_t *clo_secret_data(struct clo_secret *secret);

@@ -17,7 +17,7 @@ enum clo_hash {
     CLO_HASH_SHA512,
 };
 #define CLO_HASH_SIZE_MAX 64
-#define CLO_HASH_COUNT 5 /* values of the enum, CLO_HASH_NONE included */
+#define CLO_HASH_COUNT    5 /* values of the enum, CLO_HASH_NONE included */
 
 struct clo_digest {
     enum clo_hash hash;
@@ -70,15 +70,16 @@ enum clo_key_kind {
 
 struct clo_public_key;
 
-CLO_API CLO_MUST_USE bool clo_public_key_from_rsa(struct clo_bytes modulus, struct clo_bytes exponent,
+CLO_API CLO_MUST_USE bool clo_public_key_from_rsa(struct clo_bytes modulus,
+                                                  struct clo_bytes exponent,
                                                   struct clo_public_key **out,
                                                   struct clo_error *err);
 /* x and y big endian, each of the curve's size; the point is checked. */
 CLO_API CLO_MUST_USE bool clo_public_key_from_ec(enum clo_key_kind curve, struct clo_bytes x,
                                                  struct clo_bytes y, struct clo_public_key **out,
                                                  struct clo_error *err);
-CLO_API CLO_MUST_USE bool clo_public_key_from_spki(struct clo_bytes der, struct clo_public_key **out,
-                                                   struct clo_error *err);
+CLO_API CLO_MUST_USE bool
+clo_public_key_from_spki(struct clo_bytes der, struct clo_public_key **out, struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_public_key_from_pem(struct clo_bytes pem, struct clo_public_key **out,
                                                   struct clo_error *err);
 CLO_API enum clo_key_kind clo_public_key_kind(const struct clo_public_key *key);
@@ -104,12 +105,13 @@ struct clo_private_key;
 
 CLO_API CLO_MUST_USE bool clo_private_key_new(enum clo_key_kind kind, unsigned rsa_bits,
                                               struct clo_private_key **out, struct clo_error *err);
-CLO_API CLO_MUST_USE bool clo_private_key_from_pem(struct clo_bytes pem, struct clo_private_key **out,
-                                                   struct clo_error *err);
+CLO_API CLO_MUST_USE bool
+clo_private_key_from_pem(struct clo_bytes pem, struct clo_private_key **out, struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_private_key_pem(const struct clo_private_key *key,
                                               struct clo_secret **out, struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_private_key_public(const struct clo_private_key *key,
-                                                 struct clo_public_key **out, struct clo_error *err);
+                                                 struct clo_public_key **out,
+                                                 struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_signature_make(const struct clo_private_key *key,
                                              enum clo_signature_scheme scheme, enum clo_hash hash,
                                              struct clo_bytes message, struct clo_buffer *signature,
@@ -127,7 +129,8 @@ CLO_API CLO_MUST_USE bool clo_certificate_parse(struct clo_bytes der, struct clo
                                                 struct clo_error *err);
 CLO_API struct clo_bytes clo_certificate_der(const struct clo_certificate *certificate);
 CLO_API const struct clo_public_key *clo_certificate_key(const struct clo_certificate *certificate);
-CLO_API int64_t clo_certificate_not_before(const struct clo_certificate *certificate); /* Unix time */
+CLO_API int64_t
+clo_certificate_not_before(const struct clo_certificate *certificate); /* Unix time */
 CLO_API int64_t clo_certificate_not_after(const struct clo_certificate *certificate);
 /* One line, RFC 2253 style, control characters replaced; borrowed. */
 CLO_API const char *clo_certificate_subject(const struct clo_certificate *certificate);
@@ -139,15 +142,15 @@ CLO_API bool clo_certificate_extension(const struct clo_certificate *certificate
  * match? Dates are not looked at. */
 CLO_API CLO_MUST_USE bool clo_certificate_verify(const struct clo_certificate *certificate,
                                                  const struct clo_certificate *issuer,
-                                                 enum clo_signature_scheme scheme, enum clo_hash hash,
-                                                 struct clo_error *err);
+                                                 enum clo_signature_scheme scheme,
+                                                 enum clo_hash hash, struct clo_error *err);
 CLO_API void clo_certificate_free(struct clo_certificate *certificate);
 CLO_API void clo_certificate_freep(struct clo_certificate **certificate);
 
 /* Walks PEM text: gives the DER of the next block labelled `label` ("CERTIFICATE") after *at and
  * moves *at behind it. False at the end; malformed blocks are an error with err->status set. */
-CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct clo_buffer *der,
-                          struct clo_error *err);
+CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
+                          struct clo_buffer *der, struct clo_error *err);
 
 /* What to make a certificate of (used by sim/, Secure Boot keys and the broker's TLS). */
 struct clo_certificate_extension_spec {
@@ -157,11 +160,11 @@ struct clo_certificate_extension_spec {
 };
 struct clo_certificate_spec {
     const char *common_name;
-    const char *organization;        /* NULL: none */
-    int64_t not_before, not_after;   /* Unix time */
-    struct clo_bytes serial;         /* big endian */
+    const char *organization;      /* NULL: none */
+    int64_t not_before, not_after; /* Unix time */
+    struct clo_bytes serial;       /* big endian */
     bool is_ca;
-    const char *subject_alt_names;   /* OpenSSL's form, "DNS:x,IP:127.0.0.1"; NULL: none */
+    const char *subject_alt_names; /* OpenSSL's form, "DNS:x,IP:127.0.0.1"; NULL: none */
     const struct clo_certificate_extension_spec *extensions;
     size_t extension_count;
     enum clo_signature_scheme scheme;

@@ -6,7 +6,7 @@
 
 #include "cloister/base.h"
 
-CLO_API void clo_hex_write(struct clo_bytes in, struct clo_buffer *out);   /* lower case */
+CLO_API void clo_hex_write(struct clo_bytes in, struct clo_buffer *out); /* lower case */
 CLO_API CLO_MUST_USE bool clo_hex_read(struct clo_bytes text, struct clo_buffer *out,
                                        struct clo_error *err);
 /* Writes 2 * in.size + 1 characters into `out`, which must be that large; returns `out`. */

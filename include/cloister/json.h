@@ -9,7 +9,8 @@
 
 #define CLO_JSON_DEPTH_MAX 64
 
-CLO_API CLO_MUST_USE bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_json_parse(struct clo_bytes text, json_t **out,
+                                         struct clo_error *err);
 CLO_API void clo_json_freep(json_t **json); /* for CLO_CLEANUP: drops one reference */
 
 /* Members of an object. They fail, naming the key, when it is absent or of another type; the

@@ -203,10 +203,10 @@ static uint32_t next_code_point(const uint8_t **at)
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     uint8_t first = *(*at)++;
     size_t size = first < 0x80             ? 1
-                : (first & 0xe0) == 0xc0 ? 2
-                : (first & 0xf0) == 0xe0 ? 3
-                : (first & 0xf8) == 0xf0 ? 4
-                                         : 0;
+                  : (first & 0xe0) == 0xc0 ? 2
+                  : (first & 0xf0) == 0xe0 ? 3
+                  : (first & 0xf8) == 0xf0 ? 4
+                                           : 0;
     if (size < 2)
         return size == 1 ? first : UINT32_MAX;
     uint32_t value = first & (0x7fU >> size);

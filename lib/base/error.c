@@ -8,10 +8,10 @@ static size_t sequence(const unsigned char *text)
 {
     if (text[0] < 0x80)
         return 1;
-    size_t size = text[0] >= 0xc2 && text[0] <= 0xdf ? 2
-                : text[0] >= 0xe0 && text[0] <= 0xef ? 3
-                : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
-                                                     : 0;
+    size_t size = text[0] >= 0xc2 && text[0] <= 0xdf   ? 2
+                  : text[0] >= 0xe0 && text[0] <= 0xef ? 3
+                  : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
+                                                       : 0;
     for (size_t i = 1; i < size; i++)
         if ((text[i] & 0xc0) != 0x80)
             return 0;

@@ -37,8 +37,8 @@ bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err)
         return clo_fail(err, CLO_ERR_FORMAT, "JSON: nested deeper than %d", CLO_JSON_DEPTH_MAX);
     json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "JSON: %s (line %d, column %d)", error.text, error.line,
-                        error.column);
+        return clo_fail(err, CLO_ERR_FORMAT, "JSON: %s (line %d, column %d)", error.text,
+                        error.line, error.column);
     *out = json;
     return true;
 }
@@ -127,8 +127,8 @@ bool clo_json_get_bytes(const json_t *object, const char *key, enum clo_json_enc
     struct clo_bytes text = clo_bytes(json_string_value(value), json_string_length(value));
     out->limit = limit;
     bool ok = encoding == CLO_JSON_HEX      ? clo_hex_read(text, out, err)
-            : encoding == CLO_JSON_BASE64 ? clo_base64_read(text, out, err)
-                                          : clo_base64url_read(text, out, err);
+              : encoding == CLO_JSON_BASE64 ? clo_base64_read(text, out, err)
+                                            : clo_base64url_read(text, out, err);
     return ok || clo_wrap(err, "\"%s\"", key);
 }
 
@@ -139,8 +139,7 @@ bool clo_json_only(const json_t *object, const char *const *keys, struct clo_err
 
     if (!json_is_object(object))
         return clo_fail(err, CLO_ERR_FORMAT, "an object expected");
-    json_object_foreach((json_t *)(uintptr_t)object, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
         size_t i = 0;
         while (keys[i] != NULL && strcmp(keys[i], key) != 0)
             i++;

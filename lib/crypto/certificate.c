@@ -44,7 +44,8 @@ static void name_text(const X509_NAME *name, char *out, size_t size)
     BIO_free(bio);
 }
 
-bool clo_certificate_parse(struct clo_bytes der, struct clo_certificate **out, struct clo_error *err)
+bool clo_certificate_parse(struct clo_bytes der, struct clo_certificate **out,
+                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_certificate_freep)
     struct clo_certificate *certificate = calloc(1, sizeof *certificate);
@@ -156,8 +157,8 @@ static bool signed_with(X509 *x509, enum clo_signature_scheme scheme, enum clo_h
     int hash_nid = NID_undef;
     int key_nid = NID_undef;
     int expected = scheme == CLO_RSASSA_PKCS1 ? NID_rsaEncryption
-                 : scheme == CLO_RSASSA_PSS ? NID_rsassaPss
-                                            : NID_X9_62_id_ecPublicKey;
+                   : scheme == CLO_RSASSA_PSS ? NID_rsassaPss
+                                              : NID_X9_62_id_ecPublicKey;
 
     return X509_get_signature_info(x509, &hash_nid, &key_nid, NULL, NULL) == 1 &&
            hash_nid == hash_nids[hash] && hash_nid != NID_undef && key_nid == expected;
@@ -169,12 +170,14 @@ bool clo_certificate_verify(const struct clo_certificate *certificate,
 {
     if (X509_NAME_cmp(X509_get_issuer_name(certificate->x509),
                       X509_get_subject_name(issuer->x509)) != 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": issued by \"%.100s\", not by \"%.100s\"",
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "certificate \"%.100s\": issued by \"%.100s\", not by \"%.100s\"",
                         certificate->subject, certificate->issuer, issuer->subject);
     if (!signed_with(certificate->x509, scheme, hash))
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "certificate \"%.100s\": not signed with the algorithm that its chain demands",
-                        certificate->subject);
+        return clo_fail(
+                err, CLO_ERR_REFUSED,
+                "certificate \"%.100s\": not signed with the algorithm that its chain demands",
+                certificate->subject);
     int result = X509_verify(certificate->x509, issuer->key->evp);
     ERR_clear_error();
     if (result != 1)
@@ -187,8 +190,8 @@ bool clo_certificate_verify(const struct clo_certificate *certificate,
 
 static bool find(struct clo_bytes in, size_t from, const char *text, size_t *out)
 {
-    const uint8_t *hit = from > in.size ? NULL
-                                        : memmem(in.data + from, in.size - from, text, strlen(text));
+    const uint8_t *hit =
+            from > in.size ? NULL : memmem(in.data + from, in.size - from, text, strlen(text));
 
     if (hit == NULL)
         return false;
@@ -214,8 +217,7 @@ bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct cl
                         start);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     for (size_t i = start + strlen(begin); i < stop; i++)
-        if (pem.data[i] != '\n' && pem.data[i] != '\r' && pem.data[i] != ' ' &&
-            pem.data[i] != '\t')
+        if (pem.data[i] != '\n' && pem.data[i] != '\r' && pem.data[i] != ' ' && pem.data[i] != '\t')
             clo_buffer_u8(&text, pem.data[i]);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer decoded = { 0 };
     struct clo_error why;
@@ -252,7 +254,8 @@ static bool set_name(X509_NAME *name, const struct clo_certificate_spec *spec)
 {
     return (spec->organization == NULL ||
             X509_NAME_add_entry_by_txt(name, "O", MBSTRING_UTF8,
-                                       (const unsigned char *)spec->organization, -1, -1, 0) == 1) &&
+                                       (const unsigned char *)spec->organization, -1, -1,
+                                       0) == 1) &&
            X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
                                       (const unsigned char *)spec->common_name, -1, -1, 0) == 1;
 }
@@ -316,9 +319,9 @@ static bool sign(X509 *x509, const struct clo_certificate_spec *spec,
 {
     EVP_PKEY_CTX *context = NULL;
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool ok = digest != NULL &&
-              EVP_DigestSignInit_ex(digest, &context, crypto_hash_name(spec->hash), NULL, NULL,
-                                    key->evp, NULL) == 1;
+    bool ok =
+            digest != NULL && EVP_DigestSignInit_ex(digest, &context, crypto_hash_name(spec->hash),
+                                                    NULL, NULL, key->evp, NULL) == 1;
 
     if (ok && spec->scheme == CLO_RSASSA_PSS)
         ok = EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
-#include <openssl/core_names.h>
 
 /* TPM 2.0 Library, part 2, table 9 (TPM_ALG_ID). */
 static const struct {
@@ -138,9 +138,9 @@ void clo_hmac(enum clo_hash hash, struct clo_bytes key, struct clo_bytes in, str
 
     must(clo_hash_size(hash) != 0);
     *out = (struct clo_digest){ .hash = hash };
-    must(EVP_Q_mac(NULL, "HMAC", NULL, hashes[hash].openssl, NULL,
-                   key.size == 0 ? empty : key.data, key.size, in.size == 0 ? empty : in.data,
-                   in.size, out->bytes, sizeof out->bytes, &size) != NULL);
+    must(EVP_Q_mac(NULL, "HMAC", NULL, hashes[hash].openssl, NULL, key.size == 0 ? empty : key.data,
+                   key.size, in.size == 0 ? empty : in.data, in.size, out->bytes, sizeof out->bytes,
+                   &size) != NULL);
 }
 
 bool clo_hkdf(enum clo_hash hash, struct clo_bytes key, struct clo_bytes salt,
@@ -158,8 +158,8 @@ bool clo_hkdf(enum clo_hash hash, struct clo_bytes key, struct clo_bytes salt,
     OSSL_PARAM parameters[5];
     size_t count = 0;
     parameters[count++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name, 0);
-    parameters[count++] = OSSL_PARAM_construct_octet_string(
-            OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key.data, key.size);
+    parameters[count++] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY,
+                                                            (void *)(uintptr_t)key.data, key.size);
     if (salt.size > 0)
         parameters[count++] = OSSL_PARAM_construct_octet_string(
                 OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)salt.data, salt.size);

@@ -49,8 +49,7 @@ static bool kind_of(EVP_PKEY *evp, enum clo_key_kind *out, struct clo_error *err
         *out = CLO_KEY_RSA;
         return true;
     }
-    if (EVP_PKEY_is_a(evp, "EC") &&
-        EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1) {
+    if (EVP_PKEY_is_a(evp, "EC") && EVP_PKEY_get_group_name(evp, group, sizeof group, NULL) == 1) {
         for (size_t i = CLO_KEY_P256; i < CLO_COUNT(curves); i++) {
             if (strcmp(group, curves[i].group) == 0) {
                 *out = (enum clo_key_kind)i;
@@ -166,9 +165,8 @@ bool clo_public_key_from_pem(struct clo_bytes pem, struct clo_public_key **out,
 
     err->status = CLO_OK;
     if (!clo_pem_next(pem, "PUBLIC KEY", &at, &der, err))
-        return err->status != CLO_OK
-                       ? false
-                       : clo_fail(err, CLO_ERR_FORMAT, "no PEM block \"PUBLIC KEY\"");
+        return err->status != CLO_OK ? false
+                                     : clo_fail(err, CLO_ERR_FORMAT, "no PEM block \"PUBLIC KEY\"");
     return clo_public_key_from_spki(clo_buffer_bytes(&der), out, err);
 }
 
@@ -217,9 +215,8 @@ bool clo_public_key_numbers(const struct clo_public_key *key, struct clo_buffer 
     bool ok = EVP_PKEY_get_bn_param(key->evp,
                                     is_rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X,
                                     &a) == 1 &&
-              EVP_PKEY_get_bn_param(key->evp,
-                                    is_rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y,
-                                    &b) == 1;
+              EVP_PKEY_get_bn_param(
+                      key->evp, is_rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y, &b) == 1;
 
     if (ok) {
         size_t size = crypto_curve_size(key->kind);
@@ -271,9 +268,8 @@ static bool private_key(EVP_PKEY *evp, struct clo_private_key **out, struct clo_
 bool clo_private_key_new(enum clo_key_kind kind, unsigned rsa_bits, struct clo_private_key **out,
                          struct clo_error *err)
 {
-    EVP_PKEY *evp = kind == CLO_KEY_RSA
-                            ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)rsa_bits)
-                            : EVP_PKEY_Q_keygen(NULL, NULL, "EC", curves[kind].group);
+    EVP_PKEY *evp = kind == CLO_KEY_RSA ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)rsa_bits)
+                                        : EVP_PKEY_Q_keygen(NULL, NULL, "EC", curves[kind].group);
 
     if (evp == NULL)
         return crypto_fail(err, CLO_ERR_SYSTEM, "key generation");

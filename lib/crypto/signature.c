@@ -74,8 +74,9 @@ bool clo_signature_verify(const struct clo_public_key *key, enum clo_signature_s
         signature = clo_bytes(der, size);
     }
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool started = digest != NULL && EVP_DigestVerifyInit_ex(digest, &context, crypto_hash_name(hash),
-                                                             NULL, NULL, key->evp, NULL) == 1 &&
+    bool started = digest != NULL &&
+                   EVP_DigestVerifyInit_ex(digest, &context, crypto_hash_name(hash), NULL, NULL,
+                                           key->evp, NULL) == 1 &&
                    set_padding(context, scheme);
     int result = started ? EVP_DigestVerify(digest, signature.data, signature.size, message.data,
                                             message.size)

@@ -16,12 +16,12 @@
 #include "device/file.h"
 
 /* Fails with the name of the case that is odd. */
-#define CHECK(condition, name)                                                          \
-    do {                                                                                \
-        if (!(condition)) {                                                             \
-            print_error("%s: CHECK(%s)\n", (name), #condition);                         \
-            fail();                                                                     \
-        }                                                                               \
+#define CHECK(condition, name)                                  \
+    do {                                                        \
+        if (!(condition)) {                                     \
+            print_error("%s: CHECK(%s)\n", (name), #condition); \
+            fail();                                             \
+        }                                                       \
     } while (0)
 
 /* Hex with spaces allowed, into a buffer the caller frees. */
