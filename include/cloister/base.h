@@ -75,6 +75,8 @@ struct clo_buffer {
 };
 
 CLO_API void clo_buffer_free(struct clo_buffer *buffer); /* for CLO_CLEANUP: leaves it empty */
+/* Makes room for `more` bytes at once, so that appending them copies nothing. */
+CLO_API void clo_buffer_reserve(struct clo_buffer *buffer, size_t more);
 CLO_API bool clo_buffer_ok(const struct clo_buffer *buffer);
 CLO_API void clo_buffer_append(struct clo_buffer *buffer, struct clo_bytes bytes);
 CLO_API void clo_buffer_text(struct clo_buffer *buffer, const char *text);

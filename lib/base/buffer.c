@@ -18,7 +18,7 @@ bool clo_buffer_ok(const struct clo_buffer *buffer)
 }
 
 /* Makes room for `more` bytes and one NUL behind them, for clo_buffer_string(). */
-static bool reserve(struct clo_buffer *buffer, size_t more)
+static bool reserve_exactly(struct clo_buffer *buffer, size_t more, bool with_growth)
 {
     size_t needed;
 
@@ -32,7 +32,7 @@ static bool reserve(struct clo_buffer *buffer, size_t more)
     if (needed <= buffer->capacity)
         return true;
 
-    size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
+    size_t capacity = with_growth ? buffer->capacity < 64 ? 64 : buffer->capacity : needed;
     while (capacity < needed)
         if (!clo_mul(capacity, 2, &capacity))
             capacity = needed;
@@ -44,6 +44,16 @@ static bool reserve(struct clo_buffer *buffer, size_t more)
     buffer->data = data;
     buffer->capacity = capacity;
     return true;
+}
+
+static bool reserve(struct clo_buffer *buffer, size_t more)
+{
+    return reserve_exactly(buffer, more, true);
+}
+
+void clo_buffer_reserve(struct clo_buffer *buffer, size_t more)
+{
+    (void)reserve_exactly(buffer, more, false);
 }
 
 void clo_buffer_append(struct clo_buffer *buffer, struct clo_bytes bytes)
