@@ -1,0 +1,276 @@
+/* What an event says, for people. Nothing here is evidence: see clo_event_data_is_measured(). */
+#include "cloister/eventlog.h"
+
+#include <string.h>
+
+#include "cloister/efivar.h"
+#include "cloister/encoding.h"
+
+#define TEXT_MAX 300
+
+static const struct {
+    uint32_t type;
+    const char *name;
+} types[] = {
+    { 0x0, "EV_PREBOOT_CERT" },
+    { 0x1, "EV_POST_CODE" },
+    { 0x2, "EV_UNUSED" },
+    { 0x3, "EV_NO_ACTION" },
+    { 0x4, "EV_SEPARATOR" },
+    { 0x5, "EV_ACTION" },
+    { 0x6, "EV_EVENT_TAG" },
+    { 0x7, "EV_S_CRTM_CONTENTS" },
+    { 0x8, "EV_S_CRTM_VERSION" },
+    { 0x9, "EV_CPU_MICROCODE" },
+    { 0xa, "EV_PLATFORM_CONFIG_FLAGS" },
+    { 0xb, "EV_TABLE_OF_DEVICES" },
+    { 0xc, "EV_COMPACT_HASH" },
+    { 0xd, "EV_IPL" },
+    { 0xe, "EV_IPL_PARTITION_DATA" },
+    { 0xf, "EV_NONHOST_CODE" },
+    { 0x10, "EV_NONHOST_CONFIG" },
+    { 0x11, "EV_NONHOST_INFO" },
+    { 0x12, "EV_OMIT_BOOT_DEVICE_EVENTS" },
+    { 0x13, "EV_POST_CODE2" },
+    { 0x80000001, "EV_EFI_VARIABLE_DRIVER_CONFIG" },
+    { 0x80000002, "EV_EFI_VARIABLE_BOOT" },
+    { 0x80000003, "EV_EFI_BOOT_SERVICES_APPLICATION" },
+    { 0x80000004, "EV_EFI_BOOT_SERVICES_DRIVER" },
+    { 0x80000005, "EV_EFI_RUNTIME_SERVICES_DRIVER" },
+    { 0x80000006, "EV_EFI_GPT_EVENT" },
+    { 0x80000007, "EV_EFI_ACTION" },
+    { 0x80000008, "EV_EFI_PLATFORM_FIRMWARE_BLOB" },
+    { 0x80000009, "EV_EFI_HANDOFF_TABLES" },
+    { 0x8000000a, "EV_EFI_PLATFORM_FIRMWARE_BLOB2" },
+    { 0x8000000b, "EV_EFI_HANDOFF_TABLES2" },
+    { 0x8000000c, "EV_EFI_VARIABLE_BOOT2" },
+    { 0x8000000d, "EV_EFI_GPT_EVENT2" },
+    { 0x80000010, "EV_EFI_HCRTM_EVENT" },
+    { 0x800000e0, "EV_EFI_VARIABLE_AUTHORITY" },
+    { 0x800000e1, "EV_EFI_SPDM_FIRMWARE_BLOB" },
+    { 0x800000e2, "EV_EFI_SPDM_FIRMWARE_CONFIG" },
+    { 0x800000e3, "EV_EFI_SPDM_DEVICE_POLICY" },
+    { 0x800000e4, "EV_EFI_SPDM_DEVICE_AUTHORITY" },
+};
+
+const char *clo_event_type_name(uint32_t type)
+{
+    for (size_t i = 0; i < CLO_COUNT(types); i++)
+        if (types[i].type == type)
+            return types[i].name;
+    return NULL;
+}
+
+static bool hashes_to(struct clo_bytes part, const struct clo_digest *expected)
+{
+    struct clo_digest digest;
+
+    clo_hash(expected->hash, part, &digest);
+    return clo_digest_equal(&digest, expected);
+}
+
+bool clo_event_data_is_measured(const struct clo_event *event, enum clo_hash hash)
+{
+    struct clo_digest digest;
+    struct clo_bytes data = event->data;
+
+    if (!clo_event_digest(event, hash, &digest))
+        return false;
+    if (hashes_to(data, &digest))
+        return true;
+    if (event->type == CLO_EV_EFI_VARIABLE_BOOT && data.size >= 32) {
+        /* Older profiles measure the variable's value alone. */
+        struct clo_reader r = clo_reader(data);
+        clo_read_skip(&r, 16);
+        uint64_t name = clo_read_le64(&r);
+        uint64_t size = clo_read_le64(&r);
+        if (name <= data.size / 2)
+            clo_read_skip(&r, (size_t)name * 2);
+        struct clo_bytes value =
+                clo_read_bytes(&r, size > data.size ? data.size + 1 : (size_t)size);
+        return clo_reader_ok(&r) && hashes_to(value, &digest);
+    }
+    if (event->type != CLO_EV_IPL)
+        return false;
+    /* Boot loaders hash the string without its NUL, or what is behind "kernel_cmdline: ". */
+    for (size_t cut = 1; cut <= 2 && cut <= data.size; cut++)
+        if (hashes_to(clo_bytes_slice(data, 0, data.size - cut), &digest))
+            return true;
+    const uint8_t *colon = data.size < 3 ? NULL : memmem(data.data, data.size, ": ", 2);
+    if (colon == NULL)
+        return false;
+    struct clo_bytes rest = clo_bytes_slice(data, (size_t)(colon - data.data) + 2, data.size);
+    return hashes_to(rest, &digest) ||
+           (rest.size > 0 && hashes_to(clo_bytes_slice(rest, 0, rest.size - 1), &digest));
+}
+
+static void append_clean(struct clo_buffer *out, const char *text)
+{
+    char line[TEXT_MAX];
+
+    size_t size = strnlen(text, sizeof line - 1);
+    memcpy(line, text, size);
+    line[size] = '\0';
+    clo_sanitize(line);
+    clo_buffer_text(out, line);
+}
+
+/* Text of one or two bytes a character; false if it is neither. */
+static bool as_text(struct clo_bytes data, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    bool is_wide = data.size >= 4 && data.size % 2 == 0 && data.data[1] == 0 && data.data[3] == 0;
+
+    if (is_wide) {
+        while (data.size >= 2 && data.data[data.size - 1] == 0 && data.data[data.size - 2] == 0)
+            data.size -= 2;
+        clo_utf16_text(data, &text);
+    } else {
+        while (data.size > 0 && data.data[data.size - 1] == 0)
+            data.size--;
+        for (size_t i = 0; i < data.size; i++)
+            if (data.data[i] < 0x20 && data.data[i] != '\n' && data.data[i] != '\t')
+                return false;
+        clo_buffer_append(&text, data);
+    }
+    const char *string = clo_buffer_string(&text);
+    if (string == NULL || text.size == 0 || memchr(text.data, 0, text.size) != NULL)
+        return false;
+    append_clean(out, string);
+    return true;
+}
+
+static void as_hex(struct clo_bytes data, struct clo_buffer *out)
+{
+    clo_hex_write(clo_bytes_slice(data, 0, 32), out);
+    if (data.size > 32)
+        clo_buffer_printf(out, "… (%zu bytes)", data.size);
+}
+
+static void describe_variable(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(event->data);
+    struct clo_signature_entry entry;
+    struct clo_error ignored;
+
+    clo_read_skip(&r, 16);
+    uint64_t name_size = clo_read_le64(&r);
+    uint64_t data_size = clo_read_le64(&r);
+    if (!clo_reader_ok(&r) || name_size > event->data.size / 2 || data_size > event->data.size) {
+        as_hex(event->data, out);
+        return;
+    }
+    struct clo_bytes name = clo_read_bytes(&r, (size_t)name_size * 2);
+    struct clo_bytes value = clo_read_bytes(&r, (size_t)data_size);
+    if (!as_text(name, out))
+        clo_buffer_text(out, "(unnamed)");
+    if (!clo_reader_ok(&r)) {
+        clo_buffer_text(out, ": cut short");
+    } else if (value.size == 0) {
+        clo_buffer_text(out, ": empty");
+    } else if (value.size == 1) {
+        clo_buffer_printf(out, ": %u", value.data[0]);
+    } else if (event->type == CLO_EV_EFI_VARIABLE_DRIVER_CONFIG &&
+               clo_signature_list_at(value, 0, &entry, &ignored)) {
+        size_t count = 1;
+        while (clo_signature_list_at(value, count, &entry, &ignored))
+            count++;
+        clo_buffer_printf(out, ": %zu entr%s, %zu bytes", count, count == 1 ? "y" : "ies",
+                          value.size);
+    } else {
+        clo_buffer_printf(out, ": %zu bytes", value.size);
+    }
+}
+
+/* Names the file path nodes of a device path (UEFI 2.10 section 10.3); the rest is left out. */
+static void describe_image(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(event->data);
+    bool has_path = false;
+
+    clo_read_skip(&r, 24); /* address, length, link-time address */
+    uint64_t path_size = clo_read_le64(&r);
+    while (clo_reader_left(&r) >= 4 && path_size >= 4) {
+        uint8_t type = clo_read_u8(&r);
+        uint8_t subtype = clo_read_u8(&r);
+        uint16_t size = clo_read_le16(&r);
+        if (size < 4 || size > path_size)
+            break;
+        struct clo_bytes node = clo_read_bytes(&r, size - 4U);
+        path_size -= size;
+        if (!clo_reader_ok(&r) || type == 0x7f)
+            break;
+        if (type == 4 && subtype == 4) {
+            clo_buffer_text(out, has_path ? " " : "");
+            has_path = as_text(node, out) || has_path;
+        } else if (type == 4 && subtype == 6) {
+            clo_buffer_text(out, has_path ? " firmware file" : "firmware file");
+            has_path = true;
+        }
+    }
+    if (!has_path)
+        clo_buffer_text(out, "image in memory");
+}
+
+static void describe_gpt(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(event->data);
+
+    r.at = event->data.size < 92 ? event->data.size : 92;
+    uint64_t count = clo_read_le64(&r);
+    if (!clo_reader_ok(&r))
+        as_hex(event->data, out);
+    else
+        clo_buffer_printf(out, "%llu partitions", (unsigned long long)count);
+}
+
+static void describe_tag(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(event->data);
+    uint32_t tag = clo_read_le32(&r);
+
+    uint32_t size = clo_read_le32(&r);
+    struct clo_bytes text = clo_read_bytes(&r, size);
+    if (!clo_reader_ok(&r)) {
+        as_hex(event->data, out);
+        return;
+    }
+    if (tag == CLO_EVENT_TAG_LOAD_OPTIONS)
+        clo_buffer_text(out, "kernel command line");
+    else if (tag == CLO_EVENT_TAG_INITRD)
+        clo_buffer_text(out, "kernel's initrd");
+    else {
+        clo_buffer_printf(out, "tag 0x%08x ", tag);
+        if (!as_text(text, out))
+            as_hex(text, out);
+    }
+}
+
+void clo_event_describe(const struct clo_event *event, struct clo_buffer *out)
+{
+    switch (event->type) {
+    case CLO_EV_EFI_VARIABLE_DRIVER_CONFIG:
+    case CLO_EV_EFI_VARIABLE_BOOT:
+    case CLO_EV_EFI_VARIABLE_BOOT2:
+    case CLO_EV_EFI_VARIABLE_AUTHORITY:
+        describe_variable(event, out);
+        return;
+    case CLO_EV_EFI_BOOT_SERVICES_APPLICATION:
+    case CLO_EV_EFI_BOOT_SERVICES_DRIVER:
+        describe_image(event, out);
+        return;
+    case CLO_EV_EFI_GPT_EVENT:
+        describe_gpt(event, out);
+        return;
+    case CLO_EV_EVENT_TAG:
+        describe_tag(event, out);
+        return;
+    case CLO_EV_SEPARATOR:
+        as_hex(event->data, out);
+        return;
+    default:
+        if (!as_text(event->data, out))
+            as_hex(event->data, out);
+        return;
+    }
+}

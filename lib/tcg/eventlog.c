@@ -1,0 +1,261 @@
+#include "cloister/eventlog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALGORITHMS_MAX 16
+#define EVENTS_MAX     ((size_t)1 << 20)
+#define STRAY_MAX      7
+#define SHA1_SIZE      20
+
+struct clo_eventlog {
+    enum clo_eventlog_format format;
+    struct {
+        uint16_t id;
+        uint16_t size;
+    } algorithms[ALGORITHMS_MAX];
+    size_t algorithm_count;
+    struct clo_event *events;
+    size_t count;
+    size_t capacity;
+    size_t padding;
+    uint8_t startup_locality;
+};
+
+static bool add_event(struct clo_eventlog *log, const struct clo_event *event,
+                      struct clo_error *err)
+{
+    if (log->count == EVENTS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %zu events", EVENTS_MAX);
+    if (log->count == log->capacity) {
+        size_t capacity = log->capacity == 0 ? 128 : 2 * log->capacity;
+        struct clo_event *events = realloc(log->events, capacity * sizeof *events);
+        if (events == NULL)
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        log->events = events;
+        log->capacity = capacity;
+    }
+    log->events[log->count++] = *event;
+    return true;
+}
+
+/* TCG_PCClientPCREvent, section 10.2.1: the form of the first event, and of all in a SHA-1 log. */
+static bool read_old_event(struct clo_reader *r, struct clo_event *out, struct clo_error *err)
+{
+    struct clo_event event = { .offset = r->at };
+
+    event.pcr = clo_read_le32(r);
+    event.type = clo_read_le32(r);
+    event.digests[0].algorithm = 0x0004;
+    event.digests[0].bytes = clo_read_bytes(r, SHA1_SIZE);
+    event.digest_count = 1;
+    uint32_t size = clo_read_le32(r);
+    event.data = clo_read_bytes(r, size);
+    if (!clo_reader_ok(r))
+        return clo_fail(err, CLO_ERR_FORMAT, "truncated at byte %zu", r->at);
+    *out = event;
+    return true;
+}
+
+static size_t digest_size(const struct clo_eventlog *log, uint16_t algorithm)
+{
+    for (size_t i = 0; i < log->algorithm_count; i++)
+        if (log->algorithms[i].id == algorithm)
+            return log->algorithms[i].size;
+    return 0;
+}
+
+/* TCG_PCR_EVENT2, section 10.2.2. */
+static bool read_event(struct clo_reader *r, const struct clo_eventlog *log, struct clo_event *out,
+                       struct clo_error *err)
+{
+    struct clo_event event = { .offset = r->at };
+
+    event.pcr = clo_read_le32(r);
+    event.type = clo_read_le32(r);
+    uint32_t count = clo_read_le32(r);
+    if (count > CLO_EVENT_DIGESTS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "%u digests, at most %d expected", count,
+                        CLO_EVENT_DIGESTS_MAX);
+    event.digest_count = count;
+    for (size_t i = 0; i < count && clo_reader_ok(r); i++) {
+        uint16_t algorithm = clo_read_le16(r);
+        size_t size = digest_size(log, algorithm);
+        if (clo_reader_ok(r) && size == 0)
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "digest algorithm 0x%04x, which the Spec ID event does not list",
+                            algorithm);
+        for (size_t k = 0; k < i; k++)
+            if (event.digests[k].algorithm == algorithm)
+                return clo_fail(err, CLO_ERR_FORMAT, "two digests of algorithm 0x%04x", algorithm);
+        event.digests[i].algorithm = algorithm;
+        event.digests[i].bytes = clo_read_bytes(r, size);
+    }
+    uint32_t size = clo_read_le32(r);
+    event.data = clo_read_bytes(r, size);
+    if (!clo_reader_ok(r))
+        return clo_fail(err, CLO_ERR_FORMAT, "truncated at byte %zu", r->at);
+    *out = event;
+    return true;
+}
+
+/* TCG_EfiSpecIDEvent, section 10.4.5.1. */
+static bool read_spec_id(struct clo_bytes data, struct clo_eventlog *log, struct clo_error *err)
+{
+    struct clo_reader r = clo_reader(data);
+
+    clo_read_skip(&r, 24); /* signature, platform class, version, errata, uintn size */
+    uint32_t count = clo_read_le32(&r);
+    if (count == 0 || count > ALGORITHMS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "Spec ID event: %u algorithms", count);
+    for (size_t i = 0; i < count; i++) {
+        uint16_t id = clo_read_le16(&r);
+        uint16_t size = clo_read_le16(&r);
+        size_t known = clo_hash_size(clo_hash_from_tpm(id));
+        if (!clo_reader_ok(&r))
+            break;
+        if (size == 0 || size > CLO_HASH_SIZE_MAX || (known != 0 && known != size) ||
+            digest_size(log, id) != 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "Spec ID event: algorithm 0x%04x of %u bytes", id,
+                            size);
+        log->algorithms[log->algorithm_count].id = id;
+        log->algorithms[log->algorithm_count].size = size;
+        log->algorithm_count++;
+    }
+    clo_read_skip(&r, clo_read_u8(&r)); /* vendorInfo */
+    if (!clo_reader_ok(&r))
+        return clo_fail(err, CLO_ERR_FORMAT, "Spec ID event: %zu bytes", data.size);
+    return true;
+}
+
+static bool starts_with(struct clo_bytes data, const char *text, size_t size)
+{
+    return data.size >= size && memcmp(data.data, text, size) == 0;
+}
+
+/* Is what is left nothing but padding, or too short to be an event? */
+static bool is_padding(const struct clo_reader *r)
+{
+    struct clo_bytes rest = clo_bytes_slice(r->in, r->at, r->in.size);
+
+    return clo_bytes_all(rest, 0xff) || clo_bytes_all(rest, 0) || rest.size <= STRAY_MAX;
+}
+
+/* The log ends where a block of padding begins that no event header can be: PCR index ~0, or an
+ * event of zeros up to the end. */
+static bool at_end(const struct clo_reader *r)
+{
+    struct clo_bytes next = clo_bytes_slice(r->in, r->at, 16);
+
+    if (clo_reader_left(r) == 0)
+        return true;
+    bool could_be_padding = clo_bytes_all(next, 0xff) || clo_bytes_all(next, 0);
+    return (could_be_padding || next.size <= STRAY_MAX) && is_padding(r);
+}
+
+static void note_locality(struct clo_eventlog *log, const struct clo_event *event)
+{
+    static const char name[] = "StartupLocality"; /* with its NUL: 16 bytes */
+
+    if (event->pcr == 0 && event->type == CLO_EV_NO_ACTION && event->data.size == 17 &&
+        starts_with(event->data, name, sizeof name))
+        log->startup_locality = event->data.data[16];
+}
+
+bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = calloc(1, sizeof *log);
+    struct clo_reader r = clo_reader(in);
+    struct clo_event event;
+
+    if (log == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!read_old_event(&r, &event, err))
+        return clo_wrap(err, "event 0");
+    bool is_agile =
+            event.type == CLO_EV_NO_ACTION && starts_with(event.data, "Spec ID Event03", 16);
+    log->format = is_agile ? CLO_EVENTLOG_CRYPTO_AGILE : CLO_EVENTLOG_SHA1;
+    if (is_agile) {
+        if (!read_spec_id(event.data, log, err))
+            return clo_wrap(err, "event 0");
+    } else {
+        log->algorithms[0].id = 0x0004;
+        log->algorithms[0].size = SHA1_SIZE;
+        log->algorithm_count = 1;
+    }
+    if (!add_event(log, &event, err))
+        return false;
+    while (!at_end(&r)) {
+        bool ok = is_agile ? read_event(&r, log, &event, err) : read_old_event(&r, &event, err);
+        if (!ok || !add_event(log, &event, err))
+            return clo_wrap(err, "event %zu", log->count);
+        note_locality(log, &event);
+    }
+    log->padding = clo_reader_left(&r);
+    *out = CLO_TAKE(log);
+    return true;
+}
+
+void clo_eventlog_free(struct clo_eventlog *log)
+{
+    if (log == NULL)
+        return;
+    free(log->events);
+    free(log);
+}
+
+void clo_eventlog_freep(struct clo_eventlog **log)
+{
+    clo_eventlog_free(*log);
+    *log = NULL;
+}
+
+size_t clo_eventlog_count(const struct clo_eventlog *log)
+{
+    return log->count;
+}
+
+const struct clo_event *clo_eventlog_at(const struct clo_eventlog *log, size_t index)
+{
+    return index < log->count ? &log->events[index] : NULL;
+}
+
+enum clo_eventlog_format clo_eventlog_format(const struct clo_eventlog *log)
+{
+    return log->format;
+}
+
+size_t clo_eventlog_padding(const struct clo_eventlog *log)
+{
+    return log->padding;
+}
+
+size_t clo_eventlog_algorithm_count(const struct clo_eventlog *log)
+{
+    return log->algorithm_count;
+}
+
+enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t index)
+{
+    return index < log->algorithm_count ? clo_hash_from_tpm(log->algorithms[index].id)
+                                        : CLO_HASH_NONE;
+}
+
+uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log)
+{
+    return log->startup_locality;
+}
+
+bool clo_event_digest(const struct clo_event *event, enum clo_hash hash, struct clo_digest *out)
+{
+    for (size_t i = 0; i < event->digest_count; i++) {
+        struct clo_bytes bytes = event->digests[i].bytes;
+        if (clo_hash_from_tpm(event->digests[i].algorithm) != hash ||
+            bytes.size != clo_hash_size(hash) || hash == CLO_HASH_NONE)
+            continue;
+        *out = (struct clo_digest){ .hash = hash };
+        memcpy(out->bytes, bytes.data, bytes.size);
+        return true;
+    }
+    return false;
+}

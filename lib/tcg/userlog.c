@@ -1,0 +1,169 @@
+#include "cloister/userlog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_SEPARATOR 0x1e
+#define EVENTS_MAX       4096
+
+struct clo_userlog {
+    json_t *records; /* keeps the strings that the events borrow */
+    struct clo_userlog_event *events;
+    size_t count;
+};
+
+static bool read_digests(const json_t *record, struct clo_userlog_event *event,
+                         struct clo_error *err)
+{
+    json_t *digests;
+    json_t *entry;
+    size_t i;
+
+    if (!clo_json_get_array(record, "digests", &digests, err))
+        return false;
+    json_array_foreach (digests, i, entry) {
+        const char *name;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+        if (!clo_json_get_string(entry, "hashAlg", &name, err) ||
+            !clo_json_get_bytes(entry, "digest", CLO_JSON_HEX, CLO_HASH_SIZE_MAX, &bytes, err))
+            return clo_wrap(err, "digest %zu", i);
+        enum clo_hash hash = clo_hash_from_name(name);
+        if (hash == CLO_HASH_NONE)
+            continue; /* a bank we do not know cannot be replayed, nor mistaken for one we do */
+        if (bytes.size != clo_hash_size(hash))
+            return clo_fail(err, CLO_ERR_FORMAT, "digest %zu: %zu bytes for %s", i, bytes.size,
+                            name);
+        for (size_t k = 0; k < event->digest_count; k++)
+            if (event->digests[k].hash == hash)
+                return clo_fail(err, CLO_ERR_FORMAT, "digest %zu: a second one for %s", i, name);
+        struct clo_digest *digest = &event->digests[event->digest_count++];
+        digest->hash = hash;
+        memcpy(digest->bytes, bytes.data, bytes.size);
+    }
+    return true;
+}
+
+static bool read_record(const json_t *record, struct clo_userlog_event *out, struct clo_error *err)
+{
+    struct clo_userlog_event event = { 0 };
+    uint64_t pcr;
+
+    if (!clo_json_get_u64(record, "pcr", &pcr, err) || !read_digests(record, &event, err))
+        return false;
+    if (pcr >= CLO_PCR_COUNT)
+        return clo_fail(err, CLO_ERR_FORMAT, "PCR %llu", (unsigned long long)pcr);
+    event.pcr = (unsigned)pcr;
+    /* Records without a content type exist: systemd wrote them for a while. */
+    json_t *content = json_object_get(record, "content");
+    if (json_is_object(content) &&
+        (!clo_json_get_string_optional(content, "eventType", &event.type, err) ||
+         !clo_json_get_string_optional(content, "string", &event.text, err)))
+        return clo_wrap(err, "content");
+    *out = event;
+    return true;
+}
+
+bool clo_userlog_parse(struct clo_bytes in, struct clo_userlog **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *log = calloc(1, sizeof *log);
+    size_t at = 0;
+
+    if (log == NULL || (log->records = json_array()) == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    while (at < in.size) {
+        if (in.data[at] != RECORD_SEPARATOR)
+            return clo_fail(err, CLO_ERR_FORMAT, "record %zu: no record separator at byte %zu",
+                            log->count, at);
+        const uint8_t *next = memchr(in.data + at + 1, RECORD_SEPARATOR, in.size - at - 1);
+        size_t end = next == NULL ? in.size : (size_t)(next - in.data);
+        json_t *record = NULL;
+        if (in.data[end - 1] != '\n')
+            return clo_fail(err, CLO_ERR_FORMAT, "record %zu: cut short", log->count);
+        if (!clo_json_parse(clo_bytes_slice(in, at + 1, end - at - 1), &record, err) ||
+            json_array_append_new(log->records, record) != 0)
+            return clo_wrap(err, "record %zu", log->count);
+        if (log->count == EVENTS_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "more than %d records", EVENTS_MAX);
+        struct clo_userlog_event *grown =
+                realloc(log->events, (log->count + 1) * sizeof *log->events);
+        if (grown == NULL)
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        log->events = grown;
+        if (!read_record(record, &log->events[log->count], err))
+            return clo_wrap(err, "record %zu", log->count);
+        log->count++;
+        at = end;
+    }
+    *out = CLO_TAKE(log);
+    return true;
+}
+
+void clo_userlog_free(struct clo_userlog *log)
+{
+    if (log == NULL)
+        return;
+    json_decref(log->records);
+    free(log->events);
+    free(log);
+}
+
+void clo_userlog_freep(struct clo_userlog **log)
+{
+    clo_userlog_free(*log);
+    *log = NULL;
+}
+
+size_t clo_userlog_count(const struct clo_userlog *log)
+{
+    return log->count;
+}
+
+const struct clo_userlog_event *clo_userlog_at(const struct clo_userlog *log, size_t index)
+{
+    return index < log->count ? &log->events[index] : NULL;
+}
+
+bool clo_userlog_replay(const struct clo_userlog *log, struct clo_pcr_bank *bank,
+                        struct clo_error *err)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        const struct clo_userlog_event *event = &log->events[i];
+        bool is_done = false;
+        for (size_t k = 0; k < event->digest_count && !is_done; k++) {
+            if (event->digests[k].hash != bank->hash)
+                continue;
+            clo_pcr_extend(bank, event->pcr, &event->digests[k]);
+            is_done = true;
+        }
+        if (!is_done)
+            return clo_fail(err, CLO_ERR_FORMAT, "record %zu: no %s digest", i,
+                            clo_hash_name(bank->hash));
+    }
+    return true;
+}
+
+bool clo_userlog_append(const struct clo_userlog_event *event, struct clo_buffer *log,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *record = NULL;
+    json_t *digests = json_array();
+    json_t *content = json_object();
+
+    for (size_t i = 0; i < event->digest_count; i++)
+        json_array_append_new(
+                digests, json_pack("{s:s, s:o}", "hashAlg", clo_hash_name(event->digests[i].hash),
+                                   "digest", clo_json_hex(clo_digest_bytes(&event->digests[i]))));
+    if (event->type != NULL)
+        json_object_set_new(content, "eventType", json_string(event->type));
+    if (event->text != NULL)
+        json_object_set_new(content, "string", json_string(event->text));
+    record = json_pack("{s:i, s:o, s:s, s:o}", "pcr", (int)event->pcr, "digests", digests,
+                       "content_type", "systemd", "content", content);
+    if (json_array_size(digests) != event->digest_count)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    clo_buffer_u8(log, RECORD_SEPARATOR);
+    if (!clo_json_write(record, log, err))
+        return false;
+    clo_buffer_text(log, "\n");
+    return clo_buffer_ok(log) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
