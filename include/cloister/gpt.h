@@ -1,0 +1,57 @@
+/* GUID partition tables (UEFI 2.10 section 5.3) with the Discoverable Partitions' type GUIDs
+ * (UAPI.2), and the one that we write. 512-byte sectors. */
+#ifndef CLOISTER_GPT_H
+#define CLOISTER_GPT_H
+
+#include "cloister/encoding.h"
+
+#define CLO_GPT_SECTOR         512U
+#define CLO_GPT_PARTITIONS_MAX 128
+/* Protective MBR, header and entries: what to read of a disk's beginning. */
+#define CLO_GPT_HEAD_SIZE ((size_t)34 * CLO_GPT_SECTOR)
+/* Entries and header at the end of the disk. */
+#define CLO_GPT_TAIL_SIZE ((size_t)33 * CLO_GPT_SECTOR)
+
+extern CLO_API const struct clo_guid clo_gpt_type_esp;
+extern CLO_API const struct clo_guid clo_gpt_type_root_x86_64;
+extern CLO_API const struct clo_guid clo_gpt_type_root_arm64;
+
+struct clo_gpt_partition {
+    struct clo_guid type;
+    struct clo_guid guid;
+    uint64_t first_lba;
+    uint64_t last_lba; /* inclusive */
+    uint64_t attributes;
+    char name[109]; /* UTF-8 */
+};
+
+struct clo_gpt {
+    struct clo_guid disk;
+    uint64_t disk_sectors; /* as the header's alternate LBA says */
+    struct clo_gpt_partition partitions[CLO_GPT_PARTITIONS_MAX]; /* those in use, by entry number */
+    size_t count;
+    struct clo_bytes header;  /* the 92 bytes */
+    struct clo_bytes entries; /* all of them, as on disk */
+    uint32_t entry_size;
+    uint32_t entry_count;
+};
+
+/* `head` is the disk's beginning, at least CLO_GPT_HEAD_SIZE. Checks sums, bounds and overlaps. */
+CLO_API CLO_MUST_USE bool clo_gpt_parse(struct clo_bytes head, struct clo_gpt *out,
+                                        struct clo_error *err);
+/* The one partition of a type; fails if there is none, or more than one. */
+CLO_API CLO_MUST_USE bool clo_gpt_find(const struct clo_gpt *gpt, const struct clo_guid *type,
+                                       const struct clo_gpt_partition **out, struct clo_error *err);
+
+/* Appends the head (CLO_GPT_HEAD_SIZE bytes) and the tail (CLO_GPT_TAIL_SIZE) of a disk. */
+CLO_API CLO_MUST_USE bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_sectors,
+                                        const struct clo_gpt_partition *partitions, size_t count,
+                                        struct clo_buffer *head, struct clo_buffer *tail,
+                                        struct clo_error *err);
+
+/* What firmware measures of the table into PCR 5 (UEFI_GPT_DATA, PC Client Platform Firmware Profile
+ * 1.06, section 10.4.2): header, number of partitions, and the entries in use. */
+CLO_API CLO_MUST_USE bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out,
+                                        struct clo_error *err);
+
+#endif

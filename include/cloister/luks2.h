@@ -1,0 +1,39 @@
+/* The LUKS2 header (LUKS2 On-Disk Format Specification 1.1), and the white list it must pass before
+ * a guest uses it.
+ *
+ * The header is not authenticated: whoever holds the disk may name a null cipher in it and have the
+ * guest write plaintext (CVE-2025-59054 and its kin). So copy it into memory once, check that copy,
+ * and open the disk with that copy. */
+#ifndef CLOISTER_LUKS2_H
+#define CLOISTER_LUKS2_H
+
+#include "cloister/json.h"
+
+#define CLO_LUKS2_HEADER_MAX   ((size_t)16 << 20) /* both headers and all key slots */
+#define CLO_LUKS2_KEYSLOTS_MAX 32
+
+struct clo_luks2_info {
+    char uuid[41];
+    char label[49];
+    uint64_t header_size;    /* of one binary header with its JSON area */
+    uint64_t payload_offset; /* bytes from the start of the partition */
+    unsigned sector_size;
+    unsigned key_size; /* bytes of the volume key */
+    char cipher[64];
+    uint64_t sequence;
+    size_t keyslot_count;
+};
+
+/* Reads the header, JSON included; its two copies must both hold and say the same. `in` begins at the
+ * partition's first byte. */
+CLO_API CLO_MUST_USE bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out,
+                                          json_t **metadata, struct clo_error *err);
+
+/* The white list: one crypt segment of aes-xts-plain64 with a 64-byte key and 4096-byte sectors over
+ * the rest of the device; LUKS2 key slots of the same strength inside the header; PBKDF2 digests; no
+ * requirement, no re-encryption, no integrity, no unknown member. Refusals name the field.
+ * `in` must hold everything up to the payload. */
+CLO_API CLO_MUST_USE bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out,
+                                          struct clo_error *err);
+
+#endif

@@ -1,0 +1,399 @@
+#include "cloister/luks2.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/crypto.h"
+
+#define BINARY_HEADER_SIZE 4096
+#define CHECKSUM_OFFSET    0x1c0
+#define CHECKSUM_SIZE      64
+#define HEADER_SIZE_MIN    16384
+#define HEADER_SIZE_MAX    ((uint64_t)4 << 20)
+
+static bool read_text(struct clo_reader *r, size_t size, char *out, struct clo_error *err,
+                      const char *what)
+{
+    struct clo_bytes bytes = clo_read_bytes(r, size);
+
+    if (bytes.size != size || memchr(bytes.data, 0, size) == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s without an end", what);
+    memcpy(out, bytes.data, size);
+    clo_sanitize(out);
+    return true;
+}
+
+/* Section 2.1: the binary header. `expected_offset` says which of the two it must be. */
+static bool read_binary(struct clo_bytes in, size_t at, const char *magic,
+                        struct clo_luks2_info *out, struct clo_bytes *json, struct clo_error *err)
+{
+    struct clo_luks2_info info = { 0 };
+    struct clo_reader r = clo_reader(clo_bytes_slice(in, at, BINARY_HEADER_SIZE));
+    char algorithm[32];
+
+    struct clo_bytes signature = clo_read_bytes(&r, 6);
+    uint16_t version = clo_read_be16(&r);
+    info.header_size = clo_read_be64(&r);
+    info.sequence = clo_read_be64(&r);
+    if (!clo_reader_ok(&r) || memcmp(signature.data, magic, 6) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "no LUKS header");
+    if (version != 2)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "LUKS version %u", version);
+    if (!read_text(&r, 48, info.label, err, "label") ||
+        !read_text(&r, 32, algorithm, err, "checksum algorithm"))
+        return false;
+    clo_read_skip(&r, 64); /* salt */
+    if (!read_text(&r, 40, info.uuid, err, "UUID"))
+        return false;
+    clo_read_skip(&r, 48); /* subsystem */
+    uint64_t offset = clo_read_be64(&r);
+    if (!clo_reader_ok(&r) || offset != at)
+        return clo_fail(err, CLO_ERR_FORMAT, "it says that it lies at 0x%llx",
+                        (unsigned long long)offset);
+    if (info.header_size < HEADER_SIZE_MIN || info.header_size > HEADER_SIZE_MAX ||
+        (info.header_size & (info.header_size - 1)) != 0 || info.header_size > in.size - at)
+        return clo_fail(err, CLO_ERR_FORMAT, "its size is 0x%llx",
+                        (unsigned long long)info.header_size);
+    if (strcmp(algorithm, "sha256") != 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "checksum algorithm \"%.16s\"", algorithm);
+
+    static const uint8_t zeros[CHECKSUM_SIZE];
+    struct clo_bytes whole = clo_bytes_slice(in, at, (size_t)info.header_size);
+    struct clo_bytes parts[] = {
+        clo_bytes_slice(whole, 0, CHECKSUM_OFFSET),
+        clo_bytes(zeros, sizeof zeros),
+        clo_bytes_slice(whole, CHECKSUM_OFFSET + CHECKSUM_SIZE, whole.size),
+    };
+    struct clo_digest digest;
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);
+    if (!clo_bytes_equal(clo_digest_bytes(&digest), clo_bytes_slice(whole, CHECKSUM_OFFSET, 32)))
+        return clo_fail(err, CLO_ERR_FORMAT, "its checksum does not hold");
+    *json = clo_bytes_slice(whole, BINARY_HEADER_SIZE, whole.size);
+    *out = info;
+    return true;
+}
+
+/* The second header lies behind the first, whose size is a power of two: section 2.2. */
+static bool read_second(struct clo_bytes in, struct clo_luks2_info *out, struct clo_bytes *json,
+                        struct clo_error *err)
+{
+    for (uint64_t size = HEADER_SIZE_MIN; size <= HEADER_SIZE_MAX; size *= 2)
+        if (size < in.size && read_binary(in, (size_t)size, "SKUL\xba\xbe", out, json, err) &&
+            out->header_size == size)
+            return true;
+    return clo_fail(err, CLO_ERR_FORMAT, "no second LUKS header");
+}
+
+bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out, json_t **metadata,
+                     struct clo_error *err)
+{
+    struct clo_luks2_info first = { 0 };
+    struct clo_luks2_info second = { 0 };
+    struct clo_bytes first_json;
+    struct clo_bytes second_json;
+
+    /* Two readers may disagree on which copy counts when they differ, so they must not. */
+    if (!read_binary(in, 0, "LUKS\xba\xbe", &first, &first_json, err) ||
+        !read_second(in, &second, &second_json, err))
+        return clo_wrap(err, "LUKS2");
+    struct clo_bytes json = first_json;
+    const uint8_t *end = memchr(json.data, 0, json.size);
+    if (end == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "LUKS2: the JSON area has no end");
+    json.size = (size_t)(end - json.data);
+    if (first.sequence != second.sequence || first.header_size != second.header_size ||
+        strcmp(first.uuid, second.uuid) != 0 ||
+        !clo_bytes_equal(json, clo_bytes_slice(second_json, 0, json.size)) ||
+        second_json.data[json.size] != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "LUKS2: the two copies of the header differ");
+    if (!clo_json_parse(json, metadata, err))
+        return clo_wrap(err, "LUKS2");
+    *out = first;
+    return true;
+}
+
+/* --- The white list --- */
+
+static bool must_be(const json_t *object, const char *key, const char *value, struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string(object, key, &text, err))
+        return false;
+    if (strcmp(text, value) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s \"%.64s\": only \"%s\" is allowed", key, text,
+                        value);
+    return true;
+}
+
+static bool must_be_number(const json_t *object, const char *key, uint64_t least, uint64_t most,
+                           uint64_t *out, struct clo_error *err)
+{
+    uint64_t value;
+
+    if (!clo_json_get_u64(object, key, &value, err))
+        return false;
+    if (value < least || value > most)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s %llu: only %llu to %llu is allowed", key,
+                        (unsigned long long)value, (unsigned long long)least,
+                        (unsigned long long)most);
+    *out = value;
+    return true;
+}
+
+/* Sizes and offsets are decimal strings in LUKS2's JSON. */
+static bool read_decimal(const json_t *object, const char *key, uint64_t *out,
+                         struct clo_error *err)
+{
+    const char *text;
+    uint64_t value = 0;
+
+    if (!clo_json_get_string(object, key, &text, err))
+        return false;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+            return clo_fail(err, CLO_ERR_FORMAT, "%s \"%.32s\" is no number", key, text);
+    }
+    if (*text == '\0')
+        return clo_fail(err, CLO_ERR_FORMAT, "%s is empty", key);
+    *out = value;
+    return true;
+}
+
+static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
+                          struct clo_error *err)
+{
+    static const char *const members[] = { "type",       "offset",      "size", "iv_tweak",
+                                           "encryption", "sector_size", NULL };
+    const json_t *segment = json_object_get(segments, "0");
+    uint64_t tweak;
+    uint64_t sector_size;
+
+    if (json_object_size(segments) != 1 || segment == NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "segments: %zu of them, only one is allowed",
+                        json_object_size(segments));
+    if (!must_be(segment, "encryption", "aes-xts-plain64", err) ||
+        !must_be(segment, "type", "crypt", err) || !must_be(segment, "size", "dynamic", err) ||
+        !read_decimal(segment, "iv_tweak", &tweak, err) ||
+        !read_decimal(segment, "offset", &info->payload_offset, err) ||
+        !must_be_number(segment, "sector_size", 4096, 4096, &sector_size, err) ||
+        !clo_json_only(segment, members, err))
+        return clo_wrap(err, "segment 0");
+    if (tweak != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "segment 0: iv_tweak %llu: only 0 is allowed",
+                        (unsigned long long)tweak);
+    if (info->payload_offset > CLO_LUKS2_HEADER_MAX || info->payload_offset % 4096 != 0 ||
+        info->payload_offset <= 2 * info->header_size)
+        return clo_fail(err, CLO_ERR_REFUSED, "segment 0: offset %llu",
+                        (unsigned long long)info->payload_offset);
+    info->sector_size = (unsigned)sector_size;
+    strcpy(info->cipher, "aes-xts-plain64");
+    return true;
+}
+
+static bool check_kdf(const json_t *kdf, struct clo_error *err)
+{
+    static const char *const argon_members[] = { "type", "time", "memory", "cpus", "salt", NULL };
+    static const char *const pbkdf2_members[] = { "type", "hash", "iterations", "salt", NULL };
+    const char *type;
+    uint64_t ignored;
+
+    if (!clo_json_get_string(kdf, "type", &type, err))
+        return false;
+    if (strcmp(type, "argon2id") == 0)
+        return must_be_number(kdf, "time", 1, 1000, &ignored, err) &&
+               must_be_number(kdf, "memory", 32, 4U << 20, &ignored, err) &&
+               must_be_number(kdf, "cpus", 1, 16, &ignored, err) &&
+               clo_json_only(kdf, argon_members, err);
+    if (strcmp(type, "pbkdf2") == 0) {
+        const char *hash;
+        if (!clo_json_get_string(kdf, "hash", &hash, err))
+            return false;
+        if (strcmp(hash, "sha256") != 0 && strcmp(hash, "sha512") != 0)
+            return clo_fail(err, CLO_ERR_REFUSED, "hash \"%.20s\"", hash);
+        return must_be_number(kdf, "iterations", 1000, 100000000, &ignored, err) &&
+               clo_json_only(kdf, pbkdf2_members, err);
+    }
+    return clo_fail(err, CLO_ERR_REFUSED, "type \"%.20s\"", type);
+}
+
+struct area {
+    uint64_t start;
+    uint64_t end;
+};
+
+static bool check_area(const json_t *area, const struct clo_luks2_info *info, struct area *out,
+                       struct clo_error *err)
+{
+    static const char *const members[] = {
+        "type", "offset", "size", "encryption", "key_size", NULL
+    };
+    uint64_t offset;
+    uint64_t size;
+    uint64_t key_size;
+
+    if (!must_be(area, "type", "raw", err) ||
+        !must_be(area, "encryption", "aes-xts-plain64", err) ||
+        !must_be_number(area, "key_size", 64, 64, &key_size, err) ||
+        !read_decimal(area, "offset", &offset, err) || !read_decimal(area, "size", &size, err) ||
+        !clo_json_only(area, members, err))
+        return false;
+    if (offset < 2 * info->header_size || offset > info->payload_offset || size == 0 ||
+        size > info->payload_offset - offset)
+        return clo_fail(err, CLO_ERR_REFUSED, "%llu bytes at %llu are outside the header",
+                        (unsigned long long)size, (unsigned long long)offset);
+    *out = (struct area){ offset, offset + size };
+    return true;
+}
+
+static bool check_keyslot(const json_t *slot, struct clo_luks2_info *info, struct area *area,
+                          struct clo_error *err)
+{
+    static const char *const members[] = {
+        "type", "key_size", "af", "area", "kdf", "priority", NULL
+    };
+    static const char *const af_members[] = { "type", "stripes", "hash", NULL };
+    json_t *af;
+    json_t *area_json;
+    json_t *kdf;
+    uint64_t key_size;
+    uint64_t ignored;
+    const char *hash;
+
+    if (!must_be(slot, "type", "luks2", err) ||
+        !must_be_number(slot, "key_size", 64, 64, &key_size, err) ||
+        !clo_json_get_object(slot, "af", &af, err) ||
+        !clo_json_get_object(slot, "area", &area_json, err) ||
+        !clo_json_get_object(slot, "kdf", &kdf, err) || !clo_json_only(slot, members, err))
+        return false;
+    if (!must_be(af, "type", "luks1", err) ||
+        !must_be_number(af, "stripes", 4000, 4000, &ignored, err) ||
+        !clo_json_get_string(af, "hash", &hash, err) || !clo_json_only(af, af_members, err))
+        return clo_wrap(err, "af");
+    if (strcmp(hash, "sha256") != 0 && strcmp(hash, "sha512") != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "af: hash \"%.20s\"", hash);
+    if (!check_area(area_json, info, area, err))
+        return clo_wrap(err, "area");
+    if (!check_kdf(kdf, err))
+        return clo_wrap(err, "kdf");
+    info->key_size = (unsigned)key_size;
+    return true;
+}
+
+static bool check_keyslots(const json_t *keyslots, struct clo_luks2_info *info,
+                           struct clo_error *err)
+{
+    struct area areas[CLO_LUKS2_KEYSLOTS_MAX];
+    const char *name;
+    json_t *slot;
+
+    if (json_object_size(keyslots) == 0 || json_object_size(keyslots) > CLO_LUKS2_KEYSLOTS_MAX)
+        return clo_fail(err, CLO_ERR_REFUSED, "keyslots: %zu of them", json_object_size(keyslots));
+    json_object_foreach ((json_t *)(uintptr_t)keyslots, name, slot) {
+        struct area *area = &areas[info->keyslot_count];
+        if (!check_keyslot(slot, info, area, err))
+            return clo_wrap(err, "keyslot %.8s", name);
+        for (size_t i = 0; i < info->keyslot_count; i++)
+            if (area->start < areas[i].end && areas[i].start < area->end)
+                return clo_fail(err, CLO_ERR_REFUSED, "keyslot %.8s: its area overlaps another",
+                                name);
+        info->keyslot_count++;
+    }
+    return true;
+}
+
+static bool is_in_list(const json_t *list, const char *text)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        if (json_is_string(entry) && strcmp(json_string_value(entry), text) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool check_digest(const json_t *digests, const json_t *keyslots, struct clo_error *err)
+{
+    static const char *const members[] = { "type",       "keyslots", "segments", "hash",
+                                           "iterations", "salt",     "digest",   NULL };
+    const json_t *digest = json_object_get(digests, "0");
+    json_t *slots;
+    json_t *segments;
+    uint64_t ignored;
+    const char *name;
+    json_t *slot;
+
+    if (json_object_size(digests) != 1 || digest == NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "digests: %zu of them, only one is allowed",
+                        json_object_size(digests));
+    if (!must_be(digest, "type", "pbkdf2", err) ||
+        !must_be_number(digest, "iterations", 1000, 100000000, &ignored, err) ||
+        !clo_json_get_array(digest, "keyslots", &slots, err) ||
+        !clo_json_get_array(digest, "segments", &segments, err) ||
+        !clo_json_only(digest, members, err))
+        return clo_wrap(err, "digest 0");
+    if (json_array_size(segments) != 1 || !is_in_list(segments, "0"))
+        return clo_fail(err, CLO_ERR_REFUSED, "digest 0: is not of segment 0 alone");
+    json_object_foreach ((json_t *)(uintptr_t)keyslots, name, slot) {
+        if (!is_in_list(slots, name))
+            return clo_fail(err, CLO_ERR_REFUSED, "keyslot %.8s: its key has no digest", name);
+    }
+    return true;
+}
+
+/* Nothing that changes how the volume is read: no requirement, and only flags that are harmless. */
+static bool check_config(const json_t *config, const struct clo_luks2_info *info,
+                         struct clo_error *err)
+{
+    static const char *const members[] = { "json_size", "keyslots_size", NULL };
+    uint64_t json_size;
+    uint64_t keyslots_size;
+
+    if (json_object_get(config, "requirements") != NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "config: requirements are not allowed");
+    if (json_object_get(config, "flags") != NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "config: flags are not allowed");
+    if (!clo_json_only(config, members, err) ||
+        !read_decimal(config, "json_size", &json_size, err) ||
+        !read_decimal(config, "keyslots_size", &keyslots_size, err))
+        return clo_wrap(err, "config");
+    if (json_size != info->header_size - BINARY_HEADER_SIZE)
+        return clo_fail(err, CLO_ERR_REFUSED, "config: json_size %llu",
+                        (unsigned long long)json_size);
+    return true;
+}
+
+bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo_error *err)
+{
+    static const char *const members[] = { "keyslots", "tokens", "segments",
+                                           "digests",  "config", NULL };
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_luks2_info info;
+    json_t *segments;
+    json_t *keyslots;
+    json_t *digests;
+    json_t *config;
+    json_t *tokens;
+
+    if (!clo_luks2_parse(in, &info, &metadata, err))
+        return false;
+    if (!clo_json_get_object(metadata, "segments", &segments, err) ||
+        !clo_json_get_object(metadata, "keyslots", &keyslots, err) ||
+        !clo_json_get_object(metadata, "digests", &digests, err) ||
+        !clo_json_get_object(metadata, "config", &config, err) ||
+        !clo_json_get_object(metadata, "tokens", &tokens, err) ||
+        !clo_json_only(metadata, members, err) || !check_segment(segments, &info, err) ||
+        !check_keyslots(keyslots, &info, err) || !check_digest(digests, keyslots, err) ||
+        !check_config(config, &info, err))
+        return clo_wrap(err, "LUKS2 header");
+    if (json_object_size(tokens) > 32)
+        return clo_fail(err, CLO_ERR_REFUSED, "LUKS2 header: %zu tokens", json_object_size(tokens));
+    if (in.size < info.payload_offset)
+        return clo_fail(err, CLO_ERR_FORMAT, "LUKS2 header: %zu bytes, the payload begins at %llu",
+                        in.size, (unsigned long long)info.payload_offset);
+    *out = info;
+    return true;
+}
