@@ -1,0 +1,256 @@
+#include "image/encrypt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ext2fs/ext2fs.h>
+#include <openssl/evp.h>
+
+#include "device/file.h"
+
+#define SECTOR            4096U
+#define CHUNK             ((size_t)4 << 20)
+#define SECTORS_PER_CHUNK (CHUNK / SECTOR)
+#define THREADS_MAX       64
+
+/* Bit n of `used`: sector n of the source is in use. */
+struct map {
+    uint8_t *used; /* NULL: all are */
+    uint64_t sectors;
+};
+
+struct job {
+    const struct clo_encrypt_spec *spec;
+    const struct map *map;
+    int source;
+    int direct; /* the target opened past the page cache; -1: not possible */
+    uint64_t source_size;
+    atomic_ullong next_chunk;
+    atomic_ullong encrypted;
+    atomic_ullong done;
+    atomic_bool failed;
+    pthread_mutex_t lock; /* of `err` and of the progress callback */
+    struct clo_error *err;
+};
+
+static bool is_used(const struct map *map, uint64_t sector)
+{
+    return map->used == NULL ||
+           (sector < map->sectors && (map->used[sector / 8] >> (sector % 8) & 1) != 0);
+}
+
+/* Which blocks does the file system use? Superblock copies, tables, journal and bitmaps are all
+ * marked as used in its own bitmap. What is no ext file system is used throughout. */
+static void read_map(const char *path, uint64_t sectors, struct map *out)
+{
+    ext2_filsys fs = NULL;
+
+    *out = (struct map){ .sectors = sectors };
+    if (ext2fs_open(path, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs) != 0)
+        return;
+    uint64_t blocks = ext2fs_blocks_count(fs->super);
+    uint8_t *used = NULL;
+    if (fs->blocksize == SECTOR && blocks <= sectors && ext2fs_read_block_bitmap(fs) == 0)
+        used = calloc(1, (size_t)(sectors / 8 + 1));
+    for (uint64_t block = 0; used != NULL && block < blocks; block++)
+        if (block < fs->super->s_first_data_block + 1 ||
+            ext2fs_test_block_bitmap2(fs->block_map, block))
+            used[block / 8] = (uint8_t)(used[block / 8] | 1U << block % 8);
+    ext2fs_close_free(&fs);
+    out->used = used;
+}
+
+static void fail(struct job *job, enum clo_status status, const char *what, int number)
+{
+    pthread_mutex_lock(&job->lock);
+    if (!atomic_exchange(&job->failed, true))
+        clo_fail(job->err, status, "%s: %s", what, strerror(number));
+    pthread_mutex_unlock(&job->lock);
+}
+
+static bool read_source(struct job *job, uint8_t *buffer, uint64_t at, size_t size)
+{
+    size_t have = 0;
+
+    while (have < size && at + have < job->source_size) {
+        ssize_t got = pread(job->source, buffer + have, size - have, (off_t)(at + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            fail(job, CLO_ERR_FORMAT, job->spec->source, errno);
+            return false;
+        }
+        if (got == 0)
+            break;
+        have += (size_t)got;
+    }
+    memset(buffer + have, 0, size - have);
+    return true;
+}
+
+static bool write_target(struct job *job, const uint8_t *buffer, uint64_t at, size_t size)
+{
+    bool is_direct = job->direct >= 0;
+
+    while (size > 0) {
+        ssize_t put = pwrite(is_direct ? job->direct : job->spec->target, buffer, size, (off_t)at);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0 && is_direct && errno == EINVAL) {
+            is_direct = false; /* the file system's alignment is larger than ours */
+            continue;
+        }
+        if (put < 0) {
+            fail(job, CLO_ERR_SYSTEM, "writing the image", errno);
+            return false;
+        }
+        buffer += put;
+        at += (uint64_t)put;
+        size -= (size_t)put;
+    }
+    return true;
+}
+
+/* In place, sector by sector: each has a tweak of its own. */
+static bool encrypt_sectors(EVP_CIPHER_CTX *cipher, uint8_t *data, uint64_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t tweak[16] = { 0 };
+        uint64_t number = (first + i) * (SECTOR / 512);
+        int size = 0;
+        for (int k = 0; k < 8; k++)
+            tweak[k] = (uint8_t)(number >> (8 * k));
+        if (EVP_EncryptInit_ex2(cipher, NULL, NULL, tweak, NULL) != 1 ||
+            EVP_EncryptUpdate(cipher, data + i * SECTOR, &size, data + i * SECTOR, SECTOR) != 1 ||
+            size != (int)SECTOR)
+            return false;
+    }
+    return true;
+}
+
+/* Runs of used sectors inside one chunk. */
+static bool do_chunk(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, uint64_t chunk)
+{
+    uint64_t first = chunk * SECTORS_PER_CHUNK;
+    uint64_t end = first + SECTORS_PER_CHUNK;
+    uint64_t total = job->spec->size / SECTOR;
+
+    if (end > total)
+        end = total;
+    for (uint64_t at = first; at < end;) {
+        uint64_t stop = at;
+        while (stop < end && is_used(job->map, stop))
+            stop++;
+        if (stop == at) {
+            at++;
+            continue;
+        }
+        size_t size = (size_t)(stop - at) * SECTOR;
+        if (!read_source(job, buffer, at * SECTOR, size))
+            return false;
+        if (!encrypt_sectors(cipher, buffer, at, (size_t)(stop - at))) {
+            fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", EIO);
+            return false;
+        }
+        if (!write_target(job, buffer, job->spec->offset + at * SECTOR, size))
+            return false;
+        atomic_fetch_add(&job->encrypted, size);
+        at = stop;
+    }
+    uint64_t done = atomic_fetch_add(&job->done, (end - first) * SECTOR) + (end - first) * SECTOR;
+    if (job->spec->progress != NULL) {
+        pthread_mutex_lock(&job->lock);
+        job->spec->progress(job->spec->context, done, job->spec->size);
+        pthread_mutex_unlock(&job->lock);
+    }
+    return true;
+}
+
+static void *work(void *argument)
+{
+    struct job *job = argument;
+    uint64_t chunks = (job->spec->size + CHUNK - 1) / CHUNK;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    EVP_CIPHER *aes = EVP_CIPHER_fetch(NULL, "AES-256-XTS", NULL);
+    uint8_t *buffer = aligned_alloc(SECTOR, CHUNK);
+
+    if (cipher == NULL || aes == NULL || buffer == NULL ||
+        EVP_EncryptInit_ex2(cipher, aes, clo_secret_bytes(job->spec->volume_key).data, NULL,
+                            NULL) != 1) {
+        fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", ENOMEM);
+    } else {
+        while (!atomic_load(&job->failed)) {
+            uint64_t chunk = atomic_fetch_add(&job->next_chunk, 1);
+            if (chunk >= chunks || !do_chunk(job, cipher, buffer, chunk))
+                break;
+        }
+    }
+    if (buffer != NULL)
+        clo_wipe(buffer, CHUNK);
+    free(buffer);
+    EVP_CIPHER_free(aes);
+    EVP_CIPHER_CTX_free(cipher);
+    return NULL;
+}
+
+/* The same file by another description, so that O_DIRECT does not change the caller's. */
+static int open_direct(int target, uint64_t offset)
+{
+    char path[64];
+
+    if (offset % SECTOR != 0)
+        return -1;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", target);
+    return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+}
+
+bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result *out,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int source = open(spec->source, O_RDONLY | O_CLOEXEC);
+    CLO_CLEANUP(clo_fd_close) int direct = -1;
+    pthread_t threads[THREADS_MAX];
+    struct map map = { 0 };
+    struct stat status;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (source < 0 || fstat(source, &status) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", spec->source, strerror(errno));
+    if (clo_secret_size(spec->volume_key) != 64 || spec->size % SECTOR != 0 ||
+        (uint64_t)status.st_size > spec->size)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: %lld bytes do not fit a payload of %llu",
+                        spec->source, (long long)status.st_size, (unsigned long long)spec->size);
+    if (!spec->all)
+        read_map(spec->source, spec->size / SECTOR, &map);
+    direct = open_direct(spec->target, spec->offset);
+    struct job job = { .spec = spec,
+                       .map = &map,
+                       .source = source,
+                       .direct = direct,
+                       .source_size = (uint64_t)status.st_size,
+                       .err = err };
+    pthread_mutex_init(&job.lock, NULL);
+    unsigned wanted = spec->threads != 0 ? spec->threads : cores > 0 ? (unsigned)cores : 1;
+    unsigned started = 0;
+    /* The caller's thread works too. */
+    while (started + 1 < wanted && started < THREADS_MAX &&
+           pthread_create(&threads[started], NULL, work, &job) == 0)
+        started++;
+    work(&job);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&job.lock);
+    free(map.used);
+    if (atomic_load(&job.failed))
+        return false;
+    *out = (struct clo_encrypt_result){ .encrypted = atomic_load(&job.encrypted) };
+    out->skipped = spec->size - out->encrypted;
+    return true;
+}

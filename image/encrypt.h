@@ -1,0 +1,32 @@
+/* The payload of a LUKS2 volume, encrypted in user space: AES-256-XTS over 4096-byte sectors with
+ * the sector's number in 512-byte units as tweak (plain64), as dm-crypt reads it. On all cores, past
+ * the page cache where the file system lets us.
+ *
+ * Blocks that an ext4 file system does not use are left as holes; so the host learns which blocks
+ * are free. Every block in use is encrypted, the ones full of zeros too. */
+#ifndef CLOISTER_IMAGE_ENCRYPT_H
+#define CLOISTER_IMAGE_ENCRYPT_H
+
+#include "cloister/base.h"
+
+struct clo_encrypt_spec {
+    const char *source; /* a raw file system image */
+    int target;         /* written from `offset` on */
+    uint64_t offset;
+    uint64_t size; /* of the payload, at least the source's; a multiple of 4096 */
+    const struct clo_secret *volume_key; /* 64 bytes */
+    unsigned threads;                    /* 0: one for each core */
+    bool all;                            /* encrypt free blocks as well */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
+};
+
+struct clo_encrypt_result {
+    uint64_t encrypted; /* bytes */
+    uint64_t skipped;
+};
+
+CLO_MUST_USE bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result *out,
+                              struct clo_error *err);
+
+#endif

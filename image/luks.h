@@ -1,0 +1,28 @@
+/* A LUKS2 header made by libcryptsetup on a plain file, and what its volume key will measure. */
+#ifndef CLOISTER_IMAGE_LUKS_H
+#define CLOISTER_IMAGE_LUKS_H
+
+#include "cloister/crypto.h"
+
+#define CLO_LUKS_PAYLOAD_OFFSET  ((uint64_t)16 << 20)
+#define CLO_LUKS_SECTOR          4096U
+#define CLO_LUKS_VOLUME_KEY_SIZE 64
+
+struct clo_luks_spec {
+    const char *uuid;          /* text form; NULL: random */
+    struct clo_bytes disk_key; /* what the broker releases: full entropy, 32 to 64 bytes */
+    struct clo_bytes recovery_passphrase; /* empty: none */
+};
+
+/* Writes the header into the file `path`, which has the partition's size already; gives the volume
+ * key and the UUID (at least 41 characters). */
+CLO_MUST_USE bool clo_luks_format(const char *path, const struct clo_luks_spec *spec,
+                                  struct clo_secret **volume_key, char *uuid,
+                                  struct clo_error *err);
+
+/* What cloister-init, like systemd-cryptsetup, extends PCR 15 with: HMAC(volume key,
+ * "cryptsetup:root:UUID") with the bank's hash (systemd, TPM2_PCR_MEASUREMENTS). */
+void clo_luks_measurement(const struct clo_secret *volume_key, const char *uuid, enum clo_hash hash,
+                          struct clo_digest *out);
+
+#endif
