@@ -147,6 +147,29 @@ CLO_API CLO_MUST_USE bool clo_certificate_verify(const struct clo_certificate *c
 CLO_API void clo_certificate_free(struct clo_certificate *certificate);
 CLO_API void clo_certificate_freep(struct clo_certificate **certificate);
 
+/* --- Revocation lists ------------------------------------------------------------------------ */
+
+struct clo_crl;
+
+/* One DER revocation list, exactly. */
+CLO_API CLO_MUST_USE bool clo_crl_parse(struct clo_bytes der, struct clo_crl **out,
+                                        struct clo_error *err);
+CLO_API int64_t clo_crl_this_update(const struct clo_crl *crl); /* Unix time */
+CLO_API int64_t clo_crl_next_update(const struct clo_crl *crl); /* INT64_MAX: does not say */
+CLO_API const char *clo_crl_issuer(const struct clo_crl *crl);  /* as a certificate's */
+/* Is it `issuer`'s by name? */
+CLO_API bool clo_crl_is_from(const struct clo_crl *crl, const struct clo_certificate *issuer);
+/* Is it signed by `issuer`'s key, with exactly this scheme and hash, and do the names match? Dates
+ * are not looked at. A critical extension that we do not know is refused. */
+CLO_API CLO_MUST_USE bool clo_crl_verify(const struct clo_crl *crl,
+                                         const struct clo_certificate *issuer,
+                                         enum clo_signature_scheme scheme, enum clo_hash hash,
+                                         struct clo_error *err);
+/* Does it list the certificate's serial number? Ask for certificates of its issuer only. */
+CLO_API bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_certificate *certificate);
+CLO_API void clo_crl_free(struct clo_crl *crl);
+CLO_API void clo_crl_freep(struct clo_crl **crl);
+
 /* Walks PEM text: gives the DER of the next block labelled `label` ("CERTIFICATE") after *at and
  * moves *at behind it. False at the end; malformed blocks are an error with err->status set. */
 CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,

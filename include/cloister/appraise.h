@@ -1,0 +1,79 @@
+/* From a bundle of evidence to a verdict: verifies everything in it, binds the pieces to each other,
+ * and holds the result against reference values and a policy.
+ *
+ * Only a verdict of `affirming` made with a policy may release anything. */
+#ifndef CLOISTER_APPRAISE_H
+#define CLOISTER_APPRAISE_H
+
+#include "cloister/checks.h"
+#include "cloister/evidence.h"
+#include "cloister/policy.h"
+#include "cloister/quote.h"
+
+struct clo_reference;
+
+enum clo_appraisal_status {
+    CLO_AFFIRMING,
+    CLO_WARNING, /* authentic, but nothing (or not all) was appraised */
+    CLO_CONTRAINDICATED,
+};
+CLO_API const char *clo_appraisal_status_name(enum clo_appraisal_status status);
+
+/* A pin that reads like a claim: measurement=HEX. */
+struct clo_expectation {
+    const char *name;
+    const char *value;
+};
+
+/* What the caller brings. A zeroed struct asks only: is it authentic, by AMD's roots? (`at` must
+ * always be set.) */
+struct clo_appraise_inputs {
+    const struct clo_policy *policy; /* NULL: none; nothing may be released on the result */
+    /* Searched in this order for each PCR; a prediction and a calibration go side by side. */
+    const struct clo_reference *const *references;
+    size_t reference_count;
+    const char *phase;               /* NULL: the policy's, or "enter-initrd" */
+    struct clo_bytes expected_nonce; /* the text that we gave; data NULL: freshness is not shown */
+    int64_t at;                      /* Unix time */
+    /* Trusted besides the policy's: by fingerprint. Without any, and without a policy, AMD's. */
+    const struct clo_digest *roots;
+    size_t root_count;
+    /* Endorsements besides those in the bundle: not trusted, only looked at. */
+    const struct clo_snp_certificates *certificates;
+    const struct clo_crl *const *crls;
+    size_t crl_count;
+    const struct clo_expectation *expectations;
+    size_t expectation_count;
+};
+
+/* Opaque; made only by the functions below. */
+struct clo_appraisal;
+
+/* Makes every check it can. True with an appraisal whenever the evidence could be read, also when it
+ * is refused; false (CLO_ERR_FORMAT, CLO_ERR_UNSUPPORTED, CLO_ERR_USAGE, CLO_ERR_SYSTEM) otherwise. */
+CLO_API CLO_MUST_USE bool clo_appraise(const struct clo_evidence *evidence,
+                                       const struct clo_appraise_inputs *inputs,
+                                       struct clo_appraisal **out, struct clo_error *err);
+CLO_API void clo_appraisal_free(struct clo_appraisal *appraisal);
+CLO_API void clo_appraisal_freep(struct clo_appraisal **appraisal);
+
+CLO_API enum clo_appraisal_status clo_appraisal_status(const struct clo_appraisal *appraisal);
+CLO_API const char *clo_appraisal_tee(const struct clo_appraisal *appraisal); /* "snp" */
+/* May a secret be released on it? Affirming, with a policy, an expected nonce that matched, and a
+ * tee-pubkey that the evidence binds. Nothing else may decide this. */
+CLO_API CLO_MUST_USE bool clo_appraisal_releases(const struct clo_appraisal *appraisal,
+                                                 struct clo_error *err);
+/* The one-time key (JWK) that the evidence binds; NULL unless the binding was verified. */
+CLO_API const json_t *clo_appraisal_tee_pubkey(const struct clo_appraisal *appraisal);
+CLO_API const struct clo_checks *clo_appraisal_checks(const struct clo_appraisal *appraisal);
+CLO_API size_t clo_appraisal_warning_count(const struct clo_appraisal *appraisal);
+CLO_API const char *clo_appraisal_warning(const struct clo_appraisal *appraisal, size_t index);
+CLO_API const json_t *clo_appraisal_claims(const struct clo_appraisal *appraisal);
+CLO_API const struct clo_policy *clo_appraisal_policy(const struct clo_appraisal *appraisal);
+/* {"status","tee","checks","claims","warnings"}, as `verify --json` prints it; NULL: out of memory. */
+CLO_API json_t *clo_appraisal_json(const struct clo_appraisal *appraisal);
+/* One line: why it was refused, the most telling reason first (a PCR's explanation, then whatever
+ * else failed); or that it was not. This is what the guest is told. Borrowed. */
+CLO_API const char *clo_appraisal_summary(const struct clo_appraisal *appraisal);
+
+#endif

@@ -1,0 +1,52 @@
+/* The evidence bundle: a CMW collection (draft-ietf-rats-msg-wrap-17, section 3.3) in JSON, whose
+ * members are [MEDIA TYPE, base64url].
+ *
+ * Everything in it is the attester's word until lib/appraise has verified it. */
+#ifndef CLOISTER_EVIDENCE_H
+#define CLOISTER_EVIDENCE_H
+
+#include "cloister/json.h"
+
+#define CLO_EVIDENCE_TYPE  "tag:cloister.dev,2026:evidence"
+#define CLO_EVIDENCE_LIMIT ((size_t)16 << 20) /* of the JSON text */
+
+/* The labels. A bundle with another one is refused: what we do not know we cannot appraise. */
+#define CLO_EVIDENCE_RUNTIME_DATA     "runtime-data"     /* canonical JSON: nonce, tee-pubkey */
+#define CLO_EVIDENCE_HCL_REPORT       "hcl-report"       /* Azure's, with the hardware report */
+#define CLO_EVIDENCE_SNP_REPORT       "snp-report"       /* a bare one */
+#define CLO_EVIDENCE_SNP_CERTIFICATES "snp-certificates" /* PEM: VCEK or VLEK, ASK or ASVK, ARK */
+#define CLO_EVIDENCE_TDX_QUOTE        "tdx-quote"
+#define CLO_EVIDENCE_TDX_CCEL         "tdx-ccel"
+#define CLO_EVIDENCE_TPM_QUOTE        "tpm-quote"     /* TPMS_ATTEST */
+#define CLO_EVIDENCE_TPM_SIGNATURE    "tpm-signature" /* TPMT_SIGNATURE */
+#define CLO_EVIDENCE_TPM_PCRS         "tpm-pcrs"      /* JSON {"sha256":{"0":hex}} */
+#define CLO_EVIDENCE_EVENTLOG         "eventlog"      /* TCG, binary */
+#define CLO_EVIDENCE_USERSPACE_LOG    "userspace-log" /* JSON-SEQ */
+
+struct clo_evidence;
+
+CLO_API CLO_MUST_USE bool clo_evidence_new(struct clo_evidence **out, struct clo_error *err);
+CLO_API void clo_evidence_free(struct clo_evidence *evidence);
+CLO_API void clo_evidence_freep(struct clo_evidence **evidence);
+
+CLO_API CLO_MUST_USE bool clo_evidence_parse(struct clo_bytes json, struct clo_evidence **out,
+                                             struct clo_error *err);
+/* The same from JSON that is already read (a member of another message). */
+CLO_API CLO_MUST_USE bool clo_evidence_from_json(const json_t *json, struct clo_evidence **out,
+                                                 struct clo_error *err);
+/* Copies `bytes`. An unknown label or a second member of one label is CLO_ERR_USAGE. */
+CLO_API CLO_MUST_USE bool clo_evidence_add(struct clo_evidence *evidence, const char *label,
+                                           struct clo_bytes bytes, struct clo_error *err);
+/* data NULL if there is none; borrowed from the bundle. */
+CLO_API struct clo_bytes clo_evidence_get(const struct clo_evidence *evidence, const char *label);
+CLO_API bool clo_evidence_has(const struct clo_evidence *evidence, const char *label);
+CLO_API size_t clo_evidence_count(const struct clo_evidence *evidence);
+/* In a fixed order; the label is static. */
+CLO_API const char *clo_evidence_at(const struct clo_evidence *evidence, size_t index,
+                                    const char **media_type, struct clo_bytes *bytes);
+CLO_API json_t *clo_evidence_json(const struct clo_evidence *evidence); /* NULL: out of memory */
+/* Appends canonical JSON. */
+CLO_API CLO_MUST_USE bool clo_evidence_write(const struct clo_evidence *evidence,
+                                             struct clo_buffer *out, struct clo_error *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* AMD SEV-SNP attestation reports and the certificates that vouch for them. (AMD 56860, SEV Secure
+ * Nested Paging Firmware ABI 1.58, section 7.3 and table 23; AMD 57230, VCEK Certificate and KDS
+ * Interface Specification 1.00; AMD 56421, GHCB 2.04, section 4.1.8.1 for the certificate table.)
+ *
+ * A parsed report proves nothing. clo_snp_verified is what clo_snp_verify() makes of one: an AMD
+ * processor (or whoever holds a root that the caller named) signed exactly these bytes. Whether the
+ * guest that it describes is acceptable is for appraisal. */
+#ifndef CLOISTER_SNP_H
+#define CLOISTER_SNP_H
+
+#include "cloister/checks.h"
+#include "cloister/crypto.h"
+
+#define CLO_SNP_REPORT_SIZE      1184
+#define CLO_SNP_SIGNED_SIZE      0x2a0
+#define CLO_SNP_VERSION_MIN      2
+#define CLO_SNP_VERSION_MAX      5
+#define CLO_SNP_POLICY_SMT       (1ULL << 16)
+#define CLO_SNP_POLICY_MBO       (1ULL << 17) /* reserved, must be one */
+#define CLO_SNP_POLICY_MIGRATE   (1ULL << 18)
+#define CLO_SNP_POLICY_DEBUG     (1ULL << 19)
+#define CLO_SNP_POLICY_SINGLE    (1ULL << 20)
+#define CLO_SNP_POLICY_KNOWN     0x3ffffffULL /* the rest is reserved, must be zero */
+#define CLO_SNP_PLATFORM_SMT     (1ULL << 0)
+#define CLO_SNP_PLATFORM_ALIASES (1ULL << 5) /* ALIAS_CHECK_COMPLETE */
+
+enum clo_snp_product {
+    CLO_SNP_UNKNOWN,
+    CLO_SNP_MILAN,
+    CLO_SNP_GENOA, /* Bergamo and Siena too */
+    CLO_SNP_TURIN,
+    CLO_SNP_VENICE,
+};
+CLO_API const char *clo_snp_product_name(enum clo_snp_product product); /* "Milan" */
+
+enum clo_snp_signing_key {
+    CLO_SNP_VCEK = 0,
+    CLO_SNP_VLEK = 1,
+    CLO_SNP_KEY_NONE = 7,
+};
+
+/* TCB_VERSION as it stands in the report; what its bytes mean depends on the processor's family. */
+struct clo_snp_tcb {
+    uint8_t raw[8];
+};
+/* The components; an absent one (fmc before Turin) is -1. Compare these, never the whole. */
+struct clo_snp_tcb_parts {
+    int fmc, bootloader, tee, snp, microcode;
+};
+CLO_API struct clo_snp_tcb_parts clo_snp_tcb_parts(const struct clo_snp_tcb *tcb,
+                                                   enum clo_snp_product product);
+
+struct clo_snp_build {
+    uint8_t build, minor, major;
+};
+
+/* Fields are the specification's; byte strings are views into `raw`. */
+struct clo_snp_report {
+    struct clo_bytes raw; /* all 1184 bytes as they came: what is signed is their beginning */
+    uint32_t version;
+    bool is_newer; /* a version we do not know: read as the newest that we do */
+    uint32_t guest_svn;
+    uint64_t policy;
+    struct clo_bytes family_id;
+    struct clo_bytes image_id;
+    uint32_t vmpl;
+    uint32_t signature_algo;
+    struct clo_snp_tcb current_tcb;
+    uint64_t platform_info;
+    uint32_t signer_info;
+    unsigned signing_key; /* bits of signer_info: enum clo_snp_signing_key */
+    bool author_key_en;
+    bool mask_chip_key;
+    struct clo_bytes report_data;
+    struct clo_bytes measurement;
+    struct clo_bytes host_data;
+    struct clo_bytes id_key_digest;
+    struct clo_bytes author_key_digest;
+    struct clo_bytes report_id;
+    struct clo_bytes report_id_ma;
+    struct clo_snp_tcb reported_tcb;
+    bool has_cpuid; /* version 3 and newer */
+    uint8_t cpuid_fam_id, cpuid_mod_id, cpuid_step;
+    struct clo_bytes chip_id;
+    struct clo_snp_tcb committed_tcb;
+    struct clo_snp_build current, committed;
+    struct clo_snp_tcb launch_tcb;
+    bool has_mit_vectors; /* version 5 and newer */
+    uint64_t launch_mit_vector, current_mit_vector;
+    struct clo_bytes signature;
+};
+
+/* Exactly 1184 bytes. Versions below 2 are CLO_ERR_UNSUPPORTED. Reserved bytes that are not zero
+ * are refused in the versions we know. */
+CLO_API CLO_MUST_USE bool clo_snp_parse(struct clo_bytes in, struct clo_snp_report *out,
+                                        struct clo_error *err);
+/* The report inside what tools hand out: bare, with a certificate table behind it (`table` gets
+ * it), or in the kernel's MSG_REPORT_RSP buffer. */
+CLO_API CLO_MUST_USE bool clo_snp_unwrap(struct clo_bytes in, struct clo_bytes *report,
+                                         struct clo_bytes *table, struct clo_error *err);
+/* By CPUID family and model; CLO_SNP_UNKNOWN in version 2. */
+CLO_API enum clo_snp_product clo_snp_report_product(const struct clo_snp_report *report);
+
+/* --- Certificates ---------------------------------------------------------------------------- */
+
+/* Certificates in no particular order, as files and bundles bring them: sorted into a chain by
+ * clo_snp_chain_find(). A zeroed struct is empty. */
+#define CLO_SNP_CERTIFICATES_MAX 32
+struct clo_snp_certificates {
+    struct clo_certificate *items[CLO_SNP_CERTIFICATES_MAX];
+    size_t count;
+};
+CLO_API void clo_snp_certificates_free(struct clo_snp_certificates *certificates);
+/* Adds what is there: one DER certificate, PEM (any number), or a GHCB certificate table (GUIDs in
+ * text order; entries in DER or PEM). None at all is an error. */
+CLO_API CLO_MUST_USE bool clo_snp_certificates_add(struct clo_snp_certificates *certificates,
+                                                   struct clo_bytes in, struct clo_error *err);
+/* AMD's own ASK, ASVK and ARK of Milan, Genoa and Turin. Having them is no trust in them. */
+CLO_API CLO_MUST_USE bool clo_snp_certificates_add_amd(struct clo_snp_certificates *certificates,
+                                                       struct clo_error *err);
+
+struct clo_snp_chain {
+    const struct clo_certificate *leaf;         /* VCEK or VLEK */
+    const struct clo_certificate *intermediate; /* ASK or ASVK; NULL: not found */
+    const struct clo_certificate *root;         /* ARK; NULL: not found */
+};
+/* The leaf is the one whose extensions make it a VCEK or VLEK (and whose hwID is the report's, if
+ * there are several); the others follow by name. Nothing is verified. No leaf is CLO_ERR_REFUSED. */
+CLO_API CLO_MUST_USE bool clo_snp_chain_find(const struct clo_snp_report *report,
+                                             const struct clo_snp_certificates *certificates,
+                                             struct clo_snp_chain *out, struct clo_error *err);
+
+/* What a VCEK's or VLEK's extensions say (AMD 57230, tables 8 to 11). */
+struct clo_snp_leaf {
+    bool is_vlek;
+    unsigned struct_version;
+    char product_name[32];
+    enum clo_snp_product product;
+    struct clo_snp_tcb_parts spl; /* by the layout of struct_version */
+    struct clo_bytes hw_id;       /* VCEK: 64 bytes, Turin and newer 8; view into the certificate */
+    char csp_id[64];              /* VLEK */
+};
+CLO_API CLO_MUST_USE bool clo_snp_leaf_parse(const struct clo_certificate *certificate,
+                                             struct clo_snp_leaf *out, struct clo_error *err);
+
+/* --- Verification ---------------------------------------------------------------------------- */
+
+/* Whose roots count, and when. Roots are known by the SHA-256 of their SubjectPublicKeyInfo. No
+ * root at all is an error, never "any". */
+struct clo_snp_trust {
+    int64_t at; /* Unix time for validity */
+    bool amd;   /* AMD's ARKs of Milan, Genoa and Turin */
+    const struct clo_digest *roots;
+    size_t root_count;
+    const struct clo_crl *const *crls; /* those whose issuer is the root are looked at */
+    size_t crl_count;
+};
+
+struct clo_snp_verified {
+    struct clo_snp_report report;
+    enum clo_snp_product product;
+    bool is_vlek;
+    char csp_id[64];
+    struct clo_digest root; /* SHA-256 of the root's SubjectPublicKeyInfo */
+    bool is_amd;            /* the root is one of AMD's */
+};
+
+/* Is this one of AMD's ARKs, by fingerprint? UNKNOWN if not. */
+CLO_API enum clo_snp_product clo_snp_amd_root(const struct clo_digest *fingerprint);
+
+/* Makes every check and lists it in `checks`: snp.signature, snp.signer, snp.chain, snp.validity,
+ * snp.root, snp.revocation, snp.product, snp.chip, snp.tcb. False with CLO_ERR_UNVERIFIED if one
+ * failed; `err` then has the first. `chain` may lack members: what they are needed for fails. */
+CLO_API CLO_MUST_USE bool clo_snp_verify(const struct clo_snp_report *report,
+                                         const struct clo_snp_chain *chain,
+                                         const struct clo_snp_trust *trust,
+                                         struct clo_checks *checks, struct clo_snp_verified *out,
+                                         struct clo_error *err);
+
+/* The claims as DESIGN section 3 names them: of a verified report, for results; and of one that is
+ * only parsed, to be shown. NULL when out of memory. */
+CLO_API json_t *clo_snp_claims(const struct clo_snp_verified *verified);
+CLO_API json_t *clo_snp_report_json(const struct clo_snp_report *report,
+                                    enum clo_snp_product product);
+
+#endif
