@@ -1,0 +1,41 @@
+/* Why is a PCR not what it should be: holds the events that were logged against those that the
+ * reference expects, and names the first that differs, in one line for people.
+ *
+ * An explanation decides nothing. Whatever it says of an event's content is marked as a claim unless
+ * the content hashes to the event's digest. */
+#ifndef CLOISTER_EXPLAIN_H
+#define CLOISTER_EXPLAIN_H
+
+#include "cloister/reference.h"
+#include "cloister/userlog.h"
+
+enum clo_difference {
+    CLO_DIFFERENCE_NONE,       /* the logged events lead to the expected value */
+    CLO_DIFFERENCE_CHANGED,    /* an event's digest */
+    CLO_DIFFERENCE_UNEXPECTED, /* an event more */
+    CLO_DIFFERENCE_MISSING,    /* an event less */
+    CLO_DIFFERENCE_UNLOGGED,   /* the log shows what is expected, the PCR does not */
+    CLO_DIFFERENCE_UNKNOWN, /* the value differs; the reference lists no events, or there is no log */
+};
+
+struct clo_explain_inputs {
+    const struct clo_reference *reference; /* the one that has a value for the PCR */
+    const struct clo_eventlog *log;        /* the firmware's; NULL: none */
+    const struct clo_userlog *userlog;     /* user space's; NULL: none */
+    enum clo_hash hash;
+    unsigned pcr;
+    const char *phase;
+    const struct clo_digest *actual; /* the PCR as quoted; NULL: as the logs replay */
+};
+
+struct clo_explanation {
+    enum clo_difference difference;
+    size_t event;   /* which of the PCR's events, from 0, where that has a meaning */
+    char text[400]; /* 'PCR 11: .cmdline is "…", expected "…"'; always set */
+};
+
+/* The reference must have a value for this PCR, bank and phase (else CLO_ERR_USAGE). */
+CLO_API CLO_MUST_USE bool clo_explain(const struct clo_explain_inputs *inputs,
+                                      struct clo_explanation *out, struct clo_error *err);
+
+#endif

@@ -1,0 +1,83 @@
+/* Reference values: the events and PCR values that an image will show, predicted from its bytes
+ * before it ever ran, or taken from a calibration boot; and the file that says so
+ * (docs/formats/reference.md, docs/schema/reference.json).
+ *
+ * Predicted for edk2's firmware (OVMF) that starts a unified kernel image from the ESP as
+ * EFI/BOOT/BOOTX64.EFI. The file is trusted input: whoever gives it says what is right. */
+#ifndef CLOISTER_REFERENCE_H
+#define CLOISTER_REFERENCE_H
+
+#include "cloister/eventlog.h"
+#include "cloister/json.h"
+#include "cloister/pcr.h"
+
+/* The phases of a boot, as systemd-pcrphase names them: a path of what PCR 11 was extended with. */
+#define CLO_PHASE_ENTER_INITRD "enter-initrd"
+#define CLO_PHASE_LEAVE_INITRD "enter-initrd:leave-initrd"
+#define CLO_PHASE_SYSINIT      "enter-initrd:leave-initrd:sysinit"
+#define CLO_PHASE_READY        "enter-initrd:leave-initrd:sysinit:ready"
+
+/* What to predict from. An empty view leaves out the PCRs that need it. */
+struct clo_prediction {
+    const char *name;           /* the image's */
+    const char *created;        /* RFC 3339; NULL: not said */
+    struct clo_bytes uki;       /* PCRs 4, 9, 11, 12, 13 */
+    struct clo_bytes disk_head; /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
+    struct clo_bytes varstore;  /* the firmware's variables: PCR 7 */
+    const enum clo_hash *banks; /* NULL: SHA-256 alone */
+    size_t bank_count;
+    const struct clo_digest *volume_key_measurements; /* PCR 15, a digest per bank */
+    size_t volume_key_count;
+    const char *volume_key_text; /* what that event says: "cryptsetup:root:UUID" */
+};
+
+struct clo_reference_event {
+    const char *type; /* "EV_IPL"; "phase" and "volume-key" for what user space measures */
+    const char *name; /* what a person calls it: ".cmdline", "Secure Boot db"; never NULL */
+    const char *text; /* decoded content where short; NULL */
+    const char *from; /* there from this phase on; NULL: always */
+    struct clo_digest digests[CLO_HASH_COUNT];
+    size_t digest_count;
+};
+
+struct clo_reference;
+
+CLO_API CLO_MUST_USE bool clo_reference_predict(const struct clo_prediction *from,
+                                                struct clo_reference **out, struct clo_error *err);
+/* Takes events and values of the PCRs in `mask` from a log, for calibration. The caller shows first
+ * that the log replays to the PCRs of the TPM. */
+CLO_API CLO_MUST_USE bool clo_reference_from_eventlog(const char *name, const char *created,
+                                                      const struct clo_eventlog *log, uint32_t mask,
+                                                      struct clo_reference **out,
+                                                      struct clo_error *err);
+/* Strict: members we do not know are refused, and so are values that the file's own events, where it
+ * lists them, do not lead to. */
+CLO_API CLO_MUST_USE bool clo_reference_parse(struct clo_bytes json, struct clo_reference **out,
+                                              struct clo_error *err);
+CLO_API void clo_reference_free(struct clo_reference *reference);
+CLO_API void clo_reference_freep(struct clo_reference **reference);
+
+CLO_API const char *clo_reference_name(const struct clo_reference *reference);
+CLO_API const char *clo_reference_origin(const struct clo_reference *reference); /* "prediction" */
+/* The whole file; borrowed. */
+CLO_API const json_t *clo_reference_json(const struct clo_reference *reference);
+
+/* The value that `pcr` must have in `phase`; false if the reference says nothing about it. */
+CLO_API bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash,
+                                 unsigned pcr, const char *phase, struct clo_digest *out);
+/* The first of several references that has a value for it; NULL if none has. */
+CLO_API const struct clo_reference *clo_reference_for(const struct clo_reference *const *references,
+                                                      size_t count, enum clo_hash hash,
+                                                      unsigned pcr, const char *phase,
+                                                      struct clo_digest *out);
+/* Bit n: it says something about PCR n in this bank and phase. */
+CLO_API uint32_t clo_reference_mask(const struct clo_reference *reference, enum clo_hash hash,
+                                    const char *phase);
+/* The n-th event expected of `pcr` up to `phase`; false at the end. Strings are borrowed. */
+CLO_API bool clo_reference_event_at(const struct clo_reference *reference, unsigned pcr,
+                                    const char *phase, size_t index,
+                                    struct clo_reference_event *out);
+/* Does the reference list the events of `pcr` (perhaps none), and not only its value? */
+CLO_API bool clo_reference_lists_events(const struct clo_reference *reference, unsigned pcr);
+
+#endif
