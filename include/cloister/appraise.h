@@ -29,15 +29,23 @@ struct clo_expectation {
  * always be set.) */
 struct clo_appraise_inputs {
     const struct clo_policy *policy; /* NULL: none; nothing may be released on the result */
-    /* Searched in this order for each PCR; a prediction and a calibration go side by side. */
+    /* A PCR is held against the first of these that knows it; a prediction and a calibration go side
+     * by side. */
     const struct clo_reference *const *references;
     size_t reference_count;
     const char *phase;               /* NULL: the policy's, or "enter-initrd" */
     struct clo_bytes expected_nonce; /* the text that we gave; data NULL: freshness is not shown */
     int64_t at;                      /* Unix time */
-    /* Trusted besides the policy's: by fingerprint. Without any, and without a policy, AMD's. */
+    /* Roots by fingerprint. Authentic is what ends in one of these or of the policy's (without both,
+     * AMD's); acceptable, where there is a policy, only what ends in one of the policy's. */
     const struct clo_digest *roots;
     size_t root_count;
+    /* For evidence without runtime data: what the quote's qualifying data, or a bare report's
+     * REPORT_DATA, must be. data NULL: none. */
+    struct clo_bytes expected_qualifying;
+    /* A key that the caller trusts by itself to be a TPM's: for evidence without a hardware report.
+     * With one, it must be the key that the report binds. */
+    const struct clo_public_key *ak;
     /* Endorsements besides those in the bundle: not trusted, only looked at. */
     const struct clo_snp_certificates *certificates;
     const struct clo_crl *const *crls;

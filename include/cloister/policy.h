@@ -26,7 +26,8 @@ struct clo_policy {
     struct clo_digest roots[CLO_POLICY_LIST_MAX]; /* SHA-256 of SubjectPublicKeyInfo */
     size_t root_count;
     struct clo_snp_certificates root_certificates; /* those given as PEM */
-    uint32_t pcrs; /* bit n: PCR n must have its reference value; 0: all that have one */
+    bool has_pcrs;
+    uint32_t pcrs; /* bit n: PCR n must have its reference value. Not said: all that have one */
     char phase[128];
     struct {
         bool allow_debug;
@@ -34,7 +35,7 @@ struct clo_policy {
         uint32_t vmpl;                        /* bit n: VMPL n is allowed; 0 alone when not said */
         struct clo_snp_tcb_parts minimum_tcb; /* -1: not said */
         bool require_alias_check;             /* PLATFORM_INFO's ALIAS_CHECK_COMPLETE */
-        uint32_t minimum_guest_svn;
+        uint64_t minimum_guest_svn;
         struct clo_policy_digests measurement;
         struct clo_policy_digests id_key_digest;
         struct clo_policy_digests host_data;
@@ -49,10 +50,12 @@ CLO_API CLO_MUST_USE bool clo_policy_strict(struct clo_policy **out, struct clo_
 CLO_API void clo_policy_free(struct clo_policy *policy);
 CLO_API void clo_policy_freep(struct clo_policy **policy);
 
-/* Appraises a verified report alone; checks policy.tee, policy.debug, policy.migration, policy.vmpl,
- * policy.reserved, policy.tcb, policy.measurement, … are added. */
-CLO_API CLO_MUST_USE bool clo_policy_appraise_snp(const struct clo_policy *policy,
-                                                  const struct clo_snp_verified *report,
-                                                  struct clo_checks *checks, struct clo_error *err);
+/* Appraises a verified report alone: adds the checks policy.tee, policy.root, policy.debug,
+ * policy.migration, policy.reserved, policy.vmpl, policy.tcb, policy.guest_svn, policy.alias_check,
+ * policy.measurement and policy.host_data. Neither a measurement nor an ID key in the policy denies:
+ * on a genuine machine anybody can start some guest (or some vTPM). */
+CLO_API void clo_policy_appraise_snp(const struct clo_policy *policy,
+                                     const struct clo_snp_verified *report,
+                                     struct clo_checks *checks);
 
 #endif

@@ -26,7 +26,7 @@ static bool unix_time(const ASN1_TIME *time, int64_t *out)
     return true;
 }
 
-static void name_text(const X509_NAME *name, char *out, size_t size)
+void crypto_name_text(const X509_NAME *name, char *out, size_t size)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *text = NULL;
@@ -72,10 +72,10 @@ bool clo_certificate_parse(struct clo_bytes der, struct clo_certificate **out,
     clo_buffer_append(&certificate->der, der);
     if (!clo_buffer_ok(&certificate->der))
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    name_text(X509_get_subject_name(certificate->x509), certificate->subject,
-              sizeof certificate->subject);
-    name_text(X509_get_issuer_name(certificate->x509), certificate->issuer,
-              sizeof certificate->issuer);
+    crypto_name_text(X509_get_subject_name(certificate->x509), certificate->subject,
+                     sizeof certificate->subject);
+    crypto_name_text(X509_get_issuer_name(certificate->x509), certificate->issuer,
+                     sizeof certificate->issuer);
     *out = CLO_TAKE(certificate);
     return true;
 }

@@ -35,4 +35,7 @@ const char *crypto_hash_name(enum clo_hash hash); /* libcrypto's */
 /* The curve's size in bytes; 0 for RSA. */
 size_t crypto_curve_size(enum clo_key_kind kind);
 
+/* One line, RFC 2253 style, control characters replaced. */
+void crypto_name_text(const X509_NAME *name, char *out, size_t size);
+
 #endif

@@ -1,0 +1,344 @@
+#include "cloister/snp.h"
+
+#include "snp_chain.h"
+#include "vectors.h"
+
+static bool passed(const struct clo_checks *checks, const char *id)
+{
+    const struct clo_check *check = clo_checks_get(checks, id);
+
+    return check != NULL && check->result == CLO_CHECK_PASS;
+}
+
+static bool has_failed(const struct clo_checks *checks, const char *id)
+{
+    const struct clo_check *check = clo_checks_get(checks, id);
+
+    return check != NULL && check->result == CLO_CHECK_FAIL;
+}
+
+/* --- The shared vectors --- */
+
+static void agree(const json_t *expected, const char *key, const struct clo_checks *checks,
+                  const char *id, const char *name)
+{
+    const json_t *value = json_object_get(expected, key);
+
+    if (json_is_boolean(value) && passed(checks, id) != json_is_true(value)) {
+        const struct clo_check *check = clo_checks_get(checks, id);
+        fail_msg("%s: %s expects %d: %s", name, key, json_is_true(value),
+                 check == NULL ? "absent" : check->detail);
+    }
+}
+
+/* A case that brings its own chain names its root; all others end in AMD's. */
+static void run_case(const json_t *entry)
+{
+    const char *name = json_string_value(json_object_get(entry, "id"));
+    const json_t *expected = json_object_get(entry, "expected");
+    static const char *const files[] = { "vek.",    "vcek.",       "ask.",
+                                         "ark.pem", "amd_root_ca", "auxblob" };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer crl_bytes = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+    CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+    struct clo_snp_report report;
+    struct clo_snp_chain chain = { 0 };
+    struct clo_snp_verified verified;
+    struct clo_digest root = { 0 };
+    struct clo_error err;
+    char path[512];
+
+    if (!find_case_file("snp", entry, "report.bin", path, sizeof path) ||
+        strcmp(name, "milan-v2-lit-no-vek") == 0)
+        return;
+    read_vector(path, &bytes);
+    if (!clo_snp_parse(clo_buffer_bytes(&bytes), &report, &err)) {
+        CHECK(strcmp(name, "conf-211-truncated-report") == 0 ||
+                      strcmp(name, "conf-210-wrong-report-version") == 0,
+              name);
+        return;
+    }
+    for (size_t i = 0; i < CLO_COUNT(files); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+        if (!find_case_file("snp", entry, files[i], path, sizeof path))
+            continue;
+        read_vector(path, &file);
+        size_t first = certificates.count;
+        if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&file), &err)) {
+            CHECK(strcmp(name, "conf-230-vcek-first-byte-flipped") == 0, name);
+            return;
+        }
+        if (i == 3 || i == 4)
+            CHECK(clo_public_key_fingerprint(clo_certificate_key(certificates.items[first]), &root,
+                                             &err),
+                  name);
+    }
+    CHECK(clo_snp_certificates_add_amd(&certificates, &err), name);
+    CHECK(clo_snp_chain_find(&report, &certificates, &chain, &err), name);
+    if (find_case_file("snp", entry, "ark.crl", path, sizeof path)) {
+        read_vector(path, &crl_bytes);
+        size_t at = 0;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+        struct clo_bytes in = clo_buffer_bytes(&crl_bytes);
+        if (clo_pem_next(in, "X509 CRL", &at, &der, &err))
+            in = clo_buffer_bytes(&der);
+        CHECK(clo_crl_parse(in, &crl, &err), name);
+    }
+    const struct clo_crl *crls[] = { crl };
+    struct clo_snp_trust trust = {
+        .at = manifest_time(json_string_value(json_object_get(entry, "verify_time"))),
+        .amd = root.hash == CLO_HASH_NONE,
+        .roots = &root,
+        .root_count = root.hash == CLO_HASH_NONE ? 0 : 1,
+        .crls = crls,
+        .crl_count = crl == NULL ? 0 : 1,
+    };
+    bool ok = clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err);
+    agree(expected, "report_signature_valid", &checks, "snp.signature", name);
+    agree(expected, "chain_signatures_valid", &checks, "snp.chain", name);
+    agree(expected, "all_certs_in_validity_window", &checks, "snp.validity", name);
+    agree(expected, "tcb_match", &checks, "snp.tcb", name);
+    agree(expected, "hwid_match", &checks, "snp.chip", name);
+    const char *verdict = json_string_value(json_object_get(expected, "verdict"));
+    if (verdict != NULL && ok != (strcmp(verdict, "accept") == 0))
+        fail_msg("%s: %s expected, %s", name, verdict, ok ? "accepted" : err.text);
+    /* Where a policy of the case's own refuses, verification has nothing against it. */
+    const json_t *accepted = json_object_get(expected, "accepted");
+    bool by_policy = json_object_get(expected, "policy_in_input") != NULL;
+    if (accepted != NULL && ok != (json_is_true(accepted) || by_policy))
+        fail_msg("%s: %s", name, ok ? "accepted" : err.text);
+}
+
+static void test_vectors(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *manifest = read_manifest("snp");
+    size_t i;
+    json_t *entry;
+
+    (void)state;
+    json_array_foreach (json_object_get(manifest, "cases"), i, entry)
+        run_case(entry);
+    CHECK(i > 30, "the manifest has its cases");
+}
+
+/* --- A chain of our own, and everything that can be wrong with it --- */
+
+struct trial {
+    const char *name;
+    const char *check; /* the one that fails; NULL: verifies */
+    const char *detail;
+};
+
+static void try_one(struct snp_maker *maker, const struct trial *trial,
+                    void (*change)(struct snp_maker *, struct clo_snp_trust *))
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+    struct clo_snp_report report;
+    struct clo_snp_chain chain = { 0 };
+    struct clo_snp_verified verified;
+    struct clo_error err;
+    struct clo_snp_trust trust = { .at = SNP_MAKER_NOW, .roots = &maker->root, .root_count = 1 };
+
+    snp_maker_reset(maker);
+    if (change != NULL)
+        change(maker, &trust);
+    snp_maker_make(maker, &certificates);
+    CHECK(clo_snp_parse(clo_bytes(maker->report, sizeof maker->report), &report, &err),
+          trial->name);
+    CHECK(clo_snp_chain_find(&report, &certificates, &chain, &err), trial->name);
+    bool ok = clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err);
+    if (ok != (trial->check == NULL))
+        fail_msg("%s: %s", trial->name, ok ? "verifies" : err.text);
+    if (ok)
+        return;
+    CHECK(err.status == CLO_ERR_UNVERIFIED, trial->name);
+    CHECK(has_failed(&checks, trial->check), trial->name);
+    for (size_t i = 0; i < checks.count; i++)
+        if (checks.items[i].result == CLO_CHECK_FAIL &&
+            strcmp(checks.items[i].id, trial->check) != 0)
+            fail_msg("%s: %s failed too: %s", trial->name, checks.items[i].id,
+                     checks.items[i].detail);
+    if (strstr(clo_checks_get(&checks, trial->check)->detail, trial->detail) == NULL)
+        fail_msg("%s: \"%s\"", trial->name, clo_checks_get(&checks, trial->check)->detail);
+}
+
+static void sign_elsewhere(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->sign_with_wrong_key = true;
+}
+static void change_after(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->flip_after_signing = 0x90;
+}
+static void dirty_padding(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->flip_after_signing = 0x2a0 + 50;
+}
+static void other_algorithm(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->report[0x34] = 2;
+}
+static void claims_vlek(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->report[0x48] = 1 << 2;
+}
+static void too_early(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)m;
+    trust->at = SNP_MAKER_NOW - 100 * 86400;
+}
+static void too_late(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)m;
+    trust->at = SNP_MAKER_NOW + 4000LL * 86400;
+}
+static void no_roots(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)m;
+    trust->root_count = 0;
+}
+static void amd_only(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)m;
+    trust->root_count = 0;
+    trust->amd = true;
+}
+static void other_chip(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->report[0x1a0] ^= 1;
+}
+static void masked_chip(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    memset(m->report + 0x1a0, 0, 64);
+}
+static void higher_tcb(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->report[0x187]++;
+}
+static void other_product(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->report[0x189] = 0x11;
+}
+static void pkcs1_leaf(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->leaf_scheme = CLO_RSASSA_PKCS1;
+}
+static void sha256_leaf(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->leaf_hash = CLO_HASH_SHA256;
+}
+static void no_ca(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->intermediate_is_no_ca = true;
+}
+static void foreign_intermediate(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->intermediate_by_wrong_key = true;
+}
+static void no_intermediate(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->leave_out_intermediate = true;
+}
+
+static void test_own_chain(void **state)
+{
+    static const struct {
+        struct trial trial;
+        void (*change)(struct snp_maker *, struct clo_snp_trust *);
+    } trials[] = {
+        { { "nothing wrong", NULL, NULL }, NULL },
+        { { "CHIP_ID masked", NULL, NULL }, masked_chip },
+        { { "signed by another key", "snp.signature", "not signed by this VCEK" }, sign_elsewhere },
+        { { "measurement changed after signing", "snp.signature", "or was changed" },
+          change_after },
+        { { "signature's padding dirty", "snp.signature", "padding is not zero" }, dirty_padding },
+        { { "another algorithm", "snp.signature", "algorithm 2, expected 1" }, other_algorithm },
+        { { "VCEK certificate, report says VLEK", "snp.signer",
+            "the report names VLEK as its signer, the certificate is a VCEK" },
+          claims_vlek },
+        { { "before the certificates", "snp.validity", "valid from" }, too_early },
+        { { "behind the certificates", "snp.validity", "valid from" }, too_late },
+        { { "no root at all", "snp.root", "no root is trusted" }, no_roots },
+        { { "only AMD is trusted", "snp.root", "is not trusted" }, amd_only },
+        { { "VCEK of another chip", "snp.chip", "the VCEK of another chip" }, other_chip },
+        { { "TCB higher than certified", "snp.tcb", "microcode 116, the certificate is for 115" },
+          higher_tcb },
+        { { "Genoa's report, Milan's certificate", "snp.product",
+            "the report is of Genoa, its certificate of Milan" },
+          other_product },
+        { { "leaf signed with PKCS #1", "snp.chain", "not signed with the algorithm" },
+          pkcs1_leaf },
+        { { "leaf signed with SHA-256", "snp.chain", "not signed with the algorithm" },
+          sha256_leaf },
+        { { "intermediate is no CA", "snp.chain", "is no CA's" }, no_ca },
+        { { "intermediate signed by another root", "snp.chain", "signature does not hold" },
+          foreign_intermediate },
+    };
+    struct snp_maker maker;
+
+    (void)state;
+    snp_maker_init(&maker);
+    for (size_t i = 0; i < CLO_COUNT(trials); i++)
+        try_one(&maker, &trials[i].trial, trials[i].change);
+    snp_maker_free(&maker);
+}
+
+/* Without its intermediate a chain fails in more than one place, and says what is missing. */
+static void test_missing(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+    struct snp_maker maker;
+    struct clo_snp_report report;
+    struct clo_snp_chain chain = { 0 };
+    struct clo_snp_verified verified;
+    struct clo_error err;
+
+    (void)state;
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    no_intermediate(&maker, NULL);
+    snp_maker_make(&maker, &certificates);
+    struct clo_snp_trust trust = { .at = SNP_MAKER_NOW, .roots = &maker.root, .root_count = 1 };
+    CHECK(clo_snp_parse(clo_bytes(maker.report, sizeof maker.report), &report, &err), "parse");
+    CHECK(clo_snp_chain_find(&report, &certificates, &chain, &err), "find");
+    CHECK(chain.intermediate == NULL && chain.root == NULL, "no intermediate");
+    CHECK(!clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err), "missing");
+    CHECK(passed(&checks, "snp.signature"), "the leaf signed it all the same");
+    CHECK(has_failed(&checks, "snp.chain") && has_failed(&checks, "snp.root"), "chain and root");
+    CHECK(strstr(err.text, "is missing") != NULL, err.text);
+
+    chain = (struct clo_snp_chain){ 0 };
+    clo_checks_free(&checks);
+    CHECK(!clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err), "no leaf");
+    CHECK(has_failed(&checks, "snp.signature") && has_failed(&checks, "snp.tcb"), "no leaf");
+    snp_maker_free(&maker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_own_chain),
+        cmocka_unit_test(test_missing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
