@@ -247,7 +247,7 @@ static void append_utf8(struct clo_buffer *out, uint32_t value)
         return;
     }
     unsigned more = value < 0x800 ? 1 : value < 0x10000 ? 2 : 3;
-    clo_buffer_u8(out, (uint8_t)((0xf00U >> more & 0xff) | value >> (6 * more)));
+    clo_buffer_u8(out, (uint8_t)((0xf80U >> more & 0xff) | value >> (6 * more)));
     while (more > 0) {
         more--;
         clo_buffer_u8(out, (uint8_t)(0x80 | (value >> (6 * more) & 0x3f)));

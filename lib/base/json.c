@@ -33,6 +33,8 @@ bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err)
 {
     json_error_t error;
 
+    if (text.size == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "JSON: empty");
     if (!depth_is_bounded(text))
         return clo_fail(err, CLO_ERR_FORMAT, "JSON: nested deeper than %d", CLO_JSON_DEPTH_MAX);
     json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
@@ -109,8 +111,9 @@ bool clo_json_get_u64(const json_t *object, const char *key, uint64_t *out, stru
 bool clo_json_get_bool_optional(const json_t *object, const char *key, bool fallback, bool *out,
                                 struct clo_error *err)
 {
+    if (!json_is_object(object))
+        return clo_fail(err, CLO_ERR_FORMAT, "an object with \"%s\" expected", key);
     json_t *value = json_object_get(object, key);
-
     if (value != NULL && !json_is_boolean(value))
         return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is neither true nor false", key);
     *out = value == NULL ? fallback : json_is_true(value);

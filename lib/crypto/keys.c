@@ -66,9 +66,14 @@ bool crypto_public_key(EVP_PKEY *evp, struct clo_public_key **out, struct clo_er
     enum clo_key_kind kind;
     struct clo_public_key *key;
 
-    if (!kind_of(evp, &kind, err) || (key = calloc(1, sizeof *key)) == NULL) {
+    if (!kind_of(evp, &kind, err)) {
         EVP_PKEY_free(evp);
         return false;
+    }
+    key = calloc(1, sizeof *key);
+    if (key == NULL) {
+        EVP_PKEY_free(evp);
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     }
     key->evp = evp;
     key->kind = kind;
@@ -255,9 +260,14 @@ static bool private_key(EVP_PKEY *evp, struct clo_private_key **out, struct clo_
     enum clo_key_kind kind;
     struct clo_private_key *key;
 
-    if (!kind_of(evp, &kind, err) || (key = calloc(1, sizeof *key)) == NULL) {
+    if (!kind_of(evp, &kind, err)) {
         EVP_PKEY_free(evp);
         return false;
+    }
+    key = calloc(1, sizeof *key);
+    if (key == NULL) {
+        EVP_PKEY_free(evp);
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     }
     key->evp = evp;
     key->kind = kind;

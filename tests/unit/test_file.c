@@ -1,0 +1,216 @@
+#include "device/file.h"
+
+#include "test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct clo_scratch scratch;
+
+static const char *in_scratch(const char *name)
+{
+    static char path[8192];
+
+    snprintf(path, sizeof path, "%s/%s", scratch.path, name);
+    return path;
+}
+
+static int make_scratch(void **state)
+{
+    struct clo_error err;
+
+    (void)state;
+    return clo_scratch_new(NULL, &scratch, &err) ? 0 : -1;
+}
+
+static int remove_scratch(void **state)
+{
+    (void)state;
+    clo_scratch_free(&scratch);
+    return 0;
+}
+
+static size_t count_files(void)
+{
+    DIR *folder = opendir(scratch.path);
+    size_t count = 0;
+
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count - 2; /* . and .. */
+}
+
+static void written_and_read_back(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer large = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    struct clo_error err;
+    struct stat status;
+
+    (void)state;
+    for (unsigned i = 0; i < 50000; i++)
+        clo_buffer_le32(&large, i);
+    CHECK(clo_file_write(in_scratch("large"), clo_buffer_bytes(&large), 0640, &err), err.text);
+    CHECK(clo_file_read(in_scratch("large"), large.size, &out, &err), err.text);
+    CHECK(clo_bytes_equal(clo_buffer_bytes(&out), clo_buffer_bytes(&large)), "read");
+    CHECK(stat(in_scratch("large"), &status) == 0 && (status.st_mode & 07777) == 0640, "mode");
+    CHECK(clo_file_read_secret(in_scratch("large"), large.size, &secret, &err), err.text);
+    CHECK(clo_bytes_equal(clo_secret_bytes(secret), clo_buffer_bytes(&large)), "read as a secret");
+    CHECK(clo_file_write(in_scratch("large"), clo_bytes_text("short"), 0600, &err), err.text);
+    clo_buffer_free(&out);
+    CHECK(clo_file_read(in_scratch("large"), 5, &out, &err) && out.size == 5, "replaced");
+    CHECK(count_files() == 1, "no temporary is left");
+}
+
+static void what_cannot_be_read(void **state)
+{
+    static const struct {
+        const char *name, *file, *error;
+    } cases[] = {
+        { "absent", "absent", "%s: No such file or directory" },
+        { "a folder", "", "%s: is a folder" },
+        { "larger than the limit", "six", "%s: larger than 5 bytes" },
+        { "below a file", "six/below", "%s: Not a directory" },
+    };
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_file_write(in_scratch("six"), clo_bytes_text("sixsix"), 0600, &err), err.text);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+        struct clo_secret *secret = NULL;
+        char expected[9000];
+        const char *path = in_scratch(cases[i].file);
+        const char *rest = strstr(cases[i].error, "%s") + 2;
+        snprintf(expected, sizeof expected, "%s%s", path, rest);
+
+        CHECK(!clo_file_read(path, 5, &out, &err), cases[i].name);
+        CHECK(strcmp(err.text, expected) == 0, cases[i].name);
+        CHECK(err.status == CLO_ERR_FORMAT, cases[i].name);
+        if (strcmp(cases[i].file, "six") == 0)
+            continue;
+        CHECK(!clo_file_read_secret(path, 5, &secret, &err) && secret == NULL, cases[i].name);
+        CHECK(strcmp(err.text, expected) == 0, cases[i].name);
+    }
+    struct clo_secret *secret = NULL;
+    CHECK(!clo_file_read_secret(in_scratch("six"), 5, &secret, &err) && secret == NULL,
+          "a secret larger than the limit");
+    CHECK(strstr(err.text, "larger than 5 bytes") != NULL, err.text);
+}
+
+static void relative_to_a_folder(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    CLO_CLEANUP(clo_fd_close) int folder = open(scratch.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_file_write(in_scratch("here"), clo_bytes_text("x"), 0600, &err), err.text);
+    CHECK(clo_file_read_at(folder, "here", 10, &out, &err) && out.size == 1, "read");
+    CHECK(!clo_file_read_at(folder, "there", 10, &out, &err), "absent");
+    assert_string_equal(err.text, "there: No such file or directory");
+}
+
+static void nothing_appears_before_commit(void **state)
+{
+    struct clo_new_file file;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_new_file_open(in_scratch("new"), 0600, &file, &err), err.text);
+    CHECK(clo_write_all(file.fd, clo_bytes_text("half"), &err), err.text);
+    CHECK(access(in_scratch("new"), F_OK) != 0, "not there yet");
+    CHECK((fcntl(file.fd, F_GETFD) & FD_CLOEXEC) != 0, "O_CLOEXEC");
+    clo_new_file_free(&file);
+    CHECK(count_files() == 0, "freed without a commit it leaves nothing");
+    clo_new_file_free(&file); /* twice is no fault */
+
+    CHECK(clo_new_file_open(in_scratch("new"), 0600, &file, &err), err.text);
+    CHECK(clo_write_all(file.fd, clo_bytes_text("whole"), &err), err.text);
+    CHECK(clo_new_file_commit(&file, &err), err.text);
+    CHECK(access(in_scratch("new"), F_OK) == 0 && count_files() == 1, "there, alone");
+    clo_new_file_free(&file);
+    CHECK(access(in_scratch("new"), F_OK) == 0, "freeing keeps what was committed");
+}
+
+static void abandoning_removes_the_temporaries(void **state)
+{
+    struct clo_new_file first;
+    struct clo_new_file second;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_new_file_open(in_scratch("first"), 0600, &first, &err), err.text);
+    CHECK(clo_new_file_open(in_scratch("second"), 0600, &second, &err), err.text);
+    CHECK(clo_new_file_commit(&first, &err), err.text);
+    clo_new_file_abandon_all();
+    CHECK(count_files() == 1 && access(in_scratch("first"), F_OK) == 0, "only what is whole");
+    clo_new_file_free(&first);
+    clo_new_file_free(&second);
+}
+
+static void what_cannot_be_written(void **state)
+{
+    struct clo_new_file file = { .fd = -1 };
+    struct clo_error err;
+
+    (void)state;
+    CHECK(!clo_file_write(in_scratch("no/such/folder"), clo_bytes_text("x"), 0600, &err),
+          "the folder is absent");
+    CHECK(strstr(err.text, "no/such/folder: No such file or directory") != NULL, err.text);
+    assert_int_equal(err.status, CLO_ERR_SYSTEM);
+    CHECK(mkdir(in_scratch("folder"), 0700) == 0, "mkdir");
+    CHECK(!clo_file_write(in_scratch("folder"), clo_bytes_text("x"), 0600, &err),
+          "a folder has the name");
+    CHECK(count_files() == 1, "no temporary is left");
+    CHECK(!clo_new_file_open(in_scratch("no/such"), 0600, &file, &err) && file.fd == -1, "open");
+    CLO_CLEANUP(clo_fd_close) int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    if (full < 0)
+        skip();
+    CHECK(!clo_write_all(full, clo_bytes_text("x"), &err), "no space");
+    assert_string_equal(err.text, "write: No space left on device");
+}
+
+static void scratch_folders_go_with_what_is_in_them(void **state)
+{
+    struct clo_scratch inner;
+    struct clo_error err;
+    char path[8192];
+    struct stat status;
+
+    (void)state;
+    CHECK(clo_file_write(in_scratch("outside"), clo_bytes_text("stays"), 0600, &err), err.text);
+    CHECK(clo_scratch_new(scratch.path, &inner, &err), err.text);
+    CHECK(stat(inner.path, &status) == 0 && (status.st_mode & 0777) == 0700, "private");
+    snprintf(path, sizeof path, "%s/sub", inner.path);
+    CHECK(mkdir(path, 0700) == 0, "mkdir");
+    snprintf(path, sizeof path, "%s/sub/link", inner.path);
+    CHECK(symlink(scratch.path, path) == 0, "symlink");
+    snprintf(path, sizeof path, "%s", inner.path);
+    clo_scratch_free(&inner);
+    CHECK(access(path, F_OK) != 0, "gone");
+    CHECK(access(in_scratch("outside"), F_OK) == 0, "links are not followed");
+    clo_scratch_free(&inner);
+    CHECK(!clo_scratch_new(in_scratch("absent"), &inner, &err), "no such base");
+    CHECK(strstr(err.text, "absent: No such file or directory") != NULL, err.text);
+}
+
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, remove_scratch)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_SCRATCH(written_and_read_back),
+        IN_SCRATCH(what_cannot_be_read),
+        IN_SCRATCH(relative_to_a_folder),
+        IN_SCRATCH(nothing_appears_before_commit),
+        IN_SCRATCH(abandoning_removes_the_temporaries),
+        IN_SCRATCH(what_cannot_be_written),
+        IN_SCRATCH(scratch_folders_go_with_what_is_in_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

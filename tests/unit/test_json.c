@@ -1,0 +1,218 @@
+#include "cloister/json.h"
+
+#include "test.h"
+
+static json_t *parsed(const char *text)
+{
+    struct clo_error err;
+    json_t *json = NULL;
+
+    if (!clo_json_parse(clo_bytes_text(text), &json, &err))
+        fail_msg("%s", err.text);
+    return json;
+}
+
+static void strict_reading(void **state)
+{
+    static const struct {
+        const char *name, *text, *error; /* error NULL: it parses; else what it contains */
+    } cases[] = {
+        { "an object", "{\"a\":1}", NULL },
+        { "an array", "[1,2]", NULL },
+        { "white space around", " \n{}\t", NULL },
+        { "brackets in a string do not nest",
+          "[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[\"]",
+          NULL },
+        { "empty", "", "JSON: " },
+        { "a bare string", "\"a\"", "JSON: " },
+        { "a key twice", "{\"a\":1,\"a\":2}", "duplicate object key" },
+        { "a key twice, once escaped", "{\"a\":1,\"\\u0061\":2}", "duplicate object key" },
+        { "trailing bytes", "{} x", "end of file expected" },
+        { "a second document", "{}{}", "end of file expected" },
+        { "a trailing comma", "[1,]", "JSON: " },
+        { "a comment", "{/* */}", "JSON: " },
+        { "a NUL character", "[\"a\\u0000b\"]", "\\u0000 is not allowed" },
+        { "invalid UTF-8", "[\"\xff\"]", "unable to decode byte" },
+        { "overlong UTF-8", "[\"\xc0\xaf\"]", "unable to decode byte" },
+        { "a lone surrogate", "[\"\\ud800\"]", "invalid Unicode" },
+        { "a raw line break in a string", "[\"a\nb\"]", "JSON: " },
+        { "a number too large", "[123456789012345678901234567890]", "too big integer" },
+        { "a leading zero", "[01]", "JSON: " },
+        { "cut short", "{\"a\":", "JSON: " },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+        struct clo_error err = { 0 };
+        bool ok = clo_json_parse(clo_bytes_text(cases[i].text), &json, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || (strstr(err.text, cases[i].error) != NULL && json == NULL), cases[i].name);
+        CHECK(ok || err.status == CLO_ERR_FORMAT, cases[i].name);
+    }
+    json_t *json = NULL;
+    struct clo_error err;
+    CHECK(!clo_json_parse(clo_bytes(NULL, 0), &json, &err) && json == NULL, "no bytes at all");
+    assert_string_equal(err.text, "JSON: empty");
+}
+
+static void nesting_is_bounded(void **state)
+{
+    char text[2 * (CLO_JSON_DEPTH_MAX + 1) + 1];
+
+    (void)state;
+    for (size_t depth = CLO_JSON_DEPTH_MAX; depth <= CLO_JSON_DEPTH_MAX + 1; depth++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+        struct clo_error err = { 0 };
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        bool ok = clo_json_parse(clo_bytes(text, 2 * depth), &json, &err);
+        CHECK(ok == (depth == CLO_JSON_DEPTH_MAX), "depth");
+        CHECK(ok || strcmp(err.text, "JSON: nested deeper than 64") == 0, "depth");
+    }
+}
+
+static void truncations_are_refused(void **state)
+{
+    static const char text[] = "{\"name\":\"d\\u00e9mo\",\"pcrs\":[0,1,{\"x\":null}],\"on\":true}";
+    CLO_CLEANUP(clo_json_freep) json_t *whole = parsed(text);
+
+    (void)state;
+    for (size_t size = 0; size < sizeof text - 1; size++) {
+        json_t *json = NULL;
+        struct clo_error err;
+        CHECK(!clo_json_parse(clo_bytes(text, size), &json, &err) && json == NULL, "truncated");
+    }
+}
+
+static const char *const members =
+        "{\"text\":\"abc\",\"number\":7,\"negative\":-1,\"real\":1.5,\"on\":true,\"null\":null,"
+        "\"object\":{},\"array\":[1],\"hex\":\"00ff\",\"base64\":\"AP8=\",\"base64url\":\"AP8\"}";
+
+static void members_have_their_type(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = parsed(members);
+    struct clo_error err;
+    const char *text = NULL;
+    json_t *value = NULL;
+    uint64_t number = 0;
+    bool flag = false;
+
+    (void)state;
+    CHECK(clo_json_get_string(json, "text", &text, &err) && strcmp(text, "abc") == 0, "string");
+    CHECK(clo_json_get_object(json, "object", &value, &err) && json_is_object(value), "object");
+    CHECK(clo_json_get_array(json, "array", &value, &err) && json_is_array(value), "array");
+    CHECK(clo_json_get_u64(json, "number", &number, &err) && number == 7, "number");
+    CHECK(clo_json_get_bool_optional(json, "on", false, &flag, &err) && flag, "bool");
+    CHECK(clo_json_get_bool_optional(json, "absent", true, &flag, &err) && flag, "fallback");
+    CHECK(clo_json_get_string_optional(json, "absent", &text, &err) && text == NULL, "absent");
+    CHECK(clo_json_get_string_optional(json, "text", &text, &err) && strcmp(text, "abc") == 0,
+          "present");
+
+    CHECK(!clo_json_get_string(json, "absent", &text, &err), "missing");
+    assert_string_equal(err.text, "\"absent\" is missing");
+    CHECK(!clo_json_get_string(json, "number", &text, &err), "another type");
+    assert_string_equal(err.text, "\"number\" is no string");
+    CHECK(!clo_json_get_string_optional(json, "null", &text, &err), "null is not absent");
+    assert_string_equal(err.text, "\"null\" is no string");
+    CHECK(!clo_json_get_object(json, "array", &value, &err), "another type");
+    assert_string_equal(err.text, "\"array\" is no object");
+    CHECK(!clo_json_get_array(json, "object", &value, &err), "another type");
+    assert_string_equal(err.text, "\"object\" is no array");
+    CHECK(!clo_json_get_u64(json, "negative", &number, &err), "negative");
+    assert_string_equal(err.text, "\"negative\" is negative");
+    CHECK(!clo_json_get_u64(json, "real", &number, &err), "a fraction");
+    assert_string_equal(err.text, "\"real\" is no whole number");
+    CHECK(!clo_json_get_bool_optional(json, "number", false, &flag, &err), "a number for a bool");
+    assert_string_equal(err.text, "\"number\" is neither true nor false");
+    CHECK(!clo_json_get_string(json_object_get(json, "array"), "text", &text, &err), "no object");
+    assert_string_equal(err.text, "an object with \"text\" expected");
+    CHECK(!clo_json_get_string_optional(NULL, "text", &text, &err), "nothing at all");
+    assert_string_equal(err.text, "an object with \"text\" expected");
+    CHECK(!clo_json_get_bool_optional(json_object_get(json, "array"), "text", true, &flag, &err),
+          "no object");
+    assert_string_equal(err.text, "an object with \"text\" expected");
+}
+
+static void members_are_decoded(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = parsed(members);
+    static const struct {
+        const char *key;
+        enum clo_json_encoding encoding;
+        size_t limit;
+        const char *error;
+    } cases[] = {
+        { "hex", CLO_JSON_HEX, 2, NULL },
+        { "base64", CLO_JSON_BASE64, 2, NULL },
+        { "base64url", CLO_JSON_BASE64URL, 2, NULL },
+        { "hex", CLO_JSON_HEX, 1, "\"hex\": hex: more than 1 bytes" },
+        { "base64", CLO_JSON_BASE64URL, 2, "\"base64\": base64: wrong character at 3" },
+        { "text", CLO_JSON_HEX, 9, "\"text\": hex: 3 digits, an odd number" },
+        { "number", CLO_JSON_HEX, 9, "\"number\" is no string" },
+        { "absent", CLO_JSON_HEX, 9, "\"absent\" is missing" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+        struct clo_error err = { 0 };
+        bool ok = clo_json_get_bytes(json, cases[i].key, cases[i].encoding, cases[i].limit, &out,
+                                     &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].key);
+        CHECK(ok || strcmp(err.text, cases[i].error) == 0, cases[i].key);
+        CHECK(!ok || clo_bytes_equal(clo_buffer_bytes(&out), clo_bytes("\x00\xff", 2)),
+              cases[i].key);
+    }
+}
+
+static void unknown_members_are_named(void **state)
+{
+    static const char *const keys[] = { "a", "b", NULL };
+    CLO_CLEANUP(clo_json_freep) json_t *known = parsed("{\"b\":1}");
+    CLO_CLEANUP(clo_json_freep) json_t *unknown = parsed("{\"a\":1,\"c\":2}");
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_json_only(known, keys, &err), "a subset");
+    CHECK(!clo_json_only(unknown, keys, &err), "one too many");
+    assert_string_equal(err.text, "unknown member \"c\"");
+    CHECK(!clo_json_only(json_object_get(known, "b"), keys, &err), "no object");
+    assert_string_equal(err.text, "an object expected");
+}
+
+static void the_canonical_form(void **state)
+{
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json =
+            parsed("{ \"tee-pubkey\": {\"y\":\"b\", \"x\":\"a\"}, \"nonce\": \"q/+\\u00e9\", "
+                   "\"list\": [3, 1] }");
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer small = { .limit = 10 };
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_json_write(json, &out, &err), "written");
+    assert_string_equal(clo_buffer_string(&out),
+                        "{\"list\":[3,1],\"nonce\":\"q/+\u00e9\",\"tee-pubkey\":{\"x\":\"a\","
+                        "\"y\":\"b\"}}");
+    CHECK(!clo_json_write(json, &small, &err), "no room");
+    CHECK(!clo_json_write(NULL, &out, &err), "no value");
+    CLO_CLEANUP(clo_json_freep) json_t *hex = clo_json_hex(clo_bytes("\x00\xff", 2));
+    CLO_CLEANUP(clo_json_freep) json_t *base64 = clo_json_base64(clo_bytes("\x00\xff", 2));
+    CLO_CLEANUP(clo_json_freep) json_t *url = clo_json_base64url(clo_bytes("\x00\xff", 2));
+    assert_string_equal(json_string_value(hex), "00ff");
+    assert_string_equal(json_string_value(base64), "AP8=");
+    assert_string_equal(json_string_value(url), "AP8");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strict_reading),          cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(truncations_are_refused), cmocka_unit_test(members_have_their_type),
+        cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
+        cmocka_unit_test(the_canonical_form),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
