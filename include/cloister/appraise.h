@@ -9,8 +9,7 @@
 #include "cloister/evidence.h"
 #include "cloister/policy.h"
 #include "cloister/quote.h"
-
-struct clo_reference;
+#include "cloister/reference.h"
 
 enum clo_appraisal_status {
     CLO_AFFIRMING,
@@ -77,7 +76,10 @@ CLO_API const struct clo_checks *clo_appraisal_checks(const struct clo_appraisal
 CLO_API size_t clo_appraisal_warning_count(const struct clo_appraisal *appraisal);
 CLO_API const char *clo_appraisal_warning(const struct clo_appraisal *appraisal, size_t index);
 CLO_API const json_t *clo_appraisal_claims(const struct clo_appraisal *appraisal);
-CLO_API const struct clo_policy *clo_appraisal_policy(const struct clo_appraisal *appraisal);
+/* The policy it was made with; NULL: none. */
+CLO_API const char *clo_appraisal_policy_name(const struct clo_appraisal *appraisal);
+CLO_API const struct clo_digest *
+clo_appraisal_policy_fingerprint(const struct clo_appraisal *appraisal);
 /* {"status","tee","checks","claims","warnings"}, as `verify --json` prints it; NULL: out of memory. */
 CLO_API json_t *clo_appraisal_json(const struct clo_appraisal *appraisal);
 /* One line: why it was refused, the most telling reason first (a PCR's explanation, then whatever

@@ -5,9 +5,9 @@
 #include "snp_internal.h"
 
 /* MSG_REPORT_RSP (AMD 56860, table 25): status, size, 24 reserved bytes, then the report. */
-#define RESPONSE_HEADER  0x20
-#define RESPONSE_SIZE    4000
-#define SIGNATURE_AT     0x2a0
+#define RESPONSE_HEADER 0x20
+#define RESPONSE_SIZE   4000
+#define SIGNATURE_AT    0x2a0
 
 static const char *const product_names[] = {
     [CLO_SNP_UNKNOWN] = "unknown", [CLO_SNP_MILAN] = "Milan",   [CLO_SNP_GENOA] = "Genoa",

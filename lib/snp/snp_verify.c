@@ -197,8 +197,13 @@ static void check_root(struct work *w)
         clo_check_that(w->checks, id, false, "no root is trusted: name one");
         return;
     }
+    if (w->chain->leaf == NULL || w->chain->intermediate == NULL) {
+        clo_check_that(w->checks, id, false, "the chain leads to no root");
+        return;
+    }
     if (w->chain->root == NULL) {
-        clo_check_that(w->checks, id, false, "the chain ends without a root certificate");
+        clo_check_that(w->checks, id, false, "the platform's root, \"%.100s\", is not trusted",
+                       clo_certificate_issuer(w->chain->intermediate));
         return;
     }
     if (!clo_public_key_fingerprint(clo_certificate_key(w->chain->root), &w->root, &err)) {
@@ -206,6 +211,13 @@ static void check_root(struct work *w)
         return;
     }
     clo_hex_text(clo_digest_bytes(&w->root), hex);
+    /* A name proves nothing: pretend platforms may use any. */
+    if (!verify_link(w->chain->intermediate, w->chain->root, &err)) {
+        clo_check_that(w->checks, id, false,
+                       "the platform's chain does not end in the root \"%.100s\" with key %s",
+                       clo_certificate_subject(w->chain->root), hex);
+        return;
+    }
     if (w->trust->amd && clo_snp_amd_root(&w->root) != CLO_SNP_UNKNOWN) {
         clo_check_that(w->checks, id, true, "AMD's %s root",
                        clo_snp_product_name(clo_snp_amd_root(&w->root)));

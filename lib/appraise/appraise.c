@@ -1,0 +1,390 @@
+#include "cloister/appraise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/encoding.h"
+#include "cloister/jose.h"
+
+#include "appraise_internal.h"
+
+void appraise_warn(struct work *w, const char *format, ...)
+{
+    struct clo_appraisal *appraisal = w->appraisal;
+    va_list args;
+
+    if (appraisal->warning_count == APPRAISE_WARNINGS_MAX)
+        return;
+    char *text = appraisal->warnings[appraisal->warning_count++];
+    va_start(args, format);
+    vsnprintf(text, sizeof appraisal->warnings[0], format, args);
+    va_end(args);
+    clo_sanitize(text);
+}
+
+bool appraise_claim(struct work *w, const char *name, json_t *value, struct clo_error *err)
+{
+    return json_object_set_new(w->appraisal->claims, name, value) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+/* --- Runtime data: what the guest says of this one exchange --- */
+
+static bool read_runtime_data(struct work *w, struct clo_error *err)
+{
+    static const char *const keys[] = { "nonce", "tee-pubkey", NULL };
+    static const char id[] = "evidence.nonce";
+    struct clo_bytes expected = w->inputs->expected_nonce;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    const char *nonce;
+    json_t *jwk;
+
+    w->runtime_data = clo_evidence_get(w->evidence, CLO_EVIDENCE_RUNTIME_DATA);
+    if (w->runtime_data.data == NULL) {
+        if (expected.data != NULL)
+            clo_check_that(w->checks, id, false, "the evidence has no runtime data, so no nonce");
+        else
+            clo_check_skip(w->checks, id, "no nonce was expected, and none is there");
+        return true;
+    }
+    if (!clo_json_parse(w->runtime_data, &json, err) || !clo_json_only(json, keys, err) ||
+        !clo_json_get_string(json, "nonce", &nonce, err) ||
+        !clo_json_get_object(json, "tee-pubkey", &jwk, err) ||
+        !clo_jwk_to_public_key(jwk, &key, err))
+        return clo_wrap(err, "evidence: runtime data");
+    w->appraisal->tee_pubkey = json_incref(jwk);
+    if (expected.data == NULL)
+        clo_check_skip(w->checks, id, "no nonce was expected: freshness is not shown");
+    else
+        w->appraisal->matches_nonce = clo_check_that(
+                w->checks, id, clo_bytes_equal(clo_bytes_text(nonce), expected),
+                "the nonce \"%.100s\" %s", nonce,
+                clo_bytes_equal(clo_bytes_text(nonce), expected)
+                        ? "is the expected one"
+                        : "is not the one that was given out: old or foreign evidence");
+    return appraise_claim(w, "nonce", json_string(nonce), err);
+}
+
+/* --- The hardware report --- */
+
+static bool add_all(struct clo_snp_certificates *to, const struct clo_snp_certificates *from,
+                    struct clo_error *err)
+{
+    for (size_t i = 0; i < from->count; i++)
+        if (!clo_snp_certificates_add(to, clo_certificate_der(from->items[i]), err))
+            return false;
+    return true;
+}
+
+/* The caller's and our own come first, so that a bundle cannot crowd them out. */
+static bool gather_certificates(struct work *w, struct clo_snp_certificates *out,
+                                struct clo_error *err)
+{
+    struct clo_bytes brought = clo_evidence_get(w->evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
+
+    if (w->inputs->certificates != NULL && !add_all(out, w->inputs->certificates, err))
+        return false;
+    if (w->inputs->policy != NULL && !add_all(out, &w->inputs->policy->root_certificates, err))
+        return false;
+    if (!clo_snp_certificates_add_amd(out, err))
+        return false;
+    return brought.data == NULL || clo_snp_certificates_add(out, brought, err) ||
+           clo_wrap(err, "evidence: certificates");
+}
+
+/* Authentic is what ends in a root that the caller or the policy names. AMD's count unless the caller
+ * names others, or a policy does not name them. */
+static bool verify_snp(struct work *w, const struct clo_snp_report *report, struct clo_error *err)
+{
+    const struct clo_appraise_inputs *inputs = w->inputs;
+    const struct clo_policy *policy = inputs->policy;
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_digest *roots = NULL;
+    struct clo_snp_chain chain = { 0 };
+    struct clo_error refused;
+    size_t policy_roots = policy == NULL ? 0 : policy->root_count;
+    bool has_own = inputs->root_count > 0;
+
+    roots = calloc(inputs->root_count + policy_roots + 1, sizeof *roots);
+    if (roots == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    for (size_t i = 0; i < inputs->root_count; i++)
+        roots[i] = inputs->roots[i];
+    for (size_t i = 0; i < policy_roots; i++)
+        roots[inputs->root_count + i] = policy->roots[i];
+    struct clo_snp_trust trust = {
+        .at = inputs->at,
+        .amd = policy == NULL || policy->is_strict_builtin ? !has_own : policy->roots_amd,
+        .roots = roots,
+        .root_count = inputs->root_count + policy_roots,
+        .crls = inputs->crls,
+        .crl_count = inputs->crl_count,
+    };
+    if (!gather_certificates(w, &certificates, err))
+        return false;
+    /* Without a leaf the chain is empty, and every check says so. */
+    if (!clo_snp_chain_find(report, &certificates, &chain, &refused))
+        chain = (struct clo_snp_chain){ 0 };
+    w->is_verified = clo_snp_verify(report, &chain, &trust, w->checks, &w->snp, &refused);
+    if (!w->is_verified && refused.status == CLO_ERR_SYSTEM)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s", refused.text);
+    if (!w->is_verified)
+        return true;
+    json_t *claims = clo_snp_claims(&w->snp);
+    bool ok = claims != NULL && json_object_update(w->appraisal->claims, claims) == 0;
+    json_decref(claims);
+    return ok || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+/* Azure's way: the report binds claims, the claims hold the vTPM's key. */
+static bool appraise_hcl(struct work *w, struct clo_error *err)
+{
+    static const char id[] = "hcl.binding";
+    struct clo_hcl hcl;
+    struct clo_snp_report report;
+    struct clo_error refused;
+
+    if (!clo_hcl_parse(clo_evidence_get(w->evidence, CLO_EVIDENCE_HCL_REPORT), &hcl, err))
+        return clo_wrap(err, "evidence");
+    if (hcl.report_type != CLO_HCL_SNP)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "evidence: the HCL report holds a TDX report, which this version does not "
+                        "appraise");
+    if (!clo_snp_parse(hcl.hardware_report, &report, err))
+        return clo_wrap(err, "evidence: HCL report");
+    if (!verify_snp(w, &report, err))
+        return false;
+    if (!w->is_verified) {
+        /* Said all the same, but nothing follows from it. */
+        bool binds = clo_hcl_bind(&hcl, report.report_data, &refused);
+        if (!binds)
+            clo_check_that(w->checks, id, false, "%s", refused.text);
+        else
+            clo_check_skip(w->checks, id, "the hardware report is not verified");
+        return true;
+    }
+    bool binds = clo_hcl_verify(&hcl, &w->snp, &w->hcl, &refused);
+    if (!binds && refused.status != CLO_ERR_UNVERIFIED)
+        return clo_fail(err, refused.status, "evidence: %s", refused.text);
+    clo_check_that(w->checks, id, binds, "%s",
+                   binds ? "the report's REPORT_DATA binds the claims, and so the vTPM's key"
+                         : refused.text);
+    if (!binds)
+        return true;
+    w->ak = clo_hcl_ak(w->hcl);
+    json_t *claims = json_deep_copy(clo_hcl_claims(w->hcl));
+    return appraise_claim(w, "hcl", claims, err);
+}
+
+/* A report of the guest's own: REPORT_DATA is SHA-512 of the runtime data. */
+static bool appraise_bare(struct work *w, struct clo_error *err)
+{
+    static const char id[] = "snp.report_data";
+    struct clo_bytes qualifying = w->inputs->expected_qualifying;
+    struct clo_snp_report report;
+    struct clo_digest digest;
+
+    if (!clo_snp_parse(clo_evidence_get(w->evidence, CLO_EVIDENCE_SNP_REPORT), &report, err))
+        return clo_wrap(err, "evidence");
+    if (!verify_snp(w, &report, err))
+        return false;
+    if (w->runtime_data.data != NULL) {
+        clo_hash(CLO_HASH_SHA512, w->runtime_data, &digest);
+        bool binds = clo_check_that(w->checks, id,
+                                    clo_bytes_equal(report.report_data, clo_digest_bytes(&digest)),
+                                    "REPORT_DATA and the SHA-512 digest of the runtime data");
+        w->appraisal->binds_pubkey = binds && w->is_verified;
+    } else if (qualifying.data != NULL) {
+        size_t size = qualifying.size;
+        clo_check_that(
+                w->checks, id,
+                size > 0 && size <= report.report_data.size &&
+                        clo_bytes_equal(clo_bytes_slice(report.report_data, 0, size), qualifying) &&
+                        clo_bytes_all(clo_bytes_slice(report.report_data, size, 64), 0),
+                "REPORT_DATA and the nonce that was given");
+    } else {
+        clo_check_skip(w->checks, id, "no runtime data and no nonce to hold REPORT_DATA against");
+    }
+    return true;
+}
+
+/* --- Policy, warnings, verdict --- */
+
+static void warn_of_report(struct work *w)
+{
+    const struct clo_snp_report *report = &w->snp.report;
+
+    if (report->is_newer)
+        appraise_warn(w, "report version %u is newer than what this program knows",
+                      report->version);
+    if (w->inputs->policy != NULL)
+        return;
+    if ((report->policy & CLO_SNP_POLICY_DEBUG) != 0)
+        appraise_warn(w, "the guest policy allows debugging: the host can read the guest");
+    if ((report->policy & CLO_SNP_POLICY_MIGRATE) != 0)
+        appraise_warn(w, "the guest policy allows a migration agent");
+    if ((report->policy & ~CLO_SNP_POLICY_KNOWN) != 0 || (report->policy & CLO_SNP_POLICY_MBO) == 0)
+        appraise_warn(w, "guest policy 0x%016llx: reserved bits are not as they must be",
+                      (unsigned long long)report->policy);
+    if (report->vmpl > 3)
+        appraise_warn(w, "the report is of VMPL %u, which does not exist", report->vmpl);
+}
+
+static void appraise_policy(struct work *w)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+
+    if (w->is_verified)
+        warn_of_report(w);
+    if (policy == NULL) {
+        if (!w->appraised)
+            clo_check_skip(w->checks, "policy", "no policy: nothing was appraised");
+        return;
+    }
+    if (w->is_verified)
+        clo_policy_appraise_snp(policy, &w->snp, w->checks);
+    else if (strcmp(w->appraisal->tee, "snp") == 0)
+        clo_check_skip(w->checks, "policy", "there is no verified report to hold it against");
+    else
+        clo_check_that(w->checks, "policy.tee", policy->is_strict_builtin,
+                       "a TPM without a hardware report");
+}
+
+/* Which failure tells most: what the kernel was told and what was started comes before what follows
+ * from it. */
+static const struct clo_check *most_telling(const struct clo_checks *checks)
+{
+    static const char *const order[] = {
+        "pcr.11", "pcr.12", "pcr.13", "pcr.15", "pcr.7", "pcr.4", "pcr.9",
+        "pcr.5",  "pcr.14", "pcr.0",  "pcr.1",  "pcr.2", "pcr.3", "pcr.6",
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(order); i++) {
+        const struct clo_check *check = clo_checks_get(checks, order[i]);
+        if (check != NULL && check->result == CLO_CHECK_FAIL)
+            return check;
+    }
+    for (size_t i = 0; i < checks->count; i++)
+        if (checks->items[i].result == CLO_CHECK_FAIL)
+            return &checks->items[i];
+    return NULL;
+}
+
+static void conclude(struct work *w)
+{
+    struct clo_appraisal *appraisal = w->appraisal;
+    const struct clo_check *check = most_telling(&appraisal->checks);
+
+    if (!clo_checks_ok(&appraisal->checks)) {
+        appraisal->status = CLO_CONTRAINDICATED;
+        /* A PCR's explanation says itself where it looked. */
+        if (check == NULL)
+            snprintf(appraisal->summary, sizeof appraisal->summary, "refused");
+        else if (strncmp(check->id, "pcr.", 4) == 0)
+            snprintf(appraisal->summary, sizeof appraisal->summary, "%s", check->detail);
+        else
+            snprintf(appraisal->summary, sizeof appraisal->summary, "%s: %s", check->id,
+                     check->detail);
+        return;
+    }
+    bool is_appraised = appraisal->has_policy || (w->appraised && appraisal->warning_count == 0);
+    appraisal->status = is_appraised ? CLO_AFFIRMING : CLO_WARNING;
+    if (appraisal->has_policy)
+        snprintf(appraisal->summary, sizeof appraisal->summary, "accepted by policy \"%s\"",
+                 appraisal->policy_name);
+    else if (w->appraised)
+        snprintf(appraisal->summary, sizeof appraisal->summary,
+                 "authentic and as expected; no policy was given");
+    else
+        snprintf(appraisal->summary, sizeof appraisal->summary,
+                 "authentic; nothing was appraised, since no policy was given");
+}
+
+static bool refuse_unknown_kinds(const struct work *w, struct clo_error *err)
+{
+    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_QUOTE) ||
+        clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_CCEL))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "evidence: TDX quotes are not appraised by this version");
+    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) &&
+        clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT))
+        return clo_fail(err, CLO_ERR_FORMAT, "evidence: two hardware reports");
+    return true;
+}
+
+static bool appraise(struct work *w, struct clo_error *err)
+{
+    const struct clo_appraise_inputs *inputs = w->inputs;
+
+    if (!refuse_unknown_kinds(w, err) || !read_runtime_data(w, err))
+        return false;
+    w->appraisal->tee = "snp";
+    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT)) {
+        if (!appraise_hcl(w, err))
+            return false;
+    } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT)) {
+        if (!appraise_bare(w, err))
+            return false;
+    } else if (inputs->ak != NULL) {
+        w->appraisal->tee = "tpm";
+        w->ak = inputs->ak;
+        appraise_warn(w, "no hardware report: the TPM's key is believed because it was given");
+    } else {
+        return clo_fail(err, CLO_ERR_FORMAT, "evidence: no hardware report in it");
+    }
+    /* Beside a bare report a TPM is the host's: what it says is not looked at. */
+    bool has_bound_tpm = clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) ||
+                         strcmp(w->appraisal->tee, "tpm") == 0;
+    if (has_bound_tpm) {
+        if (!appraise_tpm(w, err))
+            return false;
+        appraise_pcrs(w);
+    } else if (inputs->reference_count > 0) {
+        clo_check_that(w->checks, "pcr", false,
+                       "reference values were given, but nothing in the evidence binds PCRs");
+    }
+    if (!appraise_expectations(w, err))
+        return false;
+    appraise_policy(w);
+    if (w->checks->failed)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return true;
+}
+
+bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise_inputs *inputs,
+                  struct clo_appraisal **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    const struct clo_policy *policy = inputs->policy;
+    struct work w = { .evidence = evidence, .inputs = inputs };
+
+    appraisal = calloc(1, sizeof *appraisal);
+    if (appraisal == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    appraisal->status = CLO_CONTRAINDICATED;
+    appraisal->claims = json_object();
+    if (policy != NULL) {
+        appraisal->has_policy = true;
+        appraisal->has_strict_policy = policy->is_strict_builtin;
+        snprintf(appraisal->policy_name, sizeof appraisal->policy_name, "%s",
+                 policy->name[0] == '\0' ? "unnamed" : policy->name);
+        appraisal->policy_fingerprint = policy->fingerprint;
+    }
+    w.appraisal = appraisal;
+    w.checks = &appraisal->checks;
+    w.phase = inputs->phase != NULL ? inputs->phase
+              : policy != NULL      ? policy->phase
+                                    : CLO_PHASE_ENTER_INITRD;
+    bool ok = appraise(&w, err);
+    if (ok)
+        conclude(&w);
+    clo_hcl_verified_free(w.hcl);
+    clo_eventlog_free(w.log);
+    clo_userlog_free(w.userlog);
+    if (!ok)
+        return false;
+    *out = CLO_TAKE(appraisal);
+    return true;
+}

@@ -1,0 +1,61 @@
+/* What the files of this room share: an appraisal while it is being made. */
+#ifndef CLOISTER_LIB_APPRAISE_INTERNAL_H
+#define CLOISTER_LIB_APPRAISE_INTERNAL_H
+
+#include "cloister/appraise.h"
+#include "cloister/hcl.h"
+#include "cloister/userlog.h"
+
+#define APPRAISE_WARNINGS_MAX 16
+#define APPRAISE_IMA_PCR      10
+
+struct clo_appraisal {
+    enum clo_appraisal_status status;
+    const char *tee;
+    struct clo_checks checks;
+    json_t *claims;
+    json_t *tee_pubkey;
+    bool binds_pubkey;  /* the evidence binds the runtime data */
+    bool matches_nonce; /* and it holds the nonce that was expected */
+    bool has_policy;
+    bool has_strict_policy;
+    char policy_name[128];
+    struct clo_digest policy_fingerprint;
+    char warnings[APPRAISE_WARNINGS_MAX][320];
+    size_t warning_count;
+    char summary[CLO_CHECK_DETAIL_MAX + 64];
+};
+
+struct work {
+    const struct clo_evidence *evidence;
+    const struct clo_appraise_inputs *inputs;
+    struct clo_appraisal *appraisal;
+    struct clo_checks *checks; /* the appraisal's */
+    const char *phase;
+    struct clo_bytes runtime_data; /* data NULL: none */
+    struct clo_snp_verified snp;
+    bool is_verified; /* snp was filled */
+    struct clo_hcl_verified *hcl;
+    const struct clo_public_key *ak; /* what the hardware report, or the caller, vouches for */
+    struct clo_quote_verified quote;
+    bool has_quote; /* quote was filled */
+    struct clo_pcr_bank pcrs;
+    uint32_t pcr_mask; /* the quoted ones: they are proven */
+    struct clo_eventlog *log;
+    struct clo_userlog *userlog;
+    bool appraised; /* something beyond authenticity was looked at */
+};
+
+void appraise_warn(struct work *w, const char *format, ...) CLO_PRINTF(2, 3);
+/* Adds a member to the claims; takes `value` over. */
+CLO_MUST_USE bool appraise_claim(struct work *w, const char *name, json_t *value,
+                                 struct clo_error *err);
+
+/* The vTPM's part: quote, PCRs, logs. False only for what cannot be read at all. */
+CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
+/* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */
+void appraise_pcrs(struct work *w);
+/* The pins: checks expect.NAME. False (CLO_ERR_USAGE) for a name that no claim has. */
+CLO_MUST_USE bool appraise_expectations(struct work *w, struct clo_error *err);
+
+#endif

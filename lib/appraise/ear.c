@@ -1,0 +1,128 @@
+#include "cloister/ear.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cloister/encoding.h"
+#include "cloister/jose.h"
+
+#include "appraise_internal.h"
+
+/* draft-ietf-rats-ar4si-09, section 2.3: trust tiers and the values that stand for them. */
+#define AR4SI_AFFIRMING       2
+#define AR4SI_WARNING         32
+#define AR4SI_CONTRAINDICATED 96
+
+static int value_of(enum clo_appraisal_status status)
+{
+    return status == CLO_AFFIRMING ? AR4SI_AFFIRMING
+           : status == CLO_WARNING ? AR4SI_WARNING
+                                   : AR4SI_CONTRAINDICATED;
+}
+
+/* One claim of the vector from the checks whose ids begin with one of these: contraindicated if one
+ * failed, affirming if one passed and none failed, otherwise nothing is claimed (0). */
+static int vector_value(const struct clo_appraisal *appraisal, const char *const *prefixes)
+{
+    bool passed = false;
+
+    for (size_t i = 0; i < appraisal->checks.count; i++) {
+        const struct clo_check *check = &appraisal->checks.items[i];
+        bool concerns = false;
+        for (size_t k = 0; prefixes[k] != NULL; k++)
+            concerns = concerns || strncmp(check->id, prefixes[k], strlen(prefixes[k])) == 0;
+        if (!concerns)
+            continue;
+        if (check->result == CLO_CHECK_FAIL)
+            return AR4SI_CONTRAINDICATED;
+        passed = passed || check->result == CLO_CHECK_PASS;
+    }
+    return passed && appraisal->has_policy ? AR4SI_AFFIRMING : 0;
+}
+
+static json_t *vector(const struct clo_appraisal *appraisal)
+{
+    static const char *const identity[] = { "snp.root", "snp.chain", "snp.signature",  "snp.chip",
+                                            "hcl.",     "tpm.quote", "evidence.nonce", NULL };
+    static const char *const configuration[] = { "policy.debug", "policy.migration", "pcr.7",
+                                                 "pcr.12",       "policy.vmpl",      NULL };
+    static const char *const executables[] = { "pcr.0",     "pcr.4", "pcr.11", "policy.measurement",
+                                               "eventlog.", NULL };
+    static const char *const hardware[] = { "snp.tcb", "snp.revocation", "snp.product",
+                                            "policy.tcb", NULL };
+    static const struct {
+        const char *name;
+        const char *const *prefixes;
+    } claims[] = {
+        { "instance-identity", identity },
+        { "configuration", configuration },
+        { "executables", executables },
+        { "hardware", hardware },
+    };
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < CLO_COUNT(claims); i++)
+        if (json_object_set_new(json, claims[i].name,
+                                json_integer(vector_value(appraisal, claims[i].prefixes))) != 0) {
+            json_decref(json);
+            return NULL;
+        }
+    return json;
+}
+
+static json_t *submodule(const struct clo_appraisal *appraisal)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_object();
+    const struct clo_digest *fingerprint = clo_appraisal_policy_fingerprint(appraisal);
+    char policy[16 + 2 * 32 + 1];
+    char hex[2 * 32 + 1];
+    bool ok =
+            json_object_set_new(json, "ear_status", json_integer(value_of(appraisal->status))) == 0;
+
+    ok = json_object_set_new(json, "ear_trustworthiness_vector", vector(appraisal)) == 0 && ok;
+    if (fingerprint != NULL) {
+        snprintf(policy, sizeof policy, "sha256:%s",
+                 clo_hex_text(clo_digest_bytes(fingerprint), hex));
+        ok = json_object_set_new(json, "ear_appraisal_policy_ids", json_pack("[s]", policy)) == 0 &&
+             ok;
+    }
+    ok = json_object_set_new(json, "cloister.tee", json_string(appraisal->tee)) == 0 && ok;
+    ok = json_object_set_new(json, "cloister.summary", json_string(appraisal->summary)) == 0 && ok;
+    ok = json_object_set_new(json, "cloister.claims", json_deep_copy(appraisal->claims)) == 0 && ok;
+    return ok ? CLO_TAKE(json) : NULL;
+}
+
+bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
+                    json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_object();
+    bool ok = json_object_set_new(json, "eat_profile", json_string(CLO_EAR_PROFILE)) == 0;
+
+    ok = json_object_set_new(json, "iat", json_integer((json_int_t)spec->issued)) == 0 && ok;
+    if (spec->expires != 0)
+        ok = json_object_set_new(json, "exp", json_integer((json_int_t)spec->expires)) == 0 && ok;
+    if (spec->nonce != NULL)
+        ok = json_object_set_new(json, "eat_nonce", json_string(spec->nonce)) == 0 && ok;
+    ok = json_object_set_new(
+                 json, "ear_verifier_id",
+                 json_pack("{s:s,s:s}", "developer", spec->developer, "build", spec->build)) == 0 &&
+         ok;
+    ok = json_object_set_new(json, "submods", json_pack("{s:o}", "cpu0", submodule(appraisal))) ==
+                 0 &&
+         ok;
+    if (!ok)
+        return clo_fail(err, CLO_ERR_SYSTEM, "EAR: out of memory");
+    *out = CLO_TAKE(json);
+    return true;
+}
+
+bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
+                  const struct clo_private_key *key, struct clo_buffer *token,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+
+    if (clo_private_key_kind(key) != CLO_KEY_P384)
+        return clo_fail(err, CLO_ERR_USAGE, "EAR: signed with a P-384 key only");
+    return clo_ear_claims(appraisal, spec, &claims, err) && clo_jws_sign(key, claims, token, err);
+}
