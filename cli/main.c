@@ -6,6 +6,7 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
+    { "image", cmd_image, "build confidential disk images, look into them" },
     { "version", cmd_version, "print the version" },
 };
 

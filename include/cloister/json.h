@@ -49,5 +49,7 @@ CLO_API CLO_MUST_USE bool clo_json_write(const json_t *json, struct clo_buffer *
 CLO_API json_t *clo_json_hex(struct clo_bytes in);
 CLO_API json_t *clo_json_base64url(struct clo_bytes in);
 CLO_API json_t *clo_json_base64(struct clo_bytes in);
+/* Unix time as an RFC 3339 string in UTC. */
+CLO_API json_t *clo_json_time(int64_t unix_time);
 
 #endif

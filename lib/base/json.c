@@ -1,6 +1,8 @@
 #include "cloister/json.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cloister/encoding.h"
 
@@ -190,4 +192,16 @@ json_t *clo_json_base64url(struct clo_bytes in)
 json_t *clo_json_base64(struct clo_bytes in)
 {
     return encoded(in, clo_base64_write);
+}
+
+json_t *clo_json_time(int64_t unix_time)
+{
+    time_t seconds = (time_t)unix_time;
+    struct tm parts;
+    char text[64];
+
+    if (gmtime_r(&seconds, &parts) == NULL)
+        return NULL;
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return json_string(text);
 }

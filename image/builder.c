@@ -1,0 +1,399 @@
+#include "image/builder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cloister/authenticode.h"
+#include "cloister/gpt.h"
+#include "cloister/luks2.h"
+#include "cloister/reference.h"
+#include "cloister/uki.h"
+#include "device/file.h"
+#include "image/encrypt.h"
+#include "image/esp.h"
+#include "image/initrd.h"
+#include "image/luks.h"
+#include "image/rootfs.h"
+
+#define MIB         ((uint64_t)1 << 20)
+#define OSREL_LIMIT 65536
+
+static const char plain_osrel[] = "ID=linux\nNAME=Linux\nPRETTY_NAME=Linux\n";
+
+/* Everything on its way to the output: what is scratch goes away with it. */
+struct build {
+    const struct clo_image_spec *spec;
+    struct clo_scratch scratch;
+    struct clo_new_file disk;
+    char root_path[4200]; /* the plain file system image */
+    char esp_path[4200];
+    char luks_path[4200];
+    uint64_t root_bytes;
+    uint64_t esp_first; /* byte offsets and sizes on the disk */
+    uint64_t esp_bytes;
+    uint64_t root_first;
+    uint64_t luks_bytes;
+    uint64_t disk_bytes;
+    struct clo_buffer uki;
+    struct clo_secret *volume_key;
+    char uuid[41];
+};
+
+static void free_build(struct build *build)
+{
+    clo_new_file_free(&build->disk);
+    clo_scratch_free(&build->scratch);
+    clo_buffer_free(&build->uki);
+    clo_secret_freep(&build->volume_key);
+}
+
+static void step(const struct build *build, enum clo_image_step what, uint64_t done, uint64_t total)
+{
+    if (build->spec->progress != NULL)
+        build->spec->progress(build->spec->context, what, done, total);
+}
+
+/* A GUID of our own for each purpose: SHA-256 of seed and purpose, marked as a random one. */
+static struct clo_guid derive_guid(const struct clo_guid *seed, const char *purpose)
+{
+    struct clo_bytes parts[] = { clo_bytes(seed->bytes, sizeof seed->bytes),
+                                 clo_bytes_text(purpose) };
+    struct clo_digest digest;
+    struct clo_guid guid;
+
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);
+    memcpy(guid.bytes, digest.bytes, sizeof guid.bytes);
+    guid.bytes[7] = (uint8_t)((guid.bytes[7] & 0x0f) | 0x40); /* version 4, first half is swapped */
+    guid.bytes[8] = (uint8_t)((guid.bytes[8] & 0x3f) | 0x80);
+    return guid;
+}
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+/* --- The root --- */
+
+static bool prepare_root(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    struct stat status;
+
+    step(build, CLO_IMAGE_ROOT, 0, 1);
+    if (stat(spec->root, &status) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", spec->root, strerror(errno));
+    if (S_ISDIR(status.st_mode)) {
+        struct clo_guid uuid = derive_guid(&spec->seed, "root file system");
+        snprintf(build->root_path, sizeof build->root_path, "%s/root.ext4", build->scratch.path);
+        if (!clo_rootfs_make(spec->root, build->root_path, spec->root_size, &uuid, spec->epoch,
+                             err) ||
+            stat(build->root_path, &status) != 0)
+            return false;
+    } else if (S_ISREG(status.st_mode)) {
+        int size = snprintf(build->root_path, sizeof build->root_path, "%s", spec->root);
+        if (size < 0 || (size_t)size >= sizeof build->root_path)
+            return clo_fail(err, CLO_ERR_USAGE, "%s: path too long", spec->root);
+        if (status.st_size < (off_t)MIB)
+            return clo_fail(err, CLO_ERR_FORMAT, "%s: %lld bytes are no file system image",
+                            spec->root, (long long)status.st_size);
+    } else {
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: neither a folder nor a file", spec->root);
+    }
+    build->root_bytes = round_up((uint64_t)status.st_size, MIB);
+    if (spec->root_size > build->root_bytes)
+        build->root_bytes = round_up(spec->root_size, MIB);
+    step(build, CLO_IMAGE_ROOT, 1, 1);
+    return true;
+}
+
+/* --- The UKI --- */
+
+static bool read_osrel(const struct clo_image_spec *spec, struct clo_buffer *out)
+{
+    static const char *const places[] = { "etc/os-release", "usr/lib/os-release" };
+    struct clo_error ignored;
+
+    for (size_t i = 0; i < CLO_COUNT(places); i++) {
+        char path[4200];
+        snprintf(path, sizeof path, "%s/%s", spec->root, places[i]);
+        if (clo_file_read(path, OSREL_LIMIT, out, &ignored) && out->size > 0)
+            return true;
+    }
+    out->size = 0;
+    clo_buffer_text(out, plain_osrel);
+    return clo_buffer_ok(out);
+}
+
+static bool make_uki(struct build *build, struct clo_image_result *result, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer osrel = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
+    struct clo_initrd_spec initrd_spec = {
+        .init = spec->init,
+        .modules_folder = spec->modules_folder,
+        .modules = spec->modules,
+        .guest_config = spec->guest_config,
+        .epoch = spec->epoch < 0 ? 0 : spec->epoch,
+    };
+
+    step(build, CLO_IMAGE_INITRD, 0, 1);
+    if (!clo_kernel_release(spec->kernel, result->release, sizeof result->release))
+        return clo_fail(err, CLO_ERR_FORMAT, "kernel: no bzImage that names its release");
+    if (!clo_initrd_build(&initrd_spec, &initrd, err))
+        return false;
+    result->initrd_size = initrd.size;
+    step(build, CLO_IMAGE_INITRD, 1, 1);
+
+    step(build, CLO_IMAGE_UKI, 0, 1);
+    clo_buffer_append(&osrel, spec->osrel);
+    if (osrel.size == 0 && !read_osrel(spec, &osrel))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    struct clo_uki_parts parts = {
+        .stub = spec->stub,
+        .osrel = clo_buffer_bytes(&osrel),
+        .cmdline = clo_bytes_text(spec->cmdline),
+        .uname = clo_bytes_text(result->release),
+        .initrd = clo_buffer_bytes(&initrd),
+        .kernel = spec->kernel,
+    };
+    if (!clo_uki_build(&parts, &image, err) ||
+        !clo_authenticode_sign(clo_buffer_bytes(&image), spec->sign_key, spec->sign_certificate,
+                               CLO_HASH_SHA256, &build->uki, err))
+        return false;
+    result->uki_size = build->uki.size;
+    step(build, CLO_IMAGE_UKI, 1, 1);
+    return true;
+}
+
+/* --- The disk --- */
+
+static bool lay_out(struct build *build, struct clo_buffer *head, struct clo_buffer *tail,
+                    struct clo_error *err)
+{
+    const struct clo_guid *seed = &build->spec->seed;
+    struct clo_guid disk = derive_guid(seed, "disk");
+
+    build->esp_first = MIB;
+    build->root_first = build->esp_first + round_up(build->esp_bytes, MIB);
+    build->luks_bytes = CLO_LUKS_PAYLOAD_OFFSET + build->root_bytes;
+    build->disk_bytes = build->root_first + build->luks_bytes + MIB;
+    struct clo_gpt_partition partitions[] = {
+        { .type = clo_gpt_type_esp,
+          .guid = derive_guid(seed, "ESP"),
+          .first_lba = build->esp_first / CLO_GPT_SECTOR,
+          .last_lba = (build->esp_first + build->esp_bytes) / CLO_GPT_SECTOR - 1,
+          .name = "esp" },
+        { .type = clo_gpt_type_root_x86_64,
+          .guid = derive_guid(seed, "root"),
+          .first_lba = build->root_first / CLO_GPT_SECTOR,
+          .last_lba = (build->root_first + build->luks_bytes) / CLO_GPT_SECTOR - 1,
+          .name = "root" },
+    };
+    return clo_gpt_write(&disk, build->disk_bytes / CLO_GPT_SECTOR, partitions,
+                         CLO_COUNT(partitions), head, tail, err);
+}
+
+static bool write_at(struct build *build, struct clo_bytes bytes, uint64_t at,
+                     struct clo_error *err)
+{
+    if (lseek(build->disk.fd, (off_t)at, SEEK_SET) < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", build->spec->output, strerror(errno));
+    return clo_write_all(build->disk.fd, bytes, err) || clo_wrap(err, "%s", build->spec->output);
+}
+
+/* Copies what is not a hole. */
+static bool copy_file(struct build *build, const char *path, uint64_t size, uint64_t at,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int from = open(path, O_RDONLY | O_CLOEXEC);
+    static uint8_t zeros[65536];
+    uint8_t piece[65536];
+
+    if (from < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    for (uint64_t done = 0; done < size;) {
+        size_t want = size - done < sizeof piece ? (size_t)(size - done) : sizeof piece;
+        ssize_t got = pread(from, piece, want, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path,
+                            got == 0 ? "shorter than it was" : strerror(errno));
+        if (memcmp(piece, zeros, (size_t)got) != 0 &&
+            !write_at(build, clo_bytes(piece, (size_t)got), at + done, err))
+            return false;
+        done += (uint64_t)got;
+    }
+    return true;
+}
+
+static bool make_header(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    struct clo_guid guid = derive_guid(&spec->seed, "LUKS");
+    char uuid[CLO_GUID_TEXT];
+    struct clo_luks_spec luks = {
+        .uuid = spec->luks_uuid != NULL ? spec->luks_uuid : clo_guid_text(&guid, uuid),
+        .disk_key = spec->disk_key,
+        .recovery_passphrase = spec->recovery_passphrase,
+    };
+
+    int fd = open(build->luks_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)build->luks_bytes) != 0) {
+        clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", build->luks_path, strerror(errno));
+        clo_fd_close(&fd);
+        return false;
+    }
+    clo_fd_close(&fd);
+    return clo_luks_format(build->luks_path, &luks, &build->volume_key, build->uuid, err);
+}
+
+/* What we hand out must pass the guest's own white list: better told here than at boot. */
+static bool check_header(const struct build *build, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(build->luks_path, O_RDONLY | O_CLOEXEC);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+
+    clo_buffer_zero(&header, CLO_LUKS_PAYLOAD_OFFSET);
+    if (fd < 0 || !clo_buffer_ok(&header) ||
+        pread(fd, header.data, header.size, 0) != (ssize_t)header.size)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", build->luks_path);
+    return clo_luks2_check(clo_buffer_bytes(&header), &info, err);
+}
+
+struct encrypt_progress {
+    const struct build *build;
+};
+
+static void tell_progress(void *context, uint64_t done, uint64_t total)
+{
+    const struct encrypt_progress *progress = context;
+
+    step(progress->build, CLO_IMAGE_ENCRYPT, done, total);
+}
+
+static bool encrypt_root(struct build *build, struct clo_image_result *result,
+                         struct clo_error *err)
+{
+    struct encrypt_progress progress = { build };
+    struct clo_encrypt_result encrypted;
+    struct clo_encrypt_spec spec = {
+        .source = build->root_path,
+        .target = build->disk.fd,
+        .offset = build->root_first + CLO_LUKS_PAYLOAD_OFFSET,
+        .size = build->root_bytes,
+        .volume_key = build->volume_key,
+        .all = build->spec->encrypt_all,
+        .progress = tell_progress,
+        .context = &progress,
+    };
+
+    if (!clo_encrypt(&spec, &encrypted, err))
+        return clo_wrap(err, "%s", build->spec->output);
+    result->encrypted = encrypted.encrypted;
+    result->skipped = encrypted.skipped;
+    return true;
+}
+
+static bool write_disk(struct build *build, struct clo_buffer *head,
+                       struct clo_image_result *result, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
+
+    step(build, CLO_IMAGE_DISK, 0, 1);
+    if (!clo_esp_make(build->esp_path, clo_buffer_bytes(&build->uki), spec->esp_size, spec->epoch,
+                      &build->esp_bytes, err) ||
+        !lay_out(build, head, &tail, err) || !make_header(build, err) ||
+        !check_header(build, err) || !clo_new_file_open(spec->output, 0644, &build->disk, err))
+        return false;
+    if (ftruncate(build->disk.fd, (off_t)build->disk_bytes) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", spec->output, strerror(errno));
+    if (!write_at(build, clo_buffer_bytes(head), 0, err) ||
+        !copy_file(build, build->esp_path, build->esp_bytes, build->esp_first, err) ||
+        !copy_file(build, build->luks_path, CLO_LUKS_PAYLOAD_OFFSET, build->root_first, err) ||
+        !write_at(build, clo_buffer_bytes(&tail), build->disk_bytes - CLO_GPT_TAIL_SIZE, err))
+        return false;
+    step(build, CLO_IMAGE_DISK, 1, 1);
+    return encrypt_root(build, result, err);
+}
+
+/* --- The reference values --- */
+
+static bool predict(const struct build *build, struct clo_bytes head, struct clo_buffer *text,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *created = clo_json_time(build->spec->created);
+    enum clo_hash hash = CLO_HASH_SHA256;
+    struct clo_digest measurement;
+    char volume_key_text[80];
+
+    step(build, CLO_IMAGE_PREDICT, 0, 1);
+    clo_luks_measurement(build->volume_key, build->uuid, hash, &measurement);
+    snprintf(volume_key_text, sizeof volume_key_text, "cryptsetup:root:%s", build->uuid);
+    struct clo_prediction prediction = {
+        .name = build->spec->name,
+        .created = json_string_value(created),
+        .uki = clo_buffer_bytes(&build->uki),
+        .disk_head = head,
+        .varstore = build->spec->varstore,
+        .banks = &hash,
+        .bank_count = 1,
+        .volume_key_measurements = &measurement,
+        .volume_key_count = 1,
+        .volume_key_text = volume_key_text,
+    };
+    if (!clo_reference_predict(&prediction, &reference, err))
+        return clo_wrap(err, "prediction");
+    char *indented = json_dumps(clo_reference_json(reference), JSON_INDENT(1) | JSON_SORT_KEYS);
+    if (indented == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    clo_buffer_text(text, indented);
+    clo_buffer_text(text, "\n");
+    free(indented);
+    step(build, CLO_IMAGE_PREDICT, 1, 1);
+    return clo_buffer_ok(text) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(free_build) struct build build = { .spec = spec, .disk = { .fd = -1 } };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_freep) char *copy = strdup(spec->output);
+    CLO_CLEANUP(clo_new_file_free) struct clo_new_file reference = { .fd = -1 };
+    struct clo_image_result result = { 0 };
+
+    if (copy == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    /* Scratch files hold the root in the clear: they stay on the owner's disk, beside the output. */
+    if (!clo_scratch_new(dirname(copy), &build.scratch, err))
+        return false;
+    snprintf(build.esp_path, sizeof build.esp_path, "%s/esp.img", build.scratch.path);
+    snprintf(build.luks_path, sizeof build.luks_path, "%s/luks.img", build.scratch.path);
+    if (!make_uki(&build, &result, err) || !prepare_root(&build, err) ||
+        !write_disk(&build, &head, &result, err) ||
+        !predict(&build, clo_buffer_bytes(&head), &text, err))
+        return false;
+    if (!clo_new_file_open(spec->reference_output, 0644, &reference, err) ||
+        !clo_write_all(reference.fd, clo_buffer_bytes(&text), err))
+        return clo_wrap(err, "%s", spec->reference_output);
+    if (!clo_new_file_commit(&build.disk, err) || !clo_new_file_commit(&reference, err))
+        return false;
+    result.disk_size = build.disk_bytes;
+    memcpy(result.luks_uuid, build.uuid, sizeof result.luks_uuid);
+    *out = result;
+    return true;
+}

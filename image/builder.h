@@ -1,0 +1,67 @@
+/* The image builder: from a root, a kernel and the owner's keys to one disk that boots as a
+ * confidential VM, and the reference values it will show. Runs without root, loop devices and
+ * device-mapper. Both files appear when they are whole, or not at all. */
+#ifndef CLOISTER_IMAGE_BUILDER_H
+#define CLOISTER_IMAGE_BUILDER_H
+
+#include "cloister/crypto.h"
+#include "cloister/encoding.h"
+#include "cloister/json.h"
+
+enum clo_image_step {
+    CLO_IMAGE_ROOT,
+    CLO_IMAGE_INITRD,
+    CLO_IMAGE_UKI,
+    CLO_IMAGE_DISK,
+    CLO_IMAGE_ENCRYPT,
+    CLO_IMAGE_PREDICT,
+};
+
+struct clo_image_spec {
+    const char *name;
+    const char *root;   /* a folder, or a raw file system image */
+    const char *output; /* the disk */
+    const char *reference_output;
+
+    struct clo_bytes kernel;
+    struct clo_bytes stub;
+    struct clo_bytes osrel; /* empty: the root folder's own, or a plain one */
+    const char *cmdline;
+    const char *modules_folder;
+    const char *const *modules; /* NULL: the default list */
+    const char *init;           /* cloister-init */
+    json_t *guest_config;       /* without "modules" */
+
+    const struct clo_private_key *sign_key; /* Secure Boot db */
+    const struct clo_certificate *sign_certificate;
+    struct clo_bytes varstore; /* the enrolled variable store, for PCR 7 */
+
+    struct clo_bytes disk_key;
+    struct clo_bytes recovery_passphrase; /* empty: none */
+    const char *luks_uuid;                /* NULL: from the seed */
+    struct clo_guid seed;                 /* all GUIDs on the disk derive from it */
+
+    uint64_t root_size; /* 0: as large as needed */
+    uint64_t esp_size;
+    bool encrypt_all; /* free blocks too */
+    int64_t epoch;    /* SOURCE_DATE_EPOCH; the UKI's files carry it */
+    int64_t created;  /* what the reference file says */
+
+    void (*progress)(void *context, enum clo_image_step step, uint64_t done, uint64_t total);
+    void *context;
+};
+
+struct clo_image_result {
+    uint64_t disk_size;
+    uint64_t uki_size;
+    uint64_t initrd_size;
+    uint64_t encrypted;
+    uint64_t skipped;
+    char luks_uuid[41];
+    char release[128];
+};
+
+CLO_MUST_USE bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,
+                                  struct clo_error *err);
+
+#endif

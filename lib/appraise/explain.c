@@ -1,0 +1,212 @@
+#include "cloister/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVENTS_MAX 512
+
+struct actual {
+    struct clo_digest digest;
+    const struct clo_event *event;        /* one of the firmware's log, or NULL */
+    const struct clo_userlog_event *user; /* one of user space's, or NULL */
+};
+
+static size_t collect(const struct clo_eventlog *log, const struct clo_userlog *userlog,
+                      enum clo_hash hash, unsigned pcr, struct actual *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; log != NULL && i < clo_eventlog_count(log) && count < EVENTS_MAX; i++) {
+        const struct clo_event *event = clo_eventlog_at(log, i);
+        if (event->pcr == pcr && event->type != CLO_EV_NO_ACTION &&
+            clo_event_digest(event, hash, &out[count].digest))
+            out[count++].event = event;
+    }
+    for (size_t i = 0; userlog != NULL && i < clo_userlog_count(userlog) && count < EVENTS_MAX;
+         i++) {
+        const struct clo_userlog_event *event = clo_userlog_at(userlog, i);
+        for (size_t k = 0; event->pcr == pcr && k < event->digest_count; k++) {
+            if (event->digests[k].hash == hash && count < EVENTS_MAX) {
+                out[count].digest = event->digests[k];
+                out[count++].user = event;
+            }
+        }
+    }
+    return count;
+}
+
+static void describe(const struct actual *actual, enum clo_hash hash, struct clo_buffer *out)
+{
+    if (actual == NULL) {
+        clo_buffer_text(out, "an event");
+        return;
+    }
+    if (actual->user != NULL) {
+        clo_buffer_printf(out, "%s%s%s%s",
+                          actual->user->type == NULL ? "event" : actual->user->type,
+                          actual->user->text == NULL ? "" : " \"",
+                          actual->user->text == NULL ? "" : actual->user->text,
+                          actual->user->text == NULL ? "" : "\"");
+        return;
+    }
+    const char *type = clo_event_type_name(actual->event->type);
+    clo_buffer_printf(out, "%s \"", type == NULL ? "event" : type);
+    clo_event_describe(actual->event, out);
+    clo_buffer_text(out, clo_event_data_is_measured(actual->event, hash)
+                                 ? "\""
+                                 : "\" (the log's own words)");
+}
+
+/* What usually moves this register: for people who know their image but not the profile. */
+static const char *usual_cause(unsigned pcr)
+{
+    static const char *const causes[CLO_PCR_COUNT] = {
+        [0] = "another firmware, or another history of its variables",
+        [1] = "other boot entries or devices",
+        [2] = "another option ROM",
+        [4] = "another UKI",
+        [5] = "another partition table",
+        [7] = "other Secure Boot keys or state",
+        [9] = "another command line or initrd",
+        [11] = "another UKI",
+        [12] = "a command line, add-on or credential that the host passed in",
+        [13] = "a system extension that the host passed in",
+        [15] = "another disk",
+    };
+
+    return pcr < CLO_PCR_COUNT ? causes[pcr] : NULL;
+}
+
+static bool is_expected(const struct clo_reference_event *event, const struct actual *actual)
+{
+    for (size_t i = 0; i < event->digest_count; i++)
+        if (clo_digest_equal(&event->digests[i], &actual->digest))
+            return true;
+    return false;
+}
+
+static void append_expected(const struct clo_reference_event *event, struct clo_buffer *out)
+{
+    clo_buffer_text(out, event->name);
+    if (event->text != NULL)
+        clo_buffer_printf(out, " \"%.300s\"", event->text);
+}
+
+static void append_cause(unsigned pcr, struct clo_buffer *out)
+{
+    const char *cause = usual_cause(pcr);
+
+    if (cause != NULL)
+        clo_buffer_printf(out, " (usually: %s)", cause);
+}
+
+/* Where the two lists part, and how. */
+static enum clo_difference compare(const struct clo_explain_inputs *in, const struct actual *actual,
+                                   size_t count, size_t *at)
+{
+    struct clo_reference_event expected;
+    struct clo_reference_event later;
+    size_t i = 0;
+
+    while (i < count && clo_reference_event_at(in->reference, in->pcr, in->phase, i, &expected) &&
+           is_expected(&expected, &actual[i]))
+        i++;
+    *at = i;
+    bool has_expected = clo_reference_event_at(in->reference, in->pcr, in->phase, i, &expected);
+    if (i == count)
+        return has_expected ? CLO_DIFFERENCE_MISSING : CLO_DIFFERENCE_NONE;
+    if (!has_expected)
+        return CLO_DIFFERENCE_UNEXPECTED;
+    for (size_t k = i + 1; clo_reference_event_at(in->reference, in->pcr, in->phase, k, &later);
+         k++)
+        if (is_expected(&later, &actual[i]))
+            return CLO_DIFFERENCE_MISSING;
+    for (size_t k = i + 1; k < count; k++)
+        if (is_expected(&expected, &actual[k]))
+            return CLO_DIFFERENCE_UNEXPECTED;
+    return CLO_DIFFERENCE_CHANGED;
+}
+
+/* Do the logged events lead to the value that was quoted? */
+static bool log_leads_to(const struct actual *actual, size_t count, unsigned pcr,
+                         const struct clo_digest *value, uint8_t locality)
+{
+    struct clo_pcr_bank bank;
+
+    clo_pcr_reset(&bank, value->hash);
+    if (pcr == 0)
+        bank.values[0].bytes[clo_hash_size(value->hash) - 1] = locality;
+    for (size_t i = 0; i < count; i++)
+        clo_pcr_extend(&bank, pcr, &actual[i].digest);
+    return clo_digest_equal(&bank.values[pcr], value);
+}
+
+static void tell(const struct clo_explain_inputs *in, enum clo_difference difference,
+                 const struct actual *actual, size_t at, struct clo_buffer *out)
+{
+    struct clo_reference_event expected = { .name = "event" };
+
+    (void)clo_reference_event_at(in->reference, in->pcr, in->phase, at, &expected);
+    switch (difference) {
+    case CLO_DIFFERENCE_NONE:
+        clo_buffer_text(out, "as expected");
+        return;
+    case CLO_DIFFERENCE_UNLOGGED:
+        clo_buffer_text(out, "its value is not what the log adds up to: something was measured "
+                             "and not logged");
+        return;
+    case CLO_DIFFERENCE_UNKNOWN:
+        clo_buffer_text(out, "is not the expected value; there are no events to compare");
+        break;
+    case CLO_DIFFERENCE_MISSING:
+        clo_buffer_text(out, "missing event: ");
+        append_expected(&expected, out);
+        break;
+    case CLO_DIFFERENCE_UNEXPECTED:
+        clo_buffer_text(out, "unexpected event: ");
+        describe(actual, in->hash, out);
+        break;
+    case CLO_DIFFERENCE_CHANGED:
+        append_expected(&expected, out);
+        clo_buffer_text(out, " was predicted, something else was measured: ");
+        describe(actual, in->hash, out);
+        break;
+    }
+    append_cause(in->pcr, out);
+}
+
+bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *out,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct actual *actual = calloc(EVENTS_MAX, sizeof *actual);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_explanation explanation = { .difference = CLO_DIFFERENCE_UNKNOWN };
+    struct clo_digest expected;
+
+    if (actual == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_reference_value(in->reference, in->hash, in->pcr, in->phase, &expected))
+        return clo_fail(err, CLO_ERR_USAGE, "PCR %u: the reference says nothing of it", in->pcr);
+    bool has_log = in->log != NULL || in->userlog != NULL;
+    size_t count = has_log ? collect(in->log, in->userlog, in->hash, in->pcr, actual) : 0;
+    if (in->actual != NULL && clo_digest_equal(in->actual, &expected)) {
+        explanation.difference = CLO_DIFFERENCE_NONE;
+    } else if (has_log && clo_reference_lists_events(in->reference, in->pcr)) {
+        explanation.difference = compare(in, actual, count, &explanation.event);
+        if (explanation.difference == CLO_DIFFERENCE_NONE && in->actual != NULL)
+            explanation.difference = CLO_DIFFERENCE_UNLOGGED;
+    }
+    uint8_t locality = in->log == NULL ? 0 : clo_eventlog_startup_locality(in->log);
+    if (has_log && in->actual != NULL && explanation.difference != CLO_DIFFERENCE_NONE &&
+        !log_leads_to(actual, count, in->pcr, in->actual, locality))
+        explanation.difference = CLO_DIFFERENCE_UNLOGGED;
+    clo_buffer_printf(&text, "PCR %u: ", in->pcr);
+    tell(in, explanation.difference, explanation.event < count ? &actual[explanation.event] : NULL,
+         explanation.event, &text);
+    const char *string = clo_buffer_string(&text);
+    snprintf(explanation.text, sizeof explanation.text, "%s", string == NULL ? "" : string);
+    clo_sanitize(explanation.text);
+    *out = explanation;
+    return true;
+}

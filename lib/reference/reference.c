@@ -1,0 +1,430 @@
+#include "cloister/reference.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/encoding.h"
+
+struct clo_reference {
+    json_t *json;
+    json_t *events;
+    json_t *pcrs;
+    const char *name;
+    const char *origin;
+};
+
+static bool check_event(const json_t *event, struct clo_error *err)
+{
+    static const char *const members[] = { "type", "name", "text", "from", "digests", NULL };
+    json_t *digests;
+    const char *text;
+    const char *hash;
+    json_t *value;
+
+    if (!clo_json_get_string(event, "type", &text, err) ||
+        !clo_json_get_string(event, "name", &text, err) ||
+        !clo_json_get_string_optional(event, "text", &text, err) ||
+        !clo_json_get_string_optional(event, "from", &text, err) ||
+        !clo_json_get_object(event, "digests", &digests, err) ||
+        !clo_json_only(event, members, err))
+        return false;
+    json_object_foreach (digests, hash, value) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+        size_t size = clo_hash_size(clo_hash_from_name(hash));
+        if (size == 0 || !clo_json_get_bytes(digests, hash, CLO_JSON_HEX, size, &bytes, err) ||
+            bytes.size != size)
+            return clo_fail(err, CLO_ERR_FORMAT, "digest \"%.16s\" is none", hash);
+    }
+    return true;
+}
+
+static bool is_pcr_name(const char *key)
+{
+    size_t size = strspn(key, "0123456789");
+
+    return size > 0 && size <= 2 && key[size] == '\0' && atoi(key) < CLO_PCR_COUNT &&
+           (key[0] != '0' || size == 1);
+}
+
+static bool check_events(const json_t *events, struct clo_error *err)
+{
+    const char *key;
+    json_t *list;
+    json_t *event;
+    size_t i;
+
+    json_object_foreach ((json_t *)(uintptr_t)events, key, list) {
+        if (!is_pcr_name(key) || !json_is_array(list))
+            return clo_fail(err, CLO_ERR_FORMAT, "events: \"%.16s\" is no PCR's list", key);
+        json_array_foreach (list, i, event) {
+            if (!check_event(event, err))
+                return clo_wrap(err, "events: PCR %s, event %zu", key, i);
+        }
+    }
+    return true;
+}
+
+static bool check_value(const json_t *values, const char *key, size_t size, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+
+    if (!clo_json_get_bytes(values, key, CLO_JSON_HEX, size, &bytes, err))
+        return false;
+    return bytes.size == size || clo_fail(err, CLO_ERR_FORMAT, "\"%.64s\": %zu bytes, expected %zu",
+                                          key, bytes.size, size);
+}
+
+static bool check_bank(const json_t *bank, size_t size, struct clo_error *err)
+{
+    const char *key;
+    const char *phase;
+    json_t *value;
+    json_t *inner;
+
+    json_object_foreach ((json_t *)(uintptr_t)bank, key, value) {
+        if (!is_pcr_name(key))
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%.16s\" is no PCR", key);
+        if (!json_is_object(value)) {
+            if (!check_value(bank, key, size, err))
+                return false;
+            continue;
+        }
+        json_object_foreach (value, phase, inner) {
+            if (!check_value(value, phase, size, err))
+                return clo_wrap(err, "PCR %s", key);
+        }
+    }
+    return true;
+}
+
+static bool check_pcrs(const json_t *pcrs, struct clo_error *err)
+{
+    const char *name;
+    json_t *bank;
+
+    json_object_foreach ((json_t *)(uintptr_t)pcrs, name, bank) {
+        size_t size = clo_hash_size(clo_hash_from_name(name));
+        if (size == 0 || !json_is_object(bank))
+            return clo_fail(err, CLO_ERR_FORMAT, "pcrs: \"%.16s\" is no bank", name);
+        if (!check_bank(bank, size, err))
+            return clo_wrap(err, "pcrs: %s", name);
+    }
+    return true;
+}
+
+/* Do the listed events lead to the value? PCR 0 may begin with a locality that the file does not
+ * tell, so it is left out. */
+static bool check_value_replays(const struct clo_reference *reference, enum clo_hash hash,
+                                unsigned pcr, const char *phase, struct clo_error *err)
+{
+    struct clo_reference_event event;
+    struct clo_digest expected;
+    struct clo_digest digest;
+    struct clo_pcr_bank bank;
+
+    if (pcr == 0 || !clo_reference_lists_events(reference, pcr) ||
+        !clo_reference_value(reference, hash, pcr, phase, &expected))
+        return true;
+    clo_pcr_reset(&bank, hash);
+    for (size_t i = 0; clo_reference_event_at(reference, pcr, phase, i, &event); i++) {
+        bool is_found = false;
+        for (size_t k = 0; k < event.digest_count && !is_found; k++) {
+            is_found = event.digests[k].hash == hash;
+            digest = event.digests[k];
+        }
+        if (!is_found)
+            return clo_fail(err, CLO_ERR_FORMAT, "events: PCR %u, event %zu: no %s digest", pcr, i,
+                            clo_hash_name(hash));
+        clo_pcr_extend(&bank, pcr, &digest);
+    }
+    if (!clo_digest_equal(&bank.values[pcr], &expected))
+        return clo_fail(err, CLO_ERR_FORMAT, "PCR %u: its events do not lead to its %s value", pcr,
+                        clo_hash_name(hash));
+    return true;
+}
+
+static bool check_replay(const struct clo_reference *reference, struct clo_error *err)
+{
+    const char *name;
+    const char *key;
+    const char *phase;
+    json_t *bank;
+    json_t *value;
+    json_t *inner;
+
+    json_object_foreach (reference->pcrs, name, bank) {
+        enum clo_hash hash = clo_hash_from_name(name);
+        json_object_foreach (bank, key, value) {
+            unsigned pcr = (unsigned)atoi(key);
+            if (!json_is_object(value)) {
+                if (!check_value_replays(reference, hash, pcr, CLO_PHASE_READY, err))
+                    return false;
+                continue;
+            }
+            json_object_foreach (value, phase, inner) {
+                if (!check_value_replays(reference, hash, pcr, phase, err))
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool check(struct clo_reference *reference, struct clo_error *err)
+{
+    static const char *const members[] = {
+        "cloister_reference", "name", "origin", "created", "uki", "events", "pcrs", NULL
+    };
+    uint64_t version;
+    const char *created;
+
+    if (!clo_json_get_u64(reference->json, "cloister_reference", &version, err))
+        return false;
+    if (version != 1)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "version %llu", (unsigned long long)version);
+    if (!clo_json_get_string(reference->json, "name", &reference->name, err) ||
+        !clo_json_get_string(reference->json, "origin", &reference->origin, err) ||
+        !clo_json_get_string_optional(reference->json, "created", &created, err) ||
+        !clo_json_get_object(reference->json, "events", &reference->events, err) ||
+        !clo_json_get_object(reference->json, "pcrs", &reference->pcrs, err) ||
+        !clo_json_only(reference->json, members, err))
+        return false;
+    if (strcmp(reference->origin, "prediction") != 0 &&
+        strcmp(reference->origin, "calibration") != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "origin \"%.32s\"", reference->origin);
+    return check_events(reference->events, err) && check_pcrs(reference->pcrs, err) &&
+           check_replay(reference, err);
+}
+
+bool clo_reference_parse(struct clo_bytes json, struct clo_reference **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = calloc(1, sizeof *reference);
+
+    if (reference == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_json_parse(json, &reference->json, err) || !check(reference, err))
+        return clo_wrap(err, "reference values");
+    *out = CLO_TAKE(reference);
+    return true;
+}
+
+void clo_reference_free(struct clo_reference *reference)
+{
+    if (reference == NULL)
+        return;
+    json_decref(reference->json);
+    free(reference);
+}
+
+void clo_reference_freep(struct clo_reference **reference)
+{
+    clo_reference_free(*reference);
+    *reference = NULL;
+}
+
+const char *clo_reference_name(const struct clo_reference *reference)
+{
+    return reference->name;
+}
+
+const char *clo_reference_origin(const struct clo_reference *reference)
+{
+    return reference->origin;
+}
+
+const json_t *clo_reference_json(const struct clo_reference *reference)
+{
+    return reference->json;
+}
+
+static bool read_digest(const json_t *text, enum clo_hash hash, struct clo_digest *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    struct clo_error ignored;
+
+    if (!json_is_string(text) ||
+        !clo_hex_read(clo_bytes_text(json_string_value(text)), &bytes, &ignored) ||
+        bytes.size != clo_hash_size(hash))
+        return false;
+    *out = (struct clo_digest){ .hash = hash };
+    memcpy(out->bytes, bytes.data, bytes.size);
+    return true;
+}
+
+bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash, unsigned pcr,
+                         const char *phase, struct clo_digest *out)
+{
+    char key[16];
+
+    snprintf(key, sizeof key, "%u", pcr);
+    json_t *value = json_object_get(json_object_get(reference->pcrs, clo_hash_name(hash)), key);
+    if (json_is_object(value))
+        value = json_object_get(value, phase);
+    return read_digest(value, hash, out);
+}
+
+/* Is `phase` reached once the boot is at `at`? It is a prefix of it, word by word. */
+static bool is_reached(const char *phase, const char *at)
+{
+    size_t size = strlen(phase);
+
+    return strncmp(phase, at, size) == 0 && (at[size] == '\0' || at[size] == ':');
+}
+
+static void read_event(const json_t *json, struct clo_reference_event *out)
+{
+    const char *name;
+    json_t *value;
+
+    *out = (struct clo_reference_event){
+        .type = json_string_value(json_object_get(json, "type")),
+        .name = json_string_value(json_object_get(json, "name")),
+        .text = json_string_value(json_object_get(json, "text")),
+        .from = json_string_value(json_object_get(json, "from")),
+    };
+    json_object_foreach (json_object_get(json, "digests"), name, value) {
+        if (out->digest_count < CLO_COUNT(out->digests) &&
+            read_digest(value, clo_hash_from_name(name), &out->digests[out->digest_count]))
+            out->digest_count++;
+    }
+}
+
+bool clo_reference_event_at(const struct clo_reference *reference, unsigned pcr, const char *phase,
+                            size_t index, struct clo_reference_event *out)
+{
+    char key[16];
+    json_t *event;
+    size_t i;
+
+    snprintf(key, sizeof key, "%u", pcr);
+    json_array_foreach (json_object_get(reference->events, key), i, event) {
+        const char *from = json_string_value(json_object_get(event, "from"));
+        if (from != NULL && !is_reached(from, phase))
+            continue;
+        if (index-- == 0) {
+            read_event(event, out);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clo_reference_lists_events(const struct clo_reference *reference, unsigned pcr)
+{
+    char key[16];
+
+    snprintf(key, sizeof key, "%u", pcr);
+    return json_is_array(json_object_get(reference->events, key));
+}
+
+const struct clo_reference *clo_reference_for(const struct clo_reference *const *references,
+                                              size_t count, enum clo_hash hash, unsigned pcr,
+                                              const char *phase, struct clo_digest *out)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clo_reference_value(references[i], hash, pcr, phase, out))
+            return references[i];
+    return NULL;
+}
+
+uint32_t clo_reference_mask(const struct clo_reference *reference, enum clo_hash hash,
+                            const char *phase)
+{
+    struct clo_digest ignored;
+    uint32_t mask = 0;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++)
+        if (clo_reference_value(reference, hash, pcr, phase, &ignored))
+            mask |= 1U << pcr;
+    return mask;
+}
+
+/* --- Calibration --- */
+
+/* The digests of every bank that the log has and we know. */
+static json_t *event_digests(const struct clo_eventlog *log, const struct clo_event *event)
+{
+    json_t *digests = json_object();
+    struct clo_digest digest;
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
+        enum clo_hash hash = clo_eventlog_algorithm(log, i);
+        if (hash != CLO_HASH_NONE && clo_event_digest(event, hash, &digest))
+            json_object_set_new(digests, clo_hash_name(hash),
+                                clo_json_hex(clo_digest_bytes(&digest)));
+    }
+    return digests;
+}
+
+static bool add_logged(json_t *events, const struct clo_eventlog *log,
+                       const struct clo_event *event, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *type = clo_event_type_name(event->type);
+    char key[16];
+
+    snprintf(key, sizeof key, "%u", event->pcr);
+    clo_event_describe(event, &text);
+    const char *string = clo_buffer_string(&text);
+    json_t *json = json_pack("{s:s, s:s, s:o}", "type", type == NULL ? "unknown" : type, "name",
+                             string == NULL || *string == '\0' ? "event" : string, "digests",
+                             event_digests(log, event));
+    return json_array_append_new(json_object_get(events, key), json) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+static bool add_values(const struct clo_eventlog *log, uint32_t mask, json_t *pcrs,
+                       struct clo_error *err)
+{
+    struct clo_pcr_bank bank;
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
+        enum clo_hash hash = clo_eventlog_algorithm(log, i);
+        if (hash == CLO_HASH_NONE)
+            continue;
+        if (!clo_eventlog_replay(log, hash, &bank, err))
+            return false;
+        json_t *values = json_object();
+        for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+            char key[16];
+            snprintf(key, sizeof key, "%u", pcr);
+            if ((mask >> pcr & 1) != 0)
+                json_object_set_new(values, key, clo_json_hex(clo_digest_bytes(&bank.values[pcr])));
+        }
+        if (json_object_set_new(pcrs, clo_hash_name(hash), values) != 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    }
+    return true;
+}
+
+bool clo_reference_from_eventlog(const char *name, const char *created,
+                                 const struct clo_eventlog *log, uint32_t mask,
+                                 struct clo_reference **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    json_t *events = json_object();
+    json_t *pcrs = json_object();
+
+    json = json_pack("{s:i, s:s, s:s, s:o, s:o}", "cloister_reference", 1, "name", name, "origin",
+                     "calibration", "events", events, "pcrs", pcrs);
+    if (json == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (created != NULL)
+        json_object_set_new(json, "created", json_string(created));
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", pcr);
+        if ((mask >> pcr & 1) != 0)
+            json_object_set_new(events, key, json_array());
+    }
+    for (size_t i = 0; i < clo_eventlog_count(log); i++) {
+        const struct clo_event *event = clo_eventlog_at(log, i);
+        if (event->type != CLO_EV_NO_ACTION && event->pcr < CLO_PCR_COUNT &&
+            (mask >> event->pcr & 1) != 0 && !add_logged(events, log, event, err))
+            return clo_wrap(err, "event %zu", i);
+    }
+    return add_values(log, mask, pcrs, err) && clo_json_write(json, &text, err) &&
+           clo_reference_parse(clo_buffer_bytes(&text), out, err);
+}
