@@ -70,8 +70,10 @@ bool cli_color(FILE *stream);
 /* The system's randomness for lib/'s clo_random. */
 struct clo_random cli_random(void);
 
+int cmd_evidence(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

@@ -6,7 +6,9 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
+    { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
     { "image", cmd_image, "build confidential disk images, look into them" },
+    { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },
     { "version", cmd_version, "print the version" },
 };
 
