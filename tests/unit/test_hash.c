@@ -1,0 +1,195 @@
+#include "cloister/crypto.h"
+
+#include "test.h"
+
+static void is_hex(struct clo_bytes bytes, const char *hex, const char *name)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer expected = { 0 };
+
+    CHECK(clo_bytes_equal(bytes, from_hex(hex, &expected)), name);
+}
+
+/* FIPS 180-4's examples: "" and "abc". */
+static const struct {
+    enum clo_hash hash;
+    const char *name;
+    size_t size;
+    uint16_t tpm;
+    const char *empty, *abc;
+} hashes[] = {
+    { CLO_HASH_SHA1, "sha1", 20, 0x0004, "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+      "a9993e364706816aba3e25717850c26c9cd0d89d" },
+    { CLO_HASH_SHA256, "sha256", 32, 0x000b,
+      "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+    { CLO_HASH_SHA384, "sha384", 48, 0x000c,
+      "38b060a751ac96384cd9327eb1b1e36a21fdb71114be0743"
+      "4c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b",
+      "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded163"
+      "1a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7" },
+    { CLO_HASH_SHA512, "sha512", 64, 0x000d,
+      "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
+      "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+      "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+      "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f" },
+};
+
+static void known_answers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(hashes); i++) {
+        struct clo_digest digest;
+        clo_hash(hashes[i].hash, clo_bytes(NULL, 0), &digest);
+        is_hex(clo_digest_bytes(&digest), hashes[i].empty, hashes[i].name);
+        clo_hash(hashes[i].hash, clo_bytes_text("abc"), &digest);
+        is_hex(clo_digest_bytes(&digest), hashes[i].abc, hashes[i].name);
+
+        const struct clo_bytes parts[] = { clo_bytes_text("a"), clo_bytes(NULL, 0),
+                                           clo_bytes_text("bc") };
+        clo_hash_many(hashes[i].hash, parts, CLO_COUNT(parts), &digest);
+        is_hex(clo_digest_bytes(&digest), hashes[i].abc, "in parts");
+
+        CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(hashes[i].hash);
+        for (int round = 0; round < 2; round++) {
+            clo_hasher_add(hasher, clo_bytes_text("ab"));
+            clo_hasher_add(hasher, clo_bytes_text("c"));
+            clo_hasher_get(hasher, &digest);
+            is_hex(clo_digest_bytes(&digest), hashes[i].abc, "getting restarts");
+        }
+    }
+}
+
+static void names_and_numbers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(hashes); i++) {
+        CHECK(clo_hash_size(hashes[i].hash) == hashes[i].size, hashes[i].name);
+        CHECK(strcmp(clo_hash_name(hashes[i].hash), hashes[i].name) == 0, hashes[i].name);
+        CHECK(clo_hash_from_name(hashes[i].name) == hashes[i].hash, hashes[i].name);
+        CHECK(clo_hash_to_tpm(hashes[i].hash) == hashes[i].tpm, hashes[i].name);
+        CHECK(clo_hash_from_tpm(hashes[i].tpm) == hashes[i].hash, hashes[i].name);
+    }
+    CHECK(clo_hash_from_name("md5") == CLO_HASH_NONE, "unknown");
+    CHECK(clo_hash_from_name("SHA256") == CLO_HASH_NONE, "another case");
+    CHECK(clo_hash_from_name("none") == CLO_HASH_NONE, "none");
+    CHECK(clo_hash_from_tpm(0x0012) == CLO_HASH_NONE, "SM3");
+    CHECK(clo_hash_from_tpm(0x0010) == CLO_HASH_NONE, "TPM_ALG_NULL");
+    CHECK(clo_hash_to_tpm(CLO_HASH_NONE) == 0x0010, "TPM_ALG_NULL");
+    CHECK(clo_hash_size(CLO_HASH_NONE) == 0 && clo_hash_size((enum clo_hash)77) == 0, "no size");
+    CHECK(strcmp(clo_hash_name((enum clo_hash)77), "none") == 0, "no name");
+}
+
+static void digests_of_two_hashes_differ(void **state)
+{
+    struct clo_digest a = { .hash = CLO_HASH_SHA256 };
+    struct clo_digest b = a;
+
+    (void)state;
+    CHECK(clo_digest_equal(&a, &b), "equal");
+    b.bytes[31] = 1;
+    CHECK(!clo_digest_equal(&a, &b), "the last byte");
+    b.bytes[31] = 0;
+    b.bytes[32] = 1;
+    CHECK(clo_digest_equal(&a, &b), "what is behind the digest does not count");
+    b.hash = CLO_HASH_SHA384;
+    CHECK(!clo_digest_equal(&a, &b), "zeros of another hash");
+}
+
+/* RFC 4231 test cases 2 and 6 (SHA-256, SHA-384), RFC 2202 test case 2 (SHA-1). */
+static void hmac_known_answers(void **state)
+{
+    static const uint8_t long_key[131] = { [0 ... 130] = 0xaa };
+    const struct clo_bytes jefe = clo_bytes_text("Jefe");
+    const struct clo_bytes what = clo_bytes_text("what do ya want for nothing?");
+    struct clo_digest digest;
+
+    (void)state;
+    clo_hmac(CLO_HASH_SHA1, jefe, what, &digest);
+    is_hex(clo_digest_bytes(&digest), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79", "RFC 2202, 2");
+    clo_hmac(CLO_HASH_SHA256, jefe, what, &digest);
+    is_hex(clo_digest_bytes(&digest),
+           "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "RFC 4231, 2");
+    clo_hmac(CLO_HASH_SHA384, jefe, what, &digest);
+    is_hex(clo_digest_bytes(&digest),
+           "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
+           "8e2240ca5e69e2c78b3239ecfab21649",
+           "RFC 4231, 2");
+    clo_hmac(CLO_HASH_SHA256, clo_bytes(long_key, sizeof long_key),
+             clo_bytes_text("Test Using Larger Than Block-Size Key - Hash Key First"), &digest);
+    is_hex(clo_digest_bytes(&digest),
+           "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54", "RFC 4231, 6");
+    clo_hmac(CLO_HASH_SHA256, clo_bytes(NULL, 0), clo_bytes(NULL, 0), &digest);
+    is_hex(clo_digest_bytes(&digest),
+           "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad",
+           "an empty key and message");
+}
+
+/* RFC 5869, appendix A. */
+static void hkdf_known_answers(void **state)
+{
+    static const struct {
+        const char *name;
+        enum clo_hash hash;
+        const char *key, *salt, *info;
+        size_t size;
+        const char *expected;
+    } cases[] = {
+        { "A.1", CLO_HASH_SHA256, "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+          "000102030405060708090a0b0c", "f0f1f2f3f4f5f6f7f8f9", 42,
+          "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865" },
+        { "A.3: no salt, no info", CLO_HASH_SHA256, "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+          "", "", 42,
+          "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8" },
+        { "A.4: SHA-1", CLO_HASH_SHA1, "0b0b0b0b0b0b0b0b0b0b0b", "000102030405060708090a0b0c",
+          "f0f1f2f3f4f5f6f7f8f9", 42,
+          "085a01ea1b10f36933068b56efa5ad81a4f14b822f5b091568a9cdd4f155fda2c22e422478d305f3f896" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer salt = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer info = { 0 };
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *out = NULL;
+        struct clo_error err;
+        CHECK(clo_hkdf(cases[i].hash, from_hex(cases[i].key, &key), from_hex(cases[i].salt, &salt),
+                       from_hex(cases[i].info, &info), &out, cases[i].size, &err),
+              cases[i].name);
+        is_hex(clo_secret_bytes(out), cases[i].expected, cases[i].name);
+    }
+}
+
+static void hkdf_has_its_limits(void **state)
+{
+    static const struct {
+        const char *name;
+        enum clo_hash hash;
+        size_t size;
+        const char *error;
+    } cases[] = {
+        { "the most", CLO_HASH_SHA256, 255 * 32, NULL },
+        { "one more", CLO_HASH_SHA256, 255 * 32 + 1, "HKDF: 8161 bytes cannot be had" },
+        { "none", CLO_HASH_SHA256, 0, "HKDF: 0 bytes cannot be had" },
+        { "no hash", CLO_HASH_NONE, 32, "HKDF: 32 bytes cannot be had" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *out = NULL;
+        struct clo_error err;
+        bool ok = clo_hkdf(cases[i].hash, clo_bytes_text("key"), clo_bytes(NULL, 0),
+                           clo_bytes(NULL, 0), &out, cases[i].size, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strcmp(err.text, cases[i].error) == 0, cases[i].name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(known_answers),      cmocka_unit_test(names_and_numbers),
+        cmocka_unit_test(hmac_known_answers), cmocka_unit_test(digests_of_two_hashes_differ),
+        cmocka_unit_test(hkdf_known_answers), cmocka_unit_test(hkdf_has_its_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
