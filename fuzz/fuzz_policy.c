@@ -1,0 +1,21 @@
+#include "cloister/policy.h"
+
+#include "fuzz.h"
+
+/* A policy that parses trusts somebody by name, and never demands PCR 10. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+    struct clo_error err;
+
+    if (!clo_policy_parse(clo_bytes(data, size), &policy, &err))
+        return 0;
+    MUST(policy->roots_amd || policy->root_count > 0);
+    MUST(policy->root_count <= CLO_POLICY_LIST_MAX);
+    MUST((policy->pcrs & (1U << 10 | 0xffU << 24)) == 0);
+    MUST(policy->has_pcrs || policy->pcrs == 0);
+    MUST((policy->snp.vmpl & ~0xfU) == 0);
+    MUST(!policy->is_strict_builtin);
+    MUST(policy->snp.minimum_tcb.microcode >= -1 && policy->snp.minimum_tcb.microcode <= 255);
+    return 0;
+}
