@@ -6,6 +6,7 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
+    { "eventlog", cmd_eventlog, "show, replay and explain what was measured" },
     { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
     { "image", cmd_image, "build confidential disk images, look into them" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },

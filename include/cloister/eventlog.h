@@ -74,6 +74,8 @@ CLO_API size_t clo_eventlog_padding(const struct clo_eventlog *log);
  * for one we do not know). */
 CLO_API size_t clo_eventlog_algorithm_count(const struct clo_eventlog *log);
 CLO_API enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t index);
+/* A log for TDX (CCEL): only SHA-384, and no index above that of the last run-time register. */
+CLO_API bool clo_eventlog_is_ccel(const struct clo_eventlog *log);
 /* From the StartupLocality event: PCR 0 begins with it. */
 CLO_API uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log);
 

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALGORITHMS_MAX 16
-#define EVENTS_MAX     ((size_t)1 << 20)
-#define STRAY_MAX      7
-#define SHA1_SIZE      20
+#define ALGORITHMS_MAX  16
+#define EVENTS_MAX      ((size_t)1 << 20)
+#define STRAY_MAX       7
+#define SHA1_SIZE       20
+#define CC_REGISTER_MAX 4 /* UEFI 2.10 table 38.4: MRTD, then RTMR 0 to 3 */
 
 struct clo_eventlog {
     enum clo_eventlog_format format;
@@ -239,6 +240,16 @@ enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t inde
 {
     return index < log->algorithm_count ? clo_hash_from_tpm(log->algorithms[index].id)
                                         : CLO_HASH_NONE;
+}
+
+bool clo_eventlog_is_ccel(const struct clo_eventlog *log)
+{
+    if (log->algorithm_count != 1 || clo_eventlog_algorithm(log, 0) != CLO_HASH_SHA384)
+        return false;
+    for (size_t i = 0; i < log->count; i++)
+        if (log->events[i].pcr > CC_REGISTER_MAX)
+            return false;
+    return true;
 }
 
 uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log)

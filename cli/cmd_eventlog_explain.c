@@ -1,0 +1,160 @@
+/* cloister eventlog explain: holds logs against reference values and names the first event of each
+ * register that differs. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "cloister/explain.h"
+#include "device/file.h"
+#include "eventlog.h"
+
+struct references {
+    struct clo_reference *items[CLI_LIST_MAX];
+    size_t count;
+};
+
+static void references_free(struct references *references)
+{
+    for (size_t i = 0; i < references->count; i++)
+        clo_reference_free(references->items[i]);
+}
+
+static bool load_references(const struct cli_list *paths, struct references *out,
+                            struct clo_error *err)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+        if (!clo_file_read(paths->items[i], CLO_FILE_LIMIT, &file, err))
+            return false;
+        if (!clo_reference_parse(clo_buffer_bytes(&file), &out->items[i], err))
+            return clo_wrap(err, "%s", paths->items[i]);
+        out->count++;
+    }
+    return true;
+}
+
+/* The first reference that has something to say of the PCR at that point of the boot. */
+static const struct clo_reference *choose(const struct references *references, enum clo_hash hash,
+                                          unsigned pcr, const char *phase)
+{
+    struct clo_digest ignored;
+
+    for (size_t i = 0; i < references->count; i++)
+        if (clo_reference_value(references->items[i], hash, pcr, phase, &ignored) ||
+            clo_reference_lists_events(references->items[i], pcr))
+            return references->items[i];
+    return NULL;
+}
+
+static const char *difference_name(enum clo_difference difference)
+{
+    static const char *const names[] = {
+        [CLO_DIFFERENCE_NONE] = "none",
+        [CLO_DIFFERENCE_CHANGED] = "changed",
+        [CLO_DIFFERENCE_UNEXPECTED] = "unexpected",
+        [CLO_DIFFERENCE_MISSING] = "missing",
+        [CLO_DIFFERENCE_UNLOGGED] = "unlogged",
+        [CLO_DIFFERENCE_UNKNOWN] = "unknown",
+    };
+
+    return (size_t)difference < CLO_COUNT(names) ? names[difference] : "unknown";
+}
+
+/* Explains every PCR that a reference speaks of; counts those that differ. */
+static bool explain_all(const struct references *references, struct clo_explain_inputs *inputs,
+                        json_t *results, size_t *different, size_t *checked, struct clo_error *err)
+{
+    *different = 0;
+    *checked = 0;
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        struct clo_explanation explanation;
+        inputs->pcr = pcr;
+        inputs->reference = choose(references, inputs->hash, pcr, inputs->phase);
+        if (inputs->reference == NULL)
+            continue;
+        if (!clo_explain(inputs, &explanation, err))
+            return false;
+        ++*checked;
+        *different += explanation.difference != CLO_DIFFERENCE_NONE;
+        if (results == NULL)
+            printf("%s\n", explanation.text);
+        else
+            json_array_append_new(results,
+                                  json_pack("{s:i, s:s, s:s}", "pcr", (int)pcr, "difference",
+                                            difference_name(explanation.difference), "text",
+                                            explanation.text));
+    }
+    return *checked > 0 ||
+           clo_fail(err, CLO_ERR_USAGE, "no reference speaks of the bank %s in this phase",
+                    clo_hash_name(inputs->hash));
+}
+
+int cmd_eventlog_explain(int argc, char **argv)
+{
+    struct cli_list paths = { 0 };
+    const char *userspace = NULL;
+    const char *phase = NULL;
+    const char *bank = "sha256";
+    bool json = false;
+    const struct cli_option options[] = {
+        { "--reference", "FILE", "reference values; repeats, the first that speaks of a PCR counts",
+          .list = &paths },
+        { "--userspace-log", "FILE", "what user space measured (tpm2-measure.log)",
+          .text = &userspace },
+        { "--phase", "PATH",
+          "how far the boot went; default enter-initrd with a user space log, else firmware only",
+          .text = &phase },
+        { "--bank", "NAME", "the bank to look at; default sha256", .text = &bank },
+        { "--json", NULL, "print one JSON document", .flag = &json },
+    };
+    const struct cli_usage usage = {
+        .command = "eventlog explain",
+        .arguments = "LOG --reference FILE…",
+        .summary = "Says which event of each register is not what the reference expects, and how.\n"
+                   "Exits 0 if none differs, 1 otherwise.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister eventlog explain eventlog.bin --reference demo.ref.json "
+                   "--reference firmware.ref.json\n",
+    };
+    CLO_CLEANUP(references_free) struct references references = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *userlog = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *results = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *document = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    size_t different;
+    size_t checked;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "takes one event log");
+    if (paths.count == 0)
+        return cli_usage_error(&usage, "--reference is missing");
+    struct clo_explain_inputs inputs = { .hash = clo_hash_from_name(bank), .phase = phase };
+    if (inputs.hash == CLO_HASH_NONE)
+        return cli_usage_error(&usage, "--bank: no such hash: %s", bank);
+    if (phase == NULL)
+        inputs.phase = userspace == NULL ? "" : CLO_PHASE_ENTER_INITRD;
+    if (json)
+        results = json_array();
+    bool ok = eventlog_load(operands.items[0], &file, &log, &err) &&
+              (userspace == NULL || userlog_load(userspace, &userlog, &err)) &&
+              load_references(&paths, &references, &err);
+    inputs.log = log;
+    inputs.userlog = userlog;
+    ok = ok && explain_all(&references, &inputs, results, &different, &checked, &err);
+    if (ok && json) {
+        document = json_pack("{s:b, s:O}", "as_expected", different == 0, "pcrs", results);
+        ok = cli_print_json(document, &err);
+    }
+    if (!ok)
+        return clo_wrap(&err, "eventlog explain") ? CLI_YES : cli_error(&err);
+    if (!json)
+        printf("%zu of %zu registers as expected\n", checked - different, checked);
+    return different == 0 ? CLI_YES : CLI_NO;
+}
