@@ -74,6 +74,7 @@ int cmd_eventlog(int argc, char **argv);
 int cmd_evidence(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
+int cmd_measure(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

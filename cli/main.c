@@ -9,6 +9,7 @@ static const struct cli_command commands[] = {
     { "eventlog", cmd_eventlog, "show, replay and explain what was measured" },
     { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
     { "image", cmd_image, "build confidential disk images, look into them" },
+    { "measure", cmd_measure, "predict registers before the first boot" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },
     { "version", cmd_version, "print the version" },
 };

@@ -34,7 +34,9 @@ struct clo_explanation {
     char text[400]; /* 'PCR 11: .cmdline is "…", expected "…"'; always set */
 };
 
-/* The reference must have a value for this PCR, bank and phase (else CLO_ERR_USAGE). */
+/* The reference must have a value for this PCR, bank and phase, or list its events (else
+ * CLO_ERR_USAGE). With events alone, and phase "", a log is held against what firmware and stub do
+ * before user space begins. */
 CLO_API CLO_MUST_USE bool clo_explain(const struct clo_explain_inputs *inputs,
                                       struct clo_explanation *out, struct clo_error *err);
 

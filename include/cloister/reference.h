@@ -24,6 +24,7 @@ struct clo_prediction {
     struct clo_bytes uki;       /* PCRs 4, 9, 11, 12, 13 */
     struct clo_bytes disk_head; /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
     struct clo_bytes varstore;  /* the firmware's variables: PCR 7 */
+    bool is_secure_boot_off;    /* where no variable store is given to say so */
     const enum clo_hash *banks; /* NULL: SHA-256 alone */
     size_t bank_count;
     const struct clo_digest *volume_key_measurements; /* PCR 15, a digest per bank */

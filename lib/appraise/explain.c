@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVENTS_MAX 512
+#include "cloister/encoding.h"
+
+#define EVENTS_MAX   4096
+#define DIGEST_SHOWN 8 /* bytes: enough to tell two apart */
 
 struct actual {
     struct clo_digest digest;
@@ -128,18 +131,63 @@ static enum clo_difference compare(const struct clo_explain_inputs *in, const st
     return CLO_DIFFERENCE_CHANGED;
 }
 
-/* Do the logged events lead to the value that was quoted? */
-static bool log_leads_to(const struct actual *actual, size_t count, unsigned pcr,
-                         const struct clo_digest *value, uint8_t locality)
+/* What the logged events lead to. */
+static struct clo_digest replay(const struct actual *actual, size_t count, enum clo_hash hash,
+                                unsigned pcr, uint8_t locality)
 {
     struct clo_pcr_bank bank;
 
-    clo_pcr_reset(&bank, value->hash);
+    clo_pcr_reset(&bank, hash);
     if (pcr == 0)
-        bank.values[0].bytes[clo_hash_size(value->hash) - 1] = locality;
+        bank.values[0].bytes[clo_hash_size(hash) - 1] = locality;
     for (size_t i = 0; i < count; i++)
         clo_pcr_extend(&bank, pcr, &actual[i].digest);
-    return clo_digest_equal(&bank.values[pcr], value);
+    return bank.values[pcr];
+}
+
+/* Its text, where the digest proves that it was measured; false if there is none. */
+static bool append_proven(const struct actual *actual, enum clo_hash hash, struct clo_buffer *out)
+{
+    if (actual->user != NULL) {
+        struct clo_digest digest;
+        if (actual->user->text == NULL)
+            return false;
+        clo_hash(hash, clo_bytes_text(actual->user->text), &digest);
+        if (!clo_digest_equal(&digest, &actual->digest))
+            return false;
+        clo_buffer_text(out, actual->user->text);
+        return true;
+    }
+    if (!clo_event_data_is_measured(actual->event, hash))
+        return false;
+    clo_event_describe(actual->event, out);
+    return true;
+}
+
+static void append_digest(const struct clo_digest *digest, struct clo_buffer *out)
+{
+    clo_hex_write(clo_bytes_slice(clo_digest_bytes(digest), 0, DIGEST_SHOWN), out);
+    clo_buffer_text(out, "…");
+}
+
+/* NAME is "…", expected "…"; with digests where a text is not known. */
+static void tell_changed(const struct clo_reference_event *expected, const struct actual *actual,
+                         enum clo_hash hash, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (append_proven(actual, hash, &text)) {
+        clo_buffer_printf(out, "%s is \"%.150s\"", expected->name, clo_buffer_string(&text));
+    } else {
+        clo_buffer_printf(out, "%s differs: its digest is ", expected->name);
+        append_digest(&actual->digest, out);
+    }
+    clo_buffer_text(out, ", expected ");
+    if (expected->text != NULL)
+        clo_buffer_printf(out, "\"%.150s\"", expected->text);
+    for (size_t i = 0; expected->text == NULL && i < expected->digest_count; i++)
+        if (expected->digests[i].hash == hash)
+            append_digest(&expected->digests[i], out);
 }
 
 static void tell(const struct clo_explain_inputs *in, enum clo_difference difference,
@@ -157,7 +205,7 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
                              "and not logged");
         return;
     case CLO_DIFFERENCE_UNKNOWN:
-        clo_buffer_text(out, "is not the expected value; there are no events to compare");
+        clo_buffer_text(out, "is not the expected value, and no event tells why");
         break;
     case CLO_DIFFERENCE_MISSING:
         clo_buffer_text(out, "missing event: ");
@@ -168,12 +216,34 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
         describe(actual, in->hash, out);
         break;
     case CLO_DIFFERENCE_CHANGED:
-        append_expected(&expected, out);
-        clo_buffer_text(out, " was predicted, something else was measured: ");
-        describe(actual, in->hash, out);
+        tell_changed(&expected, actual, in->hash, out);
         break;
     }
     append_cause(in->pcr, out);
+}
+
+/* How the register differs from what the reference says of it. */
+static enum clo_difference judge(const struct clo_explain_inputs *in,
+                                 const struct clo_digest *expected, const struct actual *actual,
+                                 size_t count, size_t *at)
+{
+    bool has_log = in->log != NULL || in->userlog != NULL;
+    uint8_t locality = in->log == NULL ? 0 : clo_eventlog_startup_locality(in->log);
+    struct clo_digest logged = replay(actual, count, in->hash, in->pcr, locality);
+    const struct clo_digest *value = in->actual != NULL ? in->actual : &logged;
+
+    if (!has_log && in->actual == NULL)
+        return CLO_DIFFERENCE_UNKNOWN;
+    if (expected != NULL && clo_digest_equal(value, expected))
+        return CLO_DIFFERENCE_NONE;
+    if (has_log && !clo_digest_equal(value, &logged))
+        return CLO_DIFFERENCE_UNLOGGED;
+    if (!has_log || !clo_reference_lists_events(in->reference, in->pcr))
+        return CLO_DIFFERENCE_UNKNOWN;
+    enum clo_difference difference = compare(in, actual, count, at);
+    /* Every event as expected and yet another value: PCR 0 began with another locality. */
+    return difference == CLO_DIFFERENCE_NONE && expected != NULL ? CLO_DIFFERENCE_UNKNOWN
+                                                                 : difference;
 }
 
 bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *out,
@@ -186,26 +256,19 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
 
     if (actual == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    if (!clo_reference_value(in->reference, in->hash, in->pcr, in->phase, &expected))
+    bool has_value = clo_reference_value(in->reference, in->hash, in->pcr, in->phase, &expected);
+    if (!has_value && !clo_reference_lists_events(in->reference, in->pcr))
         return clo_fail(err, CLO_ERR_USAGE, "PCR %u: the reference says nothing of it", in->pcr);
-    bool has_log = in->log != NULL || in->userlog != NULL;
-    size_t count = has_log ? collect(in->log, in->userlog, in->hash, in->pcr, actual) : 0;
-    if (in->actual != NULL && clo_digest_equal(in->actual, &expected)) {
-        explanation.difference = CLO_DIFFERENCE_NONE;
-    } else if (has_log && clo_reference_lists_events(in->reference, in->pcr)) {
-        explanation.difference = compare(in, actual, count, &explanation.event);
-        if (explanation.difference == CLO_DIFFERENCE_NONE && in->actual != NULL)
-            explanation.difference = CLO_DIFFERENCE_UNLOGGED;
-    }
-    uint8_t locality = in->log == NULL ? 0 : clo_eventlog_startup_locality(in->log);
-    if (has_log && in->actual != NULL && explanation.difference != CLO_DIFFERENCE_NONE &&
-        !log_leads_to(actual, count, in->pcr, in->actual, locality))
-        explanation.difference = CLO_DIFFERENCE_UNLOGGED;
+    size_t count = collect(in->log, in->userlog, in->hash, in->pcr, actual);
+    explanation.difference =
+            judge(in, has_value ? &expected : NULL, actual, count, &explanation.event);
     clo_buffer_printf(&text, "PCR %u: ", in->pcr);
     tell(in, explanation.difference, explanation.event < count ? &actual[explanation.event] : NULL,
          explanation.event, &text);
     const char *string = clo_buffer_string(&text);
-    snprintf(explanation.text, sizeof explanation.text, "%s", string == NULL ? "" : string);
+    if (string == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    snprintf(explanation.text, sizeof explanation.text, "%s", string);
     clo_sanitize(explanation.text);
     *out = explanation;
     return true;

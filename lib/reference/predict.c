@@ -13,10 +13,10 @@
 #include "cloister/efivar.h"
 #include "cloister/gpt.h"
 #include "cloister/uki.h"
+#include "handover.h"
 
 #define HASHES_MAX        4
 #define TEXT_MAX          4096
-#define STUB_WITH_OSREL   257 /* hands .osrel to the initrd as /.extra/os-release */
 #define STUB_LOADS_ITSELF 258 /* and no longer through LoadImage() */
 
 struct prediction {
@@ -52,6 +52,18 @@ static json_t *events_of(struct prediction *p, unsigned pcr)
     return list;
 }
 
+/* Only for people: left out where it is long, no UTF-8, or has a NUL inside. */
+static void set_text(json_t *json, const char *key, struct clo_bytes text)
+{
+    while (text.size > 0 && text.data[text.size - 1] == 0)
+        text.size--;
+    if (text.size == 0 || text.size > TEXT_MAX || memchr(text.data, 0, text.size) != NULL)
+        return;
+    json_t *string = json_stringn((const char *)text.data, text.size);
+    if (string != NULL)
+        json_object_set_new(json, key, string);
+}
+
 /* Extends every bank by its digest, and writes the event down. */
 static void extend(struct prediction *p, const struct event *event,
                    const struct clo_digest *digests)
@@ -66,11 +78,7 @@ static void extend(struct prediction *p, const struct event *event,
                                         clo_json_hex(clo_digest_bytes(&digests[i]))) != 0 ||
                     p->failed;
     }
-    if (event->text.size > 0 && event->text.size <= TEXT_MAX) {
-        json_t *text = json_stringn((const char *)event->text.data, event->text.size);
-        if (text != NULL) /* no UTF-8: it is only for people */
-            json_object_set_new(json, "text", text);
-    }
+    set_text(json, "text", event->text);
     if (event->phase != NULL)
         json_object_set_new(json, "from", json_string(event->phase));
     p->failed = json_array_append_new(events_of(p, event->pcr), json) != 0 || p->failed;
@@ -252,90 +260,29 @@ static bool predict_7(struct prediction *p, const struct clo_uki *uki,
 
 /* --- PCR 9: what the kernel's own stub was handed --- */
 
-static void cpio_entry(struct clo_buffer *out, unsigned inode, unsigned mode, const char *name,
-                       struct clo_bytes data)
-{
-    clo_buffer_printf(out, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", inode,
-                      mode, 0U, 0U, 1U, 0U, (unsigned)data.size, 0U, 0U, 0U, 0U,
-                      (unsigned)strlen(name) + 1, 0U);
-    clo_buffer_text(out, name);
-    clo_buffer_u8(out, 0);
-    clo_buffer_align(out, 4);
-    clo_buffer_append(out, data);
-    clo_buffer_align(out, 4);
-}
-
-/* The archive that the stub puts behind the initrd: .osrel as /.extra/os-release. */
-static void extra_archive(struct clo_bytes osrel, struct clo_buffer *out)
-{
-    /* Magic, 4 empty fields, one link, 6 empty fields, the name's size (in upper case), no sum. */
-    static const char trailer[] = "070701"
-                                  "00000000000000000000000000000000"
-                                  "00000001"
-                                  "000000000000000000000000000000000000000000000000"
-                                  "0000000B"
-                                  "00000000"
-                                  "TRAILER!!!";
-
-    cpio_entry(out, 1, 040555, ".extra", clo_bytes(NULL, 0));
-    cpio_entry(out, 2, 0100444, ".extra/os-release", osrel);
-    clo_buffer_append(out, clo_bytes(trailer, sizeof trailer));
-    clo_buffer_align(out, 4);
-}
-
-/* The stub's own clean-up of .cmdline: blanks at both ends go, control characters become blanks. */
-static void clean_cmdline(struct clo_bytes in, struct clo_buffer *out)
-{
-    while (in.size > 0 && in.data[0] <= ' ')
-        in = clo_bytes_slice(in, 1, in.size);
-    while (in.size > 0 && in.data[in.size - 1] <= ' ')
-        in.size--;
-    for (size_t i = 0; i < in.size; i++)
-        clo_buffer_u8(out, in.data[i] < ' ' ? ' ' : in.data[i]);
-}
-
 static bool predict_9(struct prediction *p, const struct clo_uki *uki, struct clo_error *err)
 {
-    static const uint8_t zeros[4];
-    static const char *const not_yet[] = { ".ucode",   ".pcrsig",  ".pcrpkey",
-                                           ".profile", ".dtbauto", ".efifw" };
-    const struct clo_pe_section *cmdline = clo_pe_section_find(&uki->pe, ".cmdline");
-    const struct clo_pe_section *initrd = clo_pe_section_find(&uki->pe, ".initrd");
-    const struct clo_pe_section *osrel = clo_pe_section_find(&uki->pe, ".osrel");
+    CLO_CLEANUP(handover_initrd_free) struct handover_initrd initrd = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer extra = { 0 };
 
-    for (size_t i = 0; i < CLO_COUNT(not_yet); i++)
-        if (clo_pe_section_find(&uki->pe, not_yet[i]) != NULL)
-            return clo_fail(err, CLO_ERR_UNSUPPORTED, "PCR 9 of a UKI with %s cannot be predicted",
-                            not_yet[i]);
-    if (cmdline == NULL || initrd == NULL)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "PCR 9 of a UKI without .cmdline or .initrd cannot be predicted");
-    clean_cmdline(cmdline->data, &text);
+    if (!handover_cmdline(uki, &text, err) || !handover_initrd(uki, &initrd, err))
+        return false;
     const char *string = clo_buffer_string(&text);
     if (string == NULL || !clo_utf16_write(string, &wide, err))
         return clo_fail(err, CLO_ERR_FORMAT, ".cmdline is no UTF-8");
     clo_buffer_le16(&wide, 0);
+    if (!clo_buffer_ok(&wide))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     struct event options = { .pcr = 9,
                              .type = "EV_EVENT_TAG",
                              .name = "kernel command line",
                              .text = clo_buffer_bytes(&text) };
     struct clo_bytes options_bytes = clo_buffer_bytes(&wide);
     measure(p, &options, &options_bytes, 1);
-
-    if (osrel != NULL && uki->stub_version >= STUB_WITH_OSREL)
-        extra_archive(osrel->data, &extra);
-    if (!clo_buffer_ok(&extra) || !clo_buffer_ok(&wide))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    struct clo_bytes parts[] = {
-        initrd->data,
-        clo_bytes(zeros, extra.size == 0 ? 0 : (4 - initrd->data.size % 4) % 4),
-        clo_buffer_bytes(&extra),
-    };
     struct event event = { .pcr = 9, .type = "EV_EVENT_TAG", .name = "initrd" };
-    measure(p, &event, parts, CLO_COUNT(parts));
+    if (initrd.count > 0)
+        measure(p, &event, initrd.parts, initrd.count);
     return true;
 }
 
@@ -446,9 +393,17 @@ static bool is_secure_boot_on(const struct clo_varstore *store)
 static bool predict_all(struct prediction *p, const struct clo_uki *uki, struct clo_error *err)
 {
     static const unsigned empty[] = { 8, 12, 13, 14 };
+    /* Of these the stub measures what the machine it runs on asks for. */
+    static const char *const chosen_late[] = { ".dtbauto", ".efifw" };
     CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
-    bool secure_boot = true;
+    bool secure_boot = !p->inputs->is_secure_boot_off;
 
+    for (size_t i = 0; i < CLO_COUNT(chosen_late); i++)
+        if (clo_pe_section_find(&uki->pe, chosen_late[i]) != NULL)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                            "PCR 11 of a UKI with %s depends on the "
+                            "machine",
+                            chosen_late[i]);
     if (p->inputs->varstore.size > 0) {
         if (!clo_varstore_parse(p->inputs->varstore, &store, err))
             return clo_wrap(err, "variable store");
@@ -485,11 +440,8 @@ static json_t *describe_uki(const struct clo_prediction *inputs, const struct cl
     clo_hash(CLO_HASH_SHA256, inputs->uki, &digest);
     json_t *json = json_pack("{s:o, s:s, s:I}", "sha256", clo_json_hex(clo_digest_bytes(&digest)),
                              "stub", uki->stub, "bytes", (json_int_t)inputs->uki.size);
-    if (cmdline != NULL) {
-        json_t *text = json_stringn((const char *)cmdline->data.data, cmdline->data.size);
-        if (text != NULL)
-            json_object_set_new(json, "cmdline", text);
-    }
+    if (cmdline != NULL)
+        set_text(json, "cmdline", cmdline->data);
     return json;
 }
 

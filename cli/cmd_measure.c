@@ -1,0 +1,288 @@
+/* cloister measure: uki, image. What will the registers be, before anything has run? */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cloister/encoding.h"
+#include "cloister/fat.h"
+#include "cloister/gpt.h"
+#include "cloister/reference.h"
+#include "device/file.h"
+
+#define UKI_LIMIT     ((size_t)2 << 30)
+#define VARSTORE_SIZE ((size_t)64 << 20)
+#define BANKS_MAX     4
+
+struct measure {
+    struct cli_list bank_names;
+    const char *varstore;
+    const char *name;
+    const char *output;
+    bool without_secure_boot;
+    bool json;
+};
+
+/* --- Inputs --- */
+
+static bool read_banks(const struct cli_list *names, enum clo_hash out[BANKS_MAX], size_t *count,
+                       struct clo_error *err)
+{
+    *count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        enum clo_hash hash = clo_hash_from_name(names->items[i]);
+        if (hash == CLO_HASH_NONE)
+            return clo_fail(err, CLO_ERR_USAGE, "--bank: no such hash: %s", names->items[i]);
+        for (size_t k = 0; k < *count; k++)
+            if (out[k] == hash)
+                return clo_fail(err, CLO_ERR_USAGE, "--bank: %s is given twice", names->items[i]);
+        out[(*count)++] = hash; /* no two alike, so there are never more than four */
+    }
+    return true;
+}
+
+/* A view of a whole file that may be larger than memory. */
+struct mapping {
+    void *data;
+    size_t size;
+};
+
+static void mapping_free(struct mapping *mapping)
+{
+    if (mapping->data != NULL)
+        munmap(mapping->data, mapping->size);
+}
+
+static bool map_file(const char *path, struct mapping *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", path, strerror(errno));
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: no regular file, or empty", path);
+    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    out->data = data;
+    out->size = (size_t)status.st_size;
+    return true;
+}
+
+/* The UKI where firmware finds it: EFI/BOOT/BOOTX64.EFI on the ESP, or BOOTAA64.EFI. */
+static bool find_uki(struct clo_bytes disk, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    const struct clo_gpt_partition *esp;
+    struct clo_error other;
+
+    if (gpt == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_gpt_parse(clo_bytes_slice(disk, 0, CLO_GPT_HEAD_SIZE), gpt, err) ||
+        !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
+        return false;
+    size_t sectors = disk.size / CLO_GPT_SECTOR;
+    if (esp->last_lba >= sectors)
+        return clo_fail(err, CLO_ERR_FORMAT, "ESP: ends behind the disk's end");
+    struct clo_bytes volume =
+            clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
+                            (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);
+    return clo_fat_read(volume, "EFI/BOOT/BOOTX64.EFI", UKI_LIMIT, out, err) ||
+           clo_fat_read(volume, "EFI/BOOT/BOOTAA64.EFI", UKI_LIMIT, out, &other) ||
+           clo_wrap(err, "ESP");
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
+/* --- Output --- */
+
+static void print_value(const char *hash, const char *pcr, const char *phase, const json_t *value)
+{
+    printf("%s  PCR %2s  %s  %s\n", hash, pcr, json_string_value(value), phase);
+}
+
+/* By number, and phases in the order of the boot. */
+static void print_values(const json_t *document)
+{
+    static const char *const phases[] = { CLO_PHASE_ENTER_INITRD, CLO_PHASE_LEAVE_INITRD,
+                                          CLO_PHASE_SYSINIT, CLO_PHASE_READY };
+    const char *hash;
+    json_t *bank;
+
+    json_object_foreach (json_object_get(document, "pcrs"), hash, bank) {
+        for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+            char key[8];
+            snprintf(key, sizeof key, "%u", pcr);
+            const json_t *value = json_object_get(bank, key);
+            if (json_is_string(value))
+                print_value(hash, key, "", value);
+            for (size_t i = 0; json_is_object(value) && i < CLO_COUNT(phases); i++)
+                if (json_object_get(value, phases[i]) != NULL)
+                    print_value(hash, key, phases[i], json_object_get(value, phases[i]));
+        }
+    }
+}
+
+static bool print_prediction(const struct clo_reference *reference, const struct measure *options,
+                             bool whole, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *document = NULL;
+    /* The reference owns it; only its shape is looked at. */
+    const json_t *json = clo_reference_json(reference);
+
+    if (options->output != NULL) {
+        if (!clo_json_write(json, &text, err))
+            return false;
+        clo_buffer_text(&text, "\n");
+        if (!clo_buffer_ok(&text))
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        if (!clo_file_write(options->output, clo_buffer_bytes(&text), 0644, err))
+            return false;
+    }
+    if (!options->json) {
+        print_values(json);
+        return true;
+    }
+    if (whole)
+        return cli_print_json(json, err);
+    document = json_pack("{s:O}", "pcrs", json_object_get(json, "pcrs"));
+    return cli_print_json(document, err);
+}
+
+/* Predicts from what was read, and prints. */
+static bool measure(const struct measure *options, struct clo_prediction *from, bool whole,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer varstore = { 0 };
+    enum clo_hash banks[BANKS_MAX];
+    char created[32];
+    time_t now = time(NULL);
+    struct tm parts;
+
+    if (!read_banks(&options->bank_names, banks, &from->bank_count, err))
+        return false;
+    from->banks = from->bank_count == 0 ? NULL : banks;
+    from->is_secure_boot_off = options->without_secure_boot;
+    if (options->varstore != NULL) {
+        if (!clo_file_read(options->varstore, VARSTORE_SIZE, &varstore, err))
+            return false;
+        from->varstore = clo_buffer_bytes(&varstore);
+    }
+    if (options->name != NULL)
+        from->name = options->name;
+    strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    from->created = created;
+    return clo_reference_predict(from, &reference, err) &&
+           print_prediction(reference, options, whole, err);
+}
+
+/* --- Commands --- */
+
+static int measure_uki(int argc, char **argv)
+{
+    struct measure options = { 0 };
+    const struct cli_option table[] = {
+        { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
+          .list = &options.bank_names },
+        { "--varstore", "FILE", "the firmware's variable store: predicts PCR 7 too",
+          .text = &options.varstore },
+        { "--no-secure-boot", NULL, "without a variable store: Secure Boot will be off",
+          .flag = &options.without_secure_boot },
+        { "--output", "FILE", "write a reference file", .text = &options.output },
+        { "--json", NULL, "print one JSON document", .flag = &options.json },
+    };
+    const struct cli_usage usage = {
+        .command = "measure uki",
+        .arguments = "UKI",
+        .summary = "Predicts the PCRs of a boot that starts this unified kernel image from the "
+                   "firmware.\nPCR 11 is told for each phase of the boot.",
+        .options = table,
+        .option_count = CLO_COUNT(table),
+        .example = "  cloister measure uki demo.efi --bank sha256 --bank sha384\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "takes one UKI");
+    if (options.varstore != NULL && options.without_secure_boot)
+        return cli_usage_error(&usage, "--varstore says itself whether Secure Boot is on");
+    struct clo_prediction from = { .name = base_name(operands.items[0]) };
+    bool ok = clo_file_read(operands.items[0], UKI_LIMIT, &uki, &err);
+    from.uki = clo_buffer_bytes(&uki);
+    ok = ok && (measure(&options, &from, false, &err) || clo_wrap(&err, "%s", operands.items[0]));
+    return ok || clo_wrap(&err, "measure uki") ? CLI_YES : cli_error(&err);
+}
+
+static int measure_image(int argc, char **argv)
+{
+    struct measure options = { 0 };
+    const struct cli_option table[] = {
+        { "--varstore", "FILE", "the firmware's variable store, with the Secure Boot keys",
+          .text = &options.varstore },
+        { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
+          .list = &options.bank_names },
+        { "--name", "NAME", "the image's name; default its file name", .text = &options.name },
+        { "--output", "FILE", "write the reference file", .text = &options.output },
+        { "--json", NULL, "print the reference file", .flag = &options.json },
+    };
+    const struct cli_usage usage = {
+        .command = "measure image",
+        .arguments = "IMAGE --varstore FILE",
+        .summary = "Predicts the PCRs of a boot from this disk image, event by event.\n"
+                   "PCR 15 needs the volume key and is in the file that image build writes; PCRs "
+                   "0 to 3 and 6 are the\nfirmware's and come from a calibration boot.",
+        .options = table,
+        .option_count = CLO_COUNT(table),
+        .example = "  cloister measure image demo.raw --varstore vars.fd --json\n",
+    };
+    CLO_CLEANUP(mapping_free) struct mapping disk = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "takes one disk image");
+    if (options.varstore == NULL)
+        return cli_usage_error(&usage, "--varstore is missing");
+    const char *path = operands.items[0];
+    bool ok = map_file(path, &disk, &err);
+    struct clo_bytes bytes = clo_bytes(disk.data, disk.size);
+    ok = ok && (find_uki(bytes, &uki, &err) || clo_wrap(&err, "%s", path));
+    struct clo_prediction from = { .name = base_name(path),
+                                   .uki = clo_buffer_bytes(&uki),
+                                   .disk_head = clo_bytes_slice(bytes, 0, CLO_GPT_HEAD_SIZE) };
+    ok = ok && (measure(&options, &from, true, &err) || clo_wrap(&err, "%s", path));
+    return ok || clo_wrap(&err, "measure image") ? CLI_YES : cli_error(&err);
+}
+
+int cmd_measure(int argc, char **argv)
+{
+    static const struct cli_command commands[] = {
+        { "uki", measure_uki, "PCRs of a unified kernel image" },
+        { "image", measure_image, "PCRs of a disk image, as a reference file" },
+    };
+
+    return cli_dispatch("measure", "Predicts registers before the first boot.", commands,
+                        CLO_COUNT(commands), argc, argv);
+}
