@@ -120,6 +120,15 @@ CLO_API enum clo_key_kind clo_private_key_kind(const struct clo_private_key *key
 CLO_API void clo_private_key_free(struct clo_private_key *key);
 CLO_API void clo_private_key_freep(struct clo_private_key **key);
 
+/* RSAES-OAEP (PKCS #1 v2.2, section 7.1), MGF1 with the same hash, no label. */
+CLO_API CLO_MUST_USE bool clo_oaep_seal(const struct clo_public_key *key, enum clo_hash hash,
+                                        struct clo_bytes in, struct clo_buffer *out,
+                                        struct clo_error *err);
+/* CLO_ERR_REFUSED if it does not open, whatever the reason. */
+CLO_API CLO_MUST_USE bool clo_oaep_open(const struct clo_private_key *key, enum clo_hash hash,
+                                        struct clo_bytes in, struct clo_secret **out,
+                                        struct clo_error *err);
+
 /* --- Certificates --------------------------------------------------------------------------- */
 
 struct clo_certificate;

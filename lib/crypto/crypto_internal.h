@@ -7,6 +7,9 @@
 
 #include "cloister/crypto.h"
 
+#define RSA_KEY_BITS_MAX  8192
+#define RSA_KEY_BYTES_MAX (RSA_KEY_BITS_MAX / 8)
+
 struct clo_public_key {
     EVP_PKEY *evp;
     enum clo_key_kind kind;

@@ -11,7 +11,6 @@
 #include <openssl/pem.h>
 
 #define RSA_BITS_MIN 2048
-#define RSA_BITS_MAX 8192
 
 static const struct {
     const char *group;
@@ -44,7 +43,7 @@ static bool kind_of(EVP_PKEY *evp, enum clo_key_kind *out, struct clo_error *err
 
     if (EVP_PKEY_is_a(evp, "RSA")) {
         int bits = EVP_PKEY_get_bits(evp);
-        if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX)
+        if (bits < RSA_BITS_MIN || bits > RSA_KEY_BITS_MAX)
             return clo_fail(err, CLO_ERR_UNSUPPORTED, "RSA key of %d bits", bits);
         *out = CLO_KEY_RSA;
         return true;
@@ -102,7 +101,7 @@ static bool from_params(const char *type, OSSL_PARAM_BLD *build, struct clo_publ
 bool clo_public_key_from_rsa(struct clo_bytes modulus, struct clo_bytes exponent,
                              struct clo_public_key **out, struct clo_error *err)
 {
-    if (modulus.size > RSA_BITS_MAX / 8 + 1 || exponent.size > 8)
+    if (modulus.size > RSA_KEY_BYTES_MAX + 1 || exponent.size > 8)
         return clo_fail(err, CLO_ERR_FORMAT, "RSA key: %zu-byte modulus, %zu-byte exponent",
                         modulus.size, exponent.size);
     BIGNUM *n = BN_bin2bn(modulus.data, (int)modulus.size, NULL);
@@ -216,7 +215,7 @@ bool clo_public_key_numbers(const struct clo_public_key *key, struct clo_buffer 
     bool is_rsa = key->kind == CLO_KEY_RSA;
     BIGNUM *a = NULL;
     BIGNUM *b = NULL;
-    uint8_t bytes[RSA_BITS_MAX / 8 + 1];
+    uint8_t bytes[RSA_KEY_BYTES_MAX + 1];
     bool ok = EVP_PKEY_get_bn_param(key->evp,
                                     is_rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X,
                                     &a) == 1 &&

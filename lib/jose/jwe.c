@@ -9,22 +9,83 @@
 #include "cloister/encoding.h"
 
 #define PLAINTEXT_MAX ((size_t)1 << 20)
+#define CEK_SIZE      32
+#define NOT_OPEN      "JWE: not sealed to this key, or changed"
+
+/* Keys as libjose has them, JSON strings, wiped when the object goes. */
+static void wipe_jwk(json_t **jwk)
+{
+    static const char *const secret_members[] = { "k", "d", "p", "q", "dp", "dq", "qi" };
+
+    for (size_t i = 0; *jwk != NULL && i < CLO_COUNT(secret_members); i++) {
+        json_t *value = json_object_get(*jwk, secret_members[i]);
+        if (json_is_string(value))
+            clo_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+    }
+    json_decref(*jwk);
+    *jwk = NULL;
+}
+
+/* libjose leaves the sender's point in the unprotected header; the KBS protocol's clients look for
+ * it in the protected one. That is not encoded yet. */
+static bool protect_sender(json_t *jwe)
+{
+    json_t *header = json_object_get(jwe, "header");
+    json_t *sender = json_object_get(header, "epk");
+
+    return json_object_size(header) == 1 && sender != NULL &&
+           json_object_set(json_object_get(jwe, "protected"), "epk", sender) == 0 &&
+           json_object_del(jwe, "header") == 0;
+}
+
+static bool wrap_for_ec(json_t *jwe, const struct clo_public_key *key, json_t *cek,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *recipient = NULL;
+
+    if (!clo_jwk_from_public_key(key, &recipient, err))
+        return false;
+    if (!jose_jwe_enc_jwk(NULL, jwe, NULL, recipient, cek) || !protect_sender(jwe))
+        return clo_fail(err, CLO_ERR_SYSTEM, "JWE: wrapping failed");
+    return true;
+}
+
+static bool wrap_for_rsa(json_t *jwe, const struct clo_public_key *key, json_t *cek,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
+    uint8_t plain[CEK_SIZE];
+
+    if (json_object_set_new(cek, "alg", json_string("A256GCM")) != 0 || !jose_jwk_gen(NULL, cek) ||
+        jose_b64_dec(json_object_get(cek, "k"), plain, sizeof plain) != sizeof plain)
+        return clo_fail(err, CLO_ERR_SYSTEM, "JWE: no fresh key");
+    bool ok = clo_oaep_seal(key, CLO_HASH_SHA256, clo_bytes(plain, sizeof plain), &wrapped, err);
+    clo_wipe(plain, sizeof plain);
+    if (!ok)
+        return clo_wrap(err, "JWE");
+    return json_object_set_new(jwe, "encrypted_key",
+                               clo_json_base64url(clo_buffer_bytes(&wrapped))) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
+}
 
 bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext, json_t **out,
                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *recipient = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
+    CLO_CLEANUP(wipe_jwk) json_t *cek = json_object();
 
     /* Through our own reading and back: libjose sees numbers we checked and nothing else. */
-    if (!clo_jwk_to_public_key(recipient_jwk, &key, err) ||
-        !clo_jwk_from_public_key(key, &recipient, err))
+    if (!clo_jwk_to_public_key(recipient_jwk, &key, err))
         return clo_wrap(err, "JWE recipient");
-    const char *algorithm =
-            clo_public_key_kind(key) == CLO_KEY_RSA ? "RSA-OAEP-256" : "ECDH-ES+A256KW";
-    jwe = json_pack("{s:{s:s, s:s}}", "protected", "alg", algorithm, "enc", "A256GCM");
-    if (jwe == NULL || !jose_jwe_enc(NULL, jwe, NULL, recipient, plaintext.data, plaintext.size))
+    bool is_rsa = clo_public_key_kind(key) == CLO_KEY_RSA;
+    jwe = json_pack("{s:{s:s, s:s}}", "protected", "alg",
+                    is_rsa ? "RSA-OAEP-256" : "ECDH-ES+A256KW", "enc", "A256GCM");
+    if (jwe == NULL || cek == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
+    if (!(is_rsa ? wrap_for_rsa(jwe, key, cek, err) : wrap_for_ec(jwe, key, cek, err)))
+        return false;
+    if (!jose_jwe_enc_cek(NULL, jwe, cek, plaintext.data, plaintext.size))
         return clo_fail(err, CLO_ERR_SYSTEM, "JWE: sealing failed");
     *out = CLO_TAKE(jwe);
     return true;
@@ -65,43 +126,49 @@ static bool check_header(const json_t *jwe, enum clo_key_kind kind, struct clo_e
     return true;
 }
 
-/* The private JWK, for libjose only: its secret number is wiped when the object goes. */
-static bool private_jwk(const struct clo_private_key *key, json_t **out, struct clo_error *err)
+static bool unwrap_for_ec(const json_t *jwe, const struct clo_private_key *key, json_t **cek,
+                          struct clo_error *err)
 {
+    CLO_CLEANUP(wipe_jwk)
     json_t *jwk = jose_openssl_jwk_from_EVP_PKEY(NULL, clo_private_key_evp(key));
 
     if (jwk == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "JWE: the key cannot be used");
-    *out = jwk;
-    return true;
+    *cek = jose_jwe_dec_jwk(NULL, jwe, NULL, jwk);
+    return *cek != NULL || clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
 }
 
-static void wipe_jwk(json_t **jwk)
+static bool unwrap_for_rsa(const json_t *jwe, const struct clo_private_key *key, json_t **cek,
+                           struct clo_error *err)
 {
-    static const char *const secret_members[] = { "d", "p", "q", "dp", "dq", "qi" };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *plain = NULL;
 
-    for (size_t i = 0; *jwk != NULL && i < CLO_COUNT(secret_members); i++) {
-        json_t *value = json_object_get(*jwk, secret_members[i]);
-        if (json_is_string(value))
-            clo_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
-    }
-    json_decref(*jwk);
-    *jwk = NULL;
+    if (!clo_json_get_bytes(jwe, "encrypted_key", CLO_JSON_BASE64URL, 1024, &wrapped, err))
+        return clo_wrap(err, "JWE");
+    if (!clo_oaep_open(key, CLO_HASH_SHA256, clo_buffer_bytes(&wrapped), &plain, err) ||
+        clo_secret_size(plain) != CEK_SIZE)
+        return clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
+    *cek = json_pack("{s:s, s:s, s:o}", "kty", "oct", "alg", "A256GCM", "k",
+                     jose_b64_enc(clo_secret_data(plain), clo_secret_size(plain)));
+    return *cek != NULL || clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
 }
 
 bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct clo_secret **out,
                   struct clo_error *err)
 {
-    CLO_CLEANUP(wipe_jwk) json_t *jwk = NULL;
+    CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
+    enum clo_key_kind kind = clo_private_key_kind(key);
     size_t size = 0;
 
-    if (!check_header(jwe, clo_private_key_kind(key), err))
+    if (!check_header(jwe, kind, err))
         return clo_wrap(err, "JWE");
-    if (!private_jwk(key, &jwk, err))
+    if (!(kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
+                              : unwrap_for_ec(jwe, key, &cek, err)))
         return false;
-    void *plaintext = jose_jwe_dec(NULL, jwe, NULL, jwk, &size);
+    void *plaintext = jose_jwe_dec_cek(NULL, jwe, cek, &size);
     if (plaintext == NULL)
-        return clo_fail(err, CLO_ERR_REFUSED, "JWE: not sealed to this key, or changed");
+        return clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
     bool ok = size <= PLAINTEXT_MAX ? clo_secret_copy(clo_bytes(plaintext, size), out, err)
                                     : clo_fail(err, CLO_ERR_FORMAT, "JWE: %zu bytes", size);
     clo_wipe(plaintext, size);

@@ -1,0 +1,122 @@
+#include "cloister/jose.h"
+
+#include "test.h"
+
+static json_t *read_cases(void)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *folder = getenv("CLOISTER_TESTS");
+    struct clo_error err;
+    char path[4096];
+    json_t *cases = NULL;
+
+    snprintf(path, sizeof path, "%s/vectors/jwe/cases.json", folder == NULL ? "tests" : folder);
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &text, &err) ||
+        !clo_json_parse(clo_buffer_bytes(&text), &cases, &err))
+        fail_msg("%s", err.text);
+    return cases;
+}
+
+/* By RFC 7518's steps, without libjose: tests/vectors/jwe/make.py. */
+static void sealed_by_another_hand(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *file = read_cases();
+    json_t *cases = json_object_get(file, "cases");
+    json_t *keys = json_object_get(file, "keys");
+    json_t *entry;
+    size_t i;
+
+    (void)state;
+    CHECK(json_array_size(cases) > 30, "cases");
+    json_array_foreach (cases, i, entry) {
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer plaintext = { 0 };
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        const char *error = json_string_value(json_object_get(entry, "error"));
+        const char *which = json_string_value(json_object_get(entry, "key"));
+        const char *pem = json_string_value(json_object_get(keys, which));
+        struct clo_error err = { 0 };
+        CHECK(clo_private_key_from_pem(clo_bytes_text(pem), &key, &err), err.text);
+        bool ok = clo_jwe_open(json_object_get(entry, "jwe"), key, &secret, &err);
+        CHECK(ok == (error == NULL), name);
+        CHECK(ok || strcmp(err.text, error) == 0, name);
+        CHECK(ok == (secret != NULL), name);
+        CHECK(!ok || clo_bytes_equal(
+                             clo_secret_bytes(secret),
+                             from_hex(json_string_value(json_object_get(entry, "plaintext")),
+                                      &plaintext)),
+              name);
+    }
+}
+
+static void sealed_and_opened(void **state)
+{
+    static const struct {
+        enum clo_key_kind kind;
+        size_t size;
+    } cases[] = {
+        { CLO_KEY_P256, 64 },  { CLO_KEY_P384, 32 }, { CLO_KEY_P521, 32 },
+        { CLO_KEY_RSA, 4096 }, { CLO_KEY_P256, 1 },
+    };
+    static const uint8_t bytes[4096] = { [0 ... 4095] = 0x5a };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *other = NULL;
+        CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+        CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
+        CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
+        CLO_CLEANUP(clo_json_freep) json_t *second = NULL;
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+        struct clo_secret *none = NULL;
+        struct clo_bytes plaintext = clo_bytes(bytes, cases[i].size);
+        struct clo_error err;
+        CHECK(clo_private_key_new(cases[i].kind, 2048, &key, &err), err.text);
+        CHECK(clo_private_key_new(cases[i].kind, 2048, &other, &err), err.text);
+        CHECK(clo_private_key_public(key, &public, &err), err.text);
+        CHECK(clo_jwk_from_public_key(public, &jwk, &err), err.text);
+        CHECK(clo_jwe_seal(jwk, plaintext, &jwe, &err), err.text);
+        CHECK(clo_jwe_seal(jwk, plaintext, &second, &err), err.text);
+        CHECK(!json_equal(json_object_get(jwe, "ciphertext"),
+                          json_object_get(second, "ciphertext")),
+              "a fresh key each time");
+        CHECK(clo_jwe_open(jwe, key, &secret, &err), err.text);
+        CHECK(clo_bytes_equal(clo_secret_bytes(secret), plaintext), "the same bytes");
+        CHECK(!clo_jwe_open(jwe, other, &none, &err) && none == NULL, "another key");
+        assert_string_equal(err.text, "JWE: not sealed to this key, or changed");
+        CHECK(err.status == CLO_ERR_REFUSED, "refused");
+    }
+}
+
+static void only_to_a_public_key(void **state)
+{
+    static const struct {
+        const char *name, *jwk, *error;
+    } cases[] = {
+        { "a symmetric key", "{\"kty\":\"oct\",\"k\":\"AAAA\",\"alg\":\"dir\"}",
+          "JWE recipient: JWK: kty \"oct\"" },
+        { "none", "{}", "JWE recipient: JWK: \"kty\" is missing" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
+        json_t *jwe = NULL;
+        struct clo_error err;
+        CHECK(clo_json_parse(clo_bytes_text(cases[i].jwk), &jwk, &err), err.text);
+        CHECK(!clo_jwe_seal(jwk, clo_bytes_text("key"), &jwe, &err) && jwe == NULL, cases[i].name);
+        CHECK(strcmp(err.text, cases[i].error) == 0, cases[i].name);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sealed_by_another_hand),
+        cmocka_unit_test(sealed_and_opened),
+        cmocka_unit_test(only_to_a_public_key),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
