@@ -1,0 +1,16 @@
+/* A software TPM (swtpm) made to look like the vTPM that a paravisor gives a confidential VM: its
+ * attestation key at 0x81000003, a hardware report that binds it in NV index 0x01400001. */
+#ifndef CLOISTER_SIM_VTPM_H
+#define CLOISTER_SIM_VTPM_H
+
+#include "sim/platform.h"
+
+/* Where the pretend platform's certificates travel: ours alone, no cloud has them. */
+#define SIM_NV_VCEK 0x01400003u
+#define SIM_NV_ASK  0x01400004u
+
+/* Fills `folder`, which must not hold a TPM's state yet. */
+CLO_MUST_USE bool sim_vtpm_new(const struct sim_platform *platform, const char *folder,
+                               struct clo_error *err);
+
+#endif
