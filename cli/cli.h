@@ -72,6 +72,7 @@ struct clo_random cli_random(void);
 
 int cmd_eventlog(int argc, char **argv);
 int cmd_evidence(int argc, char **argv);
+int cmd_boot(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
 int cmd_measure(int argc, char **argv);

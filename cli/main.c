@@ -8,6 +8,7 @@
 static const struct cli_command commands[] = {
     { "eventlog", cmd_eventlog, "show, replay and explain what was measured" },
     { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
+    { "boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM" },
     { "image", cmd_image, "build confidential disk images, look into them" },
     { "measure", cmd_measure, "predict registers before the first boot" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "cloister/encoding.h"
 #include "device/file.h"
 #include "sim/attack.h"
 #include "sim/platform.h"

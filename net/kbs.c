@@ -1,0 +1,199 @@
+#include "net/kbs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/jose.h"
+#include "net/https.h"
+
+#define NONCE_TEXT_MAX 512
+#define SESSION_COOKIE "kbs-session-id="
+
+struct clo_kbs_client {
+    char *url;
+    struct clo_buffer spki;
+    unsigned timeout_ms;
+    char cookie[256];
+    struct clo_buffer token;
+};
+
+bool clo_kbs_new(const char *url, struct clo_bytes spki, unsigned timeout_ms,
+                 struct clo_kbs_client **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_kbs_freep) struct clo_kbs_client *client = calloc(1, sizeof *client);
+    struct clo_https_url parts;
+
+    if (client == NULL || (client->url = strdup(url)) == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_https_url_parse(url, &parts, err))
+        return false;
+    clo_buffer_append(&client->spki, spki);
+    if (!clo_buffer_ok(&client->spki))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    client->timeout_ms = timeout_ms;
+    *out = CLO_TAKE(client);
+    return true;
+}
+
+void clo_kbs_free(struct clo_kbs_client *client)
+{
+    if (client == NULL)
+        return;
+    free(client->url);
+    clo_buffer_free(&client->spki);
+    clo_buffer_free(&client->token);
+    free(client);
+}
+
+void clo_kbs_freep(struct clo_kbs_client **client)
+{
+    clo_kbs_free(*client);
+    *client = NULL;
+}
+
+/* What a status that is not 200 means for the caller. A session that is not known is one of a broker
+ * that has been started again since: nothing was refused, the exchange has to begin anew. */
+static enum clo_status meaning(unsigned status, bool is_unknown_session)
+{
+    if (status >= 500 || status == 408 || status == 429 || is_unknown_session)
+        return CLO_ERR_UNAVAILABLE;
+    if (status >= 400)
+        return CLO_ERR_REFUSED;
+    return CLO_ERR_FORMAT;
+}
+
+/* RFC 9457. The text is the broker's and meant for people: one line, nothing believed. */
+static bool explain(const struct clo_https_response *response, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *problem = NULL;
+    struct clo_error ignored;
+    const char *detail = NULL;
+    const char *type = NULL;
+
+    if (strcmp(response->content_type, "application/problem+json") == 0 &&
+        clo_json_parse(clo_buffer_bytes(&response->body), &problem, &ignored)) {
+        detail = json_string_value(json_object_get(problem, "detail"));
+        type = json_string_value(json_object_get(problem, "type"));
+    }
+    bool is_unknown_session = type != NULL && strcmp(type, CLO_KBS_PROBLEM_SESSION) == 0;
+    enum clo_status status = meaning(response->status, is_unknown_session);
+    if (detail != NULL)
+        return clo_fail(err, status, "%s", detail);
+    return clo_fail(err, status, "the broker answers with HTTP status %u", response->status);
+}
+
+static bool ask(struct clo_kbs_client *client, const char *method, const char *path,
+                const json_t *body, struct clo_https_response *response, json_t **answer,
+                struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_https_peer peer = { client->url, clo_buffer_bytes(&client->spki) };
+    const char *bearer = clo_buffer_string(&client->token);
+    struct clo_https_request request = {
+        .method = method,
+        .path = path,
+        .content_type = body == NULL ? NULL : "application/json",
+        .cookie = client->cookie[0] == '\0' ? NULL : client->cookie,
+        .bearer = bearer == NULL || bearer[0] == '\0' ? NULL : bearer,
+        .timeout_ms = client->timeout_ms,
+    };
+
+    if (body != NULL && !clo_json_write(body, &text, err))
+        return false;
+    request.body = clo_buffer_bytes(&text);
+    if (!clo_https_request(&peer, &request, response, err))
+        return false;
+    if (response->status != 200)
+        return explain(response, err);
+    if (!clo_json_parse(clo_buffer_bytes(&response->body), answer, err))
+        return clo_wrap(err, "the broker's answer");
+    return true;
+}
+
+static bool auth(struct clo_kbs_client *client, const char *tee, struct clo_buffer *nonce_text,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
+    CLO_CLEANUP(clo_json_freep)
+    json_t *body =
+            json_pack("{s:s, s:s, s:{}}", "version", CLO_KBS_VERSION, "tee", tee, "extra-params");
+    const char *nonce;
+
+    if (body == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    client->cookie[0] = '\0';
+    clo_buffer_free(&client->token);
+    if (!ask(client, "POST", "/kbs/v0/auth", body, &response, &answer, err))
+        return false;
+    if (!clo_json_get_string(answer, "nonce", &nonce, err))
+        return clo_wrap(err, "the broker's answer");
+    if (nonce[0] == '\0' || strlen(nonce) > NONCE_TEXT_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: a nonce of %zu characters",
+                        strlen(nonce));
+    if (strncmp(response.cookie, SESSION_COOKIE, strlen(SESSION_COOKIE)) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: no session cookie");
+    memcpy(client->cookie, response.cookie, sizeof client->cookie);
+    clo_buffer_text(nonce_text, nonce);
+    return clo_buffer_ok(nonce_text) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+static bool attest(struct clo_kbs_client *client, const json_t *runtime_data,
+                   const json_t *evidence_bundle, struct clo_buffer *token, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *runtime = json_deep_copy(runtime_data);
+    CLO_CLEANUP(clo_json_freep) json_t *evidence = json_deep_copy(evidence_bundle);
+    const char *result;
+
+    if (client->cookie[0] == '\0')
+        return clo_fail(err, CLO_ERR_USAGE, "no session was begun");
+    CLO_CLEANUP(clo_json_freep)
+    json_t *body = json_pack("{s:O, s:{s:O, s:s}}", "runtime-data", runtime, "tee-evidence",
+                             "primary_evidence", evidence, "additional_evidence", "");
+    if (body == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!ask(client, "POST", "/kbs/v0/attest", body, &response, &answer, err))
+        return false;
+    if (!clo_json_get_string(answer, "token", &result, err))
+        return clo_wrap(err, "the broker's answer");
+    clo_buffer_text(&client->token, result);
+    clo_buffer_text(token, result);
+    return (clo_buffer_ok(token) && clo_buffer_ok(&client->token)) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+static bool resource(struct clo_kbs_client *client, const char *path, json_t **jwe,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
+
+    if (client->token.size == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "nothing was attested");
+    clo_buffer_printf(&target, "/kbs/v0/resource/%s", path);
+    const char *text = clo_buffer_string(&target);
+    if (text == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return ask(client, "GET", text, NULL, &response, jwe, err);
+}
+
+bool clo_kbs_auth(struct clo_kbs_client *client, const char *tee, struct clo_buffer *nonce_text,
+                  struct clo_error *err)
+{
+    return auth(client, tee, nonce_text, err) || clo_wrap(err, "key broker: auth");
+}
+
+bool clo_kbs_attest(struct clo_kbs_client *client, const json_t *runtime_data,
+                    const json_t *evidence_bundle, struct clo_buffer *token, struct clo_error *err)
+{
+    return attest(client, runtime_data, evidence_bundle, token, err) ||
+           clo_wrap(err, "key broker: attest");
+}
+
+bool clo_kbs_resource(struct clo_kbs_client *client, const char *path, json_t **jwe,
+                      struct clo_error *err)
+{
+    return resource(client, path, jwe, err) || clo_wrap(err, "key broker: resource %s", path);
+}
