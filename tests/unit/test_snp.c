@@ -1,0 +1,194 @@
+#include "cloister/snp.h"
+
+#include <inttypes.h>
+
+#include "vectors.h"
+
+static void make(uint8_t report[CLO_SNP_REPORT_SIZE], unsigned version)
+{
+    memset(report, 0, CLO_SNP_REPORT_SIZE);
+    report[0] = (uint8_t)version;
+    report[0x34] = 1;
+}
+
+static void test_parse(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned version;
+        size_t at; /* byte that is set to one; 0: none */
+        const char *error;
+    } cases[] = {
+        { "version 1", 1, 0, "SNP report: version 1, at least 2 expected" },
+        { "version 2", 2, 0, NULL },
+        { "version 5", 5, 0, NULL },
+        { "version 6 is read", 6, 0, NULL },
+        { "reserved behind SIGNER_INFO", 3, 0x4c, "SNP report: reserved byte at 0x4c is not zero" },
+        { "CPUID in version 2", 2, 0x188, "SNP report: reserved byte at 0x188 is not zero" },
+        { "CPUID in version 3", 3, 0x188, NULL },
+        { "behind CPUID", 3, 0x18b, "SNP report: reserved byte at 0x18b is not zero" },
+        { "behind CURRENT_MAJOR", 3, 0x1eb, "SNP report: reserved byte at 0x1eb is not zero" },
+        { "mitigation vector in version 4", 4, 0x1f8,
+          "SNP report: reserved byte at 0x1f8 is not zero" },
+        { "mitigation vector in version 5", 5, 0x1f8, NULL },
+        { "last reserved byte", 5, 0x29f, "SNP report: reserved byte at 0x29f is not zero" },
+        { "reserved today, used tomorrow", 6, 0x29f, NULL },
+    };
+    uint8_t report[CLO_SNP_REPORT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_snp_report parsed;
+        struct clo_error err;
+        make(report, cases[i].version);
+        if (cases[i].at != 0)
+            report[cases[i].at] = 1;
+        bool ok = clo_snp_parse(clo_bytes(report, sizeof report), &parsed, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strcmp(err.text, cases[i].error) == 0, cases[i].name);
+        CHECK(!ok || parsed.is_newer == (cases[i].version > 5), cases[i].name);
+    }
+}
+
+static void test_sizes(void **state)
+{
+    uint8_t report[CLO_SNP_REPORT_SIZE + 1];
+    struct clo_snp_report parsed;
+    struct clo_error err;
+
+    (void)state;
+    make(report, 3);
+    for (size_t size = 0; size <= sizeof report; size++) {
+        bool ok = clo_snp_parse(clo_bytes(report, size), &parsed, &err);
+        CHECK(ok == (size == CLO_SNP_REPORT_SIZE), "only 1184 bytes");
+        CHECK(ok || err.status == CLO_ERR_FORMAT, err.text);
+    }
+}
+
+static void test_unwrap(void **state)
+{
+    static uint8_t in[4000];
+    struct clo_bytes report;
+    struct clo_bytes table;
+    struct clo_error err;
+
+    (void)state;
+    make(in, 3);
+    CHECK(clo_snp_unwrap(clo_bytes(in, 1184 + 24), &report, &table, &err), "with a table");
+    CHECK(report.data == in && report.size == 1184 && table.size == 24, "with a table");
+    memset(in, 0, sizeof in);
+    in[4] = 0xa0;
+    in[5] = 0x04;
+    make(in + 0x20, 3);
+    in[0] = 0;
+    CHECK(clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "kernel's buffer");
+    CHECK(report.data == in + 0x20 && table.size == 0, "kernel's buffer");
+    memset(in, 0, sizeof in);
+    in[0] = 0x16;
+    CHECK(!clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "refused by firmware");
+    CHECK(strcmp(err.text, "SNP report: the firmware answered with status 0x16") == 0, err.text);
+    CHECK(!clo_snp_unwrap(clo_bytes(in, 1183), &report, &table, &err), "short");
+}
+
+static void test_product(void **state)
+{
+    static const struct {
+        uint8_t family, model;
+        enum clo_snp_product product;
+    } cases[] = {
+        { 0x19, 0x01, CLO_SNP_MILAN },   { 0x19, 0x11, CLO_SNP_GENOA },
+        { 0x19, 0xa0, CLO_SNP_GENOA },   { 0x1a, 0x02, CLO_SNP_TURIN },
+        { 0x1a, 0x11, CLO_SNP_TURIN },   { 0x1a, 0x50, CLO_SNP_VENICE },
+        { 0x1a, 0x12, CLO_SNP_UNKNOWN }, { 0x19, 0x20, CLO_SNP_UNKNOWN },
+        { 0x17, 0x01, CLO_SNP_UNKNOWN },
+    };
+    static const struct clo_snp_tcb tcb = { { 1, 2, 3, 4, 5, 6, 7, 8 } };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_snp_report report = { .has_cpuid = true,
+                                         .cpuid_fam_id = cases[i].family,
+                                         .cpuid_mod_id = cases[i].model };
+        CHECK(clo_snp_report_product(&report) == cases[i].product,
+              clo_snp_product_name(cases[i].product));
+        report.has_cpuid = false;
+        CHECK(clo_snp_report_product(&report) == CLO_SNP_UNKNOWN, "version 2");
+    }
+    struct clo_snp_tcb_parts old = clo_snp_tcb_parts(&tcb, CLO_SNP_GENOA);
+    struct clo_snp_tcb_parts new = clo_snp_tcb_parts(&tcb, CLO_SNP_TURIN);
+    CHECK(old.fmc == -1 && old.bootloader == 1 && old.tee == 2 && old.snp == 7 &&
+                  old.microcode == 8,
+          "Genoa's layout");
+    CHECK(new.fmc == 1 && new.bootloader == 2 && new.tee == 3 && new.snp == 4 && new.microcode == 8,
+          "Turin's layout");
+}
+
+/* --- The shared vectors: every field --- */
+
+static void same_text(const json_t *expected, const json_t *got, const char *key, const char *name)
+{
+    const json_t *want = json_object_get(expected, key);
+    const json_t *have = json_object_get(got, key);
+
+    if (json_is_object(have))
+        have = json_object_get(have, "raw");
+    if (want == NULL)
+        return;
+    if (have == NULL || !json_equal(want, have))
+        fail_msg("%s: %s: %s", name, key,
+                 json_is_string(have) ? json_string_value(have) : "differs");
+}
+
+static void test_vectors(void **state)
+{
+    static const char *const keys[] = {
+        "version",      "guest_svn",      "family_id",       "image_id",
+        "vmpl",         "signature_algo", "signer_info",     "report_data",
+        "measurement",  "host_data",      "id_key_digest",   "author_key_digest",
+        "report_id",    "report_id_ma",   "chip_id",         "cpuid_fam_id",
+        "cpuid_mod_id", "cpuid_step",     "current_version", "committed_version",
+        "policy",       "platform_info",  "signing_key",
+    };
+    CLO_CLEANUP(clo_json_freep) json_t *manifest = read_manifest("snp");
+    size_t i;
+    size_t tried = 0;
+    json_t *entry;
+
+    (void)state;
+    json_array_foreach (json_object_get(manifest, "cases"), i, entry) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+        const char *name = json_string_value(json_object_get(entry, "id"));
+        const json_t *parsed = json_object_get(json_object_get(entry, "expected"), "parsed");
+        struct clo_snp_report report;
+        struct clo_error err;
+        char path[512];
+        if (parsed == NULL || !find_case_file("snp", entry, "report.bin", path, sizeof path))
+            continue;
+        read_vector(path, &file);
+        CHECK(clo_snp_parse(clo_buffer_bytes(&file), &report, &err), name);
+        CLO_CLEANUP(clo_json_freep)
+        json_t *json = clo_snp_report_json(&report, clo_snp_report_product(&report));
+        for (size_t k = 0; k < CLO_COUNT(keys); k++)
+            same_text(parsed, json, keys[k], name);
+        /* The manifest has a TCB as one number, little endian. */
+        char text[24];
+        uint64_t tcb = 0;
+        for (size_t k = 8; k-- > 0;)
+            tcb = tcb << 8 | report.reported_tcb.raw[k];
+        snprintf(text, sizeof text, "0x%016" PRIx64, tcb);
+        CHECK(strcmp(json_string_value(json_object_get(parsed, "reported_tcb")), text) == 0, name);
+        tried++;
+    }
+    CHECK(tried > 5, "the manifest has its cases");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_unwrap),  cmocka_unit_test(test_product),
+        cmocka_unit_test(test_vectors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

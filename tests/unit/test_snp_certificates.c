@@ -1,0 +1,291 @@
+#include "cloister/snp.h"
+
+#include "snp_chain.h"
+#include "vectors.h"
+
+/* --- Files and tables --- */
+
+static void test_amd(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    size_t roots = 0;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_snp_certificates_add_amd(&certificates, &err), "AMD's");
+    CHECK(certificates.count == 9, "three of each product");
+    for (size_t i = 0; i < certificates.count; i++) {
+        struct clo_digest fingerprint;
+        CHECK(clo_public_key_fingerprint(clo_certificate_key(certificates.items[i]), &fingerprint,
+                                         &err),
+              "fingerprint");
+        bool is_root = clo_snp_amd_root(&fingerprint) != CLO_SNP_UNKNOWN;
+        roots += is_root;
+        CHECK(is_root ==
+                      (strstr(clo_certificate_subject(certificates.items[i]), "CN=ARK-") != NULL),
+              clo_certificate_subject(certificates.items[i]));
+    }
+    CHECK(roots == 3, "three roots");
+    CHECK(clo_snp_certificates_add_amd(&certificates, &err) && certificates.count == 9,
+          "each is there once");
+}
+
+static void put_entry(struct clo_buffer *table, const char *guid, uint32_t offset, uint32_t size)
+{
+    from_hex(guid, table);
+    clo_buffer_le32(table, offset);
+    clo_buffer_le32(table, size);
+}
+
+static void test_table(void **state)
+{
+    static const char vcek[] = "63da758de6644564adc5f4b93be8accd";
+    static const char unknown[] = "000102030405060708090a0b0c0d0e0f";
+    static const struct {
+        const char *name;
+        const char *guid;
+        uint32_t at, more; /* of the one entry; `more` bytes behind the certificate */
+        bool has_end;
+        const char *error;
+    } cases[] = {
+        { "one entry", vcek, 48, 0, true, NULL },
+        { "offset behind the end", vcek, 0xfffffff0, 0, true,
+          "certificate table: entry 0 ends behind the table's" },
+        { "length behind the end", vcek, 48, 1, true,
+          "certificate table: entry 0 ends behind the table's" },
+        { "only an unknown entry", unknown, 48, 0, true,
+          "certificate table: without a certificate" },
+        { "entry is no certificate", vcek, 0, 0, true, "certificate table: entry 0: " },
+    };
+    struct snp_maker maker;
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates made = { 0 };
+
+    (void)state;
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    snp_maker_make(&maker, &made);
+    struct clo_bytes der = clo_certificate_der(made.items[0]);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates out = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer table = { 0 };
+        struct clo_error err;
+        put_entry(&table, cases[i].guid, cases[i].at, (uint32_t)der.size + cases[i].more);
+        clo_buffer_zero(&table, 24);
+        clo_buffer_append(&table, der);
+        bool ok = clo_snp_certificates_add(&out, clo_buffer_bytes(&table), &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        if (!ok && strstr(err.text, cases[i].error) == NULL)
+            fail_msg("%s: %s", cases[i].name, err.text);
+        CHECK(!ok || (out.count == 1 && clo_bytes_equal(clo_certificate_der(out.items[0]), der)),
+              cases[i].name);
+        for (size_t size = 0; ok && size < table.size; size++) {
+            CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates none = { 0 };
+            CHECK(!clo_snp_certificates_add(
+                          &none, clo_bytes_slice(clo_buffer_bytes(&table), 0, size), &err),
+                  "cut short");
+        }
+    }
+    snp_maker_free(&maker);
+}
+
+static void test_other_files(void **state)
+{
+    static const struct {
+        const char *name, *text, *error;
+    } cases[] = {
+        { "empty", "", "PEM without a certificate" },
+        { "text", "no certificate here", "PEM without a certificate" },
+        { "a key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+          "PEM without a certificate" },
+        { "no end", "-----BEGIN CERTIFICATE-----\nAAAA\n", "has no end" },
+        { "no DER in it", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+          "certificate 1: certificate" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates out = { 0 };
+        struct clo_error err;
+        CHECK(!clo_snp_certificates_add(&out, clo_bytes_text(cases[i].text), &err), cases[i].name);
+        if (err.status != CLO_ERR_FORMAT || strstr(err.text, cases[i].error) == NULL)
+            fail_msg("%s: %s", cases[i].name, err.text);
+    }
+}
+
+/* --- What a leaf says --- */
+
+struct field {
+    const char *arc, *value; /* hex; NULL: left out */
+};
+
+static bool parse_leaf(const struct field *changes, size_t count, struct clo_snp_leaf *out,
+                       struct clo_certificate **certificate, struct clo_error *err)
+{
+    static const struct field usual[] = {
+        { "1", "020101" },   { "2", "160554 7572696e" },  { "3.1", "020101" },
+        { "3.2", "020100" }, { "3.3", "020104" },         { "3.8", "0202 00ff" },
+        { "3.9", "020102" }, { "4", "0402030405060708" }, { "5", NULL },
+    };
+    struct clo_certificate_extension_spec extensions[CLO_COUNT(usual)];
+    struct clo_buffer values[CLO_COUNT(usual)] = { 0 };
+    char oids[CLO_COUNT(usual)][48];
+    size_t used = 0;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+
+    for (size_t i = 0; i < CLO_COUNT(usual); i++) {
+        const char *value = usual[i].value;
+        for (size_t k = 0; k < count; k++)
+            if (strcmp(changes[k].arc, usual[i].arc) == 0)
+                value = changes[k].value;
+        if (value == NULL)
+            continue;
+        snprintf(oids[used], sizeof oids[used], "1.3.6.1.4.1.3704.1.%s", usual[i].arc);
+        extensions[used] =
+                (struct clo_certificate_extension_spec){ .oid = oids[used],
+                                                         .value = from_hex(value, &values[used]) };
+        used++;
+    }
+    const struct clo_certificate_spec spec = { .common_name = "leaf",
+                                               .not_after = 1,
+                                               .serial = clo_bytes("\x01", 1),
+                                               .extensions = extensions,
+                                               .extension_count = used,
+                                               .scheme = CLO_ECDSA_DER,
+                                               .hash = CLO_HASH_SHA384 };
+    if (!clo_private_key_new(CLO_KEY_P384, 0, &key, err) ||
+        !clo_private_key_public(key, &public_key, err) ||
+        !clo_certificate_make(&spec, public_key, NULL, key, &der, err) ||
+        !clo_certificate_parse(clo_buffer_bytes(&der), certificate, err))
+        fail_msg("%s", err->text);
+    for (size_t i = 0; i < used; i++)
+        clo_buffer_free(&values[i]);
+    return clo_snp_leaf_parse(*certificate, out, err);
+}
+
+static void test_leaf(void **state)
+{
+    static const struct {
+        const char *name;
+        struct field change;
+        const char *error;
+    } cases[] = {
+        { "raw hwID that begins like DER", { "9", NULL }, NULL },
+        { "wrapped hwID", { "4", "0408 0402030405060708" }, NULL },
+        { "hwID of 9 bytes", { "4", "040203040506070809" }, "hwID: 9 bytes, expected 64 or 8" },
+        { "neither hwID nor cspID", { "4", NULL }, "neither hwID (VCEK) nor cspID (VLEK)" },
+        { "both", { "5", "1603 613a62" }, "both hwID (VCEK) and cspID (VLEK)" },
+        { "structVersion 2", { "1", "020102" }, "structVersion 2" },
+        { "no structVersion", { "1", NULL }, "extension 1.3.6.1.4.1.3704.1.1 is missing" },
+        { "negative SPL", { "3.8", "0201 ff" }, "is no INTEGER from 0 to 255" },
+        { "SPL of 256", { "3.8", "0202 0100" }, "is no INTEGER from 0 to 255" },
+        { "SPL not in its shortest form", { "3.8", "0202 0010" }, "is no INTEGER from 0 to 255" },
+        { "no fmcSPL on Turin", { "3.9", NULL }, "extension 1.3.6.1.4.1.3704.1.3.9 is missing" },
+        { "product name with a control character",
+          { "2", "1602 5407" },
+          "productName has a byte that is no text" },
+        { "product name of another type",
+          { "2", "0402 5475" },
+          "productName is no short IA5String" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+        struct clo_snp_leaf leaf;
+        struct clo_error err;
+        bool ok = parse_leaf(&cases[i].change, 1, &leaf, &certificate, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        if (!ok && strstr(err.text, cases[i].error) == NULL)
+            fail_msg("%s: %s", cases[i].name, err.text);
+        if (!ok)
+            continue;
+        CHECK(leaf.hw_id.size == 8 && leaf.hw_id.data[0] == 4 && leaf.hw_id.data[7] == 8,
+              cases[i].name);
+        CHECK(leaf.product == CLO_SNP_TURIN && !leaf.is_vlek, cases[i].name);
+        CHECK(leaf.spl.fmc == 2 && leaf.spl.snp == 4 && leaf.spl.microcode == 255, cases[i].name);
+    }
+}
+
+static void test_vlek(void **state)
+{
+    static const struct field changes[] = { { "4", NULL }, { "5", "1603 613a62" } };
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_snp_leaf leaf;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(parse_leaf(changes, CLO_COUNT(changes), &leaf, &certificate, &err), "VLEK");
+    CHECK(leaf.is_vlek && strcmp(leaf.csp_id, "a:b") == 0 && leaf.hw_id.size == 0, "VLEK");
+}
+
+static void test_turin_vector(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    struct clo_snp_leaf leaf;
+    struct clo_error err;
+    char hex[17];
+
+    (void)state;
+    read_vector("snp/turin-vcek-cert-only/vcek.der", &file);
+    CHECK(clo_snp_certificates_add(&certificates, clo_buffer_bytes(&file), &err), "Turin");
+    CHECK(clo_snp_leaf_parse(certificates.items[0], &leaf, &err), err.text);
+    CHECK(leaf.struct_version == 1 && leaf.product == CLO_SNP_TURIN, "Turin");
+    CHECK(leaf.hw_id.size == 8 && strcmp(clo_hex_text(leaf.hw_id, hex), "1e550a8ee5cf9f4d") == 0,
+          "hwID");
+    CHECK(leaf.spl.fmc == 0 && leaf.spl.microcode == 9, "SPL");
+}
+
+/* --- The chain --- */
+
+static void test_chain(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates made = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates mixed = { 0 };
+    struct snp_maker maker;
+    struct clo_snp_report report;
+    struct clo_snp_chain chain;
+    struct clo_error err;
+
+    (void)state;
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    /* The same names with other keys come first, and must not be taken. */
+    struct clo_private_key *ark = maker.ark;
+    maker.ark = maker.wrong_rsa;
+    snp_maker_make(&maker, &mixed);
+    maker.ark = ark;
+    snp_maker_make(&maker, &made);
+    for (size_t i = made.count; i-- > 0;)
+        CHECK(clo_snp_certificates_add(&mixed, clo_certificate_der(made.items[i]), &err), "mix");
+    CHECK(clo_snp_parse(clo_bytes(maker.report, sizeof maker.report), &report, &err), "parse");
+    CHECK(clo_snp_chain_find(&report, &mixed, &chain, &err), "find");
+    struct clo_error ignored;
+    CHECK(clo_certificate_verify(chain.leaf, chain.intermediate, CLO_RSASSA_PSS, CLO_HASH_SHA384,
+                                 &ignored),
+          "the intermediate that signed it");
+    CHECK(clo_certificate_verify(chain.intermediate, chain.root, CLO_RSASSA_PSS, CLO_HASH_SHA384,
+                                 &ignored),
+          "the root that signed it");
+
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates amd = { 0 };
+    CHECK(clo_snp_certificates_add_amd(&amd, &err), "AMD's");
+    CHECK(!clo_snp_chain_find(&report, &amd, &chain, &err), "no leaf");
+    CHECK(err.status == CLO_ERR_UNVERIFIED && strstr(err.text, "no VCEK or VLEK") != NULL,
+          err.text);
+    snp_maker_free(&maker);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_amd),         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_other_files), cmocka_unit_test(test_leaf),
+        cmocka_unit_test(test_vlek),        cmocka_unit_test(test_turin_vector),
+        cmocka_unit_test(test_chain),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
