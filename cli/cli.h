@@ -70,12 +70,15 @@ bool cli_color(FILE *stream);
 /* The system's randomness for lib/'s clo_random. */
 struct clo_random cli_random(void);
 
+int cmd_boot(int argc, char **argv);
 int cmd_eventlog(int argc, char **argv);
 int cmd_evidence(int argc, char **argv);
-int cmd_boot(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
+int cmd_secureboot(int argc, char **argv);
+int cmd_uki(int argc, char **argv);
+int cmd_uki_inspect(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

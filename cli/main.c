@@ -6,12 +6,14 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
-    { "eventlog", cmd_eventlog, "show, replay and explain what was measured" },
-    { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
-    { "boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM" },
-    { "image", cmd_image, "build confidential disk images, look into them" },
+    { "uki", cmd_uki, "build, sign, verify and inspect unified kernel images" },
+    { "secureboot", cmd_secureboot, "make Secure Boot keys, enrol them into a variable store" },
     { "measure", cmd_measure, "predict registers before the first boot" },
+    { "eventlog", cmd_eventlog, "show, replay and explain what was measured" },
+    { "image", cmd_image, "build confidential disk images, look into them" },
+    { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },
+    { "boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM" },
     { "version", cmd_version, "print the version" },
 };
 

@@ -1,0 +1,413 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "cli/keys.h"
+#include "cloister/efivar.h"
+#include "device/file.h"
+
+/* Whose entries they are, where nobody says otherwise. Fixed, so that PCR 7 can be told from the
+ * certificates alone. */
+#define DEFAULT_OWNER "5f1cb1e8-06c1-4e3a-9a0f-5d1f3c6f2b71"
+#define STORE_LIMIT   ((size_t)64 << 20)
+#define LIST_LIMIT    ((size_t)1 << 20)
+#define KEY_BITS      2048 /* what firmware is sure to take */
+#define VALID_SECONDS (20LL * 365 * 24 * 3600)
+
+/* --- keygen --- */
+
+static bool refuse_existing(const char *path, struct clo_error *err)
+{
+    struct stat status;
+
+    if (lstat(path, &status) == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: exists already; keys are not overwritten", path);
+    return errno == ENOENT || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+static bool make_certificate(const struct clo_private_key *key, const char *name, int64_t now,
+                             struct clo_buffer *der, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    struct clo_random random = cli_random();
+    uint8_t serial[16];
+
+    if (!random.fill(random.context, serial, sizeof serial))
+        return clo_fail(err, CLO_ERR_SYSTEM, "no random numbers");
+    serial[0] = (uint8_t)((serial[0] & 0x7f) | 0x40); /* positive and of full length */
+    struct clo_certificate_spec spec = {
+        .common_name = name,
+        .not_before = now - 24 * 3600, /* clocks differ */
+        .not_after = now + VALID_SECONDS,
+        .serial = clo_bytes(serial, sizeof serial),
+        .is_ca = true,
+        .scheme = CLO_RSASSA_PKCS1,
+        .hash = CLO_HASH_SHA256,
+    };
+    return clo_private_key_public(key, &public_key, err) &&
+           clo_certificate_make(&spec, public_key, NULL, key, der, err);
+}
+
+/* FOLDER/ROLE.key and FOLDER/ROLE.crt. */
+static bool make_pair(const char *folder, const char *role, const char *name, int64_t now,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key_pem = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    struct clo_digest digest;
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    char subject[192];
+    char path[4096];
+
+    snprintf(subject, sizeof subject, "%.160s %s", name, role);
+    if (!clo_private_key_new(CLO_KEY_RSA, KEY_BITS, &key, err) ||
+        !make_certificate(key, subject, now, &der, err) ||
+        !clo_pem_write("CERTIFICATE", clo_buffer_bytes(&der), &pem, err) ||
+        !clo_private_key_pem(key, &key_pem, err))
+        return clo_wrap(err, "%s", role);
+    snprintf(path, sizeof path, "%.4000s/%s.key", folder, role);
+    if (!clo_file_write(path, clo_secret_bytes(key_pem), 0600, err))
+        return false;
+    snprintf(path, sizeof path, "%.4000s/%s.crt", folder, role);
+    if (!clo_file_write(path, clo_buffer_bytes(&pem), 0644, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&der), &digest);
+    printf("%s  sha256 %s\n", path, clo_hex_text(clo_digest_bytes(&digest), hex));
+    return true;
+}
+
+static bool keygen(const char *folder, const char *name, struct clo_error *err)
+{
+    static const char *const roles[] = { "PK", "KEK", "db" };
+    int64_t now;
+    char path[4096];
+
+    if (strlen(folder) > 4000)
+        return clo_fail(err, CLO_ERR_USAGE, "%.64s…: name too long", folder);
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+    for (size_t i = 0; i < CLO_COUNT(roles); i++) {
+        snprintf(path, sizeof path, "%.4000s/%s.key", folder, roles[i]);
+        if (!refuse_existing(path, err))
+            return false;
+        snprintf(path, sizeof path, "%.4000s/%s.crt", folder, roles[i]);
+        if (!refuse_existing(path, err))
+            return false;
+    }
+    if (!cli_time(NULL, &now, err))
+        return false;
+    for (size_t i = 0; i < CLO_COUNT(roles); i++)
+        if (!make_pair(folder, roles[i], name, now, err))
+            return false;
+    return true;
+}
+
+static int cmd_secureboot_keygen(int argc, char **argv)
+{
+    const char *output = NULL;
+    const char *name = "Cloister Secure Boot";
+    const struct cli_option options[] = {
+        { "--output", "DIR", "the folder for PK, KEK and db, each a .key and a .crt",
+          .text = &output },
+        { "--name", "TEXT", "what the certificates are called (default: Cloister Secure Boot)",
+          .text = &name },
+    };
+    const struct cli_usage usage = {
+        .command = "secureboot keygen",
+        .arguments = "--output DIR",
+        .summary = "Makes the three keys of Secure Boot: PK owns the machine, KEK may change db, "
+                   "db signs images.\nNothing is overwritten. Keep PK.key and KEK.key offline.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister secureboot keygen --output keys --name 'Example Ltd'\n",
+    };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0)
+        return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
+    if (output == NULL)
+        return cli_usage_error(&usage, "--output is needed");
+    return keygen(output, name, &err) ? CLI_YES : cli_error(&err);
+}
+
+/* --- enroll --- */
+
+static bool add_certificates(const struct cli_list *files, const struct clo_guid *owner,
+                             struct clo_buffer *out, struct clo_error *err)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+        if (!cli_read_certificate(files->items[i], &certificate, err))
+            return false;
+        clo_signature_list_x509(owner, clo_certificate_der(certificate), out);
+    }
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+struct enroll {
+    const char *input, *output, *dbx, *owner;
+    struct cli_list pk, kek, db;
+};
+
+static bool enroll(const struct enroll *in, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pk = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kek = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer db = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer dbx = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer enrolled = { 0 };
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    struct clo_guid owner;
+
+    if (!clo_guid_read(in->owner, &owner, err))
+        return clo_wrap(err, "--owner");
+    if (!add_certificates(&in->pk, &owner, &pk, err) ||
+        !add_certificates(&in->kek, &owner, &kek, err) ||
+        !add_certificates(&in->db, &owner, &db, err) ||
+        (in->dbx != NULL && !clo_file_read(in->dbx, LIST_LIMIT, &dbx, err)) ||
+        !clo_file_read(in->input, STORE_LIMIT, &file, err))
+        return false;
+    if (!clo_varstore_parse(clo_buffer_bytes(&file), &store, err))
+        return clo_wrap(err, "%s", in->input);
+    if (!clo_varstore_enroll(store, clo_buffer_bytes(&pk), clo_buffer_bytes(&kek),
+                             clo_buffer_bytes(&db), clo_buffer_bytes(&dbx), &enrolled, err))
+        return clo_wrap(err, "%s", in->output);
+    return clo_file_write(in->output, clo_buffer_bytes(&enrolled), 0644, err);
+}
+
+static int cmd_secureboot_enroll(int argc, char **argv)
+{
+    struct enroll in = { .owner = DEFAULT_OWNER };
+    const struct cli_option options[] = {
+        { "--input", "FILE", "the firmware's variable store, such as OVMF_VARS_4M.fd",
+          .text = &in.input },
+        { "--output", "FILE", "where the enrolled store goes", .text = &in.output },
+        { "--pk", "FILE", "the platform key's certificate (PEM or DER)", .list = &in.pk },
+        { "--kek", "FILE", "a certificate that may change db and dbx (repeatable)",
+          .list = &in.kek },
+        { "--db", "FILE", "a certificate whose images start (repeatable)", .list = &in.db },
+        { "--dbx", "FILE", "signature lists of what never starts", .text = &in.dbx },
+        { "--owner", "GUID", "whose entries these are (default: one GUID for all)",
+          .text = &in.owner },
+    };
+    static const char example[] =
+            "  cloister secureboot enroll --input /usr/share/OVMF/OVMF_VARS_4M.fd \\\n"
+            "      --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt\n";
+    const struct cli_usage usage = {
+        .command = "secureboot enroll",
+        .arguments = "--input FILE --output FILE --pk FILE --kek FILE --db FILE",
+        .summary = "Puts keys into a firmware variable store and turns Secure Boot on, without "
+                   "booting it.\nWhat PK, KEK and db held before is replaced.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = example,
+    };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0)
+        return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
+    if (in.input == NULL || in.output == NULL)
+        return cli_usage_error(&usage, "--input and --output are needed");
+    if (in.pk.count != 1)
+        return cli_usage_error(&usage, "--pk is needed, once: a machine has one owner");
+    if (in.kek.count == 0 || in.db.count == 0)
+        return cli_usage_error(&usage, "--kek and --db are needed");
+    return enroll(&in, &err) ? CLI_YES : cli_error(&err);
+}
+
+/* --- show --- */
+
+static const struct {
+    const char *name;
+    const struct clo_guid *vendor;
+} key_variables[] = {
+    { "PK", &clo_guid_global_variable },
+    { "KEK", &clo_guid_global_variable },
+    { "db", &clo_guid_image_security },
+    { "dbx", &clo_guid_image_security },
+};
+
+struct entry {
+    const char *type;
+    char owner[CLO_GUID_TEXT];
+    char subject[256]; /* of a certificate */
+    char hex[2 * 64 + 1];
+};
+
+static void describe(const struct clo_signature_entry *in, struct entry *out)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_digest digest;
+    struct clo_error err;
+
+    *out = (struct entry){ .type = "other" };
+    clo_guid_text(&in->owner, out->owner);
+    if (clo_guid_equal(&in->type, &clo_guid_cert_x509)) {
+        out->type = "x509";
+        if (clo_certificate_parse(in->data, &certificate, &err))
+            snprintf(out->subject, sizeof out->subject, "%s", clo_certificate_subject(certificate));
+        else
+            snprintf(out->subject, sizeof out->subject, "a certificate that cannot be read");
+    }
+    if (clo_guid_equal(&in->type, &clo_guid_cert_sha256)) {
+        out->type = "sha256";
+        clo_hex_text(clo_bytes_slice(in->data, 0, 64), out->hex);
+        return;
+    }
+    clo_hash(CLO_HASH_SHA256, in->data, &digest);
+    clo_hex_text(clo_digest_bytes(&digest), out->hex);
+}
+
+static bool is_set(const struct clo_varstore *store, const char *name, uint8_t value)
+{
+    for (size_t i = 0; i < clo_varstore_count(store); i++) {
+        const struct clo_efivar *variable = clo_varstore_at(store, i);
+        if (strcmp(variable->name, name) == 0)
+            return variable->data.size == 1 && variable->data.data[0] == value;
+    }
+    return false;
+}
+
+static bool show_text(const struct clo_varstore *store, bool is_on, bool has_owner,
+                      struct clo_error *err)
+{
+    printf("Secure Boot %s: %s\n", is_on ? "on" : "off",
+           has_owner ? "user mode, PK is enrolled" : "setup mode, anybody may enrol keys");
+    for (size_t i = 0; i < CLO_COUNT(key_variables); i++) {
+        const struct clo_efivar *variable =
+                clo_varstore_find(store, key_variables[i].name, key_variables[i].vendor);
+        if (variable == NULL) {
+            printf("  %-3s  not set\n", key_variables[i].name);
+            continue;
+        }
+        struct clo_signature_entry signature;
+        size_t k = 0;
+        for (; clo_signature_list_at(variable->data, k, &signature, err); k++) {
+            struct entry entry;
+            describe(&signature, &entry);
+            printf("  %-3s  %-6s %s\n", key_variables[i].name, entry.type,
+                   entry.subject[0] != '\0' ? entry.subject : entry.hex);
+        }
+        if (err->status != CLO_OK)
+            return clo_wrap(err, "%s", key_variables[i].name);
+    }
+    printf("\n  %-24s %6s  %s\n", "variable", "bytes", "vendor");
+    for (size_t i = 0; i < clo_varstore_count(store); i++) {
+        const struct clo_efivar *variable = clo_varstore_at(store, i);
+        char vendor[CLO_GUID_TEXT];
+        char name[CLO_EFIVAR_NAME_MAX];
+        memcpy(name, variable->name, sizeof name);
+        clo_sanitize(name);
+        printf("  %-24s %6zu  %s\n", name, variable->data.size,
+               clo_guid_text(&variable->vendor, vendor));
+    }
+    return true;
+}
+
+static bool show_json(const struct clo_varstore *store, bool is_on, bool has_owner,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json = json_pack("{s:b, s:b, s:{}, s:[]}", "secure_boot", is_on, "setup_mode",
+                             !has_owner, "keys", "variables");
+    json_t *keys = json_object_get(json, "keys");
+    json_t *variables = json_object_get(json, "variables");
+
+    for (size_t i = 0; i < CLO_COUNT(key_variables); i++) {
+        const struct clo_efivar *variable =
+                clo_varstore_find(store, key_variables[i].name, key_variables[i].vendor);
+        struct clo_signature_entry signature;
+        if (variable == NULL)
+            continue;
+        json_t *list = json_array();
+        json_object_set_new(keys, key_variables[i].name, list);
+        size_t k = 0;
+        for (; clo_signature_list_at(variable->data, k, &signature, err); k++) {
+            struct entry entry;
+            describe(&signature, &entry);
+            json_t *item = json_pack("{s:s, s:s, s:s}", "type", entry.type, "owner", entry.owner,
+                                     "sha256", entry.hex);
+            if (item != NULL && entry.subject[0] != '\0')
+                json_object_set_new(item, "subject", json_string(entry.subject));
+            json_array_append_new(list, item);
+        }
+        if (err->status != CLO_OK)
+            return clo_wrap(err, "%s", key_variables[i].name);
+    }
+    for (size_t i = 0; i < clo_varstore_count(store); i++) {
+        const struct clo_efivar *variable = clo_varstore_at(store, i);
+        char vendor[CLO_GUID_TEXT];
+        json_array_append_new(variables,
+                              json_pack("{s:s, s:s, s:I, s:I}", "name", variable->name, "vendor",
+                                        clo_guid_text(&variable->vendor, vendor), "attributes",
+                                        (json_int_t)variable->attributes, "size",
+                                        (json_int_t)variable->data.size));
+    }
+    return cli_print_json(json, err);
+}
+
+static int cmd_secureboot_show(int argc, char **argv)
+{
+    bool as_json = false;
+    const struct cli_option options[] = {
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
+    };
+    const struct cli_usage usage = {
+        .command = "secureboot show",
+        .arguments = "FILE",
+        .summary = "Shows the Secure Boot keys and the variables in a firmware variable store.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister secureboot show vars.fd\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "expected one variable store");
+    if (!clo_file_read(operands.items[0], STORE_LIMIT, &file, &err))
+        return cli_error(&err);
+    bool ok = clo_varstore_parse(clo_buffer_bytes(&file), &store, &err);
+    if (ok) {
+        const struct clo_efivar *pk = clo_varstore_find(store, "PK", &clo_guid_global_variable);
+        bool has_owner = pk != NULL && pk->data.size > 0;
+        bool is_on = has_owner && is_set(store, "SecureBootEnable", 1);
+        ok = as_json ? show_json(store, is_on, has_owner, &err)
+                     : show_text(store, is_on, has_owner, &err);
+    }
+    if (!ok) {
+        clo_wrap(&err, "%s", operands.items[0]);
+        return cli_error(&err);
+    }
+    return CLI_YES;
+}
+
+int cmd_secureboot(int argc, char **argv)
+{
+    static const struct cli_command commands[] = {
+        { "keygen", cmd_secureboot_keygen, "make the keys PK, KEK and db" },
+        { "enroll", cmd_secureboot_enroll, "put keys into a firmware variable store" },
+        { "show", cmd_secureboot_show, "show what a variable store holds" },
+    };
+
+    return cli_dispatch("secureboot",
+                        "Makes Secure Boot keys and enrols them into a firmware variable store.",
+                        commands, CLO_COUNT(commands), argc, argv);
+}
