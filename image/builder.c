@@ -337,11 +337,10 @@ static bool predict(const struct build *build, struct clo_bytes head, struct clo
     CLO_CLEANUP(clo_json_freep) json_t *created = clo_json_time(build->spec->created);
     enum clo_hash hash = CLO_HASH_SHA256;
     struct clo_digest measurement;
-    char volume_key_text[80];
+    char volume_key_text[CLO_LUKS2_MEASUREMENT_TEXT];
 
     step(build, CLO_IMAGE_PREDICT, 0, 1);
-    clo_luks_measurement(build->volume_key, build->uuid, hash, &measurement);
-    snprintf(volume_key_text, sizeof volume_key_text, "cryptsetup:root:%s", build->uuid);
+    clo_luks2_measurement(build->volume_key, build->uuid, hash, volume_key_text, &measurement);
     struct clo_prediction prediction = {
         .name = build->spec->name,
         .created = json_string_value(created),

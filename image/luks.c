@@ -87,12 +87,3 @@ bool clo_luks_format(const char *path, const struct clo_luks_spec *spec,
     crypt_set_log_callback(NULL, NULL, NULL);
     return true;
 }
-
-void clo_luks_measurement(const struct clo_secret *volume_key, const char *uuid, enum clo_hash hash,
-                          struct clo_digest *out)
-{
-    char text[80];
-
-    snprintf(text, sizeof text, "cryptsetup:root:%s", uuid);
-    clo_hmac(hash, clo_secret_bytes(volume_key), clo_bytes_text(text), out);
-}

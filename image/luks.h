@@ -20,9 +20,4 @@ CLO_MUST_USE bool clo_luks_format(const char *path, const struct clo_luks_spec *
                                   struct clo_secret **volume_key, char *uuid,
                                   struct clo_error *err);
 
-/* What cloister-init, like systemd-cryptsetup, extends PCR 15 with: HMAC(volume key,
- * "cryptsetup:root:UUID") with the bank's hash (systemd, TPM2_PCR_MEASUREMENTS). */
-void clo_luks_measurement(const struct clo_secret *volume_key, const char *uuid, enum clo_hash hash,
-                          struct clo_digest *out);
-
 #endif

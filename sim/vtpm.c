@@ -36,8 +36,8 @@ static bool provision(struct clo_tpm *tpm, const struct sim_platform *platform,
     return clo_tpm_create_ak(tpm, CLO_TPM_AK, &ak, err) &&
            sim_hcl_report(platform, ak, &report, err) &&
            put_index(tpm, CLO_HCL_NV_INDEX, clo_buffer_bytes(&report), err) &&
-           put_index(tpm, SIM_NV_VCEK, clo_buffer_bytes(&platform->vcek), err) &&
-           put_index(tpm, SIM_NV_ASK, clo_buffer_bytes(&platform->ask), err);
+           put_index(tpm, CLO_TPM_NV_VCEK, clo_buffer_bytes(&platform->vcek), err) &&
+           put_index(tpm, CLO_TPM_NV_ASK, clo_buffer_bytes(&platform->ask), err);
 }
 
 /* swtpm needs a moment until it listens. */

@@ -5,10 +5,6 @@
 
 #include "sim/platform.h"
 
-/* Where the pretend platform's certificates travel: ours alone, no cloud has them. */
-#define SIM_NV_VCEK 0x01400003u
-#define SIM_NV_ASK  0x01400004u
-
 /* Fills `folder`, which must not hold a TPM's state yet. */
 CLO_MUST_USE bool sim_vtpm_new(const struct sim_platform *platform, const char *folder,
                                struct clo_error *err);

@@ -7,6 +7,7 @@
 #ifndef CLOISTER_LUKS2_H
 #define CLOISTER_LUKS2_H
 
+#include "cloister/crypto.h"
 #include "cloister/json.h"
 
 #define CLO_LUKS2_HEADER_MAX   ((size_t)16 << 20) /* both headers and all key slots */
@@ -35,5 +36,14 @@ CLO_API CLO_MUST_USE bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_
  * `in` must hold everything up to the payload. */
 CLO_API CLO_MUST_USE bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out,
                                           struct clo_error *err);
+
+#define CLO_LUKS2_MEASUREMENT_TEXT 80
+
+/* What PCR 15 is extended with once the root's volume key is known, as systemd-cryptsetup does:
+ * HMAC(volume key, "cryptsetup:root:UUID") with the bank's hash (systemd, TPM2_PCR_MEASUREMENTS).
+ * `text` gets the message. */
+CLO_API void clo_luks2_measurement(const struct clo_secret *volume_key, const char *uuid,
+                                   enum clo_hash hash, char text[CLO_LUKS2_MEASUREMENT_TEXT],
+                                   struct clo_digest *out);
 
 #endif

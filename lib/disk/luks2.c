@@ -397,3 +397,11 @@ bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo
     *out = info;
     return true;
 }
+
+void clo_luks2_measurement(const struct clo_secret *volume_key, const char *uuid,
+                           enum clo_hash hash, char text[CLO_LUKS2_MEASUREMENT_TEXT],
+                           struct clo_digest *out)
+{
+    snprintf(text, CLO_LUKS2_MEASUREMENT_TEXT, "cryptsetup:root:%s", uuid);
+    clo_hmac(hash, clo_secret_bytes(volume_key), clo_bytes_text(text), out);
+}

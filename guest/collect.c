@@ -1,0 +1,232 @@
+#include "guest/collect.h"
+
+#include <string.h>
+
+#include "cloister/hcl.h"
+#include "cloister/snp.h"
+#include "device/file.h"
+#include "device/tsm.h"
+
+#define PROVIDER_SNP "sev_guest"
+#define PROVIDER_TDX "tdx_guest"
+#define VMPL_ANY     (-1)
+
+static bool add(struct clo_evidence *evidence, const char *label, const struct clo_buffer *bytes,
+                struct clo_error *err)
+{
+    return clo_evidence_add(evidence, label, clo_buffer_bytes(bytes), err);
+}
+
+/* --- Certificates travel as PEM, whatever they came as --- */
+
+static bool add_certificates(struct clo_evidence *evidence,
+                             const struct clo_snp_certificates *certificates, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    for (size_t i = 0; i < certificates->count; i++)
+        if (!clo_pem_write("CERTIFICATE", clo_certificate_der(certificates->items[i]), &pem, err))
+            return false;
+    return pem.size == 0 || add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, &pem, err);
+}
+
+/* Beside the report in the vTPM, where there are any. */
+static bool add_vtpm_certificates(struct clo_tpm *tpm, struct clo_evidence *evidence,
+                                  struct clo_error *err)
+{
+    static const uint32_t indexes[] = { CLO_TPM_NV_VCEK, CLO_TPM_NV_ASK };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+
+    for (size_t i = 0; i < CLO_COUNT(indexes); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+        if (!clo_tpm_nv_read(tpm, indexes[i], CLO_TPM_NV_LIMIT, &der, err)) {
+            if (err->status == CLO_ERR_UNAVAILABLE)
+                continue;
+            return false;
+        }
+        if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&der), err))
+            return clo_wrap(err, "NV index 0x%08x", indexes[i]);
+    }
+    return add_certificates(evidence, &certificates, err);
+}
+
+/* --- The vTPM --- */
+
+static bool add_pcrs(const struct clo_tpm_pcrs *pcrs, struct clo_evidence *evidence,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    json_t *values = json_object();
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json = json_pack("{s:o}", clo_hash_name(pcrs->hash), values);
+    bool ok = json != NULL;
+
+    for (unsigned i = 0; i < CLO_TPM_PCRS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", i);
+        if ((pcrs->mask >> i & 1) != 0)
+            ok = json_object_set_new(values, key,
+                                     clo_json_hex(clo_digest_bytes(&pcrs->values[i]))) == 0 &&
+                 ok;
+    }
+    if (!ok)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_json_write(json, &text, err) && add(evidence, CLO_EVIDENCE_TPM_PCRS, &text, err);
+}
+
+/* Of the active banks the one that quotes are verified in first. */
+static bool choose_bank(struct clo_tpm *tpm, enum clo_hash *out, struct clo_error *err)
+{
+    static const enum clo_hash wanted[] = { CLO_HASH_SHA256, CLO_HASH_SHA384 };
+    enum clo_hash banks[CLO_HASH_COUNT];
+    size_t count;
+
+    if (!clo_tpm_banks(tpm, banks, &count, err))
+        return false;
+    for (size_t w = 0; w < CLO_COUNT(wanted); w++)
+        for (size_t i = 0; i < count; i++)
+            if (banks[i] == wanted[w]) {
+                *out = wanted[w];
+                return true;
+            }
+    return clo_fail(err, CLO_ERR_UNSUPPORTED, "TPM: neither a SHA-256 nor a SHA-384 bank");
+}
+
+static bool add_quote(const struct clo_collector *from, struct clo_bytes runtime_data,
+                      struct clo_evidence *evidence, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer attest = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    struct clo_digest qualifying;
+    struct clo_tpm_pcrs pcrs;
+    enum clo_hash bank;
+
+    clo_hash(CLO_HASH_SHA256, runtime_data, &qualifying);
+    return choose_bank(from->tpm, &bank, err) &&
+           clo_tpm_pcr_read(from->tpm, bank, CLO_COLLECT_PCRS, &pcrs, err) &&
+           clo_tpm_quote(from->tpm, CLO_TPM_AK, bank, CLO_COLLECT_PCRS,
+                         clo_digest_bytes(&qualifying), &attest, &signature, err) &&
+           add_pcrs(&pcrs, evidence, err) && add(evidence, CLO_EVIDENCE_TPM_QUOTE, &attest, err) &&
+           add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, &signature, err);
+}
+
+/* Only the laid-out part: the index may be larger. */
+static bool read_hcl(struct clo_tpm *tpm, struct clo_buffer *out, struct clo_hcl *hcl,
+                     struct clo_error *err)
+{
+    if (tpm == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "there is no TPM");
+    return clo_tpm_nv_read(tpm, CLO_HCL_NV_INDEX, CLO_TPM_NV_LIMIT, out, err) &&
+           clo_hcl_parse(clo_buffer_bytes(out), hcl, err);
+}
+
+static bool collect_vtpm(const struct clo_collector *from, struct clo_bytes runtime_data,
+                         const struct clo_buffer *hcl, struct clo_evidence *evidence,
+                         struct clo_error *err)
+{
+    return add(evidence, CLO_EVIDENCE_HCL_REPORT, hcl, err) &&
+           add_vtpm_certificates(from->tpm, evidence, err) &&
+           add_quote(from, runtime_data, evidence, err);
+}
+
+/* --- configfs-tsm --- */
+
+static bool collect_snp(const struct clo_tsm_report *report, struct clo_evidence *evidence,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+
+    if (!add(evidence, CLO_EVIDENCE_SNP_REPORT, &report->outblob, err))
+        return false;
+    if (report->auxblob.size == 0)
+        return true; /* the verifier gets them from AMD */
+    return (clo_snp_certificates_add(&certificates, clo_buffer_bytes(&report->auxblob), err) ||
+            clo_wrap(err, "the host's certificate table")) &&
+           add_certificates(evidence, &certificates, err);
+}
+
+static bool collect_tsm(const struct clo_collector *from, struct clo_bytes runtime_data,
+                        struct clo_evidence *evidence, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tsm_report_free) struct clo_tsm_report report = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
+    struct clo_digest binding;
+    struct clo_error ignored;
+
+    clo_hash(CLO_HASH_SHA512, runtime_data, &binding);
+    if (!clo_tsm_get(from->tsm_root, clo_digest_bytes(&binding), VMPL_ANY, &report, err))
+        return false;
+    if (strcmp(report.provider, PROVIDER_SNP) == 0)
+        return collect_snp(&report, evidence, err);
+    if (strcmp(report.provider, PROVIDER_TDX) != 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "configfs-tsm: provider %s", report.provider);
+    if (!add(evidence, CLO_EVIDENCE_TDX_QUOTE, &report.outblob, err))
+        return false;
+    return !clo_file_read(from->ccel, CLO_FILE_LIMIT, &log, &ignored) ||
+           add(evidence, CLO_EVIDENCE_TDX_CCEL, &log, err);
+}
+
+/* --- Both --- */
+
+static bool add_logs(const struct clo_collector *from, struct clo_evidence *evidence,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
+    struct clo_error ignored;
+
+    /* Without the log the verifier still has the values; it will say what it misses. */
+    if (from->eventlog != NULL && clo_file_read(from->eventlog, CLO_FILE_LIMIT, &log, &ignored) &&
+        log.size > 0 && !add(evidence, CLO_EVIDENCE_EVENTLOG, &log, err))
+        return false;
+    return from->userlog.size == 0 ||
+           clo_evidence_add(evidence, CLO_EVIDENCE_USERSPACE_LOG, from->userlog, err);
+}
+
+bool clo_collect_tee(const struct clo_collector *from, const char **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
+    CLO_CLEANUP(clo_tsm_report_free) struct clo_tsm_report tsm = { 0 };
+    static const uint8_t nothing[CLO_TSM_INBLOB_MAX];
+    struct clo_error no_vtpm;
+    struct clo_hcl hcl;
+
+    if (read_hcl(from->tpm, &report, &hcl, &no_vtpm)) {
+        *out = hcl.report_type == CLO_HCL_TDX ? "az-tdx-vtpm" : "az-snp-vtpm";
+        return true;
+    }
+    if (no_vtpm.status != CLO_ERR_UNAVAILABLE) {
+        *err = no_vtpm;
+        return clo_wrap(err, "vTPM");
+    }
+    if (!clo_tsm_get(from->tsm_root, clo_bytes(nothing, sizeof nothing), VMPL_ANY, &tsm, err)) {
+        if (err->status != CLO_ERR_UNAVAILABLE)
+            return false;
+        return clo_fail(err, CLO_ERR_UNAVAILABLE,
+                        "this machine cannot prove itself: no hardware report, neither in the vTPM "
+                        "(%s) nor from configfs-tsm",
+                        no_vtpm.text);
+    }
+    *out = strcmp(tsm.provider, PROVIDER_TDX) == 0 ? "tdx" : "snp";
+    return true;
+}
+
+bool clo_collect(const struct clo_collector *from, struct clo_bytes runtime_data,
+                 struct clo_evidence **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
+    struct clo_hcl hcl;
+
+    if (!clo_evidence_new(&evidence, err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_RUNTIME_DATA, runtime_data, err))
+        return false;
+    bool has_vtpm = read_hcl(from->tpm, &report, &hcl, err);
+    if (!has_vtpm && err->status != CLO_ERR_UNAVAILABLE)
+        return clo_wrap(err, "vTPM");
+    bool ok = has_vtpm ? collect_vtpm(from, runtime_data, &report, evidence, err)
+                       : collect_tsm(from, runtime_data, evidence, err);
+    if (!ok || !add_logs(from, evidence, err))
+        return clo_wrap(err, "evidence");
+    *out = CLO_TAKE(evidence);
+    return true;
+}

@@ -1,0 +1,33 @@
+/* Evidence, from what the machine has: a vTPM whose attestation key a hardware report binds (Azure's
+ * form, and our pretend platforms'), or a hardware report or quote of its own through configfs-tsm.
+ * A vTPM that no report binds counts for nothing, and is not asked.
+ *
+ * What is collected is the machine's word; only a verifier can say what it is worth. */
+#ifndef CLOISTER_GUEST_COLLECT_H
+#define CLOISTER_GUEST_COLLECT_H
+
+#include "cloister/evidence.h"
+#include "device/tpm.h"
+
+#define CLO_COLLECT_EVENTLOG "/sys/kernel/security/tpm0/binary_bios_measurements"
+#define CLO_COLLECT_CCEL     "/sys/firmware/acpi/tables/data/CCEL"
+#define CLO_COLLECT_PCRS     0xffffU /* 0 to 15 */
+
+struct clo_collector {
+    struct clo_tpm *tpm;      /* NULL: none; borrowed */
+    const char *tsm_root;     /* CLO_TSM_ROOT */
+    const char *eventlog;     /* CLO_COLLECT_EVENTLOG */
+    const char *ccel;         /* CLO_COLLECT_CCEL */
+    struct clo_bytes userlog; /* what user space measured; data NULL: nothing */
+};
+
+/* Asks the machine what it is: the name the KBS protocol has for it, "az-snp-vtpm", "az-tdx-vtpm",
+ * "snp" or "tdx". CLO_ERR_UNAVAILABLE: it is nothing that could prove itself. */
+CLO_MUST_USE bool clo_collect_tee(const struct clo_collector *from, const char **out,
+                                  struct clo_error *err);
+/* Everything a verifier wants to see, bound to `runtime_data` (canonical JSON): a quote's qualifying
+ * data is its SHA-256, a hardware report's REPORT_DATA its SHA-512. */
+CLO_MUST_USE bool clo_collect(const struct clo_collector *from, struct clo_bytes runtime_data,
+                              struct clo_evidence **out, struct clo_error *err);
+
+#endif

@@ -1,0 +1,154 @@
+#include "guest/config.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/crypto.h"
+
+#define KEY_LIMIT         4096
+#define RETRY_SECONDS_MAX 86400
+#define PREFIX_MAX        32
+
+bool clo_ipv4_read(const char *text, uint32_t *out, struct clo_error *err)
+{
+    struct in_addr address;
+
+    if (inet_pton(AF_INET, text, &address) != 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%.40s\" is no IPv4 address", text);
+    *out = ntohl(address.s_addr);
+    return true;
+}
+
+/* "10.0.2.15/24" */
+static bool read_prefixed(const char *text, struct clo_guest_network *out, struct clo_error *err)
+{
+    char address[16];
+    const char *slash = strchr(text, '/');
+    size_t size = slash == NULL ? 0 : (size_t)(slash - text);
+
+    if (size == 0 || size >= sizeof address)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%.40s\": expected ADDRESS/PREFIX", text);
+    memcpy(address, text, size);
+    address[size] = '\0';
+    char *end;
+    unsigned long prefix = strtoul(slash + 1, &end, 10);
+    if (slash[1] < '0' || slash[1] > '9' || *end != '\0' || prefix == 0 || prefix > PREFIX_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%.40s\": the prefix is not 1 to 32", text);
+    out->prefix = (unsigned)prefix;
+    return clo_ipv4_read(address, &out->address, err);
+}
+
+static bool read_dns(const json_t *list, struct clo_guest_network *out, struct clo_error *err)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        const char *text = json_string_value(entry);
+        if (text == NULL)
+            return clo_fail(err, CLO_ERR_FORMAT, "dns %zu: no string", i);
+        if (out->dns_count == CLO_GUEST_DNS_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "more than %d DNS servers", CLO_GUEST_DNS_MAX);
+        if (!clo_ipv4_read(text, &out->dns[out->dns_count++], err))
+            return clo_wrap(err, "dns %zu", i);
+    }
+    return true;
+}
+
+static bool read_network(const json_t *json, struct clo_guest_network *out, struct clo_error *err)
+{
+    static const char *const dynamic_keys[] = { "mode", NULL };
+    static const char *const static_keys[] = { "mode", "address", "gateway", "dns", NULL };
+    const char *mode, *address, *gateway;
+    json_t *dns;
+
+    if (!clo_json_get_string(json, "mode", &mode, err))
+        return false;
+    if (strcmp(mode, "dhcp") == 0)
+        return clo_json_only(json, dynamic_keys, err);
+    if (strcmp(mode, "static") != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "mode \"%.40s\" is neither dhcp nor static", mode);
+    out->is_static = true;
+    if (!clo_json_only(json, static_keys, err) ||
+        !clo_json_get_string(json, "address", &address, err) ||
+        !clo_json_get_string(json, "gateway", &gateway, err) ||
+        !clo_json_get_array(json, "dns", &dns, err) || !read_prefixed(address, out, err))
+        return false;
+    return clo_ipv4_read(gateway, &out->gateway, err) && read_dns(dns, out, err);
+}
+
+static bool read_broker(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
+{
+    static const char *const keys[] = { "url", "key", NULL };
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+
+    /* The key is looked at here, so that an image with a broken one says so at once. */
+    return clo_json_only(json, keys, err) &&
+           clo_json_get_string(json, "url", &out->broker_url, err) &&
+           clo_json_get_bytes(json, "key", CLO_JSON_BASE64, KEY_LIMIT, &out->broker_key, err) &&
+           clo_public_key_from_spki(clo_buffer_bytes(&out->broker_key), &key, err);
+}
+
+static bool read_modules(const json_t *list, struct clo_guest_config *out, struct clo_error *err)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        const char *path = json_string_value(entry);
+        if (path == NULL || path[0] != '/')
+            return clo_fail(err, CLO_ERR_FORMAT, "module %zu: no absolute path", i);
+        if (out->module_count == CLO_GUEST_MODULES_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "more than %d modules", CLO_GUEST_MODULES_MAX);
+        out->modules[out->module_count++] = path;
+    }
+    return true;
+}
+
+static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
+{
+    static const char *const keys[] = { "version", "name",          "broker",  "resource",
+                                        "network", "retry_seconds", "modules", NULL };
+    uint64_t version, seconds;
+    json_t *broker, *network, *modules;
+
+    if (!clo_json_only(json, keys, err) || !clo_json_get_u64(json, "version", &version, err))
+        return false;
+    if (version != 1)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "version %llu", (unsigned long long)version);
+    if (!clo_json_get_string(json, "name", &out->name, err) ||
+        !clo_json_get_string(json, "resource", &out->resource, err) ||
+        !clo_json_get_u64(json, "retry_seconds", &seconds, err) ||
+        !clo_json_get_object(json, "broker", &broker, err) ||
+        !clo_json_get_object(json, "network", &network, err) ||
+        !clo_json_get_array(json, "modules", &modules, err))
+        return false;
+    if (seconds > RETRY_SECONDS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "retry_seconds: more than a day");
+    out->retry_seconds = (unsigned)seconds;
+    if (!read_broker(broker, out, err))
+        return clo_wrap(err, "broker");
+    if (!read_network(network, &out->network, err))
+        return clo_wrap(err, "network");
+    return read_modules(modules, out, err);
+}
+
+bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,
+                            struct clo_error *err)
+{
+    CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+
+    if (!clo_json_parse(json, &config.json, err) || !read_config(config.json, &config, err))
+        return clo_wrap(err, "guest configuration");
+    *out = config;
+    config = (struct clo_guest_config){ 0 };
+    return true;
+}
+
+void clo_guest_config_free(struct clo_guest_config *config)
+{
+    json_decref(config->json);
+    clo_buffer_free(&config->broker_key);
+    *config = (struct clo_guest_config){ 0 };
+}

@@ -1,0 +1,40 @@
+/* What the image tells its guest: /etc/cloister/guest.json, in the initrd, measured with the UKI.
+ * image/ writes it. Read strictly: it comes from our own build, so what is odd is an error. */
+#ifndef CLOISTER_GUEST_CONFIG_H
+#define CLOISTER_GUEST_CONFIG_H
+
+#include "cloister/json.h"
+
+#define CLO_GUEST_CONFIG      "/etc/cloister/guest.json"
+#define CLO_GUEST_DNS_MAX     3
+#define CLO_GUEST_MODULES_MAX 256
+
+struct clo_guest_network {
+    bool is_static;
+    uint32_t address; /* IPv4, host byte order; of a static network */
+    unsigned prefix;
+    uint32_t gateway; /* 0: none */
+    uint32_t dns[CLO_GUEST_DNS_MAX];
+    size_t dns_count;
+};
+
+struct clo_guest_config {
+    json_t *json; /* the strings below live in it */
+    const char *name;
+    const char *broker_url;
+    struct clo_buffer broker_key; /* DER SubjectPublicKeyInfo */
+    const char *resource;
+    struct clo_guest_network network;
+    unsigned retry_seconds;
+    const char *modules[CLO_GUEST_MODULES_MAX];
+    size_t module_count;
+};
+
+CLO_MUST_USE bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,
+                                         struct clo_error *err);
+void clo_guest_config_free(struct clo_guest_config *config); /* for CLO_CLEANUP */
+
+/* "10.0.2.15" and nothing else. */
+CLO_MUST_USE bool clo_ipv4_read(const char *text, uint32_t *out, struct clo_error *err);
+
+#endif

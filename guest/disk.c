@@ -1,0 +1,250 @@
+#include "guest/disk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libcryptsetup.h>
+
+#include "cloister/gpt.h"
+#include "device/file.h"
+
+#define DISKS      "/sys/class/block"
+#define PAUSE_NSEC 20000000L
+
+/* --- Finding it --- */
+
+static bool read_number(const char *disk, const char *partition, const char *attribute,
+                        uint64_t *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_error ignored;
+    char path[300];
+
+    snprintf(path, sizeof path, DISKS "/%.48s/%.48s/%.32s", disk, partition, attribute);
+    if (!clo_file_read(path, 64, &text, &ignored) || clo_buffer_string(&text) == NULL)
+        return false;
+    char *end;
+    *out = strtoull(clo_buffer_string(&text), &end, 10);
+    return *end == '\n';
+}
+
+static bool read_exactly(const char *device, size_t size, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(device, O_RDONLY | O_CLOEXEC);
+
+    clo_buffer_zero(out, size);
+    if (!clo_buffer_ok(out))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", device, strerror(errno));
+    for (size_t at = 0; at < size;) {
+        ssize_t got = pread(fd, out->data + at, size - at, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", device,
+                            got == 0 ? "too small" : strerror(errno));
+        at += (size_t)got;
+    }
+    return true;
+}
+
+/* The kernel's partition that lies where the table says: it read the table by itself. */
+static bool find_partition(const char *disk, const struct clo_gpt_partition *partition, char *out,
+                           size_t size)
+{
+    CLO_CLEANUP(clo_freep) char *path = NULL;
+    struct dirent *entry;
+    bool found = false;
+    uint64_t start, sectors;
+
+    if (asprintf(&path, DISKS "/%s", disk) < 0)
+        return false;
+    DIR *folder = opendir(path);
+    while (folder != NULL && !found && (entry = readdir(folder)) != NULL) {
+        found = strncmp(entry->d_name, disk, strlen(disk)) == 0 &&
+                read_number(disk, entry->d_name, "start", &start) &&
+                read_number(disk, entry->d_name, "size", &sectors) &&
+                start == partition->first_lba &&
+                sectors == partition->last_lba - partition->first_lba + 1;
+        if (found)
+            snprintf(out, size, "/dev/%.48s", entry->d_name);
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return found;
+}
+
+/* A disk without a table, or without a root in it, is nobody's business. */
+static bool look_at(const char *disk, char *out, size_t size, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    const struct clo_gpt_partition *partition;
+    char device[64];
+
+    snprintf(device, sizeof device, "/dev/%.48s", disk);
+    return gpt != NULL && read_exactly(device, CLO_GPT_HEAD_SIZE, &head, err) &&
+           clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) &&
+           clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &partition, err) &&
+           find_partition(disk, partition, out, size);
+}
+
+static bool is_whole_disk(const char *name)
+{
+    char path[300];
+
+    snprintf(path, sizeof path, DISKS "/%.48s/partition", name);
+    return name[0] != '.' && strlen(name) < 48 && access(path, F_OK) != 0;
+}
+
+static size_t look_at_all(struct clo_disk *out, struct clo_error *why)
+{
+    DIR *folder = opendir(DISKS);
+    struct dirent *entry;
+    size_t found = 0;
+
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        char device[64];
+        if (!is_whole_disk(entry->d_name) || !look_at(entry->d_name, device, sizeof device, why))
+            continue;
+        memcpy(out->device, device, sizeof device);
+        found++;
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return found;
+}
+
+bool clo_disk_find(unsigned seconds, struct clo_disk *out, struct clo_error *err)
+{
+    struct clo_disk disk = { 0 };
+    size_t found = 0;
+
+    clo_fail(err, CLO_ERR_UNAVAILABLE, "no disk");
+    for (long i = 0; found == 0 && i <= (long)seconds * (1000000000L / PAUSE_NSEC); i++) {
+        if (i > 0)
+            nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NSEC }, NULL);
+        found = look_at_all(&disk, err);
+    }
+    if (found == 0)
+        return clo_wrap(err, "no root partition on any disk");
+    if (found > 1)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%zu disks with a root partition: which one is ours cannot be told", found);
+    *out = disk;
+    return true;
+}
+
+bool clo_disk_read_header(struct clo_disk *disk, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+
+    if (!read_exactly(disk->device, CLO_LUKS2_HEADER_MAX, &header, err))
+        return false;
+    if (!clo_luks2_check(clo_buffer_bytes(&header), &info, err))
+        return clo_wrap(err, "%s", disk->device);
+    header.size = (size_t)info.payload_offset;
+    disk->luks = info;
+    disk->header = header;
+    header = (struct clo_buffer){ 0 };
+    return true;
+}
+
+void clo_disk_free(struct clo_disk *disk)
+{
+    clo_buffer_free(&disk->header);
+    *disk = (struct clo_disk){ 0 };
+}
+
+/* --- Opening it --- */
+
+static void free_device(struct crypt_device **device)
+{
+    if (*device != NULL)
+        crypt_free(*device);
+    *device = NULL;
+}
+
+static void keep_last(int level, const char *message, void *context)
+{
+    char *last = context;
+
+    if (level == CRYPT_LOG_ERROR) {
+        snprintf(last, 200, "%s", message);
+        last[strcspn(last, "\n")] = '\0';
+    }
+}
+
+/* libcryptsetup takes headers by path: the checked copy goes into a file in memory. */
+static bool load(const struct clo_disk *disk, const char *scratch, char *why,
+                 struct crypt_device **out, struct clo_error *err)
+{
+    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+
+    if (!clo_file_write(scratch, clo_buffer_bytes(&disk->header), 0600, err))
+        return false;
+    crypt_set_log_callback(NULL, keep_last, why);
+    crypt_metadata_locking(NULL, 0); /* nobody else is there */
+    int result = crypt_init_data_device(&device, scratch, disk->device);
+    if (result == 0) {
+        crypt_set_log_callback(device, keep_last, why);
+        result = crypt_load(device, CRYPT_LUKS2, NULL);
+    }
+    if (result < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", disk->device,
+                        why[0] != '\0' ? why : strerror(-result));
+    *out = CLO_TAKE(device);
+    return true;
+}
+
+bool clo_disk_volume_key(const struct clo_disk *disk, const char *scratch,
+                         const struct clo_secret *disk_key, struct clo_secret **volume_key,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    struct clo_bytes secret = clo_secret_bytes(disk_key);
+    char why[200] = "";
+    size_t size = disk->luks.key_size;
+
+    if (!load(disk, scratch, why, &device, err) || !clo_secret_new(size, &key, err))
+        return false;
+    int slot = crypt_volume_key_get(device, CRYPT_ANY_SLOT, (char *)clo_secret_data(key), &size,
+                                    (const char *)secret.data, secret.size);
+    if (slot == -EPERM || slot == -ENOENT)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: the released key opens no key slot: it is not the disk of this image",
+                        disk->device);
+    if (slot < 0 || size != clo_secret_size(key))
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", disk->device,
+                        why[0] != '\0' ? why : strerror(slot < 0 ? -slot : EINVAL));
+    *volume_key = CLO_TAKE(key);
+    return true;
+}
+
+bool clo_disk_open(const struct clo_disk *disk, const char *scratch,
+                   const struct clo_secret *volume_key, const char *name, struct clo_error *err)
+{
+    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    struct clo_bytes key = clo_secret_bytes(volume_key);
+    char why[200] = "";
+
+    if (!load(disk, scratch, why, &device, err))
+        return false;
+    /* The key goes to the kernel with the table: no keyring, which would outlive us. */
+    crypt_volume_key_keyring(device, 0);
+    int result = crypt_activate_by_volume_key(device, name, (const char *)key.data, key.size, 0);
+    if (result < 0)
+        return clo_fail(err, result == -EPERM ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
+                        disk->device, why[0] != '\0' ? why : strerror(-result));
+    return true;
+}

@@ -1,0 +1,312 @@
+/* cloister-init: PID 1 of the initrd. Proves the machine to the broker, gets the disk's key, opens the
+ * disk and steps into it. When anything fails it says why in one line and powers off; there is no
+ * other way out, and never a shell. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device/file.h"
+#include "device/tsm.h"
+#include "guest/disk.h"
+#include "guest/measure.h"
+#include "guest/modules.h"
+#include "guest/network.h"
+#include "guest/report.h"
+#include "guest/root.h"
+#include "guest/unlock.h"
+
+#define RUN_FOLDER      "/run/cloister"
+#define HEADER_FILE     RUN_FOLDER "/luks-header"
+#define MAPPER_NAME     "root"
+#define MAPPER_DEVICE   "/dev/mapper/" MAPPER_NAME
+#define DEVICE_PATIENCE 10 /* seconds for a disk, and for a TPM, to appear */
+#define TPM_PAUSE_NSEC  20000000L
+
+struct guest {
+    struct clo_report report;
+    struct clo_guest_config config;
+    struct clo_tpm *tpm; /* NULL: a machine without one may still have SNP or TDX of its own */
+    struct clo_measurer measurer;
+    struct clo_network network;
+    struct clo_disk disk;
+    struct clo_buffer runtime_data; /* what the first evidence was bound to */
+    struct clo_secret *disk_key;
+    struct clo_secret *volume_key;
+};
+
+/* --- The machine --- */
+
+static void write_knob(const char *path, const char *value)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
+    struct clo_error ignored;
+
+    if (fd >= 0 && !clo_write_all(fd, clo_bytes_text(value), &ignored))
+        return; /* a kernel without it */
+}
+
+/* No core dump, no SysRq, no three-finger salute; should we crash, the machine goes down. */
+static void harden(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)reboot(RB_DISABLE_CAD);
+    umask(077);
+    /* libdevmapper makes the node itself: there is no udev to wait for. */
+    setenv("DM_DISABLE_UDEV", "1", 1);
+}
+
+static bool make_run_folders(struct clo_error *err)
+{
+    static const struct {
+        const char *path;
+        mode_t mode;
+    } folders[] = { { RUN_FOLDER, 0700 },
+                    { "/run/log", 0755 },
+                    { "/run/log/systemd", 0755 },
+                    { "/run/cryptsetup", 0700 } };
+
+    for (size_t i = 0; i < CLO_COUNT(folders); i++)
+        if ((mkdir(folders[i].path, folders[i].mode) != 0 && errno != EEXIST) ||
+            chmod(folders[i].path, folders[i].mode) != 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folders[i].path, strerror(errno));
+    return true;
+}
+
+static bool read_config(struct guest *guest, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    return clo_file_read(CLO_GUEST_CONFIG, CLO_FILE_LIMIT, &text, err) &&
+           clo_guest_config_parse(clo_buffer_bytes(&text), &guest->config, err);
+}
+
+static bool prepare(struct guest *guest, struct clo_error *err)
+{
+    harden();
+    if (!clo_root_mount_api(err) || !make_run_folders(err))
+        return false;
+    write_knob("/proc/sys/kernel/panic", "-1");
+    write_knob("/proc/sys/kernel/sysrq", "0");
+    clo_report_begin(&guest->report, "/dev/console");
+    if (!read_config(guest, err) ||
+        !clo_modules_load(guest->config.modules, guest->config.module_count, err))
+        return false;
+    clo_root_mount_late();
+    clo_report_find_port(&guest->report);
+    clo_report_step(&guest->report, "modules");
+    return true;
+}
+
+/* --- What was measured so far --- */
+
+/* A TPM takes a moment to appear; without a driver for one there is none to wait for. */
+static bool open_tpm(struct guest *guest, struct clo_error *err)
+{
+    for (long i = 0; i < DEVICE_PATIENCE * (1000000000L / TPM_PAUSE_NSEC); i++) {
+        if (clo_tpm_open(CLO_TPM_DEVICE, &guest->tpm, err))
+            return clo_measurer_new(guest->tpm, CLO_MEASURE_LOG, &guest->measurer, err);
+        if (err->status != CLO_ERR_UNAVAILABLE)
+            return false;
+        if (access(CLO_TSM_ROOT, F_OK) == 0)
+            return true;
+        nanosleep(&(struct timespec){ .tv_nsec = TPM_PAUSE_NSEC }, NULL);
+    }
+    return clo_fail(err, CLO_ERR_UNAVAILABLE, "no TPM, and no configfs-tsm either");
+}
+
+static bool enter_phase(struct guest *guest, const char *phase, struct clo_error *err)
+{
+    return guest->tpm == NULL || clo_measure_phase(&guest->measurer, phase, err);
+}
+
+/* For whoever calibrates: the firmware's log, and the registers it must lead to. */
+static void report_eventlog(struct guest *guest)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
+    struct clo_error ignored;
+    struct clo_tpm_pcrs pcrs;
+    json_t *values = json_object();
+
+    if (guest->tpm == NULL ||
+        !clo_file_read(CLO_COLLECT_EVENTLOG, CLO_FILE_LIMIT, &log, &ignored) ||
+        !clo_tpm_pcr_read(guest->tpm, guest->measurer.banks[0], CLO_COLLECT_PCRS, &pcrs,
+                          &ignored)) {
+        json_decref(values);
+        return;
+    }
+    for (unsigned i = 0; i < CLO_TPM_PCRS; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", i);
+        if ((pcrs.mask >> i & 1) != 0)
+            json_object_set_new(values, key, clo_json_hex(clo_digest_bytes(&pcrs.values[i])));
+    }
+    clo_report_send(&guest->report, json_pack("{s:s, s:o, s:{s:o}}", "kind", "eventlog", "data",
+                                              clo_json_base64(clo_buffer_bytes(&log)), "pcrs",
+                                              clo_hash_name(pcrs.hash), values));
+}
+
+static bool measure_start(struct guest *guest, struct clo_error *err)
+{
+    if (!open_tpm(guest, err) || !enter_phase(guest, "enter-initrd", err))
+        return false;
+    report_eventlog(guest);
+    clo_report_step(&guest->report, "TPM");
+    return true;
+}
+
+/* --- The disk, before anybody is asked for its key --- */
+
+static bool look_at_disk(struct guest *guest, struct clo_error *err)
+{
+    if (!clo_disk_find(DEVICE_PATIENCE, &guest->disk, err) ||
+        !clo_disk_read_header(&guest->disk, err))
+        return clo_wrap(err, "root disk");
+    clo_report_step(&guest->report, "LUKS2 header");
+    return true;
+}
+
+/* --- The key --- */
+
+static void report_evidence(struct guest *guest, const struct clo_evidence *evidence,
+                            const char *phase)
+{
+    json_t *bundle = clo_evidence_json(evidence);
+
+    if (bundle != NULL)
+        clo_report_send(&guest->report, json_pack("{s:s, s:s, s:o}", "kind", "evidence", "phase",
+                                                  phase, "bundle", bundle));
+}
+
+static void on_evidence(void *context, const struct clo_evidence *evidence)
+{
+    struct guest *guest = context;
+
+    guest->runtime_data.size = 0;
+    clo_buffer_append(&guest->runtime_data, clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA));
+    report_evidence(guest, evidence, "enter-initrd");
+}
+
+static void on_wait(void *context, const char *why, unsigned seconds)
+{
+    const struct guest *guest = context;
+
+    clo_report_say(&guest->report, "%s; trying again in %u s", why, seconds);
+}
+
+static struct clo_collector collector_of(const struct guest *guest)
+{
+    return (struct clo_collector){ .tpm = guest->tpm,
+                                   .tsm_root = CLO_TSM_ROOT,
+                                   .eventlog = CLO_COLLECT_EVENTLOG,
+                                   .ccel = CLO_COLLECT_CCEL,
+                                   .userlog = clo_buffer_bytes(&guest->measurer.log) };
+}
+
+static bool get_key(struct guest *guest, struct clo_error *err)
+{
+    const struct clo_collector collector = collector_of(guest);
+    const struct clo_unlock unlock = { .config = &guest->config,
+                                       .collector = &collector,
+                                       .on_evidence = on_evidence,
+                                       .on_wait = on_wait,
+                                       .context = guest };
+
+    if (!clo_network_up(&guest->config.network, guest->config.retry_seconds, "/etc/resolv.conf",
+                        &guest->network, err))
+        return false;
+    clo_report_step(&guest->report, "network");
+    if (!clo_unlock_key(&unlock, &guest->disk_key, err))
+        return false;
+    clo_network_down(&guest->network);
+    clo_report_step(&guest->report, "attestation");
+    return true;
+}
+
+/* --- The root --- */
+
+/* Extended before a byte of the payload is read: from here on the TPM tells this disk from any
+ * other, and, once the phase has passed, this program from what it starts. */
+static bool open_disk(struct guest *guest, struct clo_error *err)
+{
+    if (!clo_disk_volume_key(&guest->disk, HEADER_FILE, guest->disk_key, &guest->volume_key, err))
+        return false;
+    clo_secret_freep(&guest->disk_key);
+    if (guest->tpm != NULL &&
+        !clo_measure_volume_key(&guest->measurer, guest->volume_key, guest->disk.luks.uuid, err))
+        return false;
+    if (!enter_phase(guest, "leave-initrd", err) ||
+        !clo_disk_open(&guest->disk, HEADER_FILE, guest->volume_key, MAPPER_NAME, err))
+        return false;
+    clo_secret_freep(&guest->volume_key);
+    (void)unlink(HEADER_FILE);
+    clo_report_step(&guest->report, "disk opened");
+    return true;
+}
+
+/* What could be sent from now on: the registers as the root will find them. Only for the curious. */
+static void report_last_evidence(struct guest *guest)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    const struct clo_collector collector = collector_of(guest);
+    struct clo_error err;
+
+    if (guest->report.port < 0 || guest->tpm == NULL)
+        return;
+    if (clo_collect(&collector, clo_buffer_bytes(&guest->runtime_data), &evidence, &err))
+        report_evidence(guest, evidence, "enter-initrd:leave-initrd");
+    else
+        clo_report_say(&guest->report, "%s", err.text);
+    clo_report_step(&guest->report, "second evidence");
+}
+
+static bool enter_root(struct guest *guest, struct clo_error *err)
+{
+    if (!clo_root_mount(MAPPER_DEVICE, err))
+        return false;
+    clo_report_step(&guest->report, "root mounted");
+    clo_report_send(&guest->report, json_pack("{s:s, s:i}", "kind", "switch_root", "total_ms",
+                                              (int)clo_report_elapsed_ms(&guest->report)));
+    clo_tpm_freep(&guest->tpm);
+    return clo_root_switch(err);
+}
+
+static bool run(struct guest *guest, struct clo_error *err)
+{
+    if (!prepare(guest, err) || !measure_start(guest, err) || !look_at_disk(guest, err) ||
+        !get_key(guest, err) || !open_disk(guest, err))
+        return false;
+    report_last_evidence(guest);
+    return enter_root(guest, err);
+}
+
+int main(void)
+{
+    static struct guest guest = { .report = { .console = -1, .port = -1 } };
+    struct clo_error err;
+
+    if (getpid() != 1) {
+        static const char words[] = "cloister-init: runs as the first program of an initrd only\n";
+        return write(STDERR_FILENO, words, sizeof words - 1) < 0 ? 4 : 2;
+    }
+    if (!run(&guest, &err)) {
+        clo_report_say(&guest.report, "%s", err.text);
+        clo_report_send(&guest.report,
+                        json_pack("{s:s, s:s}", "kind", "refused", "reason", err.text));
+    }
+    clo_secret_freep(&guest.disk_key);
+    clo_secret_freep(&guest.volume_key);
+    sync();
+    (void)reboot(RB_POWER_OFF);
+    for (;;)
+        pause();
+}

@@ -1,0 +1,88 @@
+#include "guest/unlock.h"
+
+#include <time.h>
+
+#include "cloister/jose.h"
+#include "net/kbs.h"
+
+#define REQUEST_TIMEOUT_MS 20000
+#define FIRST_PAUSE_S      1
+#define LAST_PAUSE_S       16
+
+static int64_t now_s(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec;
+}
+
+bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *key, json_t **json,
+                             struct clo_buffer *text, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *data = NULL;
+
+    if (!clo_private_key_public(key, &public, err) || !clo_jwk_from_public_key(public, &jwk, err))
+        return clo_wrap(err, "one-time key");
+    data = json_pack("{s:s, s:O}", "nonce", nonce, "tee-pubkey", jwk);
+    if (data == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "the nonce is no UTF-8");
+    if (!clo_json_write(data, text, err))
+        return false;
+    *json = CLO_TAKE(data);
+    return true;
+}
+
+/* One whole exchange, with a key and a session of its own. */
+static bool exchange(const struct clo_unlock *unlock, const char *tee, struct clo_kbs_client *kbs,
+                     struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer nonce = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *runtime_data = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *bundle = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
+
+    if (!clo_kbs_auth(kbs, tee, &nonce, err) || !clo_private_key_new(CLO_KEY_P256, 0, &key, err) ||
+        !clo_unlock_runtime_data(clo_buffer_string(&nonce), key, &runtime_data, &text, err) ||
+        !clo_collect(unlock->collector, clo_buffer_bytes(&text), &evidence, err))
+        return false;
+    if (unlock->on_evidence != NULL)
+        unlock->on_evidence(unlock->context, evidence);
+    bundle = clo_evidence_json(evidence);
+    if (bundle == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_kbs_attest(kbs, runtime_data, bundle, &token, err) &&
+           clo_kbs_resource(kbs, unlock->config->resource, &jwe, err) &&
+           (clo_jwe_open(jwe, key, out, err) || clo_wrap(err, "the broker's answer"));
+}
+
+bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_kbs_freep) struct clo_kbs_client *kbs = NULL;
+    const struct clo_guest_config *config = unlock->config;
+    int64_t end = now_s() + config->retry_seconds;
+    unsigned pause = FIRST_PAUSE_S;
+    const char *tee;
+
+    if (!clo_collect_tee(unlock->collector, &tee, err) ||
+        !clo_kbs_new(config->broker_url, clo_buffer_bytes(&config->broker_key), REQUEST_TIMEOUT_MS,
+                     &kbs, err))
+        return false;
+    while (!exchange(unlock, tee, kbs, out, err)) {
+        if (err->status != CLO_ERR_UNAVAILABLE)
+            return false;
+        if (now_s() + pause > end)
+            return clo_wrap(err, "gave up after %u s", config->retry_seconds);
+        if (unlock->on_wait != NULL)
+            unlock->on_wait(unlock->context, err->text, pause);
+        nanosleep(&(struct timespec){ .tv_sec = pause }, NULL);
+        pause = pause * 2 > LAST_PAUSE_S ? LAST_PAUSE_S : pause * 2;
+    }
+    return true;
+}

@@ -1,0 +1,29 @@
+/* The way to the disk key: a one-time key, evidence over it and the broker's nonce, and what the
+ * broker gives for it. */
+#ifndef CLOISTER_GUEST_UNLOCK_H
+#define CLOISTER_GUEST_UNLOCK_H
+
+#include "guest/collect.h"
+#include "guest/config.h"
+
+struct clo_unlock {
+    const struct clo_guest_config *config;
+    const struct clo_collector *collector;
+    /* Called with each bundle that is sent; NULL: none. */
+    void (*on_evidence)(void *context, const struct clo_evidence *evidence);
+    /* Called before waiting to try again; NULL: none. */
+    void (*on_wait)(void *context, const char *why, unsigned seconds);
+    void *context;
+};
+
+/* Tries again, ever more slowly, for as long as the image says, while the broker cannot be reached;
+ * a refusal is final. CLO_ERR_REFUSED carries the broker's reason. */
+CLO_MUST_USE bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_secret **out,
+                                 struct clo_error *err);
+
+/* Canonical JSON {"nonce", "tee-pubkey"}: what evidence is bound to. */
+CLO_MUST_USE bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *key,
+                                          json_t **json, struct clo_buffer *text,
+                                          struct clo_error *err);
+
+#endif
