@@ -16,6 +16,7 @@
 struct watcher {
     bool is_verbose;
     struct clo_buffer eventlog; /* the firmware's, as the guest reported it */
+    json_t *pcrs;               /* and the registers beside it: {"sha256": {"0": hex}} */
     struct clo_error err;
     bool failed;
 };
@@ -41,13 +42,37 @@ static void on_report(void *context, const json_t *line)
 
     if (!clo_json_get_string(line, "kind", &kind, &ignored))
         return;
-    if (strcmp(kind, "eventlog") == 0 && watcher->eventlog.size == 0 &&
-        !clo_json_get_bytes(line, "data", CLO_JSON_BASE64, CLO_FILE_LIMIT, &watcher->eventlog,
-                            &watcher->err))
-        watcher->failed = true;
+    if (strcmp(kind, "eventlog") == 0 && watcher->eventlog.size == 0) {
+        watcher->failed = !clo_json_get_bytes(line, "data", CLO_JSON_BASE64, CLO_FILE_LIMIT,
+                                              &watcher->eventlog, &watcher->err);
+        watcher->pcrs = json_deep_copy(json_object_get(line, "pcrs"));
+    }
     if (watcher->is_verbose && strcmp(kind, "step") == 0 &&
         clo_json_get_string(line, "name", &name, &ignored))
         fprintf(stderr, "  guest: %s\n", name);
+}
+
+/* A log that does not lead to the registers is nothing to calibrate with. */
+static bool check_replay(const struct watcher *watcher, const struct clo_eventlog *log,
+                         uint32_t mask, struct clo_error *err)
+{
+    const json_t *values = json_object_get(watcher->pcrs, "sha256");
+    struct clo_pcr_bank bank;
+
+    if (!clo_eventlog_replay(log, CLO_HASH_SHA256, &bank, err))
+        return false;
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer value = { 0 };
+        char key[16];
+        if ((mask >> pcr & 1) == 0)
+            continue;
+        snprintf(key, sizeof key, "%u", pcr);
+        if (!clo_json_get_bytes(values, key, CLO_JSON_HEX, CLO_HASH_SIZE_MAX, &value, err))
+            return clo_wrap(err, "the guest's PCRs");
+        if (!clo_bytes_equal(clo_buffer_bytes(&value), clo_digest_bytes(&bank.values[pcr])))
+            return clo_fail(err, CLO_ERR_REFUSED, "the event log does not lead to PCR %u", pcr);
+    }
+    return true;
 }
 
 /* The firmware's own PCRs, as this log shows them. */
@@ -63,9 +88,10 @@ static bool write_calibration(struct watcher *watcher, const char *path, struct 
     if (watcher->failed || watcher->eventlog.size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "calibration: the guest reported no event log");
     return (clo_eventlog_parse(clo_buffer_bytes(&watcher->eventlog), &log, err) &&
+            check_replay(watcher, log, mask, err) &&
             clo_reference_from_eventlog("firmware", json_string_value(created), log, mask,
                                         &reference, err) &&
-            clo_json_write(clo_reference_json(reference), &text, err) &&
+            clo_reference_write(reference, &text, err) &&
             clo_file_write(path, clo_buffer_bytes(&text), 0644, err)) ||
            clo_wrap(err, "calibration");
 }
@@ -175,5 +201,6 @@ int cmd_boot(int argc, char **argv)
     if (ok && calibrate != NULL && result.outcome == CLO_BOOT_REACHED)
         ok = write_calibration(&watcher, calibrate, &err);
     clo_buffer_free(&watcher.eventlog);
+    json_decref(watcher.pcrs);
     return ok ? print_result(&result, as_json) : cli_error(&err);
 }

@@ -13,6 +13,8 @@ static const struct cli_command commands[] = {
     { "image", cmd_image, "build confidential disk images, look into them" },
     { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },
+    { "serve", cmd_serve, "verifier and key broker" },
+    { "key", cmd_key, "put, list and remove what the broker releases" },
     { "boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM" },
     { "version", cmd_version, "print the version" },
 };

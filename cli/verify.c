@@ -339,7 +339,8 @@ static void print_appraisal(const struct clo_appraisal *appraisal)
     }
     for (size_t i = 0; i < clo_appraisal_warning_count(appraisal); i++)
         printf("warning: %s\n", clo_appraisal_warning(appraisal, i));
-    printf("verdict: %s: %s\n", clo_appraisal_status_name(status), clo_appraisal_summary(appraisal));
+    printf("verdict: %s: %s\n", clo_appraisal_status_name(status),
+           clo_appraisal_summary(appraisal));
 }
 
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *o,

@@ -355,14 +355,10 @@ static bool predict(const struct build *build, struct clo_bytes head, struct clo
     };
     if (!clo_reference_predict(&prediction, &reference, err))
         return clo_wrap(err, "prediction");
-    char *indented = json_dumps(clo_reference_json(reference), JSON_INDENT(1) | JSON_SORT_KEYS);
-    if (indented == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    clo_buffer_text(text, indented);
-    clo_buffer_text(text, "\n");
-    free(indented);
+    if (!clo_reference_write(reference, text, err))
+        return false;
     step(build, CLO_IMAGE_PREDICT, 1, 1);
-    return clo_buffer_ok(text) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return true;
 }
 
 bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,

@@ -128,7 +128,7 @@ bool clo_module_read(const char *path, struct clo_buffer *out, struct clo_error 
     uint8_t piece[65536];
     la_ssize_t got = -1;
 
-    bool ok = archive != NULL && archive_read_support_filter_all(archive) <= ARCHIVE_WARN &&
+    bool ok = archive != NULL && archive_read_support_filter_all(archive) >= ARCHIVE_WARN &&
               archive_read_support_format_raw(archive) == ARCHIVE_OK &&
               archive_read_open_filename(archive, path, sizeof piece) == ARCHIVE_OK &&
               archive_read_next_header(archive, &entry) == ARCHIVE_OK;

@@ -234,6 +234,9 @@ static bool explain(const struct exchange *exchange, struct clo_error *err)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "no answer in time");
     if (reason != NULL)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "TLS: %s", reason);
+    /* libevent looks at the address of the peer that it has not got. */
+    if (exchange->system_error == ENOTCONN)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "cannot be reached: nobody listens there");
     if (exchange->system_error != 0 && exchange->system_error != EINPROGRESS &&
         exchange->system_error != EAGAIN)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s", strerror(exchange->system_error));

@@ -27,24 +27,49 @@ static bool read_broker_key(const char *path, struct clo_buffer *spki, struct cl
            clo_public_key_spki(key, spki, err);
 }
 
+/* The recorded evidence, but with runtime data that name the new nonce. */
+static bool forge_nonce(const struct clo_evidence *recorded, json_t *runtime_data,
+                        struct clo_bytes nonce, struct clo_evidence **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *forged = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *label, *media_type;
+    struct clo_bytes bytes;
+
+    if (json_object_set_new(runtime_data, "nonce",
+                            json_stringn((const char *)nonce.data, nonce.size)) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_json_write(runtime_data, &text, err) || !clo_evidence_new(&forged, err))
+        return false;
+    for (size_t i = 0; (label = clo_evidence_at(recorded, i, &media_type, &bytes)) != NULL; i++)
+        if (!clo_evidence_add(
+                    forged, label,
+                    strcmp(label, CLO_EVIDENCE_RUNTIME_DATA) == 0 ? clo_buffer_bytes(&text) : bytes,
+                    err))
+            return false;
+    *out = CLO_TAKE(forged);
+    return true;
+}
+
 static bool send_again(const struct sim_replay *replay, const struct clo_evidence *evidence,
                        struct clo_kbs_client *client, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *runtime_data = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *bundle = clo_evidence_json(evidence);
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *forged = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *bundle = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer nonce = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
 
-    if (bundle == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (!clo_json_parse(clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA), &runtime_data,
                         err) ||
         !clo_kbs_auth(client, "az-snp-vtpm", &nonce, err))
         return false;
     if (replay->forge &&
-        json_object_set_new(runtime_data, "nonce",
-                            json_stringn((const char *)nonce.data, nonce.size)) != 0)
+        !forge_nonce(evidence, runtime_data, clo_buffer_bytes(&nonce), &forged, err))
+        return false;
+    bundle = clo_evidence_json(forged == NULL ? evidence : forged);
+    if (bundle == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     return clo_kbs_attest(client, runtime_data, bundle, &token, err) &&
            clo_kbs_resource(client, replay->resource, &jwe, err);

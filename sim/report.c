@@ -107,6 +107,7 @@ bool sim_hcl_report(const struct sim_platform *platform, const struct clo_public
                     struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer claims = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
     struct sim_report_spec spec = sim_report_default;
     struct clo_digest digest;
 
@@ -114,18 +115,7 @@ bool sim_hcl_report(const struct sim_platform *platform, const struct clo_public
         return clo_wrap(err, "HCL report");
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&claims), &digest);
     memcpy(spec.report_data, digest.bytes, 32);
-    clo_buffer_le32(out, 0x414c4348); /* "HCLA" */
-    clo_buffer_le32(out, 2);
-    clo_buffer_le32(out, (uint32_t)(CLO_HCL_REQUEST_AT + 20 + claims.size));
-    clo_buffer_le32(out, 2); /* request type */
-    clo_buffer_zero(out, 16);
-    if (!sim_report(platform, &spec, out, err))
-        return false;
-    clo_buffer_le32(out, (uint32_t)(20 + claims.size));
-    clo_buffer_le32(out, 1);
-    clo_buffer_le32(out, CLO_HCL_SNP);
-    clo_buffer_le32(out, 1); /* SHA-256 */
-    clo_buffer_le32(out, (uint32_t)claims.size);
-    clo_buffer_append(out, clo_buffer_bytes(&claims));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return sim_report(platform, &spec, &report, err) &&
+           clo_hcl_write(CLO_HCL_SNP, clo_buffer_bytes(&report), clo_buffer_bytes(&claims), out,
+                         err);
 }

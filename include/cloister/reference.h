@@ -63,6 +63,10 @@ CLO_API const char *clo_reference_origin(const struct clo_reference *reference);
 /* The whole file; borrowed. */
 CLO_API const json_t *clo_reference_json(const struct clo_reference *reference);
 
+/* Appends the file's text: indented, keys sorted. */
+CLO_API CLO_MUST_USE bool clo_reference_write(const struct clo_reference *reference,
+                                              struct clo_buffer *out, struct clo_error *err);
+
 /* The value that `pcr` must have in `phase`; false if the reference says nothing about it. */
 CLO_API bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash,
                                  unsigned pcr, const char *phase, struct clo_digest *out);

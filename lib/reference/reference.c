@@ -252,6 +252,19 @@ static bool read_digest(const json_t *text, enum clo_hash hash, struct clo_diges
     return true;
 }
 
+bool clo_reference_write(const struct clo_reference *reference, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep)
+    char *text = json_dumps(clo_reference_json(reference), JSON_INDENT(1) | JSON_SORT_KEYS);
+
+    if (text == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    clo_buffer_text(out, text);
+    clo_buffer_text(out, "\n");
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash, unsigned pcr,
                          const char *phase, struct clo_digest *out)
 {

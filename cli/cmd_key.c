@@ -1,0 +1,209 @@
+/* cloister key: what the broker releases, and on which terms. */
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "device/file.h"
+#include "verifier/store.h"
+
+static int fail_with(struct clo_error *err)
+{
+    clo_wrap(err, "key");
+    return cli_error(err);
+}
+
+/* --- put --- */
+
+static bool check_policy(const char *path, struct clo_bytes text, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+
+    return clo_policy_parse(text, &policy, err) || clo_wrap(err, "%s", path);
+}
+
+static bool check_reference(const char *path, struct clo_bytes text, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+
+    return clo_reference_parse(text, &reference, err) || clo_wrap(err, "%s", path);
+}
+
+struct put_files {
+    struct clo_buffer policy;
+    struct clo_buffer references[CLO_STORE_REFERENCES_MAX];
+    struct clo_bytes views[CLO_STORE_REFERENCES_MAX];
+    struct clo_secret *secret;
+};
+
+static void free_files(struct put_files *files)
+{
+    clo_buffer_free(&files->policy);
+    for (size_t i = 0; i < CLO_STORE_REFERENCES_MAX; i++)
+        clo_buffer_free(&files->references[i]);
+    clo_secret_free(files->secret);
+}
+
+static bool read_files(const char *secret, const char *policy, const struct cli_list *references,
+                       struct put_files *out, struct clo_error *err)
+{
+    if (!clo_file_read(policy, CLO_FILE_LIMIT, &out->policy, err) ||
+        !check_policy(policy, clo_buffer_bytes(&out->policy), err))
+        return false;
+    for (size_t i = 0; i < references->count; i++) {
+        const char *path = references->items[i];
+        if (!clo_file_read(path, CLO_FILE_LIMIT, &out->references[i], err) ||
+            !check_reference(path, clo_buffer_bytes(&out->references[i]), err))
+            return false;
+        out->views[i] = clo_buffer_bytes(&out->references[i]);
+    }
+    return clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
+}
+
+static int key_put(int argc, char **argv)
+{
+    const char *state = NULL, *policy = NULL;
+    struct cli_list references = { .count = 0 };
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        { "--policy", "FILE", "what evidence must show (required)", .text = &policy },
+        { "--reference", "FILE",
+          "reference values: of the image, and of its firmware; may be repeated",
+          .list = &references },
+    };
+    const struct cli_usage usage = {
+        .command = "key put",
+        .arguments = "PATH FILE",
+        .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
+                   "is\nreleased. What is there under this path is replaced. A running broker "
+                   "knows it at once.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key put --state broker default/disk/demo disk.key \\\n"
+                   "      --policy policy.json --reference demo.ref.json \\\n"
+                   "      --reference firmware.ref.json\n",
+    };
+    CLO_CLEANUP(free_files) struct put_files files = { 0 };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 2 || state == NULL || policy == NULL)
+        return cli_usage_error(&usage, "PATH, FILE, --state and --policy are needed");
+    if (references.count > CLO_STORE_REFERENCES_MAX)
+        return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
+    if (!clo_store_path_check(operands.items[0], &err) ||
+        !read_files(operands.items[1], policy, &references, &files, &err))
+        return fail_with(&err);
+    const struct clo_store_entry entry = { .path = operands.items[0],
+                                           .secret = clo_secret_bytes(files.secret),
+                                           .policy = clo_buffer_bytes(&files.policy),
+                                           .references = files.views,
+                                           .reference_count = references.count,
+                                           .now = (int64_t)time(NULL) };
+    if (!clo_store_open(state, &store, &err) || !clo_store_put(store, &entry, &err))
+        return fail_with(&err);
+    printf("%s: %zu bytes, released on %zu reference file%s\n", entry.path, entry.secret.size,
+           references.count, references.count == 1 ? "" : "s");
+    return CLI_YES;
+}
+
+/* --- list --- */
+
+static void print_list(const json_t *list)
+{
+    json_t *entry;
+    json_t *name;
+    size_t i, k;
+
+    json_array_foreach (list, i, entry) {
+        printf("%s  %lld bytes  %s  policy \"%s\"",
+               json_string_value(json_object_get(entry, "path")),
+               (long long)json_integer_value(json_object_get(entry, "bytes")),
+               json_string_value(json_object_get(entry, "created")),
+               json_string_value(json_object_get(entry, "policy")));
+        json_array_foreach (json_object_get(entry, "references"), k, name)
+            printf("%s \"%s\"", k == 0 ? "  references" : ",", json_string_value(name));
+        printf("\n");
+    }
+}
+
+static int key_list(int argc, char **argv)
+{
+    const char *state = NULL;
+    bool as_json = false;
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
+    };
+    const struct cli_usage usage = {
+        .command = "key list",
+        .arguments = "--state DIR",
+        .summary = "Lists what the broker releases, and on which terms; never the secrets.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key list --state broker\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0 || state == NULL)
+        return cli_usage_error(&usage, "only --state is needed");
+    if (!clo_store_open(state, &store, &err) || !clo_store_list(store, &list, &err))
+        return fail_with(&err);
+    if (!as_json) {
+        print_list(list);
+        return CLI_YES;
+    }
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "resources", list);
+    return cli_print_json(json, &err) ? CLI_YES : fail_with(&err);
+}
+
+/* --- remove --- */
+
+static int key_remove(int argc, char **argv)
+{
+    const char *state = NULL;
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+    };
+    const struct cli_usage usage = {
+        .command = "key remove",
+        .arguments = "PATH",
+        .summary = "Forgets a secret: no guest gets it any more.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key remove --state broker default/disk/demo\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1 || state == NULL)
+        return cli_usage_error(&usage, "PATH and --state are needed");
+    if (!clo_store_open(state, &store, &err) || !clo_store_remove(store, operands.items[0], &err))
+        return fail_with(&err);
+    return CLI_YES;
+}
+
+int cmd_key(int argc, char **argv)
+{
+    static const struct cli_command commands[] = {
+        { "put", key_put, "register a secret, and the terms on which it is released" },
+        { "list", key_list, "what is registered" },
+        { "remove", key_remove, "forget a secret" },
+    };
+
+    return cli_dispatch("key", "What the key broker releases.", commands, CLO_COUNT(commands), argc,
+                        argv);
+}

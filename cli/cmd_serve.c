@@ -1,0 +1,129 @@
+/* cloister serve: the owner's own verifier and key broker. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "cloister/encoding.h"
+#include "device/file.h"
+#include "verifier/server.h"
+
+static void print_time(int64_t unix_time)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *text = clo_json_time(unix_time);
+
+    printf("%s ", text == NULL ? "-" : json_string_value(text));
+}
+
+/* The audit trail's line, for whoever watches. */
+static void on_decision(void *context, const struct clo_audit *decision)
+{
+    (void)context;
+    print_time(decision->time);
+    printf("%s %s %.8s%s%s%s%s\n", decision->action, decision->verdict, decision->session,
+           decision->resource == NULL ? "" : " ",
+           decision->resource == NULL ? "" : decision->resource,
+           decision->detail[0] == '\0' ? "" : ": ", decision->detail);
+    fflush(stdout);
+}
+
+static void on_failure(void *context, const struct clo_error *err)
+{
+    (void)context;
+    fprintf(stderr, "cloister: serve: %s\n", err->text);
+}
+
+/* Copies the public half to where the owner wants it. */
+static bool write_public_key(const struct clo_private_key *key, const char *path,
+                             struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    if (!clo_private_key_public(key, &public, err) || !clo_public_key_spki(public, &der, err) ||
+        !clo_pem_write("PUBLIC KEY", clo_buffer_bytes(&der), &pem, err))
+        return false;
+    if (strcmp(path, "-") != 0)
+        return clo_file_write(path, clo_buffer_bytes(&pem), 0644, err);
+    return (fwrite(pem.data, 1, pem.size, stdout) == pem.size && fflush(stdout) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+}
+
+static bool serve(struct clo_store *store, const struct clo_private_key *tls_key,
+                  const char *address, unsigned nonce_seconds, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
+    CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    const struct clo_broker_spec spec = { .store = store,
+                                          .random = cli_random(),
+                                          .nonce_seconds = nonce_seconds,
+                                          .on_decision = on_decision,
+                                          .on_failure = on_failure };
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct clo_digest fingerprint;
+
+    if (!clo_broker_new(&spec, &broker, err) ||
+        !clo_server_new(broker, tls_key, address, &server, err) ||
+        !clo_private_key_public(tls_key, &public, err) ||
+        !clo_public_key_fingerprint(public, &fingerprint, err))
+        return false;
+    printf("listening on %.*s:%u, key sha256 %s\n", (int)(strrchr(address, ':') - address), address,
+           clo_server_port(server), clo_hex_text(clo_digest_bytes(&fingerprint), hex));
+    fflush(stdout);
+    return clo_server_run(server, err);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    const char *state = NULL, *address = "127.0.0.1:8443", *print_key = NULL;
+    uint64_t seconds = 120;
+    const struct cli_option options[] = {
+        { "--state", "DIR", "where everything is kept; made on first use (required)",
+          .text = &state },
+        { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
+          .text = &address },
+        { "--nonce-seconds", "N", "how long a nonce is good, once; default 120",
+          .number = &seconds },
+        { "--print-key", "FILE",
+          "write the public key that images are built with (PEM, - is standard output), and end",
+          .text = &print_key },
+    };
+    const struct cli_usage usage = {
+        .command = "serve",
+        .arguments = "--state DIR",
+        .summary =
+                "Runs the verifier and key broker: it gives out nonces, appraises evidence against "
+                "the\nterms of the keys that 'cloister key put' registered, and releases a key to "
+                "the guest\nthat fulfils them. Each decision is a line on standard output, and in "
+                "the audit trail.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister serve --state broker --print-key broker.pem\n"
+                   "  cloister serve --state broker --listen 0.0.0.0:8443\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0)
+        return cli_usage_error(&usage, "takes no arguments");
+    if (state == NULL)
+        return cli_usage_error(&usage, "--state is needed");
+    if (seconds == 0 || seconds > 3600)
+        return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
+    bool ok = clo_store_open(state, &store, &err) &&
+              clo_store_key(store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, &tls_key, &err) &&
+              (print_key != NULL ? write_public_key(tls_key, print_key, &err)
+                                 : serve(store, tls_key, address, (unsigned)seconds, &err));
+    if (!ok) {
+        clo_wrap(&err, "serve");
+        return cli_error(&err);
+    }
+    return CLI_YES;
+}

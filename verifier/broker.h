@@ -1,0 +1,60 @@
+/* The key broker: Trustee's KBS protocol (kbs/docs/kbs_attestation_protocol.md) as a function from
+ * request to answer. It has no socket and no clock.
+ *
+ *   POST /kbs/v0/auth                 a nonce, and a session
+ *   POST /kbs/v0/attest               evidence; an attestation result (EAR, a JWT signed ES384)
+ *   GET  /kbs/v0/resource/R/T/N       a secret, as JWE to the key that the evidence binds
+ *   GET  /healthz, /metrics
+ *
+ * A refusal is problem JSON (RFC 9457) whose "detail" is one line that the guest shows: which value
+ * differs, and which event caused it. */
+#ifndef CLOISTER_VERIFIER_BROKER_H
+#define CLOISTER_VERIFIER_BROKER_H
+
+#include "verifier/sessions.h"
+#include "verifier/store.h"
+
+#define CLO_BROKER_BODY_MAX    ((size_t)16 << 20)
+#define CLO_BROKER_TOKEN_KEY   "token"
+#define CLO_BROKER_SESSION_MAX 65536
+
+struct clo_broker;
+
+struct clo_broker_spec {
+    struct clo_store *store; /* borrowed */
+    struct clo_random random;
+    unsigned nonce_seconds;
+    /* One line for each decision; no secret in it. NULL: nobody listens. */
+    void (*on_decision)(void *context, const struct clo_audit *decision);
+    /* What went wrong here, not with the evidence; the client is not told. NULL: nobody. */
+    void (*on_failure)(void *context, const struct clo_error *err);
+    void *context;
+};
+
+CLO_MUST_USE bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
+                                 struct clo_error *err);
+void clo_broker_free(struct clo_broker *broker);
+void clo_broker_freep(struct clo_broker **broker);
+
+struct clo_broker_request {
+    const char *method;
+    const char *path;          /* without a query */
+    const char *cookie;        /* the session's, NULL: none */
+    const char *authorization; /* the header, NULL: none */
+    struct clo_bytes body;
+    int64_t time;  /* Unix: for validity and the audit trail */
+    int64_t clock; /* seconds that do not jump: for sessions */
+};
+
+struct clo_broker_answer {
+    unsigned status;
+    const char *content_type;        /* static */
+    char cookie[CLO_SESSION_COOKIE]; /* to be set; empty: none */
+    struct clo_buffer body;
+};
+
+void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_request *request,
+                       struct clo_broker_answer *out);
+void clo_broker_answer_free(struct clo_broker_answer *answer); /* for CLO_CLEANUP */
+
+#endif

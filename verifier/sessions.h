@@ -1,0 +1,59 @@
+/* Sessions of the KBS protocol, and their nonces.
+ *
+ * A session that has only begun takes no memory here: its cookie carries when it ends and a random
+ * name, under a MAC whose key dies with the process, and the nonce is derived from both. So nobody
+ * can fill the table by asking for nonces, and what was given out before a restart is worth nothing
+ * after it. A nonce that is used is remembered until its session ends: good once. */
+#ifndef CLOISTER_VERIFIER_SESSIONS_H
+#define CLOISTER_VERIFIER_SESSIONS_H
+
+#include "cloister/crypto.h"
+#include "cloister/json.h"
+
+#define CLO_SESSION_NAME_SIZE 16
+#define CLO_SESSION_COOKIE    80 /* text, with the NUL */
+#define CLO_SESSION_NONCE     48 /* base64, with the NUL */
+#define CLO_SESSION_TERMS_MAX 16
+
+struct clo_sessions;
+
+struct clo_session {
+    uint8_t name[CLO_SESSION_NAME_SIZE];
+    int64_t ends; /* on the caller's clock */
+    char cookie[CLO_SESSION_COOKIE];
+    char nonce[CLO_SESSION_NONCE];
+};
+
+/* What a session has shown. */
+struct clo_session_result {
+    json_t *tee_pubkey; /* the key that answers are sealed to */
+    struct clo_digest token;
+    int64_t terms[CLO_SESSION_TERMS_MAX]; /* which terms its evidence fulfils */
+    size_t term_count;
+};
+
+/* `seconds`: how long a session lasts; `limit`: how many may be in use at once. The clock is the
+ * caller's, in seconds, and must not jump. */
+CLO_MUST_USE bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
+                                   struct clo_sessions **out, struct clo_error *err);
+void clo_sessions_free(struct clo_sessions *sessions);
+void clo_sessions_freep(struct clo_sessions **sessions);
+
+CLO_MUST_USE bool clo_session_begin(const struct clo_sessions *sessions, int64_t now,
+                                    struct clo_session *out, struct clo_error *err);
+/* The session of a cookie. CLO_ERR_UNVERIFIED: not one of ours, or over. */
+CLO_MUST_USE bool clo_session_get(const struct clo_sessions *sessions, const char *cookie,
+                                  int64_t now, struct clo_session *out, struct clo_error *err);
+/* Uses its nonce up. CLO_ERR_REFUSED the second time; CLO_ERR_UNAVAILABLE when too many are in use. */
+CLO_MUST_USE bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *session,
+                                  int64_t now, struct clo_error *err);
+/* Keeps what a used session has shown; takes over `result`. */
+void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,
+                      struct clo_session_result *result);
+/* What it has shown; NULL: nothing. Borrowed until the next call. */
+const struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
+                                                    const struct clo_session *session);
+void clo_session_result_free(struct clo_session_result *result); /* for CLO_CLEANUP */
+size_t clo_sessions_in_use(const struct clo_sessions *sessions);
+
+#endif

@@ -1,0 +1,484 @@
+#include "verifier/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "cloister/crypto.h"
+#include "cloister/encoding.h"
+#include "device/file.h"
+
+#define BUSY_MS        10000
+#define SCHEMA_VERSION 1
+#define PATH_TEXT_MAX  200
+#define KEY_FILE_LIMIT 16384
+
+static const char schema[] =
+        "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"
+        " policy TEXT NOT NULL, reference_values TEXT NOT NULL) STRICT;"
+        "CREATE TABLE resources (path TEXT PRIMARY KEY, secret BLOB NOT NULL,"
+        " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL) STRICT;"
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, action TEXT NOT NULL,"
+        " verdict TEXT NOT NULL, session TEXT NOT NULL, tee TEXT NOT NULL, resource TEXT,"
+        " detail TEXT NOT NULL) STRICT;"
+        "PRAGMA user_version = 1;";
+
+struct clo_store {
+    char *folder;
+    sqlite3 *database;
+};
+
+/* --- SQLite --- */
+
+static bool fail_sql(const struct clo_store *store, struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_SYSTEM, "%s: database: %s", store->folder,
+                    sqlite3_errmsg(store->database));
+}
+
+static bool execute(const struct clo_store *store, const char *sql, struct clo_error *err)
+{
+    return sqlite3_exec(store->database, sql, NULL, NULL, NULL) == SQLITE_OK ||
+           fail_sql(store, err);
+}
+
+static void finalize(sqlite3_stmt **statement)
+{
+    sqlite3_finalize(*statement);
+    *statement = NULL;
+}
+
+static bool prepare(const struct clo_store *store, const char *sql, sqlite3_stmt **out,
+                    struct clo_error *err)
+{
+    return sqlite3_prepare_v2(store->database, sql, -1, out, NULL) == SQLITE_OK ||
+           fail_sql(store, err);
+}
+
+static void bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+}
+
+static bool run(const struct clo_store *store, sqlite3_stmt *statement, struct clo_error *err)
+{
+    return sqlite3_step(statement) == SQLITE_DONE || fail_sql(store, err);
+}
+
+static const char *column_text(sqlite3_stmt *statement, int index)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, index);
+
+    return text == NULL ? "" : text;
+}
+
+/* --- Opening --- */
+
+static bool make_folder(const char *folder, struct clo_error *err)
+{
+    struct stat status;
+
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode))
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: not a folder", folder);
+    if ((status.st_mode & 077) != 0 || status.st_uid != geteuid())
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: holds secrets and must be yours alone: chmod 700", folder);
+    return true;
+}
+
+static bool check_schema(const struct clo_store *store, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (!prepare(store, "PRAGMA user_version", &statement, err))
+        return false;
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    int version = sqlite3_column_int(statement, 0);
+    if (version != 0 && version != SCHEMA_VERSION)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "%s: database: version %d, made by another release", store->folder,
+                        version);
+    finalize(&statement);
+    return version == SCHEMA_VERSION || execute(store, schema, err);
+}
+
+static bool open_database(struct clo_store *store, struct clo_error *err)
+{
+    char path[4200];
+
+    snprintf(path, sizeof path, "%s/store.db", store->folder);
+    /* Made here, so that SQLite's own files beside it get the same mode. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    close(fd);
+    if (sqlite3_open_v2(path, &store->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
+                        NULL) != SQLITE_OK)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path,
+                        store->database == NULL ? "out of memory"
+                                                : sqlite3_errmsg(store->database));
+    sqlite3_busy_timeout(store->database, BUSY_MS);
+    /* Two programs may find the folder empty at once: the schema is made under a lock. */
+    if (!execute(store,
+                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                 "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; BEGIN IMMEDIATE",
+                 err))
+        return false;
+    if (check_schema(store, err))
+        return execute(store, "COMMIT", err);
+    struct clo_error ignored;
+    (void)!execute(store, "ROLLBACK", &ignored);
+    return false;
+}
+
+bool clo_store_open(const char *folder, struct clo_store **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = calloc(1, sizeof *store);
+
+    if (store == NULL || (store->folder = strdup(folder)) == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!make_folder(folder, err) || !open_database(store, err))
+        return false;
+    *out = CLO_TAKE(store);
+    return true;
+}
+
+void clo_store_free(struct clo_store *store)
+{
+    if (store == NULL)
+        return;
+    sqlite3_close(store->database);
+    free(store->folder);
+    free(store);
+}
+
+void clo_store_freep(struct clo_store **store)
+{
+    clo_store_free(*store);
+    *store = NULL;
+}
+
+/* --- Terms --- */
+
+void clo_terms_free(struct clo_terms *terms)
+{
+    clo_policy_free(terms->policy);
+    for (size_t i = 0; i < terms->reference_count; i++)
+        clo_reference_free(terms->references[i]);
+    *terms = (struct clo_terms){ 0 };
+}
+
+static bool parse_terms(const char *policy, const char *references, struct clo_terms *out,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    json_t *entry;
+    size_t i;
+
+    if (!clo_policy_parse(clo_bytes_text(policy), &out->policy, err) ||
+        !clo_json_parse(clo_bytes_text(references), &list, err))
+        return false;
+    json_array_foreach (list, i, entry) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        if (i == CLO_STORE_REFERENCES_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "more than %d references",
+                            CLO_STORE_REFERENCES_MAX);
+        if (!clo_json_write(entry, &text, err) ||
+            !clo_reference_parse(clo_buffer_bytes(&text), &out->references[i], err))
+            return clo_wrap(err, "reference %zu", i);
+        out->reference_count++;
+    }
+    return true;
+}
+
+bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_terms *out,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+
+    err->status = CLO_OK;
+    if (!prepare(store,
+                 "SELECT id, policy, reference_values FROM terms WHERE id > ? ORDER BY id LIMIT 1",
+                 &statement, err))
+        return false;
+    sqlite3_bind_int64(statement, 1, after);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_DONE)
+        return false;
+    if (result != SQLITE_ROW)
+        return fail_sql(store, err);
+    terms.id = sqlite3_column_int64(statement, 0);
+    if (!parse_terms(column_text(statement, 1), column_text(statement, 2), &terms, err))
+        return clo_wrap(err, "%s: terms %lld", store->folder, (long long)terms.id);
+    *out = terms;
+    terms = (struct clo_terms){ 0 };
+    return true;
+}
+
+/* The same policy and references are the same terms. */
+static bool put_terms(struct clo_store *store, const struct clo_store_entry *entry, int64_t *id,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer references = { 0 };
+    CLO_CLEANUP(clo_terms_free) struct clo_terms parsed = { 0 };
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct clo_digest digest;
+
+    clo_buffer_append(&policy, entry->policy);
+    clo_buffer_text(&references, "[");
+    for (size_t i = 0; i < entry->reference_count; i++) {
+        clo_buffer_text(&references, i == 0 ? "" : ",");
+        clo_buffer_append(&references, entry->references[i]);
+    }
+    clo_buffer_text(&references, "]");
+    const char *policy_text = clo_buffer_string(&policy);
+    const char *references_text = clo_buffer_string(&references);
+    if (policy_text == NULL || references_text == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    /* Also what shows that the pieces, put together, are one JSON array. */
+    if (!parse_terms(policy_text, references_text, &parsed, err))
+        return false;
+    struct clo_bytes parts[] = { clo_bytes(policy_text, policy.size + 1),
+                                 clo_bytes(references_text, references.size) };
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);
+    clo_hex_text(clo_digest_bytes(&digest), hex);
+    if (!prepare(store,
+                 "INSERT INTO terms (digest, policy, reference_values) VALUES (?, ?, ?)"
+                 " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
+                 &statement, err))
+        return false;
+    bind_text(statement, 1, hex);
+    bind_text(statement, 2, policy_text);
+    bind_text(statement, 3, references_text);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    *id = sqlite3_column_int64(statement, 0);
+    return run(store, statement, err);
+}
+
+/* --- Resources --- */
+
+bool clo_store_path_check(const char *path, struct clo_error *err)
+{
+    static const char allowed[] =
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *at = path;
+
+    for (int part = 0; part < 3; part++) {
+        size_t size = strspn(at, allowed);
+        char end = part == 2 ? '\0' : '/';
+        if (size == 0 || at[size] != end || at[0] == '.' || strlen(path) > PATH_TEXT_MAX)
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "resource \"%.60s\": expected REPOSITORY/TYPE/TAG, like "
+                            "default/disk/demo",
+                            path);
+        at += size + 1;
+    }
+    return true;
+}
+
+static bool put_resource(struct clo_store *store, const struct clo_store_entry *entry,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    int64_t terms;
+
+    if (!put_terms(store, entry, &terms, err) ||
+        !prepare(store,
+                 "INSERT INTO resources (path, secret, terms, created) VALUES (?, ?, ?, ?)"
+                 " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
+                 " terms = excluded.terms, created = excluded.created",
+                 &statement, err))
+        return false;
+    bind_text(statement, 1, entry->path);
+    sqlite3_bind_blob(statement, 2, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 3, terms);
+    sqlite3_bind_int64(statement, 4, entry->now);
+    return run(store, statement, err);
+}
+
+static const char drop_unused_terms[] =
+        "DELETE FROM terms WHERE id NOT IN (SELECT terms FROM resources)";
+
+static bool finish(struct clo_store *store, bool ok, struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    if (ok && execute(store, drop_unused_terms, err) && execute(store, "COMMIT", err))
+        return true;
+    (void)!execute(store, "ROLLBACK", &ignored);
+    return false;
+}
+
+bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
+                   struct clo_error *err)
+{
+    if (!clo_store_path_check(entry->path, err))
+        return false;
+    if (entry->secret.size == 0 || entry->secret.size > CLO_STORE_SECRET_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "secret: %zu bytes, 1 to %zu are allowed",
+                        entry->secret.size, CLO_STORE_SECRET_MAX);
+    return execute(store, "BEGIN IMMEDIATE", err) &&
+           finish(store, put_resource(store, entry, err), err);
+}
+
+static bool delete_resource(struct clo_store *store, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (!prepare(store, "DELETE FROM resources WHERE path = ?", &statement, err))
+        return false;
+    bind_text(statement, 1, path);
+    if (!run(store, statement, err))
+        return false;
+    return sqlite3_changes(store->database) == 1 ||
+           clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
+}
+
+bool clo_store_remove(struct clo_store *store, const char *path, struct clo_error *err)
+{
+    return execute(store, "BEGIN IMMEDIATE", err) &&
+           finish(store, delete_resource(store, path, err), err);
+}
+
+bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
+                   struct clo_secret **secret, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (!prepare(store, "SELECT terms, secret FROM resources WHERE path = ?", &statement, err))
+        return false;
+    bind_text(statement, 1, path);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_DONE)
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
+    if (result != SQLITE_ROW)
+        return fail_sql(store, err);
+    const void *data = sqlite3_column_blob(statement, 1);
+    size_t size = (size_t)sqlite3_column_bytes(statement, 1);
+    if (data == NULL || size == 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "resource \"%.200s\": empty", path);
+    *terms = sqlite3_column_int64(statement, 0);
+    return clo_secret_copy(clo_bytes(data, size), secret, err);
+}
+
+static json_t *names_of(const struct clo_terms *terms)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < terms->reference_count; i++)
+        json_array_append_new(names, json_string(clo_reference_name(terms->references[i])));
+    return names;
+}
+
+bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
+    int result;
+
+    if (!prepare(store,
+                 "SELECT path, length(secret), created, policy, reference_values FROM resources"
+                 " JOIN terms ON terms.id = resources.terms ORDER BY path",
+                 &statement, err))
+        return false;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
+        CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+        if (!parse_terms(column_text(statement, 3), column_text(statement, 4), &terms, err))
+            return clo_wrap(err, "%s", column_text(statement, 0));
+        json_t *entry = json_pack("{s:s, s:I, s:o, s:s, s:o}", "path", column_text(statement, 0),
+                                  "bytes", (json_int_t)sqlite3_column_int64(statement, 1),
+                                  "created", clo_json_time(sqlite3_column_int64(statement, 2)),
+                                  "policy", terms.policy->name, "references", names_of(&terms));
+        if (json_array_append_new(list, entry) != 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    }
+    if (result != SQLITE_DONE)
+        return fail_sql(store, err);
+    *out = CLO_TAKE(list);
+    return true;
+}
+
+/* --- Audit --- */
+
+bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (!prepare(store,
+                 "INSERT INTO audit (time, action, verdict, session, tee, resource, detail)"
+                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 &statement, err))
+        return false;
+    sqlite3_bind_int64(statement, 1, entry->time);
+    bind_text(statement, 2, entry->action);
+    bind_text(statement, 3, entry->verdict);
+    bind_text(statement, 4, entry->session);
+    bind_text(statement, 5, entry->tee);
+    if (entry->resource != NULL)
+        bind_text(statement, 6, entry->resource);
+    bind_text(statement, 7, entry->detail);
+    return run(store, statement, err) || clo_wrap(err, "audit trail");
+}
+
+/* --- Keys --- */
+
+static bool make_key(const char *key_path, const char *public_path, enum clo_key_kind kind,
+                     struct clo_private_key **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer public_pem = { 0 };
+
+    /* The private half last: once it is there, everything is. */
+    if (!clo_private_key_new(kind, 0, &key, err) || !clo_private_key_public(key, &public, err) ||
+        !clo_public_key_spki(public, &der, err) ||
+        !clo_pem_write("PUBLIC KEY", clo_buffer_bytes(&der), &public_pem, err) ||
+        !clo_private_key_pem(key, &pem, err) ||
+        !clo_file_write(public_path, clo_buffer_bytes(&public_pem), 0644, err) ||
+        !clo_file_write(key_path, clo_secret_bytes(pem), 0600, err))
+        return false;
+    *out = CLO_TAKE(key);
+    return true;
+}
+
+bool clo_store_key(const struct clo_store *store, const char *name, enum clo_key_kind kind,
+                   struct clo_private_key **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
+    char path[4200], public_path[4200];
+
+    snprintf(path, sizeof path, "%s/%s.key", store->folder, name);
+    snprintf(public_path, sizeof public_path, "%s/%s.pem", store->folder, name);
+    /* One at a time: two programs must not make two keys. */
+    if (!execute(store, "BEGIN IMMEDIATE", err))
+        return false;
+    bool ok = access(path, F_OK) != 0 && errno == ENOENT
+                      ? make_key(path, public_path, kind, &key, err)
+                      : clo_file_read_secret(path, KEY_FILE_LIMIT, &pem, err) &&
+                                (clo_private_key_from_pem(clo_secret_bytes(pem), &key, err) ||
+                                 clo_wrap(err, "%s", path));
+    struct clo_error ignored;
+    (void)!execute(store, "ROLLBACK", &ignored);
+    if (!ok)
+        return false;
+    if (clo_private_key_kind(key) != kind)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: a key of another kind", path);
+    *out = CLO_TAKE(key);
+    return true;
+}

@@ -1,0 +1,82 @@
+/* What the verifier must not forget: the secrets it releases, what evidence must show for each, what
+ * it decided, and its own keys. A folder of its owner's (0700) with an SQLite database (0600, WAL,
+ * synchronous FULL: what was acknowledged survives a kill and a power cut) and key files.
+ *
+ * Terms are a policy with its reference values. Resources of one image share theirs. */
+#ifndef CLOISTER_VERIFIER_STORE_H
+#define CLOISTER_VERIFIER_STORE_H
+
+#include "cloister/policy.h"
+#include "cloister/reference.h"
+
+#define CLO_STORE_REFERENCES_MAX 16
+#define CLO_STORE_SECRET_MAX     ((size_t)65536)
+
+struct clo_store;
+
+/* Makes the folder and what is in it where they are not there. */
+CLO_MUST_USE bool clo_store_open(const char *folder, struct clo_store **out, struct clo_error *err);
+void clo_store_free(struct clo_store *store);
+void clo_store_freep(struct clo_store **store);
+
+/* --- Resources --- */
+
+/* "repository/type/tag" of letters, digits, '.', '_' and '-'. */
+CLO_MUST_USE bool clo_store_path_check(const char *path, struct clo_error *err);
+
+struct clo_store_entry {
+    const char *path;
+    struct clo_bytes secret;
+    struct clo_bytes policy;            /* JSON; parsed before anything is stored */
+    const struct clo_bytes *references; /* JSON, each */
+    size_t reference_count;
+    int64_t now;
+};
+/* Replaces what is there under this path. Returns when it is on the disk. */
+CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
+                                struct clo_error *err);
+/* [{"path","bytes","created","policy","references":[name…]}]: no secret in it. */
+CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
+/* CLO_ERR_REFUSED if there is none. */
+CLO_MUST_USE bool clo_store_remove(struct clo_store *store, const char *path,
+                                   struct clo_error *err);
+/* The secret, and the terms it is released on. CLO_ERR_REFUSED if there is none. */
+CLO_MUST_USE bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
+                                struct clo_secret **secret, struct clo_error *err);
+
+/* --- Terms --- */
+
+struct clo_terms {
+    int64_t id;
+    struct clo_policy *policy;
+    struct clo_reference *references[CLO_STORE_REFERENCES_MAX];
+    size_t reference_count;
+};
+void clo_terms_free(struct clo_terms *terms); /* for CLO_CLEANUP */
+/* The terms with the smallest id above `after`; false without an error (CLO_OK) at the end. */
+CLO_MUST_USE bool clo_store_next_terms(struct clo_store *store, int64_t after,
+                                       struct clo_terms *out, struct clo_error *err);
+
+/* --- Audit --- */
+
+struct clo_audit {
+    int64_t time;        /* Unix */
+    const char *action;  /* "attest", "release" */
+    const char *verdict; /* "affirming", "refused" */
+    const char *session;
+    const char *tee;
+    const char *resource; /* NULL: none */
+    const char *detail;
+};
+/* Returns when it is on the disk: nothing is released that is not written down first. */
+CLO_MUST_USE bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry,
+                                  struct clo_error *err);
+
+/* --- The service's own keys --- */
+
+/* From NAME.key (PEM, 0600), made on first use together with NAME.pem, its public half. */
+CLO_MUST_USE bool clo_store_key(const struct clo_store *store, const char *name,
+                                enum clo_key_kind kind, struct clo_private_key **out,
+                                struct clo_error *err);
+
+#endif
