@@ -40,9 +40,11 @@ static void check_nonce(struct work *w)
 
     if (w->runtime_data.data != NULL) {
         clo_hash(CLO_HASH_SHA256, w->runtime_data, &digest);
-        bool binds = clo_check_that(
-                w->checks, id, clo_bytes_equal(qualifying, clo_digest_bytes(&digest)),
-                "the quote's qualifying data and the digest of the runtime data");
+        bool binds = clo_bytes_equal(qualifying, clo_digest_bytes(&digest));
+        clo_check_that(w->checks, id, binds, "the quote's qualifying data %s",
+                       binds ? "are the digest of the runtime data"
+                             : "are not the digest of the runtime data: the quote was made for "
+                               "another nonce or key");
         /* The key that signed it is bound by a verified report, or the caller's. */
         w->appraisal->binds_pubkey = binds && w->hcl != NULL;
     } else if (expected.data != NULL) {

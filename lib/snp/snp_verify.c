@@ -121,7 +121,8 @@ static bool verify_chain(const struct clo_snp_chain *chain, struct clo_error *er
         return clo_fail(err, CLO_ERR_UNVERIFIED, "the certificate of \"%.100s\" is missing",
                         clo_certificate_issuer(chain->leaf));
     if (chain->root == NULL)
-        return clo_fail(err, CLO_ERR_UNVERIFIED, "the root certificate \"%.100s\" is missing",
+        return clo_fail(err, CLO_ERR_UNVERIFIED,
+                        "the root \"%.100s\" is none of those that are trusted",
                         clo_certificate_issuer(chain->intermediate));
     return verify_link(chain->leaf, chain->intermediate, err) &&
            verify_link(chain->intermediate, chain->root, err) &&

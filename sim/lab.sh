@@ -1,0 +1,358 @@
+# shellcheck shell=bash
+# lab.sh: what the demo and the VM tests share. Sourced, from the top of the tree, by bash.
+#
+# Makes a Debian root and gets a kernel (from the mirrors this machine's apt is configured with), an image, a broker
+# and a VM on a pretend platform; and the attacks on them. Nothing here decides anything: the decisions are those
+# of the firmware, the guest and the broker, and a function that shows a refusal says which of them refused, and why.
+#
+#   LAB_BUILD   the build folder (default: build)
+#   LAB_CACHE   what is slow to get, and kept: root file system, kernel, stub
+#   LAB         this run's own folder; lab_begin empties it
+
+LAB_BUILD=${LAB_BUILD:-build}
+LAB_CACHE=${LAB_CACHE:-build/lab/cache}
+LAB_CMDLINE='console=ttyS0 quiet systemd.show_status=1'
+LAB_PCRS='0 1 2 3 4 5 6 7 8 9 11 12 13 14 15'
+LAB_BROKER_PID=
+
+cloister() { "$LAB_BUILD/cli/cloister" "$@"; }
+cloister_sim() { "$LAB_BUILD/sim/cloister-sim" "$@"; }
+
+lab_fail() {
+    echo "lab: $*" >&2
+    return 1
+}
+
+# --- What is fetched, once ---
+
+# The mirror that apt gets this release from, as "URI KEYRING".
+lab_mirror() {
+    local codename=$1 uri keyring
+    uri=$(apt-get indextargets --format "\$(REPO_URI)|\$(RELEASE)|\$(COMPONENT)" 'Created-By: Packages' |
+        awk -F'|' -v name="$codename" '$2 == name && $3 == "main" { print $1; exit }')
+    [ -n "$uri" ] || lab_fail "apt is not configured for $codename" || return
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    [ -e "$keyring" ] || lab_fail "$keyring is not there" || return
+    echo "$uri $keyring"
+}
+
+# apt-get with a state of its own: the machine's package lists stay as they are.
+lab_apt() {
+    local state=$1
+    shift
+    apt-get -qq -o Dir::State="$state/state" -o Dir::State::lists="$state/lists" \
+        -o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" \
+        -o Dir::Etc::sourcelist="$state/sources" -o Dir::Etc::sourceparts=/none \
+        -o APT::Sandbox::User=root -o Debug::NoLocking=1 "$@"
+}
+
+# The kernel image that linux-image-cloud-amd64 stands for, and systemd's stub, from release $1 into $2.
+lab_fetch_release() {
+    local release=$1 out=$2 mirror=$3 keyring=$4 state package
+    state=$(mktemp -d)
+    mkdir -p "$state/state" "$state/lists/partial" "$state/cache/archives/partial"
+    : >"$state/status"
+    echo "deb [signed-by=$keyring arch=amd64] $mirror $release main" >"$state/sources"
+    package=
+    if lab_apt "$state" update; then
+        package=$(apt-cache -o Dir::State="$state/state" -o Dir::State::lists="$state/lists" \
+            -o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" \
+            -o Dir::Etc::sourcelist="$state/sources" -o Dir::Etc::sourceparts=/none \
+            depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    fi
+    if [ -n "$package" ] && (cd "$state" && lab_apt "$state" download "$package" systemd-boot-efi); then
+        for deb in "$state"/*.deb; do dpkg -x "$deb" "$state/tree"; done
+        mkdir -p "$out"
+        cp "$state"/tree/boot/vmlinuz-* "$out/vmlinuz"
+        cp "$state/tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub" "$out/stub.efi"
+        mkdir -p "$out/lib"
+        # The modules lie below /lib or, in newer releases, below /usr/lib.
+        cp -a "$state"/tree/*/lib/modules "$out/lib/" 2>/dev/null || cp -a "$state/tree/lib/modules" "$out/lib/"
+        depmod -b "$out" "$(ls "$out/lib/modules")"
+    fi
+    rm -rf "$state"
+    [ -e "$out/stub.efi" ]
+}
+
+# Debian 12's own kernel (6.1) knows no SEV-SNP or TDX guest, its stub no SMBIOS strings: the next release's are taken
+# where its mirror has them.
+lab_fetch_kernel() {
+    local codename mirror keyring release candidates
+    [ ! -e "$LAB_CACHE/kernel/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    candidates=$codename
+    [ "$codename" != bookworm ] || candidates="trixie bookworm"
+    for release in $candidates; do
+        rm -rf "$LAB_CACHE/kernel"
+        if lab_fetch_release "$release" "$LAB_CACHE/kernel" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log"; then
+            touch "$LAB_CACHE/kernel/complete"
+            return 0
+        fi
+    done
+    lab_fail "no kernel could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")"
+}
+
+# A small Debian with systemd, as an ext4 image. Without root, fakeroot keeps the owners.
+lab_fetch_root() {
+    local codename mirror keyring tree
+    [ ! -e "$LAB_CACHE/root.ext4" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    # shellcheck disable=SC2016 # $1 is mmdebstrap's to expand
+    mmdebstrap --quiet --variant=minbase --format=tar --keyring="$keyring" \
+        --include=systemd,systemd-sysv,udev,dbus,kmod \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --customize-hook='echo cloister-demo > "$1/etc/hostname"; : > "$1/etc/machine-id"' \
+        --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1/etc/resolv.conf"' \
+        "$codename" "$LAB_CACHE/root.tar" "$mirror" 2>"$LAB_CACHE/mmdebstrap.log" ||
+        lab_fail "mmdebstrap: $(tail -n 1 "$LAB_CACHE/mmdebstrap.log")" || return
+    tree=$(mktemp -d)
+    # shellcheck disable=SC2016 # and here the inner shell's
+    local pack=(sh -c 'tar -x -f "$1" -C "$2" --exclude "./dev/*" && mke2fs -q -t ext4 -d "$2" "$3" 512M' sh
+        "$LAB_CACHE/root.tar" "$tree" "$LAB_CACHE/root.new")
+    [ "$(id -u)" = 0 ] || pack=(fakeroot "${pack[@]}")
+    "${pack[@]}" && mv "$LAB_CACHE/root.new" "$LAB_CACHE/root.ext4"
+    rm -rf "$tree" "$LAB_CACHE/root.tar"
+    [ -e "$LAB_CACHE/root.ext4" ]
+}
+
+lab_fetch() {
+    mkdir -p "$LAB_CACHE"
+    lab_fetch_kernel && lab_fetch_root
+}
+
+lab_kernel_release() { ls "$LAB_CACHE/kernel/lib/modules"; }
+
+# --- A run ---
+
+# Everything that a boot needs of this machine; says what is missing.
+lab_check_machine() {
+    local tool
+    for tool in qemu-system-x86_64 swtpm swtpm_setup mke2fs mkfs.vfat mcopy jq; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
+    done
+    for tool in /usr/share/OVMF/OVMF_CODE_4M.secboot.fd /usr/share/OVMF/OVMF_VARS_4M.fd; do
+        [ -e "$tool" ] || { echo "$tool is missing"; return 1; }
+    done
+    for tool in kernel/complete root.ext4; do
+        [ -e "$LAB_CACHE/$tool" ] || { echo "$LAB_CACHE/$tool was not fetched"; return 1; }
+    done
+}
+
+lab_begin() {
+    LAB=$1
+    rm -rf "$LAB"
+    mkdir -p "$LAB"
+    trap lab_end EXIT
+}
+
+lab_end() {
+    [ -z "$LAB_BROKER_PID" ] || kill "$LAB_BROKER_PID" 2>/dev/null || true
+    LAB_BROKER_PID=
+}
+
+# Secure Boot keys, the owner's firmware variables, the disk key, a pretend platform with one VM on it.
+lab_keys() {
+    cloister secureboot keygen --output "$LAB/keys" >"$LAB/keygen.log" &&
+        cloister secureboot enroll --input /usr/share/OVMF/OVMF_VARS_4M.fd --output "$LAB/vars.fd" \
+            --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt" &&
+        (umask 077 && head -c 64 /dev/urandom >"$LAB/disk.key") &&
+        cloister_sim platform new "$LAB/platform" >"$LAB/platform.root" &&
+        mkdir -p "$LAB/vm" && cp "$LAB/vars.fd" "$LAB/vm/vars.fd" &&
+        cloister_sim vtpm new "$LAB/platform" "$LAB/vm/tpm"
+}
+
+# A port that nobody listens on.
+lab_free_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 20000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    echo "$port"
+}
+
+lab_broker_key() {
+    LAB_PORT=$(lab_free_port)
+    cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
+}
+
+# The image. QEMU's user network shows this machine's loopback as 10.0.2.2.
+lab_image() {
+    local output=$1 cmdline=$2
+    shift 2
+    cloister image build "$LAB_CACHE/root.ext4" --output "$output" --name demo \
+        --kernel "$LAB_CACHE/kernel/vmlinuz" --modules "$LAB_CACHE/kernel/lib/modules/$(lab_kernel_release)" \
+        --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_BUILD/guest/cloister-init" \
+        --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
+        --disk-key "$LAB/disk.key" --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" \
+        --retry-seconds 20 "$@"
+}
+
+# A boot of the owner's own, only as far as the firmware's event log: what PCRs 0 to 3 and 6 are here.
+lab_calibrate() {
+    cloister boot "$LAB/demo.img" --varstore "$LAB/vm/vars.fd" --tpm "$LAB/vm/tpm" \
+        --calibrate "$LAB/firmware.ref.json" --report "$LAB/calibration.jsonl" --serial "$LAB/calibration.log"
+}
+
+# The pretend platform's root, the measurement of its pretend firmware (zeros), and every predictable PCR.
+lab_policy() {
+    local root
+    root=$(awk '{ printf "%s\\n", $0 }' "$LAB/platform/ark.pem")
+    printf '{"cloister_policy": 1, "name": "demo", "tee": ["snp"], "roots": ["%s"],\n "pcrs": [%s], "phase": "%s",\n "snp": {"vmpl": [0], "measurement": ["%096d"]}}\n' \
+        "$root" "${LAB_PCRS// /, }" enter-initrd 0 >"$LAB/policy.json"
+}
+
+lab_register() {
+    lab_policy && cloister key put --state "$LAB/broker" default/disk/demo "$LAB/disk.key" --policy "$LAB/policy.json" \
+        --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json"
+}
+
+lab_broker_start() {
+    # Not by the function: its process would be a shell, and a signal to it would not reach the broker.
+    "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
+    LAB_BROKER_PID=$!
+    for _ in $(seq 100); do
+        ! grep -q '^listening' "$LAB/broker.log" || return 0
+        kill -0 "$LAB_BROKER_PID" 2>/dev/null || break
+        sleep 0.05
+    done
+    lab_fail "the broker does not start: $(tail -n 1 "$LAB/broker.log")"
+}
+
+# lab_boot NAME IMAGE [OPTION]…: boots to multi-user (or to a refusal), leaving NAME.jsonl and NAME.log.
+lab_boot() {
+    local name=$1 image=$2 tpm=${LAB_TPM:-$LAB/vm/tpm} vars=${LAB_VARS:-$LAB/vm/vars.fd}
+    shift 2
+    cloister boot "$image" --varstore "$vars" --tpm "$tpm" --report "$LAB/$name.jsonl" --serial "$LAB/$name.log" "$@"
+}
+
+# lab_evidence NAME PHASE: the evidence bundle that boot NAME reported in that phase, and the nonce it answers.
+lab_evidence() {
+    jq -c --arg phase "$2" 'select(.kind == "evidence" and .phase == $phase).bundle' "$LAB/$1.jsonl" >"$LAB/$1.evidence.json"
+    [ -s "$LAB/$1.evidence.json" ] || lab_fail "boot $1 reported no evidence in phase $2"
+}
+lab_nonce() {
+    jq -r '."runtime-data"[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson.nonce' "$LAB/$1.evidence.json"
+}
+
+# --- Registers ---
+
+# lab_expected PCR PHASE: the reference value, and where it is from.
+lab_expected() {
+    jq -rs --arg pcr "$1" --arg phase "$2" '[.[] | select(.pcrs.sha256[$pcr] != null)][0] |
+        [(.pcrs.sha256[$pcr] | if type == "object" then .[$phase] else . end), .origin] | @tsv' \
+        "$LAB/demo.ref.json" "$LAB/firmware.ref.json"
+}
+lab_measured() {
+    jq -r --arg pcr "$2" '."tpm-pcrs"[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson.sha256[$pcr]' \
+        "$LAB/$1.evidence.json"
+}
+
+# lab_compare NAME PHASE: prints the PCRs of a boot's evidence that are not as expected; none is a success.
+lab_compare() {
+    local pcr expected origin measured wrong=''
+    lab_evidence "$1" "$2" || return
+    for pcr in $LAB_PCRS; do
+        IFS=$'\t' read -r expected origin < <(lab_expected "$pcr" "$2")
+        measured=$(lab_measured "$1" "$pcr")
+        [ -n "$origin" ] && [ "$expected" = "$measured" ] || wrong="$wrong $pcr"
+    done
+    echo "${wrong# }"
+    [ -z "$wrong" ]
+}
+
+# lab_verify NAME PHASE [OPTION]…: cloister verify on a boot's evidence.
+lab_verify() {
+    local name=$1 phase=$2
+    shift 2
+    lab_evidence "$name" "$phase" || return
+    cloister verify "$LAB/$name.evidence.json" --policy "$LAB/policy.json" --nonce "$(lab_nonce "$name")" \
+        --phase "$phase" --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json" "$@"
+}
+
+# --- Attacks: each makes its image or machine; what refuses it is somebody else ---
+
+lab_esp_offset() { cloister image inspect --json "$1" | jq -r '.partitions[] | select(.name == "esp").offset'; }
+lab_root_offset() { cloister image inspect --json "$1" | jq -r '.partitions[] | select(.name == "root").offset'; }
+
+# lab_replace_uki IMAGE UKI NEW: a copy of the image with another UKI in its ESP.
+lab_replace_uki() {
+    cp --sparse=always "$1" "$3"
+    mcopy -o -i "$3@@$(lab_esp_offset "$3")" "$2" ::/EFI/BOOT/BOOTX64.EFI
+}
+lab_take_uki() {
+    mcopy -n -i "$1@@$(lab_esp_offset "$1")" ::/EFI/BOOT/BOOTX64.EFI "$2"
+}
+
+# A UKI with another command line, signed by the owner's own key.
+lab_other_cmdline() {
+    lab_image "$LAB/other.img" "$LAB_CMDLINE systemd.unit=rescue.target" --reference "$LAB/other.ref.json" >/dev/null &&
+        lab_take_uki "$LAB/other.img" "$LAB/other.efi" && rm -f "$LAB/other.img" &&
+        lab_replace_uki "$LAB/demo.img" "$LAB/other.efi" "$LAB/other-cmdline.img"
+}
+
+# The same kernel in a UKI that nobody signed.
+lab_unsigned() {
+    cloister uki build --kernel "$LAB_CACHE/kernel/vmlinuz" --stub "$LAB_CACHE/kernel/stub.efi" \
+        --cmdline "$LAB_CMDLINE" --output "$LAB/unsigned.efi" >/dev/null &&
+        lab_replace_uki "$LAB/demo.img" "$LAB/unsigned.efi" "$LAB/unsigned.img"
+}
+
+lab_null_cipher() {
+    cp --sparse=always "$LAB/demo.img" "$LAB/null-cipher.img" &&
+        cloister_sim null-cipher "$LAB/null-cipher.img" "$(lab_root_offset "$LAB/demo.img")"
+}
+
+lab_other_platform() {
+    cloister_sim platform new --name Milan-elsewhere "$LAB/other-platform" >/dev/null &&
+        mkdir -p "$LAB/other-vm" && cp "$LAB/vm/vars.fd" "$LAB/other-vm/vars.fd" &&
+        cloister_sim vtpm new "$LAB/other-platform" "$LAB/other-vm/tpm"
+}
+
+# lab_replay BUNDLE [--forge-nonce]
+lab_replay() {
+    local bundle=$1
+    shift
+    cloister_sim replay --server "https://127.0.0.1:$LAB_PORT" --key "$LAB/broker.pem" --bundle "$bundle" \
+        --resource default/disk/demo "$@"
+}
+
+lab_attack_other_cmdline() { lab_other_cmdline && lab_boot other-cmdline "$LAB/other-cmdline.img" --snapshot; }
+lab_attack_smbios() {
+    lab_boot smbios "$LAB/demo.img" --snapshot --smbios-type11 io.systemd.stub.kernel-cmdline-extra=init=/bin/sh
+}
+lab_attack_unsigned() { lab_unsigned && lab_boot unsigned "$LAB/unsigned.img" --snapshot; }
+lab_attack_null_cipher() { lab_null_cipher && lab_boot null-cipher "$LAB/null-cipher.img" --snapshot; }
+lab_attack_replay() { lab_replay "$LAB/second.evidence.json"; }
+lab_attack_forged_nonce() { lab_replay "$LAB/second.evidence.json" --forge-nonce; }
+lab_attack_other_platform() {
+    lab_other_platform &&
+        LAB_TPM=$LAB/other-vm/tpm LAB_VARS=$LAB/other-vm/vars.fd lab_boot other-platform "$LAB/demo.img" --snapshot
+}
+
+# shellcheck disable=SC2034 # read by those who source this
+# Which attack, who must refuse it, what the reason must say, and what it is. (Words about a boot named "second" are
+# about the last good one.)
+LAB_ATTACKS='other_cmdline|the broker|PCR 11: section .cmdline differs|a UKI with another command line, signed by the owner'\''s own key
+smbios|the broker|PCR 12: unexpected event: EV_IPL "init=/bin/sh"|a command line that the host passes in through SMBIOS
+unsigned|the firmware|Access Denied (Secure Boot|a UKI that nobody signed
+null_cipher|the guest|"cipher_null-ecb": only "aes-xts-plain64" is allowed|the root partition'\''s LUKS2 header names a null cipher
+replay|the broker|is not the one that was given out|evidence of the last boot, sent again
+forged_nonce|the broker|tpm.quote.nonce|the same, with the new nonce written into it
+other_platform|the broker|is none of those that are trusted|evidence of a platform whose root the policy does not name'
+
+# lab_attack NAME EXPECTED: the one line of the refusal; a success if it was refused, for that reason.
+lab_attack() {
+    local status=0 reason
+    reason=$("lab_attack_$1" 2>&1) || status=$?
+    reason=$(tail -n 1 <<<"$reason" | sed -E 's/^(cloister|refused[a-z ]*after [0-9.]+ s): //')
+    [ "$status" = 1 ] || reason="exit status $status: $reason"
+    echo "$reason"
+    [ "$status" = 1 ] && grep -qF -- "$2" <<<"$reason"
+}
+
+# Old stubs do not read SMBIOS: there is nothing to attack.
+lab_stub_reads_smbios() { grep -aq io.systemd.stub.kernel-cmdline-extra <(tr -d '\0' <"$LAB_CACHE/kernel/stub.efi"); }

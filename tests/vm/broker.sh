@@ -1,0 +1,49 @@
+#!/bin/bash
+# The guest without its broker: it tries again, and gives up with a reason; a broker that comes up meanwhile (killed
+# before with SIGKILL) is found; one with another key is not trusted.
+# shellcheck source=tests/vm/vm.sh
+. "$(dirname "$0")/vm.sh"
+
+vm_begin broker
+
+kill -KILL "$LAB_BROKER_PID"
+wait "$LAB_BROKER_PID" 2>/dev/null || true
+
+gives_up() {
+    local reason status=0
+    reason=$(lab_boot nobody "$LAB/demo.img" --snapshot) || status=$?
+    echo "$reason"
+    [ "$status" = 1 ] && grep -q 'gave up after 20 s' <<<"$reason" &&
+        grep -q 'trying again in' "$LAB/nobody.log"
+}
+vm_check "nobody answers: tries again, then gives up and says so" gives_up
+
+comes_late() {
+    local status=0
+    lab_boot late "$LAB/demo.img" --snapshot &
+    local boot=$!
+    while ! grep -qs 'trying again in' "$LAB/late.log"; do
+        kill -0 "$boot" 2>/dev/null || break
+        sleep 0.2
+    done
+    lab_broker_start || status=$?
+    wait "$boot" || status=$?
+    return "$status"
+}
+vm_check "a broker that was killed and comes back is found, with its key" comes_late
+
+lab_end
+wait
+mv "$LAB/broker" "$LAB/broker.first"
+cloister serve --state "$LAB/broker" --print-key "$LAB/stranger.pem"
+lab_register
+lab_broker_start
+is_a_stranger() {
+    local reason status=0
+    reason=$(lab_boot stranger "$LAB/demo.img" --snapshot) || status=$?
+    echo "$reason"
+    [ "$status" = 1 ] && grep -q 'another public key than the one that is pinned' <<<"$reason"
+}
+vm_check "somebody else at the broker's address is not trusted" is_a_stranger
+vm_check "and gets to see no evidence" test "$(grep -c attest "$LAB/broker.log")" = 0
+vm_end

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# vm.sh: what the VM tests share beside sim/lab.sh. Sourced with the lab's folder name; skips (77) where the machine
+# lacks what a boot needs.
+set -euo pipefail
+cd "${CLOISTER_SOURCE:?}"
+. sim/lab.sh
+
+if ! missing=$(lab_check_machine); then
+    echo "SKIP: $missing"
+    exit 77
+fi
+
+vm_failures=0
+vm_check() {
+    local words=$1
+    shift
+    if "$@"; then
+        echo "ok: $words"
+    else
+        echo "FAILED: $words"
+        vm_failures=$((vm_failures + 1))
+    fi
+}
+vm_end() { [ "$vm_failures" = 0 ] || exit 1; }
+
+# Keys, image, calibration and a running broker that knows the disk key: where every test begins.
+vm_begin() {
+    lab_begin "build/lab/test-$1"
+    lab_keys
+    lab_broker_key
+    lab_image "$LAB/demo.img" "$LAB_CMDLINE"
+    lab_calibrate
+    lab_register
+    lab_broker_start
+}
