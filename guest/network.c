@@ -59,8 +59,7 @@ static bool is_ethernet(int fd, const char *name)
     if (strlen(name) >= IFNAMSIZ)
         return false;
     request_for(name, &request);
-    return ioctl(fd, SIOCGIFHWADDR, &request) == 0 &&
-           request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+    return ioctl(fd, SIOCGIFHWADDR, &request) == 0 && request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
 }
 
 static void find_interfaces(int fd, struct interfaces *out)
