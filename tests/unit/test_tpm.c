@@ -1,52 +1,5 @@
 /* Against a software TPM that the test starts; without swtpm it says SKIP. */
-#include "device/tpm.h"
-
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "device/process.h"
-#include "test.h"
-
-static struct clo_scratch scratch;
-static pid_t swtpm = -1;
-static struct clo_tpm *tpm;
-
-static int start(void **state)
-{
-    char dir[4200];
-    char socket[4200];
-    struct clo_error err;
-
-    (void)state;
-    if (access("/usr/bin/swtpm", X_OK) != 0) {
-        print_message("SKIP: swtpm is not installed\n");
-        exit(77);
-    }
-    assert_true(clo_scratch_new("/tmp", &scratch, &err));
-    snprintf(dir, sizeof dir, "dir=%s", scratch.path);
-    snprintf(socket, sizeof socket, "type=unixio,path=%s/sock", scratch.path);
-    const char *argv[] = { "swtpm",      "socket",  "--tpm2",
-                           "--tpmstate", dir,       "--server",
-                           socket,       "--flags", "not-need-init,startup-clear",
-                           NULL };
-    assert_true(clo_process_start(argv, STDERR_FILENO, &swtpm, &err));
-    snprintf(socket, sizeof socket, "%s/sock", scratch.path);
-    for (int i = 0; i < 500 && access(socket, F_OK) != 0; i++)
-        usleep(10000);
-    if (!clo_tpm_open_socket(socket, &tpm, &err))
-        fail_msg("%s", err.text);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    clo_tpm_freep(&tpm);
-    clo_process_stop(swtpm, 2000);
-    clo_scratch_free(&scratch);
-    return 0;
-}
+#include "swtpm.h"
 
 static void test_pcrs(void **state)
 {
@@ -178,5 +131,5 @@ int main(void)
         cmocka_unit_test(test_absent),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start_swtpm, stop_swtpm);
 }

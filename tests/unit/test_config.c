@@ -1,0 +1,157 @@
+#include "guest/config.h"
+
+#include "test.h"
+
+#define KEY                                                                                \
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEL3+Z6Snwicd8c3mxmX6ZRID6hjZn2fxPE2RHYNRt2rEwNoSS" \
+    "d4rWk11XZyqHPR75bZlt5EtiOZU0ur5cS0HFqg=="
+#define WITH(broker, network, rest)                                          \
+    "{\"version\":1,\"name\":\"demo\",\"resource\":\"default/disk/demo\","   \
+    "\"broker\":" broker ",\"network\":" network ",\"modules\":[\"/a.ko\"]," \
+    "\"retry_seconds\":60" rest "}"
+#define BROKER "{\"url\":\"https://10.0.2.2:8443\",\"key\":\"" KEY "\"}"
+#define DHCP   "{\"mode\":\"dhcp\"}"
+
+static const char with_static[] =
+        WITH(BROKER,
+             "{\"mode\":\"static\",\"address\":\"192.168.7.9/20\",\"gateway\":\"192.168.0.1\","
+             "\"dns\":[\"9.9.9.9\",\"1.1.1.1\"]}",
+             "");
+
+static void test_values(void **state)
+{
+    CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    if (!clo_guest_config_parse(clo_bytes_text(with_static), &config, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(config.name, "demo");
+    assert_string_equal(config.broker_url, "https://10.0.2.2:8443");
+    assert_string_equal(config.resource, "default/disk/demo");
+    assert_int_equal(config.broker_key.size, 91);
+    assert_int_equal(config.retry_seconds, 60);
+    assert_int_equal(config.module_count, 1);
+    assert_string_equal(config.modules[0], "/a.ko");
+    assert_true(config.network.is_static);
+    assert_int_equal(config.network.address, 0xc0a80709);
+    assert_int_equal(config.network.prefix, 20);
+    assert_int_equal(config.network.gateway, 0xc0a80001);
+    assert_int_equal(config.network.dns_count, 2);
+    assert_int_equal(config.network.dns[1], 0x01010101);
+}
+
+static const struct {
+    const char *name, *json, *error; /* error NULL: it parses */
+} cases[] = {
+    { "DHCP", WITH(BROKER, DHCP, ""), NULL },
+    { "no JSON", "modules", "guest configuration: JSON" },
+    { "a member of a later version", WITH(BROKER, DHCP, ",\"shell\":true"),
+      "guest configuration: unknown member \"shell\"" },
+    { "a second name", WITH(BROKER, DHCP, ",\"name\":\"x\""), "guest configuration: JSON" },
+    { "broker without a key", WITH("{\"url\":\"https://a\"}", DHCP, ""),
+      "guest configuration: broker: \"key\"" },
+    { "broker key is no key", WITH("{\"url\":\"https://a\",\"key\":\"AAAA\"}", DHCP, ""),
+      "guest configuration: broker: " },
+    { "broker with a certificate", WITH("{\"url\":\"x\",\"key\":\"AA==\",\"ca\":1}", DHCP, ""),
+      "guest configuration: broker: unknown member \"ca\"" },
+    { "unknown mode", WITH(BROKER, "{\"mode\":\"wifi\"}", ""),
+      "guest configuration: network: mode \"wifi\" is neither dhcp nor static" },
+    { "DHCP with an address", WITH(BROKER, "{\"mode\":\"dhcp\",\"address\":\"1.2.3.4/8\"}", ""),
+      "guest configuration: network: unknown member \"address\"" },
+    { "address without a prefix",
+      WITH(BROKER,
+           "{\"mode\":\"static\",\"address\":\"1.2.3.4\",\"gateway\":\"1.2.3.1\",\"dns\":[]}", ""),
+      "guest configuration: network: \"1.2.3.4\": expected ADDRESS/PREFIX" },
+    { "prefix 0",
+      WITH(BROKER,
+           "{\"mode\":\"static\",\"address\":\"1.2.3.4/0\",\"gateway\":\"1.2.3.1\",\"dns\":[]}",
+           ""),
+      "guest configuration: network: \"1.2.3.4/0\": the prefix is not 1 to 32" },
+    { "prefix 33",
+      WITH(BROKER,
+           "{\"mode\":\"static\",\"address\":\"1.2.3.4/33\",\"gateway\":\"1.2.3.1\",\"dns\":[]}",
+           ""),
+      "guest configuration: network: \"1.2.3.4/33\": the prefix is not 1 to 32" },
+    { "prefix with a sign",
+      WITH(BROKER,
+           "{\"mode\":\"static\",\"address\":\"1.2.3.4/+8\",\"gateway\":\"1.2.3.1\",\"dns\":[]}",
+           ""),
+      "guest configuration: network: \"1.2.3.4/+8\": the prefix is not 1 to 32" },
+    { "an octet of 256",
+      WITH(BROKER,
+           "{\"mode\":\"static\",\"address\":\"1.2.3.256/8\",\"gateway\":\"1.2.3.1\",\"dns\":[]}",
+           ""),
+      "guest configuration: network: \"1.2.3.256\" is no IPv4 address" },
+    { "four DNS servers",
+      WITH(BROKER,
+           "{\"mode\":\"static\",\"address\":\"1.2.3.4/8\",\"gateway\":\"1.2.3.1\","
+           "\"dns\":[\"1.1.1.1\",\"1.1.1.1\",\"1.1.1.1\",\"1.1.1.1\"]}",
+           ""),
+      "guest configuration: network: more than 3 DNS servers" },
+};
+
+static void test_cases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+        struct clo_error err = { 0 };
+        bool ok = clo_guest_config_parse(clo_bytes_text(cases[i].json), &config, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        if (!ok && strncmp(err.text, cases[i].error, strlen(cases[i].error)) != 0)
+            print_error("got: %s\n", err.text);
+        CHECK(ok || strncmp(err.text, cases[i].error, strlen(cases[i].error)) == 0, cases[i].name);
+    }
+}
+
+static void test_numbers(void **state)
+{
+    static const struct {
+        const char *from, *to, *error;
+    } edits[] = {
+        { "\"version\":1", "\"version\":2", "guest configuration: version 2" },
+        { "\"retry_seconds\":60", "\"retry_seconds\":86401",
+          "guest configuration: retry_seconds: more than a day" },
+        { "\"retry_seconds\":60", "\"retry_seconds\":-1",
+          "guest configuration: \"retry_seconds\"" },
+        { "\"/a.ko\"", "\"a.ko\"", "guest configuration: module 0: no absolute path" },
+        { "\"/a.ko\"", "7", "guest configuration: module 0: no absolute path" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(edits); i++) {
+        CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_error err;
+        const char *at = strstr(with_static, edits[i].from);
+        assert_non_null(at);
+        clo_buffer_append(&text, clo_bytes(with_static, (size_t)(at - with_static)));
+        clo_buffer_text(&text, edits[i].to);
+        clo_buffer_text(&text, at + strlen(edits[i].from));
+        CHECK(!clo_guest_config_parse(clo_buffer_bytes(&text), &config, &err), edits[i].to);
+        CHECK(strncmp(err.text, edits[i].error, strlen(edits[i].error)) == 0, err.text);
+    }
+}
+
+static void test_truncated(void **state)
+{
+    (void)state;
+    for (size_t size = 0; size < strlen(with_static); size++) {
+        CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+        struct clo_error err;
+        assert_false(clo_guest_config_parse(clo_bytes(with_static, size), &config, &err));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_truncated),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
