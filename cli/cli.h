@@ -73,6 +73,7 @@ struct clo_random cli_random(void);
 int cmd_boot(int argc, char **argv);
 int cmd_eventlog(int argc, char **argv);
 int cmd_evidence(int argc, char **argv);
+int cmd_evidence_collect(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
 int cmd_key(int argc, char **argv);
@@ -81,6 +82,7 @@ int cmd_secureboot(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_uki(int argc, char **argv);
 int cmd_uki_inspect(int argc, char **argv);
+int cmd_unlock(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -207,6 +207,7 @@ static int evidence_show(int argc, char **argv)
 int cmd_evidence(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
+        { "collect", cmd_evidence_collect, "in the guest: what it can show for itself" },
         { "show", evidence_show, "what a bundle holds" },
     };
 

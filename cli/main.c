@@ -11,10 +11,11 @@ static const struct cli_command commands[] = {
     { "measure", cmd_measure, "predict registers before the first boot" },
     { "eventlog", cmd_eventlog, "show, replay and explain what was measured" },
     { "image", cmd_image, "build confidential disk images, look into them" },
-    { "evidence", cmd_evidence, "show what a guest sends to prove itself" },
+    { "evidence", cmd_evidence, "collect what proves a guest, show what is in it" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },
     { "serve", cmd_serve, "verifier and key broker" },
     { "key", cmd_key, "put, list and remove what the broker releases" },
+    { "unlock", cmd_unlock, "open a disk in the guest, with a key that the broker releases" },
     { "boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM" },
     { "version", cmd_version, "print the version" },
 };

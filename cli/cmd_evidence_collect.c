@@ -1,0 +1,93 @@
+/* cloister evidence collect: what this machine can show for itself, for a verifier elsewhere. */
+#include <string.h>
+
+#include "cli.h"
+#include "device/file.h"
+#include "device/tsm.h"
+#include "guest/measure.h"
+#include "guest/unlock.h"
+
+struct collect_options {
+    const char *nonce, *tpm, *tsm, *eventlog, *output;
+};
+
+/* A nonce needs a key beside it: one that nobody keeps. */
+static bool make_runtime_data(const char *nonce, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    return clo_private_key_new(CLO_KEY_P256, 0, &key, err) &&
+           clo_unlock_runtime_data(nonce, key, &json, out, err);
+}
+
+static bool collect(const struct collect_options *options, struct clo_buffer *out,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer runtime_data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer userlog = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    struct clo_error ignored;
+
+    if (!clo_tpm_open(options->tpm, &tpm, err) && err->status != CLO_ERR_UNAVAILABLE)
+        return false;
+    if (!clo_file_read(CLO_MEASURE_LOG, CLO_FILE_LIMIT, &userlog, &ignored))
+        userlog.size = 0; /* nothing was measured by user space */
+    const struct clo_collector collector = { .tpm = tpm,
+                                             .tsm_root = options->tsm,
+                                             .eventlog = options->eventlog,
+                                             .ccel = CLO_COLLECT_CCEL,
+                                             .userlog = clo_buffer_bytes(&userlog) };
+    return make_runtime_data(options->nonce, &runtime_data, err) &&
+           clo_collect(&collector, clo_buffer_bytes(&runtime_data), &evidence, err) &&
+           clo_evidence_write(evidence, out, err);
+}
+
+int cmd_evidence_collect(int argc, char **argv)
+{
+    struct collect_options o = { .tpm = CLO_TPM_DEVICE,
+                                 .tsm = CLO_TSM_ROOT,
+                                 .eventlog = CLO_COLLECT_EVENTLOG };
+    const struct cli_option options[] = {
+        { "--nonce", "TEXT", "what the verifier gave out, as it gave it (required)",
+          .text = &o.nonce },
+        { "--output", "FILE", "where the bundle goes; default standard output", .text = &o.output },
+        { "--tpm", "DEVICE", "default " CLO_TPM_DEVICE, .text = &o.tpm },
+        { "--tsm", "DIR", "default " CLO_TSM_ROOT, .text = &o.tsm },
+        { "--eventlog", "FILE", "the firmware's log; default the kernel's copy",
+          .text = &o.eventlog },
+    };
+    const struct cli_usage usage = {
+        .command = "evidence collect",
+        .arguments = "--nonce TEXT",
+        .summary =
+                "Collects, in the guest, what proves it: the hardware report from the vTPM, or "
+                "from\n"
+                "configfs-tsm, certificates, a TPM quote, event logs; bound to the nonce. What it\n"
+                "is worth is for 'cloister verify' to say, elsewhere.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister evidence collect --nonce \"$NONCE\" --output evidence.json\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bundle = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0 || o.nonce == NULL || o.nonce[0] == '\0')
+        return cli_usage_error(&usage, "only --nonce is needed");
+    bool ok = collect(&o, &bundle, &err);
+    if (ok && o.output != NULL)
+        ok = clo_file_write(o.output, clo_buffer_bytes(&bundle), 0644, &err);
+    else if (ok && (fwrite(bundle.data, 1, bundle.size, stdout) != bundle.size ||
+                    putchar('\n') == EOF || fflush(stdout) != 0))
+        ok = clo_fail(&err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+    if (!ok) {
+        clo_wrap(&err, "evidence collect");
+        return cli_error(&err);
+    }
+    return CLI_YES;
+}

@@ -1,0 +1,105 @@
+/* cloister unlock: a disk of a running guest, with a key that the broker releases to it. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli.h"
+#include "device/file.h"
+#include "device/tsm.h"
+#include "guest/disk.h"
+#include "guest/measure.h"
+#include "guest/unlock.h"
+
+#define RUN_FOLDER  "/run/cloister"
+#define HEADER_FILE RUN_FOLDER "/luks-header.unlock"
+
+static void on_wait(void *context, const char *why, unsigned seconds)
+{
+    (void)context;
+    fprintf(stderr, "cloister: unlock: %s; trying again in %u s\n", why, seconds);
+}
+
+static bool get_key(const struct clo_guest_config *config, struct clo_secret **key,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer userlog = { 0 };
+    struct clo_error ignored;
+
+    if (!clo_tpm_open(CLO_TPM_DEVICE, &tpm, err) && err->status != CLO_ERR_UNAVAILABLE)
+        return false;
+    if (!clo_file_read(CLO_MEASURE_LOG, CLO_FILE_LIMIT, &userlog, &ignored))
+        userlog.size = 0; /* nothing was measured by user space */
+    const struct clo_collector collector = { .tpm = tpm,
+                                             .tsm_root = CLO_TSM_ROOT,
+                                             .eventlog = CLO_COLLECT_EVENTLOG,
+                                             .ccel = CLO_COLLECT_CCEL,
+                                             .userlog = clo_buffer_bytes(&userlog) };
+    const struct clo_unlock unlock = { .config = config,
+                                       .collector = &collector,
+                                       .on_wait = on_wait };
+    return clo_unlock_key(&unlock, key, err);
+}
+
+/* The header is checked before anybody is asked for a key. */
+static bool open_disk(const char *device, const char *name, const struct clo_guest_config *config,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { .device = "" };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+
+    if (strlen(device) >= sizeof disk.device)
+        return clo_fail(err, CLO_ERR_USAGE, "%.60s…: the path is too long", device);
+    memcpy(disk.device, device, strlen(device) + 1);
+    if (!clo_disk_read_header(&disk, err))
+        return false;
+    (void)mkdir(RUN_FOLDER, 0700);
+    bool ok = get_key(config, &key, err) &&
+              clo_disk_volume_key(&disk, HEADER_FILE, key, &volume_key, err) &&
+              clo_disk_open(&disk, HEADER_FILE, volume_key, name, err);
+    (void)remove(HEADER_FILE);
+    return ok;
+}
+
+int cmd_unlock(int argc, char **argv)
+{
+    const char *path = CLO_GUEST_CONFIG, *resource = NULL;
+    const struct cli_option options[] = {
+        { "--config", "FILE", "which broker, by which key; default " CLO_GUEST_CONFIG,
+          .text = &path },
+        { "--resource", "PATH", "the key's name at the broker; default the configuration's",
+          .text = &resource },
+    };
+    const struct cli_usage usage = {
+        .command = "unlock",
+        .arguments = "DEVICE NAME",
+        .summary =
+                "Opens a LUKS2 disk in a running guest as /dev/mapper/NAME: checks its header, "
+                "proves\nthe machine to the broker, and uses the key that it releases. The initrd "
+                "does the same\nfor the root by itself.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister unlock /dev/vdb data --resource default/disk/data\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 2)
+        return cli_usage_error(&usage, "DEVICE and NAME are needed");
+    bool ok = clo_file_read(path, CLO_FILE_LIMIT, &text, &err) &&
+              (clo_guest_config_parse(clo_buffer_bytes(&text), &config, &err) ||
+               clo_wrap(&err, "%s", path));
+    if (ok && resource != NULL)
+        config.resource = resource;
+    ok = ok && open_disk(operands.items[0], operands.items[1], &config, &err);
+    if (!ok) {
+        clo_wrap(&err, "unlock");
+        return cli_error(&err);
+    }
+    return CLI_YES;
+}
