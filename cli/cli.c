@@ -234,6 +234,26 @@ int cli_error(const struct clo_error *err)
     return cli_exit_status(err->status);
 }
 
+/* The page of a command that is only a list of others: NAME(1), with what each does. */
+static void print_man_list(const char *name, const char *summary,
+                           const struct cli_command *commands, size_t count)
+{
+    const char *hyphen = *name == '\0' ? "" : "-";
+
+    printf(".TH CLOISTER%s%s 1 \"\" \"cloister %s\" \"Cloister\"\n.SH NAME\ncloister%s%s \\- ",
+           hyphen, name, CLOISTER_VERSION, *name == '\0' ? "" : " ", name);
+    printf("%.*s\n.SH SYNOPSIS\n.B cloister %s\n.I COMMAND\n[OPTION]...\n.SH DESCRIPTION\n",
+           (int)strcspn(summary, ".\n"), summary, name);
+    print_roff(summary);
+    fputs("\n.SH COMMANDS\n", stdout);
+    for (size_t i = 0; i < count; i++) {
+        printf(".TP\n.BR cloister%s%s\\-%s (1)\n", *name == '\0' ? "" : "\\-", name,
+               commands[i].name);
+        print_roff(commands[i].summary);
+        putchar('\n');
+    }
+}
+
 int cli_dispatch(const char *name, const char *summary, const struct cli_command *commands,
                  size_t count, int argc, char **argv)
 {
@@ -257,6 +277,10 @@ int cli_dispatch(const char *name, const char *summary, const struct cli_command
             char *words[] = { (char *)(uintptr_t)commands[i].name, argv[1], NULL };
             commands[i].run(2, words);
         }
+        return CLI_YES;
+    }
+    if (strcmp(argv[1], "--help=man") == 0) {
+        print_man_list(name, summary, commands, count);
         return CLI_YES;
     }
     if (strcmp(argv[1], "--help=options") == 0) {
