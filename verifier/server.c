@@ -200,15 +200,33 @@ static void on_stop(evutil_socket_t signal_number, short what, void *context)
     event_base_loopexit(server->base, NULL);
 }
 
+/* libevent takes no port 0: it is parsed as another one and set back. */
+static bool parse_address(const char *text, struct sockaddr_storage *out, int *size)
+{
+    char copy[128];
+    const char *colon = strrchr(text, ':');
+
+    if (colon == NULL || strlen(text) + 1 > sizeof copy)
+        return false;
+    bool is_any = strcmp(colon, ":0") == 0;
+    snprintf(copy, sizeof copy, "%.*s%s", (int)(colon - text), text, is_any ? ":1" : colon);
+    memset(out, 0, sizeof *out);
+    *size = sizeof *out;
+    if (colon[1] == '\0' || evutil_parse_sockaddr_port(copy, (struct sockaddr *)out, size) != 0)
+        return false;
+    if (is_any && out->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)out)->sin6_port = 0;
+    else if (is_any)
+        ((struct sockaddr_in *)out)->sin_port = 0;
+    return true;
+}
+
 static bool listen_at(struct clo_server *server, const char *text, struct clo_error *err)
 {
     struct sockaddr_storage address;
-    int size = sizeof address;
-    const char *colon = strrchr(text, ':');
+    int size;
 
-    memset(&address, 0, sizeof address);
-    if (colon == NULL || colon[1] == '\0' ||
-        evutil_parse_sockaddr_port(text, (struct sockaddr *)&address, &size) != 0)
+    if (!parse_address(text, &address, &size))
         return clo_fail(err, CLO_ERR_USAGE, "%s: expected ADDRESS:PORT, like 127.0.0.1:8443", text);
     struct evconnlistener *listener = evconnlistener_new_bind(
             server->base, NULL, NULL,

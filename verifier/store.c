@@ -231,23 +231,25 @@ static bool put_terms(struct clo_store *store, const struct clo_store_entry *ent
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer references = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
     CLO_CLEANUP(clo_terms_free) struct clo_terms parsed = { 0 };
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
     struct clo_digest digest;
 
-    clo_buffer_append(&policy, entry->policy);
-    clo_buffer_text(&references, "[");
     for (size_t i = 0; i < entry->reference_count; i++) {
-        clo_buffer_text(&references, i == 0 ? "" : ",");
-        clo_buffer_append(&references, entry->references[i]);
+        json_t *reference;
+        if (!clo_json_parse(entry->references[i], &reference, err) ||
+            json_array_append_new(list, reference) != 0)
+            return clo_wrap(err, "reference %zu", i);
     }
-    clo_buffer_text(&references, "]");
+    clo_buffer_append(&policy, entry->policy);
+    if (!clo_json_write(list, &references, err))
+        return false;
     const char *policy_text = clo_buffer_string(&policy);
     const char *references_text = clo_buffer_string(&references);
     if (policy_text == NULL || references_text == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    /* Also what shows that the pieces, put together, are one JSON array. */
     if (!parse_terms(policy_text, references_text, &parsed, err))
         return false;
     struct clo_bytes parts[] = { clo_bytes(policy_text, policy.size + 1),

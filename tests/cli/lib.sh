@@ -1,0 +1,38 @@
+# shellcheck shell=sh disable=SC2034
+# lib.sh: what the tests of the command line share. Sourced with the program as $1.
+set -u
+cloister=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+fail() {
+    echo "FAIL: $1"
+    failed=1
+}
+
+# expect NAME STATUS WORDS COMMAND…: the exit status, and the words in what it prints; a failing command says one line
+# on standard error and nothing else.
+expect() {
+    name=$1 wanted=$2 words=$3
+    shift 3
+    status=0
+    "$@" >"$work/out" 2>"$work/err" || status=$?
+    [ "$status" = "$wanted" ] || fail "$name: exit status $status, expected $wanted: $(head -n 3 "$work/err")"
+    case $(cat "$work/out" "$work/err") in
+    *"$words"*) ;;
+    *) fail "$name: does not say '$words': $(head -n 3 "$work/err")" ;;
+    esac
+    if [ "$wanted" -ge 2 ]; then
+        [ "$(wc -l <"$work/err")" = 1 ] || fail "$name: not one line: $(cat "$work/err")"
+        case $(cat "$work/err") in
+        "cloister: "*) ;;
+        *) fail "$name: the line is: $(cat "$work/err")" ;;
+        esac
+    fi
+}
+
+skip() {
+    echo "SKIP: $1"
+    exit 77
+}

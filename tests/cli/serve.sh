@@ -1,0 +1,75 @@
+#!/bin/sh
+# The broker as a program: its key, what is registered, its answers over TLS, its end; and what it does not take.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+zeros=$(printf '%064d' 0)
+echo '{"cloister_policy":1,"name":"mine","tee":["snp"],"roots":["amd"]}' >"$work/policy"
+echo "{\"cloister_reference\":1,\"name\":\"demo\",\"origin\":\"prediction\",\"events\":{},\"pcrs\":{\"sha256\":{\"12\":\"$zeros\"}}}" >"$work/ref"
+printf 'a secret that nobody prints' >"$work/secret"
+state=$work/state
+
+# Keys.
+expect "public key" 0 "BEGIN PUBLIC KEY" "$cloister" serve --state "$state" --print-key -
+"$cloister" serve --state "$state" --print-key "$work/first.pem"
+"$cloister" serve --state "$state" --print-key "$work/again.pem"
+cmp -s "$work/first.pem" "$work/again.pem" || fail "another key the second time"
+expect "put" 0 "default/disk/demo: 27 bytes" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref"
+expect "list" 0 'policy "mine"  references "demo"' "$cloister" key list --state "$state"
+expect "list as JSON" 0 '"default/disk/demo"' "$cloister" key list --state "$state" --json
+"$cloister" key list --state "$state" --json | grep -q 'nobody prints' && fail "the list shows a secret"
+
+# What is not taken.
+expect "no state" 2 "--state is needed" "$cloister" serve
+expect "no address" 2 "expected ADDRESS:PORT" "$cloister" serve --state "$state" --listen nowhere
+expect "somebody else's address" 4 "192.0.2.1:1" "$cloister" serve --state "$state" --listen 192.0.2.1:1
+expect "no time for a nonce" 2 "--nonce-seconds" "$cloister" serve --state "$state" --nonce-seconds 0
+expect "odd path" 2 'resource "demo"' "$cloister" key put --state "$state" demo "$work/secret" --policy "$work/policy"
+expect "no such secret" 3 "$work/none" "$cloister" key put --state "$state" a/b/c "$work/none" --policy "$work/policy"
+expect "policy is none" 3 "$work/secret" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/secret"
+expect "reference is none" 3 "$work/policy" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --reference "$work/policy"
+expect "remove what is not there" 1 "there is none" "$cloister" key remove --state "$state" a/b/c
+chmod 755 "$state"
+expect "a folder that others can read" 1 "must be yours alone" "$cloister" key list --state "$state"
+chmod 700 "$state"
+
+# Over TLS.
+"$cloister" serve --state "$state" --listen 127.0.0.1:0 >"$work/log" 2>&1 &
+pid=$!
+trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
+for _ in $(seq 100); do
+    grep -q listening "$work/log" && break
+    sleep 0.05
+done
+port=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$work/log")
+[ -n "$port" ] || fail "does not listen: $(cat "$work/log")"
+
+# ask REQUEST: what comes back over TLS.
+ask() { (printf '%b' "$1"; sleep 1) | timeout 10 openssl s_client -quiet -connect "127.0.0.1:$port" 2>/dev/null; }
+
+ask 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q '"status":"ok"' "$work/answer" || fail "healthz: $(cat "$work/answer")"
+ask 'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q '^cloister_auth_total 0' "$work/answer" || fail "metrics: $(cat "$work/answer")"
+body='{"version":"0.1.1","tee":"snp","extra-params":{}}'
+ask "POST /kbs/v0/auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${#body}\r\n\r\n$body" >"$work/answer"
+grep -q '"nonce":"' "$work/answer" || fail "auth: $(cat "$work/answer")"
+grep -q 'Set-Cookie: kbs-session-id=.*; Path=/; Secure; HttpOnly' "$work/answer" || fail "auth: no cookie"
+ask 'GET /kbs/v0/resource/default/disk/demo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q 'HTTP/1.1 401' "$work/answer" || fail "a resource without a session: $(cat "$work/answer")"
+grep -q 'nobody prints' "$work/answer" && fail "a resource was given"
+ask 'DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q 'HTTP/1.1 \(4\|5\)' "$work/answer" || fail "DELETE: $(cat "$work/answer")"
+ask 'this is not HTTP\r\n\r\n' >"$work/answer"
+grep -q 'HTTP/1.1 200' "$work/answer" && fail "not HTTP: $(cat "$work/answer")"
+timeout 10 openssl s_client -tls1_2 -connect "127.0.0.1:$port" </dev/null >"$work/tls" 2>&1 && fail "TLS 1.2 is taken"
+# The key that it shows is the one that images pin.
+timeout 10 openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | openssl x509 -noout -pubkey >"$work/shown.pem" 2>/dev/null
+cmp -s "$work/shown.pem" "$work/first.pem" || fail "shows another key than --print-key"
+# Still alive, and what is registered meanwhile is there; then it ends when asked to.
+expect "remove" 0 "" "$cloister" key remove --state "$state" default/disk/demo
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+[ "$status" = 0 ] || fail "ends with $status: $(cat "$work/log")"
+exit "$failed"

@@ -1,0 +1,465 @@
+/* The whole protocol without a socket: a pretend platform's evidence, one registered image, and
+ * everything that must not get a key. */
+#include "verifier/broker.h"
+
+#include "net/kbs.h"
+#include "scene.h"
+
+#define RESOURCE "/kbs/v0/resource/default/disk/demo"
+#define SECRET   "the disk key of the demo"
+
+static struct scene scene;
+static struct clo_scratch scratch;
+static struct clo_store *store;
+static struct clo_broker *broker;
+static unsigned decisions;
+
+static bool fill_random(void *context, void *out, size_t size)
+{
+    static uint8_t next;
+
+    (void)context;
+    memset(out, ++next, size);
+    return true;
+}
+
+static void on_decision(void *context, const struct clo_audit *decision)
+{
+    (void)context;
+    decisions++;
+    CHECK(strstr(decision->detail, SECRET) == NULL, "no secret in a decision");
+}
+
+static void put(const char *path, const char *secret, bool same_measurement)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = make_reference();
+    char measurement[2 * 48 + 1];
+    struct clo_error err;
+
+    scene_reset(&scene);
+    snp_maker_make(&scene.maker, &certificates);
+    must(clo_pem_write("CERTIFICATE", clo_certificate_der(certificates.items[2]), &pem, &err),
+         &err);
+    clo_hex_text(clo_bytes(scene.maker.report + 0x90, 48), measurement);
+    if (!same_measurement)
+        measurement[0] = measurement[0] == '0' ? '1' : '0';
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json =
+            json_pack("{s:i, s:s, s:[s], s:[s#], s:[i,i,i,i], s:{s:[s]}}", "cloister_policy", 1,
+                      "name", "mine", "tee", "snp", "roots", (const char *)pem.data, (int)pem.size,
+                      "pcrs", 0, 4, 11, 12, "snp", "measurement", measurement);
+    must(clo_json_write(json, &policy, &err), &err);
+    must(clo_reference_write(reference, &text, &err), &err);
+    const struct clo_bytes references[] = { clo_buffer_bytes(&text) };
+    const struct clo_store_entry entry = { .path = path,
+                                           .secret = clo_bytes_text(secret),
+                                           .policy = clo_buffer_bytes(&policy),
+                                           .references = references,
+                                           .reference_count = 1,
+                                           .now = SNP_MAKER_NOW };
+    must(clo_store_put(store, &entry, &err), &err);
+}
+
+static struct clo_broker *new_broker(void)
+{
+    const struct clo_broker_spec spec = { .store = store,
+                                          .random = { .fill = fill_random },
+                                          .nonce_seconds = 60,
+                                          .on_decision = on_decision };
+    struct clo_broker *made;
+    struct clo_error err;
+
+    must(clo_broker_new(&spec, &made, &err), &err);
+    return made;
+}
+
+static int set_up(void **state)
+{
+    struct clo_error err;
+    char folder[4200];
+
+    (void)state;
+    scene_init(&scene);
+    assert_true(clo_scratch_new(NULL, &scratch, &err));
+    snprintf(folder, sizeof folder, "%s/state", scratch.path);
+    must(clo_store_open(folder, &store, &err), &err);
+    put("default/disk/demo", SECRET, true);
+    put("default/disk/other", "of another image", false);
+    broker = new_broker();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    clo_broker_free(broker);
+    clo_store_free(store);
+    clo_scratch_free(&scratch);
+    scene_free(&scene);
+    return 0;
+}
+
+/* --- A client --- */
+
+struct client {
+    int64_t clock;
+    char cookie[CLO_SESSION_COOKIE];
+    char nonce[64];
+    struct clo_buffer authorization;
+    struct clo_broker_answer answer;
+    json_t *json; /* the last answer's */
+};
+
+static void free_client(struct client *client)
+{
+    clo_buffer_free(&client->authorization);
+    clo_broker_answer_free(&client->answer);
+    json_decref(client->json);
+    *client = (struct client){ 0 };
+}
+
+static unsigned ask(struct client *client, const char *method, const char *path, const char *body)
+{
+    const char *authorization = clo_buffer_string(&client->authorization);
+    const struct clo_broker_request request = {
+        .method = method,
+        .path = path,
+        .cookie = client->cookie[0] == '\0' ? NULL : client->cookie,
+        .authorization = authorization[0] == '\0' ? NULL : authorization,
+        .body = clo_bytes_text(body),
+        .time = SNP_MAKER_NOW,
+        .clock = client->clock,
+    };
+    struct clo_error ignored;
+
+    clo_broker_answer_free(&client->answer);
+    json_decref(client->json);
+    client->json = NULL;
+    clo_broker_answer(broker, &request, &client->answer);
+    if (!clo_json_parse(clo_buffer_bytes(&client->answer.body), &client->json, &ignored))
+        client->json = NULL;
+    return client->answer.status;
+}
+
+static const char *member(const struct client *client, const char *key)
+{
+    const char *text = json_string_value(json_object_get(client->json, key));
+
+    return text == NULL ? "" : text;
+}
+
+static void begin(struct client *client)
+{
+    CHECK(ask(client, "POST", "/kbs/v0/auth",
+              "{\"version\":\"0.1.1\",\"tee\":\"az-snp-vtpm\",\"extra-params\":{}}") == 200,
+          "auth");
+    memcpy(client->cookie, client->answer.cookie, sizeof client->cookie);
+    snprintf(client->nonce, sizeof client->nonce, "%s", member(client, "nonce"));
+}
+
+/* The scene's evidence, over this client's nonce unless the scene has one of its own. */
+static unsigned attest(struct client *client)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer body = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *runtime_data = NULL;
+    struct clo_error err;
+
+    if (strcmp(scene.nonce, NONCE) == 0)
+        scene.nonce = client->nonce;
+    must(clo_evidence_new(&evidence, &err), &err);
+    make_evidence(&scene, evidence, &certificates);
+    must(clo_json_parse(clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA), &runtime_data, &err),
+         &err);
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json =
+            json_pack("{s:O, s:{s:o, s:s}}", "runtime-data", runtime_data, "tee-evidence",
+                      "primary_evidence", clo_evidence_json(evidence), "additional_evidence", "");
+    must(clo_json_write(json, &body, &err), &err);
+    return ask(client, "POST", "/kbs/v0/attest", clo_buffer_string(&body));
+}
+
+static void give_token(struct client *client)
+{
+    clo_buffer_printf(&client->authorization, "Bearer %s", member(client, "token"));
+}
+
+static void open_answer(const struct client *client, const char *expected)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    struct clo_error err;
+
+    must(clo_jwe_open(client->json, scene.transport, &secret, &err), &err);
+    CHECK(clo_bytes_equal(clo_secret_bytes(secret), clo_bytes_text(expected)), "the secret");
+}
+
+/* --- What works --- */
+
+static void test_released(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 1000 };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *token_key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    unsigned before = decisions;
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    begin(&client);
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    give_token(&client);
+    /* The result is an EAR by the key whose public half lies in the state folder. */
+    must(clo_store_key(store, CLO_BROKER_TOKEN_KEY, CLO_KEY_P384, &token_key, &err), &err);
+    must(clo_private_key_public(token_key, &public, &err), &err);
+    must(clo_jws_verify(clo_bytes_text(member(&client, "token")), public, &claims, &err), &err);
+    CHECK(strcmp(json_string_value(json_object_get(claims, "eat_nonce")), client.nonce) == 0,
+          "eat_nonce");
+    CHECK(ask(&client, "GET", RESOURCE, "") == 200, member(&client, "detail"));
+    CHECK(memmem(client.answer.body.data, client.answer.body.size, SECRET, strlen(SECRET)) == NULL,
+          "not in the clear");
+    open_answer(&client, SECRET);
+    CHECK(decisions == before + 2, "each decision is told");
+    /* Within its session it may come again, with or without the token. */
+    client.authorization.size = 0;
+    CHECK(ask(&client, "GET", RESOURCE, "") == 200, member(&client, "detail"));
+    client.clock = 1060;
+    CHECK(ask(&client, "GET", RESOURCE, "") == 401, "the session is over");
+    CHECK(strcmp(member(&client, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "and said to be");
+}
+
+/* --- What does not --- */
+
+static void test_refused_evidence(void **state)
+{
+    static const struct {
+        const char *name, *detail;
+        struct scene scene; /* the members that are set replace the usual ones */
+    } cases[] = {
+        { "another command line", "PCR 11: .cmdline", { .cmdline = "init=/bin/sh" } },
+        { "a command line from outside", "PCR 12: unexpected event", { .injected = "x" } },
+        { "an old nonce", "is not the one that was given out", { .nonce = "b2xk" } },
+        { "runtime data that was not quoted", "evidence.nonce", { .foreign_runtime_data = true } },
+        { "a quote by another key", "tpm.quote.signature", { .sign_with_other_ak = true } },
+        { "claims that the report does not bind", "hcl.binding", { .claims_name_other_ak = true } },
+        { "values that were not quoted", "tpm.pcrs", { .wrong_pcr_value = true } },
+        { "a log that hides an event", "PCR 4", { .log_leaves_out_an_event = true } },
+        { "no quote", "tpm.quote", { .left_out = "tpm-quote" } },
+        { "no report", "report", { .left_out = "hcl-report" } },
+        { "no runtime data", "the evidence has no runtime data", { .left_out = "runtime-data" } },
+        { "no certificates", "snp", { .left_out = "snp-certificates" } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(free_client) struct client client = { .clock = 2000 };
+        const struct scene *changed = &cases[i].scene;
+        scene_reset(&scene);
+        if (changed->cmdline != NULL)
+            scene.cmdline = changed->cmdline;
+        if (changed->nonce != NULL)
+            scene.nonce = changed->nonce;
+        scene.injected = changed->injected;
+        scene.left_out = changed->left_out;
+        scene.foreign_runtime_data = changed->foreign_runtime_data;
+        scene.sign_with_other_ak = changed->sign_with_other_ak;
+        scene.claims_name_other_ak = changed->claims_name_other_ak;
+        scene.wrong_pcr_value = changed->wrong_pcr_value;
+        scene.log_leaves_out_an_event = changed->log_leaves_out_an_event;
+        begin(&client);
+        unsigned status;
+        if (changed->left_out != NULL && strcmp(changed->left_out, "runtime-data") == 0) {
+            status = ask(&client, "POST", "/kbs/v0/attest",
+                         "{\"runtime-data\":{},\"tee-evidence\":{\"primary_evidence\":"
+                         "{\"__cmwc_t\":\"tag:cloister.dev,2026:evidence\",\"hcl-report\":"
+                         "[\"application/vnd.cloister.hcl-report\",\"AA\"]}}}");
+        } else {
+            status = attest(&client);
+        }
+        if (strcmp(cases[i].name, "a log that hides an event") == 0) {
+            /* The values are right and quoted: a log that does not lead to them fails by itself. */
+            CHECK(strstr(member(&client, "detail"), "eventlog.replay") != NULL,
+                  member(&client, "detail"));
+        } else {
+            CHECK(strstr(member(&client, "detail"), cases[i].detail) != NULL,
+                  member(&client, "detail"));
+        }
+        CHECK(status == 403 || status == 400, cases[i].name);
+        CHECK(ask(&client, "GET", RESOURCE, "") == 403, cases[i].name);
+        CHECK(strcmp(member(&client, "detail"), "session: nothing was attested in it") == 0,
+              member(&client, "detail"));
+    }
+}
+
+static void test_foreign_root(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 2500 };
+    struct scene foreign = { 0 };
+    struct scene own = scene;
+
+    (void)state;
+    scene_init(&foreign);
+    scene = foreign;
+    scene_reset(&scene);
+    begin(&client);
+    CHECK(attest(&client) == 403, "another root");
+    /* It calls itself as ours does: the signature tells them apart. */
+    CHECK(strstr(member(&client, "detail"), "snp.chain") != NULL, member(&client, "detail"));
+    scene_free(&foreign);
+    scene = own;
+}
+
+static void test_nonce_once(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 3000 };
+    CLO_CLEANUP(free_client) struct client late = { .clock = 3000 };
+    CLO_CLEANUP(free_client) struct client nobody = { .clock = 3000 };
+
+    (void)state;
+    scene_reset(&scene);
+    begin(&client);
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    scene_reset(&scene);
+    CHECK(attest(&client) == 403, "the same nonce again");
+    CHECK(strcmp(member(&client, "detail"), "nonce: used before; each is good once") == 0,
+          member(&client, "detail"));
+    scene_reset(&scene);
+    begin(&late);
+    late.clock = 3060;
+    CHECK(attest(&late) == 401, "too late");
+    CHECK(strcmp(member(&late, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "begin anew");
+    scene_reset(&scene);
+    CHECK(attest(&nobody) == 401, "no session");
+    CHECK(strcmp(member(&nobody, "detail"), "session: none was begun") == 0,
+          member(&nobody, "detail"));
+}
+
+/* A broker that was started again knows nothing of what it gave out before. */
+static void test_restart(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 3500 };
+    CLO_CLEANUP(free_client) struct client attested = { .clock = 3500 };
+
+    (void)state;
+    scene_reset(&scene);
+    begin(&attested);
+    CHECK(attest(&attested) == 200, member(&attested, "detail"));
+    begin(&client);
+    clo_broker_freep(&broker);
+    broker = new_broker();
+    scene_reset(&scene);
+    CHECK(attest(&client) == 401, "a nonce of before");
+    CHECK(strcmp(member(&client, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "begin anew");
+    CHECK(ask(&attested, "GET", RESOURCE, "") == 401, "a session of before");
+}
+
+static void test_resources(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 4000 };
+    CLO_CLEANUP(free_client) struct client other = { .clock = 4000 };
+    static const struct {
+        const char *path, *detail;
+        unsigned status;
+    } cases[] = {
+        { "/kbs/v0/resource/default/disk/other",
+          "resource \"default/disk/other\": is not for this image", 403 },
+        { "/kbs/v0/resource/default/disk/none", "resource \"default/disk/none\": there is none",
+          403 },
+        { "/kbs/v0/resource/default/disk", "resource \"default/disk\": expected", 400 },
+        { "/kbs/v0/resource/default/disk/../demo", "expected", 400 },
+        { "/kbs/v0/resource/", "expected", 400 },
+    };
+
+    (void)state;
+    scene_reset(&scene);
+    begin(&client);
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    give_token(&client);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CHECK(ask(&client, "GET", cases[i].path, "") == cases[i].status, cases[i].path);
+        CHECK(strstr(member(&client, "detail"), cases[i].detail) != NULL,
+              member(&client, "detail"));
+    }
+    /* Another session's token, and none of a known kind. */
+    scene_reset(&scene);
+    begin(&other);
+    CHECK(attest(&other) == 200, member(&other, "detail"));
+    clo_buffer_append(&other.authorization, clo_buffer_bytes(&client.authorization));
+    CHECK(ask(&other, "GET", RESOURCE, "") == 403, "another session's token");
+    CHECK(strcmp(member(&other, "detail"), "token: not the one of this session") == 0,
+          member(&other, "detail"));
+    other.authorization.size = 0;
+    clo_buffer_text(&other.authorization, "Basic YTpi");
+    CHECK(ask(&other, "GET", RESOURCE, "") == 403, "no bearer token");
+}
+
+static void test_odd_requests(void **state)
+{
+    static const struct {
+        const char *name, *method, *path, *body;
+        unsigned status;
+    } cases[] = {
+        { "nothing there", "GET", "/", "", 400 },
+        { "another method", "PUT", "/kbs/v0/auth", "{}", 400 },
+        { "auth by GET", "GET", "/kbs/v0/auth", "", 400 },
+        { "auth without a body", "POST", "/kbs/v0/auth", "", 400 },
+        { "auth of another kind", "POST", "/kbs/v0/auth", "[]", 400 },
+        { "auth without a TEE", "POST", "/kbs/v0/auth", "{\"version\":\"0.1.1\"}", 400 },
+        { "a long TEE", "POST", "/kbs/v0/auth",
+          "{\"version\":\"0.1.1\",\"tee\":\"abcdefghijklmnopqrstuvwxyzabcdefghijklmnop\"}", 400 },
+    };
+    CLO_CLEANUP(free_client) struct client client = { .clock = 5000 };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CHECK(ask(&client, cases[i].method, cases[i].path, cases[i].body) == cases[i].status,
+              cases[i].name);
+        CHECK(strcmp(client.answer.content_type, "application/problem+json") == 0, cases[i].name);
+    }
+    static const char *const bodies[] = { "", "{}", "{\"runtime-data\":{}}",
+                                          "{\"runtime-data\":{},\"tee-evidence\":{}}",
+                                          "{\"runtime-data\":{},\"tee-evidence\":"
+                                          "{\"primary_evidence\":{\"__cmwc_t\":\"x\"}}}" };
+    for (size_t i = 0; i < CLO_COUNT(bodies); i++) {
+        begin(&client);
+        CHECK(ask(&client, "POST", "/kbs/v0/attest", bodies[i]) == 400, bodies[i]);
+        CHECK(ask(&client, "GET", RESOURCE, "") == 403, bodies[i]);
+    }
+    CHECK(ask(&client, "GET", "/healthz", "") == 200, "health");
+    CHECK(ask(&client, "GET", "/metrics", "") == 200, "metrics");
+    CHECK(memmem(client.answer.body.data, client.answer.body.size, "cloister_attest_total{", 22) !=
+                  NULL,
+          "metrics");
+}
+
+static void test_nothing_registered(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 6000 };
+    struct clo_error err;
+
+    (void)state;
+    must(clo_store_remove(store, "default/disk/demo", &err), &err);
+    must(clo_store_remove(store, "default/disk/other", &err), &err);
+    scene_reset(&scene);
+    begin(&client);
+    CHECK(attest(&client) == 403, "nothing to release");
+    CHECK(strcmp(member(&client, "detail"), "no key is registered at this broker") == 0,
+          member(&client, "detail"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_released),     cmocka_unit_test(test_refused_evidence),
+        cmocka_unit_test(test_foreign_root), cmocka_unit_test(test_nonce_once),
+        cmocka_unit_test(test_restart),      cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_odd_requests), cmocka_unit_test(test_nothing_registered),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,156 @@
+#include "verifier/sessions.h"
+
+#include "test.h"
+
+/* Another value with each call, the same in each run. */
+static bool fill_counting(void *context, void *out, size_t size)
+{
+    uint8_t *next = context;
+
+    memset(out, ++*next, size);
+    return true;
+}
+
+static struct clo_sessions *new_sessions(uint8_t *seed, size_t limit)
+{
+    const struct clo_random random = { .fill = fill_counting, .context = seed };
+    struct clo_sessions *sessions;
+    struct clo_error err;
+
+    if (!clo_sessions_new(random, 60, limit, &sessions, &err))
+        fail_msg("%s", err.text);
+    return sessions;
+}
+
+static void begin(const struct clo_sessions *sessions, int64_t now, struct clo_session *out)
+{
+    struct clo_error err;
+
+    if (!clo_session_begin(sessions, now, out, &err))
+        fail_msg("%s", err.text);
+}
+
+static void test_once(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    struct clo_session session, again;
+    struct clo_error err;
+
+    (void)state;
+    begin(sessions, 1000, &session);
+    assert_int_equal(strlen(session.nonce), 44);
+    assert_int_equal(clo_sessions_in_use(sessions), 0); /* to begin costs nothing */
+    assert_true(clo_session_get(sessions, session.cookie, 1000, &again, &err));
+    assert_string_equal(again.nonce, session.nonce);
+    assert_true(clo_session_use(sessions, &again, 1000, &err));
+    assert_false(clo_session_use(sessions, &again, 1001, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_string_equal(err.text, "nonce: used before; each is good once");
+    assert_null(clo_session_result(sessions, &session));
+    /* And still not, in the last second before it ends; then it is gone, and so is what it used. */
+    assert_false(clo_session_use(sessions, &again, 1059, &err));
+    assert_true(clo_session_get(sessions, session.cookie, 1059, &again, &err));
+    assert_false(clo_session_get(sessions, session.cookie, 1060, &again, &err));
+    assert_int_equal(err.status, CLO_ERR_UNVERIFIED);
+    assert_string_equal(err.text, "session: is over, its nonce is too old");
+}
+
+static void test_nonces_differ(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    struct clo_session first, second;
+
+    (void)state;
+    begin(sessions, 1000, &first);
+    begin(sessions, 1000, &second);
+    assert_string_not_equal(first.nonce, second.nonce);
+    assert_string_not_equal(first.cookie, second.cookie);
+}
+
+/* Every character of a cookie matters, and so does the process that made it. */
+static void test_forged_cookies(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *restarted = new_sessions(&seed, 4);
+    struct clo_session session, out;
+    char forged[CLO_SESSION_COOKIE];
+    struct clo_error err;
+
+    (void)state;
+    begin(sessions, 1000, &session);
+    for (size_t i = 0; i < strlen(session.cookie); i++) {
+        memcpy(forged, session.cookie, sizeof forged);
+        forged[i] = forged[i] == 'A' ? 'B' : 'A';
+        CHECK(!clo_session_get(sessions, forged, 1000, &out, &err), forged);
+        CHECK(err.status == CLO_ERR_UNVERIFIED, err.text);
+    }
+    for (size_t size = 0; size < strlen(session.cookie); size++) {
+        memcpy(forged, session.cookie, size);
+        forged[size] = '\0';
+        CHECK(!clo_session_get(sessions, forged, 1000, &out, &err), forged);
+    }
+    assert_false(clo_session_get(restarted, session.cookie, 1000, &out, &err));
+    assert_string_equal(err.text,
+                        "session: not one of this broker's, or of before it was started again");
+}
+
+static void test_limit(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 2);
+    struct clo_session session[4];
+    struct clo_error err;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        begin(sessions, 1000 + (int64_t)i, &session[i]);
+    assert_true(clo_session_use(sessions, &session[0], 1002, &err));
+    assert_true(clo_session_use(sessions, &session[1], 1002, &err));
+    assert_false(clo_session_use(sessions, &session[2], 1002, &err));
+    assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
+    /* When one has ended there is room again, and the others are remembered. */
+    assert_true(clo_session_use(sessions, &session[2], 1060, &err));
+    assert_false(clo_session_use(sessions, &session[1], 1060, &err));
+    assert_int_equal(clo_sessions_in_use(sessions), 2);
+}
+
+static void test_results(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    struct clo_session first, second;
+    struct clo_session_result result = { .tee_pubkey = json_string("k"),
+                                         .terms = { 7 },
+                                         .term_count = 1 };
+    struct clo_session_result stray = { .tee_pubkey = json_string("k") };
+    struct clo_error err;
+
+    (void)state;
+    begin(sessions, 1000, &first);
+    begin(sessions, 1000, &second);
+    assert_true(clo_session_use(sessions, &first, 1000, &err));
+    clo_session_keep(sessions, &first, &result);
+    assert_null(result.tee_pubkey); /* taken over */
+    const struct clo_session_result *kept = clo_session_result(sessions, &first);
+    assert_non_null(kept);
+    assert_int_equal(kept->terms[0], 7);
+    assert_null(clo_session_result(sessions, &second));
+    /* A nonce that was not used has nothing to show. */
+    clo_session_keep(sessions, &second, &stray);
+    assert_null(clo_session_result(sessions, &second));
+    clo_session_result_free(&stray);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_once),           cmocka_unit_test(test_nonces_differ),
+        cmocka_unit_test(test_forged_cookies), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_results),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

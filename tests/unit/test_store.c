@@ -1,0 +1,264 @@
+#include "verifier/store.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "test.h"
+
+#define ZEROS  "0000000000000000000000000000000000000000000000000000000000000000"
+#define POLICY "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],\"roots\":[\"amd\"]}"
+#define REFERENCE                                                                          \
+    "{\"cloister_reference\":1,\"name\":\"demo\",\"origin\":\"prediction\",\"events\":{}," \
+    "\"pcrs\":{\"sha256\":{"                                                               \
+    "\"12\":\"" ZEROS "\"}}}"
+
+static struct clo_scratch scratch;
+static char folder[4200];
+
+static int set_up(void **state)
+{
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_scratch_new(NULL, &scratch, &err));
+    snprintf(folder, sizeof folder, "%s/state", scratch.path);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    clo_scratch_free(&scratch);
+    return 0;
+}
+
+static struct clo_store *open_store(void)
+{
+    struct clo_store *store;
+    struct clo_error err;
+
+    if (!clo_store_open(folder, &store, &err))
+        fail_msg("%s", err.text);
+    return store;
+}
+
+static bool put(struct clo_store *store, const char *path, const char *secret, const char *policy,
+                const char *reference, struct clo_error *err)
+{
+    const struct clo_bytes references[] = { clo_bytes_text(reference == NULL ? "" : reference) };
+    const struct clo_store_entry entry = { .path = path,
+                                           .secret = clo_bytes_text(secret),
+                                           .policy = clo_bytes_text(policy),
+                                           .references = references,
+                                           .reference_count = reference == NULL ? 0 : 1,
+                                           .now = 1780000000 };
+
+    return clo_store_put(store, &entry, err);
+}
+
+static void test_put_and_get(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *other = NULL;
+    CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+    CLO_CLEANUP(clo_terms_free) struct clo_terms none = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    int64_t id, id_of_b;
+    struct clo_error err;
+
+    (void)state;
+    assert_false(clo_store_next_terms(store, 0, &none, &err));
+    assert_int_equal(err.status, CLO_OK);
+    if (!put(store, "default/disk/a", "secret of a", POLICY, REFERENCE, &err) ||
+        !put(store, "default/disk/b", "secret of b", POLICY, REFERENCE, &err) ||
+        !put(store, "default/disk/a", "new secret of a", POLICY, REFERENCE, &err))
+        fail_msg("%s", err.text);
+    assert_true(clo_store_get(store, "default/disk/a", &id, &secret, &err));
+    assert_true(clo_bytes_equal(clo_secret_bytes(secret), clo_bytes_text("new secret of a")));
+    assert_true(clo_store_get(store, "default/disk/b", &id_of_b, &other, &err));
+    assert_int_equal(id, id_of_b); /* the same policy and references are the same terms */
+    assert_true(clo_store_next_terms(store, 0, &terms, &err));
+    assert_int_equal(terms.id, id);
+    assert_string_equal(terms.policy->name, "mine");
+    assert_int_equal(terms.reference_count, 1);
+    assert_string_equal(clo_reference_name(terms.references[0]), "demo");
+    assert_false(clo_store_next_terms(store, id, &none, &err));
+    assert_true(clo_store_list(store, &list, &err));
+    assert_int_equal(json_array_size(list), 2);
+    char *text = json_dumps(list, 0);
+    assert_null(strstr(text, "secret of"));
+    assert_non_null(strstr(text, "default/disk/b"));
+    free(text);
+}
+
+static void test_remove(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    CLO_CLEANUP(clo_terms_free) struct clo_terms none = { 0 };
+    int64_t id;
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_store_remove(store, "default/disk/a", &err));
+    assert_false(clo_store_remove(store, "default/disk/a", &err));
+    assert_string_equal(err.text, "resource \"default/disk/a\": there is none");
+    assert_false(clo_store_get(store, "default/disk/a", &id, &secret, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_true(clo_store_remove(store, "default/disk/b", &err));
+    assert_false(clo_store_next_terms(store, 0, &none, &err)); /* with its last resource */
+    assert_int_equal(err.status, CLO_OK);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *name, *path, *secret, *policy, *reference, *error;
+    } cases[] = {
+        { "two parts", "default/disk", "x", POLICY, REFERENCE,
+          "resource \"default/disk\": expected" },
+        { "four parts", "a/b/c/d", "x", POLICY, REFERENCE, "resource \"a/b/c/d\": expected" },
+        { "an empty part", "a//c", "x", POLICY, REFERENCE, "resource \"a//c\": expected" },
+        { "up the tree", "a/../c", "x", POLICY, REFERENCE, "resource \"a/../c\": expected" },
+        { "a quote", "a/b/c'", "x", POLICY, REFERENCE, "resource \"a/b/c'\": expected" },
+        { "no secret", "a/b/c", "", POLICY, REFERENCE, "secret: 0 bytes" },
+        { "no policy", "a/b/c", "x", "{}", REFERENCE, "policy" },
+        { "no reference", "a/b/c", "x", POLICY, "{}", "reference 0" },
+        { "two references in one", "a/b/c", "x", POLICY, REFERENCE "," REFERENCE, "JSON" },
+        { "a reference that closes the list", "a/b/c", "x", POLICY, REFERENCE "],[", "JSON" },
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+        struct clo_error err = { 0 };
+        bool ok = put(store, cases[i].path, cases[i].secret, cases[i].policy, cases[i].reference,
+                      &err);
+        CHECK(!ok, cases[i].name);
+        CHECK(strstr(err.text, cases[i].error) != NULL, err.text);
+        assert_true(clo_store_list(store, &list, &err));
+        CHECK(json_array_size(list) == 0, cases[i].name); /* nothing half-stored */
+    }
+}
+
+static void test_folder(void **state)
+{
+    struct clo_store *store = NULL;
+    struct clo_error err;
+    struct stat status;
+    char path[4300];
+
+    (void)state;
+    assert_int_equal(stat(folder, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0700);
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(chmod(folder, 0750), 0);
+    assert_false(clo_store_open(folder, &store, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_non_null(strstr(err.text, "must be yours alone"));
+    assert_int_equal(chmod(folder, 0700), 0);
+    snprintf(path, sizeof path, "%s/file", scratch.path);
+    assert_true(clo_file_write(path, clo_bytes_text("x"), 0600, &err));
+    assert_false(clo_store_open(path, &store, &err));
+    snprintf(path, sizeof path, "%s/odd", scratch.path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/odd/store.db", scratch.path);
+    assert_true(
+            clo_file_write(path, clo_bytes_text("this is no database at all, is it?"), 0600, &err));
+    snprintf(path, sizeof path, "%s/odd", scratch.path);
+    assert_false(clo_store_open(path, &store, &err));
+    assert_non_null(strstr(err.text, "database"));
+    assert_null(store);
+}
+
+static void test_keys(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *first = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *second = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *other = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *again = NULL;
+    struct clo_error err;
+    struct stat status;
+    char path[4300];
+
+    (void)state;
+    if (!clo_store_key(store, "tls", CLO_KEY_P256, &first, &err) ||
+        !clo_store_key(store, "tls", CLO_KEY_P256, &second, &err))
+        fail_msg("%s", err.text);
+    assert_true(clo_private_key_pem(first, &pem, &err));
+    assert_true(clo_private_key_pem(second, &again, &err));
+    assert_true(clo_bytes_equal(clo_secret_bytes(pem), clo_secret_bytes(again)));
+    snprintf(path, sizeof path, "%s/tls.key", folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_false(clo_store_key(store, "tls", CLO_KEY_P384, &other, &err));
+    assert_non_null(strstr(err.text, "a key of another kind"));
+    /* A broken key is not replaced by a new one that no image knows. */
+    assert_true(clo_file_write(path, clo_bytes_text("broken"), 0600, &err));
+    assert_false(clo_store_key(store, "tls", CLO_KEY_P256, &other, &err));
+    assert_null(other);
+}
+
+/* A writer that is killed at any moment: what it had acknowledged is there. */
+static void test_killed(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 12; round++) {
+        int acknowledged[2];
+        unsigned last = 0, seen;
+        assert_int_equal(pipe(acknowledged), 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct clo_store *store = NULL;
+            struct clo_error err;
+            if (!clo_store_open(folder, &store, &err))
+                _exit(1);
+            for (unsigned i = 1;; i++) {
+                char path[64];
+                snprintf(path, sizeof path, "killed/%u/n%u", round, i);
+                if (!put(store, path, "kept", POLICY, REFERENCE, &err) ||
+                    write(acknowledged[1], &i, sizeof i) != sizeof i)
+                    _exit(1);
+            }
+        }
+        close(acknowledged[1]);
+        while (last < 3 + round && read(acknowledged[0], &seen, sizeof seen) == sizeof seen)
+            last = seen;
+        usleep(500 * round);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        while (read(acknowledged[0], &seen, sizeof seen) == sizeof seen)
+            last = seen;
+        close(acknowledged[0]);
+        assert_true(last >= 3 + round);
+        CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+        for (unsigned i = 1; i <= last; i++) {
+            CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+            struct clo_error err;
+            int64_t id;
+            char path[64];
+            snprintf(path, sizeof path, "killed/%u/n%u", round, i);
+            CHECK(clo_store_get(store, path, &id, &secret, &err), err.text);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_keys),        cmocka_unit_test(test_killed),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
