@@ -6,6 +6,7 @@
 #include "cloister/appraise.h"
 #include "cloister/hcl.h"
 #include "cloister/jose.h"
+#include "eventlog_maker.h"
 #include "snp_chain.h"
 
 #define NONCE "bm9uY2Utb2Ytb3Vycw=="
@@ -47,40 +48,10 @@ static inline void append_text_hash(struct clo_pcr_bank *bank, unsigned pcr, con
 
 /* --- The event log --- */
 
-static inline void log_header(struct clo_buffer *log)
+static inline void log_text(struct clo_buffer *log, unsigned pcr, const char *text)
 {
-    static const char id[] = "Spec ID Event03";
-
-    clo_buffer_le32(log, 0);
-    clo_buffer_le32(log, CLO_EV_NO_ACTION);
-    clo_buffer_zero(log, 20);
-    clo_buffer_le32(log, 16 + 4 + 4 + 4 + 4 + 1);
-    clo_buffer_append(log, clo_bytes(id, sizeof id));
-    clo_buffer_le32(log, 0);
-    clo_buffer_u8(log, 0);
-    clo_buffer_u8(log, 2);
-    clo_buffer_u8(log, 0);
-    clo_buffer_u8(log, 2);
-    clo_buffer_le32(log, 1);
-    clo_buffer_le16(log, clo_hash_to_tpm(CLO_HASH_SHA256));
-    clo_buffer_le16(log, 32);
-    clo_buffer_u8(log, 0);
-}
-
-static inline void log_event(struct clo_buffer *log, unsigned pcr, const char *text)
-{
-    struct clo_digest digest;
-
-    if (text == NULL)
-        return;
-    clo_hash(CLO_HASH_SHA256, clo_bytes_text(text), &digest);
-    clo_buffer_le32(log, pcr);
-    clo_buffer_le32(log, CLO_EV_IPL);
-    clo_buffer_le32(log, 1);
-    clo_buffer_le16(log, clo_hash_to_tpm(CLO_HASH_SHA256));
-    clo_buffer_append(log, clo_digest_bytes(&digest));
-    clo_buffer_le32(log, (uint32_t)strlen(text));
-    clo_buffer_text(log, text);
+    if (text != NULL)
+        log_event(log, pcr, CLO_EV_IPL, clo_bytes_text(text));
 }
 
 static inline void measure(const struct scene *scene, struct clo_pcr_bank *bank,
@@ -91,11 +62,11 @@ static inline void measure(const struct scene *scene, struct clo_pcr_bank *bank,
     append_text_hash(bank, 4, "program");
     append_text_hash(bank, 11, scene->cmdline);
     append_text_hash(bank, 12, scene->injected);
-    log_header(log);
-    log_event(log, 0, "firmware");
-    log_event(log, 4, scene->log_leaves_out_an_event ? NULL : "program");
-    log_event(log, 11, scene->cmdline);
-    log_event(log, 12, scene->injected);
+    log_header_sha256(log);
+    log_text(log, 0, "firmware");
+    log_text(log, 4, scene->log_leaves_out_an_event ? NULL : "program");
+    log_text(log, 11, scene->cmdline);
+    log_text(log, 12, scene->injected);
     if (scene->log_of_ima)
         append_text_hash(bank, 10, "what IMA saw");
 }

@@ -1,0 +1,29 @@
+#include "cloister/fat.h"
+
+#include <string.h>
+
+#include "fuzz.h"
+
+#define LIMIT 65536
+
+/* The input is a volume's beginning, zeros follow: FAT16 needs two megabytes. It gives a file of at
+ * most the limit, or a reason. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const paths[] = { "EFI/BOOT/BOOTX64.EFI", "A.TXT", "EFI/A.TXT", "EFI" };
+    static uint8_t volume[(size_t)2200 << 10];
+    size_t used = size < LIMIT ? size : LIMIT;
+
+    memset(volume, 0, LIMIT);
+    if (used > 0)
+        memcpy(volume, data, used);
+    for (size_t i = 0; i < CLO_COUNT(paths); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+        struct clo_error err;
+        if (clo_fat_read(clo_bytes(volume, sizeof volume), paths[i], LIMIT, &out, &err))
+            MUST(out.size <= LIMIT);
+        else
+            MUST(err.status != CLO_OK && err.text[0] != '\0');
+    }
+    return 0;
+}
