@@ -1,0 +1,339 @@
+#include "cloister/luks2.h"
+
+#include "test.h"
+
+enum {
+    BINARY = 4096,
+    HEADER = 16384, /* one copy, with its JSON */
+    PAYLOAD = 16 << 20,
+    UUID_AT = 0xa8,
+    OFFSET_AT = 0x100,
+    CHECKSUM_AT = 0x1c0,
+};
+
+#define UUID "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11"
+
+/* As libcryptsetup writes it for our disks: a raw-key slot and one for a passphrase. */
+static const char usual[] =
+        "{'keyslots':{"
+        "'0':{'type':'luks2','key_size':64,'af':{'type':'luks1','stripes':4000,'hash':'sha256'},"
+        "'area':{'type':'raw','offset':'32768','size':'258048','encryption':'aes-xts-plain64',"
+        "'key_size':64},'kdf':{'type':'pbkdf2','hash':'sha256','iterations':1000,'salt':'AAAA'}},"
+        "'1':{'type':'luks2','key_size':64,'af':{'type':'luks1','stripes':4000,'hash':'sha256'},"
+        "'area':{'type':'raw','offset':'290816','size':'258048','encryption':'aes-xts-plain64',"
+        "'key_size':64},'kdf':{'type':'argon2id','time':4,'memory':65536,'cpus':2,"
+        "'salt':'AAAA'}}},"
+        "'tokens':{},"
+        "'segments':{'0':{'type':'crypt','offset':'16777216','size':'dynamic','iv_tweak':'0',"
+        "'encryption':'aes-xts-plain64','sector_size':4096}},"
+        "'digests':{'0':{'type':'pbkdf2','keyslots':['0','1'],'segments':['0'],'hash':'sha256',"
+        "'iterations':1000,'salt':'AAAA','digest':'AAAA'}},"
+        "'config':{'json_size':'12288','keyslots_size':'16744448'}}";
+
+static uint8_t head[PAYLOAD];
+
+static json_t *json_of(const char *single_quoted)
+{
+    json_error_t why;
+    char text[4096];
+    size_t i;
+
+    for (i = 0; single_quoted[i] != '\0'; i++)
+        text[i] = single_quoted[i];
+    text[i] = '\0';
+    for (char *at = text; (at = strchr(at, '\'')) != NULL; at++)
+        *at = '"';
+    json_t *json = json_loads(text, JSON_DECODE_ANY, &why);
+    if (json == NULL)
+        fail_msg("%s: %s", text, why.text);
+    return json;
+}
+
+static void sum(size_t copy)
+{
+    uint8_t *header = head + copy * HEADER;
+    struct clo_digest digest;
+
+    memset(header + CHECKSUM_AT, 0, 64);
+    clo_hash(CLO_HASH_SHA256, clo_bytes(header, HEADER), &digest);
+    memcpy(header + CHECKSUM_AT, digest.bytes, 32);
+}
+
+static void make(const char *metadata)
+{
+    static const char magics[2][6] = { { 'L', 'U', 'K', 'S', '\xba', '\xbe' },
+                                       { 'S', 'K', 'U', 'L', '\xba', '\xbe' } };
+
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t *header = head + i * HEADER;
+        memset(header, 0, HEADER);
+        memcpy(header, magics[i], 6);
+        header[7] = 2;
+        header[14] = HEADER >> 8;
+        header[23] = 3; /* sequence */
+        strcpy((char *)header + 0x18, "label");
+        strcpy((char *)header + 0x48, "sha256");
+        strcpy((char *)header + UUID_AT, UUID);
+        header[OFFSET_AT + 6] = (uint8_t)(i * HEADER >> 8);
+        strcpy((char *)header + BINARY, metadata);
+        sum(i);
+    }
+}
+
+static void make_usual(void)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+    CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+
+    make(text);
+}
+
+/* Sets or (value NULL) removes the member at "a/b/c". */
+static void change(json_t *json, const char *path, const char *value)
+{
+    char step[64];
+
+    for (;;) {
+        size_t size = strcspn(path, "/");
+        snprintf(step, sizeof step, "%.*s", (int)size, path);
+        if (path[size] == '\0')
+            break;
+        json = json_object_get(json, step);
+        assert_non_null(json);
+        path += size + 1;
+    }
+    if (value == NULL)
+        assert_int_equal(json_object_del(json, step), 0);
+    else
+        assert_int_equal(json_object_set_new(json, step, json_of(value)), 0);
+}
+
+static void test_usual(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_luks2_info info;
+    struct clo_error err;
+
+    (void)state;
+    make_usual();
+    CHECK(clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), err.text);
+    CHECK(strcmp(info.uuid, UUID) == 0 && strcmp(info.label, "label") == 0, info.uuid);
+    CHECK(info.header_size == HEADER && info.payload_offset == PAYLOAD, "sizes");
+    CHECK(info.sector_size == 4096 && info.key_size == 64 && info.keyslot_count == 2, "strength");
+    CHECK(strcmp(info.cipher, "aes-xts-plain64") == 0 && info.sequence == 3, info.cipher);
+    CHECK(clo_luks2_parse(clo_bytes(head, sizeof head), &info, &metadata, &err), err.text);
+    CHECK(json_object_size(json_object_get(metadata, "keyslots")) == 2, "metadata");
+    CHECK(!clo_luks2_check(clo_bytes(head, sizeof head - 1), &info, &err), "a payload is cut off");
+    CHECK(strcmp(err.text, "LUKS2 header: 16777215 bytes, the payload begins at 16777216") == 0,
+          err.text);
+}
+
+/* Each thing that a host could change in a header to have the guest open another disk than ours. */
+static void test_white_list(void **state)
+{
+    static const struct {
+        const char *path, *value, *error; /* behind "LUKS2 header: "; NULL: it passes */
+    } cases[] = {
+        /* The segment */
+        { "segments/0/encryption", "'cipher_null-ecb'",
+          "segment 0: encryption \"cipher_null-ecb\": only \"aes-xts-plain64\" is allowed" },
+        { "segments/0/encryption", "'aes-cbc-essiv:sha256'",
+          "segment 0: encryption \"aes-cbc-essiv:sha256\": only \"aes-xts-plain64\" is allowed" },
+        { "segments/0/type", "'linear'", "segment 0: type \"linear\": only \"crypt\" is allowed" },
+        { "segments/0/size", "'4096'", "segment 0: size \"4096\": only \"dynamic\" is allowed" },
+        { "segments/0/iv_tweak", "'1'", "segment 0: iv_tweak 1: only 0 is allowed" },
+        { "segments/0/sector_size", "512",
+          "segment 0: sector_size 512: only 4096 to 4096 is allowed" },
+        { "segments/0/integrity", "{'type':'none'}", "segment 0: unknown member \"integrity\"" },
+        { "segments/0/flags", "['backup-final']", "segment 0: unknown member \"flags\"" },
+        { "segments/0/offset", "'0'", "segment 0: offset 0" },
+        { "segments/0/offset", "'32768'", "segment 0: offset 32768" },
+        { "segments/0/offset", "'16777217'", "segment 0: offset 16777217" },
+        { "segments/0/offset", "'33554432'", "segment 0: offset 33554432" },
+        { "segments/0/offset", "'-1'", "segment 0: offset \"-1\" is no number" },
+        { "segments/0/offset", "''", "segment 0: offset is empty" },
+        { "segments/0/offset", "'99999999999999999999'",
+          "segment 0: offset \"99999999999999999999\" is no number" },
+        { "segments/0/offset", "16777216", "segment 0: \"offset\" is no string" },
+        { "segments/1", "{'type':'linear'}", "segments: 2 of them, only one is allowed" },
+        { "segments/0", NULL, "segments: 0 of them, only one is allowed" },
+        { "segments", NULL, "\"segments\" is missing" },
+        /* Key slots */
+        { "keyslots/0/type", "'reencrypt'",
+          "keyslot 0: type \"reencrypt\": only \"luks2\" is allowed" },
+        { "keyslots/0/key_size", "32", "keyslot 0: key_size 32: only 64 to 64 is allowed" },
+        { "keyslots/0/mode", "'reencrypt'", "keyslot 0: unknown member \"mode\"" },
+        { "keyslots/0/af/stripes", "1", "keyslot 0: af: stripes 1: only 4000 to 4000 is allowed" },
+        { "keyslots/0/af/hash", "'md5'", "keyslot 0: af: hash \"md5\"" },
+        { "keyslots/0/af/type", "'none'",
+          "keyslot 0: af: type \"none\": only \"luks1\" is allowed" },
+        { "keyslots/0/area/encryption", "'cipher_null-ecb'",
+          "keyslot 0: area: encryption \"cipher_null-ecb\": only \"aes-xts-plain64\" is allowed" },
+        { "keyslots/0/area/key_size", "1",
+          "keyslot 0: area: key_size 1: only 64 to 64 is allowed" },
+        { "keyslots/0/area/type", "'datashift'",
+          "keyslot 0: area: type \"datashift\": only \"raw\" is allowed" },
+        { "keyslots/0/area/offset", "'4096'",
+          "keyslot 0: area: 258048 bytes at 4096 are outside the header" },
+        { "keyslots/0/area/offset", "'16777216'",
+          "keyslot 0: area: 258048 bytes at 16777216 are outside the header" },
+        { "keyslots/0/area/size", "'0'",
+          "keyslot 0: area: 0 bytes at 32768 are outside the header" },
+        { "keyslots/0/area/size", "'18446744073709551615'",
+          "keyslot 0: area: 18446744073709551615 bytes at 32768 are outside the header" },
+        { "keyslots/1/area/offset", "'290000'", "keyslot 1: its area overlaps another" },
+        { "keyslots/0/kdf/type", "'argon2i'", "keyslot 0: kdf: type \"argon2i\"" },
+        { "keyslots/0/kdf/iterations", "1",
+          "keyslot 0: kdf: iterations 1: only 1000 to 100000000 is allowed" },
+        { "keyslots/0/kdf/hash", "'sha1'", "keyslot 0: kdf: hash \"sha1\"" },
+        { "keyslots/1/kdf/memory", "8388608",
+          "keyslot 1: kdf: memory 8388608: only 32 to 4194304 is allowed" },
+        { "keyslots/1/kdf/cpus", "64", "keyslot 1: kdf: cpus 64: only 1 to 16 is allowed" },
+        { "keyslots/1/kdf/time", "0", "keyslot 1: kdf: time 0: only 1 to 1000 is allowed" },
+        { "keyslots/1/kdf/more", "0", "keyslot 1: kdf: unknown member \"more\"" },
+        { "keyslots", "{}", "keyslots: 0 of them" },
+        /* Digests */
+        { "digests/0/type", "'none'", "digest 0: type \"none\": only \"pbkdf2\" is allowed" },
+        { "digests/0/segments", "['0','1']", "digest 0: is not of segment 0 alone" },
+        { "digests/0/segments", "[]", "digest 0: is not of segment 0 alone" },
+        { "digests/0/keyslots", "['0']", "keyslot 1: its key has no digest" },
+        { "digests/1", "{'type':'pbkdf2'}", "digests: 2 of them, only one is allowed" },
+        { "digests/0/iterations", "1",
+          "digest 0: iterations 1: only 1000 to 100000000 is allowed" },
+        /* What changes how a volume is read */
+        { "config/requirements", "{'mandatory':['online-reencrypt']}",
+          "config: requirements are not allowed" },
+        { "config/flags", "['allow-discards']", "config: flags are not allowed" },
+        { "config/json_size", "'4096'", "config: json_size 4096" },
+        { "config/more", "1", "config: unknown member \"more\"" },
+        { "more", "{}", "unknown member \"more\"" },
+        { "tokens", NULL, "\"tokens\" is missing" },
+        /* What may be otherwise */
+        { "tokens/0", "{'type':'x','keyslots':[]}", NULL },
+        { "keyslots/0/priority", "2", NULL },
+        { "keyslots/0/kdf/hash", "'sha512'", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+        struct clo_luks2_info info;
+        struct clo_error err;
+        change(json, cases[i].path, cases[i].value);
+        CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+        make(text);
+        bool ok = clo_luks2_check(clo_bytes(head, sizeof head), &info, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].path);
+        if (ok)
+            continue;
+        CHECK(strncmp(err.text, "LUKS2 header: ", 14) == 0, err.text);
+        if (strcmp(err.text + 14, cases[i].error) != 0)
+            fail_msg("%s: \"%s\", not \"%s\"", cases[i].path, err.text + 14, cases[i].error);
+    }
+}
+
+/* The binary headers: both must hold, and say the same. */
+static void test_binary(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t copy, at;
+        uint8_t value;
+        bool sum; /* made right again */
+        const char *error;
+    } cases[] = {
+        { "no magic", 0, 0, 'x', true, "LUKS2: no LUKS header" },
+        { "version 1", 0, 7, 1, true, "LUKS2: LUKS version 1" },
+        { "no magic in the second", 1, 0, 'x', true, "LUKS2: no second LUKS header" },
+        { "checksum", 0, CHECKSUM_AT, 0, false, "LUKS2: its checksum does not hold" },
+        { "second's checksum", 1, BINARY + 10000, 1, false, "LUKS2: no second LUKS header" },
+        { "salt changed, not the sum", 0, 0x70, 1, false, "LUKS2: its checksum does not hold" },
+        { "size no power of two", 0, 14, 0x41, true, "LUKS2: its size is 0x4100" },
+        { "size too small", 0, 14, 0x20, true, "LUKS2: its size is 0x2000" },
+        { "place", 0, OFFSET_AT + 7, 1, true, "LUKS2: it says that it lies at 0x1" },
+        { "another checksum", 0, 0x4b, '5', true, "LUKS2: checksum algorithm \"sha556\"" },
+        { "other sequence", 1, 23, 4, true, "LUKS2: the two copies of the header differ" },
+        { "other UUID", 1, UUID_AT, '6', true, "LUKS2: the two copies of the header differ" },
+        { "other JSON", 1, BINARY + 3, 'x', true, "LUKS2: the two copies of the header differ" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_luks2_info info;
+        struct clo_error err;
+        make_usual();
+        head[cases[i].copy * HEADER + cases[i].at] = cases[i].value;
+        if (cases[i].sum)
+            sum(cases[i].copy);
+        CHECK(!clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), cases[i].name);
+        if (strcmp(err.text, cases[i].error) != 0)
+            fail_msg("%s: %s", cases[i].name, err.text);
+    }
+}
+
+static void test_texts(void **state)
+{
+    static const struct {
+        size_t at, size;
+        const char *error;
+    } cases[] = {
+        { 0x18, 48, "LUKS2: label without an end" },
+        { 0x48, 32, "LUKS2: checksum algorithm without an end" },
+        { UUID_AT, 40, "LUKS2: UUID without an end" },
+        { BINARY, HEADER - BINARY, "LUKS2: the JSON area has no end" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_luks2_info info;
+        struct clo_error err;
+        make_usual();
+        memset(head + cases[i].at, 'x', cases[i].size);
+        sum(0);
+        CHECK(!clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), cases[i].error);
+        CHECK(strcmp(err.text, cases[i].error) == 0, err.text);
+    }
+}
+
+static void test_truncated(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_luks2_info info;
+    struct clo_error err;
+
+    (void)state;
+    make_usual();
+    for (size_t size = 0; size < 2 * HEADER; size += size < BINARY + 600 ? 1 : 97)
+        CHECK(!clo_luks2_parse(clo_bytes(head, size), &info, &metadata, &err), "cut");
+    CHECK(clo_luks2_parse(clo_bytes(head, 2 * HEADER), &info, &metadata, &err), err.text);
+}
+
+/* HMAC-SHA256(key of zeros, "cryptsetup:root:UUID"), by `openssl dgst -mac HMAC`. */
+static void test_measurement(void **state)
+{
+    static const uint8_t key[64];
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    char text[CLO_LUKS2_MEASUREMENT_TEXT];
+    char hex[2 * 32 + 1];
+    struct clo_digest digest;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_secret_copy(clo_bytes(key, sizeof key), &secret, &err), err.text);
+    clo_luks2_measurement(secret, UUID, CLO_HASH_SHA256, text, &digest);
+    CHECK(strcmp(text, "cryptsetup:root:" UUID) == 0, text);
+    clo_hex_text(clo_digest_bytes(&digest), hex);
+    CHECK(strcmp(hex, "ee138f5cca76f38bc013e2a7c68c78c84554badc806691547e1874fa2d68e7e9") == 0,
+          hex);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usual),     cmocka_unit_test(test_white_list),
+        cmocka_unit_test(test_binary),    cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_measurement),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
