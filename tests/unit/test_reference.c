@@ -1,0 +1,187 @@
+#include "cloister/reference.h"
+
+#include "eventlog_maker.h"
+
+/* PCR 11 after SHA-256("quiet") and then SHA-256("enter-initrd"), by sha256sum. */
+#define QUIET "008f0747f4e27c8462baa991a538025bcc2dd143e78422f1afbdfcd9e757a20f"
+#define ENTER "51e6b92f405d1f98d96e3de343d61d420ad6923b25de21d766f9298192f14fed"
+#define VALUE "362b5b4d3e168c9574524779372ebd0f4e276250aadf9f6b2029a7d7c3b1e1f0"
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
+static const char usual[] =
+        "{'cloister_reference':1,'name':'demo','origin':'prediction',"
+        "'created':'2026-01-01T00:00:00Z','uki':{},"
+        "'events':{'11':[{'type':'EV_IPL','name':'.cmdline','text':'quiet',"
+        "'digests':{'sha256':'" QUIET "'}},"
+        "{'type':'phase','name':'enter','from':'enter-initrd','digests':{'sha256':'" ENTER "'}}],"
+        "'12':[]},"
+        "'pcrs':{'sha256':{'0':'" ENTER "','11':{'enter-initrd':'" VALUE "'},'12':'" ZEROS "'}}}";
+
+static bool parse(const char *single_quoted, struct clo_reference **out, struct clo_error *err)
+{
+    char text[4096];
+
+    snprintf(text, sizeof text, "%s", single_quoted);
+    for (char *at = text; (at = strchr(at, '\'')) != NULL; at++)
+        *at = '"';
+    return clo_reference_parse(clo_bytes_text(text), out, err);
+}
+
+static void test_parse(void **state)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *again = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_reference_event event;
+    struct clo_digest value;
+    struct clo_error err;
+    char hex[2 * 32 + 1];
+
+    (void)state;
+    CHECK(parse(usual, &reference, &err), err.text);
+    CHECK(strcmp(clo_reference_name(reference), "demo") == 0, "name");
+    CHECK(strcmp(clo_reference_origin(reference), "prediction") == 0, "origin");
+    CHECK(clo_reference_value(reference, CLO_HASH_SHA256, 11, CLO_PHASE_ENTER_INITRD, &value),
+          "value of a phase");
+    CHECK(strcmp(clo_hex_text(clo_digest_bytes(&value), hex), VALUE) == 0, hex);
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA256, 11, CLO_PHASE_READY, &value),
+          "not of another phase");
+    CHECK(clo_reference_value(reference, CLO_HASH_SHA256, 12, CLO_PHASE_READY, &value),
+          "one for all phases");
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA384, 12, CLO_PHASE_READY, &value),
+          "not of another bank");
+    CHECK(clo_reference_mask(reference, CLO_HASH_SHA256, CLO_PHASE_ENTER_INITRD) == 0x1801, "mask");
+    CHECK(clo_reference_mask(reference, CLO_HASH_SHA256, CLO_PHASE_READY) == 0x1001, "mask");
+    CHECK(clo_reference_lists_events(reference, 12) && !clo_reference_lists_events(reference, 0),
+          "lists");
+    CHECK(clo_reference_event_at(reference, 11, "", 0, &event), "before user space");
+    CHECK(strcmp(event.name, ".cmdline") == 0 && strcmp(event.text, "quiet") == 0 &&
+                  event.digest_count == 1 && event.from == NULL,
+          "event");
+    CHECK(!clo_reference_event_at(reference, 11, "", 1, &event), "the phase is not reached");
+    CHECK(!clo_reference_event_at(reference, 11, "enter-initrd-not", 1, &event), "nor that one");
+    CHECK(clo_reference_event_at(reference, 11, CLO_PHASE_READY, 1, &event) &&
+                  strcmp(event.from, "enter-initrd") == 0,
+          "nor left again");
+    CHECK(clo_reference_write(reference, &text, &err), err.text);
+    CHECK(clo_reference_parse(clo_buffer_bytes(&text), &again, &err), err.text);
+    CHECK(json_equal(clo_reference_json(reference), clo_reference_json(again)), "written, read");
+}
+
+static void test_for(void **state)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *first = NULL;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *second = NULL;
+    struct clo_digest value;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(parse(usual, &first, &err), err.text);
+    CHECK(parse("{'cloister_reference':1,'name':'c','origin':'calibration','events':{},"
+                "'pcrs':{'sha256':{'0':'" ZEROS "','1':'" ZEROS "'}}}",
+                &second, &err),
+          err.text);
+    const struct clo_reference *const both[] = { first, second };
+    CHECK(clo_reference_for(both, 2, CLO_HASH_SHA256, 0, "", &value) == first, "the first counts");
+    CHECK(clo_reference_for(both, 2, CLO_HASH_SHA256, 1, "", &value) == second, "the second");
+    CHECK(clo_reference_for(both, 2, CLO_HASH_SHA256, 2, "", &value) == NULL, "none");
+}
+
+static void test_refused(void **state)
+{
+#define START "{'cloister_reference':1,'name':'d','origin':'prediction',"
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        { "[]", NULL },
+        { "{'cloister_reference':2}", "reference values: version 2" },
+        { "{'cloister_reference':1}", "reference values: \"name\" is missing" },
+        { "{'cloister_reference':1,'name':'d','origin':'guess','events':{},'pcrs':{}}",
+          "reference values: origin \"guess\"" },
+        { START "'events':{}}", "reference values: \"pcrs\" is missing" },
+        { START "'pcrs':{}}", "reference values: \"events\" is missing" },
+        { START "'events':{},'pcrs':{},'more':1}", "reference values: unknown member \"more\"" },
+        { START "'events':{'24':[]},'pcrs':{}}",
+          "reference values: events: \"24\" is no PCR's list" },
+        { START "'events':{'01':[]},'pcrs':{}}",
+          "reference values: events: \"01\" is no PCR's list" },
+        { START "'events':{'1':{}},'pcrs':{}}",
+          "reference values: events: \"1\" is no PCR's list" },
+        { START "'events':{'1':[{}]},'pcrs':{}}",
+          "reference values: events: PCR 1, event 0: \"type\" is missing" },
+        { START "'events':{'1':[{'type':'a','name':'b','digests':{'md5':'00'}}]},'pcrs':{}}",
+          "reference values: events: PCR 1, event 0: digest \"md5\" is none" },
+        { START "'events':{'1':[{'type':'a','name':'b','digests':{'sha256':'00'}}]},'pcrs':{}}",
+          "reference values: events: PCR 1, event 0: digest \"sha256\" is none" },
+        { START "'events':{},'pcrs':{'md5':{}}}", "reference values: pcrs: \"md5\" is no bank" },
+        { START "'events':{},'pcrs':{'sha256':[]}}",
+          "reference values: pcrs: \"sha256\" is no bank" },
+        { START "'events':{},'pcrs':{'sha256':{'x':'00'}}}",
+          "reference values: pcrs: sha256: \"x\" is no PCR" },
+        { START "'events':{},'pcrs':{'sha256':{'1':'00'}}}",
+          "reference values: pcrs: sha256: \"1\": 1 bytes, expected 32" },
+        { START "'events':{},'pcrs':{'sha256':{'1':{'ready':7}}}}",
+          "reference values: pcrs: sha256: PCR 1: \"ready\" is no string" },
+        /* The two halves of a file must agree. */
+        { START "'events':{'11':[{'type':'a','name':'b','digests':{'sha256':'" QUIET "'}}]},"
+                "'pcrs':{'sha256':{'11':'" ZEROS "'}}}",
+          "reference values: PCR 11: its events do not lead to its sha256 value" },
+        { START "'events':{'12':[]},'pcrs':{'sha256':{'12':'" QUIET "'}}}",
+          "reference values: PCR 12: its events do not lead to its sha256 value" },
+        { START "'events':{'11':[{'type':'a','name':'b','digests':{}}]},"
+                "'pcrs':{'sha256':{'11':'" ZEROS "'}}}",
+          "reference values: events: PCR 11, event 0: no sha256 digest" },
+    };
+#undef START
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_reference *reference = NULL;
+        struct clo_error err;
+        CHECK(!parse(cases[i].text, &reference, &err) && reference == NULL, cases[i].text);
+        if (cases[i].error != NULL && strcmp(err.text, cases[i].error) != 0)
+            fail_msg("%s\n%s, not\n%s", cases[i].text, err.text, cases[i].error);
+    }
+}
+
+static void test_from_eventlog(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    struct clo_reference_event event;
+    struct clo_pcr_bank bank;
+    struct clo_digest value;
+    struct clo_error err;
+
+    (void)state;
+    log_header_sha256(&made);
+    log_event(&made, 0, CLO_EV_NO_ACTION, clo_bytes("StartupLocality\0\x03", 17));
+    log_event(&made, 0, CLO_EV_S_CRTM_VERSION, clo_bytes_text("1.0"));
+    log_event(&made, 1, CLO_EV_SEPARATOR, clo_bytes("\0\0\0\0", 4));
+    log_event(&made, 4, CLO_EV_EFI_ACTION, clo_bytes_text("not asked for"));
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+    CHECK(clo_eventlog_replay(log, CLO_HASH_SHA256, &bank, &err), err.text);
+    CHECK(clo_reference_from_eventlog("c", NULL, log, 0x3, &reference, &err), err.text);
+    CHECK(strcmp(clo_reference_origin(reference), "calibration") == 0, "origin");
+    CHECK(clo_reference_mask(reference, CLO_HASH_SHA256, "") == 0x3, "what was asked for");
+    for (unsigned pcr = 0; pcr < 2; pcr++) {
+        CHECK(clo_reference_value(reference, CLO_HASH_SHA256, pcr, "", &value), "value");
+        CHECK(clo_digest_equal(&value, &bank.values[pcr]), "value");
+        CHECK(clo_reference_event_at(reference, pcr, "", 0, &event), "event");
+        CHECK(!clo_reference_event_at(reference, pcr, "", 1, &event), "only one");
+    }
+    CHECK(!clo_reference_lists_events(reference, 4), "not asked for");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_for),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_from_eventlog),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
