@@ -1,0 +1,148 @@
+#include "cloister/ear.h"
+
+#include "scene.h"
+
+static struct scene scene;
+
+static int make_scene(void **state)
+{
+    (void)state;
+    scene_init(&scene);
+    return 0;
+}
+
+static int free_scene(void **state)
+{
+    (void)state;
+    scene_free(&scene);
+    return 0;
+}
+
+/* The scene's bundle, appraised with the policy that accepts it. */
+static struct clo_appraisal *appraise(void)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = make_reference();
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_snp_certificates certificates = { 0 };
+    struct clo_appraisal *appraisal;
+    struct clo_error err;
+    char hex[2 * 32 + 1];
+
+    must(clo_evidence_new(&evidence, &err), &err);
+    make_evidence(&scene, evidence, &certificates);
+    clo_buffer_printf(&text,
+                      "{\"cloister_policy\":1,\"tee\":[\"snp\"],\"roots\":[\"%s\"],"
+                      "\"snp\":{\"measurement\":\"any\"}}",
+                      clo_hex_text(clo_digest_bytes(&scene.maker.root), hex));
+    must(clo_policy_parse(clo_buffer_bytes(&text), &policy, &err), &err);
+    const struct clo_reference *const references[] = { reference };
+    const struct clo_appraise_inputs inputs = {
+        .policy = policy,
+        .references = references,
+        .reference_count = 1,
+        .expected_nonce = clo_bytes_text(NONCE),
+        .at = SNP_MAKER_NOW,
+        .roots = &scene.maker.root,
+        .root_count = 1,
+        .certificates = &certificates,
+    };
+    must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
+    clo_snp_certificates_free(&certificates);
+    return appraisal;
+}
+
+static const json_t *submodule(const json_t *claims)
+{
+    return json_object_get(json_object_get(claims, "submods"), "cpu0");
+}
+
+static json_int_t vector(const json_t *claims, const char *name)
+{
+    return json_integer_value(json_object_get(
+            json_object_get(submodule(claims), "ear_trustworthiness_vector"), name));
+}
+
+static void test_affirming(void **state)
+{
+    static const char *const names[] = { "instance-identity", "configuration", "executables",
+                                         "hardware" };
+    const struct clo_ear_spec spec = {
+        .developer = "cloister", .build = "1", .issued = 100, .expires = 200, .nonce = NONCE
+    };
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise();
+    CHECK(clo_ear_claims(appraisal, &spec, &claims, &err), err.text);
+    CHECK(strcmp(json_string_value(json_object_get(claims, "eat_profile")), CLO_EAR_PROFILE) == 0,
+          "profile");
+    CHECK(json_integer_value(json_object_get(claims, "iat")) == 100 &&
+                  json_integer_value(json_object_get(claims, "exp")) == 200,
+          "times");
+    CHECK(strcmp(json_string_value(json_object_get(claims, "eat_nonce")), NONCE) == 0, "nonce");
+    CHECK(json_integer_value(json_object_get(submodule(claims), "ear_status")) == 2,
+          clo_appraisal_summary(appraisal));
+    for (size_t i = 0; i < CLO_COUNT(names); i++)
+        CHECK(vector(claims, names[i]) == 2, names[i]);
+    const json_t *policies = json_object_get(submodule(claims), "ear_appraisal_policy_ids");
+    CHECK(json_array_size(policies) == 1 &&
+                  strncmp(json_string_value(json_array_get(policies, 0)), "sha256:", 7) == 0,
+          "policy");
+}
+
+static void test_contraindicated(void **state)
+{
+    const struct clo_ear_spec spec = { .developer = "cloister", .build = "1", .issued = 100 };
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    scene.cmdline = "console=ttyS0 init=/bin/sh";
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise();
+    CHECK(clo_ear_claims(appraisal, &spec, &claims, &err), err.text);
+    CHECK(json_integer_value(json_object_get(submodule(claims), "ear_status")) == 96, "status");
+    CHECK(vector(claims, "executables") == 96, "what it is about");
+    CHECK(vector(claims, "instance-identity") == 2, "and what not");
+    CHECK(json_object_get(claims, "exp") == NULL && json_object_get(claims, "eat_nonce") == NULL,
+          "not said");
+    const char *summary = json_string_value(json_object_get(submodule(claims), "cloister.summary"));
+    CHECK(summary != NULL && strstr(summary, "init=/bin/sh") != NULL, summary);
+}
+
+static void test_sign(void **state)
+{
+    const struct clo_ear_spec spec = { .developer = "cloister", .build = "1", .issued = 100 };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise();
+    CHECK(clo_private_key_new(CLO_KEY_P384, 0, &key, &err), err.text);
+    CHECK(clo_private_key_public(key, &public_key, &err), err.text);
+    CHECK(clo_ear_sign(appraisal, &spec, key, &token, &err), err.text);
+    CHECK(clo_jws_verify(clo_buffer_bytes(&token), public_key, &claims, &err), err.text);
+    CHECK(json_integer_value(json_object_get(submodule(claims), "ear_status")) == 2, "signed");
+    CHECK(!clo_ear_sign(appraisal, &spec, scene.ak, &token, &err), "an RSA key");
+    CHECK(err.status == CLO_ERR_USAGE && strcmp(err.text, "EAR: signed with a P-384 key only") == 0,
+          err.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_affirming),
+        cmocka_unit_test(test_contraindicated),
+        cmocka_unit_test(test_sign),
+    };
+
+    return cmocka_run_group_tests(tests, make_scene, free_scene);
+}

@@ -1,0 +1,236 @@
+#include "cloister/explain.h"
+
+#include "eventlog_maker.h"
+
+/* What was measured into PCR 11, in the order of the log; NULL ends it. */
+struct events {
+    const char *texts[8];
+};
+
+static void write_log(struct clo_buffer *out, unsigned pcr, const struct events *events)
+{
+    log_header_sha256(out);
+    for (size_t i = 0; events->texts[i] != NULL; i++)
+        log_event(out, pcr, CLO_EV_IPL, clo_bytes_text(events->texts[i]));
+}
+
+/* A reference that expects these, each named after its text. */
+static struct clo_reference *expect(unsigned pcr, const struct events *events)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_reference *reference;
+    struct clo_pcr_bank bank;
+    struct clo_error err;
+    char hex[2 * 32 + 1];
+
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    clo_buffer_printf(&text,
+                      "{\"cloister_reference\":1,\"name\":\"d\",\"origin\":\"prediction\","
+                      "\"events\":{\"%u\":[",
+                      pcr);
+    for (size_t i = 0; events->texts[i] != NULL; i++) {
+        struct clo_digest digest;
+        clo_hash(CLO_HASH_SHA256, clo_bytes_text(events->texts[i]), &digest);
+        clo_pcr_extend(&bank, pcr, &digest);
+        clo_buffer_printf(&text,
+                          "%s{\"type\":\"EV_IPL\",\"name\":\"section %zu\",\"text\":\"%s\","
+                          "\"digests\":{\"sha256\":\"%s\"}}",
+                          i == 0 ? "" : ",", i, events->texts[i],
+                          clo_hex_text(clo_digest_bytes(&digest), hex));
+    }
+    clo_buffer_printf(&text, "]},\"pcrs\":{\"sha256\":{\"%u\":\"%s\"}}}", pcr,
+                      clo_hex_text(clo_digest_bytes(&bank.values[pcr]), hex));
+    if (!clo_reference_parse(clo_buffer_bytes(&text), &reference, &err))
+        fail_msg("%s", err.text);
+    return reference;
+}
+
+static void test_differences(void **state)
+{
+    static const struct events expected = { { "kernel", "quiet", "initrd" } };
+    static const struct {
+        const char *name;
+        struct events logged;
+        enum clo_difference difference;
+        size_t event;
+        const char *text;
+    } cases[] = {
+        { "the same",
+          { { "kernel", "quiet", "initrd" } },
+          CLO_DIFFERENCE_NONE,
+          0,
+          "PCR 11: as expected" },
+        { "changed",
+          { { "kernel", "debug", "initrd" } },
+          CLO_DIFFERENCE_CHANGED,
+          1,
+          "PCR 11: section 1 is \"debug\", expected \"quiet\" (usually: another UKI)" },
+        { "one more, inside",
+          { { "kernel", "extra", "quiet", "initrd" } },
+          CLO_DIFFERENCE_UNEXPECTED,
+          1,
+          "PCR 11: unexpected event: EV_IPL \"extra\" (usually: another UKI)" },
+        { "one more, at the end",
+          { { "kernel", "quiet", "initrd", "extra" } },
+          CLO_DIFFERENCE_UNEXPECTED,
+          3,
+          "PCR 11: unexpected event: EV_IPL \"extra\" (usually: another UKI)" },
+        { "one less, inside",
+          { { "kernel", "initrd" } },
+          CLO_DIFFERENCE_MISSING,
+          1,
+          "PCR 11: missing event: section 1 \"quiet\" (usually: another UKI)" },
+        { "one less, at the end",
+          { { "kernel", "quiet" } },
+          CLO_DIFFERENCE_MISSING,
+          2,
+          "PCR 11: missing event: section 2 \"initrd\" (usually: another UKI)" },
+        { "nothing",
+          { { NULL } },
+          CLO_DIFFERENCE_MISSING,
+          0,
+          "PCR 11: missing event: section 0 \"kernel\" (usually: another UKI)" },
+    };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = expect(11, &expected);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+        CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+        struct clo_explanation explanation;
+        struct clo_error err;
+        write_log(&made, 11, &cases[i].logged);
+        CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+        const struct clo_explain_inputs in = {
+            .reference = reference, .log = log, .hash = CLO_HASH_SHA256, .pcr = 11, .phase = ""
+        };
+        CHECK(clo_explain(&in, &explanation, &err), err.text);
+        CHECK(explanation.difference == cases[i].difference, cases[i].name);
+        CHECK(explanation.difference == CLO_DIFFERENCE_NONE || explanation.event == cases[i].event,
+              cases[i].name);
+        CHECK(strcmp(explanation.text, cases[i].text) == 0, explanation.text);
+    }
+}
+
+/* The quoted value counts, not what the log claims. */
+static void test_value_and_log(void **state)
+{
+    static const struct events expected = { { "kernel", "quiet" } };
+    static const struct events other = { { "kernel", "debug" } };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = expect(11, &expected);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *honest = NULL;
+    struct clo_pcr_bank bank;
+    struct clo_explanation explanation;
+    struct clo_error err;
+
+    (void)state;
+    write_log(&made, 11, &expected);
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &honest, &err), err.text);
+    CHECK(clo_eventlog_replay(honest, CLO_HASH_SHA256, &bank, &err), err.text);
+    clo_pcr_measure(&bank, 11, clo_bytes_text("unlogged"));
+    struct clo_explain_inputs in = { .reference = reference,
+                                     .log = honest,
+                                     .hash = CLO_HASH_SHA256,
+                                     .pcr = 11,
+                                     .phase = "",
+                                     .actual = &bank.values[11] };
+    CHECK(clo_explain(&in, &explanation, &err), err.text);
+    CHECK(explanation.difference == CLO_DIFFERENCE_UNLOGGED, explanation.text);
+    CHECK(strcmp(explanation.text, "PCR 11: its value is not what the log adds up to: something "
+                                   "was measured and not logged") == 0,
+          explanation.text);
+    in.log = NULL;
+    CHECK(clo_explain(&in, &explanation, &err), err.text);
+    CHECK(explanation.difference == CLO_DIFFERENCE_UNKNOWN, explanation.text);
+    CHECK(strcmp(explanation.text, "PCR 11: is not the expected value, and no event tells why "
+                                   "(usually: another UKI)") == 0,
+          explanation.text);
+    in.actual = NULL;
+    CHECK(clo_explain(&in, &explanation, &err), err.text);
+    CHECK(explanation.difference == CLO_DIFFERENCE_UNKNOWN, "neither value nor log");
+    /* A log that lies about a value that is right changes nothing. */
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer lie = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *liar = NULL;
+    write_log(&lie, 11, &other);
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&lie), &liar, &err), err.text);
+    CHECK(clo_eventlog_replay(honest, CLO_HASH_SHA256, &bank, &err), err.text);
+    in.log = liar;
+    in.actual = &bank.values[11];
+    CHECK(clo_explain(&in, &explanation, &err), err.text);
+    CHECK(explanation.difference == CLO_DIFFERENCE_NONE, explanation.text);
+    in.pcr = 3;
+    CHECK(!clo_explain(&in, &explanation, &err) && err.status == CLO_ERR_USAGE, "says nothing");
+    CHECK(strcmp(err.text, "PCR 3: the reference says nothing of it") == 0, err.text);
+}
+
+/* What the log says of an event counts as its own words unless it hashes to the digest. */
+static void test_own_words(void **state)
+{
+    static const enum clo_hash bank = CLO_HASH_SHA256;
+    static const struct events expected = { { "kernel" } };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = expect(4, &expected);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_explanation explanation;
+    struct clo_error err;
+
+    (void)state;
+    log_header_sha256(&made);
+    log_event(&made, 4, CLO_EV_IPL, clo_bytes_text("kernel"));
+    log_event_of(&made, 4, CLO_EV_EFI_ACTION, &bank, 1, clo_bytes_text("evil"),
+                 clo_bytes_text("all is well\x1b[2J"));
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+    const struct clo_explain_inputs in = {
+        .reference = reference, .log = log, .hash = CLO_HASH_SHA256, .pcr = 4, .phase = ""
+    };
+    CHECK(clo_explain(&in, &explanation, &err), err.text);
+    CHECK(strstr(explanation.text, "(the log's own words)") != NULL, explanation.text);
+    CHECK(strchr(explanation.text, '\x1b') == NULL, "harmless");
+}
+
+/* User space's log goes on where the firmware's ends. */
+static void test_user_space(void **state)
+{
+    static const struct events expected = { { "kernel", "enter-initrd" } };
+    static const struct events firmware = { { "kernel" } };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = expect(11, &expected);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *userlog = NULL;
+    struct clo_userlog_event event = {
+        .pcr = 11, .digest_count = 1, .type = "phase", .text = "sysinit"
+    };
+    struct clo_explanation explanation;
+    struct clo_error err;
+
+    (void)state;
+    write_log(&made, 11, &firmware);
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+    clo_hash(CLO_HASH_SHA256, clo_bytes_text("sysinit"), &event.digests[0]);
+    CHECK(clo_userlog_append(&event, &text, &err), err.text);
+    CHECK(clo_userlog_parse(clo_buffer_bytes(&text), &userlog, &err), err.text);
+    const struct clo_explain_inputs in = { .reference = reference,
+                                           .log = log,
+                                           .userlog = userlog,
+                                           .hash = CLO_HASH_SHA256,
+                                           .pcr = 11,
+                                           .phase = "" };
+    CHECK(clo_explain(&in, &explanation, &err), err.text);
+    CHECK(strcmp(explanation.text, "PCR 11: section 1 is \"sysinit\", expected \"enter-initrd\" "
+                                   "(usually: another UKI)") == 0,
+          explanation.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_differences),
+        cmocka_unit_test(test_value_and_log),
+        cmocka_unit_test(test_own_words),
+        cmocka_unit_test(test_user_space),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,123 @@
+#include "lib/reference/handover.h"
+
+#include "uki_maker.h"
+
+static void parse(struct clo_uki *uki, const struct clo_buffer *file)
+{
+    struct clo_error err;
+
+    if (!clo_uki_parse(clo_buffer_bytes(file), uki, &err))
+        fail_msg("%s", err.text);
+}
+
+/* systemd's stub trims the end, and from 253 on the start too; blanks become spaces. */
+static void test_cmdline(void **state)
+{
+    static const struct {
+        unsigned version;
+        const char *section;
+        size_t size;
+        const char *expected;
+    } cases[] = {
+        { 257, "quiet splash", 12, "quiet splash" },
+        { 257, " \tquiet \n", 9, "quiet" },
+        { 252, " quiet \n", 8, " quiet" },
+        { 257,
+          "a\nb\x7f"
+          "c",
+          5, "a b c" },
+        { 257, "quiet\0hidden", 12, "quiet" },
+        { 257, "\n\n", 2, "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+        struct clo_error err;
+        uki_make(&file, cases[i].version,
+                 (struct clo_uki_parts){ .kernel = clo_bytes_text("k"),
+                                         .cmdline = clo_bytes(cases[i].section, cases[i].size) });
+        parse(uki, &file);
+        CHECK(handover_cmdline(uki, &text, &err), err.text);
+        CHECK(strcmp(clo_buffer_string(&text), cases[i].expected) == 0, clo_buffer_string(&text));
+    }
+}
+
+/* Whoever starts a UKI without a command line chooses it: that cannot be predicted. */
+static void test_no_cmdline(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+    struct clo_error err;
+
+    (void)state;
+    uki_make(&file, 257, (struct clo_uki_parts){ .kernel = clo_bytes_text("k") });
+    parse(uki, &file);
+    CHECK(!handover_cmdline(uki, &text, &err), "no command line");
+    CHECK(err.status == CLO_ERR_UNSUPPORTED && strstr(err.text, "has no .cmdline") != NULL,
+          err.text);
+}
+
+static void join(const struct handover_initrd *initrd, struct clo_buffer *out)
+{
+    for (size_t i = 0; i < initrd->count; i++)
+        clo_buffer_append(out, initrd->parts[i]);
+}
+
+/* Alone, the initrd is handed on as it is. With an archive of the stub behind it (os-release, from
+ * 257 on) it is padded to four bytes, and the archive holds the section's bytes. */
+static void test_initrd(void **state)
+{
+    static const struct {
+        unsigned version;
+        const char *initrd;
+        size_t own; /* of the initrd, padding included; 0: nothing is handed over */
+        bool has_archive;
+    } cases[] = {
+        { 256, "abcde", 5, false }, { 257, "abcde", 8, true }, { 257, "abcd", 4, true },
+        { 257, "", 0, true },       { 256, "", 0, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer joined = { 0 };
+        CLO_CLEANUP(handover_initrd_free) struct handover_initrd initrd = { 0 };
+        CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+        struct clo_error err;
+        uki_make(&file, cases[i].version,
+                 (struct clo_uki_parts){ .kernel = clo_bytes_text("k"),
+                                         .osrel = clo_bytes_text("ID=x\n"),
+                                         .initrd = clo_bytes_text(cases[i].initrd) });
+        parse(uki, &file);
+        CHECK(handover_initrd(uki, &initrd, &err), err.text);
+        join(&initrd, &joined);
+        size_t length = strlen(cases[i].initrd);
+        CHECK(joined.size >= cases[i].own, "size");
+        CHECK(memcmp(joined.data, cases[i].initrd, length) == 0, "its bytes");
+        CHECK(clo_bytes_all(clo_bytes(joined.data + length, cases[i].own - length), 0), "padding");
+        CHECK((joined.size > cases[i].own) == cases[i].has_archive, "archive");
+        if (!cases[i].has_archive)
+            continue;
+        struct clo_bytes archive =
+                clo_bytes_slice(clo_buffer_bytes(&joined), cases[i].own, joined.size);
+        CHECK(archive.size % 4 == 0 && memcmp(archive.data, "070701", 6) == 0, "newc");
+        CHECK(memmem(archive.data, archive.size, ".extra/os-release", 18) != NULL, "file");
+        CHECK(memmem(archive.data, archive.size, "ID=x\n", 5) != NULL, "content");
+        CHECK(memmem(archive.data, archive.size, "TRAILER!!!", 11) != NULL, "end");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cmdline),
+        cmocka_unit_test(test_no_cmdline),
+        cmocka_unit_test(test_initrd),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

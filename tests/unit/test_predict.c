@@ -1,0 +1,381 @@
+/* Each register against what its profile says, worked out here a second time from single extends. The
+ * VM tests hold the same predictions against firmware, stub and kernel that really measure. */
+#include "cloister/authenticode.h"
+#include "cloister/gpt.h"
+#include "cloister/reference.h"
+
+#include "uki_maker.h"
+#include "varstore_maker.h"
+
+static const struct clo_uki_parts parts = {
+    .osrel = { (const uint8_t *)"ID=x", 4 },
+    .cmdline = { (const uint8_t *)"quiet", 5 },
+    .initrd = { (const uint8_t *)"an initrd", 9 },
+    .kernel = { (const uint8_t *)"kernel", 6 },
+};
+
+static struct clo_reference *predict(const struct clo_prediction *from)
+{
+    struct clo_reference *reference;
+    struct clo_error err;
+
+    if (!clo_reference_predict(from, &reference, &err))
+        fail_msg("%s", err.text);
+    return reference;
+}
+
+static void is_value(const struct clo_reference *reference, unsigned pcr, const char *phase,
+                     const struct clo_pcr_bank *bank, const char *name)
+{
+    struct clo_digest value;
+
+    CHECK(clo_reference_value(reference, bank->hash, pcr, phase, &value), name);
+    CHECK(clo_digest_equal(&value, &bank->values[pcr]), name);
+}
+
+/* Stub 252: .uname and .sbat are not measured yet, and nothing is added to the initrd. */
+static void test_user_space(void **state)
+{
+    static const char *const phases[][2] = {
+        { "enter-initrd", CLO_PHASE_ENTER_INITRD },
+        { "leave-initrd", CLO_PHASE_LEAVE_INITRD },
+        { "sysinit", CLO_PHASE_SYSINIT },
+        { "ready", CLO_PHASE_READY },
+    };
+    static const enum clo_hash hashes[] = { CLO_HASH_SHA256, CLO_HASH_SHA384 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    const struct {
+        const char *name;
+        struct clo_bytes data;
+    } sections[] = { { ".linux", parts.kernel },
+                     { ".osrel", parts.osrel },
+                     { ".cmdline", parts.cmdline },
+                     { ".initrd", parts.initrd } };
+
+    (void)state;
+    uki_make(&uki, 252, parts);
+    const struct clo_prediction from = {
+        .name = "demo", .uki = clo_buffer_bytes(&uki), .banks = hashes, .bank_count = 2
+    };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+    for (size_t b = 0; b < CLO_COUNT(hashes); b++) {
+        struct clo_pcr_bank bank;
+        clo_pcr_reset(&bank, hashes[b]);
+        for (size_t i = 0; i < CLO_COUNT(sections); i++) {
+            clo_pcr_measure(&bank, 11, clo_bytes(sections[i].name, strlen(sections[i].name) + 1));
+            clo_pcr_measure(&bank, 11, sections[i].data);
+        }
+        for (size_t i = 0; i < CLO_COUNT(phases); i++) {
+            clo_pcr_measure(&bank, 11, clo_bytes_text(phases[i][0]));
+            is_value(reference, 11, phases[i][1], &bank, phases[i][1]);
+        }
+        clo_pcr_measure(&bank, 9, clo_bytes("q\0u\0i\0e\0t\0\0\0", 12));
+        clo_pcr_measure(&bank, 9, parts.initrd);
+        is_value(reference, 9, "", &bank, "PCR 9");
+        is_value(reference, 8, "", &bank, "PCR 8");
+        is_value(reference, 12, "", &bank, "PCR 12: nothing from the host");
+        is_value(reference, 13, "", &bank, "PCR 13");
+        is_value(reference, 14, "", &bank, "PCR 14");
+    }
+    struct clo_digest none;
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA256, 5, "", &none), "no disk was given");
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA256, 7, "", &none), "no variables were");
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA256, 15, "", &none), "no key was");
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA256, 0, "", &none), "of firmware nothing");
+}
+
+/* The kernel inside goes through LoadImage() only in stubs before 258, and only where Secure Boot is
+ * off. */
+static void test_programs(void **state)
+{
+    static const struct {
+        unsigned version;
+        bool is_off, measures_kernel;
+    } cases[] = { { 257, false, false }, { 257, true, true }, { 258, true, false } };
+    static const struct pe_section inner[] = { { ".text", { (const uint8_t *)"kernel", 6 } } };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kernel = { 0 };
+    struct clo_uki_parts with_kernel = parts;
+
+    (void)state;
+    pe_make(&kernel, inner, 1);
+    with_kernel.kernel = clo_buffer_bytes(&kernel);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+        CLO_CLEANUP(clo_freep) struct clo_pe *pe = malloc(sizeof *pe);
+        struct clo_pcr_bank bank;
+        struct clo_digest digest;
+        struct clo_error err;
+        uki_make(&uki, cases[i].version, with_kernel);
+        const struct clo_prediction from = { .name = "demo",
+                                             .uki = clo_buffer_bytes(&uki),
+                                             .is_secure_boot_off = cases[i].is_off };
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+        clo_pcr_reset(&bank, CLO_HASH_SHA256);
+        clo_pcr_measure(&bank, 4, clo_bytes_text("Calling EFI Application from Boot Option"));
+        clo_pcr_measure(&bank, 4, clo_bytes("\0\0\0\0", 4));
+        CHECK(clo_pe_parse(clo_buffer_bytes(&uki), pe, &err), err.text);
+        CHECK(clo_authenticode_digest(pe, CLO_HASH_SHA256, &digest, &err), err.text);
+        clo_pcr_extend(&bank, 4, &digest);
+        if (cases[i].measures_kernel) {
+            CHECK(clo_pe_parse(clo_buffer_bytes(&kernel), pe, &err), err.text);
+            CHECK(clo_authenticode_digest(pe, CLO_HASH_SHA256, &digest, &err), err.text);
+            clo_pcr_extend(&bank, 4, &digest);
+        }
+        is_value(reference, 4, "", &bank, "PCR 4");
+    }
+}
+
+static void test_partition_table(void **state)
+{
+    static const struct clo_guid disk = { { 1 } };
+    const struct clo_gpt_partition esp = {
+        .type = clo_gpt_type_esp, .first_lba = 2048, .last_lba = 4000, .name = "esp"
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer event = { 0 };
+    struct clo_pcr_bank bank;
+    struct clo_error err;
+
+    (void)state;
+    uki_make(&uki, 257, parts);
+    CHECK(clo_gpt_write(&disk, 8192, &esp, 1, &head, &tail, &err), err.text);
+    const struct clo_prediction from = { .name = "demo",
+                                         .uki = clo_buffer_bytes(&uki),
+                                         .disk_head = clo_buffer_bytes(&head) };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+    clo_buffer_append(&event, clo_bytes(head.data + 512, 92));
+    clo_buffer_le64(&event, 1);
+    clo_buffer_append(&event, clo_bytes(head.data + 1024, 128));
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    clo_pcr_measure(&bank, 5, clo_bytes("\0\0\0\0", 4));
+    clo_pcr_measure(&bank, 5, clo_buffer_bytes(&event));
+    clo_pcr_measure(&bank, 5, clo_bytes_text("Exit Boot Services Invocation"));
+    clo_pcr_measure(&bank, 5, clo_bytes_text("Exit Boot Services Returned with Success"));
+    is_value(reference, 5, "", &bank, "PCR 5");
+}
+
+/* --- PCR 7 --- */
+
+static void variable_event(struct clo_pcr_bank *bank, const char *name,
+                           const struct clo_guid *vendor, struct clo_bytes value)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+
+    clo_buffer_append(&data, clo_bytes(vendor->bytes, 16));
+    clo_buffer_le64(&data, strlen(name));
+    clo_buffer_le64(&data, value.size);
+    for (const char *at = name; *at != '\0'; at++)
+        clo_buffer_le16(&data, (uint16_t)*at);
+    clo_buffer_append(&data, value);
+    clo_pcr_measure(bank, 7, clo_buffer_bytes(&data));
+}
+
+struct owner {
+    struct clo_private_key *key;
+    struct clo_certificate *certificate;
+    struct clo_buffer list; /* an EFI signature list with the certificate */
+};
+
+static void owner_make(struct owner *owner)
+{
+    static const struct clo_guid guid = { { 7 } };
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    const struct clo_certificate_spec spec = { .common_name = "owner",
+                                               .not_after = 4000000000,
+                                               .serial = clo_bytes("\x01", 1),
+                                               .scheme = CLO_RSASSA_PKCS1,
+                                               .hash = CLO_HASH_SHA256 };
+    struct clo_error err;
+
+    CHECK(clo_private_key_new(CLO_KEY_RSA, 2048, &owner->key, &err), err.text);
+    CHECK(clo_private_key_public(owner->key, &public_key, &err), err.text);
+    CHECK(clo_certificate_make(&spec, public_key, NULL, owner->key, &der, &err), err.text);
+    CHECK(clo_certificate_parse(clo_buffer_bytes(&der), &owner->certificate, &err), err.text);
+    clo_signature_list_x509(&guid, clo_buffer_bytes(&der), &owner->list);
+}
+
+static void owner_free(struct owner *owner)
+{
+    clo_private_key_free(owner->key);
+    clo_certificate_free(owner->certificate);
+    clo_buffer_free(&owner->list);
+}
+
+static void enroll(const struct owner *owner, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer none = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    struct clo_bytes list = clo_buffer_bytes(&owner->list);
+    struct clo_error err;
+
+    make_store(&file, &none);
+    CHECK(clo_varstore_parse(clo_buffer_bytes(&file), &store, &err), err.text);
+    if (owner->list.size == 0) {
+        clo_buffer_append(out, clo_buffer_bytes(&file));
+        return;
+    }
+    CHECK(clo_varstore_enroll(store, list, list, list, clo_bytes(NULL, 0), out, &err), err.text);
+}
+
+static void test_secure_boot(void **state)
+{
+    static const uint8_t on[] = { 1 };
+    CLO_CLEANUP(owner_free) struct owner owner = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signed_uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer variables = { 0 };
+    struct clo_pcr_bank bank;
+    struct clo_error err;
+
+    (void)state;
+    owner_make(&owner);
+    enroll(&owner, &variables);
+    uki_make(&uki, 257, parts);
+    CHECK(clo_authenticode_sign(clo_buffer_bytes(&uki), owner.key, owner.certificate,
+                                CLO_HASH_SHA256, &signed_uki, &err),
+          err.text);
+    struct clo_prediction from = { .name = "demo",
+                                   .uki = clo_buffer_bytes(&signed_uki),
+                                   .varstore = clo_buffer_bytes(&variables) };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+    struct clo_bytes list = clo_buffer_bytes(&owner.list);
+    struct clo_bytes nothing = clo_bytes(NULL, 0);
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    variable_event(&bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(on, 1));
+    variable_event(&bank, "PK", &clo_guid_global_variable, list);
+    variable_event(&bank, "KEK", &clo_guid_global_variable, list);
+    variable_event(&bank, "db", &clo_guid_image_security, list);
+    variable_event(&bank, "dbx", &clo_guid_image_security, nothing);
+    clo_pcr_measure(&bank, 7, clo_bytes("\0\0\0\0", 4));
+    variable_event(&bank, "db", &clo_guid_image_security, clo_bytes_slice(list, 28, list.size));
+    is_value(reference, 7, "", &bank, "PCR 7");
+
+    /* A UKI that this firmware would not start has no prediction. */
+    struct clo_reference *none = NULL;
+    from.uki = clo_buffer_bytes(&uki);
+    CHECK(!clo_reference_predict(&from, &none, &err) && none == NULL, "unsigned");
+    CHECK(err.status == CLO_ERR_REFUSED &&
+                  strncmp(err.text, "PCR 7: the UKI is not signed", 28) == 0,
+          err.text);
+}
+
+static void test_secure_boot_off(void **state)
+{
+    static const uint8_t off[] = { 0 };
+    static const struct pe_section inner[] = { { ".text", { (const uint8_t *)"kernel", 6 } } };
+    CLO_CLEANUP(owner_free) struct owner nobody = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kernel = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer variables = { 0 };
+    struct clo_uki_parts with_kernel = parts;
+    struct clo_bytes nothing = clo_bytes(NULL, 0);
+    struct clo_pcr_bank bank;
+
+    (void)state;
+    pe_make(&kernel, inner, 1);
+    with_kernel.kernel = clo_buffer_bytes(&kernel);
+    enroll(&nobody, &variables);
+    uki_make(&uki, 257, with_kernel);
+    const struct clo_prediction from = { .name = "demo",
+                                         .uki = clo_buffer_bytes(&uki),
+                                         .varstore = clo_buffer_bytes(&variables) };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    variable_event(&bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(off, 1));
+    variable_event(&bank, "PK", &clo_guid_global_variable, nothing);
+    variable_event(&bank, "KEK", &clo_guid_global_variable, nothing);
+    variable_event(&bank, "db", &clo_guid_image_security, nothing);
+    variable_event(&bank, "dbx", &clo_guid_image_security, nothing);
+    clo_pcr_measure(&bank, 7, clo_bytes("\0\0\0\0", 4));
+    is_value(reference, 7, "", &bank, "PCR 7, without an authority");
+}
+
+static void test_volume_key(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct clo_pcr_bank bank;
+    struct clo_digest measurement;
+
+    (void)state;
+    uki_make(&uki, 257, parts);
+    clo_hash(CLO_HASH_SHA256, clo_bytes_text("measured"), &measurement);
+    const struct clo_prediction from = { .name = "demo",
+                                         .uki = clo_buffer_bytes(&uki),
+                                         .volume_key_measurements = &measurement,
+                                         .volume_key_count = 1,
+                                         .volume_key_text = "cryptsetup:root:UUID" };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    is_value(reference, 15, CLO_PHASE_ENTER_INITRD, &bank, "before the disk is opened");
+    clo_pcr_extend(&bank, 15, &measurement);
+    is_value(reference, 15, CLO_PHASE_LEAVE_INITRD, &bank, "and behind");
+}
+
+static void test_refused(void **state)
+{
+    static const enum clo_hash none[] = { CLO_HASH_NONE };
+    static const struct pe_section late[] = {
+        { ".sdmagic", { (const uint8_t *)PE_SDMAGIC, sizeof PE_SDMAGIC } },
+        { ".linux", { (const uint8_t *)"kernel", 6 } },
+        { ".cmdline", { (const uint8_t *)"quiet", 5 } },
+        { ".dtbauto", { (const uint8_t *)"tree", 4 } },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer old = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer no_cmdline = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer with_dtb = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer good = { 0 };
+    struct clo_digest digest = { .hash = CLO_HASH_SHA256 };
+
+    (void)state;
+    uki_make(&old, 251, parts);
+    uki_make(&no_cmdline, 257, (struct clo_uki_parts){ .kernel = parts.kernel });
+    uki_make(&good, 257, parts);
+    pe_make(&with_dtb, late, CLO_COUNT(late));
+    const struct {
+        struct clo_prediction from;
+        const char *error;
+    } cases[] = {
+        { { .uki = clo_bytes_text("text") }, "UKI: no PE file: \"MZ\" is missing" },
+        { { .uki = clo_buffer_bytes(&old) },
+          "UKI: stub \"systemd-stub 251.1\": from systemd 252 "
+          "on" },
+        { { .uki = clo_buffer_bytes(&no_cmdline) },
+          "the UKI has no .cmdline: whoever starts it chooses the command line" },
+        { { .uki = clo_buffer_bytes(&with_dtb) },
+          "PCR 11 of a UKI with .dtbauto depends on the machine" },
+        { { .uki = clo_buffer_bytes(&good), .banks = none, .bank_count = 1 }, "no such bank" },
+        { { .uki = clo_buffer_bytes(&good), .banks = none, .bank_count = 0 }, "0 banks" },
+        { { .uki = clo_buffer_bytes(&good),
+            .volume_key_measurements = &digest,
+            .volume_key_count = 2 },
+          "2 volume key measurements for 1 banks" },
+        { { .uki = clo_buffer_bytes(&good), .disk_head = clo_bytes_text("short") },
+          "PCR 5: GPT: 5 bytes, at least 17408 needed" },
+        { { .uki = clo_buffer_bytes(&good), .varstore = clo_bytes_text("short") },
+          "variable store: no firmware volume with variables" },
+    };
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_prediction from = cases[i].from;
+        struct clo_reference *reference = NULL;
+        struct clo_error err;
+        from.name = "demo";
+        CHECK(!clo_reference_predict(&from, &reference, &err) && reference == NULL, cases[i].error);
+        CHECK(strcmp(err.text, cases[i].error) == 0, err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_user_space),      cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_partition_table), cmocka_unit_test(test_secure_boot),
+        cmocka_unit_test(test_secure_boot_off), cmocka_unit_test(test_volume_key),
+        cmocka_unit_test(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
