@@ -73,6 +73,7 @@ static void test_variables(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer list = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer two = { 0 };
 
     (void)state;
     variable(&data, "P\0K\0", 4, clo_bytes(NULL, 0));
@@ -95,9 +96,10 @@ static void test_variables(void **state)
     variable(&data, "d\0b\0", 4, clo_buffer_bytes(&list));
     is_described(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data),
                  "db: 1 entry, 47 bytes");
-    clo_buffer_append(&list, clo_buffer_bytes(&list));
+    clo_buffer_append(&two, clo_buffer_bytes(&list));
+    clo_buffer_append(&two, clo_buffer_bytes(&list));
     data.size = 0;
-    variable(&data, "d\0b\0", 4, clo_buffer_bytes(&list));
+    variable(&data, "d\0b\0", 4, clo_buffer_bytes(&two));
     is_described(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data),
                  "db: 2 entries, 94 bytes");
     /* Sizes that would leave the event. */
