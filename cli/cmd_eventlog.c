@@ -219,8 +219,12 @@ static bool replay_all(const struct clo_eventlog *log, const struct clo_userlog 
                        bool as_json, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *banks = json_object();
+    CLO_CLEANUP(clo_json_freep) json_t *refused = json_object();
     CLO_CLEANUP(clo_json_freep) json_t *document = NULL;
+    const char *name;
+    json_t *why;
     bool is_ccel = clo_eventlog_is_ccel(log);
+    struct clo_error first = { .status = CLO_OK }; /* why a bank could not be replayed */
     struct clo_pcr_bank bank;
     size_t known = 0;
 
@@ -228,19 +232,30 @@ static bool replay_all(const struct clo_eventlog *log, const struct clo_userlog 
         enum clo_hash hash = clo_eventlog_algorithm(log, i);
         if (hash == CLO_HASH_NONE)
             continue;
-        if (!replay(log, userlog, hash, &bank, err))
-            return false;
+        /* Some firmware names a bank and logs nothing for it; the others count all the same. */
+        if (!replay(log, userlog, hash, &bank, err)) {
+            first = first.status == CLO_OK ? *err : first;
+            json_object_set_new(refused, clo_hash_name(hash), json_string(err->text));
+            continue;
+        }
         known++;
         json_object_set_new(banks, clo_hash_name(hash), bank_json(&bank, is_ccel));
         if (!as_json)
             print_bank(&bank, is_ccel);
     }
+    if (known == 0 && first.status != CLO_OK) {
+        *err = first;
+        return false;
+    }
     if (known == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "none of its hash algorithms is known");
-    if (!as_json)
+    if (!as_json) {
+        json_object_foreach (refused, name, why)
+            printf("%s\n  not replayed: %s\n", name, json_string_value(why));
         return true;
-    document = json_pack("{s:o, s:O, s:I}", "algorithms", algorithms_json(log),
-                         is_ccel ? "rtmrs" : "pcrs", banks, "events",
+    }
+    document = json_pack("{s:o, s:O, s:O, s:I}", "algorithms", algorithms_json(log),
+                         is_ccel ? "rtmrs" : "pcrs", banks, "not_replayed", refused, "events",
                          (json_int_t)clo_eventlog_count(log));
     return cli_print_json(document, err);
 }

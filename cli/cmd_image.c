@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli/inputs.h"
 #include "cloister/encoding.h"
+#include "cloister/uki.h"
 #include "device/file.h"
 #include "image/builder.h"
 
@@ -42,14 +44,8 @@ static void show_progress(void *context, enum clo_image_step step, uint64_t done
 
 /* --- Inputs --- */
 
-static void abandon(int signal_number)
-{
-    clo_new_file_abandon_all();
-    _exit(128 + signal_number);
-}
-
 /* "4G", "512M", plain bytes. */
-static bool read_size(const char *text, uint64_t *out, struct clo_error *err)
+static bool read_size(const char *option, const char *text, uint64_t *out, struct clo_error *err)
 {
     char *end;
 
@@ -60,7 +56,8 @@ static bool read_size(const char *text, uint64_t *out, struct clo_error *err)
     unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
     if (end == text || text[0] == '-' || (shift != 0 ? end[1] : end[0]) != '\0' || value == 0 ||
         value > UINT64_MAX >> (shift + 8))
-        return clo_fail(err, CLO_ERR_USAGE, "size: %s: expected a number with K, M or G", text);
+        return clo_fail(err, CLO_ERR_USAGE, "%s %s: expected a number with K, M or G", option,
+                        text);
     *out = (uint64_t)value << shift;
     return true;
 }
@@ -70,7 +67,7 @@ static bool read_seed(const char *text, struct clo_guid *out, struct clo_error *
     struct clo_random random = cli_random();
 
     if (text != NULL)
-        return clo_guid_read(text, out, err) || clo_wrap(err, "--seed");
+        return cli_guid("--seed", text, out, err);
     return random.fill(random.context, out->bytes, sizeof out->bytes) ||
            clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
 }
@@ -94,18 +91,14 @@ static bool read_epoch(int64_t *out, struct clo_error *err)
 static bool read_broker_key(const char *path, struct clo_buffer *der, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer certificate_der = { 0 };
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    size_t at = 0;
+    struct clo_error ignored;
 
+    if (cli_read_certificate(path, &certificate, &ignored))
+        return clo_public_key_spki(clo_certificate_key(certificate), der, err);
     if (!clo_file_read(path, KEY_LIMIT, &pem, err))
         return false;
-    if (clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, &certificate_der, err)) {
-        if (!clo_certificate_parse(clo_buffer_bytes(&certificate_der), &certificate, err))
-            return clo_wrap(err, "%s", path);
-        return clo_public_key_spki(clo_certificate_key(certificate), der, err);
-    }
     if (!clo_public_key_from_pem(clo_buffer_bytes(&pem), &key, err))
         return clo_wrap(err, "%s", path);
     return clo_public_key_spki(key, der, err);
@@ -211,8 +204,8 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
 
 /* What build reads: all of it owned here. */
 struct inputs {
-    struct clo_buffer kernel, stub, osrel, varstore, certificate_pem, certificate_der;
-    struct clo_secret *key_pem, *disk_key, *passphrase;
+    struct clo_buffer kernel, stub, osrel, varstore;
+    struct clo_secret *disk_key, *passphrase;
     struct clo_private_key *sign_key;
     struct clo_certificate *certificate;
     json_t *guest;
@@ -224,9 +217,6 @@ static void free_inputs(struct inputs *in)
     clo_buffer_free(&in->stub);
     clo_buffer_free(&in->osrel);
     clo_buffer_free(&in->varstore);
-    clo_buffer_free(&in->certificate_pem);
-    clo_buffer_free(&in->certificate_der);
-    clo_secret_free(in->key_pem);
     clo_secret_free(in->disk_key);
     clo_secret_free(in->passphrase);
     clo_private_key_free(in->sign_key);
@@ -234,24 +224,15 @@ static void free_inputs(struct inputs *in)
     json_decref(in->guest);
 }
 
-static bool read_signer(const char *key_path, const char *certificate_path, struct inputs *in,
-                        struct clo_error *err)
+/* vmlinuz: it must name the release, for .uname and for the user. */
+static bool read_kernel(const char *path, struct clo_buffer *out, struct clo_error *err)
 {
-    size_t at = 0;
+    char release[128];
 
-    if (!clo_file_read_secret(key_path, KEY_LIMIT, &in->key_pem, err) ||
-        !clo_file_read(certificate_path, KEY_LIMIT, &in->certificate_pem, err))
+    if (!clo_file_read(path, KERNEL_LIMIT, out, err))
         return false;
-    if (!clo_private_key_from_pem(clo_secret_bytes(in->key_pem), &in->sign_key, err))
-        return clo_wrap(err, "%s", key_path);
-    err->status = CLO_OK;
-    if (!clo_pem_next(clo_buffer_bytes(&in->certificate_pem), "CERTIFICATE", &at,
-                      &in->certificate_der, err))
-        return err->status != CLO_OK ? clo_wrap(err, "%s", certificate_path)
-                                     : clo_fail(err, CLO_ERR_FORMAT, "%s: no certificate in PEM",
-                                                certificate_path);
-    return clo_certificate_parse(clo_buffer_bytes(&in->certificate_der), &in->certificate, err) ||
-           clo_wrap(err, "%s", certificate_path);
+    return clo_kernel_release(clo_buffer_bytes(out), release, sizeof release) ||
+           clo_fail(err, CLO_ERR_FORMAT, "%s: no bzImage that names its release", path);
 }
 
 /* A passphrase file may end in a newline, which is none of it. */
@@ -388,16 +369,17 @@ static int image_build(int argc, char **argv)
                                    .modules_folder = modules,
                                    .init = init,
                                    .encrypt_all = all };
-    if (!clo_file_read(kernel, KERNEL_LIMIT, &in.kernel, &err) ||
-        !clo_file_read(stub, CLO_FILE_LIMIT, &in.stub, &err) ||
+    if (!read_size("--root-size", root_size, &spec.root_size, &err) ||
+        !read_size("--esp-size", esp_size, &spec.esp_size, &err) ||
+        !read_seed(seed, &spec.seed, &err) || !read_epoch(&spec.epoch, &err) ||
+        !read_kernel(kernel, &in.kernel, &err) || !cli_read_pe(stub, &in.stub, &err) ||
         (osrel != NULL && !clo_file_read(osrel, 65536, &in.osrel, &err)) ||
-        !clo_file_read(varstore, CLO_FILE_LIMIT, &in.varstore, &err) ||
-        !read_signer(sign_key, sign_cert, &in, &err) ||
+        !cli_read_varstore(varstore, &in.varstore, &err) ||
+        !cli_read_private_key(sign_key, &in.sign_key, &err) ||
+        !cli_read_certificate(sign_cert, &in.certificate, &err) ||
         !clo_file_read_secret(disk_key, 512, &in.disk_key, &err) ||
         !read_passphrase(passphrase, &in.passphrase, &err) ||
-        !guest_config(&guest, &in.guest, &err) || !read_size(root_size, &spec.root_size, &err) ||
-        !read_size(esp_size, &spec.esp_size, &err) || !read_seed(seed, &spec.seed, &err) ||
-        !read_epoch(&spec.epoch, &err))
+        !guest_config(&guest, &in.guest, &err))
         return cli_error(&err);
     spec.kernel = clo_buffer_bytes(&in.kernel);
     spec.stub = clo_buffer_bytes(&in.stub);
@@ -414,11 +396,8 @@ static int image_build(int argc, char **argv)
         spec.progress = show_progress;
         spec.context = &progress;
     }
-    signal(SIGINT, abandon);
-    signal(SIGTERM, abandon);
-    signal(SIGHUP, abandon);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error that we report */
-    if (!clo_image_build(&spec, &result, &err)) {
+    if (!clo_remove_temporaries_on_signals(&err) || !clo_image_build(&spec, &result, &err)) {
         if (progress != -1)
             fprintf(stderr, "\r\033[K");
         return cli_error(&err);

@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/fat.h"
 #include "cloister/gpt.h"
 #include "cloister/reference.h"
 #include "device/file.h"
 
-#define UKI_LIMIT     ((size_t)2 << 30)
-#define VARSTORE_SIZE ((size_t)64 << 20)
-#define BANKS_MAX     4
+#define UKI_LIMIT ((size_t)2 << 30)
+#define BANKS_MAX 4
 
 struct measure {
     struct cli_list bank_names;
@@ -177,7 +177,7 @@ static bool measure(const struct measure *options, struct clo_prediction *from, 
     from->banks = from->bank_count == 0 ? NULL : banks;
     from->is_secure_boot_off = options->without_secure_boot;
     if (options->varstore != NULL) {
-        if (!clo_file_read(options->varstore, VARSTORE_SIZE, &varstore, err))
+        if (!cli_read_varstore(options->varstore, &varstore, err))
             return false;
         from->varstore = clo_buffer_bytes(&varstore);
     }

@@ -3,14 +3,13 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "cli/keys.h"
+#include "cli/inputs.h"
 #include "cloister/efivar.h"
 #include "device/file.h"
 
 /* Whose entries they are, where nobody says otherwise. Fixed, so that PCR 7 can be told from the
  * certificates alone. */
 #define DEFAULT_OWNER "5f1cb1e8-06c1-4e3a-9a0f-5d1f3c6f2b71"
-#define STORE_LIMIT   ((size_t)64 << 20)
 #define LIST_LIMIT    ((size_t)1 << 20)
 #define KEY_BITS      2048 /* what firmware is sure to take */
 #define VALID_SECONDS (20LL * 365 * 24 * 3600)
@@ -41,7 +40,6 @@ static bool make_certificate(const struct clo_private_key *key, const char *name
         .not_before = now - 24 * 3600, /* clocks differ */
         .not_after = now + VALID_SECONDS,
         .serial = clo_bytes(serial, sizeof serial),
-        .is_ca = true,
         .scheme = CLO_RSASSA_PKCS1,
         .hash = CLO_HASH_SHA256,
     };
@@ -151,6 +149,18 @@ static bool add_certificates(const struct cli_list *files, const struct clo_guid
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
+/* Signature lists, as dbx holds them. */
+static bool read_lists(const char *path, struct clo_buffer *out, struct clo_error *err)
+{
+    struct clo_signature_entry entry;
+
+    if (!clo_file_read(path, LIST_LIMIT, out, err))
+        return false;
+    for (size_t i = 0; clo_signature_list_at(clo_buffer_bytes(out), i, &entry, err);)
+        i++;
+    return err->status == CLO_OK || clo_wrap(err, "%s", path);
+}
+
 struct enroll {
     const char *input, *output, *dbx, *owner;
     struct cli_list pk, kek, db;
@@ -167,16 +177,14 @@ static bool enroll(const struct enroll *in, struct clo_error *err)
     CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
     struct clo_guid owner;
 
-    if (!clo_guid_read(in->owner, &owner, err))
-        return clo_wrap(err, "--owner");
-    if (!add_certificates(&in->pk, &owner, &pk, err) ||
+    if (!cli_guid("--owner", in->owner, &owner, err) ||
+        !add_certificates(&in->pk, &owner, &pk, err) ||
         !add_certificates(&in->kek, &owner, &kek, err) ||
         !add_certificates(&in->db, &owner, &db, err) ||
-        (in->dbx != NULL && !clo_file_read(in->dbx, LIST_LIMIT, &dbx, err)) ||
-        !clo_file_read(in->input, STORE_LIMIT, &file, err))
+        (in->dbx != NULL && !read_lists(in->dbx, &dbx, err)) ||
+        !cli_read_varstore(in->input, &file, err) ||
+        !clo_varstore_parse(clo_buffer_bytes(&file), &store, err))
         return false;
-    if (!clo_varstore_parse(clo_buffer_bytes(&file), &store, err))
-        return clo_wrap(err, "%s", in->input);
     if (!clo_varstore_enroll(store, clo_buffer_bytes(&pk), clo_buffer_bytes(&kek),
                              clo_buffer_bytes(&db), clo_buffer_bytes(&dbx), &enrolled, err))
         return clo_wrap(err, "%s", in->output);
@@ -382,7 +390,7 @@ static int cmd_secureboot_show(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "expected one variable store");
-    if (!clo_file_read(operands.items[0], STORE_LIMIT, &file, &err))
+    if (!cli_read_varstore(operands.items[0], &file, &err))
         return cli_error(&err);
     bool ok = clo_varstore_parse(clo_buffer_bytes(&file), &store, &err);
     if (ok) {

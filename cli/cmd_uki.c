@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/keys.h"
+#include "cli/inputs.h"
 #include "cloister/authenticode.h"
 #include "cloister/encoding.h"
 #include "cloister/uki.h"
@@ -160,7 +160,7 @@ static int cmd_uki_build(int argc, char **argv)
         return cli_usage_error(&usage, "--kernel and --output are needed");
     if (!check_signing(&in.signing, &err))
         return cli_usage_error(&usage, "%s", err.text);
-    return build(&in, &err) ? CLI_YES : cli_error(&err);
+    return clo_remove_temporaries_on_signals(&err) && build(&in, &err) ? CLI_YES : cli_error(&err);
 }
 
 /* --- sign --- */
@@ -202,7 +202,8 @@ static int cmd_uki_sign(int argc, char **argv)
     const char *path = operands.items[0];
     if (!clo_file_read(path, CLI_IMAGE_LIMIT, &image, &err))
         return cli_error(&err);
-    if (!sign(clo_buffer_bytes(&image), &signing, &signed_image, &err)) {
+    if (!clo_remove_temporaries_on_signals(&err) ||
+        !sign(clo_buffer_bytes(&image), &signing, &signed_image, &err)) {
         clo_wrap(&err, "%s", path);
         return cli_error(&err);
     }

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/keys.h"
+#include "cli/inputs.h"
 #include "cloister/authenticode.h"
 #include "cloister/encoding.h"
 #include "cloister/uki.h"

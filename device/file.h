@@ -33,8 +33,6 @@ CLO_MUST_USE bool clo_new_file_open(const char *path, mode_t mode, struct clo_ne
                                     struct clo_error *err);
 CLO_MUST_USE bool clo_new_file_commit(struct clo_new_file *file, struct clo_error *err);
 void clo_new_file_free(struct clo_new_file *file); /* for CLO_CLEANUP; removes the temporary */
-/* Async-signal-safe: unlinks the temporaries of all files that are open this way. */
-void clo_new_file_abandon_all(void);
 
 CLO_MUST_USE bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err);
 
@@ -47,5 +45,9 @@ struct clo_scratch {
 };
 CLO_MUST_USE bool clo_scratch_new(const char *near, struct clo_scratch *out, struct clo_error *err);
 void clo_scratch_free(struct clo_scratch *scratch);
+
+/* From here on SIGINT, SIGTERM and SIGHUP remove all such files and folders before they end the program.
+ * Call it before other threads are started: they must not take the signals. */
+CLO_MUST_USE bool clo_remove_temporaries_on_signals(struct clo_error *err);
 
 #endif

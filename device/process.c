@@ -20,15 +20,14 @@
 
 /* Runs in the child: 127 says that the program is not there, 126 that it cannot be run. */
 static _Noreturn void run_child(const char *const *argv, const char *const *environment, int out,
-                                int error_out, bool dies_with_parent)
+                                int error_out)
 {
     clearenv();
     setenv("PATH", SEARCH_PATH, 1);
     setenv("LC_ALL", "C", 1);
     for (size_t i = 0; environment != NULL && environment[i] != NULL; i++)
         putenv((char *)(uintptr_t)environment[i]);
-    if (dies_with_parent)
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -108,7 +107,7 @@ bool clo_process_run(const char *const *argv, const char *const *environment,
     if (pid < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", argv[0], strerror(errno));
     if (pid == 0)
-        run_child(argv, environment, out_write, error_write, false);
+        run_child(argv, environment, out_write, error_write);
     clo_fd_close(&out_write);
     clo_fd_close(&error_write);
     drain(out_read, error_read, out, tail, &tail_used);
@@ -141,7 +140,7 @@ bool clo_process_start(const char *const *argv, int log_fd, pid_t *out, struct c
     if (pid < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", argv[0], strerror(errno));
     if (pid == 0)
-        run_child(argv, NULL, log_fd, log_fd, true);
+        run_child(argv, NULL, log_fd, log_fd);
     *out = pid;
     return true;
 }

@@ -1,5 +1,5 @@
 /* Other programs, started without a shell: an argument vector, a clean environment (PATH, LC_ALL=C
- * and what is passed), no inherited descriptors. */
+ * and what is passed), no inherited descriptors. They end when the program does. */
 #ifndef CLOISTER_DEVICE_PROCESS_H
 #define CLOISTER_DEVICE_PROCESS_H
 
@@ -14,8 +14,7 @@
 CLO_MUST_USE bool clo_process_run(const char *const *argv, const char *const *environment,
                                   struct clo_buffer *out, struct clo_error *err);
 
-/* Starts it in the background; standard error and output go to the file descriptor `log_fd`. It
- * gets SIGTERM when its parent dies. */
+/* Starts it in the background; standard error and output go to the file descriptor `log_fd`. */
 CLO_MUST_USE bool clo_process_start(const char *const *argv, int log_fd, pid_t *out,
                                     struct clo_error *err);
 /* Ends it: SIGTERM, and SIGKILL after `grace_ms`. -1 is nobody. */

@@ -222,6 +222,14 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
     append_cause(in->pcr, out);
 }
 
+static bool has_bank(const struct clo_eventlog *log, enum clo_hash hash)
+{
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++)
+        if (clo_eventlog_algorithm(log, i) == hash)
+            return true;
+    return false;
+}
+
 /* How the register differs from what the reference says of it. */
 static enum clo_difference judge(const struct clo_explain_inputs *in,
                                  const struct clo_digest *expected, const struct actual *actual,
@@ -256,6 +264,10 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
 
     if (actual == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    /* Without its digests a log looks like one that measured nothing. */
+    if (in->log != NULL && !has_bank(in->log, in->hash))
+        return clo_fail(err, CLO_ERR_FORMAT, "the event log has no %s digests",
+                        clo_hash_name(in->hash));
     bool has_value = clo_reference_value(in->reference, in->hash, in->pcr, in->phase, &expected);
     if (!has_value && !clo_reference_lists_events(in->reference, in->pcr))
         return clo_fail(err, CLO_ERR_USAGE, "PCR %u: the reference says nothing of it", in->pcr);

@@ -1,9 +1,14 @@
-#include "keys.h"
+#include "cli/inputs.h"
 
+#include <stdlib.h>
+
+#include "cloister/efivar.h"
+#include "cloister/pe.h"
 #include "device/file.h"
 
 #define KEY_LIMIT         ((size_t)64 << 10)
 #define CERTIFICATE_LIMIT ((size_t)1 << 20)
+#define VARSTORE_LIMIT    ((size_t)64 << 20)
 
 bool cli_read_private_key(const char *path, struct clo_private_key **out, struct clo_error *err)
 {
@@ -36,4 +41,32 @@ bool cli_read_certificate(const char *path, struct clo_certificate **out, struct
         return clo_wrap(err, "%s", path);
     *out = CLO_TAKE(certificate);
     return true;
+}
+
+bool cli_read_varstore(const char *path, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+
+    if (!clo_file_read(path, VARSTORE_LIMIT, out, err))
+        return false;
+    return clo_varstore_parse(clo_buffer_bytes(out), &store, err) || clo_wrap(err, "%s", path);
+}
+
+bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_pe *pe = malloc(sizeof *pe);
+
+    if (pe == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_file_read(path, CLI_IMAGE_LIMIT, out, err))
+        return false;
+    return clo_pe_parse(clo_buffer_bytes(out), pe, err) || clo_wrap(err, "%s", path);
+}
+
+bool cli_guid(const char *option, const char *text, struct clo_guid *out, struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    return clo_guid_read(text, out, &ignored) ||
+           clo_fail(err, CLO_ERR_USAGE, "%s %s: expected a GUID", option, text);
 }

@@ -1,0 +1,27 @@
+/* What several commands read: keys, certificates, and the parts of a boot chain. Each is checked for what
+ * it is as soon as it is read; errors name the file, or the option. */
+#ifndef CLOISTER_CLI_INPUTS_H
+#define CLOISTER_CLI_INPUTS_H
+
+#include "cli/cli.h"
+#include "cloister/crypto.h"
+#include "cloister/encoding.h"
+
+#define CLI_IMAGE_LIMIT ((size_t)1 << 31) /* a PE file cannot be larger */
+
+/* PEM, unencrypted. */
+CLO_MUST_USE bool cli_read_private_key(const char *path, struct clo_private_key **out,
+                                       struct clo_error *err);
+/* One certificate, PEM or DER. */
+CLO_MUST_USE bool cli_read_certificate(const char *path, struct clo_certificate **out,
+                                       struct clo_error *err);
+/* The firmware's variables. */
+CLO_MUST_USE bool cli_read_varstore(const char *path, struct clo_buffer *out,
+                                    struct clo_error *err);
+/* An EFI image: systemd's stub, a UKI. */
+CLO_MUST_USE bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err);
+/* The value of an option; a wrong one is CLO_ERR_USAGE. */
+CLO_MUST_USE bool cli_guid(const char *option, const char *text, struct clo_guid *out,
+                           struct clo_error *err);
+
+#endif

@@ -1,0 +1,136 @@
+#!/bin/sh
+# Disk images: built from a folder and from a file system, looked into by others' tools; the same UKI each time; nothing
+# half-made when it is interrupted or the disk is full; and what is not taken.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+init=$2
+cd "$work" || exit 4
+PATH=$PATH:/sbin:/usr/sbin
+for tool in mke2fs mkfs.vfat mcopy jq; do
+    command -v "$tool" >/dev/null || skip "$tool is not installed"
+done
+find_varstore
+find_stub
+make_kernel vmlinuz
+make_modules tree
+mkdir -p root/etc root/usr/bin
+printf 'ID=test\nPRETTY_NAME="Test"\n' >root/etc/os-release
+head -c 300000 /dev/urandom >root/usr/bin/program
+"$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
+"$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt >/dev/null || fail "enroll"
+head -c 64 /dev/urandom >disk.key
+openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out broker.pem 2>/dev/null
+seed=7c9a2f34-1be5-4d1e-9f6a-3f6f1f0c9e11
+
+# build OUTPUT [OPTION]…
+build() {
+    output=$1
+    shift
+    "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline 'console=ttyS0' \
+        --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key \
+        --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --output "$output" "$@"
+}
+# uki IMAGE: takes the UKI out of the ESP, which begins at 1 MiB.
+uki() { mcopy -n -i "$1@@1M" ::/EFI/BOOT/BOOTX64.EFI "$2"; }
+
+export SOURCE_DATE_EPOCH=1700000000
+expect "build" 0 "LUKS2" build demo.img --seed "$seed"
+[ -s demo.ref.json ] || fail "no reference values"
+build again.img --seed "$seed" --name demo >/dev/null || fail "build again"
+{ uki demo.img one.efi && uki again.img two.efi; } || fail "no UKI on the ESP"
+cmp -s one.efi two.efi || fail "the same inputs give another UKI"
+cmp -s demo.ref.json again.ref.json && fail "two images cannot have the same volume key"
+jq 'del(.pcrs.sha256."15", .events."15")' demo.ref.json >one.json
+jq 'del(.pcrs.sha256."15", .events."15")' again.ref.json >two.json
+cmp -s one.json two.json || fail "reference values differ beyond the volume key"
+for pcr in 4 5 7 9 11 12 13 14 15; do
+    jq -e ".pcrs.sha256.\"$pcr\"" demo.ref.json >/dev/null || fail "PCR $pcr is not predicted"
+done
+expect "the UKI's signature" 0 "" "$cloister" uki verify one.efi --cert keys/db.crt
+expect "inspect" 0 "a guest opens it" "$cloister" image inspect demo.img
+expect "measure says the same" 0 "" "$cloister" measure image demo.img --varstore vars.fd --name demo --output measured.json
+jq '.pcrs.sha256 | del(."15")' demo.ref.json >one.json
+jq '.pcrs.sha256' measured.json >two.json
+cmp -s one.json two.json || fail "measure image predicts otherwise than image build: $(diff one.json two.json | head -n 5)"
+
+# What others' tools say of it.
+if command -v sgdisk >/dev/null; then
+    sgdisk -v demo.img 2>&1 | grep -q 'No problems found' || fail "sgdisk: $(sgdisk -v demo.img 2>&1 | head -n 5)"
+    sgdisk -i 2 demo.img | grep -q '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' || fail "partition 2 is no x86-64 root"
+fi
+start=$("$cloister" image inspect demo.img --json | jq '.partitions[1].offset')
+size=$("$cloister" image inspect demo.img --json | jq '.partitions[1].bytes')
+dd if=demo.img of=root.luks bs=1M iflag=skip_bytes,count_bytes skip="$start" count="$size" conv=sparse status=none
+if command -v cryptsetup >/dev/null; then
+    cryptsetup luksDump root.luks >dump 2>&1 || fail "cryptsetup: $(cat dump)"
+    { grep -q 'cipher: aes-xts-plain64' dump && grep -q 'sector: 4096 \[bytes\]' dump; } || fail "luksDump: $(cat dump)"
+    cryptsetup open --test-passphrase --key-file disk.key root.luks || fail "the disk key opens no key slot"
+fi
+grep -q -a 'ID=test' root.luks && fail "the root's content can be read on the disk"
+mdir -i demo.img@@1M ::/EFI/BOOT >/dev/null || fail "the ESP has no EFI/BOOT"
+fsck=$(command -v fsck.vfat) && dd if=demo.img of=esp bs=1M skip=1 count=64 status=none && { "$fsck" -n esp >fsck.log 2>&1 || fail "fsck.vfat: $(cat fsck.log)"; }
+
+# From a file system image; with a passphrase; with free blocks encrypted too.
+mke2fs -q -F -t ext4 -d root root.ext4 64M
+printf 'correct horse\n' >passphrase
+"$cloister" image build root.ext4 --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt \
+    --cmdline quiet --varstore vars.fd --disk-key disk.key --broker https://b --broker-key broker.pem --init "$init" --output file.img \
+    --recovery-passphrase-file passphrase --encrypt-free --osrel root/etc/os-release --json >result.json || fail "build from a file system"
+[ "$(jq .free_bytes result.json)" = 0 ] || fail "--encrypt-free leaves blocks free"
+expect "two key slots" 0 "2 key slots" "$cloister" image inspect file.img
+
+# What is not taken: one line, the right status, and nothing written.
+printf 'text' >text
+head -c 31 disk.key >short.key
+mkdir empty
+expect "no output" 2 "--output is needed" "$cloister" image build root
+expect "no root" 2 "one ROOT" "$cloister" image build --output no.img
+expect "root absent" 3 "none" "$cloister" image build none --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --broker https://b --broker-key broker.pem --init "$init" --output no.img --cmdline x
+for wrong in "--kernel text" "--kernel none" "--modules empty" "--stub text" "--sign-key text" "--sign-cert text" "--varstore text" "--broker-key text" "--init text" "--osrel none"; do
+    # shellcheck disable=SC2086 # an option and its value
+    expect "$wrong" 3 "${wrong#* }" build no.img $wrong
+done
+expect "command line of nothing" 3 ".cmdline" build no.img --cmdline ''
+expect "a short disk key" 2 "32 to 512" build no.img --disk-key short.key
+expect "broker without TLS" 2 "https://" build no.img --broker http://b
+expect "odd network" 2 "--network" build no.img --network tomorrow
+expect "odd size" 2 "--root-size" build no.img --root-size much
+expect "odd seed" 2 "--seed" build no.img --seed 7
+expect "root too small" 4 "ext4" build no.img --root-size 40K
+expect "folder is not there" 4 "nowhere" build nowhere/no.img
+SOURCE_DATE_EPOCH=yesterday expect "odd epoch" 2 "SOURCE_DATE_EPOCH" build no.img
+{ [ ! -e no.img ] && [ ! -e no.ref.json ]; } || fail "a refused build left a file"
+head -c 20000 demo.img >cut.img
+head -c 100000 /dev/zero >zeros.img
+expect "inspect: cut" 3 "cut.img" "$cloister" image inspect cut.img
+expect "inspect: no table" 3 "EFI PART" "$cloister" image inspect zeros.img
+expect "inspect: absent" 3 "No such file" "$cloister" image inspect none
+# A header that names another cipher is seen before any guest sees it.
+cp --sparse=always demo.img null.img
+printf 'x' | dd of=null.img bs=1 seek=$((start + 5000)) conv=notrunc status=none
+expect "inspect: a changed header" 1 "refused" "$cloister" image inspect null.img
+
+# Interrupted at any moment, or out of space: nothing under the final name, and (unless it was killed) nothing beside.
+beside() { find . -maxdepth 1 \( -name '.cloister-*' -o -name '*.part' -o -name 'stop.*' \) | wc -l; }
+for signal in INT TERM KILL; do
+    for delay in 0.05 0.15 0.3; do
+        # Not in the background of an interactive shell: INT would be ignored there.
+        timeout -s "$signal" "$delay" "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline x \
+            --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --broker https://b \
+            --broker-key broker.pem --init "$init" --output stop.img --root-size 2G --encrypt-free >/dev/null 2>&1 &&
+            fail "$signal after $delay s: it was finished before"
+        { [ ! -e stop.img ] && [ ! -e stop.ref.json ]; } || fail "$signal after $delay s: a half-made image has its final name"
+        [ "$signal" = KILL ] || [ "$(beside)" = 0 ] || fail "$signal after $delay s: something is left: $(ls -A)"
+        rm -rf ./.cloister-* ./*.part
+    done
+done
+(
+    ulimit -f 40000
+    build stop.img --root-size 256M --encrypt-free >/dev/null 2>err
+) && fail "a file size limit is no error"
+[ ! -e stop.img ] || fail "out of space: a half-made image has its final name"
+[ "$(beside)" = 0 ] || fail "out of space: something is left: $(ls -A)"
+[ "$(wc -l <err)" = 1 ] || fail "out of space: not one line: $(cat err)"
+exit "$failed"
