@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
-init=$2
+init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 for tool in mke2fs mkfs.vfat mcopy jq; do

@@ -1,7 +1,11 @@
 # shellcheck shell=sh disable=SC2034
 # lib.sh: what the tests of the command line share. Sourced with the program as $1.
 set -u
-cloister=$1
+
+# absolute FILE: as it is called from any folder.
+absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
+
+cloister=$(absolute "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
