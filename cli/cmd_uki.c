@@ -29,16 +29,14 @@ static bool check_signing(const struct signing *signing, struct clo_error *err)
     return true;
 }
 
-static bool sign(struct clo_bytes image, const struct signing *signing, struct clo_buffer *out,
-                 struct clo_error *err)
+static bool sign(struct clo_buffer *image, const struct signing *signing, struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
 
     return cli_read_private_key(signing->key, &key, err) &&
            cli_read_certificate(signing->certificate, &certificate, err) &&
-           clo_authenticode_sign(image, key, certificate, clo_hash_from_name(signing->hash), out,
-                                 err);
+           clo_authenticode_sign(image, key, certificate, clo_hash_from_name(signing->hash), err);
 }
 
 /* --- build --- */
@@ -88,7 +86,6 @@ static bool build(const struct build *in, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer osrel = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uname = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signed_image = { 0 };
     char release[128];
 
     if (!clo_file_read(in->stub, CLI_IMAGE_LIMIT, &stub, err) ||
@@ -111,10 +108,8 @@ static bool build(const struct build *in, struct clo_error *err)
     };
     if (!clo_uki_build(&parts, &image, err))
         return clo_wrap(err, "%s", in->output);
-    if (in->signing.key == NULL)
-        return clo_file_write(in->output, clo_buffer_bytes(&image), 0644, err);
-    return sign(clo_buffer_bytes(&image), &in->signing, &signed_image, err) &&
-           clo_file_write(in->output, clo_buffer_bytes(&signed_image), 0644, err);
+    return (in->signing.key == NULL || sign(&image, &in->signing, err)) &&
+           clo_file_write(in->output, clo_buffer_bytes(&image), 0644, err);
 }
 
 static int cmd_uki_build(int argc, char **argv)
@@ -186,7 +181,6 @@ static int cmd_uki_sign(int argc, char **argv)
         .example = "  cloister uki sign guest.efi --key keys/db.key --cert keys/db.crt\n",
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signed_image = { 0 };
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -202,13 +196,11 @@ static int cmd_uki_sign(int argc, char **argv)
     const char *path = operands.items[0];
     if (!clo_file_read(path, CLI_IMAGE_LIMIT, &image, &err))
         return cli_error(&err);
-    if (!clo_remove_temporaries_on_signals(&err) ||
-        !sign(clo_buffer_bytes(&image), &signing, &signed_image, &err)) {
+    if (!clo_remove_temporaries_on_signals(&err) || !sign(&image, &signing, &err)) {
         clo_wrap(&err, "%s", path);
         return cli_error(&err);
     }
-    if (!clo_file_write(output == NULL ? path : output, clo_buffer_bytes(&signed_image), 0644,
-                        &err))
+    if (!clo_file_write(output == NULL ? path : output, clo_buffer_bytes(&image), 0644, &err))
         return cli_error(&err);
     return CLI_YES;
 }

@@ -15,63 +15,72 @@ void clo_fd_close(int *fd)
     *fd = -1;
 }
 
-/* Gives what is read to `put`, a piece at a time, so that a secret never passes through a buffer
- * that is not wiped. */
-static bool read_all(int fd, const char *name, size_t limit, bool (*put)(void *, struct clo_bytes),
-                     void *context, struct clo_error *err)
+static bool read_some(int fd, const char *name, uint8_t *out, size_t size, size_t *got,
+                      struct clo_error *err)
 {
-    uint8_t piece[65536];
-    size_t total = 0;
-    bool ok = false;
+    ssize_t result;
 
-    for (;;) {
-        ssize_t got = read(fd, piece, sizeof piece);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            clo_fail(err, CLO_ERR_FORMAT, "%s: %s", name, strerror(errno));
-            break;
-        }
-        if (got == 0) {
-            ok = true;
-            break;
-        }
-        total += (size_t)got;
-        if (total > limit) {
-            clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", name, limit);
-            break;
-        }
-        if (!put(context, clo_bytes(piece, (size_t)got))) {
-            clo_fail(err, CLO_ERR_SYSTEM, "%s: out of memory", name);
-            break;
-        }
-    }
-    clo_wipe(piece, sizeof piece);
-    return ok;
-}
-
-static bool put_buffer(void *context, struct clo_bytes bytes)
-{
-    struct clo_buffer *buffer = context;
-
-    clo_buffer_append(buffer, bytes);
-    return clo_buffer_ok(buffer);
-}
-
-struct secret_put {
-    struct clo_secret *secret;
-    size_t size;
-};
-
-static bool put_secret(void *context, struct clo_bytes bytes)
-{
-    struct secret_put *to = context;
-
-    if (bytes.size > clo_secret_size(to->secret) - to->size)
-        return false;
-    memcpy(clo_secret_data(to->secret) + to->size, bytes.data, bytes.size);
-    to->size += bytes.size;
+    do
+        result = read(fd, out, size);
+    while (result < 0 && errno == EINTR);
+    if (result < 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", name, strerror(errno));
+    *got = (size_t)result;
     return true;
+}
+
+static bool too_large(const char *name, size_t limit, struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", name, limit);
+}
+
+/* Straight into the buffer, which is made as large as the file says at once. */
+static bool read_all(int fd, const char *name, size_t limit, struct clo_buffer *out,
+                     struct clo_error *err)
+{
+    enum {
+        PIECE = 65536
+    };
+    struct stat status;
+    size_t total = 0;
+    size_t got;
+
+    if (fstat(fd, &status) == 0 && status.st_size > 0 && (uint64_t)status.st_size <= limit)
+        clo_buffer_reserve(out, (size_t)status.st_size + 1);
+    do {
+        if (out->capacity - out->size < 2)
+            clo_buffer_reserve(out, out->size < PIECE ? PIECE : out->size);
+        if (!clo_buffer_ok(out))
+            return clo_fail(err, CLO_ERR_SYSTEM, "%s: out of memory", name);
+        size_t room = out->capacity - out->size - 1; /* the last byte is for a NUL */
+        if (!read_some(fd, name, out->data + out->size, room, &got, err))
+            return false;
+        out->size += got;
+        total += got;
+        if (total > limit)
+            return too_large(name, limit, err);
+    } while (got > 0);
+    return true;
+}
+
+/* A secret passes through no memory that is not wiped. */
+static bool read_all_secret(int fd, const char *name, struct clo_secret *out, size_t *used,
+                            struct clo_error *err)
+{
+    size_t limit = clo_secret_size(out);
+    uint8_t more;
+    size_t got;
+
+    *used = 0;
+    do {
+        bool is_full = *used == limit;
+        if (!read_some(fd, name, is_full ? &more : clo_secret_data(out) + *used,
+                       is_full ? 1 : limit - *used, &got, err))
+            return false;
+        *used += got;
+    } while (got > 0 && *used <= limit);
+    clo_wipe(&more, sizeof more);
+    return *used <= limit || too_large(name, limit, err);
 }
 
 static bool open_for_reading(int folder, const char *name, int *out, struct clo_error *err)
@@ -95,8 +104,7 @@ bool clo_file_read_at(int folder, const char *name, size_t limit, struct clo_buf
 {
     CLO_CLEANUP(clo_fd_close) int fd = -1;
 
-    return open_for_reading(folder, name, &fd, err) &&
-           read_all(fd, name, limit, put_buffer, out, err);
+    return open_for_reading(folder, name, &fd, err) && read_all(fd, name, limit, out, err);
 }
 
 bool clo_file_read(const char *path, size_t limit, struct clo_buffer *out, struct clo_error *err)
@@ -109,13 +117,13 @@ bool clo_file_read_secret(const char *path, size_t limit, struct clo_secret **ou
 {
     CLO_CLEANUP(clo_fd_close) int fd = -1;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *room = NULL;
+    size_t used;
 
     if (!open_for_reading(AT_FDCWD, path, &fd, err) || !clo_secret_new(limit, &room, err))
         return false;
-    struct secret_put to = { .secret = room };
-    if (!read_all(fd, path, limit, put_secret, &to, err))
+    if (!read_all_secret(fd, path, room, &used, err))
         return false;
-    return clo_secret_copy(clo_bytes(clo_secret_data(room), to.size), out, err);
+    return clo_secret_copy(clo_bytes(clo_secret_data(room), used), out, err);
 }
 
 bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err)

@@ -136,7 +136,6 @@ static bool make_uki(struct build *build, struct clo_image_result *result, struc
     const struct clo_image_spec *spec = build->spec;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer osrel = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
     struct clo_initrd_spec initrd_spec = {
         .init = spec->init,
         .modules_folder = spec->modules_folder,
@@ -165,9 +164,9 @@ static bool make_uki(struct build *build, struct clo_image_result *result, struc
         .initrd = clo_buffer_bytes(&initrd),
         .kernel = spec->kernel,
     };
-    if (!clo_uki_build(&parts, &image, err) ||
-        !clo_authenticode_sign(clo_buffer_bytes(&image), spec->sign_key, spec->sign_certificate,
-                               CLO_HASH_SHA256, &build->uki, err))
+    if (!clo_uki_build(&parts, &build->uki, err) ||
+        !clo_authenticode_sign(&build->uki, spec->sign_key, spec->sign_certificate, CLO_HASH_SHA256,
+                               err))
         return false;
     result->uki_size = build->uki.size;
     step(build, CLO_IMAGE_UKI, 1, 1);

@@ -16,9 +16,11 @@
 #include "device/file.h"
 
 #define SECTOR            4096U
-#define CHUNK             ((size_t)4 << 20)
+#define CHUNK             ((size_t)2 << 20)
 #define SECTORS_PER_CHUNK (CHUNK / SECTOR)
+#define SECTORS_PER_PIECE ((size_t)32)
 #define THREADS_MAX       64
+#define THREADS_PER_CORE  4 /* most of them wait for the disk */
 
 /* Bit n of `used`: sector n of the source is in use. */
 struct map {
@@ -135,6 +137,23 @@ static bool encrypt_sectors(EVP_CIPHER_CTX *cipher, uint8_t *data, uint64_t firs
     return true;
 }
 
+/* Reads and encrypts, little enough at once that it is still in the cache. */
+static bool fill(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, uint64_t first,
+                 size_t count)
+{
+    for (size_t done = 0; done < count; done += SECTORS_PER_PIECE) {
+        size_t piece = count - done < SECTORS_PER_PIECE ? count - done : SECTORS_PER_PIECE;
+        uint8_t *at = buffer + done * SECTOR;
+        if (!read_source(job, at, (first + done) * SECTOR, piece * SECTOR))
+            return false;
+        if (!encrypt_sectors(cipher, at, first + done, piece)) {
+            fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", EIO);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Runs of used sectors inside one chunk. */
 static bool do_chunk(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, uint64_t chunk)
 {
@@ -153,13 +172,8 @@ static bool do_chunk(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, u
             continue;
         }
         size_t size = (size_t)(stop - at) * SECTOR;
-        if (!read_source(job, buffer, at * SECTOR, size))
-            return false;
-        if (!encrypt_sectors(cipher, buffer, at, (size_t)(stop - at))) {
-            fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", EIO);
-            return false;
-        }
-        if (!write_target(job, buffer, job->spec->offset + at * SECTOR, size))
+        if (!fill(job, cipher, buffer, at, (size_t)(stop - at)) ||
+            !write_target(job, buffer, job->spec->offset + at * SECTOR, size))
             return false;
         atomic_fetch_add(&job->encrypted, size);
         at = stop;
@@ -237,7 +251,9 @@ bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result 
                        .source_size = (uint64_t)status.st_size,
                        .err = err };
     pthread_mutex_init(&job.lock, NULL);
-    unsigned wanted = spec->threads != 0 ? spec->threads : cores > 0 ? (unsigned)cores : 1;
+    unsigned wanted = spec->threads != 0 ? spec->threads
+                      : cores > 0        ? THREADS_PER_CORE * (unsigned)cores
+                                         : 1;
     unsigned started = 0;
     /* The caller's thread works too. */
     while (started + 1 < wanted && started < THREADS_MAX &&

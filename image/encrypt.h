@@ -15,7 +15,7 @@ struct clo_encrypt_spec {
     uint64_t offset;
     uint64_t size; /* of the payload, at least the source's; a multiple of 4096 */
     const struct clo_secret *volume_key; /* 64 bytes */
-    unsigned threads;                    /* 0: one for each core */
+    unsigned threads;                    /* 0: enough to keep cores and disk busy */
     bool all;                            /* encrypt free blocks as well */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;

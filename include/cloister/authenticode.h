@@ -12,14 +12,13 @@
 CLO_API CLO_MUST_USE bool clo_authenticode_digest(const struct clo_pe *pe, enum clo_hash hash,
                                                   struct clo_digest *out, struct clo_error *err);
 
-/* Appends the signed file to `out`: the image, padded to 8, its CheckSum renewed, and one
- * certificate table holding one PKCS#7 signature, without a signing time, so that the same inputs
- * give the same file (RSA; ECDSA draws a fresh nonce). Earlier signatures are dropped. */
-CLO_API CLO_MUST_USE bool clo_authenticode_sign(struct clo_bytes image,
+/* Signs in place: the image is padded to 8, its CheckSum renewed, and one certificate table attached,
+ * holding one PKCS#7 signature without a signing time, so that the same inputs give the same file
+ * (RSA; ECDSA draws a fresh nonce). Earlier signatures are dropped. A failure leaves it as it was. */
+CLO_API CLO_MUST_USE bool clo_authenticode_sign(struct clo_buffer *image,
                                                 const struct clo_private_key *key,
                                                 const struct clo_certificate *certificate,
-                                                enum clo_hash hash, struct clo_buffer *out,
-                                                struct clo_error *err);
+                                                enum clo_hash hash, struct clo_error *err);
 
 /* Is one of the file's signatures made with this certificate's key, over this file? Names the hash
  * that was signed. CLO_ERR_REFUSED if not. Dates and chains are not looked at, as firmware does. */

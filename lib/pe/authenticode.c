@@ -200,9 +200,9 @@ static void put_le32(uint8_t *at, uint32_t value)
         at[i] = (uint8_t)(value >> (8 * i));
 }
 
-bool clo_authenticode_sign(struct clo_bytes image, const struct clo_private_key *key,
+bool clo_authenticode_sign(struct clo_buffer *image, const struct clo_private_key *key,
                            const struct clo_certificate *certificate, enum clo_hash hash,
-                           struct clo_buffer *out, struct clo_error *err)
+                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer p7 = { 0 };
     struct clo_pe pe;
@@ -215,29 +215,31 @@ bool clo_authenticode_sign(struct clo_bytes image, const struct clo_private_key 
         return clo_fail(err, CLO_ERR_USAGE,
                         "Authenticode: key and certificate do not belong together");
     }
-    if (!clo_pe_parse(image, &pe, err) || !clo_authenticode_digest(&pe, hash, &digest, err) ||
+    if (!clo_pe_parse(clo_buffer_bytes(image), &pe, err) ||
+        !clo_authenticode_digest(&pe, hash, &digest, err) ||
         !make_pkcs7(&digest, key, certificate, &p7, err))
         return false;
 
-    size_t start = out->size;
-    size_t body = image.size - pe.certificates.size;
-    clo_buffer_reserve(out, body + p7.size + 64);
-    clo_buffer_append(out, clo_bytes_slice(image, 0, body));
-    clo_buffer_zero(out, (8 - body % 8) % 8);
-    size_t table = out->size - start;
-    clo_buffer_le32(out, (uint32_t)(WIN_CERTIFICATE_HEADER + p7.size));
-    clo_buffer_le16(out, WIN_CERT_REVISION_2);
-    clo_buffer_le16(out, WIN_CERT_TYPE_PKCS_SIGNED_DATA);
-    clo_buffer_append(out, clo_buffer_bytes(&p7));
-    clo_buffer_zero(out, (8 - p7.size % 8) % 8);
-    if (!clo_buffer_ok(out) || out->size - start > UINT32_MAX)
+    size_t body = image->size - pe.certificates.size;
+    size_t table = body + (8 - body % 8) % 8;
+    size_t table_size = WIN_CERTIFICATE_HEADER + p7.size + (8 - p7.size % 8) % 8;
+    if (table_size > UINT32_MAX - table)
+        return clo_fail(err, CLO_ERR_FORMAT, "Authenticode: the image is too large");
+    clo_buffer_reserve(image, table + table_size - image->size);
+    if (!clo_buffer_ok(image))
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-
-    uint8_t *file = out->data + start;
-    size_t size = out->size - start;
-    put_le32(file + pe.certificate_entry_offset, (uint32_t)table);
-    put_le32(file + pe.certificate_entry_offset + 4, (uint32_t)(size - table));
-    put_le32(file + pe.checksum_offset, clo_pe_checksum(clo_bytes(file, size), pe.checksum_offset));
+    /* There is room: nothing below fails. */
+    image->size = body;
+    clo_buffer_zero(image, table - body);
+    clo_buffer_le32(image, (uint32_t)(WIN_CERTIFICATE_HEADER + p7.size));
+    clo_buffer_le16(image, WIN_CERT_REVISION_2);
+    clo_buffer_le16(image, WIN_CERT_TYPE_PKCS_SIGNED_DATA);
+    clo_buffer_append(image, clo_buffer_bytes(&p7));
+    clo_buffer_zero(image, table + table_size - image->size);
+    put_le32(image->data + pe.certificate_entry_offset, (uint32_t)table);
+    put_le32(image->data + pe.certificate_entry_offset + 4, (uint32_t)table_size);
+    put_le32(image->data + pe.checksum_offset,
+             clo_pe_checksum(clo_buffer_bytes(image), pe.checksum_offset));
     return true;
 }
 

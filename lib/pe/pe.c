@@ -160,23 +160,32 @@ const struct clo_pe_section *clo_pe_section_find(const struct clo_pe *pe, const 
     return NULL;
 }
 
-/* The sum of 16-bit words with end-around carry, the field itself taken as zero, plus the size. */
-uint32_t clo_pe_checksum(struct clo_bytes file, size_t at)
+/* Of 16-bit words; the one a byte belongs to, and its place there, follow from its offset. Four bytes
+ * at once: 2^16 is 1 to a sum with end-around carry. */
+static uint64_t sum_words(struct clo_bytes file, size_t from, size_t to)
 {
     uint64_t sum = 0;
-    size_t i = 0;
+    size_t i = from;
 
-    for (; i + 1 < file.size; i += 2) {
-        if (i + 1 >= at && i < at + 4) {
-            for (size_t k = i; k < i + 2; k++)
-                if (k < at || k >= at + 4)
-                    sum += (uint64_t)file.data[k] << (8 * (k - i));
-            continue;
-        }
-        sum += (uint64_t)file.data[i] | (uint64_t)file.data[i + 1] << 8;
+    for (; i < to && i % 2 != 0; i++)
+        sum += (uint64_t)file.data[i] << 8;
+    for (; i < to && to - i >= 4; i += 4) {
+        const uint8_t *at = file.data + i;
+        sum += (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+               (uint32_t)at[3] << 24;
     }
-    if (i < file.size)
-        sum += file.data[i];
+    for (; i < to; i++)
+        sum += (uint64_t)file.data[i] << (8 * (i % 2));
+    return sum;
+}
+
+/* The words' sum with end-around carry, the field itself taken as zero, plus the size. */
+uint32_t clo_pe_checksum(struct clo_bytes file, size_t at)
+{
+    size_t field = at < file.size ? at : file.size;
+    size_t behind = file.size - field < 4 ? file.size : field + 4;
+    uint64_t sum = sum_words(file, 0, field) + sum_words(file, behind, file.size);
+
     while (sum >> 16 != 0)
         sum = (sum & 0xffff) + (sum >> 16);
     return (uint32_t)(sum + file.size);

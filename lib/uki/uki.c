@@ -6,6 +6,7 @@
 
 #define SECTION_HEADER_SIZE 40
 #define PAGE                4096U
+#define ROOM_FOR_SIGNATURE  16384       /* so that signing moves nothing */
 #define SCN_DATA            0x40000040U /* CNT_INITIALIZED_DATA, MEM_READ */
 #define SCN_CODE            0x60000020U /* CNT_CODE, MEM_EXECUTE, MEM_READ */
 
@@ -158,7 +159,7 @@ bool clo_uki_build(const struct clo_uki_parts *parts, struct clo_buffer *out, st
     for (size_t i = 0; i < CLO_COUNT(sections); i++)
         if (!clo_add(whole, (size_t)align(sections[i].data.size, layout.file_alignment), &whole))
             return clo_fail(err, CLO_ERR_FORMAT, "UKI: too large");
-    clo_buffer_reserve(out, whole);
+    clo_buffer_reserve(out, whole + ROOM_FOR_SIGNATURE);
     uint64_t stub_end = layout.file_end;
     clo_buffer_append(out, clo_bytes_slice(parts->stub, 0, (size_t)stub_end));
     if (!clo_buffer_ok(out))

@@ -235,8 +235,8 @@ static void test_secure_boot(void **state)
     owner_make(&owner);
     enroll(&owner, &variables);
     uki_make(&uki, 257, parts);
-    CHECK(clo_authenticode_sign(clo_buffer_bytes(&uki), owner.key, owner.certificate,
-                                CLO_HASH_SHA256, &signed_uki, &err),
+    uki_make(&signed_uki, 257, parts);
+    CHECK(clo_authenticode_sign(&signed_uki, owner.key, owner.certificate, CLO_HASH_SHA256, &err),
           err.text);
     struct clo_prediction from = { .name = "demo",
                                    .uki = clo_buffer_bytes(&signed_uki),
