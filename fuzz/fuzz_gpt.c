@@ -19,12 +19,6 @@ static uint32_t crc32(const uint8_t *data, size_t size)
     return ~crc;
 }
 
-static void put_le32(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
-}
-
 /* What parses has partitions inside the disk, apart from each other, and can be measured. */
 static void parse(struct clo_bytes head)
 {
@@ -61,9 +55,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (used > 0)
         memcpy(head + CLO_GPT_SECTOR, data, used);
     uint8_t *header = head + CLO_GPT_SECTOR;
-    put_le32(header + 88, crc32(head + 2 * CLO_GPT_SECTOR, ENTRIES));
-    put_le32(header + 16, 0);
-    put_le32(header + 16, crc32(header, 92));
+    clo_put_le32(header + 88, crc32(head + 2 * CLO_GPT_SECTOR, ENTRIES));
+    clo_put_le32(header + 16, 0);
+    clo_put_le32(header + 16, crc32(header, 92));
     parse(clo_bytes(head, sizeof head));
     return 0;
 }

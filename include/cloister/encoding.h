@@ -29,6 +29,8 @@ struct clo_guid {
 CLO_API CLO_MUST_USE bool clo_guid_read(const char *text, struct clo_guid *out,
                                         struct clo_error *err);
 CLO_API char *clo_guid_text(const struct clo_guid *guid, char out[CLO_GUID_TEXT]);
+CLO_API struct clo_guid clo_read_guid(struct clo_reader *r);
+CLO_API void clo_buffer_guid(struct clo_buffer *buffer, const struct clo_guid *guid);
 CLO_API bool clo_guid_equal(const struct clo_guid *a, const struct clo_guid *b);
 
 /* UTF-8 to UTF-16LE without a NUL, and back; the second replaces what is no text by U+FFFD. */

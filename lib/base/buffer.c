@@ -140,6 +140,18 @@ void clo_buffer_be64(struct clo_buffer *buffer, uint64_t value)
     append_be(buffer, value, 8);
 }
 
+void clo_put_le16(uint8_t *at, uint16_t value)
+{
+    at[0] = (uint8_t)value;
+    at[1] = (uint8_t)(value >> 8);
+}
+
+void clo_put_le32(uint8_t *at, uint32_t value)
+{
+    clo_put_le16(at, (uint16_t)value);
+    clo_put_le16(at + 2, (uint16_t)(value >> 16));
+}
+
 void clo_buffer_zero(struct clo_buffer *buffer, size_t count)
 {
     if (count == 0 || !reserve(buffer, count))

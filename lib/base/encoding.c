@@ -190,6 +190,21 @@ char *clo_guid_text(const struct clo_guid *guid, char out[CLO_GUID_TEXT])
     return out;
 }
 
+struct clo_guid clo_read_guid(struct clo_reader *r)
+{
+    struct clo_guid guid = { 0 };
+    struct clo_bytes bytes = clo_read_bytes(r, sizeof guid.bytes);
+
+    if (bytes.size == sizeof guid.bytes)
+        memcpy(guid.bytes, bytes.data, sizeof guid.bytes);
+    return guid;
+}
+
+void clo_buffer_guid(struct clo_buffer *buffer, const struct clo_guid *guid)
+{
+    clo_buffer_append(buffer, clo_bytes(guid->bytes, sizeof guid->bytes));
+}
+
 bool clo_guid_equal(const struct clo_guid *a, const struct clo_guid *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

@@ -45,16 +45,6 @@ struct header {
     uint32_t entries_crc;
 };
 
-static struct clo_guid read_guid(struct clo_reader *r)
-{
-    struct clo_guid guid = { 0 };
-    struct clo_bytes bytes = clo_read_bytes(r, sizeof guid.bytes);
-
-    if (bytes.size == sizeof guid.bytes)
-        memcpy(guid.bytes, bytes.data, sizeof guid.bytes);
-    return guid;
-}
-
 static bool read_header(struct clo_bytes head, struct clo_gpt *gpt, struct header *out,
                         struct clo_error *err)
 {
@@ -80,7 +70,7 @@ static bool read_header(struct clo_bytes head, struct clo_gpt *gpt, struct heade
     out->alternate_lba = clo_read_le64(&r);
     out->first_usable = clo_read_le64(&r);
     out->last_usable = clo_read_le64(&r);
-    gpt->disk = read_guid(&r);
+    gpt->disk = clo_read_guid(&r);
     out->entries_lba = clo_read_le64(&r);
     gpt->entry_count = clo_read_le32(&r);
     gpt->entry_size = clo_read_le32(&r);
@@ -104,8 +94,8 @@ static bool read_entry(struct clo_bytes bytes, const struct header *header,
     struct clo_reader r = clo_reader(bytes);
     struct clo_gpt_partition partition = { 0 };
 
-    partition.type = read_guid(&r);
-    partition.guid = read_guid(&r);
+    partition.type = clo_read_guid(&r);
+    partition.guid = clo_read_guid(&r);
     partition.first_lba = clo_read_le64(&r);
     partition.last_lba = clo_read_le64(&r);
     partition.attributes = clo_read_le64(&r);
@@ -195,11 +185,6 @@ bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out, struct clo
 
 /* --- Writing --- */
 
-static void append_guid(struct clo_buffer *out, const struct clo_guid *guid)
-{
-    clo_buffer_append(out, clo_bytes(guid->bytes, sizeof guid->bytes));
-}
-
 static bool append_entries(const struct clo_gpt_partition *partitions, size_t count,
                            struct clo_buffer *out, struct clo_error *err)
 {
@@ -208,8 +193,8 @@ static bool append_entries(const struct clo_gpt_partition *partitions, size_t co
         if (!clo_utf16_write(partitions[i].name, &name, err))
             return clo_fail(err, CLO_ERR_USAGE, "GPT: partition name \"%s\": too long or no UTF-8",
                             partitions[i].name);
-        append_guid(out, &partitions[i].type);
-        append_guid(out, &partitions[i].guid);
+        clo_buffer_guid(out, &partitions[i].type);
+        clo_buffer_guid(out, &partitions[i].guid);
         clo_buffer_le64(out, partitions[i].first_lba);
         clo_buffer_le64(out, partitions[i].last_lba);
         clo_buffer_le64(out, partitions[i].attributes);
@@ -235,7 +220,7 @@ static void append_header(struct clo_buffer *out, const struct clo_guid *disk, u
     clo_buffer_le64(&header, is_backup ? 1 : last);
     clo_buffer_le64(&header, ENTRIES_LBA + ENTRIES_SECTORS);
     clo_buffer_le64(&header, last - 1 - ENTRIES_SECTORS);
-    append_guid(&header, disk);
+    clo_buffer_guid(&header, disk);
     clo_buffer_le64(&header, is_backup ? last - ENTRIES_SECTORS : ENTRIES_LBA);
     clo_buffer_le32(&header, ENTRY_COUNT);
     clo_buffer_le32(&header, ENTRY_SIZE);

@@ -194,12 +194,6 @@ static bool make_pkcs7(const struct clo_digest *digest, const struct clo_private
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
-static void put_le32(uint8_t *at, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
-}
-
 bool clo_authenticode_sign(struct clo_buffer *image, const struct clo_private_key *key,
                            const struct clo_certificate *certificate, enum clo_hash hash,
                            struct clo_error *err)
@@ -236,10 +230,10 @@ bool clo_authenticode_sign(struct clo_buffer *image, const struct clo_private_ke
     clo_buffer_le16(image, WIN_CERT_TYPE_PKCS_SIGNED_DATA);
     clo_buffer_append(image, clo_buffer_bytes(&p7));
     clo_buffer_zero(image, table + table_size - image->size);
-    put_le32(image->data + pe.certificate_entry_offset, (uint32_t)table);
-    put_le32(image->data + pe.certificate_entry_offset + 4, (uint32_t)table_size);
-    put_le32(image->data + pe.checksum_offset,
-             clo_pe_checksum(clo_buffer_bytes(image), pe.checksum_offset));
+    clo_put_le32(image->data + pe.certificate_entry_offset, (uint32_t)table);
+    clo_put_le32(image->data + pe.certificate_entry_offset + 4, (uint32_t)table_size);
+    clo_put_le32(image->data + pe.checksum_offset,
+                 clo_pe_checksum(clo_buffer_bytes(image), pe.checksum_offset));
     return true;
 }
 

@@ -39,31 +39,16 @@ static const struct clo_guid guid_custom_mode = { { 0x0c, 0xec, 0x76, 0xc0, 0x28
 #define VARIABLE_IN_DELETED_TRANSITION 0x3e
 #define VARIABLES_MAX                  4096
 
-static struct clo_guid read_guid(struct clo_reader *r)
-{
-    struct clo_guid guid = { 0 };
-    struct clo_bytes bytes = clo_read_bytes(r, sizeof guid.bytes);
-
-    if (bytes.size == sizeof guid.bytes)
-        memcpy(guid.bytes, bytes.data, sizeof guid.bytes);
-    return guid;
-}
-
-static void append_guid(struct clo_buffer *out, const struct clo_guid *guid)
-{
-    clo_buffer_append(out, clo_bytes(guid->bytes, sizeof guid->bytes));
-}
-
 /* --- Signature lists --- */
 
 void clo_signature_list_x509(const struct clo_guid *owner, struct clo_bytes der,
                              struct clo_buffer *out)
 {
-    append_guid(out, &clo_guid_cert_x509);
+    clo_buffer_guid(out, &clo_guid_cert_x509);
     clo_buffer_le32(out, (uint32_t)(LIST_HEADER_SIZE + OWNER_SIZE + der.size));
     clo_buffer_le32(out, 0); /* SignatureHeaderSize */
     clo_buffer_le32(out, (uint32_t)(OWNER_SIZE + der.size));
-    append_guid(out, owner);
+    clo_buffer_guid(out, owner);
     clo_buffer_append(out, der);
 }
 
@@ -75,7 +60,7 @@ bool clo_signature_list_at(struct clo_bytes lists, size_t index, struct clo_sign
     err->status = CLO_OK;
     while (clo_reader_left(&r) > 0) {
         size_t start = r.at;
-        struct clo_guid type = read_guid(&r);
+        struct clo_guid type = clo_read_guid(&r);
         uint32_t list_size = clo_read_le32(&r);
         uint32_t header_size = clo_read_le32(&r);
         uint32_t entry_size = clo_read_le32(&r);
@@ -90,7 +75,7 @@ bool clo_signature_list_at(struct clo_bytes lists, size_t index, struct clo_sign
             struct clo_bytes whole = clo_read_bytes(&r, entry_size);
             struct clo_reader entry = clo_reader(whole);
             *out = (struct clo_signature_entry){ .type = type, .whole = whole };
-            out->owner = read_guid(&entry);
+            out->owner = clo_read_guid(&entry);
             out->data = clo_bytes_slice(whole, OWNER_SIZE, entry_size);
             return clo_reader_ok(&r);
         }
@@ -116,7 +101,7 @@ static bool find_store(struct clo_bytes in, struct clo_varstore *store, struct c
          at += 4096) {
         struct clo_reader r = clo_reader(clo_bytes_slice(in, at, in.size));
         clo_read_skip(&r, 16);
-        struct clo_guid file_system = read_guid(&r);
+        struct clo_guid file_system = clo_read_guid(&r);
         if (!clo_guid_equal(&file_system, &guid_nv_data_volume))
             continue;
         uint64_t volume_size = clo_read_le64(&r);
@@ -127,7 +112,7 @@ static bool find_store(struct clo_bytes in, struct clo_varstore *store, struct c
             header_size < VOLUME_HEADER_SIZE || header_size > volume_size)
             return clo_fail(err, CLO_ERR_FORMAT, "firmware volume at 0x%zx: wrong header", at);
         r.at = header_size;
-        struct clo_guid kind = read_guid(&r);
+        struct clo_guid kind = clo_read_guid(&r);
         uint32_t size = clo_read_le32(&r);
         uint8_t format = clo_read_u8(&r);
         uint8_t state = clo_read_u8(&r);
@@ -159,7 +144,7 @@ static bool read_variable(struct clo_reader *r, struct clo_efivar *out, uint8_t 
     clo_read_skip(r, 4); /* PubKeyIndex */
     uint32_t name_size = clo_read_le32(r);
     uint32_t data_size = clo_read_le32(r);
-    variable.vendor = read_guid(r);
+    variable.vendor = clo_read_guid(r);
     struct clo_bytes name = clo_read_bytes(r, name_size);
     variable.data = clo_read_bytes(r, data_size);
     if (!clo_reader_ok(r) || name_size < 2 || name_size % 2 != 0)
@@ -267,7 +252,7 @@ static bool write_variable(const struct clo_efivar *variable, struct clo_buffer 
     clo_buffer_le32(out, 0);
     clo_buffer_le32(out, (uint32_t)name.size);
     clo_buffer_le32(out, (uint32_t)variable->data.size);
-    append_guid(out, &variable->vendor);
+    clo_buffer_guid(out, &variable->vendor);
     clo_buffer_append(out, clo_buffer_bytes(&name));
     clo_buffer_append(out, variable->data);
     while (out->size % 4 != 0 && clo_buffer_ok(out))

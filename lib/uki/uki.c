@@ -49,18 +49,6 @@ static uint64_t align(uint64_t value, uint64_t alignment)
     return (value + alignment - 1) / alignment * alignment;
 }
 
-static void put_le16(uint8_t *at, uint16_t value)
-{
-    at[0] = (uint8_t)value;
-    at[1] = (uint8_t)(value >> 8);
-}
-
-static void put_le32(uint8_t *at, uint32_t value)
-{
-    put_le16(at, (uint16_t)value);
-    put_le16(at + 2, (uint16_t)(value >> 16));
-}
-
 struct new_section {
     const char *name;
     struct clo_bytes data;
@@ -86,11 +74,11 @@ static bool add_section(uint8_t *header, const struct new_section *section, stru
                         section->name, section->data.size);
     memset(header, 0, SECTION_HEADER_SIZE);
     memcpy(header, section->name, strnlen(section->name, 8));
-    put_le32(header + 8, (uint32_t)section->data.size);
-    put_le32(header + 12, (uint32_t)address);
-    put_le32(header + 16, (uint32_t)raw_size);
-    put_le32(header + 20, (uint32_t)layout->file_end);
-    put_le32(header + 36, section->characteristics);
+    clo_put_le32(header + 8, (uint32_t)section->data.size);
+    clo_put_le32(header + 12, (uint32_t)address);
+    clo_put_le32(header + 16, (uint32_t)raw_size);
+    clo_put_le32(header + 20, (uint32_t)layout->file_end);
+    clo_put_le32(header + 36, section->characteristics);
     layout->file_end += raw_size;
     return true;
 }
@@ -175,10 +163,10 @@ bool clo_uki_build(const struct clo_uki_parts *parts, struct clo_buffer *out, st
             return false;
         at += SECTION_HEADER_SIZE;
     }
-    put_le16(image + stub->coff_offset + 2, (uint16_t)(stub->section_count + added));
-    put_le32(image + stub->optional_offset + 56,
-             (uint32_t)align(layout.memory_end, layout.memory_alignment)); /* SizeOfImage */
-    put_le32(image + stub->checksum_offset, 0);
+    clo_put_le16(image + stub->coff_offset + 2, (uint16_t)(stub->section_count + added));
+    clo_put_le32(image + stub->optional_offset + 56,
+                 (uint32_t)align(layout.memory_end, layout.memory_alignment)); /* SizeOfImage */
+    clo_put_le32(image + stub->checksum_offset, 0);
     memset(image + stub->certificate_entry_offset, 0, 8);
     for (size_t i = 0; i < CLO_COUNT(sections); i++) {
         size_t padding =

@@ -124,6 +124,16 @@ static void freeing_keeps_the_limit(void **state)
     clo_buffer_free(&buffer);
 }
 
+static void fields_are_put_in_later(void **state)
+{
+    uint8_t bytes[8] = { 0xaa, 0, 0, 0, 0, 0, 0, 0xaa };
+
+    (void)state;
+    clo_put_le32(bytes + 1, 0x01020304);
+    clo_put_le16(bytes + 5, 0x0506);
+    CHECK(memcmp(bytes, "\xaa\x04\x03\x02\x01\x06\x05\xaa", 8) == 0, "little endian, in place");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +144,7 @@ int main(void)
         cmocka_unit_test(reserved_room_does_not_move),
         cmocka_unit_test(text_is_terminated),
         cmocka_unit_test(freeing_keeps_the_limit),
+        cmocka_unit_test(fields_are_put_in_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

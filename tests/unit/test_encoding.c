@@ -138,6 +138,11 @@ static void guids(void **state)
             continue;
         CHECK(clo_bytes_equal(clo_bytes(guid.bytes, 16), from_hex(guid_cases[i].hex, &expected)),
               guid_cases[i].name);
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer written = { 0 };
+        clo_buffer_guid(&written, &guid);
+        struct clo_reader r = clo_reader(clo_buffer_bytes(&written));
+        struct clo_guid again = clo_read_guid(&r);
+        CHECK(clo_guid_equal(&guid, &again) && clo_reader_left(&r) == 0, guid_cases[i].name);
         CHECK(strcasecmp(clo_guid_text(&guid, text), guid_cases[i].text) == 0, guid_cases[i].name);
         struct clo_guid other = guid;
         CHECK(clo_guid_equal(&guid, &other), guid_cases[i].name);
