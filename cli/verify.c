@@ -343,16 +343,20 @@ static void print_appraisal(const struct clo_appraisal *appraisal)
            clo_appraisal_summary(appraisal));
 }
 
+int verify_fail(struct clo_error *err)
+{
+    clo_wrap(err, "verify");
+    return cli_error(err);
+}
+
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *o,
                const struct verify_inputs *inputs)
 {
     CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
     struct clo_error err;
 
-    if (!clo_appraise(evidence, &inputs->inputs, &appraisal, &err)) {
-        clo_wrap(&err, "verify");
-        return cli_error(&err);
-    }
+    if (!clo_appraise(evidence, &inputs->inputs, &appraisal, &err))
+        return verify_fail(&err);
     if (o->json) {
         CLO_CLEANUP(clo_json_freep) json_t *json = clo_appraisal_json(appraisal);
         if (!cli_print_json(json, &err))

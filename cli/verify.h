@@ -54,8 +54,15 @@ CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
 CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
                                   const char *path, struct clo_error *err);
 
+/* "cloister: verify: …" on standard error; returns the exit status. */
+int verify_fail(struct clo_error *err);
 /* Appraises and prints; returns the exit status. */
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
                const struct verify_inputs *inputs);
+
+/* The forms that are not a bundle. */
+int cmd_verify_azure(int argc, char **argv);
+int cmd_verify_snp(int argc, char **argv);
+int cmd_verify_tpm(int argc, char **argv);
 
 #endif

@@ -67,177 +67,14 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
     return appraise_claim(w, "nonce", json_string(nonce), err);
 }
 
-/* --- The hardware report --- */
-
-static bool add_all(struct clo_snp_certificates *to, const struct clo_snp_certificates *from,
-                    struct clo_error *err)
-{
-    for (size_t i = 0; i < from->count; i++)
-        if (!clo_snp_certificates_add(to, clo_certificate_der(from->items[i]), err))
-            return false;
-    return true;
-}
-
-/* The caller's and our own come first, so that a bundle cannot crowd them out. */
-static bool gather_certificates(struct work *w, struct clo_snp_certificates *out,
-                                struct clo_error *err)
-{
-    struct clo_bytes brought = clo_evidence_get(w->evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
-
-    if (w->inputs->certificates != NULL && !add_all(out, w->inputs->certificates, err))
-        return false;
-    if (w->inputs->policy != NULL && !add_all(out, &w->inputs->policy->root_certificates, err))
-        return false;
-    if (!clo_snp_certificates_add_amd(out, err))
-        return false;
-    return brought.data == NULL || clo_snp_certificates_add(out, brought, err) ||
-           clo_wrap(err, "evidence: certificates");
-}
-
-/* Authentic is what ends in a root that the caller or the policy names. AMD's count unless the caller
- * names others, or a policy does not name them. */
-static bool verify_snp(struct work *w, const struct clo_snp_report *report, struct clo_error *err)
-{
-    const struct clo_appraise_inputs *inputs = w->inputs;
-    const struct clo_policy *policy = inputs->policy;
-    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
-    CLO_CLEANUP(clo_freep) struct clo_digest *roots = NULL;
-    struct clo_snp_chain chain = { 0 };
-    struct clo_error refused;
-    size_t policy_roots = policy == NULL ? 0 : policy->root_count;
-    bool has_own = inputs->root_count > 0;
-
-    roots = calloc(inputs->root_count + policy_roots + 1, sizeof *roots);
-    if (roots == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    for (size_t i = 0; i < inputs->root_count; i++)
-        roots[i] = inputs->roots[i];
-    for (size_t i = 0; i < policy_roots; i++)
-        roots[inputs->root_count + i] = policy->roots[i];
-    struct clo_snp_trust trust = {
-        .at = inputs->at,
-        .amd = policy == NULL || policy->is_strict_builtin ? !has_own : policy->roots_amd,
-        .roots = roots,
-        .root_count = inputs->root_count + policy_roots,
-        .crls = inputs->crls,
-        .crl_count = inputs->crl_count,
-    };
-    if (!gather_certificates(w, &certificates, err))
-        return false;
-    /* Without a leaf the chain is empty, and every check says so. */
-    if (!clo_snp_chain_find(report, &certificates, &chain, &refused))
-        chain = (struct clo_snp_chain){ 0 };
-    w->is_verified = clo_snp_verify(report, &chain, &trust, w->checks, &w->snp, &refused);
-    if (!w->is_verified && refused.status == CLO_ERR_SYSTEM)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s", refused.text);
-    if (!w->is_verified)
-        return true;
-    json_t *claims = clo_snp_claims(&w->snp);
-    bool ok = claims != NULL && json_object_update(w->appraisal->claims, claims) == 0;
-    json_decref(claims);
-    return ok || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-}
-
-/* Azure's way: the report binds claims, the claims hold the vTPM's key. */
-static bool appraise_hcl(struct work *w, struct clo_error *err)
-{
-    static const char id[] = "hcl.binding";
-    struct clo_hcl hcl;
-    struct clo_snp_report report;
-    struct clo_error refused;
-
-    if (!clo_hcl_parse(clo_evidence_get(w->evidence, CLO_EVIDENCE_HCL_REPORT), &hcl, err))
-        return clo_wrap(err, "evidence");
-    if (hcl.report_type != CLO_HCL_SNP)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "evidence: the HCL report holds a TDX report, which this version does not "
-                        "appraise");
-    if (!clo_snp_parse(hcl.hardware_report, &report, err))
-        return clo_wrap(err, "evidence: HCL report");
-    if (!verify_snp(w, &report, err))
-        return false;
-    if (!w->is_verified) {
-        /* Said all the same, but nothing follows from it. */
-        bool binds = clo_hcl_bind(&hcl, report.report_data, &refused);
-        if (!binds)
-            clo_check_that(w->checks, id, false, "%s", refused.text);
-        else
-            clo_check_skip(w->checks, id, "the hardware report is not verified");
-        return true;
-    }
-    bool binds = clo_hcl_verify(&hcl, &w->snp, &w->hcl, &refused);
-    if (!binds && refused.status != CLO_ERR_UNVERIFIED)
-        return clo_fail(err, refused.status, "evidence: %s", refused.text);
-    clo_check_that(w->checks, id, binds, "%s",
-                   binds ? "the report's REPORT_DATA binds the claims, and so the vTPM's key"
-                         : refused.text);
-    if (!binds)
-        return true;
-    w->ak = clo_hcl_ak(w->hcl);
-    json_t *claims = json_deep_copy(clo_hcl_claims(w->hcl));
-    return appraise_claim(w, "hcl", claims, err);
-}
-
-/* A report of the guest's own: REPORT_DATA is SHA-512 of the runtime data. */
-static bool appraise_bare(struct work *w, struct clo_error *err)
-{
-    static const char id[] = "snp.report_data";
-    struct clo_bytes qualifying = w->inputs->expected_qualifying;
-    struct clo_snp_report report;
-    struct clo_digest digest;
-
-    if (!clo_snp_parse(clo_evidence_get(w->evidence, CLO_EVIDENCE_SNP_REPORT), &report, err))
-        return clo_wrap(err, "evidence");
-    if (!verify_snp(w, &report, err))
-        return false;
-    if (w->runtime_data.data != NULL) {
-        clo_hash(CLO_HASH_SHA512, w->runtime_data, &digest);
-        bool binds = clo_check_that(w->checks, id,
-                                    clo_bytes_equal(report.report_data, clo_digest_bytes(&digest)),
-                                    "REPORT_DATA and the SHA-512 digest of the runtime data");
-        w->appraisal->binds_pubkey = binds && w->is_verified;
-    } else if (qualifying.data != NULL) {
-        size_t size = qualifying.size;
-        clo_check_that(
-                w->checks, id,
-                size > 0 && size <= report.report_data.size &&
-                        clo_bytes_equal(clo_bytes_slice(report.report_data, 0, size), qualifying) &&
-                        clo_bytes_all(clo_bytes_slice(report.report_data, size, 64), 0),
-                "REPORT_DATA and the nonce that was given");
-    } else {
-        clo_check_skip(w->checks, id, "no runtime data and no nonce to hold REPORT_DATA against");
-    }
-    return true;
-}
-
 /* --- Policy, warnings, verdict --- */
-
-static void warn_of_report(struct work *w)
-{
-    const struct clo_snp_report *report = &w->snp.report;
-
-    if (report->is_newer)
-        appraise_warn(w, "report version %u is newer than what this program knows",
-                      report->version);
-    if (w->inputs->policy != NULL)
-        return;
-    if ((report->policy & CLO_SNP_POLICY_DEBUG) != 0)
-        appraise_warn(w, "the guest policy allows debugging: the host can read the guest");
-    if ((report->policy & CLO_SNP_POLICY_MIGRATE) != 0)
-        appraise_warn(w, "the guest policy allows a migration agent");
-    if ((report->policy & ~CLO_SNP_POLICY_KNOWN) != 0 || (report->policy & CLO_SNP_POLICY_MBO) == 0)
-        appraise_warn(w, "guest policy 0x%016llx: reserved bits are not as they must be",
-                      (unsigned long long)report->policy);
-    if (report->vmpl > 3)
-        appraise_warn(w, "the report is of VMPL %u, which does not exist", report->vmpl);
-}
 
 static void appraise_policy(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
 
     if (w->is_verified)
-        warn_of_report(w);
+        appraise_warn_of_snp(w);
     if (policy == NULL) {
         if (!w->appraised)
             clo_check_skip(w->checks, "policy", "no policy: nothing was appraised");
@@ -325,7 +162,7 @@ static bool appraise(struct work *w, struct clo_error *err)
         if (!appraise_hcl(w, err))
             return false;
     } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT)) {
-        if (!appraise_bare(w, err))
+        if (!appraise_snp(w, err))
             return false;
     } else if (inputs->ak != NULL) {
         w->appraisal->tee = "tpm";

@@ -51,6 +51,15 @@ void appraise_warn(struct work *w, const char *format, ...) CLO_PRINTF(2, 3);
 CLO_MUST_USE bool appraise_claim(struct work *w, const char *name, json_t *value,
                                  struct clo_error *err);
 
+/* A report by itself, and what Azure wraps around one. False only for what cannot be read at all. */
+CLO_MUST_USE bool appraise_snp(struct work *w, struct clo_error *err);
+CLO_MUST_USE bool appraise_hcl(struct work *w, struct clo_error *err);
+/* Verifies the report with the evidence's, the caller's and AMD's certificates; w->snp has it then. */
+CLO_MUST_USE bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report,
+                                      struct clo_error *err);
+/* Of a verified report: what a policy would have looked at. */
+void appraise_warn_of_snp(struct work *w);
+
 /* The vTPM's part: quote, PCRs, logs. False only for what cannot be read at all. */
 CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
 /* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */
