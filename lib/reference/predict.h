@@ -1,0 +1,60 @@
+/* What predictions of one boot share: the events so far, the registers they add up to, and the JSON of
+ * both. Each predict_*() adds what one part of the boot chain measures. */
+#ifndef CLOISTER_REFERENCE_PREDICT_H
+#define CLOISTER_REFERENCE_PREDICT_H
+
+#include "cloister/efivar.h"
+#include "cloister/reference.h"
+#include "cloister/uki.h"
+
+#define PREDICT_HASHES_MAX 4
+
+struct prediction {
+    const struct clo_prediction *inputs;
+    enum clo_hash hashes[PREDICT_HASHES_MAX];
+    size_t bank_count;
+    struct clo_pcr_bank banks[PREDICT_HASHES_MAX];
+    json_t *events; /* PCR → array */
+    json_t *pcrs;   /* hash → PCR → value */
+    bool failed;    /* out of memory while building JSON */
+};
+
+struct predict_event {
+    unsigned pcr;
+    const char *type;
+    const char *name;
+    struct clo_bytes text; /* shown when it is short; may be empty */
+    const char *phase;
+};
+
+/* The list of a register's events; made if there is none yet, so that it is known to be empty. */
+json_t *predict_events_of(struct prediction *p, unsigned pcr);
+/* Only for people: left out where it is long, no UTF-8, or has a NUL inside. */
+void predict_set_text(json_t *json, const char *key, struct clo_bytes text);
+/* Extends every bank by its digest, and writes the event down. */
+void predict_extend(struct prediction *p, const struct predict_event *event,
+                    const struct clo_digest *digests);
+/* The same with the hash of the parts, one behind the other. */
+void predict_measure(struct prediction *p, const struct predict_event *event,
+                     const struct clo_bytes *parts, size_t count);
+void predict_text(struct prediction *p, unsigned pcr, const char *type, const char *name,
+                  const char *text);
+void predict_separator(struct prediction *p, unsigned pcr);
+/* The register is what the events so far make it: for good, or in this phase (NULL: for good). */
+void predict_set_values(struct prediction *p, unsigned pcr, const char *phase);
+
+/* predict_firmware.c: what is started, the partition table, Secure Boot's state. */
+bool predict_is_secure_boot_on(const struct clo_varstore *store);
+CLO_MUST_USE bool predict_4(struct prediction *p, const struct clo_uki *uki, bool secure_boot,
+                            struct clo_error *err);
+CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);
+CLO_MUST_USE bool predict_7(struct prediction *p, const struct clo_uki *uki,
+                            const struct clo_varstore *store, bool secure_boot,
+                            struct clo_error *err);
+
+/* predict_stub.c: what the stub measures, and what the kernel measures of what it was handed. */
+CLO_MUST_USE bool predict_9(struct prediction *p, const struct clo_uki *uki, struct clo_error *err);
+void predict_11(struct prediction *p, const struct clo_uki *uki);
+void predict_15(struct prediction *p);
+
+#endif

@@ -1,0 +1,174 @@
+/* What OVMF measures of an image: TCG PC Client Platform Firmware Profile 1.06 section 3.3.4; edk2
+ * (SecurityPkg Tcg2Dxe, DxeTpm2MeasureBootLib). */
+#include "predict.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/authenticode.h"
+#include "cloister/encoding.h"
+#include "cloister/gpt.h"
+
+#define STUB_LOADS_ITSELF 258 /* and no longer through LoadImage() */
+
+/* --- PCR 4: what firmware starts --- */
+
+static bool measure_image(struct prediction *p, const struct clo_pe *pe, const char *name,
+                          struct clo_error *err)
+{
+    struct clo_digest digests[PREDICT_HASHES_MAX];
+    struct predict_event event = { .pcr = 4,
+                                   .type = "EV_EFI_BOOT_SERVICES_APPLICATION",
+                                   .name = name };
+
+    for (size_t i = 0; i < p->bank_count; i++)
+        if (!clo_authenticode_digest(pe, p->hashes[i], &digests[i], err))
+            return clo_wrap(err, "%s", name);
+    predict_extend(p, &event, digests);
+    return true;
+}
+
+/* The inner kernel goes through LoadImage() in stubs before 258. With Secure Boot on, the stub's
+ * override answers before the firmware's measuring handler does; with it off, nothing overrides. */
+bool predict_4(struct prediction *p, const struct clo_uki *uki, bool secure_boot,
+               struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_pe *kernel = NULL;
+
+    predict_text(p, 4, "EV_EFI_ACTION", "boot attempt", "Calling EFI Application from Boot Option");
+    predict_separator(p, 4);
+    if (!measure_image(p, &uki->pe, "UKI", err))
+        return false;
+    if (secure_boot || uki->stub_version >= STUB_LOADS_ITSELF)
+        return true;
+    kernel = malloc(sizeof *kernel);
+    if (kernel == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_pe_parse(clo_pe_section_find(&uki->pe, ".linux")->data, kernel, err))
+        return clo_wrap(err, ".linux");
+    return measure_image(p, kernel, "the kernel inside the UKI", err);
+}
+
+/* --- PCR 5: the partition table, and leaving the firmware --- */
+
+bool predict_5(struct prediction *p, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    struct predict_event event = { .pcr = 5,
+                                   .type = "EV_EFI_GPT_EVENT",
+                                   .name = "partition table" };
+
+    if (gpt == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_gpt_parse(p->inputs->disk_head, gpt, err) || !clo_gpt_event(gpt, &data, err))
+        return false;
+    struct clo_bytes bytes = clo_buffer_bytes(&data);
+    predict_separator(p, 5);
+    predict_measure(p, &event, &bytes, 1);
+    predict_text(p, 5, "EV_EFI_ACTION", "leaving the firmware", "Exit Boot Services Invocation");
+    predict_text(p, 5, "EV_EFI_ACTION", "left the firmware",
+                 "Exit Boot Services Returned with Success");
+    return true;
+}
+
+/* --- PCR 7: Secure Boot's state and keys, and which of them let the UKI start --- */
+
+/* UEFI_VARIABLE_DATA, section 10.4.2 of the profile. */
+static bool variable_data(const char *name, const struct clo_guid *vendor, struct clo_bytes value,
+                          struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
+
+    if (!clo_utf16_write(name, &wide, err))
+        return false;
+    clo_buffer_append(out, clo_bytes(vendor->bytes, sizeof vendor->bytes));
+    clo_buffer_le64(out, wide.size / 2);
+    clo_buffer_le64(out, value.size);
+    clo_buffer_append(out, clo_buffer_bytes(&wide));
+    clo_buffer_append(out, value);
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+static bool measure_variable(struct prediction *p, const char *type, const char *event_name,
+                             const char *name, const struct clo_guid *vendor,
+                             struct clo_bytes value, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    struct predict_event event = { .pcr = 7, .type = type, .name = event_name };
+
+    if (!variable_data(name, vendor, value, &data, err))
+        return false;
+    struct clo_bytes bytes = clo_buffer_bytes(&data);
+    predict_measure(p, &event, &bytes, 1);
+    return true;
+}
+
+/* The db entry whose key signed the UKI: what firmware logs as the authority. */
+static bool find_authority(const struct clo_uki *uki, struct clo_bytes db,
+                           struct clo_signature_entry *out, struct clo_error *err)
+{
+    for (size_t i = 0; clo_signature_list_at(db, i, out, err); i++) {
+        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+        struct clo_error ignored;
+        enum clo_hash hash;
+        if (clo_guid_equal(&out->type, &clo_guid_cert_x509) &&
+            clo_certificate_parse(out->data, &certificate, &ignored) &&
+            clo_authenticode_verify(&uki->pe, certificate, &hash, &ignored))
+            return true;
+    }
+    if (err->status != CLO_OK)
+        return clo_wrap(err, "db");
+    return clo_fail(err, CLO_ERR_REFUSED,
+                    "the UKI is not signed by a key in the variable store's db: firmware would "
+                    "refuse it");
+}
+
+bool predict_7(struct prediction *p, const struct clo_uki *uki, const struct clo_varstore *store,
+               bool secure_boot, struct clo_error *err)
+{
+    const struct {
+        const char *name;
+        const struct clo_guid *vendor;
+    } variables[] = {
+        { "PK", &clo_guid_global_variable },
+        { "KEK", &clo_guid_global_variable },
+        { "db", &clo_guid_image_security },
+        { "dbx", &clo_guid_image_security },
+    };
+    const char *type = "EV_EFI_VARIABLE_DRIVER_CONFIG";
+    uint8_t state = secure_boot;
+    struct clo_signature_entry authority;
+
+    if (!measure_variable(p, type, "SecureBoot", "SecureBoot", &clo_guid_global_variable,
+                          clo_bytes(&state, 1), err))
+        return false;
+    for (size_t i = 0; i < CLO_COUNT(variables); i++) {
+        const struct clo_efivar *variable =
+                clo_varstore_find(store, variables[i].name, variables[i].vendor);
+        struct clo_bytes value = variable == NULL ? clo_bytes(NULL, 0) : variable->data;
+        if (!measure_variable(p, type, variables[i].name, variables[i].name, variables[i].vendor,
+                              value, err))
+            return false;
+    }
+    predict_separator(p, 7);
+    if (!secure_boot)
+        return true;
+    const struct clo_efivar *db = clo_varstore_find(store, "db", &clo_guid_image_security);
+    return find_authority(uki, db == NULL ? clo_bytes(NULL, 0) : db->data, &authority, err) &&
+           measure_variable(p, "EV_EFI_VARIABLE_AUTHORITY",
+                            "authority: the db entry of the UKI's key", "db",
+                            &clo_guid_image_security, authority.whole, err);
+}
+
+bool predict_is_secure_boot_on(const struct clo_varstore *store)
+{
+    /* edk2: with a platform key and SecureBootEnable, the firmware enforces. */
+    for (size_t i = 0; i < clo_varstore_count(store); i++) {
+        const struct clo_efivar *variable = clo_varstore_at(store, i);
+        if (strcmp(variable->name, "SecureBootEnable") == 0 && variable->data.size == 1)
+            return variable->data.data[0] == 1 &&
+                   clo_varstore_find(store, "PK", &clo_guid_global_variable) != NULL;
+    }
+    return false;
+}
