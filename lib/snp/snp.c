@@ -19,6 +19,11 @@ const char *clo_snp_product_name(enum clo_snp_product product)
     return product_names[product];
 }
 
+bool snp_is_family_1a(enum clo_snp_product product)
+{
+    return product == CLO_SNP_TURIN || product == CLO_SNP_VENICE;
+}
+
 static struct clo_snp_tcb read_tcb(struct clo_reader *r)
 {
     struct clo_snp_tcb tcb = { 0 };
@@ -183,7 +188,7 @@ struct clo_snp_tcb_parts clo_snp_tcb_parts(const struct clo_snp_tcb *tcb,
 {
     const uint8_t *raw = tcb->raw;
 
-    if (product == CLO_SNP_TURIN || product == CLO_SNP_VENICE)
+    if (snp_is_family_1a(product))
         return (struct clo_snp_tcb_parts){
             .fmc = raw[0], .bootloader = raw[1], .tee = raw[2], .snp = raw[3], .microcode = raw[7]
         };

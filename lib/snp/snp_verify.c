@@ -324,7 +324,7 @@ static void check_product(struct work *w)
                        clo_snp_product_name(w->product), clo_snp_product_name(by_root));
         return;
     }
-    bool is_new_layout = w->product == CLO_SNP_TURIN || w->product == CLO_SNP_VENICE;
+    bool is_new_layout = snp_is_family_1a(w->product);
     bool holds = is_new_layout == (w->leaf.struct_version == 1);
     clo_check_that(w->checks, id, holds, "%s, certificate \"%s\" with structVersion %u",
                    clo_snp_product_name(w->product), w->leaf.product_name, w->leaf.struct_version);
