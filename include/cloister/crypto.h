@@ -131,6 +131,8 @@ CLO_API CLO_MUST_USE bool clo_oaep_open(const struct clo_private_key *key, enum 
 
 /* --- Certificates --------------------------------------------------------------------------- */
 
+/* X.509 (RFC 5280), read by ourselves: strict DER, one pass, no more of it than verifiers ask about.
+ * docs/formats/certificate.md says what is tolerated. */
 struct clo_certificate;
 
 /* One DER certificate, exactly (trailing bytes are refused). */
@@ -144,11 +146,46 @@ CLO_API int64_t clo_certificate_not_after(const struct clo_certificate *certific
 /* One line, RFC 2253 style, control characters replaced; borrowed. */
 CLO_API const char *clo_certificate_subject(const struct clo_certificate *certificate);
 CLO_API const char *clo_certificate_issuer(const struct clo_certificate *certificate);
+/* The same names as they are in the certificate, in DER: these are compared, byte for byte. */
+CLO_API struct clo_bytes clo_certificate_subject_name(const struct clo_certificate *certificate);
+CLO_API struct clo_bytes clo_certificate_issuer_name(const struct clo_certificate *certificate);
+/* The contents of the INTEGER; 0 and negative numbers are let through, since AMD's VCEKs have 0. */
+CLO_API struct clo_bytes clo_certificate_serial(const struct clo_certificate *certificate);
+/* BasicConstraints with cA TRUE? `path_length` (may be NULL) gets the limit, -1 without one. */
+CLO_API bool clo_certificate_is_ca(const struct clo_certificate *certificate, int *path_length);
+
+/* KeyUsage's bits (RFC 5280, section 4.2.1.3). */
+#define CLO_KEY_USAGE_DIGITAL_SIGNATURE (1U << 0)
+#define CLO_KEY_USAGE_CERT_SIGN         (1U << 5)
+#define CLO_KEY_USAGE_CRL_SIGN          (1U << 6)
+/* False if it does not say: then any use is allowed. */
+CLO_API bool clo_certificate_key_usage(const struct clo_certificate *certificate, unsigned *usage);
+/* The key identifiers of the subject's and of its issuer's key; empty if absent. */
+CLO_API struct clo_bytes clo_certificate_subject_key(const struct clo_certificate *certificate);
+CLO_API struct clo_bytes clo_certificate_authority_key(const struct clo_certificate *certificate);
+
+struct clo_certificate_extension {
+    struct clo_bytes oid; /* contents; clo_der_oid_text() makes them readable */
+    bool is_critical;
+    struct clo_bytes value; /* the OCTET STRING's contents */
+};
+/* Walks the extensions: *at starts at 0. False at the end. */
+CLO_API bool clo_certificate_extension_next(const struct clo_certificate *certificate, size_t *at,
+                                            struct clo_certificate_extension *out);
 /* The value of an extension by dotted OID (the OCTET STRING's contents); false if absent. */
 CLO_API bool clo_certificate_extension(const struct clo_certificate *certificate, const char *oid,
                                        struct clo_bytes *out);
+/* Refuses a certificate with a critical extension that is none of BasicConstraints and KeyUsage nor
+ * of `known` (dotted OIDs), since whoever does not know one must refuse it (RFC 5280, 4.2). */
+CLO_API CLO_MUST_USE bool clo_certificate_critical_known(const struct clo_certificate *certificate,
+                                                         const char *const *known, size_t count,
+                                                         struct clo_error *err);
+/* Does it say that it is signed with exactly this? RSASSA-PSS: with MGF1 of the same hash, a salt of
+ * the hash's size and trailer 1. */
+CLO_API bool clo_certificate_signed_with(const struct clo_certificate *certificate,
+                                         enum clo_signature_scheme scheme, enum clo_hash hash);
 /* Is `certificate` signed by `issuer`'s key, with exactly this scheme and hash, and do the names
- * match? Dates are not looked at. */
+ * match? Dates and extensions are not looked at. */
 CLO_API CLO_MUST_USE bool clo_certificate_verify(const struct clo_certificate *certificate,
                                                  const struct clo_certificate *issuer,
                                                  enum clo_signature_scheme scheme,
@@ -160,22 +197,31 @@ CLO_API void clo_certificate_freep(struct clo_certificate **certificate);
 
 struct clo_crl;
 
-/* One DER revocation list, exactly. */
+/* One DER revocation list, exactly; every entry is looked at. */
 CLO_API CLO_MUST_USE bool clo_crl_parse(struct clo_bytes der, struct clo_crl **out,
                                         struct clo_error *err);
+CLO_API struct clo_bytes clo_crl_der(const struct clo_crl *crl);
 CLO_API int64_t clo_crl_this_update(const struct clo_crl *crl); /* Unix time */
 CLO_API int64_t clo_crl_next_update(const struct clo_crl *crl); /* INT64_MAX: does not say */
 CLO_API const char *clo_crl_issuer(const struct clo_crl *crl);  /* as a certificate's */
+CLO_API struct clo_bytes clo_crl_issuer_name(const struct clo_crl *crl);
+CLO_API struct clo_bytes clo_crl_authority_key(const struct clo_crl *crl); /* empty if absent */
+CLO_API struct clo_bytes clo_crl_number(const struct clo_crl *crl); /* INTEGER; empty if absent */
+CLO_API size_t clo_crl_count(const struct clo_crl *crl);            /* entries */
 /* Is it `issuer`'s by name? */
 CLO_API bool clo_crl_is_from(const struct clo_crl *crl, const struct clo_certificate *issuer);
 /* Is it signed by `issuer`'s key, with exactly this scheme and hash, and do the names match? Dates
- * are not looked at. A critical extension that we do not know is refused. */
+ * are not looked at. A critical extension that we do not know, of the list or of an entry, is
+ * refused, and so is a list that does not stand for all that its issuer revoked (delta, indirect,
+ * an issuing distribution point). */
 CLO_API CLO_MUST_USE bool clo_crl_verify(const struct clo_crl *crl,
                                          const struct clo_certificate *issuer,
                                          enum clo_signature_scheme scheme, enum clo_hash hash,
                                          struct clo_error *err);
 /* Does it list the certificate's serial number? Ask for certificates of its issuer only. */
 CLO_API bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_certificate *certificate);
+/* The same by serial number (an INTEGER's contents); `since` (may be NULL) gets the entry's date. */
+CLO_API bool clo_crl_find(const struct clo_crl *crl, struct clo_bytes serial, int64_t *since);
 CLO_API void clo_crl_free(struct clo_crl *crl);
 CLO_API void clo_crl_freep(struct clo_crl **crl);
 
@@ -212,7 +258,8 @@ CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
                                         struct clo_buffer *pem, struct clo_error *err);
 
 /* Detached CMS/PKCS#7 pieces live in lib/pe, which needs Authenticode's own content type. They use
- * these two to reach OpenSSL's objects; nobody outside lib/ and net/, verifier/ (TLS) may. */
+ * these to reach OpenSSL's objects, made when first asked for (NULL: out of memory, or OpenSSL reads
+ * more strictly than we do); nobody outside lib/ and net/, verifier/ (TLS) may. */
 struct evp_pkey_st;
 struct x509_st;
 CLO_API struct evp_pkey_st *clo_private_key_evp(const struct clo_private_key *key);

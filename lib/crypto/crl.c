@@ -1,56 +1,158 @@
-/* Revocation lists (RFC 5280, section 5), as AMD's key server and others publish them. */
-#include "crypto_internal.h"
+/* Revocation lists (RFC 5280, section 5), as the makers' key servers publish them. */
+#include "cloister/crypto.h"
 
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
-#include <openssl/asn1.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/objects.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
+#include "x509.h"
 
-#define CRL_MAX ((size_t)4 << 20)
+#define CRL_MAX   ((size_t)4 << 20)
+#define VERSION_2 1
+
+#define CE_CRL_NUMBER         20
+#define CE_REASON             21
+#define CE_INVALIDITY_DATE    24
+#define CE_DELTA              27
+#define CE_DISTRIBUTION_POINT 28
+#define CE_AUTHORITY_KEY      35
 
 struct clo_crl {
-    X509_CRL *x509;
+    struct clo_buffer der; /* the views below are into it */
+    struct x509_signed shell;
+    struct x509_algorithm algorithm;
+    struct clo_bytes issuer_name, entries, authority_key, number;
+    size_t count;
     int64_t this_update;
     int64_t next_update;
-    char issuer[512];
+    bool is_partial;           /* delta, or of one distribution point */
+    bool has_unknown_critical; /* of its own or of an entry */
+    char issuer[X509_NAME_TEXT];
 };
 
-static bool unix_time(const ASN1_TIME *time, int64_t *out)
-{
-    struct tm parts;
+struct entry {
+    struct clo_bytes serial;
+    int64_t since;
+    struct clo_bytes extensions;
+};
 
-    if (time == NULL || ASN1_TIME_to_tm(time, &parts) != 1)
+static bool read_entry(struct clo_reader *r, struct entry *out)
+{
+    struct clo_reader inside = clo_der_enter(r, CLO_DER_SEQUENCE);
+
+    out->serial = clo_der_value(&inside, CLO_DER_INTEGER);
+    out->since = clo_der_time(&inside);
+    out->extensions = clo_bytes(NULL, 0);
+    clo_der_optional(&inside, CLO_DER_SEQUENCE, &out->extensions);
+    if (!clo_der_done(&inside) || !clo_der_is_integer(out->serial))
+        r->failed = true;
+    return clo_reader_ok(r);
+}
+
+static bool read_entry_extensions(struct clo_crl *crl, struct clo_bytes extensions)
+{
+    struct clo_reader r = clo_reader(extensions);
+    struct clo_certificate_extension extension;
+
+    while (clo_reader_left(&r) > 0) {
+        if (!x509_extension_read(&r, &extension))
+            return false;
+        /* Another issuer's certificate (section 5.3.3), or something we cannot know. */
+        if (extension.is_critical && !x509_is_ce(extension.oid, CE_REASON) &&
+            !x509_is_ce(extension.oid, CE_INVALIDITY_DATE))
+            crl->has_unknown_critical = true;
+    }
+    return true;
+}
+
+static bool read_entries(struct clo_crl *crl)
+{
+    struct clo_reader r = clo_reader(crl->entries);
+    struct entry entry;
+
+    while (clo_reader_left(&r) > 0) {
+        if (!read_entry(&r, &entry) || !read_entry_extensions(crl, entry.extensions))
+            return false;
+        crl->count++;
+    }
+    return clo_reader_ok(&r);
+}
+
+static bool read_extensions(struct clo_crl *crl, struct clo_bytes extensions)
+{
+    struct clo_reader r = clo_reader(extensions);
+    struct clo_certificate_extension extension;
+
+    if (!x509_extensions_check(extensions))
         return false;
-    *out = (int64_t)timegm(&parts);
+    while (clo_reader_left(&r) > 0 && x509_extension_read(&r, &extension)) {
+        struct clo_reader value = clo_reader(extension.value);
+        if (x509_is_ce(extension.oid, CE_DELTA) || x509_is_ce(extension.oid, CE_DISTRIBUTION_POINT))
+            crl->is_partial = true;
+        else if (extension.is_critical)
+            crl->has_unknown_critical = true;
+        if (x509_is_ce(extension.oid, CE_AUTHORITY_KEY) &&
+            !x509_authority_key_read(extension.value, &crl->authority_key))
+            return false;
+        if (x509_is_ce(extension.oid, CE_CRL_NUMBER)) {
+            crl->number = clo_der_value(&value, CLO_DER_INTEGER);
+            if (!clo_der_done(&value) || !clo_der_is_integer(crl->number))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* TBSCertList (section 5.1). */
+static bool read_contents(struct clo_crl *crl, struct clo_error *err)
+{
+    struct clo_reader whole = clo_reader(crl->shell.message);
+    struct clo_reader r = clo_der_enter(&whole, CLO_DER_SEQUENCE);
+    bool has_version = clo_der_peek(&r) == CLO_DER_INTEGER;
+    struct clo_bytes extensions = { 0 };
+
+    if (has_version && clo_der_number(&r) != VERSION_2)
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: unknown version");
+    struct clo_bytes algorithm = clo_der_next(&r).whole;
+    if (!clo_reader_ok(&r) || !clo_bytes_equal(algorithm, crl->shell.algorithm) ||
+        !x509_algorithm_read(algorithm, &crl->algorithm))
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: malformed signature algorithm");
+    crl->issuer_name = clo_der_next(&r).whole;
+    if (!x509_name_text(crl->issuer_name, crl->issuer))
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: malformed name");
+    crl->this_update = clo_der_time(&r);
+    crl->next_update = INT64_MAX;
+    if (clo_der_peek(&r) == CLO_DER_UTC_TIME || clo_der_peek(&r) == CLO_DER_GENERALIZED_TIME)
+        crl->next_update = clo_der_time(&r);
+    if (!clo_reader_ok(&r))
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: wrong dates");
+    clo_der_optional(&r, CLO_DER_SEQUENCE, &crl->entries);
+    if (!clo_reader_ok(&r) || !read_entries(crl))
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: entry %zu is malformed", crl->count);
+    if (clo_der_peek(&r) == CLO_DER_EXPLICIT(0)) {
+        struct clo_reader outer = clo_der_enter(&r, CLO_DER_EXPLICIT(0));
+        extensions = clo_der_value(&outer, CLO_DER_SEQUENCE);
+        r.failed |= !has_version || !clo_der_done(&outer);
+    }
+    if (!clo_der_done(&r) || !read_extensions(crl, extensions))
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: malformed extensions");
     return true;
 }
 
 bool clo_crl_parse(struct clo_bytes der, struct clo_crl **out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = calloc(1, sizeof *crl);
-    const unsigned char *at = der.data;
+    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
 
-    if (crl == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (der.size > CRL_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "revocation list: %zu bytes", der.size);
-    crl->x509 = d2i_X509_CRL(NULL, &at, (long)der.size);
-    if (crl->x509 == NULL)
-        return crypto_fail(err, CLO_ERR_FORMAT, "revocation list");
-    if (at != der.data + der.size)
-        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: %zu bytes behind its end",
-                        (size_t)(der.data + der.size - at));
-    const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl->x509);
-    crl->next_update = INT64_MAX;
-    if (!unix_time(X509_CRL_get0_lastUpdate(crl->x509), &crl->this_update) ||
-        (next != NULL && !unix_time(next, &crl->next_update)))
-        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: wrong dates");
-    crypto_name_text(X509_CRL_get_issuer(crl->x509), crl->issuer, sizeof crl->issuer);
+    crl = calloc(1, sizeof *crl);
+    if (crl == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    clo_buffer_append(&crl->der, der);
+    if (!clo_buffer_ok(&crl->der))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!x509_signed_read("revocation list", clo_buffer_bytes(&crl->der), &crl->shell, err) ||
+        !read_contents(crl, err))
+        return false;
     *out = CLO_TAKE(crl);
     return true;
 }
@@ -59,7 +161,7 @@ void clo_crl_free(struct clo_crl *crl)
 {
     if (crl == NULL)
         return;
-    X509_CRL_free(crl->x509);
+    clo_buffer_free(&crl->der);
     free(crl);
 }
 
@@ -67,6 +169,11 @@ void clo_crl_freep(struct clo_crl **crl)
 {
     clo_crl_free(*crl);
     *crl = NULL;
+}
+
+struct clo_bytes clo_crl_der(const struct clo_crl *crl)
+{
+    return clo_buffer_bytes(&crl->der);
 }
 
 int64_t clo_crl_this_update(const struct clo_crl *crl)
@@ -84,53 +191,29 @@ const char *clo_crl_issuer(const struct clo_crl *crl)
     return crl->issuer;
 }
 
+struct clo_bytes clo_crl_issuer_name(const struct clo_crl *crl)
+{
+    return crl->issuer_name;
+}
+
+struct clo_bytes clo_crl_authority_key(const struct clo_crl *crl)
+{
+    return crl->authority_key;
+}
+
+struct clo_bytes clo_crl_number(const struct clo_crl *crl)
+{
+    return crl->number;
+}
+
+size_t clo_crl_count(const struct clo_crl *crl)
+{
+    return crl->count;
+}
+
 bool clo_crl_is_from(const struct clo_crl *crl, const struct clo_certificate *issuer)
 {
-    return X509_NAME_cmp(X509_CRL_get_issuer(crl->x509), X509_get_subject_name(issuer->x509)) == 0;
-}
-
-/* The algorithm that the list names must be the one its issuer uses: RSA-PSS with one hash for
- * message and mask, or the plain ones that OpenSSL's table knows. */
-static bool signed_with(const X509_CRL *crl, enum clo_signature_scheme scheme, enum clo_hash hash)
-{
-    const X509_ALGOR *algorithm = NULL;
-    const ASN1_OBJECT *object = NULL;
-    const void *parameter = NULL;
-    int parameter_type = 0;
-    int hash_nid = NID_undef;
-    int key_nid = NID_undef;
-    int expected_hash = OBJ_txt2nid(clo_hash_name(hash));
-
-    X509_CRL_get0_signature(crl, NULL, &algorithm);
-    X509_ALGOR_get0(&object, &parameter_type, &parameter, algorithm);
-    if (scheme == CLO_RSASSA_PSS) {
-        if (OBJ_obj2nid(object) != NID_rsassaPss || parameter_type != V_ASN1_SEQUENCE)
-            return false;
-        RSA_PSS_PARAMS *pss =
-                ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), algorithm->parameter);
-        if (pss == NULL)
-            return false;
-        if (pss->hashAlgorithm != NULL) {
-            X509_ALGOR_get0(&object, NULL, NULL, pss->hashAlgorithm);
-            hash_nid = OBJ_obj2nid(object);
-        }
-        RSA_PSS_PARAMS_free(pss);
-        return hash_nid != NID_undef && hash_nid == expected_hash;
-    }
-    return OBJ_find_sigid_algs(OBJ_obj2nid(object), &hash_nid, &key_nid) == 1 &&
-           hash_nid == expected_hash && hash_nid != NID_undef &&
-           key_nid == (scheme == CLO_RSASSA_PKCS1 ? NID_rsaEncryption : NID_X9_62_id_ecPublicKey);
-}
-
-static bool has_unknown_critical(const X509_CRL *crl)
-{
-    for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
-        X509_EXTENSION *extension = X509_CRL_get_ext(crl, i);
-        /* An issuing distribution point or a delta would make the list partial. */
-        if (X509_EXTENSION_get_critical(extension) == 1)
-            return true;
-    }
-    return false;
+    return clo_bytes_equal(crl->issuer_name, clo_certificate_subject_name(issuer));
 }
 
 bool clo_crl_verify(const struct clo_crl *crl, const struct clo_certificate *issuer,
@@ -140,32 +223,47 @@ bool clo_crl_verify(const struct clo_crl *crl, const struct clo_certificate *iss
         return clo_fail(err, CLO_ERR_REFUSED,
                         "revocation list: issued by \"%.100s\", not by \"%.100s\"", crl->issuer,
                         clo_certificate_subject(issuer));
-    if (has_unknown_critical(crl->x509))
+    if (crl->has_unknown_critical)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "revocation list of \"%.100s\": a critical extension that we do not know",
                         crl->issuer);
-    if (!signed_with(crl->x509, scheme, hash))
+    if (crl->is_partial)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "revocation list of \"%.100s\": a delta, or of one distribution point",
+                        crl->issuer);
+    if (!x509_signed_with(&crl->algorithm, scheme, hash))
         return clo_fail(err, CLO_ERR_REFUSED,
                         "revocation list of \"%.100s\": not signed with the algorithm that its "
                         "chain demands",
                         crl->issuer);
-    int result = X509_CRL_verify(crl->x509, issuer->key->evp);
-    ERR_clear_error();
-    if (result != 1)
+    struct clo_error why;
+    if (!clo_signature_verify(clo_certificate_key(issuer), scheme, hash, crl->shell.message,
+                              crl->shell.signature, &why))
         return clo_fail(err, CLO_ERR_REFUSED,
                         "revocation list of \"%.100s\": signature does not hold", crl->issuer);
     return true;
 }
 
+bool clo_crl_find(const struct clo_crl *crl, struct clo_bytes serial, int64_t *since)
+{
+    struct clo_reader r = clo_reader(crl->entries);
+    struct entry entry;
+
+    /* Most are asked about numbers that are nowhere in it. */
+    if (serial.size == 0 || crl->entries.size == 0 ||
+        memmem(crl->entries.data, crl->entries.size, serial.data, serial.size) == NULL)
+        return false;
+    while (clo_reader_left(&r) > 0 && read_entry(&r, &entry)) {
+        if (!clo_bytes_equal(entry.serial, serial))
+            continue;
+        if (since != NULL)
+            *since = entry.since;
+        return true;
+    }
+    return false;
+}
+
 bool clo_crl_revokes(const struct clo_crl *crl, const struct clo_certificate *certificate)
 {
-    const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate->x509);
-    STACK_OF(X509_REVOKED) *revoked = X509_CRL_get_REVOKED(crl->x509);
-
-    /* Walked by hand: OpenSSL's lookup sorts the list in place, and entries may be in any order. */
-    for (int i = 0; revoked != NULL && i < sk_X509_REVOKED_num(revoked); i++)
-        if (ASN1_INTEGER_cmp(X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(revoked, i)),
-                             serial) == 0)
-            return true;
-    return false;
+    return clo_crl_find(crl, clo_certificate_serial(certificate), NULL);
 }

@@ -20,16 +20,6 @@ struct clo_private_key {
     enum clo_key_kind kind;
 };
 
-struct clo_certificate {
-    X509 *x509;
-    struct clo_buffer der;
-    struct clo_public_key *key;
-    int64_t not_before;
-    int64_t not_after;
-    char subject[256];
-    char issuer[256];
-};
-
 /* Fails with `what` and libcrypto's own reason, and empties its error queue. */
 bool crypto_fail(struct clo_error *err, enum clo_status status, const char *what);
 /* Takes a reference to `evp` over, on failure too. */
@@ -37,8 +27,5 @@ bool crypto_public_key(EVP_PKEY *evp, struct clo_public_key **out, struct clo_er
 const char *crypto_hash_name(enum clo_hash hash); /* libcrypto's */
 /* The curve's size in bytes; 0 for RSA. */
 size_t crypto_curve_size(enum clo_key_kind kind);
-
-/* One line, RFC 2253 style, control characters replaced. */
-void crypto_name_text(const X509_NAME *name, char *out, size_t size);
 
 #endif

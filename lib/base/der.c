@@ -1,0 +1,284 @@
+#include "cloister/der.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LENGTH_BYTES_MAX 4
+
+static size_t read_length(struct clo_reader *r)
+{
+    uint8_t first = clo_read_u8(r);
+    size_t count = first & 0x7f;
+    size_t length = 0;
+
+    if (first < 0x80)
+        return first;
+    struct clo_bytes bytes = clo_read_bytes(r, count);
+    if (count == 0 || count > LENGTH_BYTES_MAX) { /* 0: indefinite */
+        r->failed = true;
+        return 0;
+    }
+    for (size_t i = 0; i < bytes.size; i++)
+        length = length << 8 | bytes.data[i];
+    if (length < 0x80 || (bytes.size > 0 && bytes.data[0] == 0))
+        r->failed = true; /* not minimal */
+    return length;
+}
+
+struct clo_der clo_der_next(struct clo_reader *r)
+{
+    struct clo_der element = { 0 };
+    size_t start = r->at;
+
+    element.tag = clo_read_u8(r);
+    if ((element.tag & 0x1f) == 0x1f || element.tag == 0)
+        r->failed = true;
+    size_t length = read_length(r);
+    element.value = clo_read_bytes(r, length);
+    if (r->failed)
+        return (struct clo_der){ 0 };
+    element.whole = clo_bytes_slice(r->in, start, r->at - start);
+    return element;
+}
+
+uint8_t clo_der_peek(const struct clo_reader *r)
+{
+    return clo_reader_left(r) == 0 ? 0 : r->in.data[r->at];
+}
+
+struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag)
+{
+    if (clo_der_peek(r) != tag)
+        r->failed = true;
+    return clo_der_next(r).value;
+}
+
+struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag)
+{
+    struct clo_reader inside = clo_reader(clo_der_value(r, tag));
+
+    inside.failed = r->failed;
+    return inside;
+}
+
+bool clo_der_done(const struct clo_reader *r)
+{
+    return clo_reader_ok(r) && clo_reader_left(r) == 0;
+}
+
+bool clo_der_optional(struct clo_reader *r, uint8_t tag, struct clo_bytes *out)
+{
+    if (clo_der_peek(r) != tag)
+        return false;
+    *out = clo_der_next(r).value;
+    return true;
+}
+
+bool clo_der_is_integer(struct clo_bytes value)
+{
+    if (value.size < 2)
+        return value.size == 1;
+    bool is_padded = (value.data[0] == 0 && value.data[1] < 0x80) ||
+                     (value.data[0] == 0xff && value.data[1] >= 0x80);
+    return !is_padded;
+}
+
+int64_t clo_der_number(struct clo_reader *r)
+{
+    struct clo_bytes value = clo_der_value(r, CLO_DER_INTEGER);
+    int64_t number = 0;
+
+    if (!clo_der_is_integer(value) || value.size > 8 || value.data[0] >= 0x80) {
+        r->failed = true;
+        return 0;
+    }
+    for (size_t i = 0; i < value.size; i++)
+        number = number << 8 | value.data[i];
+    return number;
+}
+
+bool clo_der_boolean(struct clo_reader *r)
+{
+    struct clo_bytes value = clo_der_value(r, CLO_DER_BOOLEAN);
+
+    if (value.size != 1 || (value.data[0] != 0 && value.data[0] != 0xff)) {
+        r->failed = true;
+        return false;
+    }
+    return value.data[0] != 0;
+}
+
+struct clo_bytes clo_der_bit_string(struct clo_reader *r)
+{
+    struct clo_bytes value = clo_der_value(r, CLO_DER_BIT_STRING);
+
+    if (value.size == 0 || value.data[0] != 0) {
+        r->failed = true;
+        return clo_bytes(NULL, 0);
+    }
+    return clo_bytes_slice(value, 1, value.size - 1);
+}
+
+unsigned clo_der_flags(struct clo_reader *r)
+{
+    struct clo_bytes value = clo_der_value(r, CLO_DER_BIT_STRING);
+    unsigned flags = 0;
+
+    if (value.size == 0 || value.data[0] > 7 || (value.size == 1 && value.data[0] != 0)) {
+        r->failed = true;
+        return 0;
+    }
+    for (size_t i = 0; i < 16 && 1 + i / 8 < value.size; i++)
+        if ((value.data[1 + i / 8] & (0x80 >> i % 8)) != 0)
+            flags |= 1U << i;
+    return flags;
+}
+
+/* --- Time --- */
+
+/* Two digits; -1 if they are none. */
+static int two_digits(const uint8_t *at)
+{
+    if (at[0] < '0' || at[0] > '9' || at[1] < '0' || at[1] > '9')
+        return -1;
+    return (at[0] - '0') * 10 + at[1] - '0';
+}
+
+/* Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, chrono-Compatible
+ * Low-Level Date Algorithms: days_from_civil), for years from 0 on. */
+static int64_t days_from_civil(int year, int month, int day)
+{
+    int64_t y = year - (month <= 2) + 400; /* never negative */
+    int64_t era = y / 400;
+    int64_t year_of_era = y - era * 400;
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+
+    return (era - 1) * 146097 + day_of_era - 719468;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month == 2 && is_leap ? 29 : days[month - 1];
+}
+
+static bool read_time(uint8_t tag, struct clo_bytes text, int64_t *out)
+{
+    const size_t pairs = tag == CLO_DER_UTC_TIME ? 6 : 7;
+    int parts[7];
+
+    if ((tag != CLO_DER_UTC_TIME && tag != CLO_DER_GENERALIZED_TIME) ||
+        text.size != 2 * pairs + 1 || text.data[2 * pairs] != 'Z')
+        return false;
+    for (size_t i = 0; i < pairs; i++)
+        if ((parts[i] = two_digits(text.data + 2 * i)) < 0)
+            return false;
+    const int *rest = parts + (pairs - 5); /* month, day, hour, minute, second */
+    int year = pairs == 7       ? parts[0] * 100 + parts[1]
+               : parts[0] >= 50 ? 1900 + parts[0]
+                                : 2000 + parts[0];
+    if (rest[0] < 1 || rest[0] > 12 || rest[1] < 1 || rest[1] > days_in_month(year, rest[0]) ||
+        rest[2] > 23 || rest[3] > 59 || rest[4] > 59)
+        return false;
+    *out = days_from_civil(year, rest[0], rest[1]) * 86400 + rest[2] * 3600 + rest[3] * 60 +
+           rest[4];
+    return true;
+}
+
+int64_t clo_der_time(struct clo_reader *r)
+{
+    struct clo_der element = clo_der_next(r);
+    int64_t time = 0;
+
+    if (r->failed || !read_time(element.tag, element.value, &time))
+        r->failed = true;
+    return time;
+}
+
+/* --- Object identifiers --- */
+
+/* The digits of one arc, and the dot behind it if there is one. */
+static bool read_arc(const char **at, uint64_t *out)
+{
+    uint64_t arc = 0;
+
+    if (**at < '0' || **at > '9')
+        return false;
+    for (; **at >= '0' && **at <= '9'; ++*at) {
+        arc = arc * 10 + (uint64_t)(**at - '0');
+        if (arc > UINT32_MAX)
+            return false;
+    }
+    if (**at == '.')
+        ++*at;
+    else if (**at != '\0')
+        return false;
+    *out = arc;
+    return true;
+}
+
+static bool write_arc(uint64_t arc, uint8_t *out, size_t size, size_t *used)
+{
+    unsigned groups = 1;
+
+    while (groups < 5 && arc >> 7 * groups != 0)
+        groups++;
+    if (groups > size - *used)
+        return false;
+    for (unsigned i = groups; i > 0; i--)
+        out[(*used)++] = (uint8_t)((arc >> 7 * (i - 1) & 0x7f) | (i > 1 ? 0x80 : 0));
+    return true;
+}
+
+bool clo_der_oid_from_text(const char *dotted, uint8_t *out, size_t size, size_t *used)
+{
+    uint64_t first;
+    uint64_t second;
+
+    *used = 0;
+    if (!read_arc(&dotted, &first) || !read_arc(&dotted, &second) || first > 2 ||
+        (first < 2 && second > 39) || !write_arc(first * 40 + second, out, size, used))
+        return false;
+    while (*dotted != '\0') {
+        uint64_t arc;
+        if (!read_arc(&dotted, &arc) || !write_arc(arc, out, size, used))
+            return false;
+    }
+    return dotted[-1] != '.';
+}
+
+void clo_der_oid_text(struct clo_bytes oid, char *out, size_t size)
+{
+    uint64_t arc = 0;
+    size_t used = 0;
+    bool is_first = true;
+
+    snprintf(out, size, "?");
+    if (oid.size == 0 || oid.data[oid.size - 1] >= 0x80)
+        return;
+    for (size_t i = 0; i < oid.size; i++) {
+        int written;
+        if (arc > UINT32_MAX)
+            break;
+        arc = arc << 7 | (oid.data[i] & 0x7f);
+        if (oid.data[i] >= 0x80)
+            continue;
+        if (is_first) {
+            unsigned root = arc < 40 ? 0 : arc < 80 ? 1 : 2;
+            written = snprintf(out + used, size - used, "%u.%llu", root,
+                               (unsigned long long)(arc - root * 40));
+        } else {
+            written = snprintf(out + used, size - used, ".%llu", (unsigned long long)arc);
+        }
+        used += (size_t)written;
+        if (used >= size)
+            return;
+        is_first = false;
+        arc = 0;
+    }
+    if (arc != 0)
+        snprintf(out, size, "?");
+}
