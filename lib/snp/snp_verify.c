@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "cloister/id_block.h"
 #include "snp_internal.h"
 
 #define SIGNATURE_ECDSA_P384_SHA384 1
-#define NUMBER_SIZE                 72 /* r and s in the report: little endian, zero padded */
 #define P384_SIZE                   48
 #define RSA_BITS_MIN                2048
 
@@ -22,21 +22,6 @@ struct work {
     struct clo_digest root;
     enum clo_snp_product product;
 };
-
-/* r || s, big endian, from the report's form; false if bytes that must be zero are not. */
-static bool signature_numbers(struct clo_bytes field, uint8_t out[2 * P384_SIZE])
-{
-    if (!clo_bytes_all(clo_bytes_slice(field, 2 * NUMBER_SIZE, field.size), 0))
-        return false;
-    for (size_t n = 0; n < 2; n++) {
-        struct clo_bytes number = clo_bytes_slice(field, n * NUMBER_SIZE, NUMBER_SIZE);
-        if (!clo_bytes_all(clo_bytes_slice(number, P384_SIZE, NUMBER_SIZE), 0))
-            return false;
-        for (size_t i = 0; i < P384_SIZE; i++)
-            out[n * P384_SIZE + i] = number.data[P384_SIZE - 1 - i];
-    }
-    return true;
-}
 
 static void check_signature(struct work *w)
 {
@@ -59,7 +44,7 @@ static void check_signature(struct work *w)
         clo_check_that(w->checks, id, false, "the leaf certificate has no P-384 key");
         return;
     }
-    if (!signature_numbers(report->signature, numbers)) {
+    if (!clo_snp_signature_numbers(report->signature, numbers)) {
         clo_check_that(w->checks, id, false, "the signature's padding is not zero");
         return;
     }
