@@ -16,6 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(policy->has_pcrs || policy->pcrs == 0);
     MUST((policy->snp.vmpl & ~0xfU) == 0);
     MUST(!policy->is_strict_builtin);
-    MUST(policy->snp.minimum_tcb.microcode >= -1 && policy->snp.minimum_tcb.microcode <= 255);
+    for (size_t i = 0; i < CLO_SNP_PRODUCT_COUNT; i++)
+        MUST(policy->snp.minimum_tcb.minimum[i].microcode >= -1 &&
+             policy->snp.minimum_tcb.minimum[i].microcode <= 255);
+    MUST((policy->snp.policy_required & policy->snp.policy_forbidden) == 0);
+    MUST((policy->snp.platform_required & policy->snp.platform_forbidden) == 0);
+    MUST((policy->snp.products >> CLO_SNP_UNKNOWN & 1) == 0);
     return 0;
 }

@@ -10,10 +10,53 @@
 
 #define CLO_POLICY_LIST_MAX 64
 
-struct clo_policy_digests {
-    struct clo_digest items[CLO_POLICY_LIST_MAX]; /* .hash only says the size: 32, 48 or 64 */
+/* A set of byte strings of one size. Neither values nor "any": the policy does not say. */
+struct clo_policy_values {
+    uint8_t items[CLO_POLICY_LIST_MAX][CLO_HASH_SIZE_MAX];
+    size_t size; /* of each */
     size_t count;
     bool any; /* "any" was written: every value is allowed */
+};
+
+/* A minimum for each TCB component, for all products or by product; -1: not said. */
+struct clo_policy_tcb {
+    bool is_said;
+    bool by_product;
+    bool has[CLO_SNP_PRODUCT_COUNT]; /* by product: those that are named; others are denied */
+    struct clo_snp_tcb_parts minimum[CLO_SNP_PRODUCT_COUNT]; /* [CLO_SNP_UNKNOWN]: for all */
+};
+
+#define CLO_POLICY_PROVIDERS_MAX 16
+
+/* Of SEV-SNP. docs/formats/policy.md says what each means when it is absent. */
+struct clo_policy_snp {
+    bool allow_debug;
+    bool allow_migration;
+    bool allow_cxl;
+    bool allow_tio;
+    bool allow_masked_chip;
+    bool allow_provisional; /* COMMITTED_TCB and version behind the current ones */
+    bool allow_unknown_platform_info;
+    bool require_alias_check; /* PLATFORM_INFO's ALIAS_CHECK_COMPLETE */
+    bool require_revocation;  /* a current revocation list was looked at */
+    uint32_t minimum_version;
+    uint32_t products;                            /* bit n: enum clo_snp_product n is allowed */
+    uint32_t signing_keys;                        /* bit n: enum clo_snp_signing_key n is allowed */
+    char providers[CLO_POLICY_PROVIDERS_MAX][64]; /* cspID of a VLEK */
+    size_t provider_count;
+    bool any_provider;
+    uint32_t vmpl; /* bit n: VMPL n is allowed; 0 alone when not said */
+    uint64_t policy_required, policy_forbidden;
+    struct clo_snp_build minimum_abi; /* of the guest policy: major and minor */
+    uint64_t platform_required, platform_forbidden;
+    uint64_t launch_mitigations, current_mitigations; /* bits that must be set */
+    struct clo_policy_tcb minimum_tcb;                /* of all four */
+    struct clo_policy_tcb minimum_reported_tcb, minimum_committed_tcb, minimum_current_tcb,
+            minimum_launch_tcb;
+    struct clo_snp_build minimum_current, minimum_committed; /* zero: not said */
+    uint64_t minimum_guest_svn;
+    struct clo_policy_values measurement, id_key_digest, author_key_digest, host_data, report_data,
+            family_id, image_id, report_id, report_id_ma, chip_id;
 };
 
 struct clo_policy {
@@ -29,17 +72,7 @@ struct clo_policy {
     bool has_pcrs;
     uint32_t pcrs; /* bit n: PCR n must have its reference value. Not said: all that have one */
     char phase[128];
-    struct {
-        bool allow_debug;
-        bool allow_migration;
-        uint32_t vmpl;                        /* bit n: VMPL n is allowed; 0 alone when not said */
-        struct clo_snp_tcb_parts minimum_tcb; /* -1: not said */
-        bool require_alias_check;             /* PLATFORM_INFO's ALIAS_CHECK_COMPLETE */
-        uint64_t minimum_guest_svn;
-        struct clo_policy_digests measurement;
-        struct clo_policy_digests id_key_digest;
-        struct clo_policy_digests host_data;
-    } snp;
+    struct clo_policy_snp snp;
 };
 
 CLO_API CLO_MUST_USE bool clo_policy_parse(struct clo_bytes json, struct clo_policy **out,
@@ -50,10 +83,9 @@ CLO_API CLO_MUST_USE bool clo_policy_strict(struct clo_policy **out, struct clo_
 CLO_API void clo_policy_free(struct clo_policy *policy);
 CLO_API void clo_policy_freep(struct clo_policy **policy);
 
-/* Appraises a verified report alone: adds the checks policy.tee, policy.root, policy.debug,
- * policy.migration, policy.reserved, policy.vmpl, policy.tcb, policy.guest_svn, policy.alias_check,
- * policy.measurement and policy.host_data. Neither a measurement nor an ID key in the policy denies:
- * on a genuine machine anybody can start some guest (or some vTPM). */
+/* Appraises a verified report alone; docs/verify.md lists the checks it adds (policy.*). Neither a
+ * measurement nor an ID or author key in the policy denies: on a genuine machine anybody can start
+ * some guest (or some vTPM). */
 CLO_API void clo_policy_appraise_snp(const struct clo_policy *policy,
                                      const struct clo_snp_verified *report,
                                      struct clo_checks *checks);

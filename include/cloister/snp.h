@@ -20,9 +20,12 @@
 #define CLO_SNP_POLICY_MIGRATE   (1ULL << 18)
 #define CLO_SNP_POLICY_DEBUG     (1ULL << 19)
 #define CLO_SNP_POLICY_SINGLE    (1ULL << 20)
+#define CLO_SNP_POLICY_CXL       (1ULL << 21)
 #define CLO_SNP_POLICY_KNOWN     0x3ffffffULL /* the rest is reserved, must be zero */
 #define CLO_SNP_PLATFORM_SMT     (1ULL << 0)
 #define CLO_SNP_PLATFORM_ALIASES (1ULL << 5) /* ALIAS_CHECK_COMPLETE */
+#define CLO_SNP_PLATFORM_TIO     (1ULL << 7)
+#define CLO_SNP_PLATFORM_KNOWN   0xbfULL
 
 enum clo_snp_product {
     CLO_SNP_UNKNOWN,
@@ -31,7 +34,16 @@ enum clo_snp_product {
     CLO_SNP_TURIN,
     CLO_SNP_VENICE,
 };
+#define CLO_SNP_PRODUCT_COUNT 5
 CLO_API const char *clo_snp_product_name(enum clo_snp_product product); /* "Milan" */
+
+/* The named bits of POLICY and PLATFORM_INFO, from the lowest up. */
+struct clo_snp_bit {
+    unsigned at;
+    const char *name; /* "debug" */
+};
+CLO_API const struct clo_snp_bit *clo_snp_policy_bits(size_t *count);
+CLO_API const struct clo_snp_bit *clo_snp_platform_bits(size_t *count);
 
 enum clo_snp_signing_key {
     CLO_SNP_VCEK = 0,
@@ -161,8 +173,12 @@ struct clo_snp_verified {
     enum clo_snp_product product;
     bool is_vlek;
     char csp_id[64];
-    struct clo_digest root; /* SHA-256 of the root's SubjectPublicKeyInfo */
-    bool is_amd;            /* the root is one of AMD's */
+    uint8_t hw_id
+            [64]; /* the VCEK's, with zeros behind it: the chip, also where CHIP_ID is masked */
+    bool has_hw_id;
+    struct clo_digest root;  /* SHA-256 of the root's SubjectPublicKeyInfo */
+    bool is_amd;             /* the root is one of AMD's */
+    bool revocation_checked; /* a current list of one of the chain's issuers was looked at */
 };
 
 /* Is this one of AMD's ARKs, by fingerprint? UNKNOWN if not. */

@@ -42,14 +42,36 @@ static int vector_value(const struct clo_appraisal *appraisal, const char *const
 
 static json_t *vector(const struct clo_appraisal *appraisal)
 {
-    static const char *const identity[] = { "snp.root", "snp.chain", "snp.signature",  "snp.chip",
-                                            "hcl.",     "tpm.quote", "evidence.nonce", NULL };
-    static const char *const configuration[] = { "policy.debug", "policy.migration", "pcr.7",
-                                                 "pcr.12",       "policy.vmpl",      NULL };
-    static const char *const executables[] = { "pcr.0",     "pcr.4", "pcr.11", "policy.measurement",
-                                               "eventlog.", NULL };
-    static const char *const hardware[] = { "snp.tcb", "snp.revocation", "snp.product",
-                                            "policy.tcb", NULL };
+    static const char *const identity[] = {
+        "snp.root",       "snp.chain",   "snp.signature",      "snp.chip",      "hcl.", "tpm.quote",
+        "evidence.nonce", "policy.root", "policy.signing_key", "policy.csp_id", NULL,
+    };
+    static const char *const configuration[] = {
+        "policy.debug", "policy.migration", "policy.cxl",
+        "policy.vmpl",  "policy.reserved",  "policy.guest_policy",
+        "pcr.7",        "pcr.12",           NULL,
+    };
+    static const char *const executables[] = {
+        "pcr.0",         "pcr.4",
+        "pcr.11",        "policy.measurement",
+        "policy.id_key", "policy.author_key",
+        "id_block.",     "policy.guest_svn",
+        "eventlog.",     NULL,
+    };
+    static const char *const hardware[] = {
+        "snp.tcb",
+        "snp.revocation",
+        "snp.product",
+        "policy.tcb",
+        "policy.provisional",
+        "policy.current_",
+        "policy.committed_",
+        "policy.launch_",
+        "policy.platform_",
+        "policy.alias_check",
+        "policy.tio",
+        NULL,
+    };
     static const struct {
         const char *name;
         const char *const *prefixes;

@@ -34,23 +34,6 @@ static bool read_tee(const json_t *json, struct clo_policy *policy, struct clo_e
     return true;
 }
 
-static bool read_digest(const json_t *item, enum clo_hash hash, struct clo_digest *out,
-                        struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { .limit = CLO_HASH_SIZE_MAX };
-
-    if (!json_is_string(item))
-        return clo_fail(err, CLO_ERR_FORMAT, "no string");
-    if (!clo_hex_read(clo_bytes(json_string_value(item), json_string_length(item)), &bytes, err))
-        return false;
-    if (bytes.size != clo_hash_size(hash))
-        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes, expected %zu", bytes.size,
-                        clo_hash_size(hash));
-    out->hash = hash;
-    memcpy(out->bytes, bytes.data, bytes.size);
-    return true;
-}
-
 static bool add_root(struct clo_policy *policy, const struct clo_digest *root,
                      struct clo_error *err)
 {
@@ -73,7 +56,8 @@ static bool read_root(const json_t *item, struct clo_policy *policy, struct clo_
         return true;
     }
     if (strstr(text, "-----BEGIN") == NULL) {
-        if (!read_digest(item, CLO_HASH_SHA256, &root, err))
+        root.hash = CLO_HASH_SHA256;
+        if (!policy_read_fixed(item, clo_hash_size(root.hash), root.bytes, err))
             return clo_wrap(err, "neither \"amd\", a SHA-256 in hex, nor PEM");
         return add_root(policy, &root, err);
     }
@@ -104,28 +88,6 @@ static bool read_roots(const json_t *json, struct clo_policy *policy, struct clo
     return true;
 }
 
-/* An array of whole numbers up to `last`, as a mask. */
-bool policy_read_mask(const json_t *json, const char *key, unsigned last, uint32_t *out,
-                      struct clo_error *err)
-{
-    json_t *array;
-    json_t *item;
-    size_t i;
-    uint32_t mask = 0;
-
-    if (!clo_json_get_array(json, key, &array, err))
-        return false;
-    json_array_foreach (array, i, item) {
-        if (!json_is_integer(item) || json_integer_value(item) < 0 ||
-            json_integer_value(item) > (json_int_t)last)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": item %zu is no number from 0 to %u", key,
-                            i, last);
-        mask |= 1U << json_integer_value(item);
-    }
-    *out = mask;
-    return true;
-}
-
 static bool read_pcrs(const json_t *json, struct clo_policy *policy, struct clo_error *err)
 {
     if (json_object_get(json, "pcrs") == NULL)
@@ -136,33 +98,6 @@ static bool read_pcrs(const json_t *json, struct clo_policy *policy, struct clo_
         return clo_fail(err, CLO_ERR_FORMAT,
                         "\"pcrs\": PCR 10 (IMA) depends on what runs and is never predicted");
     policy->has_pcrs = true;
-    return true;
-}
-
-bool policy_read_digests(const json_t *json, const char *key, enum clo_hash hash,
-                         struct clo_policy_digests *out, struct clo_error *err)
-{
-    const json_t *value = json_object_get(json, key);
-    json_t *array;
-    json_t *item;
-    size_t i;
-
-    if (value == NULL)
-        return true;
-    if (json_is_string(value) && strcmp(json_string_value(value), "any") == 0) {
-        out->any = true;
-        return true;
-    }
-    if (!clo_json_get_array(json, key, &array, err))
-        return false;
-    json_array_foreach (array, i, item) {
-        if (out->count == CLO_POLICY_LIST_MAX)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": more than %d", key, CLO_POLICY_LIST_MAX);
-        if (!read_digest(item, hash, &out->items[out->count++], err))
-            return clo_wrap(err, "\"%s\": item %zu", key, i);
-    }
-    if (out->count == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": is empty: leave it out instead", key);
     return true;
 }
 
@@ -258,19 +193,4 @@ void clo_policy_freep(struct clo_policy **policy)
 {
     clo_policy_free(*policy);
     *policy = NULL;
-}
-
-/* --- Holding values against it --- */
-
-bool policy_names(const struct clo_policy_digests *list, struct clo_bytes value)
-{
-    for (size_t i = 0; i < list->count; i++)
-        if (clo_bytes_equal(clo_digest_bytes(&list->items[i]), value))
-            return true;
-    return list->any;
-}
-
-bool policy_says(const struct clo_policy_digests *list)
-{
-    return list->any || list->count > 0;
 }

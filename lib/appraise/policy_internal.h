@@ -1,5 +1,5 @@
-/* What the parts of a policy share: policy.c has the common members, each kind of platform a file of
- * its own with the functions named after it. */
+/* What the parts of a policy share: policy.c has the common members, policy_read.c what members are made
+ * of, and each kind of platform files of its own with the functions named after it. */
 #ifndef CLOISTER_LIB_POLICY_INTERNAL_H
 #define CLOISTER_LIB_POLICY_INTERNAL_H
 
@@ -8,18 +8,38 @@
 /* An array of whole numbers up to `last` (at most 31), as a mask. */
 CLO_MUST_USE bool policy_read_mask(const json_t *json, const char *key, unsigned last,
                                    uint32_t *out, struct clo_error *err);
-/* "any", or an array of digests of that size; absent: an empty list. */
-CLO_MUST_USE bool policy_read_digests(const json_t *json, const char *key, enum clo_hash hash,
-                                      struct clo_policy_digests *out, struct clo_error *err);
+/* An array of names out of a table, as a mask of their bits; absent: *out stays. */
+CLO_MUST_USE bool policy_read_names(const json_t *json, const char *key,
+                                    const struct clo_snp_bit *names, size_t count, uint64_t *out,
+                                    struct clo_error *err);
+/* Hex of exactly that many bytes (at most CLO_HASH_SIZE_MAX). */
+CLO_MUST_USE bool policy_read_fixed(const json_t *item, size_t size, uint8_t *out,
+                                    struct clo_error *err);
+/* "any", or an array of byte strings of that size; absent: an empty set. */
+CLO_MUST_USE bool policy_read_values(const json_t *json, const char *key, size_t size,
+                                     struct clo_policy_values *out, struct clo_error *err);
+/* A number, or "0x…"; absent: *out stays. */
+CLO_MUST_USE bool policy_read_u64(const json_t *json, const char *key, uint64_t last, uint64_t *out,
+                                  struct clo_error *err);
+/* "1.55.29": so many numbers up to 255, most significant first; absent: `out` stays. */
+CLO_MUST_USE bool policy_read_version(const json_t *json, const char *key, size_t parts,
+                                      uint8_t *out, struct clo_error *err);
 
-bool policy_says(const struct clo_policy_digests *list);
+bool policy_says(const struct clo_policy_values *list);
 /* Is the value one of them (or was "any" written)? */
-bool policy_names(const struct clo_policy_digests *list, struct clo_bytes value);
+bool policy_names(const struct clo_policy_values *list, struct clo_bytes value);
+/* Adds a check if the policy says something. */
+void policy_check_values(const struct clo_policy_values *list, const char *id, const char *field,
+                         struct clo_bytes value, struct clo_checks *checks);
 
 /* The member "snp": what holds when it is not there, what the built-in policy says, and reading it. */
 void policy_init_snp(struct clo_policy *policy);
 void policy_strict_snp(struct clo_policy *policy);
 CLO_MUST_USE bool policy_read_snp(const json_t *json, struct clo_policy *policy,
                                   struct clo_error *err);
+
+/* Each of the TCBs against what the policy demands of it: check policy.tcb. */
+void policy_check_tcb(const struct clo_policy_snp *policy, const struct clo_snp_verified *verified,
+                      struct clo_checks *checks);
 
 #endif

@@ -1,4 +1,5 @@
-/* The policy's member "snp": reading it, and holding a verified SEV-SNP report against it. */
+/* The policy's member "snp": reading it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cloister/encoding.h"
@@ -7,204 +8,363 @@
 
 #define VMPL_MAX 3
 
+static const struct clo_snp_bit product_names[] = {
+    { CLO_SNP_MILAN, "Milan" },
+    { CLO_SNP_GENOA, "Genoa" },
+    { CLO_SNP_TURIN, "Turin" },
+    { CLO_SNP_VENICE, "Venice" },
+};
+#define ALL_PRODUCTS \
+    (1U << CLO_SNP_MILAN | 1U << CLO_SNP_GENOA | 1U << CLO_SNP_TURIN | 1U << CLO_SNP_VENICE)
+
+static const struct clo_snp_bit key_names[] = {
+    { CLO_SNP_VCEK, "VCEK" },
+    { CLO_SNP_VLEK, "VLEK" },
+};
+
 void policy_init_snp(struct clo_policy *policy)
 {
     policy->snp.vmpl = 1;
-    policy->snp.minimum_tcb = (struct clo_snp_tcb_parts){ -1, -1, -1, -1, -1 };
+    policy->snp.minimum_version = CLO_SNP_VERSION_MIN;
+    policy->snp.products = ALL_PRODUCTS;
+    policy->snp.signing_keys = 1U << CLO_SNP_VCEK;
 }
 
+/* Debugging, migration agents and reserved bits are denied; everything else is the caller's to ask. */
 void policy_strict_snp(struct clo_policy *policy)
 {
     policy->snp.vmpl = 0xf;
+    policy->snp.signing_keys = 1U << CLO_SNP_VCEK | 1U << CLO_SNP_VLEK;
+    policy->snp.any_provider = true;
+    policy->snp.allow_cxl = true;
+    policy->snp.allow_tio = true;
+    policy->snp.allow_masked_chip = true;
+    policy->snp.allow_provisional = true;
+    policy->snp.allow_unknown_platform_info = true;
     policy->snp.measurement.any = true;
 }
 
-/* --- Reading --- */
+/* --- Minimum TCBs --- */
 
-static bool read_tcb(const json_t *json, struct clo_snp_tcb_parts *out, struct clo_error *err)
+static bool read_parts(const json_t *tcb, struct clo_snp_tcb_parts *out, struct clo_error *err)
 {
     static const char *const keys[] = { "fmc", "bootloader", "tee", "snp", "microcode", NULL };
     int *const targets[] = { &out->fmc, &out->bootloader, &out->tee, &out->snp, &out->microcode };
-    json_t *tcb;
 
-    if (json_object_get(json, "minimum_tcb") == NULL)
-        return true;
-    if (!clo_json_get_object(json, "minimum_tcb", &tcb, err))
-        return false;
     if (!clo_json_only(tcb, keys, err))
-        return clo_wrap(err, "\"minimum_tcb\"");
+        return false;
     for (size_t i = 0; keys[i] != NULL; i++) {
         uint64_t value;
+        *targets[i] = -1;
         if (json_object_get(tcb, keys[i]) == NULL)
             continue;
         if (!clo_json_get_u64(tcb, keys[i], &value, err))
-            return clo_wrap(err, "\"minimum_tcb\"");
+            return false;
         if (value > 255)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"minimum_tcb\": \"%s\" is above 255", keys[i]);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is above 255", keys[i]);
         *targets[i] = (int)value;
     }
     return true;
 }
 
+/* {"snp": 24, …} for all products, or {"Milan": {…}, "Genoa": {…}}. */
+static bool read_tcb_members(const json_t *tcb, struct clo_policy_tcb *out, struct clo_error *err)
+{
+    static const char *const products[] = { "Milan", "Genoa", "Turin", "Venice", NULL };
+
+    out->is_said = true;
+    for (size_t i = 0; i < CLO_COUNT(product_names); i++)
+        if (json_object_get(tcb, product_names[i].name) != NULL)
+            out->by_product = true;
+    if (!out->by_product)
+        return read_parts(tcb, &out->minimum[CLO_SNP_UNKNOWN], err);
+    if (!clo_json_only(tcb, products, err))
+        return false;
+    for (size_t i = 0; i < CLO_COUNT(product_names); i++) {
+        const char *name = product_names[i].name;
+        json_t *parts;
+        if (json_object_get(tcb, name) == NULL)
+            continue;
+        out->has[product_names[i].at] = true;
+        if (!clo_json_get_object(tcb, name, &parts, err))
+            return false;
+        if (!read_parts(parts, &out->minimum[product_names[i].at], err))
+            return clo_wrap(err, "\"%s\"", name);
+    }
+    return true;
+}
+
+static bool read_tcbs(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
+{
+    const struct {
+        const char *key;
+        struct clo_policy_tcb *out;
+    } members[] = {
+        { "minimum_tcb", &policy->minimum_tcb },
+        { "minimum_reported_tcb", &policy->minimum_reported_tcb },
+        { "minimum_committed_tcb", &policy->minimum_committed_tcb },
+        { "minimum_current_tcb", &policy->minimum_current_tcb },
+        { "minimum_launch_tcb", &policy->minimum_launch_tcb },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(members); i++) {
+        json_t *tcb;
+        if (json_object_get(snp, members[i].key) == NULL)
+            continue;
+        if (!clo_json_get_object(snp, members[i].key, &tcb, err))
+            return false;
+        if (!read_tcb_members(tcb, members[i].out, err))
+            return clo_wrap(err, "\"%s\"", members[i].key);
+    }
+    return true;
+}
+
+/* --- Bits --- */
+
+static bool read_bits(const json_t *snp, const char *key, const char *const *keys,
+                      const struct clo_snp_bit *names, size_t count, uint64_t *required,
+                      uint64_t *forbidden, json_t **out, struct clo_error *err)
+{
+    *out = NULL;
+    if (json_object_get(snp, key) == NULL)
+        return true;
+    if (!clo_json_get_object(snp, key, out, err))
+        return false;
+    if (!clo_json_only(*out, keys, err) ||
+        !policy_read_names(*out, "required", names, count, required, err) ||
+        !policy_read_names(*out, "forbidden", names, count, forbidden, err))
+        return clo_wrap(err, "\"%s\"", key);
+    for (size_t i = 0; i < count; i++)
+        if ((*required & *forbidden) >> names[i].at & 1)
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": \"%s\" is both required and forbidden",
+                            key, names[i].name);
+    return true;
+}
+
+static bool read_policy_bits(const json_t *snp, struct clo_policy_snp *policy,
+                             struct clo_error *err)
+{
+    static const char *const keys[] = { "required", "forbidden", "minimum_abi", NULL };
+    size_t count;
+    const struct clo_snp_bit *names = clo_snp_policy_bits(&count);
+    uint8_t abi[2] = { 0 };
+    json_t *bits;
+
+    if (!read_bits(snp, "guest_policy", keys, names, count, &policy->policy_required,
+                   &policy->policy_forbidden, &bits, err))
+        return false;
+    if (bits != NULL && !policy_read_version(bits, "minimum_abi", 2, abi, err))
+        return clo_wrap(err, "\"guest_policy\"");
+    policy->minimum_abi.major = abi[0];
+    policy->minimum_abi.minor = abi[1];
+    return true;
+}
+
+static bool read_platform_bits(const json_t *snp, struct clo_policy_snp *policy,
+                               struct clo_error *err)
+{
+    static const char *const keys[] = { "required", "forbidden", NULL };
+    size_t count;
+    const struct clo_snp_bit *names = clo_snp_platform_bits(&count);
+    json_t *bits;
+
+    return read_bits(snp, "platform_info", keys, names, count, &policy->platform_required,
+                     &policy->platform_forbidden, &bits, err);
+}
+
+static bool read_mitigations(const json_t *snp, struct clo_policy_snp *policy,
+                             struct clo_error *err)
+{
+    static const char *const keys[] = { "launch", "current", NULL };
+    json_t *object;
+
+    if (json_object_get(snp, "mitigations") == NULL)
+        return true;
+    if (!clo_json_get_object(snp, "mitigations", &object, err))
+        return false;
+    if (!clo_json_only(object, keys, err) ||
+        !policy_read_u64(object, "launch", UINT64_MAX, &policy->launch_mitigations, err) ||
+        !policy_read_u64(object, "current", UINT64_MAX, &policy->current_mitigations, err))
+        return clo_wrap(err, "\"mitigations\"");
+    return true;
+}
+
+/* --- The rest --- */
+
+static bool read_firmware(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
+{
+    uint8_t both[3] = { 0 };
+    uint8_t current[3];
+    uint8_t committed[3];
+
+    if (!policy_read_version(snp, "minimum_firmware", 3, both, err))
+        return false;
+    memcpy(current, both, sizeof both);
+    memcpy(committed, both, sizeof both);
+    if (!policy_read_version(snp, "minimum_current_firmware", 3, current, err) ||
+        !policy_read_version(snp, "minimum_committed_firmware", 3, committed, err))
+        return false;
+    policy->minimum_current = (struct clo_snp_build){ current[2], current[1], current[0] };
+    policy->minimum_committed = (struct clo_snp_build){ committed[2], committed[1], committed[0] };
+    return true;
+}
+
+static bool read_providers(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
+{
+    const json_t *value = json_object_get(snp, "csp_id");
+    json_t *array;
+    json_t *item;
+    size_t i;
+
+    if (value == NULL)
+        return true;
+    if (json_is_string(value) && strcmp(json_string_value(value), "any") == 0) {
+        policy->any_provider = true;
+        return true;
+    }
+    if (!clo_json_get_array(snp, "csp_id", &array, err))
+        return false;
+    json_array_foreach (array, i, item) {
+        const char *text = json_string_value(item);
+        if (text == NULL || text[0] == '\0' || strlen(text) >= sizeof policy->providers[0])
+            return clo_fail(err, CLO_ERR_FORMAT, "\"csp_id\": item %zu is no short string", i);
+        if (policy->provider_count == CLO_POLICY_PROVIDERS_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "\"csp_id\": more than %d",
+                            CLO_POLICY_PROVIDERS_MAX);
+        snprintf(policy->providers[policy->provider_count++], sizeof policy->providers[0], "%s",
+                 text);
+    }
+    return true;
+}
+
+static bool read_named(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
+{
+    uint64_t products = policy->products;
+    uint64_t keys = policy->signing_keys;
+    uint64_t version = policy->minimum_version;
+
+    if (!policy_read_names(snp, "products", product_names, CLO_COUNT(product_names), &products,
+                           err) ||
+        !policy_read_names(snp, "signing_keys", key_names, CLO_COUNT(key_names), &keys, err) ||
+        !policy_read_u64(snp, "minimum_version", UINT32_MAX, &version, err) ||
+        !policy_read_u64(snp, "minimum_guest_svn", UINT32_MAX, &policy->minimum_guest_svn, err))
+        return false;
+    policy->products = (uint32_t)products;
+    policy->signing_keys = (uint32_t)keys;
+    policy->minimum_version = (uint32_t)version;
+    return json_object_get(snp, "vmpl") == NULL ||
+           policy_read_mask(snp, "vmpl", VMPL_MAX, &policy->vmpl, err);
+}
+
+static bool read_flags(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
+{
+    const struct {
+        const char *key;
+        bool *out;
+    } members[] = {
+        { "allow_debug", &policy->allow_debug },
+        { "allow_migration", &policy->allow_migration },
+        { "allow_cxl", &policy->allow_cxl },
+        { "allow_tio", &policy->allow_tio },
+        { "allow_masked_chip", &policy->allow_masked_chip },
+        { "allow_provisional", &policy->allow_provisional },
+        { "allow_unknown_platform_info", &policy->allow_unknown_platform_info },
+        { "require_alias_check", &policy->require_alias_check },
+        { "require_revocation", &policy->require_revocation },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(members); i++)
+        if (!clo_json_get_bool_optional(snp, members[i].key, false, members[i].out, err))
+            return false;
+    return true;
+}
+
+/* A digest of zeros stands for "none was used": a set that has it would allow exactly that. */
+static bool refuse_zeros(const struct clo_policy_values *list, const char *key,
+                         struct clo_error *err)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (clo_bytes_all(clo_bytes(list->items[i], list->size), 0))
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "\"%s\": item %zu is zeros: that says that there is no key", key, i);
+    return true;
+}
+
+static bool read_sets(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
+{
+    const struct {
+        const char *key;
+        size_t size;
+        struct clo_policy_values *out;
+    } members[] = {
+        { "measurement", 48, &policy->measurement },
+        { "id_key_digest", 48, &policy->id_key_digest },
+        { "author_key_digest", 48, &policy->author_key_digest },
+        { "host_data", 32, &policy->host_data },
+        { "report_data", 64, &policy->report_data },
+        { "family_id", 16, &policy->family_id },
+        { "image_id", 16, &policy->image_id },
+        { "report_id", 32, &policy->report_id },
+        { "report_id_ma", 32, &policy->report_id_ma },
+        { "chip_id", 64, &policy->chip_id },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(members); i++)
+        if (!policy_read_values(snp, members[i].key, members[i].size, members[i].out, err))
+            return false;
+    return refuse_zeros(&policy->id_key_digest, "id_key_digest", err) &&
+           refuse_zeros(&policy->author_key_digest, "author_key_digest", err);
+}
+
 bool policy_read_snp(const json_t *json, struct clo_policy *policy, struct clo_error *err)
 {
     static const char *const keys[] = {
-        "allow_debug", "allow_migration",     "vmpl",
-        "minimum_tcb", "require_alias_check", "minimum_guest_svn",
-        "measurement", "id_key_digest",       "host_data",
+        "allow_debug",
+        "allow_migration",
+        "allow_cxl",
+        "allow_tio",
+        "allow_masked_chip",
+        "allow_provisional",
+        "allow_unknown_platform_info",
+        "require_alias_check",
+        "require_revocation",
+        "products",
+        "signing_keys",
+        "csp_id",
+        "vmpl",
+        "guest_policy",
+        "platform_info",
+        "mitigations",
+        "minimum_version",
+        "minimum_guest_svn",
+        "minimum_tcb",
+        "minimum_reported_tcb",
+        "minimum_committed_tcb",
+        "minimum_current_tcb",
+        "minimum_launch_tcb",
+        "minimum_firmware",
+        "minimum_current_firmware",
+        "minimum_committed_firmware",
+        "measurement",
+        "id_key_digest",
+        "author_key_digest",
+        "host_data",
+        "report_data",
+        "family_id",
+        "image_id",
+        "report_id",
+        "report_id_ma",
+        "chip_id",
         NULL,
     };
+    struct clo_policy_snp *out = &policy->snp;
     json_t *snp;
 
     if (json_object_get(json, "snp") == NULL)
         return true;
-    if (!clo_json_get_object(json, "snp", &snp, err) || !clo_json_only(snp, keys, err) ||
-        !clo_json_get_bool_optional(snp, "allow_debug", false, &policy->snp.allow_debug, err) ||
-        !clo_json_get_bool_optional(snp, "allow_migration", false, &policy->snp.allow_migration,
-                                    err) ||
-        !clo_json_get_bool_optional(snp, "require_alias_check", false,
-                                    &policy->snp.require_alias_check, err) ||
-        !read_tcb(snp, &policy->snp.minimum_tcb, err) ||
-        !policy_read_digests(snp, "measurement", CLO_HASH_SHA384, &policy->snp.measurement, err) ||
-        !policy_read_digests(snp, "id_key_digest", CLO_HASH_SHA384, &policy->snp.id_key_digest,
-                             err) ||
-        !policy_read_digests(snp, "host_data", CLO_HASH_SHA256, &policy->snp.host_data, err))
-        return false;
-    if (json_object_get(snp, "vmpl") != NULL &&
-        !policy_read_mask(snp, "vmpl", VMPL_MAX, &policy->snp.vmpl, err))
-        return false;
-    return json_object_get(snp, "minimum_guest_svn") == NULL ||
-           clo_json_get_u64(snp, "minimum_guest_svn", &policy->snp.minimum_guest_svn, err);
-}
-
-/* --- Appraising --- */
-
-static void check_root(const struct clo_policy *policy, const struct clo_snp_verified *verified,
-                       struct clo_checks *checks)
-{
-    static const char id[] = "policy.root";
-    bool holds = policy->roots_amd && verified->is_amd;
-
-    /* The built-in policy leaves the roots to the caller: verification has held it to them. */
-    if (policy->is_strict_builtin) {
-        clo_check_skip(checks, id, "the built-in policy leaves the roots to the caller");
-        return;
-    }
-    for (size_t i = 0; i < policy->root_count; i++)
-        holds = holds || clo_digest_equal(&policy->roots[i], &verified->root);
-    clo_check_that(checks, id, holds, "the policy %s the root of this platform",
-                   holds ? "names" : "does not name");
-}
-
-/* Each of the four must reach the minimum: REPORTED_TCB alone may be set back by the host. */
-static void check_tcb(const struct clo_policy *policy, const struct clo_snp_verified *verified,
-                      struct clo_checks *checks)
-{
-    static const char id[] = "policy.tcb";
-    const struct clo_snp_report *report = &verified->report;
-    const struct {
-        const char *name;
-        const struct clo_snp_tcb *tcb;
-    } tcbs[] = {
-        { "REPORTED_TCB", &report->reported_tcb },
-        { "COMMITTED_TCB", &report->committed_tcb },
-        { "CURRENT_TCB", &report->current_tcb },
-        { "LAUNCH_TCB", &report->launch_tcb },
-    };
-    const struct clo_snp_tcb_parts *minimum = &policy->snp.minimum_tcb;
-    bool said = false;
-
-    for (size_t i = 0; i < CLO_COUNT(tcbs); i++) {
-        struct clo_snp_tcb_parts parts = clo_snp_tcb_parts(tcbs[i].tcb, verified->product);
-        const struct {
-            const char *name;
-            int has, minimum;
-        } pairs[] = {
-            { "fmc", parts.fmc, minimum->fmc },
-            { "bootloader", parts.bootloader, minimum->bootloader },
-            { "tee", parts.tee, minimum->tee },
-            { "snp", parts.snp, minimum->snp },
-            { "microcode", parts.microcode, minimum->microcode },
-        };
-        for (size_t k = 0; k < CLO_COUNT(pairs); k++) {
-            said = said || pairs[k].minimum >= 0;
-            if (pairs[k].has < pairs[k].minimum) {
-                clo_check_that(checks, id, false, "%s has %s %d, the policy demands %d",
-                               tcbs[i].name, pairs[k].name, pairs[k].has, pairs[k].minimum);
-                return;
-            }
-        }
-    }
-    if (said)
-        clo_check_that(checks, id, true,
-                       "reported, committed, current and launch TCB reach the "
-                       "policy's minimum");
-    else
-        clo_check_skip(checks, id, "the policy names no minimum");
-}
-
-static void check_identity(const struct clo_policy *policy, const struct clo_snp_report *report,
-                           struct clo_checks *checks)
-{
-    static const char id[] = "policy.measurement";
-    const struct clo_policy_digests *measurement = &policy->snp.measurement;
-    const struct clo_policy_digests *id_key = &policy->snp.id_key_digest;
-    char hex[2 * 48 + 1];
-
-    if (!policy_says(measurement) && !policy_says(id_key))
-        clo_check_that(checks, id, false,
-                       "the policy names no launch measurement (\"snp\": {\"measurement\": "
-                       "[\"%s\"]}) and no ID key: any guest of a genuine machine could be behind "
-                       "this evidence",
-                       clo_hex_text(report->measurement, hex));
-    else if (policy_says(measurement) && !policy_names(measurement, report->measurement))
-        clo_check_that(checks, id, false, "launch measurement %s is not one that the policy names",
-                       clo_hex_text(report->measurement, hex));
-    else if (policy_says(id_key) && !policy_names(id_key, report->id_key_digest))
-        clo_check_that(checks, id, false, "ID key %s is not one that the policy names",
-                       clo_hex_text(report->id_key_digest, hex));
-    else
-        clo_check_that(checks, id, true, "%s",
-                       measurement->count > 0 ? "launch measurement as the policy names it"
-                       : id_key->count > 0    ? "ID key as the policy names it"
-                                              : "the policy allows any launch measurement");
-    if (policy_says(&policy->snp.host_data))
-        clo_check_that(checks, "policy.host_data",
-                       policy_names(&policy->snp.host_data, report->host_data), "HOST_DATA %s",
-                       clo_hex_text(report->host_data, hex));
-}
-
-void clo_policy_appraise_snp(const struct clo_policy *policy,
-                             const struct clo_snp_verified *verified, struct clo_checks *checks)
-{
-    const struct clo_snp_report *report = &verified->report;
-    bool debug = (report->policy & CLO_SNP_POLICY_DEBUG) != 0;
-    bool migrate = (report->policy & CLO_SNP_POLICY_MIGRATE) != 0;
-    uint64_t reserved = report->policy & ~CLO_SNP_POLICY_KNOWN;
-
-    clo_check_that(checks, "policy.tee", policy->tee_snp, "the policy %s SEV-SNP",
-                   policy->tee_snp ? "allows" : "does not allow");
-    check_root(policy, verified, checks);
-    clo_check_that(checks, "policy.debug", !debug || policy->snp.allow_debug,
-                   "the guest policy %s debugging", debug ? "allows" : "forbids");
-    clo_check_that(checks, "policy.migration", !migrate || policy->snp.allow_migration,
-                   "the guest policy %s a migration agent", migrate ? "allows" : "forbids");
-    clo_check_that(checks, "policy.reserved",
-                   reserved == 0 && (report->policy & CLO_SNP_POLICY_MBO) != 0,
-                   "guest policy 0x%016llx: reserved bits", (unsigned long long)report->policy);
-    clo_check_that(checks, "policy.vmpl",
-                   report->vmpl <= VMPL_MAX && (policy->snp.vmpl >> report->vmpl & 1) != 0,
-                   "asked for by VMPL %u", report->vmpl);
-    check_tcb(policy, verified, checks);
-    if (policy->snp.minimum_guest_svn > 0)
-        clo_check_that(checks, "policy.guest_svn",
-                       report->guest_svn >= policy->snp.minimum_guest_svn,
-                       "guest SVN %u, the policy demands %llu", report->guest_svn,
-                       (unsigned long long)policy->snp.minimum_guest_svn);
-    if (policy->snp.require_alias_check)
-        clo_check_that(checks, "policy.alias_check",
-                       (report->platform_info & CLO_SNP_PLATFORM_ALIASES) != 0,
-                       "the platform has %schecked its memory for aliases",
-                       (report->platform_info & CLO_SNP_PLATFORM_ALIASES) != 0 ? "" : "not ");
-    check_identity(policy, report, checks);
+    return clo_json_get_object(json, "snp", &snp, err) && clo_json_only(snp, keys, err) &&
+           read_flags(snp, out, err) && read_named(snp, out, err) &&
+           read_providers(snp, out, err) && read_policy_bits(snp, out, err) &&
+           read_platform_bits(snp, out, err) && read_mitigations(snp, out, err) &&
+           read_tcbs(snp, out, err) && read_firmware(snp, out, err) && read_sets(snp, out, err);
 }

@@ -62,13 +62,42 @@ static void set_tcb(struct object *parent, const char *key, const struct clo_snp
     set(parent, key, finish(&object));
 }
 
-struct bit {
-    unsigned at;
-    const char *name;
+static const struct clo_snp_bit policy_bits[] = {
+    { 16, "smt" },
+    { 17, "reserved_mbo" },
+    { 18, "migrate_ma" },
+    { 19, "debug" },
+    { 20, "single_socket" },
+    { 21, "cxl_allow" },
+    { 22, "mem_aes_256_xts" },
+    { 23, "rapl_dis" },
+    { 24, "ciphertext_hiding_dram" },
+    { 25, "page_swap_disable" },
+};
+static const struct clo_snp_bit platform_bits[] = {
+    { 0, "smt_en" },
+    { 1, "tsme_en" },
+    { 2, "ecc_en" },
+    { 3, "rapl_dis" },
+    { 4, "ciphertext_hiding_en" },
+    { 5, "alias_check_complete" },
+    { 7, "tio_en" },
 };
 
-static void set_bits(struct object *object, const char *key, uint64_t value, const struct bit *bits,
-                     size_t count)
+const struct clo_snp_bit *clo_snp_policy_bits(size_t *count)
+{
+    *count = CLO_COUNT(policy_bits);
+    return policy_bits;
+}
+
+const struct clo_snp_bit *clo_snp_platform_bits(size_t *count)
+{
+    *count = CLO_COUNT(platform_bits);
+    return platform_bits;
+}
+
+static void set_bits(struct object *object, const char *key, uint64_t value,
+                     const struct clo_snp_bit *bits, size_t count)
 {
     struct object flags = { .json = json_object() };
 
@@ -79,27 +108,6 @@ static void set_bits(struct object *object, const char *key, uint64_t value, con
 
 json_t *clo_snp_report_json(const struct clo_snp_report *report, enum clo_snp_product product)
 {
-    static const struct bit policy_bits[] = {
-        { 16, "smt" },
-        { 17, "reserved_mbo" },
-        { 18, "migrate_ma" },
-        { 19, "debug" },
-        { 20, "single_socket" },
-        { 21, "cxl_allow" },
-        { 22, "mem_aes_256_xts" },
-        { 23, "rapl_dis" },
-        { 24, "ciphertext_hiding_dram" },
-        { 25, "page_swap_disable" },
-    };
-    static const struct bit platform_bits[] = {
-        { 0, "smt_en" },
-        { 1, "tsme_en" },
-        { 2, "ecc_en" },
-        { 3, "rapl_dis" },
-        { 4, "ciphertext_hiding_en" },
-        { 5, "alias_check_complete" },
-        { 7, "tio_en" },
-    };
     struct object o = { .json = json_object() };
 
     set(&o, "version", json_integer(report->version));

@@ -1,0 +1,16 @@
+#!/bin/sh
+# The table of checks in docs/verify.md and the checks in the source: the same ids.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+top=$CLOISTER_TESTS/..
+kinds='(snp|policy|tpm|hcl|evidence|eventlog|id_block)'
+
+# ear.c has beginnings of ids.
+grep -rhoE "\"$kinds\\.[a-z_.]*[a-z]\"" "$top/lib" --include="*.c" --exclude=ear.c | tr -d "\"" | sort -u >"$work/source"
+grep -E '^\| `' "$top/docs/verify.md" | cut -d'|' -f2 | grep -oE "\`$kinds\\.[a-z_.]+\`" | tr -d '`' | sort >"$work/table"
+[ -s "$work/source" ] || fail "no check found in the source"
+sort -u "$work/table" | comm -23 "$work/source" - | while read -r id; do echo "not in docs/verify.md: $id"; done >"$work/missing"
+sort -u "$work/table" | comm -13 "$work/source" - | while read -r id; do echo "not in the source: $id"; done >>"$work/missing"
+uniq -d "$work/table" | while read -r id; do echo "twice in docs/verify.md: $id"; done >>"$work/missing"
+[ -s "$work/missing" ] && fail "$(cat "$work/missing")"
+exit "$failed"
