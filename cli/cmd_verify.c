@@ -10,6 +10,7 @@ static int verify_bundle(int argc, char **argv)
     struct cli_option table[VERIFY_OPTIONS_MAX];
     size_t count = 0;
     verify_add_options(&o, table, &count);
+    fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
         .command = "verify",
         .arguments = "BUNDLE",

@@ -8,6 +8,7 @@ int cmd_verify_snp(int argc, char **argv)
     struct cli_option table[VERIFY_OPTIONS_MAX];
     size_t count = 0;
     verify_add_options(&o, table, &count);
+    fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
         .command = "verify snp",
         .arguments = "REPORT",

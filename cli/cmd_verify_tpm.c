@@ -49,6 +49,7 @@ int cmd_verify_azure(int argc, char **argv)
     size_t count = 1;
     add_tpm_options(&files, &ak, table, &count);
     verify_add_options(&o, table, &count);
+    fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
         .command = "verify azure",
         .arguments = "--hcl FILE --quote FILE --signature FILE",

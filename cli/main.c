@@ -41,11 +41,13 @@ int cmd_version(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    static char version[] = "version";
+
     /* Keys pass through this program: no core dumps. A closed pipe is an error we report. */
     prctl(PR_SET_DUMPABLE, 0);
     signal(SIGPIPE, SIG_IGN);
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
-        argv[1] = (char[]){ "version" };
+        argv[1] = version;
     return cli_dispatch("",
                         "Turns an ordinary Linux image into a confidential VM that can prove what "
                         "it is,\nand gives its owner the verifier that asks for the proof.",

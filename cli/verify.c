@@ -350,11 +350,13 @@ int verify_fail(struct clo_error *err)
 }
 
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *o,
-               const struct verify_inputs *inputs)
+               struct verify_inputs *inputs)
 {
     CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
     struct clo_error err;
 
+    if (!verify_fetch(o, evidence, inputs, &err))
+        return verify_fail(&err);
     if (!clo_appraise(evidence, &inputs->inputs, &appraisal, &err))
         return verify_fail(&err);
     if (o->json) {

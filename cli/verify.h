@@ -6,13 +6,15 @@
 #include "cloister/appraise.h"
 
 #include "cli.h"
+#include "fetch.h"
 
-#define VERIFY_OPTIONS_MAX 24
+#define VERIFY_OPTIONS_MAX 48
 
 /* As given on the command line. */
 struct verify_options {
     const char *policy, *nonce, *at, *phase;
     struct cli_list references, roots, certificates, crls, expectations;
+    struct fetch_options fetch;
     bool json;
 };
 
@@ -56,9 +58,13 @@ CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *lab
 
 /* "cloister: verify: …" on standard error; returns the exit status. */
 int verify_fail(struct clo_error *err);
-/* Appraises and prints; returns the exit status. */
+/* With --fetch or --cache: adds to the inputs what the evidence lacks, from its maker. */
+CLO_MUST_USE bool verify_fetch(const struct verify_options *options,
+                               const struct clo_evidence *evidence, struct verify_inputs *inputs,
+                               struct clo_error *err);
+/* Fetches, appraises and prints; returns the exit status. */
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
-               const struct verify_inputs *inputs);
+               struct verify_inputs *inputs);
 
 /* The forms that are not a bundle. */
 int cmd_verify_azure(int argc, char **argv);

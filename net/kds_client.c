@@ -1,0 +1,125 @@
+#include "net/kds_client.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CERTIFICATE_LIMIT ((size_t)64 << 10)
+#define CRL_LIMIT         ((size_t)16 << 20)
+
+/* --- Is it what was asked for? --- */
+
+static bool accept_vcek(void *context, const struct clo_fetched *document, int64_t *expires,
+                        struct clo_error *err)
+{
+    const struct clo_snp_report *report = context;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_snp_leaf leaf;
+
+    if (!clo_certificate_parse(clo_buffer_bytes(&document->body), &certificate, err) ||
+        !clo_snp_leaf_parse(certificate, &leaf, err))
+        return clo_wrap(err, "no VCEK certificate");
+    if (!clo_bytes_equal(leaf.hw_id, clo_bytes_slice(report->chip_id, 0, leaf.hw_id.size)))
+        return clo_fail(err, CLO_ERR_FORMAT, "the VCEK certificate of another chip");
+    *expires = clo_certificate_not_after(certificate);
+    return true;
+}
+
+static bool accept_chain(void *context, const struct clo_fetched *document, int64_t *expires,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates chain = { 0 };
+
+    (void)context;
+    if (!clo_snp_certificates_add(&chain, clo_buffer_bytes(&document->body), err))
+        return clo_wrap(err, "no certificate chain");
+    if (chain.count != 2)
+        return clo_fail(err, CLO_ERR_FORMAT, "a chain of %zu certificates, 2 expected",
+                        chain.count);
+    *expires = INT64_MAX;
+    for (size_t i = 0; i < chain.count; i++)
+        if (clo_certificate_not_after(chain.items[i]) < *expires)
+            *expires = clo_certificate_not_after(chain.items[i]);
+    return true;
+}
+
+static bool accept_crl(void *context, const struct clo_fetched *document, int64_t *expires,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+
+    (void)context;
+    if (!clo_crl_parse(clo_buffer_bytes(&document->body), &crl, err))
+        return clo_wrap(err, "no revocation list");
+    *expires = clo_crl_next_update(crl);
+    return true;
+}
+
+/* --- The documents --- */
+
+static bool get_body(struct clo_source *source, const char *base,
+                     const struct clo_kds_request *request, const struct clo_snp_report *report,
+                     struct clo_buffer *out, unsigned *status, struct clo_error *err)
+{
+    static const struct {
+        clo_source_accept *accept;
+        size_t limit;
+    } kinds[] = {
+        [CLO_KDS_VCEK] = { accept_vcek, CERTIFICATE_LIMIT },
+        [CLO_KDS_VCEK_CHAIN] = { accept_chain, CERTIFICATE_LIMIT },
+        [CLO_KDS_VLEK_CHAIN] = { accept_chain, CERTIFICATE_LIMIT },
+        [CLO_KDS_VCEK_CRL] = { accept_crl, CRL_LIMIT },
+        [CLO_KDS_VLEK_CRL] = { accept_crl, CRL_LIMIT },
+    };
+    CLO_CLEANUP(clo_fetched_free) struct clo_fetched document = { 0 };
+    struct clo_snp_report context = { 0 };
+    char path[CLO_KDS_PATH_MAX];
+    char url[CLO_FETCH_URL_MAX];
+
+    *status = 0;
+    if (report != NULL)
+        context = *report;
+    if (!clo_kds_path(request, path, err) || !clo_fetch_url(base, path, url, err))
+        return clo_wrap(err, "AMD KDS");
+    bool ok = clo_source_get(source, url, kinds[request->kind].limit, kinds[request->kind].accept,
+                             &context, &document, err);
+    *status = document.status;
+    if (!ok && *status == 404 && request->kind == CLO_KDS_VCEK)
+        return clo_fail(err, CLO_ERR_UNVERIFIED,
+                        "AMD KDS: %s: AMD knows no such chip and TCB (status 404): the report is "
+                        "not of a genuine processor, or its fields were changed",
+                        url);
+    if (!ok)
+        return clo_wrap(err, "AMD KDS");
+    clo_buffer_append(out, clo_buffer_bytes(&document.body));
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+bool clo_kds_get_vcek(struct clo_source *source, const char *base,
+                      const struct clo_snp_report *report, struct clo_buffer *out,
+                      struct clo_error *err)
+{
+    static const enum clo_snp_product unnamed[] = { CLO_SNP_MILAN, CLO_SNP_GENOA };
+    size_t count = clo_snp_report_product(report) == CLO_SNP_UNKNOWN ? CLO_COUNT(unnamed) : 1;
+    struct clo_kds_request request;
+    unsigned status;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!clo_kds_request_of(report, unnamed[i], &request, err))
+            return false;
+        if (get_body(source, base, &request, report, out, &status, err))
+            return true;
+        /* Unknown there, or not in the cache: it may be of the other product. */
+        if (status != 404 && source->transport != NULL)
+            return false;
+    }
+    return false;
+}
+
+bool clo_kds_get(struct clo_source *source, const char *base, enum clo_kds_kind kind,
+                 enum clo_snp_product product, struct clo_buffer *out, struct clo_error *err)
+{
+    const struct clo_kds_request request = { .kind = kind, .product = product };
+    unsigned status;
+
+    return get_body(source, base, &request, NULL, out, &status, err);
+}

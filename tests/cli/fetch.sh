@@ -1,0 +1,118 @@
+#!/bin/sh
+# Fetching what evidence lacks: a service on this machine that plays AMD's, asked once and then the cache.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+command -v python3 >/dev/null || skip "python3 plays the service"
+tests=$CLOISTER_TESTS
+cd "$work" || exit 4
+export HOME="$work/home" NO_PROXY='*'
+unset XDG_CACHE_HOME
+
+servers=
+stop() {
+    for server in $servers; do kill "$server" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap stop EXIT
+# serve NAME [CERT KEY]: starts a service; its port is in $port.
+serve() {
+    name=$1
+    shift
+    echo '{}' >"$name.routes"
+    : >"$name.log"
+    python3 "$tests/cli/service.py" "$name.routes" "$name.log" "$name.port" "$@" &
+    servers="$servers $!"
+    for _ in $(seq 100); do
+        [ -s "$name.port" ] && break
+        sleep 0.1
+    done
+    port=$(cat "$name.port") || fail "$name: does not start"
+}
+requests() { wc -l <"$1.log" | tr -d ' '; }
+serve kds
+kds=http://127.0.0.1:$port
+
+# A report that no certificate comes with.
+report=$tests/../fuzz/corpus/snp/version-3
+expect "nothing is fetched unasked" 1 "" "$cloister" verify snp "$report"
+[ "$(requests kds)" = 0 ] || fail "asked although nobody said so"
+[ ! -e "$work/home/.cache" ] || fail "a cache although nobody said so"
+expect "a mirror without --fetch" 2 "--fetch" "$cloister" verify snp "$report" --kds "$kds"
+expect "an odd mirror" 2 "URL" "$cloister" verify snp "$report" --fetch --kds ftp://host
+expect "an unknown chip" 1 "AMD knows no such chip and TCB (status 404)" "$cloister" verify snp "$report" --fetch --kds "$kds"
+expect "nobody there" 4 "onnect" "$cloister" verify snp "$report" --fetch --kds http://127.0.0.1:1
+expect "cache only, and empty" 4 "not in the cache" "$cloister" verify snp "$report" --cache empty --kds "$kds"
+path=$(head -n 1 kds.log)
+printf '{"%s": [{"status": 429, "headers": {"Retry-After": "86400"}}]}' "$path" >kds.routes
+expect "a service that is busy" 4 "it asks to wait 86400 s more" "$cloister" verify snp "$report" --fetch --kds "$kds"
+printf '{"%s": [{"status": 302, "headers": {"Location": "http://127.0.0.1:1/"}}]}' "$path" >kds.routes
+expect "a redirect" 4 "not followed" "$cloister" verify snp "$report" --fetch --kds "$kds"
+echo "<html>please sign in</html>" >page
+printf '{"%s": [{"status": 200, "file": "page"}]}' "$path" >kds.routes
+expect "the wrong document" 3 "no VCEK certificate" "$cloister" verify snp "$report" --fetch --kds "$kds"
+printf '{"%s": [{"status": 200, "file": "page", "length": 1000}]}' "$path" >kds.routes
+expect "cut short" 4 "cut short" "$cloister" verify snp "$report" --fetch --kds "$kds"
+head -c 100000 /dev/zero >large
+printf '{"%s": [{"status": 200, "file": "large"}]}' "$path" >kds.routes
+expect "too large" 3 "larger than 65536 bytes" "$cloister" verify snp "$report" --fetch --kds "$kds"
+[ -z "$(find home -type f)" ] || fail "something of this was cached"
+
+vectors=${CLOISTER_VECTORS:-}
+if [ ! -d "$vectors/snp/synth-a-crl-clean" ]; then
+    echo "note: the shared vectors are absent: nothing whole was fetched"
+    exit "$failed"
+fi
+clean=$vectors/snp/synth-a-crl-clean
+# verify_clean OPTION…: the report alone; its VCEK and revocation list have to come from the service.
+verify_clean() {
+    "$cloister" verify snp "$clean/report.bin" --root "$clean/ark.pem" --cert "$clean/ask.pem" --at "$at" "$@"
+}
+# routes CRLFOLDER
+routes() {
+    cat >kds.routes <<END
+{"$vcek": [{"status": 429, "headers": {"Retry-After": "1"}, "times": 1}, {"status": 200, "file": "$clean/vek.der"}],
+ "/vcek/v1/Milan/crl": [{"status": 200, "file": "$1/ark.crl"}]}
+END
+}
+at=2026-06-01T00:00:00Z
+: >kds.log
+echo '{}' >kds.routes
+expect "the chip is unknown" 1 "404" verify_clean --fetch --kds "$kds" --cache one
+vcek=$(cut -d'?' -f1 kds.log)
+: >kds.log
+routes "$clean"
+expect "fetched, after a 429" 0 "" verify_clean --fetch --kds "$kds" --cache one
+[ "$(requests kds)" = 3 ] || fail "fetched with $(requests kds) requests: $(cat kds.log)"
+: >kds.log
+for i in 1 2 3; do expect "again ($i)" 0 "" verify_clean --fetch --kds "$kds" --cache one; done
+expect "offline, from the cache" 0 "" verify_clean --cache one --kds "$kds"
+[ "$(requests kds)" = 0 ] || fail "asked again: $(cat kds.log)"
+verify_clean --cache one --kds "$kds" --json | jq -e '.checks[] | select(.id == "snp.revocation") | .result == "pass"' >/dev/null ||
+    fail "the revocation list was not looked at"
+# A damaged entry is fetched again, and offline it is none.
+for entry in one/*; do printf 'x' | dd of="$entry" bs=1 seek=50 conv=notrunc status=none; done
+expect "damaged, offline" 4 "not in the cache" verify_clean --cache one --kds "$kds"
+expect "damaged, fetched again" 0 "" verify_clean --fetch --kds "$kds" --cache one
+[ "$(requests kds)" -ge 2 ] || fail "damaged entries were used"
+# What was revoked meanwhile.
+routes "$vectors/snp/synth-a-ask-revoked"
+expect "revoked" 1 "revo" verify_clean --fetch --kds "$kds" --cache two
+# Several at once: one set of requests.
+routes "$clean"
+: >kds.log
+for i in 1 2 3 4; do
+    verify_clean --fetch --kds "$kds" --cache three >"all.$i" 2>&1 || fail "at once: $(tail -n 1 "all.$i")" &
+    pids="${pids:-} $!"
+done
+# shellcheck disable=SC2086
+wait ${pids:-}
+[ "$(requests kds)" = 2 ] || fail "four at once made $(requests kds) requests"
+
+# TLS: the server must be one whose authority was named.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.pem -days 2 -subj /CN=service \
+    -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1' 2>/dev/null
+serve tls tls.pem tls.key
+cp kds.routes tls.routes
+expect "TLS, trusted" 0 "" verify_clean --fetch --kds "https://localhost:$port" --ca tls.pem --cache four
+expect "TLS, of nobody we know" 1 "TLS certificate is not good" verify_clean --fetch --kds "https://localhost:$port" --cache five
+exit "$failed"
