@@ -6,6 +6,17 @@
 
 #define LIMIT 65536
 
+static bool check_name(void *context, const char *name, bool is_directory, struct clo_error *err)
+{
+    (void)context;
+    (void)is_directory;
+    (void)err;
+    MUST(strlen(name) < CLO_FAT_NAME_MAX);
+    for (const char *at = name; *at != '\0'; at++)
+        MUST((unsigned char)*at >= ' ');
+    return true;
+}
+
 /* The input is a volume's beginning, zeros follow: FAT16 needs two megabytes. It gives a file of at
  * most the limit, or a reason. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,5 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         else
             MUST(err.status != CLO_OK && err.text[0] != '\0');
     }
+    struct clo_error err;
+    if (!clo_fat_list(clo_bytes(volume, sizeof volume), "EFI", check_name, NULL, &err))
+        MUST(err.status != CLO_OK && err.text[0] != '\0');
     return 0;
 }

@@ -1,14 +1,21 @@
 #include "cloister/fat.h"
 
 #include <string.h>
+#include <strings.h>
 
-#define ENTRY_SIZE     32
-#define NAME_SIZE      11
-#define ATTR_VOLUME    0x08
-#define ATTR_DIRECTORY 0x10
-#define ATTR_LONG_NAME 0x0f
-#define FAT12_MAX      4085U
-#define FAT16_MAX      65525U
+#define ENTRY_SIZE           32
+#define DELETED              0xe5
+#define NAME_SIZE            11
+#define ATTR_VOLUME          0x08
+#define ATTR_DIRECTORY       0x10
+#define ATTR_LONG_NAME       0x0f
+#define CASE_LOWER_BASE      0x08
+#define CASE_LOWER_EXTENSION 0x10
+#define LONG_PART            13
+#define LONG_LAST            0x40
+#define LONG_PARTS_MAX       20
+#define FAT12_MAX            4085U
+#define FAT16_MAX            65525U
 
 struct fat {
     struct clo_bytes volume;
@@ -22,6 +29,9 @@ struct fat {
 };
 
 struct entry {
+    char short_name[NAME_SIZE];
+    char long_name[CLO_FAT_NAME_MAX]; /* empty: it has none, or none that we can spell */
+    uint8_t case_flags;               /* of the short name, as Windows NT and mtools set them */
     bool is_directory;
     uint32_t cluster;
     uint32_t size;
@@ -129,53 +139,199 @@ static bool short_name(const char *name, size_t size, char out[NAME_SIZE])
     return size > 0;
 }
 
-static bool find_entry(struct clo_bytes directory, const char name[NAME_SIZE], struct entry *out)
+/* --- Folders --- */
+
+/* A long name comes in parts of 13 UTF-16 units, the last part first, in front of its entry, each with
+ * the short name's checksum (section 7). */
+struct long_name {
+    uint8_t units[LONG_PARTS_MAX * LONG_PART][2];
+    unsigned expected; /* the part that must come next; 0: whole */
+    unsigned parts;    /* 0: there is none, or it is broken */
+    uint8_t checksum;
+};
+
+static void add_long_part(struct long_name *name, struct clo_bytes entry)
 {
-    for (size_t at = 0; at + ENTRY_SIZE <= directory.size; at += ENTRY_SIZE) {
-        struct clo_reader r = clo_reader(clo_bytes_slice(directory, at, ENTRY_SIZE));
+    static const uint8_t offsets[LONG_PART] = { 1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30 };
+    unsigned number = entry.data[0] & 0x3fU;
+
+    if ((entry.data[0] & LONG_LAST) != 0) {
+        name->parts = name->expected = number;
+        name->checksum = entry.data[13];
+    }
+    if (number == 0 || number > LONG_PARTS_MAX || number != name->expected ||
+        entry.data[13] != name->checksum) {
+        name->parts = name->expected = 0;
+        return;
+    }
+    for (size_t i = 0; i < LONG_PART; i++)
+        memcpy(name->units[(number - 1) * LONG_PART + i], entry.data + offsets[i], 2);
+    name->expected--;
+}
+
+/* Only names in ASCII: nobody we read for takes any other. */
+static void finish_long_name(const struct long_name *name, struct entry *entry)
+{
+    uint8_t sum = 0;
+    size_t size = 0;
+
+    for (size_t i = 0; i < NAME_SIZE; i++)
+        sum = (uint8_t)((uint8_t)(sum << 7 | sum >> 1) + (uint8_t)entry->short_name[i]);
+    entry->long_name[0] = '\0';
+    if (name->parts == 0 || name->expected != 0 || name->checksum != sum)
+        return;
+    for (; size < (size_t)name->parts * LONG_PART; size++) {
+        const uint8_t *unit = name->units[size];
+        if (unit[0] == 0 && unit[1] == 0)
+            break;
+        if (unit[1] != 0 || unit[0] < ' ' || unit[0] > '~' || size + 1 >= CLO_FAT_NAME_MAX) {
+            entry->long_name[0] = '\0';
+            return;
+        }
+        entry->long_name[size] = (char)unit[0];
+    }
+    entry->long_name[size] = '\0';
+}
+
+/* The next entry that names a file or a folder; false at the end. */
+static bool next_entry(struct clo_bytes directory, size_t *at, struct entry *out)
+{
+    struct long_name name = { .parts = 0 };
+
+    for (; *at + ENTRY_SIZE <= directory.size; *at += ENTRY_SIZE) {
+        struct clo_bytes bytes = clo_bytes_slice(directory, *at, ENTRY_SIZE);
+        struct clo_reader r = clo_reader(bytes);
         struct clo_bytes found = clo_read_bytes(&r, NAME_SIZE);
         uint8_t attributes = clo_read_u8(&r);
         if (found.data[0] == 0)
             return false; /* the directory's end */
-        if ((attributes & ATTR_LONG_NAME) == ATTR_LONG_NAME || (attributes & ATTR_VOLUME) != 0 ||
-            memcmp(found.data, name, NAME_SIZE) != 0)
+        if ((attributes & ATTR_LONG_NAME) == ATTR_LONG_NAME && found.data[0] != DELETED) {
+            add_long_part(&name, bytes);
             continue;
-        clo_read_skip(&r, 8);
+        }
+        if ((attributes & ATTR_VOLUME) != 0 || found.data[0] == DELETED) {
+            name.parts = 0;
+            continue;
+        }
+        memcpy(out->short_name, found.data, NAME_SIZE);
+        finish_long_name(&name, out);
+        out->case_flags = clo_read_u8(&r);
+        clo_read_skip(&r, 7);
         uint32_t high = clo_read_le16(&r);
         clo_read_skip(&r, 4);
         uint32_t low = clo_read_le16(&r);
         out->is_directory = (attributes & ATTR_DIRECTORY) != 0;
         out->cluster = high << 16 | low;
         out->size = clo_read_le32(&r);
+        *at += ENTRY_SIZE;
         return true;
     }
     return false;
+}
+
+/* "BOOTX64 EFI" to "BOOTX64.EFI". */
+static void spell_short_name(struct entry *entry)
+{
+    char *to = entry->long_name;
+
+    for (size_t i = 0; i < NAME_SIZE; i++) {
+        uint8_t flag = i < 8 ? CASE_LOWER_BASE : CASE_LOWER_EXTENSION;
+        char c = entry->short_name[i];
+        bool is_lowered = (entry->case_flags & flag) != 0 && c >= 'A' && c <= 'Z';
+        if (i == 8 && c != ' ')
+            *to++ = '.';
+        if (c != ' ')
+            *to++ = is_lowered ? (char)(c - 'A' + 'a') : c;
+    }
+    *to = '\0';
+    clo_sanitize(entry->long_name);
+}
+
+static bool is_named(const struct entry *entry, const char *name, size_t size)
+{
+    char wanted[NAME_SIZE];
+
+    return (strlen(entry->long_name) == size && strncasecmp(entry->long_name, name, size) == 0) ||
+           (short_name(name, size, wanted) && memcmp(entry->short_name, wanted, NAME_SIZE) == 0);
+}
+
+/* A folder's entries: views into the volume, or into `held`. A folder has at most 65536 entries. */
+static bool open_folder(const struct fat *fat, const struct entry *folder, bool is_root,
+                        struct clo_buffer *held, struct clo_bytes *out, struct clo_error *err)
+{
+    if (is_root && !fat->is_32) {
+        *out = fat->fixed_root;
+        return true;
+    }
+    held->size = 0;
+    if (!read_chain(fat, folder->cluster, (size_t)65536 * ENTRY_SIZE, false, held, err))
+        return false;
+    *out = clo_buffer_bytes(held);
+    return true;
+}
+
+/* Follows the path. True with *is_there false if it leads nowhere; false if the volume is broken. */
+static bool walk(const struct fat *fat, const char *path, struct entry *out, bool *is_there,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer held = { 0 };
+    struct clo_bytes folder;
+
+    *out = (struct entry){ .is_directory = true, .cluster = fat->root_cluster };
+    *is_there = true;
+    for (const char *at = path; *at != '\0' && *is_there;) {
+        size_t size = strcspn(at, "/");
+        size_t offset = 0;
+        if (!out->is_directory) {
+            *is_there = false;
+            break;
+        }
+        if (!open_folder(fat, out, at == path, &held, &folder, err))
+            return clo_wrap(err, "FAT volume: folder of %.*s", (int)size, at);
+        do
+            *is_there = next_entry(folder, &offset, out);
+        while (*is_there && !is_named(out, at, size));
+        at += size + (at[size] == '/');
+    }
+    return true;
+}
+
+bool clo_fat_list(struct clo_bytes volume, const char *path, clo_fat_each *each, void *context,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer held = { 0 };
+    struct fat fat;
+    struct entry entry;
+    struct clo_bytes folder;
+    bool is_there;
+    size_t at = 0;
+
+    if (!open_volume(volume, &fat, err) || !walk(&fat, path, &entry, &is_there, err))
+        return false;
+    if (!is_there || !entry.is_directory)
+        return true;
+    if (!open_folder(&fat, &entry, *path == '\0', &held, &folder, err))
+        return clo_wrap(err, "FAT volume: %s", path);
+    while (next_entry(folder, &at, &entry)) {
+        if (entry.long_name[0] == '\0')
+            spell_short_name(&entry);
+        if (!each(context, entry.long_name, entry.is_directory, err))
+            return clo_wrap(err, "FAT volume: %s/%s", path, entry.long_name);
+    }
+    return true;
 }
 
 bool clo_fat_read(struct clo_bytes volume, const char *path, size_t limit, struct clo_buffer *out,
                   struct clo_error *err)
 {
     struct fat fat;
-    struct entry entry = { .is_directory = true };
+    struct entry entry;
+    bool is_there;
 
-    if (!open_volume(volume, &fat, err))
+    if (!open_volume(volume, &fat, err) || !walk(&fat, path, &entry, &is_there, err))
         return false;
-    entry.cluster = fat.root_cluster;
-    for (const char *at = path; *at != '\0';) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer directory = { 0 };
-        size_t size = strcspn(at, "/");
-        char name[NAME_SIZE];
-        bool is_fixed_root = at == path && !fat.is_32;
-        /* A directory has at most 65536 entries. */
-        if (entry.is_directory && !is_fixed_root &&
-            !read_chain(&fat, entry.cluster, (size_t)65536 * ENTRY_SIZE, false, &directory, err))
-            return clo_wrap(err, "FAT volume: directory of %.*s", (int)size, at);
-        if (!entry.is_directory || !short_name(at, size, name) ||
-            !find_entry(is_fixed_root ? fat.fixed_root : clo_buffer_bytes(&directory), name,
-                        &entry))
-            return clo_fail(err, CLO_ERR_FORMAT, "FAT volume: there is no %s", path);
-        at += size + (at[size] == '/');
-    }
+    if (!is_there)
+        return clo_fail(err, CLO_ERR_FORMAT, "FAT volume: there is no %s", path);
     if (entry.is_directory)
         return clo_fail(err, CLO_ERR_FORMAT, "FAT volume: %s is a folder", path);
     if (entry.size > limit)

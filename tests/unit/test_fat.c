@@ -219,12 +219,103 @@ static void test_limits(void **state)
               "cut");
 }
 
+/* --- Folders and long names --- */
+
+static uint8_t checksum_of(const char *short_name)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < 11; i++)
+        sum = (uint8_t)(((sum & 1) << 7) + (sum >> 1) + (uint8_t)short_name[i]);
+    return sum;
+}
+
+/* Two parts of a long name, the second first, in front of its entry. */
+static void put_long_entry(struct volume *volume, size_t at, const char *short_name,
+                           const char *long_name, uint8_t checksum)
+{
+    static const uint8_t offsets[] = { 1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30 };
+    size_t size = strlen(long_name);
+
+    for (unsigned part = 2; part >= 1; part--, at += 32) {
+        uint8_t *entry = volume->bytes.data + at;
+        memset(entry, 0, 32);
+        entry[0] = (uint8_t)(part == 2 ? 0x42 : 1);
+        entry[11] = 0x0f;
+        entry[13] = checksum;
+        for (size_t i = 0; i < sizeof offsets; i++) {
+            size_t from = (part - 1) * 13 + i;
+            entry[offsets[i]] = from < size ? (uint8_t)long_name[from] : from == size ? 0 : 0xff;
+            entry[offsets[i] + 1] = from <= size ? 0 : 0xff;
+        }
+    }
+    put_entry(volume, at, short_name, 0x20, 6, 5);
+}
+
+struct listing {
+    char text[600];
+    size_t stop_after;
+};
+
+static bool add_name(void *context, const char *name, bool is_directory, struct clo_error *err)
+{
+    struct listing *listing = context;
+    size_t used = strlen(listing->text);
+
+    snprintf(listing->text + used, sizeof listing->text - used, "%s%s ", name,
+             is_directory ? "/" : "");
+    return listing->stop_after == 0 || --listing->stop_after > 0 ||
+           clo_fail(err, CLO_ERR_REFUSED, "enough");
+}
+
+static void test_list(void **state)
+{
+    static const struct {
+        const char *path, *names;
+    } cases[] = {
+        { "", "EFI/ A.TXT " },
+        { "efi/boot", "BOOTX64.EFI bootx64.efi.extra.d readme.TXT NEW~1.EFI " },
+        { "EFI/BOOT/bootx64.efi.extra.d", "" }, /* a file */
+        { "loader/addons", "" },                /* is not there */
+    };
+
+    (void)state;
+    for (int is_32 = 0; is_32 < 2; is_32++) {
+        CLO_CLEANUP(volume_free) struct volume volume = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_error err;
+        make(&volume, is_32);
+        size_t at = cluster_at(&volume, 3) + 64;
+        put_long_entry(&volume, at, "BOOTX6~1D  ", "bootx64.efi.extra.d",
+                       checksum_of("BOOTX6~1D  "));
+        put_entry(&volume, at + 96, "\xe5LD     EFI", 0x20, 6, 5); /* deleted */
+        put_entry(&volume, at + 128, "README  TXT", 0x20, 6, 5);
+        volume.bytes.data[at + 128 + 12] = 0x08;
+        put_long_entry(&volume, at + 160, "NEW~1   EFI", "of another entry", 0x11);
+        for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+            struct listing listing = { .stop_after = 0 };
+            CHECK(clo_fat_list(clo_buffer_bytes(&volume.bytes), cases[i].path, add_name, &listing,
+                               &err),
+                  err.text);
+            CHECK(strcmp(listing.text, cases[i].names) == 0, listing.text);
+        }
+        CHECK(clo_fat_read(clo_buffer_bytes(&volume.bytes), "EFI/BOOT/BootX64.efi.extra.D", 9,
+                           &text, &err),
+              err.text);
+        struct listing listing = { .stop_after = 1 };
+        CHECK(!clo_fat_list(clo_buffer_bytes(&volume.bytes), "", add_name, &listing, &err) &&
+                      strcmp(err.text, "FAT volume: /EFI: enough") == 0,
+              err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_chains),
         cmocka_unit_test(test_folder_loops), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
