@@ -17,6 +17,19 @@
 #define CLO_PHASE_SYSINIT      "enter-initrd:leave-initrd:sysinit"
 #define CLO_PHASE_READY        "enter-initrd:leave-initrd:sysinit:ready"
 
+/* A file beside the UKI on its ESP that systemd's stub takes in (systemd-stub(7), "Companion files"). */
+enum clo_companion_place {
+    CLO_COMPANION_BESIDE,      /* UKI.extra.d/ */
+    CLO_COMPANION_ADDONS,      /* loader/addons/ */
+    CLO_COMPANION_CREDENTIALS, /* loader/credentials/ */
+    CLO_COMPANION_EXTENSIONS,  /* loader/extensions/ */
+};
+struct clo_companion {
+    enum clo_companion_place place;
+    const char *name; /* as the folder has it; ends in .addon.efi, .cred or .raw */
+    struct clo_bytes data;
+};
+
 /* What to predict from. An empty view leaves out the PCRs that need it. */
 struct clo_prediction {
     const char *name;           /* the image's */
@@ -24,6 +37,11 @@ struct clo_prediction {
     struct clo_bytes uki;       /* PCRs 4, 9, 11, 12, 13 */
     struct clo_bytes disk_head; /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
     struct clo_bytes varstore;  /* the firmware's variables: PCR 7 */
+    const struct clo_companion *companions;
+    size_t companion_count;
+    /* What the boot entry passes to the UKI, "@1" for its second profile; NULL: nothing, as in a boot
+     * from EFI/BOOT/BOOTX64.EFI. */
+    const char *load_options;
     bool is_secure_boot_off;    /* where no variable store is given to say so */
     const enum clo_hash *banks; /* NULL: SHA-256 alone */
     size_t bank_count;

@@ -1,6 +1,9 @@
 #include "handover.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "companions.h"
 
 #define STUB_TRIMS_BOTH_ENDS 253
 #define STUB_HANDS_UCODE     256
@@ -12,6 +15,20 @@ static bool is_blank(uint8_t c)
     return c <= ' ' || c == 0x7f;
 }
 
+void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out)
+{
+    const uint8_t *end = text.size == 0 ? NULL : memchr(text.data, 0, text.size);
+
+    if (end != NULL)
+        text.size = (size_t)(end - text.data);
+    while (stub_version >= STUB_TRIMS_BOTH_ENDS && text.size > 0 && is_blank(text.data[0]))
+        text = clo_bytes_slice(text, 1, text.size);
+    while (text.size > 0 && is_blank(text.data[text.size - 1]))
+        text.size--;
+    for (size_t i = 0; i < text.size; i++)
+        clo_buffer_u8(out, is_blank(text.data[i]) ? ' ' : text.data[i]);
+}
+
 bool handover_cmdline(const struct clo_uki *uki, struct clo_buffer *out, struct clo_error *err)
 {
     const struct clo_pe_section *section = clo_pe_section_find(&uki->pe, ".cmdline");
@@ -19,108 +36,101 @@ bool handover_cmdline(const struct clo_uki *uki, struct clo_buffer *out, struct 
     if (section == NULL || section->data.size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the UKI has no .cmdline: whoever starts it chooses the command line");
-    struct clo_bytes text = section->data;
-    const uint8_t *end = memchr(text.data, 0, text.size);
-    if (end != NULL)
-        text.size = (size_t)(end - text.data);
-    while (uki->stub_version >= STUB_TRIMS_BOTH_ENDS && text.size > 0 && is_blank(text.data[0]))
-        text = clo_bytes_slice(text, 1, text.size);
-    while (text.size > 0 && is_blank(text.data[text.size - 1]))
-        text.size--;
-    for (size_t i = 0; i < text.size; i++)
-        clo_buffer_u8(out, is_blank(text.data[i]) ? ' ' : text.data[i]);
+    handover_clean(section->data, uki->stub_version, out);
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
 /* --- Initrd --- */
 
-static void append_entry(struct clo_buffer *out, unsigned inode, unsigned mode, const char *name,
-                         struct clo_bytes data)
-{
-    clo_buffer_printf(out, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x", inode,
-                      mode, 0U, 0U, 1U, 0U, (unsigned)data.size, 0U, 0U, 0U, 0U,
-                      (unsigned)strlen(name) + 1, 0U);
-    clo_buffer_text(out, name);
-    clo_buffer_u8(out, 0);
-    clo_buffer_align(out, 4);
-    clo_buffer_append(out, data);
-    clo_buffer_align(out, 4);
-}
-
-/* One archive with one file. */
-static void append_archive(struct clo_buffer *out, const char *name, struct clo_bytes data)
-{
-    /* Magic, 4 empty fields, one link, 6 empty fields, the name's size (in upper case), no sum. */
-    static const char trailer[] = "070701"
-                                  "00000000000000000000000000000000"
-                                  "00000001"
-                                  "000000000000000000000000000000000000000000000000"
-                                  "0000000B"
-                                  "00000000"
-                                  "TRAILER!!!";
-
-    append_entry(out, 1, 040555, ".extra", clo_bytes(NULL, 0));
-    append_entry(out, 2, 0100444, name, data);
-    clo_buffer_append(out, clo_bytes(trailer, sizeof trailer));
-    clo_buffer_align(out, 4);
-}
-
-/* In the order in which the stub puts them behind the initrd. */
+/* Archives of one file each, in the order in which the stub puts them behind the initrd. */
 static const struct {
     const char *section;
     const char *file;
     unsigned since;
 } files[] = {
-    { ".pcrsig", ".extra/tpm2-pcr-signature.json", 252 },
-    { ".pcrpkey", ".extra/tpm2-pcr-public-key.pem", 252 },
-    { ".osrel", ".extra/os-release", 257 },
-    { ".profile", ".extra/profile", 257 },
+    { ".pcrsig", "tpm2-pcr-signature.json", 252 },
+    { ".pcrpkey", "tpm2-pcr-public-key.pem", 252 },
+    { ".osrel", "os-release", 257 },
+    { ".profile", "profile", 257 },
 };
 
-static struct clo_bytes section_data(const struct clo_uki *uki, const char *name)
+static struct clo_bytes section_data(const struct clo_pe *pe, const char *name)
 {
-    const struct clo_pe_section *section = clo_pe_section_find(&uki->pe, name);
+    const struct clo_pe_section *section = clo_pe_section_find(pe, name);
 
     return section == NULL ? clo_bytes(NULL, 0) : section->data;
 }
 
+static void pack_sections(const struct clo_uki *uki, struct clo_buffer *out)
+{
+    static const struct stub_folder extra = { ".extra", 0555, 0444 };
+
+    for (size_t i = 0; i < CLO_COUNT(files); i++) {
+        const struct stub_file file = { files[i].file, section_data(&uki->pe, files[i].section) };
+        if (file.data.size > 0 && uki->stub_version >= files[i].since)
+            stub_archive_append(out, &extra, &file, 1);
+    }
+}
+
+static void add_part(struct handover_initrd *initrd, struct clo_bytes part)
+{
+    if (part.size > 0)
+        initrd->parts[initrd->count++] = part;
+}
+
+/* The kernel takes the first microcode that it finds, so the last add-on's comes first. */
+static void add_parts(const struct clo_uki *uki, const struct companions *companions,
+                      struct handover_initrd *initrd)
+{
+    for (size_t i = companions->addon_count; i-- > 0;)
+        if (companions->addons[i].is_applied)
+            add_part(initrd, section_data(&companions->addons[i].pe, ".ucode"));
+    if (uki->stub_version >= STUB_HANDS_UCODE)
+        add_part(initrd, section_data(&uki->pe, ".ucode"));
+    add_part(initrd, section_data(&uki->pe, ".initrd"));
+    for (size_t i = 0; i < COMPANION_ARCHIVES; i++)
+        add_part(initrd, clo_buffer_bytes(&companions->archives[i].bytes));
+    add_part(initrd, clo_buffer_bytes(&initrd->archives));
+    for (size_t i = 0; i < companions->addon_count; i++)
+        if (companions->addons[i].is_applied)
+            add_part(initrd, section_data(&companions->addons[i].pe, ".initrd"));
+}
+
 /* Several pieces are each padded to 4 bytes; one alone stays as it is. */
-static void add_part(struct handover_initrd *initrd, struct clo_bytes part, bool is_padded)
+static void pad_parts(struct handover_initrd *initrd)
 {
     static const uint8_t zeros[4];
 
-    if (part.size == 0)
+    if (initrd->count < 2)
         return;
-    initrd->parts[initrd->count++] = part;
-    if (is_padded && part.size % 4 != 0)
-        initrd->parts[initrd->count++] = clo_bytes(zeros, 4 - part.size % 4);
+    for (size_t i = initrd->count; i-- > 0;) {
+        struct clo_bytes part = initrd->parts[i];
+        initrd->parts[2 * i] = part;
+        initrd->parts[2 * i + 1] = clo_bytes(zeros, (4 - part.size % 4) % 4);
+    }
+    initrd->count *= 2;
 }
 
-bool handover_initrd(const struct clo_uki *uki, struct handover_initrd *out, struct clo_error *err)
+bool handover_initrd(const struct clo_uki *uki, const struct companions *companions,
+                     struct handover_initrd *out, struct clo_error *err)
 {
-    struct handover_initrd initrd = { 0 };
-    struct clo_bytes base = section_data(uki, ".initrd");
-    struct clo_bytes ucode =
-            uki->stub_version < STUB_HANDS_UCODE ? clo_bytes(NULL, 0) : section_data(uki, ".ucode");
+    CLO_CLEANUP(handover_initrd_free) struct handover_initrd initrd = { 0 };
+    size_t most = 3 + 2 * companions->addon_count + COMPANION_ARCHIVES;
 
-    for (size_t i = 0; i < CLO_COUNT(files); i++) {
-        struct clo_bytes data = section_data(uki, files[i].section);
-        if (data.size > 0 && uki->stub_version >= files[i].since)
-            append_archive(&initrd.archives, files[i].file, data);
-    }
-    if (!clo_buffer_ok(&initrd.archives)) {
-        handover_initrd_free(&initrd);
+    initrd.parts = calloc(2 * most, sizeof *initrd.parts);
+    pack_sections(uki, &initrd.archives);
+    if (initrd.parts == NULL || !clo_buffer_ok(&initrd.archives))
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    }
-    bool is_combined = (ucode.size > 0) + (base.size > 0) + (initrd.archives.size > 0) > 1;
-    add_part(&initrd, ucode, is_combined);
-    add_part(&initrd, base, is_combined);
-    add_part(&initrd, clo_buffer_bytes(&initrd.archives), false);
+    add_parts(uki, companions, &initrd);
+    pad_parts(&initrd);
     *out = initrd;
+    initrd = (struct handover_initrd){ 0 };
     return true;
 }
 
 void handover_initrd_free(struct handover_initrd *initrd)
 {
     clo_buffer_free(&initrd->archives);
+    free(initrd->parts);
+    *initrd = (struct handover_initrd){ 0 };
 }

@@ -6,29 +6,30 @@
 
 #include "cloister/encoding.h"
 
-static bool predict_all(struct prediction *p, const struct clo_uki *uki, struct clo_error *err)
+/* Of these the stub measures what the machine it runs on asks for. */
+static bool check_sections(const struct clo_uki *uki, struct clo_error *err)
 {
-    static const unsigned empty[] = { 8, 12, 13, 14 };
-    /* Of these the stub measures what the machine it runs on asks for. */
     static const char *const chosen_late[] = { ".dtbauto", ".efifw" };
-    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
-    bool secure_boot = !p->inputs->is_secure_boot_off;
 
     for (size_t i = 0; i < CLO_COUNT(chosen_late); i++)
         if (clo_pe_section_find(&uki->pe, chosen_late[i]) != NULL)
             return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                            "PCR 11 of a UKI with %s depends on the "
-                            "machine",
-                            chosen_late[i]);
-    if (p->inputs->varstore.size > 0) {
-        if (!clo_varstore_parse(p->inputs->varstore, &store, err))
-            return clo_wrap(err, "variable store");
-        secure_boot = predict_is_secure_boot_on(store);
-        if (!predict_7(p, uki, store, secure_boot, err))
+                            "PCR 11 of a UKI with %s depends on the machine", chosen_late[i]);
+    return true;
+}
+
+static bool predict_all(struct prediction *p, struct clo_error *err)
+{
+    static const unsigned stubs[] = { 8, 9, 12, 13, 14 };
+
+    if (!check_sections(p->uki, err))
+        return false;
+    if (p->store != NULL) {
+        if (!predict_7(p, err))
             return clo_wrap(err, "PCR 7");
         predict_set_values(p, 7, NULL);
     }
-    if (!predict_4(p, uki, secure_boot, err))
+    if (!predict_4(p, err))
         return clo_wrap(err, "PCR 4");
     predict_set_values(p, 4, NULL);
     if (p->inputs->disk_head.size > 0) {
@@ -36,16 +37,15 @@ static bool predict_all(struct prediction *p, const struct clo_uki *uki, struct 
             return clo_wrap(err, "PCR 5");
         predict_set_values(p, 5, NULL);
     }
-    if (!predict_9(p, uki, err))
+    if (!predict_9_12_13(p, err))
         return false;
-    predict_set_values(p, 9, NULL);
-    predict_11(p, uki);
-    predict_15(p);
-    /* The command line from SMBIOS, add-ons, credentials and extensions would move these. */
-    for (size_t i = 0; i < CLO_COUNT(empty); i++) {
-        (void)predict_events_of(p, empty[i]);
-        predict_set_values(p, empty[i], NULL);
+    /* Nothing else may move these: a command line from SMBIOS, or companions that were not named. */
+    for (size_t i = 0; i < CLO_COUNT(stubs); i++) {
+        (void)predict_events_of(p, stubs[i]);
+        predict_set_values(p, stubs[i], NULL);
     }
+    predict_11(p);
+    predict_15(p);
     return true;
 }
 
@@ -84,11 +84,19 @@ static bool choose_banks(struct prediction *p, struct clo_error *err)
     return true;
 }
 
+static void prediction_freep(struct prediction **p)
+{
+    if (*p != NULL)
+        companions_free(&(*p)->companions);
+    free(*p);
+}
+
 bool clo_reference_predict(const struct clo_prediction *from, struct clo_reference **out,
                            struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
-    CLO_CLEANUP(clo_freep) struct prediction *p = calloc(1, sizeof *p);
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    CLO_CLEANUP(prediction_freep) struct prediction *p = calloc(1, sizeof *p);
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
 
@@ -100,6 +108,16 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "UKI: stub \"%s\": from systemd 252 on",
                         uki->stub);
     p->inputs = from;
+    p->uki = uki;
+    p->is_secure_boot_on = !from->is_secure_boot_off;
+    if (from->varstore.size > 0) {
+        if (!clo_varstore_parse(from->varstore, &store, err))
+            return clo_wrap(err, "variable store");
+        p->store = store;
+        p->is_secure_boot_on = predict_is_secure_boot_on(store);
+    }
+    if (!companions_parse(uki, from->companions, from->companion_count, &p->companions, err))
+        return false;
     p->events = json_object();
     p->pcrs = json_object();
     json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o}", "cloister_reference", 1, "name", from->name,
@@ -109,7 +127,7 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (from->created != NULL)
         json_object_set_new(json, "created", json_string(from->created));
-    if (!choose_banks(p, err) || !predict_all(p, uki, err))
+    if (!choose_banks(p, err) || !predict_all(p, err))
         return false;
     if (p->failed)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");

@@ -6,11 +6,16 @@
 #include "cloister/efivar.h"
 #include "cloister/reference.h"
 #include "cloister/uki.h"
+#include "companions.h"
 
 #define PREDICT_HASHES_MAX 4
 
 struct prediction {
     const struct clo_prediction *inputs;
+    const struct clo_uki *uki;
+    const struct clo_varstore *store; /* NULL: not given */
+    bool is_secure_boot_on;
+    struct companions companions;
     enum clo_hash hashes[PREDICT_HASHES_MAX];
     size_t bank_count;
     struct clo_pcr_bank banks[PREDICT_HASHES_MAX];
@@ -45,16 +50,13 @@ void predict_set_values(struct prediction *p, unsigned pcr, const char *phase);
 
 /* predict_firmware.c: what is started, the partition table, Secure Boot's state. */
 bool predict_is_secure_boot_on(const struct clo_varstore *store);
-CLO_MUST_USE bool predict_4(struct prediction *p, const struct clo_uki *uki, bool secure_boot,
-                            struct clo_error *err);
+CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);
-CLO_MUST_USE bool predict_7(struct prediction *p, const struct clo_uki *uki,
-                            const struct clo_varstore *store, bool secure_boot,
-                            struct clo_error *err);
+CLO_MUST_USE bool predict_7(struct prediction *p, struct clo_error *err);
 
 /* predict_stub.c: what the stub measures, and what the kernel measures of what it was handed. */
-CLO_MUST_USE bool predict_9(struct prediction *p, const struct clo_uki *uki, struct clo_error *err);
-void predict_11(struct prediction *p, const struct clo_uki *uki);
+CLO_MUST_USE bool predict_9_12_13(struct prediction *p, struct clo_error *err);
+void predict_11(struct prediction *p);
 void predict_15(struct prediction *p);
 
 #endif

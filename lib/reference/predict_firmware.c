@@ -2,6 +2,7 @@
  * (SecurityPkg Tcg2Dxe, DxeTpm2MeasureBootLib). */
 #include "predict.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "cloister/encoding.h"
 #include "cloister/gpt.h"
 
+#define AUTHORITIES_MAX   8
 #define STUB_LOADS_ITSELF 258 /* and no longer through LoadImage() */
 
 /* --- PCR 4: what firmware starts --- */
@@ -29,22 +31,29 @@ static bool measure_image(struct prediction *p, const struct clo_pe *pe, const c
 }
 
 /* The inner kernel goes through LoadImage() in stubs before 258. With Secure Boot on, the stub's
- * override answers before the firmware's measuring handler does; with it off, nothing overrides. */
-bool predict_4(struct prediction *p, const struct clo_uki *uki, bool secure_boot,
-               struct clo_error *err)
+ * override answers before the firmware's measuring handler does; with it off, nothing overrides.
+ * Add-ons always do, before the kernel. */
+bool predict_4(struct prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_pe *kernel = NULL;
 
     predict_text(p, 4, "EV_EFI_ACTION", "boot attempt", "Calling EFI Application from Boot Option");
     predict_separator(p, 4);
-    if (!measure_image(p, &uki->pe, "UKI", err))
+    if (!measure_image(p, &p->uki->pe, "UKI", err))
         return false;
-    if (secure_boot || uki->stub_version >= STUB_LOADS_ITSELF)
+    for (size_t i = 0; i < p->companions.addon_count; i++) {
+        const struct companion_addon *addon = &p->companions.addons[i];
+        char name[300];
+        snprintf(name, sizeof name, "add-on %s", addon->name);
+        if (!measure_image(p, &addon->pe, name, err))
+            return false;
+    }
+    if (p->is_secure_boot_on || p->uki->stub_version >= STUB_LOADS_ITSELF)
         return true;
     kernel = malloc(sizeof *kernel);
     if (kernel == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    if (!clo_pe_parse(clo_pe_section_find(&uki->pe, ".linux")->data, kernel, err))
+    if (!clo_pe_parse(clo_pe_section_find(&p->uki->pe, ".linux")->data, kernel, err))
         return clo_wrap(err, ".linux");
     return measure_image(p, kernel, "the kernel inside the UKI", err);
 }
@@ -104,8 +113,8 @@ static bool measure_variable(struct prediction *p, const char *type, const char 
     return true;
 }
 
-/* The db entry whose key signed the UKI: what firmware logs as the authority. */
-static bool find_authority(const struct clo_uki *uki, struct clo_bytes db,
+/* The db entry whose key signed the image: what firmware logs as the authority. */
+static bool find_authority(const struct clo_pe *pe, struct clo_bytes db,
                            struct clo_signature_entry *out, struct clo_error *err)
 {
     for (size_t i = 0; clo_signature_list_at(db, i, out, err); i++) {
@@ -114,18 +123,43 @@ static bool find_authority(const struct clo_uki *uki, struct clo_bytes db,
         enum clo_hash hash;
         if (clo_guid_equal(&out->type, &clo_guid_cert_x509) &&
             clo_certificate_parse(out->data, &certificate, &ignored) &&
-            clo_authenticode_verify(&uki->pe, certificate, &hash, &ignored))
+            clo_authenticode_verify(pe, certificate, &hash, &ignored))
             return true;
     }
     if (err->status != CLO_OK)
         return clo_wrap(err, "db");
     return clo_fail(err, CLO_ERR_REFUSED,
-                    "the UKI is not signed by a key in the variable store's db: firmware would "
-                    "refuse it");
+                    "not signed by a key in the variable store's db: firmware would refuse it");
 }
 
-bool predict_7(struct prediction *p, const struct clo_uki *uki, const struct clo_varstore *store,
-               bool secure_boot, struct clo_error *err)
+/* Firmware logs each authority once a boot. */
+struct authorities {
+    struct clo_bytes seen[AUTHORITIES_MAX];
+    size_t count;
+};
+
+static bool measure_authority(struct prediction *p, struct authorities *authorities,
+                              const struct clo_pe *pe, const char *name, struct clo_error *err)
+{
+    const struct clo_efivar *db = clo_varstore_find(p->store, "db", &clo_guid_image_security);
+    struct clo_signature_entry authority;
+    char text[300];
+
+    if (!find_authority(pe, db == NULL ? clo_bytes(NULL, 0) : db->data, &authority, err))
+        return clo_wrap(err, "%s", name);
+    for (size_t i = 0; i < authorities->count; i++)
+        if (clo_bytes_equal(authorities->seen[i], authority.whole))
+            return true;
+    if (authorities->count == AUTHORITIES_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: more than %d authorities", name,
+                        AUTHORITIES_MAX);
+    authorities->seen[authorities->count++] = authority.whole;
+    snprintf(text, sizeof text, "authority: the db entry of the %s's key", name);
+    return measure_variable(p, "EV_EFI_VARIABLE_AUTHORITY", text, "db", &clo_guid_image_security,
+                            authority.whole, err);
+}
+
+bool predict_7(struct prediction *p, struct clo_error *err)
 {
     const struct {
         const char *name;
@@ -137,28 +171,33 @@ bool predict_7(struct prediction *p, const struct clo_uki *uki, const struct clo
         { "dbx", &clo_guid_image_security },
     };
     const char *type = "EV_EFI_VARIABLE_DRIVER_CONFIG";
-    uint8_t state = secure_boot;
-    struct clo_signature_entry authority;
+    struct authorities authorities = { .count = 0 };
+    uint8_t state = p->is_secure_boot_on;
 
     if (!measure_variable(p, type, "SecureBoot", "SecureBoot", &clo_guid_global_variable,
                           clo_bytes(&state, 1), err))
         return false;
     for (size_t i = 0; i < CLO_COUNT(variables); i++) {
         const struct clo_efivar *variable =
-                clo_varstore_find(store, variables[i].name, variables[i].vendor);
+                clo_varstore_find(p->store, variables[i].name, variables[i].vendor);
         struct clo_bytes value = variable == NULL ? clo_bytes(NULL, 0) : variable->data;
         if (!measure_variable(p, type, variables[i].name, variables[i].name, variables[i].vendor,
                               value, err))
             return false;
     }
     predict_separator(p, 7);
-    if (!secure_boot)
+    if (!p->is_secure_boot_on)
         return true;
-    const struct clo_efivar *db = clo_varstore_find(store, "db", &clo_guid_image_security);
-    return find_authority(uki, db == NULL ? clo_bytes(NULL, 0) : db->data, &authority, err) &&
-           measure_variable(p, "EV_EFI_VARIABLE_AUTHORITY",
-                            "authority: the db entry of the UKI's key", "db",
-                            &clo_guid_image_security, authority.whole, err);
+    if (!measure_authority(p, &authorities, &p->uki->pe, "UKI", err))
+        return false;
+    for (size_t i = 0; i < p->companions.addon_count; i++) {
+        const struct companion_addon *addon = &p->companions.addons[i];
+        char name[300];
+        snprintf(name, sizeof name, "add-on %s", addon->name);
+        if (!measure_authority(p, &authorities, &addon->pe, name, err))
+            return false;
+    }
+    return true;
 }
 
 bool predict_is_secure_boot_on(const struct clo_varstore *store)

@@ -1,5 +1,7 @@
 #include "lib/reference/handover.h"
 
+#include "lib/reference/companions.h"
+
 #include "uki_maker.h"
 
 static void parse(struct clo_uki *uki, const struct clo_buffer *file)
@@ -81,6 +83,8 @@ static void test_initrd(void **state)
         { 257, "", 0, true },       { 256, "", 0, false },
     };
 
+    static const struct companions none = { .addons = NULL };
+
     (void)state;
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -93,7 +97,7 @@ static void test_initrd(void **state)
                                          .osrel = clo_bytes_text("ID=x\n"),
                                          .initrd = clo_bytes_text(cases[i].initrd) });
         parse(uki, &file);
-        CHECK(handover_initrd(uki, &initrd, &err), err.text);
+        CHECK(handover_initrd(uki, &none, &initrd, &err), err.text);
         join(&initrd, &joined);
         size_t length = strlen(cases[i].initrd);
         CHECK(joined.size >= cases[i].own, "size");
