@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli/companions.h"
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/fat.h"
@@ -24,9 +25,17 @@ struct measure {
     const char *varstore;
     const char *name;
     const char *output;
+    const char *load_options;
+    struct cli_list beside, loader;
+    struct cli_companions companions;
     bool without_secure_boot;
     bool json;
 };
+
+static void measure_free(struct measure *options)
+{
+    cli_companions_free(&options->companions);
+}
 
 /* --- Inputs --- */
 
@@ -75,9 +84,12 @@ static bool map_file(const char *path, struct mapping *out, struct clo_error *er
     return true;
 }
 
-/* The UKI where firmware finds it: EFI/BOOT/BOOTX64.EFI on the ESP, or BOOTAA64.EFI. */
-static bool find_uki(struct clo_bytes disk, struct clo_buffer *out, struct clo_error *err)
+/* The UKI where firmware finds it, EFI/BOOT/BOOTX64.EFI on the ESP or BOOTAA64.EFI, and what lies beside
+ * it. */
+static bool find_uki(struct clo_bytes disk, struct clo_buffer *out,
+                     struct cli_companions *companions, struct clo_error *err)
 {
+    static const char *const paths[] = { "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI" };
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     const struct clo_gpt_partition *esp;
     struct clo_error other;
@@ -93,8 +105,10 @@ static bool find_uki(struct clo_bytes disk, struct clo_buffer *out, struct clo_e
     struct clo_bytes volume =
             clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
                             (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);
-    return clo_fat_read(volume, "EFI/BOOT/BOOTX64.EFI", UKI_LIMIT, out, err) ||
-           clo_fat_read(volume, "EFI/BOOT/BOOTAA64.EFI", UKI_LIMIT, out, &other) ||
+    bool is_first = clo_fat_read(volume, paths[0], UKI_LIMIT, out, err);
+    if (!is_first && !clo_fat_read(volume, paths[1], UKI_LIMIT, out, &other))
+        return clo_wrap(err, "ESP");
+    return cli_companions_find(volume, paths[is_first ? 0 : 1], companions, err) ||
            clo_wrap(err, "ESP");
 }
 
@@ -162,7 +176,7 @@ static bool print_prediction(const struct clo_reference *reference, const struct
 }
 
 /* Predicts from what was read, and prints. */
-static bool measure(const struct measure *options, struct clo_prediction *from, bool whole,
+static bool measure(struct measure *options, struct clo_prediction *from, bool whole,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
@@ -176,6 +190,9 @@ static bool measure(const struct measure *options, struct clo_prediction *from, 
         return false;
     from->banks = from->bank_count == 0 ? NULL : banks;
     from->is_secure_boot_off = options->without_secure_boot;
+    from->load_options = options->load_options;
+    from->companions = options->companions.items;
+    from->companion_count = options->companions.count;
     if (options->varstore != NULL) {
         if (!cli_read_varstore(options->varstore, &varstore, err))
             return false;
@@ -193,7 +210,7 @@ static bool measure(const struct measure *options, struct clo_prediction *from, 
 
 static int measure_uki(int argc, char **argv)
 {
-    struct measure options = { 0 };
+    CLO_CLEANUP(measure_free) struct measure options = { 0 };
     const struct cli_option table[] = {
         { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
           .list = &options.bank_names },
@@ -201,6 +218,13 @@ static int measure_uki(int argc, char **argv)
           .text = &options.varstore },
         { "--no-secure-boot", NULL, "without a variable store: Secure Boot will be off",
           .flag = &options.without_secure_boot },
+        { "--companion", "FILE",
+          "what will lie in the UKI's .extra.d: an add-on, a credential, an extension; repeats",
+          .list = &options.beside },
+        { "--loader-companion", "FILE",
+          "what will lie below loader/ on the ESP, by its kind; repeats", .list = &options.loader },
+        { "--load-options", "TEXT", "what the boot entry passes: \"@1\" for the second profile",
+          .text = &options.load_options },
         { "--output", "FILE", "write a reference file", .text = &options.output },
         { "--json", NULL, "print one JSON document", .flag = &options.json },
     };
@@ -225,7 +249,8 @@ static int measure_uki(int argc, char **argv)
     if (options.varstore != NULL && options.without_secure_boot)
         return cli_usage_error(&usage, "--varstore says itself whether Secure Boot is on");
     struct clo_prediction from = { .name = base_name(operands.items[0]) };
-    bool ok = clo_file_read(operands.items[0], UKI_LIMIT, &uki, &err);
+    bool ok = clo_file_read(operands.items[0], UKI_LIMIT, &uki, &err) &&
+              cli_companions_read(&options.beside, &options.loader, &options.companions, &err);
     from.uki = clo_buffer_bytes(&uki);
     ok = ok && (measure(&options, &from, false, &err) || clo_wrap(&err, "%s", operands.items[0]));
     return ok || clo_wrap(&err, "measure uki") ? CLI_YES : cli_error(&err);
@@ -233,12 +258,14 @@ static int measure_uki(int argc, char **argv)
 
 static int measure_image(int argc, char **argv)
 {
-    struct measure options = { 0 };
+    CLO_CLEANUP(measure_free) struct measure options = { 0 };
     const struct cli_option table[] = {
         { "--varstore", "FILE", "the firmware's variable store, with the Secure Boot keys",
           .text = &options.varstore },
         { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
           .list = &options.bank_names },
+        { "--load-options", "TEXT", "what the boot entry passes; default nothing",
+          .text = &options.load_options },
         { "--name", "NAME", "the image's name; default its file name", .text = &options.name },
         { "--output", "FILE", "write the reference file", .text = &options.output },
         { "--json", NULL, "print the reference file", .flag = &options.json },
@@ -268,7 +295,7 @@ static int measure_image(int argc, char **argv)
     const char *path = operands.items[0];
     bool ok = map_file(path, &disk, &err);
     struct clo_bytes bytes = clo_bytes(disk.data, disk.size);
-    ok = ok && (find_uki(bytes, &uki, &err) || clo_wrap(&err, "%s", path));
+    ok = ok && (find_uki(bytes, &uki, &options.companions, &err) || clo_wrap(&err, "%s", path));
     struct clo_prediction from = { .name = base_name(path),
                                    .uki = clo_buffer_bytes(&uki),
                                    .disk_head = clo_bytes_slice(bytes, 0, CLO_GPT_HEAD_SIZE) };

@@ -65,6 +65,7 @@ lab_fetch_release() {
         mkdir -p "$out"
         cp "$state"/tree/boot/vmlinuz-* "$out/vmlinuz"
         cp "$state/tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub" "$out/stub.efi"
+        cp "$state/tree/usr/lib/systemd/boot/efi/addonx64.efi.stub" "$out/addon.efi" 2>/dev/null || true # from 254 on
         mkdir -p "$out/lib"
         # The modules lie below /lib or, in newer releases, below /usr/lib.
         cp -a "$state"/tree/*/lib/modules "$out/lib/" 2>/dev/null || cp -a "$state/tree/lib/modules" "$out/lib/"
@@ -91,6 +92,17 @@ lab_fetch_kernel() {
         fi
     done
     lab_fail "no kernel could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")"
+}
+
+# This machine's own release too, where another's kernel was taken: an older stub and kernel to compare with.
+lab_fetch_old_kernel() {
+    local codename mirror keyring
+    [ ! -e "$LAB_CACHE/old/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    lab_fetch_release "$codename" "$LAB_CACHE/old" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log" ||
+        lab_fail "no kernel of $codename could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")" || return
+    touch "$LAB_CACHE/old/complete"
 }
 
 # A small Debian with systemd, as an ext4 image. Without root, fakeroot keeps the owners.

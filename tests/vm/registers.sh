@@ -1,0 +1,172 @@
+#!/bin/bash
+# Every register predicted before the boot is the one measured, for Secure Boot on and off, an old and a new stub, an
+# old and a new kernel, and what may lie beside a UKI.
+#
+#   registers.sh                 four boots, each with something else
+#   registers.sh --all [PAGE]    every combination; writes docs/registers.md, or PAGE
+# shellcheck source=tests/vm/vm.sh
+. "$(dirname "$0")/vm.sh"
+
+pcrs=$(seq 0 9; seq 11 15)
+firmware_pcrs='0 1 2 3 6'
+phase=enter-initrd
+
+# --- Images: one for each kernel and stub, with a root of a few files; companions are put in afterwards ---
+
+registers_image() {
+    local kernel=$1 stub=$2
+    [ -e "$LAB/$kernel-$stub.img" ] ||
+        cloister image build "$LAB/root" --output "$LAB/$kernel-$stub.img" --name registers \
+            --kernel "$LAB_CACHE/$kernel/vmlinuz" --modules "$LAB_CACHE/$kernel/lib/modules/$(ls "$LAB_CACHE/$kernel/lib/modules")" \
+            --stub "$LAB_CACHE/$stub/stub.efi" --cmdline "$LAB_CMDLINE" --init "$LAB_BUILD/guest/cloister-init" \
+            --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/on.fd" \
+            --disk-key "$LAB/disk.key" --broker https://10.0.2.2:9 --broker-key "$LAB/broker.pem" >"$LAB/build.log"
+}
+
+# An add-on with a command line of its own, signed by the owner.
+registers_addon() {
+    local last
+    printf 'cloister.addon=1\0' >"$LAB/addon.cmdline"
+    last=$(objdump -h "$LAB_CACHE/kernel/addon.efi" | awk '$1 ~ /^[0-9]+$/ { print $4 }' | sort | tail -n 1)
+    objcopy --add-section .cmdline="$LAB/addon.cmdline" --set-section-flags .cmdline=data,readonly \
+        --change-section-vma ".cmdline=$((0x$last + 0x1000))" "$LAB_CACHE/kernel/addon.efi" "$LAB/unsigned.addon.efi" 2>"$LAB/objcopy.log" &&
+        sbsign --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --output "$LAB/a.addon.efi" "$LAB/unsigned.addon.efi" 2>"$LAB/sbsign.log"
+}
+
+registers_companions() {
+    local at
+    at=$1@@$(lab_esp_offset "$1")
+    case $2 in
+    plain) ;;
+    add-on)
+        mmd -i "$at" ::/EFI/BOOT/BOOTX64.EFI.extra.d &&
+            mcopy -i "$at" "$LAB/a.addon.efi" ::/EFI/BOOT/BOOTX64.EFI.extra.d/a.addon.efi
+        ;;
+    credential)
+        printf secret >"$LAB/b.cred"
+        printf other >"$LAB/A-global.cred"
+        head -c 5001 /dev/zero >"$LAB/tools.sysext.raw"
+        mmd -i "$at" ::/EFI/BOOT/BOOTX64.EFI.extra.d ::/loader ::/loader/credentials &&
+            mcopy -i "$at" "$LAB/b.cred" "$LAB/tools.sysext.raw" ::/EFI/BOOT/BOOTX64.EFI.extra.d/ &&
+            mcopy -i "$at" "$LAB/A-global.cred" ::/loader/credentials/
+        ;;
+    esac
+}
+
+# --- One boot ---
+
+registers_boot() {
+    local name=$1 image=$2 state=$3
+    shift 3
+    cp "$LAB/$state.fd" "$LAB/vars.fd"
+    cloister boot "$image" --varstore "$LAB/vars.fd" --tpm "$LAB/tpm" --report "$LAB/$name.jsonl" \
+        --serial "$LAB/$name.log" --snapshot --calibrate "$LAB/$name.firmware.json" "$@" >"$LAB/$name.out" 2>&1 ||
+        { tail -n 1 "$LAB/$name.out"; return 1; }
+}
+
+registers_measured() { jq -r --arg pcr "$2" 'select(.kind == "eventlog").pcrs.sha256[$pcr]' "$LAB/$1.jsonl"; }
+registers_predicted() {
+    jq -r --arg pcr "$2" --arg phase "$phase" '.pcrs.sha256[$pcr] | if type == "object" then .[$phase] else . end' "$1"
+}
+
+# registers_compare NAME IMAGE STATE: the PCRs that are not as predicted; sets `given` to those taken from a log.
+registers_compare() {
+    local name=$1 image=$2 state=$3 pcr expected wrong=''
+    cloister measure image "$image" --varstore "$LAB/$state.fd" --json >"$LAB/$name.ref.json" || return
+    for pcr in $pcrs; do
+        expected=$(registers_predicted "$LAB/$name.ref.json" "$pcr")
+        # The volume key is measured later: PCR 15 is still what a reset makes it.
+        [ "$pcr" != 15 ] || expected=$(printf '%064d' 0)
+        case " $firmware_pcrs " in *" $pcr "*) expected=$(registers_predicted "$LAB/calibration-$state.firmware.json" "$pcr") ;; esac
+        [ "$expected" = "$(registers_measured "$name" "$pcr")" ] || wrong="$wrong $pcr"
+    done
+    echo "${wrong# }"
+    [ -z "$wrong" ]
+}
+
+# --- The matrix ---
+
+release_of() { strings -n 12 "$LAB_CACHE/$1/stub.efi" | sed -n 's/.*LoaderInfo: systemd-stub \([^ ]*\).*/\1/p' | head -n 1; }
+
+registers_case() {
+    local state=$1 stub=$2 kernel=$3 companion=$4 name image wrong
+    name=$state-$stub-$kernel-$companion
+    image=$LAB/$name.img
+    registers_image "$kernel" "$stub" || return
+    cp --sparse=always "$LAB/$kernel-$stub.img" "$image"
+    registers_companions "$image" "$companion" && registers_boot "$name" "$image" "$state" &&
+        wrong=$(registers_compare "$name" "$image" "$state")
+    local status=$?
+    rm -f "$image"
+    rows+=("$state|$stub|$kernel|$companion|$status|$wrong")
+    [ -z "$wrong" ] || echo "PCRs $wrong differ"
+    return "$status"
+}
+
+registers_page() {
+    local row state stub kernel companion status wrong
+    cat <<PAGE
+# Registers predicted, and measured
+
+Made by \`tests/vm/registers.sh --all\`: each line is one boot under QEMU with OVMF and swtpm. Before it, \`cloister measure
+image\` predicted the registers from the disk and the variable store alone; after it, the guest told what its TPM holds
+(SHA-256 bank, phase \`$phase\`).
+
+PCRs 4, 5, 7, 8, 9, 11, 12, 13 and 14 are predicted. PCRs 0, 1, 2, 3 and 6 are the firmware's own and are taken from the log of
+another boot of the same machine type with the same variables. PCR 15 is zero until the volume key is measured. PCR 10 is the
+kernel's IMA log.
+
+Stubs: systemd $(release_of old) and $(release_of kernel). Kernels: $(ls "$LAB_CACHE/old/lib/modules") and $(ls "$LAB_CACHE/kernel/lib/modules").
+
+| Secure Boot | stub | kernel | beside the UKI | PCRs 0 to 9, 11 to 15 |
+| --- | --- | --- | --- | --- |
+PAGE
+    for row in "${rows[@]}"; do
+        IFS='|' read -r state stub kernel companion status wrong <<<"$row"
+        echo "| $state | $(release_of "$stub") | $(ls "$LAB_CACHE/$kernel/lib/modules") | $companion | $([ "$status" = 0 ] && echo 'all as expected' || echo "differ: ${wrong:-no boot}") |"
+    done
+}
+
+why=$(lab_fetch_old_kernel 2>&1) || { echo "SKIP: $why"; exit 77; }
+if [ ! -e "$LAB_CACHE/old/stub.efi" ] || [ ! -e "$LAB_CACHE/kernel/addon.efi" ]; then
+    echo "SKIP: no second stub here"
+    exit 77
+fi
+
+lab_begin build/lab/test-registers
+rows=()
+cloister secureboot keygen --output "$LAB/keys" >"$LAB/keygen.log"
+cp /usr/share/OVMF/OVMF_VARS_4M.fd "$LAB/off.fd"
+cloister secureboot enroll --input "$LAB/off.fd" --output "$LAB/on.fd" --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt"
+(umask 077 && head -c 64 /dev/urandom >"$LAB/disk.key")
+mkdir -p "$LAB/root/etc"
+echo 'ID=registers' >"$LAB/root/etc/os-release"
+cloister_sim platform new "$LAB/platform" >"$LAB/platform.root"
+cloister_sim vtpm new "$LAB/platform" "$LAB/tpm"
+cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
+registers_addon
+
+# What the firmware measures of itself: from a boot of another image than those that are compared.
+registers_image kernel kernel
+for state in on off; do
+    vm_check "calibration, Secure Boot $state" registers_boot "calibration-$state" "$LAB/kernel-kernel.img" "$state"
+done
+
+if [ "${1:-}" = --all ]; then
+    for state in on off; do
+        for stub in old kernel; do
+            for kernel in old kernel; do
+                for companion in plain add-on credential; do
+                    vm_check "$state $stub $kernel $companion" registers_case "$state" "$stub" "$kernel" "$companion"
+                done
+            done
+        done
+    done
+    registers_page >"${2:-docs/registers.md}"
+else
+    vm_check "old stub and kernel, credentials and a system extension" registers_case on old old credential
+    vm_check "new stub, old kernel, Secure Boot off" registers_case off kernel old plain
+    vm_check "new stub and kernel, an add-on" registers_case on kernel kernel add-on
+    vm_check "the same, credentials and a system extension, Secure Boot off" registers_case off kernel kernel credential
+fi
+vm_end
