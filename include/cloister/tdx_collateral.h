@@ -1,0 +1,130 @@
+/* What Intel vouches with for a TDX platform: PCK certificates, TCB info, QE identity, revocation
+ * lists. (Intel SGX PCK Certificate and CRL specification 1.5; Intel PCS API version 4, TCB info
+ * version 3 and enclave identity version 2; sgx_ql_qve_collateral_t; docs/formats/collateral.md.)
+ *
+ * Collateral comes from anywhere, the host included: every piece is signed, and is believed once
+ * clo_tdx_platform_new() has verified it. */
+#ifndef CLOISTER_TDX_COLLATERAL_H
+#define CLOISTER_TDX_COLLATERAL_H
+
+#include "cloister/crypto.h"
+#include "cloister/json.h"
+
+#define CLO_TDX_COLLATERAL_LIMIT ((size_t)8 << 20) /* of one piece, or of the whole as JSON */
+
+/* --- PCK certificates ------------------------------------------------------------------------ */
+
+#define CLO_TDX_COMPONENTS 16
+
+enum clo_tdx_ca {
+    CLO_TDX_CA_UNKNOWN,
+    CLO_TDX_CA_PROCESSOR, /* one package: registered with Intel by its maker */
+    CLO_TDX_CA_PLATFORM,  /* several packages: registered by its owner */
+};
+CLO_API const char *clo_tdx_ca_name(enum clo_tdx_ca ca); /* "platform", as PCS wants it */
+
+/* The SGX extension of a PCK certificate (OID 1.2.840.113741.1.13.1). */
+struct clo_tdx_pck {
+    uint8_t ppid[16];
+    uint8_t components[CLO_TDX_COMPONENTS]; /* SGX TCB component SVNs */
+    uint16_t pce_svn;
+    uint8_t cpu_svn[16];
+    uint8_t pce_id[2];
+    uint8_t fmspc[6];
+    unsigned sgx_type; /* 0 standard, 1 scalable, 2 scalable with integrity */
+    enum clo_tdx_ca ca;
+    bool has_platform_instance_id;
+    uint8_t platform_instance_id[16];
+};
+CLO_API CLO_MUST_USE bool clo_tdx_pck_parse(const struct clo_certificate *certificate,
+                                            struct clo_tdx_pck *out, struct clo_error *err);
+/* The extension's value alone. */
+CLO_API CLO_MUST_USE bool clo_tdx_pck_extension_parse(struct clo_bytes der, struct clo_tdx_pck *out,
+                                                      struct clo_error *err);
+
+/* --- Collateral as files or JSON bring it ---------------------------------------------------- */
+
+enum clo_tdx_piece {
+    CLO_TDX_TCB_INFO,           /* {"tcbInfo": …, "signature": …}, or the inner object alone */
+    CLO_TDX_TCB_INFO_SIGNATURE, /* 64 bytes, for an inner object */
+    CLO_TDX_TCB_INFO_ISSUER_CHAIN,
+    CLO_TDX_QE_IDENTITY,
+    CLO_TDX_QE_IDENTITY_SIGNATURE,
+    CLO_TDX_QE_IDENTITY_ISSUER_CHAIN,
+    CLO_TDX_PCK_CRL,
+    CLO_TDX_PCK_CRL_ISSUER_CHAIN,
+    CLO_TDX_ROOT_CA_CRL,
+    CLO_TDX_PCK_CHAIN,
+    CLO_TDX_PIECES,
+};
+
+/* A zeroed struct is empty. */
+struct clo_tdx_collateral {
+    struct clo_buffer pieces[CLO_TDX_PIECES];
+};
+CLO_API void clo_tdx_collateral_free(struct clo_tdx_collateral *collateral);
+/* "tcb_info": the member of the JSON form; "tcb_info.json": the file in a folder. */
+CLO_API const char *clo_tdx_piece_name(enum clo_tdx_piece piece);
+CLO_API const char *clo_tdx_piece_file(enum clo_tdx_piece piece);
+/* Takes a piece in any form that is met (revocation lists in DER, PEM, hex or base64; signatures in
+ * hex or bytes; chains in PEM, URL-encoded or not, or DER one after the other) and keeps it in one. */
+CLO_API CLO_MUST_USE bool clo_tdx_collateral_set(struct clo_tdx_collateral *collateral,
+                                                 enum clo_tdx_piece piece, struct clo_bytes in,
+                                                 struct clo_error *err);
+/* One JSON object with the fields of sgx_ql_qve_collateral_t, as quoting libraries and dcap-qvl
+ * write it. */
+CLO_API CLO_MUST_USE bool clo_tdx_collateral_parse(struct clo_bytes json,
+                                                   struct clo_tdx_collateral *out,
+                                                   struct clo_error *err);
+/* The same object; NULL when out of memory. */
+CLO_API json_t *clo_tdx_collateral_json(const struct clo_tdx_collateral *collateral);
+
+/* What to fetch for a platform: paths below a PCS's or PCCS's base URL (PCS API version 4). */
+struct clo_tdx_fetch {
+    char fmspc[13];
+    char ca[12];
+    char tcb_info[96];
+    char qe_identity[64];
+    char pck_crl[96];
+    char root_ca_crl[64]; /* a PCCS's; Intel's own is at its certificates' distribution point */
+};
+CLO_API void clo_tdx_fetch_plan(const struct clo_tdx_pck *pck, struct clo_tdx_fetch *out);
+/* From the leaf of a chain in PEM (a quote's). */
+CLO_API CLO_MUST_USE bool clo_tdx_pck_from_chain(struct clo_bytes chain, struct clo_tdx_pck *out,
+                                                 struct clo_error *err);
+
+/* --- What the collateral says ---------------------------------------------------------------- */
+
+/* In Intel's words. Greater is not worse: see clo_tdx_status_name(). */
+enum clo_tdx_status {
+    CLO_TDX_UP_TO_DATE,
+    CLO_TDX_SW_HARDENING_NEEDED,
+    CLO_TDX_CONFIGURATION_NEEDED,
+    CLO_TDX_CONFIGURATION_AND_SW_HARDENING_NEEDED,
+    CLO_TDX_OUT_OF_DATE,
+    CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED,
+    CLO_TDX_REVOKED,
+    CLO_TDX_RELAUNCH_ADVISED, /* the two of a TD that outlived an update of the module */
+    CLO_TDX_RELAUNCH_ADVISED_CONFIGURATION_NEEDED,
+    CLO_TDX_NOT_SUPPORTED, /* no level of the collateral fits: neither good nor out of date */
+    CLO_TDX_STATUSES,
+};
+CLO_API const char *clo_tdx_status_name(enum clo_tdx_status status); /* "UpToDate" */
+CLO_API bool clo_tdx_status_from_name(struct clo_bytes name, enum clo_tdx_status *out);
+
+#define CLO_TDX_ADVISORIES_MAX 64
+
+/* What became of a quote's TCB; views into the platform. */
+struct clo_tdx_tcb {
+    bool is_evaluated; /* false: without TCB */
+    enum clo_tdx_status status;
+    enum clo_tdx_status platform_status; /* the parts that made it */
+    enum clo_tdx_status module_status;
+    enum clo_tdx_status qe_status;
+    int64_t date; /* the earliest tcbDate of the parts */
+    uint32_t evaluation_number;
+    struct clo_bytes advisories[CLO_TDX_ADVISORIES_MAX]; /* each once */
+    size_t advisory_count;
+};
+
+#endif

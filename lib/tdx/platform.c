@@ -1,0 +1,345 @@
+/* A PCK chain and the collateral for it, verified once (DCAP QVL, sections 4.1.2.1 to 4.1.2.4.10). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform_internal.h"
+
+#define SGX_EXTENSION_OID "1.2.840.113741.1.13.1"
+#define COMMON_NAME_PCK   "Intel SGX PCK Certificate"
+#define COMMON_NAME_TCB   "Intel SGX TCB Signing"
+
+bool tdx_p256_verify(const struct clo_public_key *key, struct clo_bytes message,
+                     struct clo_bytes signature, struct clo_error *err)
+{
+    if (clo_public_key_kind(key) != CLO_KEY_P256)
+        return clo_fail(err, CLO_ERR_REFUSED, "no P-256 key");
+    return clo_signature_verify(key, CLO_ECDSA_RAW, CLO_HASH_SHA256, message, signature, err);
+}
+
+/* --- Certificates: gathered, each once --- */
+
+static bool has_certificate(const struct clo_tdx_platform *p, struct clo_bytes der)
+{
+    for (size_t i = 0; i < p->certificate_count; i++)
+        if (clo_bytes_equal(clo_certificate_der(p->certificates[i]), der))
+            return true;
+    return false;
+}
+
+static bool add_certificate(struct clo_tdx_platform *p, struct clo_bytes der, struct clo_error *err)
+{
+    if (has_certificate(p, der))
+        return true;
+    if (p->certificate_count == TDX_CERTIFICATES_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d certificates", TDX_CERTIFICATES_MAX);
+    if (!clo_certificate_parse(der, &p->certificates[p->certificate_count], err))
+        return false;
+    p->certificate_count++;
+    return true;
+}
+
+static bool add_chain(struct clo_tdx_platform *p, struct clo_bytes pem, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    size_t at = 0;
+
+    while (clo_pem_next(pem, "CERTIFICATE", &at, &der, err))
+        if (!add_certificate(p, clo_buffer_bytes(&der), err))
+            return false;
+    return err->status == CLO_OK;
+}
+
+/* Intermediate and TCB signer are no more trusted than the leaf: a piece that cannot be read is said
+ * by the check that needs it when it came with the quote, and is malformed input in a file. */
+static bool gather_certificates(struct build *b, struct clo_bytes chain, struct clo_error *err)
+{
+    static const enum clo_tdx_piece chains[] = {
+        CLO_TDX_PCK_CHAIN,
+        CLO_TDX_PCK_CRL_ISSUER_CHAIN,
+        CLO_TDX_TCB_INFO_ISSUER_CHAIN,
+        CLO_TDX_QE_IDENTITY_ISSUER_CHAIN,
+    };
+    struct clo_tdx_platform *p = b->platform;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    b->chain_error.status = CLO_OK;
+    if (chain.size > 0 && (!tdx_chain_to_pem(chain, &pem, &b->chain_error) ||
+                           !add_chain(p, clo_buffer_bytes(&pem), &b->chain_error)))
+        clo_wrap(&b->chain_error, "the quote's chain");
+    for (size_t i = 0; b->collateral != NULL && i < CLO_COUNT(chains); i++) {
+        struct clo_bytes piece = clo_buffer_bytes(&b->collateral->pieces[chains[i]]);
+        if (i == 3 && clo_bytes_equal(piece, clo_buffer_bytes(&b->collateral->pieces[chains[2]])))
+            continue; /* the usual case */
+        if (piece.size > 0 && !add_chain(p, piece, err))
+            return clo_wrap(err, "collateral: %s", clo_tdx_piece_name(chains[i]));
+    }
+    for (size_t i = 0; i < b->trust->certificate_count; i++)
+        if (!add_certificate(p, clo_certificate_der(b->trust->certificates[i]), err))
+            return false;
+    return true;
+}
+
+/* --- The PCK chain --- */
+
+static bool is_trusted(const struct clo_tdx_trust *trust, const struct clo_digest *fingerprint)
+{
+    bool holds = trust->intel && clo_tdx_intel_root(fingerprint);
+
+    for (size_t i = 0; i < trust->root_count; i++)
+        holds = holds || clo_digest_equal(&trust->roots[i], fingerprint);
+    return holds;
+}
+
+static bool is_issued_by(const struct clo_certificate *certificate,
+                         const struct clo_certificate *issuer)
+{
+    return clo_bytes_equal(clo_certificate_issuer_name(certificate),
+                           clo_certificate_subject_name(issuer));
+}
+
+static void find_leaf(struct build *b)
+{
+    struct clo_tdx_platform *p = b->platform;
+    struct clo_bytes value;
+
+    for (size_t i = 0; i < p->certificate_count && p->leaf == NULL; i++)
+        if (clo_certificate_extension(p->certificates[i], SGX_EXTENSION_OID, &value))
+            p->leaf = p->certificates[i];
+    if (p->leaf == NULL)
+        return;
+    p->pck_key = clo_certificate_key(p->leaf);
+    b->has_pck = clo_tdx_pck_parse(p->leaf, &p->pck, &b->pck_error);
+}
+
+/* A trusted root that issued `certificate`, or else any that has the name: the check then says that
+ * it is not trusted. */
+static void find_root(struct build *b, const struct clo_certificate *certificate)
+{
+    struct clo_tdx_platform *p = b->platform;
+    struct clo_error ignored;
+
+    for (size_t i = 0; i < p->certificate_count; i++) {
+        struct clo_digest fingerprint;
+        const struct clo_certificate *candidate = p->certificates[i];
+        if (!is_issued_by(certificate, candidate) || !is_issued_by(candidate, candidate) ||
+            !clo_public_key_fingerprint(clo_certificate_key(candidate), &fingerprint, &ignored))
+            continue;
+        bool trusted = is_trusted(b->trust, &fingerprint);
+        if (p->root != NULL && !trusted)
+            continue;
+        p->root = candidate;
+        p->root_fingerprint = fingerprint;
+        b->has_trusted_root = trusted;
+        if (trusted)
+            return;
+    }
+}
+
+/* Is the issuer one that may issue, and was it this one? P-256 with SHA-256, and nothing else. */
+static bool verify_link(const struct clo_certificate *certificate,
+                        const struct clo_certificate *issuer, struct clo_error *err)
+{
+    unsigned usage;
+
+    if (!clo_certificate_is_ca(issuer, NULL) ||
+        (clo_certificate_key_usage(issuer, &usage) && (usage & CLO_KEY_USAGE_CERT_SIGN) == 0))
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is no CA's",
+                        clo_certificate_subject(issuer));
+    if (clo_public_key_kind(clo_certificate_key(issuer)) != CLO_KEY_P256)
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": no P-256 key",
+                        clo_certificate_subject(issuer));
+    return clo_certificate_critical_known(certificate, NULL, 0, err) &&
+           clo_certificate_verify(certificate, issuer, CLO_ECDSA_DER, CLO_HASH_SHA256, err);
+}
+
+/* Several may have the CA's name: the one whose signature holds is meant. */
+static bool find_ca(struct build *b, struct clo_error *err)
+{
+    struct clo_tdx_platform *p = b->platform;
+
+    clo_fail(err, CLO_ERR_UNVERIFIED, "the certificate of \"%.100s\" is missing",
+             clo_certificate_issuer(p->leaf));
+    for (size_t i = 0; i < p->certificate_count; i++) {
+        const struct clo_certificate *candidate = p->certificates[i];
+        if (!is_issued_by(p->leaf, candidate) || candidate == p->leaf)
+            continue;
+        if (verify_link(p->leaf, candidate, err)) {
+            p->ca = candidate;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool verify_chain(struct build *b, struct clo_error *err)
+{
+    struct clo_tdx_platform *p = b->platform;
+
+    if (b->chain_error.status != CLO_OK) {
+        *err = b->chain_error;
+        return false;
+    }
+    if (p->leaf == NULL)
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "no PCK certificate, in the quote or beside it");
+    if (!b->has_pck) {
+        *err = b->pck_error;
+        return false;
+    }
+    if (!tdx_has_cn(clo_certificate_subject(p->leaf), COMMON_NAME_PCK) ||
+        p->pck.ca == CLO_TDX_CA_UNKNOWN)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "\"%.100s\", issued by \"%.100s\": not named as PCK certificates are",
+                        clo_certificate_subject(p->leaf), clo_certificate_issuer(p->leaf));
+    if (clo_certificate_is_ca(p->leaf, NULL))
+        return clo_fail(err, CLO_ERR_REFUSED, "the PCK certificate is a CA's");
+    if (!find_ca(b, err))
+        return false;
+    find_root(b, p->ca);
+    if (p->root == NULL)
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "the root \"%.100s\" is missing",
+                        clo_certificate_issuer(p->ca));
+    return verify_link(p->ca, p->root, err);
+}
+
+static void check_chain(struct build *b)
+{
+    struct clo_error err;
+    bool holds = verify_chain(b, &err);
+
+    clo_check_that(b->checks, "tdx.pck_chain", holds, "%s",
+                   holds ? "the PCK certificate is of its CA, and that of the root" : err.text);
+}
+
+static void check_root(struct build *b)
+{
+    static const char id[] = "tdx.root";
+    const struct clo_tdx_platform *p = b->platform;
+
+    if (p->root == NULL) {
+        clo_check_that(b->checks, id, false, "the chain ends in no root");
+        return;
+    }
+    clo_check_that(b->checks, id, b->has_trusted_root, "\"%.100s\" is %s",
+                   clo_certificate_subject(p->root),
+                   !b->has_trusted_root                       ? "none of the trusted roots"
+                   : clo_tdx_intel_root(&p->root_fingerprint) ? "Intel's"
+                                                              : "one that the caller trusts");
+}
+
+/* --- The signer of TCB info and QE identity --- */
+
+static bool find_signer(struct build *b, struct clo_error *err)
+{
+    struct clo_tdx_platform *p = b->platform;
+
+    if (p->root == NULL)
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "no root to hold the signer against");
+    clo_fail(err, CLO_ERR_UNVERIFIED, "no certificate \"" COMMON_NAME_TCB "\" to verify it with");
+    for (size_t i = 0; i < p->certificate_count; i++) {
+        const struct clo_certificate *candidate = p->certificates[i];
+        if (!tdx_has_cn(clo_certificate_subject(candidate), COMMON_NAME_TCB))
+            continue;
+        if (!verify_link(candidate, p->root, err))
+            continue;
+        if (clo_certificate_is_ca(candidate, NULL))
+            return clo_fail(err, CLO_ERR_REFUSED, "its signer's certificate is a CA's");
+        b->signer = candidate;
+        return true;
+    }
+    return false;
+}
+
+/* --- Building --- */
+
+static bool keep_collateral(struct build *b, struct clo_bytes chain, struct clo_error *err)
+{
+    struct clo_tdx_platform *p = b->platform;
+
+    clo_buffer_append(&p->chain, chain);
+    for (size_t i = 0; b->collateral != NULL && i < CLO_TDX_PIECES; i++)
+        clo_buffer_append(&p->texts.pieces[i], clo_buffer_bytes(&b->collateral->pieces[i]));
+    for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+        if (!clo_buffer_ok(&p->texts.pieces[i]))
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&p->chain) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+static bool build_platform(struct build *b, struct clo_bytes chain, struct clo_error *err)
+{
+    if (!keep_collateral(b, chain, err) || !gather_certificates(b, chain, err) ||
+        !tdx_read_collateral(b, err))
+        return false;
+    find_leaf(b);
+    check_chain(b);
+    check_root(b);
+    b->has_signer =
+            b->collateral != NULL && !b->trust->without_tcb && find_signer(b, &b->signer_error);
+    tdx_check_collateral(b);
+    return !b->checks->failed || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+bool clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collateral *collateral,
+                          const struct clo_tdx_trust *trust, struct clo_checks *checks,
+                          struct clo_tdx_platform **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tdx_platform_freep) struct clo_tdx_platform *platform = NULL;
+    size_t failures = checks->failures;
+
+    if (!trust->intel && trust->root_count == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "TDX platform: no roots to trust");
+    platform = calloc(1, sizeof *platform);
+    if (platform == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    struct build b = {
+        .platform = platform,
+        .collateral = collateral,
+        .trust = trust,
+        .checks = checks,
+    };
+    platform->without_tcb = trust->without_tcb;
+    platform->from = INT64_MIN;
+    platform->until = INT64_MAX;
+    bool ok = build_platform(&b, chain, err);
+    clo_crl_free(b.root_crl);
+    clo_crl_free(b.pck_crl);
+    if (!ok)
+        return false;
+    platform->is_ok = checks->failures == failures;
+    *out = CLO_TAKE(platform);
+    return true;
+}
+
+void clo_tdx_platform_free(struct clo_tdx_platform *platform)
+{
+    if (platform == NULL)
+        return;
+    for (size_t i = 0; i < platform->certificate_count; i++)
+        clo_certificate_free(platform->certificates[i]);
+    clo_buffer_free(&platform->chain);
+    clo_tdx_collateral_free(&platform->texts);
+    free(platform->tcb_info);
+    free(platform->qe_identity);
+    free(platform);
+}
+
+void clo_tdx_platform_freep(struct clo_tdx_platform **platform)
+{
+    clo_tdx_platform_free(*platform);
+    *platform = NULL;
+}
+
+bool clo_tdx_platform_ok(const struct clo_tdx_platform *platform)
+{
+    return platform->is_ok;
+}
+
+const char *clo_tdx_platform_unknown(const struct clo_tdx_platform *platform)
+{
+    return platform->unknown;
+}
+
+void clo_tdx_platform_window(const struct clo_tdx_platform *platform, int64_t *from, int64_t *until)
+{
+    *from = platform->from;
+    *until = platform->until;
+}

@@ -1,0 +1,29 @@
+/* A platform while it is being made. */
+#ifndef CLOISTER_LIB_TDX_PLATFORM_INTERNAL_H
+#define CLOISTER_LIB_TDX_PLATFORM_INTERNAL_H
+
+#include "tdx_internal.h"
+
+struct build {
+    struct clo_tdx_platform *platform;
+    const struct clo_tdx_collateral *collateral; /* NULL: none */
+    const struct clo_tdx_trust *trust;
+    struct clo_checks *checks;
+    struct clo_error chain_error; /* status CLO_OK: the quote's chain could be read */
+    bool has_pck;
+    struct clo_error pck_error;
+    bool has_trusted_root;
+    const struct clo_certificate *signer; /* of TCB info and QE identity */
+    bool has_signer;
+    struct clo_error signer_error;
+    struct clo_crl *root_crl, *pck_crl; /* NULL: none */
+    bool has_root_crl, has_pck_crl;     /* and genuine */
+    struct clo_error tcb_info_error;    /* of a kind that is not ours */
+};
+
+/* Parses what the collateral has; false for what is malformed. */
+CLO_MUST_USE bool tdx_read_collateral(struct build *b, struct clo_error *err);
+/* All checks but those of the PCK chain. */
+void tdx_check_collateral(struct build *b);
+
+#endif
