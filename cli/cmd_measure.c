@@ -1,4 +1,4 @@
-/* cloister measure: uki, image. What will the registers be, before anything has run? */
+/* cloister measure: uki, image; snp is in cmd_measure_snp.c. What will the registers be, before anything has run? */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -306,6 +306,7 @@ static int measure_image(int argc, char **argv)
 int cmd_measure(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
+        { "snp", cmd_measure_snp, "launch digest of an SEV-SNP, SEV-ES or SEV guest" },
         { "uki", measure_uki, "PCRs of a unified kernel image" },
         { "image", measure_image, "PCRs of a disk image, as a reference file" },
     };

@@ -1,0 +1,140 @@
+#!/bin/sh
+# Launch digests as another implementation computed them, from files; what is not taken; ID blocks.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+command -v jq >/dev/null || skip "jq is not installed"
+vectors=$CLOISTER_TESTS/vectors/launch
+cd "$work" || exit 4
+
+# Every fifth of our own cases, each with its options.
+count=0
+jq -c '[.cases[]] | to_entries[] | select(.key % 5 == 0) | .value' "$vectors/cases.json" >cases
+while IFS= read -r case; do
+    set -- --mode "$(echo "$case" | jq -r .mode)" --ovmf "$vectors/$(echo "$case" | jq -r .ovmf)"
+    for option in vcpus vcpu_type vmm vars_size ovmf_hash; do
+        value=$(echo "$case" | jq -r ".$option // empty")
+        [ -n "$value" ] && set -- "$@" "--$(echo "$option" | tr _ -)" "$value"
+    done
+    for option in svsm kernel initrd; do
+        value=$(echo "$case" | jq -r ".$option // empty")
+        [ -n "$value" ] && set -- "$@" "--$option" "$vectors/$value"
+    done
+    [ "$(echo "$case" | jq 'has("append")')" = true ] && set -- "$@" --append "$(echo "$case" | jq -r .append)"
+    features=$(echo "$case" | jq -r '.guest_features // empty')
+    [ -n "$features" ] && set -- "$@" --guest-features "$(printf '0x%x' "$features")"
+    expect "case $count" 0 "\"launch_digest\": \"$(echo "$case" | jq -r .launch_digest)\"" "$cloister" measure snp "$@" --json
+    count=$((count + 1))
+done <cases
+[ "$count" -gt 20 ] || fail "$count cases"
+
+# The shared manifest, all of it.
+shared=${CLOISTER_VECTORS:-../shared/vectors}/snp-measure
+if [ -r "$shared/MANIFEST.json" ]; then
+    jq -c '.cases[] | select(.input != null)' "$shared/MANIFEST.json" >cases
+    while IFS= read -r case; do
+        value() { echo "$case" | jq -r ".input.$1 // empty"; }
+        set -- --mode "$(value mode)" --ovmf "$shared/$(value ovmf)" --json
+        for option in vcpus vcpu_type guest_features precomputed_ovmf_hash vmm; do
+            name=--$(echo "$option" | sed 's/precomputed_ovmf_hash/ovmf-hash/; s/_/-/g')
+            # SEV-ES and SEV start without features.
+            case $(value mode)$name in sev*--guest-features) continue ;; esac
+            [ -n "$(value $option)" ] && set -- "$@" "$name" "$(value $option)"
+        done
+        [ -n "$(value kernel)" ] && set -- "$@" --kernel "$shared/$(value kernel)"
+        [ -n "$(value initrd)" ] && set -- "$@" --initrd "$shared/$(value initrd)"
+        [ -n "$(value cmdline)" ] && set -- "$@" --append "$(value cmdline)"
+        wanted=$(echo "$case" | jq -r '.expected.launch_digest // .expected.ovmf_hash // empty')
+        name=$(echo "$case" | jq -r .id)
+        if [ -n "$wanted" ]; then
+            expect "$name" 0 "$wanted" "$cloister" measure snp "$@"
+        else
+            expect "$name" 3 "unmeasured" "$cloister" measure snp "$@"
+        fi
+    done <cases
+else
+    echo "SKIP: the shared vectors are absent"
+fi
+
+# Firmware as Debian ships it, where it is the version that was measured.
+if [ -r "$shared/debian-ovmf.tsv" ]; then
+    grep -v '^#' "$shared/debian-ovmf.tsv" | tail -n +2 >cases
+    while read -r file sum mode vcpus type wanted; do
+        [ "$(sha256sum "$file" 2>/dev/null | cut -d ' ' -f 1)" = "$sum" ] || { echo "SKIP: $file is absent, or another version" && continue; }
+        expect "$file $mode $vcpus $type" 0 "$wanted" "$cloister" measure snp --ovmf "$file" --mode "$mode" --vcpus "$vcpus" --vcpu-type "$type"
+    done <cases
+fi
+
+# Other ways to say the same.
+ovmf=$vectors/amdsev.fd
+usual=$("$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan) || fail "usual"
+expect "by signature" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-sig 0x00a00f11
+expect "by family" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-family 25 --vcpu-model 1 --vcpu-stepping 1
+expect "as sev-snp-measure's options" 0 "$usual" "$cloister" measure snp --mode snp --ovmf="$ovmf" --vcpus=2 --vcpu-type=EPYC-Milan --vmm-type QEMU --guest-features 0x1
+expect "base64" 0 "$(printf %s "$usual" | xxd -r -p | base64 -w 0)" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --output-format base64
+expect "from the firmware's digest" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan \
+    --snp-ovmf-hash "$("$cloister" measure snp --mode snp:ovmf-hash --ovmf "$ovmf")"
+expect "from a pipe" 0 "$usual" sh -c "cat '$ovmf' | '$cloister' measure snp --ovmf - --vcpus 2 --vcpu-type EPYC-Milan"
+expect "no metadata: a warning" 0 "no SEV metadata" "$cloister" measure snp --ovmf "$vectors/no-metadata.fd" --vcpus 1 --vcpu-type EPYC --json
+expect "VMSAs" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --dump-vmsa
+[ "$(stat -c %s vmsa0.bin vmsa1.bin | tr '\n' ' ')" = "4096 4096 " ] || fail "vmsa0.bin, vmsa1.bin"
+cmp -s vmsa0.bin vmsa1.bin && fail "the first CPU starts like the second"
+
+# ID blocks.
+command -v openssl >/dev/null || skip "openssl is not installed"
+digest=$(jq -r .id_block.launch_digest "$vectors/cases.json")
+expect "ID block" 0 "$(jq -r .id_block.id_block "$vectors/cases.json")" "$cloister" measure snp --ovmf "$ovmf" --vcpus 1 --vcpu-type EPYC --guest-features 0x21 \
+    --id-block option --id-key "$vectors/id-key.pem" --author-key "$vectors/author-key.pem" --json
+jq -e --arg digest "$digest" '.launch_digest == $digest' out >/dev/null || fail "ID block: of another digest"
+for name in id_key_digest author_key_digest; do
+    [ "$(jq -r ".$name" out)" = "$(jq -r ".id_block.$name" "$vectors/cases.json")" ] || fail "$name"
+done
+grep -q "^id-block=$(jq -r .id_block out),id-auth=$(jq -r .id_auth out),author-key-enabled=on\$" option || fail "QEMU's option: $(cat option)"
+# The signature, with openssl: r and s turned round, in DER.
+jq -r .id_block out | base64 -d >block
+jq -r .id_auth out | base64 -d >auth
+number() { xxd -s "$1" -l 48 -p -c 1 auth | tac | tr -d '\n'; }
+printf 'asn1=SEQUENCE:s\n[s]\nr=INTEGER:0x%s\ns=INTEGER:0x%s\n' "$(number 64)" "$(number 136)" >asn1
+openssl asn1parse -genconf asn1 -noout -out signature && openssl pkey -in "$vectors/id-key.pem" -pubout -out id.pub
+expect "the ID key signed it" 0 "Verified OK" openssl dgst -sha384 -verify id.pub -signature signature block
+expect "all fields" 0 "" "$cloister" measure snp --ovmf "$ovmf" --vcpus 1 --vcpu-type EPYC --id-block option --id-key "$vectors/id-key.pem" \
+    --guest-policy 0xb0000 --guest-svn 7 --family-id 000102030405060708090a0b0c0d0e0f --image-id ffffffffffffffffffffffffffffffff --json
+[ "$(jq -r .id_block out | base64 -d | tail -c 48 | xxd -p -c 48)" = "000102030405060708090a0b0c0d0e0fffffffffffffffffffffffffffffffff010000000700000000000b0000000000" ] || fail "fields: $(jq -r .id_block out | base64 -d | xxd)"
+
+# What is not taken.
+# shellcheck disable=SC2086 # options, split on purpose
+not() { expect "$1" "$2" "$3" "$cloister" measure snp --ovmf "$ovmf" $4; }
+not "no CPUs" 2 "--vcpus is missing" "--vcpu-type EPYC"
+not "no CPU" 2 "at least one" "--vcpus 0 --vcpu-type EPYC"
+not "too many" 2 "up to 4096" "--vcpus 4097 --vcpu-type EPYC"
+not "no CPU model" 2 "the CPU model is part of the digest" "--vcpus 1"
+not "an unknown model" 2 "no such CPU model: EPYC-Naples" "--vcpus 1 --vcpu-type EPYC-Naples"
+not "two models" 2 "said twice" "--vcpus 1 --vcpu-type EPYC --vcpu-sig 0x1"
+not "half a model" 2 "--vcpu-model is missing" "--vcpus 1 --vcpu-family 25"
+not "a model that cannot be" 2 "no such CPU: family 25" "--vcpus 1 --vcpu-family 25 --vcpu-model 256 --vcpu-stepping 0"
+not "hex or decimal" 2 "Write 0x21" "--vcpus 1 --vcpu-type EPYC --guest-features 21"
+not "no hex" 2 "no hex number" "--vcpus 1 --vcpu-type EPYC --guest-features 0x"
+not "a signature of 33 bits" 2 "up to 0xffffffff" "--vcpus 1 --vcpu-sig 0x100000000"
+not "an unknown mode" 2 "no such mode: tdx" "--mode tdx"
+not "an unknown VMM" 2 "no such VMM: xen" "--vmm xen --vcpus 1"
+not "IGVM's VMM" 2 "VMM hyperv has no mode snp" "--vmm hyperv --vcpus 1"
+not "an initrd alone" 2 "--initrd needs --kernel" "--vcpus 1 --vcpu-type EPYC --initrd $ovmf"
+not "a command line alone" 2 "--append needs --kernel" "--vcpus 1 --vcpu-type EPYC --append x"
+not "no SVSM" 2 "--svsm is missing" "--mode snp:svsm --vcpus 1 --vcpu-type EPYC"
+not "no variables" 2 "--vars-size or --vars-file" "--mode snp:svsm --vcpus 1 --vcpu-type EPYC --svsm $vectors/svsm.fd"
+not "an SVSM elsewhere" 2 "are for mode snp:svsm" "--vcpus 1 --vcpu-type EPYC --svsm $vectors/svsm.fd"
+not "features in SEV-ES" 2 "--guest-features is for mode snp" "--mode seves --vcpus 1 --vcpu-type EPYC --guest-features 0x1"
+not "a start in SEV" 2 "--ovmf-hash is for mode snp" "--mode sev --ovmf-hash 00"
+not "half a digest" 2 "expected 48 bytes of hex" "--vcpus 1 --vcpu-type EPYC --ovmf-hash 0011"
+not "another format" 2 "hex or base64, not text" "--vcpus 1 --vcpu-type EPYC --output-format text"
+not "an ID block nobody signs" 2 "needs --id-key" "--vcpus 1 --vcpu-type EPYC --id-block option"
+not "a key for nothing" 2 "--id-block says where to" "--vcpus 1 --vcpu-type EPYC --id-key $vectors/id-key.pem"
+not "an ID block in SEV-ES" 2 "--id-block is for SEV-SNP guests" "--mode seves --vcpus 1 --vcpu-type EPYC --id-block option --id-key $vectors/id-key.pem"
+not "a short family" 2 "--family-id: expected 16 bytes" "--vcpus 1 --vcpu-type EPYC --id-block option --id-key $vectors/id-key.pem --family-id 00"
+not "no key" 3 "cases.json" "--vcpus 1 --vcpu-type EPYC --id-block option --id-key $vectors/cases.json"
+not "a word" 2 "takes no argument" "word"
+expect "no firmware" 2 "--ovmf is missing" "$cloister" measure snp --vcpus 1 --vcpu-type EPYC
+expect "absent" 3 "No such file" "$cloister" measure snp --ovmf none --vcpus 1 --vcpu-type EPYC
+expect "an unmeasured kernel" 3 "unmeasured" "$cloister" measure snp --ovmf "$vectors/no-hashes.fd" --vcpus 1 --vcpu-type EPYC --kernel "$vectors/kernel"
+expect "no firmware for SNP" 3 "no SEV-ES reset block" "$cloister" measure snp --ovmf "$vectors/kernel" --vcpus 1 --vcpu-type EPYC --mode seves
+expect "no whole pages" 3 "no whole pages" "$cloister" measure snp --ovmf "$vectors/kernel" --vcpus 1 --vcpu-type EPYC
+exit "$failed"
