@@ -30,7 +30,8 @@ struct clo_checks {
     bool failed;
 };
 
-CLO_API void clo_checks_free(struct clo_checks *checks); /* for CLO_CLEANUP: leaves it empty */
+CLO_API void clo_checks_free(struct clo_checks *checks);  /* for CLO_CLEANUP: leaves it empty */
+CLO_API void clo_checks_clear(struct clo_checks *checks); /* empty again, keeping its memory */
 /* Adds one; both return `holds`. */
 CLO_API bool clo_check_that(struct clo_checks *checks, const char *id, bool holds,
                             const char *format, ...) CLO_PRINTF(4, 5);

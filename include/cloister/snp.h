@@ -116,15 +116,18 @@ CLO_API enum clo_snp_product clo_snp_report_product(const struct clo_snp_report 
 /* --- Certificates ---------------------------------------------------------------------------- */
 
 /* Certificates in no particular order, as files and bundles bring them: sorted into a chain by
- * clo_snp_chain_find(). A zeroed struct is empty. */
+ * clo_snp_chain_find(); and the revocation lists that came with them. A zeroed struct is empty. */
 #define CLO_SNP_CERTIFICATES_MAX 32
+#define CLO_SNP_CRLS_MAX         8
 struct clo_snp_certificates {
     struct clo_certificate *items[CLO_SNP_CERTIFICATES_MAX];
     size_t count;
+    struct clo_crl *crls[CLO_SNP_CRLS_MAX];
+    size_t crl_count;
 };
 CLO_API void clo_snp_certificates_free(struct clo_snp_certificates *certificates);
-/* Adds what is there: one DER certificate, PEM (any number), or a GHCB certificate table (GUIDs in
- * text order; entries in DER or PEM). None at all is an error. */
+/* Adds what is there: one DER certificate, PEM (any number, revocation lists among them), or a GHCB
+ * certificate table (GUIDs in text order; entries in DER or PEM). No certificate at all is an error. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add(struct clo_snp_certificates *certificates,
                                                    struct clo_bytes in, struct clo_error *err);
 /* AMD's own ASK, ASVK and ARK of Milan, Genoa and Turin. Having them is no trust in them. */
@@ -149,6 +152,7 @@ struct clo_snp_leaf {
     char product_name[32];
     enum clo_snp_product product;
     struct clo_snp_tcb_parts spl; /* by the layout of struct_version */
+    bool has_unknown_spl;         /* spl4 to spl7, reserved today, are not zero */
     struct clo_bytes hw_id;       /* VCEK: 64 bytes, Turin and newer 8; view into the certificate */
     char csp_id[64];              /* VLEK */
 };
@@ -184,14 +188,35 @@ struct clo_snp_verified {
 /* Is this one of AMD's ARKs, by fingerprint? UNKNOWN if not. */
 CLO_API enum clo_snp_product clo_snp_amd_root(const struct clo_digest *fingerprint);
 
-/* Makes every check and lists it in `checks`: snp.signature, snp.signer, snp.chain, snp.validity,
- * snp.root, snp.revocation, snp.product, snp.chip, snp.tcb. False with CLO_ERR_UNVERIFIED if one
- * failed; `err` then has the first. `chain` may lack members: what they are needed for fails. */
+/* Makes every check and lists it in `checks` (docs/verify.md has the table of snp.*). False with
+ * CLO_ERR_UNVERIFIED if one failed; `err` then has the first. `chain` may lack members: what they are
+ * needed for fails. */
 CLO_API CLO_MUST_USE bool clo_snp_verify(const struct clo_snp_report *report,
                                          const struct clo_snp_chain *chain,
                                          const struct clo_snp_trust *trust,
                                          struct clo_checks *checks, struct clo_snp_verified *out,
                                          struct clo_error *err);
+
+/* The same in two steps, for many reports of one chip and TCB: a chain that was verified once, and is
+ * good from `from` until `until`. It borrows the leaf. */
+struct clo_snp_endorser {
+    const struct clo_certificate *certificate;
+    struct clo_snp_leaf leaf;
+    struct clo_digest root;            /* SHA-256 of the root's SubjectPublicKeyInfo */
+    enum clo_snp_product root_product; /* of AMD's roots; UNKNOWN: another root */
+    int64_t from, until;
+    bool revocation_checked;
+};
+CLO_API CLO_MUST_USE bool clo_snp_chain_verify(const struct clo_snp_chain *chain,
+                                               const struct clo_snp_trust *trust,
+                                               struct clo_checks *checks,
+                                               struct clo_snp_endorser *out, struct clo_error *err);
+/* One signature verification and no allocation, once `checks` has its memory (clo_checks_clear()). */
+CLO_API CLO_MUST_USE bool clo_snp_report_verify(const struct clo_snp_report *report,
+                                                const struct clo_snp_endorser *endorser, int64_t at,
+                                                struct clo_checks *checks,
+                                                struct clo_snp_verified *out,
+                                                struct clo_error *err);
 
 /* The claims as DESIGN section 3 names them: of a verified report, for results; and of one that is
  * only parsed, to be shown. NULL when out of memory. */

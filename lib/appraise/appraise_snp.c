@@ -28,6 +28,22 @@ static bool gather_certificates(struct work *w, struct clo_snp_certificates *out
            clo_wrap(err, "evidence: certificates");
 }
 
+/* The caller's revocation lists, and those that came among certificates. */
+static size_t gather_crls(const struct work *w, const struct clo_snp_certificates *brought,
+                          const struct clo_crl **out)
+{
+    const struct clo_snp_certificates *given = w->inputs->certificates;
+    size_t count = 0;
+
+    for (size_t i = 0; i < w->inputs->crl_count; i++)
+        out[count++] = w->inputs->crls[i];
+    for (size_t i = 0; given != NULL && i < given->crl_count; i++)
+        out[count++] = given->crls[i];
+    for (size_t i = 0; i < brought->crl_count; i++)
+        out[count++] = brought->crls[i];
+    return count;
+}
+
 /* Authentic is what ends in a root that the caller or the policy names. AMD's count unless the caller
  * names others, or a policy does not name them. */
 bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, struct clo_error *err)
@@ -36,13 +52,15 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
     const struct clo_policy *policy = inputs->policy;
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
     CLO_CLEANUP(clo_freep) struct clo_digest *roots = NULL;
+    CLO_CLEANUP(clo_freep) const struct clo_crl **crls = NULL;
     struct clo_snp_chain chain = { 0 };
     struct clo_error refused;
     size_t policy_roots = policy == NULL ? 0 : policy->root_count;
     bool has_own = inputs->root_count > 0;
 
     roots = calloc(inputs->root_count + policy_roots + 1, sizeof *roots);
-    if (roots == NULL)
+    crls = calloc(inputs->crl_count + 2 * CLO_SNP_CRLS_MAX, sizeof *crls);
+    if (roots == NULL || crls == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     for (size_t i = 0; i < inputs->root_count; i++)
         roots[i] = inputs->roots[i];
@@ -53,11 +71,11 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
         .amd = policy == NULL || policy->is_strict_builtin ? !has_own : policy->roots_amd,
         .roots = roots,
         .root_count = inputs->root_count + policy_roots,
-        .crls = inputs->crls,
-        .crl_count = inputs->crl_count,
+        .crls = crls,
     };
     if (!gather_certificates(w, &certificates, err))
         return false;
+    trust.crl_count = gather_crls(w, &certificates, crls);
     /* Without a leaf the chain is empty, and every check says so. */
     if (!clo_snp_chain_find(report, &certificates, &chain, &refused))
         chain = (struct clo_snp_chain){ 0 };

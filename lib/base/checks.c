@@ -16,6 +16,13 @@ void clo_checks_free(struct clo_checks *checks)
     *checks = (struct clo_checks){ 0 };
 }
 
+void clo_checks_clear(struct clo_checks *checks)
+{
+    checks->count = 0;
+    checks->failures = 0;
+    checks->failed = false;
+}
+
 static void add(struct clo_checks *checks, const char *id, enum clo_check_result result,
                 const char *format, va_list args)
 {

@@ -6,7 +6,6 @@
 
 /* MSG_REPORT_RSP (AMD 56860, table 25): status, size, 24 reserved bytes, then the report. */
 #define RESPONSE_HEADER 0x20
-#define RESPONSE_SIZE   4000
 #define SIGNATURE_AT    0x2a0
 
 static const char *const product_names[] = {
@@ -134,7 +133,29 @@ bool clo_snp_parse(struct clo_bytes in, struct clo_snp_report *out, struct clo_e
     /* A newer version may use what is reserved today. */
     if (!report.is_newer && !check_reserved(&reserved, in, err))
         return false;
+    if (!report.is_newer && report.signer_info >> 5 != 0)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "SNP report: SIGNER_INFO is 0x%x: reserved bits are not zero",
+                        report.signer_info);
     *out = report;
+    return true;
+}
+
+/* A bare report begins with its version (2 and up) and has POLICY, never zero, within its first bytes;
+ * the kernel's buffer begins with a status, and has zeros where its header is reserved. */
+static bool unwrap_response(struct clo_bytes in, uint32_t status, uint32_t size,
+                            struct clo_bytes *report, struct clo_error *err)
+{
+    if (status != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "SNP report: the firmware answered with status 0x%x",
+                        status);
+    if (size != CLO_SNP_REPORT_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "SNP report: the response holds %u bytes, expected %d",
+                        size, CLO_SNP_REPORT_SIZE);
+    if (in.size < RESPONSE_HEADER + CLO_SNP_REPORT_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "SNP report: response of %zu bytes, expected %d",
+                        in.size, RESPONSE_HEADER + CLO_SNP_REPORT_SIZE);
+    *report = clo_bytes_slice(in, RESPONSE_HEADER, CLO_SNP_REPORT_SIZE);
     return true;
 }
 
@@ -144,22 +165,21 @@ bool clo_snp_unwrap(struct clo_bytes in, struct clo_bytes *report, struct clo_by
     struct clo_reader r = clo_reader(in);
     uint32_t first = clo_read_le32(&r);
     uint32_t second = clo_read_le32(&r);
+    struct clo_bytes reserved = clo_read_bytes(&r, RESPONSE_HEADER - 8);
+    struct clo_bytes tail;
 
     *table = (struct clo_bytes){ 0 };
-    /* A bare report begins with its version (2 and up), the kernel's buffer with a status of 0. */
-    if (in.size >= RESPONSE_HEADER + CLO_SNP_REPORT_SIZE && first == 0 &&
-        second == CLO_SNP_REPORT_SIZE) {
-        *report = clo_bytes_slice(in, RESPONSE_HEADER, CLO_SNP_REPORT_SIZE);
-        return true;
-    }
-    if (in.size == RESPONSE_SIZE && first != 0 && second == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "SNP report: the firmware answered with status 0x%x",
-                        first);
     if (in.size < CLO_SNP_REPORT_SIZE)
         return clo_fail(err, CLO_ERR_FORMAT, "SNP report: %zu bytes, expected %d", in.size,
                         CLO_SNP_REPORT_SIZE);
+    if (clo_bytes_all(reserved, 0) &&
+        (first == 0 || (second == 0 && clo_bytes_all(clo_bytes_slice(in, 8, in.size), 0))))
+        return unwrap_response(in, first, second, report, err);
     *report = clo_bytes_slice(in, 0, CLO_SNP_REPORT_SIZE);
-    *table = clo_bytes_slice(in, CLO_SNP_REPORT_SIZE, in.size - CLO_SNP_REPORT_SIZE);
+    tail = clo_bytes_slice(in, CLO_SNP_REPORT_SIZE, in.size - CLO_SNP_REPORT_SIZE);
+    /* A table of nothing is none. */
+    if (!clo_bytes_all(tail, 0))
+        *table = tail;
     return true;
 }
 

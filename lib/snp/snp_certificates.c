@@ -1,5 +1,4 @@
-/* Certificates from wherever they come, sorted into a chain; and what a leaf's extensions say. */
-#include <stdio.h>
+/* Certificates from wherever they come, sorted into a chain. */
 #include <string.h>
 
 #include "cloister/encoding.h"
@@ -7,29 +6,39 @@
 
 #define TABLE_ENTRY 24
 
+enum entry {
+    ENTRY_CERTIFICATE,
+    ENTRY_CRL
+};
+
 /* GHCB 2.04, table 9; the sixteen bytes in text order, as AMD's and the kernel's users store them. */
 static const struct {
     uint8_t guid[16];
-    bool is_certificate;
+    enum entry kind;
 } table_guids[] = {
     { { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac,
         0xcd },
-      true }, /* VCEK */
+      ENTRY_CERTIFICATE }, /* VCEK */
     { { 0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48, 0x3e, 0xaa, 0xe6, 0x39, 0xc0, 0x45, 0xa0, 0xb8,
         0xa1 },
-      true }, /* VLEK */
+      ENTRY_CERTIFICATE }, /* VLEK */
     { { 0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 0xe4, 0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7,
         0x82 },
-      true }, /* ASK or ASVK */
+      ENTRY_CERTIFICATE }, /* ASK or ASVK */
     { { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0,
         0xae },
-      true }, /* ARK */
+      ENTRY_CERTIFICATE }, /* ARK */
+    { { 0x92, 0xf8, 0x1b, 0xc3, 0x58, 0x11, 0x4d, 0x3d, 0x97, 0xff, 0xd1, 0x9f, 0x88, 0xdc, 0x67,
+        0xea },
+      ENTRY_CRL },
 };
 
 void clo_snp_certificates_free(struct clo_snp_certificates *certificates)
 {
     for (size_t i = 0; i < certificates->count; i++)
         clo_certificate_free(certificates->items[i]);
+    for (size_t i = 0; i < certificates->crl_count; i++)
+        clo_crl_free(certificates->crls[i]);
     *certificates = (struct clo_snp_certificates){ 0 };
 }
 
@@ -49,35 +58,81 @@ static bool add_der(struct clo_snp_certificates *certificates, struct clo_bytes 
     return true;
 }
 
-static bool add_pem(struct clo_snp_certificates *certificates, struct clo_bytes pem,
+static bool add_crl(struct clo_snp_certificates *certificates, struct clo_bytes der,
                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+
+    if (!clo_crl_parse(der, &crl, err))
+        return false;
+    for (size_t i = 0; i < certificates->crl_count; i++)
+        if (clo_bytes_equal(clo_crl_der(certificates->crls[i]), der))
+            return true;
+    if (certificates->crl_count == CLO_SNP_CRLS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d revocation lists", CLO_SNP_CRLS_MAX);
+    certificates->crls[certificates->crl_count++] = CLO_TAKE(crl);
+    return true;
+}
+
+/* Every block with this label; `found` counts them. */
+static bool add_blocks(struct clo_snp_certificates *certificates, struct clo_bytes pem,
+                       const char *label, enum entry kind, size_t *found, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
     size_t at = 0;
-    size_t found = 0;
 
-    while (clo_pem_next(pem, "CERTIFICATE", &at, &der, err)) {
-        if (!add_der(certificates, clo_buffer_bytes(&der), err))
-            return clo_wrap(err, "certificate %zu", found + 1);
-        found++;
+    while (clo_pem_next(pem, label, &at, &der, err)) {
+        struct clo_bytes in = clo_buffer_bytes(&der);
+        if (!(kind == ENTRY_CRL ? add_crl(certificates, in, err) : add_der(certificates, in, err)))
+            return clo_wrap(err, "%s %zu", kind == ENTRY_CRL ? "list" : "certificate", *found + 1);
+        (*found)++;
     }
-    if (err->status != CLO_OK)
+    return err->status == CLO_OK;
+}
+
+static bool add_pem(struct clo_snp_certificates *certificates, struct clo_bytes pem,
+                    enum entry wanted, struct clo_error *err)
+{
+    size_t found = 0;
+    size_t lists = 0;
+
+    if (!add_blocks(certificates, pem, "CERTIFICATE", ENTRY_CERTIFICATE, &found, err) ||
+        !add_blocks(certificates, pem, "X509 CRL", ENTRY_CRL, &lists, err))
         return false;
+    if (wanted == ENTRY_CRL)
+        return lists > 0 || clo_fail(err, CLO_ERR_FORMAT, "PEM without a revocation list");
     return found > 0 || clo_fail(err, CLO_ERR_FORMAT, "PEM without a certificate");
 }
 
-static bool is_pem(struct clo_bytes in)
+/* A SEQUENCE whose length takes two more bytes. */
+static bool is_der(struct clo_bytes in)
 {
-    return in.size > 0 && memmem(in.data, in.size, "-----BEGIN ", 11) != NULL;
+    return in.size > 2 && in.data[0] == 0x30 && in.data[1] == 0x82;
 }
 
-static bool add_one(struct clo_snp_certificates *certificates, struct clo_bytes in,
+static bool add_one(struct clo_snp_certificates *certificates, struct clo_bytes in, enum entry kind,
                     struct clo_error *err)
 {
-    /* DER begins with a SEQUENCE whose length takes two more bytes. */
-    if (in.size > 2 && in.data[0] == 0x30 && in.data[1] == 0x82)
-        return add_der(certificates, in, err);
-    return add_pem(certificates, in, err);
+    if (!is_der(in))
+        return add_pem(certificates, in, kind, err);
+    return kind == ENTRY_CRL ? add_crl(certificates, in, err) : add_der(certificates, in, err);
+}
+
+/* Where the entries' contents may begin: behind the entry of zeros. */
+static bool table_end(struct clo_bytes table, size_t *out, struct clo_error *err)
+{
+    struct clo_reader r = clo_reader(table);
+    struct clo_bytes guid;
+
+    do {
+        guid = clo_read_bytes(&r, 16);
+        clo_read_skip(&r, TABLE_ENTRY - 16);
+        if (!clo_reader_ok(&r))
+            return clo_fail(err, CLO_ERR_FORMAT, "certificate table: no end within %zu bytes",
+                            table.size);
+    } while (!clo_bytes_all(guid, 0));
+    *out = r.at;
+    return true;
 }
 
 /* The host wrote this table: every entry must lie in it, and what we do not know is passed over. */
@@ -85,17 +140,21 @@ static bool add_table(struct clo_snp_certificates *certificates, struct clo_byte
                       struct clo_error *err)
 {
     struct clo_reader r = clo_reader(table);
+    size_t first = certificates->count;
     size_t found = 0;
+    size_t end;
 
-    for (size_t index = 0;; index++) {
+    if (!table_end(table, &end, err))
+        return false;
+    for (size_t index = 0; r.at < end - TABLE_ENTRY; index++) {
         struct clo_bytes guid = clo_read_bytes(&r, 16);
         uint32_t offset = clo_read_le32(&r);
         uint32_t length = clo_read_le32(&r);
-        if (!clo_reader_ok(&r))
-            return clo_fail(err, CLO_ERR_FORMAT, "certificate table: no end within %zu bytes",
-                            table.size);
-        if (clo_bytes_all(guid, 0))
-            break;
+        if (offset < end)
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "certificate table: entry %zu begins at 0x%x, inside the table's own "
+                            "0x%zx bytes",
+                            index, offset, end);
         if (offset > table.size || length > table.size - offset)
             return clo_fail(err, CLO_ERR_FORMAT,
                             "certificate table: entry %zu ends behind the table's %zu bytes", index,
@@ -103,147 +162,23 @@ static bool add_table(struct clo_snp_certificates *certificates, struct clo_byte
         for (size_t i = 0; i < CLO_COUNT(table_guids); i++) {
             if (memcmp(guid.data, table_guids[i].guid, sizeof table_guids[i].guid) != 0)
                 continue;
-            if (!add_one(certificates, clo_bytes_slice(table, offset, length), err))
+            if (!add_one(certificates, clo_bytes_slice(table, offset, length), table_guids[i].kind,
+                         err))
                 return clo_wrap(err, "certificate table: entry %zu", index);
-            found++;
+            found += table_guids[i].kind == ENTRY_CERTIFICATE;
         }
     }
-    return found > 0 || clo_fail(err, CLO_ERR_FORMAT, "certificate table: without a certificate");
+    return found > 0 || certificates->count > first ||
+           clo_fail(err, CLO_ERR_FORMAT, "certificate table: without a certificate");
 }
 
+/* A table has zeros in its first entry (the highest bytes of an offset and a size), PEM has none. */
 bool clo_snp_certificates_add(struct clo_snp_certificates *certificates, struct clo_bytes in,
                               struct clo_error *err)
 {
-    if (is_pem(clo_bytes_slice(in, 0, 4096)) || in.size < TABLE_ENTRY || in.data[0] == 0x30) {
-        /* The text "-----BEGIN" near the front could also be a table's first PEM entry. */
-        struct clo_bytes guid = clo_bytes_slice(in, 0, 16);
-        for (size_t i = 0; i < CLO_COUNT(table_guids) && guid.size == 16; i++)
-            if (memcmp(guid.data, table_guids[i].guid, 16) == 0)
-                return add_table(certificates, in, err);
-        return add_one(certificates, in, err);
-    }
-    return add_table(certificates, in, err);
-}
-
-/* --- What a leaf says --- */
-
-static bool extension(const struct clo_certificate *certificate, const char *arc,
-                      struct clo_bytes *out)
-{
-    char oid[48];
-
-    snprintf(oid, sizeof oid, "%s%s", SNP_OID, arc);
-    return clo_certificate_extension(certificate, oid, out);
-}
-
-bool snp_is_leaf(const struct clo_certificate *certificate)
-{
-    struct clo_bytes value;
-
-    return extension(certificate, "3.8", &value); /* ucodeSPL: every VCEK and VLEK has it */
-}
-
-/* INTEGER from 0 to 255, in its shortest DER form. */
-static bool read_spl(const struct clo_certificate *certificate, const char *arc, int *out,
-                     struct clo_error *err)
-{
-    struct clo_bytes in;
-
-    if (!extension(certificate, arc, &in))
-        return clo_fail(err, CLO_ERR_FORMAT, "extension " SNP_OID "%s is missing", arc);
-    if (in.size == 3 && in.data[0] == 2 && in.data[1] == 1 && in.data[2] < 0x80)
-        *out = in.data[2];
-    else if (in.size == 4 && in.data[0] == 2 && in.data[1] == 2 && in.data[2] == 0 &&
-             in.data[3] >= 0x80)
-        *out = in.data[3];
-    else
-        return clo_fail(err, CLO_ERR_FORMAT, "extension " SNP_OID "%s is no INTEGER from 0 to 255",
-                        arc);
-    return true;
-}
-
-/* IA5String (or UTF8String) of printable ASCII. */
-static bool read_text(struct clo_bytes in, char *out, size_t size, const char *what,
-                      struct clo_error *err)
-{
-    if (in.size < 2 || (in.data[0] != 0x16 && in.data[0] != 0x0c) || in.data[1] >= 0x80 ||
-        in.data[1] != in.size - 2 || in.size - 2 >= size)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s is no short IA5String", what);
-    for (size_t i = 2; i < in.size; i++)
-        if (in.data[i] < 0x20 || in.data[i] > 0x7e)
-            return clo_fail(err, CLO_ERR_FORMAT, "%s has a byte that is no text", what);
-    memcpy(out, in.data + 2, in.size - 2);
-    out[in.size - 2] = '\0';
-    return true;
-}
-
-/* The key server stores hwID as the raw bytes; others wrap them in an OCTET STRING. The raw bytes may
- * begin like a DER tag, so the length decides. */
-static bool read_hw_id(struct clo_bytes in, struct clo_bytes *out, struct clo_error *err)
-{
-    if (in.size == 64 || in.size == 8) {
-        *out = in;
-        return true;
-    }
-    if ((in.size == 66 || in.size == 10) && in.data[0] == 4 && in.data[1] == in.size - 2) {
-        *out = clo_bytes_slice(in, 2, in.size - 2);
-        return true;
-    }
-    return clo_fail(err, CLO_ERR_FORMAT, "hwID: %zu bytes, expected 64 or 8", in.size);
-}
-
-static enum clo_snp_product product_by_name(const char *name)
-{
-    static const struct {
-        const char *prefix;
-        enum clo_snp_product product;
-    } names[] = {
-        { "Milan", CLO_SNP_MILAN },   { "Genoa", CLO_SNP_GENOA }, { "Bergamo", CLO_SNP_GENOA },
-        { "Siena", CLO_SNP_GENOA },   { "Turin", CLO_SNP_TURIN }, { "Dense", CLO_SNP_TURIN },
-        { "Venice", CLO_SNP_VENICE },
-    };
-
-    for (size_t i = 0; i < CLO_COUNT(names); i++)
-        if (strncmp(name, names[i].prefix, strlen(names[i].prefix)) == 0)
-            return names[i].product;
-    return CLO_SNP_UNKNOWN;
-}
-
-bool clo_snp_leaf_parse(const struct clo_certificate *certificate, struct clo_snp_leaf *out,
-                        struct clo_error *err)
-{
-    struct clo_snp_leaf leaf = { .spl.fmc = -1 };
-    struct clo_bytes value;
-    struct clo_bytes csp;
-    int struct_version;
-
-    if (!read_spl(certificate, "1", &struct_version, err))
-        return false;
-    leaf.struct_version = (unsigned)struct_version;
-    if (struct_version > 1)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "structVersion %d", struct_version);
-    if (!extension(certificate, "2", &value))
-        return clo_fail(err, CLO_ERR_FORMAT, "extension " SNP_OID "2 is missing");
-    if (!read_text(value, leaf.product_name, sizeof leaf.product_name, "productName", err))
-        return false;
-    leaf.product = product_by_name(leaf.product_name);
-    if (!read_spl(certificate, "3.1", &leaf.spl.bootloader, err) ||
-        !read_spl(certificate, "3.2", &leaf.spl.tee, err) ||
-        !read_spl(certificate, "3.3", &leaf.spl.snp, err) ||
-        !read_spl(certificate, "3.8", &leaf.spl.microcode, err) ||
-        (leaf.struct_version == 1 && !read_spl(certificate, "3.9", &leaf.spl.fmc, err)))
-        return false;
-    bool has_hw_id = extension(certificate, "4", &value);
-    leaf.is_vlek = extension(certificate, "5", &csp);
-    if (has_hw_id == leaf.is_vlek)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s hwID (VCEK) %s cspID (VLEK)",
-                        has_hw_id ? "both" : "neither", has_hw_id ? "and" : "nor");
-    if (has_hw_id && !read_hw_id(value, &leaf.hw_id, err))
-        return false;
-    if (leaf.is_vlek && !read_text(csp, leaf.csp_id, sizeof leaf.csp_id, "cspID", err))
-        return false;
-    *out = leaf;
-    return true;
+    if (!is_der(in) && in.size >= TABLE_ENTRY && memchr(in.data, 0, TABLE_ENTRY) != NULL)
+        return add_table(certificates, in, err);
+    return add_one(certificates, in, ENTRY_CERTIFICATE, err);
 }
 
 /* --- The chain --- */
@@ -252,20 +187,20 @@ static const struct clo_certificate *issuer_of(const struct clo_certificate *cer
                                                const struct clo_snp_certificates *certificates,
                                                enum clo_hash hash)
 {
-    const struct clo_certificate *by_name = NULL;
+    const struct clo_certificate *named[CLO_SNP_CERTIFICATES_MAX];
     struct clo_error ignored;
+    size_t count = 0;
 
-    /* Names repeat (a pretend platform may use AMD's): the one whose key fits comes first. */
-    for (size_t i = 0; i < certificates->count; i++) {
-        const struct clo_certificate *other = certificates->items[i];
-        if (strcmp(clo_certificate_subject(other), clo_certificate_issuer(certificate)) != 0)
-            continue;
-        if (clo_certificate_verify(certificate, other, CLO_RSASSA_PSS, hash, &ignored))
-            return other;
-        if (by_name == NULL)
-            by_name = other;
-    }
-    return by_name;
+    for (size_t i = 0; i < certificates->count; i++)
+        if (clo_bytes_equal(clo_certificate_subject_name(certificates->items[i]),
+                            clo_certificate_issuer_name(certificate)))
+            named[count++] = certificates->items[i];
+    /* Names repeat (a pretend platform may use AMD's): then the one whose key fits. Signatures are
+     * dear, so not where there is nothing to choose. */
+    for (size_t i = 0; count > 1 && i < count; i++)
+        if (clo_certificate_verify(certificate, named[i], CLO_RSASSA_PSS, hash, &ignored))
+            return named[i];
+    return count == 0 ? NULL : named[0];
 }
 
 static bool is_leaf_of(const struct clo_certificate *certificate,

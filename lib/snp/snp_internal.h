@@ -9,6 +9,24 @@
 
 /* Turin and Venice: another layout of TCB_VERSION, and hwIDs of 8 bytes. */
 bool snp_is_family_1a(enum clo_snp_product product);
+/* What one verification works on: the chain's part fills `endorser`, as far as it gets. */
+struct snp_work {
+    const struct clo_snp_chain *chain;
+    const struct clo_snp_trust *trust;
+    struct clo_checks *checks;
+    struct clo_snp_endorser endorser;
+    bool has_leaf; /* endorser.leaf was read, and the certificate is fit to be one */
+};
+/* Checks snp.leaf, snp.chain, snp.root, snp.validity, snp.revocation. */
+void snp_check_chain(struct snp_work *w);
+
+/* The day of a Unix time: 2026-11-24. */
+#define SNP_DATE_TEXT 48
+void snp_date_text(int64_t at, char out[SNP_DATE_TEXT]);
+
+/* Is it, byte for byte, one of AMD's roots? Then its own signature is known to hold. */
+bool snp_is_amd_certificate(const struct clo_certificate *certificate);
+
 /* Is this a leaf, by its extensions? */
 bool snp_is_leaf(const struct clo_certificate *certificate);
 

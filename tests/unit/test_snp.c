@@ -67,27 +67,54 @@ static void test_sizes(void **state)
 
 static void test_unwrap(void **state)
 {
+    static const struct {
+        const char *name;
+        uint32_t status, size;
+        size_t report_at; /* where the report lies; 0: there is none */
+        size_t total;
+        const char *error; /* NULL: the report is found */
+    } cases[] = {
+        { "kernel's buffer", 0, 1184, 0x20, 4000, NULL },
+        { "response without the rest of the buffer", 0, 1184, 0x20, 1216, NULL },
+        { "refused by the firmware", 0x16, 0, 0, 4000,
+          "SNP report: the firmware answered with status 0x16" },
+        { "refused, with the size of a report", 0x27, 0, 0, 1184,
+          "SNP report: the firmware answered with status 0x27" },
+        { "status and size of zero", 0, 0, 0, 4000,
+          "SNP report: the response holds 0 bytes, expected 1184" },
+        { "a size that is no report's", 0, 1185, 0x20, 4000,
+          "SNP report: the response holds 1185 bytes, expected 1184" },
+        { "response cut short", 0, 1184, 0x20, 1215,
+          "SNP report: response of 1215 bytes, expected 1216" },
+    };
     static uint8_t in[4000];
     struct clo_bytes report;
     struct clo_bytes table;
     struct clo_error err;
 
     (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        memset(in, 0, sizeof in);
+        if (cases[i].report_at != 0)
+            make(in + cases[i].report_at, 3);
+        clo_put_le32(in, cases[i].status);
+        clo_put_le32(in + 4, cases[i].size);
+        bool ok = clo_snp_unwrap(clo_bytes(in, cases[i].total), &report, &table, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strcmp(err.text, cases[i].error) == 0, err.text);
+        CHECK(!ok || (report.data == in + 0x20 && report.size == 1184 && table.size == 0),
+              cases[i].name);
+    }
+    memset(in, 0, sizeof in);
     make(in, 3);
+    in[0x0a] = 3; /* POLICY is never zero */
+    CHECK(clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "zeros behind it");
+    CHECK(report.data == in && report.size == 1184 && table.size == 0, "zeros behind it");
+    in[1184 + 3] = 1;
     CHECK(clo_snp_unwrap(clo_bytes(in, 1184 + 24), &report, &table, &err), "with a table");
     CHECK(report.data == in && report.size == 1184 && table.size == 24, "with a table");
-    memset(in, 0, sizeof in);
-    in[4] = 0xa0;
-    in[5] = 0x04;
-    make(in + 0x20, 3);
-    in[0] = 0;
-    CHECK(clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "kernel's buffer");
-    CHECK(report.data == in + 0x20 && table.size == 0, "kernel's buffer");
-    memset(in, 0, sizeof in);
-    in[0] = 0x16;
-    CHECK(!clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "refused by firmware");
-    CHECK(strcmp(err.text, "SNP report: the firmware answered with status 0x16") == 0, err.text);
     CHECK(!clo_snp_unwrap(clo_bytes(in, 1183), &report, &table, &err), "short");
+    CHECK(strcmp(err.text, "SNP report: 1183 bytes, expected 1184") == 0, err.text);
 }
 
 static void test_product(void **state)

@@ -44,7 +44,8 @@ static void test_table(void **state)
     static const struct {
         const char *name;
         const char *guid;
-        uint32_t at, more; /* of the one entry; `more` bytes behind the certificate */
+        uint32_t at,
+                more; /* of the one entry; `more` bytes behind the certificate (-1: one less) */
         bool has_end;
         const char *error;
     } cases[] = {
@@ -55,7 +56,10 @@ static void test_table(void **state)
           "certificate table: entry 0 ends behind the table's" },
         { "only an unknown entry", unknown, 48, 0, true,
           "certificate table: without a certificate" },
-        { "entry is no certificate", vcek, 0, 0, true, "certificate table: entry 0: " },
+        { "entry begins in the table itself", vcek, 47, 0, true,
+          "certificate table: entry 0 begins at 0x2f, inside the table's own 0x30 bytes" },
+        { "entry is no certificate", vcek, 49, UINT32_MAX, true,
+          "certificate table: entry 0: PEM" },
     };
     struct snp_maker maker;
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates made = { 0 };

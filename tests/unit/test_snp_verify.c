@@ -335,7 +335,8 @@ static void test_missing(void **state)
     chain = (struct clo_snp_chain){ 0 };
     clo_checks_free(&checks);
     CHECK(!clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err), "no leaf");
-    CHECK(has_failed(&checks, "snp.signature") && has_failed(&checks, "snp.tcb"), "no leaf");
+    CHECK(has_failed(&checks, "snp.signature") && has_failed(&checks, "snp.leaf"), "no leaf");
+    CHECK(!passed(&checks, "snp.tcb") && !passed(&checks, "snp.chip"), "no leaf");
     snp_maker_free(&maker);
 }
 
