@@ -76,6 +76,19 @@ static void add_inputs(const struct measure_snp *measure, json_t *document)
                                              "start an SEV-SNP guest with it"));
 }
 
+static bool explain(const struct measure_snp_options *options, int *status, struct clo_error *err)
+{
+    CLO_CLEANUP(measure_snp_free) struct measure_snp inputs = { 0 };
+
+    if (options->id_block != NULL || options->dump_vmsa || options->output_format != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--explain writes neither ID block, VMSAs nor digest");
+    if (!measure_snp_read(options, &inputs, err))
+        return false;
+    if (inputs.only_ovmf_hash)
+        return clo_fail(err, CLO_ERR_USAGE, "--explain is for modes snp and snp:svsm");
+    return measure_snp_explain(options, &inputs, status, err);
+}
+
 static bool measure(const struct measure_snp_options *options, struct clo_error *err)
 {
     CLO_CLEANUP(measure_snp_free) struct measure_snp inputs = { 0 };
@@ -151,6 +164,10 @@ int cmd_measure_snp(int argc, char **argv)
         { "--guest-svn", "N", "its security version; default 0", .text = &options.guest_svn },
         { "--family-id", "HEX", "its family, 16 bytes", .text = &options.family_id },
         { "--image-id", "HEX", "its image, 16 bytes", .text = &options.image_id },
+        { "--explain", "HEX|FILE", "say which input explains this digest, or this report's",
+          .text = &options.explain },
+        { "--max-vcpus", "N", "how many vCPUs --explain tries; default 512",
+          .text = &options.max_vcpus },
         { "--output-format", "FORMAT", "hex (default) or base64", .text = &options.output_format },
         { "--json", NULL, "print one JSON document", .flag = &options.json },
     };
@@ -172,8 +189,9 @@ int cmd_measure_snp(int argc, char **argv)
         return status;
     if (operands.count != 0)
         return cli_usage_error(&usage, "takes no argument: %s", operands.items[0]);
-    if (measure(&options, &err))
-        return CLI_YES;
+    status = CLI_YES;
+    if (options.explain != NULL ? explain(&options, &status, &err) : measure(&options, &err))
+        return status;
     if (err.status == CLO_ERR_USAGE)
         return cli_usage_error(&usage, "%s", err.text);
     clo_wrap(&err, "measure snp");

@@ -17,6 +17,7 @@ struct measure_snp_options {
     const char *output_format;
     const char *id_block, *id_key, *author_key;
     const char *guest_policy, *guest_svn, *family_id, *image_id;
+    const char *explain, *max_vcpus;
     bool dump_vmsa, json;
 };
 
@@ -54,5 +55,10 @@ CLO_MUST_USE bool measure_snp_dump(const struct clo_launch *launch, struct clo_e
 CLO_MUST_USE bool measure_snp_id_block(const struct measure_snp_options *options,
                                        const struct clo_digest *digest, json_t *document,
                                        struct clo_error *err);
+
+/* Says which inputs a digest, or a report's, is right for: *status is whether those given are. */
+CLO_MUST_USE bool measure_snp_explain(const struct measure_snp_options *options,
+                                      const struct measure_snp *measure, int *status,
+                                      struct clo_error *err);
 
 #endif

@@ -100,6 +100,28 @@ expect "all fields" 0 "" "$cloister" measure snp --ovmf "$ovmf" --vcpus 1 --vcpu
     --guest-policy 0xb0000 --guest-svn 7 --family-id 000102030405060708090a0b0c0d0e0f --image-id ffffffffffffffffffffffffffffffff --json
 [ "$(jq -r .id_block out | base64 -d | tail -c 48 | xxd -p -c 48)" = "000102030405060708090a0b0c0d0e0fffffffffffffffffffffffffffffffff010000000700000000000b0000000000" ] || fail "fields: $(jq -r .id_block out | base64 -d | xxd)"
 
+# Which input is to blame: a digest, or a report that holds it (bare, of version 3, of a machine with a Milan).
+# shellcheck disable=SC2086 # options, split on purpose
+explain() { expect "explain: $1" "$2" "$3" "$cloister" measure snp --ovmf "$ovmf" --kernel "$vectors/kernel" --initrd "$vectors/initrd" --append quiet --explain "$real" $4; }
+real=$("$cloister" measure snp --ovmf "$ovmf" --kernel "$vectors/kernel" --initrd "$vectors/initrd" --append quiet --vcpus 4 --vcpu-type EPYC-Milan --guest-features 0x21)
+explain "as given" 0 "the digest is right for 4 vCPUs of type 0x00a00f11 (EPYC-Milan), SEV_FEATURES 0x21, VMM qemu" "--vcpus 4 --vcpu-type EPYC-Milan --guest-features 0x21"
+explain "found" 0 '"vcpus": 4' "--json"
+explain "vCPUs" 1 "the digest is right for 4 vCPUs, you said 2" "--vcpus 2 --vcpu-type EPYC-Milan"
+explain "type" 1 "the digest is right for vCPU type 0x00a00f11 (EPYC-Milan), you said 0x00800f12 (EPYC, EPYC-IBPB)" "--vcpus 4 --vcpu-type EPYC"
+explain "features" 1 "SEV_FEATURES 0x21, you said 0x1" "--vcpus 4 --vcpu-type EPYC-Milan --guest-features 0x1"
+explain "two" 1 "4 vCPUs, you said 3; and vCPU type 0x00a00f11" "--vcpus 3 --vcpu-type EPYC-Genoa"
+explain "nothing" 1 "the firmware, the kernel or the initrd is another one" "--max-vcpus 3"
+real=$("$cloister" measure snp --ovmf "$ovmf" --vcpus 1 --vcpu-type EPYC-Milan)
+explain "kernel" 1 "a kernel not measured, you said measured" "--vcpus 1 --vcpu-type EPYC-Milan"
+{ printf '\003\000\000\000' && head -c 140 /dev/zero && printf %s "$real" | xxd -r -p && head -c 200 /dev/zero && printf '\031\001\001' && head -c 789 /dev/zero; } >report.bin
+expect "explain: a report" 1 "1 vCPUs, you said 2" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --explain report.bin
+expect "explain: no report" 3 "id-key.pem" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --explain "$vectors/id-key.pem"
+expect "explain: half a digest is a file" 3 "No such file" "$cloister" measure snp --ovmf "$ovmf" --explain "${real%??}"
+expect "explain: SEV-ES" 2 "only digests of SEV-SNP" "$cloister" measure snp --ovmf "$ovmf" --mode seves --explain "$real"
+expect "explain: the firmware's digest" 2 "--explain is for" "$cloister" measure snp --ovmf "$ovmf" --mode snp:ovmf-hash --explain "$real"
+expect "explain: and more" 2 "writes neither" "$cloister" measure snp --ovmf "$ovmf" --dump-vmsa --explain "$real"
+expect "explain: too many" 2 "--max-vcpus" "$cloister" measure snp --ovmf "$ovmf" --max-vcpus 5000 --explain "$real"
+
 # What is not taken.
 # shellcheck disable=SC2086 # options, split on purpose
 not() { expect "$1" "$2" "$3" "$cloister" measure snp --ovmf "$ovmf" $4; }
