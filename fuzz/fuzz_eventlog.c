@@ -1,8 +1,9 @@
+#include "cloister/event_fields.h"
 #include "cloister/pcr.h"
 
 #include "fuzz.h"
 
-/* What parses has its events inside its input, can be described, and replays the same twice. */
+/* What parses has its events inside its input, can be described and taken apart, and replays the same twice. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
@@ -24,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t k = 0; k < text.size; k++)
             MUST(text.data[k] >= 0x20 && text.data[k] != 0x7f);
         (void)clo_event_data_is_measured(event, CLO_HASH_SHA256);
+        CLO_CLEANUP(clo_json_freep) json_t *fields = clo_event_fields(event, CLO_HASH_SHA256);
+        MUST(json_object_size(fields) > 0);
     }
     for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
         struct clo_pcr_bank bank;

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "cloister/device_path.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
+#include "event_data.h"
 
 #define TEXT_MAX 300
 
@@ -78,17 +80,10 @@ bool clo_event_data_is_measured(const struct clo_event *event, enum clo_hash has
         return false;
     if (hashes_to(data, &digest))
         return true;
-    if (event->type == CLO_EV_EFI_VARIABLE_BOOT && data.size >= 32) {
+    if (event->type == CLO_EV_EFI_VARIABLE_BOOT) {
         /* Older profiles measure the variable's value alone. */
-        struct clo_reader r = clo_reader(data);
-        clo_read_skip(&r, 16);
-        uint64_t name = clo_read_le64(&r);
-        uint64_t size = clo_read_le64(&r);
-        if (name <= data.size / 2)
-            clo_read_skip(&r, (size_t)name * 2);
-        struct clo_bytes value =
-                clo_read_bytes(&r, size > data.size ? data.size + 1 : (size_t)size);
-        return clo_reader_ok(&r) && hashes_to(value, &digest);
+        struct event_variable variable;
+        return event_read_variable(data, &variable) && hashes_to(variable.value, &digest);
     }
     if (event->type != CLO_EV_IPL)
         return false;
@@ -115,28 +110,13 @@ static void append_clean(struct clo_buffer *out, const char *text)
     clo_buffer_text(out, line);
 }
 
-/* Text of one or two bytes a character; false if it is neither. */
 static bool as_text(struct clo_bytes data, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    bool is_wide = data.size >= 4 && data.size % 2 == 0 && data.data[1] == 0 && data.data[3] == 0;
 
-    if (is_wide) {
-        while (data.size >= 2 && data.data[data.size - 1] == 0 && data.data[data.size - 2] == 0)
-            data.size -= 2;
-        clo_utf16_text(data, &text);
-    } else {
-        while (data.size > 0 && data.data[data.size - 1] == 0)
-            data.size--;
-        for (size_t i = 0; i < data.size; i++)
-            if (data.data[i] < 0x20 && data.data[i] != '\n' && data.data[i] != '\t')
-                return false;
-        clo_buffer_append(&text, data);
-    }
-    const char *string = clo_buffer_string(&text);
-    if (string == NULL || text.size == 0 || memchr(text.data, 0, text.size) != NULL)
+    if (!event_text(data, &text))
         return false;
-    append_clean(out, string);
+    append_clean(out, clo_buffer_string(&text));
     return true;
 }
 
@@ -149,22 +129,19 @@ static void as_hex(struct clo_bytes data, struct clo_buffer *out)
 
 static void describe_variable(const struct clo_event *event, struct clo_buffer *out)
 {
-    struct clo_reader r = clo_reader(event->data);
+    struct event_variable variable;
     struct clo_signature_entry entry;
     struct clo_error ignored;
 
-    clo_read_skip(&r, 16);
-    uint64_t name_size = clo_read_le64(&r);
-    uint64_t data_size = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || name_size > event->data.size / 2 || data_size > event->data.size) {
+    bool is_whole = event_read_variable(event->data, &variable);
+    struct clo_bytes value = variable.value;
+    if (!is_whole && variable.name.size == 0) {
         as_hex(event->data, out);
         return;
     }
-    struct clo_bytes name = clo_read_bytes(&r, (size_t)name_size * 2);
-    struct clo_bytes value = clo_read_bytes(&r, (size_t)data_size);
-    if (!as_text(name, out))
+    if (!as_text(variable.name, out))
         clo_buffer_text(out, "(unnamed)");
-    if (!clo_reader_ok(&r)) {
+    if (!is_whole) {
         clo_buffer_text(out, ": cut short");
     } else if (value.size == 0) {
         clo_buffer_text(out, ": empty");
@@ -182,34 +159,25 @@ static void describe_variable(const struct clo_event *event, struct clo_buffer *
     }
 }
 
-/* Names the file path nodes of a device path (UEFI 2.10 section 10.3); the rest is left out. */
+/* Where the image lies: of a long path only its end, the file. */
 static void describe_image(const struct clo_event *event, struct clo_buffer *out)
 {
-    struct clo_reader r = clo_reader(event->data);
-    bool has_path = false;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct event_image image;
 
-    clo_read_skip(&r, 24); /* address, length, link-time address */
-    uint64_t path_size = clo_read_le64(&r);
-    while (clo_reader_left(&r) >= 4 && path_size >= 4) {
-        uint8_t type = clo_read_u8(&r);
-        uint8_t subtype = clo_read_u8(&r);
-        uint16_t size = clo_read_le16(&r);
-        if (size < 4 || size > path_size)
-            break;
-        struct clo_bytes node = clo_read_bytes(&r, size - 4U);
-        path_size -= size;
-        if (!clo_reader_ok(&r) || type == 0x7f)
-            break;
-        if (type == 4 && subtype == 4) {
-            clo_buffer_text(out, has_path ? " " : "");
-            has_path = as_text(node, out) || has_path;
-        } else if (type == 4 && subtype == 6) {
-            clo_buffer_text(out, has_path ? " firmware file" : "firmware file");
-            has_path = true;
-        }
+    if (!event_read_image(event->data, &image)) {
+        clo_buffer_text(out, "image, cut short");
+        return;
     }
-    if (!has_path)
+    bool is_whole = clo_device_path_text(image.device_path, &text);
+    const char *string = clo_buffer_string(&text);
+    const char *file = string == NULL ? NULL : strstr(string, "/\\");
+    if (string == NULL || *string == '\0')
         clo_buffer_text(out, "image in memory");
+    else
+        append_clean(out, file == NULL ? string : file + 1);
+    if (!is_whole)
+        clo_buffer_text(out, " (its path breaks off)");
 }
 
 static void describe_gpt(const struct clo_event *event, struct clo_buffer *out)
@@ -226,23 +194,18 @@ static void describe_gpt(const struct clo_event *event, struct clo_buffer *out)
 
 static void describe_tag(const struct clo_event *event, struct clo_buffer *out)
 {
-    struct clo_reader r = clo_reader(event->data);
-    uint32_t tag = clo_read_le32(&r);
+    struct event_tag tag;
 
-    uint32_t size = clo_read_le32(&r);
-    struct clo_bytes text = clo_read_bytes(&r, size);
-    if (!clo_reader_ok(&r)) {
+    if (!event_read_tag(event->data, &tag)) {
         as_hex(event->data, out);
-        return;
-    }
-    if (tag == CLO_EVENT_TAG_LOAD_OPTIONS)
+    } else if (tag.tag == CLO_EVENT_TAG_LOAD_OPTIONS) {
         clo_buffer_text(out, "kernel command line");
-    else if (tag == CLO_EVENT_TAG_INITRD)
+    } else if (tag.tag == CLO_EVENT_TAG_INITRD) {
         clo_buffer_text(out, "kernel's initrd");
-    else {
-        clo_buffer_printf(out, "tag 0x%08x ", tag);
-        if (!as_text(text, out))
-            as_hex(text, out);
+    } else {
+        clo_buffer_printf(out, "tag 0x%08x ", tag.tag);
+        if (!as_text(tag.data, out))
+            as_hex(tag.data, out);
     }
 }
 
@@ -257,6 +220,7 @@ void clo_event_describe(const struct clo_event *event, struct clo_buffer *out)
         return;
     case CLO_EV_EFI_BOOT_SERVICES_APPLICATION:
     case CLO_EV_EFI_BOOT_SERVICES_DRIVER:
+    case CLO_EV_EFI_RUNTIME_SERVICES_DRIVER:
         describe_image(event, out);
         return;
     case CLO_EV_EFI_GPT_EVENT:

@@ -123,12 +123,17 @@ static void test_images(void **state)
     clo_buffer_append(&data, clo_bytes(path, sizeof path - 1));
     clo_buffer_append(&data, clo_bytes("\x7f\xff\x04\x00", 4));
     is_described(CLO_EV_EFI_BOOT_SERVICES_APPLICATION, clo_buffer_bytes(&data), "\\EFI");
-    for (size_t size = 0; size < 24 + 8 + 4; size++)
+    for (size_t size = 0; size < data.size; size++)
         is_described(CLO_EV_EFI_BOOT_SERVICES_APPLICATION,
-                     clo_bytes_slice(clo_buffer_bytes(&data), 0, size), "image in memory");
-    data.data[33] = 6; /* PIWG firmware file */
-    is_described(CLO_EV_EFI_BOOT_SERVICES_DRIVER, clo_buffer_bytes(&data), "firmware file");
+                     clo_bytes_slice(clo_buffer_bytes(&data), 0, size), "image, cut short");
+    data.data[33] = 6; /* PIWG firmware file: its GUID would be longer */
+    is_described(CLO_EV_EFI_BOOT_SERVICES_DRIVER, clo_buffer_bytes(&data),
+                 "image in memory (its path breaks off)");
+    data.data[33] = 4;
     data.data[34] = 3; /* a node shorter than its header */
+    is_described(CLO_EV_EFI_BOOT_SERVICES_DRIVER, clo_buffer_bytes(&data),
+                 "image in memory (its path breaks off)");
+    data.data[24] = 0; /* no path at all */
     is_described(CLO_EV_EFI_BOOT_SERVICES_DRIVER, clo_buffer_bytes(&data), "image in memory");
 }
 
