@@ -208,6 +208,8 @@ int cmd_evidence(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
         { "collect", cmd_evidence_collect, "in the guest: what it can show for itself" },
+        { "extend", cmd_evidence_extend, "in a TDX guest: extend a run-time register" },
+        { "report", cmd_evidence_report, "in the guest: a bare hardware report or quote" },
         { "show", evidence_show, "what a bundle holds" },
     };
 

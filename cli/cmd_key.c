@@ -199,11 +199,12 @@ static int key_remove(int argc, char **argv)
 int cmd_key(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
+        { "derive", cmd_key_derive, "in an SEV-SNP guest: a key that only this chip gives it" },
         { "put", key_put, "register a secret, and the terms on which it is released" },
         { "list", key_list, "what is registered" },
         { "remove", key_remove, "forget a secret" },
     };
 
-    return cli_dispatch("key", "What the key broker releases.", commands, CLO_COUNT(commands), argc,
-                        argv);
+    return cli_dispatch("key", "What the key broker releases, and keys of a guest's own.", commands,
+                        CLO_COUNT(commands), argc, argv);
 }

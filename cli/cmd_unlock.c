@@ -30,7 +30,7 @@ static bool get_key(const struct clo_guest_config *config, struct clo_secret **k
     if (!clo_file_read(CLO_MEASURE_LOG, CLO_FILE_LIMIT, &userlog, &ignored))
         userlog.size = 0; /* nothing was measured by user space */
     const struct clo_collector collector = { .tpm = tpm,
-                                             .tsm_root = CLO_TSM_ROOT,
+                                             .hardware = clo_hardware_default,
                                              .eventlog = CLO_COLLECT_EVENTLOG,
                                              .ccel = CLO_COLLECT_CCEL,
                                              .userlog = clo_buffer_bytes(&userlog) };

@@ -1,190 +1,282 @@
 #include "device/tsm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "device/file.h"
-
 #define BLOB_LIMIT ((size_t)1 << 20)
-#define TRIES      3
+#define TRIES      6 /* with 0.1, 0.2, 0.4… seconds in between */
+#define WAIT_MS    100U
 
-static bool read_attribute(int folder, const char *name, struct clo_buffer *out,
-                           struct clo_error *err)
+/* What a try ended with. */
+enum outcome {
+    DONE,
+    FAILED,
+    AGAIN, /* somebody else was in between, or the provider is busy */
+};
+
+static enum outcome explain(const char *attribute, int reason, struct clo_error *err)
+{
+    switch (reason) {
+    case EBUSY:
+        clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: the provider is busy (EBUSY)", attribute);
+        return AGAIN;
+    case EAGAIN: /* EWOULDBLOCK: what was asked changed since the report was made */
+        clo_fail(err, CLO_ERR_SYSTEM, "%s: changed meanwhile by somebody else", attribute);
+        return AGAIN;
+    case EFBIG:
+        clo_fail(
+                err, CLO_ERR_SYSTEM,
+                "%s: larger than this kernel hands out (EFBIG): a newer kernel, or another quoting "
+                "service on the host, is needed",
+                attribute);
+        return FAILED;
+    case ENXIO:
+    case ENOTTY:
+        clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: no provider answers (%s)", attribute,
+                 strerror(reason));
+        return FAILED;
+    case ENOENT:
+        clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: this kernel or provider has no such attribute",
+                 attribute);
+        return FAILED;
+    case EINVAL:
+        clo_fail(
+                err, CLO_ERR_SYSTEM,
+                "%s: not taken by the provider (EINVAL): a privilege level, service or report data "
+                "that it does not allow",
+                attribute);
+        return FAILED;
+    default:
+        clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", attribute, strerror(reason));
+        return FAILED;
+    }
+}
+
+static enum outcome read_blob(const struct clo_tsm_io *io, const char *entry, const char *attribute,
+                              struct clo_buffer *out, struct clo_error *err)
 {
     out->limit = BLOB_LIMIT;
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return clo_fail(err, errno == ENOENT ? CLO_ERR_UNAVAILABLE : CLO_ERR_SYSTEM, "%s: %s", name,
-                        strerror(errno));
-    for (;;) {
-        uint8_t piece[4096];
-        ssize_t got = read(fd, piece, sizeof piece);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            int reason = errno;
-            close(fd);
-            if (reason == EFBIG)
-                return clo_fail(err, CLO_ERR_SYSTEM, "%s: larger than the kernel hands out (EFBIG)",
-                                name);
-            if (reason == ENXIO)
-                return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: no provider answers (ENXIO)", name);
-            if (reason == EWOULDBLOCK)
-                return clo_fail(err, CLO_ERR_SYSTEM, "%s: changed meanwhile by somebody else",
-                                name);
-            return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", name, strerror(reason));
-        }
-        if (got == 0)
-            break;
-        clo_buffer_append(out, clo_bytes(piece, (size_t)got));
-    }
-    close(fd);
-    if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", name, BLOB_LIMIT);
-    return true;
+    int reason = io->read(io->context, entry, attribute, out);
+    if (reason != 0)
+        return explain(attribute, reason, err);
+    if (clo_buffer_ok(out))
+        return DONE;
+    clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", attribute, BLOB_LIMIT);
+    return FAILED;
 }
 
-static bool write_attribute(int folder, const char *name, struct clo_bytes bytes,
-                            struct clo_error *err)
+/* Others have no such attribute, and it may be empty: the host's to give or not. */
+static void read_optional(const struct clo_tsm_io *io, const char *entry, const char *attribute,
+                          struct clo_buffer *out)
 {
-    int fd = openat(folder, name, O_WRONLY | O_CLOEXEC);
+    struct clo_error ignored;
 
-    if (fd < 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", name, strerror(errno));
-    /* One write(2): configfs takes a binary attribute as a whole. */
-    ssize_t put = write(fd, bytes.data, bytes.size);
-    int reason = put < 0 ? errno : 0;
-    if (close(fd) != 0 && reason == 0)
-        reason = errno;
-    if (reason != 0 || put != (ssize_t)bytes.size)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", name,
-                        reason == 0 ? "short write" : strerror(reason));
-    return true;
+    if (read_blob(io, entry, attribute, out, &ignored) != DONE)
+        clo_buffer_free(out);
 }
 
-static bool read_generation(int folder, uint64_t *out, struct clo_error *err)
+static enum outcome read_number(const struct clo_tsm_io *io, const char *entry,
+                                const char *attribute, uint64_t *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     char *end;
 
-    if (!read_attribute(folder, "generation", &text, err))
-        return false;
+    enum outcome outcome = read_blob(io, entry, attribute, &text, err);
+    if (outcome != DONE)
+        return outcome;
     const char *digits = clo_buffer_string(&text);
     errno = 0;
-    if (digits == NULL || digits[0] < '0' || digits[0] > '9')
-        return clo_fail(err, CLO_ERR_FORMAT, "generation: no number");
-    *out = strtoull(digits, &end, 10);
-    if (errno != 0 || (*end != '\n' && *end != '\0'))
-        return clo_fail(err, CLO_ERR_FORMAT, "generation: no number");
-    return true;
+    if (digits != NULL && digits[0] >= '0' && digits[0] <= '9') {
+        *out = strtoull(digits, &end, 10);
+        if (errno == 0 && (*end == '\n' || *end == '\0'))
+            return DONE;
+    }
+    clo_fail(err, CLO_ERR_FORMAT, "%s: no number", attribute);
+    return FAILED;
 }
 
-/* One report from an entry of our own. *raced is set when somebody else wrote to it. */
-static bool get_once(int folder, struct clo_bytes inblob, int privlevel, struct clo_tsm_report *out,
-                     bool *raced, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_tsm_report_free) struct clo_tsm_report report = { .provider = "" };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer provider = { 0 };
-    uint64_t before;
-    uint64_t after;
-    uint64_t writes = 1;
-    char level[16];
+/* --- The options: each write moves the generation on by one --- */
 
-    if (!read_generation(folder, &before, err))
-        return false;
-    if (privlevel >= 0) {
-        snprintf(level, sizeof level, "%d", privlevel);
-        if (!write_attribute(folder, "privlevel", clo_bytes_text(level), err))
-            return false;
-        writes++;
-    }
-    if (!write_attribute(folder, "inblob", inblob, err) ||
-        !read_attribute(folder, "outblob", &report.outblob, err) ||
-        !read_attribute(folder, "provider", &provider, err))
-        return false;
+static enum outcome put(const struct clo_tsm_io *io, const char *entry, const char *attribute,
+                        struct clo_bytes bytes, uint64_t *writes, struct clo_error *err)
+{
+    int reason = io->write(io->context, entry, attribute, bytes);
+
+    if (reason != 0)
+        return explain(attribute, reason, err);
+    ++*writes;
+    return DONE;
+}
+
+static enum outcome put_number(const struct clo_tsm_io *io, const char *entry,
+                               const char *attribute, int value, uint64_t *writes,
+                               struct clo_error *err)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", value);
+    return put(io, entry, attribute, clo_bytes_text(text), writes, err);
+}
+
+/* A guest below VMPL 0 must not ask for VMPL 0, which is what the kernel asks for by itself. */
+static enum outcome put_privlevel(const struct clo_tsm_io *io, const char *entry, int privlevel,
+                                  uint64_t *writes, struct clo_error *err)
+{
     struct clo_error ignored;
-    /* The certificate table is the host's to give or not; others have no such attribute. */
-    if (!read_attribute(folder, "auxblob", &report.auxblob, &ignored))
-        clo_buffer_free(&report.auxblob);
-    if (!read_generation(folder, &after, err))
-        return false;
-    *raced = after - before != writes;
-    if (*raced)
-        return clo_fail(err, CLO_ERR_SYSTEM, "generation: %llu after %llu, expected %llu more",
-                        (unsigned long long)after, (unsigned long long)before,
-                        (unsigned long long)writes);
-    if (report.outblob.size == 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "outblob: empty");
+    uint64_t floor = 0;
+    bool has_floor = read_number(io, entry, "privlevel_floor", &floor, &ignored) == DONE;
+
+    if (privlevel < 0 && (!has_floor || floor == 0))
+        return DONE;
+    if (privlevel < 0 && floor > CLO_TSM_PRIVLEVEL_MAX) {
+        clo_fail(err, CLO_ERR_FORMAT, "privlevel_floor: %llu, at most %d expected",
+                 (unsigned long long)floor, CLO_TSM_PRIVLEVEL_MAX);
+        return FAILED;
+    }
+    if (privlevel >= 0 && has_floor && (uint64_t)privlevel < floor) {
+        clo_fail(err, CLO_ERR_USAGE, "privlevel: VMPL %d: this guest may ask for %llu to %d",
+                 privlevel, (unsigned long long)floor, CLO_TSM_PRIVLEVEL_MAX);
+        return FAILED;
+    }
+    return put_number(io, entry, "privlevel", privlevel < 0 ? (int)floor : privlevel, writes, err);
+}
+
+static enum outcome put_service(const struct clo_tsm_io *io, const char *entry,
+                                const struct clo_tsm_request *request, uint64_t *writes,
+                                struct clo_error *err)
+{
+    enum outcome outcome = DONE;
+
+    if (request->service_provider == NULL)
+        return DONE;
+    outcome = put(io, entry, "service_provider", clo_bytes_text(request->service_provider), writes,
+                  err);
+    if (outcome == DONE && request->service_guid != NULL)
+        outcome =
+                put(io, entry, "service_guid", clo_bytes_text(request->service_guid), writes, err);
+    if (outcome == DONE && request->service_manifest_version >= 0)
+        outcome = put_number(io, entry, "service_manifest_version",
+                             request->service_manifest_version, writes, err);
+    return outcome;
+}
+
+/* --- One report --- */
+
+static enum outcome read_provider(const struct clo_tsm_io *io, const char *entry,
+                                  struct clo_tsm_report *report, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer provider = { 0 };
     size_t size = 0;
+
+    enum outcome outcome = read_blob(io, entry, "provider", &provider, err);
+    if (outcome != DONE)
+        return outcome;
     while (size < provider.size && provider.data[size] != '\n' && provider.data[size] != '\0')
         size++;
-    if (size == 0 || size >= sizeof report.provider)
-        return clo_fail(err, CLO_ERR_FORMAT, "provider: no name");
-    memcpy(report.provider, provider.data, size);
-    report.provider[size] = '\0';
-    clo_sanitize(report.provider);
-    report.generation = after;
+    if (size == 0 || size >= sizeof report->provider) {
+        clo_fail(err, CLO_ERR_FORMAT, "provider: no name");
+        return FAILED;
+    }
+    memcpy(report->provider, provider.data, size);
+    report->provider[size] = '\0';
+    clo_sanitize(report->provider);
+    return DONE;
+}
+
+/* The writes and the reads between two looks at the generation. */
+static enum outcome ask(const struct clo_tsm_io *io, const char *entry,
+                        const struct clo_tsm_request *request, struct clo_tsm_report *report,
+                        uint64_t *writes, struct clo_error *err)
+{
+    enum outcome outcome = put_privlevel(io, entry, request->privlevel, writes, err);
+
+    if (outcome == DONE)
+        outcome = put_service(io, entry, request, writes, err);
+    if (outcome == DONE)
+        outcome = put(io, entry, "inblob", request->inblob, writes, err);
+    if (outcome == DONE)
+        outcome = read_blob(io, entry, "outblob", &report->outblob, err);
+    if (outcome == DONE)
+        outcome = read_provider(io, entry, report, err);
+    if (outcome != DONE)
+        return outcome;
+    read_optional(io, entry, "auxblob", &report->auxblob);
+    if (request->service_provider != NULL)
+        return read_blob(io, entry, "manifestblob", &report->manifestblob, err);
+    return DONE;
+}
+
+static enum outcome get_once(const struct clo_tsm_io *io, const char *entry,
+                             const struct clo_tsm_request *request, struct clo_tsm_report *out,
+                             struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tsm_report_free) struct clo_tsm_report report = { .provider = "" };
+    uint64_t writes = 0;
+    uint64_t before;
+
+    enum outcome outcome = read_number(io, entry, "generation", &before, err);
+    if (outcome == DONE)
+        outcome = ask(io, entry, request, &report, &writes, err);
+    if (outcome == DONE)
+        outcome = read_number(io, entry, "generation", &report.generation, err);
+    if (outcome != DONE)
+        return outcome;
+    /* In the kernel's own arithmetic: it wraps. */
+    if ((unsigned long)report.generation - (unsigned long)before != writes) {
+        clo_fail(err, CLO_ERR_SYSTEM, "generation: %llu after %llu, expected %llu more",
+                 (unsigned long long)report.generation, (unsigned long long)before,
+                 (unsigned long long)writes);
+        return AGAIN;
+    }
+    if (report.outblob.size == 0) {
+        clo_fail(err, CLO_ERR_SYSTEM, "outblob: empty");
+        return FAILED;
+    }
     *out = report;
     report = (struct clo_tsm_report){ .provider = "" };
-    return true;
+    return DONE;
 }
 
-/* A real configfs entry goes away with rmdir(2); a plain folder has to be emptied first. */
-static void remove_entry(int root, const char *name)
+bool clo_tsm_get_by(const struct clo_tsm_io *io, const struct clo_tsm_request *request,
+                    struct clo_tsm_report *out, struct clo_error *err)
 {
-    static const char *const attributes[] = { "inblob",   "outblob",    "auxblob",
-                                              "provider", "generation", "privlevel" };
+    enum outcome outcome = AGAIN;
+    char entry[48];
 
-    if (unlinkat(root, name, AT_REMOVEDIR) == 0 || errno != ENOTEMPTY)
-        return;
-    int folder = openat(root, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    for (size_t i = 0; folder >= 0 && i < CLO_COUNT(attributes); i++)
-        unlinkat(folder, attributes[i], 0);
-    clo_fd_close(&folder);
-    unlinkat(root, name, AT_REMOVEDIR);
-}
-
-bool clo_tsm_get(const char *root, struct clo_bytes inblob, int privlevel,
-                 struct clo_tsm_report *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_fd_close) int folder = -1;
-    CLO_CLEANUP(clo_fd_close) int entry = -1;
-    bool raced = true;
-    bool ok = false;
-    char name[48];
-
-    if (inblob.size == 0 || inblob.size > CLO_TSM_INBLOB_MAX)
-        return clo_fail(err, CLO_ERR_USAGE, "report data: %zu bytes, 1 to %d expected", inblob.size,
-                        CLO_TSM_INBLOB_MAX);
-    folder = open(root, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    if (folder < 0)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", root, strerror(errno));
-    snprintf(name, sizeof name, "cloister-%d", (int)getpid());
+    if (request->inblob.size == 0 || request->inblob.size > CLO_TSM_INBLOB_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "report data: %zu bytes, 1 to %d expected",
+                        request->inblob.size, CLO_TSM_INBLOB_MAX);
+    if (request->privlevel > CLO_TSM_PRIVLEVEL_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "privilege level %d, 0 to %d expected",
+                        request->privlevel, CLO_TSM_PRIVLEVEL_MAX);
+    snprintf(entry, sizeof entry, "cloister-%d", (int)getpid());
     /* An entry of this name is what an earlier process with our number left: as good as new. */
-    if (mkdirat(folder, name, 0700) != 0 && errno != EEXIST) {
-        if (errno == ENXIO)
-            return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: no report provider (ENXIO)", root);
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: new entry: %s", root, strerror(errno));
+    int reason = io->make(io->context, entry);
+    if (reason == ENXIO)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE,
+                        "%s: no report provider (ENXIO): load the module sev-guest or tdx-guest",
+                        io->name);
+    if (reason == EACCES || reason == EPERM)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: new entry: %s: only root may ask", io->name,
+                        strerror(reason));
+    if (reason != 0 && reason != EEXIST)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: new entry: %s", io->name, strerror(reason));
+    for (unsigned i = 0; i < TRIES && outcome == AGAIN; i++) {
+        if (i > 0)
+            io->sleep(io->context, WAIT_MS << (i - 1));
+        outcome = get_once(io, entry, request, out, err);
     }
-    entry = openat(folder, name, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-    if (entry < 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s/%s: %s", root, name, strerror(errno));
-    for (int i = 0; i < TRIES && raced && !ok; i++) {
-        raced = false;
-        ok = get_once(entry, inblob, privlevel, out, &raced, err);
-    }
-    remove_entry(folder, name);
-    return ok || clo_wrap(err, "%s", root);
+    io->remove(io->context, entry);
+    return outcome == DONE || clo_wrap(err, "%s", io->name);
 }
 
 void clo_tsm_report_free(struct clo_tsm_report *report)
 {
     clo_buffer_free(&report->outblob);
     clo_buffer_free(&report->auxblob);
+    clo_buffer_free(&report->manifestblob);
     *report = (struct clo_tsm_report){ .provider = "" };
 }

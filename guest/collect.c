@@ -5,11 +5,6 @@
 #include "cloister/hcl.h"
 #include "cloister/snp.h"
 #include "device/file.h"
-#include "device/tsm.h"
-
-#define PROVIDER_SNP "sev_guest"
-#define PROVIDER_TDX "tdx_guest"
-#define VMPL_ANY     (-1)
 
 static bool add(struct clo_evidence *evidence, const char *label, const struct clo_buffer *bytes,
                 struct clo_error *err)
@@ -129,41 +124,60 @@ static bool collect_vtpm(const struct clo_collector *from, struct clo_bytes runt
            add_quote(from, runtime_data, evidence, err);
 }
 
-/* --- configfs-tsm --- */
+/* --- The hardware itself --- */
 
-static bool collect_snp(const struct clo_tsm_report *report, struct clo_evidence *evidence,
+static bool collect_snp(const struct clo_hardware_report *report, struct clo_evidence *evidence,
                         struct clo_error *err)
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
 
-    if (!add(evidence, CLO_EVIDENCE_SNP_REPORT, &report->outblob, err))
+    if (!add(evidence, CLO_EVIDENCE_SNP_REPORT, &report->report, err))
         return false;
-    if (report->auxblob.size == 0)
+    if (report->table.size == 0)
         return true; /* the verifier gets them from AMD */
-    return (clo_snp_certificates_add(&certificates, clo_buffer_bytes(&report->auxblob), err) ||
+    return (clo_snp_certificates_add(&certificates, clo_buffer_bytes(&report->table), err) ||
             clo_wrap(err, "the host's certificate table")) &&
            add_certificates(evidence, &certificates, err);
 }
 
-static bool collect_tsm(const struct clo_collector *from, struct clo_bytes runtime_data,
-                        struct clo_evidence *evidence, struct clo_error *err)
+static bool get_hardware(const struct clo_collector *from, struct clo_bytes report_data,
+                         struct clo_hardware_report *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_tsm_report_free) struct clo_tsm_report report = { 0 };
+    struct clo_hardware_request request = { .vmpl = -1, .service_manifest_version = -1 };
+
+    if (from->request != NULL)
+        request = *from->request;
+    request.report_data = report_data;
+    return clo_hardware_get(&from->hardware, &request, out, err);
+}
+
+static bool collect_hardware(const struct clo_collector *from, struct clo_bytes report_data,
+                             struct clo_evidence *evidence, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_hardware_report_free) struct clo_hardware_report report = { .provider = "" };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
-    struct clo_digest binding;
     struct clo_error ignored;
 
-    clo_hash(CLO_HASH_SHA512, runtime_data, &binding);
-    if (!clo_tsm_get(from->tsm_root, clo_digest_bytes(&binding), VMPL_ANY, &report, err))
+    if (!get_hardware(from, report_data, &report, err))
         return false;
-    if (strcmp(report.provider, PROVIDER_SNP) == 0)
+    if (strcmp(report.provider, CLO_HARDWARE_SNP) == 0)
         return collect_snp(&report, evidence, err);
-    if (strcmp(report.provider, PROVIDER_TDX) != 0)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "configfs-tsm: provider %s", report.provider);
-    if (!add(evidence, CLO_EVIDENCE_TDX_QUOTE, &report.outblob, err))
+    if (strcmp(report.provider, CLO_HARDWARE_TDX) != 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: provider %s", report.source,
+                        report.provider);
+    if (!add(evidence, CLO_EVIDENCE_TDX_QUOTE, &report.report, err))
         return false;
-    return !clo_file_read(from->ccel, CLO_FILE_LIMIT, &log, &ignored) ||
+    return from->ccel == NULL || !clo_file_read(from->ccel, CLO_FILE_LIMIT, &log, &ignored) ||
            add(evidence, CLO_EVIDENCE_TDX_CCEL, &log, err);
+}
+
+static bool collect_bound(const struct clo_collector *from, struct clo_bytes runtime_data,
+                          struct clo_evidence *evidence, struct clo_error *err)
+{
+    struct clo_digest binding;
+
+    clo_hash(CLO_HASH_SHA512, runtime_data, &binding);
+    return collect_hardware(from, clo_digest_bytes(&binding), evidence, err);
 }
 
 /* --- Both --- */
@@ -185,7 +199,7 @@ static bool add_logs(const struct clo_collector *from, struct clo_evidence *evid
 bool clo_collect_tee(const struct clo_collector *from, const char **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
-    CLO_CLEANUP(clo_tsm_report_free) struct clo_tsm_report tsm = { 0 };
+    CLO_CLEANUP(clo_hardware_report_free) struct clo_hardware_report own = { .provider = "" };
     static const uint8_t nothing[CLO_TSM_INBLOB_MAX];
     struct clo_error no_vtpm;
     struct clo_hcl hcl;
@@ -198,15 +212,16 @@ bool clo_collect_tee(const struct clo_collector *from, const char **out, struct 
         *err = no_vtpm;
         return clo_wrap(err, "vTPM");
     }
-    if (!clo_tsm_get(from->tsm_root, clo_bytes(nothing, sizeof nothing), VMPL_ANY, &tsm, err)) {
+    if (!get_hardware(from, clo_bytes(nothing, sizeof nothing), &own, err)) {
         if (err->status != CLO_ERR_UNAVAILABLE)
             return false;
+        struct clo_error reason = *err;
         return clo_fail(err, CLO_ERR_UNAVAILABLE,
                         "this machine cannot prove itself: no hardware report, neither in the vTPM "
-                        "(%s) nor from configfs-tsm",
-                        no_vtpm.text);
+                        "(%s) nor of its own (%s)",
+                        no_vtpm.text, reason.text);
     }
-    *out = strcmp(tsm.provider, PROVIDER_TDX) == 0 ? "tdx" : "snp";
+    *out = strcmp(own.provider, CLO_HARDWARE_TDX) == 0 ? "tdx" : "snp";
     return true;
 }
 
@@ -224,8 +239,21 @@ bool clo_collect(const struct clo_collector *from, struct clo_bytes runtime_data
     if (!has_vtpm && err->status != CLO_ERR_UNAVAILABLE)
         return clo_wrap(err, "vTPM");
     bool ok = has_vtpm ? collect_vtpm(from, runtime_data, &report, evidence, err)
-                       : collect_tsm(from, runtime_data, evidence, err);
+                       : collect_bound(from, runtime_data, evidence, err);
     if (!ok || !add_logs(from, evidence, err))
+        return clo_wrap(err, "evidence");
+    *out = CLO_TAKE(evidence);
+    return true;
+}
+
+bool clo_collect_bare(const struct clo_collector *from, struct clo_bytes report_data,
+                      struct clo_evidence **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+
+    if (!clo_evidence_new(&evidence, err))
+        return false;
+    if (!collect_hardware(from, report_data, evidence, err) || !add_logs(from, evidence, err))
         return clo_wrap(err, "evidence");
     *out = CLO_TAKE(evidence);
     return true;

@@ -1,5 +1,5 @@
 /* Evidence, from what the machine has: a vTPM whose attestation key a hardware report binds (Azure's
- * form, and our pretend platforms'), or a hardware report or quote of its own through configfs-tsm.
+ * form, and our pretend platforms'), or a hardware report or quote of its own (guest/hardware.h).
  * A vTPM that no report binds counts for nothing, and is not asked.
  *
  * What is collected is the machine's word; only a verifier can say what it is worth. */
@@ -8,17 +8,19 @@
 
 #include "cloister/evidence.h"
 #include "device/tpm.h"
+#include "guest/hardware.h"
 
 #define CLO_COLLECT_EVENTLOG "/sys/kernel/security/tpm0/binary_bios_measurements"
 #define CLO_COLLECT_CCEL     "/sys/firmware/acpi/tables/data/CCEL"
 #define CLO_COLLECT_PCRS     0xffffU /* 0 to 15 */
 
 struct clo_collector {
-    struct clo_tpm *tpm;      /* NULL: none; borrowed */
-    const char *tsm_root;     /* CLO_TSM_ROOT */
-    const char *eventlog;     /* CLO_COLLECT_EVENTLOG */
-    const char *ccel;         /* CLO_COLLECT_CCEL */
-    struct clo_bytes userlog; /* what user space measured; data NULL: nothing */
+    struct clo_tpm *tpm;                        /* NULL: none; borrowed */
+    struct clo_hardware hardware;               /* clo_hardware_default */
+    const struct clo_hardware_request *request; /* its report_data is set; NULL: a plain one */
+    const char *eventlog;                       /* CLO_COLLECT_EVENTLOG */
+    const char *ccel;                           /* CLO_COLLECT_CCEL */
+    struct clo_bytes userlog;                   /* what user space measured; data NULL: nothing */
 };
 
 /* Asks the machine what it is: the name the KBS protocol has for it, "az-snp-vtpm", "az-tdx-vtpm",
@@ -29,5 +31,9 @@ CLO_MUST_USE bool clo_collect_tee(const struct clo_collector *from, const char *
  * data is its SHA-256, a hardware report's REPORT_DATA its SHA-512. */
 CLO_MUST_USE bool clo_collect(const struct clo_collector *from, struct clo_bytes runtime_data,
                               struct clo_evidence **out, struct clo_error *err);
+/* The hardware's evidence alone, over report data (64 bytes) that the caller made: no runtime data, and
+ * no vTPM. */
+CLO_MUST_USE bool clo_collect_bare(const struct clo_collector *from, struct clo_bytes report_data,
+                                   struct clo_evidence **out, struct clo_error *err);
 
 #endif

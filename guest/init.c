@@ -206,7 +206,7 @@ static void on_wait(void *context, const char *why, unsigned seconds)
 static struct clo_collector collector_of(const struct guest *guest)
 {
     return (struct clo_collector){ .tpm = guest->tpm,
-                                   .tsm_root = CLO_TSM_ROOT,
+                                   .hardware = clo_hardware_default,
                                    .eventlog = CLO_COLLECT_EVENTLOG,
                                    .ccel = CLO_COLLECT_CCEL,
                                    .userlog = clo_buffer_bytes(&guest->measurer.log) };

@@ -9,6 +9,7 @@ export HOME="$work/home" NO_PROXY='*'
 unset XDG_CACHE_HOME
 
 servers=
+# shellcheck disable=SC2317 # called by the trap
 stop() {
     for server in $servers; do kill "$server" 2>/dev/null; done
     rm -rf "$work"

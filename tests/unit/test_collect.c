@@ -87,7 +87,7 @@ static void put_index(uint32_t index, const struct clo_buffer *bytes)
 
 static void test_nothing(void **state)
 {
-    const struct clo_collector nothing = { .tpm = tpm, .tsm_root = "/nowhere" };
+    const struct clo_collector nothing = { .tpm = tpm, .hardware.tsm_root = "/nowhere" };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     const char *tee = NULL;
     struct clo_error err;
@@ -107,7 +107,7 @@ static void test_vtpm(void **state)
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
     const struct clo_collector collector = { .tpm = tpm,
-                                             .tsm_root = "/nowhere",
+                                             .hardware.tsm_root = "/nowhere",
                                              .eventlog = "/nowhere" };
     const char *tee = NULL;
     struct clo_error err;
@@ -137,7 +137,7 @@ static void test_vtpm(void **state)
 /* What is in the index is the host's: an odd report is an error, not a reason to look elsewhere. */
 static void test_odd_hcl(void **state)
 {
-    const struct clo_collector collector = { .tpm = tpm, .tsm_root = "/nowhere" };
+    const struct clo_collector collector = { .tpm = tpm, .hardware.tsm_root = "/nowhere" };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer zeros = { 0 };
     const char *tee = NULL;
     struct clo_error err;
@@ -234,7 +234,7 @@ static void test_tsm(void **state)
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { "" };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
-    struct clo_collector collector = { .tsm_root = scratch.path };
+    struct clo_collector collector = { .hardware.tsm_root = scratch.path };
     struct kernel kernel = { .reads = 1 };
     const char *tee = NULL;
     pthread_t thread;

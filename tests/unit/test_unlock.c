@@ -51,7 +51,7 @@ static void test_odd_nonce(void **state)
 /* A machine that is nothing: it says so before it talks to anybody. */
 static void test_no_tee(void **state)
 {
-    const struct clo_collector collector = { .tsm_root = "/nowhere" };
+    const struct clo_collector collector = { .hardware.tsm_root = "/nowhere" };
     struct clo_guest_config config = { .broker_url = "https://127.0.0.1:1", .retry_seconds = 60 };
     const struct clo_unlock unlock = { .config = &config, .collector = &collector };
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
