@@ -63,6 +63,9 @@ CLO_API unsigned clo_der_flags(struct clo_reader *r);
  * "Z". Unix time. */
 CLO_API int64_t clo_der_time(struct clo_reader *r);
 
+/* Writes an element: tag, minimal length, contents. */
+CLO_API void clo_der_write(struct clo_buffer *out, uint8_t tag, struct clo_bytes value);
+
 /* An OID's contents from its dotted form; false if it is none, or longer than `size`. */
 CLO_API bool clo_der_oid_from_text(const char *dotted, uint8_t *out, size_t size, size_t *used);
 /* And back: "1.2.840"; "?" for what is no OID. */

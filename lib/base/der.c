@@ -134,6 +134,21 @@ unsigned clo_der_flags(struct clo_reader *r)
     return flags;
 }
 
+void clo_der_write(struct clo_buffer *out, uint8_t tag, struct clo_bytes value)
+{
+    unsigned count = 1;
+
+    clo_buffer_u8(out, tag);
+    if (value.size >= 0x80) {
+        while (count < sizeof value.size && value.size >> 8 * count != 0)
+            count++;
+        clo_buffer_u8(out, (uint8_t)(0x80 | count));
+    }
+    for (unsigned i = count; i > 0; i--)
+        clo_buffer_u8(out, (uint8_t)(value.size >> 8 * (i - 1)));
+    clo_buffer_append(out, value);
+}
+
 /* --- Time --- */
 
 /* Two digits; -1 if they are none. */

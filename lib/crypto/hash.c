@@ -1,3 +1,4 @@
+#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init() and its like */
 #include "cloister/crypto.h"
 
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <openssl/sha.h>
 
 /* TPM 2.0 Library, part 2, table 9 (TPM_ALG_ID). */
 static const struct {
@@ -64,10 +66,14 @@ bool clo_digest_equal(const struct clo_digest *a, const struct clo_digest *b)
     return a->hash == b->hash && clo_bytes_equal(clo_digest_bytes(a), clo_digest_bytes(b));
 }
 
+/* libcrypto's hash functions themselves: each call of its EVP layer allocates, and these do not. */
 struct clo_hasher {
-    EVP_MD *md;
-    EVP_MD_CTX *context;
     enum clo_hash hash;
+    union {
+        SHA_CTX sha1;
+        SHA256_CTX sha256;
+        SHA512_CTX sha512;
+    } state;
 };
 
 static void must(bool held)
@@ -76,37 +82,70 @@ static void must(bool held)
         __builtin_trap(); /* libcrypto lost an algorithm it had: nothing sane follows */
 }
 
+static void start(struct clo_hasher *hasher)
+{
+    switch (hasher->hash) {
+    case CLO_HASH_SHA1:
+        must(SHA1_Init(&hasher->state.sha1) == 1);
+        return;
+    case CLO_HASH_SHA256:
+        must(SHA256_Init(&hasher->state.sha256) == 1);
+        return;
+    case CLO_HASH_SHA384:
+        must(SHA384_Init(&hasher->state.sha512) == 1);
+        return;
+    case CLO_HASH_SHA512:
+        must(SHA512_Init(&hasher->state.sha512) == 1);
+        return;
+    default:
+        must(false);
+    }
+}
+
 struct clo_hasher *clo_hasher_new(enum clo_hash hash)
 {
     struct clo_hasher *hasher = calloc(1, sizeof *hasher);
 
-    must(hasher != NULL && clo_hash_size(hash) != 0);
+    must(hasher != NULL);
     hasher->hash = hash;
-    hasher->md = EVP_MD_fetch(NULL, hashes[hash].openssl, NULL);
-    hasher->context = EVP_MD_CTX_new();
-    must(hasher->md != NULL && hasher->context != NULL &&
-         EVP_DigestInit_ex2(hasher->context, hasher->md, NULL) == 1);
+    start(hasher);
     return hasher;
 }
 
 void clo_hasher_add(struct clo_hasher *hasher, struct clo_bytes in)
 {
-    must(EVP_DigestUpdate(hasher->context, in.data, in.size) == 1);
+    switch (hasher->hash) {
+    case CLO_HASH_SHA1:
+        must(SHA1_Update(&hasher->state.sha1, in.data, in.size) == 1);
+        return;
+    case CLO_HASH_SHA256:
+        must(SHA256_Update(&hasher->state.sha256, in.data, in.size) == 1);
+        return;
+    default:
+        must(SHA512_Update(&hasher->state.sha512, in.data, in.size) == 1);
+        return;
+    }
 }
 
 void clo_hasher_get(struct clo_hasher *hasher, struct clo_digest *out)
 {
     *out = (struct clo_digest){ .hash = hasher->hash };
-    must(EVP_DigestFinal_ex(hasher->context, out->bytes, NULL) == 1);
-    must(EVP_DigestInit_ex2(hasher->context, hasher->md, NULL) == 1);
+    switch (hasher->hash) {
+    case CLO_HASH_SHA1:
+        must(SHA1_Final(out->bytes, &hasher->state.sha1) == 1);
+        break;
+    case CLO_HASH_SHA256:
+        must(SHA256_Final(out->bytes, &hasher->state.sha256) == 1);
+        break;
+    default:
+        must(SHA512_Final(out->bytes, &hasher->state.sha512) == 1);
+        break;
+    }
+    start(hasher);
 }
 
 void clo_hasher_free(struct clo_hasher *hasher)
 {
-    if (hasher == NULL)
-        return;
-    EVP_MD_CTX_free(hasher->context);
-    EVP_MD_free(hasher->md);
     free(hasher);
 }
 
@@ -119,11 +158,12 @@ void clo_hasher_freep(struct clo_hasher **hasher)
 void clo_hash_many(enum clo_hash hash, const struct clo_bytes *parts, size_t count,
                    struct clo_digest *out)
 {
-    CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(hash);
+    struct clo_hasher hasher = { .hash = hash };
 
+    start(&hasher);
     for (size_t i = 0; i < count; i++)
-        clo_hasher_add(hasher, parts[i]);
-    clo_hasher_get(hasher, out);
+        clo_hasher_add(&hasher, parts[i]);
+    clo_hasher_get(&hasher, out);
 }
 
 void clo_hash(enum clo_hash hash, struct clo_bytes in, struct clo_digest *out)

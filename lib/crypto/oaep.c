@@ -20,7 +20,8 @@ bool clo_oaep_seal(const struct clo_public_key *key, enum clo_hash hash, struct 
 
     if (key->kind != CLO_KEY_RSA)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "OAEP: an RSA key is needed");
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->evp, NULL);
+    EVP_PKEY *evp = clo_public_key_evp(key);
+    EVP_PKEY_CTX *context = evp == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
     bool ok = context != NULL && EVP_PKEY_encrypt_init(context) == 1 && set_oaep(context, hash) &&
               EVP_PKEY_encrypt(context, bytes, &size, in.data, in.size) == 1;
     EVP_PKEY_CTX_free(context);

@@ -7,6 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include "cloister/der.h"
+
 const char *crypto_hash_name(enum clo_hash hash)
 {
     static const char *const names[CLO_HASH_COUNT] = {
@@ -36,71 +38,111 @@ static bool set_padding(EVP_PKEY_CTX *context, enum clo_signature_scheme scheme)
     return true;
 }
 
-/* r || s to the SEQUENCE that libcrypto takes. *der is freed with OPENSSL_free. */
-static bool raw_to_der(size_t size, struct clo_bytes raw, unsigned char **der, size_t *der_size)
+/* A positive INTEGER, big endian into `size` bytes. */
+static bool read_number(struct clo_reader *r, uint8_t *out, size_t size)
 {
-    if (raw.size != 2 * size)
+    struct clo_bytes value = clo_der_value(r, CLO_DER_INTEGER);
+
+    if (!clo_der_is_integer(value) || value.data[0] >= 0x80)
         return false;
+    if (value.data[0] == 0)
+        value = clo_bytes_slice(value, 1, value.size - 1);
+    if (value.size > size)
+        return false;
+    memset(out, 0, size - value.size);
+    if (value.size > 0)
+        memcpy(out + size - value.size, value.data, value.size);
+    return true;
+}
+
+/* Ecdsa-Sig-Value (RFC 3279, section 2.2.3) to r || s. */
+static bool der_to_raw(size_t size, struct clo_bytes der, uint8_t *raw)
+{
+    struct clo_reader r = clo_reader(der);
+    struct clo_reader pair = clo_der_enter(&r, CLO_DER_SEQUENCE);
+
+    return read_number(&pair, raw, size) && read_number(&pair, raw + size, size) &&
+           clo_der_done(&pair) && clo_der_done(&r);
+}
+
+/* P-521, which no hardware evidence uses: OpenSSL's way, which wants DER again. */
+static enum crypto_answer verify_p521(const struct clo_public_key *key, enum clo_hash hash,
+                                      struct clo_bytes message, const uint8_t *raw)
+{
+    size_t size = crypto_curve_size(CLO_KEY_P521);
+    EVP_PKEY *evp = clo_public_key_evp(key);
     ECDSA_SIG *pair = ECDSA_SIG_new();
-    BIGNUM *r = BN_bin2bn(raw.data, (int)size, NULL);
-    BIGNUM *s = BN_bin2bn(raw.data + size, (int)size, NULL);
-    if (pair == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(pair, r, s) != 1) {
-        BN_free(r);
-        BN_free(s);
-        ECDSA_SIG_free(pair);
-        return false;
+    BIGNUM *r = BN_bin2bn(raw, (int)size, NULL);
+    BIGNUM *s = BN_bin2bn(raw + size, (int)size, NULL);
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    unsigned char *der = NULL;
+    int written = -1;
+    int result = -1;
+
+    if (pair != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
+        r = NULL;
+        s = NULL;
+        written = i2d_ECDSA_SIG(pair, &der);
     }
-    *der = NULL;
-    int written = i2d_ECDSA_SIG(pair, der);
+    bool started = evp != NULL && written > 0 && digest != NULL &&
+                   EVP_DigestVerifyInit_ex(digest, NULL, crypto_hash_name(hash), NULL, NULL, evp,
+                                           NULL) == 1;
+    if (started)
+        result = EVP_DigestVerify(digest, der, (size_t)written, message.data, message.size);
+    BN_free(r);
+    BN_free(s);
     ECDSA_SIG_free(pair);
-    *der_size = written > 0 ? (size_t)written : 0;
-    return written > 0;
+    EVP_MD_CTX_free(digest);
+    OPENSSL_free(der);
+    ERR_clear_error();
+    /* 0: it does not hold; negative: it is not even of the form. Both mean no. */
+    return !started ? CRYPTO_NO_MEMORY : result == 1 ? CRYPTO_HOLDS : CRYPTO_HOLDS_NOT;
+}
+
+static enum crypto_answer verify_ecdsa(const struct clo_public_key *key, enum clo_hash hash,
+                                       struct clo_bytes message, const uint8_t *raw)
+{
+    size_t size = crypto_curve_size(key->kind);
+    struct clo_digest digest;
+
+    if (key->kind == CLO_KEY_P521)
+        return verify_p521(key, hash, message, raw);
+    clo_hash(hash, message, &digest);
+    return key->kind == CLO_KEY_P256
+                   ? crypto_verify_p256(key, clo_digest_bytes(&digest), raw, raw + size)
+                   : crypto_verify_p384(key, clo_digest_bytes(&digest), raw, raw + size);
 }
 
 bool clo_signature_verify(const struct clo_public_key *key, enum clo_signature_scheme scheme,
                           enum clo_hash hash, struct clo_bytes message, struct clo_bytes signature,
                           struct clo_error *err)
 {
-    unsigned char *der = NULL;
-    EVP_PKEY_CTX *context = NULL;
+    size_t size = crypto_curve_size(key->kind);
+    uint8_t raw[2 * CURVE_BYTES_MAX];
+    struct clo_digest digest;
+    enum crypto_answer answer;
 
     if (!scheme_fits(key->kind, scheme) || crypto_hash_name(hash) == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "signature: key and algorithm do not fit");
-    if (scheme == CLO_ECDSA_RAW) {
-        size_t size = 0;
-        if (!raw_to_der(crypto_curve_size(key->kind), signature, &der, &size))
-            return clo_fail(err, CLO_ERR_REFUSED, "signature: %zu bytes, expected %zu",
-                            signature.size, 2 * crypto_curve_size(key->kind));
-        signature = clo_bytes(der, size);
+    if (scheme == CLO_ECDSA_RAW && signature.size != 2 * size)
+        return clo_fail(err, CLO_ERR_REFUSED, "signature: %zu bytes, expected %zu", signature.size,
+                        2 * size);
+    if (key->kind == CLO_KEY_RSA) {
+        clo_hash(hash, message, &digest);
+        answer = crypto_verify_rsa(key, scheme, &digest, signature);
+    } else if (scheme == CLO_ECDSA_RAW) {
+        answer = verify_ecdsa(key, hash, message, signature.data);
+    } else {
+        answer = der_to_raw(size, signature, raw) ? verify_ecdsa(key, hash, message, raw)
+                                                  : CRYPTO_HOLDS_NOT;
     }
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool started = digest != NULL &&
-                   EVP_DigestVerifyInit_ex(digest, &context, crypto_hash_name(hash), NULL, NULL,
-                                           key->evp, NULL) == 1 &&
-                   set_padding(context, scheme);
-    int result = started ? EVP_DigestVerify(digest, signature.data, signature.size, message.data,
-                                            message.size)
-                         : -1;
-    EVP_MD_CTX_free(digest);
-    OPENSSL_free(der);
-    ERR_clear_error();
-    if (!started)
-        return clo_fail(err, CLO_ERR_SYSTEM, "signature: libcrypto refused the algorithm");
-    /* 0: it does not hold; negative: it is not even of the form. Both mean no. */
-    if (result != 1)
+    if (answer == CRYPTO_NO_MEMORY) {
+        ERR_clear_error();
+        return clo_fail(err, CLO_ERR_SYSTEM, "signature: out of memory");
+    }
+    if (answer != CRYPTO_HOLDS)
         return clo_fail(err, CLO_ERR_REFUSED, "signature does not hold");
     return true;
-}
-
-static bool der_to_raw(size_t size, struct clo_bytes der, uint8_t *raw)
-{
-    const unsigned char *at = der.data;
-    ECDSA_SIG *pair = d2i_ECDSA_SIG(NULL, &at, (long)der.size);
-    bool ok = pair != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(pair), raw, (int)size) == (int)size &&
-              BN_bn2binpad(ECDSA_SIG_get0_s(pair), raw + size, (int)size) == (int)size;
-
-    ECDSA_SIG_free(pair);
-    return ok;
 }
 
 bool clo_signature_make(const struct clo_private_key *key, enum clo_signature_scheme scheme,

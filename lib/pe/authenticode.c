@@ -8,6 +8,8 @@
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 
+#include "cloister/der.h"
+
 #define SPC_INDIRECT_DATA              "1.3.6.1.4.1.311.2.1.4"
 #define SPC_PE_IMAGE_DATA              "1.3.6.1.4.1.311.2.1.15"
 #define WIN_CERT_REVISION_2            0x0200
@@ -91,14 +93,6 @@ static const struct {
     [CLO_HASH_SHA512] = { { 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03 }, 9 },
 };
 
-/* A DER element shorter than 128 bytes. */
-static void element(struct clo_buffer *out, uint8_t tag, struct clo_bytes content)
-{
-    clo_buffer_u8(out, tag);
-    clo_buffer_u8(out, (uint8_t)content.size);
-    clo_buffer_append(out, content);
-}
-
 /* The contents of the outer SEQUENCE: what the message digest is over. */
 static void indirect_data(const struct clo_digest *digest, struct clo_buffer *out)
 {
@@ -111,13 +105,13 @@ static void indirect_data(const struct clo_digest *digest, struct clo_buffer *ou
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer algorithm = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer info = { 0 };
 
-    element(&algorithm, 0x06,
-            clo_bytes(hash_oids[digest->hash].oid, hash_oids[digest->hash].oid_size));
-    element(&algorithm, 0x05, clo_bytes(NULL, 0));
-    element(&info, 0x30, clo_buffer_bytes(&algorithm));
-    element(&info, 0x04, clo_digest_bytes(digest));
+    clo_der_write(&algorithm, CLO_DER_OID,
+                  clo_bytes(hash_oids[digest->hash].oid, hash_oids[digest->hash].oid_size));
+    clo_der_write(&algorithm, CLO_DER_NULL, clo_bytes(NULL, 0));
+    clo_der_write(&info, CLO_DER_SEQUENCE, clo_buffer_bytes(&algorithm));
+    clo_der_write(&info, CLO_DER_OCTET_STRING, clo_digest_bytes(digest));
     clo_buffer_append(out, clo_bytes(attribute, sizeof attribute));
-    element(out, 0x30, clo_buffer_bytes(&info));
+    clo_der_write(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&info));
 }
 
 static bool fail(struct clo_error *err, const char *what)
@@ -141,7 +135,7 @@ static bool set_content(PKCS7 *p7, struct clo_bytes content)
     ASN1_STRING *sequence = ASN1_STRING_new();
     PKCS7 *inner = PKCS7_new();
 
-    element(&whole, 0x30, content);
+    clo_der_write(&whole, CLO_DER_SEQUENCE, content);
     bool ok = value != NULL && sequence != NULL && inner != NULL && clo_buffer_ok(&whole) &&
               ASN1_STRING_set(sequence, whole.data, (int)whole.size) == 1;
     if (!ok) {
@@ -310,12 +304,12 @@ static bool names_digest(struct clo_bytes content, const struct clo_digest *dige
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer info = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
 
-    element(&algorithm, 0x06,
-            clo_bytes(hash_oids[digest->hash].oid, hash_oids[digest->hash].oid_size));
-    element(&algorithm, 0x05, clo_bytes(NULL, 0));
-    element(&info, 0x30, clo_buffer_bytes(&algorithm));
-    element(&info, 0x04, clo_digest_bytes(digest));
-    element(&tail, 0x30, clo_buffer_bytes(&info));
+    clo_der_write(&algorithm, CLO_DER_OID,
+                  clo_bytes(hash_oids[digest->hash].oid, hash_oids[digest->hash].oid_size));
+    clo_der_write(&algorithm, CLO_DER_NULL, clo_bytes(NULL, 0));
+    clo_der_write(&info, CLO_DER_SEQUENCE, clo_buffer_bytes(&algorithm));
+    clo_der_write(&info, CLO_DER_OCTET_STRING, clo_digest_bytes(digest));
+    clo_der_write(&tail, CLO_DER_SEQUENCE, clo_buffer_bytes(&info));
     return clo_buffer_ok(&tail) && content.size > tail.size &&
            clo_bytes_equal(clo_bytes_slice(content, content.size - tail.size, tail.size),
                            clo_buffer_bytes(&tail));
@@ -330,7 +324,7 @@ static bool signer_holds(PKCS7 *p7, PKCS7_SIGNER_INFO *signer, X509 *x509, struc
         [CLO_HASH_SHA512] = NID_sha512,
     };
 
-    if (OBJ_obj2nid(signer->digest_alg->algorithm) != nids[hash])
+    if (x509 == NULL || OBJ_obj2nid(signer->digest_alg->algorithm) != nids[hash])
         return false;
     /* PKCS7_signatureVerify() compares the attribute with the digest of what went through the BIO,
      * then checks the signature over the attributes. */

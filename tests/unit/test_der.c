@@ -42,6 +42,22 @@ static void long_form(void **state)
     CHECK(clo_der_done(&r) && element.value.size == 128 && element.whole.size == 131, "128 bytes");
 }
 
+static void written_and_read(void **state)
+{
+    static const size_t sizes[] = { 0, 1, 127, 128, 255, 256, 65535, 65536 };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(sizes); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer value = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+        clo_buffer_zero(&value, sizes[i]);
+        clo_der_write(&bytes, CLO_DER_OCTET_STRING, clo_buffer_bytes(&value));
+        struct clo_reader r = clo_reader(clo_buffer_bytes(&bytes));
+        CHECK(clo_der_value(&r, CLO_DER_OCTET_STRING).size == sizes[i], "as it was written");
+        CHECK(clo_der_done(&r), "and no more");
+    }
+}
+
 static void integers(void **state)
 {
     static const struct {
@@ -226,10 +242,10 @@ static void entering(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elements), cmocka_unit_test(long_form),
-        cmocka_unit_test(integers), cmocka_unit_test(small_types),
-        cmocka_unit_test(times),    cmocka_unit_test(object_identifiers),
-        cmocka_unit_test(entering),
+        cmocka_unit_test(elements),           cmocka_unit_test(long_form),
+        cmocka_unit_test(written_and_read),   cmocka_unit_test(integers),
+        cmocka_unit_test(small_types),        cmocka_unit_test(times),
+        cmocka_unit_test(object_identifiers), cmocka_unit_test(entering),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

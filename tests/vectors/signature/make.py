@@ -85,14 +85,14 @@ def mgf1(name, seed, size):
     return out[:size]
 
 def pss(n, d, name, digest, salt_size):
-    size = (n.bit_length() + 7) // 8
+    size = (n.bit_length() - 1 + 7) // 8
     salt = rng.randbytes(salt_size)
     h = hashlib.new(name, bytes(8) + digest + salt).digest()
     db = bytes(size - salt_size - len(h) - 2) + b"\1" + salt
     masked = bytearray(x ^ y for x, y in zip(db, mgf1(name, h, len(db))))
     masked[0] &= 0xff >> (8 * size - (n.bit_length() - 1))
     em = bytes(masked) + h + b"\xbc"
-    return pow(int.from_bytes(em, "big"), d, n).to_bytes(size, "big")
+    return pow(int.from_bytes(em, "big"), d, n).to_bytes((n.bit_length() + 7) // 8, "big")
 
 cases = []
 message = b"quote of PCRs 0 to 15"
@@ -158,6 +158,53 @@ while root**3 > target:
 assert (root**3).to_bytes(384, "big").startswith(prefix)
 case("RSA with exponent 3: garbage behind short padding", "rsassa-pkcs1", "sha256", "RSA",
      n.to_bytes(384, "big"), b"\3", root.to_bytes(384, "big"), HOLDS_NOT)
+
+# Numbers at the edge of their range: the key is computed so that s is 1, and then 1 plus the order is
+# the same number to arithmetic that forgets to look. And modulus sizes that are no whole bytes.
+for curve, name in (("P-256", "sha256"), ("P-384", "sha384")):
+    p, b, gx, gy, n, size = CURVES[curve]
+    digest = int.from_bytes(hashlib.new(name, message).digest(), "big")
+    k = rand(1, n)
+    r = times(p, k, (gx, gy))[0] % n
+    d = (k - digest) * pow(r, -1, n) % n
+    x, y = (c.to_bytes(size, "big") for c in times(p, d, (gx, gy)))
+    good = r.to_bytes(size, "big") + (1).to_bytes(size, "big")
+    case(f"{curve}: s is 1", "ecdsa-raw", name, curve, x, y, good)
+    case(f"{curve}: the other s", "ecdsa-raw", name, curve, x, y,
+         r.to_bytes(size, "big") + (n - 1).to_bytes(size, "big"))
+    case(f"{curve}: s plus the order", "ecdsa-raw", name, curve, x, y,
+         r.to_bytes(size, "big") + (n + 1).to_bytes(size, "big"), HOLDS_NOT)
+    case(f"{curve}: r is the order", "ecdsa-raw", name, curve, x, y,
+         n.to_bytes(size, "big") + good[size:], HOLDS_NOT)
+    case(f"{curve}: s is the order", "ecdsa-raw", name, curve, x, y,
+         r.to_bytes(size, "big") + n.to_bytes(size, "big"), HOLDS_NOT)
+    # u1*G + u2*Q at infinity: Q = -G*u1/u2.
+    u = digest * pow(r, -1, n) % n
+    x, y = (c.to_bytes(size, "big") for c in times(p, n - u, (gx, gy)))
+    case(f"{curve}: the sum is the point at infinity", "ecdsa-raw", name, curve, x, y, good, HOLDS_NOT)
+    # The same point twice (u1*G = u2*Q): addition formulas that forget doubling give nonsense. Nettle's
+    # do, and refuse: a key has to be made for it, and its maker harms nobody else.
+    x, y = (c.to_bytes(size, "big") for c in times(p, u, (gx, gy)))
+    r2 = times(p, 2 * digest % n, (gx, gy))[0] % n
+    d = digest * pow(r2, -1, n) % n
+    x, y = (c.to_bytes(size, "big") for c in times(p, d, (gx, gy)))
+    case(f"{curve}: both summands are one point", "ecdsa-raw", name, curve, x, y,
+         r2.to_bytes(size, "big") + (1).to_bytes(size, "big"), HOLDS_NOT if curve == "P-384" else None)
+for bits in (2049, 2050):
+    while True:
+        p = prime(1025)
+        n = p * prime(bits - 1025)
+        if n.bit_length() == bits:
+            break
+    # prime() leaves 65537 no divisor of p - 1
+    d = pow(65537, -1, (p - 1) * (n // p - 1))
+    modulus = n.to_bytes((bits + 7) // 8, "big")
+    for name in ("sha256", "sha384"):
+        digest = hashlib.new(name, message).digest()
+        case(f"RSA-{bits} PKCS #1 with {name}", "rsassa-pkcs1", name, "RSA", modulus, e, pkcs1(n, d, name, digest))
+        # With 2049 bits the encoding is a byte shorter than the modulus.
+        case(f"RSA-{bits} PSS with {name}", "rsassa-pss", name, "RSA", modulus, e,
+             pss(n, d, name, digest, len(digest)))
 
 with open(__file__.rsplit("/", 1)[0] + "/cases.json", "w") as out:
     json.dump(cases, out, indent=1)
