@@ -6,10 +6,12 @@
 #include "cloister/hcl.h"
 #include "cloister/quote.h"
 #include "cloister/snp.h"
+#include "cloister/tdx.h"
 #include "cloister/userlog.h"
 #include "device/file.h"
 
 #include "cli.h"
+#include "evidence_file.h"
 
 /* One line of what a member says; nothing of it is verified. */
 static void describe_snp(struct clo_bytes in, struct clo_buffer *out)
@@ -40,7 +42,21 @@ static void describe_hcl(struct clo_bytes in, struct clo_buffer *out)
     if (hcl.report_type == CLO_HCL_SNP)
         describe_snp(hcl.hardware_report, out);
     else
-        clo_buffer_text(out, "TDX report");
+        clo_buffer_text(out, "TDREPORT");
+}
+
+static void describe_tdx(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_tdx_quote quote;
+    struct clo_error err;
+    char hex[2 * CLO_TDX_REGISTER_SIZE + 1];
+
+    if (!clo_tdx_parse(in, &quote, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "TDX quote version %u, body type %u, MRTD %.16s…", quote.version,
+                      (unsigned)quote.body.type, clo_hex_text(quote.body.mr_td, hex));
 }
 
 static void describe_quote(struct clo_bytes in, struct clo_buffer *out)
@@ -117,6 +133,8 @@ static const struct {
     { CLO_EVIDENCE_HCL_REPORT, describe_hcl },
     { CLO_EVIDENCE_SNP_REPORT, describe_snp },
     { CLO_EVIDENCE_SNP_CERTIFICATES, describe_certificates },
+    { CLO_EVIDENCE_TDX_QUOTE, describe_tdx },
+    { CLO_EVIDENCE_TDX_CCEL, describe_eventlog },
     { CLO_EVIDENCE_TPM_QUOTE, describe_quote },
     { CLO_EVIDENCE_TPM_PCRS, describe_text },
     { CLO_EVIDENCE_EVENTLOG, describe_eventlog },
@@ -167,6 +185,24 @@ static bool show(const struct clo_evidence *evidence, bool as_json, struct clo_e
     return cli_print_json(json, err);
 }
 
+/* One line a field; those that hold others, as compact JSON. */
+static bool print_fields(const json_t *fields, struct clo_error *err)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach ((json_t *)(uintptr_t)fields, name, value) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        if (json_is_string(value))
+            clo_buffer_text(&text, json_string_value(value));
+        else if (!clo_json_write(value, &text, err))
+            return false;
+        printf("%-20s  %s\n", name, clo_buffer_string(&text));
+    }
+    printf("Nothing of this is verified: that is for 'cloister verify'.\n");
+    return true;
+}
+
 static int evidence_show(int argc, char **argv)
 {
     bool as_json = false;
@@ -175,14 +211,16 @@ static int evidence_show(int argc, char **argv)
     };
     const struct cli_usage usage = {
         .command = "evidence show",
-        .arguments = "BUNDLE",
-        .summary = "Shows what a bundle of evidence holds, without verifying any of it.",
+        .arguments = "BUNDLE|FILE",
+        .summary = "Shows what a bundle of evidence holds, or every field of a TDX quote or a "
+                   "TDREPORT,\nwithout verifying any of it.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister evidence show evidence.json\n",
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *fields = NULL;
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -190,12 +228,17 @@ static int evidence_show(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     if (operands.count != 1)
-        return cli_usage_error(&usage, "one bundle expected");
+        return cli_usage_error(&usage, "one bundle or file expected");
     if (!clo_file_read(operands.items[0], CLO_EVIDENCE_LIMIT, &file, &err)) {
         clo_wrap(&err, "evidence show");
         return cli_error(&err);
     }
-    if (!clo_evidence_parse(clo_buffer_bytes(&file), &evidence, &err)) {
+    if (evidence_file_json(clo_buffer_bytes(&file), &fields, &err)) {
+        if (as_json ? cli_print_json(fields, &err) : print_fields(fields, &err))
+            return CLI_YES;
+        return cli_error(&err);
+    }
+    if (err.status != CLO_OK || !clo_evidence_parse(clo_buffer_bytes(&file), &evidence, &err)) {
         clo_wrap(&err, "evidence show: %s", operands.items[0]);
         return cli_error(&err);
     }

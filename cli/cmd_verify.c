@@ -16,7 +16,8 @@ static int verify_bundle(int argc, char **argv)
         .arguments = "BUNDLE",
         .summary = "Checks a bundle of evidence: that it is authentic, that its pieces belong "
                    "together,\nand, with reference values and a policy, that it is acceptable. "
-                   "Single files are\nfor 'verify snp', 'verify azure' and 'verify tpm'.",
+                   "Single files are\nfor 'verify snp', 'verify tdx', 'verify azure' and 'verify "
+                   "tpm'.",
         .options = table,
         .option_count = count,
         .example = "  cloister verify evidence.json --policy policy.json \\\n"
@@ -55,6 +56,7 @@ int cmd_verify(int argc, char **argv)
         int (*run)(int argc, char **argv);
     } forms[] = {
         { "snp", cmd_verify_snp },
+        { "tdx", cmd_verify_tdx },
         { "azure", cmd_verify_azure },
         { "tpm", cmd_verify_tpm },
     };

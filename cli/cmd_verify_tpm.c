@@ -39,14 +39,19 @@ int cmd_verify_azure(int argc, char **argv)
     struct verify_options o = { 0 };
     struct verify_tpm_files files = { 0 };
     const char *hcl = NULL;
+    const char *td_quote = NULL;
     const char *ak = NULL;
     struct cli_option table[VERIFY_OPTIONS_MAX] = {
+        { .name = "--td-quote",
+          .argument = "FILE",
+          .help = "the TDX quote of the TD in the HCL report",
+          .text = &td_quote },
         { .name = "--hcl",
           .argument = "FILE",
           .help = "the HCL report, as NV index 0x01400001 holds it",
           .text = &hcl },
     };
-    size_t count = 1;
+    size_t count = 2;
     add_tpm_options(&files, &ak, table, &count);
     verify_add_options(&o, table, &count);
     fetch_add_options(&o.fetch, table, &count);
@@ -77,6 +82,7 @@ int cmd_verify_azure(int argc, char **argv)
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         (ak != NULL && !verify_load_ak(ak, &inputs, &err)) || !clo_evidence_new(&evidence, &err) ||
         !verify_add_file(evidence, CLO_EVIDENCE_HCL_REPORT, hcl, &err) ||
+        (td_quote != NULL && !verify_add_file(evidence, CLO_EVIDENCE_TDX_QUOTE, td_quote, &err)) ||
         !verify_add_tpm(evidence, &files, &err))
         return verify_fail(&err);
     inputs.inputs.ak = inputs.ak;

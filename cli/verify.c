@@ -6,6 +6,8 @@
 #include "cloister/encoding.h"
 #include "device/file.h"
 
+#include "collateral.h"
+
 /* TPM 2.0 Library, part 2, table 9. */
 #define TPM_ALG_RSASSA 0x0014
 #define TPM_ALG_SHA256 0x000b
@@ -31,7 +33,7 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .text = &o->nonce },
         { .name = "--root",
           .argument = "CERT|SHA256",
-          .help = "trust this root, known by its key, instead of AMD's; may be repeated",
+          .help = "trust this root, known by its key, instead of the maker's; may be repeated",
           .list = &o->roots },
         { .name = "--cert",
           .argument = "FILE",
@@ -41,6 +43,15 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .argument = "FILE",
           .help = "a revocation list, DER or PEM; may be repeated",
           .list = &o->crls },
+        { .name = "--collateral",
+          .argument = "DIR|FILE",
+          .help = "Intel's, for TDX: a folder, a file of it, or one JSON; may be repeated",
+          .list = &o->collateral },
+        { .name = "--without",
+          .argument = "tcb",
+          .help = "leave the evaluation of a TDX platform's TCB out; then never better than a "
+                  "warning",
+          .list = &o->without },
         { .name = "--expect",
           .argument = "CLAIM=VALUE",
           .help = "what a claim must be, like measurement=HEX; may be repeated",
@@ -116,6 +127,23 @@ static bool load_crl(const char *name, struct verify_inputs *out, struct clo_err
     return true;
 }
 
+static bool load_collateral(const struct verify_options *o, struct verify_inputs *out,
+                            struct clo_error *err)
+{
+    for (size_t i = 0; i < o->without.count; i++) {
+        if (strcmp(o->without.items[i], "tcb") != 0)
+            return clo_fail(err, CLO_ERR_USAGE, "--without %s: only \"tcb\" can be left out",
+                            o->without.items[i]);
+        out->inputs.without_tcb = true;
+    }
+    for (size_t i = 0; i < o->collateral.count; i++)
+        if (!collateral_load(o->collateral.items[i], &out->collateral, err))
+            return clo_wrap(err, "--collateral");
+    if (o->collateral.count > 0)
+        out->inputs.tdx_collateral = &out->collateral;
+    return true;
+}
+
 static bool load_expectation(const char *text, struct verify_inputs *out, size_t index,
                              struct clo_error *err)
 {
@@ -163,6 +191,8 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
             return clo_wrap(err, "%s", name);
     }
     inputs->certificates = &out->certificates;
+    if (!load_collateral(o, out, err))
+        return false;
     for (size_t i = 0; i < o->crls.count; i++)
         if (!load_crl(o->crls.items[i], out, err))
             return false;
@@ -235,6 +265,7 @@ void verify_inputs_free(struct verify_inputs *inputs)
         clo_crl_free(inputs->crls[i]);
         clo_buffer_free(&inputs->names[i]);
     }
+    clo_tdx_collateral_free(&inputs->collateral);
     clo_buffer_free(&inputs->nonce);
     clo_public_key_free(inputs->ak);
 }

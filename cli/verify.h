@@ -13,7 +13,7 @@
 /* As given on the command line. */
 struct verify_options {
     const char *policy, *nonce, *at, *phase;
-    struct cli_list references, roots, certificates, crls, expectations;
+    struct cli_list references, roots, certificates, crls, expectations, collateral, without;
     struct fetch_options fetch;
     bool json;
 };
@@ -32,6 +32,7 @@ struct verify_inputs {
     size_t crl_count;
     struct clo_expectation expectations[CLI_LIST_MAX];
     struct clo_buffer names[CLI_LIST_MAX]; /* the expectations' */
+    struct clo_tdx_collateral collateral;
     struct clo_buffer nonce;
     struct clo_public_key *ak;
 };
@@ -62,6 +63,10 @@ int verify_fail(struct clo_error *err);
 CLO_MUST_USE bool verify_fetch(const struct verify_options *options,
                                const struct clo_evidence *evidence, struct verify_inputs *inputs,
                                struct clo_error *err);
+/* Its part for TDX. */
+CLO_MUST_USE bool verify_fetch_tdx(struct clo_source *source, const char *base,
+                                   const struct clo_evidence *evidence,
+                                   struct verify_inputs *inputs, struct clo_error *err);
 /* Fetches, appraises and prints; returns the exit status. */
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
                struct verify_inputs *inputs);
@@ -69,6 +74,7 @@ int verify_run(const struct clo_evidence *evidence, const struct verify_options 
 /* The forms that are not a bundle. */
 int cmd_verify_azure(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
+int cmd_verify_tdx(int argc, char **argv);
 int cmd_verify_tpm(int argc, char **argv);
 
 #endif

@@ -127,5 +127,6 @@ bool verify_fetch(const struct verify_options *o, const struct clo_evidence *evi
     }
     return fetcher_open(&o->fetch, inputs->inputs.at, &fetcher, err) &&
            fetch_snp(&fetcher.source, o->fetch.kds == NULL ? CLO_KDS_BASE : o->fetch.kds, evidence,
-                     inputs, err);
+                     inputs, err) &&
+           verify_fetch_tdx(&fetcher.source, o->fetch.pcs, evidence, inputs, err);
 }

@@ -24,7 +24,7 @@ struct clo_expectation {
     const char *value;
 };
 
-/* What the caller brings. A zeroed struct asks only: is it authentic, by AMD's roots? (`at` must
+/* What the caller brings. A zeroed struct asks only: is it authentic, by AMD's or Intel's roots? (`at` must
  * always be set.) */
 struct clo_appraise_inputs {
     const struct clo_policy *policy; /* NULL: none; nothing may be released on the result */
@@ -36,7 +36,7 @@ struct clo_appraise_inputs {
     struct clo_bytes expected_nonce; /* the text that we gave; data NULL: freshness is not shown */
     int64_t at;                      /* Unix time */
     /* Roots by fingerprint. Authentic is what ends in one of these or of the policy's (without both,
-     * AMD's); acceptable, where there is a policy, only what ends in one of the policy's. */
+     * AMD's and Intel's); acceptable, where there is a policy, only what ends in one of the policy's. */
     const struct clo_digest *roots;
     size_t root_count;
     /* For evidence without runtime data: what the quote's qualifying data, or a bare report's
@@ -49,6 +49,9 @@ struct clo_appraise_inputs {
     const struct clo_snp_certificates *certificates;
     const struct clo_crl *const *crls;
     size_t crl_count;
+    const struct clo_tdx_collateral *tdx_collateral; /* NULL: none */
+    /* Leaves the TCB evaluation of TDX out: the result is then never better than a warning. */
+    bool without_tcb;
     const struct clo_expectation *expectations;
     size_t expectation_count;
 };
@@ -65,7 +68,8 @@ CLO_API void clo_appraisal_free(struct clo_appraisal *appraisal);
 CLO_API void clo_appraisal_freep(struct clo_appraisal **appraisal);
 
 CLO_API enum clo_appraisal_status clo_appraisal_status(const struct clo_appraisal *appraisal);
-CLO_API const char *clo_appraisal_tee(const struct clo_appraisal *appraisal); /* "snp" */
+CLO_API const char *
+clo_appraisal_tee(const struct clo_appraisal *appraisal); /* "snp", "tdx" or "tpm" */
 /* May a secret be released on it? Affirming, with a policy, an expected nonce that matched, and a
  * tee-pubkey that the evidence binds. Nothing else may decide this. */
 CLO_API CLO_MUST_USE bool clo_appraisal_releases(const struct clo_appraisal *appraisal,

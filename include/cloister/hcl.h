@@ -10,6 +10,7 @@
 #include "cloister/crypto.h"
 #include "cloister/json.h"
 #include "cloister/snp.h"
+#include "cloister/tdx.h"
 
 #define CLO_HCL_NV_INDEX      0x01400001u
 #define CLO_HCL_HARDWARE_AT   0x20
@@ -46,6 +47,10 @@ struct clo_hcl_verified;
 CLO_API CLO_MUST_USE bool clo_hcl_verify(const struct clo_hcl *hcl,
                                          const struct clo_snp_verified *report,
                                          struct clo_hcl_verified **out, struct clo_error *err);
+/* Of TDX: the claims that a verified quote's REPORTDATA binds. The TDREPORT inside is not believed. */
+CLO_API CLO_MUST_USE bool clo_hcl_verify_tdx(const struct clo_hcl *hcl,
+                                             const struct clo_tdx_verified *quote,
+                                             struct clo_hcl_verified **out, struct clo_error *err);
 CLO_API const struct clo_public_key *clo_hcl_ak(const struct clo_hcl_verified *hcl);
 CLO_API const json_t *clo_hcl_claims(const struct clo_hcl_verified *hcl);
 CLO_API void clo_hcl_verified_free(struct clo_hcl_verified *hcl);

@@ -7,6 +7,7 @@
 
 #include "cloister/pcr.h"
 #include "cloister/snp.h"
+#include "cloister/tdx.h"
 
 #define CLO_POLICY_LIST_MAX 64
 
@@ -59,6 +60,25 @@ struct clo_policy_snp {
             family_id, image_id, report_id, report_id_ma, chip_id;
 };
 
+/* Of TDX. docs/formats/policy.md says what each means when it is absent. */
+struct clo_policy_tdx {
+    uint32_t
+            tcb_status; /* bit n: enum clo_tdx_status n is accepted; UpToDate alone when not said */
+    bool allow_debug;
+    bool allow_migratable;
+    bool allow_sept_ve; /* SEPT_VE_DISABLE may be off */
+    bool allow_unevaluated_tcb;
+    char advisories[CLO_POLICY_LIST_MAX][32];
+    size_t advisory_count;
+    bool any_advisory;
+    uint64_t minimum_evaluation_number;
+    bool has_minimum_svn;
+    uint8_t minimum_svn[16]; /* each component of TEE_TCB_SVN (and TEE_TCB_SVN2) */
+    struct clo_policy_values mr_td, rtmr[CLO_TDX_RTMR_COUNT], mr_seam, mr_signer_seam, mr_config_id,
+            mr_owner, mr_owner_config, mr_service_td, init_servtd_hash, cur_servtd_hash,
+            td_attributes, xfam, report_data, qe_vendor_id, fmspc, ppid;
+};
+
 struct clo_policy {
     char name[128];
     struct clo_digest fingerprint; /* SHA-256 of the canonical JSON: how results name it */
@@ -66,6 +86,7 @@ struct clo_policy {
     bool tee_snp;
     bool tee_tdx;
     bool roots_amd;
+    bool roots_intel;
     struct clo_digest roots[CLO_POLICY_LIST_MAX]; /* SHA-256 of SubjectPublicKeyInfo */
     size_t root_count;
     struct clo_snp_certificates root_certificates; /* those given as PEM */
@@ -73,12 +94,13 @@ struct clo_policy {
     uint32_t pcrs; /* bit n: PCR n must have its reference value. Not said: all that have one */
     char phase[128];
     struct clo_policy_snp snp;
+    struct clo_policy_tdx tdx;
 };
 
 CLO_API CLO_MUST_USE bool clo_policy_parse(struct clo_bytes json, struct clo_policy **out,
                                            struct clo_error *err);
-/* Built in as "strict": denies debugging, migration agents and reserved bits, trusts AMD's roots
- * (and those that the caller adds), and demands every PCR for which a reference value is given. */
+/* Built in as "strict": denies debugging, migration agents and reserved bits, trusts AMD's and
+ * Intel's roots (or those that the caller names), and demands every PCR for which a reference value is given. */
 CLO_API CLO_MUST_USE bool clo_policy_strict(struct clo_policy **out, struct clo_error *err);
 CLO_API void clo_policy_free(struct clo_policy *policy);
 CLO_API void clo_policy_freep(struct clo_policy **policy);
@@ -88,6 +110,13 @@ CLO_API void clo_policy_freep(struct clo_policy **policy);
  * some guest (or some vTPM). */
 CLO_API void clo_policy_appraise_snp(const struct clo_policy *policy,
                                      const struct clo_snp_verified *report,
+                                     struct clo_checks *checks);
+
+/* The same for a TDX quote. `proven` has the registers that a reference value or a replayed log has
+ * accounted for: bit n for RTMR n, and CLO_POLICY_TDX_MRTD. Those need not be named. */
+#define CLO_POLICY_TDX_MRTD (1U << CLO_TDX_RTMR_COUNT)
+CLO_API void clo_policy_appraise_tdx(const struct clo_policy *policy,
+                                     const struct clo_tdx_verified *quote, uint32_t proven,
                                      struct clo_checks *checks);
 
 #endif

@@ -75,6 +75,8 @@ static void appraise_policy(struct work *w)
 
     if (w->is_verified)
         appraise_warn_of_snp(w);
+    if (w->is_tdx_verified)
+        appraise_warn_of_tdx(w);
     if (policy == NULL) {
         if (!w->appraised)
             clo_check_skip(w->checks, "policy", "no policy: nothing was appraised");
@@ -82,7 +84,9 @@ static void appraise_policy(struct work *w)
     }
     if (w->is_verified)
         clo_policy_appraise_snp(policy, &w->snp, w->checks);
-    else if (strcmp(w->appraisal->tee, "snp") == 0)
+    else if (w->is_tdx_verified)
+        clo_policy_appraise_tdx(policy, &w->tdx, w->proven_rtmrs, w->checks);
+    else if (strcmp(w->appraisal->tee, "tpm") != 0)
         clo_check_skip(w->checks, "policy", "there is no verified report to hold it against");
     else
         clo_check_that(w->checks, "policy.tee", policy->is_strict_builtin,
@@ -126,9 +130,15 @@ static void conclude(struct work *w)
                      check->detail);
         return;
     }
-    bool is_appraised = appraisal->has_policy || (w->appraised && appraisal->warning_count == 0);
+    /* A platform whose TCB nobody looked at is never more than a warning. */
+    bool is_limited = w->is_tdx_verified && !w->tdx.tcb.is_evaluated;
+    bool is_appraised = !is_limited &&
+                        (appraisal->has_policy || (w->appraised && appraisal->warning_count == 0));
     appraisal->status = is_appraised ? CLO_AFFIRMING : CLO_WARNING;
-    if (appraisal->has_policy)
+    if (is_limited)
+        snprintf(appraisal->summary, sizeof appraisal->summary,
+                 "authentic, but its TCB was not evaluated");
+    else if (appraisal->has_policy)
         snprintf(appraisal->summary, sizeof appraisal->summary, "accepted by policy \"%s\"",
                  appraisal->policy_name);
     else if (w->appraised)
@@ -139,14 +149,13 @@ static void conclude(struct work *w)
                  "authentic; nothing was appraised, since no policy was given");
 }
 
-static bool refuse_unknown_kinds(const struct work *w, struct clo_error *err)
+static bool refuse_two_kinds(const struct work *w, struct clo_error *err)
 {
-    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_QUOTE) ||
-        clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_CCEL))
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "evidence: TDX quotes are not appraised by this version");
-    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) &&
-        clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT))
+    bool has_snp = clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT);
+    bool has_tdx = clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_QUOTE);
+
+    /* An HCL report of TDX has the quote beside it. */
+    if (has_snp && (has_tdx || clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT)))
         return clo_fail(err, CLO_ERR_FORMAT, "evidence: two hardware reports");
     return true;
 }
@@ -155,7 +164,7 @@ static bool appraise(struct work *w, struct clo_error *err)
 {
     const struct clo_appraise_inputs *inputs = w->inputs;
 
-    if (!refuse_unknown_kinds(w, err) || !read_runtime_data(w, err))
+    if (!refuse_two_kinds(w, err) || !read_runtime_data(w, err))
         return false;
     w->appraisal->tee = "snp";
     if (clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT)) {
@@ -163,6 +172,10 @@ static bool appraise(struct work *w, struct clo_error *err)
             return false;
     } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT)) {
         if (!appraise_snp(w, err))
+            return false;
+    } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_QUOTE)) {
+        w->appraisal->tee = "tdx";
+        if (!appraise_tdx(w, err))
             return false;
     } else if (inputs->ak != NULL) {
         w->appraisal->tee = "tpm";
@@ -218,6 +231,7 @@ bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise
     if (ok)
         conclude(&w);
     clo_hcl_verified_free(w.hcl);
+    clo_tdx_platform_free(w.tdx_platform);
     clo_eventlog_free(w.log);
     clo_userlog_free(w.userlog);
     if (!ok)

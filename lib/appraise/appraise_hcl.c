@@ -1,20 +1,81 @@
 /* Evidence of Azure's paravisor: a hardware report that binds the vTPM's key. */
 #include "appraise_internal.h"
 
+static const char id[] = "hcl.binding";
+
+/* What hangs on whether a verified report binds the claims. */
+static bool take_claims(struct work *w, bool binds, const struct clo_error *refused,
+                        struct clo_error *err)
+{
+    if (!binds && refused->status != CLO_ERR_UNVERIFIED)
+        return clo_fail(err, refused->status, "evidence: %s", refused->text);
+    clo_check_that(w->checks, id, binds, "%s",
+                   binds ? "the report's REPORT_DATA binds the claims, and so the vTPM's key"
+                         : refused->text);
+    if (!binds)
+        return true;
+    w->ak = clo_hcl_ak(w->hcl);
+    json_t *claims = json_deep_copy(clo_hcl_claims(w->hcl));
+    return appraise_claim(w, "hcl", claims, err);
+}
+
+/* The TDREPORT inside is nobody's word here: the quote beside it is what vouches for the claims, and
+ * the TDREPORT must be the same TD's. */
+static bool appraise_hcl_tdx(struct work *w, const struct clo_hcl *hcl, struct clo_error *err)
+{
+    struct clo_bytes bytes = clo_evidence_get(w->evidence, CLO_EVIDENCE_TDX_QUOTE);
+    struct clo_tdx_report report;
+    struct clo_tdx_quote quote;
+    struct clo_error refused;
+
+    w->appraisal->tee = "tdx";
+    if (!clo_tdx_report_parse(clo_bytes_slice(hcl->hardware_report, 0, CLO_TDX_REPORT_SIZE),
+                              &report, err))
+        return clo_wrap(err, "evidence: HCL report");
+    if (bytes.data == NULL)
+        return clo_fail(err, CLO_ERR_UNVERIFIED,
+                        "evidence: the HCL report holds a TDREPORT, which only its own machine can "
+                        "verify: a TDX quote of it is needed");
+    if (!clo_tdx_parse(bytes, &quote, err))
+        return clo_wrap(err, "evidence");
+    if (!appraise_tdx_verify(w, &quote, err))
+        return false;
+    bool same = clo_tdx_report_matches(&report, &quote.body);
+    clo_check_that(w->checks, "hcl.tdreport", same, "%s",
+                   same ? "the TDREPORT in the HCL report is of the TD that the quote speaks of"
+                        : "the TDREPORT in the HCL report is of another TD than the quote");
+    if (!w->is_tdx_verified) {
+        bool would_bind = clo_hcl_bind(hcl, quote.body.report_data, &refused);
+        if (!would_bind)
+            clo_check_that(w->checks, id, false, "%s", refused.text);
+        else
+            clo_check_skip(w->checks, id, "the quote is not verified");
+        return true;
+    }
+    /* Under the paravisor nothing is measured into RTMRs: the vTPM's PCRs take their place. */
+    bool binds = clo_hcl_verify_tdx(hcl, &w->tdx, &w->hcl, &refused);
+    for (size_t i = 0; binds && i < CLO_TDX_RTMR_COUNT; i++)
+        if (clo_bytes_all(quote.body.rtmr[i], 0))
+            w->proven_rtmrs |= 1U << i;
+    return take_claims(w, binds, &refused, err);
+}
+
 /* Azure's way: the report binds claims, the claims hold the vTPM's key. */
 bool appraise_hcl(struct work *w, struct clo_error *err)
 {
-    static const char id[] = "hcl.binding";
     struct clo_hcl hcl;
     struct clo_snp_report report;
     struct clo_error refused;
 
     if (!clo_hcl_parse(clo_evidence_get(w->evidence, CLO_EVIDENCE_HCL_REPORT), &hcl, err))
         return clo_wrap(err, "evidence");
+    if (hcl.report_type == CLO_HCL_TDX)
+        return appraise_hcl_tdx(w, &hcl, err);
     if (hcl.report_type != CLO_HCL_SNP)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "evidence: the HCL report holds a TDX report, which this version does not "
-                        "appraise");
+                        "evidence: the HCL report holds a report of type %d, neither SEV-SNP's nor "
+                        "TDX's",
+                        (int)hcl.report_type);
     if (!clo_snp_parse(hcl.hardware_report, &report, err))
         return clo_wrap(err, "evidence: HCL report");
     if (!appraise_snp_verify(w, &report, err))
@@ -29,14 +90,5 @@ bool appraise_hcl(struct work *w, struct clo_error *err)
         return true;
     }
     bool binds = clo_hcl_verify(&hcl, &w->snp, &w->hcl, &refused);
-    if (!binds && refused.status != CLO_ERR_UNVERIFIED)
-        return clo_fail(err, refused.status, "evidence: %s", refused.text);
-    clo_check_that(w->checks, id, binds, "%s",
-                   binds ? "the report's REPORT_DATA binds the claims, and so the vTPM's key"
-                         : refused.text);
-    if (!binds)
-        return true;
-    w->ak = clo_hcl_ak(w->hcl);
-    json_t *claims = json_deep_copy(clo_hcl_claims(w->hcl));
-    return appraise_claim(w, "hcl", claims, err);
+    return take_claims(w, binds, &refused, err);
 }

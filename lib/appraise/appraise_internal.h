@@ -35,6 +35,10 @@ struct work {
     struct clo_bytes runtime_data; /* data NULL: none */
     struct clo_snp_verified snp;
     bool is_verified; /* snp was filled */
+    struct clo_tdx_verified tdx;
+    bool is_tdx_verified; /* tdx was filled */
+    struct clo_tdx_platform *tdx_platform;
+    uint32_t proven_rtmrs; /* bit n: reference values account for RTMR n; CLO_POLICY_TDX_MRTD */
     struct clo_hcl_verified *hcl;
     const struct clo_public_key *ak; /* what the hardware report, or the caller, vouches for */
     struct clo_quote_verified quote;
@@ -57,6 +61,12 @@ CLO_MUST_USE bool appraise_hcl(struct work *w, struct clo_error *err);
 /* Verifies the report with the evidence's, the caller's and AMD's certificates; w->snp has it then. */
 CLO_MUST_USE bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report,
                                       struct clo_error *err);
+/* A TDX quote by itself, and its log. */
+CLO_MUST_USE bool appraise_tdx(struct work *w, struct clo_error *err);
+/* Verifies the quote with the caller's collateral; w->tdx has it then. */
+CLO_MUST_USE bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote *quote,
+                                      struct clo_error *err);
+void appraise_warn_of_tdx(struct work *w);
 /* Of a verified report: what a policy would have looked at. */
 void appraise_warn_of_snp(struct work *w);
 

@@ -43,7 +43,7 @@ static bool add_root(struct clo_policy *policy, const struct clo_digest *root,
     return true;
 }
 
-/* "amd", the SHA-256 of a SubjectPublicKeyInfo, or a certificate in PEM. */
+/* "amd", "intel", the SHA-256 of a SubjectPublicKeyInfo, or a certificate in PEM. */
 static bool read_root(const json_t *item, struct clo_policy *policy, struct clo_error *err)
 {
     const char *text = json_string_value(item);
@@ -55,10 +55,14 @@ static bool read_root(const json_t *item, struct clo_policy *policy, struct clo_
         policy->roots_amd = true;
         return true;
     }
+    if (strcmp(text, "intel") == 0) {
+        policy->roots_intel = true;
+        return true;
+    }
     if (strstr(text, "-----BEGIN") == NULL) {
         root.hash = CLO_HASH_SHA256;
         if (!policy_read_fixed(item, clo_hash_size(root.hash), root.bytes, err))
-            return clo_wrap(err, "neither \"amd\", a SHA-256 in hex, nor PEM");
+            return clo_wrap(err, "neither \"amd\", \"intel\", a SHA-256 in hex, nor PEM");
         return add_root(policy, &root, err);
     }
     size_t first = policy->root_certificates.count;
@@ -83,7 +87,7 @@ static bool read_roots(const json_t *json, struct clo_policy *policy, struct clo
     json_array_foreach (array, i, item)
         if (!read_root(item, policy, err))
             return clo_wrap(err, "\"roots\": item %zu", i);
-    if (!policy->roots_amd && policy->root_count == 0)
+    if (!policy->roots_amd && !policy->roots_intel && policy->root_count == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "\"roots\": is empty: nothing could ever be accepted");
     return true;
 }
@@ -125,6 +129,7 @@ static bool new_policy(struct clo_policy **out, struct clo_error *err)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     snprintf(policy->phase, sizeof policy->phase, "%s", DEFAULT_PHASE);
     policy_init_snp(policy);
+    policy_init_tdx(policy);
     *out = policy;
     return true;
 }
@@ -142,7 +147,7 @@ static bool fingerprint(const json_t *json, struct clo_policy *policy, struct cl
 bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo_error *err)
 {
     static const char *const keys[] = { "cloister_policy", "name", "tee", "roots", "pcrs",
-                                        "phase",           "snp",  NULL };
+                                        "phase",           "snp",  "tdx", NULL };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
     uint64_t version;
@@ -158,7 +163,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !read_text(json, "phase", policy->phase, sizeof policy->phase, err) ||
         !read_tee(json, policy, err) || !read_roots(json, policy, err) ||
         !read_pcrs(json, policy, err) || !policy_read_snp(json, policy, err) ||
-        !fingerprint(json, policy, err))
+        !policy_read_tdx(json, policy, err) || !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
     *out = CLO_TAKE(policy);
     return true;
@@ -176,7 +181,9 @@ bool clo_policy_strict(struct clo_policy **out, struct clo_error *err)
     policy->tee_snp = true;
     policy->tee_tdx = true;
     policy->roots_amd = true;
+    policy->roots_intel = true;
     policy_strict_snp(policy);
+    policy_strict_tdx(policy);
     *out = policy;
     return true;
 }

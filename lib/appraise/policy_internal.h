@@ -42,4 +42,10 @@ CLO_MUST_USE bool policy_read_snp(const json_t *json, struct clo_policy *policy,
 void policy_check_tcb(const struct clo_policy_snp *policy, const struct clo_snp_verified *verified,
                       struct clo_checks *checks);
 
+/* The member "tdx", likewise. */
+void policy_init_tdx(struct clo_policy *policy);
+void policy_strict_tdx(struct clo_policy *policy);
+CLO_MUST_USE bool policy_read_tdx(const json_t *json, struct clo_policy *policy,
+                                  struct clo_error *err);
+
 #endif

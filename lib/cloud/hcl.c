@@ -107,16 +107,12 @@ static bool find_ak(const json_t *claims, struct clo_public_key **out, struct cl
     return clo_jwk_to_public_key(found, out, err) || clo_wrap(err, AK_KID);
 }
 
-bool clo_hcl_verify(const struct clo_hcl *hcl, const struct clo_snp_verified *report,
-                    struct clo_hcl_verified **out, struct clo_error *err)
+static bool verify_claims(const struct clo_hcl *hcl, struct clo_bytes report_data,
+                          struct clo_hcl_verified **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_hcl_verified_freep) struct clo_hcl_verified *verified = NULL;
 
-    if (hcl->report_type != CLO_HCL_SNP ||
-        !clo_bytes_equal(hcl->hardware_report, report->report.raw))
-        return clo_fail(err, CLO_ERR_UNVERIFIED,
-                        "HCL report: the verified report is not the one inside");
-    if (!clo_hcl_bind(hcl, report->report.report_data, err))
+    if (!clo_hcl_bind(hcl, report_data, err))
         return false;
     verified = calloc(1, sizeof *verified);
     if (verified == NULL)
@@ -126,6 +122,24 @@ bool clo_hcl_verify(const struct clo_hcl *hcl, const struct clo_snp_verified *re
         return clo_wrap(err, "HCL report: claims");
     *out = CLO_TAKE(verified);
     return true;
+}
+
+bool clo_hcl_verify(const struct clo_hcl *hcl, const struct clo_snp_verified *report,
+                    struct clo_hcl_verified **out, struct clo_error *err)
+{
+    if (hcl->report_type != CLO_HCL_SNP ||
+        !clo_bytes_equal(hcl->hardware_report, report->report.raw))
+        return clo_fail(err, CLO_ERR_UNVERIFIED,
+                        "HCL report: the verified report is not the one inside");
+    return verify_claims(hcl, report->report.report_data, out, err);
+}
+
+bool clo_hcl_verify_tdx(const struct clo_hcl *hcl, const struct clo_tdx_verified *quote,
+                        struct clo_hcl_verified **out, struct clo_error *err)
+{
+    if (hcl->report_type != CLO_HCL_TDX)
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "HCL report: is not of a TD");
+    return verify_claims(hcl, quote->quote.body.report_data, out, err);
 }
 
 const struct clo_public_key *clo_hcl_ak(const struct clo_hcl_verified *hcl)

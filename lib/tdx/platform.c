@@ -152,7 +152,8 @@ static bool verify_link(const struct clo_certificate *certificate,
            clo_certificate_verify(certificate, issuer, CLO_ECDSA_DER, CLO_HASH_SHA256, err);
 }
 
-/* Several may have the CA's name: the one whose signature holds is meant. */
+/* Several may have the CA's name: the one whose signature holds is meant. Another stays, for the
+ * other checks to say what they find. */
 static bool find_ca(struct build *b, struct clo_error *err)
 {
     struct clo_tdx_platform *p = b->platform;
@@ -163,10 +164,9 @@ static bool find_ca(struct build *b, struct clo_error *err)
         const struct clo_certificate *candidate = p->certificates[i];
         if (!is_issued_by(p->leaf, candidate) || candidate == p->leaf)
             continue;
-        if (verify_link(p->leaf, candidate, err)) {
-            p->ca = candidate;
+        p->ca = candidate;
+        if (verify_link(p->leaf, candidate, err))
             return true;
-        }
     }
     return false;
 }
@@ -192,9 +192,11 @@ static bool verify_chain(struct build *b, struct clo_error *err)
                         clo_certificate_subject(p->leaf), clo_certificate_issuer(p->leaf));
     if (clo_certificate_is_ca(p->leaf, NULL))
         return clo_fail(err, CLO_ERR_REFUSED, "the PCK certificate is a CA's");
-    if (!find_ca(b, err))
+    bool has_ca = find_ca(b, err);
+    if (p->ca != NULL)
+        find_root(b, p->ca);
+    if (!has_ca)
         return false;
-    find_root(b, p->ca);
     if (p->root == NULL)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "the root \"%.100s\" is missing",
                         clo_certificate_issuer(p->ca));

@@ -23,6 +23,20 @@ static bool read_crl(struct build *b, enum clo_tdx_piece which, struct clo_crl *
            clo_wrap(err, "collateral: %s", clo_tdx_piece_name(which));
 }
 
+/* JSON that is whole and says something else than it must (of SGX, of another version, a digit
+ * missing) is refused by the check of that document; what is no JSON is malformed input. */
+static bool is_verdict(struct clo_bytes text, struct clo_error *err, struct clo_error *why)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_error ignored;
+
+    if (err->status != CLO_ERR_REFUSED &&
+        (err->status != CLO_ERR_FORMAT || !clo_json_parse(text, &json, &ignored)))
+        return clo_wrap(err, "collateral");
+    *why = *err;
+    return true;
+}
+
 static bool read_tcb_info(struct build *b, struct clo_error *err)
 {
     struct clo_tdx_platform *p = b->platform;
@@ -35,13 +49,9 @@ static bool read_tcb_info(struct build *b, struct clo_error *err)
     if (tdx_tcb_info_parse(piece(b, CLO_TDX_TCB_INFO), piece(b, CLO_TDX_TCB_INFO_SIGNATURE),
                            p->tcb_info, err))
         return true;
-    if (err->status != CLO_ERR_REFUSED)
-        return clo_wrap(err, "collateral");
-    /* Whole, but of another kind (of SGX, of another version): a verdict, not a malformed input. */
-    b->tcb_info_error = *err;
     free(p->tcb_info);
     p->tcb_info = NULL;
-    return true;
+    return is_verdict(piece(b, CLO_TDX_TCB_INFO), err, &b->tcb_info_error);
 }
 
 static bool read_qe_identity(struct build *b, struct clo_error *err)
@@ -53,9 +63,12 @@ static bool read_qe_identity(struct build *b, struct clo_error *err)
     p->qe_identity = calloc(1, sizeof *p->qe_identity);
     if (p->qe_identity == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    return tdx_qe_identity_parse(piece(b, CLO_TDX_QE_IDENTITY),
-                                 piece(b, CLO_TDX_QE_IDENTITY_SIGNATURE), p->qe_identity, err) ||
-           clo_wrap(err, "collateral");
+    if (tdx_qe_identity_parse(piece(b, CLO_TDX_QE_IDENTITY),
+                              piece(b, CLO_TDX_QE_IDENTITY_SIGNATURE), p->qe_identity, err))
+        return true;
+    free(p->qe_identity);
+    p->qe_identity = NULL;
+    return is_verdict(piece(b, CLO_TDX_QE_IDENTITY), err, &b->qe_identity_error);
 }
 
 bool tdx_read_collateral(struct build *b, struct clo_error *err)
@@ -281,7 +294,9 @@ static void check_qe_identity(struct build *b)
     struct clo_error err;
 
     if (identity == NULL) {
-        clo_check_that(b->checks, id, false, "QE identity is missing");
+        clo_check_that(b->checks, id, false, "%s",
+                       b->qe_identity_error.status != CLO_OK ? b->qe_identity_error.text
+                                                             : "QE identity is missing");
         return;
     }
     if (strcmp(identity->id, "TD_QE") != 0 || identity->version != 2) {

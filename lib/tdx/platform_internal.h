@@ -18,7 +18,8 @@ struct build {
     struct clo_error signer_error;
     struct clo_crl *root_crl, *pck_crl; /* NULL: none */
     bool has_root_crl, has_pck_crl;     /* and genuine */
-    struct clo_error tcb_info_error;    /* of a kind that is not ours */
+    struct clo_error tcb_info_error;    /* status CLO_OK: none; else why it says nothing */
+    struct clo_error qe_identity_error;
 };
 
 /* Parses what the collateral has; false for what is malformed. */

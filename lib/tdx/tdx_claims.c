@@ -151,9 +151,9 @@ json_t *clo_tdx_report_json(const struct clo_tdx_report *report)
 {
     struct object o = { .json = json_object() };
 
-    set(&o, "type", json_sprintf("0x%02x", report->type));
-    set(&o, "subtype", json_integer(report->subtype));
-    set(&o, "version", json_integer(report->version));
+    set(&o, "report_type", json_sprintf("0x%02x", report->type));
+    set(&o, "report_subtype", json_integer(report->subtype));
+    set(&o, "report_version", json_integer(report->version));
     set_hex(&o, "cpu_svn", report->cpu_svn);
     set_hex(&o, "tee_tcb_info_hash", report->tee_tcb_info_hash);
     set_hex(&o, "tee_info_hash", report->tee_info_hash);

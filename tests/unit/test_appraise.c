@@ -334,7 +334,7 @@ static void test_tdx(void **state)
     must(clo_evidence_new(&evidence, &err), &err);
     must(clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_bytes_text("quote"), &err), &err);
     CHECK(!clo_appraise(evidence, &inputs, &appraisal, &err), "TDX");
-    CHECK(err.status == CLO_ERR_UNSUPPORTED, err.text);
+    CHECK(err.status == CLO_ERR_FORMAT, err.text);
 }
 
 /* --- Azure's, from the shared vectors --- */

@@ -62,11 +62,12 @@ static void test_refused(void **state)
           "policy: \"tee\": item 0 is neither \"snp\" nor \"tdx\"" },
         { "{'cloister_policy':1,'tee':['snp'],'roots':[]}",
           "policy: \"roots\": is empty: nothing could ever be accepted" },
-        { "{'cloister_policy':1,'tee':['snp'],'roots':['intel']}", NULL },
+        { "{'cloister_policy':1,'tee':['snp'],'roots':['arm']}", NULL },
         { "{'cloister_policy':1,'tee':['snp'],'roots':[7]}",
           "policy: \"roots\": item 0: no string" },
         { "{'cloister_policy':1,'tee':['snp'],'roots':['00']}",
-          "policy: \"roots\": item 0: neither \"amd\", a SHA-256 in hex, nor PEM: 1 bytes, "
+          "policy: \"roots\": item 0: neither \"amd\", \"intel\", a SHA-256 in hex, nor PEM: 1 "
+          "bytes, "
           "expected "
           "32" },
         { START ",'more':1}", "policy: unknown member \"more\"" },

@@ -1,0 +1,120 @@
+#!/bin/sh
+# TDX quotes from the command line: the published ones with their collateral, and what is not taken.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$work" || exit 4
+
+printf 'text' >text
+mkdir empty
+expect "no quote" 2 "one quote" "$cloister" verify tdx
+expect "quote absent" 3 "none" "$cloister" verify tdx none
+expect "quote is text" 3 "truncated" "$cloister" verify tdx text
+expect "collateral absent" 3 "--collateral: none" "$cloister" verify tdx text --collateral none
+expect "collateral is text" 3 "--collateral: text" "$cloister" verify tdx text --collateral text
+expect "collateral folder is empty" 3 "holds no collateral" "$cloister" verify tdx text --collateral empty
+expect "something else left out" 2 "only \"tcb\"" "$cloister" verify tdx text --without signature
+
+vectors=${CLOISTER_VECTORS:-}/tdx
+if [ ! -d "$vectors" ]; then
+    echo "note: the shared vectors are absent: no machine's quote was verified"
+    exit "$failed"
+fi
+
+# As a folder of files, as one file, and saved and verified again.
+quote=$vectors/v4-uptodate-phala/quote.bin
+at=2025-07-01T00:00:00Z
+manifest=$vectors/MANIFEST.json
+python3 - "$manifest" "$vectors" <<'P'
+import json, os, sys
+cases = {c["id"]: c for c in json.load(open(sys.argv[1]))["cases"]}
+folder = os.path.join(sys.argv[2], "v4-uptodate-phala")
+expected = cases["v4-uptodate-phala"]["expected"]
+read = lambda name: open(os.path.join(folder, name), "rb").read()
+os.mkdir("collateral")
+for name, inner in (("tcb_info", "tcbInfo"), ("qe_identity", "enclaveIdentity")):
+    text = '{"%s":%s,"signature":"%s"}' % (inner, read(name + ".json").decode(), expected[name + "_signature_hex"])
+    open("collateral/%s.json" % name, "w").write(text)
+for name in ("tcb_info_issuer_chain.pem", "qe_identity_issuer_chain.pem", "pck_crl_issuer_chain.pem"):
+    open("collateral/" + name, "wb").write(read(name))
+open("collateral/pck_crl.der", "w").write(read("pck_crl.der").hex())
+open("collateral/root_crl.der", "wb").write(read("root_ca_crl.der"))
+one = {name: read(name + ".pem").decode() for name in ("tcb_info_issuer_chain", "qe_identity_issuer_chain", "pck_crl_issuer_chain")}
+one.update({name: read(name + ".der").hex() for name in ("pck_crl", "root_ca_crl")})
+one.update({name: read(name + ".json").decode() for name in ("tcb_info", "qe_identity")})
+one.update({name + "_signature": expected[name + "_signature_hex"] for name in ("tcb_info", "qe_identity")})
+json.dump(one, open("one.json", "w"))
+for what, change in (("duplicate", lambda t: t.replace('"version":3', '"version":3,"version":3', 1)),
+                     ("garbage", lambda t: t + "}"), ("deep", lambda t: t.replace('"version":3', '"version":3,"x":' + "[" * 100 + "]" * 100, 1)),
+                     ("huge", lambda t: t.replace('"version":3', '"version":3,"x":1' + "0" * 400, 1)),
+                     ("unknown", lambda t: t.replace('"version":3', '"version":3,"newRule":{"a":1}', 1)),
+                     ("respaced", lambda t: t.replace('"version":3', '"version": 3', 1))):
+    other = dict(one)
+    other["tcb_info"] = change(other["tcb_info"])
+    json.dump(other, open(what + ".json", "w"))
+P
+expect "a folder" 0 "UpToDate" "$cloister" verify tdx "$quote" --collateral collateral --at $at
+expect "one file" 0 "UpToDate" "$cloister" verify tdx "$quote" --collateral one.json --at $at --save-collateral saved
+expect "saved" 0 "UpToDate" "$cloister" verify tdx "$quote" --collateral saved --at $at --policy strict
+expect "strict accepts it" 0 "affirming" "$cloister" verify tdx "$quote" --collateral saved --at $at --policy strict
+expect "a pin that holds" 0 "affirming" "$cloister" verify tdx "$quote" --collateral saved --at $at --expect tcb_status=UpToDate \
+    --expect td_attributes=0000001000000000
+expect "a pin that does not" 1 "expect.rtmr3" "$cloister" verify tdx "$quote" --collateral saved --at $at --expect rtmr3="$(printf '%096d' 1)"
+expect "claims" 0 '"tcb_status": "UpToDate"' "$cloister" verify tdx "$quote" --collateral saved --at $at --json
+expect "no collateral" 1 "TCB info is missing" "$cloister" verify tdx "$quote" --at $at
+expect "without tcb" 0 "verdict: warning: authentic, but its TCB was not evaluated" "$cloister" verify tdx "$quote" --at $at --without tcb
+expect "without tcb, with a policy" 1 "policy.tcb_status" "$cloister" verify tdx "$quote" --at $at --without tcb --policy strict
+expect "too old" 1 "TCB info too old" "$cloister" verify tdx "$quote" --collateral saved --at 2025-08-01T00:00:00Z
+expect "another root" 1 "tdx.root" "$cloister" verify tdx "$quote" --collateral saved --at $at --root "$(printf '%064d' 0)"
+for what in duplicate garbage deep huge; do
+    expect "TCB info: $what" 3 "TCB info" "$cloister" verify tdx "$quote" --collateral $what.json --at $at
+done
+expect "an unknown member is part of what is signed" 1 "tdx.tcb_info" "$cloister" verify tdx "$quote" --collateral unknown.json --at $at
+expect "spaces are part of what is signed" 1 "tdx.tcb_info" "$cloister" verify tdx "$quote" --collateral respaced.json --at $at
+for size in 0 47 48 631 632 635 636 4935; do
+    head -c $size "$quote" >short
+    expect "cut to $size" 3 "truncated" "$cloister" verify tdx short --without tcb --at $at
+done
+expect "no such claim" 2 "no claim \"mrtd\"" "$cloister" verify tdx "$quote" --without tcb --at $at --expect mrtd=00
+expect "shown" 0 '"rtmr2": "d833feef' "$cloister" evidence show "$quote" --json
+
+# The conformance set: accepted or not, as its own file says.
+python3 - "$manifest" <<'P' >cases
+import json, sys
+pins = {"expected_td_attributes_hex": "td_attributes", "expected_xfam_hex": "xfam", "expected_rtmr3_hex": "rtmr3",
+        "expected_seam_attributes_hex": "seam_attributes", "expected_report_data_hex": "report_data",
+        "expected_mr_owner_hex": "mr_owner", "expected_qe_vendor_id_hex": "qe_vendor_id"}
+sets = {"min_tcb_evaluation_data_number": "minimum_evaluation_number", "expected_mrseam_allowlist": "mr_seam",
+        "min_tee_tcb_svn_hex": "minimum_tee_tcb_svn"}
+for case in json.load(open(sys.argv[1]))["cases"]:
+    if not case["id"].startswith("conf-"):
+        continue
+    policy = case["expected"]["policy"]
+    options = [] if policy["tcb_evaluation_required"] else ["--without", "tcb"]
+    if policy.get("enforce_spec_defaults"):
+        options += ["--policy", "strict"]
+    if policy.get("accepted_qv_results") == ["OK"]:
+        options += ["--expect", "tcb_status=UpToDate"]
+    for key, claim in pins.items():
+        if key in policy:
+            options += ["--expect", claim + "=" + policy[key]]
+    wanted = {sets[key]: policy[key] for key in sets if key in policy}
+    if wanted:
+        tdx = {"allow_unevaluated_tcb": True, "allow_sept_ve": True, "advisories": "any", "mr_td": "any", "rtmr0": "any",
+               "rtmr1": "any", "rtmr2": "any", **wanted}
+        name = case["id"] + ".policy"
+        json.dump({"cloister_policy": 1, "tee": ["tdx"], "roots": ["intel"], "tdx": tdx}, open(name, "w"))
+        options += ["--policy", name]
+    print(case["id"], case["verify_time"], 0 if case["expected"]["accepted"] else 1, *options)
+P
+count=0
+while read -r id time wanted options; do
+    folder=$vectors/$id
+    root=
+    [ -e "$folder/intel_root_ca.pem" ] && root="--root $folder/intel_root_ca.pem"
+    case $id in *311* | *312* | *314*) wanted=3 ;; esac
+    # shellcheck disable=SC2086 # options are words
+    expect "$id" "$wanted" "" "$cloister" verify tdx "$folder/quote.bin" --collateral "$folder" $root --at "$time" $options
+    count=$((count + 1))
+done <cases
+[ $count -ge 39 ] || fail "only $count conformance cases"
+exit "$failed"
