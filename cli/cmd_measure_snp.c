@@ -89,34 +89,45 @@ static bool explain(const struct measure_snp_options *options, int *status, stru
     return measure_snp_explain(options, &inputs, status, err);
 }
 
-static bool measure(const struct measure_snp_options *options, struct clo_error *err)
+/* The digest of OVMF and what is started with it. */
+static bool measure_ovmf(const struct measure_snp_options *options, struct clo_digest *digest,
+                         json_t *document, bool *only_ovmf_hash, struct clo_error *err)
 {
     CLO_CLEANUP(measure_snp_free) struct measure_snp inputs = { 0 };
+
+    if (!measure_snp_read(options, &inputs, err) || !check_vcpus(&inputs, err))
+        return false;
+    *only_ovmf_hash = inputs.only_ovmf_hash;
+    bool is_snp = !inputs.only_ovmf_hash && inputs.launch.mode != CLO_LAUNCH_SEV_ES &&
+                  inputs.launch.mode != CLO_LAUNCH_SEV;
+    if (options->id_block != NULL && !is_snp)
+        return clo_fail(err, CLO_ERR_USAGE, "--id-block is for SEV-SNP guests");
+    bool ok = inputs.only_ovmf_hash ? clo_launch_ovmf_hash(&inputs.launch, digest, err)
+                                    : clo_launch_digest(&inputs.launch, digest, err);
+    if (!ok)
+        return clo_wrap(err, "%s", options->ovmf);
+    add_inputs(&inputs, document);
+    return !options->dump_vmsa || measure_snp_dump(&inputs.launch, err);
+}
+
+static bool measure(const struct measure_snp_options *options, struct clo_error *err)
+{
     CLO_CLEANUP(clo_json_freep) json_t *document = json_object();
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_digest digest;
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    bool only_ovmf_hash = false;
 
-    if (!measure_snp_read(options, &inputs, err) || !check_vcpus(&inputs, err) ||
-        !check_id_block(options, err))
+    if (!check_id_block(options, err))
         return false;
-    if (options->id_block != NULL &&
-        (inputs.only_ovmf_hash || inputs.launch.mode == CLO_LAUNCH_SEV_ES ||
-         inputs.launch.mode == CLO_LAUNCH_SEV))
-        return clo_fail(err, CLO_ERR_USAGE, "--id-block is for SEV-SNP guests");
-    bool ok = inputs.only_ovmf_hash ? clo_launch_ovmf_hash(&inputs.launch, &digest, err)
-                                    : clo_launch_digest(&inputs.launch, &digest, err);
-    if (!ok)
-        return clo_wrap(err, "%s", options->ovmf);
-    if (!digest_text(&digest, options->output_format, &text, err))
+    bool ok = options->igvm != NULL
+                      ? measure_igvm(options, &digest, document, err)
+                      : measure_ovmf(options, &digest, document, &only_ovmf_hash, err);
+    if (!ok || !digest_text(&digest, options->output_format, &text, err))
         return false;
     clo_hex_text(clo_digest_bytes(&digest), hex);
-    json_object_set_new(document, inputs.only_ovmf_hash ? "ovmf_hash" : "launch_digest",
-                        json_string(hex));
-    add_inputs(&inputs, document);
+    json_object_set_new(document, only_ovmf_hash ? "ovmf_hash" : "launch_digest", json_string(hex));
     if (options->id_block != NULL && !measure_snp_id_block(options, &digest, document, err))
-        return false;
-    if (options->dump_vmsa && !measure_snp_dump(&inputs.launch, err))
         return false;
     if (options->json)
         return cli_print_json(document, err);
@@ -153,6 +164,8 @@ int cmd_measure_snp(int argc, char **argv)
         { "--vars-size", "BYTES", "mode snp:svsm: how large OVMF's variables are,",
           .text = &options.vars_size },
         { "--vars-file", "FILE", "or the file of them", .text = &options.vars_file },
+        { "--igvm", "FILE", "instead of all these: an IGVM file, as --vmm qemu or hyperv loads it",
+          .text = &options.igvm },
         { "--dump-vmsa", NULL, "write vmsa0.bin, vmsa1.bin, … to the current folder",
           .flag = &options.dump_vmsa },
         { "--id-block", "FILE", "write a signed ID block, as QEMU's sev-snp-guest takes it",
@@ -173,7 +186,7 @@ int cmd_measure_snp(int argc, char **argv)
     };
     const struct cli_usage usage = {
         .command = "measure snp",
-        .arguments = "--ovmf FILE --vcpus N --vcpu-type NAME",
+        .arguments = "--ovmf FILE --vcpus N --vcpu-type NAME | --igvm FILE",
         .summary = "Predicts the launch digest of an SEV-SNP guest, or of an SEV-ES or SEV one.\n"
                    "Options are named as sev-snp-measure's.",
         .options = table,

@@ -6,19 +6,6 @@
 
 #define ENTRIES ((size_t)128 * 128)
 
-/* CRC-32 of UEFI. */
-static uint32_t crc32(const uint8_t *data, size_t size)
-{
-    uint32_t crc = ~0U;
-
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1)));
-    }
-    return ~crc;
-}
-
 /* What parses has partitions inside the disk, apart from each other, and can be measured. */
 static void parse(struct clo_bytes head)
 {
@@ -55,9 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (used > 0)
         memcpy(head + CLO_GPT_SECTOR, data, used);
     uint8_t *header = head + CLO_GPT_SECTOR;
-    clo_put_le32(header + 88, crc32(head + 2 * CLO_GPT_SECTOR, ENTRIES));
+    clo_put_le32(header + 88, clo_crc32(0, clo_bytes(head + 2 * CLO_GPT_SECTOR, ENTRIES)));
     clo_put_le32(header + 16, 0);
-    clo_put_le32(header + 16, crc32(header, 92));
+    clo_put_le32(header + 16, clo_crc32(0, clo_bytes(header, 92)));
     parse(clo_bytes(head, sizeof head));
     return 0;
 }

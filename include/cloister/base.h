@@ -124,6 +124,9 @@ CLO_API void clo_read_skip(struct clo_reader *r, size_t size);
 CLO_API CLO_MUST_USE bool clo_add(size_t a, size_t b, size_t *out);
 CLO_API CLO_MUST_USE bool clo_mul(size_t a, size_t b, size_t *out);
 
+/* CRC-32 as UEFI and IGVM have it; `before` is that of the bytes before these, 0 for none. */
+CLO_API uint32_t clo_crc32(uint32_t before, struct clo_bytes in);
+
 /* --- Secrets ------------------------------------------------------------------------------- */
 
 /* Keys and passphrases: locked in memory where the system allows, left out of core dumps, wiped

@@ -73,3 +73,16 @@ void clo_freep(void *pointer_to_pointer)
     free(*pointer);
     *pointer = NULL;
 }
+
+/* ISO 3309, reflected: polynomial 0x04c11db7. */
+uint32_t clo_crc32(uint32_t before, struct clo_bytes in)
+{
+    uint32_t crc = ~before;
+
+    for (size_t i = 0; i < in.size; i++) {
+        crc ^= in.data[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1)));
+    }
+    return ~crc;
+}

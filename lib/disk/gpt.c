@@ -21,19 +21,6 @@ const struct clo_guid clo_gpt_type_root_arm64 = { { 0x45, 0xb0, 0x21, 0xb9, 0xf0
                                                     0xaf, 0x44, 0x4c, 0x6f, 0x28, 0x0d, 0x3f,
                                                     0xae } };
 
-/* CRC-32 of UEFI (ISO 3309, reflected 0x04c11db7). */
-static uint32_t crc32(struct clo_bytes in)
-{
-    uint32_t crc = ~0U;
-
-    for (size_t i = 0; i < in.size; i++) {
-        crc ^= in.data[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1)));
-    }
-    return ~crc;
-}
-
 /* --- Reading --- */
 
 struct header {
@@ -63,7 +50,7 @@ static bool read_header(struct clo_bytes head, struct clo_gpt *gpt, struct heade
     gpt->header = clo_bytes_slice(head, CLO_GPT_SECTOR, HEADER_SIZE);
     memcpy(header, gpt->header.data, sizeof header);
     memset(header + 16, 0, 4);
-    if (crc32(clo_bytes(header, sizeof header)) != crc)
+    if (clo_crc32(0, clo_bytes(header, sizeof header)) != crc)
         return clo_fail(err, CLO_ERR_FORMAT, "GPT: the header's checksum does not hold");
     clo_read_skip(&r, 4);
     out->my_lba = clo_read_le64(&r);
@@ -131,7 +118,7 @@ bool clo_gpt_parse(struct clo_bytes head, struct clo_gpt *out, struct clo_error 
     out->disk_sectors = header.alternate_lba + 1;
     out->entries = clo_bytes_slice(head, (size_t)ENTRIES_LBA * CLO_GPT_SECTOR,
                                    (size_t)ENTRY_SIZE * ENTRY_COUNT);
-    if (crc32(out->entries) != header.entries_crc)
+    if (clo_crc32(0, out->entries) != header.entries_crc)
         return clo_fail(err, CLO_ERR_FORMAT, "GPT: the entries' checksum does not hold");
     for (size_t i = 0; i < ENTRY_COUNT; i++) {
         struct clo_bytes entry = clo_bytes_slice(out->entries, i * ENTRY_SIZE, ENTRY_SIZE);
@@ -225,7 +212,7 @@ static void append_header(struct clo_buffer *out, const struct clo_guid *disk, u
     clo_buffer_le32(&header, ENTRY_COUNT);
     clo_buffer_le32(&header, ENTRY_SIZE);
     clo_buffer_le32(&header, entries_crc);
-    uint32_t crc = crc32(clo_buffer_bytes(&header));
+    uint32_t crc = clo_crc32(0, clo_buffer_bytes(&header));
     for (size_t i = 0; i < 4 && clo_buffer_ok(&header); i++)
         header.data[16 + i] = (uint8_t)(crc >> (8 * i));
     out->failed = out->failed || header.failed;
@@ -261,7 +248,7 @@ bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_sectors,
                         (unsigned long long)disk_sectors);
     if (!append_entries(partitions, count, &entries, err))
         return false;
-    uint32_t crc = crc32(clo_buffer_bytes(&entries));
+    uint32_t crc = clo_crc32(0, clo_buffer_bytes(&entries));
     append_protective_mbr(head, disk_sectors);
     append_header(head, disk, disk_sectors, false, crc);
     clo_buffer_append(head, clo_buffer_bytes(&entries));

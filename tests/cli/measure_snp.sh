@@ -122,6 +122,25 @@ expect "explain: the firmware's digest" 2 "--explain is for" "$cloister" measure
 expect "explain: and more" 2 "writes neither" "$cloister" measure snp --ovmf "$ovmf" --dump-vmsa --explain "$real"
 expect "explain: too many" 2 "--max-vcpus" "$cloister" measure snp --ovmf "$ovmf" --max-vcpus 5000 --explain "$real"
 
+# IGVM files: as computed by another implementation.
+igvm=$CLOISTER_TESTS/vectors/igvm
+for file in minimal everything no-vmsa id-block; do
+    for vmm in qemu hyperv; do
+        expect "$file.igvm as $vmm" 0 "$(jq -r ".\"$file\".$vmm" "$igvm/cases.json")" "$cloister" measure snp --igvm "$igvm/$file.igvm" --vmm "$vmm"
+    done
+done
+expect "IGVM: what else" 0 '"guest_policy": "0xb0000"' "$cloister" measure snp --igvm "$igvm/everything.igvm" --json
+expect "IGVM: no registers" 0 "no VP context" "$cloister" measure snp --igvm "$igvm/no-vmsa.igvm" --json
+expect "IGVM: its ID block agrees" 0 '"id_block_agrees": true' "$cloister" measure snp --igvm "$igvm/id-block.igvm" --json
+expect "IGVM: its ID block is of another" 1 "its ID block is for 0000" "$cloister" measure snp --igvm "$igvm/id-block-of-another.igvm"
+expect "IGVM: a new ID block" 0 '"id_auth"' "$cloister" measure snp --igvm "$igvm/id-block-of-another.igvm" --id-block option --id-key "$vectors/id-key.pem" --json
+expect "IGVM: two VMSAs in QEMU" 3 "QEMU with KVM" "$cloister" measure snp --igvm "$igvm/two-vmsas.igvm"
+expect "IGVM: and in Hyper-V" 0 "$(jq -r '."two-vmsas".hyperv' "$igvm/cases.json")" "$cloister" measure snp --igvm "$igvm/two-vmsas.igvm" --vmm hyperv
+expect "IGVM: another VMM" 2 "VMM ec2 loads no such files" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --vmm ec2
+expect "IGVM: and a firmware" 2 "the file says all of it" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --ovmf "$ovmf"
+expect "IGVM: SEV-ES" 2 "--igvm is for mode snp" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --mode seves
+expect "IGVM: no such file" 3 "no signature IGVM" "$cloister" measure snp --igvm "$ovmf"
+
 # What is not taken.
 # shellcheck disable=SC2086 # options, split on purpose
 not() { expect "$1" "$2" "$3" "$cloister" measure snp --ovmf "$ovmf" $4; }

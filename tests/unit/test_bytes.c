@@ -103,12 +103,21 @@ static void taking_leaves_nothing_behind(void **state)
     clo_freep(&taken); /* nothing to free is no fault */
 }
 
+static void crc_32(void **state)
+{
+    (void)state;
+    CHECK(clo_crc32(0, clo_bytes_text("123456789")) == 0xcbf43926, "the usual check");
+    CHECK(clo_crc32(clo_crc32(0, clo_bytes_text("1234")), clo_bytes_text("56789")) == 0xcbf43926,
+          "in two parts");
+    CHECK(clo_crc32(0, clo_bytes(NULL, 0)) == 0, "of nothing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_stay_inside),           cmocka_unit_test(comparisons_agree),
         cmocka_unit_test(one_other_byte_is_seen),       cmocka_unit_test(overflow_is_reported),
-        cmocka_unit_test(taking_leaves_nothing_behind),
+        cmocka_unit_test(taking_leaves_nothing_behind), cmocka_unit_test(crc_32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
