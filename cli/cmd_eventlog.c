@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cloister/ccel.h"
 #include "cloister/encoding.h"
 #include "cloister/pcr.h"
 #include "cloister/userlog.h"
@@ -10,11 +11,39 @@
 
 #define CC_REGISTER_FIRST 1 /* register index 1 is RTMR 0; index 0 is MRTD */
 
+/* In another form than the binary one: dstack's JSON, made binary; the table that tells where the log
+ * is, refused with that. */
+static bool convert(struct clo_buffer *file, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
+    struct clo_bytes in = clo_buffer_bytes(file);
+    struct clo_ccel_table table;
+
+    if (clo_ccel_is_table(in)) {
+        if (!clo_ccel_table_parse(in, &table, err))
+            return false;
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "is the ACPI table, not the log: that lies in %llu bytes at 0x%llx of the "
+                        "guest's memory, and Linux shows it as /sys/firmware/acpi/tables/data/CCEL",
+                        (unsigned long long)table.size, (unsigned long long)table.address);
+    }
+    if (in.size == 0 || in.data[0] != '[')
+        return true;
+    if (!clo_ccel_from_json(in, &binary, err))
+        return false;
+    clo_buffer_free(file);
+    *file = binary;
+    binary = (struct clo_buffer){ 0 };
+    return true;
+}
+
 bool eventlog_load(const char *path, struct clo_buffer *file, struct clo_eventlog **out,
                    struct clo_error *err)
 {
-    return clo_file_read(path, CLO_FILE_LIMIT, file, err) &&
-           (clo_eventlog_parse(clo_buffer_bytes(file), out, err) || clo_wrap(err, "%s", path));
+    if (!clo_file_read(path, CLO_FILE_LIMIT, file, err))
+        return false;
+    return (convert(file, err) && clo_eventlog_parse(clo_buffer_bytes(file), out, err)) ||
+           clo_wrap(err, "%s", path);
 }
 
 bool userlog_load(const char *path, struct clo_userlog **out, struct clo_error *err)

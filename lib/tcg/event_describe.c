@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cloister/ccel.h"
 #include "cloister/device_path.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
@@ -34,6 +35,7 @@ static const struct {
     { 0x11, "EV_NONHOST_INFO" },
     { 0x12, "EV_OMIT_BOOT_DEVICE_EVENTS" },
     { 0x13, "EV_POST_CODE2" },
+    { 0x8000001, "EV_DSTACK_RUNTIME" },
     { 0x80000001, "EV_EFI_VARIABLE_DRIVER_CONFIG" },
     { 0x80000002, "EV_EFI_VARIABLE_BOOT" },
     { 0x80000003, "EV_EFI_BOOT_SERVICES_APPLICATION" },
@@ -71,6 +73,33 @@ static bool hashes_to(struct clo_bytes part, const struct clo_digest *expected)
     return clo_digest_equal(&digest, expected);
 }
 
+/* Boot loaders hash the string without its NUL, or without the word before it: "kernel_cmdline: ",
+ * "grub_cmd ". Some leave a byte of rubbish behind the NUL. */
+static bool ipl_is_measured(struct clo_bytes data, const struct clo_digest *digest)
+{
+    static const char *const ends[] = { ": ", " " };
+    const uint8_t *nul = data.size == 0 ? NULL : memchr(data.data, 0, data.size);
+    struct clo_bytes text =
+            nul == NULL ? data : clo_bytes_slice(data, 0, (size_t)(nul - data.data));
+
+    if (hashes_to(text, digest))
+        return true;
+    /* Text of two bytes a character ends in two. */
+    if (data.size >= 2 && hashes_to(clo_bytes_slice(data, 0, data.size - 2), digest))
+        return true;
+    for (size_t i = 0; i < CLO_COUNT(ends); i++) {
+        size_t size = strlen(ends[i]);
+        const uint8_t *end = text.size < size ? NULL : memmem(text.data, text.size, ends[i], size);
+        if (end == NULL)
+            continue;
+        struct clo_bytes rest = clo_bytes_slice(text, (size_t)(end - text.data) + size, text.size);
+        struct clo_bytes with_nul = clo_bytes(rest.data, rest.size + (nul != NULL));
+        if (hashes_to(rest, digest) || hashes_to(with_nul, digest))
+            return true;
+    }
+    return false;
+}
+
 bool clo_event_data_is_measured(const struct clo_event *event, enum clo_hash hash)
 {
     struct clo_digest digest;
@@ -85,18 +114,7 @@ bool clo_event_data_is_measured(const struct clo_event *event, enum clo_hash has
         struct event_variable variable;
         return event_read_variable(data, &variable) && hashes_to(variable.value, &digest);
     }
-    if (event->type != CLO_EV_IPL)
-        return false;
-    /* Boot loaders hash the string without its NUL, or what is behind "kernel_cmdline: ". */
-    for (size_t cut = 1; cut <= 2 && cut <= data.size; cut++)
-        if (hashes_to(clo_bytes_slice(data, 0, data.size - cut), &digest))
-            return true;
-    const uint8_t *colon = data.size < 3 ? NULL : memmem(data.data, data.size, ": ", 2);
-    if (colon == NULL)
-        return false;
-    struct clo_bytes rest = clo_bytes_slice(data, (size_t)(colon - data.data) + 2, data.size);
-    return hashes_to(rest, &digest) ||
-           (rest.size > 0 && hashes_to(clo_bytes_slice(rest, 0, rest.size - 1), &digest));
+    return event->type == CLO_EV_IPL && ipl_is_measured(data, &digest);
 }
 
 static void append_clean(struct clo_buffer *out, const char *text)
@@ -127,6 +145,51 @@ static void as_hex(struct clo_bytes data, struct clo_buffer *out)
         clo_buffer_printf(out, "… (%zu bytes)", data.size);
 }
 
+/* "Boot0001" has 16 bytes, "BootOrder" 18. */
+static bool is_boot_variable(uint32_t type, struct clo_bytes name)
+{
+    return (type == CLO_EV_EFI_VARIABLE_BOOT || type == CLO_EV_EFI_VARIABLE_BOOT2) &&
+           name.size > 8 && memcmp(name.data, "B\0o\0o\0t\0", 8) == 0;
+}
+
+static void describe_boot_order(struct clo_bytes value, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(clo_bytes_slice(value, 0, 32));
+
+    clo_buffer_text(out, ":");
+    while (clo_reader_left(&r) >= 2)
+        clo_buffer_printf(out, " %04X", clo_read_le16(&r));
+    if (value.size > 32)
+        clo_buffer_text(out, " …");
+}
+
+/* EFI_LOAD_OPTION (UEFI 2.10 section 3.1.3): its description, and where it leads. */
+static bool describe_boot_option(struct clo_bytes value, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
+    struct clo_reader r = clo_reader(value);
+
+    clo_read_skip(&r, 4); /* attributes */
+    uint16_t path_size = clo_read_le16(&r);
+    size_t start = r.at;
+    while (clo_reader_ok(&r) && clo_read_le16(&r) != 0)
+        continue;
+    if (!clo_reader_ok(&r))
+        return false;
+    clo_utf16_text(clo_bytes_slice(value, start, r.at - start - 2), &text);
+    (void)clo_device_path_text(clo_read_bytes(&r, path_size), &path);
+    const char *description = clo_buffer_string(&text);
+    const char *place = clo_buffer_string(&path);
+    if (description == NULL || place == NULL)
+        return false;
+    clo_buffer_text(out, ": \"");
+    append_clean(out, description);
+    clo_buffer_text(out, "\" ");
+    append_clean(out, place);
+    return true;
+}
+
 static void describe_variable(const struct clo_event *event, struct clo_buffer *out)
 {
     struct event_variable variable;
@@ -147,6 +210,11 @@ static void describe_variable(const struct clo_event *event, struct clo_buffer *
         clo_buffer_text(out, ": empty");
     } else if (value.size == 1) {
         clo_buffer_printf(out, ": %u", value.data[0]);
+    } else if (is_boot_variable(event->type, variable.name) && variable.name.size == 16 &&
+               describe_boot_option(value, out)) {
+        return;
+    } else if (is_boot_variable(event->type, variable.name) && variable.name.size == 18) {
+        describe_boot_order(value, out);
     } else if (event->type == CLO_EV_EFI_VARIABLE_DRIVER_CONFIG &&
                clo_signature_list_at(value, 0, &entry, &ignored)) {
         size_t count = 1;
@@ -178,6 +246,73 @@ static void describe_image(const struct clo_event *event, struct clo_buffer *out
         append_clean(out, file == NULL ? string : file + 1);
     if (!is_whole)
         clo_buffer_text(out, " (its path breaks off)");
+}
+
+/* UEFI_PLATFORM_FIRMWARE_BLOB2, section 10.2.3 of the profile. */
+static void describe_blob(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(event->data);
+    struct clo_bytes name = clo_read_bytes(&r, clo_read_u8(&r));
+    uint64_t base = clo_read_le64(&r);
+    uint64_t size = clo_read_le64(&r);
+
+    if (!clo_reader_ok(&r) || !as_text(name, out)) {
+        as_hex(event->data, out);
+        return;
+    }
+    clo_buffer_printf(out, ": 0x%llx bytes at 0x%llx", (unsigned long long)size,
+                      (unsigned long long)base);
+}
+
+/* UEFI_HANDOFF_TABLE_POINTERS2: where the table lies that was measured. */
+static void describe_handoff(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(event->data);
+    struct clo_bytes name = clo_read_bytes(&r, clo_read_u8(&r));
+    uint64_t count = clo_read_le64(&r);
+    struct clo_guid guid = clo_read_guid(&r);
+    uint64_t address = clo_read_le64(&r);
+    char text[CLO_GUID_TEXT];
+
+    if (!clo_reader_ok(&r) || count != 1 || !as_text(name, out)) {
+        as_hex(event->data, out);
+        return;
+    }
+    clo_buffer_printf(out, ": %s at 0x%llx", clo_guid_text(&guid, text),
+                      (unsigned long long)address);
+}
+
+/* A name in a field of fixed size, as edk2 writes those of fw_cfg's files and td-shim those of its own:
+ * text, then zeros. */
+static void describe_flags(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_bytes data = event->data;
+    const uint8_t *nul = data.size == 0 ? NULL : memchr(data.data, 0, data.size);
+    size_t size = nul == NULL ? 0 : (size_t)(nul - data.data);
+
+    if (as_text(data, out))
+        return;
+    if (size < 3 || !as_text(clo_bytes_slice(data, 0, size), out))
+        as_hex(data, out);
+}
+
+/* dstack's: type, name and payload, with colons between. */
+static void describe_runtime(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct clo_bytes rest = clo_bytes_slice(event->data, 5, event->data.size);
+    const uint8_t *colon = rest.size == 0 ? NULL : memchr(rest.data, ':', rest.size);
+    size_t size = colon == NULL ? 0 : (size_t)(colon - rest.data);
+
+    if (!as_text(clo_bytes_slice(rest, 0, size), out)) {
+        as_hex(event->data, out);
+        return;
+    }
+    struct clo_bytes payload = clo_bytes_slice(rest, size + 1, rest.size);
+    if (payload.size == 0)
+        return;
+    clo_buffer_text(out, ": ");
+    if (!as_text(payload, out))
+        as_hex(payload, out);
 }
 
 static void describe_gpt(const struct clo_event *event, struct clo_buffer *out)
@@ -228,6 +363,18 @@ void clo_event_describe(const struct clo_event *event, struct clo_buffer *out)
         return;
     case CLO_EV_EVENT_TAG:
         describe_tag(event, out);
+        return;
+    case CLO_EV_EFI_HANDOFF_TABLES2:
+        describe_handoff(event, out);
+        return;
+    case CLO_EV_EFI_PLATFORM_FIRMWARE_BLOB2:
+        describe_blob(event, out);
+        return;
+    case CLO_EV_PLATFORM_CONFIG_FLAGS:
+        describe_flags(event, out);
+        return;
+    case CLO_EV_DSTACK_RUNTIME:
+        describe_runtime(event, out);
         return;
     case CLO_EV_SEPARATOR:
         as_hex(event->data, out);

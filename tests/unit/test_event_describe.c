@@ -203,12 +203,63 @@ static void test_measured(void **state)
     }
 }
 
+static void test_boot_variables(void **state)
+{
+    static const char option[] = "\x01\0\0\0\x06\0U\0\0\0\x01\x01\x06\0\0\x04";
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+
+    (void)state;
+    variable(&data, "B\0o\0o\0t\0O\0r\0d\0e\0r\0", 18, clo_bytes("\1\0\x0b\0", 4));
+    is_described(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), "BootOrder: 0001 000B");
+    is_described(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data), "BootOrder: 4 bytes");
+    data.size = 0;
+    variable(&data, "B\0o\0o\0t\0\x30\0\x30\0\x30\0\x31\0", 16,
+             clo_bytes(option, sizeof option - 1));
+    is_described(CLO_EV_EFI_VARIABLE_BOOT2, clo_buffer_bytes(&data),
+                 "Boot0001: \"U\" Pci(0x4,0x0)");
+    data.size = 0;
+    variable(&data, "B\0o\0o\0t\0\x30\0\x30\0\x30\0\x31\0", 16, clo_bytes(option, 8));
+    is_described(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), "Boot0001: 8 bytes");
+}
+
+static void test_tdx_firmware(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+
+    (void)state;
+    clo_buffer_u8(&data, 9);
+    clo_buffer_append(&data, clo_bytes("TdxTable\0", 9));
+    clo_buffer_le64(&data, 1);
+    clo_buffer_zero(&data, 16);
+    clo_buffer_le64(&data, 0x809000);
+    is_described(CLO_EV_EFI_HANDOFF_TABLES2, clo_buffer_bytes(&data),
+                 "TdxTable: 00000000-0000-0000-0000-000000000000 at 0x809000");
+    is_described(CLO_EV_EFI_HANDOFF_TABLES2, clo_bytes_slice(clo_buffer_bytes(&data), 0, 3),
+                 "095464");
+    data.size = 0;
+    clo_buffer_u8(&data, 2);
+    clo_buffer_text(&data, "Fv");
+    clo_buffer_le64(&data, 0xffe00000);
+    clo_buffer_le64(&data, 0x20000);
+    is_described(CLO_EV_EFI_PLATFORM_FIRMWARE_BLOB2, clo_buffer_bytes(&data),
+                 "Fv: 0x20000 bytes at 0xffe00000");
+    is_described(CLO_EV_EFI_PLATFORM_FIRMWARE_BLOB2,
+                 clo_bytes_slice(clo_buffer_bytes(&data), 0, 18),
+                 "0246760000e0ff0000000000000200000000");
+    is_described(CLO_EV_PLATFORM_CONFIG_FLAGS, clo_bytes("td_hob\0\0\1\2", 10), "td_hob");
+    is_described(CLO_EV_PLATFORM_CONFIG_FLAGS, clo_bytes("\1\2\3\0", 4), "01020300");
+    is_described(0x08000001, clo_bytes("\1\0\0\x08:app-id:\x37\x01", 14), "app-id: 3701");
+    is_described(0x08000001, clo_bytes("\1\0\0\x08:ready:", 11), "ready");
+    is_described(0x08000001, clo_bytes("\1\0\0", 3), "010000");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_text),
-        cmocka_unit_test(test_variables), cmocka_unit_test(test_images),
-        cmocka_unit_test(test_others),    cmocka_unit_test(test_measured),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_variables),    cmocka_unit_test(test_images),
+        cmocka_unit_test(test_others),       cmocka_unit_test(test_boot_variables),
+        cmocka_unit_test(test_tdx_firmware), cmocka_unit_test(test_measured),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
