@@ -9,7 +9,7 @@
 #include "eventlog.h"
 
 struct references {
-    struct clo_reference *items[CLI_LIST_MAX];
+    struct clo_reference *items[CLI_LIST_MAX + 1];
     size_t count;
 };
 
@@ -60,16 +60,65 @@ static const char *difference_name(enum clo_difference difference)
     return (size_t)difference < CLO_COUNT(names) ? names[difference] : "unknown";
 }
 
-/* Explains every PCR that a reference speaks of; counts those that differ. */
+/* The log's side: its words, and whether its digest proves them. */
+static json_t *logged_json(const struct clo_event *event, enum clo_hash hash)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *type = clo_event_type_name(event->type);
+    struct clo_digest digest = { .hash = hash };
+
+    clo_event_describe(event, &text);
+    const char *string = clo_buffer_string(&text);
+    (void)clo_event_digest(event, hash, &digest);
+    return json_pack("{s:s, s:s, s:b, s:o, s:I}", "type", type == NULL ? "unknown" : type, "text",
+                     string == NULL ? "" : string, "text_is_measured",
+                     clo_event_data_is_measured(event, hash), "digest",
+                     clo_json_hex(clo_digest_bytes(&digest)), "offset", (json_int_t)event->offset);
+}
+
+static json_t *expected_json(const struct clo_reference_event *event, enum clo_hash hash)
+{
+    json_t *json = json_pack("{s:s, s:s, s:s*, s:s*}", "type", event->type, "name", event->name,
+                             "text", event->text, "given", event->given);
+
+    for (size_t i = 0; i < event->digest_count; i++)
+        if (event->digests[i].hash == hash)
+            json_object_set_new(json, "digest", clo_json_hex(clo_digest_bytes(&event->digests[i])));
+    return json;
+}
+
+static json_t *explanation_json(const struct clo_explain_inputs *inputs,
+                                const struct clo_explanation *explanation)
+{
+    bool is_rtmr = clo_register_is_rtmr(inputs->pcr);
+    bool differs = explanation->difference != CLO_DIFFERENCE_NONE;
+    unsigned number = is_rtmr ? inputs->pcr - CLO_REGISTER_RTMR(0) : inputs->pcr;
+    json_t *json = json_pack("{s:i, s:s, s:s}", is_rtmr ? "rtmr" : "pcr", (int)number, "difference",
+                             difference_name(explanation->difference), "text", explanation->text);
+
+    if (differs && explanation->logged != NULL)
+        json_object_set_new(json, "logged", logged_json(explanation->logged, inputs->hash));
+    if (differs && explanation->has_expected)
+        json_object_set_new(json, "expected", expected_json(&explanation->expected, inputs->hash));
+    if (differs)
+        json_object_set_new(json, "event", json_integer((json_int_t)explanation->event));
+    return json;
+}
+
+/* Explains every register that a reference speaks of; counts those that differ. */
 static bool explain_all(const struct references *references, struct clo_explain_inputs *inputs,
                         json_t *results, size_t *different, size_t *checked, struct clo_error *err)
 {
+    bool is_ccel = inputs->log != NULL && clo_eventlog_is_ccel(inputs->log);
+    unsigned first = is_ccel ? CLO_REGISTER_RTMR(0) : 0;
+    unsigned count = is_ccel ? CLO_RTMR_COUNT : CLO_PCR_COUNT;
+
     *different = 0;
     *checked = 0;
-    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+    for (unsigned reg = first; reg < first + count; reg++) {
         struct clo_explanation explanation;
-        inputs->pcr = pcr;
-        inputs->reference = choose(references, inputs->hash, pcr, inputs->phase);
+        inputs->pcr = reg;
+        inputs->reference = choose(references, inputs->hash, reg, inputs->phase);
         if (inputs->reference == NULL)
             continue;
         if (!clo_explain(inputs, &explanation, err))
@@ -79,14 +128,33 @@ static bool explain_all(const struct references *references, struct clo_explain_
         if (results == NULL)
             printf("%s\n", explanation.text);
         else
-            json_array_append_new(results,
-                                  json_pack("{s:i, s:s, s:s}", "pcr", (int)pcr, "difference",
-                                            difference_name(explanation.difference), "text",
-                                            explanation.text));
+            json_array_append_new(results, explanation_json(inputs, &explanation));
     }
     return *checked > 0 ||
            clo_fail(err, CLO_ERR_USAGE, "no reference speaks of the bank %s in this phase",
                     clo_hash_name(inputs->hash));
+}
+
+/* Another log in place of a reference: what it shows is what is expected. */
+static bool load_other(const char *path, struct references *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    uint32_t touched = 0;
+
+    if (path == NULL)
+        return true;
+    if (!eventlog_load(path, &file, &log, err))
+        return false;
+    for (size_t i = 0; i < clo_eventlog_count(log); i++)
+        if (clo_eventlog_at(log, i)->pcr < CLO_PCR_COUNT)
+            touched |= 1U << clo_eventlog_at(log, i)->pcr;
+    bool ok = clo_eventlog_is_ccel(log)
+                      ? clo_reference_from_ccel(path, NULL, log, &out->items[out->count], err)
+                      : clo_reference_from_eventlog(path, NULL, log, touched,
+                                                    &out->items[out->count], err);
+    out->count += ok;
+    return ok || clo_wrap(err, "%s", path);
 }
 
 int cmd_eventlog_explain(int argc, char **argv)
@@ -94,22 +162,25 @@ int cmd_eventlog_explain(int argc, char **argv)
     struct cli_list paths = { 0 };
     const char *userspace = NULL;
     const char *phase = NULL;
-    const char *bank = "sha256";
+    const char *bank = NULL;
+    const char *other = NULL;
     bool json = false;
     const struct cli_option options[] = {
         { "--reference", "FILE", "reference values; repeats, the first that speaks of a PCR counts",
           .list = &paths },
+        { "--other-log", "LOG", "another log, in place of a reference", .text = &other },
         { "--userspace-log", "FILE", "what user space measured (tpm2-measure.log)",
           .text = &userspace },
         { "--phase", "PATH",
           "how far the boot went; default enter-initrd with a user space log, else firmware only",
           .text = &phase },
-        { "--bank", "NAME", "the bank to look at; default sha256", .text = &bank },
+        { "--bank", "NAME", "the bank to look at; default sha256, for a CCEL sha384",
+          .text = &bank },
         { "--json", NULL, "print one JSON document", .flag = &json },
     };
     const struct cli_usage usage = {
         .command = "eventlog explain",
-        .arguments = "LOG --reference FILE…",
+        .arguments = "LOG --reference FILE…|--other-log LOG",
         .summary = "Says which event of each register is not what the reference expects, and how.\n"
                    "Exits 0 if none differs, 1 otherwise.",
         .options = options,
@@ -133,9 +204,11 @@ int cmd_eventlog_explain(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "takes one event log");
-    if (paths.count == 0)
+    if (paths.count == 0 && other == NULL)
         return cli_usage_error(&usage, "--reference is missing");
-    struct clo_explain_inputs inputs = { .hash = clo_hash_from_name(bank), .phase = phase };
+    struct clo_explain_inputs inputs = { .hash = CLO_HASH_SHA256, .phase = phase };
+    if (bank != NULL)
+        inputs.hash = clo_hash_from_name(bank);
     if (inputs.hash == CLO_HASH_NONE)
         return cli_usage_error(&usage, "--bank: no such hash: %s", bank);
     if (phase == NULL)
@@ -144,12 +217,15 @@ int cmd_eventlog_explain(int argc, char **argv)
         results = json_array();
     bool ok = eventlog_load(operands.items[0], &file, &log, &err) &&
               (userspace == NULL || userlog_load(userspace, &userlog, &err)) &&
-              load_references(&paths, &references, &err);
+              load_references(&paths, &references, &err) && load_other(other, &references, &err);
+    if (ok && bank == NULL && clo_eventlog_is_ccel(log))
+        inputs.hash = CLO_HASH_SHA384;
     inputs.log = log;
     inputs.userlog = userlog;
     ok = ok && explain_all(&references, &inputs, results, &different, &checked, &err);
     if (ok && json) {
-        document = json_pack("{s:b, s:O}", "as_expected", different == 0, "pcrs", results);
+        document = json_pack("{s:b, s:O}", "as_expected", different == 0,
+                             clo_eventlog_is_ccel(log) ? "rtmrs" : "pcrs", results);
         ok = cli_print_json(document, &err);
     }
     if (!ok)

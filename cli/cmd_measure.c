@@ -1,23 +1,19 @@
-/* cloister measure: uki, image; snp is in cmd_measure_snp.c. What will the registers be, before anything has run? */
-#include <errno.h>
-#include <fcntl.h>
+/* cloister measure: uki, image; snp is in cmd_measure_snp.c, tdx in cmd_measure_tdx.c. What will the
+ * registers be, before anything has run? */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cli.h"
 #include "cli/companions.h"
+#include "cli/disk.h"
 #include "cli/inputs.h"
+#include "cli/view.h"
 #include "cloister/encoding.h"
-#include "cloister/fat.h"
 #include "cloister/gpt.h"
 #include "cloister/reference.h"
 #include "device/file.h"
 
-#define UKI_LIMIT ((size_t)2 << 30)
 #define BANKS_MAX 4
 
 struct measure {
@@ -53,63 +49,6 @@ static bool read_banks(const struct cli_list *names, enum clo_hash out[BANKS_MAX
         out[(*count)++] = hash; /* no two alike, so there are never more than four */
     }
     return true;
-}
-
-/* A view of a whole file that may be larger than memory. */
-struct mapping {
-    void *data;
-    size_t size;
-};
-
-static void mapping_free(struct mapping *mapping)
-{
-    if (mapping->data != NULL)
-        munmap(mapping->data, mapping->size);
-}
-
-static bool map_file(const char *path, struct mapping *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-
-    if (fd < 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", path, strerror(errno));
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: no regular file, or empty", path);
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data == MAP_FAILED)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    out->data = data;
-    out->size = (size_t)status.st_size;
-    return true;
-}
-
-/* The UKI where firmware finds it, EFI/BOOT/BOOTX64.EFI on the ESP or BOOTAA64.EFI, and what lies beside
- * it. */
-static bool find_uki(struct clo_bytes disk, struct clo_buffer *out,
-                     struct cli_companions *companions, struct clo_error *err)
-{
-    static const char *const paths[] = { "EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI" };
-    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
-    const struct clo_gpt_partition *esp;
-    struct clo_error other;
-
-    if (gpt == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    if (!clo_gpt_parse(clo_bytes_slice(disk, 0, CLO_GPT_HEAD_SIZE), gpt, err) ||
-        !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
-        return false;
-    size_t sectors = disk.size / CLO_GPT_SECTOR;
-    if (esp->last_lba >= sectors)
-        return clo_fail(err, CLO_ERR_FORMAT, "ESP: ends behind the disk's end");
-    struct clo_bytes volume =
-            clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
-                            (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);
-    bool is_first = clo_fat_read(volume, paths[0], UKI_LIMIT, out, err);
-    if (!is_first && !clo_fat_read(volume, paths[1], UKI_LIMIT, out, &other))
-        return clo_wrap(err, "ESP");
-    return cli_companions_find(volume, paths[is_first ? 0 : 1], companions, err) ||
-           clo_wrap(err, "ESP");
 }
 
 static const char *base_name(const char *path)
@@ -249,7 +188,7 @@ static int measure_uki(int argc, char **argv)
     if (options.varstore != NULL && options.without_secure_boot)
         return cli_usage_error(&usage, "--varstore says itself whether Secure Boot is on");
     struct clo_prediction from = { .name = base_name(operands.items[0]) };
-    bool ok = clo_file_read(operands.items[0], UKI_LIMIT, &uki, &err) &&
+    bool ok = clo_file_read(operands.items[0], CLI_IMAGE_LIMIT, &uki, &err) &&
               cli_companions_read(&options.beside, &options.loader, &options.companions, &err);
     from.uki = clo_buffer_bytes(&uki);
     ok = ok && (measure(&options, &from, false, &err) || clo_wrap(&err, "%s", operands.items[0]));
@@ -280,7 +219,7 @@ static int measure_image(int argc, char **argv)
         .option_count = CLO_COUNT(table),
         .example = "  cloister measure image demo.raw --varstore vars.fd --json\n",
     };
-    CLO_CLEANUP(mapping_free) struct mapping disk = { 0 };
+    CLO_CLEANUP(cli_view_close) struct cli_view disk = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     struct cli_list operands;
     struct clo_error err;
@@ -293,12 +232,12 @@ static int measure_image(int argc, char **argv)
     if (options.varstore == NULL)
         return cli_usage_error(&usage, "--varstore is missing");
     const char *path = operands.items[0];
-    bool ok = map_file(path, &disk, &err);
-    struct clo_bytes bytes = clo_bytes(disk.data, disk.size);
-    ok = ok && (find_uki(bytes, &uki, &options.companions, &err) || clo_wrap(&err, "%s", path));
+    bool ok = cli_view_open(path, SIZE_MAX, &disk, &err);
+    ok = ok &&
+         (cli_disk_uki(disk.bytes, &uki, &options.companions, &err) || clo_wrap(&err, "%s", path));
     struct clo_prediction from = { .name = base_name(path),
                                    .uki = clo_buffer_bytes(&uki),
-                                   .disk_head = clo_bytes_slice(bytes, 0, CLO_GPT_HEAD_SIZE) };
+                                   .disk_head = clo_bytes_slice(disk.bytes, 0, CLO_GPT_HEAD_SIZE) };
     ok = ok && (measure(&options, &from, true, &err) || clo_wrap(&err, "%s", path));
     return ok || clo_wrap(&err, "measure image") ? CLI_YES : cli_error(&err);
 }
@@ -307,6 +246,7 @@ int cmd_measure(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
         { "snp", cmd_measure_snp, "launch digest of an SEV-SNP, SEV-ES or SEV guest" },
+        { "tdx", cmd_measure_tdx, "MRTD and RTMRs of a TDX guest" },
         { "uki", measure_uki, "PCRs of a unified kernel image" },
         { "image", measure_image, "PCRs of a disk image, as a reference file" },
     };

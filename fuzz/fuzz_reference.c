@@ -25,5 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t i = 0; clo_reference_event_at(reference, pcr, CLO_PHASE_READY, i, &event); i++)
             MUST(event.name != NULL && event.type != NULL);
     }
+    for (unsigned n = 0; n < CLO_RTMR_COUNT; n++) {
+        struct clo_reference_event event;
+        for (size_t i = 0; clo_reference_event_at(reference, CLO_REGISTER_RTMR(n), "", i, &event);
+             i++)
+            MUST(event.name != NULL && event.type != NULL);
+    }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* Why is a PCR not what it should be: holds the events that were logged against those that the
+/* Why is a PCR or an RTMR not what it should be: holds the events that were logged against those that the
  * reference expects, and names the first that differs, in one line for people.
  *
  * An explanation decides nothing. Whatever it says of an event's content is marked as a claim unless
@@ -23,15 +23,19 @@ struct clo_explain_inputs {
     const struct clo_eventlog *log;        /* the firmware's; NULL: none */
     const struct clo_userlog *userlog;     /* user space's; NULL: none */
     enum clo_hash hash;
-    unsigned pcr;
+    unsigned pcr; /* or CLO_REGISTER_RTMR(n), of a CCEL log */
     const char *phase;
     const struct clo_digest *actual; /* the PCR as quoted; NULL: as the logs replay */
 };
 
 struct clo_explanation {
     enum clo_difference difference;
-    size_t event;   /* which of the PCR's events, from 0, where that has a meaning */
-    char text[400]; /* 'PCR 11: .cmdline is "…", expected "…"'; always set */
+    size_t event; /* which of the register's events, from 0, where that has a meaning */
+    /* The two that differ, borrowed from log and reference. */
+    const struct clo_event *logged; /* NULL: none, or one of user space's log */
+    bool has_expected;
+    struct clo_reference_event expected;
+    char text[600]; /* 'PCR 11: .cmdline is "…", expected "…"'; always set */
 };
 
 /* The reference must have a value for this PCR, bank and phase, or list its events (else

@@ -50,11 +50,48 @@ struct clo_prediction {
     const char *volume_key_text; /* what that event says: "cryptsetup:root:UUID" */
 };
 
+/* What to predict a TDX guest's registers from: MRTD, and RTMR 0 to 3, which hold what PCRs 1 to 15
+ * would (UEFI 2.10, table 38.4). A UKI, or a kernel that QEMU starts directly, or neither. An empty
+ * view leaves out what needs it; the reference then says what was not predicted, and why. */
+struct clo_tdx_prediction {
+    const char *name;
+    const char *created;        /* RFC 3339; NULL: not said */
+    struct clo_bytes firmware;  /* a TDX firmware image: MRTD, and in RTMR 0 TD HOB and CFV */
+    bool is_page_order_known;   /* else MRTD has a value for each */
+    bool is_two_pass;           /* if it is known */
+    uint64_t memory;            /* in bytes: TD HOB, and what QEMU tells a kernel; 0: unknown */
+    struct clo_bytes varstore;  /* empty: the firmware image's own */
+    bool is_secure_boot_absent; /* a firmware without Secure Boot: its variable is empty */
+    bool is_separator_in_rtmr0; /* firmware of 2022: the boot's separator is not in RTMR 1 */
+    struct clo_bytes uki;
+    const struct clo_companion *companions; /* of the UKI */
+    size_t companion_count;
+    const char *load_options;     /* of the UKI */
+    struct clo_bytes disk_head;   /* at least CLO_GPT_HEAD_SIZE bytes of what the UKI starts from */
+    struct clo_bytes kernel;      /* a bzImage, for -kernel */
+    struct clo_bytes initrd;      /* with the kernel; empty: none */
+    const char *cmdline;          /* with the kernel; NULL: empty */
+    bool is_header_unchanged;     /* QEMU that leaves the kernel's setup header alone */
+    struct clo_bytes acpi_loader; /* QEMU's etc/table-loader, */
+    struct clo_bytes acpi_rsdp;   /* etc/acpi/rsdp */
+    struct clo_bytes acpi_tables; /* and etc/acpi/tables, as the guest saw them */
+    const struct clo_eventlog *given; /* a CCEL log of such a machine, for what is not predicted */
+};
+
+/* RTMR n beside the PCRs, wherever a register's number is asked for. Its hash is SHA-384, its value and
+ * events are the same in every phase. */
+#define CLO_REGISTER_RTMR(n) (64U + (n))
+#define CLO_RTMR_COUNT       4
+CLO_API bool clo_register_is_rtmr(unsigned reg);
+#define CLO_REGISTER_NAME 16
+CLO_API const char *clo_register_name(unsigned reg, char out[CLO_REGISTER_NAME]); /* "PCR 4" */
+
 struct clo_reference_event {
-    const char *type; /* "EV_IPL"; "phase" and "volume-key" for what user space measures */
-    const char *name; /* what a person calls it: ".cmdline", "Secure Boot db"; never NULL */
-    const char *text; /* decoded content where short; NULL */
-    const char *from; /* there from this phase on; NULL: always */
+    const char *type;  /* "EV_IPL"; "phase" and "volume-key" for what user space measures */
+    const char *name;  /* what a person calls it: ".cmdline", "Secure Boot db"; never NULL */
+    const char *text;  /* decoded content where short; NULL */
+    const char *from;  /* there from this phase on; NULL: always */
+    const char *given; /* where it was taken from, in a prediction; NULL: it was predicted */
     struct clo_digest digests[CLO_HASH_COUNT];
     size_t digest_count;
 };
@@ -63,12 +100,21 @@ struct clo_reference;
 
 CLO_API CLO_MUST_USE bool clo_reference_predict(const struct clo_prediction *from,
                                                 struct clo_reference **out, struct clo_error *err);
+/* Fails where what was given contradicts itself; what is merely missing is told in the reference. */
+CLO_API CLO_MUST_USE bool clo_reference_predict_tdx(const struct clo_tdx_prediction *from,
+                                                    struct clo_reference **out,
+                                                    struct clo_error *err);
 /* Takes events and values of the PCRs in `mask` from a log, for calibration. The caller shows first
  * that the log replays to the PCRs of the TPM. */
 CLO_API CLO_MUST_USE bool clo_reference_from_eventlog(const char *name, const char *created,
                                                       const struct clo_eventlog *log, uint32_t mask,
                                                       struct clo_reference **out,
                                                       struct clo_error *err);
+/* The same from a CCEL log, for RTMR 0 to 3. */
+CLO_API CLO_MUST_USE bool clo_reference_from_ccel(const char *name, const char *created,
+                                                  const struct clo_eventlog *log,
+                                                  struct clo_reference **out,
+                                                  struct clo_error *err);
 /* Strict: members we do not know are refused, and so are values that the file's own events, where it
  * lists them, do not lead to. */
 CLO_API CLO_MUST_USE bool clo_reference_parse(struct clo_bytes json, struct clo_reference **out,
@@ -100,6 +146,9 @@ CLO_API uint32_t clo_reference_mask(const struct clo_reference *reference, enum 
 CLO_API bool clo_reference_event_at(const struct clo_reference *reference, unsigned pcr,
                                     const char *phase, size_t index,
                                     struct clo_reference_event *out);
+/* The n-th value that MRTD may have (each page order gives one); false at the end. */
+CLO_API bool clo_reference_mr_td(const struct clo_reference *reference, size_t index,
+                                 struct clo_digest *out);
 /* Does the reference list the events of `pcr` (perhaps none), and not only its value? */
 CLO_API bool clo_reference_lists_events(const struct clo_reference *reference, unsigned pcr);
 

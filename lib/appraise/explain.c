@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "explain_internal.h"
 
 #define EVENTS_MAX   4096
 #define DIGEST_SHOWN 8 /* bytes: enough to tell two apart */
@@ -15,6 +16,12 @@ struct actual {
     const struct clo_userlog_event *user; /* one of user space's, or NULL */
 };
 
+/* How a log names the register: a CCEL counts RTMR 0 as 1, behind MRTD. */
+static unsigned logged_as(unsigned reg)
+{
+    return clo_register_is_rtmr(reg) ? reg - CLO_REGISTER_RTMR(0) + 1 : reg;
+}
+
 static size_t collect(const struct clo_eventlog *log, const struct clo_userlog *userlog,
                       enum clo_hash hash, unsigned pcr, struct actual *out)
 {
@@ -22,7 +29,7 @@ static size_t collect(const struct clo_eventlog *log, const struct clo_userlog *
 
     for (size_t i = 0; log != NULL && i < clo_eventlog_count(log) && count < EVENTS_MAX; i++) {
         const struct clo_event *event = clo_eventlog_at(log, i);
-        if (event->pcr == pcr && event->type != CLO_EV_NO_ACTION &&
+        if (event->pcr == logged_as(pcr) && event->type != CLO_EV_NO_ACTION &&
             clo_event_digest(event, hash, &out[count].digest))
             out[count++].event = event;
     }
@@ -61,26 +68,6 @@ static void describe(const struct actual *actual, enum clo_hash hash, struct clo
                                  : "\" (the log's own words)");
 }
 
-/* What usually moves this register: for people who know their image but not the profile. */
-static const char *usual_cause(unsigned pcr)
-{
-    static const char *const causes[CLO_PCR_COUNT] = {
-        [0] = "another firmware, or another history of its variables",
-        [1] = "other boot entries or devices",
-        [2] = "another option ROM",
-        [4] = "another UKI",
-        [5] = "another partition table",
-        [7] = "other Secure Boot keys or state",
-        [9] = "another command line or initrd",
-        [11] = "another UKI",
-        [12] = "a command line, add-on or credential that the host passed in",
-        [13] = "a system extension that the host passed in",
-        [15] = "another disk",
-    };
-
-    return pcr < CLO_PCR_COUNT ? causes[pcr] : NULL;
-}
-
 static bool is_expected(const struct clo_reference_event *event, const struct actual *actual)
 {
     for (size_t i = 0; i < event->digest_count; i++)
@@ -96,9 +83,18 @@ static void append_expected(const struct clo_reference_event *event, struct clo_
         clo_buffer_printf(out, " \"%.300s\"", event->text);
 }
 
-static void append_cause(unsigned pcr, struct clo_buffer *out)
+/* The type of what differs: of what was expected, where something was. */
+static const char *type_of(const struct clo_reference_event *expected, const struct actual *actual)
 {
-    const char *cause = usual_cause(pcr);
+    if (expected != NULL)
+        return expected->type;
+    return actual == NULL || actual->event == NULL ? NULL
+                                                   : clo_event_type_name(actual->event->type);
+}
+
+static void append_cause(unsigned pcr, const char *type, struct clo_buffer *out)
+{
+    const char *cause = explain_cause(pcr, type);
 
     if (cause != NULL)
         clo_buffer_printf(out, " (usually: %s)", cause);
@@ -141,8 +137,8 @@ static struct clo_digest replay(const struct actual *actual, size_t count, enum 
     if (pcr == 0)
         bank.values[0].bytes[clo_hash_size(hash) - 1] = locality;
     for (size_t i = 0; i < count; i++)
-        clo_pcr_extend(&bank, pcr, &actual[i].digest);
-    return bank.values[pcr];
+        clo_pcr_extend(&bank, logged_as(pcr), &actual[i].digest);
+    return bank.values[logged_as(pcr)];
 }
 
 /* Its text, where the digest proves that it was measured; false if there is none. */
@@ -170,6 +166,20 @@ static void append_digest(const struct clo_digest *digest, struct clo_buffer *ou
     clo_buffer_text(out, "…");
 }
 
+/* What the log itself says of an event that nothing proves. */
+static void append_claim(const struct clo_reference_event *expected, const struct actual *actual,
+                         struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (actual->event == NULL)
+        return;
+    clo_event_describe(actual->event, &text);
+    const char *string = clo_buffer_string(&text);
+    if (string != NULL && *string != '\0' && strcmp(string, expected->name) != 0)
+        clo_buffer_printf(out, " (the log says: \"%.100s\")", string);
+}
+
 /* NAME is "…", expected "…"; with digests where a text is not known. */
 static void tell_changed(const struct clo_reference_event *expected, const struct actual *actual,
                          enum clo_hash hash, struct clo_buffer *out)
@@ -181,6 +191,7 @@ static void tell_changed(const struct clo_reference_event *expected, const struc
     } else {
         clo_buffer_printf(out, "%s differs: its digest is ", expected->name);
         append_digest(&actual->digest, out);
+        append_claim(expected, actual, out);
     }
     clo_buffer_text(out, ", expected ");
     if (expected->text != NULL)
@@ -191,11 +202,12 @@ static void tell_changed(const struct clo_reference_event *expected, const struc
 }
 
 static void tell(const struct clo_explain_inputs *in, enum clo_difference difference,
-                 const struct actual *actual, size_t at, struct clo_buffer *out)
+                 const struct actual *actual, const struct clo_reference_event *wanted,
+                 struct clo_buffer *out)
 {
-    struct clo_reference_event expected = { .name = "event" };
+    const struct clo_reference_event nothing = { .name = "event" };
+    const struct clo_reference_event *expected = wanted == NULL ? &nothing : wanted;
 
-    (void)clo_reference_event_at(in->reference, in->pcr, in->phase, at, &expected);
     switch (difference) {
     case CLO_DIFFERENCE_NONE:
         clo_buffer_text(out, "as expected");
@@ -209,17 +221,18 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
         break;
     case CLO_DIFFERENCE_MISSING:
         clo_buffer_text(out, "missing event: ");
-        append_expected(&expected, out);
+        append_expected(expected, out);
         break;
     case CLO_DIFFERENCE_UNEXPECTED:
         clo_buffer_text(out, "unexpected event: ");
         describe(actual, in->hash, out);
         break;
     case CLO_DIFFERENCE_CHANGED:
-        tell_changed(&expected, actual, in->hash, out);
+        tell_changed(expected, actual, in->hash, out);
         break;
     }
-    append_cause(in->pcr, out);
+    append_cause(in->pcr, type_of(difference == CLO_DIFFERENCE_UNEXPECTED ? NULL : wanted, actual),
+                 out);
 }
 
 static bool has_bank(const struct clo_eventlog *log, enum clo_hash hash)
@@ -261,6 +274,7 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_explanation explanation = { .difference = CLO_DIFFERENCE_UNKNOWN };
     struct clo_digest expected;
+    char name[CLO_REGISTER_NAME];
 
     if (actual == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
@@ -269,14 +283,19 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
         return clo_fail(err, CLO_ERR_FORMAT, "the event log has no %s digests",
                         clo_hash_name(in->hash));
     bool has_value = clo_reference_value(in->reference, in->hash, in->pcr, in->phase, &expected);
+    clo_register_name(in->pcr, name);
     if (!has_value && !clo_reference_lists_events(in->reference, in->pcr))
-        return clo_fail(err, CLO_ERR_USAGE, "PCR %u: the reference says nothing of it", in->pcr);
+        return clo_fail(err, CLO_ERR_USAGE, "%s: the reference says nothing of it", name);
     size_t count = collect(in->log, in->userlog, in->hash, in->pcr, actual);
     explanation.difference =
             judge(in, has_value ? &expected : NULL, actual, count, &explanation.event);
-    clo_buffer_printf(&text, "PCR %u: ", in->pcr);
-    tell(in, explanation.difference, explanation.event < count ? &actual[explanation.event] : NULL,
-         explanation.event, &text);
+    const struct actual *logged = explanation.event < count ? &actual[explanation.event] : NULL;
+    explanation.logged = logged == NULL ? NULL : logged->event;
+    explanation.has_expected = clo_reference_event_at(in->reference, in->pcr, in->phase,
+                                                      explanation.event, &explanation.expected);
+    clo_buffer_printf(&text, "%s: ", name);
+    tell(in, explanation.difference, logged,
+         explanation.has_expected ? &explanation.expected : NULL, &text);
     const char *string = clo_buffer_string(&text);
     if (string == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");

@@ -49,6 +49,10 @@ void predict_separator(struct prediction *p, unsigned pcr);
 void predict_set_values(struct prediction *p, unsigned pcr, const char *phase);
 
 /* predict_firmware.c: what is started, the partition table, Secure Boot's state. */
+/* UEFI_VARIABLE_DATA: what is measured of a variable. */
+CLO_MUST_USE bool predict_variable_data(const char *name, const struct clo_guid *vendor,
+                                        struct clo_bytes value, struct clo_buffer *out,
+                                        struct clo_error *err);
 bool predict_is_secure_boot_on(const struct clo_varstore *store);
 CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);

@@ -84,8 +84,8 @@ bool predict_5(struct prediction *p, struct clo_error *err)
 /* --- PCR 7: Secure Boot's state and keys, and which of them let the UKI start --- */
 
 /* UEFI_VARIABLE_DATA, section 10.4.2 of the profile. */
-static bool variable_data(const char *name, const struct clo_guid *vendor, struct clo_bytes value,
-                          struct clo_buffer *out, struct clo_error *err)
+bool predict_variable_data(const char *name, const struct clo_guid *vendor, struct clo_bytes value,
+                           struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
 
@@ -106,7 +106,7 @@ static bool measure_variable(struct prediction *p, const char *type, const char 
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
     struct predict_event event = { .pcr = 7, .type = type, .name = event_name };
 
-    if (!variable_data(name, vendor, value, &data, err))
+    if (!predict_variable_data(name, vendor, value, &data, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&data);
     predict_measure(p, &event, &bytes, 1);

@@ -5,18 +5,13 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
-
-struct clo_reference {
-    json_t *json;
-    json_t *events;
-    json_t *pcrs;
-    const char *name;
-    const char *origin;
-};
+#include "reference_internal.h"
 
 static bool check_event(const json_t *event, struct clo_error *err)
 {
-    static const char *const members[] = { "type", "name", "text", "from", "digests", NULL };
+    static const char *const members[] = {
+        "type", "name", "text", "from", "given", "digests", NULL
+    };
     json_t *digests;
     const char *text;
     const char *hash;
@@ -26,6 +21,7 @@ static bool check_event(const json_t *event, struct clo_error *err)
         !clo_json_get_string(event, "name", &text, err) ||
         !clo_json_get_string_optional(event, "text", &text, err) ||
         !clo_json_get_string_optional(event, "from", &text, err) ||
+        !clo_json_get_string_optional(event, "given", &text, err) ||
         !clo_json_get_object(event, "digests", &digests, err) ||
         !clo_json_only(event, members, err))
         return false;
@@ -55,11 +51,12 @@ static bool check_events(const json_t *events, struct clo_error *err)
     size_t i;
 
     json_object_foreach ((json_t *)(uintptr_t)events, key, list) {
-        if (!is_pcr_name(key) || !json_is_array(list))
+        bool is_rtmr = reference_is_rtmr_key(key);
+        if ((!is_pcr_name(key) && !is_rtmr) || !json_is_array(list))
             return clo_fail(err, CLO_ERR_FORMAT, "events: \"%.16s\" is no PCR's list", key);
         json_array_foreach (list, i, event) {
             if (!check_event(event, err))
-                return clo_wrap(err, "events: PCR %s, event %zu", key, i);
+                return clo_wrap(err, "events: %s%s, event %zu", is_rtmr ? "" : "PCR ", key, i);
         }
     }
     return true;
@@ -174,7 +171,7 @@ static bool check_replay(const struct clo_reference *reference, struct clo_error
 static bool check(struct clo_reference *reference, struct clo_error *err)
 {
     static const char *const members[] = {
-        "cloister_reference", "name", "origin", "created", "uki", "events", "pcrs", NULL
+        "cloister_reference", "name", "origin", "created", "uki", "events", "pcrs", "tdx", NULL
     };
     uint64_t version;
     const char *created;
@@ -193,8 +190,9 @@ static bool check(struct clo_reference *reference, struct clo_error *err)
     if (strcmp(reference->origin, "prediction") != 0 &&
         strcmp(reference->origin, "calibration") != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "origin \"%.32s\"", reference->origin);
+    reference->tdx = json_object_get(reference->json, "tdx");
     return check_events(reference->events, err) && check_pcrs(reference->pcrs, err) &&
-           check_replay(reference, err);
+           check_replay(reference, err) && reference_check_tdx(reference, err);
 }
 
 bool clo_reference_parse(struct clo_bytes json, struct clo_reference **out, struct clo_error *err)
@@ -238,7 +236,7 @@ const json_t *clo_reference_json(const struct clo_reference *reference)
     return reference->json;
 }
 
-static bool read_digest(const json_t *text, enum clo_hash hash, struct clo_digest *out)
+bool reference_read_digest(const json_t *text, enum clo_hash hash, struct clo_digest *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
     struct clo_error ignored;
@@ -268,13 +266,16 @@ bool clo_reference_write(const struct clo_reference *reference, struct clo_buffe
 bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash, unsigned pcr,
                          const char *phase, struct clo_digest *out)
 {
-    char key[16];
+    char key[REFERENCE_KEY];
 
-    snprintf(key, sizeof key, "%u", pcr);
+    reference_key(pcr, key);
+    if (clo_register_is_rtmr(pcr))
+        return hash == CLO_HASH_SHA384 &&
+               reference_read_digest(json_object_get(reference->tdx, key), hash, out);
     json_t *value = json_object_get(json_object_get(reference->pcrs, clo_hash_name(hash)), key);
     if (json_is_object(value))
         value = json_object_get(value, phase);
-    return read_digest(value, hash, out);
+    return reference_read_digest(value, hash, out);
 }
 
 /* Is `phase` reached once the boot is at `at`? It is a prefix of it, word by word. */
@@ -295,10 +296,12 @@ static void read_event(const json_t *json, struct clo_reference_event *out)
         .name = json_string_value(json_object_get(json, "name")),
         .text = json_string_value(json_object_get(json, "text")),
         .from = json_string_value(json_object_get(json, "from")),
+        .given = json_string_value(json_object_get(json, "given")),
     };
     json_object_foreach (json_object_get(json, "digests"), name, value) {
         if (out->digest_count < CLO_COUNT(out->digests) &&
-            read_digest(value, clo_hash_from_name(name), &out->digests[out->digest_count]))
+            reference_read_digest(value, clo_hash_from_name(name),
+                                  &out->digests[out->digest_count]))
             out->digest_count++;
     }
 }
@@ -306,11 +309,11 @@ static void read_event(const json_t *json, struct clo_reference_event *out)
 bool clo_reference_event_at(const struct clo_reference *reference, unsigned pcr, const char *phase,
                             size_t index, struct clo_reference_event *out)
 {
-    char key[16];
+    char key[REFERENCE_KEY];
     json_t *event;
     size_t i;
 
-    snprintf(key, sizeof key, "%u", pcr);
+    reference_key(pcr, key);
     json_array_foreach (json_object_get(reference->events, key), i, event) {
         const char *from = json_string_value(json_object_get(event, "from"));
         if (from != NULL && !is_reached(from, phase))
@@ -325,9 +328,9 @@ bool clo_reference_event_at(const struct clo_reference *reference, unsigned pcr,
 
 bool clo_reference_lists_events(const struct clo_reference *reference, unsigned pcr)
 {
-    char key[16];
+    char key[REFERENCE_KEY];
 
-    snprintf(key, sizeof key, "%u", pcr);
+    reference_key(pcr, key);
     return json_is_array(json_object_get(reference->events, key));
 }
 

@@ -30,15 +30,14 @@ static const struct tdvf_item tdvf_parts[] = {
     { 0, 0, 0x800000, 0x6000, CLO_TDVF_TEMP_MEM, 0 },
 };
 
-/* Byte i of the data is i * 7 + i / 256. The metadata is the last thing before the table. */
-static inline void tdvf_make_as(const struct tdvf_head *head, const struct tdvf_item *items,
-                                size_t count, struct clo_buffer *out)
+/* Behind data that are in `out` already. The metadata is the last thing before the table. */
+static inline void tdvf_finish(const struct tdvf_head *head, const struct tdvf_item *items,
+                               size_t count, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer offset = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
+    size_t data_size = out->size;
 
-    for (uint32_t i = 0; i < TDVF_DATA_SIZE; i++)
-        clo_buffer_u8(out, (uint8_t)(i * 7 + i / 256));
     clo_buffer_text(out, head->signature);
     clo_buffer_le32(out, head->length != 0 ? head->length : (uint32_t)(16 + 32 * count));
     clo_buffer_le32(out, head->version);
@@ -51,13 +50,22 @@ static inline void tdvf_make_as(const struct tdvf_head *head, const struct tdvf_
         clo_buffer_le32(out, items[i].type);
         clo_buffer_le32(out, items[i].attributes);
     }
-    size_t metadata = out->size - TDVF_DATA_SIZE;
+    size_t metadata = out->size - data_size;
     clo_buffer_le32(&offset, (uint32_t)(metadata + 22 + 18 + 32));
     const struct ovmf_item item = { &clo_guid_ovmf_tdx_metadata, clo_buffer_bytes(&offset), 0 };
     make_ovmf(22 + 18 + 32, &item, 1, 0, &tail);
     clo_buffer_append(out, clo_buffer_bytes(&tail));
     if (!clo_buffer_ok(out))
         fail_msg("out of memory");
+}
+
+/* Byte i of the data is i * 7 + i / 256. */
+static inline void tdvf_make_as(const struct tdvf_head *head, const struct tdvf_item *items,
+                                size_t count, struct clo_buffer *out)
+{
+    for (uint32_t i = 0; i < TDVF_DATA_SIZE; i++)
+        clo_buffer_u8(out, (uint8_t)(i * 7 + i / 256));
+    tdvf_finish(head, items, count, out);
 }
 
 static inline void tdvf_make(const struct tdvf_item *items, size_t count, struct clo_buffer *out)

@@ -223,13 +223,73 @@ static void test_user_space(void **state)
           explanation.text);
 }
 
+/* An RTMR: what kind of event differs says what usually causes it, and both sides are given. */
+static void test_rtmr(void **state)
+{
+    static const enum clo_hash bank = CLO_HASH_SHA384;
+    static const struct {
+        uint32_t type;
+        const char *name, *text;
+    } cases[] = {
+        { CLO_EV_EVENT_TAG, "EV_EVENT_TAG",
+          "RTMR 1: b is \"after\", expected \"before\" (usually: another command line or initrd)" },
+        { CLO_EV_EFI_GPT_EVENT, "EV_EFI_GPT_EVENT", NULL },
+        { CLO_EV_SEPARATOR, "EV_SEPARATOR", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+        char hex[2 * CLO_HASH_SIZE_MAX + 1];
+        struct clo_explanation explanation;
+        struct clo_digest digest;
+        struct clo_error err;
+        clo_hash(bank, clo_bytes_text("before"), &digest);
+        clo_buffer_printf(&text,
+                          "{\"cloister_reference\":1,\"name\":\"d\",\"origin\":\"prediction\","
+                          "\"events\":{\"rtmr1\":[{\"type\":\"%s\",\"name\":\"b\",\"text\":"
+                          "\"before\",\"digests\":{\"sha384\":\"%s\"}}]},\"pcrs\":{}}",
+                          cases[i].name, clo_hex_text(clo_digest_bytes(&digest), hex));
+        CHECK(clo_reference_parse(clo_buffer_bytes(&text), &reference, &err), err.text);
+        log_header(&made, &bank, 1);
+        log_event_of(&made, 1, cases[i].type, &bank, 1, clo_bytes_text("of another"),
+                     clo_bytes_text("of another"));
+        log_event_of(&made, 2, CLO_EV_EFI_ACTION, &bank, 1, clo_bytes_text("after"),
+                     clo_bytes_text("after"));
+        CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+        const struct clo_explain_inputs in = { .reference = reference,
+                                               .log = log,
+                                               .hash = bank,
+                                               .pcr = CLO_REGISTER_RTMR(1),
+                                               .phase = "" };
+        CHECK(clo_explain(&in, &explanation, &err), err.text);
+        CHECK(explanation.difference == CLO_DIFFERENCE_CHANGED && explanation.event == 0, "first");
+        CHECK(explanation.logged == clo_eventlog_at(log, 2), "the log's side");
+        CHECK(explanation.has_expected && strcmp(explanation.expected.text, "before") == 0,
+              "the reference's side");
+        CHECK(strstr(explanation.text, "(usually: ") != NULL, explanation.text);
+        CHECK(cases[i].text == NULL || strcmp(explanation.text, cases[i].text) == 0,
+              explanation.text);
+        const struct clo_explain_inputs third = { .reference = reference,
+                                                  .log = log,
+                                                  .hash = bank,
+                                                  .pcr = CLO_REGISTER_RTMR(2),
+                                                  .phase = "" };
+        CHECK(!clo_explain(&third, &explanation, &err) &&
+                      strcmp(err.text, "RTMR 2: the reference says nothing of it") == 0,
+              err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_differences),
-        cmocka_unit_test(test_value_and_log),
-        cmocka_unit_test(test_own_words),
-        cmocka_unit_test(test_user_space),
+        cmocka_unit_test(test_differences), cmocka_unit_test(test_value_and_log),
+        cmocka_unit_test(test_own_words),   cmocka_unit_test(test_user_space),
+        cmocka_unit_test(test_rtmr),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,121 @@ static void test_refused(void **state)
     }
 }
 
+#define QUIET_384                                      \
+    "c00854e86c17e8d7d50c2b6ef918bfbc5a2e28c3b7897dca" \
+    "dff4fb441e5c7da08bd7949193720cfad366374ce4fcaace"
+#define RTMR_384                                       \
+    "77818aed7c9bac10dd7fc1adeb0430d208a02db9026f7551" \
+    "b6b417242880f00cdd8d56554fadae561e1fc6b8b8e5f138"
+#define ZEROS_384                                      \
+    "000000000000000000000000000000000000000000000000" \
+    "000000000000000000000000000000000000000000000000"
+
+static void test_tdx(void **state)
+{
+    static const char text[] =
+            "{'cloister_reference':1,'name':'d','origin':'prediction','events':"
+            "{'rtmr2':[{'type':'a','name':'b','given':'log','digests':{'sha384':'" QUIET_384
+            "'}}],'rtmr3':[]},'pcrs':{},'tdx':{'mr_td':{'two-pass':'" QUIET_384
+            "'},'rtmr2':'" RTMR_384 "','rtmr3':'" ZEROS_384 "','not_predicted':{'rtmr0':'why'}}}";
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    struct clo_reference_event event;
+    struct clo_digest value;
+    struct clo_error err;
+    char name[CLO_REGISTER_NAME];
+
+    (void)state;
+    CHECK(parse(text, &reference, &err), err.text);
+    CHECK(clo_reference_mr_td(reference, 0, &value) && value.hash == CLO_HASH_SHA384, "MRTD");
+    CHECK(!clo_reference_mr_td(reference, 1, &value), "only one");
+    CHECK(clo_reference_value(reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(2), "x", &value), "2");
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA256, CLO_REGISTER_RTMR(2), "", &value), "2");
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(0), "", &value), "0");
+    CHECK(clo_reference_event_at(reference, CLO_REGISTER_RTMR(2), "", 0, &event) &&
+                  strcmp(event.given, "log") == 0,
+          "given");
+    CHECK(clo_reference_lists_events(reference, CLO_REGISTER_RTMR(3)) &&
+                  !clo_reference_lists_events(reference, CLO_REGISTER_RTMR(1)),
+          "lists");
+    CHECK(strcmp(clo_register_name(CLO_REGISTER_RTMR(3), name), "RTMR 3") == 0, name);
+    CHECK(strcmp(clo_register_name(11, name), "PCR 11") == 0, name);
+    CHECK(!clo_register_is_rtmr(CLO_REGISTER_RTMR(4)) && !clo_register_is_rtmr(63), "others");
+}
+
+static void test_tdx_refused(void **state)
+{
+#define START        "{'cloister_reference':1,'name':'d','origin':'prediction',"
+#define VALUES(text) START "'events':{},'pcrs':{},'tdx':" text "}"
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        { VALUES("1"), "reference values: \"tdx\" is no object" },
+        { VALUES("{'rtmr4':'" ZEROS_384 "'}"), NULL },
+        { VALUES("{'rtmr0':'00'}"), "reference values: tdx: \"rtmr0\" is no SHA-384 digest" },
+        { VALUES("{'mr_td':'" ZEROS_384 "'}"),
+          "reference values: tdx: \"mr_td\" names no page order" },
+        { VALUES("{'mr_td':{}}"), "reference values: tdx: \"mr_td\" names no page order" },
+        { VALUES("{'mr_td':{'three':'" ZEROS_384 "'}}"),
+          "reference values: tdx: \"mr_td\": \"three\" is no page order" },
+        { VALUES("{'mr_td':{'two-pass':'00'}}"),
+          "reference values: tdx: \"mr_td\": \"two-pass\" is no SHA-384 digest" },
+        { VALUES("{'not_predicted':{'rtmr0':1}}"),
+          "reference values: tdx: \"not_predicted\": \"rtmr0\" is no reason" },
+        { VALUES("{'not_predicted':{'pcr0':'x'}}"),
+          "reference values: tdx: \"not_predicted\": \"pcr0\" is no reason" },
+        { START "'events':{'rtmr4':[]},'pcrs':{}}",
+          "reference values: events: \"rtmr4\" is no PCR's list" },
+        { START "'events':{'rtmr1':[]},'pcrs':{},'tdx':{'rtmr1':'" RTMR_384 "'}}",
+          "reference values: RTMR 1: its events do not lead to its value" },
+        { START "'events':{'rtmr1':[{'type':'a','name':'b','digests':{}}]},'pcrs':{},"
+                "'tdx':{'rtmr1':'" RTMR_384 "'}}",
+          "reference values: events: rtmr1, event 0: no sha384 digest" },
+        { START "'events':{'rtmr1':[{'type':'a','name':'b','given':1,'digests':{}}]},'pcrs':{}}",
+          NULL },
+    };
+#undef VALUES
+#undef START
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_reference *reference = NULL;
+        struct clo_error err;
+        CHECK(!parse(cases[i].text, &reference, &err) && reference == NULL, cases[i].text);
+        if (cases[i].error != NULL && strcmp(err.text, cases[i].error) != 0)
+            fail_msg("%s\n%s, not\n%s", cases[i].text, err.text, cases[i].error);
+    }
+}
+
+static void test_from_ccel(void **state)
+{
+    static const enum clo_hash bank = CLO_HASH_SHA384;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *other = NULL;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    struct clo_reference_event event;
+    struct clo_digest value;
+    struct clo_error err;
+
+    (void)state;
+    log_header(&made, &bank, 1);
+    log_event_of(&made, 3, CLO_EV_IPL, &bank, 1, clo_bytes_text("quiet"), clo_bytes_text("quiet"));
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+    CHECK(clo_reference_from_ccel("c", NULL, log, &reference, &err), err.text);
+    CHECK(strcmp(clo_reference_origin(reference), "calibration") == 0, "origin");
+    CHECK(clo_reference_event_at(reference, CLO_REGISTER_RTMR(2), "", 0, &event) &&
+                  event.given == NULL && strcmp(event.name, "quiet") == 0,
+          "event");
+    for (unsigned n = 0; n < 4; n++)
+        CHECK(clo_reference_value(reference, bank, CLO_REGISTER_RTMR(n), "", &value), "value");
+    made.size = 0;
+    log_header_sha256(&made);
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &other, &err), err.text);
+    CHECK(!clo_reference_from_ccel("c", NULL, other, &reference, &err) &&
+                  strcmp(err.text, "the log is no CCEL") == 0,
+          err.text);
+}
+
 static void test_from_eventlog(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
@@ -177,10 +292,10 @@ static void test_from_eventlog(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_for),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_from_eventlog),
+        cmocka_unit_test(test_parse),     cmocka_unit_test(test_for),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_from_eventlog),
+        cmocka_unit_test(test_tdx),       cmocka_unit_test(test_tdx_refused),
+        cmocka_unit_test(test_from_ccel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

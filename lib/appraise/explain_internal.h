@@ -1,0 +1,8 @@
+/* What usually moves a register: for people who know their image but not the profile. */
+#ifndef CLOISTER_LIB_EXPLAIN_INTERNAL_H
+#define CLOISTER_LIB_EXPLAIN_INTERNAL_H
+
+/* `type` is that of the event that differs, "EV_IPL"; NULL: not known. NULL if there is no usual one. */
+const char *explain_cause(unsigned reg, const char *type);
+
+#endif
