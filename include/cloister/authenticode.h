@@ -1,10 +1,13 @@
-/* Authenticode for EFI images (Microsoft, Windows Authenticode Portable Executable Signature Format;
- * UEFI 2.10 section 32.2): the digest that PCR 4, db and dbx speak of, and the signature over it. */
+/* Authenticode for EFI images (Microsoft, Windows Authenticode Portable Executable Signature Format,
+ * version 1.0; UEFI 2.10 sections 32.2 to 32.6): the digest that PCR 4, db and dbx speak of, signatures
+ * over it, and what a firmware's db and dbx make of them. */
 #ifndef CLOISTER_AUTHENTICODE_H
 #define CLOISTER_AUTHENTICODE_H
 
 #include "cloister/crypto.h"
 #include "cloister/pe.h"
+
+/* --- The digest --- */
 
 /* Everything but CheckSum, the certificate table and its directory entry; bytes behind the last
  * section included; a file whose length is no multiple of 8 counts as padded with zeros, as signers
@@ -12,22 +15,117 @@
 CLO_API CLO_MUST_USE bool clo_authenticode_digest(const struct clo_pe *pe, enum clo_hash hash,
                                                   struct clo_digest *out, struct clo_error *err);
 
+/* The ranges of the file that the digest is over, in order; then `padding` zeros. For files that are
+ * not in memory. A gap between sections is CLO_ERR_FORMAT: it would be hashed twice or not at all. */
+struct clo_authenticode_ranges {
+    struct {
+        uint64_t offset, size;
+    } items[CLO_PE_SECTIONS_MAX + 4];
+    size_t count;
+    size_t padding;
+};
+CLO_API CLO_MUST_USE bool clo_authenticode_ranges(const struct clo_pe *pe,
+                                                  struct clo_authenticode_ranges *out,
+                                                  struct clo_error *err);
+
+/* --- Signing --- */
+
+/* What the key signs: DER of the signed attributes, which name the image's digest and no time, so that
+ * the same inputs give the same signature (RSA; ECDSA draws a fresh nonce). The signature is over its
+ * hash (`digest->hash`): PKCS #1 v1.5 for RSA keys, DER for EC. */
+CLO_API CLO_MUST_USE bool clo_authenticode_tbs(const struct clo_digest *digest,
+                                               struct clo_buffer *out, struct clo_error *err);
+/* Appends the PKCS #7 SignedData made of such a signature and the certificate of its key. The signature
+ * is checked: a wrong one is CLO_ERR_REFUSED. */
+CLO_API CLO_MUST_USE bool clo_authenticode_pkcs7(const struct clo_digest *digest,
+                                                 const struct clo_certificate *certificate,
+                                                 struct clo_bytes signature, struct clo_buffer *out,
+                                                 struct clo_error *err);
+/* Both at once. */
+CLO_API CLO_MUST_USE bool clo_authenticode_make(const struct clo_digest *digest,
+                                                const struct clo_private_key *key,
+                                                const struct clo_certificate *certificate,
+                                                struct clo_buffer *out, struct clo_error *err);
+/* Appends a WIN_CERTIFICATE of it, padded to 8, to a certificate table. */
+CLO_API void clo_authenticode_entry(struct clo_bytes pkcs7, struct clo_buffer *table);
+
 /* Signs in place: the image is padded to 8, its CheckSum renewed, and one certificate table attached,
- * holding one PKCS#7 signature without a signing time, so that the same inputs give the same file
- * (RSA; ECDSA draws a fresh nonce). Earlier signatures are dropped. A failure leaves it as it was. */
+ * holding one signature. Earlier ones are dropped. A failure leaves it as it was. */
 CLO_API CLO_MUST_USE bool clo_authenticode_sign(struct clo_buffer *image,
                                                 const struct clo_private_key *key,
                                                 const struct clo_certificate *certificate,
                                                 enum clo_hash hash, struct clo_error *err);
 
-/* Is one of the file's signatures made with this certificate's key, over this file? Names the hash
- * that was signed. CLO_ERR_REFUSED if not. Dates and chains are not looked at, as firmware does. */
+/* --- Reading signatures --- */
+
+#define CLO_AUTHENTICODE_CERTIFICATES_MAX 16
+
+/* A signature as it says of itself: nothing is verified. Views into the table. */
+struct clo_authenticode_signature {
+    size_t offset; /* in the certificate table */
+    size_t size;
+    struct clo_digest digest;           /* the image digest that it speaks of */
+    enum clo_hash hash;                 /* of content and attributes */
+    struct clo_bytes content;           /* of the SpcIndirectDataContent */
+    struct clo_bytes signed_attributes; /* contents of their SET */
+    struct clo_bytes signature;
+    struct clo_bytes issuer, serial; /* whose key: Name, whole; INTEGER, contents */
+    struct clo_bytes certificates[CLO_AUTHENTICODE_CERTIFICATES_MAX]; /* that came along, DER */
+    size_t certificate_count;
+    bool has_timestamp; /* RFC 3161 or PKCS #9 countersignature, not looked into */
+};
+
+/* The n-th signature of a certificate table. False with CLO_OK at its end; with CLO_ERR_FORMAT, naming
+ * the offset, where the table or this entry is malformed; CLO_ERR_UNSUPPORTED for other kinds. */
+CLO_API CLO_MUST_USE bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
+                                                        struct clo_authenticode_signature *out,
+                                                        struct clo_error *err);
+/* The certificate in it that its own names as the signer's; false if it did not come along. */
+CLO_API bool clo_authenticode_signer(const struct clo_authenticode_signature *signature,
+                                     struct clo_bytes *der);
+/* Is it made with the key of this certificate, or of one that this certificate issued (the others that
+ * came along make the chain), over the digest that it names? Dates are not looked at, as firmware does.
+ * CLO_ERR_REFUSED if not. Compare `digest` with the image's own. */
+CLO_API CLO_MUST_USE bool
+clo_authenticode_signature_verify(const struct clo_authenticode_signature *signature,
+                                  const struct clo_certificate *anchor, struct clo_error *err);
+
+/* --- Verifying an image in memory --- */
+
+/* Does one of the file's signatures lead to this certificate, over this file? Names the hash that was
+ * signed. CLO_ERR_REFUSED if not. */
 CLO_API CLO_MUST_USE bool clo_authenticode_verify(const struct clo_pe *pe,
                                                   const struct clo_certificate *certificate,
                                                   enum clo_hash *hash, struct clo_error *err);
-
 /* The certificates that come inside the signatures, for people: DER of the n-th; false at the end. */
 CLO_API bool clo_authenticode_certificate(const struct clo_pe *pe, size_t index,
                                           struct clo_buffer *der);
+
+/* --- db and dbx --- */
+
+/* What is known of an image: its digests by hash (those that are absent have .hash NONE, and entries of
+ * that kind then cannot be decided) and its certificate table. */
+struct clo_authenticode_image {
+    struct clo_digest digests[CLO_HASH_COUNT];
+    struct clo_bytes certificates;
+};
+/* Bit (1 << hash): digests that the signatures, db and dbx speak of. */
+CLO_API unsigned clo_authenticode_hashes(struct clo_bytes certificates, struct clo_bytes db,
+                                         struct clo_bytes dbx);
+
+struct clo_authenticode_verdict {
+    bool is_allowed;
+    const char *list; /* "db" or "dbx": where the entry is; NULL: no entry decided */
+    size_t entry;     /* its index, counted over all lists */
+    char text[400];   /* for people: which entry, and why */
+};
+
+/* As UEFI 2.10 section 32.5.3.3: forbidden by a hash or a certificate in dbx, else allowed by one in db.
+ * A certificate that dbx revokes as of a time counts as revoked: timestamps are not believed. False only
+ * for malformed lists. */
+CLO_API CLO_MUST_USE bool clo_authenticode_appraise(const struct clo_authenticode_image *image,
+                                                    struct clo_bytes db, struct clo_bytes dbx,
+                                                    struct clo_authenticode_verdict *out,
+                                                    struct clo_error *err);
 
 #endif

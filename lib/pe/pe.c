@@ -9,6 +9,14 @@
 #define DIRECTORY_COUNT_OFFSET   108 /* in the optional header of PE32+ */
 #define DIRECTORY_CERTIFICATES   4
 
+/* Empty where not all of it was given. */
+static struct clo_bytes view(const struct clo_pe *pe, uint64_t at, uint64_t size)
+{
+    if (at > pe->file.size || size > pe->file.size - at)
+        return clo_bytes(NULL, 0);
+    return clo_bytes_slice(pe->file, (size_t)at, (size_t)size);
+}
+
 static bool read_optional_header(struct clo_pe *pe, uint16_t size, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(clo_bytes_slice(pe->file, pe->optional_offset, size));
@@ -41,12 +49,13 @@ static bool read_optional_header(struct clo_pe *pe, uint16_t size, struct clo_er
         return true;
     /* The table is a file range and must be the last thing in the file: else a hash that leaves it
      * out would leave out something else. */
-    if (offset > pe->file.size || length > pe->file.size - offset ||
-        pe->file.size - offset != length || offset % 8 != 0)
+    if (offset > pe->file_size || pe->file_size - offset != length || offset % 8 != 0)
         return clo_fail(err, CLO_ERR_FORMAT,
-                        "certificate table: %u bytes at 0x%x, the file has 0x%zx", length, offset,
-                        pe->file.size);
-    pe->certificates = clo_bytes_slice(pe->file, offset, length);
+                        "certificate table: %u bytes at 0x%x, the file has 0x%llx", length, offset,
+                        (unsigned long long)pe->file_size);
+    pe->certificate_offset = offset;
+    pe->certificate_size = length;
+    pe->certificates = view(pe, offset, length);
     return true;
 }
 
@@ -67,15 +76,16 @@ static bool read_section(struct clo_reader *r, const struct clo_pe *pe, struct c
     memcpy(section.name, name.data, 8);
     clo_sanitize(section.name);
 
-    size_t end = pe->file.size - pe->certificates.size;
+    uint64_t end = pe->file_size - pe->certificate_size;
     if (section.raw_size > 0 &&
         (section.raw_offset < pe->size_of_headers || section.raw_offset > end ||
          section.raw_size > end - section.raw_offset))
-        return clo_fail(err, CLO_ERR_FORMAT, "section %s: 0x%x bytes at 0x%x, the file has 0x%zx",
-                        section.name, section.raw_size, section.raw_offset, end);
+        return clo_fail(err, CLO_ERR_FORMAT, "section %s: 0x%x bytes at 0x%x, the file has 0x%llx",
+                        section.name, section.raw_size, section.raw_offset,
+                        (unsigned long long)end);
     uint32_t size =
             section.virtual_size < section.raw_size ? section.virtual_size : section.raw_size;
-    section.data = clo_bytes_slice(pe->file, section.raw_offset, size);
+    section.data = view(pe, section.raw_offset, size);
     *out = section;
     return true;
 }
@@ -97,8 +107,9 @@ static bool check_overlaps(const struct clo_pe *pe, struct clo_error *err)
             if (a->raw_size > 0 && b->raw_size > 0 &&
                 a->raw_offset < (uint64_t)b->raw_offset + b->raw_size &&
                 b->raw_offset < (uint64_t)a->raw_offset + a->raw_size)
-                return clo_fail(err, CLO_ERR_FORMAT, "sections %s and %s overlap in the file",
-                                b->name, a->name);
+                return clo_fail(err, CLO_ERR_FORMAT,
+                                "sections %s and %s overlap in the file, at 0x%x", b->name, a->name,
+                                a->raw_offset > b->raw_offset ? a->raw_offset : b->raw_offset);
         }
     }
     return true;
@@ -106,7 +117,13 @@ static bool check_overlaps(const struct clo_pe *pe, struct clo_error *err)
 
 bool clo_pe_parse(struct clo_bytes in, struct clo_pe *out, struct clo_error *err)
 {
-    struct clo_pe pe = { .file = in };
+    return clo_pe_parse_head(in, in.size, out, err);
+}
+
+bool clo_pe_parse_head(struct clo_bytes in, uint64_t file_size, struct clo_pe *out,
+                       struct clo_error *err)
+{
+    struct clo_pe pe = { .file = in, .file_size = file_size };
     struct clo_reader r = clo_reader(in);
 
     if (in.size < DOS_HEADER_SIZE || memcmp(in.data, "MZ", 2) != 0)
@@ -158,35 +175,4 @@ const struct clo_pe_section *clo_pe_section_find(const struct clo_pe *pe, const 
         if (strcmp(pe->sections[i].name, name) == 0)
             return &pe->sections[i];
     return NULL;
-}
-
-/* Of 16-bit words; the one a byte belongs to, and its place there, follow from its offset. Four bytes
- * at once: 2^16 is 1 to a sum with end-around carry. */
-static uint64_t sum_words(struct clo_bytes file, size_t from, size_t to)
-{
-    uint64_t sum = 0;
-    size_t i = from;
-
-    for (; i < to && i % 2 != 0; i++)
-        sum += (uint64_t)file.data[i] << 8;
-    for (; i < to && to - i >= 4; i += 4) {
-        const uint8_t *at = file.data + i;
-        sum += (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-               (uint32_t)at[3] << 24;
-    }
-    for (; i < to; i++)
-        sum += (uint64_t)file.data[i] << (8 * (i % 2));
-    return sum;
-}
-
-/* The words' sum with end-around carry, the field itself taken as zero, plus the size. */
-uint32_t clo_pe_checksum(struct clo_bytes file, size_t at)
-{
-    size_t field = at < file.size ? at : file.size;
-    size_t behind = file.size - field < 4 ? file.size : field + 4;
-    uint64_t sum = sum_words(file, 0, field) + sum_words(file, behind, file.size);
-
-    while (sum >> 16 != 0)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint32_t)(sum + file.size);
 }

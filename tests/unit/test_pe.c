@@ -82,7 +82,7 @@ static void test_refused(void **state)
         { "section whose end wraps", FIRST + 16, 0xffffff00, 4,
           "section .text: 0xffffff00 bytes at 0x400, the file has 0x800" },
         { "sections share the file", SECOND + 20, 0x500, 4,
-          "sections .text and .sdmagic overlap in the file" },
+          "sections .text and .sdmagic overlap in the file, at 0x500" },
         { "sections share memory", SECOND + 12, 0x1003, 4,
           "section .sdmagic: at address 0x1003, behind which another ends" },
         { "section over the headers", FIRST + 12, 0x100, 4,
