@@ -262,6 +262,10 @@ CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
  * more strictly than we do); nobody outside lib/ and net/, verifier/ (TLS) may. */
 struct evp_pkey_st;
 struct x509_st;
+/* Takes the reference over, on failure too: for keys that a provider keeps (device/keystore.h). */
+CLO_API CLO_MUST_USE bool clo_private_key_from_evp(struct evp_pkey_st *evp,
+                                                   struct clo_private_key **out,
+                                                   struct clo_error *err);
 CLO_API struct evp_pkey_st *clo_private_key_evp(const struct clo_private_key *key);
 CLO_API struct evp_pkey_st *clo_public_key_evp(const struct clo_public_key *key);
 CLO_API struct x509_st *clo_certificate_x509(const struct clo_certificate *certificate);

@@ -153,6 +153,12 @@ void clo_private_key_freep(struct clo_private_key **key)
     *key = NULL;
 }
 
+bool clo_private_key_from_evp(struct evp_pkey_st *evp, struct clo_private_key **out,
+                              struct clo_error *err)
+{
+    return private_key(evp, out, err);
+}
+
 struct evp_pkey_st *clo_private_key_evp(const struct clo_private_key *key)
 {
     return key->evp;

@@ -1,0 +1,53 @@
+#include "device/keystore.h"
+
+#include <openssl/err.h>
+#include <openssl/provider.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
+
+/* With libcrypto's own reason. */
+static bool fail(struct clo_error *err, enum clo_status status, const char *what)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
+
+    clo_fail(err, status, "%s%s%s", what, reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+    ERR_clear_error();
+    return false;
+}
+
+bool clo_keystore_provider(const char *name, struct clo_error *err)
+{
+    if (OSSL_PROVIDER_available(NULL, name) == 1)
+        return true;
+    /* Loading one by hand keeps OpenSSL from loading its own, which everything else needs. */
+    if (OSSL_PROVIDER_load(NULL, "default") == NULL || OSSL_PROVIDER_load(NULL, name) == NULL) {
+        fail(err, CLO_ERR_UNAVAILABLE, "cannot be loaded");
+        return clo_wrap(err, "provider %s", name);
+    }
+    return true;
+}
+
+bool clo_keystore_private_key(const char *uri, struct clo_private_key **out, struct clo_error *err)
+{
+    OSSL_STORE_CTX *store =
+            OSSL_STORE_open_ex(uri, NULL, NULL, UI_OpenSSL(), NULL, NULL, NULL, NULL);
+    EVP_PKEY *evp = NULL;
+
+    if (store == NULL)
+        return fail(err, CLO_ERR_FORMAT, "no key store that can be opened");
+    (void)OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
+    while (evp == NULL && OSSL_STORE_eof(store) == 0 && OSSL_STORE_error(store) == 0) {
+        OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+        if (info == NULL)
+            continue;
+        if (OSSL_STORE_INFO_get_type(info) == OSSL_STORE_INFO_PKEY)
+            evp = OSSL_STORE_INFO_get1_PKEY(info);
+        OSSL_STORE_INFO_free(info);
+    }
+    OSSL_STORE_close(store);
+    if (evp == NULL)
+        return fail(err, CLO_ERR_FORMAT, "holds no private key");
+    ERR_clear_error();
+    return clo_private_key_from_evp(evp, out, err);
+}

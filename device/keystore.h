@@ -1,0 +1,16 @@
+/* Private keys that OpenSSL's providers keep: in a PKCS #11 token ("pkcs11:…"), a TPM ("handle:0x81…"), or a
+ * file that needs a passphrase. The key itself need not leave its place. */
+#ifndef CLOISTER_DEVICE_KEYSTORE_H
+#define CLOISTER_DEVICE_KEYSTORE_H
+
+#include "cloister/crypto.h"
+
+/* Loads a provider by name ("pkcs11", "tpm2"), beside OpenSSL's own. CLO_ERR_UNAVAILABLE if it is not
+ * installed. */
+CLO_MUST_USE bool clo_keystore_provider(const char *name, struct clo_error *err);
+/* The first private key behind a URI; a passphrase is asked for on the terminal. CLO_ERR_FORMAT if there
+ * is none. */
+CLO_MUST_USE bool clo_keystore_private_key(const char *uri, struct clo_private_key **out,
+                                           struct clo_error *err);
+
+#endif
