@@ -4,11 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTION_HEADER_SIZE 40
-#define PAGE                4096U
-#define ROOM_FOR_SIGNATURE  16384       /* so that signing moves nothing */
-#define SCN_DATA            0x40000040U /* CNT_INITIALIZED_DATA, MEM_READ */
-#define SCN_CODE            0x60000020U /* CNT_CODE, MEM_EXECUTE, MEM_READ */
+#include "uki_internal.h"
 
 /* In the order of systemd's enum, with the release whose stub measures it first. .pcrsig is never
  * measured: it holds signatures over the result. */
@@ -30,151 +26,89 @@ bool clo_uki_is_measured(unsigned stub_version, const char *section)
     return false;
 }
 
-const struct clo_pe_section *clo_uki_measured(const struct clo_uki *uki, size_t index)
+bool clo_uki_is_section(const char *name)
+{
+    return strcmp(name, ".pcrsig") == 0 || clo_uki_is_measured(UINT32_MAX, name);
+}
+
+bool uki_may_repeat(const char *name)
+{
+    return strcmp(name, ".dtbauto") == 0 || strcmp(name, ".efifw") == 0;
+}
+
+/* --- Profiles --- */
+
+static const char *name_at(const struct names *names, size_t index)
+{
+    return names->first + names->stride * index;
+}
+
+size_t uki_find(const struct names *names, size_t profile, const char *name)
+{
+    size_t current = CLO_UKI_BASE;
+
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(name_at(names, i), ".profile") == 0)
+            current++; /* from the base to 0 */
+        if (current == profile && strcmp(name_at(names, i), name) == 0)
+            return i;
+    }
+    return names->count;
+}
+
+size_t uki_group_end(const struct names *names, size_t profile)
+{
+    size_t current = CLO_UKI_BASE;
+
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(name_at(names, i), ".profile") != 0)
+            continue;
+        if (current == profile)
+            return i;
+        current++;
+    }
+    return names->count;
+}
+
+size_t uki_measured(const struct names *names, unsigned stub_version, size_t profile, size_t index,
+                    bool (*is_empty)(const struct names *, size_t))
 {
     for (size_t i = 0; i < CLO_COUNT(measured); i++) {
-        if (uki->stub_version < measured[i].since)
+        if (stub_version < measured[i].since)
             continue;
-        const struct clo_pe_section *section = clo_pe_section_find(&uki->pe, measured[i].name);
-        if (section != NULL && section->virtual_size != 0 && index-- == 0)
-            return section;
+        size_t at = uki_find(names, profile, measured[i].name);
+        if (at == names->count)
+            at = uki_find(names, CLO_UKI_BASE, measured[i].name);
+        if (at < names->count && !is_empty(names, at) && index-- == 0)
+            return at;
     }
-    return NULL;
+    return names->count;
 }
 
-/* --- Building --- */
-
-static uint64_t align(uint64_t value, uint64_t alignment)
+static struct names names_of(const struct clo_pe *pe)
 {
-    return (value + alignment - 1) / alignment * alignment;
+    return (struct names){ pe->sections[0].name, sizeof pe->sections[0], pe->section_count, pe };
 }
 
-struct new_section {
-    const char *name;
-    struct clo_bytes data;
-    uint32_t characteristics;
-};
-
-struct layout {
-    uint64_t memory_end;
-    uint64_t file_end;
-    uint32_t file_alignment;
-    uint32_t memory_alignment;
-};
-
-static bool add_section(uint8_t *header, const struct new_section *section, struct layout *layout,
-                        struct clo_error *err)
+static bool is_section_empty(const struct names *names, size_t index)
 {
-    uint64_t address = align(layout->memory_end, layout->memory_alignment);
-    uint64_t raw_size = align(section->data.size, layout->file_alignment);
+    const struct clo_pe *pe = names->of;
 
-    layout->memory_end = address + section->data.size;
-    if (layout->memory_end > INT32_MAX || layout->file_end + raw_size > INT32_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes make the image larger than 2 GiB",
-                        section->name, section->data.size);
-    memset(header, 0, SECTION_HEADER_SIZE);
-    memcpy(header, section->name, strnlen(section->name, 8));
-    clo_put_le32(header + 8, (uint32_t)section->data.size);
-    clo_put_le32(header + 12, (uint32_t)address);
-    clo_put_le32(header + 16, (uint32_t)raw_size);
-    clo_put_le32(header + 20, (uint32_t)layout->file_end);
-    clo_put_le32(header + 36, section->characteristics);
-    layout->file_end += raw_size;
-    return true;
+    return pe->sections[index].virtual_size == 0;
 }
 
-/* The stub as it will stand in front: unsigned, nothing behind its last section. */
-static bool check_stub(const struct clo_pe *stub, struct layout *layout, struct clo_error *err)
+const struct clo_pe_section *clo_uki_measured_in(const struct clo_uki *uki, size_t profile,
+                                                 size_t index)
 {
-    *layout = (struct layout){
-        .memory_alignment = stub->section_alignment < PAGE ? PAGE : stub->section_alignment,
-        .file_alignment = stub->file_alignment,
-        .memory_end = stub->size_of_headers,
-        .file_end = stub->size_of_headers,
-    };
-    if (layout->file_alignment < 512 || layout->file_alignment > 65536 ||
-        (layout->file_alignment & (layout->file_alignment - 1)) != 0 ||
-        layout->memory_alignment > 1U << 20)
-        return clo_fail(err, CLO_ERR_FORMAT, "alignments 0x%x and 0x%x", layout->file_alignment,
-                        layout->memory_alignment);
-    for (size_t i = 0; i < stub->section_count; i++) {
-        const struct clo_pe_section *section = &stub->sections[i];
-        uint64_t file_end = (uint64_t)section->raw_offset + section->raw_size;
-        uint64_t memory_end = (uint64_t)section->virtual_address + section->virtual_size;
-        if (section->raw_size > 0 && file_end > layout->file_end)
-            layout->file_end = file_end;
-        if (memory_end > layout->memory_end)
-            layout->memory_end = memory_end;
-    }
-    if (clo_pe_section_find(stub, ".linux") != NULL)
-        return clo_fail(err, CLO_ERR_USAGE, "is a whole UKI, not a stub");
-    if (clo_pe_section_find(stub, ".sdmagic") == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "is no systemd stub: .sdmagic is missing");
-    layout->file_end = align(layout->file_end, layout->file_alignment);
-    return true;
+    struct names names = names_of(&uki->pe);
+    size_t at = uki_measured(&names, uki->stub_version, profile, index, is_section_empty);
+
+    return at < names.count ? &uki->pe.sections[at] : NULL;
 }
 
-bool clo_uki_build(const struct clo_uki_parts *parts, struct clo_buffer *out, struct clo_error *err)
+const struct clo_pe_section *clo_uki_measured(const struct clo_uki *uki, size_t index)
 {
-    const struct new_section sections[] = {
-        { ".osrel", parts->osrel, SCN_DATA },  { ".cmdline", parts->cmdline, SCN_DATA },
-        { ".uname", parts->uname, SCN_DATA },  { ".initrd", parts->initrd, SCN_DATA },
-        { ".linux", parts->kernel, SCN_CODE },
-    };
-    CLO_CLEANUP(clo_freep) struct clo_pe *stub = malloc(sizeof *stub);
-    struct layout layout;
-    size_t start = out->size;
-    size_t added = 0;
-
-    if (stub == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    if (!clo_pe_parse(parts->stub, stub, err) || !check_stub(stub, &layout, err))
-        return clo_wrap(err, "stub");
-    if (parts->kernel.size == 0)
-        return clo_fail(err, CLO_ERR_USAGE, "UKI: there is no kernel");
-    for (size_t i = 0; i < CLO_COUNT(sections); i++)
-        added += sections[i].data.size > 0;
-    size_t table_end =
-            stub->section_table_offset + (stub->section_count + added) * SECTION_HEADER_SIZE;
-    if (stub->section_count + added > CLO_PE_SECTIONS_MAX || table_end > stub->size_of_headers)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "stub: its header has room for %zu more sections, %zu are needed",
-                        (stub->size_of_headers - stub->section_table_offset) / SECTION_HEADER_SIZE -
-                                stub->section_count,
-                        added);
-
-    size_t whole = (size_t)layout.file_end;
-    for (size_t i = 0; i < CLO_COUNT(sections); i++)
-        if (!clo_add(whole, (size_t)align(sections[i].data.size, layout.file_alignment), &whole))
-            return clo_fail(err, CLO_ERR_FORMAT, "UKI: too large");
-    clo_buffer_reserve(out, whole + ROOM_FOR_SIGNATURE);
-    uint64_t stub_end = layout.file_end;
-    clo_buffer_append(out, clo_bytes_slice(parts->stub, 0, (size_t)stub_end));
-    if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    clo_buffer_zero(out, (size_t)stub_end - (out->size - start));
-
-    uint8_t *image = out->data + start;
-    size_t at = stub->section_table_offset + stub->section_count * SECTION_HEADER_SIZE;
-    for (size_t i = 0; i < CLO_COUNT(sections); i++) {
-        if (sections[i].data.size == 0)
-            continue;
-        if (!add_section(image + at, &sections[i], &layout, err))
-            return false;
-        at += SECTION_HEADER_SIZE;
-    }
-    clo_put_le16(image + stub->coff_offset + 2, (uint16_t)(stub->section_count + added));
-    clo_put_le32(image + stub->optional_offset + 56,
-                 (uint32_t)align(layout.memory_end, layout.memory_alignment)); /* SizeOfImage */
-    clo_put_le32(image + stub->checksum_offset, 0);
-    memset(image + stub->certificate_entry_offset, 0, 8);
-    for (size_t i = 0; i < CLO_COUNT(sections); i++) {
-        size_t padding =
-                (size_t)align(sections[i].data.size, layout.file_alignment) - sections[i].data.size;
-        clo_buffer_append(out, sections[i].data);
-        clo_buffer_zero(out, padding);
-    }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_uki_measured_in(uki, 0, index);
 }
 
 /* --- Reading --- */
@@ -185,6 +119,8 @@ static void read_magic(struct clo_bytes magic, struct clo_uki *uki)
     static const char before[] = "LoaderInfo: ";
     const uint8_t *start = memmem(magic.data, magic.size, before, strlen(before));
 
+    uki->stub[0] = '\0';
+    uki->stub_version = 0;
     if (start == NULL)
         return;
     start += strlen(before);
@@ -196,35 +132,97 @@ static void read_magic(struct clo_bytes magic, struct clo_uki *uki)
     memcpy(uki->stub, start, size);
     uki->stub[size] = '\0';
     clo_sanitize(uki->stub);
-    if (strncmp(uki->stub, "systemd-stub ", 13) == 0)
-        uki->stub_version = (unsigned)strtoul(uki->stub + 13, NULL, 10);
+    const char *name = uki->stub;
+    if (strncmp(name, "systemd-stub ", 13) == 0)
+        uki->stub_version = (unsigned)strtoul(name + 13, NULL, 10);
 }
 
-bool clo_uki_parse(struct clo_bytes in, struct clo_uki *out, struct clo_error *err)
+/* The stub takes the first of a name in a profile; a second one would be there unseen. */
+static bool check_doubles(struct clo_uki *uki, struct clo_error *err)
 {
-    out->stub[0] = '\0';
-    out->stub_version = 0;
-    if (!clo_pe_parse(in, &out->pe, err))
-        return false;
-    const struct clo_pe_section *magic = clo_pe_section_find(&out->pe, ".sdmagic");
-    if (clo_pe_section_find(&out->pe, ".linux") == NULL)
+    struct names names = names_of(&uki->pe);
+    size_t profile = CLO_UKI_BASE;
+
+    uki->profile_count = 0;
+    for (size_t i = 0; i < names.count; i++) {
+        const char *name = name_at(&names, i);
+        if (strcmp(name, ".profile") == 0)
+            profile = uki->profile_count++;
+        else if (clo_uki_is_section(name) && !uki_may_repeat(name) &&
+                 uki_find(&names, profile, name) != i)
+            return clo_fail(err, CLO_ERR_FORMAT, "section %s is there twice%s", name,
+                            profile == CLO_UKI_BASE ? "" : " in one profile");
+    }
+    return true;
+}
+
+bool clo_uki_read(struct clo_uki *uki, struct clo_error *err)
+{
+    const struct clo_pe_section *magic = clo_pe_section_find(&uki->pe, ".sdmagic");
+
+    read_magic(magic == NULL ? clo_bytes(NULL, 0) : magic->data, uki);
+    uki->profile_count = 0;
+    if (clo_pe_section_find(&uki->pe, ".linux") == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "no UKI: section .linux is missing");
     if (magic == NULL)
         return clo_fail(err, CLO_ERR_FORMAT,
                         "no UKI of systemd's stub: section .sdmagic is missing");
-    read_magic(magic->data, out);
+    return check_doubles(uki, err);
+}
+
+bool clo_uki_parse(struct clo_bytes in, struct clo_uki *out, struct clo_error *err)
+{
+    if (!clo_pe_parse(in, &out->pe, err) || !clo_uki_read(out, err))
+        return false;
     for (size_t i = 0; i < out->pe.section_count; i++) {
         const struct clo_pe_section *section = &out->pe.sections[i];
-        if (section->virtual_size > section->raw_size && clo_uki_is_measured(999, section->name))
+        if (section->virtual_size > section->raw_size && clo_uki_is_section(section->name))
             return clo_fail(err, CLO_ERR_FORMAT,
                             "section %s: 0x%x bytes in memory, 0x%x in the file", section->name,
                             section->virtual_size, section->raw_size);
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(out->pe.sections[k].name, section->name) == 0 &&
-                clo_uki_is_measured(999, section->name))
-                return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                                "section %s is there twice (several profiles)", section->name);
     }
+    return true;
+}
+
+bool clo_uki_field(struct clo_bytes text, const char *key, char *out, size_t size)
+{
+    size_t key_size = strlen(key);
+
+    while (text.size > 0) {
+        const uint8_t *end = memchr(text.data, '\n', text.size);
+        size_t length = end == NULL ? text.size : (size_t)(end - text.data);
+        struct clo_bytes value = clo_bytes_slice(text, key_size + 1, 0);
+        if (length > key_size && memcmp(text.data, key, key_size) == 0 &&
+            text.data[key_size] == '=') {
+            value.size = length - key_size - 1;
+            while (value.size > 0 && strchr(" \t\r", value.data[value.size - 1]) != NULL)
+                value.size--;
+            if (value.size >= 2 && (value.data[0] == '"' || value.data[0] == '\'') &&
+                value.data[value.size - 1] == value.data[0])
+                value = clo_bytes_slice(value, 1, value.size - 2);
+            snprintf(out, size, "%.*s", (int)(value.size < size ? value.size : size - 1),
+                     (const char *)value.data);
+            clo_sanitize(out);
+            return true;
+        }
+        text = clo_bytes_slice(text, length + 1, text.size);
+    }
+    return false;
+}
+
+/* --- Kernels --- */
+
+/* Up to what cannot be in a release. */
+static bool take_release(struct clo_bytes text, char *out, size_t size)
+{
+    size_t length = 0;
+
+    while (length < text.size && text.data[length] > ' ' && text.data[length] < 0x7f)
+        length++;
+    if (length == 0 || length >= size)
+        return false;
+    memcpy(out, text.data, length);
+    out[length] = '\0';
     return true;
 }
 
@@ -240,13 +238,24 @@ bool clo_kernel_release(struct clo_bytes kernel, char *out, size_t size)
         return false;
     r.at = 0x20e;
     size_t at = (size_t)clo_read_le16(&r) + 0x200; /* kernel_version */
-    struct clo_bytes text = clo_bytes_slice(kernel, at, 256);
-    size_t length = 0;
-    while (length < text.size && text.data[length] > ' ' && text.data[length] < 0x7f)
-        length++;
-    if (length == 0 || length >= size)
-        return false;
-    memcpy(out, text.data, length);
-    out[length] = '\0';
-    return true;
+    return take_release(clo_bytes_slice(kernel, at, 256), out, size);
+}
+
+bool clo_kernel_banner(struct clo_bytes piece, char *out, size_t size)
+{
+    static const char before[] = "Linux version ";
+
+    while (piece.size > 0) {
+        const uint8_t *start = memmem(piece.data, piece.size, before, strlen(before));
+        if (start == NULL)
+            return false;
+        size_t at = (size_t)(start - piece.data) + strlen(before);
+        struct clo_bytes text = clo_bytes_slice(piece, at, CLO_KERNEL_BANNER_MAX);
+        /* "%s" of a format string is no release. */
+        if (memchr(text.data, ' ', text.size) != NULL && text.data[0] >= '0' &&
+            text.data[0] <= '9' && take_release(text, out, size))
+            return true;
+        piece = clo_bytes_slice(piece, at, piece.size);
+    }
+    return false;
 }

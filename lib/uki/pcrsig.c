@@ -1,0 +1,206 @@
+/* PCR 11 as the stub and systemd-pcrphase extend it, and signed policies over it: what systemd-measure(1)
+ * writes and systemd-cryptsetup reads (systemd, src/measure/measure-tool.c). The policy is TPM 2.0
+ * Library, part 3, section 23.7 (TPM2_PolicyPCR). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/encoding.h"
+#include "cloister/uki.h"
+
+#define PCR           11
+#define TPM_CC_POLICY 0x0000017fU /* TPM2_PolicyPCR */
+
+static void extend(struct clo_digest *pcr, const struct clo_digest *digest)
+{
+    const struct clo_bytes parts[] = { clo_digest_bytes(pcr), clo_digest_bytes(digest) };
+    struct clo_digest next;
+
+    clo_hash_many(pcr->hash, parts, CLO_COUNT(parts), &next);
+    *pcr = next;
+}
+
+void clo_uki_extend_section(struct clo_digest *pcr, const char *name,
+                            const struct clo_digest *digest)
+{
+    struct clo_digest title;
+
+    clo_hash(pcr->hash, clo_bytes(name, strlen(name) + 1), &title);
+    extend(pcr, &title);
+    extend(pcr, digest);
+}
+
+void clo_uki_extend_phases(struct clo_digest *pcr, const char *path)
+{
+    while (*path != '\0') {
+        struct clo_digest word;
+        size_t size = strcspn(path, ":");
+        if (size > 0) {
+            clo_hash(pcr->hash, clo_bytes(path, size), &word);
+            extend(pcr, &word);
+        }
+        path += size + (path[size] == ':');
+    }
+}
+
+void clo_uki_policy(const struct clo_digest *pcr, struct clo_digest *out)
+{
+    /* The session's digest before, the command, TPML_PCR_SELECTION with PCR 11 alone. */
+    uint8_t head[32 + 4 + 4 + 2 + 1 + 3] = { 0 };
+    uint16_t algorithm = clo_hash_to_tpm(pcr->hash);
+    struct clo_digest values;
+
+    head[34] = (TPM_CC_POLICY >> 8) & 0xff;
+    head[35] = TPM_CC_POLICY & 0xff;
+    head[39] = 1;
+    head[40] = (uint8_t)(algorithm >> 8);
+    head[41] = (uint8_t)(algorithm & 0xff);
+    head[42] = 3;
+    head[43 + PCR / 8] = 1 << (PCR % 8);
+    clo_hash(CLO_HASH_SHA256, clo_digest_bytes(pcr), &values);
+    const struct clo_bytes parts[] = { clo_bytes(head, sizeof head), clo_digest_bytes(&values) };
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), out);
+}
+
+/* --- .pcrsig --- */
+
+static json_t *array_of(json_t *pcrsig, const char *bank)
+{
+    json_t *array = json_object_get(pcrsig, bank);
+
+    if (array == NULL && json_object_set_new(pcrsig, bank, json_array()) == 0)
+        array = json_object_get(pcrsig, bank);
+    return json_is_array(array) ? array : NULL;
+}
+
+/* Takes `entry` over. */
+static bool add_entry(json_t *array, json_t *entry, struct clo_error *err)
+{
+    size_t i;
+    json_t *other;
+
+    if (array == NULL || entry == NULL) {
+        json_decref(entry);
+        return clo_fail(err, CLO_ERR_SYSTEM, "PCR signatures: out of memory");
+    }
+    json_array_foreach (array, i, other) {
+        if (!json_equal(other, entry))
+            continue;
+        json_decref(entry);
+        return true;
+    }
+    return json_array_append_new(array, entry) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "PCR signatures: out of memory");
+}
+
+bool clo_pcrsig_add(json_t *pcrsig, const struct clo_digest *pcr, const struct clo_public_key *key,
+                    struct clo_bytes signature, struct clo_error *err)
+{
+    struct clo_digest policy, fingerprint;
+
+    clo_uki_policy(pcr, &policy);
+    if (key != NULL && !clo_public_key_fingerprint(key, &fingerprint, err))
+        return false;
+    json_t *entry = json_pack("{s:[i]}", "pcrs", PCR);
+    bool ok = entry != NULL &&
+              (key == NULL ||
+               json_object_set_new(entry, "pkfp", clo_json_hex(clo_digest_bytes(&fingerprint))) ==
+                       0) &&
+              json_object_set_new(entry, "pol", clo_json_hex(clo_digest_bytes(&policy))) == 0 &&
+              (signature.size == 0 ||
+               json_object_set_new(entry, "sig", clo_json_base64(signature)) == 0);
+    if (!ok) {
+        json_decref(entry);
+        return clo_fail(err, CLO_ERR_SYSTEM, "PCR signatures: out of memory");
+    }
+    return add_entry(array_of(pcrsig, clo_hash_name(pcr->hash)), entry, err);
+}
+
+bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_digest *pcr,
+                     const struct clo_private_key *key, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    struct clo_digest policy;
+
+    if (clo_private_key_kind(key) != CLO_KEY_RSA)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "PCR signatures: the key is not RSA, which is what systemd verifies");
+    clo_uki_policy(pcr, &policy);
+    return clo_private_key_public(key, &public_key, err) &&
+           clo_signature_make(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256, clo_digest_bytes(&policy),
+                              &signature, err) &&
+           clo_pcrsig_add(pcrsig, pcr, public_key, clo_buffer_bytes(&signature), err);
+}
+
+/* {BANK: [{…}]}, the entries objects with a policy. */
+static bool check(const json_t *pcrsig, struct clo_error *err)
+{
+    const char *bank;
+    const json_t *array;
+    const json_t *entry;
+    size_t i;
+
+    if (!json_is_object(pcrsig))
+        return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: no JSON object");
+    json_object_foreach ((json_t *)(uintptr_t)pcrsig, bank, array) {
+        if (clo_hash_from_name(bank) == CLO_HASH_NONE)
+            return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: no such bank: %.20s", bank);
+        if (!json_is_array(array))
+            return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: %s: no array", bank);
+        json_array_foreach (array, i, entry)
+            if (!json_is_string(json_object_get(entry, "pol")))
+                return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: %s, entry %zu: no \"pol\"",
+                                bank, i);
+    }
+    return true;
+}
+
+bool clo_pcrsig_merge(json_t *pcrsig, const json_t *more, struct clo_error *err)
+{
+    const char *bank;
+    json_t *array;
+    json_t *entry;
+    size_t i;
+
+    if (!check(more, err))
+        return false;
+    json_object_foreach ((json_t *)(uintptr_t)more, bank, array) {
+        json_array_foreach (array, i, entry) {
+            if (!add_entry(array_of(pcrsig, bank), json_deep_copy(entry), err))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool entry_holds(const json_t *entry, const struct clo_digest *policy,
+                        const struct clo_public_key *key)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer named = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    struct clo_error ignored;
+
+    return clo_json_get_bytes(entry, "pol", CLO_JSON_HEX, 64, &named, &ignored) &&
+           clo_bytes_equal(clo_buffer_bytes(&named), clo_digest_bytes(policy)) &&
+           clo_json_get_bytes(entry, "sig", CLO_JSON_BASE64, 4096, &signature, &ignored) &&
+           clo_signature_verify(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256, clo_digest_bytes(policy),
+                                clo_buffer_bytes(&signature), &ignored);
+}
+
+bool clo_pcrsig_verify(const json_t *pcrsig, const struct clo_digest *pcr,
+                       const struct clo_public_key *key, struct clo_error *err)
+{
+    struct clo_digest policy;
+    const json_t *entry;
+    size_t i;
+
+    if (!check(pcrsig, err))
+        return false;
+    clo_uki_policy(pcr, &policy);
+    json_array_foreach (json_object_get(pcrsig, clo_hash_name(pcr->hash)), i, entry) {
+        if (entry_holds(entry, &policy, key))
+            return true;
+    }
+    return clo_fail(err, CLO_ERR_REFUSED, "no signature over this value of PCR 11 (%s) holds",
+                    clo_hash_name(pcr->hash));
+}
