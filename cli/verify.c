@@ -99,10 +99,21 @@ static bool load_root(const char *name, struct verify_inputs *out, struct clo_di
         return false;
     if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&bytes), err))
         return clo_wrap(err, "%s", name);
-    if (certificates.count != 1)
+    /* A chain as the key server hands it out has one root among its certificates. */
+    const struct clo_certificate *found = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < certificates.count; i++) {
+        const struct clo_certificate *item = certificates.items[i];
+        if (certificates.count > 1 &&
+            !clo_bytes_equal(clo_certificate_subject_name(item), clo_certificate_issuer_name(item)))
+            continue;
+        found = item;
+        count++;
+    }
+    if (count != 1)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu certificates, one root expected", name,
                         certificates.count);
-    if (!clo_public_key_fingerprint(clo_certificate_key(certificates.items[0]), root, err))
+    if (!clo_public_key_fingerprint(clo_certificate_key(found), root, err))
         return clo_wrap(err, "%s", name);
     return clo_snp_certificates_add(&out->certificates, clo_buffer_bytes(&bytes), err) ||
            clo_wrap(err, "%s", name);

@@ -8,6 +8,7 @@
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "sim/attack.h"
+#include "sim/cmd_snp.h"
 #include "sim/platform.h"
 #include "sim/vtpm.h"
 
@@ -153,6 +154,7 @@ int main(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
         { "platform", cmd_platform, "pretend platforms" },
+        { "snp", cmd_snp, "SEV-SNP reports with their chains, good or broken" },
         { "vtpm", cmd_vtpm, "their software TPMs" },
         { "replay", cmd_replay, "send recorded evidence again" },
         { "null-cipher", cmd_null_cipher, "make a LUKS2 header name a null cipher" },

@@ -52,6 +52,8 @@ struct clo_appraise_inputs {
     const struct clo_tdx_collateral *tdx_collateral; /* NULL: none */
     /* Leaves the TCB evaluation of TDX out: the result is then never better than a warning. */
     bool without_tcb;
+    /* What the owner signed of an SEV-SNP launch: ID block and authentication. data NULL: not given. */
+    struct clo_bytes id_block, id_auth;
     const struct clo_expectation *expectations;
     size_t expectation_count;
 };

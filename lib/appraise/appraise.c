@@ -195,7 +195,7 @@ static bool appraise(struct work *w, struct clo_error *err)
         clo_check_that(w->checks, "pcr", false,
                        "reference values were given, but nothing in the evidence binds PCRs");
     }
-    if (!appraise_expectations(w, err))
+    if (!appraise_id_block(w, err) || !appraise_expectations(w, err))
         return false;
     appraise_policy(w);
     if (w->checks->failed)

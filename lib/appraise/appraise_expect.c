@@ -15,6 +15,7 @@ static const char *const names[] = {
     "guest_svn",
     "vmpl",
     "policy",
+    "policy_abi",
     "family_id",
     "image_id",
     "platform_info",
@@ -30,6 +31,19 @@ static const char *const names[] = {
     "reported_tcb",
     "committed_tcb",
     "launch_tcb",
+    "current_version",
+    "committed_version",
+    "cpuid_fam_id",
+    "cpuid_mod_id",
+    "cpuid_step",
+    "launch_mit_vector",
+    "current_mit_vector",
+    "signature_algo",
+    "signer_info",
+    "author_key_en",
+    "mask_chip_key",
+    "chip_id_masked",
+    "hw_id",
     "signing_key",
     "csp_id",
     "root",
@@ -104,14 +118,15 @@ static bool number(const char *text, uint64_t *out)
     return true;
 }
 
-/* Numbers by value, hex without regard to case, a TCB by its eight bytes. */
-static bool matches(const json_t *claim, const char *expected)
+/* Numbers by value, truth by word or digit, hex without regard to case. */
+static bool matches_text(const json_t *claim, const char *expected)
 {
     uint64_t a;
     uint64_t b;
 
-    if (json_is_object(claim))
-        claim = json_object_get(claim, "raw");
+    if (json_is_boolean(claim))
+        return strcasecmp(expected, json_is_true(claim) ? "true" : "false") == 0 ||
+               strcmp(expected, json_is_true(claim) ? "1" : "0") == 0;
     if (json_is_integer(claim))
         return number(expected, &a) && json_integer_value(claim) >= 0 &&
                a == (uint64_t)json_integer_value(claim);
@@ -123,12 +138,24 @@ static bool matches(const json_t *claim, const char *expected)
     return strcasecmp(text, expected) == 0;
 }
 
+/* A TCB by its eight bytes as they lie, or, with 0x, as one number. */
+static bool matches(const json_t *claim, const char *expected)
+{
+    if (!json_is_object(claim))
+        return matches_text(claim, expected);
+    return matches_text(
+            json_object_get(claim, strncasecmp(expected, "0x", 2) == 0 ? "value" : "raw"),
+            expected);
+}
+
 static void show(const json_t *claim, char *out, size_t size)
 {
     if (json_is_object(claim))
         claim = json_object_get(claim, "raw");
     if (json_is_integer(claim))
         snprintf(out, size, "%" JSON_INTEGER_FORMAT, json_integer_value(claim));
+    else if (json_is_boolean(claim))
+        snprintf(out, size, "%s", json_is_true(claim) ? "true" : "false");
     else
         snprintf(out, size, "%s", json_is_string(claim) ? json_string_value(claim) : "absent");
 }

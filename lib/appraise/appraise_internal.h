@@ -67,6 +67,8 @@ CLO_MUST_USE bool appraise_tdx(struct work *w, struct clo_error *err);
 CLO_MUST_USE bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote *quote,
                                       struct clo_error *err);
 void appraise_warn_of_tdx(struct work *w);
+/* The ID block that was given, against the verified report: checks id_block.*. */
+CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
 /* Of a verified report: what a policy would have looked at. */
 void appraise_warn_of_snp(struct work *w);
 

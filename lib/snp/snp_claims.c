@@ -43,6 +43,14 @@ static json_t *finish(struct object *object)
     return NULL;
 }
 
+/* As the specification and other tools write it: the eight bytes as one number. */
+static uint64_t tcb_value(const struct clo_snp_tcb *tcb)
+{
+    struct clo_reader r = clo_reader(clo_bytes(tcb->raw, sizeof tcb->raw));
+
+    return clo_read_le64(&r);
+}
+
 static void set_tcb(struct object *parent, const char *key, const struct clo_snp_tcb *tcb,
                     enum clo_snp_product product)
 {
@@ -51,6 +59,7 @@ static void set_tcb(struct object *parent, const char *key, const struct clo_snp
 
     /* Without a product the layout is not known: the bytes alone. */
     set_hex(&object, "raw", clo_bytes(tcb->raw, sizeof tcb->raw));
+    set_u64(&object, "value", tcb_value(tcb));
     if (product != CLO_SNP_UNKNOWN) {
         if (parts.fmc >= 0)
             set(&object, "fmc", json_integer(parts.fmc));
@@ -111,6 +120,8 @@ json_t *clo_snp_report_json(const struct clo_snp_report *report, enum clo_snp_pr
     struct object o = { .json = json_object() };
 
     set(&o, "version", json_integer(report->version));
+    if (report->is_newer)
+        set(&o, "is_newer", json_true());
     set(&o, "product", json_string(clo_snp_product_name(product)));
     set(&o, "guest_svn", json_integer(report->guest_svn));
     set(&o, "vmpl", json_integer(report->vmpl));
@@ -139,6 +150,7 @@ json_t *clo_snp_report_json(const struct clo_snp_report *report, enum clo_snp_pr
     set_hex(&o, "report_id", report->report_id);
     set_hex(&o, "report_id_ma", report->report_id_ma);
     set_hex(&o, "chip_id", report->chip_id);
+    set(&o, "chip_id_masked", json_boolean(clo_bytes_all(report->chip_id, 0)));
     set_tcb(&o, "current_tcb", &report->current_tcb, product);
     set_tcb(&o, "reported_tcb", &report->reported_tcb, product);
     set_tcb(&o, "committed_tcb", &report->committed_tcb, product);
@@ -165,6 +177,9 @@ json_t *clo_snp_claims(const struct clo_snp_verified *verified)
         return NULL;
     if (verified->is_vlek)
         set(&o, "csp_id", json_string(verified->csp_id));
+    if (verified->has_hw_id)
+        set_hex(&o, "hw_id", clo_bytes(verified->hw_id, sizeof verified->hw_id));
+    set(&o, "revocation_checked", json_boolean(verified->revocation_checked));
     set_hex(&o, "root", clo_digest_bytes(&verified->root));
     return finish(&o);
 }

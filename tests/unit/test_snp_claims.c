@@ -67,6 +67,7 @@ static void test_report(void **state)
           "TCB by Milan's layout");
     CHECK(strcmp(text(tcb, "raw"), "0102000000000304") == 0, text(tcb, "raw"));
     CHECK(strcmp(text(json, "current_version"), "1.55.29") == 0, text(json, "current_version"));
+    CHECK(json_is_true(json_object_get(json, "chip_id_masked")), "zeros");
     CHECK(strcmp(text(json, "launch_mit_vector"), "0x0000000000000009") == 0,
           text(json, "launch_mit_vector"));
     CHECK(strcmp(text(json, "signing_key"), "VCEK") == 0, text(json, "signing_key"));
@@ -84,7 +85,8 @@ static void test_absent(void **state)
     CHECK(json_object_get(json, "cpuid_fam_id") == NULL &&
                   json_object_get(json, "launch_mit_vector") == NULL,
           "not in version 2");
-    CHECK(json_object_size(json_object_get(json, "current_tcb")) == 1, "raw alone");
+    CHECK(json_object_size(json_object_get(json, "current_tcb")) == 2, "raw and value alone");
+    CHECK(json_is_true(json_object_get(json, "chip_id_masked")), "masked");
 }
 
 static void test_verified(void **state)

@@ -1,127 +1,7 @@
 #include "cloister/snp.h"
 
+#include "checks.h"
 #include "snp_chain.h"
-#include "vectors.h"
-
-static bool passed(const struct clo_checks *checks, const char *id)
-{
-    const struct clo_check *check = clo_checks_get(checks, id);
-
-    return check != NULL && check->result == CLO_CHECK_PASS;
-}
-
-static bool has_failed(const struct clo_checks *checks, const char *id)
-{
-    const struct clo_check *check = clo_checks_get(checks, id);
-
-    return check != NULL && check->result == CLO_CHECK_FAIL;
-}
-
-/* --- The shared vectors --- */
-
-static void agree(const json_t *expected, const char *key, const struct clo_checks *checks,
-                  const char *id, const char *name)
-{
-    const json_t *value = json_object_get(expected, key);
-
-    if (json_is_boolean(value) && passed(checks, id) != json_is_true(value)) {
-        const struct clo_check *check = clo_checks_get(checks, id);
-        fail_msg("%s: %s expects %d: %s", name, key, json_is_true(value),
-                 check == NULL ? "absent" : check->detail);
-    }
-}
-
-/* A case that brings its own chain names its root; all others end in AMD's. */
-static void run_case(const json_t *entry)
-{
-    const char *name = json_string_value(json_object_get(entry, "id"));
-    const json_t *expected = json_object_get(entry, "expected");
-    static const char *const files[] = { "vek.",    "vcek.",       "ask.",
-                                         "ark.pem", "amd_root_ca", "auxblob" };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer crl_bytes = { 0 };
-    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
-    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
-    CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
-    struct clo_snp_report report;
-    struct clo_snp_chain chain = { 0 };
-    struct clo_snp_verified verified;
-    struct clo_digest root = { 0 };
-    struct clo_error err;
-    char path[512];
-
-    if (!find_case_file("snp", entry, "report.bin", path, sizeof path) ||
-        strcmp(name, "milan-v2-lit-no-vek") == 0)
-        return;
-    read_vector(path, &bytes);
-    if (!clo_snp_parse(clo_buffer_bytes(&bytes), &report, &err)) {
-        CHECK(strcmp(name, "conf-211-truncated-report") == 0 ||
-                      strcmp(name, "conf-210-wrong-report-version") == 0,
-              name);
-        return;
-    }
-    for (size_t i = 0; i < CLO_COUNT(files); i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-        if (!find_case_file("snp", entry, files[i], path, sizeof path))
-            continue;
-        read_vector(path, &file);
-        size_t first = certificates.count;
-        if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&file), &err)) {
-            CHECK(strcmp(name, "conf-230-vcek-first-byte-flipped") == 0, name);
-            return;
-        }
-        if (i == 3 || i == 4)
-            CHECK(clo_public_key_fingerprint(clo_certificate_key(certificates.items[first]), &root,
-                                             &err),
-                  name);
-    }
-    CHECK(clo_snp_certificates_add_amd(&certificates, &err), name);
-    CHECK(clo_snp_chain_find(&report, &certificates, &chain, &err), name);
-    if (find_case_file("snp", entry, "ark.crl", path, sizeof path)) {
-        read_vector(path, &crl_bytes);
-        size_t at = 0;
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-        struct clo_bytes in = clo_buffer_bytes(&crl_bytes);
-        if (clo_pem_next(in, "X509 CRL", &at, &der, &err))
-            in = clo_buffer_bytes(&der);
-        CHECK(clo_crl_parse(in, &crl, &err), name);
-    }
-    const struct clo_crl *crls[] = { crl };
-    struct clo_snp_trust trust = {
-        .at = manifest_time(json_string_value(json_object_get(entry, "verify_time"))),
-        .amd = root.hash == CLO_HASH_NONE,
-        .roots = &root,
-        .root_count = root.hash == CLO_HASH_NONE ? 0 : 1,
-        .crls = crls,
-        .crl_count = crl == NULL ? 0 : 1,
-    };
-    bool ok = clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err);
-    agree(expected, "report_signature_valid", &checks, "snp.signature", name);
-    agree(expected, "chain_signatures_valid", &checks, "snp.chain", name);
-    agree(expected, "all_certs_in_validity_window", &checks, "snp.validity", name);
-    agree(expected, "tcb_match", &checks, "snp.tcb", name);
-    agree(expected, "hwid_match", &checks, "snp.chip", name);
-    const char *verdict = json_string_value(json_object_get(expected, "verdict"));
-    if (verdict != NULL && ok != (strcmp(verdict, "accept") == 0))
-        fail_msg("%s: %s expected, %s", name, verdict, ok ? "accepted" : err.text);
-    /* Where a policy of the case's own refuses, verification has nothing against it. */
-    const json_t *accepted = json_object_get(expected, "accepted");
-    bool by_policy = json_object_get(expected, "policy_in_input") != NULL;
-    if (accepted != NULL && ok != (json_is_true(accepted) || by_policy))
-        fail_msg("%s: %s", name, ok ? "accepted" : err.text);
-}
-
-static void test_vectors(void **state)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *manifest = read_manifest("snp");
-    size_t i;
-    json_t *entry;
-
-    (void)state;
-    json_array_foreach (json_object_get(manifest, "cases"), i, entry)
-        run_case(entry);
-    CHECK(i > 30, "the manifest has its cases");
-}
 
 /* --- A chain of our own, and everything that can be wrong with it --- */
 
@@ -328,7 +208,7 @@ static void test_missing(void **state)
     CHECK(clo_snp_chain_find(&report, &certificates, &chain, &err), "find");
     CHECK(chain.intermediate == NULL && chain.root == NULL, "no intermediate");
     CHECK(!clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err), "missing");
-    CHECK(passed(&checks, "snp.signature"), "the leaf signed it all the same");
+    CHECK(has_passed(&checks, "snp.signature"), "the leaf signed it all the same");
     CHECK(has_failed(&checks, "snp.chain") && has_failed(&checks, "snp.root"), "chain and root");
     CHECK(strstr(err.text, "is missing") != NULL, err.text);
 
@@ -336,14 +216,13 @@ static void test_missing(void **state)
     clo_checks_free(&checks);
     CHECK(!clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err), "no leaf");
     CHECK(has_failed(&checks, "snp.signature") && has_failed(&checks, "snp.leaf"), "no leaf");
-    CHECK(!passed(&checks, "snp.tcb") && !passed(&checks, "snp.chip"), "no leaf");
+    CHECK(!has_passed(&checks, "snp.tcb") && !has_passed(&checks, "snp.chip"), "no leaf");
     snp_maker_free(&maker);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_own_chain),
         cmocka_unit_test(test_missing),
     };
