@@ -151,7 +151,7 @@ int cmd_measure_snp(int argc, char **argv)
         { "--vcpu-stepping", "N", "and stepping", .text = &options.vcpu_stepping },
         { "--guest-features", "HEX", "SEV_FEATURES; default 0x1, with DebugSwap 0x21",
           .text = &options.guest_features },
-        { "--vmm", "NAME", "qemu (default), ec2, gce or krun; also ec2-rdx0, krun-virtee, qemu-fpu",
+        { "--vmm", "NAME", "qemu (default), ec2, gce, krun, or one of their variants",
           .text = &options.vmm },
         { "--vmm-type", "NAME", "the same", .text = &options.vmm },
         { "--kernel", "FILE", "direct boot: the kernel", .text = &options.kernel },

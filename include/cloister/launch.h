@@ -44,7 +44,8 @@ CLO_API CLO_MUST_USE bool clo_vcpu_signature(uint64_t family, uint64_t model, ui
 /* Where implementations disagree, both are here; docs/formats/launch.md says who and why. */
 enum clo_vmm {
     CLO_VMM_QEMU,
-    CLO_VMM_QEMU_FPU, /* SVSM with the x87 control word that QEMU gives other guests */
+    CLO_VMM_QEMU_2022, /* SNP before March 2023: the hashes' page follows the firmware */
+    CLO_VMM_QEMU_FPU,  /* SVSM with the x87 control word that QEMU gives other guests */
     CLO_VMM_EC2,
     CLO_VMM_EC2_RDX0, /* RDX 0 instead of 0x600 */
     CLO_VMM_GCE,
@@ -52,7 +53,7 @@ enum clo_vmm {
     CLO_VMM_KRUN_VIRTEE, /* as the crate sev computes it */
     CLO_VMM_HYPERV,      /* IGVM files only */
 };
-#define CLO_VMM_COUNT 8
+#define CLO_VMM_COUNT 9
 CLO_API const char *clo_vmm_name(enum clo_vmm vmm);             /* "qemu", "ec2-rdx0", … */
 CLO_API bool clo_vmm_find(const char *name, enum clo_vmm *out); /* in any case */
 CLO_API bool clo_vmm_fits(enum clo_vmm vmm, enum clo_launch_mode mode);

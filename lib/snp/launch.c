@@ -107,19 +107,16 @@ static bool find_hashes(const struct clo_launch_firmware *firmware, uint32_t *gp
     return true;
 }
 
-static bool make_hashes_page(const struct clo_launch *launch,
-                             const struct clo_launch_section *section,
+/* The page with the table, `gpa` where the table is. */
+static bool make_hashes_page(const struct clo_launch *launch, uint32_t *gpa,
                              uint8_t page[CLO_LAUNCH_PAGE], struct clo_error *err)
 {
-    uint32_t gpa;
-
-    if (!find_hashes(launch->firmware, &gpa, err))
+    if (!find_hashes(launch->firmware, gpa, err))
         return false;
-    uint32_t offset = gpa % CLO_LAUNCH_PAGE;
-    if (section->size != CLO_LAUNCH_PAGE || offset > CLO_LAUNCH_PAGE - CLO_LAUNCH_HASHES_SIZE)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "SNP_KERNEL_HASHES of 0x%x bytes, table at 0x%x: does not fit one page",
-                        section->size, offset);
+    uint32_t offset = *gpa % CLO_LAUNCH_PAGE;
+    if (offset > CLO_LAUNCH_PAGE - CLO_LAUNCH_HASHES_SIZE)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "the hashes table at 0x%x does not fit its page",
+                        *gpa);
     memset(page, 0, CLO_LAUNCH_PAGE);
     clo_launch_hashes_table(launch->kernel, page + offset);
     return true;
@@ -133,6 +130,7 @@ static bool measure_section(const struct clo_launch *launch,
 {
     const struct vmm_convention *vmm = launch_convention(launch->vmm);
     uint8_t page[CLO_LAUNCH_PAGE];
+    uint32_t gpa;
 
     switch (section->type) {
     case CLO_SECTION_SEC_MEM:
@@ -148,7 +146,10 @@ static bool measure_section(const struct clo_launch *launch,
         return true;
     case CLO_SECTION_KERNEL_HASHES:
         if (launch->kernel != NULL) {
-            if (!make_hashes_page(launch, section, page, err))
+            if (section->size != CLO_LAUNCH_PAGE)
+                return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                                "SNP_KERNEL_HASHES: size 0x%x, expected one page", section->size);
+            if (!make_hashes_page(launch, &gpa, page, err))
                 return false;
             launch_chain_data(chain, PAGE_NORMAL, page, section->gpa);
             return true;
@@ -165,7 +166,12 @@ static bool measure_sections(const struct clo_launch *launch,
                              const struct clo_launch_firmware *firmware, struct launch_chain *chain,
                              struct clo_error *err)
 {
-    if (launch->kernel != NULL && !clo_launch_firmware_has(firmware, CLO_SECTION_KERNEL_HASHES))
+    bool has_place = clo_launch_firmware_has(firmware, CLO_SECTION_KERNEL_HASHES);
+
+    if (launch_convention(launch->vmm)->hashes_first && has_place)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "QEMU before March 2023 does not know SNP_KERNEL_HASHES sections");
+    if (launch->kernel != NULL && !has_place && !launch_convention(launch->vmm)->hashes_first)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "a kernel is given, but the firmware's SEV metadata has no "
                         "SNP_KERNEL_HASHES section: it would start a kernel unmeasured; OVMF's "
@@ -225,6 +231,21 @@ static bool measure_svsm(const struct clo_launch *launch, struct launch_chain *c
            measure_sections(launch, launch->svsm, chain, err);
 }
 
+/* The table's page right behind the firmware, whether or not a section asks for it. */
+static bool measure_hashes_first(const struct clo_launch *launch, struct launch_chain *chain,
+                                 struct clo_error *err)
+{
+    uint8_t page[CLO_LAUNCH_PAGE];
+    uint32_t gpa;
+
+    if (launch->kernel == NULL || !launch_convention(launch->vmm)->hashes_first)
+        return true;
+    if (!make_hashes_page(launch, &gpa, page, err))
+        return false;
+    launch_chain_data(chain, PAGE_NORMAL, page, gpa - gpa % CLO_LAUNCH_PAGE);
+    return true;
+}
+
 bool launch_before_vmsa(const struct clo_launch *launch, struct launch_chain *chain,
                         struct clo_error *err)
 {
@@ -236,7 +257,8 @@ bool launch_before_vmsa(const struct clo_launch *launch, struct launch_chain *ch
         return clo_wrap(err, "firmware");
     if (is_svsm)
         return measure_svsm(launch, chain, err) || clo_wrap(err, "SVSM");
-    return measure_sections(launch, launch->firmware, chain, err);
+    return measure_hashes_first(launch, chain, err) &&
+           measure_sections(launch, launch->firmware, chain, err);
 }
 
 static void chain_digest(const struct launch_chain *chain, struct clo_digest *out)

@@ -49,6 +49,7 @@ struct vmm_convention {
     uint32_t ap_eip;           /* 0: the firmware's SEV-ES reset block says */
     bool sec_mem_unmeasured;
     bool cpuid_last;
+    bool hashes_first;
     bool only_svsm, only_igvm;
 };
 const struct vmm_convention *launch_convention(enum clo_vmm vmm);

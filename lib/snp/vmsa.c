@@ -48,6 +48,9 @@ enum {
 static const struct vmm_convention conventions[CLO_VMM_COUNT] = {
     [CLO_VMM_QEMU] = { "qemu", 0x9b, 0x9b, 0x93, 0x8b, .uses_signature = true, .mxcsr = MXCSR_RESET,
                        .fcw = FCW_RESET, .g_pat = PAT_RESET },
+    [CLO_VMM_QEMU_2022] = { "qemu-2022", 0x9b, 0x9b, 0x93, 0x8b, .uses_signature = true,
+                            .mxcsr = MXCSR_RESET, .fcw = FCW_RESET, .g_pat = PAT_RESET,
+                            .hashes_first = true },
     [CLO_VMM_QEMU_FPU] = { "qemu-fpu", 0x9b, 0x9b, 0x93, 0x8b, .uses_signature = true,
                            .mxcsr = MXCSR_RESET, .fcw = FCW_RESET, .g_pat = PAT_RESET,
                            .only_svsm = true },

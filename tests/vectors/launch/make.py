@@ -50,13 +50,32 @@ IMAGES = {
     "no-hashes.fd": image(2, [(0x800000, 0x2000, 1), (0x802000, 0x1000, 2), (0x803000, 0x1000, 3)],
                           [(RESET, u32(0x80b004))], 3),
     "no-metadata.fd": image(2, [], [(HASHES, u32(0x810c00, 0x400)), (RESET, u32(0x80b004))], 4),
+    "before-2023.fd": image(2, [(0x800000, 0x2000, 1), (0x802000, 0x1000, 2), (0x803000, 0x1000, 3)],
+                            [(HASHES, u32(0x804c00, 0x400)), (RESET, u32(0x80b004))], 6),
     "svsm.fd": image(4, [(0x100000, 0x4000, 1), (0x104000, 0x1000, 2), (0x105000, 0x1000, 3)],
                      [(SVSM, u32(0x1230))], 5),
 }
 VMMS = {"qemu": vmm_types.VMMType.QEMU, "ec2": vmm_types.VMMType.ec2, "gce": vmm_types.VMMType.gce}
 MODES = {"snp": SevMode.SEV_SNP, "seves": SevMode.SEV_ES, "sev": SevMode.SEV, "snp:svsm": SevMode.SEV_SNP_SVSM}
 
+def digest_2022(case):
+    """As sev-snp-measure 0.0.4 did, for QEMU before March 2023: the hashes' page, then the sections."""
+    ovmf = guest.OVMF(str(HERE / case["ovmf"]))
+    context = guest.GCTX()
+    context.update_normal_pages(ovmf.gpa(), ovmf.data())
+    if "kernel" in case:
+        hashes = guest.SevHashes(str(HERE / case["kernel"]), str(HERE / case["initrd"]), case["append"])
+        gpa = ovmf.sev_hashes_table_gpa()
+        context.update_normal_pages(gpa & ~0xfff, hashes.construct_page(gpa & 0xfff))
+    guest.snp_update_metadata_pages(context, ovmf, None, VMMS["qemu"])
+    vmsa = guest.VMSA(SevMode.SEV_SNP, ovmf.sev_es_reset_eip(), vcpu_types.CPU_SIGS[case["vcpu_type"]], case["guest_features"])
+    for page in vmsa.pages(case["vcpus"]):
+        context.update_vmsa_page(page)
+    return context.ld().hex()
+
 def digest(case):
+    if case.get("vmm") == "qemu-2022":
+        return digest_2022(case)
     path = lambda name: str(HERE / case[name]) if case.get(name) else None
     return guest.calc_launch_digest(
         MODES[case["mode"]], case.get("vcpus"), vcpu_types.CPU_SIGS.get(case.get("vcpu_type"), 0), path("ovmf"),
@@ -80,6 +99,9 @@ def cases():
     for vars_size, vcpus in itertools.product((0x1000, 0x84000), (1, 4)):
         yield {"mode": "snp:svsm", "ovmf": "no-hashes.fd", "svsm": "svsm.fd", "vars_size": vars_size, "vcpus": vcpus,
                "vcpu_type": "EPYC-Milan"}
+    for kernel in kernels[:2]:
+        yield {"mode": "snp", "ovmf": "before-2023.fd", "vmm": "qemu-2022", "vcpus": 2, "vcpu_type": "EPYC-Rome", "guest_features": 1,
+               **kernel}
     yield {"mode": "snp", "ovmf": "amdsev.fd", "vcpus": 1, "vcpu_type": "EPYC-Turin", "ovmf_hash": "5a" * 48}
     yield {"mode": "snp", "ovmf": "amdsev.fd", "vcpus": 300, "vcpu_type": "EPYC-Milan-v2"}
 
