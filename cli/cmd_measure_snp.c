@@ -120,7 +120,8 @@ static bool measure(const struct measure_snp_options *options, struct clo_error 
 
     if (!check_id_block(options, err))
         return false;
-    bool ok = options->igvm != NULL
+    bool ok = options->launch_digest != NULL ? measure_snp_given(options, &digest, err)
+              : options->igvm != NULL
                       ? measure_igvm(options, &digest, document, err)
                       : measure_ovmf(options, &digest, document, &only_ovmf_hash, err);
     if (!ok || !digest_text(&digest, options->output_format, &text, err))
@@ -170,6 +171,8 @@ int cmd_measure_snp(int argc, char **argv)
           .flag = &options.dump_vmsa },
         { "--id-block", "FILE", "write a signed ID block, as QEMU's sev-snp-guest takes it",
           .text = &options.id_block },
+        { "--launch-digest", "HEX", "for this digest (or base64), without measuring anything",
+          .text = &options.launch_digest },
         { "--id-key", "FILE", "P-384 key that signs the ID block (PEM)", .text = &options.id_key },
         { "--author-key", "FILE", "P-384 key that signs the ID key", .text = &options.author_key },
         { "--guest-policy", "HEX", "the ID block's policy; default 0x30000",

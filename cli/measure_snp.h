@@ -18,7 +18,7 @@ struct measure_snp_options {
     const char *id_block, *id_key, *author_key;
     const char *guest_policy, *guest_svn, *family_id, *image_id;
     const char *explain, *max_vcpus;
-    const char *igvm;
+    const char *igvm, *launch_digest;
     bool dump_vmsa, json;
 };
 
@@ -52,6 +52,9 @@ CLO_MUST_USE bool measure_snp_number(const char *option, const char *text, uint6
 /* The digest of an IGVM file; what else there is to say goes to `document`. */
 CLO_MUST_USE bool measure_igvm(const struct measure_snp_options *options, struct clo_digest *digest,
                                json_t *document, struct clo_error *err);
+/* A digest that is known already, as hex or base64. */
+CLO_MUST_USE bool measure_snp_given(const struct measure_snp_options *options,
+                                    struct clo_digest *digest, struct clo_error *err);
 /* vmsa0.bin, vmsa1.bin, … in the current folder. */
 CLO_MUST_USE bool measure_snp_dump(const struct clo_launch *launch, struct clo_error *err);
 /* Makes the ID block for a digest, writes what QEMU's option takes to a file, and adds both to

@@ -83,35 +83,27 @@ static bool read_mode(const struct measure_snp_options *options, struct measure_
     return true;
 }
 
-static bool read_signature(const struct measure_snp_options *options, struct measure_snp *out,
-                           struct clo_error *err)
+/* The same CPU may be said in several ways, another one not. */
+static bool set_signature(struct measure_snp *out, uint32_t signature, struct clo_error *err)
 {
-    uint64_t numbers[3] = { 0 };
+    if (out->has_signature && out->launch.vcpu_signature != signature)
+        return clo_fail(err, CLO_ERR_USAGE, "two vCPU types: signature 0x%08x, and 0x%08x",
+                        out->launch.vcpu_signature, signature);
+    out->has_signature = true;
+    out->launch.vcpu_signature = signature;
+    return true;
+}
+
+static bool read_family(const struct measure_snp_options *options, struct measure_snp *out,
+                        struct clo_error *err)
+{
     const char *const names[] = { "--vcpu-family", "--vcpu-model", "--vcpu-stepping" };
     const char *const texts[] = { options->vcpu_family, options->vcpu_model,
                                   options->vcpu_stepping };
-    bool by_family = texts[0] != NULL || texts[1] != NULL || texts[2] != NULL;
-    uint64_t signature;
+    uint64_t numbers[3] = { 0 };
+    uint32_t signature;
 
-    int ways = by_family + (options->vcpu_type != NULL) + (options->vcpu_sig != NULL);
-    if (ways > 1)
-        return clo_fail(err, CLO_ERR_USAGE,
-                        "the vCPU is said twice: give --vcpu-type, --vcpu-sig or --vcpu-family");
-    out->has_signature = ways == 1;
-    if (options->vcpu_sig != NULL) {
-        if (!measure_snp_hex("--vcpu-sig", options->vcpu_sig, UINT32_MAX, &signature, err))
-            return false;
-        out->launch.vcpu_signature = (uint32_t)signature;
-    }
-    if (options->vcpu_type != NULL) {
-        const struct clo_vcpu_type *type = clo_vcpu_type_find(options->vcpu_type);
-        if (type == NULL)
-            return clo_fail(err, CLO_ERR_USAGE,
-                            "--vcpu-type: no such CPU model: %s; --vcpu-sig takes any",
-                            options->vcpu_type);
-        out->launch.vcpu_signature = type->signature;
-    }
-    if (!by_family)
+    if (texts[0] == NULL && texts[1] == NULL && texts[2] == NULL)
         return true;
     for (size_t i = 0; i < CLO_COUNT(texts); i++) {
         if (texts[i] == NULL)
@@ -119,7 +111,29 @@ static bool read_signature(const struct measure_snp_options *options, struct mea
         if (!measure_snp_number(names[i], texts[i], UINT16_MAX, &numbers[i], err))
             return false;
     }
-    return clo_vcpu_signature(numbers[0], numbers[1], numbers[2], &out->launch.vcpu_signature, err);
+    return clo_vcpu_signature(numbers[0], numbers[1], numbers[2], &signature, err) &&
+           set_signature(out, signature, err);
+}
+
+static bool read_signature(const struct measure_snp_options *options, struct measure_snp *out,
+                           struct clo_error *err)
+{
+    uint64_t signature;
+
+    if (options->vcpu_sig != NULL &&
+        (!measure_snp_hex("--vcpu-sig", options->vcpu_sig, UINT32_MAX, &signature, err) ||
+         !set_signature(out, (uint32_t)signature, err)))
+        return false;
+    if (options->vcpu_type != NULL) {
+        const struct clo_vcpu_type *type = clo_vcpu_type_find(options->vcpu_type);
+        if (type == NULL)
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "--vcpu-type: no such CPU model: %s; --vcpu-sig takes any",
+                            options->vcpu_type);
+        if (!set_signature(out, type->signature, err))
+            return false;
+    }
+    return read_family(options, out, err);
 }
 
 static bool read_vcpus(const struct measure_snp_options *options, struct measure_snp *out,
@@ -142,6 +156,12 @@ static bool read_vcpus(const struct measure_snp_options *options, struct measure
     return true;
 }
 
+/* A script passes on what it has: an empty word is nothing. */
+static bool is_given(const char *text)
+{
+    return text != NULL && *text != '\0';
+}
+
 static bool check_options(const struct measure_snp_options *options, const struct measure_snp *out,
                           struct clo_error *err)
 {
@@ -151,9 +171,9 @@ static bool check_options(const struct measure_snp_options *options, const struc
 
     if (options->ovmf == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--ovmf is missing");
-    if (options->kernel == NULL && (options->initrd != NULL || options->append != NULL))
+    if (!is_given(options->kernel) && (is_given(options->initrd) || is_given(options->append)))
         return clo_fail(err, CLO_ERR_USAGE, "%s needs --kernel",
-                        options->initrd != NULL ? "--initrd" : "--append");
+                        is_given(options->initrd) ? "--initrd" : "--append");
     if (is_svsm && options->svsm == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "mode snp:svsm: --svsm is missing");
     if (is_svsm && (options->vars_size == NULL) == (options->vars_file == NULL))
@@ -164,8 +184,6 @@ static bool check_options(const struct measure_snp_options *options, const struc
                         "snp:svsm");
     if (options->ovmf_hash != NULL && (out->only_ovmf_hash || out->launch.mode != CLO_LAUNCH_SNP))
         return clo_fail(err, CLO_ERR_USAGE, "--ovmf-hash is for mode snp");
-    if (out->has_features && !out->only_ovmf_hash && out->launch.mode != CLO_LAUNCH_SNP)
-        return clo_fail(err, CLO_ERR_USAGE, "--guest-features is for mode snp");
     return true;
 }
 
@@ -206,11 +224,11 @@ static bool read_kernel(const struct measure_snp_options *options, struct measur
 {
     const char *cmdline = options->append == NULL ? "" : options->append;
 
-    if (options->kernel == NULL)
+    if (!is_given(options->kernel))
         return true;
     if (!cli_view_open(options->kernel, CLI_IMAGE_LIMIT, &out->kernel_file, err))
         return false;
-    if (options->initrd != NULL && *options->initrd != '\0' &&
+    if (is_given(options->initrd) &&
         !cli_view_open(options->initrd, CLI_IMAGE_LIMIT, &out->initrd_file, err))
         return false;
     clo_launch_kernel_hash(clo_bytes(NULL, 0), clo_bytes(NULL, 0), cmdline, &out->kernel);

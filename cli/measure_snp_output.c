@@ -22,6 +22,26 @@ bool measure_snp_dump(const struct clo_launch *launch, struct clo_error *err)
 
 /* --- ID block --- */
 
+bool measure_snp_given(const struct measure_snp_options *options, struct clo_digest *digest,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    struct clo_bytes text = clo_bytes_text(options->launch_digest);
+    bool is_hex = text.size == 2 * CLO_LAUNCH_DIGEST_SIZE;
+
+    if (options->id_block == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--launch-digest is what --id-block is made for");
+    if (options->ovmf != NULL || options->igvm != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--launch-digest, or a file to measure");
+    bool ok = is_hex ? clo_hex_read(text, &bytes, err) : clo_base64_read(text, &bytes, err);
+    if (!ok || bytes.size != CLO_LAUNCH_DIGEST_SIZE)
+        return clo_fail(err, CLO_ERR_USAGE, "--launch-digest: expected %d bytes of hex or base64",
+                        CLO_LAUNCH_DIGEST_SIZE);
+    *digest = (struct clo_digest){ .hash = CLO_HASH_SHA384 };
+    memcpy(digest->bytes, bytes.data, bytes.size);
+    return true;
+}
+
 struct id_keys {
     struct clo_private_key *id;
     struct clo_private_key *author;

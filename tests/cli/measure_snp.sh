@@ -36,8 +36,6 @@ if [ -r "$shared/MANIFEST.json" ]; then
         set -- --mode "$(value mode)" --ovmf "$shared/$(value ovmf)" --json
         for option in vcpus vcpu_type guest_features precomputed_ovmf_hash vmm; do
             name=--$(echo "$option" | sed 's/precomputed_ovmf_hash/ovmf-hash/; s/_/-/g')
-            # SEV-ES and SEV start without features.
-            case $(value mode)$name in sev*--guest-features) continue ;; esac
             [ -n "$(value $option)" ] && set -- "$@" "$name" "$(value $option)"
         done
         [ -n "$(value kernel)" ] && set -- "$@" --kernel "$shared/$(value kernel)"
@@ -73,6 +71,7 @@ expect "as sev-snp-measure's options" 0 "$usual" "$cloister" measure snp --mode 
 expect "base64" 0 "$(printf %s "$usual" | xxd -r -p | base64 -w 0)" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --output-format base64
 expect "from the firmware's digest" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan \
     --snp-ovmf-hash "$("$cloister" measure snp --mode snp:ovmf-hash --ovmf "$ovmf")"
+expect "empty words" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --kernel "" --initrd "" --append ""
 expect "from a pipe" 0 "$usual" sh -c "cat '$ovmf' | '$cloister' measure snp --ovmf - --vcpus 2 --vcpu-type EPYC-Milan"
 expect "no metadata: a warning" 0 "no SEV metadata" "$cloister" measure snp --ovmf "$vectors/no-metadata.fd" --vcpus 1 --vcpu-type EPYC --json
 expect "VMSAs" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --dump-vmsa
@@ -89,6 +88,13 @@ for name in id_key_digest author_key_digest; do
     [ "$(jq -r ".$name" out)" = "$(jq -r ".id_block.$name" "$vectors/cases.json")" ] || fail "$name"
 done
 grep -q "^id-block=$(jq -r .id_block out),id-auth=$(jq -r .id_auth out),author-key-enabled=on\$" option || fail "QEMU's option: $(cat option)"
+expect "ID block for a digest" 0 "$(jq -r .id_block.id_block "$vectors/cases.json")" "$cloister" measure snp --launch-digest "$digest" --id-block option --id-key "$vectors/id-key.pem" --json
+shared_block=$(jq -r '.cases[] | select(.id == "id-block-ibm") | .expected | .launch_digest_b64 + " " + .id_block_b64' "$shared/MANIFEST.json" 2>/dev/null)
+[ -z "$shared_block" ] || expect "ID block for a digest in base64" 0 "\"id_block\": \"${shared_block#* }\"" "$cloister" measure snp --launch-digest "${shared_block% *}" --id-block option --id-key "$vectors/id-key.pem" --json
+expect "a digest for nothing" 2 "what --id-block is made for" "$cloister" measure snp --launch-digest "$digest"
+expect "a digest and a file" 2 "or a file to measure" "$cloister" measure snp --launch-digest "$digest" --ovmf "$ovmf" --id-block option --id-key "$vectors/id-key.pem"
+expect "half of a digest" 2 "expected 48 bytes" "$cloister" measure snp --launch-digest 0011 --id-block option --id-key "$vectors/id-key.pem"
+"$cloister" measure snp --ovmf "$ovmf" --vcpus 1 --vcpu-type EPYC --guest-features 0x21 --id-block option --id-key "$vectors/id-key.pem" --json >out || fail "once more"
 # The signature, with openssl: r and s turned round, in DER.
 jq -r .id_block out | base64 -d >block
 jq -r .id_auth out | base64 -d >auth
@@ -149,7 +155,8 @@ not "no CPU" 2 "at least one" "--vcpus 0 --vcpu-type EPYC"
 not "too many" 2 "up to 4096" "--vcpus 4097 --vcpu-type EPYC"
 not "no CPU model" 2 "the CPU model is part of the digest" "--vcpus 1"
 not "an unknown model" 2 "no such CPU model: EPYC-Naples" "--vcpus 1 --vcpu-type EPYC-Naples"
-not "two models" 2 "said twice" "--vcpus 1 --vcpu-type EPYC --vcpu-sig 0x1"
+not "two models" 2 "two vCPU types: signature 0x00000001, and 0x00800f12" "--vcpus 1 --vcpu-type EPYC --vcpu-sig 0x1"
+not "a model said twice" 0 "" "--vcpus 1 --vcpu-type EPYC --vcpu-sig 0x00800f12 --vcpu-family 23 --vcpu-model 1 --vcpu-stepping 2"
 not "half a model" 2 "--vcpu-model is missing" "--vcpus 1 --vcpu-family 25"
 not "a model that cannot be" 2 "no such CPU: family 25" "--vcpus 1 --vcpu-family 25 --vcpu-model 256 --vcpu-stepping 0"
 not "hex or decimal" 2 "Write 0x21" "--vcpus 1 --vcpu-type EPYC --guest-features 21"
@@ -163,7 +170,6 @@ not "a command line alone" 2 "--append needs --kernel" "--vcpus 1 --vcpu-type EP
 not "no SVSM" 2 "--svsm is missing" "--mode snp:svsm --vcpus 1 --vcpu-type EPYC"
 not "no variables" 2 "--vars-size or --vars-file" "--mode snp:svsm --vcpus 1 --vcpu-type EPYC --svsm $vectors/svsm.fd"
 not "an SVSM elsewhere" 2 "are for mode snp:svsm" "--vcpus 1 --vcpu-type EPYC --svsm $vectors/svsm.fd"
-not "features in SEV-ES" 2 "--guest-features is for mode snp" "--mode seves --vcpus 1 --vcpu-type EPYC --guest-features 0x1"
 not "a start in SEV" 2 "--ovmf-hash is for mode snp" "--mode sev --ovmf-hash 00"
 not "half a digest" 2 "expected 48 bytes of hex" "--vcpus 1 --vcpu-type EPYC --ovmf-hash 0011"
 not "another format" 2 "hex or base64, not text" "--vcpus 1 --vcpu-type EPYC --output-format text"
