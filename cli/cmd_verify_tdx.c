@@ -34,12 +34,13 @@ int cmd_verify_tdx(int argc, char **argv)
           .argument = "FILE",
           .help = "the TD's event log (CCEL), replayed against the RTMRs",
           .text = &eventlog },
+        { .name = "--ccel", .argument = "FILE", .help = "the same", .text = &eventlog },
         { .name = "--save-collateral",
           .argument = "DIR",
           .help = "keep all that it was verified with, for a verification elsewhere",
           .text = &folder },
     };
-    size_t count = 2;
+    size_t count = 3;
     verify_add_options(&o, table, &count);
     fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
@@ -50,7 +51,9 @@ int cmd_verify_tdx(int argc, char **argv)
                    "revoked.",
         .options = table,
         .option_count = count,
-        .example = "  cloister verify tdx quote.bin --collateral collateral/ --policy strict\n",
+        .example = "  cloister verify tdx quote.bin --collateral collateral/ --policy strict\n"
+                   "  cloister verify tdx quote.bin --collateral collateral/ --ccel ccel.bin "
+                   "--reference guest.ref.json\n",
     };
     CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };

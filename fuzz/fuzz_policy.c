@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!clo_policy_parse(clo_bytes(data, size), &policy, &err))
         return 0;
-    MUST(policy->roots_amd || policy->root_count > 0);
+    MUST(policy->roots_amd || policy->roots_intel || policy->root_count > 0);
     MUST(policy->root_count <= CLO_POLICY_LIST_MAX);
     MUST((policy->pcrs & (1U << 10 | 0xffU << 24)) == 0);
     MUST(policy->has_pcrs || policy->pcrs == 0);

@@ -5,6 +5,7 @@
 #ifndef CLOISTER_POLICY_H
 #define CLOISTER_POLICY_H
 
+#include "cloister/ccel_rules.h"
 #include "cloister/pcr.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
@@ -77,6 +78,7 @@ struct clo_policy_tdx {
     struct clo_policy_values mr_td, rtmr[CLO_TDX_RTMR_COUNT], mr_seam, mr_signer_seam, mr_config_id,
             mr_owner, mr_owner_config, mr_service_td, init_servtd_hash, cur_servtd_hash,
             td_attributes, xfam, report_data, qe_vendor_id, fmspc, ppid;
+    struct clo_ccel_rules *ccel; /* what the event log may show; NULL: not said */
 };
 
 struct clo_policy {

@@ -100,6 +100,7 @@ static const struct clo_check *most_telling(const struct clo_checks *checks)
     static const char *const order[] = {
         "pcr.11", "pcr.12", "pcr.13", "pcr.15", "pcr.7", "pcr.4", "pcr.9",
         "pcr.5",  "pcr.14", "pcr.0",  "pcr.1",  "pcr.2", "pcr.3", "pcr.6",
+        "rtmr.2", "rtmr.1", "rtmr.0", "rtmr.3", "mr_td",
     };
 
     for (size_t i = 0; i < CLO_COUNT(order); i++) {
@@ -120,10 +121,10 @@ static void conclude(struct work *w)
 
     if (!clo_checks_ok(&appraisal->checks)) {
         appraisal->status = CLO_CONTRAINDICATED;
-        /* A PCR's explanation says itself where it looked. */
+        /* A register's explanation says itself where it looked. */
         if (check == NULL)
             snprintf(appraisal->summary, sizeof appraisal->summary, "refused");
-        else if (strncmp(check->id, "pcr.", 4) == 0)
+        else if (strncmp(check->id, "pcr.", 4) == 0 || strncmp(check->id, "rtmr.", 5) == 0)
             snprintf(appraisal->summary, sizeof appraisal->summary, "%s", check->detail);
         else
             snprintf(appraisal->summary, sizeof appraisal->summary, "%s: %s", check->id,
@@ -177,6 +178,7 @@ static bool appraise(struct work *w, struct clo_error *err)
         w->appraisal->tee = "tdx";
         if (!appraise_tdx(w, err))
             return false;
+        appraise_tdx_registers(w);
     } else if (inputs->ak != NULL) {
         w->appraisal->tee = "tpm";
         w->ak = inputs->ak;
@@ -191,7 +193,7 @@ static bool appraise(struct work *w, struct clo_error *err)
         if (!appraise_tpm(w, err))
             return false;
         appraise_pcrs(w);
-    } else if (inputs->reference_count > 0) {
+    } else if (inputs->reference_count > 0 && strcmp(w->appraisal->tee, "tdx") != 0) {
         clo_check_that(w->checks, "pcr", false,
                        "reference values were given, but nothing in the evidence binds PCRs");
     }

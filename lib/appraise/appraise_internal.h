@@ -69,6 +69,9 @@ CLO_MUST_USE bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote
 void appraise_warn_of_tdx(struct work *w);
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
+/* MRTD and RTMRs against reference values, the event log against the policy's rules: checks mr_td,
+ * rtmr.N, policy.ccel.rtmrN. */
+void appraise_tdx_registers(struct work *w);
 /* Of a verified report: what a policy would have looked at. */
 void appraise_warn_of_snp(struct work *w);
 

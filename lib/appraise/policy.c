@@ -193,6 +193,7 @@ void clo_policy_free(struct clo_policy *policy)
     if (policy == NULL)
         return;
     clo_snp_certificates_free(&policy->root_certificates);
+    clo_ccel_rules_free(policy->tdx.ccel);
     free(policy);
 }
 

@@ -147,6 +147,14 @@ static bool read_sets(const json_t *json, struct clo_policy_tdx *tdx, struct clo
     return true;
 }
 
+static bool read_ccel(const json_t *json, struct clo_policy_tdx *tdx, struct clo_error *err)
+{
+    const json_t *rules = json_object_get(json, "ccel");
+
+    return rules == NULL || clo_ccel_rules_parse(rules, &tdx->ccel, err) ||
+           clo_wrap(err, "\"ccel\"");
+}
+
 bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_error *err)
 {
     static const char *const keys[] = {
@@ -177,6 +185,7 @@ bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_e
         "qe_vendor_id",
         "fmspc",
         "ppid",
+        "ccel",
         NULL,
     };
     struct clo_policy_tdx *tdx = &policy->tdx;
@@ -190,7 +199,8 @@ bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_e
             read_statuses(member, &tdx->tcb_status, err) && read_advisories(member, tdx, err) &&
             policy_read_u64(member, "minimum_evaluation_number", UINT32_MAX,
                             &tdx->minimum_evaluation_number, err) &&
-            read_floor(member, tdx, err) && read_sets(member, tdx, err)) ||
+            read_floor(member, tdx, err) && read_sets(member, tdx, err) &&
+            read_ccel(member, tdx, err)) ||
            clo_wrap(err, "\"tdx\"");
 }
 

@@ -49,6 +49,18 @@ expect "explain, changed" 1 "another command line or initrd" "$cloister" eventlo
 [ "$(jq -r '.rtmrs[2] | [.rtmr, .difference, .logged.type, .logged.text, .expected.digest[-1:], .logged.digest[-1:]] | join(" ")' explain.json)" = \
     "2 changed EV_EVENT_TAG kernel's initrd 1 2" ] || fail "explain --json: $(jq -c '.rtmrs[2]' explain.json)"
 
+# A real quote, held against its log's registers: as expected, and with one that is another.
+guest=${CLOISTER_VECTORS:-none}/tdx-eventlog/gce-cos-113-with-quote
+if [ -d "$guest" ]; then
+    "$cloister" measure tdx --given "$guest/ccel_data.bin" --output gce.ref.json >/dev/null || fail "--given, a real log"
+    set -- --without tcb --at 2024-09-01T00:00:00Z --ccel "$guest/ccel_data.bin"
+    expect "verify with a reference" 0 "RTMR 1: as in" "$cloister" verify tdx "$guest/quote.bin" "$@" --reference gce.ref.json
+    jq '.tdx.rtmr1 = .tdx.rtmr3 | del(.events.rtmr1)' gce.ref.json >bad.ref.json
+    expect "verify with another reference" 1 "RTMR 1: " "$cloister" verify tdx "$guest/quote.bin" "$@" --reference bad.ref.json
+else
+    echo "no vectors: no real quote was tried"
+fi
+
 # What is not taken.
 expect "nothing" 2 "--firmware" "$cloister" measure tdx
 expect "operand" 2 "operand" "$cloister" measure tdx "$firmware"

@@ -31,7 +31,8 @@ static const char everything[] =
                       "'cur_servtd_hash':'any','td_attributes':['0000001000000000'],'xfam':['"
                       "e702060000000000'],"
                       "'report_data':'any','qe_vendor_id':'any','fmspc':['b0c06f000000'],'ppid':'"
-                      "any'}}";
+                      "any','ccel':{'rtmr0':[],'rtmr1':[],'rtmr2':[],'rtmr3':[{'type':'EV_IPL',"
+                      "'any':true,'minimum':0,'maximum':2}]}}}";
 
 static void test_parse(void **state)
 {
@@ -56,6 +57,9 @@ static void test_refused(void **state)
         const char *text, *error;
     } cases[] = {
         { START ",'tdx':{'more':1}}", "policy: \"tdx\": unknown member \"more\"" },
+        { START ",'tdx':{'ccel':{'rtmr0':[{'type':'EV_IPL'}]}}}",
+          "policy: \"tdx\": \"ccel\": \"rtmr0\": rule 0: says none of \"digests\", \"text\" and "
+          "\"any\": exactly one is needed" },
         { START ",'tdx':{'tcb_status':'UpToDate'}}",
           "policy: \"tdx\": \"tcb_status\" is no array" },
         { START ",'tdx':{'tcb_status':['Fine']}}",
