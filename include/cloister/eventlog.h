@@ -87,6 +87,8 @@ CLO_API uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log);
 CLO_API bool clo_event_digest(const struct clo_event *event, enum clo_hash hash,
                               struct clo_digest *out);
 CLO_API const char *clo_event_type_name(uint32_t type); /* "EV_SEPARATOR"; NULL if unknown */
+/* By its name, of either case; false if there is none of it. */
+CLO_API bool clo_event_type_from_name(const char *name, uint32_t *out);
 /* Is the digest, in this bank, the hash of the event's data (or of the part that the profile says is
  * measured)? Then what the data says is as proven as the digest. */
 CLO_API bool clo_event_data_is_measured(const struct clo_event *event, enum clo_hash hash);

@@ -33,6 +33,9 @@ CLO_API void clo_ima_freep(struct clo_ima **list);
 CLO_API size_t clo_ima_count(const struct clo_ima *list);
 CLO_API size_t clo_ima_stray(const struct clo_ima *list);
 CLO_API const struct clo_ima_entry *clo_ima_at(const struct clo_ima *list, size_t index);
+/* The hash of an entry's template data; ones for a violation: what was extended into a bank. */
+CLO_API void clo_ima_digest(const struct clo_ima_entry *entry, enum clo_hash hash,
+                            struct clo_digest *out);
 /* Does it begin as such a list does, and not as a firmware's log? For whoever is given some file. */
 CLO_API bool clo_ima_is_list(struct clo_bytes in);
 

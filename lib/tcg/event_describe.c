@@ -2,6 +2,7 @@
 #include "cloister/eventlog.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "cloister/ccel.h"
 #include "cloister/device_path.h"
@@ -63,6 +64,16 @@ const char *clo_event_type_name(uint32_t type)
         if (types[i].type == type)
             return types[i].name;
     return NULL;
+}
+
+bool clo_event_type_from_name(const char *name, uint32_t *out)
+{
+    for (size_t i = 0; i < CLO_COUNT(types); i++)
+        if (strcasecmp(types[i].name, name) == 0) {
+            *out = types[i].type;
+            return true;
+        }
+    return false;
 }
 
 static bool hashes_to(struct clo_bytes part, const struct clo_digest *expected)

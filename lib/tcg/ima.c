@@ -166,11 +166,15 @@ bool clo_ima_is_list(struct clo_bytes in)
 
 /* --- Replay --- */
 
-static void hash_template(const struct clo_ima_entry *entry, enum clo_hash hash,
-                          struct clo_digest *out)
+void clo_ima_digest(const struct clo_ima_entry *entry, enum clo_hash hash, struct clo_digest *out)
 {
     static const uint8_t zeros[OLD_NAME_HASHED];
 
+    if (entry->is_violation) {
+        *out = (struct clo_digest){ .hash = hash };
+        memset(out->bytes, 0xff, clo_hash_size(hash));
+        return;
+    }
     if (!is_name(entry->template_name, "ima")) {
         clo_hash(hash, entry->template_data, out);
         return;
@@ -187,19 +191,13 @@ bool clo_ima_replay(const struct clo_ima *list, enum clo_ima_extension extension
         const struct clo_ima_entry *entry = &list->entries[i];
         struct clo_digest sha1;
         struct clo_digest digest;
-        if (entry->is_violation) {
-            digest = (struct clo_digest){ .hash = bank->hash };
-            memset(digest.bytes, 0xff, clo_hash_size(bank->hash));
-            clo_pcr_extend(bank, entry->pcr, &digest);
-            continue;
-        }
-        hash_template(entry, CLO_HASH_SHA1, &sha1);
-        if (!clo_bytes_equal(clo_digest_bytes(&sha1), entry->template_digest))
+        clo_ima_digest(entry, CLO_HASH_SHA1, &sha1);
+        clo_ima_digest(entry, bank->hash, &digest);
+        if (!entry->is_violation &&
+            !clo_bytes_equal(clo_digest_bytes(&sha1), entry->template_digest))
             return clo_fail(err, CLO_ERR_FORMAT,
                             "entry %zu: its data does not lead to its template digest", i);
-        if (extension == CLO_IMA_EACH_BANK && bank->hash != CLO_HASH_SHA1) {
-            hash_template(entry, bank->hash, &digest);
-        } else {
+        if (extension == CLO_IMA_PADDED_SHA1 && !entry->is_violation) {
             digest = (struct clo_digest){ .hash = bank->hash };
             memcpy(digest.bytes, sha1.bytes, SHA1_SIZE);
         }

@@ -1,0 +1,32 @@
+/* The Canonical Event Log (TCG, Canonical Event Log Format 1.1, sections 4 and 5.2; 1.0 for the JSON
+ * example): records of firmware, of the kernel's IMA and of systemd in one form, as JSON or CBOR.
+ *
+ * Read, a log becomes a crypto-agile one, so that all that knows event logs knows it; what is believed of
+ * it is what is believed of any: that its digests lead to a quote. */
+#ifndef CLOISTER_CEL_H
+#define CLOISTER_CEL_H
+
+#include "cloister/eventlog.h"
+#include "cloister/ima.h"
+#include "cloister/userlog.h"
+
+enum clo_cel_encoding {
+    CLO_CEL_JSON, /* an array of records */
+    CLO_CEL_CBOR, /* the same, in deterministic encoding */
+};
+
+/* Does it look like one? For whoever is given some file. */
+CLO_API bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out);
+/* Appends the log in its binary, crypto-agile form. Firmware's events come back byte for byte; those of
+ * IMA and systemd become EV_IPL with their template or text as data. Records of NV indexes are passed
+ * over: they are in no PCR. */
+CLO_API CLO_MUST_USE bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding,
+                                       struct clo_buffer *out, struct clo_error *err);
+/* Appends a log made of these, in this order; `userlog` and `ima` may be NULL. IMA's entries get a
+ * digest for every bank of the firmware's log that we know. */
+CLO_API CLO_MUST_USE bool clo_cel_write(const struct clo_eventlog *log, const struct clo_ima *ima,
+                                        const struct clo_userlog *userlog,
+                                        enum clo_cel_encoding encoding, struct clo_buffer *out,
+                                        struct clo_error *err);
+
+#endif
