@@ -135,24 +135,36 @@ static bool explain_all(const struct references *references, struct clo_explain_
                     clo_hash_name(inputs->hash));
 }
 
-/* Another log in place of a reference: what it shows is what is expected. */
-static bool load_other(const char *path, struct references *out, struct clo_error *err)
+static uint32_t registers_of(const struct clo_eventlog *log)
+{
+    uint32_t mask = 0;
+
+    for (size_t i = 0; i < clo_eventlog_count(log); i++) {
+        const struct clo_event *event = clo_eventlog_at(log, i);
+        if (event->type != CLO_EV_NO_ACTION && event->pcr < CLO_PCR_COUNT)
+            mask |= 1U << event->pcr;
+    }
+    return mask;
+}
+
+/* Another log in place of a reference: what it shows is what is expected, of every register that either
+ * of the two extends. */
+static bool load_other(const char *path, const struct clo_eventlog *log, struct references *out,
+                       struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
-    uint32_t touched = 0;
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *other = NULL;
 
     if (path == NULL)
         return true;
-    if (!eventlog_load(path, &file, &log, err))
+    if (!eventlog_load(path, &file, &other, err))
         return false;
-    for (size_t i = 0; i < clo_eventlog_count(log); i++)
-        if (clo_eventlog_at(log, i)->pcr < CLO_PCR_COUNT)
-            touched |= 1U << clo_eventlog_at(log, i)->pcr;
-    bool ok = clo_eventlog_is_ccel(log)
-                      ? clo_reference_from_ccel(path, NULL, log, &out->items[out->count], err)
-                      : clo_reference_from_eventlog(path, NULL, log, touched,
-                                                    &out->items[out->count], err);
+    struct clo_reference **item = &out->items[out->count];
+    bool ok = clo_eventlog_is_ccel(other)
+                      ? clo_reference_from_ccel(path, NULL, other, item, err)
+                      : clo_reference_from_eventlog(path, NULL, other,
+                                                    registers_of(log) | registers_of(other), item,
+                                                    err);
     out->count += ok;
     return ok || clo_wrap(err, "%s", path);
 }
@@ -174,7 +186,7 @@ int cmd_eventlog_explain(int argc, char **argv)
         { "--phase", "PATH",
           "how far the boot went; default enter-initrd with a user space log, else firmware only",
           .text = &phase },
-        { "--bank", "NAME", "the bank to look at; default sha256, for a CCEL sha384",
+        { "--bank", "NAME", "the bank to look at; default the first that the log has, SHA-1 last",
           .text = &bank },
         { "--json", NULL, "print one JSON document", .flag = &json },
     };
@@ -217,9 +229,10 @@ int cmd_eventlog_explain(int argc, char **argv)
         results = json_array();
     bool ok = eventlog_load(operands.items[0], &file, &log, &err) &&
               (userspace == NULL || userlog_load(userspace, &userlog, &err)) &&
-              load_references(&paths, &references, &err) && load_other(other, &references, &err);
-    if (ok && bank == NULL && clo_eventlog_is_ccel(log))
-        inputs.hash = CLO_HASH_SHA384;
+              load_references(&paths, &references, &err) &&
+              load_other(other, log, &references, &err);
+    if (ok && bank == NULL)
+        inputs.hash = eventlog_best_bank(log);
     inputs.log = log;
     inputs.userlog = userlog;
     ok = ok && explain_all(&references, &inputs, results, &different, &checked, &err);

@@ -83,6 +83,9 @@ CLO_API bool clo_eventlog_is_ccel(const struct clo_eventlog *log);
 /* From the StartupLocality event: PCR 0 begins with it. */
 CLO_API uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log);
 
+/* Appends a line for each thing that firmware does not usually do, and that was tolerated. */
+CLO_API void clo_eventlog_oddities(const struct clo_eventlog *log, struct clo_buffer *out);
+
 /* The event's digest in one bank; false if it has none. */
 CLO_API bool clo_event_digest(const struct clo_event *event, enum clo_hash hash,
                               struct clo_digest *out);

@@ -39,6 +39,46 @@ expect "explain, the first reference counts" 0 "as expected" "$cloister" eventlo
 "$cloister" eventlog explain "$corpus/two-banks" --reference bad.json --json >explain.json
 [ "$(jq -r '.. | .pcr? // empty' explain.json | head -n 1)" = 11 ] || fail "explain --json does not name the PCR: $(cat explain.json)"
 
+# Two logs against each other: the same, one event other, one event more.
+cp "$corpus/two-banks" same.log
+expect "against itself" 0 "registers as expected" "$cloister" eventlog explain "$corpus/two-banks" --other-log same.log
+expect "against another" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/ccel" --bank sha256
+printf 'this is a text and no log at all, whatever its name is' >text.log
+expect "against what is no log" 3 "text.log: " "$cloister" eventlog explain "$corpus/two-banks" --other-log text.log
+
+# Field by field, and what is out of the ordinary.
+expect "fields" 0 "SecureBoot" "$cloister" eventlog show "$corpus/two-banks" --fields
+jq -e '[.events[].fields[] | has("covered")] | all' show.json >/dev/null || fail "a field does not say whether it is covered"
+jq -e '.oddities | length > 0' show.json >/dev/null || fail "nothing out of the ordinary is named"
+expect "oddities" 0 "SHA-1 alone" "$cloister" eventlog show "$corpus/sha1"
+
+# The canonical form, both encodings, and back: the same bytes, the same registers.
+for form in cel-json cel-cbor; do
+    expect "to $form" 0 "" "$cloister" eventlog convert "$corpus/two-banks" --to "$form" --output "log.$form"
+    "$cloister" eventlog replay "log.$form" --json | jq -e --slurpfile is replay.json '.pcrs == $is[0].pcrs' >/dev/null || fail "$form: other registers"
+    expect "back from $form" 0 "" "$cloister" eventlog convert "log.$form" --to tcg --output back.log
+    cmp -s back.log "$corpus/two-banks" || fail "$form: comes back as other bytes"
+done
+jq -e '.[0].content_type == "pcclient_std"' log.cel-json >/dev/null || fail "cel-json: content type"
+expect "to no form" 2 "none of tcg" "$cloister" eventlog convert "$corpus/two-banks" --to yaml --output x
+expect "convert without output" 2 "--output" "$cloister" eventlog convert "$corpus/two-banks"
+head -c 300 log.cel-cbor >cut.cbor
+expect "cut CBOR" 3 "malformed at byte" "$cloister" eventlog replay cut.cbor
+[ ! -e x ] || fail "a refused conversion leaves a file"
+
+# IMA's list: alone, and behind the firmware's log.
+ima=$CLOISTER_TESTS/../fuzz/corpus/ima
+expect "IMA, shown" 0 "/bin/sh" "$cloister" eventlog show "$ima/two-entries"
+expect "IMA, shown as JSON" 0 '"file": "/bin/sh"' "$cloister" eventlog show "$ima/two-entries" --json
+expect "IMA, a violation" 0 "VIOLATION" "$cloister" eventlog show "$ima/violation"
+alone=$("$cloister" eventlog replay "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')
+[ "$("$cloister" eventlog replay "$corpus/two-banks" --ima-log "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "IMA behind the firmware's log: another PCR 10"
+[ "$("$cloister" eventlog replay "$ima/two-entries" --ima-padded --json | jq -r '.pcrs.sha256."10"')" != "$alone" ] || fail "--ima-padded changes nothing"
+expect "IMA behind IMA" 2 "replayed alone" "$cloister" eventlog replay "$ima/two-entries" --ima-log "$ima/two-entries"
+"$cloister" eventlog convert "$corpus/two-banks" --ima-log "$ima/two-entries" --userspace-log user.log --output all.json || fail "convert all three"
+[ "$(jq -r '[.[].content_type] | unique | join(" ")' all.json)" = "ima_template pcclient_std systemd" ] || fail "not all three kinds are in the canonical log"
+[ "$("$cloister" eventlog replay all.json --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "canonical: another PCR 10"
+
 # What is not taken.
 head -c 200 "$corpus/two-banks" >cut.log
 printf 'this is a text and no log at all, whatever its name is' >text

@@ -267,13 +267,53 @@ static void test_ccel_vectors(void **state)
     CHECK(logs > 9, "the manifest has its cases");
 }
 
+/* --- Out of the ordinary --- */
+
+static void test_oddities(void **state)
+{
+    static const enum clo_hash banks[] = { CLO_HASH_SHA256, CLO_HASH_SHA384 };
+    static const char *const expected[] = {
+        "3 bytes behind the last event: a stray rest",
+        "bank sha384: 10 of 10 events have no digest in it",
+        "PCR 0 has 2 separators",
+        "PCR 7 has no separator: the firmware did not close it",
+        "a separator says that the firmware met an error",
+        "leaving the boot services is not logged",
+        "1 events are of types that we do not know",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer lines = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_error err;
+
+    (void)state;
+    log_header(&file, banks, 2);
+    for (unsigned pcr = 0; pcr < 7; pcr++)
+        log_event(&file, pcr, CLO_EV_SEPARATOR, clo_bytes("\0\0\0\0", 4));
+    log_event(&file, 0, CLO_EV_SEPARATOR, clo_bytes("\1\0\0\0", 4));
+    log_event(&file, 4, CLO_EV_EFI_ACTION,
+              clo_bytes_text("Calling EFI Application from Boot Option"));
+    log_event(&file, 2, 0x8401, clo_bytes_text("x"));
+    clo_buffer_append(&file, clo_bytes("\1\2\3", 3));
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&file), &log, &err), err.text);
+    clo_eventlog_oddities(log, &lines);
+    const char *text = clo_buffer_string(&lines);
+    for (size_t i = 0; i < CLO_COUNT(expected); i++)
+        CHECK(strstr(text, expected[i]) != NULL, expected[i]);
+    size_t count = 0;
+    for (const char *at = text; *at != '\0'; at++)
+        count += *at == '\n';
+    CHECK(count == CLO_COUNT(expected), text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),   cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_padding), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_sha1),    cmocka_unit_test(test_ccel),
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_ccel_vectors),
+        cmocka_unit_test(test_parse),    cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_padding),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_sha1),     cmocka_unit_test(test_ccel),
+        cmocka_unit_test(test_vectors),  cmocka_unit_test(test_ccel_vectors),
+        cmocka_unit_test(test_oddities),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
