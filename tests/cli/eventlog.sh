@@ -42,7 +42,7 @@ expect "explain, the first reference counts" 0 "as expected" "$cloister" eventlo
 # Two logs against each other: the same, one event other, one event more.
 cp "$corpus/two-banks" same.log
 expect "against itself" 0 "registers as expected" "$cloister" eventlog explain "$corpus/two-banks" --other-log same.log
-expect "against another" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/ccel" --bank sha256
+expect "against another" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/sha1" --bank sha1
 printf 'this is a text and no log at all, whatever its name is' >text.log
 expect "against what is no log" 3 "text.log: " "$cloister" eventlog explain "$corpus/two-banks" --other-log text.log
 
