@@ -7,11 +7,11 @@
 
 #include "cli.h"
 
-#define FETCH_OPTIONS 5
+#define FETCH_OPTIONS 6
 
 struct fetch_options {
     bool fetch;
-    const char *cache, *kds, *pcs, *ca;
+    const char *cache, *kds, *pcs, *update, *ca;
 };
 /* Appends FETCH_OPTIONS of them. */
 void fetch_add_options(struct fetch_options *options, struct cli_option *out, size_t *count);

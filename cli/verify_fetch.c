@@ -121,12 +121,13 @@ bool verify_fetch(const struct verify_options *o, const struct clo_evidence *evi
     CLO_CLEANUP(fetcher_close) struct fetcher fetcher = { .curl = NULL };
 
     if (!fetch_is_asked(&o->fetch)) {
-        if (o->fetch.kds == NULL && o->fetch.pcs == NULL && o->fetch.ca == NULL)
+        if (o->fetch.kds == NULL && o->fetch.pcs == NULL && o->fetch.ca == NULL &&
+            o->fetch.update == NULL)
             return true;
-        return clo_fail(err, CLO_ERR_USAGE, "--kds, --pcs and --ca are for --fetch");
+        return clo_fail(err, CLO_ERR_USAGE, "--kds, --pcs, --update and --ca are for --fetch");
     }
     return fetcher_open(&o->fetch, inputs->inputs.at, &fetcher, err) &&
            fetch_snp(&fetcher.source, o->fetch.kds == NULL ? CLO_KDS_BASE : o->fetch.kds, evidence,
                      inputs, err) &&
-           verify_fetch_tdx(&fetcher.source, o->fetch.pcs, evidence, inputs, err);
+           verify_fetch_tdx(&fetcher.source, &o->fetch, evidence, inputs, err);
 }

@@ -1,6 +1,4 @@
 /* Intel's collateral for the quote in the evidence, from its service or the cache. */
-#include <string.h>
-
 #include "cloister/tdx.h"
 #include "net/pcs.h"
 
@@ -20,25 +18,25 @@ static bool is_complete(const struct clo_tdx_collateral *collateral)
     return true;
 }
 
-/* What was given stays; files have the same names on both sides. */
-static bool take(const struct clo_pcs_collateral *fetched, struct clo_tdx_collateral *out,
+/* What was given stays. */
+static bool take(const struct clo_tdx_collateral *fetched, struct clo_tdx_collateral *out,
                  struct clo_error *err)
 {
     for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
-        enum clo_tdx_piece piece = (enum clo_tdx_piece)i;
-        for (size_t k = 0; out->pieces[i].size == 0 && k < CLO_PCS_PARTS; k++)
-            if (strcmp(clo_tdx_piece_file(piece), clo_pcs_part_file((enum clo_pcs_part)k)) == 0 &&
-                !clo_tdx_collateral_set(out, piece, clo_buffer_bytes(&fetched->parts[k]), err))
-                return false;
+        if (out->pieces[i].size > 0)
+            continue;
+        clo_buffer_append(&out->pieces[i], clo_buffer_bytes(&fetched->pieces[i]));
+        if (!clo_buffer_ok(&out->pieces[i]))
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     }
     return true;
 }
 
-bool verify_fetch_tdx(struct clo_source *source, const char *base,
+bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *options,
                       const struct clo_evidence *evidence, struct verify_inputs *inputs,
                       struct clo_error *err)
 {
-    CLO_CLEANUP(clo_pcs_collateral_free) struct clo_pcs_collateral fetched = { 0 };
+    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral fetched = { 0 };
     struct clo_bytes bytes = clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE);
     struct clo_tdx_quote quote;
     struct clo_tdx_pck pck;
@@ -52,13 +50,9 @@ bool verify_fetch_tdx(struct clo_source *source, const char *base,
                                  : clo_buffer_bytes(&inputs->collateral.pieces[CLO_TDX_PCK_CHAIN]);
     if (!clo_tdx_pck_from_chain(chain, &pck, &ignored))
         return true; /* for the appraisal to refuse */
-    const struct clo_pcs_request request = {
-        .fmspc = clo_bytes(pck.fmspc, sizeof pck.fmspc),
-        .ca = clo_tdx_ca_name(pck.ca),
-    };
     if (pck.ca == CLO_TDX_CA_UNKNOWN)
         return true;
     inputs->inputs.tdx_collateral = &inputs->collateral;
-    return clo_pcs_get(source, base, &request, &fetched, err) &&
+    return clo_pcs_get(source, options->pcs, &pck, options->update, &fetched, err) &&
            take(&fetched, &inputs->collateral, err);
 }

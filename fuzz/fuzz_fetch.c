@@ -36,9 +36,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(memchr(value.data, '\n', value.size) == NULL);
     }
     MUST(clo_retry_after(in, 1780000000) >= -1);
-    for (int i = CLO_PCS_CHAIN_TCB_INFO; i <= CLO_PCS_CHAIN_PCK_CRL; i++) {
+    static const enum clo_tdx_piece chains[] = { CLO_TDX_TCB_INFO_ISSUER_CHAIN,
+                                                 CLO_TDX_QE_IDENTITY_ISSUER_CHAIN,
+                                                 CLO_TDX_PCK_CRL_ISSUER_CHAIN };
+    for (size_t i = 0; i < CLO_COUNT(chains); i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer chain = { 0 };
-        if (clo_pcs_chain_read(in, (enum clo_pcs_chain)i, &chain, &err))
+        if (clo_pcs_chain_read(in, chains[i], &chain, &err))
             MUST(memmem(chain.data, chain.size, "-----BEGIN CERTIFICATE-----", 27) != NULL);
         else
             MUST(chain.size == 0 && err.status != CLO_OK);

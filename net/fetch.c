@@ -6,7 +6,6 @@
 #include <strings.h>
 #include <time.h>
 
-#include "cloister/encoding.h"
 #include "net/https.h"
 
 void clo_fetched_free(struct clo_fetched *fetched)
@@ -43,27 +42,6 @@ bool clo_fetch_header(struct clo_bytes headers, const char *name, struct clo_byt
         }
     }
     return false;
-}
-
-bool clo_percent_read(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer octet = { 0 };
-        struct clo_error ignored;
-        if (text.data[i] == 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "NUL at byte %zu", i);
-        if (text.data[i] != '%') {
-            clo_buffer_u8(out, text.data[i]);
-            continue;
-        }
-        if (!clo_hex_read(clo_bytes_slice(text, i + 1, 2), &octet, &ignored) || octet.size != 1)
-            return clo_fail(err, CLO_ERR_FORMAT, "'%%' without two hex digits at byte %zu", i);
-        if (octet.data[0] == 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "NUL at byte %zu", i);
-        clo_buffer_u8(out, octet.data[0]);
-        i += 2;
-    }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_FORMAT, "too long");
 }
 
 int64_t clo_retry_after(struct clo_bytes value, int64_t now)

@@ -54,10 +54,6 @@ CLO_MUST_USE bool clo_fetch(const struct clo_transport *transport, const char *u
 /* The first header of this name (any case), without the spaces around it; false: there is none. */
 CLO_MUST_USE bool clo_fetch_header(struct clo_bytes headers, const char *name,
                                    struct clo_bytes *out);
-/* Percent-decoding (RFC 3986, section 2.1); '+' stays. A '%' without two hex digits and a NUL are
- * refused. */
-CLO_MUST_USE bool clo_percent_read(struct clo_bytes text, struct clo_buffer *out,
-                                   struct clo_error *err);
 /* Retry-After (RFC 9110, section 10.2.3): seconds, or an HTTP date held against `now`. -1: neither. */
 int64_t clo_retry_after(struct clo_bytes value, int64_t now);
 

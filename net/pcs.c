@@ -1,120 +1,72 @@
 #include "net/pcs.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
 #include <time.h>
 
-#include "cloister/crypto.h"
-#include "cloister/encoding.h"
 #include "cloister/json.h"
-#include "device/file.h"
 
-#define JSON_LIMIT  ((size_t)4 << 20)
-#define CRL_LIMIT   ((size_t)8 << 20)
-#define CHAIN_LIMIT ((size_t)64 << 10)
-
-const char *clo_pcs_part_file(enum clo_pcs_part part)
-{
-    static const char *const files[CLO_PCS_PARTS] = {
-        [CLO_PCS_TCB_INFO] = "tcb_info.json",
-        [CLO_PCS_TCB_INFO_CHAIN] = "tcb_info_issuer_chain.pem",
-        [CLO_PCS_QE_IDENTITY] = "qe_identity.json",
-        [CLO_PCS_QE_IDENTITY_CHAIN] = "qe_identity_issuer_chain.pem",
-        [CLO_PCS_PCK_CRL] = "pck_crl.der",
-        [CLO_PCS_PCK_CRL_CHAIN] = "pck_crl_issuer_chain.pem",
-        [CLO_PCS_ROOT_CA_CRL] = "root_ca_crl.der",
-    };
-
-    return files[part];
-}
-
-void clo_pcs_collateral_free(struct clo_pcs_collateral *collateral)
-{
-    for (size_t i = 0; i < CLO_PCS_PARTS; i++)
-        clo_buffer_free(&collateral->parts[i]);
-}
+#define JSON_LIMIT ((size_t)4 << 20)
+#define CRL_LIMIT  ((size_t)8 << 20)
 
 /* --- Reading what came --- */
 
-static bool read_chain(struct clo_bytes value, struct clo_buffer *out, struct clo_error *err)
+/* Certificates, at least one, and each of them readable. */
+static bool check_chain(struct clo_bytes pem, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { .limit = CHAIN_LIMIT };
     size_t at = 0;
     size_t count = 0;
 
-    if (!clo_percent_read(value, &pem, err))
-        return false;
     for (;; count++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        *err = (struct clo_error){ 0 };
-        if (!clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, &der, err))
+        *err = (struct clo_error){ .status = CLO_OK };
+        if (!clo_pem_next(pem, "CERTIFICATE", &at, &der, err))
             break;
         if (!clo_certificate_parse(clo_buffer_bytes(&der), &certificate, err))
             return clo_wrap(err, "certificate %zu", count);
     }
     if (err->status != CLO_OK)
         return false;
-    if (count == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "holds no certificate");
-    clo_buffer_append(out, clo_buffer_bytes(&pem));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return count > 0 || clo_fail(err, CLO_ERR_FORMAT, "holds no certificate");
 }
 
-bool clo_pcs_chain_read(struct clo_bytes headers, enum clo_pcs_chain which, struct clo_buffer *out,
+bool clo_pcs_chain_read(struct clo_bytes headers, enum clo_tdx_piece piece, struct clo_buffer *out,
                         struct clo_error *err)
 {
-    static const char *const names[][2] = {
-        [CLO_PCS_CHAIN_TCB_INFO] = { "TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain" },
-        [CLO_PCS_CHAIN_QE_IDENTITY] = { "SGX-Enclave-Identity-Issuer-Chain",
-                                        "Enclave-Identity-Issuer-Chain" },
-        [CLO_PCS_CHAIN_PCK_CRL] = { "SGX-PCK-CRL-Issuer-Chain", "PCK-CRL-Issuer-Chain" },
+    static const char *const names[CLO_TDX_PIECES][2] = {
+        [CLO_TDX_TCB_INFO_ISSUER_CHAIN] = { "TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain" },
+        [CLO_TDX_QE_IDENTITY_ISSUER_CHAIN] = { "SGX-Enclave-Identity-Issuer-Chain",
+                                               "Enclave-Identity-Issuer-Chain" },
+        [CLO_TDX_PCK_CRL_ISSUER_CHAIN] = { "SGX-PCK-CRL-Issuer-Chain", "PCK-CRL-Issuer-Chain" },
     };
+    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
+    const char *const *name = names[piece];
     struct clo_bytes value;
 
-    if (!clo_fetch_header(headers, names[which][0], &value) &&
-        !clo_fetch_header(headers, names[which][1], &value))
-        return clo_fail(err, CLO_ERR_FORMAT, "the answer has no header %s", names[which][0]);
-    return read_chain(value, out, err) || clo_wrap(err, "header %s", names[which][0]);
-}
-
-/* What a caching service may have made of the DER. */
-static bool decode_crl(struct clo_bytes in, struct clo_buffer *der, struct clo_error *err)
-{
-    struct clo_error ignored = { 0 };
-    size_t at = 0;
-
-    /* Spaces behind a text; DER, which begins with 0x30, may end in any byte. */
-    while (in.size > 0 && in.data[0] != 0x30 && strchr(" \t\r\n", in.data[in.size - 1]) != NULL)
-        in.size--;
-    if (in.size > 1 && in.data[0] == '"' && in.data[in.size - 1] == '"')
-        in = clo_bytes_slice(in, 1, in.size - 2);
-    if (in.size > 0 && in.data[0] == '-')
-        return clo_pem_next(in, "X509 CRL", &at, der, &ignored) ||
-               clo_fail(err, CLO_ERR_FORMAT, "no revocation list in the PEM");
-    if (clo_hex_read(in, der, &ignored))
-        return true;
-    der->size = 0;
-    if (clo_base64_read(in, der, &ignored))
-        return true;
-    der->size = 0;
-    clo_buffer_append(der, in);
-    return clo_buffer_ok(der) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_fetch_header(headers, name[0], &value) && !clo_fetch_header(headers, name[1], &value))
+        return clo_fail(err, CLO_ERR_FORMAT, "the answer has no header %s", name[0]);
+    if (!clo_tdx_collateral_set(&collateral, piece, value, err) ||
+        !check_chain(clo_buffer_bytes(&collateral.pieces[piece]), err))
+        return clo_wrap(err, "header %s", name[0]);
+    clo_buffer_append(out, clo_buffer_bytes(&collateral.pieces[piece]));
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
 bool clo_pcs_crl_read(struct clo_bytes in, struct clo_buffer *out, int64_t *expires,
                       struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { .limit = CRL_LIMIT };
+    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
     CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+    struct clo_buffer *der = &collateral.pieces[CLO_TDX_ROOT_CA_CRL];
 
-    if (!decode_crl(in, &der, err) || !clo_crl_parse(clo_buffer_bytes(&der), &crl, err))
-        return false;
+    if (!clo_tdx_collateral_set(&collateral, CLO_TDX_ROOT_CA_CRL, in, err) ||
+        !clo_crl_parse(clo_buffer_bytes(der), &crl, err))
+        return clo_wrap(err, "no revocation list");
     *expires = clo_crl_next_update(crl);
     if (out != NULL)
-        clo_buffer_append(out, clo_buffer_bytes(&der));
+        clo_buffer_append(out, clo_buffer_bytes(der));
     return out == NULL || clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
@@ -138,8 +90,8 @@ static bool read_next_update(const json_t *object, int64_t *out, struct clo_erro
 struct json_kind {
     const char *member; /* of the outer object, beside its signature */
     const char *id;
-    enum clo_pcs_chain chain;
-    const char *fmspc; /* in hex, upper case; NULL: none */
+    enum clo_tdx_piece chain;
+    const char *fmspc; /* in hex; NULL: none */
 };
 
 static bool accept_json(void *context, const struct clo_fetched *document, int64_t *expires,
@@ -184,116 +136,110 @@ static bool accept_pck_crl(void *context, const struct clo_fetched *document, in
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer chain = { 0 };
 
     return accept_root_crl(context, document, expires, err) &&
-           clo_pcs_chain_read(clo_buffer_bytes(&document->headers), CLO_PCS_CHAIN_PCK_CRL, &chain,
-                              err);
+           clo_pcs_chain_read(clo_buffer_bytes(&document->headers), CLO_TDX_PCK_CRL_ISSUER_CHAIN,
+                              &chain, err);
 }
 
 /* --- The requests --- */
 
-static bool get_json(struct clo_source *source, const char *base, const char *path,
-                     struct json_kind *kind, struct clo_buffer *body, struct clo_buffer *chain,
+static bool keep(struct clo_bytes bytes, struct clo_buffer *out, struct clo_error *err)
+{
+    clo_buffer_append(out, bytes);
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+static bool get_json(struct clo_source *source, const char *url, struct json_kind *kind,
+                     enum clo_tdx_piece piece, struct clo_tdx_collateral *out,
                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_fetched_free) struct clo_fetched document = { 0 };
-    char url[CLO_FETCH_URL_MAX];
 
-    if (!clo_fetch_url(base, path, url, err))
-        return false;
     if (!clo_source_get(source, url, JSON_LIMIT, accept_json, kind, &document, err)) {
         if (document.status != 404)
             return false;
         return clo_fail(err, CLO_ERR_UNVERIFIED, "%s: not known there (status 404)", url);
     }
-    if (!clo_pcs_chain_read(clo_buffer_bytes(&document.headers), kind->chain, chain, err))
-        return false;
-    clo_buffer_append(body, clo_buffer_bytes(&document.body));
-    return clo_buffer_ok(body) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_pcs_chain_read(clo_buffer_bytes(&document.headers), kind->chain,
+                              &out->pieces[kind->chain], err) &&
+           keep(clo_buffer_bytes(&document.body), &out->pieces[piece], err);
 }
 
-static bool get_crl(struct clo_source *source, const char *url, clo_source_accept *accept,
-                    struct clo_buffer *crl, struct clo_buffer *chain, struct clo_error *err)
+static bool get_pck_crl(struct clo_source *source, const char *url, struct clo_tdx_collateral *out,
+                        struct clo_error *err)
 {
     CLO_CLEANUP(clo_fetched_free) struct clo_fetched document = { 0 };
     int64_t expires;
 
-    return clo_source_get(source, url, CRL_LIMIT, accept, NULL, &document, err) &&
-           clo_pcs_crl_read(clo_buffer_bytes(&document.body), crl, &expires, err) &&
-           (chain == NULL || clo_pcs_chain_read(clo_buffer_bytes(&document.headers),
-                                                CLO_PCS_CHAIN_PCK_CRL, chain, err));
+    return clo_source_get(source, url, CRL_LIMIT, accept_pck_crl, NULL, &document, err) &&
+           clo_pcs_crl_read(clo_buffer_bytes(&document.body), &out->pieces[CLO_TDX_PCK_CRL],
+                            &expires, err) &&
+           clo_pcs_chain_read(clo_buffer_bytes(&document.headers), CLO_TDX_PCK_CRL_ISSUER_CHAIN,
+                              &out->pieces[CLO_TDX_PCK_CRL_ISSUER_CHAIN], err);
 }
 
-static bool get_all(struct clo_source *source, const char *base,
-                    const struct clo_pcs_request *request, struct clo_pcs_collateral *out,
-                    struct clo_error *err)
+static bool get_root_crl(struct clo_source *source, const char *url, struct clo_tdx_collateral *out,
+                         struct clo_error *err)
 {
-    const char *update = request->update == NULL ? "" : request->update;
-    const char *mark = request->update == NULL ? "" : "update=";
-    char fmspc[2 * 6 + 1];
-    char path[256];
-    char url[CLO_FETCH_URL_MAX];
-    char root[CLO_FETCH_URL_MAX] = CLO_PCS_ROOT_CRL;
-    struct json_kind tcb = { "tcbInfo", "TDX", CLO_PCS_CHAIN_TCB_INFO, fmspc };
-    struct json_kind qe = { "enclaveIdentity", "TD_QE", CLO_PCS_CHAIN_QE_IDENTITY, NULL };
+    CLO_CLEANUP(clo_fetched_free) struct clo_fetched document = { 0 };
+    int64_t expires;
 
-    clo_hex_text(request->fmspc, fmspc);
-    snprintf(path, sizeof path, "/tdx/certification/v4/tcb?fmspc=%s%s%s%s", fmspc,
-             *mark == '\0' ? "" : "&", mark, update);
-    if (!get_json(source, base, path, &tcb, &out->parts[CLO_PCS_TCB_INFO],
-                  &out->parts[CLO_PCS_TCB_INFO_CHAIN], err))
-        return false;
-    snprintf(path, sizeof path, "/tdx/certification/v4/qe/identity%s%s%s", *mark == '\0' ? "" : "?",
-             mark, update);
-    if (!get_json(source, base, path, &qe, &out->parts[CLO_PCS_QE_IDENTITY],
-                  &out->parts[CLO_PCS_QE_IDENTITY_CHAIN], err))
-        return false;
-    snprintf(path, sizeof path, "/sgx/certification/v4/pckcrl?ca=%s&encoding=der", request->ca);
-    if (!clo_fetch_url(base, path, url, err) ||
-        !get_crl(source, url, accept_pck_crl, &out->parts[CLO_PCS_PCK_CRL],
-                 &out->parts[CLO_PCS_PCK_CRL_CHAIN], err))
+    return clo_source_get(source, url, CRL_LIMIT, accept_root_crl, NULL, &document, err) &&
+           clo_pcs_crl_read(clo_buffer_bytes(&document.body), &out->pieces[CLO_TDX_ROOT_CA_CRL],
+                            &expires, err);
+}
+
+/* A path of the plan with the update channel behind it. */
+static bool make_url(const char *base, const char *path, const char *update,
+                     char out[CLO_FETCH_URL_MAX], struct clo_error *err)
+{
+    char whole[160];
+
+    snprintf(whole, sizeof whole, "%s%s%s", path,
+             update == NULL              ? ""
+             : strchr(path, '?') == NULL ? "?update="
+                                         : "&update=",
+             update == NULL ? "" : update);
+    return clo_fetch_url(base, whole, out, err);
+}
+
+static bool get_all(struct clo_source *source, const char *base, const struct clo_tdx_pck *pck,
+                    const char *update, struct clo_tdx_collateral *out, struct clo_error *err)
+{
+    char url[CLO_FETCH_URL_MAX];
+    struct clo_tdx_fetch plan;
+
+    clo_tdx_fetch_plan(pck, &plan);
+    struct json_kind tcb = { "tcbInfo", "TDX", CLO_TDX_TCB_INFO_ISSUER_CHAIN, plan.fmspc };
+    struct json_kind qe = { "enclaveIdentity", "TD_QE", CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, NULL };
+    if (!make_url(base, plan.tcb_info, update, url, err) ||
+        !get_json(source, url, &tcb, CLO_TDX_TCB_INFO, out, err) ||
+        !make_url(base, plan.qe_identity, update, url, err) ||
+        !get_json(source, url, &qe, CLO_TDX_QE_IDENTITY, out, err) ||
+        !make_url(base, plan.pck_crl, NULL, url, err) || !get_pck_crl(source, url, out, err))
         return false;
     /* Intel's service has the root's list where the certificates say; caching services have it
      * beside the rest. */
-    if (strcmp(base, CLO_PCS_BASE) != 0 &&
-        !clo_fetch_url(base, "/sgx/certification/v4/rootcacrl", root, err))
-        return false;
-    return get_crl(source, root, accept_root_crl, &out->parts[CLO_PCS_ROOT_CA_CRL], NULL, err);
+    if (strcmp(base, CLO_PCS_BASE) == 0)
+        return get_root_crl(source, CLO_PCS_ROOT_CRL, out, err);
+    return make_url(base, plan.root_ca_crl, NULL, url, err) && get_root_crl(source, url, out, err);
 }
 
-bool clo_pcs_get(struct clo_source *source, const char *base, const struct clo_pcs_request *request,
-                 struct clo_pcs_collateral *out, struct clo_error *err)
+bool clo_pcs_get(struct clo_source *source, const char *base, const struct clo_tdx_pck *pck,
+                 const char *update, struct clo_tdx_collateral *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_pcs_collateral_free) struct clo_pcs_collateral collateral = { 0 };
+    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
 
-    if (request->fmspc.size != 6)
-        return clo_fail(err, CLO_ERR_USAGE, "Intel PCS: FMSPC of %zu bytes, 6 expected",
-                        request->fmspc.size);
-    if (strcmp(request->ca, "platform") != 0 && strcmp(request->ca, "processor") != 0)
-        return clo_fail(err, CLO_ERR_USAGE, "Intel PCS: no such certification authority: %s",
-                        request->ca);
-    if (request->update != NULL && strcmp(request->update, "standard") != 0 &&
-        strcmp(request->update, "early") != 0)
+    if (update != NULL && strcmp(update, "standard") != 0 && strcmp(update, "early") != 0)
         return clo_fail(err, CLO_ERR_USAGE, "Intel PCS: update is standard or early, not %s",
-                        request->update);
-    if (!get_all(source, base == NULL ? CLO_PCS_BASE : base, request, &collateral, err))
+                        update);
+    if (!get_all(source, base == NULL ? CLO_PCS_BASE : base, pck, update, &collateral, err))
         return clo_wrap(err, "Intel PCS");
-    *out = collateral;
-    collateral = (struct clo_pcs_collateral){ 0 };
-    return true;
-}
-
-bool clo_pcs_save(const struct clo_pcs_collateral *collateral, const char *folder,
-                  struct clo_error *err)
-{
-    char path[4200];
-
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
-    for (enum clo_pcs_part i = 0; i < CLO_PCS_PARTS; i++) {
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, clo_pcs_part_file(i)) >=
-            sizeof path)
-            return clo_fail(err, CLO_ERR_USAGE, "%.100s…: path too long", folder);
-        if (!clo_file_write(path, clo_buffer_bytes(&collateral->parts[i]), 0644, err))
-            return false;
+    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+        if (collateral.pieces[i].size == 0)
+            continue;
+        clo_buffer_free(&out->pieces[i]);
+        out->pieces[i] = collateral.pieces[i];
+        collateral.pieces[i] = (struct clo_buffer){ 0 };
     }
     return true;
 }

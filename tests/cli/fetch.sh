@@ -2,34 +2,8 @@
 # Fetching what evidence lacks: a service on this machine that plays AMD's, asked once and then the cache.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
-command -v python3 >/dev/null || skip "python3 plays the service"
-tests=$CLOISTER_TESTS
-cd "$work" || exit 4
-export HOME="$work/home" NO_PROXY='*'
-unset XDG_CACHE_HOME
-
-servers=
-# shellcheck disable=SC2317 # called by the trap
-stop() {
-    for server in $servers; do kill "$server" 2>/dev/null; done
-    rm -rf "$work"
-}
-trap stop EXIT
-# serve NAME [CERT KEY]: starts a service; its port is in $port.
-serve() {
-    name=$1
-    shift
-    echo '{}' >"$name.routes"
-    : >"$name.log"
-    python3 "$tests/cli/service.py" "$name.routes" "$name.log" "$name.port" "$@" &
-    servers="$servers $!"
-    for _ in $(seq 100); do
-        [ -s "$name.port" ] && break
-        sleep 0.1
-    done
-    port=$(cat "$name.port") || fail "$name: does not start"
-}
-requests() { wc -l <"$1.log" | tr -d ' '; }
+# shellcheck source=tests/cli/fetch_lib.sh
+. "$(dirname "$0")/fetch_lib.sh"
 serve kds
 kds=http://127.0.0.1:$port
 

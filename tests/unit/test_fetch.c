@@ -1,4 +1,4 @@
-/* Headers, percent-encoding, Retry-After, base URLs, and patience with a busy server. */
+/* Headers, Retry-After, base URLs, and patience with a busy server. */
 #include "net/fetch.h"
 
 #include "fake_net.h"
@@ -28,39 +28,6 @@ static void test_headers(void **state)
         CHECK(found == (cases[i].value != NULL), cases[i].name);
         CHECK(!found || clo_bytes_equal(value, clo_bytes_text(cases[i].value)), cases[i].name);
     }
-}
-
-static void test_percent(void **state)
-{
-    static const struct {
-        const char *name, *text, *plain, *error;
-    } cases[] = {
-        { "plain", "abc+d", "abc+d", NULL },
-        { "line end and spaces", "a%0Ab%20c%0a", "a\nb c\n", NULL },
-        { "a percent sign", "%25", "%", NULL },
-        { "cut short", "ab%2", NULL, "'%' without two hex digits at byte 2" },
-        { "at the end", "ab%", NULL, "'%' without two hex digits at byte 2" },
-        { "no hex", "%zz", NULL, "'%' without two hex digits at byte 0" },
-        { "NUL", "a%00", NULL, "NUL at byte 1" },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
-        struct clo_error err;
-        bool ok = clo_percent_read(clo_bytes_text(cases[i].text), &plain, &err);
-        CHECK(ok == (cases[i].error == NULL), cases[i].name);
-        if (ok)
-            CHECK(strcmp(clo_buffer_string(&plain), cases[i].plain) == 0, cases[i].name);
-        else
-            CHECK(strcmp(err.text, cases[i].error) == 0, cases[i].name);
-    }
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer small = { .limit = 2 };
-    struct clo_error err;
-    assert_false(clo_percent_read(clo_bytes_text("abc"), &small, &err));
-    assert_string_equal(err.text, "too long");
-    small = (struct clo_buffer){ 0 };
-    assert_false(clo_percent_read(clo_bytes("a\0b", 3), &small, &err));
 }
 
 static void test_retry_after(void **state)
@@ -211,9 +178,9 @@ static void test_no_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_headers),     cmocka_unit_test(test_percent),
-        cmocka_unit_test(test_retry_after), cmocka_unit_test(test_url),
-        cmocka_unit_test(test_patience),    cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_headers),   cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_url),       cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_no_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
