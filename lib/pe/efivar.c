@@ -27,8 +27,6 @@ static const struct clo_guid guid_custom_mode = { { 0x0c, 0xec, 0x76, 0xc0, 0x28
                                                     0xa0, 0x72, 0x71, 0xee, 0x5c, 0x44, 0x8b,
                                                     0x9f } };
 
-#define LIST_HEADER_SIZE               28
-#define OWNER_SIZE                     16
 #define VOLUME_HEADER_SIZE             56
 #define STORE_HEADER_SIZE              28
 #define STORE_FORMATTED                0x5a
@@ -38,52 +36,6 @@ static const struct clo_guid guid_custom_mode = { { 0x0c, 0xec, 0x76, 0xc0, 0x28
 #define VARIABLE_ADDED                 0x3f
 #define VARIABLE_IN_DELETED_TRANSITION 0x3e
 #define VARIABLES_MAX                  4096
-
-/* --- Signature lists --- */
-
-void clo_signature_list_x509(const struct clo_guid *owner, struct clo_bytes der,
-                             struct clo_buffer *out)
-{
-    clo_buffer_guid(out, &clo_guid_cert_x509);
-    clo_buffer_le32(out, (uint32_t)(LIST_HEADER_SIZE + OWNER_SIZE + der.size));
-    clo_buffer_le32(out, 0); /* SignatureHeaderSize */
-    clo_buffer_le32(out, (uint32_t)(OWNER_SIZE + der.size));
-    clo_buffer_guid(out, owner);
-    clo_buffer_append(out, der);
-}
-
-bool clo_signature_list_at(struct clo_bytes lists, size_t index, struct clo_signature_entry *out,
-                           struct clo_error *err)
-{
-    struct clo_reader r = clo_reader(lists);
-
-    err->status = CLO_OK;
-    while (clo_reader_left(&r) > 0) {
-        size_t start = r.at;
-        struct clo_guid type = clo_read_guid(&r);
-        uint32_t list_size = clo_read_le32(&r);
-        uint32_t header_size = clo_read_le32(&r);
-        uint32_t entry_size = clo_read_le32(&r);
-        if (!clo_reader_ok(&r) || list_size < LIST_HEADER_SIZE || list_size > lists.size - start ||
-            header_size > list_size - LIST_HEADER_SIZE || entry_size < OWNER_SIZE ||
-            (list_size - LIST_HEADER_SIZE - header_size) % entry_size != 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "signature list at byte %zu: wrong sizes", start);
-        size_t count = (list_size - LIST_HEADER_SIZE - header_size) / entry_size;
-        clo_read_skip(&r, header_size);
-        if (index < count) {
-            clo_read_skip(&r, index * entry_size);
-            struct clo_bytes whole = clo_read_bytes(&r, entry_size);
-            struct clo_reader entry = clo_reader(whole);
-            *out = (struct clo_signature_entry){ .type = type, .whole = whole };
-            out->owner = clo_read_guid(&entry);
-            out->data = clo_bytes_slice(whole, OWNER_SIZE, entry_size);
-            return clo_reader_ok(&r);
-        }
-        index -= count;
-        clo_read_skip(&r, count * entry_size);
-    }
-    return false;
-}
 
 /* --- Variable stores --- */
 

@@ -55,7 +55,7 @@ expect "owner is no GUID" 2 "--owner" enroll --owner me --output no.fd
 expect "store to read is cut" 3 "cut.fd" "$cloister" secureboot enroll --input cut.fd --output no.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt
 head -c 400000 /dev/zero >large
 {
-    printf '\046\026\304\301\114\120\222\100\254\251\101\371\066\223\103\050' # a list of one SHA-256 entry, 400000 bytes of it
+    printf '\241\131\300\245\344\224\247\112\207\265\253\025\134\053\360\162' # a list of one certificate, 400000 bytes of it
     printf '\254\032\006\000\000\000\000\000\220\032\006\000'
     head -c 400016 /dev/zero
 } >large.esl

@@ -175,7 +175,7 @@ static void test_refusals(void **state)
         { "issuer chain cut", BASE QE, 200,
           "SGX-Enclave-Identity-Issuer-Chain: -----BEGIN%20CERTIFICATE%2\r\n", NULL,
           "header SGX-Enclave-Identity-Issuer-Chain: qe_identity_issuer_chain: wrong URL encoding "
-          "at byte 26",
+          "at byte 24",
           CLO_ERR_FORMAT },
         { "TCB info for QE identity", BASE QE, 200, NULL, other, "", CLO_ERR_FORMAT },
         { "revocation list is text", BASE PCK_CRL, 200, NULL, not_json, "", CLO_ERR_FORMAT },

@@ -1,0 +1,299 @@
+#include "cloister/efi_auth.h"
+
+#include <openssl/err.h>
+#include <openssl/pkcs7.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+#include <time.h>
+
+#define WIN_CERTIFICATE_SIZE 24 /* dwLength, wRevision, wCertificateType, CertType */
+#define WIN_REVISION         0x0200
+#define WIN_TYPE_EFI_GUID    0x0ef1
+#define PAYLOAD_LIMIT        ((size_t)1 << 20)
+
+/* EFI_CERT_TYPE_PKCS7_GUID, 4aafd29d-68df-49ee-8aa9-347d375665a7. */
+static const struct clo_guid guid_pkcs7 = { { 0x9d, 0xd2, 0xaf, 0x4a, 0xdf, 0x68, 0xee, 0x49, 0x8a,
+                                              0xa9, 0x34, 0x7d, 0x37, 0x56, 0x65, 0xa7 } };
+
+/* --- Times --- */
+
+void clo_efi_time_make(int64_t unix_time, uint8_t out[CLO_EFI_TIME_SIZE])
+{
+    time_t when = (time_t)unix_time;
+    struct tm parts = { 0 };
+
+    memset(out, 0, CLO_EFI_TIME_SIZE);
+    if (gmtime_r(&when, &parts) == NULL)
+        return;
+    out[0] = (uint8_t)((parts.tm_year + 1900) & 0xff);
+    out[1] = (uint8_t)((parts.tm_year + 1900) >> 8);
+    out[2] = (uint8_t)(parts.tm_mon + 1);
+    out[3] = (uint8_t)parts.tm_mday;
+    out[4] = (uint8_t)parts.tm_hour;
+    out[5] = (uint8_t)parts.tm_min;
+    out[6] = (uint8_t)parts.tm_sec;
+}
+
+char *clo_efi_time_text(const uint8_t time[CLO_EFI_TIME_SIZE], char out[CLO_EFI_TIME_TEXT])
+{
+    /* Two bytes of year at most 9999 in what parses; others are cut. */
+    snprintf(out, CLO_EFI_TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u",
+             (time[0] | (unsigned)time[1] << 8) % 10000, time[2] % 100U, time[3] % 100U,
+             time[4] % 100U, time[5] % 100U, time[6] % 100U);
+    return out;
+}
+
+int clo_efi_time_compare(const uint8_t a[CLO_EFI_TIME_SIZE], const uint8_t b[CLO_EFI_TIME_SIZE])
+{
+    unsigned year_a = a[0] | (unsigned)a[1] << 8;
+    unsigned year_b = b[0] | (unsigned)b[1] << 8;
+
+    if (year_a != year_b)
+        return year_a < year_b ? -1 : 1;
+    return memcmp(a + 2, b + 2, 5); /* month, day, hour, minute, second */
+}
+
+static bool is_time(struct clo_bytes time)
+{
+    const uint8_t *t = time.data;
+    unsigned year = t[0] | (unsigned)t[1] << 8;
+
+    return year >= 1900 && year <= 9999 && t[2] >= 1 && t[2] <= 12 && t[3] >= 1 && t[3] <= 31 &&
+           t[4] <= 23 && t[5] <= 59 && t[6] <= 59 &&
+           clo_bytes_all(clo_bytes_slice(time, 7, time.size), 0);
+}
+
+/* --- Parsing --- */
+
+bool clo_efi_auth_parse(struct clo_bytes in, struct clo_efi_auth *out, struct clo_error *err)
+{
+    struct clo_reader r = clo_reader(in);
+    struct clo_bytes time = clo_read_bytes(&r, CLO_EFI_TIME_SIZE);
+    uint32_t length = clo_read_le32(&r);
+    uint16_t revision = clo_read_le16(&r);
+    uint16_t type = clo_read_le16(&r);
+    struct clo_guid kind = clo_read_guid(&r);
+
+    if (!clo_reader_ok(&r))
+        return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: truncated at byte %zu", r.at);
+    if (revision != WIN_REVISION || type != WIN_TYPE_EFI_GUID ||
+        !clo_guid_equal(&kind, &guid_pkcs7))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "authenticated variable: no PKCS #7 certificate (revision 0x%x, type 0x%x)",
+                        revision, type);
+    if (!is_time(time))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "authenticated variable: its time is no second of UTC");
+    if (length <= WIN_CERTIFICATE_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: a certificate of %u bytes",
+                        length);
+    struct clo_efi_auth auth = { .pkcs7 = clo_read_bytes(&r, length - WIN_CERTIFICATE_SIZE) };
+    if (!clo_reader_ok(&r))
+        return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: truncated at byte %zu", r.at);
+    memcpy(auth.time, time.data, sizeof auth.time);
+    auth.payload = clo_bytes_slice(in, r.at, in.size);
+    *out = auth;
+    return true;
+}
+
+bool clo_efi_variable_known(const char *name, struct clo_guid *vendor)
+{
+    static const char *const of_security[] = { "db", "dbx", "dbt", "dbr" };
+
+    if (strcmp(name, "PK") == 0 || strcmp(name, "KEK") == 0) {
+        *vendor = clo_guid_global_variable;
+        return true;
+    }
+    for (size_t i = 0; i < CLO_COUNT(of_security); i++)
+        if (strcmp(name, of_security[i]) == 0) {
+            *vendor = clo_guid_image_security;
+            return true;
+        }
+    return false;
+}
+
+/* What is signed: VariableName without its NUL, VendorGuid, Attributes, TimeStamp, Data. */
+static bool make_message(const struct clo_efi_variable *variable,
+                         const uint8_t time[CLO_EFI_TIME_SIZE], struct clo_bytes payload,
+                         struct clo_buffer *out, struct clo_error *err)
+{
+    if (!clo_utf16_write(variable->name, out, err))
+        return clo_wrap(err, "variable %s", variable->name);
+    clo_buffer_guid(out, &variable->vendor);
+    clo_buffer_le32(out, variable->attributes);
+    clo_buffer_append(out, clo_bytes(time, CLO_EFI_TIME_SIZE));
+    clo_buffer_append(out, payload);
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+/* --- OpenSSL's objects, freed where they leave --- */
+
+static void free_pkcs7(PKCS7 **p7)
+{
+    PKCS7_free(*p7);
+}
+
+static void free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+static bool refused(const char *what, struct clo_error *err)
+{
+    ERR_clear_error();
+    return clo_fail(err, CLO_ERR_REFUSED, "authenticated variable: %s", what);
+}
+
+/* SignedData in a ContentInfo, or bare. */
+static PKCS7 *read_pkcs7(struct clo_bytes der)
+{
+    const unsigned char *at = der.data;
+    PKCS7 *p7 = d2i_PKCS7(NULL, &at, (long)der.size);
+
+    if (p7 != NULL && PKCS7_type_is_signed(p7) && p7->d.sign != NULL && at == der.data + der.size)
+        return p7;
+    PKCS7_free(p7);
+    p7 = PKCS7_new();
+    at = der.data;
+    if (p7 == NULL || PKCS7_set_type(p7, NID_pkcs7_signed) != 1) {
+        PKCS7_free(p7);
+        return NULL;
+    }
+    PKCS7_SIGNED_free(p7->d.sign);
+    p7->d.sign = d2i_PKCS7_SIGNED(NULL, &at, (long)der.size);
+    if (p7->d.sign != NULL && at == der.data + der.size)
+        return p7;
+    PKCS7_free(p7);
+    return NULL;
+}
+
+/* One signer, and a hash that firmware takes. */
+static bool check_signer(PKCS7 *p7, struct clo_error *err)
+{
+    STACK_OF(PKCS7_SIGNER_INFO) *signers = PKCS7_get_signer_info(p7);
+
+    if (signers == NULL || sk_PKCS7_SIGNER_INFO_num(signers) != 1)
+        return refused("not exactly one signer", err);
+    const PKCS7_SIGNER_INFO *signer = sk_PKCS7_SIGNER_INFO_value(signers, 0);
+    int hash = OBJ_obj2nid(signer->digest_alg->algorithm);
+    if (hash != NID_sha256 && hash != NID_sha384 && hash != NID_sha512)
+        return refused("signed with another hash than SHA-256, SHA-384 or SHA-512", err);
+    return true;
+}
+
+/* Does the certificate lead to the anchor, by itself or by others that came along? Neither dates nor
+ * purposes are looked at, and the anchor need not be a root: as firmware does it. */
+static bool leads_to(X509 *leaf, STACK_OF(X509) * others, const struct clo_certificate *anchor)
+{
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    bool ok = store != NULL && context != NULL &&
+              X509_STORE_add_cert(store, clo_certificate_x509(anchor)) == 1 &&
+              X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME) ==
+                      1 &&
+              X509_STORE_CTX_init(context, store, leaf, others) == 1 &&
+              X509_STORE_CTX_set_purpose(context, X509_PURPOSE_ANY) == 1 &&
+              X509_verify_cert(context) == 1;
+
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(store);
+    ERR_clear_error();
+    return ok;
+}
+
+static bool give_signer(X509 *leaf, struct clo_certificate **out, struct clo_error *err)
+{
+    unsigned char *der = NULL;
+    int size = i2d_X509(leaf, &der);
+    bool ok = size > 0 && clo_certificate_parse(clo_bytes(der, (size_t)size), out, err);
+
+    OPENSSL_free(der);
+    return ok || refused("the signer's certificate cannot be read", err);
+}
+
+bool clo_efi_auth_verify(const struct clo_efi_auth *auth, const struct clo_efi_variable *variable,
+                         const struct clo_certificate *anchor, struct clo_certificate **signer,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(free_pkcs7) PKCS7 *p7 = NULL;
+    CLO_CLEANUP(free_bio) BIO *message_bio = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer message = { 0 };
+
+    if (auth->pkcs7.size > PAYLOAD_LIMIT || auth->payload.size > PAYLOAD_LIMIT)
+        return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: larger than %zu bytes",
+                        PAYLOAD_LIMIT);
+    if (!make_message(variable, auth->time, auth->payload, &message, err))
+        return false;
+    p7 = read_pkcs7(auth->pkcs7);
+    if (p7 == NULL) {
+        ERR_clear_error();
+        return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: malformed PKCS #7");
+    }
+    if (!check_signer(p7, err))
+        return false;
+    message_bio = BIO_new_mem_buf(message.data, (int)message.size);
+    if (message_bio == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (PKCS7_verify(p7, NULL, NULL, message_bio, NULL, PKCS7_BINARY | PKCS7_NOVERIFY) != 1)
+        return refused("the signature does not hold for this variable, attributes, time and data",
+                       err);
+    STACK_OF(X509) *leaves = PKCS7_get0_signers(p7, NULL, 0);
+    bool ok = leaves != NULL && sk_X509_num(leaves) == 1 &&
+              leads_to(sk_X509_value(leaves, 0), p7->d.sign->cert, anchor);
+    if (!ok)
+        refused("signed by a key that does not lead to this certificate", err);
+    else if (signer != NULL)
+        ok = give_signer(sk_X509_value(leaves, 0), signer, err);
+    sk_X509_free(leaves);
+    return ok;
+}
+
+/* --- Making --- */
+
+static bool sign(const struct clo_buffer *message, const struct clo_private_key *key,
+                 const struct clo_certificate *certificate, struct clo_buffer *out,
+                 struct clo_error *err)
+{
+    const int flags = PKCS7_BINARY | PKCS7_DETACHED | PKCS7_NOATTR | PKCS7_NOSMIMECAP;
+    CLO_CLEANUP(free_pkcs7)
+    PKCS7 *p7 = PKCS7_sign(NULL, NULL, NULL, NULL, flags | PKCS7_PARTIAL);
+    CLO_CLEANUP(free_bio) BIO *bio = BIO_new_mem_buf(message->data, (int)message->size);
+    unsigned char *der = NULL;
+
+    bool ok = p7 != NULL && bio != NULL &&
+              PKCS7_sign_add_signer(p7, clo_certificate_x509(certificate), clo_private_key_evp(key),
+                                    EVP_sha256(), flags) != NULL &&
+              PKCS7_final(p7, bio, flags) == 1;
+    int size = ok ? i2d_PKCS7_SIGNED(p7->d.sign, &der) : -1;
+    ERR_clear_error();
+    if (size <= 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "authenticated variable: cannot be signed: is it the certificate's key?");
+    clo_buffer_append(out, clo_bytes(der, (size_t)size));
+    OPENSSL_free(der);
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+bool clo_efi_auth_make(const struct clo_efi_variable *variable,
+                       const uint8_t time[CLO_EFI_TIME_SIZE], struct clo_bytes payload,
+                       const struct clo_private_key *key, const struct clo_certificate *certificate,
+                       struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer message = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pkcs7 = { 0 };
+
+    if (payload.size > PAYLOAD_LIMIT)
+        return clo_fail(err, CLO_ERR_USAGE, "authenticated variable: larger than %zu bytes",
+                        PAYLOAD_LIMIT);
+    if (!make_message(variable, time, payload, &message, err) ||
+        !sign(&message, key, certificate, &pkcs7, err))
+        return false;
+    clo_buffer_append(out, clo_bytes(time, CLO_EFI_TIME_SIZE));
+    clo_buffer_le32(out, (uint32_t)(WIN_CERTIFICATE_SIZE + pkcs7.size));
+    clo_buffer_le16(out, WIN_REVISION);
+    clo_buffer_le16(out, WIN_TYPE_EFI_GUID);
+    clo_buffer_guid(out, &guid_pkcs7);
+    clo_buffer_append(out, clo_buffer_bytes(&pkcs7));
+    clo_buffer_append(out, payload);
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
