@@ -7,10 +7,8 @@
 #include "cloister/efivar.h"
 #include "device/file.h"
 
-/* Whose entries they are, where nobody says otherwise. Fixed, so that PCR 7 can be told from the
- * certificates alone. */
-#define DEFAULT_OWNER "5f1cb1e8-06c1-4e3a-9a0f-5d1f3c6f2b71"
-#define LIST_LIMIT    ((size_t)1 << 20)
+#include "secureboot.h"
+
 #define KEY_BITS      2048 /* what firmware is sure to take */
 #define VALID_SECONDS (20LL * 365 * 24 * 3600)
 
@@ -149,18 +147,6 @@ static bool add_certificates(const struct cli_list *files, const struct clo_guid
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
-/* Signature lists, as dbx holds them. */
-static bool read_lists(const char *path, struct clo_buffer *out, struct clo_error *err)
-{
-    struct clo_signature_entry entry;
-
-    if (!clo_file_read(path, LIST_LIMIT, out, err))
-        return false;
-    for (size_t i = 0; clo_signature_list_at(clo_buffer_bytes(out), i, &entry, err);)
-        i++;
-    return err->status == CLO_OK || clo_wrap(err, "%s", path);
-}
-
 struct enroll {
     const char *input, *output, *dbx, *owner;
     struct cli_list pk, kek, db;
@@ -172,7 +158,7 @@ static bool enroll(const struct enroll *in, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer pk = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer kek = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer db = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer dbx = { 0 };
+    CLO_CLEANUP(secureboot_file_free) struct secureboot_file dbx = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer enrolled = { 0 };
     CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
     struct clo_guid owner;
@@ -181,19 +167,19 @@ static bool enroll(const struct enroll *in, struct clo_error *err)
         !add_certificates(&in->pk, &owner, &pk, err) ||
         !add_certificates(&in->kek, &owner, &kek, err) ||
         !add_certificates(&in->db, &owner, &db, err) ||
-        (in->dbx != NULL && !read_lists(in->dbx, &dbx, err)) ||
+        (in->dbx != NULL && !secureboot_read(in->dbx, "dbx", &dbx, err)) ||
         !cli_read_varstore(in->input, &file, err) ||
         !clo_varstore_parse(clo_buffer_bytes(&file), &store, err))
         return false;
     if (!clo_varstore_enroll(store, clo_buffer_bytes(&pk), clo_buffer_bytes(&kek),
-                             clo_buffer_bytes(&db), clo_buffer_bytes(&dbx), &enrolled, err))
+                             clo_buffer_bytes(&db), dbx.lists, &enrolled, err))
         return clo_wrap(err, "%s", in->output);
     return clo_file_write(in->output, clo_buffer_bytes(&enrolled), 0644, err);
 }
 
 static int cmd_secureboot_enroll(int argc, char **argv)
 {
-    struct enroll in = { .owner = DEFAULT_OWNER };
+    struct enroll in = { .owner = SECUREBOOT_OWNER };
     const struct cli_option options[] = {
         { "--input", "FILE", "the firmware's variable store, such as OVMF_VARS_4M.fd",
           .text = &in.input },
@@ -202,7 +188,7 @@ static int cmd_secureboot_enroll(int argc, char **argv)
         { "--kek", "FILE", "a certificate that may change db and dbx (repeatable)",
           .list = &in.kek },
         { "--db", "FILE", "a certificate whose images start (repeatable)", .list = &in.db },
-        { "--dbx", "FILE", "signature lists of what never starts", .text = &in.dbx },
+        { "--dbx", "FILE", "what never starts: signature lists, or a dbx update", .text = &in.dbx },
         { "--owner", "GUID", "whose entries these are (default: one GUID for all)",
           .text = &in.owner },
     };
@@ -235,187 +221,23 @@ static int cmd_secureboot_enroll(int argc, char **argv)
     return enroll(&in, &err) ? CLI_YES : cli_error(&err);
 }
 
-/* --- show --- */
-
-static const struct {
-    const char *name;
-    const struct clo_guid *vendor;
-} key_variables[] = {
-    { "PK", &clo_guid_global_variable },
-    { "KEK", &clo_guid_global_variable },
-    { "db", &clo_guid_image_security },
-    { "dbx", &clo_guid_image_security },
-};
-
-struct entry {
-    const char *type;
-    char owner[CLO_GUID_TEXT];
-    char subject[256]; /* of a certificate */
-    char hex[2 * 64 + 1];
-};
-
-static void describe(const struct clo_signature_entry *in, struct entry *out)
-{
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    struct clo_digest digest;
-    struct clo_error err;
-
-    *out = (struct entry){ .type = "other" };
-    clo_guid_text(&in->owner, out->owner);
-    if (clo_guid_equal(&in->type, &clo_guid_cert_x509)) {
-        out->type = "x509";
-        if (clo_certificate_parse(in->data, &certificate, &err))
-            snprintf(out->subject, sizeof out->subject, "%s", clo_certificate_subject(certificate));
-        else
-            snprintf(out->subject, sizeof out->subject, "a certificate that cannot be read");
-    }
-    if (clo_guid_equal(&in->type, &clo_guid_cert_sha256)) {
-        out->type = "sha256";
-        clo_hex_text(clo_bytes_slice(in->data, 0, 64), out->hex);
-        return;
-    }
-    clo_hash(CLO_HASH_SHA256, in->data, &digest);
-    clo_hex_text(clo_digest_bytes(&digest), out->hex);
-}
-
-static bool is_set(const struct clo_varstore *store, const char *name, uint8_t value)
-{
-    for (size_t i = 0; i < clo_varstore_count(store); i++) {
-        const struct clo_efivar *variable = clo_varstore_at(store, i);
-        if (strcmp(variable->name, name) == 0)
-            return variable->data.size == 1 && variable->data.data[0] == value;
-    }
-    return false;
-}
-
-static bool show_text(const struct clo_varstore *store, bool is_on, bool has_owner,
-                      struct clo_error *err)
-{
-    printf("Secure Boot %s: %s\n", is_on ? "on" : "off",
-           has_owner ? "user mode, PK is enrolled" : "setup mode, anybody may enrol keys");
-    for (size_t i = 0; i < CLO_COUNT(key_variables); i++) {
-        const struct clo_efivar *variable =
-                clo_varstore_find(store, key_variables[i].name, key_variables[i].vendor);
-        if (variable == NULL) {
-            printf("  %-3s  not set\n", key_variables[i].name);
-            continue;
-        }
-        struct clo_signature_entry signature;
-        size_t k = 0;
-        for (; clo_signature_list_at(variable->data, k, &signature, err); k++) {
-            struct entry entry;
-            describe(&signature, &entry);
-            printf("  %-3s  %-6s %s\n", key_variables[i].name, entry.type,
-                   entry.subject[0] != '\0' ? entry.subject : entry.hex);
-        }
-        if (err->status != CLO_OK)
-            return clo_wrap(err, "%s", key_variables[i].name);
-    }
-    printf("\n  %-24s %6s  %s\n", "variable", "bytes", "vendor");
-    for (size_t i = 0; i < clo_varstore_count(store); i++) {
-        const struct clo_efivar *variable = clo_varstore_at(store, i);
-        char vendor[CLO_GUID_TEXT];
-        char name[CLO_EFIVAR_NAME_MAX];
-        memcpy(name, variable->name, sizeof name);
-        clo_sanitize(name);
-        printf("  %-24s %6zu  %s\n", name, variable->data.size,
-               clo_guid_text(&variable->vendor, vendor));
-    }
-    return true;
-}
-
-static bool show_json(const struct clo_varstore *store, bool is_on, bool has_owner,
-                      struct clo_error *err)
-{
-    CLO_CLEANUP(clo_json_freep)
-    json_t *json = json_pack("{s:b, s:b, s:{}, s:[]}", "secure_boot", is_on, "setup_mode",
-                             !has_owner, "keys", "variables");
-    json_t *keys = json_object_get(json, "keys");
-    json_t *variables = json_object_get(json, "variables");
-
-    for (size_t i = 0; i < CLO_COUNT(key_variables); i++) {
-        const struct clo_efivar *variable =
-                clo_varstore_find(store, key_variables[i].name, key_variables[i].vendor);
-        struct clo_signature_entry signature;
-        if (variable == NULL)
-            continue;
-        json_t *list = json_array();
-        json_object_set_new(keys, key_variables[i].name, list);
-        size_t k = 0;
-        for (; clo_signature_list_at(variable->data, k, &signature, err); k++) {
-            struct entry entry;
-            describe(&signature, &entry);
-            json_t *item = json_pack("{s:s, s:s, s:s}", "type", entry.type, "owner", entry.owner,
-                                     "sha256", entry.hex);
-            if (item != NULL && entry.subject[0] != '\0')
-                json_object_set_new(item, "subject", json_string(entry.subject));
-            json_array_append_new(list, item);
-        }
-        if (err->status != CLO_OK)
-            return clo_wrap(err, "%s", key_variables[i].name);
-    }
-    for (size_t i = 0; i < clo_varstore_count(store); i++) {
-        const struct clo_efivar *variable = clo_varstore_at(store, i);
-        char vendor[CLO_GUID_TEXT];
-        json_array_append_new(variables,
-                              json_pack("{s:s, s:s, s:I, s:I}", "name", variable->name, "vendor",
-                                        clo_guid_text(&variable->vendor, vendor), "attributes",
-                                        (json_int_t)variable->attributes, "size",
-                                        (json_int_t)variable->data.size));
-    }
-    return cli_print_json(json, err);
-}
-
-static int cmd_secureboot_show(int argc, char **argv)
-{
-    bool as_json = false;
-    const struct cli_option options[] = {
-        { "--json", NULL, "print one JSON document", .flag = &as_json },
-    };
-    const struct cli_usage usage = {
-        .command = "secureboot show",
-        .arguments = "FILE",
-        .summary = "Shows the Secure Boot keys and the variables in a firmware variable store.",
-        .options = options,
-        .option_count = CLO_COUNT(options),
-        .example = "  cloister secureboot show vars.fd\n",
-    };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
-    struct cli_list operands;
-    struct clo_error err;
-    int status;
-
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
-        return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "expected one variable store");
-    if (!cli_read_varstore(operands.items[0], &file, &err))
-        return cli_error(&err);
-    bool ok = clo_varstore_parse(clo_buffer_bytes(&file), &store, &err);
-    if (ok) {
-        const struct clo_efivar *pk = clo_varstore_find(store, "PK", &clo_guid_global_variable);
-        bool has_owner = pk != NULL && pk->data.size > 0;
-        bool is_on = has_owner && is_set(store, "SecureBootEnable", 1);
-        ok = as_json ? show_json(store, is_on, has_owner, &err)
-                     : show_text(store, is_on, has_owner, &err);
-    }
-    if (!ok) {
-        clo_wrap(&err, "%s", operands.items[0]);
-        return cli_error(&err);
-    }
-    return CLI_YES;
-}
-
 int cmd_secureboot(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
-        { "keygen", cmd_secureboot_keygen, "make the keys PK, KEK and db" },
+        { "apply", cmd_secureboot_apply, "apply an authenticated variable to a variable store" },
+        { "diff", cmd_secureboot_diff, "compare signature lists" },
         { "enroll", cmd_secureboot_enroll, "put keys into a firmware variable store" },
-        { "show", cmd_secureboot_show, "show what a variable store holds" },
+        { "impact", cmd_secureboot_impact, "what a dbx update will do to PCR 7 and to images" },
+        { "keygen", cmd_secureboot_keygen, "make the keys PK, KEK and db" },
+        { "list", cmd_secureboot_list, "make and merge signature lists" },
+        { "show", cmd_secureboot_show, "show what a variable store or a list holds" },
+        { "sign", cmd_secureboot_sign, "sign a change of a variable" },
+        { "verify", cmd_secureboot_verify, "check an authenticated variable" },
     };
 
-    return cli_dispatch("secureboot",
-                        "Makes Secure Boot keys and enrols them into a firmware variable store.",
-                        commands, CLO_COUNT(commands), argc, argv);
+    return cli_dispatch(
+            "secureboot",
+            "Secure Boot keys, signature lists and authenticated variables, and firmware variable "
+            "stores with them.",
+            commands, CLO_COUNT(commands), argc, argv);
 }

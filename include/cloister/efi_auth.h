@@ -31,7 +31,8 @@ struct clo_efi_variable {
 /* Where PK, KEK, db, dbx and dbt are; false: some other name. */
 CLO_API bool clo_efi_variable_known(const char *name, struct clo_guid *vendor);
 
-/* Signed by the key of `anchor`, or of a certificate inside that leads to it? CLO_ERR_REFUSED if not.
+/* Signed by the key of `anchor`, or of a certificate inside that leads to it? CLO_ERR_REFUSED if the
+ * signature does not hold, CLO_ERR_UNVERIFIED if it does and is another's.
  * `signer` gets the one that signed; may be NULL. */
 CLO_API CLO_MUST_USE bool clo_efi_auth_verify(const struct clo_efi_auth *auth,
                                               const struct clo_efi_variable *variable,

@@ -241,7 +241,8 @@ bool clo_efi_auth_verify(const struct clo_efi_auth *auth, const struct clo_efi_v
     bool ok = leaves != NULL && sk_X509_num(leaves) == 1 &&
               leads_to(sk_X509_value(leaves, 0), p7->d.sign->cert, anchor);
     if (!ok)
-        refused("signed by a key that does not lead to this certificate", err);
+        clo_fail(err, CLO_ERR_UNVERIFIED,
+                 "authenticated variable: signed by a key that does not lead to this certificate");
     else if (signer != NULL)
         ok = give_signer(sk_X509_value(leaves, 0), signer, err);
     sk_X509_free(leaves);

@@ -43,9 +43,9 @@ done
 printf 'text' >text
 head -c 100000 "$varstore" >cut.fd
 head -c 3000000 /dev/zero >zeros.fd
-expect "store is text" 3 "no firmware volume" "$cloister" secureboot show text
+expect "store is text" 3 "text: signature list" "$cloister" secureboot show text
 expect "store is cut" 3 "cut.fd" "$cloister" secureboot show cut.fd
-expect "store is zeros" 3 "no firmware volume" "$cloister" secureboot show zeros.fd
+expect "store is zeros" 3 "zeros.fd: signature list" "$cloister" secureboot show zeros.fd
 expect "store is absent" 3 "No such file" "$cloister" secureboot show none
 expect "enroll without a key" 2 "--db" "$cloister" secureboot enroll --input "$varstore" --output no.fd --pk keys/PK.crt --kek keys/KEK.crt
 expect "certificate is text" 3 "text" "$cloister" secureboot enroll --input "$varstore" --output no.fd --pk text --kek keys/KEK.crt --db keys/db.crt

@@ -1,0 +1,180 @@
+#include "secureboot.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "cloister/signature_list.h"
+#include "device/file.h"
+#include "inputs.h"
+
+/* --- Reading --- */
+
+struct clo_bytes secureboot_variable(const struct clo_varstore *store, const char *name)
+{
+    struct clo_guid vendor;
+    const struct clo_efivar *variable = NULL;
+
+    if (clo_efi_variable_known(name, &vendor))
+        variable = clo_varstore_find(store, name, &vendor);
+    return variable == NULL ? clo_bytes(NULL, 0) : variable->data;
+}
+
+static bool is_lists(struct clo_bytes in)
+{
+    struct clo_error ignored;
+
+    return clo_signature_lists_check(in, NULL, &ignored);
+}
+
+/* Attributes that authenticated variables can have, and nothing else in front of lists. */
+static bool has_attributes(struct clo_bytes in)
+{
+    struct clo_reader r = clo_reader(in);
+    uint32_t attributes = clo_read_le32(&r);
+
+    return clo_reader_ok(&r) && (attributes & ~0x7fU) == 0 && (attributes & 0x3U) == 0x3 &&
+           is_lists(clo_bytes_slice(in, 4, in.size));
+}
+
+bool secureboot_read(const char *path, const char *variable, struct secureboot_file *out,
+                     struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &out->bytes, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&out->bytes);
+    if (clo_varstore_parse(in, &out->store, &ignored)) {
+        if (variable != NULL)
+            out->lists = secureboot_variable(out->store, variable);
+        return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);
+    }
+    if (in.size > SECUREBOOT_LIST_LIMIT)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", path,
+                        SECUREBOOT_LIST_LIMIT);
+    if (clo_efi_auth_parse(in, &out->auth, &ignored)) {
+        out->is_auth = true;
+        out->lists = out->auth.payload;
+        return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);
+    }
+    if (!is_lists(in) && has_attributes(in)) {
+        out->has_attributes = true;
+        out->lists = clo_bytes_slice(in, 4, in.size);
+        return true;
+    }
+    out->lists = in;
+    if (!clo_signature_lists_check(in, NULL, err))
+        return clo_wrap(err, "%s", path);
+    return true;
+}
+
+void secureboot_file_free(struct secureboot_file *file)
+{
+    clo_varstore_free(file->store);
+    clo_buffer_free(&file->bytes);
+}
+
+/* --- Saying what is in them --- */
+
+/* Microsoft's certificates, by the SHA-256 of their DER: what is in every PC, and until when. */
+static const char *note_of(const char *hex)
+{
+    static const struct {
+        const char *sha256, *note;
+    } notes[] = {
+        { "a1117f516a32cefcba3f2d1ace10a87972fd6bbe8fe0d0b996e09e65d802a503",
+          "Microsoft's KEK of 2011: signs db and dbx updates; the 2023 one follows it" },
+        { "3cd3f0309edae228767a976dd40d9f4affc4fbd5218f2e8cc3c9dd97e8ac6f9d",
+          "Microsoft's KEK of 2023" },
+        { "e8e95f0733a55e8bad7be0a1413ee23c51fcea64b3c8fa6a786935fddcc71961",
+          "signs Windows; revoked by Microsoft for CVE-2023-24932" },
+        { "48e99b991f57fc52f76149599bff0a58c47154229b9f8d603ac40d3500248507",
+          "signs shim and option ROMs of others, until 2026" },
+        { "076f1fea90ac29155ebf77c17682f75f1fdd1be196da302dc8461e350a9ae330",
+          "signs Windows since 2023" },
+        { "e5be3e64c6e66a281457ecdece0d6d0787577aad2a3a0144262c10c14ba8d8f1",
+          "signs option ROMs since 2023" },
+        { "90244cc221e00c1fe0a7b78b3ce945dd73bf1633019eb6c15fa5646f9c8d2e1e",
+          "Canonical's, revoked for BootHole" },
+        { "20e394d15c6205faf65fa696df13b8369d3153cb5d2cd056b48c0db00e160084",
+          "Cisco's, revoked for BootHole" },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(notes); i++)
+        if (strcmp(notes[i].sha256, hex) == 0)
+            return notes[i].note;
+    return "";
+}
+
+static void describe_certificate(struct clo_bytes der, struct secureboot_entry *out)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_digest digest;
+    struct clo_error err;
+
+    clo_hash(CLO_HASH_SHA256, der, &digest);
+    clo_hex_text(clo_digest_bytes(&digest), out->hex);
+    snprintf(out->note, sizeof out->note, "%s", note_of(out->hex));
+    if (!clo_certificate_parse(der, &certificate, &err)) {
+        snprintf(out->subject, sizeof out->subject, "a certificate that cannot be read");
+        return;
+    }
+    snprintf(out->subject, sizeof out->subject, "%.255s", clo_certificate_subject(certificate));
+    time_t until = (time_t)clo_certificate_not_after(certificate);
+    struct tm parts;
+    if (gmtime_r(&until, &parts) != NULL)
+        strftime(out->until, sizeof out->until, "%Y-%m-%d", &parts);
+}
+
+void secureboot_describe(const struct clo_signature_entry *in, struct secureboot_entry *out)
+{
+    *out = (struct secureboot_entry){ .type = clo_signature_type_name(&in->type) };
+    clo_guid_text(&in->owner, out->owner);
+    if (clo_guid_equal(&in->type, &clo_guid_cert_x509))
+        describe_certificate(in->data, out);
+    else
+        clo_hex_text(clo_bytes_slice(in->data, 0, 128), out->hex);
+}
+
+json_t *secureboot_entry_json(const struct clo_signature_entry *in)
+{
+    struct secureboot_entry entry;
+
+    secureboot_describe(in, &entry);
+    bool is_certificate = clo_guid_equal(&in->type, &clo_guid_cert_x509);
+    json_t *json = json_pack(
+            "{s:s, s:s, s:s}", "type", entry.type, "owner", entry.owner,
+            is_certificate || strcmp(entry.type, "sha256") == 0 ? "sha256" : "data", entry.hex);
+    if (json != NULL && is_certificate) {
+        json_object_set_new(json, "subject", json_string(entry.subject));
+        json_object_set_new(json, "not_after", json_string(entry.until));
+    }
+    if (json != NULL && entry.note[0] != '\0')
+        json_object_set_new(json, "note", json_string(entry.note));
+    return json;
+}
+
+bool secureboot_print(struct clo_bytes lists, bool all, struct clo_error *err)
+{
+    struct clo_signature_walk walk = clo_signature_walk(lists);
+    struct clo_signature_entry signature;
+    size_t hashes = 0;
+
+    while (clo_signature_next(&walk, &signature, err)) {
+        struct secureboot_entry entry;
+        bool is_certificate = clo_guid_equal(&signature.type, &clo_guid_cert_x509);
+        if (!is_certificate && !all) {
+            hashes++;
+            continue;
+        }
+        secureboot_describe(&signature, &entry);
+        if (is_certificate)
+            printf("  %-6s %.16s…  %s, until %s%s%s\n", entry.type, entry.hex, entry.subject,
+                   entry.until, entry.note[0] == '\0' ? "" : ": ", entry.note);
+        else
+            printf("  %-6s %s\n", entry.type, entry.hex);
+    }
+    if (hashes > 0)
+        printf("  %zu hashes (--all lists them)\n", hashes);
+    return err->status == CLO_OK;
+}

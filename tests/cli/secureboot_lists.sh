@@ -1,0 +1,120 @@
+#!/bin/sh
+# Signature lists and authenticated variables: made, merged, compared, signed, applied to a variable store; and what an
+# update does to PCR 7 and to images before it is made.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+cd "$work" || exit 4
+find_varstore
+find_stub
+sb() { "$cloister" secureboot "$@"; }
+
+sb keygen --output keys >/dev/null || fail "keygen"
+sb keygen --output other >/dev/null || fail "keygen"
+sb enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt || fail "enroll"
+
+# Two UKIs by the key in db, one by another's.
+make_kernel vmlinuz
+echo initrd >initrd
+echo 'ID=test' >osrel
+for name in one two; do
+    "$cloister" uki build --kernel vmlinuz --initrd initrd --cmdline "$name" --os-release osrel --stub "$stub" \
+        --key keys/db.key --cert keys/db.crt --output "$name.efi" >/dev/null 2>&1 || fail "UKI $name"
+done
+cp one.efi foreign.efi
+"$cloister" uki sign foreign.efi --key other/db.key --cert other/db.crt >/dev/null 2>&1 || fail "sign by another"
+
+# Lists.
+hash=$(printf '%064d' 7)
+expect "a list of an image and a hash" 0 "2 entries" sb list --image one.efi --hash "$hash" --output dbx.esl
+[ "$(wc -c <dbx.esl)" = $((28 + 2 * 48)) ] || fail "two hashes are not one list"
+expect "merged with itself" 0 "2 entries" sb list --merge dbx.esl --merge dbx.esl --output same.esl
+cmp -s dbx.esl same.esl || fail "merging with itself changed it"
+expect "SHA-384 and a certificate" 0 "2 entries" sb list --image one.efi --sha384 --cert other/db.crt --output more.esl
+expect "merged" 0 "4 entries" sb list --merge dbx.esl --merge more.esl --output merged.esl
+expect "removed a hash" 0 "3 entries" sb list --merge merged.esl --remove "$hash" --output less.esl
+expect "removed a certificate" 0 "1 entries" sb list --merge more.esl --output less2.esl \
+    --remove "$(openssl x509 -in other/db.crt -outform DER | sha256sum | cut -d' ' -f1)"
+expect "removed what is not there" 1 "no such entry" sb list --merge more.esl --remove "$hash" --output no.esl
+expect "an odd hash" 2 "--hash" sb list --hash 00 --output no.esl
+expect "identical" 0 "identical" sb diff dbx.esl same.esl
+expect "differs" 1 "1 removed, 0 added" sb diff merged.esl less.esl
+sb diff merged.esl less.esl --json | jq -e '.identical == false and .removed[0].sha256 == "'"$hash"'"' >/dev/null || fail "diff --json"
+expect "another owner" 1 "1 of another owner" sh -c "'$cloister' secureboot list --hash $hash --owner 11111111-2222-3333-4444-555555555555 --output o.esl >/dev/null
+    '$cloister' secureboot list --hash $hash --output p.esl >/dev/null; '$cloister' secureboot diff o.esl p.esl"
+printf '\047\000\000\000' | cat - dbx.esl >efivarfs
+expect "as efivarfs shows it" 0 "identical" sb diff efivarfs dbx.esl
+
+# Signed, verified, applied.
+at=2026-06-01T00:00:00Z
+expect "sign" 0 "" sb sign dbx.esl --variable dbx --append --key keys/KEK.key --cert keys/KEK.crt --time $at --output dbx.auth
+expect "verify" 0 "appends to dbx: 2 entries" sb verify dbx.auth --cert keys/KEK.crt
+expect "verify, several" 0 "appends to dbx" sb verify dbx.auth --cert other/KEK.crt --cert keys/KEK.crt
+expect "verify by another" 1 "does not lead to" sb verify dbx.auth --cert other/KEK.crt
+expect "verify for another variable" 1 "does not hold" sb verify dbx.auth --variable db --cert keys/KEK.crt
+expect "verify lists" 3 "no authenticated variable" sb verify dbx.esl --cert keys/KEK.crt
+sb show dbx.auth --json | jq -e '.kind == "auth" and (.entries | length) == 2 and .time == "2026-06-01T00:00:00"' >/dev/null || fail "show --json"
+cp dbx.auth bent.auth
+printf 'x' | dd of=bent.auth bs=1 seek=$(($(wc -c <dbx.auth) - 5)) conv=notrunc status=none
+expect "a byte changed" 1 "does not hold" sb verify bent.auth --cert keys/KEK.crt
+expect "apply" 0 "" sb apply dbx.auth --input vars.fd --output new.fd
+expect "applied" 0 "identical" sb diff new.fd dbx.esl
+expect "apply again" 0 "" sb apply dbx.auth --input new.fd --output again.fd
+cmp -s new.fd again.fd || fail "an update applied twice is another store"
+expect "apply what is not allowed" 1 "by KEK of the store" sb apply bent.auth --input vars.fd --output no.fd
+expect "replace" 0 "" sb sign more.esl --variable dbx --key keys/KEK.key --cert keys/KEK.crt --time $at --output replace.auth
+expect "replaced" 0 "" sb apply replace.auth --input vars.fd --output replaced.fd
+expect "replaced by it" 0 "identical" sb diff replaced.fd more.esl
+expect "replayed" 1 "not newer" sb apply replace.auth --input replaced.fd --output no.fd
+expect "KEK by PK" 0 "" sb sign more.esl --variable KEK --key keys/PK.key --cert keys/PK.crt --output kek.auth
+expect "applied by PK" 0 "" sb apply kek.auth --variable KEK --input vars.fd --output kek.fd
+expect "KEK by KEK" 0 "" sb sign more.esl --variable KEK --key keys/KEK.key --cert keys/KEK.crt --output kek2.auth
+expect "refused by PK" 1 "by PK of the store" sb apply kek2.auth --variable KEK --input vars.fd --output no.fd
+expect "another's key" 2 "certificate's key" sb sign more.esl --variable db --key other/KEK.key --cert keys/KEK.crt --output no.auth
+expect "an unknown variable" 2 "--vendor" sb sign more.esl --variable mine --key keys/KEK.key --cert keys/KEK.crt --output no.auth
+for file in no.fd no.esl no.auth; do [ ! -e "$file" ] || fail "a refusal left $file"; done
+if command -v sbvarsign >/dev/null; then
+    sbvarsign --key keys/KEK.key --cert keys/KEK.crt --output theirs.auth dbx dbx.esl >/dev/null 2>&1 && {
+        expect "sbvarsign's" 0 "dbx: 2 entries" sb verify theirs.auth --cert keys/KEK.crt
+    }
+fi
+
+# Before it is made: one.efi is in the update, two.efi is not, and foreign.efi never started.
+expect "impact" 1 "one.efi: WILL NOT START" sb impact --input vars.fd --update dbx.auth one.efi two.efi foreign.efi
+sb impact --input vars.fd --update dbx.auth one.efi two.efi foreign.efi --json >impact.json
+jq -e '[.images[] | [.before.allowed, .after.allowed]] == [[true, false], [true, true], [false, false]]' impact.json >/dev/null ||
+    fail "impact: $(cat impact.json)"
+[ "$(jq '.entries_after - .entries_before' impact.json)" = 2 ] || fail "impact does not count two more"
+# The predicted PCR 7 is what the store with the update gives.
+pcr7() { "$cloister" measure uki two.efi --varstore "$1" --json | jq -r '.pcrs.sha256["7"]'; }
+[ "$(jq -r '.images[1].before.pcr7' impact.json)" = "$(pcr7 vars.fd)" ] || fail "PCR 7 now: $(pcr7 vars.fd)"
+[ "$(jq -r '.images[1].after.pcr7' impact.json)" = "$(pcr7 new.fd)" ] || fail "PCR 7 after: $(pcr7 new.fd)"
+[ "$(pcr7 vars.fd)" != "$(pcr7 new.fd)" ] || fail "the update does not move PCR 7"
+expect "no impact" 0 "nothing changes" sb impact --input new.fd --update dbx.auth two.efi
+expect "impact on KEK" 2 "db or dbx" sb impact --input vars.fd --update dbx.auth --variable KEK
+
+vectors=${CLOISTER_VECTORS:-}/secureboot
+if [ ! -d "$vectors" ]; then
+    echo "note: the shared vectors are absent: Microsoft's updates were not looked at"
+    exit "$failed"
+fi
+# Every published file is read as its manifest says.
+jq -r '.cases[] | select(.expected.kind) | [.id, .files[0].file, .expected.kind, (.expected.error // "-"), (.expected.timestamp // "-"),
+    ([.expected.lists[]?.entries] | add // 0)] | @tsv' "$vectors/MANIFEST.json" >cases
+[ "$(wc -l <cases)" -gt 10 ] || fail "no cases in the manifest"
+while IFS="$(printf '\t')" read -r id file kind error time entries; do
+    status=0
+    sb show "$vectors/$file" --json >shown.json 2>/dev/null || status=$?
+    if [ "$error" != - ]; then
+        [ $status = 3 ] || fail "$id: exit status $status"
+        continue
+    fi
+    [ $status = 0 ] || fail "$id: exit status $status"
+    jq -e --arg kind "$kind" --arg time "$time" --argjson entries "$entries" \
+        '.kind == $kind and (.entries | length) == $entries and ($kind != "auth" or .time == $time)' shown.json >/dev/null || fail "$id: $(head -c 300 shown.json)"
+    jq -r --arg id "$id" '.cases[] | select(.id == $id) | .expected.lists[] | (.certs // [])[].sha256, (.first // empty), (.last // empty)' \
+        "$vectors/MANIFEST.json" >wanted
+    while read -r digest; do grep -q "$digest" shown.json || fail "$id: does not show $digest"; done <wanted
+done <cases
+exit "$failed"
