@@ -82,6 +82,8 @@ static bool explain(const struct measure_snp_options *options, int *status, stru
 
     if (options->id_block != NULL || options->dump_vmsa || options->output_format != NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--explain writes neither ID block, VMSAs nor digest");
+    if (options->igvm != NULL)
+        return measure_igvm_explain(options, status, err);
     if (!measure_snp_read(options, &inputs, err))
         return false;
     if (inputs.only_ovmf_hash)

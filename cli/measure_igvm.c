@@ -18,8 +18,7 @@ static bool check_options(const struct measure_snp_options *options, enum clo_vm
         return clo_fail(err, CLO_ERR_USAGE, "--igvm is for mode snp");
     if (options->ovmf != NULL || options->kernel != NULL || options->svsm != NULL ||
         options->vcpus != NULL || options->vcpu_type != NULL || options->vcpu_sig != NULL ||
-        options->guest_features != NULL || options->ovmf_hash != NULL || options->dump_vmsa ||
-        options->explain != NULL)
+        options->guest_features != NULL || options->ovmf_hash != NULL || options->dump_vmsa)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--igvm: the file says all of it: firmware, registers and features");
     return true;
@@ -65,7 +64,8 @@ bool measure_igvm(const struct measure_snp_options *options, struct clo_digest *
     if (!clo_igvm_parse(file.bytes, &igvm, err) || !clo_igvm_measure(&igvm, vmm, &launch, err))
         return clo_wrap(err, "%s", options->igvm);
     /* The processor would refuse the launch. */
-    if (launch.has_id_block && !launch.id_block_agrees && options->id_block == NULL) {
+    if (launch.has_id_block && !launch.id_block_agrees && options->id_block == NULL &&
+        options->explain == NULL) {
         char named[2 * CLO_LAUNCH_DIGEST_SIZE + 1], found[2 * CLO_HASH_SIZE_MAX + 1];
         clo_hex_text(clo_bytes(launch.id_block_digest, sizeof launch.id_block_digest), named);
         clo_hex_text(clo_digest_bytes(&launch.digest), found);

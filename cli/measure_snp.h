@@ -68,4 +68,8 @@ CLO_MUST_USE bool measure_snp_explain(const struct measure_snp_options *options,
                                       const struct measure_snp *measure, int *status,
                                       struct clo_error *err);
 
+/* The same for an IGVM file. */
+CLO_MUST_USE bool measure_igvm_explain(const struct measure_snp_options *options, int *status,
+                                       struct clo_error *err);
+
 #endif

@@ -1,5 +1,6 @@
 /* cloister measure snp --explain: which input is to blame for a digest that is another one. */
 #include <string.h>
+#include <strings.h>
 
 #include "cli/measure_snp.h"
 #include "cloister/launch_explain.h"
@@ -14,6 +15,8 @@ struct target {
     uint8_t digest[CLO_LAUNCH_DIGEST_SIZE];
     uint32_t host_signature; /* 0: unknown */
 };
+
+#define IGVM_LOADERS 2
 
 static bool read_report(const char *path, struct target *out, struct clo_error *err)
 {
@@ -229,5 +232,50 @@ bool measure_snp_explain(const struct measure_snp_options *options,
         !print_all(measure, &target, options->json, matches, count, err))
         return false;
     *status = count > 0 && matches[0].changed == 0 ? CLI_YES : CLI_NO;
+    return true;
+}
+
+/* An IGVM file leaves one thing open: who loads it. */
+bool measure_igvm_explain(const struct measure_snp_options *options, int *status,
+                          struct clo_error *err)
+{
+    static const char *const loaders[IGVM_LOADERS] = { "qemu", "hyperv" };
+    CLO_CLEANUP(clo_json_freep) json_t *document = NULL;
+    const char *given = options->vmm == NULL ? loaders[0] : options->vmm;
+    const char *right = NULL;
+    struct target target;
+    bool is_measured = false;
+
+    if (strcasecmp(given, loaders[0]) != 0 && strcasecmp(given, loaders[1]) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--vmm %s: qemu and hyperv load IGVM files", given);
+    if (!read_target(options->explain, &target, err))
+        return false;
+    for (size_t i = 0; i < IGVM_LOADERS; i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *ignored = json_object();
+        struct measure_snp_options as = *options;
+        struct clo_digest digest;
+        as.vmm = loaders[i];
+        if (!measure_igvm(&as, &digest, ignored, err))
+            continue;
+        is_measured = true;
+        if (memcmp(digest.bytes, target.digest, sizeof target.digest) == 0 &&
+            (right == NULL || strcasecmp(given, loaders[i]) == 0))
+            right = loaders[i];
+    }
+    if (!is_measured)
+        return false; /* the last one's reason */
+    bool as_given = right != NULL && strcasecmp(right, given) == 0;
+    *status = as_given ? CLI_YES : CLI_NO;
+    if (options->json) {
+        document = json_pack("{s:b, s:b, s:s?}", "explained", right != NULL, "as_given", as_given,
+                             "vmm", right);
+        return cli_print_json(document, err);
+    }
+    if (right == NULL)
+        printf("neither QEMU nor Hyper-V makes this digest of the file: it is another one's\n");
+    else if (as_given)
+        printf("the digest is right as %s loads the file\n", right);
+    else
+        printf("the digest is right for VMM %s, you said %s\n", right, given);
     return true;
 }

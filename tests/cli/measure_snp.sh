@@ -142,6 +142,14 @@ expect "IGVM: its ID block is of another" 1 "its ID block is for 0000" "$cloiste
 expect "IGVM: a new ID block" 0 '"id_auth"' "$cloister" measure snp --igvm "$igvm/id-block-of-another.igvm" --id-block option --id-key "$vectors/id-key.pem" --json
 expect "IGVM: two VMSAs in QEMU" 3 "QEMU with KVM" "$cloister" measure snp --igvm "$igvm/two-vmsas.igvm"
 expect "IGVM: and in Hyper-V" 0 "$(jq -r '."two-vmsas".hyperv' "$igvm/cases.json")" "$cloister" measure snp --igvm "$igvm/two-vmsas.igvm" --vmm hyperv
+real=$(jq -r .everything.hyperv "$igvm/cases.json")
+expect "IGVM: explained" 1 "the digest is right for VMM hyperv, you said qemu" "$cloister" measure snp --igvm "$igvm/everything.igvm" --explain "$real"
+expect "IGVM: right" 0 "right as hyperv loads the file" "$cloister" measure snp --igvm "$igvm/everything.igvm" --vmm hyperv --explain "$real"
+expect "IGVM: right, as JSON" 0 '"vmm": "hyperv"' "$cloister" measure snp --igvm "$igvm/everything.igvm" --vmm HyperV --explain "$real" --json
+expect "IGVM: both alike" 0 "right as qemu loads the file" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --explain "$(jq -r .minimal.hyperv "$igvm/cases.json")"
+expect "IGVM: not explained" 1 "another one's" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --explain "$real"
+expect "IGVM: explain what is none" 3 "no signature IGVM" "$cloister" measure snp --igvm "$ovmf" --explain "$real"
+expect "IGVM: explain for another VMM" 2 "qemu and hyperv load IGVM files" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --vmm gce --explain "$real"
 expect "IGVM: another VMM" 2 "VMM ec2 loads no such files" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --vmm ec2
 expect "IGVM: and a firmware" 2 "the file says all of it" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --ovmf "$ovmf"
 expect "IGVM: SEV-ES" 2 "--igvm is for mode snp" "$cloister" measure snp --igvm "$igvm/minimal.igvm" --mode seves
