@@ -104,7 +104,6 @@ static bool sign(const struct sign *in, struct clo_error *err)
 
     if (!uki_image_open(in->image, &image, err))
         return false;
-    uki_image_warn(image);
     if (!clo_authenticode_ranges(&image->uki.pe, &ranges, err))
         return clo_wrap(err, "%s", in->image);
     if (in->tbs != NULL)
@@ -113,10 +112,13 @@ static bool sign(const struct sign *in, struct clo_error *err)
         clo_buffer_append(&table, image->uki.pe.certificates);
     if (in->attached != NULL && !attached_entry(image, in, &table, err))
         return false;
-    return body_of(image, &head, &body, err) &&
-           uki_write_image(&body, &image->uki.pe, clo_buffer_bytes(&table),
-                           in->attached != NULL ? &nobody : &in->signing,
-                           in->output == NULL ? in->image : in->output, err);
+    if (!body_of(image, &head, &body, err) ||
+        !uki_write_image(&body, &image->uki.pe, clo_buffer_bytes(&table),
+                         in->attached != NULL ? &nobody : &in->signing,
+                         in->output == NULL ? in->image : in->output, err))
+        return false;
+    uki_image_warn(image);
+    return true;
 }
 
 static bool check(const struct sign *in, struct clo_error *err)

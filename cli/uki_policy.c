@@ -112,6 +112,12 @@ bool uki_work_pcrs(struct uki_work *work, unsigned hashes, struct uki_pcrs *out,
                         work->frame->file.path);
     if (clo_uki_part_find(&work->list, CLO_UKI_BASE, ".linux") == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "PCR 11: there is no kernel");
+    for (size_t i = 0; i < work->list.count; i++)
+        if (strcmp(work->list.items[i].name, ".dtbauto") == 0 ||
+            strcmp(work->list.items[i].name, ".efifw") == 0)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                            "PCR 11 of a UKI with %s depends on the machine",
+                            work->list.items[i].name);
     pcrs.profiles = calloc(count, sizeof *pcrs.profiles);
     if (digests == NULL || pcrs.profiles == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");

@@ -94,7 +94,7 @@ CLO_API void clo_pieces_add(struct clo_pieces *pieces, const struct clo_pieces *
 struct clo_pe_part {
     char name[9];
     uint32_t characteristics;
-    uint64_t virtual_size;     /* 0: as the pieces are */
+    uint64_t virtual_size;     /* in memory: zeros behind the pieces, or less than they are */
     uint32_t virtual_address;  /* kept where it can be; 0: the next that is free */
     bool is_fixed;             /* code that knows its address: it stays, or it fails */
     struct clo_pieces content; /* borrowed */

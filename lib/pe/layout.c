@@ -112,7 +112,7 @@ static bool place(struct clo_pe_part *part, struct layout *layout, uint8_t *head
                   struct clo_error *err)
 {
     uint64_t raw_size = align(part->content.size, layout->file_alignment);
-    uint64_t size = part->virtual_size == 0 ? part->content.size : part->virtual_size;
+    uint64_t size = part->virtual_size;
     uint64_t address = part->virtual_address;
 
     if (part->is_fixed && address < layout->memory_end)

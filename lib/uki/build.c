@@ -23,14 +23,18 @@ static struct names names_of(const struct clo_uki_parts_list *list)
 bool clo_uki_parts_of(const struct clo_pe *pe, void *source, struct clo_uki_parts_list *out,
                       struct clo_error *err)
 {
+    bool is_stub = true; /* its own sections come first, .sbat among them */
+
     for (size_t i = 0; i < pe->section_count; i++) {
         const struct clo_pe_section *section = &pe->sections[i];
         struct clo_pe_part *part = &out->items[out->count++];
+        bool is_ours = clo_uki_is_section(section->name);
+        is_stub = is_stub && (!is_ours || strcmp(section->name, ".sbat") == 0);
         *part = (struct clo_pe_part){
             .characteristics = section->characteristics,
             .virtual_size = section->virtual_size,
             .virtual_address = section->virtual_address,
-            .is_fixed = !clo_uki_is_section(section->name),
+            .is_fixed = is_stub && !is_ours,
         };
         memcpy(part->name, section->name, sizeof part->name);
         clo_pieces_source(&part->content, source, section->raw_offset, section->raw_size);
@@ -180,7 +184,7 @@ static bool is_part_empty(const struct names *names, size_t index)
 
 uint64_t clo_uki_part_measured_size(const struct clo_pe_part *part)
 {
-    return part->virtual_size == 0 ? part->content.size : part->virtual_size;
+    return part->virtual_size;
 }
 
 const struct clo_pe_part *clo_uki_part_measured(const struct clo_uki_parts_list *list,

@@ -1,36 +1,7 @@
 #include "cloister/authenticode.h"
 
 #include "pe_maker.h"
-
-struct signer {
-    struct clo_private_key *key;
-    struct clo_certificate *certificate;
-};
-
-static void signer_make(struct signer *signer, enum clo_key_kind kind, const char *name)
-{
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    const struct clo_certificate_spec spec = {
-        .common_name = name,
-        .not_after = 4000000000,
-        .serial = clo_bytes("\x01", 1),
-        .scheme = kind == CLO_KEY_RSA ? CLO_RSASSA_PKCS1 : CLO_ECDSA_DER,
-        .hash = CLO_HASH_SHA256,
-    };
-    struct clo_error err;
-
-    CHECK(clo_private_key_new(kind, 2048, &signer->key, &err), err.text);
-    CHECK(clo_private_key_public(signer->key, &public_key, &err), err.text);
-    CHECK(clo_certificate_make(&spec, public_key, NULL, signer->key, &der, &err), err.text);
-    CHECK(clo_certificate_parse(clo_buffer_bytes(&der), &signer->certificate, &err), err.text);
-}
-
-static void signer_free(struct signer *signer)
-{
-    clo_private_key_free(signer->key);
-    clo_certificate_free(signer->certificate);
-}
+#include "signer_maker.h"
 
 static struct clo_digest digest_of(struct clo_bytes file)
 {

@@ -1,0 +1,136 @@
+#!/bin/sh
+# UKIs with every section, profiles and add-ons: built, and edited so that nothing else changes.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+cd "$work" || exit 4
+command -v jq >/dev/null || skip "jq is not installed"
+make_kernel vmlinuz
+find_stub
+"$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
+for part in initrd second ucode splash.bmp board.dtb one.dtb two.dtb ids fw; do echo "this is $part" >"$part"; done
+printf 'ID=test\nPRETTY_NAME="A test"\n' >osrel
+"$cloister" secureboot keygen --output keys >/dev/null 2>&1
+
+names() { "$cloister" uki inspect "$1" --json | jq -r '[.sections[].name] | join(" ")'; }
+build() { "$cloister" uki build --kernel vmlinuz --stub "$stub" "$@"; }
+
+# Every section that there is, each with what was given.
+build --initrd initrd --initrd second --microcode ucode --cmdline quiet --os-release osrel --splash splash.bmp \
+    --devicetree board.dtb --devicetree-auto one.dtb --devicetree-auto two.dtb --hwids ids --firmware fw \
+    --sbat 'sbat,1
+ours,3,x' --pcrpkey initrd --section .extra:text --profile 'ID=main
+TITLE=Main' --output all.efi || fail "every section"
+for section in .linux .initrd .ucode .cmdline .osrel .uname .splash .dtb .dtbauto .hwids .efifw .sbat .pcrpkey .profile .extra; do
+    case " $(names all.efi) " in *" $section "*) ;; *) fail "no $section" ;; esac
+done
+[ "$(names all.efi | tr ' ' '\n' | grep -c dtbauto)" = 2 ] || fail "not two .dtbauto: $(names all.efi)"
+{
+    cat initrd
+    head -c $(((4 - $(wc -c <initrd) % 4) % 4)) /dev/zero
+    cat second
+} >both
+"$cloister" uki inspect all.efi --extract .initrd:out.initrd --extract .sbat:out.sbat --extract .osrel:out.osrel >/dev/null || fail "extract"
+cmp -s both out.initrd || fail "the initrds do not follow one another at a multiple of four"
+cmp -s osrel out.osrel || fail "os-release is another"
+[ "$(grep -c '^sbat,' out.sbat)" = 1 ] || fail "SBAT begins more than once"
+grep -q '^ours,3,x$' out.sbat || fail "SBAT lacks what was given"
+expect "no such section" 2 "no such section" "$cloister" uki inspect all.efi --extract .none:out
+expect "os-release by name" 0 "A test" "$cloister" uki inspect all.efi
+
+# Edited: the command line is another, and every other section what it was, at its place.
+others() { "$cloister" uki inspect "$1" --json | jq -c '[.sections[] | select(.name != ".cmdline") | [.name, .virtual_address, .sha256]]'; }
+"$cloister" uki edit all.efi --cmdline debug --output edited.efi || fail "edit"
+[ "$("$cloister" uki inspect edited.efi --json | jq -r .cmdline)" = debug ] || fail "the command line is not the new one"
+[ "$(others all.efi)" = "$(others edited.efi)" ] || fail "another section changed"
+[ "$(cmp -l all.efi edited.efi | wc -l)" -le 5 ] || fail "more than the command line changed: $(cmp -l all.efi edited.efi | wc -l) bytes"
+"$cloister" uki edit edited.efi --cmdline quiet || fail "edit in place"
+cmp -s all.efi edited.efi || fail "back again is not the same"
+# One that no longer fits moves what is behind it, and not what it holds.
+"$cloister" uki edit all.efi --cmdline "$(head -c 9000 /dev/zero | tr '\0' x)" --output large.efi || fail "edit, larger"
+[ "$("$cloister" uki inspect large.efi --json | jq -c '[.sections[] | select(.name != ".cmdline") | [.name, .sha256]]')" = \
+    "$("$cloister" uki inspect all.efi --json | jq -c '[.sections[] | select(.name != ".cmdline") | [.name, .sha256]]')" ] || fail "larger: another section changed"
+# Sections come and go; signatures go, and come again.
+"$cloister" uki edit all.efi --section .more:text --remove .splash --output changed.efi || fail "add and drop"
+case " $(names changed.efi) " in *" .splash "*) fail ".splash is still there" ;; *" .more "*) ;; *) fail "no .more" ;; esac
+"$cloister" uki sign all.efi --key keys/db.key --cert keys/db.crt --output signed.efi || fail "sign"
+"$cloister" uki edit signed.efi --cmdline debug --output unsigned.efi || fail "edit what is signed"
+expect "its signature went" 1 "not signed" "$cloister" uki verify unsigned.efi --cert keys/db.crt
+"$cloister" uki edit signed.efi --cmdline debug --key keys/db.key --cert keys/db.crt --output again.efi || fail "edit and sign"
+expect "and came again" 0 "" "$cloister" uki verify again.efi --cert keys/db.crt
+if command -v sbverify >/dev/null; then
+    sbverify --cert keys/db.crt again.efi >/dev/null 2>&1 || fail "sbverify does not take what was edited"
+fi
+expect "not there" 2 "no such section" "$cloister" uki edit all.efi --remove .none --output no.efi
+expect "the stub's own" 2 "is the stub's own" "$cloister" uki edit all.efi --remove .text --output no.efi
+expect "no name" 2 "NAME:TEXT" "$cloister" uki edit all.efi --section text --output no.efi
+expect "too long a name" 2 "at most 7" "$cloister" uki edit all.efi --section .muchlonger:x --output no.efi
+expect "no profile of that name" 2 "no such profile" "$cloister" uki edit all.efi --profile other --cmdline x --output no.efi
+[ ! -e no.efi ] || fail "a refused edit left a file"
+
+# Profiles: each with its own command line, and its own PCR 11.
+"$cloister" uki build --stub "$stub" --profile 'ID=debug
+TITLE="Debug it"' --cmdline 'quiet debug' --output debug.profile || fail "a profile"
+[ "$("$cloister" uki inspect debug.profile --json | jq -r .kind)" = profile ] || fail "is no profile"
+build --initrd initrd --cmdline quiet --profile ID=main --join-profile debug.profile --output two.efi || fail "two profiles"
+[ "$("$cloister" uki inspect two.efi --json | jq -c '[.profiles[].id]')" = '["main","debug"]' ] || fail "profiles: $("$cloister" uki inspect two.efi --json | jq -c .profiles)"
+case $(names two.efi) in *".profile .profile .cmdline") ;; *) fail "order: $(names two.efi)" ;; esac
+values=$("$cloister" uki policy two.efi --phase enter-initrd --json | jq -r '.profiles[].banks.sha256[0].hash' | sort -u | wc -l)
+[ "$values" = 2 ] || fail "the profiles have one PCR 11"
+"$cloister" uki edit two.efi --profile debug --cmdline other --output three.efi || fail "edit a profile"
+[ "$("$cloister" uki inspect three.efi --json | jq -c '[.sections[] | select(.name == ".cmdline") | .text]')" = '["quiet","other"]' ] || fail "the wrong profile was edited"
+expect "a profile is no kernel" 3 "no UKI" "$cloister" uki policy debug.profile
+expect "joined without its own" 2 "--profile of its own" build --join-profile debug.profile --output no.efi
+expect "joined a UKI" 3 "before .profile" build --profile ID=x --join-profile two.efi --output no.efi
+expect "joined a text" 3 "MZ" build --profile ID=x --join-profile initrd --output no.efi
+
+# An add-on made, and one split off.
+addon=$stub
+"$cloister" uki build --addon --stub "$addon" --cmdline 'more words' --key keys/db.key --cert keys/db.crt --output more.addon.efi || fail "an add-on"
+case " $(names more.addon.efi) " in *" .sbat "*) ;; *) fail "the add-on has no .sbat, which shim wants" ;; esac
+expect "the add-on is signed" 0 "" "$cloister" uki verify more.addon.efi --cert keys/db.crt
+"$cloister" uki edit all.efi --split-addon split.addon.efi --move .dtb --move .ucode --addon-stub "$addon" --output rest.efi || fail "split"
+case " $(names rest.efi) " in *" .dtb "* | *" .ucode "*) fail "still there: $(names rest.efi)" ;; esac
+"$cloister" uki inspect split.addon.efi --extract .dtb:out.dtb >/dev/null || fail "extract of the add-on"
+cmp -s board.dtb out.dtb || fail "the devicetree changed on its way"
+expect "an add-on has no kernel" 2 "no kernel" build --addon --output no.efi
+
+# Hardware IDs and firmware from folders.
+mkdir -p hw/sub firmware-1
+echo '{"type":"devicetree","name":"N","compatible":"C","hwids":["11111111-2222-3333-4444-555555555555"]}' >hw/sub/a.json
+echo image >firmware-1/image
+build --hwids hw --firmware firmware-1 --output folders.efi || fail "folders"
+"$cloister" uki inspect folders.efi --extract .efifw:out.fw --extract .hwids:out.hw >/dev/null
+[ "$(od -An -tx1 -N21 out.fw | tr -d ' \n')" = addeedfe100000000b000000060000006669726d77 ] || fail "firmware: $(od -An -tx1 out.fw | head -2)"
+[ "$(wc -c <out.hw)" = 60 ] || fail "hardware IDs: $(wc -c <out.hw) bytes"
+mkdir empty
+expect "no JSON" 3 "holds no .json" build --hwids empty --output no.efi
+expect "no image" 3 "expected one image" build --firmware empty --output no.efi
+
+# A kernel of another machine, and one that says its release elsewhere.
+printf 'any bytes\000Linux version 6.1.2-other (who@where) #1\000' >raw
+"$cloister" uki build --kernel raw --stub "$stub" --output raw.efi || fail "a raw kernel"
+[ "$("$cloister" uki inspect raw.efi --json | jq -r .uname)" = 6.1.2-other ] || fail "release: $("$cloister" uki inspect raw.efi --json | jq -r .uname)"
+cp "$stub" arm
+at=$(od -An -tu4 -j60 -N4 arm | tr -d ' ')
+printf '\144\252' | dd of=arm bs=1 seek=$((at + 4)) conv=notrunc 2>/dev/null
+"$cloister" uki build --kernel raw --stub arm --output arm.efi || fail "AArch64"
+[ "$("$cloister" uki inspect arm.efi --json | jq -r .machine)" = aarch64 ] || fail "machine: $("$cloister" uki inspect arm.efi --json | jq -r .machine)"
+expect "another machine's kernel" 2 "is for machine" "$cloister" uki build --kernel all.efi --stub arm --output no.efi
+[ ! -e no.efi ] || fail "a refused build left a file"
+
+# Unsafe images: refused or warned of, with the offset.
+cp all.efi wx.efi
+table=$((at + 24 + $(od -An -tu2 -j$((at + 20)) -N2 all.efi | tr -d ' ')))
+printf '\340' | dd of=wx.efi bs=1 seek=$((table + 39)) conv=notrunc 2>/dev/null
+expect "writable and executable" 0 "is writable and executable" "$cloister" uki inspect wx.efi
+"$cloister" uki sign wx.efi --key keys/db.key --cert keys/db.crt --output wx-signed.efi 2>/dev/null || fail "sign with a warning"
+expect "a warning" 0 "warning: wx-signed.efi: at 0x$(printf %x $((table + 36)))" "$cloister" uki verify wx-signed.efi --cert keys/db.crt
+expect "--strict" 1 "" "$cloister" uki verify wx-signed.efi --cert keys/db.crt --strict
+{
+    cat all.efi
+    echo behind
+} >tail.efi
+expect "data behind the last section" 0 "behind the last section" "$cloister" uki inspect tail.efi
+exit "$failed"
