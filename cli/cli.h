@@ -70,6 +70,7 @@ bool cli_color(FILE *stream);
 /* The system's randomness for lib/'s clo_random. */
 struct clo_random cli_random(void);
 
+int cmd_audit(int argc, char **argv);
 int cmd_boot(int argc, char **argv);
 int cmd_eventlog(int argc, char **argv);
 int cmd_evidence(int argc, char **argv);

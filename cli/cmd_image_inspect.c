@@ -10,24 +10,6 @@
 #include "cloister/luks2.h"
 #include "device/file.h"
 
-static bool read_at(int fd, uint64_t at, size_t size, struct clo_buffer *out, struct clo_error *err)
-{
-    clo_buffer_zero(out, size);
-    if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    size_t have = 0;
-    while (have < size) {
-        ssize_t got = pread(fd, out->data + have, size - have, (off_t)(at + have));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "cut short at byte %llu",
-                            (unsigned long long)(at + have));
-        have += (size_t)got;
-    }
-    return true;
-}
-
 static json_t *partitions_json(const struct clo_gpt *gpt)
 {
     json_t *list = json_array();
@@ -80,7 +62,7 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
 
     if (fd < 0 || gpt == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
-    if (!read_at(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
+    if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
         !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err))
         return false;
     bool ok = clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, &refusal);
@@ -88,7 +70,7 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
         uint64_t size = (root->last_lba - root->first_lba + 1) * CLO_GPT_SECTOR;
         if (size > CLO_LUKS2_HEADER_MAX)
             size = CLO_LUKS2_HEADER_MAX;
-        if (!read_at(fd, root->first_lba * CLO_GPT_SECTOR, (size_t)size, &header, err))
+        if (!clo_fd_read(fd, root->first_lba * CLO_GPT_SECTOR, (size_t)size, &header, err))
             return false;
         ok = clo_luks2_check(clo_buffer_bytes(&header), &luks, &refusal);
     }

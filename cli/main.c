@@ -6,6 +6,7 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
+    { "audit", cmd_audit, "is this kernel, image or guest fit to be a confidential VM?" },
     { "uki", cmd_uki, "build, sign, verify and inspect unified kernel images" },
     { "secureboot", cmd_secureboot, "make Secure Boot keys, enrol them into a variable store" },
     { "measure", cmd_measure, "predict registers before the first boot" },

@@ -126,6 +126,25 @@ bool clo_file_read_secret(const char *path, size_t limit, struct clo_secret **ou
     return clo_secret_copy(clo_bytes(clo_secret_data(room), used), out, err);
 }
 
+bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffer *out, struct clo_error *err)
+{
+    size_t start = out->size, have = 0;
+
+    clo_buffer_zero(out, size);
+    if (!clo_buffer_ok(out))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    while (have < size) {
+        ssize_t got = pread(fd, out->data + start + have, size - have, (off_t)(at + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "cut short at byte %llu",
+                            (unsigned long long)(at + have));
+        have += (size_t)got;
+    }
+    return true;
+}
+
 bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err)
 {
     while (bytes.size > 0) {

@@ -34,6 +34,9 @@ CLO_MUST_USE bool clo_new_file_open(const char *path, mode_t mode, struct clo_ne
 CLO_MUST_USE bool clo_new_file_commit(struct clo_new_file *file, struct clo_error *err);
 void clo_new_file_free(struct clo_new_file *file); /* for CLO_CLEANUP; removes the temporary */
 
+/* Appends `size` bytes from `at` on; fewer are CLO_ERR_FORMAT. */
+CLO_MUST_USE bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffer *out,
+                              struct clo_error *err);
 CLO_MUST_USE bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err);
 
 void clo_fd_close(int *fd); /* for CLO_CLEANUP */

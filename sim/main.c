@@ -9,6 +9,7 @@
 #include "device/file.h"
 #include "sim/attack.h"
 #include "sim/cmd_snp.h"
+#include "sim/facts.h"
 #include "sim/platform.h"
 #include "sim/vtpm.h"
 
@@ -62,6 +63,24 @@ static int cmd_platform(int argc, char **argv)
 
     return cli_dispatch("platform", "Pretend SEV-SNP platforms.", commands, CLO_COUNT(commands),
                         argc, argv);
+}
+
+static int cmd_facts(int argc, char **argv)
+{
+    const struct cli_usage usage = {
+        .command = "facts",
+        .arguments = "KIND DIR",
+        .summary = "Writes what a processor would say of itself inside a VM: cpuid, msr, tdreport.",
+    };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 2)
+        return cli_usage_error(&usage, "KIND and DIR are needed");
+    return sim_facts_make(operands.items[0], operands.items[1], &err) ? CLI_YES : cli_error(&err);
 }
 
 static int vtpm_new(int argc, char **argv)
@@ -153,6 +172,7 @@ static int cmd_null_cipher(int argc, char **argv)
 int main(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
+        { "facts", cmd_facts, "what a processor says of itself inside a VM, as files" },
         { "platform", cmd_platform, "pretend platforms" },
         { "snp", cmd_snp, "SEV-SNP reports with their chains, good or broken" },
         { "vtpm", cmd_vtpm, "their software TPMs" },

@@ -1,0 +1,201 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/fat.h"
+#include "cloister/gpt.h"
+#include "cloister/luks2.h"
+#include "device/file.h"
+#include "image/subject.h"
+
+#define ESP_LIMIT   ((uint64_t)2 << 30)
+#define UKI_LIMIT   ((size_t)1 << 30)
+#define PROBE_SIZE  (((size_t)64 << 10) + 4096) /* btrfs keeps its superblock at 64 KiB */
+#define CLEAR_LIMIT 512
+#define UKI_PATH    "EFI/BOOT/BOOTX64.EFI"
+
+static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172"; /* UAPI.2 */
+
+/* What a partition holds, by the magic numbers that libblkid knows it by. */
+enum content {
+    CONTENT_UNKNOWN,
+    CONTENT_CLEAR,
+    CONTENT_SWAP,
+    CONTENT_VERITY,
+    CONTENT_LUKS1,
+    CONTENT_LUKS2
+};
+
+static enum content probe(struct clo_bytes in)
+{
+    static const struct {
+        size_t at;
+        const char *magic;
+        size_t size;
+        enum content content;
+    } known[] = {
+        { 0, "LUKS\xba\xbe\0\x01", 8, CONTENT_LUKS1 },
+        { 0, "LUKS\xba\xbe\0\x02", 8, CONTENT_LUKS2 },
+        { 0, "verity\0\0", 8, CONTENT_VERITY },
+        { 4086, "SWAPSPACE2", 10, CONTENT_SWAP },
+        { 0x438, "\x53\xef", 2, CONTENT_CLEAR }, /* ext2, ext3, ext4 */
+        { 0, "XFSB", 4, CONTENT_CLEAR },
+        { 0x10040, "_BHRfS_M", 8, CONTENT_CLEAR },       /* btrfs */
+        { 0, "hsqs", 4, CONTENT_CLEAR },                 /* squashfs */
+        { 0x400, "\xe2\xe1\xf5\xe0", 4, CONTENT_CLEAR }, /* erofs */
+        { 0x200, "LABELONE", 8, CONTENT_CLEAR },         /* LVM, whatever is in it */
+        { 510, "\x55\xaa", 2, CONTENT_CLEAR },           /* FAT, among others */
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(known); i++)
+        if (clo_bytes_equal(clo_bytes_slice(in, known[i].at, known[i].size),
+                            clo_bytes(known[i].magic, known[i].size)))
+            return known[i].content;
+    return CONTENT_UNKNOWN;
+}
+
+static uint64_t partition_size(const struct clo_gpt_partition *partition)
+{
+    return (partition->last_lba - partition->first_lba + 1) * CLO_GPT_SECTOR;
+}
+
+static bool read_beginning(int fd, const struct clo_gpt_partition *partition, uint64_t limit,
+                           struct clo_buffer *out, struct clo_error *err)
+{
+    uint64_t size = partition_size(partition);
+
+    return clo_fd_read(fd, partition->first_lba * CLO_GPT_SECTOR,
+                       (size_t)(size < limit ? size : limit), out, err);
+}
+
+static bool is_type(const struct clo_gpt_partition *partition, const char *type)
+{
+    char text[CLO_GUID_TEXT];
+
+    return strcmp(clo_guid_text(&partition->type, text), type) == 0;
+}
+
+static bool add_esp(struct clo_subject *subject, int fd, const struct clo_gpt_partition *esp,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer volume = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct clo_error why;
+
+    if (partition_size(esp) > ESP_LIMIT)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "ESP: larger than %u MiB",
+                        (unsigned)(ESP_LIMIT >> 20));
+    if (!read_beginning(fd, esp, ESP_LIMIT, &volume, err))
+        return clo_wrap(err, "ESP");
+    if (!clo_fat_read(clo_buffer_bytes(&volume), UKI_PATH, UKI_LIMIT, &uki, &why) ||
+        !clo_subject_add_uki(subject, clo_buffer_bytes(&uki), &why))
+        return clo_subject_set(subject, "image.uki", why.text, err);
+    return clo_subject_set(subject, "image.uki", "present", err);
+}
+
+static bool add_luks(struct clo_subject *subject, int fd, const struct clo_gpt_partition *root,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+    struct clo_error refusal;
+
+    if (!read_beginning(fd, root, CLO_LUKS2_HEADER_MAX, &header, err))
+        return clo_wrap(err, "root");
+    bool is_strict = clo_luks2_check(clo_buffer_bytes(&header), &info, &refusal);
+    return clo_subject_set(subject, "image.luks_header", is_strict ? "strict" : refusal.text, err);
+}
+
+struct scan {
+    const char *root;
+    bool has_verity;
+    bool has_esp;
+    char clear[CLEAR_LIMIT]; /* names, with commas; of partitions that are no ESP */
+    char swap[CLEAR_LIMIT];
+    char boot[CLEAR_LIMIT];
+};
+
+static void list(char *names, const struct clo_gpt_partition *partition)
+{
+    char guid[CLO_GUID_TEXT];
+    size_t used = strlen(names);
+    const char *name =
+            partition->name[0] != '\0' ? partition->name : clo_guid_text(&partition->guid, guid);
+
+    snprintf(names + used, CLEAR_LIMIT - used, "%s%s", used == 0 ? "" : ", ", name);
+}
+
+static bool add_root(struct clo_subject *subject, int fd, const struct clo_gpt_partition *root,
+                     enum content content, struct scan *scan, struct clo_error *err)
+{
+    static const char *const names[] = { "unknown", "clear", "swap", "verity", "luks1", "luks2" };
+
+    scan->root = names[content];
+    return content != CONTENT_LUKS2 || add_luks(subject, fd, root, err);
+}
+
+static bool add_partition(struct clo_subject *subject, int fd,
+                          const struct clo_gpt_partition *partition, struct scan *scan,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer beginning = { 0 };
+
+    if (clo_guid_equal(&partition->type, &clo_gpt_type_esp)) {
+        bool is_first = !scan->has_esp;
+        scan->has_esp = true;
+        return !is_first || add_esp(subject, fd, partition, err);
+    }
+    if (!read_beginning(fd, partition, PROBE_SIZE, &beginning, err))
+        return false;
+    enum content content = probe(clo_buffer_bytes(&beginning));
+    if (clo_guid_equal(&partition->type, &clo_gpt_type_root_x86_64))
+        return add_root(subject, fd, partition, content, scan, err);
+    if (content == CONTENT_VERITY)
+        scan->has_verity = true;
+    else if (content == CONTENT_SWAP)
+        list(scan->swap, partition);
+    else if (is_type(partition, xbootldr_type) && content == CONTENT_CLEAR)
+        list(scan->boot, partition);
+    else if (content == CONTENT_CLEAR)
+        list(scan->clear, partition);
+    return true;
+}
+
+static const char *or_none(const char *names)
+{
+    return *names == '\0' ? "none" : names;
+}
+
+static bool add_scan(struct clo_subject *subject, const struct scan *scan, struct clo_error *err)
+{
+    const char *root = scan->root == NULL ? "none" : scan->root;
+
+    /* A file system beside a hash tree: its root hash is on the command line, or it is not used. */
+    if (strcmp(root, "clear") == 0 && scan->has_verity)
+        root = "verity";
+    return clo_subject_set(subject, "image.root", root, err) &&
+           clo_subject_set(subject, "image.esp", scan->has_esp ? "present" : "absent", err) &&
+           (scan->has_esp || clo_subject_set(subject, "image.uki", "absent", err)) &&
+           clo_subject_set(subject, "image.clear_partitions", or_none(scan->clear), err) &&
+           clo_subject_set(subject, "image.swap", or_none(scan->swap), err) &&
+           clo_subject_set(subject, "image.boot", or_none(scan->boot), err);
+}
+
+bool clo_subject_add_disk(struct clo_subject *subject, int fd, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    struct scan scan = { 0 };
+
+    if (gpt == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
+        !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) ||
+        !clo_subject_set(subject, "image.table", "gpt", err))
+        return false;
+    subject->about[CLO_AUDIT_IMAGE] = true;
+    for (size_t i = 0; i < gpt->count; i++)
+        if (!add_partition(subject, fd, &gpt->partitions[i], &scan, err))
+            return clo_wrap(err, "partition %zu", i + 1);
+    return add_scan(subject, &scan, err);
+}

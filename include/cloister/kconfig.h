@@ -1,0 +1,54 @@
+/* A kernel's configuration (kernel, Documentation/kbuild/kconfig.rst; scripts/kconfig/confdata.c): the
+ * text of .config, /boot/config-*, /proc/config.gz, and where a kernel image carries it (IKCONFIG,
+ * kernel/configs.c).
+ *
+ * It says what a kernel was built with, as its builder tells it: a claim, unless it was taken from a
+ * kernel image that is itself measured. */
+#ifndef CLOISTER_KCONFIG_H
+#define CLOISTER_KCONFIG_H
+
+#include "cloister/base.h"
+
+#define CLO_KCONFIG_LIMIT ((size_t)8 << 20)   /* the text */
+#define CLO_KERNEL_LIMIT  ((size_t)512 << 20) /* a kernel, unpacked */
+
+struct clo_kconfig;
+
+struct clo_kconfig_counts {
+    size_t y, m, n; /* n: "is not set" */
+    size_t other;   /* texts, numbers, and =n, as fragments write it */
+    size_t again;   /* set before: the last one counts, as with the kernel's own tools */
+};
+
+/* Lines that are no comment, no option and not blank are refused. */
+CLO_API CLO_MUST_USE bool clo_kconfig_parse(struct clo_bytes in, struct clo_kconfig **out,
+                                            struct clo_error *err);
+CLO_API void clo_kconfig_free(struct clo_kconfig *config);
+CLO_API void clo_kconfig_freep(struct clo_kconfig **config); /* for CLO_CLEANUP */
+/* By the name without "CONFIG_": "y", "m", "n", a number, or a text without its quotes; NULL if it is
+ * not mentioned. */
+CLO_API const char *clo_kconfig_get(const struct clo_kconfig *config, const char *name);
+/* From the header that Kconfig writes, "6.12.0-144.el10.x86_64"; NULL if there is none. */
+CLO_API const char *clo_kconfig_version(const struct clo_kconfig *config);
+CLO_API const struct clo_kconfig_counts *clo_kconfig_counts(const struct clo_kconfig *config);
+/* Does it answer for every option, or is it a fragment or defconfig, where what is not mentioned takes
+ * Kconfig's default? Full ones say "is not set" of many options and name the compiler or 64BIT. */
+CLO_API bool clo_kconfig_is_full(const struct clo_kconfig *config);
+/* Walks the options by name: gives the n-th one; false at the end. */
+CLO_API bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, const char **name,
+                            const char **value);
+
+/* Does it look like the text of a configuration? */
+CLO_API bool clo_kconfig_guess(struct clo_bytes in);
+
+/* The kernel proper out of a bzImage (Documentation/arch/x86/boot.rst, payload_offset), an EFI zboot
+ * image, or a compressed one; what is none of these is given back as it is. `plain` owns what was
+ * unpacked. */
+CLO_API CLO_MUST_USE bool clo_kernel_unpack(struct clo_bytes kernel, struct clo_buffer *plain,
+                                            struct clo_bytes *out, struct clo_error *err);
+/* Appends the configuration that a kernel (as clo_kernel_unpack() gives it) carries between IKCFG_ST and
+ * IKCFG_ED. `*found` is false, without an error, if it carries none. */
+CLO_API CLO_MUST_USE bool clo_kernel_config(struct clo_bytes kernel, struct clo_buffer *out,
+                                            bool *found, struct clo_error *err);
+
+#endif

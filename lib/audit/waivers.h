@@ -1,0 +1,10 @@
+#ifndef CLOISTER_AUDIT_WAIVERS_H
+#define CLOISTER_AUDIT_WAIVERS_H
+
+#include "cloister/audit.h"
+
+/* The reason of a waiver for a rule that still holds on a day ("2026-11-24…"); NULL. */
+const char *clo_audit_waived(const struct clo_audit_waivers *waivers, const char *id,
+                             const char *day);
+
+#endif

@@ -1,0 +1,115 @@
+#!/bin/sh
+# cloister audit: of each kind of subject, in each form, with its exit status; and the pages of docs/ that are made by it.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+sim=$(absolute "$2")
+docs=$(absolute "$CLOISTER_TESTS/../docs/audit.md")
+docs=${docs%/*}
+cd "$work" || exit 4
+command -v jq >/dev/null || skip "jq is not installed"
+tab=$(printf '\t')
+
+# full: a configuration that answers for every option, the wanted ones on.
+full() {
+    echo "# Linux/x86 6.12.0 Kernel Configuration"
+    i=0
+    while [ $i -lt 600 ]; do
+        echo "# CONFIG_FILLER_$i is not set"
+        i=$((i + 1))
+    done
+    echo CONFIG_64BIT=y
+}
+full >bad.config
+expect "a bad kernel" 1 "not fit, by what is required" "$cloister" audit bad.config
+"$cloister" audit bad.config --generate >fragment || fail "--generate"
+{ cat bad.config fragment; echo CONFIG_X86_MCE=y; echo CONFIG_UNACCEPTED_MEMORY=y; echo CONFIG_SWIOTLB=y; echo CONFIG_TSM_REPORTS=y; } >good.config
+expect "a good kernel" 0 "fit, by what is required" "$cloister" audit good.config
+expect "and by what is recommended" 0 "fit, by what is recommended" "$cloister" audit good.config --fail-on recommended
+gzip -k good.config
+expect "gzip" 0 "fit, by" "$cloister" audit good.config.gz
+sed 's/^CONFIG_DM_CRYPT=y/CONFIG_DM_CRYPT=m/' good.config >module.config
+expect "a module" 1 "not shown to be fit" "$cloister" audit module.config
+expect "why it is not shown" 1 "DM_CRYPT=m, needs dm_crypt.ko in the initrd" "$cloister" audit module.config
+expect "no disk to encrypt" 0 "fit, by" "$cloister" audit module.config --for no-fde
+
+# Forms
+"$cloister" audit module.config --json >audit.json
+[ $? = 1 ] || fail "--json has another exit status"
+[ "$(jq -r '.fit, .config.full_config, .config.options.CONFIG_DM_CRYPT' audit.json | tr '\n' ' ')" = "unknown true m " ] || fail "--json: $(head -c 300 audit.json)"
+[ "$(jq -r '.config.can_guest_of.tdx_guest' audit.json)" = true ] || fail "can_guest_of"
+"$cloister" audit bad.config --sarif >audit.sarif
+[ "$(jq -r '.version, .runs[0].tool.driver.name' audit.sarif | tr '\n' ' ')" = "2.1.0 cloister audit " ] || fail "--sarif"
+[ "$(jq '[.runs[0].results[] | select(.level == "error")] | length' audit.sarif)" -gt 20 ] || fail "--sarif: results"
+expect "two forms at once" 2 "one of them" "$cloister" audit bad.config --json --sarif
+expect "no subject" 2 "is needed" "$cloister" audit
+expect "two subjects" 2 "is needed" "$cloister" audit bad.config good.config
+expect "a platform that is none" 2 "'sgx' is none of" "$cloister" audit bad.config --for sgx
+expect "a severity that is none" 2 "'bad' is none of" "$cloister" audit bad.config --fail-on bad
+expect "a file that is not there" 3 "nowhere" "$cloister" audit nowhere
+echo "CONFIG_A" >broken.config
+expect "a broken configuration" 3 "broken.config: kernel configuration: line 1" "$cloister" audit broken.config
+
+# Command lines
+expect "a good command line" 0 "fit" "$cloister" audit --cmdline "quiet lockdown=integrity"
+expect "a shell" 1 "cmdline.shell" "$cloister" audit --cmdline "quiet rd.break"
+echo "quiet init=/bin/sh" >cmdline
+expect "in a file" 1 "cmdline.init" "$cloister" audit cmdline
+
+# Waivers
+printf 'kconfig.DM_CRYPT\t2026-12-31\tthe initrd is another team'\''s\n' >waivers
+expect "waived" 0 "waived" "$cloister" audit module.config --waivers waivers --at 2026-12-31T10:00:00Z
+expect "it ran out" 1 "not shown" "$cloister" audit module.config --waivers waivers --at 2027-01-01T10:00:00Z
+echo "kconfig.DM_CRYPT" >waivers
+expect "a broken waiver" 3 "waivers: waivers: line 1" "$cloister" audit module.config --waivers waivers
+
+# Rules of one's own
+"$cloister" audit --print-rules >rules.tsv || fail "--print-rules"
+{
+    grep "^id$tab" rules.tsv
+    printf 'kconfig.DM_CRYPT\tx\t-\t-\t-\toff\t-\t-\t-\t-\t-\t-\t-\t-\n'
+    printf 'mine.EFI\tmine\tkconfig\tEFI=n\tany\trequired\t-\t-\t-\t-\t-\tno firmware at all\tme\tdo without\n'
+} >mine.tsv
+expect "a rule switched off, another added" 1 "do without" "$cloister" audit module.config --rules mine.tsv
+head -n 2 mine.tsv >off.tsv
+expect "a rule switched off" 0 "fit" "$cloister" audit module.config --rules off.tsv
+echo x >broken.tsv
+expect "a broken table" 3 "broken.tsv: rule table: line 1" "$cloister" audit module.config --rules broken.tsv
+
+# A root file system's files
+mkdir -p tree/etc tree/usr/bin
+printf 'root::1::\n' >tree/etc/shadow
+: >tree/usr/bin/qemu-ga
+expect "faults in a tree" 1 "rootfs.empty_password" "$cloister" audit --root tree
+[ "$("$cloister" audit --root tree --json | jq -r '[.findings[] | select(.result != "pass") | .id] | join(" ")')" = "rootfs.empty_password rootfs.agents" ] || fail "two faults, and no other"
+expect "no tree" 3 "there is no etc in it" "$cloister" audit --root "$work/tree/usr"
+
+# A guest: what a pretend processor says
+mkdir -p snp tdx debug guest/etc guest/proc/sys/kernel guest/proc/self
+cp tree/etc/shadow guest/etc/shadow
+echo 6.12.0 >guest/proc/sys/kernel/osrelease
+echo "quiet lockdown=integrity" >guest/proc/cmdline
+{ "$sim" facts snp snp && "$sim" facts tdx tdx && "$sim" facts tdx-debug debug; } || fail "facts"
+for platform in snp tdx; do
+    "$cloister" audit --guest --root guest --platform $platform --config good.config --json >guest.json
+    [ "$(jq -r '.facts["guest.tee"]' guest.json)" = $platform ] || fail "tee is not $platform"
+    [ "$(jq -r '.findings[] | select(.id == "guest.tee").result' guest.json)" = pass ] || fail "$platform does not pass"
+done
+expect "a debug TD" 1 "a debug TD: the host reads its memory" "$cloister" audit --guest --root guest --platform debug --config good.config
+
+# UKIs and disks
+find_stub
+make_kernel vmlinuz
+"$cloister" uki build --kernel vmlinuz --stub "$stub" --cmdline "quiet lockdown=integrity" --output test.efi >/dev/null || fail "uki build"
+expect "a UKI without an initrd" 1 "The kernel does not carry its configuration" "$cloister" audit test.efi
+[ "$("$cloister" audit test.efi --config good.config --json | jq -r '[.findings[] | select(.result != "pass" and .severity == "required") | .id] | join(" ")')" = "uki.initrd uki.signed" ] ||
+    fail "a UKI, required: $("$cloister" audit test.efi --config good.config --json | jq -c '[.findings[] | select(.result != "pass" and .severity == "required") | .id]')"
+
+# The pages that this program makes are as it would make them.
+{ "$docs/audit-rules.sh" "$cloister" >rules.md && cmp -s rules.md "$docs/audit-rules.md"; } || fail "docs/audit-rules.md: run docs/audit-rules.sh"
+if [ -r "$CLOISTER_VECTORS/kconfig/fedora-42.config" ]; then
+    { "$docs/audit-distributions.sh" "$cloister" "$CLOISTER_VECTORS/kconfig" >distributions.md &&
+        cmp -s distributions.md "$docs/audit-distributions.md"; } || fail "docs/audit-distributions.md: run docs/audit-distributions.sh"
+fi
+exit $failed
