@@ -12,9 +12,8 @@
 #include "cli.h"
 
 static const struct cli_command commands[] = {
-    { "eventlog", cmd_eventlog, NULL },
-    { "measure", cmd_measure, NULL },
-    { "secureboot", cmd_secureboot, NULL },
+    { "eventlog", cmd_eventlog, NULL }, { "measure", cmd_measure, NULL },
+    { "report", cmd_report, NULL },     { "secureboot", cmd_secureboot, NULL },
     { "uki", cmd_uki, NULL },
 };
 

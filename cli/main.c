@@ -18,6 +18,7 @@ static const struct cli_command commands[] = {
     { "key", cmd_key, "put, list and remove what the broker releases" },
     { "unlock", cmd_unlock, "open a disk in the guest, with a key that the broker releases" },
     { "boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM" },
+    { "report", cmd_report, "an audit, an appraisal or an image as a page in plain words" },
     { "version", cmd_version, "print the version" },
 };
 
