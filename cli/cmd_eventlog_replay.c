@@ -90,7 +90,9 @@ static bool replay_all(const struct replay *from, struct clo_error *err)
         return false;
     }
     if (known == 0)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "none of its hash algorithms is known");
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "its digests are %s: no hash that this program makes",
+                        clo_eventlog_algorithm_name(log, 0));
     if (!from->json) {
         json_object_foreach (refused, name, why)
             printf("%s\n  not replayed: %s\n", name, json_string_value(why));

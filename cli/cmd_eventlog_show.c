@@ -14,10 +14,8 @@ struct show {
 
 static void print_algorithms(const struct clo_eventlog *log)
 {
-    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
-        enum clo_hash hash = clo_eventlog_algorithm(log, i);
-        printf("%s%s", i == 0 ? "" : ", ", hash == CLO_HASH_NONE ? "unknown" : clo_hash_name(hash));
-    }
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++)
+        printf("%s%s", i == 0 ? "" : ", ", clo_eventlog_algorithm_name(log, i));
 }
 
 static void describe(const struct clo_event *event, struct clo_buffer *out)

@@ -99,10 +99,7 @@ json_t *eventlog_algorithms_json(const struct clo_eventlog *log)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
-        enum clo_hash hash = clo_eventlog_algorithm(log, i);
-        json_array_append_new(list, hash == CLO_HASH_NONE ? json_string("unknown")
-                                                          : json_string(clo_hash_name(hash)));
-    }
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++)
+        json_array_append_new(list, json_string(clo_eventlog_algorithm_name(log, i)));
     return list;
 }

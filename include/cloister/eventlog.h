@@ -78,6 +78,8 @@ CLO_API size_t clo_eventlog_padding(const struct clo_eventlog *log);
  * for one we do not know). */
 CLO_API size_t clo_eventlog_algorithm_count(const struct clo_eventlog *log);
 CLO_API enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t index);
+/* Its name, also of one whose digests we cannot make: "sm3_256"; "unknown". */
+CLO_API const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index);
 /* A log for TDX (CCEL): only SHA-384, and no index above that of the last run-time register. */
 CLO_API bool clo_eventlog_is_ccel(const struct clo_eventlog *log);
 /* From the StartupLocality event: PCR 0 begins with it. */

@@ -20,6 +20,8 @@ enum clo_tdvf_type {
     CLO_TDVF_PERM_MEM = 4,
     CLO_TDVF_PAYLOAD = 5,
     CLO_TDVF_PAYLOAD_PARAM = 6,
+    CLO_TDVF_TD_INFO = 7, /* for people and tools: in no memory */
+    CLO_TDVF_TD_PARAMS = 8,
 };
 CLO_API const char *clo_tdvf_type_name(uint32_t type); /* "BFV"; NULL if unknown */
 

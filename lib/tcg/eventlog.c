@@ -242,6 +242,28 @@ enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t inde
                                         : CLO_HASH_NONE;
 }
 
+const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index)
+{
+    /* TCG Algorithm Registry 1.34, table 3. */
+    static const struct {
+        uint16_t id;
+        const char *name;
+    } others[] = {
+        { 0x0012, "sm3_256" },
+        { 0x0027, "sha3_256" },
+        { 0x0028, "sha3_384" },
+        { 0x0029, "sha3_512" },
+    };
+    enum clo_hash hash = clo_eventlog_algorithm(log, index);
+
+    if (hash != CLO_HASH_NONE)
+        return clo_hash_name(hash);
+    for (size_t i = 0; i < CLO_COUNT(others) && index < log->algorithm_count; i++)
+        if (others[i].id == log->algorithms[index].id)
+            return others[i].name;
+    return "unknown";
+}
+
 bool clo_eventlog_is_ccel(const struct clo_eventlog *log)
 {
     if (log->algorithm_count != 1 || clo_eventlog_algorithm(log, 0) != CLO_HASH_SHA384)

@@ -10,8 +10,9 @@
 
 const char *clo_tdvf_type_name(uint32_t type)
 {
-    static const char *const names[] = { "BFV",      "CFV",     "TD_HOB",       "TEMP_MEM",
-                                         "PERM_MEM", "PAYLOAD", "PAYLOAD_PARAM" };
+    static const char *const names[] = { "BFV",           "CFV",      "TD_HOB",
+                                         "TEMP_MEM",      "PERM_MEM", "PAYLOAD",
+                                         "PAYLOAD_PARAM", "TD_INFO",  "TD_PARAMS" };
 
     return type < CLO_COUNT(names) ? names[type] : NULL;
 }
@@ -30,7 +31,10 @@ static bool check_memory(const struct clo_tdvf_section *section, struct clo_erro
 {
     uint64_t at = section->address;
     uint64_t size = section->memory_size;
+    bool is_nowhere = at == 0 && size == 0 && section->attributes == 0;
 
+    if (section->type >= CLO_TDVF_TD_INFO && is_nowhere)
+        return true;
     if (at % CLO_TDVF_PAGE != 0 || size % CLO_TDVF_PAGE != 0 || size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "0x%llx bytes at 0x%llx are no whole pages",
                         (unsigned long long)size, (unsigned long long)at);
@@ -46,7 +50,7 @@ static bool check_content(const struct clo_tdvf_section *section, uint32_t raw_s
     bool extends = (section->attributes & CLO_TDVF_MR_EXTEND) != 0;
     bool must_be_empty = section->type == CLO_TDVF_TD_HOB || section->type == CLO_TDVF_TEMP_MEM;
 
-    if (raw_size > section->memory_size)
+    if (raw_size > section->memory_size && section->memory_size != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "0x%x bytes of data for 0x%llx of memory", raw_size,
                         (unsigned long long)section->memory_size);
     if (must_be_empty && raw_size != 0)

@@ -160,16 +160,20 @@ static void check_counts(const struct clo_eventlog *log, const json_t *expected,
     const json_t *types = json_object_get(expected, "event_types");
     const char *type;
     json_t *count;
+    size_t i;
 
     CHECK(clo_eventlog_count(log) ==
                   (size_t)json_integer_value(json_object_get(expected, "event_count")),
           name);
+    json_array_foreach (json_object_get(expected, "algorithms"), i, count)
+        CHECK(strcmp(clo_eventlog_algorithm_name(log, i), json_string_value(count)) == 0, name);
+    CHECK(clo_eventlog_algorithm_count(log) == i, name);
     CHECK(clo_eventlog_padding(log) ==
                   (size_t)json_integer_value(json_object_get(expected, "padding_bytes")),
           name);
     json_object_foreach ((json_t *)(uintptr_t)types, type, count) {
         json_int_t seen = 0;
-        for (size_t i = 0; i < clo_eventlog_count(log); i++) {
+        for (i = 0; i < clo_eventlog_count(log); i++) {
             const char *this = clo_event_type_name(clo_eventlog_at(log, i)->type);
             seen += this != NULL && strcmp(this, type) == 0;
         }

@@ -18,8 +18,8 @@ static void test_parts(void **state)
     CHECK(code->data.data == image.data + 0x1000 && code->data.size == 0x2000, "a view");
     CHECK(clo_tdvf_find(&tdvf, CLO_TDVF_TD_HOB)->data.size == 0, "memory of zeros");
     CHECK(clo_tdvf_find(&tdvf, CLO_TDVF_PAYLOAD) == NULL, "absent");
-    CHECK(strcmp(clo_tdvf_type_name(6), "PAYLOAD_PARAM") == 0, "the last");
-    CHECK(clo_tdvf_type_name(7) == NULL, "unknown");
+    CHECK(strcmp(clo_tdvf_type_name(8), "TD_PARAMS") == 0, "the last");
+    CHECK(clo_tdvf_type_name(9) == NULL, "unknown");
 }
 
 /* Each with one thing changed in one section of a good image. */
@@ -75,7 +75,7 @@ static void test_refused_sections(void **state)
           0,
           { 0xffffffff, 0x2000, 0xffffd000, 0x2000, 0, 1 },
           "section 0: data 0xffffffff to 0x100001fff, the image has 0x4118 bytes" },
-        { "unknown type", 5, { 0, 0, 0x800000, 0x6000, 7, 0 }, "section 5: type 7" },
+        { "unknown type", 5, { 0, 0, 0x800000, 0x6000, 9, 0 }, "section 5: type 9" },
         { "unknown attribute", 5, { 0, 0, 0x800000, 0x6000, 3, 4 }, "section 5: attributes 0x4" },
         { "memory twice", 5, { 0, 0, 0x80a000, 0x1000, 3, 0 }, "section 5: overlaps section 4" },
         { "memory of another to its end",
@@ -171,6 +171,36 @@ static void test_cut_short(void **state)
     }
 }
 
+/* td-shim describes itself in a section that lies in no memory: it is not measured. */
+static void test_no_memory(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
+    struct tdvf_item items[CLO_COUNT(tdvf_parts) + 1];
+    struct clo_digest with, without;
+    struct clo_tdvf tdvf;
+    struct clo_error err;
+
+    (void)state;
+    memcpy(items, tdvf_parts, sizeof tdvf_parts);
+    items[CLO_COUNT(tdvf_parts)] = (struct tdvf_item){ 0, 0x100, 0, 0, CLO_TDVF_TD_INFO, 0 };
+    tdvf_make(items, CLO_COUNT(items), &image);
+    CHECK(clo_tdvf_parse(clo_buffer_bytes(&image), &tdvf, &err), err.text);
+    CHECK(tdvf.sections[6].data.size == 0x100, "its data");
+    clo_tdvf_mrtd(&tdvf, CLO_TDX_SINGLE_PASS, &with);
+    tdvf_make(tdvf_parts, CLO_COUNT(tdvf_parts), &plain);
+    CHECK(clo_tdvf_parse(clo_buffer_bytes(&plain), &tdvf, &err), err.text);
+    clo_tdvf_mrtd(&tdvf, CLO_TDX_SINGLE_PASS, &without);
+    CHECK(clo_digest_equal(&with, &without), "MRTD");
+    items[CLO_COUNT(tdvf_parts)].attributes = CLO_TDVF_MR_EXTEND;
+    image.size = 0;
+    tdvf_make(items, CLO_COUNT(items), &image);
+    CHECK(!clo_tdvf_parse(clo_buffer_bytes(&image), &tdvf, &err) &&
+                  strcmp(err.text,
+                         "TDX metadata: section 6: 0x0 bytes at 0x0 are no whole pages") == 0,
+          err.text);
+}
+
 static void test_no_metadata(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
@@ -202,7 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts),        cmocka_unit_test(test_refused_sections),
         cmocka_unit_test(test_refused_head), cmocka_unit_test(test_cut_short),
-        cmocka_unit_test(test_no_metadata),
+        cmocka_unit_test(test_no_metadata),  cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
