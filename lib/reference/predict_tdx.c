@@ -247,10 +247,22 @@ static bool check_given(const struct clo_tdx_prediction *inputs, struct clo_erro
     return true;
 }
 
+/* Where it was not given, the log may tell: its TD HOB is that of one size. */
+static void find_memory(struct tdx_prediction *p)
+{
+    const struct clo_event *logged;
+
+    p->memory = p->inputs->memory;
+    for (size_t i = 0; p->memory == 0 && (logged = tdx_logged(p, 0, i)) != NULL; i++)
+        if (logged->type == CLO_EV_EFI_HANDOFF_TABLES2)
+            p->memory = tdx_find_memory(p, logged);
+}
+
 static bool predict_all(struct tdx_prediction *p, struct clo_error *err)
 {
     if (!check_given(p->inputs, err) || !read_firmware(p, err))
         return false;
+    find_memory(p);
     if (p->inputs->uki.size > 0 && !read_uki(p, err))
         return false;
     if (p->inputs->kernel.size > 0)

@@ -12,6 +12,7 @@ struct tdx_prediction {
     struct clo_varstore *store; /* NULL: no variables */
     struct clo_bytes cfv;       /* the volume that holds them; empty: none */
     struct clo_reference *pcrs; /* what the UKI's boot measures, by PCR; NULL: no UKI */
+    uint64_t memory;            /* as given, or as the log's TD HOB has it; 0: unknown */
     bool kernel_measures;       /* the kernel itself, through the firmware's CC protocol */
     bool stub_measures;
     bool is_calibration;      /* all of it is taken from the log, and that is said once */
@@ -47,6 +48,8 @@ void tdx_not_predicted(struct tdx_prediction *p, const char *reg, const char *wh
 /* The n-th event of the given log that is measured into this RTMR; NULL. */
 const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t index);
 
+/* 0: none gives the TD HOB that was logged. */
+uint64_t tdx_find_memory(const struct tdx_prediction *p, const struct clo_event *logged);
 CLO_MUST_USE bool tdx_predict_rtmr0(struct tdx_prediction *p, struct clo_error *err);
 CLO_MUST_USE bool tdx_predict_rtmr1(struct tdx_prediction *p, struct clo_error *err);
 CLO_MUST_USE bool tdx_predict_rtmr2(struct tdx_prediction *p, struct clo_error *err);

@@ -19,7 +19,7 @@ static bool add_kernel(struct tdx_prediction *p, struct clo_error *err)
     const struct clo_tdx_prediction *inputs = p->inputs;
     const struct clo_direct_boot boot = { .kernel = inputs->kernel,
                                           .initrd_size = inputs->initrd.size,
-                                          .memory = inputs->memory,
+                                          .memory = p->memory,
                                           .cmdline = inputs->cmdline };
     const struct tdx_event event = { .rtmr = 1, .type = IMAGE, .name = "kernel" };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer patched = { 0 };
@@ -153,7 +153,7 @@ bool tdx_predict_rtmr1(struct tdx_prediction *p, struct clo_error *err)
     const struct clo_tdx_prediction *inputs = p->inputs;
     bool is_direct = inputs->kernel.size > 0;
 
-    if (is_direct && !inputs->is_header_unchanged && inputs->memory == 0) {
+    if (is_direct && !inputs->is_header_unchanged && p->memory == 0) {
         tdx_not_predicted(p, "rtmr1",
                           "QEMU tells the kernel where the initrd is, which depends on the "
                           "memory's size: it was not given");

@@ -37,10 +37,13 @@ static const struct {
 static bool add_hob(struct tdx_prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer hob = { 0 };
-    const struct tdx_event event = { .type = "EV_EFI_HANDOFF_TABLES2",
-                                     .name = "TD HOB: the guest's memory" };
+    char text[40];
 
-    if (!clo_tdvf_hob(p->tdvf, p->inputs->memory, &hob, err))
+    snprintf(text, sizeof text, "%llu MiB of memory", (unsigned long long)(p->memory >> 20));
+    const struct tdx_event event = { .type = "EV_EFI_HANDOFF_TABLES2",
+                                     .name = "TD HOB: the guest's memory",
+                                     .text = clo_bytes_text(text) };
+    if (!clo_tdvf_hob(p->tdvf, p->memory, &hob, err))
         return false;
     tdx_measure(p, &event, clo_buffer_bytes(&hob));
     return true;
@@ -48,21 +51,57 @@ static bool add_hob(struct tdx_prediction *p, struct clo_error *err)
 
 static bool knows_hob(const struct tdx_prediction *p)
 {
-    return p->tdvf != NULL && p->inputs->memory != 0;
+    return p->tdvf != NULL && p->memory != 0;
+}
+
+/* Which memory size would give the TD HOB that the log has? Sizes as people give them. */
+uint64_t tdx_find_memory(const struct tdx_prediction *p, const struct clo_event *logged)
+{
+    static const uint64_t step = (uint64_t)128 << 20, most = (uint64_t)4 << 40;
+    struct clo_digest wanted;
+    struct clo_digest digest;
+    struct clo_error ignored;
+
+    if (p->tdvf == NULL || !clo_event_digest(logged, CLO_HASH_SHA384, &wanted))
+        return 0;
+    for (uint64_t memory = step; memory <= most; memory += step) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer hob = { 0 };
+        if (!clo_tdvf_hob(p->tdvf, memory, &hob, &ignored))
+            continue;
+        clo_hash(CLO_HASH_SHA384, clo_buffer_bytes(&hob), &digest);
+        if (clo_digest_equal(&digest, &wanted))
+            return memory;
+    }
+    return 0;
 }
 
 static void add_cfv(struct tdx_prediction *p, size_t size)
 {
+    char text[40];
+
+    snprintf(text, sizeof text, "0x%zx bytes of variables", size);
     const struct tdx_event event = { .type = "EV_EFI_PLATFORM_FIRMWARE_BLOB2",
-                                     .name = "CFV: the variable store" };
+                                     .name = "CFV: the variable store",
+                                     .text = clo_bytes_text(text) };
 
     tdx_measure(p, &event, clo_bytes_slice(p->cfv, 0, size));
+}
+
+/* In the words that a log's event would be described with, so that both sides read alike. */
+static void describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out)
+{
+    const struct clo_event event = { .type = type, .data = data };
+
+    clo_event_describe(&event, out);
+    if (!clo_buffer_ok(out))
+        clo_buffer_free(out);
 }
 
 static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_absent,
                                 struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const char *name = secure_variables[index].name;
     const struct clo_guid *vendor = secure_variables[index].vendor;
     const struct clo_efivar *variable = clo_varstore_find(p->store, name, vendor);
@@ -73,7 +112,10 @@ static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_
         value = clo_bytes(&state, is_absent ? 0 : 1);
     if (!predict_variable_data(name, vendor, value, &data, err))
         return false;
-    const struct tdx_event event = { .type = DRIVER_CONFIG, .name = name };
+    describe(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data), &text);
+    const struct tdx_event event = { .type = DRIVER_CONFIG,
+                                     .name = name,
+                                     .text = clo_buffer_bytes(&text) };
     tdx_measure(p, &event, clo_buffer_bytes(&data));
     return true;
 }
@@ -122,11 +164,16 @@ static bool find_boot_variable(const struct tdx_prediction *p, const char *name,
 /* Only the variable's value is measured. */
 static bool add_boot_variable(struct tdx_prediction *p, const char *name)
 {
-    const struct tdx_event event = { .type = BOOT, .name = name };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_error ignored;
     struct clo_bytes value;
 
     if (!find_boot_variable(p, name, &value))
         return false;
+    if (predict_variable_data(name, &clo_guid_global_variable, value, &data, &ignored))
+        describe(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), &text);
+    const struct tdx_event event = { .type = BOOT, .name = name, .text = clo_buffer_bytes(&text) };
     tdx_measure(p, &event, value);
     return true;
 }
@@ -314,7 +361,7 @@ static const char *what_is_missing(const struct tdx_prediction *p)
 {
     if (p->tdvf == NULL)
         return "no firmware image was given, and no log of such a machine";
-    if (p->inputs->memory == 0)
+    if (p->memory == 0)
         return "the memory's size is in the TD HOB, and was not given";
     if (p->store == NULL)
         return "the variable store is measured, and was not given";

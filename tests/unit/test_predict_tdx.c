@@ -148,6 +148,14 @@ static void test_real_guest(void **state)
     CHECK(strcmp(hex, expected) == 0, hex);
     CHECK(count_given(reference, 0, NULL) == 3, "all but the ACPI tables is predicted");
     CHECK(count_given(reference, 0, "EV_PLATFORM_CONFIG_FLAGS") == 3, "the ACPI tables are given");
+    /* The memory's size is found from the log, where it is not given. */
+    from.memory = 0;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *found = predict(&from);
+    struct clo_reference_event event;
+    CHECK(count_given(found, 0, NULL) == 3, "found");
+    CHECK(clo_reference_event_at(found, CLO_REGISTER_RTMR(0), "", 0, &event) &&
+                  strcmp(event.text, "65536 MiB of memory") == 0,
+          "found");
     /* Of another size the guest is another one. */
     from.memory = (uint64_t)32 << 30;
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *other = predict(&from);
