@@ -149,6 +149,8 @@ static void test_allowed(void **state)
 {
     struct scene *scene = *state;
     const struct signer *const chain[] = { &scene->leaf, &scene->middle, &scene->root };
+    struct clo_authenticode_verdict verdict;
+    struct clo_error err;
 
     clear(scene);
     judge(scene, false, NULL, 0, "no signature over it leads to one");
@@ -162,10 +164,13 @@ static void test_allowed(void **state)
     clear(scene);
     add_list(&scene->db, SHA384, clo_digest_bytes(&scene->image.digests[CLO_HASH_SHA384]));
     judge(scene, true, "db", 0, "allows it: the digest of this image");
-    /* A digest of another kind in the list is none of this image's. */
+    /* A list whose entries are not of its kind's size is no list. */
     clear(scene);
     add_list(&scene->db, SHA256, clo_digest_bytes(&scene->image.digests[CLO_HASH_SHA384]));
-    judge(scene, false, NULL, 0, "no entry");
+    CHECK(!clo_authenticode_appraise(&scene->image, clo_buffer_bytes(&scene->db),
+                                     clo_buffer_bytes(&scene->dbx), &verdict, &err) &&
+                  strstr(err.text, "entries of 64 bytes, sha256 has 48") != NULL,
+          err.text);
 }
 
 /* dbx wins over db, whatever db says. */
