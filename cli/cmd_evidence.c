@@ -185,20 +185,44 @@ static bool show(const struct clo_evidence *evidence, bool as_json, struct clo_e
     return cli_print_json(json, err);
 }
 
-/* One line a field; those that hold others, as compact JSON. */
-static bool print_fields(const json_t *fields, struct clo_error *err)
+/* One line a field; one within another is named "reported_tcb.snp". What is made of evidence is a few
+ * levels deep, whatever the evidence says. */
+static bool print_field(const char *name, json_t *value, struct clo_error *err)
 {
-    const char *name;
-    json_t *value;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *key;
+    json_t *item;
+    size_t i;
+    char inner[160];
 
-    json_object_foreach ((json_t *)(uintptr_t)fields, name, value) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-        if (json_is_string(value))
-            clo_buffer_text(&text, json_string_value(value));
-        else if (!clo_json_write(value, &text, err))
-            return false;
-        printf("%-20s  %s\n", name, clo_buffer_string(&text));
+    if (json_is_object(value)) {
+        json_object_foreach (value, key, item) {
+            snprintf(inner, sizeof inner, "%s%s%s", name, name[0] == '\0' ? "" : ".", key);
+            if (!print_field(inner, item, err))
+                return false;
+        }
+        return true;
     }
+    if (json_is_array(value)) {
+        json_array_foreach (value, i, item) {
+            snprintf(inner, sizeof inner, "%s.%zu", name, i);
+            if (!print_field(inner, item, err))
+                return false;
+        }
+        return true;
+    }
+    if (json_is_string(value))
+        clo_buffer_text(&text, json_string_value(value));
+    else if (!clo_json_write(value, &text, err))
+        return false;
+    printf("%-36s  %s\n", name, clo_buffer_string(&text));
+    return true;
+}
+
+static bool print_fields(json_t *fields, struct clo_error *err)
+{
+    if (!print_field("", fields, err))
+        return false;
     printf("Nothing of this is verified: that is for 'cloister verify'.\n");
     return true;
 }
@@ -212,8 +236,8 @@ static int evidence_show(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "evidence show",
         .arguments = "BUNDLE|FILE",
-        .summary = "Shows what a bundle of evidence holds, or every field of a TDX quote or a "
-                   "TDREPORT,\nwithout verifying any of it.",
+        .summary = "Shows what a bundle of evidence holds, or every field of an SEV-SNP report, of "
+                   "certificates,\nof a TDX quote or a TDREPORT, without verifying any of it.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister evidence show evidence.json\n",

@@ -1,5 +1,9 @@
 #include "evidence_file.h"
 
+#include <string.h>
+
+#include "cloister/encoding.h"
+#include "cloister/snp.h"
 #include "cloister/tdx.h"
 
 /* Versions 3 to 5 of Intel's quotes, little endian; no JSON begins so. */
@@ -11,6 +15,32 @@ static bool looks_like_quote(struct clo_bytes in)
 static bool looks_like_report(struct clo_bytes in)
 {
     return in.size == CLO_TDX_REPORT_SIZE && in.data[0] == CLO_TDX_TEE_TYPE;
+}
+
+/* A report's version is a whole number of 32 bits: where a quote has its key's type it has zeros. In the
+ * firmware's response it comes behind status and size. */
+static bool looks_like_snp(struct clo_bytes in)
+{
+    static const uint8_t response[] = { 0, 0, 0, 0, 0xa0, 0x04, 0, 0 };
+
+    return in.size >= CLO_SNP_REPORT_SIZE &&
+           ((in.data[0] != 0 && in.data[1] == 0 && in.data[2] == 0 && in.data[3] == 0) ||
+            memcmp(in.data, response, sizeof response) == 0);
+}
+
+static bool has_text(struct clo_bytes in, const char *text)
+{
+    return in.size > 0 && memmem(in.data, in.size, text, strlen(text)) != NULL;
+}
+
+/* Asked last, since quotes hold PEM: DER, PEM, or a table whose first entry is one of those we know. */
+static bool looks_like_certificates(struct clo_bytes in)
+{
+    struct clo_bytes guid = clo_bytes_slice(in, 0, 16);
+
+    return (in.size > 4 && in.data[0] == 0x30 && in.data[1] == 0x82) || clo_snp_table_knows(guid) ||
+           (in.size > 0 && in.data[0] != '{' &&
+            (has_text(in, "-----BEGIN CERTIFICATE-----") || has_text(in, "-----BEGIN X509 CRL")));
 }
 
 static json_t *finish(const char *type, json_t *fields)
@@ -25,6 +55,54 @@ static json_t *finish(const char *type, json_t *fields)
     return json;
 }
 
+/* The product of a report of version 2 stands in the certificate, if one came along. */
+static enum clo_snp_product product_of(const struct clo_snp_report *report,
+                                       const struct clo_snp_certificates *certificates)
+{
+    enum clo_snp_product product = clo_snp_report_product(report);
+    struct clo_snp_chain chain;
+    struct clo_snp_leaf leaf;
+    struct clo_error ignored;
+
+    if (product == CLO_SNP_UNKNOWN && clo_snp_chain_find(report, certificates, &chain, &ignored) &&
+        clo_snp_leaf_parse(chain.leaf, &leaf, &ignored))
+        product = leaf.product;
+    return product;
+}
+
+static bool snp_json(struct clo_bytes in, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *more = NULL;
+    struct clo_snp_report report;
+    struct clo_bytes raw;
+    struct clo_bytes table;
+
+    if (!clo_snp_unwrap(in, &raw, &table, err) || !clo_snp_parse(raw, &report, err) ||
+        (table.size > 0 && !clo_snp_certificates_add(&certificates, table, err)))
+        return false;
+    json_t *fields = clo_snp_report_json(&report, product_of(&report, &certificates));
+    *out = finish("snp-report", fields);
+    if (*out == NULL || table.size == 0)
+        return true;
+    more = clo_snp_certificates_json(&certificates);
+    if (more == NULL || json_object_update(*out, more) != 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return true;
+}
+
+static bool certificates_json(struct clo_bytes in, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+
+    if (!clo_snp_certificates_read(&certificates, in, err))
+        return false;
+    *out = finish("certificates", clo_snp_certificates_json(&certificates));
+    return true;
+}
+
 bool evidence_file_json(struct clo_bytes in, json_t **out, struct clo_error *err)
 {
     struct clo_tdx_quote quote;
@@ -32,7 +110,10 @@ bool evidence_file_json(struct clo_bytes in, json_t **out, struct clo_error *err
 
     *out = NULL;
     err->status = CLO_OK;
-    if (looks_like_quote(in)) {
+    if (looks_like_snp(in)) {
+        if (!snp_json(in, out, err))
+            return false;
+    } else if (looks_like_quote(in)) {
         if (!clo_tdx_parse(in, &quote, err))
             return false;
         *out = finish("tdx-quote", clo_tdx_quote_json(&quote));
@@ -40,6 +121,9 @@ bool evidence_file_json(struct clo_bytes in, json_t **out, struct clo_error *err
         if (!clo_tdx_report_parse(in, &report, err))
             return false;
         *out = finish("tdreport", clo_tdx_report_json(&report));
+    } else if (looks_like_certificates(in)) {
+        if (!certificates_json(in, out, err))
+            return false;
     } else {
         return false;
     }

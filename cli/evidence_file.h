@@ -4,7 +4,8 @@
 
 #include "cloister/json.h"
 
-/* A TDX quote or a TDREPORT. False with `out` NULL and no error for what looks like neither: then it
+/* An SEV-SNP report (bare, with a certificate table, or in the firmware's response), certificates and
+ * revocation lists (DER, PEM, a table), a TDX quote or a TDREPORT. False with `out` NULL and no error for what looks like none of them: then it
  * is a bundle, or nothing that we know. */
 CLO_MUST_USE bool evidence_file_json(struct clo_bytes in, json_t **out, struct clo_error *err);
 

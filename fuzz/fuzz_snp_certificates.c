@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!clo_snp_certificates_add(&certificates, clo_bytes(data, size), &err))
         return 0;
+    MUST(certificates.crl_count <= CLO_SNP_CRLS_MAX);
     MUST(certificates.count > 0 && certificates.count <= CLO_SNP_CERTIFICATES_MAX);
     for (size_t i = 0; i < certificates.count; i++) {
         struct clo_snp_leaf leaf;
@@ -21,5 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(leaf.is_vlek ? leaf.hw_id.size == 0 : leaf.hw_id.size == 64 || leaf.hw_id.size == 8);
         MUST(leaf.spl.microcode >= 0 && leaf.spl.microcode <= 255);
     }
+    json_t *json = clo_snp_certificates_json(&certificates);
+    MUST(json != NULL);
+    json_decref(json);
     return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cloister/encoding.h"
+#include "cloister/id_block.h"
 #include "device/file.h"
 #include "sim/forge.h"
 
@@ -18,8 +19,38 @@
 struct options {
     const char *product, *breakage, *at;
     uint64_t version, rsa_bits;
-    bool is_vlek, all, list;
+    bool is_vlek, all, list, id_block;
 };
+
+/* Signs an ID block of the launch, as QEMU takes it, and puts its key's digest into the report. */
+static bool add_id_block(struct sim_forge *forge, const struct sim_forge_keys *keys,
+                         struct clo_buffer *line, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer block_bytes = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer auth = { 0 };
+    struct clo_snp_id_block block = { .version = 1, .guest_svn = 3, .policy = 0x30133 };
+    uint8_t *report = forge->report;
+    struct clo_digest digest;
+
+    memcpy(block.family_id, report + 0x10, sizeof block.family_id);
+    memcpy(block.image_id, report + 0x20, sizeof block.image_id);
+    memcpy(block.launch_digest, report + 0x90, sizeof block.launch_digest);
+    clo_snp_id_block_write(&block, &block_bytes);
+    if (!clo_private_key_public(keys->other_p384, &key, err) ||
+        !clo_snp_id_key_digest(key, &digest, err) ||
+        !clo_snp_id_auth_make(&block, keys->other_p384, NULL, &auth, err))
+        return false;
+    memcpy(report + 0xe0, digest.bytes, 48);
+    memset(report + 0x110, 0, 48);
+    report[0x48] &= (uint8_t)~1; /* AUTHOR_KEY_EN */
+    clo_buffer_text(line, "id-block=");
+    clo_base64_write(clo_buffer_bytes(&block_bytes), line);
+    clo_buffer_text(line, ",id-auth=");
+    clo_base64_write(clo_buffer_bytes(&auth), line);
+    clo_buffer_text(line, "\n");
+    return clo_buffer_ok(line) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
 
 static bool save(const char *folder, const char *name, struct clo_bytes bytes,
                  struct clo_error *err)
@@ -100,13 +131,17 @@ static bool make(const struct options *o, enum clo_snp_product product, int64_t 
                  const char *folder, struct clo_error *err)
 {
     CLO_CLEANUP(sim_forged_free) struct sim_forged forged = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer line = { 0 };
     struct sim_forge forge;
 
     sim_forge_good(product, (uint8_t)o->version, o->is_vlek, now, keys, &forge);
+    if (o->id_block && !add_id_block(&forge, keys, &line, err))
+        return false;
     if (breakage != NULL)
         breakage->apply(&forge, keys);
     return sim_forge(&forge, keys, &forged, err) &&
-           save_forged(folder, &forged, o->is_vlek, breakage, err);
+           save_forged(folder, &forged, o->is_vlek, breakage, err) &&
+           (!o->id_block || save(folder, "id.line", clo_buffer_bytes(&line), err));
 }
 
 /* The good one, and each breakage, in a folder of its own. */
@@ -169,6 +204,7 @@ int cmd_snp(int argc, char **argv)
         { "--at", "TIME", "when it is made, RFC 3339 (now)", .text = &o.at },
         { "--rsa-bits", "N", "of ARK and ASK (4096)", .number = &o.rsa_bits },
         { "--break", "NAME", "with this one thing wrong", .text = &o.breakage },
+        { "--id-block", NULL, "with an ID block in id.line", .flag = &o.id_block },
         { "--all", NULL, "the good one and every broken one, in folders", .flag = &o.all },
         { "--list", NULL, "list what can be wrong, and the check that notices", .flag = &o.list },
     };

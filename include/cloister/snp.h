@@ -130,6 +130,11 @@ CLO_API void clo_snp_certificates_free(struct clo_snp_certificates *certificates
  * certificate table (GUIDs in text order; entries in DER or PEM). No certificate at all is an error. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add(struct clo_snp_certificates *certificates,
                                                    struct clo_bytes in, struct clo_error *err);
+/* The same, and one DER revocation list by itself; a set of lists without a certificate will do. */
+CLO_API CLO_MUST_USE bool clo_snp_certificates_read(struct clo_snp_certificates *certificates,
+                                                    struct clo_bytes in, struct clo_error *err);
+/* Is this the GUID of an entry that we read? */
+CLO_API bool clo_snp_table_knows(struct clo_bytes guid);
 /* AMD's own ASK, ASVK and ARK of Milan, Genoa and Turin. Having them is no trust in them. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add_amd(struct clo_snp_certificates *certificates,
                                                        struct clo_error *err);
@@ -223,5 +228,8 @@ CLO_API CLO_MUST_USE bool clo_snp_report_verify(const struct clo_snp_report *rep
 CLO_API json_t *clo_snp_claims(const struct clo_snp_verified *verified);
 CLO_API json_t *clo_snp_report_json(const struct clo_snp_report *report,
                                     enum clo_snp_product product);
+
+/* What a set of certificates and lists holds, decoded: {"certificates": [...], "revocation_lists": [...]}. */
+CLO_API json_t *clo_snp_certificates_json(const struct clo_snp_certificates *certificates);
 
 #endif

@@ -142,9 +142,10 @@ static void check_platform_info(const struct clo_policy_snp *policy,
 
     clo_check_that(checks, "policy.tio", !tio || policy->allow_tio,
                    "trusted I/O is %s on the platform", tio ? "enabled" : "off");
-    clo_check_that(checks, "policy.platform_reserved",
-                   unknown == 0 || policy->allow_unknown_platform_info,
-                   "PLATFORM_INFO 0x%016llx: bits that we do not know", (unsigned long long)info);
+    clo_check_that(
+            checks, "policy.platform_reserved", unknown == 0 || policy->allow_unknown_platform_info,
+            "PLATFORM_INFO 0x%016llx has %s that we do not know (0x%llx)", (unsigned long long)info,
+            unknown == 0 ? "no bits" : "bits", (unsigned long long)unknown);
     check_named_bits("policy.platform_info", "PLATFORM_INFO", info, policy->platform_required,
                      policy->platform_forbidden, names, count, checks);
     if (policy->require_alias_check)

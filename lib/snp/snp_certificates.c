@@ -173,12 +173,42 @@ static bool add_table(struct clo_snp_certificates *certificates, struct clo_byte
 }
 
 /* A table has zeros in its first entry (the highest bytes of an offset and a size), PEM has none. */
+static bool is_table(struct clo_bytes in)
+{
+    return !is_der(in) && in.size >= TABLE_ENTRY && memchr(in.data, 0, TABLE_ENTRY) != NULL;
+}
+
 bool clo_snp_certificates_add(struct clo_snp_certificates *certificates, struct clo_bytes in,
                               struct clo_error *err)
 {
-    if (!is_der(in) && in.size >= TABLE_ENTRY && memchr(in.data, 0, TABLE_ENTRY) != NULL)
+    return is_table(in) ? add_table(certificates, in, err)
+                        : add_one(certificates, in, ENTRY_CERTIFICATE, err);
+}
+
+bool clo_snp_certificates_read(struct clo_snp_certificates *certificates, struct clo_bytes in,
+                               struct clo_error *err)
+{
+    struct clo_error ignored;
+    size_t found = 0;
+    size_t lists = 0;
+
+    if (is_der(in))
+        return add_crl(certificates, in, &ignored) || add_der(certificates, in, err);
+    if (is_table(in))
         return add_table(certificates, in, err);
-    return add_one(certificates, in, ENTRY_CERTIFICATE, err);
+    if (!add_blocks(certificates, in, "CERTIFICATE", ENTRY_CERTIFICATE, &found, err) ||
+        !add_blocks(certificates, in, "X509 CRL", ENTRY_CRL, &lists, err))
+        return false;
+    return found + lists > 0 ||
+           clo_fail(err, CLO_ERR_FORMAT, "neither certificates nor revocation lists");
+}
+
+bool clo_snp_table_knows(struct clo_bytes guid)
+{
+    for (size_t i = 0; i < CLO_COUNT(table_guids); i++)
+        if (clo_bytes_equal(guid, clo_bytes(table_guids[i].guid, sizeof table_guids[i].guid)))
+            return true;
+    return false;
 }
 
 /* --- The chain --- */

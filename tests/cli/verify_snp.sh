@@ -64,6 +64,49 @@ done
 expect "pin misspelt" 2 "there is no claim" "$cloister" verify snp $good --expect measurment=00
 jq -e '.claims | .policy_bits.smt and (.policy_bits.debug | not) and .platform_bits.alias_check_complete and .reported_tcb.microcode == 219' good.json >/dev/null || fail "claims"
 
+# --- Shown, field by field ---
+for form in report.bin extended.bin response.bin; do
+    "$cloister" evidence show "all/good/$form" --json >shown.json || fail "show $form"
+    jq -e '.type == "snp-report" and .verified == false and .product == "Milan" and .version == 5 and .policy_bits.smt and .reported_tcb.microcode == 219' \
+        shown.json >/dev/null || fail "show $form: $(head -c 300 shown.json)"
+    expect "show $form to people" 0 "reported_tcb.microcode                219" "$cloister" evidence show "all/good/$form"
+done
+"$cloister" evidence show all/good/extended.bin --json >shown.json
+jq -e '(.certificates | length == 3) and .certificates[0].kind == "VCEK" and .certificates[0].tcb.snp == 24 and .revocation_lists[0].revoked == 1' shown.json >/dev/null ||
+    fail "show the table: $(head -c 300 shown.json)"
+for form in table.bin vek.der vek.pem chain.pem crl.der; do
+    "$cloister" evidence show "all/good/$form" --json >shown.json || fail "show $form"
+    jq -e '.type == "certificates" and (.certificates | length) + (.revocation_lists | length) > 0' shown.json >/dev/null || fail "show $form: $(head -c 300 shown.json)"
+done
+"$cloister" evidence show vlek/vek.der --json | jq -e '.certificates[0] | .kind == "VLEK" and .csp_id == "CN=provider.example"' >/dev/null || fail "show a VLEK"
+"$cloister" evidence show all/leaf-without-blspl/vek.der --json | jq -e '.certificates[0].fault | contains("3.1 is missing")' >/dev/null || fail "show a leaf with a fault"
+head -c 700 all/good/vek.der >cut.der
+expect "show a certificate cut short" 3 "cut.der: " "$cloister" evidence show cut.der
+head -c 1300 all/good/extended.bin >cut.bin
+expect "show a table cut short" 3 "cut.bin: certificate table: " "$cloister" evidence show cut.bin
+
+# --- The ID block of the launch ---
+"$sim" snp --id-block --rsa-bits 2048 --at "$at" id || fail "sim --id-block"
+with_id="id/extended.bin --root id/ark.pem --at $at"
+for block in "--id-block id/id.line" "--id-block id.raw --id-auth auth.raw" "--id-block id.b64 --id-auth auth.b64"; do
+    sed 's/^id-block=//; s/,.*//' id/id.line >id.b64
+    sed 's/.*,id-auth=//' id/id.line >auth.b64
+    base64 -d id.b64 >id.raw
+    base64 -d auth.b64 >auth.raw
+    # shellcheck disable=SC2086
+    expect "ID block, $block" 0 "id_block.fields" "$cloister" verify snp $with_id $block
+done
+# shellcheck disable=SC2086
+expect "ID block of another guest" 1 "id_block.id_key" "$cloister" verify snp $good --id-block id/id.line
+printf '\001' | dd of=id.raw bs=1 seek=84 conv=notrunc status=none
+# shellcheck disable=SC2086
+expect "ID block changed" 1 "id_block.signature" "$cloister" verify snp $with_id --id-block id.raw --id-auth auth.raw
+printf 'id-block=AAAA,id-auth=AAAA\n' >id.line
+# shellcheck disable=SC2086
+expect "ID block of nonsense" 3 "id.line: neither 96 bytes nor as many in base64" "$cloister" verify snp $good --id-block id.line
+# shellcheck disable=SC2086
+expect "authentication alone" 2 "--id-auth" "$cloister" verify snp $good --id-auth id.line
+
 # --- Real ones ---
 vectors=${CLOISTER_VECTORS:-}/snp
 if [ ! -f "$vectors/MANIFEST.json" ]; then

@@ -234,6 +234,15 @@ static void test_endorser(void **state)
     forged.report[0x90] ^= 1;
     CHECK(clo_snp_report_verify(&report, &endorser, NOW, &checks, &verified, &err), err.text);
 
+    /* AMD's roots are each of one product line. */
+    struct clo_snp_endorser of_turin = endorser;
+    of_turin.root_product = CLO_SNP_TURIN;
+    clo_checks_clear(&checks);
+    CHECK(!clo_snp_report_verify(&report, &of_turin, NOW, &checks, &verified, &err),
+          "Turin's root");
+    CHECK(strcmp(err.text, "snp.product: the report is of Genoa, the root is Turin's") == 0,
+          err.text);
+
     clo_checks_clear(&checks);
     trust.root_count = 0;
     CHECK(!clo_snp_chain_verify(&chain, &trust, &checks, &endorser, &err), "no root");
