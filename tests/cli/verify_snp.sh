@@ -29,9 +29,10 @@ expect "VLEK, a year later" 1 "snp.validity" "$cloister" verify snp vlek/extende
 "$sim" snp --version 6 --rsa-bits 2048 --at "$at" newer || fail "sim, version 6"
 expect "version 6" 0 "warning: report version 6 is newer" "$cloister" verify snp newer/extended.bin --root newer/ark.pem --at "$at"
 
+# One for each check; the library's own test tries all of them.
 "$sim" snp --all --rsa-bits 2048 --at "$at" all || fail "sim --all"
-for folder in all/*; do
-    name=${folder#all/}
+for name in good $("$sim" snp --list | awk '!seen[$2]++ { print $1 }'); do
+    folder=all/$name
     status=0
     "$cloister" verify snp "$folder/extended.bin" --root "$(cat "$folder/root")" --policy "$folder/policy.json" --at "$at" --json >out.json || status=$?
     sort "$folder/failing" >wanted
