@@ -29,6 +29,11 @@ CLO_API CLO_MUST_USE bool clo_uki_read(struct clo_uki *uki, struct clo_error *er
 CLO_API bool clo_uki_is_section(const char *name);
 CLO_API bool clo_uki_is_measured(unsigned stub_version, const char *section);
 
+/* The section of a name that a stub uses in a profile: the profile's own, or the base's; NULL if there is
+ * none. */
+CLO_API const struct clo_pe_section *clo_uki_section(const struct clo_uki *uki, size_t profile,
+                                                     const char *name);
+
 /* The sections that the stub measures into PCR 11, in its order: gives the n-th that is present
  * and not empty in the first profile; NULL at the end. Its digest is over `data` when VirtualSize is
  * within the file. */

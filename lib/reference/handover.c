@@ -29,9 +29,10 @@ void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buf
         clo_buffer_u8(out, is_blank(text.data[i]) ? ' ' : text.data[i]);
 }
 
-bool handover_cmdline(const struct clo_uki *uki, struct clo_buffer *out, struct clo_error *err)
+bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
+                      struct clo_error *err)
 {
-    const struct clo_pe_section *section = clo_pe_section_find(&uki->pe, ".cmdline");
+    const struct clo_pe_section *section = clo_uki_section(uki, profile, ".cmdline");
 
     if (section == NULL || section->data.size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
@@ -61,12 +62,19 @@ static struct clo_bytes section_data(const struct clo_pe *pe, const char *name)
     return section == NULL ? clo_bytes(NULL, 0) : section->data;
 }
 
-static void pack_sections(const struct clo_uki *uki, struct clo_buffer *out)
+static struct clo_bytes own_data(const struct clo_uki *uki, size_t profile, const char *name)
+{
+    const struct clo_pe_section *section = clo_uki_section(uki, profile, name);
+
+    return section == NULL ? clo_bytes(NULL, 0) : section->data;
+}
+
+static void pack_sections(const struct clo_uki *uki, size_t profile, struct clo_buffer *out)
 {
     static const struct stub_folder extra = { ".extra", 0555, 0444 };
 
     for (size_t i = 0; i < CLO_COUNT(files); i++) {
-        const struct stub_file file = { files[i].file, section_data(&uki->pe, files[i].section) };
+        const struct stub_file file = { files[i].file, own_data(uki, profile, files[i].section) };
         if (file.data.size > 0 && uki->stub_version >= files[i].since)
             stub_archive_append(out, &extra, &file, 1);
     }
@@ -79,15 +87,15 @@ static void add_part(struct handover_initrd *initrd, struct clo_bytes part)
 }
 
 /* The kernel takes the first microcode that it finds, so the last add-on's comes first. */
-static void add_parts(const struct clo_uki *uki, const struct companions *companions,
-                      struct handover_initrd *initrd)
+static void add_parts(const struct clo_uki *uki, size_t profile,
+                      const struct companions *companions, struct handover_initrd *initrd)
 {
     for (size_t i = companions->addon_count; i-- > 0;)
         if (companions->addons[i].is_applied)
             add_part(initrd, section_data(&companions->addons[i].pe, ".ucode"));
     if (uki->stub_version >= STUB_HANDS_UCODE)
-        add_part(initrd, section_data(&uki->pe, ".ucode"));
-    add_part(initrd, section_data(&uki->pe, ".initrd"));
+        add_part(initrd, own_data(uki, profile, ".ucode"));
+    add_part(initrd, own_data(uki, profile, ".initrd"));
     for (size_t i = 0; i < COMPANION_ARCHIVES; i++)
         add_part(initrd, clo_buffer_bytes(&companions->archives[i].bytes));
     add_part(initrd, clo_buffer_bytes(&initrd->archives));
@@ -111,17 +119,17 @@ static void pad_parts(struct handover_initrd *initrd)
     initrd->count *= 2;
 }
 
-bool handover_initrd(const struct clo_uki *uki, const struct companions *companions,
+bool handover_initrd(const struct clo_uki *uki, size_t profile, const struct companions *companions,
                      struct handover_initrd *out, struct clo_error *err)
 {
     CLO_CLEANUP(handover_initrd_free) struct handover_initrd initrd = { 0 };
     size_t most = 3 + 2 * companions->addon_count + COMPANION_ARCHIVES;
 
     initrd.parts = calloc(2 * most, sizeof *initrd.parts);
-    pack_sections(uki, &initrd.archives);
+    pack_sections(uki, profile, &initrd.archives);
     if (initrd.parts == NULL || !clo_buffer_ok(&initrd.archives))
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    add_parts(uki, companions, &initrd);
+    add_parts(uki, profile, companions, &initrd);
     pad_parts(&initrd);
     *out = initrd;
     initrd = (struct handover_initrd){ 0 };

@@ -9,9 +9,9 @@ struct companions;
 
 /* Appends a command line as the stub cleans it up, UTF-8. */
 void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out);
-/* That of the UKI itself, cleaned. A UKI without one is refused: its host would choose. */
-CLO_MUST_USE bool handover_cmdline(const struct clo_uki *uki, struct clo_buffer *out,
-                                   struct clo_error *err);
+/* That of the UKI itself in a profile, cleaned. A UKI without one is refused: its host would choose. */
+CLO_MUST_USE bool handover_cmdline(const struct clo_uki *uki, size_t profile,
+                                   struct clo_buffer *out, struct clo_error *err);
 
 /* The initrd in pieces that follow each other; none: there is no initrd, and no event. Views into the
  * UKI, the companions and `archives`. */
@@ -20,8 +20,9 @@ struct handover_initrd {
     size_t count;
     struct clo_buffer archives;
 };
-CLO_MUST_USE bool handover_initrd(const struct clo_uki *uki, const struct companions *companions,
-                                  struct handover_initrd *out, struct clo_error *err);
+CLO_MUST_USE bool handover_initrd(const struct clo_uki *uki, size_t profile,
+                                  const struct companions *companions, struct handover_initrd *out,
+                                  struct clo_error *err);
 void handover_initrd_free(struct handover_initrd *initrd); /* for CLO_CLEANUP */
 
 #endif

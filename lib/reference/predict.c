@@ -116,6 +116,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         p->store = store;
         p->is_secure_boot_on = predict_is_secure_boot_on(store);
     }
+    if (!predict_options(p, err))
+        return clo_wrap(err, "UKI");
     if (!companions_parse(uki, from->companions, from->companion_count, &p->companions, err))
         return false;
     p->events = json_object();

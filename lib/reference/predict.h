@@ -15,6 +15,8 @@ struct prediction {
     const struct clo_uki *uki;
     const struct clo_varstore *store; /* NULL: not given */
     bool is_secure_boot_on;
+    size_t profile;      /* of the UKI */
+    const char *options; /* the boot entry's command line in place of the UKI's; "": none */
     struct companions companions;
     enum clo_hash hashes[PREDICT_HASHES_MAX];
     size_t bank_count;
@@ -58,7 +60,9 @@ CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_7(struct prediction *p, struct clo_error *err);
 
-/* predict_stub.c: what the stub measures, and what the kernel measures of what it was handed. */
+/* predict_stub.c: what the boot entry's load options ask for. */
+CLO_MUST_USE bool predict_options(struct prediction *p, struct clo_error *err);
+/* What the stub measures, and what the kernel measures of what it was handed. */
 CLO_MUST_USE bool predict_9_12_13(struct prediction *p, struct clo_error *err);
 void predict_11(struct prediction *p);
 void predict_15(struct prediction *p);

@@ -2,7 +2,6 @@
  * src/boot/cpio.c; Linux drivers/firmware/efi/libstub/efi-stub-helper.c. */
 #include "predict.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,29 +13,28 @@
 
 /* --- Command lines: what the boot entry passes in, the UKI's own, and the add-ons' --- */
 
-/* The options that a boot entry passes: a profile, and a command line in place of the UKI's. */
-struct options {
-    unsigned profile;
-    const char *cmdline; /* "": none */
-};
-
-static bool parse_options(const struct prediction *p, struct options *out, struct clo_error *err)
+/* "@1 quiet": a profile, and a command line in place of the UKI's. */
+bool predict_options(struct prediction *p, struct clo_error *err)
 {
     const char *text = p->inputs->load_options == NULL ? "" : p->inputs->load_options;
     size_t digits = *text == '@' ? strspn(text + 1, "0123456789") : 0;
+    size_t profiles = p->uki->profile_count == 0 ? 1 : p->uki->profile_count;
 
-    *out = (struct options){ .cmdline = text };
+    if (p->uki->profile_count > 0 && p->uki->stub_version < STUB_PROFILES)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "stub \"%s\": profiles are for stubs from %d on",
+                        p->uki->stub, STUB_PROFILES);
+    p->options = text;
     if (digits > 0 && p->uki->stub_version >= STUB_PROFILES &&
         (text[1 + digits] == ' ' || text[1 + digits] == '\0')) {
-        unsigned long profile = digits > 9 ? ULONG_MAX : strtoul(text + 1, NULL, 10);
-        if (profile > UINT_MAX)
-            return clo_fail(err, CLO_ERR_USAGE, "profile %.32s: there is no such number", text);
-        out->profile = (unsigned)profile;
-        out->cmdline = text + 1 + digits + (text[1 + digits] == ' ');
+        p->profile = digits > 9 ? SIZE_MAX : strtoul(text + 1, NULL, 10);
+        p->options = text + 1 + digits + (text[1 + digits] == ' ');
     }
+    if (p->profile >= profiles)
+        return clo_fail(err, CLO_ERR_USAGE, "load options \"%.32s\": the UKI has %zu profiles",
+                        text, profiles);
     /* Under Secure Boot the UKI's own wins, where it has one. */
-    if (p->is_secure_boot_on && clo_pe_section_find(&p->uki->pe, ".cmdline") != NULL)
-        out->cmdline = "";
+    if (p->is_secure_boot_on && clo_uki_section(p->uki, p->profile, ".cmdline") != NULL)
+        p->options = "";
     return true;
 }
 
@@ -71,20 +69,17 @@ static bool settle_cmdline(struct prediction *p, struct clo_buffer *whole, struc
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer added = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer profile = { 0 };
-    struct options options;
 
-    if (!parse_options(p, &options, err))
-        return false;
-    if (options.profile != 0) {
-        clo_buffer_printf(&profile, "%u", options.profile);
+    if (p->profile != 0) {
+        clo_buffer_printf(&profile, "%zu", p->profile);
         if (!measure_wide(p, 12, "EV_EVENT_TAG", "profile", &profile, err))
             return false;
     }
-    handover_clean(clo_bytes_text(options.cmdline), p->uki->stub_version, whole);
+    handover_clean(clo_bytes_text(p->options), p->uki->stub_version, whole);
     if (whole->size > 0) {
         if (!measure_wide(p, 12, "EV_IPL", "command line of the boot entry", whole, err))
             return false;
-    } else if (!handover_cmdline(p->uki, whole, err)) {
+    } else if (!handover_cmdline(p->uki, p->profile, whole, err)) {
         return false;
     }
     if (!companions_cmdline(&p->companions, &added, err))
@@ -142,7 +137,7 @@ bool predict_9_12_13(struct prediction *p, struct clo_error *err)
     struct predict_event event = { .pcr = 9, .type = "EV_EVENT_TAG", .name = "initrd" };
 
     if (!settle_cmdline(p, &cmdline, err) ||
-        !handover_initrd(p->uki, &p->companions, &initrd, err) ||
+        !handover_initrd(p->uki, p->profile, &p->companions, &initrd, err) ||
         !measure_wide(p, 9, "EV_EVENT_TAG", "kernel command line", &cmdline, err))
         return false;
     measure_companions(p);
@@ -169,7 +164,7 @@ static void predict_sections(struct prediction *p)
 {
     const struct clo_pe_section *section;
 
-    for (size_t i = 0; (section = clo_uki_measured(p->uki, i)) != NULL; i++) {
+    for (size_t i = 0; (section = clo_uki_measured_in(p->uki, p->profile, i)) != NULL; i++) {
         char name[64];
         struct clo_bytes title = clo_bytes(section->name, strlen(section->name) + 1);
         snprintf(name, sizeof name, "name of section %s", section->name);

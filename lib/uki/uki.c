@@ -106,6 +106,17 @@ const struct clo_pe_section *clo_uki_measured_in(const struct clo_uki *uki, size
     return at < names.count ? &uki->pe.sections[at] : NULL;
 }
 
+const struct clo_pe_section *clo_uki_section(const struct clo_uki *uki, size_t profile,
+                                             const char *name)
+{
+    struct names names = names_of(&uki->pe);
+    size_t at = uki_find(&names, profile, name);
+
+    if (at == names.count)
+        at = uki_find(&names, CLO_UKI_BASE, name);
+    return at < names.count ? &uki->pe.sections[at] : NULL;
+}
+
 const struct clo_pe_section *clo_uki_measured(const struct clo_uki *uki, size_t index)
 {
     return clo_uki_measured_in(uki, 0, index);

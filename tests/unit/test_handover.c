@@ -42,7 +42,7 @@ static void test_cmdline(void **state)
                  (struct clo_uki_parts){ .kernel = clo_bytes_text("k"),
                                          .cmdline = clo_bytes(cases[i].section, cases[i].size) });
         parse(uki, &file);
-        CHECK(handover_cmdline(uki, &text, &err), err.text);
+        CHECK(handover_cmdline(uki, 0, &text, &err), err.text);
         CHECK(strcmp(clo_buffer_string(&text), cases[i].expected) == 0, clo_buffer_string(&text));
     }
 }
@@ -58,7 +58,7 @@ static void test_no_cmdline(void **state)
     (void)state;
     uki_make(&file, 257, (struct clo_uki_parts){ .kernel = clo_bytes_text("k") });
     parse(uki, &file);
-    CHECK(!handover_cmdline(uki, &text, &err), "no command line");
+    CHECK(!handover_cmdline(uki, 0, &text, &err), "no command line");
     CHECK(err.status == CLO_ERR_UNSUPPORTED && strstr(err.text, "has no .cmdline") != NULL,
           err.text);
 }
@@ -97,7 +97,7 @@ static void test_initrd(void **state)
                                          .osrel = clo_bytes_text("ID=x\n"),
                                          .initrd = clo_bytes_text(cases[i].initrd) });
         parse(uki, &file);
-        CHECK(handover_initrd(uki, &none, &initrd, &err), err.text);
+        CHECK(handover_initrd(uki, 0, &none, &initrd, &err), err.text);
         join(&initrd, &joined);
         size_t length = strlen(cases[i].initrd);
         CHECK(joined.size >= cases[i].own, "size");

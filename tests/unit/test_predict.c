@@ -367,13 +367,158 @@ static void test_refused(void **state)
     }
 }
 
+/* --- What a boot entry passes: profiles and command lines --- */
+
+/* A UKI of two profiles: sections of the second hide those of the base. */
+static void make_profiles(unsigned version, struct clo_buffer *out)
+{
+    char magic[80];
+
+    snprintf(magic, sizeof magic, "#### LoaderInfo: systemd-stub %u.1 ####", version);
+    const struct pe_section sections[] = {
+        { ".sdmagic", clo_bytes_text(magic) },      { ".linux", clo_bytes_text("kernel") },
+        { ".cmdline", clo_bytes_text("quiet") },    { ".profile", clo_bytes_text("ID=main") },
+        { ".profile", clo_bytes_text("ID=debug") }, { ".cmdline", clo_bytes_text("debug") },
+    };
+    pe_make(out, sections, CLO_COUNT(sections));
+}
+
+static void measure_sections(struct clo_pcr_bank *bank, const char *cmdline, const char *profile)
+{
+    const struct {
+        const char *name;
+        const char *data;
+    } sections[] = { { ".linux", "kernel" }, { ".cmdline", cmdline }, { ".profile", profile } };
+
+    for (size_t i = 0; i < CLO_COUNT(sections); i++) {
+        clo_pcr_measure(bank, 11, clo_bytes(sections[i].name, strlen(sections[i].name) + 1));
+        clo_pcr_measure(bank, 11, clo_bytes_text(sections[i].data));
+    }
+    clo_pcr_measure(bank, 11, clo_bytes_text("enter-initrd"));
+}
+
+static void test_load_options(void **state)
+{
+    static const struct {
+        const char *options;
+        bool is_off;         /* Secure Boot */
+        const char *section; /* the .cmdline that PCR 11 has */
+        const char *profile;
+        const char *wide; /* what PCR 12 is extended with, UTF-16 with its NUL; NULL: nothing */
+        size_t wide_size;
+        bool is_tag;
+        const char *kernel; /* the kernel's command line, first letter of it */
+    } cases[] = {
+        { NULL, false, "quiet", "ID=main", NULL, 0, false, "q" },
+        { "@0", false, "quiet", "ID=main", NULL, 0, false, "q" },
+        { "@1", false, "debug", "ID=debug", "1\0\0", 4, true, "d" },
+        { "x", false, "quiet", "ID=main", NULL, 0, false, "q" }, /* the UKI's own wins */
+        { "x", true, "quiet", "ID=main", "x\0\0", 4, false, "x" },
+        { "@1x", true, "quiet", "ID=main", "@\0001\0x\0\0", 8, false, "@" }, /* no profile */
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+
+    (void)state;
+    make_profiles(258, &uki);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        const struct clo_prediction from = { .name = "demo",
+                                             .uki = clo_buffer_bytes(&uki),
+                                             .load_options = cases[i].options,
+                                             .is_secure_boot_off = cases[i].is_off };
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+        const char *name = cases[i].options == NULL ? "none" : cases[i].options;
+        struct clo_reference_event event;
+        struct clo_pcr_bank bank;
+        clo_pcr_reset(&bank, CLO_HASH_SHA256);
+        measure_sections(&bank, cases[i].section, cases[i].profile);
+        is_value(reference, 11, CLO_PHASE_ENTER_INITRD, &bank, name);
+        if (cases[i].wide != NULL)
+            clo_pcr_measure(&bank, 12, clo_bytes(cases[i].wide, cases[i].wide_size));
+        is_value(reference, 12, "", &bank, name);
+        CHECK(clo_reference_event_at(reference, 12, "", 0, &event) == (cases[i].wide != NULL),
+              name);
+        if (cases[i].wide != NULL)
+            CHECK((strcmp(event.type, "EV_EVENT_TAG") == 0) == cases[i].is_tag, event.type);
+        CHECK(clo_reference_event_at(reference, 9, "", 0, &event), name);
+        CHECK(event.text != NULL && event.text[0] == cases[i].kernel[0], event.text);
+    }
+}
+
+static void test_load_options_refused(void **state)
+{
+    static const struct {
+        unsigned version;
+        const char *options, *error;
+    } cases[] = {
+        { 258, "@2", "UKI: load options \"@2\": the UKI has 2 profiles" },
+        { 258, "@99999999999 x", "UKI: load options \"@99999999999 x\": the UKI has 2 profiles" },
+        { 256, "", "UKI: stub \"systemd-stub 256.1\": profiles are for stubs from 257 on" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        struct clo_error err;
+        make_profiles(cases[i].version, &uki);
+        const struct clo_prediction from = { .name = "demo",
+                                             .uki = clo_buffer_bytes(&uki),
+                                             .load_options = cases[i].options };
+        CHECK(!clo_reference_predict(&from, &reference, &err), cases[i].options);
+        CHECK(strcmp(err.text, cases[i].error) == 0, err.text);
+    }
+}
+
+/* Companions move PCRs 12 and 13, and are in the kernel's initrd. */
+static void test_companions(void **state)
+{
+    static const struct clo_companion items[] = {
+        { CLO_COMPANION_BESIDE, "a.cred", { (const uint8_t *)"1", 1 } },
+        { CLO_COMPANION_BESIDE, "b.raw", { (const uint8_t *)"2", 1 } },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct clo_digest without[3];
+    struct clo_digest with[3];
+
+    (void)state;
+    uki_make(&uki, 258, parts);
+    struct clo_prediction from = { .name = "demo", .uki = clo_buffer_bytes(&uki) };
+    for (int pass = 0; pass < 2; pass++) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+        static const unsigned pcrs[] = { 9, 12, 13 };
+        for (size_t i = 0; i < CLO_COUNT(pcrs); i++)
+            CHECK(clo_reference_value(reference, CLO_HASH_SHA256, pcrs[i], "",
+                                      pass == 0 ? &without[i] : &with[i]),
+                  "value");
+        if (pass == 1) {
+            struct clo_reference_event event;
+            CHECK(clo_reference_event_at(reference, 12, "", 0, &event) &&
+                          strcmp(event.name, "Credentials initrd") == 0,
+                  event.name);
+            CHECK(clo_reference_event_at(reference, 13, "", 0, &event) &&
+                          strcmp(event.name, "System extension initrd") == 0,
+                  event.name);
+        }
+        from.companions = items;
+        from.companion_count = CLO_COUNT(items);
+    }
+    for (size_t i = 0; i < CLO_COUNT(with); i++)
+        CHECK(!clo_digest_equal(&with[i], &without[i]), "moves");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_user_space),      cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_partition_table), cmocka_unit_test(test_secure_boot),
-        cmocka_unit_test(test_secure_boot_off), cmocka_unit_test(test_volume_key),
+        cmocka_unit_test(test_user_space),
+        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_partition_table),
+        cmocka_unit_test(test_secure_boot),
+        cmocka_unit_test(test_secure_boot_off),
+        cmocka_unit_test(test_volume_key),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_load_options),
+        cmocka_unit_test(test_load_options_refused),
+        cmocka_unit_test(test_companions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,14 +23,23 @@ registers_image() {
             --disk-key "$LAB/disk.key" --broker https://10.0.2.2:9 --broker-key "$LAB/broker.pem" >"$LAB/build.log"
 }
 
-# An add-on with a command line of its own, signed by the owner.
+# An add-on with a command line of its own, and a profile with another one.
 registers_addon() {
-    local last
-    printf 'cloister.addon=1\0' >"$LAB/addon.cmdline"
-    last=$(objdump -h "$LAB_CACHE/kernel/addon.efi" | awk '$1 ~ /^[0-9]+$/ { print $4 }' | sort | tail -n 1)
-    objcopy --add-section .cmdline="$LAB/addon.cmdline" --set-section-flags .cmdline=data,readonly \
-        --change-section-vma ".cmdline=$((0x$last + 0x1000))" "$LAB_CACHE/kernel/addon.efi" "$LAB/unsigned.addon.efi" 2>"$LAB/objcopy.log" &&
-        sbsign --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --output "$LAB/a.addon.efi" "$LAB/unsigned.addon.efi" 2>"$LAB/sbsign.log"
+    cloister uki build --addon --stub "$LAB_CACHE/kernel/addon.efi" --cmdline cloister.addon=1 \
+        --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --output "$LAB/a.addon.efi" &&
+        cloister uki build --stub "$LAB_CACHE/kernel/stub.efi" --profile 'ID=debug' --cmdline "$LAB_CMDLINE debug" \
+            --output "$LAB/debug.efi"
+}
+
+# The image's UKI with two profiles: the first is started, and its .profile measured.
+registers_profiles() {
+    local image=$1 kernel=$2 stub=$3
+    lab_take_uki "$image" "$LAB/plain.efi" &&
+        objcopy -O binary --only-section=.initrd "$LAB/plain.efi" "$LAB/initrd" 2>"$LAB/objcopy.log" &&
+        cloister uki build --kernel "$LAB_CACHE/$kernel/vmlinuz" --initrd "$LAB/initrd" --stub "$LAB_CACHE/$stub/stub.efi" \
+            --os-release "$LAB/root/etc/os-release" --cmdline "$LAB_CMDLINE" --profile 'ID=main' \
+            --join-profile "$LAB/debug.efi" --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --output "$LAB/profiles.efi" &&
+        mcopy -o -i "$image@@$(lab_esp_offset "$image")" "$LAB/profiles.efi" ::/EFI/BOOT/BOOTX64.EFI
 }
 
 registers_companions() {
@@ -38,6 +47,7 @@ registers_companions() {
     at=$1@@$(lab_esp_offset "$1")
     case $2 in
     plain) ;;
+    profiles) registers_profiles "$1" "$3" "$4" ;;
     add-on)
         mmd -i "$at" ::/EFI/BOOT/BOOTX64.EFI.extra.d &&
             mcopy -i "$at" "$LAB/a.addon.efi" ::/EFI/BOOT/BOOTX64.EFI.extra.d/a.addon.efi
@@ -88,23 +98,35 @@ registers_compare() {
 
 release_of() { strings -n 12 "$LAB_CACHE/$1/stub.efi" | sed -n 's/.*LoaderInfo: systemd-stub \([^ ]*\).*/\1/p' | head -n 1; }
 
+# What an old stub makes of profiles is not predicted: the reason is the result.
+registers_refused() {
+    local status=0
+    cloister measure image "$1" --varstore "$LAB/$2.fd" --json >"$LAB/refused.out" 2>&1 || status=$?
+    [ "$status" = 3 ] && grep -q 'profiles are for stubs from 257 on' "$LAB/refused.out"
+}
+
 registers_case() {
-    local state=$1 stub=$2 kernel=$3 companion=$4 name image wrong
+    local state=$1 stub=$2 kernel=$3 companion=$4 name image wrong='' status=0 result='all as expected'
     name=$state-$stub-$kernel-$companion
     image=$LAB/$name.img
     registers_image "$kernel" "$stub" || return
     cp --sparse=always "$LAB/$kernel-$stub.img" "$image"
-    registers_companions "$image" "$companion" && registers_boot "$name" "$image" "$state" &&
-        wrong=$(registers_compare "$name" "$image" "$state")
-    local status=$?
+    registers_companions "$image" "$companion" "$kernel" "$stub" || return
+    if [ "$companion" = profiles ] && ! grep -aq '"@1" profile\|StubProfile' <(tr -d '\0' <"$LAB_CACHE/$stub/stub.efi"); then
+        registers_refused "$image" "$state" || status=$?
+        result='not predicted, and said so: this stub knows no profiles'
+    else
+        registers_boot "$name" "$image" "$state" && wrong=$(registers_compare "$name" "$image" "$state") || status=$?
+    fi
     rm -f "$image"
-    rows+=("$state|$stub|$kernel|$companion|$status|$wrong")
+    [ "$status" = 0 ] || result="differ: ${wrong:-no boot}"
+    rows+=("$state|$stub|$kernel|$companion|$result")
     [ -z "$wrong" ] || echo "PCRs $wrong differ"
     return "$status"
 }
 
 registers_page() {
-    local row state stub kernel companion status wrong
+    local row state stub kernel companion result
     cat <<PAGE
 # Registers predicted, and measured
 
@@ -122,8 +144,8 @@ Stubs: systemd $(release_of old) and $(release_of kernel). Kernels: $(ls "$LAB_C
 | --- | --- | --- | --- | --- |
 PAGE
     for row in "${rows[@]}"; do
-        IFS='|' read -r state stub kernel companion status wrong <<<"$row"
-        echo "| $state | $(release_of "$stub") | $(ls "$LAB_CACHE/$kernel/lib/modules") | $companion | $([ "$status" = 0 ] && echo 'all as expected' || echo "differ: ${wrong:-no boot}") |"
+        IFS='|' read -r state stub kernel companion result <<<"$row"
+        echo "| $state | $(release_of "$stub") | $(ls "$LAB_CACHE/$kernel/lib/modules") | $companion | $result |"
     done
 }
 
@@ -156,7 +178,7 @@ if [ "${1:-}" = --all ]; then
     for state in on off; do
         for stub in old kernel; do
             for kernel in old kernel; do
-                for companion in plain add-on credential; do
+                for companion in plain add-on profiles credential; do
                     vm_check "$state $stub $kernel $companion" registers_case "$state" "$stub" "$kernel" "$companion"
                 done
             done
@@ -167,6 +189,6 @@ else
     vm_check "old stub and kernel, credentials and a system extension" registers_case on old old credential
     vm_check "new stub, old kernel, Secure Boot off" registers_case off kernel old plain
     vm_check "new stub and kernel, an add-on" registers_case on kernel kernel add-on
-    vm_check "the same, credentials and a system extension, Secure Boot off" registers_case off kernel kernel credential
+    vm_check "the same, two profiles, Secure Boot off" registers_case off kernel kernel profiles
 fi
 vm_end
