@@ -6,49 +6,36 @@ command -v jq >/dev/null || skip "jq is not installed"
 vectors=$CLOISTER_TESTS/vectors/launch
 cd "$work" || exit 4
 
-# Every fifth of our own cases, each with its options.
+# measured FOLDER FILTER MANIFEST: runs each case that the filter makes of the manifest: [name, digest or null, option…].
+measured() {
+    jq -r --arg folder "$1" "def option(name): if . == null or . == \"\" then [] else [name, tostring] end;
+        def file(name): if . == null then [] else [name, \$folder + \"/\" + .] end; $2 | @sh" "$3" >cases
+    while IFS= read -r line; do
+        eval "set -- $line"
+        name=$1 wanted=$2
+        shift 2
+        if [ "$wanted" = null ]; then
+            expect "$name" 3 "unmeasured" "$cloister" measure snp "$@" --json
+        else
+            expect "$name" 0 "\": \"$wanted\"" "$cloister" measure snp "$@" --json
+        fi
+        count=$((count + 1))
+    done <cases
+}
+files='(.ovmf | file("--ovmf")) + (.kernel | file("--kernel")) + (.initrd | file("--initrd")) + (.svsm | file("--svsm"))'
+options='(.mode | option("--mode")) + (.vcpus | option("--vcpus")) + (.vcpu_type | option("--vcpu-type")) + (.vmm | option("--vmm"))'
 count=0
-jq -c '[.cases[]] | to_entries[] | select(.key % 5 == 0) | .value' "$vectors/cases.json" >cases
-while IFS= read -r case; do
-    set -- --mode "$(echo "$case" | jq -r .mode)" --ovmf "$vectors/$(echo "$case" | jq -r .ovmf)"
-    for option in vcpus vcpu_type vmm vars_size ovmf_hash; do
-        value=$(echo "$case" | jq -r ".$option // empty")
-        [ -n "$value" ] && set -- "$@" "--$(echo "$option" | tr _ -)" "$value"
-    done
-    for option in svsm kernel initrd; do
-        value=$(echo "$case" | jq -r ".$option // empty")
-        [ -n "$value" ] && set -- "$@" "--$option" "$vectors/$value"
-    done
-    [ "$(echo "$case" | jq 'has("append")')" = true ] && set -- "$@" --append "$(echo "$case" | jq -r .append)"
-    features=$(echo "$case" | jq -r '.guest_features // empty')
-    [ -n "$features" ] && set -- "$@" --guest-features "$(printf '0x%x' "$features")"
-    expect "case $count" 0 "\"launch_digest\": \"$(echo "$case" | jq -r .launch_digest)\"" "$cloister" measure snp "$@" --json
-    count=$((count + 1))
-done <cases
-[ "$count" -gt 20 ] || fail "$count cases"
 
-# The shared manifest, all of it.
+# Every fifth of our own cases, and the shared manifest, all of it.
+measured "$vectors" '.cases | to_entries[] | select(.key % 5 == 0) | ["case \(.key)", .value.launch_digest] + (.value | '"$options + $files"' +
+    (.append | option("--append")) + (.vars_size | option("--vars-size")) + (.ovmf_hash | option("--ovmf-hash")) +
+    (.guest_features | if . == null then [] else ["--guest-features", {"1": "0x1", "33": "0x21", "41": "0x29"}[tostring]] end))' "$vectors/cases.json"
+[ "$count" -gt 20 ] || fail "$count cases"
 shared=${CLOISTER_VECTORS:-../shared/vectors}/snp-measure
 if [ -r "$shared/MANIFEST.json" ]; then
-    jq -c '.cases[] | select(.input != null)' "$shared/MANIFEST.json" >cases
-    while IFS= read -r case; do
-        value() { echo "$case" | jq -r ".input.$1 // empty"; }
-        set -- --mode "$(value mode)" --ovmf "$shared/$(value ovmf)" --json
-        for option in vcpus vcpu_type guest_features precomputed_ovmf_hash vmm; do
-            name=--$(echo "$option" | sed 's/precomputed_ovmf_hash/ovmf-hash/; s/_/-/g')
-            [ -n "$(value $option)" ] && set -- "$@" "$name" "$(value $option)"
-        done
-        [ -n "$(value kernel)" ] && set -- "$@" --kernel "$shared/$(value kernel)"
-        [ -n "$(value initrd)" ] && set -- "$@" --initrd "$shared/$(value initrd)"
-        [ -n "$(value cmdline)" ] && set -- "$@" --append "$(value cmdline)"
-        wanted=$(echo "$case" | jq -r '.expected.launch_digest // .expected.ovmf_hash // empty')
-        name=$(echo "$case" | jq -r .id)
-        if [ -n "$wanted" ]; then
-            expect "$name" 0 "$wanted" "$cloister" measure snp "$@"
-        else
-            expect "$name" 3 "unmeasured" "$cloister" measure snp "$@"
-        fi
-    done <cases
+    measured "$shared" '.cases[] | select(.input != null) | [.id, (.expected.launch_digest // .expected.ovmf_hash)] + (.input | '"$options + $files"' +
+        (.cmdline | option("--append")) + (.guest_features | option("--guest-features")) + (.precomputed_ovmf_hash | option("--ovmf-hash")))' "$shared/MANIFEST.json"
+    [ "$count" -gt 40 ] || fail "$count cases"
 else
     echo "SKIP: the shared vectors are absent"
 fi
@@ -78,8 +65,27 @@ expect "VMSAs" 0 "$usual" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcp
 [ "$(stat -c %s vmsa0.bin vmsa1.bin | tr '\n' ' ')" = "4096 4096 " ] || fail "vmsa0.bin, vmsa1.bin"
 cmp -s vmsa0.bin vmsa1.bin && fail "the first CPU starts like the second"
 
-# ID blocks.
+# A firmware large enough for more than one thread, page by page with openssl: SHA-384 of what was before, the page's own, and
+# 0x70, normal, zeros, its address.
 command -v openssl >/dev/null || skip "openssl is not installed"
+seq 1 60000 | head -c 262144 >large.fd
+split -b 4096 -a 2 -d large.fd page.
+head -c 48 /dev/zero >chain.00
+page=0
+for file in page.*; do
+    number=${file#page.}
+    page=$((page + 1))
+    openssl dgst -sha384 -binary "$file" >own
+    address=$(printf '\\000\\%03o\\%03o\\377' $(((page - 1) * 16 % 256)) $((0xfc + (page - 1) / 16)))
+    # shellcheck disable=SC2059 # the address, as escapes
+    { cat "chain.$number" own && printf '\160\000\001\000\000\000\000\000' && printf "$address" && printf '\000\000\000\000'; } |
+        openssl dgst -sha384 -binary >"chain.$(printf %02d "$page")"
+done
+expect "page by page" 0 "$(xxd -p -c 48 chain.64)" "$cloister" measure snp --mode snp:ovmf-hash --ovmf large.fd
+truncate -s 300M huge.fd
+expect "too large" 3 "larger than 268435456 bytes" "$cloister" measure snp --ovmf huge.fd --vcpus 1 --vcpu-type EPYC
+
+# ID blocks.
 digest=$(jq -r .id_block.launch_digest "$vectors/cases.json")
 expect "ID block" 0 "$(jq -r .id_block.id_block "$vectors/cases.json")" "$cloister" measure snp --ovmf "$ovmf" --vcpus 1 --vcpu-type EPYC --guest-features 0x21 \
     --id-block option --id-key "$vectors/id-key.pem" --author-key "$vectors/author-key.pem" --json

@@ -150,6 +150,34 @@ static void test_twice(void **state)
     CHECK(strstr(err.text, ": more than one SNP ID block") != NULL, err.text);
 }
 
+/* As many parameter areas as can be, and one more: each declared, none inserted. */
+static void test_areas(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    (void)state;
+    read_igvm_file("minimal.igvm", &file);
+    for (uint32_t count = 256; count <= 257; count++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer many = { 0 };
+        struct clo_igvm_launch launch;
+        struct clo_error err;
+        clo_buffer_append(&many, clo_bytes(file.data, 0x48));
+        for (uint32_t i = 0; i < count; i++) {
+            clo_buffer_le32(&many, 0x301);
+            clo_buffer_le32(&many, 16);
+            clo_buffer_le64(&many, CLO_LAUNCH_PAGE);
+            clo_buffer_le32(&many, i);
+            clo_buffer_le32(&many, 0);
+        }
+        clo_put_le32(many.data + 12, (uint32_t)(many.size - 24));
+        clo_put_le32(many.data + 16, (uint32_t)many.size);
+        seal_igvm(&many);
+        bool ok = measure(&many, CLO_VMM_QEMU, &launch, &err);
+        CHECK(ok == (count == 256), "256, 257");
+        CHECK(ok || strstr(err.text, ": more than 256 parameter areas") != NULL, err.text);
+    }
+}
+
 static void test_relocatable(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -177,9 +205,9 @@ static void test_relocatable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_what_else),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_relocatable),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_what_else),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_areas),   cmocka_unit_test(test_relocatable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,11 @@ static void test_refused(void **state)
           "svsm.fd",
           false,
           "the firmware has no SEV-ES reset block" },
+        { "no reset block for SEV-ES",
+          { .vcpus = 1, .mode = CLO_LAUNCH_SEV_ES },
+          "svsm.fd",
+          false,
+          "the firmware has no SEV-ES reset block" },
     };
 
     (void)state;
@@ -437,6 +442,23 @@ static void test_firmware_refused(void **state)
     }
 }
 
+static void test_short_entry(void **state)
+{
+    static const uint8_t three[3] = { 1, 2, 3 };
+    const struct ovmf_item item = { &clo_guid_ovmf_sev_es_reset, { three, 3 }, 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
+    struct clo_launch_firmware firmware;
+    struct clo_digest digest;
+    struct clo_error err;
+
+    (void)state;
+    make_ovmf(CLO_LAUNCH_PAGE, &item, 1, 0, &image);
+    parse_firmware(&image, &firmware);
+    const struct clo_launch launch = { .vcpus = 1, .firmware = &firmware };
+    CHECK(!clo_launch_digest(&launch, &digest, &err), "three bytes");
+    CHECK(strcmp(err.text, "SEV-ES reset block: 3 bytes, expected 4") == 0, err.text);
+}
+
 static void test_sizes_refused(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
@@ -502,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_firmware_refused),
         cmocka_unit_test(test_sizes_refused),
+        cmocka_unit_test(test_short_entry),
         cmocka_unit_test(test_names),
     };
 

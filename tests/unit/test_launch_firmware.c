@@ -120,7 +120,14 @@ static void test_no_metadata(void **state)
     (void)state;
     CHECK(!clo_launch_firmware_parse(clo_bytes(NULL, 0), &firmware, &err), "empty");
     CHECK(strcmp(err.text, "a firmware image of 0 bytes") == 0, err.text);
+    CHECK(!clo_launch_firmware_parse(clo_bytes("", (size_t)1 << 32), &firmware, &err), "4 GiB");
+    CHECK(strcmp(err.text, "a firmware image of 4294967296 bytes") == 0, err.text);
     make_image(&d, &image);
+    image.data[image.size - 32 - 18] = 17; /* the table's size, less than its header's */
+    CHECK(!clo_launch_firmware_parse(clo_buffer_bytes(&image), &firmware, &err), "table");
+    CHECK(strcmp(err.text, "OVMF table: size 17, there are 4064 bytes before its end") == 0,
+          err.text);
+    image.data[image.size - 32 - 18] = 40;
     image.data[0] = 'B';
     CHECK(!clo_launch_firmware_parse(clo_buffer_bytes(&image), &firmware, &err), "BSEV");
     CHECK(strcmp(err.text, "SEV metadata: no signature ASEV") == 0, err.text);
