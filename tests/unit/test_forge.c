@@ -249,12 +249,76 @@ static void test_endorser(void **state)
     CHECK(strcmp(err.text, "snp.root: no root is trusted: name one") == 0, err.text);
 }
 
+static const char *text_at(const json_t *json, const char *list, size_t index, const char *key)
+{
+    const char *text = json_string_value(
+            json_object_get(json_array_get(json_object_get(json, list), index), key));
+
+    return text == NULL ? "" : text;
+}
+
+/* What is shown of certificates and lists, and in which forms they may come. */
+static void test_shown(void **state)
+{
+    CLO_CLEANUP(sim_forged_free) struct sim_forged forged = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer list = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer both = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer torn = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    make(CLO_SNP_TURIN, 5, true, NULL, &forged);
+    CHECK(clo_pem_write("X509 CRL", clo_buffer_bytes(&forged.crl), &list, &err) &&
+                  clo_pem_write("CERTIFICATE", clo_buffer_bytes(&forged.leaf), &both, &err) &&
+                  clo_pem_write("X509 CRL", clo_buffer_bytes(&forged.crl), &both, &err),
+          err.text);
+    clo_buffer_append(&torn, clo_buffer_bytes(&both));
+    clo_buffer_text(&torn, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    const struct {
+        const char *name;
+        struct clo_bytes in;
+        size_t certificates, lists;
+        const char *error; /* NULL: it is read */
+    } cases[] = {
+        { "leaf, DER", clo_buffer_bytes(&forged.leaf), 1, 0, NULL },
+        { "list, DER", clo_buffer_bytes(&forged.crl), 0, 1, NULL },
+        { "list, PEM", clo_buffer_bytes(&list), 0, 1, NULL },
+        { "leaf and list, PEM", clo_buffer_bytes(&both), 1, 1, NULL },
+        { "one good, one torn", clo_buffer_bytes(&torn), 0, 0, "certificate 2: " },
+        { "list cut short", clo_bytes_slice(clo_buffer_bytes(&forged.crl), 0, 300), 0, 0,
+          "certificate" },
+        { "text", clo_bytes_text("nothing of it"), 0, 0,
+          "neither certificates nor revocation lists" },
+        { "nothing", clo_bytes(NULL, 0), 0, 0, "neither certificates nor revocation lists" },
+    };
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates out = { 0 };
+        CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+        bool ok = clo_snp_certificates_read(&out, cases[i].in, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strstr(err.text, cases[i].error) != NULL, err.text);
+        if (!ok)
+            continue;
+        CHECK(out.count == cases[i].certificates && out.crl_count == cases[i].lists, cases[i].name);
+        json = clo_snp_certificates_json(&out);
+        CHECK(cases[i].certificates == 0 ||
+                      (strcmp(text_at(json, "certificates", 0, "kind"), "VLEK") == 0 &&
+                       strcmp(text_at(json, "certificates", 0, "csp_id"), "CN=provider.example") ==
+                               0),
+              cases[i].name);
+        CHECK(cases[i].lists == 0 ||
+                      strcmp(text_at(json, "revocation_lists", 0, "issuer"),
+                             "CN=ARK-simulation,O=Cloister simulation\\, no AMD product") == 0,
+              text_at(json, "revocation_lists", 0, "issuer"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),      cmocka_unit_test(test_wrapped_hw_id),
         cmocka_unit_test(test_breakages), cmocka_unit_test(test_turin),
-        cmocka_unit_test(test_endorser),
+        cmocka_unit_test(test_endorser),  cmocka_unit_test(test_shown),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);
