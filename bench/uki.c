@@ -1,132 +1,172 @@
-/* A UKI assembled and signed (what `cloister uki build --key` does: read the parts, build, sign, write,
- * fsync, rename) against copying and SHA-256-hashing the same bytes (read, write, fsync, hash). Both in
- * each round, in turn. On a disk, fsync is most of it; FOLDER on a tmpfs shows the work itself. */
+/* UKIs built, signed, measured, verified: whole processes of ours beside ukify, systemd-measure, sbsign, sbverify and
+ * pesign, in turn in each round, with the most memory that each of them had (ru_maxrss). FOLDER on a tmpfs shows the work
+ * itself: ours does an fsync, the others do not. What is not installed is left out. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench.h"
-#include "cloister/authenticode.h"
-#include "cloister/uki.h"
 #include "device/file.h"
 
-struct parts {
-    const char *stub, *kernel, *initrd;
+#define WORDS_MAX 40
+#define WORD_MAX  4096
+
+/* What a command is made of: %c is our program, %k kernel, %i initrd, %s stub, %f the folder. */
+struct job {
+    const char *name;
+    double goal; /* how many times as fast, at least */
+    const char *ours;
+    const char *theirs;
 };
 
-static void read_part(const char *path, struct clo_buffer *out)
+static const struct job jobs[] = {
+    { "UKI, unsigned", 5,
+      "%c uki build --kernel %k --initrd %i --cmdline quiet --uname 6.1 --stub %s --output "
+      "%f/u.efi",
+      "ukify build --linux=%k --initrd=%i --cmdline=quiet --os-release=ID=x --uname=6.1 --stub=%s "
+      "--output=%f/pu.efi" },
+    { "UKI, signed", 5,
+      "%c uki build --kernel %k --initrd %i --cmdline quiet --uname 6.1 --stub %s --key %f/db.key "
+      "--cert %f/db.crt --output %f/s.efi",
+      "ukify build --linux=%k --initrd=%i --cmdline=quiet --os-release=ID=x --uname=6.1 --stub=%s "
+      "--secureboot-private-key=%f/db.key --secureboot-certificate=%f/db.crt --output=%f/ps.efi" },
+    { "UKI, signed, with a PCR policy", 4,
+      "%c uki build --kernel %k --initrd %i --cmdline quiet --uname 6.1 --stub %s --key %f/db.key "
+      "--cert %f/db.crt --pcr-key %f/pcr.key --output %f/p.efi",
+      "ukify build --linux=%k --initrd=%i --cmdline=quiet --os-release=ID=x --uname=6.1 --stub=%s "
+      "--secureboot-private-key=%f/db.key --secureboot-certificate=%f/db.crt "
+      "--pcr-private-key=%f/pcr.key --pcr-public-key=%f/pcr.pub --pcr-banks=sha256 "
+      "--phases=enter-initrd --output=%f/pp.efi" },
+    { "PCR 11, one bank", 1 / 1.1, "%c uki policy %f/s.efi --bank sha256",
+      "systemd-measure calculate --linux=%k --initrd=%i --cmdline=%f/cmdline --bank=sha256" },
+    { "PCR 11, four banks", 1.8,
+      "%c uki policy %f/s.efi --bank sha1 --bank sha256 --bank sha384 --bank sha512",
+      "systemd-measure calculate --linux=%k --initrd=%i --cmdline=%f/cmdline" },
+    { "sign", 2, "%c uki sign %f/u.efi --key %f/db.key --cert %f/db.crt --output %f/signed.efi",
+      "sbsign --key %f/db.key --cert %f/db.crt --output %f/psigned.efi %f/u.efi" },
+    { "verify", 1.2, "%c uki verify %f/s.efi --cert %f/db.crt",
+      "sbverify --cert %f/db.crt %f/s.efi" },
+    { "Authenticode digest", 2, "%c uki inspect %f/s.efi --authenticode sha256",
+      "pesign -h -i %f/s.efi" },
+};
+
+struct places {
+    const char *program, *stub, *kernel, *initrd, *folder;
+};
+
+static const char *place(const struct places *places, char letter)
 {
-    struct clo_error err;
-
-    if (!clo_file_read(path, (size_t)1 << 31, out, &err))
-        bench_fail(&err);
-}
-
-static double time_build(const struct parts *paths, const char *target,
-                         const struct clo_private_key *key,
-                         const struct clo_certificate *certificate)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer stub = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kernel = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
-    struct clo_error err;
-    double start = bench_now();
-
-    read_part(paths->stub, &stub);
-    read_part(paths->kernel, &kernel);
-    read_part(paths->initrd, &initrd);
-    const struct clo_uki_parts parts = { .stub = clo_buffer_bytes(&stub),
-                                         .kernel = clo_buffer_bytes(&kernel),
-                                         .initrd = clo_buffer_bytes(&initrd),
-                                         .cmdline = clo_bytes_text("quiet") };
-    if (!clo_uki_build(&parts, &image, &err) ||
-        !clo_authenticode_sign(&image, key, certificate, CLO_HASH_SHA256, &err) ||
-        !clo_file_write(target, clo_buffer_bytes(&image), 0644, &err))
-        bench_fail(&err);
-    return bench_now() - start;
-}
-
-/* A megabyte at a time, as cat and sha256sum would. */
-static double time_copy(const struct parts *paths, const char *target)
-{
-    const char *const inputs[] = { paths->stub, paths->kernel, paths->initrd };
-    CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(CLO_HASH_SHA256);
-    CLO_CLEANUP(clo_new_file_free) struct clo_new_file file = { .fd = -1 };
-    static uint8_t piece[1 << 20];
-    struct clo_digest digest;
-    struct clo_error err;
-    double start = bench_now();
-
-    if (!clo_new_file_open(target, 0644, &file, &err))
-        bench_fail(&err);
-    for (size_t i = 0; i < CLO_COUNT(inputs); i++) {
-        FILE *input = fopen(inputs[i], "rb");
-        if (input == NULL) {
-            clo_fail(&err, CLO_ERR_FORMAT, "%s cannot be read", inputs[i]);
-            bench_fail(&err);
-        }
-        setvbuf(input, NULL, _IONBF, 0);
-        for (size_t got; (got = fread(piece, 1, sizeof piece, input)) > 0;) {
-            clo_hasher_add(hasher, clo_bytes(piece, got));
-            if (!clo_write_all(file.fd, clo_bytes(piece, got), &err))
-                bench_fail(&err);
-        }
-        fclose(input);
+    switch (letter) {
+    case 'c':
+        return places->program;
+    case 'k':
+        return places->kernel;
+    case 'i':
+        return places->initrd;
+    case 's':
+        return places->stub;
+    default:
+        return places->folder;
     }
-    clo_hasher_get(hasher, &digest);
-    if (!clo_new_file_commit(&file, &err))
-        bench_fail(&err);
-    return bench_now() - start;
 }
 
-static void make_signer(struct clo_private_key **key, struct clo_certificate **certificate)
+/* Cuts a template into words, and puts the places in. */
+static void expand(const char *template, const struct places *places, char *room, char **words)
 {
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    const struct clo_certificate_spec spec = { .common_name = "bench",
-                                               .not_after = 4000000000,
-                                               .serial = clo_bytes("\x01", 1),
-                                               .scheme = CLO_RSASSA_PKCS1,
-                                               .hash = CLO_HASH_SHA256 };
-    struct clo_error err;
+    size_t count = 0;
+    char *to = room;
 
-    if (!clo_private_key_new(CLO_KEY_RSA, 2048, key, &err) ||
-        !clo_private_key_public(*key, &public_key, &err) ||
-        !clo_certificate_make(&spec, public_key, NULL, *key, &der, &err) ||
-        !clo_certificate_parse(clo_buffer_bytes(&der), certificate, &err))
-        bench_fail(&err);
+    words[count++] = to;
+    for (; *template != '\0'; template ++) {
+        if (*template == ' ') {
+            *to++ = '\0';
+            words[count++] = to;
+        } else if (*template == '%') {
+            to = stpcpy(to, place(places, *++template));
+        } else {
+            *to++ = *template;
+        }
+    }
+    *to = '\0';
+    words[count] = NULL;
+}
+
+/* Wall seconds; negative: it is not installed. A failure ends the benchmark. */
+static double run(const char *template, const struct places *places, long *memory)
+{
+    static char room[WORDS_MAX * WORD_MAX];
+    char *words[WORDS_MAX] = { NULL };
+    struct rusage usage;
+    int status;
+
+    expand(template, places, room, words);
+    double start = bench_now();
+    pid_t child = fork();
+    if (child == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(null, STDOUT_FILENO);
+        dup2(null, STDERR_FILENO);
+        execvp(words[0], words);
+        _exit(errno == ENOENT ? 127 : 126);
+    }
+    if (child < 0 || wait4(child, &status, 0, &usage) != child)
+        status = -1;
+    double seconds = bench_now() - start;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return -1;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "bench: %s failed\n", words[0]);
+        exit(4);
+    }
+    *memory = usage.ru_maxrss > *memory ? usage.ru_maxrss : *memory;
+    return seconds;
+}
+
+static void measure(const struct job *job, const struct places *places, unsigned rounds)
+{
+    struct bench_series ours = { 0 }, theirs = { 0 };
+    long our_memory = 0;
+    long their_memory = 0;
+    char name[80];
+
+    for (unsigned i = 0; i <= rounds; i++) {
+        double a = run(job->ours, places, &our_memory);
+        double b = run(job->theirs, places, &their_memory);
+        if (i == 0) /* warm up */
+            continue;
+        bench_add(&ours, a * 1e3);
+        if (b >= 0)
+            bench_add(&theirs, b * 1e3);
+    }
+    bench_heading(job->name);
+    snprintf(name, sizeof name, "  cloister, %.1f MiB", (double)our_memory / 1024);
+    bench_row(name, &ours, "ms");
+    if (theirs.count == 0) {
+        printf("  %.*s is not installed\n", (int)strcspn(job->theirs, " "), job->theirs);
+        return;
+    }
+    snprintf(name, sizeof name, "  %.*s, %.1f MiB", (int)strcspn(job->theirs, " "), job->theirs,
+             (double)their_memory / 1024);
+    bench_row(name, &theirs, "ms");
+    printf("  times as fast: %.2f by minima, %.2f by medians (goal: at least %.2f)\n",
+           theirs.values[0] / ours.values[0],
+           theirs.values[theirs.count / 2] / ours.values[ours.count / 2], job->goal);
 }
 
 int main(int argc, char **argv)
 {
-    struct bench_series copy = { 0 }, build = { 0 }, ratio = { 0 };
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { "" };
-    unsigned rounds = argc > 5 ? (unsigned)atoi(argv[5]) : 15;
-    struct clo_error err;
-    char target[4200];
+    unsigned rounds = argc > 6 ? (unsigned)atoi(argv[6]) : 11;
 
-    if (argc < 4 || rounds == 0 || rounds > BENCH_ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench-uki STUB KERNEL INITRD [FOLDER [ROUNDS]]\n");
+    if (argc < 6 || rounds == 0 || rounds > BENCH_ROUNDS_MAX) {
+        fprintf(stderr, "usage: bench-uki PROGRAM STUB KERNEL INITRD FOLDER [ROUNDS]\n"
+                        "FOLDER holds db.key, db.crt, pcr.key, pcr.pub and cmdline\n");
         return 2;
     }
-    const struct parts paths = { argv[1], argv[2], argv[3] };
-    if (!clo_scratch_new(argc > 4 ? argv[4] : ".", &scratch, &err))
-        bench_fail(&err);
-    make_signer(&key, &certificate);
-    snprintf(target, sizeof target, "%s/target", scratch.path);
-    time_copy(&paths, target); /* warm up */
-    time_build(&paths, target, key, certificate);
-    for (unsigned i = 0; i < rounds; i++) {
-        double a = time_copy(&paths, target);
-        double b = time_build(&paths, target, key, certificate);
-        bench_add(&copy, a * 1e3);
-        bench_add(&build, b * 1e3);
-        bench_add(&ratio, b / a);
-    }
-    bench_heading("UKI, assembled and signed");
-    bench_row("copied and hashed with SHA-256", &copy, "ms");
-    bench_row("read, built, signed, written", &build, "ms");
-    bench_row("ratio", &ratio, "(goal: at most 2.00)");
+    const struct places places = { argv[1], argv[2], argv[3], argv[4], argv[5] };
+    for (size_t i = 0; i < CLO_COUNT(jobs); i++)
+        measure(&jobs[i], &places, rounds);
     return 0;
 }

@@ -183,7 +183,7 @@ int cmd_uki_policy(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "expected one UKI");
-    if (!uki_banks(&in.banks, false, &in.hashes, &err))
+    if (!uki_banks(&in.banks, &in.hashes, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.image = operands.items[0];
     status = show(&in, &err);

@@ -40,12 +40,14 @@ size_t uki_image_warn(const struct uki_image *image);
 
 /* --- Hashing --- */
 
-/* The first `size` bytes of the pieces; zeros where they end before. */
+/* The first `size` bytes of the pieces; zeros where they end before. A second hash shares the reading. */
 struct uki_hash_job {
     const struct clo_pieces *pieces;
     uint64_t size;
     enum clo_hash hash;
     struct clo_digest *out;
+    enum clo_hash hash2; /* CLO_HASH_NONE: there is no second */
+    struct clo_digest *out2;
 };
 #define UKI_HASH_JOBS_MAX 512
 /* On as many threads as there are processors, the longest first. */
@@ -57,7 +59,8 @@ CLO_MUST_USE bool uki_image_digests(const struct uki_image *image, unsigned hash
 
 /* --- Writing --- */
 
-/* Copies pieces to a new file, hashing what Authenticode hashes as they pass. */
+/* Copies pieces to a new file; what Authenticode hashes, and CheckSum sums, is read beside it on a thread
+ * of its own. */
 struct uki_writer {
     int fd;
     const char *path;
@@ -70,7 +73,7 @@ struct uki_writer {
 };
 CLO_MUST_USE bool uki_write(struct uki_writer *writer, const struct clo_pieces *pieces,
                             struct clo_error *err);
-/* Pads to 8, appends the certificate table and fills in what of the head tells of it. */
+/* Appends the certificate table and fills in what of the head tells of it. */
 CLO_MUST_USE bool uki_write_table(struct uki_writer *writer, struct clo_bytes table,
                                   struct clo_error *err);
 void uki_writer_free(struct uki_writer *writer); /* for CLO_CLEANUP; leaves fd alone */

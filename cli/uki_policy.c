@@ -9,6 +9,8 @@
 #define KEY_LIMIT     ((size_t)64 << 10)
 #define PCRSIG_LIMIT  ((size_t)1 << 20)
 #define DEFAULT_PHASE "enter-initrd"
+#define ALL_BANKS \
+    (1U << CLO_HASH_SHA1 | 1U << CLO_HASH_SHA256 | 1U << CLO_HASH_SHA384 | 1U << CLO_HASH_SHA512)
 
 bool uki_policy_is_wanted(const struct uki_policy *policy)
 {
@@ -26,10 +28,10 @@ bool uki_policy_check(const struct uki_policy *policy, struct clo_error *err)
         return clo_fail(err, CLO_ERR_USAGE, "--pcr-public-key: expected one, without --pcr-key");
     if (policy->phases.count > keys)
         return clo_fail(err, CLO_ERR_USAGE, "--phases: expected one for each --pcr-key");
-    return uki_banks(&policy->banks, false, &ignored, err);
+    return uki_banks(&policy->banks, &ignored, err);
 }
 
-bool uki_banks(const struct cli_list *list, bool all, unsigned *out, struct clo_error *err)
+bool uki_banks(const struct cli_list *list, unsigned *out, struct clo_error *err)
 {
     unsigned hashes = 0;
 
@@ -41,9 +43,7 @@ bool uki_banks(const struct cli_list *list, bool all, unsigned *out, struct clo_
         hashes |= 1U << hash;
     }
     if (list->count == 0)
-        hashes = all ? 1U << CLO_HASH_SHA1 | 1U << CLO_HASH_SHA256 | 1U << CLO_HASH_SHA384 |
-                                 1U << CLO_HASH_SHA512
-                     : 1U << CLO_HASH_SHA256;
+        hashes = 1U << CLO_HASH_SHA256;
     *out = hashes;
     return true;
 }
@@ -63,23 +63,33 @@ struct digests {
     size_t count;
 };
 
+/* With all four banks, two share a reading: pairs that take about as long. */
 static bool plan_part(struct digests *digests, const struct uki_work *work,
                       const struct clo_pe_part *part, unsigned hashes, struct clo_error *err)
 {
-    size_t at = (size_t)(part - work->list.items);
+    static const struct {
+        enum clo_hash hash, hash2;
+    } pairs[] = { { CLO_HASH_SHA1, CLO_HASH_SHA512 }, { CLO_HASH_SHA256, CLO_HASH_SHA384 } };
+    struct clo_digest *of = digests->of[part - work->list.items];
+    bool is_all = (hashes & ALL_BANKS) == ALL_BANKS;
 
-    for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++) {
-        struct clo_digest *out = &digests->of[at][hash];
-        if ((hashes & 1U << hash) == 0 || out->hash == hash)
+    for (size_t i = 0; i < 2 * CLO_COUNT(pairs); i++) {
+        enum clo_hash hash = i % 2 == 0 ? pairs[i / 2].hash : pairs[i / 2].hash2;
+        struct uki_hash_job job = { .pieces = &part->content,
+                                    .size = clo_uki_part_measured_size(part),
+                                    .hash = hash,
+                                    .out = &of[hash] };
+        if ((hashes & 1U << hash) == 0 || of[hash].hash == hash)
             continue;
+        of[hash].hash = hash;
+        if (is_all) {
+            job.hash2 = pairs[i / 2].hash2;
+            job.out2 = &of[job.hash2];
+            job.out2->hash = job.hash2;
+        }
         if (digests->count == UKI_HASH_JOBS_MAX)
             return clo_fail(err, CLO_ERR_UNSUPPORTED, "too many sections to measure");
-        out->hash = (enum clo_hash)hash;
-        digests->jobs[digests->count++] =
-                (struct uki_hash_job){ .pieces = &part->content,
-                                       .size = clo_uki_part_measured_size(part),
-                                       .hash = (enum clo_hash)hash,
-                                       .out = out };
+        digests->jobs[digests->count++] = job;
     }
     return true;
 }
@@ -402,7 +412,7 @@ bool uki_policy_apply(struct uki_work *work, const struct uki_policy *policy, st
         return true;
     if (digests == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    if (!uki_banks(&policy->banks, false, &hashes, err) || !check_chosen(work, policy, err) ||
+    if (!uki_banks(&policy->banks, &hashes, err) || !check_chosen(work, policy, err) ||
         !read_signers(policy, signers, &count, err) || !uki_work_pcrs(work, hashes, &pcrs, err))
         return false;
     for (size_t p = 0; p < pcrs.count; p++)

@@ -10,6 +10,8 @@
 
 #define PIECE       ((size_t)128 << 10)
 #define THREADS_MAX 8
+/* Below this a thread costs more than it saves. */
+#define THREAD_WORTH ((uint64_t)1 << 20)
 
 /* --- Reading pieces one after the other --- */
 
@@ -58,6 +60,8 @@ static bool next_bytes(struct cursor *cursor, uint64_t limit, struct clo_bytes *
 static bool run_job(const struct uki_hash_job *job, uint8_t *room, struct clo_error *err)
 {
     CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(job->hash);
+    CLO_CLEANUP(clo_hasher_freep)
+    struct clo_hasher *second = job->hash2 == CLO_HASH_NONE ? NULL : clo_hasher_new(job->hash2);
     struct cursor cursor = { .pieces = job->pieces, .room = room };
     uint64_t left = job->size;
     struct clo_bytes bytes;
@@ -68,9 +72,13 @@ static bool run_job(const struct uki_hash_job *job, uint8_t *room, struct clo_er
         if (bytes.size == 0)
             bytes = clo_bytes(zeros, left < sizeof zeros ? (size_t)left : sizeof zeros);
         clo_hasher_add(hasher, bytes);
+        if (second != NULL)
+            clo_hasher_add(second, bytes);
         left -= bytes.size;
     }
     clo_hasher_get(hasher, job->out);
+    if (second != NULL)
+        clo_hasher_get(second, job->out2);
     return true;
 }
 
@@ -104,10 +112,16 @@ static void *run_jobs(void *context)
 }
 
 /* SHA-384 and SHA-512 take more than twice as long where the others have instructions of their own. */
+static uint64_t cost_of(enum clo_hash hash, uint64_t size)
+{
+    if (hash == CLO_HASH_NONE)
+        return 0;
+    return hash == CLO_HASH_SHA384 || hash == CLO_HASH_SHA512 ? size * 9 / 4 : size;
+}
+
 static uint64_t cost(const struct uki_hash_job *job)
 {
-    return job->hash == CLO_HASH_SHA384 || job->hash == CLO_HASH_SHA512 ? job->size * 9 / 4
-                                                                        : job->size;
+    return cost_of(job->hash, job->size) + cost_of(job->hash2, job->size);
 }
 
 static int by_cost(const void *a, const void *b)
@@ -132,7 +146,7 @@ bool uki_hash_all(struct uki_hash_job *jobs, size_t count, struct clo_error *err
         total += jobs[i].size;
     wanted = wanted < THREADS_MAX ? wanted : THREADS_MAX;
     wanted = wanted < count ? wanted : count;
-    if (total < (uint64_t)1 << 20)
+    if (total < THREAD_WORTH)
         wanted = 1;
     while (started + 1 < wanted && pthread_create(&threads[started], NULL, run_jobs, &hashing) == 0)
         started++;
@@ -184,12 +198,11 @@ static void hash_and_sum(struct uki_writer *writer, uint64_t at, struct clo_byte
 }
 
 /* Leaves out CheckSum and the certificate table's entry. */
-static void note(struct uki_writer *writer, struct clo_bytes bytes)
+static void note(struct uki_writer *writer, uint64_t at, struct clo_bytes bytes)
 {
     const struct {
         uint64_t at, size;
     } fields[] = { { writer->checksum_offset, 4 }, { writer->certificate_entry_offset, 8 } };
-    uint64_t at = writer->at;
 
     for (size_t i = 0; i < CLO_COUNT(fields); i++) {
         if (at >= fields[i].at + fields[i].size || at + bytes.size <= fields[i].at)
@@ -211,10 +224,37 @@ static bool is_hashing(const struct uki_writer *writer)
     return writer->is_summed;
 }
 
+/* All pieces hashed and summed: what runs beside the copying. */
+struct noting {
+    struct uki_writer *writer;
+    const struct clo_pieces *pieces;
+    bool ok;
+    struct clo_error err;
+};
+
+static void *note_all(void *context)
+{
+    struct noting *noting = context;
+    CLO_CLEANUP(clo_freep) uint8_t *room = malloc(PIECE);
+    struct cursor cursor = { .pieces = noting->pieces, .room = room };
+    struct clo_bytes bytes;
+
+    if (room == NULL) {
+        noting->ok = clo_fail(&noting->err, CLO_ERR_SYSTEM, "out of memory");
+        return NULL;
+    }
+    for (uint64_t at = 0; at < noting->pieces->size; at += bytes.size) {
+        noting->ok = next_bytes(&cursor, noting->pieces->size - at, &bytes, &noting->err);
+        if (!noting->ok)
+            return NULL;
+        note(noting->writer, at, bytes);
+    }
+    noting->ok = true;
+    return NULL;
+}
+
 static bool put(struct uki_writer *writer, struct clo_bytes bytes, struct clo_error *err)
 {
-    if (is_hashing(writer))
-        note(writer, bytes);
     writer->at += bytes.size;
     return clo_write_all(writer->fd, bytes, err) || clo_wrap(err, "%s", writer->path);
 }
@@ -243,15 +283,16 @@ static bool copy_range(struct uki_writer *writer, struct clo_piece *piece, struc
     return true;
 }
 
-bool uki_write(struct uki_writer *writer, const struct clo_pieces *pieces, struct clo_error *err)
+static bool copy_all(struct uki_writer *writer, const struct clo_pieces *pieces,
+                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) uint8_t *room = malloc(PIECE);
 
-    if (room == NULL || pieces->failed)
+    if (room == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     for (size_t i = 0; i < pieces->count; i++) {
         struct clo_piece piece = pieces->items[i];
-        if (piece.source != NULL && !is_hashing(writer) && !copy_range(writer, &piece, err))
+        if (piece.source != NULL && !copy_range(writer, &piece, err))
             return false;
         struct clo_pieces one = { .items = &piece, .count = piece.size > 0, .size = piece.size };
         struct cursor cursor = { .pieces = &one, .room = room };
@@ -263,6 +304,26 @@ bool uki_write(struct uki_writer *writer, const struct clo_pieces *pieces, struc
         }
     }
     return true;
+}
+
+bool uki_write(struct uki_writer *writer, const struct clo_pieces *pieces, struct clo_error *err)
+{
+    struct noting noting = { .writer = writer, .pieces = pieces, .ok = true };
+    pthread_t thread;
+
+    if (pieces->failed)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    bool is_noted = is_hashing(writer);
+    bool has_thread = is_noted && pieces->size >= THREAD_WORTH &&
+                      pthread_create(&thread, NULL, note_all, &noting) == 0;
+    if (is_noted && !has_thread)
+        note_all(&noting);
+    bool ok = copy_all(writer, pieces, err);
+    if (has_thread)
+        pthread_join(thread, NULL);
+    if (ok && !noting.ok)
+        *err = noting.err;
+    return ok && noting.ok;
 }
 
 static bool put_at(struct uki_writer *writer, size_t at, const uint8_t *bytes, size_t size,
@@ -279,13 +340,11 @@ bool uki_write_table(struct uki_writer *writer, struct clo_bytes table, struct c
     uint8_t entry[8];
     uint8_t checksum[4];
 
-    for (size_t i = 0; i < CLO_HASH_COUNT; i++) /* what follows is not signed */
-        clo_hasher_freep(&writer->hashers[i]);
     if (writer->at > UINT32_MAX - 8 || table.size > UINT32_MAX - 8 - writer->at)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: the image is too large", writer->path);
     clo_put_le32(entry, (uint32_t)writer->at);
     clo_put_le32(entry + 4, (uint32_t)table.size);
-    writer->is_summed = true;
+    clo_pe_checksum_add(&writer->sum, writer->at, table);
     if (!put(writer, table, err))
         return false;
     clo_pe_checksum_add(&writer->sum, writer->certificate_entry_offset, clo_bytes(entry, 8));

@@ -135,8 +135,7 @@ CLO_MUST_USE bool uki_work_pcrs(struct uki_work *work, unsigned hashes, struct u
 void uki_pcrs_free(struct uki_pcrs *pcrs); /* for CLO_CLEANUP */
 /* The ID of a profile; "" if it has none. */
 void uki_profile_id(struct uki_work *work, size_t profile, char *out, size_t size);
-/* Bits (1 << hash) of the banks named; all four if `list` is empty and `all`, else sha256. */
-CLO_MUST_USE bool uki_banks(const struct cli_list *list, bool all, unsigned *out,
-                            struct clo_error *err);
+/* Bits (1 << hash) of the banks named; sha256 if none is. */
+CLO_MUST_USE bool uki_banks(const struct cli_list *list, unsigned *out, struct clo_error *err);
 
 #endif

@@ -66,6 +66,22 @@ cmp -s store.efi direct.efi || fail "a key by URI signs otherwise"
 expect "no such provider" 4 "provider nosuchprovider" sign plain.efi --provider nosuchprovider --key leaf.key --cert leaf.crt --output no.efi
 expect "no such store" 3 "pkcs99:x" sign plain.efi --key pkcs99:x --cert leaf.crt --output no.efi
 
+# A key in a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed.
+module=$(find /usr/lib -name libsofthsm2.so 2>/dev/null | head -n 1)
+if command -v softhsm2-util >/dev/null && [ -n "$module" ] && openssl list -providers -provider pkcs11 >/dev/null 2>&1; then
+    mkdir tokens
+    printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$work" >softhsm2.conf
+    export SOFTHSM2_CONF="$work/softhsm2.conf" PKCS11_PROVIDER_MODULE="$module"
+    openssl pkcs8 -topk8 -nocrypt -in leaf.key -out leaf.pk8
+    softhsm2-util --init-token --free --label test --pin 1234 --so-pin 1234 >/dev/null
+    softhsm2-util --import leaf.pk8 --token test --label leaf --id 01 --pin 1234 >/dev/null
+    sign plain.efi --provider pkcs11 --key 'pkcs11:token=test;object=leaf;type=private;pin-value=1234' --cert leaf.crt --output token.efi ||
+        fail "a key in a token"
+    cmp -s token.efi direct.efi || fail "a key in a token signs otherwise"
+else
+    echo "note: no SoftHSM with OpenSSL's pkcs11 provider here: keys in tokens are not tried"
+fi
+
 # A timestamp of somebody's is tolerated.
 if command -v osslsigncode >/dev/null && osslsigncode add -help 2>&1 | grep -q -- -TSA-cert; then
     openssl req -x509 -newkey rsa:2048 -nodes -keyout tsa.key -out tsa.crt -subj /CN=tsa -days 3650 \
@@ -99,8 +115,8 @@ expect "db allows it" 0 'db entry 0 (X.509 "CN=root"' verify direct.efi --db db 
 expect "the second entry" 0 'db entry 1 (X.509 "CN=root"' sh -c "cat other.esl db >db2; \"$cloister\" uki verify direct.efi --db db2"
 expect "no entry" 1 "no entry of db allows it" verify direct.efi --db other.esl
 expect "dbx forbids it" 1 'dbx entry 0 (X.509 "CN=leaf"' verify direct.efi --db db --dbx leaf.esl
-unhex "$("$cloister" uki inspect plain.efi --authenticode sha256 | cut -d' ' -f1)" >hash
-list $sha256 hash >hash.esl
+unhex "$("$cloister" uki inspect plain.efi --authenticode sha256 | cut -d' ' -f1)" >digest
+list $sha256 digest >hash.esl
 expect "an unsigned image by its digest" 0 "db entry 0 (SHA-256" verify plain.efi --db hash.esl
 expect "dbx by digest" 1 "dbx entry 0 (SHA-256" verify direct.efi --db db --dbx hash.esl
 expect "as efivarfs gives it" 0 "db entry 0" sh -c "{ printf '\\047\\000\\000\\000'; cat db; } >attributes; \"$cloister\" uki verify direct.efi --db attributes"
