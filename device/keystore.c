@@ -20,8 +20,8 @@ bool clo_keystore_provider(const char *name, struct clo_error *err)
 {
     if (OSSL_PROVIDER_available(NULL, name) == 1)
         return true;
-    /* Loading one by hand keeps OpenSSL from loading its own, which everything else needs. */
-    if (OSSL_PROVIDER_load(NULL, "default") == NULL || OSSL_PROVIDER_load(NULL, name) == NULL) {
+    /* Beside OpenSSL's own, which everything else needs. It stays until the program ends. */
+    if (OSSL_PROVIDER_try_load(NULL, name, 1) == NULL) {
         fail(err, CLO_ERR_UNAVAILABLE, "cannot be loaded");
         return clo_wrap(err, "provider %s", name);
     }

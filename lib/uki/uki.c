@@ -128,7 +128,8 @@ const struct clo_pe_section *clo_uki_measured(const struct clo_uki *uki, size_t 
 static void read_magic(struct clo_bytes magic, struct clo_uki *uki)
 {
     static const char before[] = "LoaderInfo: ";
-    const uint8_t *start = memmem(magic.data, magic.size, before, strlen(before));
+    const uint8_t *start =
+            magic.size == 0 ? NULL : memmem(magic.data, magic.size, before, strlen(before));
 
     uki->stub[0] = '\0';
     uki->stub_version = 0;
