@@ -138,8 +138,10 @@ static bool judge(const struct uki_image *image, const struct verify *in, struct
     if (!clo_authenticode_appraise(&facts, clo_buffer_bytes(&in->db), clo_buffer_bytes(&in->dbx),
                                    &out->verdict, err))
         return false;
-    out->has_verdict = true;
-    return out->verdict.is_allowed || clo_fail(err, CLO_ERR_REFUSED, "%s", out->verdict.text);
+    /* Where nobody said what db holds, only what dbx forbids counts. */
+    bool ok = in->has_db ? out->verdict.is_allowed : out->verdict.list == NULL;
+    out->has_verdict = in->has_db || !ok;
+    return ok || clo_fail(err, CLO_ERR_REFUSED, "%s", out->verdict.text);
 }
 
 static bool verify(const char *path, const struct verify *in, struct result *out,
@@ -152,7 +154,7 @@ static bool verify(const char *path, const struct verify *in, struct result *out
         return false;
     unsigned hashes = clo_authenticode_hashes(image->uki.pe.certificates, clo_buffer_bytes(&in->db),
                                               clo_buffer_bytes(&in->dbx));
-    if (hashes == 0 || in->has_db)
+    if (hashes == 0 || in->has_db || in->dbx_path != NULL)
         hashes |= 1U << CLO_HASH_SHA256;
     if (!uki_image_digests(image, hashes, out->digests, err))
         return false;
@@ -160,7 +162,7 @@ static bool verify(const char *path, const struct verify *in, struct result *out
     while (out->hash < CLO_HASH_SHA512 && out->digests[out->hash].hash == CLO_HASH_NONE)
         out->hash++;
     if ((in->certificates.count > 0 && !find_signer(image, &in->certificates, out, err)) ||
-        (in->has_db && !judge(image, in, out, err)))
+        ((in->has_db || in->dbx_path != NULL) && !judge(image, in, out, err)))
         return clo_wrap(err, "%s", path);
     return !in->is_strict || out->warnings == 0 ||
            clo_fail(err, CLO_ERR_REFUSED, "%s: %zu warnings, and --strict", path, out->warnings);

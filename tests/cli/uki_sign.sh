@@ -118,6 +118,8 @@ expect "dbx forbids it" 1 'dbx entry 0 (X.509 "CN=leaf"' verify direct.efi --db 
 unhex "$("$cloister" uki inspect plain.efi --authenticode sha256 | cut -d' ' -f1)" >digest
 list $sha256 digest >hash.esl
 expect "an unsigned image by its digest" 0 "db entry 0 (SHA-256" verify plain.efi --db hash.esl
+expect "dbx beside a certificate" 1 'dbx entry 0 (X.509 "CN=leaf"' verify direct.efi --cert leaf.crt --dbx leaf.esl
+expect "a dbx that does not matter" 0 "signed by" verify direct.efi --cert leaf.crt --dbx other.esl
 expect "dbx by digest" 1 "dbx entry 0 (SHA-256" verify direct.efi --db db --dbx hash.esl
 expect "as efivarfs gives it" 0 "db entry 0" sh -c "{ printf '\\047\\000\\000\\000'; cat db; } >attributes; \"$cloister\" uki verify direct.efi --db attributes"
 # The TBSCertificate is the first element inside: found with openssl.
