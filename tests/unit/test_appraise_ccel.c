@@ -300,12 +300,41 @@ static void test_policy_decides(void **state)
     CHECK(!has(&guest, "policy.rtmr0") && !has(&guest, "policy.rtmr2"), "accounted for");
 }
 
+/* Where it says nothing, and where it is the built-in one, a reference value that differs is a refusal;
+ * also where it allows any MRTD. */
+static void test_reference_decides(void **state)
+{
+    CLO_CLEANUP(guest_free) struct guest guest = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *rules = json_object();
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *strict = NULL;
+    struct clo_error err;
+
+    (void)state;
+    guest_load(&guest, true);
+    json_object_set_new(rules, "rtmr2", rules_of(&guest, 2));
+    guest.reference = make_reference(&guest, "rtmr1");
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = make_policy(&guest, rules);
+    appraise(&guest, guest.reference, policy);
+    CHECK(result(&guest, "rtmr.1") == CLO_CHECK_FAIL, "the policy says nothing of it");
+    CHECK(result(&guest, "policy.rtmr1") == CLO_CHECK_FAIL, "so it is not accounted for");
+    CHECK(clo_policy_strict(&strict, &err), err.text);
+    appraise(&guest, guest.reference, strict);
+    CHECK(result(&guest, "rtmr.1") == CLO_CHECK_FAIL, "the built-in policy decides nothing");
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *other = make_reference(&guest, "mr_td");
+    appraise(&guest, other, strict);
+    CHECK(result(&guest, "mr_td") == CLO_CHECK_FAIL, "nor of MRTD");
+    appraise(&guest, other, policy);
+    CHECK(result(&guest, "mr_td") == CLO_CHECK_SKIP, "a policy that names MRTD does");
+    CHECK(result(&guest, "policy.mr_td") == CLO_CHECK_PASS, "it is the one that is named");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_references), cmocka_unit_test(test_foreign_reference),
-        cmocka_unit_test(test_explained),  cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_false_log),  cmocka_unit_test(test_policy_decides),
+        cmocka_unit_test(test_references),        cmocka_unit_test(test_foreign_reference),
+        cmocka_unit_test(test_explained),         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_false_log),         cmocka_unit_test(test_policy_decides),
+        cmocka_unit_test(test_reference_decides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -581,6 +581,12 @@ static void test_refused(void **state)
     from.given = third;
     refuses(&from, "RTMR 0: the log's event at byte 65: the log's firmware measures 0x84001 bytes "
                    "of the variable store, this one has 0x84000");
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *fourth = NULL;
+    file.data[file.size - 8] = file.data[file.size - 7] = file.data[file.size - 6] = 0;
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&file), &fourth, &err), err.text);
+    from.given = fourth;
+    refuses(&from, "RTMR 0: the log's event at byte 65: the log's firmware blob does not say its "
+                   "size");
 }
 
 int main(void)
