@@ -61,7 +61,8 @@ struct clo_tdx_prediction {
     bool is_two_pass;           /* if it is known */
     uint64_t memory;            /* in bytes: TD HOB, and what QEMU tells a kernel; 0: unknown */
     struct clo_bytes varstore;  /* empty: the firmware image's own */
-    bool is_secure_boot_absent; /* a firmware without Secure Boot: its variable is empty */
+    bool is_secure_boot_absent; /* a firmware without it: its variable is empty. Else the variable
+                                 store says whether it is on; without one it counts as on */
     bool is_separator_in_rtmr0; /* firmware of 2022: the boot's separator is not in RTMR 1 */
     struct clo_bytes uki;
     const struct clo_companion *companions; /* of the UKI */

@@ -222,7 +222,7 @@ static bool read_uki(struct tdx_prediction *p, struct clo_error *err)
         .companion_count = p->inputs->companion_count,
         .load_options = p->inputs->load_options,
         .varstore = p->inputs->is_secure_boot_absent ? clo_bytes(NULL, 0) : p->cfv,
-        .is_secure_boot_off = p->inputs->is_secure_boot_absent || p->cfv.size == 0,
+        .is_secure_boot_off = p->inputs->is_secure_boot_absent,
         .banks = &bank,
         .bank_count = 1,
     };

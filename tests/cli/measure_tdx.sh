@@ -2,6 +2,8 @@
 # A TDX guest's registers: predicted, taken from a log, and told why not; logs explained by them; what is not taken.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
 corpus=$CLOISTER_TESTS/../fuzz/corpus
 firmware=$corpus/tdvf/good
 cd "$work" || exit 4
@@ -32,6 +34,57 @@ for order in single two; do
     "$cloister" measure tdx --firmware "$firmware" --page-order $order --json >order.json || fail "--page-order $order"
     [ "$(jq -r .mr_td_by_page_order order.json)" = null ] || fail "--page-order $order gives two"
 done
+
+# RTMR 2 of a UKI, by hand: names and contents of its sections, then what the kernel was handed.
+make_kernel vmlinuz
+printf 'an initrd' >initrd
+"$cloister" uki build --kernel vmlinuz --initrd initrd --cmdline quiet --stub "$corpus/pe/stub" --output demo.efi >/dev/null || fail "build"
+# extend REGISTER < DATA: REGISTER becomes SHA-384(REGISTER || SHA-384(DATA)).
+extend() { { cat "$1"; openssl dgst -sha384 -binary; } | openssl dgst -sha384 -binary >"$1.new" && mv "$1.new" "$1"; }
+head -c 48 /dev/zero >rtmr2
+printf '.linux\000' | extend rtmr2
+extend rtmr2 <vmlinuz
+printf '.cmdline\000' | extend rtmr2
+printf 'quiet' | extend rtmr2
+printf '.initrd\000' | extend rtmr2
+extend rtmr2 <initrd
+printf '.uname\000' | extend rtmr2
+printf '6.12.0-test' | extend rtmr2
+printf 'q\000u\000i\000e\000t\000\000\000' | extend rtmr2
+extend rtmr2 <initrd
+"$cloister" measure tdx --uki demo.efi --json >uki.json || fail "measure tdx --uki"
+[ "$(jq -r .rtmr2 uki.json)" = "$(od -An -tx1 -v rtmr2 | tr -d ' \n')" ] || fail "RTMR 2 of a UKI is $(jq -r .rtmr2 uki.json)"
+[ "$(jq -r '[.events.rtmr2[].given] | unique | map(. // "predicted") | join(" ")' uki.json)" = predicted ] || fail "RTMR 2: not all of it is predicted"
+expect "a UKI without its disk" 0 "rtmr1  not predicted: the partition table" "$cloister" measure tdx --uki demo.efi
+# A kernel that QEMU starts: as the file is, its digest is that of the file's Authenticode, which memory does not move.
+put() { printf '%b' "$2" | dd of=bzimage bs=1 seek=$(($1)) conv=notrunc 2>/dev/null; }
+cp "$corpus/pe/stub" bzimage
+put 0x1f1 '\003'
+put 0x202 'HdrS\017\002'
+put 0x211 '\001'
+put 0x236 '\177'
+for memory in 2G 2047M; do
+    "$cloister" measure tdx --kernel bzimage --memory $memory --initrd initrd --append quiet --json >"direct-$memory.json" || fail "direct boot, $memory"
+    "$cloister" measure tdx --kernel bzimage --kernel-header file --initrd initrd --append quiet --json >"file-$memory.json" || fail "direct boot, file"
+done
+[ "$(jq -r .rtmr1 direct-2G.json)" != "$(jq -r .rtmr1 direct-2047M.json)" ] || fail "QEMU's header does not depend on the memory"
+[ "$(jq -r .rtmr1 file-2G.json)" = "$(jq -r .rtmr1 file-2047M.json)" ] || fail "the file depends on the memory"
+head -c 48 /dev/zero >direct2
+printf 'quiet initrd=initrd\000' | sed 's/./&\x00/g' | extend direct2
+extend direct2 <initrd
+[ "$(jq -r .rtmr2 direct-2G.json)" = "$(od -An -tx1 -v direct2 | tr -d ' \n')" ] || fail "RTMR 2 of a direct boot is $(jq -r .rtmr2 direct-2G.json)"
+
+# The initrd lies below 0x80000000 - 0x28000 at a page: its address is 0x7ffd7000.
+cp bzimage patched
+expect_bytes() { [ "$(od -An -tx1 -j "$(($1))" -N "$2" patched | tr -d ' \n')" = "$3" ] || fail "the test's own header at $1"; }
+put_patched() { printf '%b' "$2" | dd of=patched bs=1 seek=$(($1)) conv=notrunc 2>/dev/null; }
+put_patched 0x210 '\0260\0201'
+put_patched 0x218 '\0000\0160\0375\0177\0011\0000\0000\0000'
+put_patched 0x224 '\0000\0376'
+put_patched 0x228 '\0000\0000\0002\0000'
+expect_bytes 0x218 4 0070fd7f
+"$cloister" measure tdx --kernel patched --kernel-header file --memory 2G --initrd initrd --append quiet --json >patched.json || fail "patched by hand"
+[ "$(jq -r .rtmr1 patched.json)" = "$(jq -r .rtmr1 direct-2G.json)" ] || fail "RTMR 1 of a kernel patched by hand is another one"
 
 # Of a log alone everything is given, and the log agrees with it.
 log=$corpus/eventlog/ccel

@@ -377,7 +377,10 @@ static void test_uki(void **state)
     static const struct {
         unsigned stub;
         bool stub_measures;
-    } cases[] = { { 255, false }, { 256, true }, { 258, true } };
+        bool absent; /* Secure Boot: then firmware measures the kernel inside too */
+    } cases[] = {
+        { 255, false, true }, { 256, true, true }, { 256, true, false }, { 258, true, true }
+    };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
 
     (void)state;
@@ -390,14 +393,15 @@ static void test_uki(void **state)
         make_uki(&uki, &kernel, cases[i].stub);
         const struct clo_tdx_prediction from = { .name = "uki",
                                                  .uki = clo_buffer_bytes(&uki),
-                                                 .disk_head = clo_buffer_bytes(&head) };
+                                                 .disk_head = clo_buffer_bytes(&head),
+                                                 .is_secure_boot_absent = cases[i].absent };
         CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
         clo_pcr_reset(&bank, CLO_HASH_SHA384);
         extend_text(&bank, 1, "Calling EFI Application from Boot Option");
         extend_zeros(&bank, 1);
         extend_gpt(&bank, clo_buffer_bytes(&head));
         extend_image(&bank, 1, clo_buffer_bytes(&uki));
-        if (cases[i].stub < 258)
+        if (cases[i].stub < 258 && cases[i].absent)
             extend_image(&bank, 1, clo_buffer_bytes(&kernel));
         extend_text(&bank, 1, "Exit Boot Services Invocation");
         extend_text(&bank, 1, "Exit Boot Services Returned with Success");
@@ -445,9 +449,9 @@ static void test_uki_with_log(void **state)
     LOG(3, CLO_EV_IPL, "grub_cmd");
     LOG(2, CLO_EV_EFI_ACTION, "Exit Boot Services Invocation");
     CHECK(clo_eventlog_parse(clo_buffer_bytes(&file), &log, &err), err.text);
-    const struct clo_tdx_prediction from = { .name = "uki",
-                                             .uki = clo_buffer_bytes(&uki),
-                                             .given = log };
+    const struct clo_tdx_prediction from = {
+        .name = "uki", .uki = clo_buffer_bytes(&uki), .is_secure_boot_absent = true, .given = log
+    };
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
     clo_pcr_reset(&bank, CLO_HASH_SHA384);
     extend_text(&bank, 0, "separator of a log of its own kind");
