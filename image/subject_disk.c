@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cloister/fat.h"
 #include "cloister/gpt.h"
@@ -13,6 +14,7 @@
 #define PROBE_SIZE  (((size_t)64 << 10) + 4096) /* btrfs keeps its superblock at 64 KiB */
 #define CLEAR_LIMIT 512
 #define UKI_PATH    "EFI/BOOT/BOOTX64.EFI"
+#define UKI_FOLDER  "EFI/Linux"
 
 static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172"; /* UAPI.2 */
 
@@ -75,11 +77,57 @@ static bool is_type(const struct clo_gpt_partition *partition, const char *type)
     return strcmp(clo_guid_text(&partition->type, text), type) == 0;
 }
 
+static bool take_uki(struct clo_subject *subject, struct clo_bytes volume, const char *path,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+
+    return clo_fat_read(volume, path, UKI_LIMIT, &uki, err) &&
+           clo_subject_add_uki(subject, clo_buffer_bytes(&uki), err);
+}
+
+struct ukis {
+    char name[CLO_FAT_NAME_MAX]; /* the last one */
+    size_t count;
+};
+
+static bool count_uki(void *context, const char *name, bool is_directory, struct clo_error *err)
+{
+    struct ukis *ukis = context;
+    size_t size = strlen(name);
+
+    (void)err;
+    if (is_directory || size < 4 || strcasecmp(name + size - 4, ".efi") != 0)
+        return true;
+    ukis->count++;
+    snprintf(ukis->name, sizeof ukis->name, "%s", name);
+    return true;
+}
+
+/* A boot loader starts what lies in EFI/Linux (UAPI.1, type 2 entries): audited when there is one. */
+static bool add_behind_loader(struct clo_subject *subject, struct clo_bytes volume,
+                              const char *refusal, struct clo_error *err)
+{
+    char path[CLO_FAT_NAME_MAX + 16];
+    struct ukis ukis = { .count = 0 };
+    struct clo_error why;
+
+    if (!clo_fat_list(volume, UKI_FOLDER, count_uki, &ukis, &why))
+        ukis.count = 0; /* no such volume: the refusal says it */
+    snprintf(why.text, sizeof why.text, "%s", refusal);
+    snprintf(path, sizeof path, UKI_FOLDER "/%s", ukis.name);
+    if (ukis.count > 1)
+        snprintf(why.text, sizeof why.text, "%zu in " UKI_FOLDER ": audit each", ukis.count);
+    if (ukis.count != 1 || !take_uki(subject, volume, path, &why))
+        return clo_subject_set(subject, "image.uki", why.text, err);
+    return clo_subject_set(subject, "image.uki", "present", err) &&
+           clo_subject_set(subject, "image.loader", "present", err);
+}
+
 static bool add_esp(struct clo_subject *subject, int fd, const struct clo_gpt_partition *esp,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer volume = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     struct clo_error why;
 
     if (partition_size(esp) > ESP_LIMIT)
@@ -87,10 +135,10 @@ static bool add_esp(struct clo_subject *subject, int fd, const struct clo_gpt_pa
                         (unsigned)(ESP_LIMIT >> 20));
     if (!read_beginning(fd, esp, ESP_LIMIT, &volume, err))
         return clo_wrap(err, "ESP");
-    if (!clo_fat_read(clo_buffer_bytes(&volume), UKI_PATH, UKI_LIMIT, &uki, &why) ||
-        !clo_subject_add_uki(subject, clo_buffer_bytes(&uki), &why))
-        return clo_subject_set(subject, "image.uki", why.text, err);
-    return clo_subject_set(subject, "image.uki", "present", err);
+    if (!take_uki(subject, clo_buffer_bytes(&volume), UKI_PATH, &why))
+        return add_behind_loader(subject, clo_buffer_bytes(&volume), why.text, err);
+    return clo_subject_set(subject, "image.uki", "present", err) &&
+           clo_subject_set(subject, "image.loader", "none", err);
 }
 
 static bool add_luks(struct clo_subject *subject, int fd, const struct clo_gpt_partition *root,

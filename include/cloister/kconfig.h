@@ -32,7 +32,8 @@ CLO_API const char *clo_kconfig_get(const struct clo_kconfig *config, const char
 CLO_API const char *clo_kconfig_version(const struct clo_kconfig *config);
 CLO_API const struct clo_kconfig_counts *clo_kconfig_counts(const struct clo_kconfig *config);
 /* Does it answer for every option, or is it a fragment or defconfig, where what is not mentioned takes
- * Kconfig's default? Full ones say "is not set" of many options and name the compiler or 64BIT. */
+ * Kconfig's default? Full ones begin with Kconfig's "Automatically generated file", or say "is not set" of many options and name
+ * the compiler or 64BIT. */
 CLO_API bool clo_kconfig_is_full(const struct clo_kconfig *config);
 /* Walks the options by name: gives the n-th one; false at the end. */
 CLO_API bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, const char **name,

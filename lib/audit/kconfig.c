@@ -19,6 +19,7 @@ struct clo_kconfig {
     size_t count;
     size_t capacity;
     const char *version;
+    bool is_generated; /* its header says so: Kconfig wrote all of it */
     struct clo_kconfig_counts counts;
 };
 
@@ -82,6 +83,7 @@ static bool read_comment(struct clo_kconfig *config, char *line, size_t number,
 {
     static const char prefix[] = "# CONFIG_";
     static const char banner[] = " Kernel Configuration";
+    static const char generated[] = "# Automatically generated file; DO NOT EDIT.";
     static const char unset[] = " is not set";
 
     if (strncmp(line, prefix, strlen(prefix)) == 0) {
@@ -96,6 +98,8 @@ static bool read_comment(struct clo_kconfig *config, char *line, size_t number,
         config->counts.n++;
         return add(config, name, "n", number, err);
     }
+    if (strncmp(line, generated, strlen(generated)) == 0)
+        config->is_generated = true;
     char *end = strstr(line, banner);
     if (config->version == NULL && strncmp(line, "# Linux/", 8) == 0 && end != NULL) {
         char *space = strchr(line + 8, ' ');
@@ -228,8 +232,9 @@ const struct clo_kconfig_counts *clo_kconfig_counts(const struct clo_kconfig *co
 
 bool clo_kconfig_is_full(const struct clo_kconfig *config)
 {
-    return config->counts.n >= FULL_MIN && (clo_kconfig_get(config, "64BIT") != NULL ||
-                                            clo_kconfig_get(config, "CC_VERSION_TEXT") != NULL);
+    return config->is_generated ||
+           (config->counts.n >= FULL_MIN && (clo_kconfig_get(config, "64BIT") != NULL ||
+                                             clo_kconfig_get(config, "CC_VERSION_TEXT") != NULL));
 }
 
 bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, const char **name,

@@ -5,6 +5,7 @@
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
 sim=$(absolute "$2")
+init=$(absolute "$3")
 docs=$(absolute "$CLOISTER_TESTS/../docs/audit.md")
 docs=${docs%/*}
 cd "$work" || exit 4
@@ -105,6 +106,38 @@ make_kernel vmlinuz
 expect "a UKI without an initrd" 1 "The kernel does not carry its configuration" "$cloister" audit test.efi
 [ "$("$cloister" audit test.efi --config good.config --json | jq -r '[.findings[] | select(.result != "pass" and .severity == "required") | .id] | join(" ")')" = "uki.initrd uki.signed" ] ||
     fail "a UKI, required: $("$cloister" audit test.efi --config good.config --json | jq -c '[.findings[] | select(.result != "pass" and .severity == "required") | .id]')"
+
+# A disk of ours, one with a boot loader in front of its UKI, and one that is not encrypted
+PATH=$PATH:/sbin:/usr/sbin
+if command -v mke2fs >/dev/null && command -v mkfs.vfat >/dev/null && command -v mcopy >/dev/null; then
+    find_varstore
+    make_modules modules
+    mkdir -p root/etc
+    "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
+    "$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt >/dev/null || fail "enroll"
+    head -c 64 /dev/urandom >disk.key
+    openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out broker.pem 2>/dev/null
+    "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline 'quiet lockdown=integrity' \
+        --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key \
+        --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --output disk.img >/dev/null || fail "image build"
+    expect "a disk of ours" 0 "fit, by what is required" "$cloister" audit disk.img --config good.config
+    [ "$("$cloister" audit disk.img --config good.config --json | jq -r '[.facts[("image.root", "image.luks_header", "image.loader", "uki.signed")]] | join(" ")')" = \
+        "luks2 strict none yes" ] || fail "its facts"
+    cp --sparse=always disk.img loader.img
+    mcopy -n -i loader.img@@1M ::/EFI/BOOT/BOOTX64.EFI one.efi
+    mmd -i loader.img@@1M ::/EFI/Linux
+    mcopy -i loader.img@@1M one.efi ::/EFI/Linux/debian-6.12.efi
+    mcopy -o -i loader.img@@1M "$stub" ::/EFI/BOOT/BOOTX64.EFI
+    expect "a boot loader" 1 "image.loader" "$cloister" audit loader.img --config good.config --fail-on recommended
+    expect "whose one UKI is audited" 0 "fit, by what is required" "$cloister" audit loader.img --config good.config
+    mcopy -i loader.img@@1M one.efi ::/EFI/Linux/debian-6.13.efi
+    expect "and two" 1 "2 in EFI/Linux: audit each" "$cloister" audit loader.img --config good.config
+    offset=$("$cloister" image inspect disk.img --json | jq '.partitions[] | select(.name == "root").offset')
+    mke2fs -q -t ext4 plain.ext4 8M >/dev/null 2>&1
+    cp --sparse=always disk.img plain.img
+    dd if=plain.ext4 of=plain.img bs=1M seek=$((offset / 1048576)) conv=notrunc status=none
+    expect "a root in the clear" 1 "root: clear" "$cloister" audit plain.img --config good.config
+fi
 
 # The pages that this program makes are as it would make them.
 { "$docs/audit-rules.sh" "$cloister" >rules.md && cmp -s rules.md "$docs/audit-rules.md"; } || fail "docs/audit-rules.md: run docs/audit-rules.sh"

@@ -222,6 +222,26 @@ static void scratch_folders_go_with_what_is_in_them(void **state)
 
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, remove_scratch)
 
+/* From the middle of a file, behind what the buffer has; what is not there is an error, and where. */
+static void reads_from_the_middle(void **state)
+{
+    CLO_CLEANUP(clo_scratch_free) struct clo_scratch folder = { "" };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    struct clo_error err;
+    char path[4200];
+
+    (void)state;
+    CHECK(clo_scratch_new(NULL, &folder, &err), err.text);
+    snprintf(path, sizeof path, "%s/file", folder.path);
+    CHECK(clo_file_write(path, clo_bytes_text("0123456789"), 0600, &err), err.text);
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    clo_buffer_text(&out, "x");
+    CHECK(clo_fd_read(fd, 3, 4, &out, &err), err.text);
+    CHECK(strcmp(clo_buffer_string(&out), "x3456") == 0, clo_buffer_string(&out));
+    CHECK(!clo_fd_read(fd, 8, 4, &out, &err), "behind the end");
+    CHECK(strcmp(err.text, "cut short at byte 10") == 0, err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +250,7 @@ int main(void)
         IN_SCRATCH(relative_to_a_folder),
         IN_SCRATCH(nothing_appears_before_commit),
         cmocka_unit_test(signals_remove_the_temporaries),
+        cmocka_unit_test(reads_from_the_middle),
         IN_SCRATCH(what_cannot_be_written),
         IN_SCRATCH(scratch_folders_go_with_what_is_in_them),
     };

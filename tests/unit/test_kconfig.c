@@ -1,9 +1,9 @@
 #include "cloister/kconfig.h"
 
 #include <jansson.h>
-#include <zlib.h>
 #include <zstd.h>
 
+#include "gzip_maker.h"
 #include "test.h"
 
 static const char config[] =
@@ -50,7 +50,7 @@ static void test_lines(void **state)
     CHECK(counts->y == 2 && counts->m == 2 && counts->n == 2 && counts->other == 3, "counts");
     CHECK(counts->again == 1, "EFI is set twice");
     CHECK(strcmp(clo_kconfig_version(parsed), "6.12.0-144.el10.x86_64") == 0, "version");
-    CHECK(!clo_kconfig_is_full(parsed), "a fragment");
+    CHECK(clo_kconfig_is_full(parsed), "Kconfig says that it wrote all of it");
     const char *name, *value, *before = "";
     size_t count = 0;
     for (; clo_kconfig_at(parsed, count, &name, &value); count++) {
@@ -109,22 +109,23 @@ static void test_refused(void **state)
     CHECK(strcmp(err.text, "kernel configuration: a NUL character in it") == 0, err.text);
 }
 
-/* --- Kernels --- */
-
-static void pack_gzip(const char *text, struct clo_buffer *out)
+/* Long lists are full without Kconfig's header, short ones are fragments. */
+static void test_full(void **state)
 {
-    z_stream stream = { 0 };
-    uint8_t packed[4096];
-
-    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, 0), Z_OK);
-    stream.next_in = (z_const Bytef *)(uintptr_t)text;
-    stream.avail_in = (unsigned)strlen(text);
-    stream.next_out = packed;
-    stream.avail_out = sizeof packed;
-    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    clo_buffer_append(out, clo_bytes(packed, sizeof packed - stream.avail_out));
-    deflateEnd(&stream);
+    (void)state;
+    for (int count = 499; count <= 500; count++) {
+        CLO_CLEANUP(clo_kconfig_freep) struct clo_kconfig *parsed = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_error err;
+        clo_buffer_text(&text, "CONFIG_64BIT=y\n");
+        for (int i = 0; i < count; i++)
+            clo_buffer_printf(&text, "# CONFIG_X%d is not set\n", i);
+        CHECK(clo_kconfig_parse(clo_buffer_bytes(&text), &parsed, &err), err.text);
+        CHECK(clo_kconfig_is_full(parsed) == (count == 500), "the line");
+    }
 }
+
+/* --- Kernels --- */
 
 /* What a kernel holds: its banner's format, a script's marker, the banner, the configuration. */
 static void make_vmlinux(struct clo_buffer *out)
@@ -132,7 +133,7 @@ static void make_vmlinux(struct clo_buffer *out)
     clo_buffer_text(out, "\x7f"
                          "ELF Linux version %s IKCFG_ST IKCFG_ED Linux version 6.12.1-test (me)");
     clo_buffer_text(out, "IKCFG_ST");
-    pack_gzip(config, out);
+    gzip_pack(config, out);
     clo_buffer_text(out, "IKCFG_ED and more");
 }
 
@@ -207,7 +208,7 @@ static void test_kernel_refused(void **state)
     CHECK(strcmp(err.text, "kernel: boot protocol 0x207 is too old") == 0, err.text);
     clo_buffer_free(&kernel);
     clo_buffer_text(&kernel, "IKCFG_ST");
-    pack_gzip(config, &kernel);
+    gzip_pack(config, &kernel);
     CHECK(!config_of(clo_buffer_bytes(&kernel), &text, &found, &err), "no end mark");
     CHECK(strcmp(err.text, "kernel: its configuration (IKCONFIG) has no end mark") == 0, err.text);
     clo_buffer_free(&text);
@@ -269,9 +270,10 @@ static void test_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),          cmocka_unit_test(test_every_truncation),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_kernel),
-        cmocka_unit_test(test_kernel_refused), cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_lines),   cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_full),
+        cmocka_unit_test(test_kernel),  cmocka_unit_test(test_kernel_refused),
+        cmocka_unit_test(test_vectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,10 +4,10 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <zlib.h>
 
 #include "cloister/gpt.h"
 #include "cpio_maker.h"
+#include "gzip_maker.h"
 #include "pe_maker.h"
 #include "test.h"
 
@@ -40,21 +40,6 @@ static const char *put(const char *name, struct clo_bytes bytes)
     return path;
 }
 
-static void pack_gzip(const char *text, struct clo_buffer *out)
-{
-    z_stream stream = { 0 };
-    uint8_t packed[4096];
-
-    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, 0), Z_OK);
-    stream.next_in = (z_const Bytef *)(uintptr_t)text;
-    stream.avail_in = (unsigned)strlen(text);
-    stream.next_out = packed;
-    stream.avail_out = sizeof packed;
-    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-    clo_buffer_append(out, clo_bytes(packed, sizeof packed - stream.avail_out));
-    deflateEnd(&stream);
-}
-
 /* A bzImage whose payload is not packed, with its release and, if wanted, its configuration. */
 static void make_kernel(struct clo_buffer *out, bool with_config)
 {
@@ -63,7 +48,7 @@ static void make_kernel(struct clo_buffer *out, bool with_config)
     clo_buffer_text(&payload, "vmlinux Linux version 6.12.0-test (me)");
     if (with_config) {
         clo_buffer_text(&payload, "IKCFG_ST");
-        pack_gzip(CONFIG, &payload);
+        gzip_pack(CONFIG, &payload);
         clo_buffer_text(&payload, "IKCFG_ED");
     }
     clo_buffer_zero(out, 1024);
@@ -119,7 +104,7 @@ static void test_configs_and_kernels(void **state)
     struct clo_error err;
 
     (void)state;
-    pack_gzip(CONFIG, &gzip);
+    gzip_pack(CONFIG, &gzip);
     make_kernel(&kernel, true);
     make_kernel(&plain, false);
     const struct {
