@@ -115,6 +115,30 @@ static bool generate(const struct request *request, const struct clo_audit_reque
     return true;
 }
 
+/* What a machine that runs says that it is; one that says nothing is asked about everything. */
+static const char *guest_platforms(const struct clo_subject *subject, char *out, size_t size)
+{
+    const char *tee = json_string_value(json_object_get(subject->named, "guest.tee"));
+    const char *voucher = json_string_value(json_object_get(subject->named, "guest.tpm_voucher"));
+
+    if (tee == NULL || (strncmp(tee, "snp", 3) != 0 && strncmp(tee, "tdx", 3) != 0))
+        return "";
+    snprintf(out, size, "%.3s%s%s", tee, tee[3] == '-' ? ",hyperv" : "",
+             voucher != NULL && strcmp(voucher, "svsm") == 0 ? ",svsm" : "");
+    return out;
+}
+
+static bool choose_platforms(const struct request *request, const struct clo_subject *subject,
+                             unsigned *out, struct clo_error *err)
+{
+    char text[64];
+
+    if (request->platforms != NULL)
+        return clo_audit_platforms_parse(request->platforms, out, err);
+    return clo_audit_platforms_parse(
+            request->guest ? guest_platforms(subject, text, sizeof text) : "", out, err);
+}
+
 static bool print(const struct request *request, const struct clo_audit *audit,
                   const struct clo_audit_facts *facts, enum clo_audit_severity level,
                   struct clo_error *err)
@@ -144,13 +168,12 @@ static bool run(const struct request *request, enum clo_audit_answer *verdict,
     CLO_CLEANUP(clo_audit_free) struct clo_audit audit = { 0 };
     struct clo_audit_facts facts;
     enum clo_audit_severity level = CLO_AUDIT_REQUIRED;
-    struct clo_audit_request asked = { .platforms = CLO_AUDIT_FOR_DEFAULT };
+    struct clo_audit_request asked = { .rules = NULL };
 
-    if ((request->platforms != NULL &&
-         !clo_audit_platforms_parse(request->platforms, &asked.platforms, err)) ||
-        (request->fail_on != NULL && !clo_audit_severity_parse(request->fail_on, &level, err)) ||
+    if ((request->fail_on != NULL && !clo_audit_severity_parse(request->fail_on, &level, err)) ||
         !cli_time(request->at, &asked.now, err) || !read_rules(&request->rules, &rules, err) ||
-        !read_waivers(request->waivers, &waivers, err) || !read_subject(request, &subject, err))
+        !read_waivers(request->waivers, &waivers, err) || !read_subject(request, &subject, err) ||
+        !choose_platforms(request, &subject, &asked.platforms, err))
         return false;
     clo_subject_facts(&subject, &facts);
     asked.rules = rules;

@@ -97,6 +97,11 @@ for platform in snp tdx; do
     [ "$(jq -r '.facts["guest.tee"]' guest.json)" = $platform ] || fail "tee is not $platform"
     [ "$(jq -r '.findings[] | select(.id == "guest.tee").result' guest.json)" = pass ] || fail "$platform does not pass"
 done
+[ "$(jq -r '.for | join(" ")' guest.json)" = "tdx kvm vtpm uki fde" ] || fail "a TD is asked about other platforms: $(jq -c .for guest.json)"
+"$sim" facts snp-paravisor debug || fail "facts"
+"$cloister" audit --guest --root guest --platform debug --config good.config --json >guest.json
+[ "$(jq -r '.for | join(" ")' guest.json)" = "snp hyperv vtpm uki fde" ] || fail "a guest of Azure's: $(jq -c .for guest.json)"
+"$sim" facts tdx-debug debug || fail "facts"
 expect "a debug TD" 1 "a debug TD: the host reads its memory" "$cloister" audit --guest --root guest --platform debug --config good.config
 
 # UKIs and disks

@@ -115,7 +115,7 @@ build() {
         cat "$work/$1/insmod"
         echo 'mount -t efivarfs efivarfs /sys/firmware/efi/efivars'
         # shellcheck disable=SC2016 # the guest's to expand
-        echo 'for kind in snp tdx; do echo "BEGIN $kind"; cloister audit --guest --platform /$kind --config /config --json; echo "END $kind"; done'
+        echo 'for kind in snp tdx; do echo "BEGIN $kind"; cloister audit --guest --for snp,tdx --platform /$kind --config /config --json; echo "END $kind"; done'
         echo 'sleep 1; echo o >/proc/sysrq-trigger; sleep 100'
     } >"$root/init"
     chmod +x "$root/init"
