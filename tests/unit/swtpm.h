@@ -32,9 +32,14 @@ static int start_swtpm(void **state)
                            NULL };
     assert_true(clo_process_start(argv, STDERR_FILENO, &swtpm_pid, &err));
     snprintf(socket, sizeof socket, "%s/sock", swtpm_scratch.path);
-    for (int i = 0; i < 500 && access(socket, F_OK) != 0; i++)
-        usleep(10000);
-    if (!clo_tpm_open_socket(socket, &tpm, &err))
+    /* The socket is there a moment before somebody listens on it. */
+    bool is_open = false;
+    for (int i = 0; i < 500 && !is_open; i++) {
+        is_open = clo_tpm_open_socket(socket, &tpm, &err);
+        if (!is_open)
+            usleep(10000);
+    }
+    if (!is_open)
         fail_msg("%s", err.text);
     return 0;
 }
