@@ -69,6 +69,16 @@ for entry in one/*; do printf 'x' | dd of="$entry" bs=1 seek=50 conv=notrunc sta
 expect "damaged, offline" 4 "not in the cache" verify_clean --cache one --kds "$kds"
 expect "damaged, fetched again" 0 "" verify_clean --fetch --kds "$kds" --cache one
 [ "$(requests kds)" -ge 2 ] || fail "damaged entries were used"
+# A bundle that brings no certificates.
+python3 - "$clean/report.bin" >bundle.json <<'P'
+import base64, json, sys
+text = base64.urlsafe_b64encode(open(sys.argv[1], "rb").read()).decode().rstrip("=")
+print(json.dumps({"__cmwc_t": "tag:cloister.dev,2026:evidence", "snp-report": ["application/vnd.cloister.snp-report", text]}, separators=(",", ":"), sort_keys=True))
+P
+# shellcheck disable=SC2317 # called by expect
+verify_bundle() { "$cloister" verify bundle.json --root "$clean/ark.pem" --cert "$clean/ask.pem" --at "$at" "$@"; }
+expect "a bundle, unasked" 1 "snp.signature" verify_bundle
+expect "a bundle, from the cache" 0 "snp.revocation" verify_bundle --cache one --kds "$kds"
 # What was revoked meanwhile.
 routes "$vectors/snp/synth-a-ask-revoked"
 expect "revoked" 1 "revo" verify_clean --fetch --kds "$kds" --cache two
