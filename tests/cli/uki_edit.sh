@@ -133,4 +133,20 @@ expect "--strict" 1 "" "$cloister" uki verify wx-signed.efi --cert keys/db.crt -
     echo behind
 } >tail.efi
 expect "data behind the last section" 0 "behind the last section" "$cloister" uki inspect tail.efi
+# A UKI that ukify made, where it is installed: inspected, edited, and section for section what ours is.
+if command -v ukify >/dev/null && ukify build --linux=vmlinuz --initrd=initrd --cmdline=quiet --os-release=@osrel --uname=6.12.0-test --stub="$stub" \
+    --output=theirs.efi >/dev/null 2>&1; then
+    # ukify grows the .sbat of systemd 252's stub over .sdmagic, which is right behind it.
+    if "$cloister" uki inspect theirs.efi 2>&1 | grep -q 'section .sdmagic: .* behind which another ends'; then
+        echo "note: ukify's sections overlap with this stub, and are refused"
+        exit "$failed"
+    fi
+    build --initrd initrd --cmdline quiet --os-release osrel --output ours.efi || fail "build"
+    contents() { "$cloister" uki inspect "$1" --json | jq -cS '[.sections[] | [.name, .sha256]] | sort'; }
+    [ "$(contents theirs.efi)" = "$(contents ours.efi)" ] || fail "ukify's sections: $(contents theirs.efi), ours: $(contents ours.efi)"
+    "$cloister" uki edit theirs.efi --cmdline debug --key keys/db.key --cert keys/db.crt --output edited-theirs.efi || fail "edit ukify's"
+    expect "ukify's, edited and signed" 0 "" "$cloister" uki verify edited-theirs.efi --cert keys/db.crt
+else
+    echo "note: ukify is not installed, or does not take a small kernel: its UKIs are not tried here"
+fi
 exit "$failed"
