@@ -257,6 +257,7 @@ int cmd_measure_tdx(int argc, char **argv)
     const struct cli_option table[] = {
         { "--firmware", "FILE", "TDX firmware image, variables and code in one file",
           .text = &options.firmware },
+        { "--ovmf", "FILE", "the same, as measure snp calls it", .text = &options.firmware },
         { "--page-order", "ORDER", "single (QEMU since 9.0), two, or both; default both",
           .text = &options.page_order },
         { "--memory", "SIZE", "of the guest, like 8G: TD HOB, and what QEMU tells a kernel",

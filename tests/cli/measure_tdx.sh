@@ -28,6 +28,7 @@ expected=$(mrtd | openssl dgst -sha384 -r | cut -d' ' -f1)
 [ "$(jq -r '.mr_td_by_page_order | keys | join(" ")' one.json)" = "single-pass two-pass" ] || fail "not both page orders: $(jq -c . one.json)"
 [ "$(jq -r .rtmr3 one.json)" = "$(printf '%096d' 0)" ] || fail "RTMR 3 is not zero"
 [ "$(jq -r '.not_predicted | keys | join(" ")' one.json)" = "rtmr0 rtmr1 rtmr2" ] || fail "what is not predicted: $(jq -c .not_predicted one.json)"
+expect "as measure snp calls it" 0 "$expected  single-pass" "$cloister" measure tdx --ovmf "$firmware"
 expect "as text" 0 "$expected  single-pass" "$cloister" measure tdx --firmware "$firmware"
 expect "as text, what is missing" 0 "rtmr0  not predicted: the memory's size" "$cloister" measure tdx --firmware "$firmware"
 for order in single two; do
