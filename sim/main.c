@@ -9,6 +9,7 @@
 #include "device/file.h"
 #include "sim/attack.h"
 #include "sim/cmd_snp.h"
+#include "sim/cmd_tdx.h"
 #include "sim/facts.h"
 #include "sim/platform.h"
 #include "sim/vtpm.h"
@@ -175,6 +176,7 @@ int main(int argc, char **argv)
         { "facts", cmd_facts, "what a processor says of itself inside a VM, as files" },
         { "platform", cmd_platform, "pretend platforms" },
         { "snp", cmd_snp, "SEV-SNP reports with their chains, good or broken" },
+        { "tdx", cmd_tdx, "TDX quotes with their collateral, good or broken" },
         { "vtpm", cmd_vtpm, "their software TPMs" },
         { "replay", cmd_replay, "send recorded evidence again" },
         { "null-cipher", cmd_null_cipher, "make a LUKS2 header name a null cipher" },

@@ -12,6 +12,8 @@ enum sim_signature {
     SIM_PKCS1_SHA384,
     SIM_PSS_SAYS_SALT_32,    /* says so, and is signed as the first */
     SIM_PSS_SAYS_MGF_SHA256, /* the same */
+    SIM_ECDSA_SHA256,        /* as Intel's */
+    SIM_ECDSA_SHA384,
 };
 
 struct sim_extension {
@@ -47,5 +49,9 @@ struct sim_crl {
 };
 CLO_MUST_USE bool sim_crl(const struct sim_crl *spec, const struct clo_private_key *issuer,
                           struct clo_buffer *out, struct clo_error *err);
+
+/* An element of DER, and SEQUENCE { OID, value }: for extensions. */
+void sim_der_element(struct clo_buffer *out, uint8_t tag, struct clo_bytes contents);
+void sim_der_item(struct clo_buffer *out, const char *oid, uint8_t tag, struct clo_bytes value);
 
 #endif

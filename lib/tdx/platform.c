@@ -171,16 +171,10 @@ static bool find_ca(struct build *b, struct clo_error *err)
     return false;
 }
 
-static bool verify_chain(struct build *b, struct clo_error *err)
+static bool check_leaf(const struct build *b, struct clo_error *err)
 {
-    struct clo_tdx_platform *p = b->platform;
+    const struct clo_tdx_platform *p = b->platform;
 
-    if (b->chain_error.status != CLO_OK) {
-        *err = b->chain_error;
-        return false;
-    }
-    if (p->leaf == NULL)
-        return clo_fail(err, CLO_ERR_UNVERIFIED, "no PCK certificate, in the quote or beside it");
     if (!b->has_pck) {
         *err = b->pck_error;
         return false;
@@ -190,13 +184,31 @@ static bool verify_chain(struct build *b, struct clo_error *err)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "\"%.100s\", issued by \"%.100s\": not named as PCK certificates are",
                         clo_certificate_subject(p->leaf), clo_certificate_issuer(p->leaf));
-    if (clo_certificate_is_ca(p->leaf, NULL))
-        return clo_fail(err, CLO_ERR_REFUSED, "the PCK certificate is a CA's");
-    bool has_ca = find_ca(b, err);
+    return !clo_certificate_is_ca(p->leaf, NULL) ||
+           clo_fail(err, CLO_ERR_REFUSED, "the PCK certificate is a CA's");
+}
+
+/* Finds all that there is before it refuses, so that the other checks have something to look at. */
+static bool verify_chain(struct build *b, struct clo_error *err)
+{
+    struct clo_tdx_platform *p = b->platform;
+    struct clo_error ca_error;
+
+    bool has_ca = p->leaf != NULL && find_ca(b, &ca_error);
     if (p->ca != NULL)
         find_root(b, p->ca);
-    if (!has_ca)
+    if (b->chain_error.status != CLO_OK) {
+        *err = b->chain_error;
         return false;
+    }
+    if (p->leaf == NULL)
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "no PCK certificate, in the quote or beside it");
+    if (!check_leaf(b, err))
+        return false;
+    if (!has_ca) {
+        *err = ca_error;
+        return false;
+    }
     if (p->root == NULL)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "the root \"%.100s\" is missing",
                         clo_certificate_issuer(p->ca));

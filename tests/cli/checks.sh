@@ -3,7 +3,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 top=$CLOISTER_TESTS/..
-kinds='(snp|policy|tpm|hcl|evidence|eventlog|id_block)'
+kinds='(snp|tdx|policy|tpm|hcl|evidence|eventlog|id_block)'
 
 # ear.c has beginnings of ids.
 grep -rhoE "\"$kinds\\.[a-z_.]*[a-z]\"" "$top/lib" --include="*.c" --exclude=ear.c | tr -d "\"" | sort -u >"$work/source"

@@ -2,6 +2,7 @@
 # TDX quotes from the command line: the published ones with their collateral, and what is not taken.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
+sim=$(absolute "$2")
 cd "$work" || exit 4
 
 printf 'text' >text
@@ -13,6 +14,39 @@ expect "collateral absent" 3 "--collateral: none" "$cloister" verify tdx text --
 expect "collateral is text" 3 "--collateral: text" "$cloister" verify tdx text --collateral text
 expect "collateral folder is empty" 3 "holds no collateral" "$cloister" verify tdx text --collateral empty
 expect "something else left out" 2 "only \"tcb\"" "$cloister" verify tdx text --without signature
+
+# Pretend platforms: a good one, and one for every check, which fails that check (and no other but those that hang on it).
+at=2026-06-01T00:00:00Z
+"$sim" tdx --all platforms --at $at || fail "the pretend platforms"
+root=$(cat platforms/good/root)
+count=0
+for folder in platforms/*; do
+    wanted=1
+    [ -s "$folder/failing" ] || wanted=0
+    expect "${folder#*/}" $wanted "" "$cloister" verify tdx "$folder/quote.bin" --collateral "$folder/collateral" \
+        --root "$(cat "$folder/root")" --at $at --json
+    python3 - "$folder/failing" "$work/out" <<'P' || fail "${folder#*/}: other checks fail than those that should"
+import json, sys
+failed = {check["id"] for check in json.load(open(sys.argv[2]))["checks"] if check["result"] == "fail"}
+sys.exit(failed - {"tdx.tcb_status"} != set(open(sys.argv[1]).read().split()))
+P
+    count=$((count + 1))
+done
+[ $count -ge 60 ] || fail "only $count pretend platforms"
+expect "nobody trusts it" 1 "tdx.root" "$cloister" verify tdx platforms/good/quote.bin --collateral platforms/good/collateral --at $at
+for status in UpToDate SWHardeningNeeded ConfigurationNeeded ConfigurationAndSWHardeningNeeded OutOfDate OutOfDateConfigurationNeeded Revoked; do
+    wanted=0
+    case $status in OutOfDate* | Revoked) wanted=1 ;; esac
+    "$sim" tdx "status" --at $at --status $status --version 4 --ca processor || fail "$status"
+    expect "$status" $wanted "\"tcb_status\": \"$status\"" "$cloister" verify tdx status/quote.bin --collateral status/collateral \
+        --root status/root.pem --at $at --json
+done
+printf '{"cloister_policy":1,"tee":["tdx"],"roots":["%s"],"tdx":{"tcb_status":["OutOfDate"],"advisories":["INTEL-SA-00001"],"mr_td":["%s"],"rtmr0":"any","rtmr1":"any","rtmr2":"any"}}' \
+    "$root" "$(printf 'a1%.0s' $(seq 48))" >policy.json
+"$sim" tdx outdated --at $at --status OutOfDate
+sed -i "s/$root/$(cat outdated/root)/" policy.json
+expect "a policy accepts an outdated one" 0 "verdict: affirming" "$cloister" verify tdx outdated/quote.bin --collateral outdated/collateral \
+    --root outdated/root.pem --at $at --policy policy.json
 
 vectors=${CLOISTER_VECTORS:-}/tdx
 if [ ! -d "$vectors" ]; then
