@@ -98,6 +98,11 @@ CLO_API CLO_MUST_USE bool clo_signature_verify(const struct clo_public_key *key,
                                                enum clo_signature_scheme scheme, enum clo_hash hash,
                                                struct clo_bytes message, struct clo_bytes signature,
                                                struct clo_error *err);
+/* The same with a P-256 key that is used once: x || y, big endian; the point is checked. Signature:
+ * r || s. Allocates nothing. */
+CLO_API CLO_MUST_USE bool clo_p256_verify(struct clo_bytes point, enum clo_hash hash,
+                                          struct clo_bytes message, struct clo_bytes signature,
+                                          struct clo_error *err);
 CLO_API void clo_public_key_free(struct clo_public_key *key);
 CLO_API void clo_public_key_freep(struct clo_public_key **key);
 

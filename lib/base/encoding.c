@@ -107,6 +107,7 @@ static bool base64_read(struct clo_bytes text, const char *digits, struct clo_bu
         return clo_fail(err, CLO_ERR_FORMAT, "base64: %zu characters cannot be", text.size);
     uint32_t group = 0;
     unsigned bits = 0;
+    clo_buffer_reserve(out, text.size / 4 * 3);
     for (size_t i = 0; i < text.size; i++) {
         int value = base64_value(text.data[i], digits);
         if (value < 0)

@@ -43,7 +43,7 @@ struct clo_private_key {
 struct crypto_scratch {
     BN_CTX *context;
     BIGNUM *a, *b, *c;
-    EC_POINT *point; /* on P-256 */
+    EC_POINT *point, *key; /* on P-256 */
 };
 const struct crypto_scratch *crypto_scratch(void); /* NULL: out of memory */
 const EC_GROUP *crypto_p256(void);                 /* NULL: out of memory */

@@ -17,6 +17,11 @@ static bool find(struct clo_bytes in, size_t from, const char *text, size_t *out
     return true;
 }
 
+static bool is_space(uint8_t c)
+{
+    return c == '\n' || c == '\r' || c == ' ' || c == '\t';
+}
+
 bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct clo_buffer *der,
                   struct clo_error *err)
 {
@@ -34,9 +39,12 @@ bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct cl
         return clo_fail(err, CLO_ERR_FORMAT, "PEM: block \"%s\" at byte %zu has no end", label,
                         start);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    for (size_t i = start + strlen(begin); i < stop; i++)
-        if (pem.data[i] != '\n' && pem.data[i] != '\r' && pem.data[i] != ' ' && pem.data[i] != '\t')
-            clo_buffer_u8(&text, pem.data[i]);
+    clo_buffer_reserve(&text, stop - start);
+    for (size_t i = start + strlen(begin), run; i < stop; i = run + 1) {
+        for (run = i; run < stop && !is_space(pem.data[run]); run++)
+            ;
+        clo_buffer_append(&text, clo_bytes_slice(pem, i, run - i));
+    }
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer decoded = { 0 };
     struct clo_error why;
     if (!clo_base64_read(clo_buffer_bytes(&text), &decoded, &why))

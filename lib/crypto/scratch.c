@@ -24,6 +24,7 @@ static void free_scratch(void *data)
     BN_free(scratch->b);
     BN_free(scratch->c);
     EC_POINT_free(scratch->point);
+    EC_POINT_free(scratch->key);
     free(scratch);
     mine = NULL;
 }
@@ -62,8 +63,9 @@ const struct crypto_scratch *crypto_scratch(void)
     scratch->b = BN_new();
     scratch->c = BN_new();
     scratch->point = EC_POINT_new(group);
+    scratch->key = EC_POINT_new(group);
     if (scratch->context == NULL || scratch->a == NULL || scratch->b == NULL ||
-        scratch->c == NULL || scratch->point == NULL ||
+        scratch->c == NULL || scratch->point == NULL || scratch->key == NULL ||
         pthread_setspecific(at_thread_end, scratch) != 0) {
         free_scratch(scratch);
         return NULL;

@@ -113,6 +113,28 @@ static enum crypto_answer verify_ecdsa(const struct clo_public_key *key, enum cl
                    : crypto_verify_p384(key, clo_digest_bytes(&digest), raw, raw + size);
 }
 
+bool clo_p256_verify(struct clo_bytes point, enum clo_hash hash, struct clo_bytes message,
+                     struct clo_bytes signature, struct clo_error *err)
+{
+    const struct crypto_scratch *scratch = crypto_scratch();
+    uint8_t octets[1 + 64] = { 4 }; /* uncompressed */
+    struct clo_public_key key = { .kind = CLO_KEY_P256 };
+
+    if (scratch == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (point.size != 64 || signature.size != 64 || crypto_hash_name(hash) == NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "signature: key or signature of wrong size");
+    memcpy(octets + 1, point.data, point.size);
+    if (EC_POINT_oct2point(crypto_p256(), scratch->key, octets, sizeof octets, scratch->context) !=
+        1) {
+        ERR_clear_error();
+        return clo_fail(err, CLO_ERR_REFUSED, "signature: the key is no point of P-256");
+    }
+    key.p256 = scratch->key;
+    return verify_ecdsa(&key, hash, message, signature.data) == CRYPTO_HOLDS ||
+           clo_fail(err, CLO_ERR_REFUSED, "signature does not hold");
+}
+
 bool clo_signature_verify(const struct clo_public_key *key, enum clo_signature_scheme scheme,
                           enum clo_hash hash, struct clo_bytes message, struct clo_bytes signature,
                           struct clo_error *err)

@@ -90,13 +90,10 @@ static void check_qe(struct work *w)
 
 static void check_quote_signature(struct work *w)
 {
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-    struct clo_bytes point = w->quote->attestation_key;
     struct clo_error err;
 
-    bool holds = clo_public_key_from_ec(CLO_KEY_P256, clo_bytes_slice(point, 0, 32),
-                                        clo_bytes_slice(point, 32, 32), &key, &err) &&
-                 tdx_p256_verify(key, w->quote->signed_part, w->quote->signature, &err);
+    bool holds = clo_p256_verify(w->quote->attestation_key, CLO_HASH_SHA256, w->quote->signed_part,
+                                 w->quote->signature, &err);
     clo_check_that(w->checks, "tdx.quote_signature", holds, "%s",
                    holds ? "the quote is signed by the attestation key"
                          : "the quote is not signed by its attestation key, or was changed");

@@ -174,12 +174,49 @@ static void what_is_signed_verifies(void **state)
     }
 }
 
+/* A key that is used once: the point as it is, checked. */
+static void p256_by_point(void **state)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer point = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer y = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    struct clo_bytes message = clo_bytes_text("message");
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_private_key_new(CLO_KEY_P256, 0, &key, &err) &&
+                  clo_private_key_public(key, &public_key, &err) &&
+                  clo_public_key_numbers(public_key, &point, &y, &err) &&
+                  clo_signature_make(key, CLO_ECDSA_RAW, CLO_HASH_SHA256, message, &signature,
+                                     &err),
+          err.text);
+    clo_buffer_append(&point, clo_buffer_bytes(&y));
+    struct clo_bytes p = clo_buffer_bytes(&point);
+    struct clo_bytes s = clo_buffer_bytes(&signature);
+    CHECK(clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), err.text);
+    CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, clo_bytes_text("massage"), s, &err), "message");
+    CHECK(!clo_p256_verify(clo_bytes_slice(p, 0, 63), CLO_HASH_SHA256, message, s, &err), "short");
+    CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, clo_bytes_slice(s, 0, 63), &err), "short");
+    CHECK(!clo_p256_verify(p, CLO_HASH_NONE, message, s, &err), "no hash");
+    signature.data[0] ^= 1;
+    CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), "signature");
+    signature.data[0] ^= 1;
+    point.data[63] ^= 1;
+    CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), "not on the curve");
+    assert_string_equal(err.text, "signature: the key is no point of P-256");
+    memset(point.data, 0, point.size);
+    CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), "zero");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signatures_of_another_hand),
         cmocka_unit_test(rfc6979),
         cmocka_unit_test(what_is_signed_verifies),
+        cmocka_unit_test(p256_by_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
