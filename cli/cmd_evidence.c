@@ -135,6 +135,7 @@ static const struct {
     { CLO_EVIDENCE_SNP_CERTIFICATES, describe_certificates },
     { CLO_EVIDENCE_TDX_QUOTE, describe_tdx },
     { CLO_EVIDENCE_TDX_CCEL, describe_eventlog },
+    { CLO_EVIDENCE_TDX_COLLATERAL, describe_text },
     { CLO_EVIDENCE_TPM_QUOTE, describe_quote },
     { CLO_EVIDENCE_TPM_PCRS, describe_text },
     { CLO_EVIDENCE_EVENTLOG, describe_eventlog },

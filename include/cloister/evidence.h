@@ -17,11 +17,12 @@
 #define CLO_EVIDENCE_SNP_CERTIFICATES "snp-certificates" /* PEM: VCEK or VLEK, ASK or ASVK, ARK */
 #define CLO_EVIDENCE_TDX_QUOTE        "tdx-quote"
 #define CLO_EVIDENCE_TDX_CCEL         "tdx-ccel"
-#define CLO_EVIDENCE_TPM_QUOTE        "tpm-quote"     /* TPMS_ATTEST */
-#define CLO_EVIDENCE_TPM_SIGNATURE    "tpm-signature" /* TPMT_SIGNATURE */
-#define CLO_EVIDENCE_TPM_PCRS         "tpm-pcrs"      /* JSON {"sha256":{"0":hex}} */
-#define CLO_EVIDENCE_EVENTLOG         "eventlog"      /* TCG, binary */
-#define CLO_EVIDENCE_USERSPACE_LOG    "userspace-log" /* JSON-SEQ */
+#define CLO_EVIDENCE_TDX_COLLATERAL   "tdx-collateral" /* JSON: clo_tdx_collateral_parse() */
+#define CLO_EVIDENCE_TPM_QUOTE        "tpm-quote"      /* TPMS_ATTEST */
+#define CLO_EVIDENCE_TPM_SIGNATURE    "tpm-signature"  /* TPMT_SIGNATURE */
+#define CLO_EVIDENCE_TPM_PCRS         "tpm-pcrs"       /* JSON {"sha256":{"0":hex}} */
+#define CLO_EVIDENCE_EVENTLOG         "eventlog"       /* TCG, binary */
+#define CLO_EVIDENCE_USERSPACE_LOG    "userspace-log"  /* JSON-SEQ */
 
 struct clo_evidence;
 

@@ -49,8 +49,15 @@ static bool new_platform(struct work *w, const struct clo_tdx_quote *quote, stru
         trust.certificates = (const struct clo_certificate *const *)inputs->certificates->items;
         trust.certificate_count = inputs->certificates->count;
     }
-    return clo_tdx_platform_new(quote->chain, inputs->tdx_collateral, &trust, w->checks,
-                                &w->tdx_platform, err);
+    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral brought = { 0 };
+    struct clo_bytes text = clo_evidence_get(w->evidence, CLO_EVIDENCE_TDX_COLLATERAL);
+    const struct clo_tdx_collateral *collateral = inputs->tdx_collateral;
+    if (collateral == NULL && text.data != NULL) {
+        if (!clo_tdx_collateral_parse(text, &brought, err))
+            return false;
+        collateral = &brought;
+    }
+    return clo_tdx_platform_new(quote->chain, collateral, &trust, w->checks, &w->tdx_platform, err);
 }
 
 /* Without a policy, the one question that is answered: does Intel call the TCB out of date? */

@@ -1,0 +1,412 @@
+/* Bundles with a TDX quote: bound to their runtime data, their event log replayed, Azure's way, and everything
+ * about them that can be wrong. */
+#include "checks.h"
+#include "cloister/appraise.h"
+#include "cloister/hcl.h"
+#include "cloister/jose.h"
+#include "eventlog_maker.h"
+#include "sim/tdx.h"
+#include "test.h"
+
+#define NOW   1780000000LL
+#define NONCE "bm9uY2Utb2Ytb3Vycw=="
+#define HEX48(pair)                                                                                \
+    pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair \
+            pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair   \
+                    pair pair pair pair pair pair pair pair pair pair pair pair
+
+static struct sim_tdx_keys keys;
+
+static int make_keys(void **state)
+{
+    struct clo_error err;
+
+    (void)state;
+    return sim_tdx_keys_new(&keys, &err) ? 0 : -1;
+}
+
+static int free_keys(void **state)
+{
+    (void)state;
+    sim_tdx_keys_free(&keys);
+    return 0;
+}
+
+static void must(bool ok, const struct clo_error *err)
+{
+    if (!ok)
+        fail_msg("%s", err->text);
+}
+
+/* What one bundle is made of; a case changes some of it. */
+struct scene {
+    struct sim_tdx tdx;
+    struct clo_buffer runtime, log, hcl;
+    bool foreign_runtime, no_runtime, no_collateral, without_tcb, no_policy, wrong_nonce,
+            bring_collateral;
+    const char *policy; /* members of "tdx", quotes single; NULL: the usual ones */
+    const char *qualifying;
+};
+
+static void scene_free(struct scene *s)
+{
+    clo_buffer_free(&s->runtime);
+    clo_buffer_free(&s->log);
+    clo_buffer_free(&s->hcl);
+}
+
+static json_t *jwk_of(const struct clo_private_key *key)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    struct clo_error err;
+    json_t *jwk;
+
+    must(clo_private_key_public(key, &public_key, &err) &&
+                 clo_jwk_from_public_key(public_key, &jwk, &err),
+         &err);
+    return jwk;
+}
+
+static void scene_init(struct scene *s)
+{
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json = json_pack("{s:s,s:o}", "nonce", NONCE, "tee-pubkey", jwk_of(keys.other));
+    struct clo_digest digest;
+    struct clo_error err;
+
+    *s = (struct scene){ 0 };
+    sim_tdx_good(5, CLO_TDX_BODY_TD15, CLO_TDX_CA_PLATFORM, NOW, &keys, &s->tdx);
+    must(clo_json_write(json, &s->runtime, &err), &err);
+    clo_hash(CLO_HASH_SHA512, clo_buffer_bytes(&s->runtime), &digest);
+    memcpy(s->tdx.body + SIM_TDX_REPORT_DATA, digest.bytes, 64);
+}
+
+static void add(struct clo_evidence *evidence, const char *label, struct clo_bytes bytes)
+{
+    struct clo_error err;
+
+    must(clo_evidence_add(evidence, label, bytes, &err), &err);
+}
+
+static struct clo_policy *policy_of(const struct scene *s, const struct clo_digest *root)
+{
+    static const char usual[] =
+            "'mr_td':['" HEX48("a1") "'],'rtmr0':'any','rtmr1':'any','rtmr2':'any'";
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_policy *policy;
+    struct clo_error err;
+    char hex[2 * 32 + 1];
+
+    clo_buffer_printf(
+            &text, "{'cloister_policy':1,'name':'mine','tee':['tdx'],'roots':['%s'],'tdx':{%s}}",
+            clo_hex_text(clo_digest_bytes(root), hex), s->policy == NULL ? usual : s->policy);
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] == '\'')
+            text.data[i] = '"';
+    must(clo_policy_parse(clo_buffer_bytes(&text), &policy, &err), &err);
+    return policy;
+}
+
+static bool run(const struct scene *s, struct clo_appraisal **out, struct clo_error *err)
+{
+    CLO_CLEANUP(sim_tdx_made_free) struct sim_tdx_made made = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+    struct clo_bytes runtime = clo_buffer_bytes(&s->runtime);
+
+    must(sim_tdx_make(&s->tdx, &keys, &made, err) && clo_evidence_new(&evidence, err), err);
+    add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&made.quote));
+    if (!s->no_runtime)
+        add(evidence, CLO_EVIDENCE_RUNTIME_DATA, runtime);
+    if (s->log.size > 0)
+        add(evidence, CLO_EVIDENCE_TDX_CCEL, clo_buffer_bytes(&s->log));
+    if (s->bring_collateral) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = clo_tdx_collateral_json(&made.collateral);
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        must(clo_json_write(json, &text, err), err);
+        add(evidence, CLO_EVIDENCE_TDX_COLLATERAL, clo_buffer_bytes(&text));
+    }
+    if (s->hcl.size > 0)
+        add(evidence, CLO_EVIDENCE_HCL_REPORT, clo_buffer_bytes(&s->hcl));
+    policy = s->no_policy ? NULL : policy_of(s, &made.trusted);
+    const struct clo_appraise_inputs inputs = {
+        .policy = policy,
+        .expected_nonce = s->no_runtime ? (struct clo_bytes){ 0 }
+                                        : clo_bytes_text(s->wrong_nonce ? "AAAA" : NONCE),
+        .expected_qualifying =
+                s->qualifying == NULL ? (struct clo_bytes){ 0 } : clo_bytes_text(s->qualifying),
+        .at = NOW,
+        .roots = &made.trusted,
+        .root_count = 1,
+        .tdx_collateral = s->no_collateral ? NULL : &made.collateral,
+        .without_tcb = s->without_tcb,
+    };
+    return clo_appraise(evidence, &inputs, out, err);
+}
+
+static void test_accepted(void **state)
+{
+    CLO_CLEANUP(scene_free) struct scene s;
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_init(&s);
+    must(run(&s, &appraisal, &err), &err);
+    CHECK(clo_appraisal_status(appraisal) == CLO_AFFIRMING, clo_appraisal_summary(appraisal));
+    CHECK(clo_appraisal_releases(appraisal, &err), err.text);
+    CHECK(strcmp(clo_appraisal_tee(appraisal), "tdx") == 0, "tee");
+    CHECK(clo_appraisal_tee_pubkey(appraisal) != NULL, "the bound key");
+    const json_t *claims = clo_appraisal_claims(appraisal);
+    assert_string_equal(json_string_value(json_object_get(claims, "tcb_status")), "UpToDate");
+    assert_string_equal(json_string_value(json_object_get(claims, "mr_td")), HEX48("a1"));
+}
+
+/* Collateral in the bundle is as good: it is signed and dated. */
+static void test_brought(void **state)
+{
+    (void)state;
+    for (int old = 0; old < 2; old++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        s.no_collateral = true;
+        s.bring_collateral = true;
+        if (old == 1)
+            s.tdx.tcb_info.next_update = NOW - 1;
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(clo_appraisal_releases(appraisal, &err) == (old == 0), err.text);
+        CHECK(has_failed(clo_appraisal_checks(appraisal), "tdx.freshness") == (old == 1), "old");
+    }
+}
+
+static void break_runtime(struct scene *s)
+{
+    s->tdx.body[SIM_TDX_REPORT_DATA] ^= 1;
+}
+
+static void expect_other_nonce(struct scene *s)
+{
+    s->wrong_nonce = true;
+}
+
+static void leave_collateral_out(struct scene *s)
+{
+    s->no_collateral = true;
+}
+
+static void leave_tcb_out(struct scene *s)
+{
+    s->without_tcb = true;
+}
+
+static void be_outdated(struct scene *s)
+{
+    s->tdx.tcb_info.status = "OutOfDate";
+}
+
+static void be_outdated_without_policy(struct scene *s)
+{
+    s->tdx.tcb_info.status = "OutOfDate";
+    s->no_policy = true;
+}
+
+static void be_revoked(struct scene *s)
+{
+    s->tdx.tcb_info.status = "Revoked";
+}
+
+static void be_another_guest(struct scene *s)
+{
+    s->tdx.body[SIM_TDX_MR_TD] = 0;
+}
+
+static void be_debugged(struct scene *s)
+{
+    s->tdx.body[SIM_TDX_ATTRIBUTES] = 1;
+}
+
+static void sign_by_another(struct scene *s)
+{
+    s->tdx.quote_key = keys.other;
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *check;
+        void (*change)(struct scene *s);
+    } cases[] = {
+        { "tdx.report_data", break_runtime },
+        { "evidence.nonce", expect_other_nonce },
+        { "tdx.tcb_info", leave_collateral_out },
+        { "policy.tcb_status", leave_tcb_out },
+        { "policy.tcb_status", be_outdated },
+        { "tdx.tcb_status", be_outdated_without_policy },
+        { "tdx.tcb", be_revoked },
+        { "policy.mr_td", be_another_guest },
+        { "policy.debug", be_debugged },
+        { "tdx.quote_signature", sign_by_another },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        cases[i].change(&s);
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(has_failed(clo_appraisal_checks(appraisal), cases[i].check), cases[i].check);
+        CHECK(clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED, cases[i].check);
+        CHECK(!clo_appraisal_releases(appraisal, &err), cases[i].check);
+    }
+}
+
+/* Nothing was appraised, or the TCB was not looked at: never better than a warning, nothing is released. */
+static void test_warning(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        s.no_policy = i < 2;
+        s.without_tcb = i > 0;
+        if (i == 2)
+            s.policy = "'mr_td':'any','rtmr0':'any','rtmr1':'any','rtmr2':'any',"
+                       "'allow_unevaluated_tcb':true";
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(clo_appraisal_status(appraisal) == CLO_WARNING, clo_appraisal_summary(appraisal));
+        CHECK(!clo_appraisal_releases(appraisal, &err), "released");
+    }
+}
+
+static void test_qualifying(void **state)
+{
+    static const struct {
+        const char *nonce;
+        bool holds;
+    } cases[] = { { "dddd", false }, { "nonce", true }, { "nonc", false }, { "noncf", false } };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        s.no_runtime = true;
+        s.qualifying = cases[i].nonce;
+        memset(s.tdx.body + SIM_TDX_REPORT_DATA, 0, 64);
+        memcpy(s.tdx.body + SIM_TDX_REPORT_DATA, "nonce", 5);
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(has_passed(clo_appraisal_checks(appraisal), "tdx.report_data") == cases[i].holds,
+              cases[i].nonce);
+    }
+}
+
+/* --- Azure's way --- */
+
+/* The TDREPORT of the TD in the quote, as the paravisor puts it beside the claims. */
+static void tdreport(const struct scene *s, struct clo_buffer *out)
+{
+    const uint8_t *body = s->tdx.body;
+
+    clo_buffer_u8(out, CLO_TDX_TEE_TYPE);
+    clo_buffer_zero(out, 127);
+    clo_buffer_append(out, clo_bytes(body + SIM_TDX_REPORT_DATA, 64));
+    clo_buffer_zero(out, 64 + 8);
+    clo_buffer_append(out, clo_bytes(body, 0x78)); /* to SEAMATTRIBUTES */
+    clo_buffer_zero(out, 512 - out->size);
+    clo_buffer_append(out, clo_bytes(body + SIM_TDX_ATTRIBUTES, 0x208 - SIM_TDX_ATTRIBUTES));
+    clo_buffer_zero(out, CLO_HCL_HARDWARE_SIZE - out->size);
+}
+
+static void make_hcl(struct scene *s, bool other_td)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer claims = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
+    json_t *jwk = jwk_of(keys.other);
+    struct clo_digest digest;
+    struct clo_error err;
+
+    json_object_set_new(jwk, "kid", json_string("HCLAkPub"));
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:[o]}", "keys", jwk);
+    must(clo_json_write(json, &claims, &err), &err);
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&claims), &digest);
+    memset(s->tdx.body + SIM_TDX_REPORT_DATA, 0, 64);
+    memcpy(s->tdx.body + SIM_TDX_REPORT_DATA, digest.bytes, 32);
+    tdreport(s, &report);
+    if (other_td)
+        report.data[512 + 16] ^= 1; /* MRTD */
+    must(clo_hcl_write(CLO_HCL_TDX, clo_buffer_bytes(&report), clo_buffer_bytes(&claims), &s->hcl,
+                       &err),
+         &err);
+}
+
+static void test_hcl(void **state)
+{
+    static const struct {
+        const char *name, *check; /* NULL: nothing fails of the binding */
+        bool other_td, other_claims, unsigned_quote;
+    } cases[] = {
+        { "bound", NULL, false, false, false },
+        { "the TDREPORT of another TD", "hcl.tdreport", true, false, false },
+        { "other claims", "hcl.binding", false, true, false },
+        { "a quote that is not signed", "tdx.quote_signature", false, false, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        make_hcl(&s, cases[i].other_td);
+        if (cases[i].other_claims)
+            s.hcl.data[s.hcl.size - 8] ^= 1;
+        if (cases[i].unsigned_quote)
+            s.tdx.quote_key = keys.other;
+        s.no_policy = true;
+        must(run(&s, &appraisal, &err), &err);
+        const struct clo_checks *checks = clo_appraisal_checks(appraisal);
+        if (cases[i].check != NULL)
+            CHECK(has_failed(checks, cases[i].check), cases[i].name);
+        CHECK(has_passed(checks, "hcl.binding") ==
+                      (!cases[i].other_claims && !cases[i].unsigned_quote),
+              cases[i].name);
+    }
+}
+
+/* --- What cannot be read --- */
+
+static void test_malformed(void **state)
+{
+    CLO_CLEANUP(scene_free) struct scene s;
+    struct clo_appraisal *appraisal = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_init(&s);
+    clo_buffer_text(&s.log, "no log");
+    CHECK(!run(&s, &appraisal, &err) && strstr(err.text, "CCEL") != NULL, err.text);
+    s.log.size = 0;
+    s.tdx.tcb_info.from = "\"version\":3";
+    s.tdx.tcb_info.to = "\"version\":3,\"version\":3";
+    CHECK(!run(&s, &appraisal, &err) && err.status == CLO_ERR_FORMAT, err.text);
+    CHECK(strstr(err.text, "a second time") != NULL, err.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_accepted),   cmocka_unit_test(test_brought),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_qualifying), cmocka_unit_test(test_hcl),
+        cmocka_unit_test(test_malformed),
+    };
+
+    return cmocka_run_group_tests(tests, make_keys, free_keys);
+}
