@@ -19,12 +19,19 @@ static bool load_piece(const char *path, enum clo_tdx_piece piece, struct clo_td
             clo_wrap(err, "%s", path));
 }
 
-/* Other names that are met. */
+/* Other names that are met: go-tdx-guest's, and those of Intel's sample application. */
 static const struct {
     enum clo_tdx_piece piece;
     const char *file;
 } aliases[] = {
     { CLO_TDX_ROOT_CA_CRL, "root_crl.der" },
+    { CLO_TDX_ROOT_CA_CRL, "rootCaCrl.der" },
+    { CLO_TDX_PCK_CRL, "intermediateCaCrl.der" },
+    { CLO_TDX_TCB_INFO, "tcbInfo.json" },
+    { CLO_TDX_QE_IDENTITY, "qeIdentity.json" },
+    { CLO_TDX_TCB_INFO_ISSUER_CHAIN, "tcbSignChain.pem" },
+    { CLO_TDX_PCK_CRL_ISSUER_CHAIN, "pckSignChain.pem" },
+    { CLO_TDX_PCK_CHAIN, "pckCert.pem" },
 };
 
 static bool load_named(const char *folder, const char *name, enum clo_tdx_piece piece,

@@ -79,6 +79,16 @@ CLO_API CLO_MUST_USE bool clo_tdx_collateral_parse(struct clo_bytes json,
 /* The same object; NULL when out of memory. */
 CLO_API json_t *clo_tdx_collateral_json(const struct clo_tdx_collateral *collateral);
 
+/* What to fetch for a platform: paths below a PCS's or PCCS's base URL (PCS API version 4). */
+struct clo_tdx_fetch {
+    char fmspc[13];
+    char ca[12];
+    char tcb_info[96];
+    char qe_identity[64];
+    char pck_crl[96];
+    char root_ca_crl[64]; /* a PCCS's; Intel's own is at its certificates' distribution point */
+};
+CLO_API void clo_tdx_fetch_plan(const struct clo_tdx_pck *pck, struct clo_tdx_fetch *out);
 /* From the leaf of a chain in PEM (a quote's): what collateral to fetch (FMSPC, kind of CA). */
 CLO_API CLO_MUST_USE bool clo_tdx_pck_from_chain(struct clo_bytes chain, struct clo_tdx_pck *out,
                                                  struct clo_error *err);

@@ -276,6 +276,8 @@ static void check_attributes(const struct clo_policy_tdx *tdx, const struct clo_
                    "SEPT_VE_DISABLE is %s: %s", no_ve ? "set" : "not set",
                    no_ve ? "the host cannot cause #VE by taking pages away"
                          : "the host can cause #VE anywhere by taking pages away");
+    clo_check_that(checks, "policy.seam_attributes", clo_bytes_all(body->seam_attributes, 0),
+                   "SEAMATTRIBUTES, which are zero for every production module");
     clo_check_that(checks, "policy.xfam_reserved",
                    (xfam & ~CLO_TDX_XFAM_KNOWN) == 0 &&
                            (xfam & CLO_TDX_XFAM_FIXED) == CLO_TDX_XFAM_FIXED,

@@ -1,5 +1,6 @@
 /* The SGX extension of PCK certificates (Intel SGX PCK Certificate and CRL Profile specification
- * 1.5, section 1.3.5). */
+ * 1.5, section 1.3.5), and what it tells to fetch. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cloister/der.h"
@@ -220,4 +221,20 @@ bool clo_tdx_pck_from_chain(struct clo_bytes chain, struct clo_tdx_pck *out, str
     if (err->status != CLO_OK)
         return clo_wrap(err, "PCK chain");
     return clo_fail(err, CLO_ERR_FORMAT, "PCK chain: no PCK certificate in it");
+}
+
+void clo_tdx_fetch_plan(const struct clo_tdx_pck *pck, struct clo_tdx_fetch *out)
+{
+    const uint8_t *f = pck->fmspc;
+
+    /* A CA that is neither of the two has no list at Intel's: its own name would be a wrong request. */
+    snprintf(out->ca, sizeof out->ca, "%s",
+             pck->ca == CLO_TDX_CA_PROCESSOR ? "processor" : "platform");
+    snprintf(out->fmspc, sizeof out->fmspc, "%02x%02x%02x%02x%02x%02x", f[0], f[1], f[2], f[3],
+             f[4], f[5]);
+    snprintf(out->tcb_info, sizeof out->tcb_info, "/tdx/certification/v4/tcb?fmspc=%s", out->fmspc);
+    snprintf(out->qe_identity, sizeof out->qe_identity, "/tdx/certification/v4/qe/identity");
+    snprintf(out->pck_crl, sizeof out->pck_crl, "/sgx/certification/v4/pckcrl?ca=%s&encoding=der",
+             out->ca);
+    snprintf(out->root_ca_crl, sizeof out->root_ca_crl, "/sgx/certification/v4/rootcacrl");
 }

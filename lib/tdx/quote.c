@@ -219,6 +219,9 @@ bool clo_tdx_parse(struct clo_bytes in, struct clo_tdx_quote *out, struct clo_er
     struct clo_tdx_quote quote = { .raw = in };
     struct clo_reader r = clo_reader(in);
 
+    if (in.size == CLO_TDX_REPORT_SIZE && in.data[0] == CLO_TDX_TEE_TYPE)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "TDX quote: this is a TDREPORT, which only its own machine can verify");
     if (!read_signed_part(&r, &quote, err))
         return clo_wrap(err, "TDX quote");
     size_t size = clo_read_le32(&r);

@@ -109,6 +109,11 @@ for size in 0 47 48 631 632 635 636 4935; do
     expect "cut to $size" 3 "truncated" "$cloister" verify tdx short --without tcb --at $at
 done
 expect "no such claim" 2 "no claim \"mrtd\"" "$cloister" verify tdx "$quote" --without tcb --at $at --expect mrtd=00
+sample=$vectors/v4-intel-qvl-sample
+expect "Intel's sample, whose QE is another than its identity says" 1 "tdx.qe " "$cloister" verify tdx "$sample/quote.dat" \
+    --collateral "$sample" --root "$sample/trustedRootCaCert.pem" --at 2022-01-01T00:00:00Z
+expect "Intel's sample without TCB" 0 "but its TCB was not evaluated" "$cloister" verify tdx "$sample/quote.dat" \
+    --collateral "$sample" --root "$sample/trustedRootCaCert.pem" --at 2022-01-01T00:00:00Z --without tcb
 expect "shown" 0 '"rtmr2": "d833feef' "$cloister" evidence show "$quote" --json
 
 # The conformance set: accepted or not, as its own file says.

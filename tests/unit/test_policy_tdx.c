@@ -121,7 +121,7 @@ static void test_schema(void **state)
 
 /* A verified quote as it must be: every byte string is all of one value. */
 struct example {
-    uint8_t bytes[20][64];
+    uint8_t bytes[24][64];
     struct clo_tdx_verified verified;
 };
 
@@ -147,6 +147,7 @@ static void example_init(struct example *e)
     body->tee_tcb_svn2 = filled(e, &at, 5, 16);
     body->mr_seam = filled(e, &at, 0xb1, 48);
     body->mr_signer_seam = filled(e, &at, 0, 48);
+    body->seam_attributes = filled(e, &at, 0, 8);
     body->mr_td = filled(e, &at, 0xa1, 48);
     for (size_t i = 0; i < CLO_TDX_RTMR_COUNT; i++)
         body->rtmr[i] = filled(e, &at, i == 3 ? 0 : 0xc0, 48);
@@ -218,6 +219,7 @@ static const struct {
     { "reserved attribute in byte 0", "policy.reserved", FIELD(td_attributes), 0, 0x80 },
     { "reserved attribute in the middle", "policy.reserved", FIELD(td_attributes), 5, 1 },
     { "no SEPT_VE_DISABLE", "policy.sept_ve_disable", FIELD(td_attributes), 3, 0 },
+    { "SEAMATTRIBUTES", "policy.seam_attributes", FIELD(seam_attributes), 0, 1 },
     { "XFAM without SSE", "policy.xfam_reserved", FIELD(xfam), 0, 0xe5 },
     { "XFAM reserved", "policy.xfam_reserved", FIELD(xfam), 3, 0x80 },
     { "attributes otherwise", "policy.td_attributes", FIELD(td_attributes), 7, 0x80 },

@@ -264,6 +264,9 @@ static void test_report(void **state)
     check_at(report.body.mr_td, in, 0x210, 48, "mr_td");
     check_at(report.body.rtmr[3], in, 512 + 0xd0 + 144, 48, "rtmr3");
     CHECK(report.hashes_match, "hashes");
+    struct clo_tdx_quote quote;
+    CHECK(!clo_tdx_parse(in, &quote, &err) && strstr(err.text, "this is a TDREPORT") != NULL,
+          "no quote");
     json = clo_tdx_report_json(&report);
     CHECK(json != NULL, "shown");
     bytes.data[600] ^= 1;
