@@ -83,7 +83,7 @@ static void name(struct clo_buffer *out, const char *common_name)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer parts = { 0 };
 
-    attribute(&parts, "2.5.4.10", "Cloister simulation, no maker's product");
+    attribute(&parts, "2.5.4.10", "Cloister simulation, no AMD product");
     attribute(&parts, "2.5.4.3", common_name);
     sim_der_element(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&parts));
 }
