@@ -5,40 +5,44 @@
 
 #define LENGTH_BYTES_MAX 4
 
-static size_t read_length(struct clo_reader *r)
+/* The length behind the tag, and how many bytes it takes; false if DER does not allow it. */
+static bool read_length(const uint8_t *at, size_t left, size_t *length, size_t *used)
 {
-    uint8_t first = clo_read_u8(r);
-    size_t count = first & 0x7f;
-    size_t length = 0;
+    size_t count = at[0] & 0x7f;
 
-    if (first < 0x80)
-        return first;
-    struct clo_bytes bytes = clo_read_bytes(r, count);
-    if (count == 0 || count > LENGTH_BYTES_MAX) { /* 0: indefinite */
-        r->failed = true;
-        return 0;
-    }
-    for (size_t i = 0; i < bytes.size; i++)
-        length = length << 8 | bytes.data[i];
-    if (length < 0x80 || (bytes.size > 0 && bytes.data[0] == 0))
-        r->failed = true; /* not minimal */
-    return length;
+    *length = at[0];
+    *used = 1;
+    if (at[0] < 0x80)
+        return true;
+    if (count == 0 || count > LENGTH_BYTES_MAX || count >= left) /* 0: indefinite */
+        return false;
+    *length = 0;
+    *used = 1 + count;
+    for (size_t i = 1; i <= count; i++)
+        *length = *length << 8 | at[i];
+    return *length >= 0x80 && at[1] != 0; /* else it is not minimal */
 }
 
+/* Everything signed is made of these, so it does without the reader's functions. */
 struct clo_der clo_der_next(struct clo_reader *r)
 {
-    struct clo_der element = { 0 };
-    size_t start = r->at;
+    size_t left = clo_reader_left(r);
+    size_t length;
+    size_t used;
 
-    element.tag = clo_read_u8(r);
-    if ((element.tag & 0x1f) == 0x1f || element.tag == 0)
-        r->failed = true;
-    size_t length = read_length(r);
-    element.value = clo_read_bytes(r, length);
-    if (r->failed)
-        return (struct clo_der){ 0 };
-    element.whole = clo_bytes_slice(r->in, start, r->at - start);
-    return element;
+    if (left >= 2) {
+        const uint8_t *at = r->in.data + r->at;
+        bool is_plain = (at[0] & 0x1f) != 0x1f && at[0] != 0;
+        if (is_plain && read_length(at + 1, left - 1, &length, &used) &&
+            length <= left - 1 - used) {
+            r->at += 1 + used + length;
+            return (struct clo_der){ .tag = at[0],
+                                     .value = { at + 1 + used, length },
+                                     .whole = { at, 1 + used + length } };
+        }
+    }
+    r->failed = true;
+    return (struct clo_der){ 0 };
 }
 
 uint8_t clo_der_peek(const struct clo_reader *r)

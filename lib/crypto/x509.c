@@ -178,18 +178,16 @@ bool x509_extension_read(struct clo_reader *r, struct clo_certificate_extension 
 bool x509_extensions_check(struct clo_bytes extensions)
 {
     struct clo_reader r = clo_reader(extensions);
+    struct clo_bytes seen[EXTENSIONS_MAX];
     struct clo_certificate_extension extension;
-    struct clo_certificate_extension earlier;
 
     for (size_t count = 0; clo_reader_left(&r) > 0; count++) {
-        size_t start = r.at;
         if (count == EXTENSIONS_MAX || !x509_extension_read(&r, &extension))
             return false;
-        struct clo_reader before = clo_reader(clo_bytes_slice(extensions, 0, start));
-        while (clo_reader_left(&before) > 0)
-            if (!x509_extension_read(&before, &earlier) ||
-                clo_bytes_equal(earlier.oid, extension.oid))
+        for (size_t i = 0; i < count; i++)
+            if (clo_bytes_equal(seen[i], extension.oid))
                 return false;
+        seen[count] = extension.oid;
     }
     return clo_reader_ok(&r);
 }
