@@ -20,19 +20,19 @@ void *__libc_realloc(void *old, size_t size);
 
 static atomic_size_t allocations;
 
-void *malloc(size_t size)
+CLO_API void *malloc(size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size)
+CLO_API void *calloc(size_t count, size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_calloc(count, size);
 }
 
-void *realloc(void *old, size_t size)
+CLO_API void *realloc(void *old, size_t size)
 {
     atomic_fetch_add(&allocations, 1);
     return __libc_realloc(old, size);
