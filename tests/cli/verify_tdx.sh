@@ -116,6 +116,26 @@ expect "Intel's sample without TCB" 0 "but its TCB was not evaluated" "$cloister
     --collateral "$sample" --root "$sample/trustedRootCaCert.pem" --at 2022-01-01T00:00:00Z --without tcb
 expect "shown" 0 '"rtmr2": "d833feef' "$cloister" evidence show "$quote" --json
 
+# Azure's way: the quote binds the claims of the HCL report, and these the vTPM's key.
+azure=$vectors/../azure
+# azure_verify CASE NONCE TIME [OPTION]…
+azure_verify() {
+    folder=$azure/$1 nonce=$2 time=$3
+    shift 3
+    "$cloister" verify azure --hcl "$folder/hcl_report.bin" --quote "$folder/tpm_quote.msg" --signature "$folder/tpm_quote.sig" \
+        --pcrs "$folder/pcrs_sha256.json" --nonce "$nonce" --at "$time" "$@"
+}
+live=6174746573746174696f6e2d746573742d66697874757265
+expect "Azure" 0 "its TCB was not evaluated" azure_verify tdx-v1 6368616c6c656e6765 2025-01-01T00:00:00Z \
+    --td-quote "$azure/tdx-v1/td_quote.bin" --without tcb
+expect "Azure, live" 0 "its TCB was not evaluated" azure_verify tdx-live $live 2026-06-01T00:00:00Z \
+    --td-quote "$azure/tdx-live/td_quote.bin" --without tcb
+expect "Azure, another VM's HCL report" 1 "hcl.binding" azure_verify tdx-neg-other-hcl $live 2026-06-01T00:00:00Z \
+    --td-quote "$azure/tdx-neg-other-hcl/td_quote.bin" --without tcb
+expect "Azure, a TDREPORT alone" 1 "a TDX quote of it is needed" azure_verify tdx-live $live 2026-06-01T00:00:00Z --without tcb
+expect "Azure, another TD's quote" 1 "hcl.tdreport" azure_verify tdx-live $live 2026-06-01T00:00:00Z \
+    --td-quote "$azure/tdx-v1/td_quote.bin" --without tcb
+
 # The conformance set: accepted or not, as its own file says.
 python3 - "$manifest" <<'P' >cases
 import json, sys
