@@ -102,15 +102,15 @@ void tdx_take_logged(struct tdx_prediction *p, unsigned rtmr, const struct clo_e
     append(p, &event, &digest, p->is_calibration ? NULL : "log");
 }
 
-const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t index)
+const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t *at)
 {
     const struct clo_eventlog *log = p->inputs->given;
     struct clo_digest ignored;
 
-    for (size_t i = 0; log != NULL && i < clo_eventlog_count(log); i++) {
-        const struct clo_event *event = clo_eventlog_at(log, i);
+    while (log != NULL && *at < clo_eventlog_count(log)) {
+        const struct clo_event *event = clo_eventlog_at(log, (*at)++);
         if (event->pcr == rtmr + 1 && event->type != CLO_EV_NO_ACTION &&
-            clo_event_digest(event, CLO_HASH_SHA384, &ignored) && index-- == 0)
+            clo_event_digest(event, CLO_HASH_SHA384, &ignored))
             return event;
     }
     return NULL;
@@ -247,15 +247,19 @@ static bool check_given(const struct clo_tdx_prediction *inputs, struct clo_erro
     return true;
 }
 
-/* Where it was not given, the log may tell: its TD HOB is that of one size. */
+/* Where it was not given, the log may tell: its TD HOB, of which there is one, is that of one size. */
 static void find_memory(struct tdx_prediction *p)
 {
     const struct clo_event *logged;
+    size_t at = 0;
 
     p->memory = p->inputs->memory;
-    for (size_t i = 0; p->memory == 0 && (logged = tdx_logged(p, 0, i)) != NULL; i++)
-        if (logged->type == CLO_EV_EFI_HANDOFF_TABLES2)
-            p->memory = tdx_find_memory(p, logged);
+    while (p->memory == 0 && (logged = tdx_logged(p, 0, &at)) != NULL) {
+        if (logged->type != CLO_EV_EFI_HANDOFF_TABLES2)
+            continue;
+        p->memory = tdx_find_memory(p, logged);
+        return;
+    }
 }
 
 static bool predict_all(struct tdx_prediction *p, struct clo_error *err)
@@ -330,7 +334,7 @@ bool clo_reference_from_ccel(const char *name, const char *created, const struct
     p.values = json_object();
     clo_pcr_reset(&p.bank, CLO_HASH_SHA384);
     for (unsigned rtmr = 0; rtmr < CLO_RTMR_COUNT; rtmr++) {
-        for (size_t i = 0; (logged = tdx_logged(&p, rtmr, i)) != NULL; i++)
+        for (size_t at = 0; (logged = tdx_logged(&p, rtmr, &at)) != NULL;)
             tdx_take_logged(&p, rtmr, logged);
         tdx_set_value(&p, rtmr);
     }

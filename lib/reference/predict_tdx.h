@@ -45,8 +45,9 @@ void tdx_take_logged(struct tdx_prediction *p, unsigned rtmr, const struct clo_e
 void tdx_set_value(struct tdx_prediction *p, unsigned rtmr);
 void tdx_not_predicted(struct tdx_prediction *p, const char *reg, const char *why);
 
-/* The n-th event of the given log that is measured into this RTMR; NULL. */
-const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t index);
+/* The next event of the given log that is measured into this RTMR, from *at on, which goes behind it;
+ * NULL at the end. */
+const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t *at);
 
 /* 0: none gives the TD HOB that was logged. */
 uint64_t tdx_find_memory(const struct tdx_prediction *p, const struct clo_event *logged);

@@ -114,7 +114,7 @@ static bool predict_1_from_log(struct tdx_prediction *p, struct clo_error *err)
     const struct clo_event *logged;
     bool is_started = false;
 
-    for (size_t i = 0; (logged = tdx_logged(p, 1, i)) != NULL; i++) {
+    for (size_t at = 0; (logged = tdx_logged(p, 1, &at)) != NULL;) {
         bool is_table = logged->type == CLO_EV_EFI_GPT_EVENT;
         if (is_constant(logged)) {
             add_constant(p, logged);
@@ -143,7 +143,7 @@ static void take_register(struct tdx_prediction *p, unsigned rtmr)
 {
     const struct clo_event *logged;
 
-    for (size_t i = 0; (logged = tdx_logged(p, rtmr, i)) != NULL; i++)
+    for (size_t at = 0; (logged = tdx_logged(p, rtmr, &at)) != NULL;)
         tdx_take_logged(p, rtmr, logged);
     tdx_set_value(p, rtmr);
 }

@@ -346,7 +346,7 @@ static bool predict_from_log(struct tdx_prediction *p, struct clo_error *err)
     const struct clo_event *logged;
     size_t acpi_seen = 0;
 
-    for (size_t i = 0; (logged = tdx_logged(p, 0, i)) != NULL; i++)
+    for (size_t at = 0; (logged = tdx_logged(p, 0, &at)) != NULL;)
         if (!replace(p, logged, &acpi_seen, err))
             return clo_wrap(err, "the log's event at byte %zu", logged->offset);
     if (p->pcrs != NULL && p->store != NULL)

@@ -213,6 +213,10 @@ static void test_tdx_refused(void **state)
         { START "'events':{'rtmr1':[{'type':'a','name':'b','digests':{}}]},'pcrs':{},"
                 "'tdx':{'rtmr1':'" RTMR_384 "'}}",
           "reference values: events: rtmr1, event 0: no sha384 digest" },
+        { START
+          "'events':{'rtmr1':[{'type':'a','name':'b','from':'x','digests':{'sha384':'" QUIET_384
+          "'}}]},'pcrs':{},'tdx':{'rtmr1':'" RTMR_384 "'}}",
+          "reference values: events: rtmr1, event 0: has a phase" },
         { START "'events':{'rtmr1':[{'type':'a','name':'b','given':1,'digests':{}}]},'pcrs':{}}",
           NULL },
     };
