@@ -18,6 +18,15 @@ static void one(struct clo_bytes der)
     MUST(clo_certificate_key(certificate) != NULL);
     MUST(strpbrk(clo_certificate_subject(certificate), "\n\r\x1b") == NULL);
     MUST(strpbrk(clo_certificate_issuer(certificate), "\n\r\x1b") == NULL);
+    struct clo_bytes own = clo_certificate_der(certificate);
+    MUST(lies_within(clo_certificate_serial(certificate), own));
+    MUST(lies_within(clo_certificate_subject_name(certificate), own));
+    MUST(lies_within(clo_certificate_issuer_name(certificate), own));
+    MUST(lies_within(clo_certificate_subject_key(certificate), own));
+    MUST(lies_within(clo_certificate_authority_key(certificate), own));
+    struct clo_certificate_extension extension;
+    for (size_t at = 0; clo_certificate_extension_next(certificate, &at, &extension);)
+        MUST(lies_within(extension.oid, own) && lies_within(extension.value, own));
     if (clo_certificate_extension(certificate, "2.5.29.19", &value))
         MUST(value.size <= der.size);
     (void)!clo_certificate_verify(certificate, certificate, CLO_ECDSA_DER, CLO_HASH_SHA256, &err);

@@ -210,6 +210,78 @@ static void what_is_no_certificate(void **state)
     CHECK(refused == der.size, "a changed bit");
 }
 
+static void extensions_are_known_or_refused(void **state)
+{
+    CLO_CLEANUP(issuer_free)
+    struct issuer root = issuer_new(CLO_KEY_P256, CLO_ECDSA_DER, CLO_HASH_SHA256);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    struct clo_certificate_spec spec = spec_of("leaf", &root);
+    struct clo_certificate_extension_spec extensions[2] = {
+        { .oid = OWN_OID, .value = clo_bytes("\x02\x01\x07", 3), .critical = true },
+        { .oid = OWN_OID, .value = clo_bytes("\x02\x01\x08", 3) },
+    };
+    static const char *const known[] = { "1.2.3", OWN_OID };
+    struct clo_error err;
+    int path_length;
+    unsigned usage;
+
+    (void)state;
+    CHECK(clo_certificate_is_ca(root.certificate, &path_length) && path_length == -1, "root");
+    CHECK(clo_certificate_key_usage(root.certificate, &usage), "says its use");
+    CHECK(usage == (CLO_KEY_USAGE_CERT_SIGN | CLO_KEY_USAGE_CRL_SIGN), "its use");
+    CHECK(clo_certificate_critical_known(root.certificate, NULL, 0, &err), "the usual ones");
+    spec.extensions = extensions;
+    spec.extension_count = 1;
+    CHECK(clo_certificate_make(&spec, root.public, root.certificate, root.key, &der, &err), "make");
+    CLO_CLEANUP(clo_certificate_freep)
+    struct clo_certificate *leaf = parse(clo_buffer_bytes(&der));
+    CHECK(!clo_certificate_is_ca(leaf, NULL), "leaf");
+    CHECK(!clo_certificate_key_usage(leaf, &usage), "any use");
+    CHECK(!clo_certificate_critical_known(leaf, known, 1, &err), "unknown");
+    assert_string_equal(err.text, "certificate \"CN=leaf,O=Cloister test\": critical extension "
+                                  "1.3.6.1.4.1.3704.1.3.1 is unknown");
+    CHECK(clo_certificate_critical_known(leaf, known, 2, &err), "known");
+
+    struct clo_certificate *none = NULL;
+    spec.extension_count = 2;
+    der.size = 0;
+    CHECK(clo_certificate_make(&spec, root.public, root.certificate, root.key, &der, &err), "make");
+    CHECK(!clo_certificate_parse(clo_buffer_bytes(&der), &none, &err), "twice");
+    assert_string_equal(err.text, "certificate: malformed extensions");
+}
+
+/* The salt's size stands in both algorithms: changed in one, they differ; in both, they are none that
+ * anybody demands. */
+static void pss_parameters_are_looked_at(void **state)
+{
+    static const uint8_t salt[] = { 0xa2, 0x03, 0x02, 0x01, 0x30 };
+    CLO_CLEANUP(issuer_free)
+    struct issuer root = issuer_new(CLO_KEY_RSA, CLO_RSASSA_PSS, CLO_HASH_SHA384);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *changed = NULL;
+    struct clo_error err;
+    size_t count = 0;
+
+    (void)state;
+    CHECK(clo_certificate_signed_with(root.certificate, CLO_RSASSA_PSS, CLO_HASH_SHA384), "PSS");
+    clo_buffer_append(&der, clo_certificate_der(root.certificate));
+    for (size_t at = 0; at + sizeof salt <= der.size; at++) {
+        if (memcmp(der.data + at, salt, sizeof salt) != 0)
+            continue;
+        der.data[at + 4] = 0x20;
+        count++;
+        bool ok = clo_certificate_parse(clo_buffer_bytes(&der), &changed, &err);
+        CHECK(ok == (count == 2), "in both");
+        if (!ok)
+            assert_string_equal(err.text, "certificate: malformed signature algorithm");
+    }
+    CHECK(count == 2 && changed != NULL, "two algorithms");
+    CHECK(!clo_certificate_signed_with(changed, CLO_RSASSA_PSS, CLO_HASH_SHA384), "none");
+    CHECK(!clo_certificate_verify(changed, root.certificate, CLO_RSASSA_PSS, CLO_HASH_SHA384, &err),
+          "none");
+    CHECK(strstr(err.text, "not signed with the algorithm") != NULL, err.text);
+}
+
 /* AMD signs with PSS, SHA-384, a salt of 48 bytes; its VCEKs have the serial number 0. */
 static void amds_chain(void **state)
 {
@@ -316,10 +388,15 @@ static void pem_written_and_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(made_and_read_back),   cmocka_unit_test(only_the_chains_own_algorithm),
-        cmocka_unit_test(names_must_match),     cmocka_unit_test(what_is_no_certificate),
-        cmocka_unit_test(amds_chain),           cmocka_unit_test(pem_blocks),
+        cmocka_unit_test(made_and_read_back),
+        cmocka_unit_test(only_the_chains_own_algorithm),
+        cmocka_unit_test(names_must_match),
+        cmocka_unit_test(what_is_no_certificate),
+        cmocka_unit_test(amds_chain),
+        cmocka_unit_test(pem_blocks),
         cmocka_unit_test(pem_written_and_read),
+        cmocka_unit_test(extensions_are_known_or_refused),
+        cmocka_unit_test(pss_parameters_are_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

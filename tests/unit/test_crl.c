@@ -1,4 +1,5 @@
 #include "cloister/crypto.h"
+#include "cloister/der.h"
 
 #include "test.h"
 
@@ -120,12 +121,114 @@ static void test_other_issuer(void **state)
           err.text);
 }
 
+/* A list of our own hand: one entry (serial number 5) with these extensions, and the list's. */
+static void make_list(const char *entry_extensions, const char *list_extensions,
+                      const struct clo_certificate *issuer, const struct clo_private_key *key,
+                      struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer entry = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer entries = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer extensions = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer contents = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer message = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer algorithm = { 0 };
+    struct clo_error err;
+
+    from_hex("300a06082a8648ce3d040302", &algorithm);
+    from_hex("020105 170d3236303130313030303030305a", &entry);
+    from_hex(entry_extensions, &entry);
+    clo_der_write(&entries, CLO_DER_SEQUENCE, clo_buffer_bytes(&entry));
+    from_hex("020101", &contents);
+    clo_buffer_append(&contents, clo_buffer_bytes(&algorithm));
+    clo_buffer_append(&contents, clo_certificate_subject_name(issuer));
+    from_hex("170d3236303130313030303030305a", &contents);
+    clo_der_write(&contents, CLO_DER_SEQUENCE, clo_buffer_bytes(&entries));
+    from_hex(list_extensions, &extensions);
+    if (extensions.size > 0)
+        clo_der_write(&contents, CLO_DER_EXPLICIT(0), clo_buffer_bytes(&extensions));
+    clo_der_write(&message, CLO_DER_SEQUENCE, clo_buffer_bytes(&contents));
+    CHECK(clo_signature_make(key, CLO_ECDSA_DER, CLO_HASH_SHA256, clo_buffer_bytes(&message),
+                             &signature, &err),
+          "sign");
+    clo_buffer_append(&whole, clo_buffer_bytes(&message));
+    clo_buffer_append(&whole, clo_buffer_bytes(&algorithm));
+    struct clo_buffer bits = { 0 };
+    clo_buffer_u8(&bits, 0);
+    clo_buffer_append(&bits, clo_buffer_bytes(&signature));
+    clo_der_write(&whole, CLO_DER_BIT_STRING, clo_buffer_bytes(&bits));
+    clo_buffer_free(&bits);
+    clo_der_write(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&whole));
+}
+
+static void test_extensions(void **state)
+{
+    static const char malformed[] = "revocation list: malformed extensions";
+    static const char unknown[] =
+            "revocation list of \"CN=issuer\": a critical extension that we do not know";
+    static const char partial[] =
+            "revocation list of \"CN=issuer\": a delta, or of one distribution point";
+    static const struct {
+        const char *name, *entry, *list, *error; /* NULL: it counts */
+    } cases[] = {
+        { "none", "", "", NULL },
+        { "number", "", "300c 300a 0603551d14 0403 020102", NULL },
+        { "reason, critical", "300f 300d 0603551d15 0101ff 0403 0a0101", "", NULL },
+        { "another issuer's certificate", "300e 300c 0603551d1d 0101ff 0402 3000", "", unknown },
+        { "unknown, critical", "", "300e 300c 0603551d63 0101ff 0402 3000", unknown },
+        { "unknown, not critical", "", "300b 3009 0603551d63 0402 3000", NULL },
+        { "distribution point, critical", "", "300e 300c 0603551d1c 0101ff 0402 3000", partial },
+        { "distribution point", "", "300b 3009 0603551d1c 0402 3000", partial },
+        { "delta", "", "300f 300d 0603551d1b 0101ff 0403 020101", partial },
+        { "number twice", "", "3018 300a 0603551d14 0403 020102 300a 0603551d14 0403 020102",
+          malformed },
+        { "number with a needless byte", "", "300d 300b 0603551d14 0404 02020002", malformed },
+        { "entry's extension cut short", "300f 300d 0603551d15 0101ff 0403 0a01", "",
+          "revocation list: entry 0 is malformed" },
+    };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *issuer = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    const struct clo_certificate_spec spec = { .common_name = "issuer",
+                                               .not_after = 1,
+                                               .serial = clo_bytes("\x05", 1),
+                                               .scheme = CLO_ECDSA_DER,
+                                               .hash = CLO_HASH_SHA256 };
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_private_key_new(CLO_KEY_P256, 0, &key, &err), "key");
+    CHECK(clo_private_key_public(key, &public_key, &err), "key");
+    CHECK(clo_certificate_make(&spec, public_key, NULL, key, &made, &err), "make");
+    CHECK(clo_certificate_parse(clo_buffer_bytes(&made), &issuer, &err), "parse");
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+        CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+        int64_t since = 0;
+        make_list(cases[i].entry, cases[i].list, issuer, key, &der);
+        bool ok = clo_crl_parse(clo_buffer_bytes(&der), &crl, &err) &&
+                  clo_crl_verify(crl, issuer, CLO_ECDSA_DER, CLO_HASH_SHA256, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strcmp(err.text, cases[i].error) == 0, err.text);
+        if (!ok)
+            continue;
+        CHECK(clo_crl_revokes(crl, issuer) && clo_crl_count(crl) == 1, cases[i].name);
+        CHECK(clo_crl_find(crl, clo_bytes("\x05", 1), &since) && since == 1767225600, "the date");
+        /* The bytes are somewhere in it, but not as a serial number. */
+        CHECK(!clo_crl_find(crl, clo_bytes("\x17", 1), &since), "another number");
+        CHECK(!clo_crl_find(crl, clo_bytes(NULL, 0), &since), "no number");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_other_issuer),
+        cmocka_unit_test(test_extensions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,3 +1,5 @@
+#include <pthread.h>
+
 #include "cloister/crypto.h"
 #include "cloister/json.h"
 
@@ -210,12 +212,67 @@ static void p256_by_point(void **state)
     CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), "zero");
 }
 
+struct shared {
+    const struct clo_public_key *key;
+    enum clo_signature_scheme scheme;
+    struct clo_bytes message, signature;
+};
+
+static void *verify_often(void *context)
+{
+    const struct shared *shared = context;
+    struct clo_error err;
+    uintptr_t held = 0;
+
+    for (int i = 0; i < 50; i++) {
+        held += clo_signature_verify(shared->key, shared->scheme, CLO_HASH_SHA256, shared->message,
+                                     shared->signature, &err);
+        held += clo_signature_verify(shared->key, shared->scheme, CLO_HASH_SHA256,
+                                     shared->signature, shared->signature, &err);
+        if (clo_public_key_evp(shared->key) == NULL)
+            return NULL;
+    }
+    return (void *)held; /* each message and no signature of a signature */
+}
+
+static void threads_share_a_key(void **state)
+{
+    static const enum clo_key_kind kinds[] = { CLO_KEY_RSA, CLO_KEY_P256, CLO_KEY_P384,
+                                               CLO_KEY_P521 };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(kinds); i++) {
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+        CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+        struct shared shared = { .message = clo_bytes_text("evidence"),
+                                 .scheme =
+                                         kinds[i] == CLO_KEY_RSA ? CLO_RSASSA_PSS : CLO_ECDSA_DER };
+        pthread_t threads[4];
+        struct clo_error err;
+        CHECK(clo_private_key_new(kinds[i], 2048, &key, &err), err.text);
+        CHECK(clo_private_key_public(key, &public, &err), err.text);
+        CHECK(clo_signature_make(key, shared.scheme, CLO_HASH_SHA256, shared.message, &signature,
+                                 &err),
+              err.text);
+        shared.key = public;
+        shared.signature = clo_buffer_bytes(&signature);
+        for (size_t t = 0; t < CLO_COUNT(threads); t++)
+            CHECK(pthread_create(&threads[t], NULL, verify_often, &shared) == 0, "thread");
+        for (size_t t = 0; t < CLO_COUNT(threads); t++) {
+            void *held;
+            CHECK(pthread_join(threads[t], &held) == 0 && (uintptr_t)held == 50, "held");
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signatures_of_another_hand),
         cmocka_unit_test(rfc6979),
         cmocka_unit_test(what_is_signed_verifies),
+        cmocka_unit_test(threads_share_a_key),
         cmocka_unit_test(p256_by_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
