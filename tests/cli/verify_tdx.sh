@@ -118,6 +118,7 @@ expect "shown" 0 '"rtmr2": "d833feef' "$cloister" evidence show "$quote" --json
 
 # Azure's way: the quote binds the claims of the HCL report, and these the vTPM's key.
 azure=$vectors/../azure
+# shellcheck disable=SC2317 # called by expect
 # azure_verify CASE NONCE TIME [OPTION]…
 azure_verify() {
     folder=$azure/$1 nonce=$2 time=$3
