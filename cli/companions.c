@@ -1,10 +1,12 @@
 #include "cli/companions.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "cli/inputs.h"
 #include "cloister/fat.h"
+#include "cloister/uki.h"
 #include "device/file.h"
 
 static const struct {
@@ -27,7 +29,8 @@ static bool ends_with(const char *name, const char *suffix)
 
 void cli_companions_free(struct cli_companions *companions)
 {
-    for (size_t i = 0; i < companions->count; i++)
+    /* All of them: some may have been passed over. */
+    for (size_t i = 0; i < CLI_COMPANIONS_MAX; i++)
         clo_buffer_free(&companions->files[i]);
     companions->count = 0;
 }
@@ -133,4 +136,27 @@ bool cli_companions_find(struct clo_bytes esp, const char *path, struct cli_comp
     snprintf(folder, sizeof folder, "%s.extra.d", path);
     struct search search = { esp, folder, NULL, CLO_COMPANION_BESIDE, out };
     return clo_fat_list(esp, folder, take, &search, err);
+}
+
+bool cli_companions_pass_over(struct clo_bytes uki_bytes, struct cli_companions *companions,
+                              struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+    size_t kept = 0;
+
+    if (uki == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_uki_parse(uki_bytes, uki, err))
+        return clo_wrap(err, "UKI");
+    for (size_t i = 0; i < companions->count; i++) {
+        if (clo_companion_is_taken(&companions->items[i], uki->stub_version)) {
+            /* The names and bytes stay where they are: what is kept only points to them. */
+            companions->items[kept++] = companions->items[i];
+            continue;
+        }
+        fprintf(stderr, "warning: %s: the UKI's stub (%s) does not look at it there\n",
+                companions->items[i].name, uki->stub);
+    }
+    companions->count = kept;
+    return true;
 }

@@ -19,6 +19,9 @@ void cli_companions_free(struct cli_companions *companions); /* for CLO_CLEANUP 
 /* Files that will lie in UKI.extra.d/ (`beside`), and below loader/ (`loader`). */
 CLO_MUST_USE bool cli_companions_read(const struct cli_list *beside, const struct cli_list *loader,
                                       struct cli_companions *out, struct clo_error *err);
+/* Takes out what the UKI's stub does not look at, and says so on standard error. */
+CLO_MUST_USE bool cli_companions_pass_over(struct clo_bytes uki, struct cli_companions *companions,
+                                           struct clo_error *err);
 /* What lies on an ESP beside the UKI at `path`, and below loader/. */
 CLO_MUST_USE bool cli_companions_find(struct clo_bytes esp, const char *path,
                                       struct cli_companions *out, struct clo_error *err);

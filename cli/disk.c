@@ -28,6 +28,7 @@ bool cli_disk_uki(struct clo_bytes disk, struct clo_buffer *out, struct cli_comp
     bool is_first = clo_fat_read(volume, paths[0], CLI_IMAGE_LIMIT, out, err);
     if (!is_first && !clo_fat_read(volume, paths[1], CLI_IMAGE_LIMIT, out, &other))
         return clo_wrap(err, "ESP");
-    return cli_companions_find(volume, paths[is_first ? 0 : 1], companions, err) ||
+    return (cli_companions_find(volume, paths[is_first ? 0 : 1], companions, err) &&
+            cli_companions_pass_over(clo_buffer_bytes(out), companions, err)) ||
            clo_wrap(err, "ESP");
 }

@@ -30,6 +30,9 @@ struct clo_companion {
     struct clo_bytes data;
 };
 
+/* Does a stub of this version look at it there? A companion that it does not is refused by a prediction. */
+CLO_API bool clo_companion_is_taken(const struct clo_companion *companion, unsigned stub_version);
+
 /* What to predict from. An empty view leaves out the PCRs that need it. */
 struct clo_prediction {
     const char *name;           /* the image's */

@@ -160,6 +160,12 @@ bool companions_cmdline(const struct companions *companions, struct clo_buffer *
 
 /* --- Sorting out --- */
 
+bool clo_companion_is_taken(const struct clo_companion *companion, unsigned stub_version)
+{
+    return is_addon(companion, stub_version) ||
+           kind_of(companion, stub_version) < COMPANION_ARCHIVES;
+}
+
 static bool check(const struct clo_uki *uki, const struct clo_companion *items, size_t count,
                   struct clo_error *err)
 {
@@ -167,8 +173,7 @@ static bool check(const struct clo_uki *uki, const struct clo_companion *items, 
         if (!is_plain(items[i].name))
             return clo_fail(err, CLO_ERR_USAGE, "companion \"%.64s\": the stub takes no such name",
                             items[i].name);
-        if (!is_addon(&items[i], uki->stub_version) &&
-            kind_of(&items[i], uki->stub_version) == COMPANION_ARCHIVES)
+        if (!clo_companion_is_taken(&items[i], uki->stub_version))
             return clo_fail(err, CLO_ERR_UNSUPPORTED,
                             "companion %.64s: stub %u does not take it from there", items[i].name,
                             uki->stub_version);
