@@ -28,8 +28,9 @@ struct clo_expectation {
  * always be set.) */
 struct clo_appraise_inputs {
     const struct clo_policy *policy; /* NULL: none; nothing may be released on the result */
-    /* A PCR is held against the first of these that knows it; a prediction and a calibration go side
-     * by side. */
+    /* At most 64. A register is held against the first of these that knows it; a prediction and a
+     * calibration go side by side. Several predictions (or calibrations) of the same registers are
+     * alternatives, an image and its update: one of them must be right as a whole. */
     const struct clo_reference *const *references;
     size_t reference_count;
     const char *phase;               /* NULL: the policy's, or "enter-initrd" */

@@ -178,6 +178,7 @@ static bool appraise(struct work *w, struct clo_error *err)
         w->appraisal->tee = "tdx";
         if (!appraise_tdx(w, err))
             return false;
+        appraise_select(w);
         appraise_tdx_registers(w);
     } else if (inputs->ak != NULL) {
         w->appraisal->tee = "tpm";
@@ -192,6 +193,7 @@ static bool appraise(struct work *w, struct clo_error *err)
     if (has_bound_tpm) {
         if (!appraise_tpm(w, err))
             return false;
+        appraise_select(w);
         appraise_pcrs(w);
     } else if (inputs->reference_count > 0 && strcmp(w->appraisal->tee, "tdx") != 0) {
         clo_check_that(w->checks, "pcr", false,
@@ -212,6 +214,9 @@ bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise
     const struct clo_policy *policy = inputs->policy;
     struct work w = { .evidence = evidence, .inputs = inputs };
 
+    if (inputs->reference_count > APPRAISE_REFERENCES_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu references, at most %d", inputs->reference_count,
+                        APPRAISE_REFERENCES_MAX);
     appraisal = calloc(1, sizeof *appraisal);
     if (appraisal == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");

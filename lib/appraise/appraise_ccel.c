@@ -26,13 +26,13 @@ static bool check_mr_td(struct work *w)
     struct clo_digest expected;
     size_t known = 0;
 
-    for (size_t i = 0; i < inputs->reference_count; i++)
-        for (size_t k = 0; clo_reference_mr_td(inputs->references[i], k, &expected); k++, known++)
+    for (size_t i = 0; i < w->reference_count; i++)
+        for (size_t k = 0; clo_reference_mr_td(w->references[i], k, &expected); k++, known++)
             if (clo_bytes_equal(clo_digest_bytes(&expected), w->tdx.quote.body.mr_td)) {
                 w->proven_rtmrs |= CLO_POLICY_TDX_MRTD;
                 clo_check_that(w->checks, id, true, "MRTD: as in \"%s\" (%s)",
-                               clo_reference_name(inputs->references[i]),
-                               clo_reference_origin(inputs->references[i]));
+                               clo_reference_name(w->references[i]),
+                               clo_reference_origin(w->references[i]));
                 return true;
             }
     if (known == 0)
@@ -75,7 +75,7 @@ static bool check_register(struct work *w, unsigned n)
 
     id[5] = (char)('0' + n);
     const struct clo_reference *reference =
-            clo_reference_for(inputs->references, inputs->reference_count, CLO_HASH_SHA384,
+            clo_reference_for(w->references, w->reference_count, CLO_HASH_SHA384,
                               CLO_REGISTER_RTMR(n), "", &expected);
     if (reference == NULL)
         return false;

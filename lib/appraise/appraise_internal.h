@@ -6,8 +6,9 @@
 #include "cloister/hcl.h"
 #include "cloister/userlog.h"
 
-#define APPRAISE_WARNINGS_MAX 16
-#define APPRAISE_IMA_PCR      10
+#define APPRAISE_WARNINGS_MAX   16
+#define APPRAISE_IMA_PCR        10
+#define APPRAISE_REFERENCES_MAX 64
 
 struct clo_appraisal {
     enum clo_appraisal_status status;
@@ -47,6 +48,9 @@ struct work {
     uint32_t pcr_mask; /* the quoted ones: they are proven */
     struct clo_eventlog *log;
     struct clo_userlog *userlog;
+    /* Of the caller's references, those that count for these registers (appraise_select). */
+    const struct clo_reference *references[APPRAISE_REFERENCES_MAX];
+    size_t reference_count;
     bool appraised; /* something beyond authenticity was looked at */
 };
 
@@ -69,6 +73,8 @@ CLO_MUST_USE bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote
 void appraise_warn_of_tdx(struct work *w);
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
+/* Chooses among references that are alternatives to each other, once the registers are known. */
+void appraise_select(struct work *w);
 /* MRTD and RTMRs against reference values, the event log against the policy's rules: checks mr_td,
  * rtmr.N, policy.ccel.rtmrN. */
 void appraise_tdx_registers(struct work *w);

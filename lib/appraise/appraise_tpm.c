@@ -235,14 +235,13 @@ bool appraise_tpm(struct work *w, struct clo_error *err)
 
 static void check_pcr(struct work *w, unsigned pcr)
 {
-    const struct clo_appraise_inputs *inputs = w->inputs;
     struct clo_digest expected;
     struct clo_error ignored;
     char id[16];
 
     snprintf(id, sizeof id, "pcr.%u", pcr);
     const struct clo_reference *reference = clo_reference_for(
-            inputs->references, inputs->reference_count, w->pcrs.hash, pcr, w->phase, &expected);
+            w->references, w->reference_count, w->pcrs.hash, pcr, w->phase, &expected);
     if (reference == NULL) {
         clo_check_that(w->checks, id, false, "PCR %u: no reference value in phase \"%s\"", pcr,
                        w->phase);
@@ -303,8 +302,8 @@ void appraise_pcrs(struct work *w)
             clo_check_that(w->checks, "pcr", false, "there are no proven PCRs");
         return;
     }
-    for (size_t i = 0; i < inputs->reference_count; i++)
-        known |= clo_reference_mask(inputs->references[i], w->pcrs.hash, w->phase);
+    for (size_t i = 0; i < w->reference_count; i++)
+        known |= clo_reference_mask(w->references[i], w->pcrs.hash, w->phase);
     known &= ~(1U << APPRAISE_IMA_PCR);
     uint32_t wanted = policy != NULL && policy->has_pcrs ? policy->pcrs : known;
     if (inputs->reference_count == 0 && !has_owner_policy) {

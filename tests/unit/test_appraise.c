@@ -13,7 +13,8 @@ struct result {
     struct clo_error err;
 };
 
-static struct result run(struct scene *scene, const struct clo_reference *reference)
+static struct result run_with(struct scene *scene, const struct clo_reference *const *references,
+                              size_t reference_count)
 {
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
@@ -42,8 +43,8 @@ static struct result run(struct scene *scene, const struct clo_reference *refere
         must(clo_policy_parse(clo_buffer_bytes(&text), &policy, &err), &err);
     struct clo_appraise_inputs inputs = {
         .policy = policy,
-        .references = &reference,
-        .reference_count = scene->no_reference ? 0 : 1,
+        .references = references,
+        .reference_count = scene->no_reference ? 0 : reference_count,
         .expected_nonce = scene->no_nonce ? (struct clo_bytes){ 0 } : clo_bytes_text(NONCE),
         .at = SNP_MAKER_NOW,
         .roots = &scene->maker.root,
@@ -55,6 +56,11 @@ static struct result run(struct scene *scene, const struct clo_reference *refere
     if (!clo_appraise(evidence, &inputs, &result.appraisal, &result.err))
         result.appraisal = NULL;
     return result;
+}
+
+static struct result run(struct scene *scene, const struct clo_reference *reference)
+{
+    return run_with(scene, &reference, 1);
 }
 
 static struct scene scene;
@@ -98,6 +104,67 @@ static void test_accepted(void **state)
     CHECK(strcmp(json_string_value(json_object_get(json, "status")), "affirming") == 0, "JSON");
     CHECK(json_object_get(json_object_get(json, "claims"), "measurement") != NULL, "claims");
     clo_appraisal_free(r.appraisal);
+}
+
+/* The usual reference under another name and origin, with some registers other than they are. */
+static struct clo_reference *variant(const char *name, const char *origin,
+                                     const char *const *others)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_deep_copy(clo_reference_json(reference));
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    json_t *values = json_object_get(json_object_get(json, "pcrs"), "sha256");
+    struct clo_reference *out;
+    struct clo_error err;
+
+    json_object_set_new(json, "name", json_string(name));
+    json_object_set_new(json, "origin", json_string(origin));
+    json_object_set_new(json, "events", json_object());
+    for (; *others != NULL; others++)
+        json_object_set_new(values, *others, json_string(ANYHEX));
+    must(clo_json_write(json, &text, &err), &err);
+    must(clo_reference_parse(clo_buffer_bytes(&text), &out, &err), &err);
+    return out;
+}
+
+/* An image and its update: evidence of the one or the other is accepted, whichever comes first; of
+ * something with parts of both it is not. */
+static void test_alternatives(void **state)
+{
+    static const char *const kernel[] = { "4", NULL };
+    static const char *const command_line[] = { "11", NULL };
+    static const char *const both[] = { "4", "11", NULL };
+    struct clo_reference *other_kernel = variant("kernel", "prediction", kernel);
+    struct clo_reference *other_command_line = variant("cmdline", "prediction", command_line);
+    struct clo_reference *update = variant("update", "prediction", both);
+    struct clo_reference *calibration = variant("update", "calibration", both);
+    const struct {
+        const struct clo_reference *references[2];
+        bool is_accepted;
+        const char *why;
+    } cases[] = {
+        { { reference, update }, true, "the image that runs" },
+        { { update, reference }, true, "the same, the other way round" },
+        { { other_kernel, other_command_line }, false, "a part of each" },
+        { { other_command_line, other_kernel }, false, "a part of each, the other way round" },
+        { { update, other_kernel }, false, "neither" },
+        { { reference, calibration }, true, "of another origin: the order counts" },
+        { { calibration, reference }, false, "and counts here" },
+    };
+
+    (void)state;
+    scene_reset(&scene);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct result r = run_with(&scene, cases[i].references, 2);
+        if (r.appraisal == NULL)
+            fail_msg("%s", r.err.text);
+        CHECK((clo_appraisal_status(r.appraisal) == CLO_AFFIRMING) == cases[i].is_accepted,
+              cases[i].why);
+        clo_appraisal_free(r.appraisal);
+    }
+    clo_reference_free(other_kernel);
+    clo_reference_free(other_command_line);
+    clo_reference_free(update);
+    clo_reference_free(calibration);
 }
 
 static void test_refused(void **state)
@@ -415,10 +482,10 @@ static void test_azure_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),      cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_not_released),  cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_bare),          cmocka_unit_test(test_tdx),
-        cmocka_unit_test(test_azure_vectors),
+        cmocka_unit_test(test_accepted),  cmocka_unit_test(test_alternatives),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_not_released),
+        cmocka_unit_test(test_malformed), cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_tdx),       cmocka_unit_test(test_azure_vectors),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,68 @@
+/* Which references the proven registers are held against, where several speak of the same ones: the image
+ * that runs and its update, a db before and after a change.
+ *
+ * References of one origin that speak of a common register are alternatives. One of them is chosen as a
+ * whole, the one with most registers as it says: an image's kernel beside another image's command line
+ * is neither. Between origins the order of the caller counts, register by register. */
+#include <string.h>
+
+#include "appraise_internal.h"
+
+struct candidate {
+    const struct clo_reference *reference;
+    uint32_t known; /* the registers it speaks of */
+    unsigned matches;
+};
+
+/* RTMRs are bits of their own: a guest's evidence proves the ones or the others. */
+static uint32_t registers_of(const struct work *w, struct candidate *candidate)
+{
+    uint32_t known = 0;
+    struct clo_digest expected;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT && w->pcr_mask != 0; pcr++) {
+        if (!clo_reference_value(candidate->reference, w->pcrs.hash, pcr, w->phase, &expected))
+            continue;
+        known |= 1U << pcr;
+        candidate->matches +=
+                (w->pcr_mask >> pcr & 1) != 0 && clo_digest_equal(&expected, &w->pcrs.values[pcr]);
+    }
+    for (unsigned n = 0; n < CLO_RTMR_COUNT && w->pcr_mask == 0 && w->is_tdx_verified; n++) {
+        if (!clo_reference_value(candidate->reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(n), "",
+                                 &expected))
+            continue;
+        known |= 1U << n;
+        candidate->matches +=
+                clo_bytes_equal(clo_digest_bytes(&expected), w->tdx.quote.body.rtmr[n]);
+    }
+    return known;
+}
+
+static bool are_alternatives(const struct candidate *a, const struct candidate *b)
+{
+    return (a->known & b->known) != 0 &&
+           strcmp(clo_reference_origin(a->reference), clo_reference_origin(b->reference)) == 0;
+}
+
+void appraise_select(struct work *w)
+{
+    const struct clo_appraise_inputs *inputs = w->inputs;
+    struct candidate candidates[APPRAISE_REFERENCES_MAX];
+    size_t count = inputs->reference_count;
+
+    w->reference_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        candidates[i] = (struct candidate){ .reference = inputs->references[i] };
+        candidates[i].known = registers_of(w, &candidates[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool is_chosen = true;
+        /* Of two that are as good the first counts. */
+        for (size_t k = 0; k < count && is_chosen; k++)
+            is_chosen = k == i || !are_alternatives(&candidates[i], &candidates[k]) ||
+                        candidates[k].matches < candidates[i].matches ||
+                        (candidates[k].matches == candidates[i].matches && k > i);
+        if (is_chosen)
+            w->references[w->reference_count++] = candidates[i].reference;
+    }
+}
