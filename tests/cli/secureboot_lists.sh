@@ -94,6 +94,18 @@ pcr7() { "$cloister" measure uki two.efi --varstore "$1" --json | jq -r '.pcrs.s
 expect "no impact" 0 "nothing changes" sb impact --input new.fd --update dbx.auth two.efi
 expect "impact on KEK" 2 "db or dbx" sb impact --input vars.fd --update dbx.auth --variable KEK
 
+# SBAT, where the UKI's stub has one.
+printf 'sbat,1,2023012900\nuki,1\n' >level
+printf 'sbat,1,2030010100\nuki,2\n' >higher
+if sb sbat one.efi --json | jq -e '.images[0].components | length > 0' >/dev/null; then
+    expect "level" 0 "none revoked" sb sbat one.efi --level level
+    sb sbat one.efi | grep -q '^  uki ' && expect "a higher level" 1 "uki is of generation 1" sb sbat one.efi --level higher
+    printf '\006\000\000\000' | cat - level >level.efivarfs
+    expect "level as efivarfs shows it" 0 "none revoked" sb sbat one.efi --level level.efivarfs
+fi
+expect "a level that is none" 3 "level" sb sbat one.efi --level keys/db.crt
+expect "an image that is none" 3 "MZ" sb sbat level
+
 vectors=${CLOISTER_VECTORS:-}/secureboot
 if [ ! -d "$vectors" ]; then
     echo "note: the shared vectors are absent: Microsoft's updates were not looked at"
