@@ -25,6 +25,13 @@ CLO_MUST_USE bool policy_read_u64(const json_t *json, const char *key, uint64_t 
 CLO_MUST_USE bool policy_read_version(const json_t *json, const char *key, size_t parts,
                                       uint8_t *out, struct clo_error *err);
 
+/* "any" (then *any is set), or an array of strings of `size` bytes at most, NUL included, into `out`. */
+CLO_MUST_USE bool policy_read_words(const json_t *json, const char *key, bool *any, char *out,
+                                    size_t size, size_t most, size_t *count, struct clo_error *err);
+
+/* Check policy.root: the maker's own root, where the policy names it, or one that it names by its key. */
+void policy_check_root(const struct clo_policy *policy, bool is_makers,
+                       const struct clo_digest *root, struct clo_checks *checks);
 bool policy_says(const struct clo_policy_values *list);
 /* Is the value one of them (or was "any" written)? */
 bool policy_names(const struct clo_policy_values *list, struct clo_bytes value);

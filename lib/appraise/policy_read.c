@@ -170,3 +170,47 @@ void policy_check_values(const struct clo_policy_values *list, const char *id, c
                        : holds   ? "one that the policy names"
                                  : "not one that the policy names");
 }
+
+bool policy_read_words(const json_t *json, const char *key, bool *any, char *out, size_t size,
+                       size_t most, size_t *count, struct clo_error *err)
+{
+    const json_t *value = json_object_get(json, key);
+    json_t *array;
+    json_t *item;
+    size_t i;
+
+    if (value == NULL)
+        return true;
+    if (json_is_string(value) && strcmp(json_string_value(value), "any") == 0) {
+        *any = true;
+        return true;
+    }
+    if (!clo_json_get_array(json, key, &array, err))
+        return false;
+    json_array_foreach (array, i, item) {
+        const char *word = json_string_value(item);
+        if (word == NULL || *word == '\0' || strlen(word) >= size)
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": item %zu is no short string", key, i);
+        if (*count == most)
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": more than %zu", key, most);
+        memcpy(out + (*count)++ * size, word, strlen(word) + 1);
+    }
+    return true;
+}
+
+void policy_check_root(const struct clo_policy *policy, bool is_makers,
+                       const struct clo_digest *root, struct clo_checks *checks)
+{
+    static const char id[] = "policy.root";
+    bool holds = is_makers;
+
+    /* The built-in policy leaves the roots to the caller: verification has held it to them. */
+    if (policy->is_strict_builtin) {
+        clo_check_skip(checks, id, "the built-in policy leaves the roots to the caller");
+        return;
+    }
+    for (size_t i = 0; i < policy->root_count; i++)
+        holds = holds || clo_digest_equal(&policy->roots[i], root);
+    clo_check_that(checks, id, holds, "the policy %s the root of this platform",
+                   holds ? "names" : "does not name");
+}

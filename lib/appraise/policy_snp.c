@@ -209,34 +209,6 @@ static bool read_firmware(const json_t *snp, struct clo_policy_snp *policy, stru
     return true;
 }
 
-static bool read_providers(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
-{
-    const json_t *value = json_object_get(snp, "csp_id");
-    json_t *array;
-    json_t *item;
-    size_t i;
-
-    if (value == NULL)
-        return true;
-    if (json_is_string(value) && strcmp(json_string_value(value), "any") == 0) {
-        policy->any_provider = true;
-        return true;
-    }
-    if (!clo_json_get_array(snp, "csp_id", &array, err))
-        return false;
-    json_array_foreach (array, i, item) {
-        const char *text = json_string_value(item);
-        if (text == NULL || text[0] == '\0' || strlen(text) >= sizeof policy->providers[0])
-            return clo_fail(err, CLO_ERR_FORMAT, "\"csp_id\": item %zu is no short string", i);
-        if (policy->provider_count == CLO_POLICY_PROVIDERS_MAX)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"csp_id\": more than %d",
-                            CLO_POLICY_PROVIDERS_MAX);
-        snprintf(policy->providers[policy->provider_count++], sizeof policy->providers[0], "%s",
-                 text);
-    }
-    return true;
-}
-
 static bool read_named(const json_t *snp, struct clo_policy_snp *policy, struct clo_error *err)
 {
     uint64_t products = policy->products;
@@ -364,7 +336,10 @@ bool policy_read_snp(const json_t *json, struct clo_policy *policy, struct clo_e
         return true;
     return clo_json_get_object(json, "snp", &snp, err) && clo_json_only(snp, keys, err) &&
            read_flags(snp, out, err) && read_named(snp, out, err) &&
-           read_providers(snp, out, err) && read_policy_bits(snp, out, err) &&
-           read_platform_bits(snp, out, err) && read_mitigations(snp, out, err) &&
-           read_tcbs(snp, out, err) && read_firmware(snp, out, err) && read_sets(snp, out, err);
+           policy_read_words(snp, "csp_id", &out->any_provider, out->providers[0],
+                             sizeof out->providers[0], CLO_POLICY_PROVIDERS_MAX,
+                             &out->provider_count, err) &&
+           read_policy_bits(snp, out, err) && read_platform_bits(snp, out, err) &&
+           read_mitigations(snp, out, err) && read_tcbs(snp, out, err) &&
+           read_firmware(snp, out, err) && read_sets(snp, out, err);
 }

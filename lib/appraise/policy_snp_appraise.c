@@ -8,23 +8,6 @@
 
 #define VMPL_MAX 3
 
-static void check_root(const struct clo_policy *policy, const struct clo_snp_verified *verified,
-                       struct clo_checks *checks)
-{
-    static const char id[] = "policy.root";
-    bool holds = policy->roots_amd && verified->is_amd;
-
-    /* The built-in policy leaves the roots to the caller: verification has held it to them. */
-    if (policy->is_strict_builtin) {
-        clo_check_skip(checks, id, "the built-in policy leaves the roots to the caller");
-        return;
-    }
-    for (size_t i = 0; i < policy->root_count; i++)
-        holds = holds || clo_digest_equal(&policy->roots[i], &verified->root);
-    clo_check_that(checks, id, holds, "the policy %s the root of this platform",
-                   holds ? "names" : "does not name");
-}
-
 /* --- Which platform, and who vouches for it --- */
 
 static void check_platform(const struct clo_policy_snp *policy,
@@ -293,7 +276,7 @@ void clo_policy_appraise_snp(const struct clo_policy *policy,
 
     clo_check_that(checks, "policy.tee", policy->tee_snp, "the policy %s SEV-SNP",
                    policy->tee_snp ? "allows" : "does not allow");
-    check_root(policy, verified, checks);
+    policy_check_root(policy, policy->roots_amd && verified->is_amd, &verified->root, checks);
     check_platform(snp, verified, checks);
     check_provider(snp, verified, checks);
     check_chip(snp, verified, checks);

@@ -57,33 +57,6 @@ static bool read_statuses(const json_t *json, uint32_t *out, struct clo_error *e
     return true;
 }
 
-static bool read_advisories(const json_t *json, struct clo_policy_tdx *tdx, struct clo_error *err)
-{
-    const json_t *value = json_object_get(json, "advisories");
-    json_t *array;
-    json_t *item;
-    size_t i;
-
-    if (value == NULL)
-        return true;
-    if (json_is_string(value) && strcmp(json_string_value(value), "any") == 0) {
-        tdx->any_advisory = true;
-        return true;
-    }
-    if (!clo_json_get_array(json, "advisories", &array, err))
-        return false;
-    json_array_foreach (array, i, item) {
-        const char *name = json_string_value(item);
-        if (name == NULL || *name == '\0' || strlen(name) >= sizeof tdx->advisories[0])
-            return clo_fail(err, CLO_ERR_FORMAT, "\"advisories\": item %zu is no advisory's id", i);
-        if (tdx->advisory_count == CLO_POLICY_LIST_MAX)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"advisories\": more than %d",
-                            CLO_POLICY_LIST_MAX);
-        memcpy(tdx->advisories[tdx->advisory_count++], name, strlen(name) + 1);
-    }
-    return true;
-}
-
 static bool read_floor(const json_t *json, struct clo_policy_tdx *tdx, struct clo_error *err)
 {
     const json_t *value = json_object_get(json, "minimum_tee_tcb_svn");
@@ -196,7 +169,10 @@ bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_e
     if (!clo_json_get_object(json, "tdx", &member, err))
         return false;
     return (clo_json_only(member, keys, err) && read_flags(member, tdx, err) &&
-            read_statuses(member, &tdx->tcb_status, err) && read_advisories(member, tdx, err) &&
+            read_statuses(member, &tdx->tcb_status, err) &&
+            policy_read_words(member, "advisories", &(tdx)->any_advisory, (tdx)->advisories[0],
+                              sizeof(tdx)->advisories[0], CLO_POLICY_LIST_MAX,
+                              &(tdx)->advisory_count, err) &&
             policy_read_u64(member, "minimum_evaluation_number", UINT32_MAX,
                             &tdx->minimum_evaluation_number, err) &&
             read_floor(member, tdx, err) && read_sets(member, tdx, err) &&
@@ -205,23 +181,6 @@ bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_e
 }
 
 /* --- Appraising --- */
-
-static void check_root(const struct clo_policy *policy, const struct clo_tdx_verified *verified,
-                       struct clo_checks *checks)
-{
-    static const char id[] = "policy.root";
-    bool holds = policy->roots_intel && verified->is_intel;
-
-    /* The built-in policy leaves the roots to the caller: verification has held it to them. */
-    if (policy->is_strict_builtin) {
-        clo_check_skip(checks, id, "the built-in policy leaves the roots to the caller");
-        return;
-    }
-    for (size_t i = 0; i < policy->root_count; i++)
-        holds = holds || clo_digest_equal(&policy->roots[i], &verified->root);
-    clo_check_that(checks, id, holds, "the policy %s the root of this platform",
-                   holds ? "names" : "does not name");
-}
 
 static bool allows_advisory(const struct clo_policy_tdx *tdx, struct clo_bytes advisory)
 {
@@ -387,7 +346,7 @@ void clo_policy_appraise_tdx(const struct clo_policy *policy,
 
     clo_check_that(checks, "policy.tee", policy->tee_tdx, "the policy %s TDX",
                    policy->tee_tdx ? "allows" : "does not allow");
-    check_root(policy, verified, checks);
+    policy_check_root(policy, policy->roots_intel && verified->is_intel, &verified->root, checks);
     check_tcb(tdx, &verified->tcb, checks);
     check_attributes(tdx, body, checks);
     check_vendor(tdx, verified->quote.qe_vendor_id, checks);

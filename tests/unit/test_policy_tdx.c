@@ -69,7 +69,7 @@ static void test_refused(void **state)
         { START ",'tdx':{'tcb_status':['NotSupported']}}",
           "policy: \"tdx\": \"tcb_status\": \"NotSupported\" is never accepted" },
         { START ",'tdx':{'advisories':[1]}}",
-          "policy: \"tdx\": \"advisories\": item 0 is no advisory's id" },
+          "policy: \"tdx\": \"advisories\": item 0 is no short string" },
         { START ",'tdx':{'minimum_tee_tcb_svn':'03'}}",
           "policy: \"tdx\": \"minimum_tee_tcb_svn\": 1 bytes, expected 16" },
         { START ",'tdx':{'mr_td':['00']}}",
