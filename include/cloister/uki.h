@@ -29,8 +29,9 @@ CLO_API CLO_MUST_USE bool clo_uki_read(struct clo_uki *uki, struct clo_error *er
 CLO_API bool clo_uki_is_section(const char *name);
 CLO_API bool clo_uki_is_measured(unsigned stub_version, const char *section);
 
-/* The section of a name that a stub uses in a profile: the profile's own, or the base's; NULL if there is
- * none. */
+/* The section of a name that the UKI's stub uses in a profile: the profile's own, or the base's; NULL if
+ * there is none. Stubs before 257 know no profiles: of several sections of a name, 256 takes the first in
+ * the file, older ones the last. */
 CLO_API const struct clo_pe_section *clo_uki_section(const struct clo_uki *uki, size_t profile,
                                                      const char *name);
 

@@ -20,9 +20,6 @@ bool predict_options(struct prediction *p, struct clo_error *err)
     size_t digits = *text == '@' ? strspn(text + 1, "0123456789") : 0;
     size_t profiles = p->uki->profile_count == 0 ? 1 : p->uki->profile_count;
 
-    if (p->uki->profile_count > 0 && p->uki->stub_version < STUB_PROFILES)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "stub \"%s\": profiles are for stubs from %d on",
-                        p->uki->stub, STUB_PROFILES);
     p->options = text;
     if (digits > 0 && p->uki->stub_version >= STUB_PROFILES &&
         (text[1 + digits] == ' ' || text[1 + digits] == '\0')) {

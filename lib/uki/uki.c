@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STUB_TAKES_FIRST 256
+#define STUB_PROFILES    257
+
 #include "uki_internal.h"
 
 /* In the order of systemd's enum, with the release whose stub measures it first. .pcrsig is never
@@ -70,15 +73,31 @@ size_t uki_group_end(const struct names *names, size_t profile)
     return names->count;
 }
 
+/* Which of several sections of a name a stub takes. From 257 on it knows profiles; before, all of them
+ * are one list to it, of which 256 takes the first, and older ones the last. */
+static size_t pick(const struct names *names, unsigned stub_version, size_t profile,
+                   const char *name)
+{
+    size_t found = names->count;
+
+    if (stub_version == 0 || stub_version >= STUB_PROFILES) {
+        found = uki_find(names, profile, name);
+        return found < names->count ? found : uki_find(names, CLO_UKI_BASE, name);
+    }
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(name_at(names, i), name) == 0 &&
+            (found == names->count || stub_version < STUB_TAKES_FIRST))
+            found = i;
+    return found;
+}
+
 size_t uki_measured(const struct names *names, unsigned stub_version, size_t profile, size_t index,
                     bool (*is_empty)(const struct names *, size_t))
 {
     for (size_t i = 0; i < CLO_COUNT(measured); i++) {
         if (stub_version < measured[i].since)
             continue;
-        size_t at = uki_find(names, profile, measured[i].name);
-        if (at == names->count)
-            at = uki_find(names, CLO_UKI_BASE, measured[i].name);
+        size_t at = pick(names, stub_version, profile, measured[i].name);
         if (at < names->count && !is_empty(names, at) && index-- == 0)
             return at;
     }
@@ -110,10 +129,8 @@ const struct clo_pe_section *clo_uki_section(const struct clo_uki *uki, size_t p
                                              const char *name)
 {
     struct names names = names_of(&uki->pe);
-    size_t at = uki_find(&names, profile, name);
+    size_t at = pick(&names, uki->stub_version, profile, name);
 
-    if (at == names.count)
-        at = uki_find(&names, CLO_UKI_BASE, name);
     return at < names.count ? &uki->pe.sections[at] : NULL;
 }
 
