@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "audit_internal.h"
@@ -8,6 +9,17 @@ static bool set_text(json_t *object, const char *key, const char *text)
 {
     return text == NULL || *text == '\0' ||
            json_object_set_new(object, key, json_string(text)) == 0;
+}
+
+/* What a file holds or is called need not be UTF-8: JSON has to be. */
+static json_t *sane_text(const char *text)
+{
+    CLO_CLEANUP(clo_freep) char *copy = strdup(text);
+
+    if (copy == NULL)
+        return NULL;
+    clo_sanitize(copy);
+    return json_string(copy);
 }
 
 static json_t *finding_json(const struct clo_audit_finding *finding)
@@ -54,10 +66,22 @@ static bool is_on(const struct clo_audit_facts *facts, const char *name)
     return value != NULL && (strcmp(value, "y") == 0 || strcmp(value, "m") == 0);
 }
 
+/* AMD_MEM_ENCRYPT is older than its SNP part, which came with Linux 5.19 and brought SEV_GUEST. */
+static bool can_snp(const struct clo_audit_facts *facts)
+{
+    const char *header = clo_kconfig_version(facts->config);
+    struct clo_audit_version version = clo_audit_version(header == NULL ? "" : header);
+    bool is_too_old = version.major != 0 &&
+                      (version.major < 5 || (version.major == 5 && version.minor < 19)) &&
+                      clo_kconfig_get(facts->config, "SEV_GUEST") == NULL;
+
+    return is_on(facts, "AMD_MEM_ENCRYPT") && !is_too_old;
+}
+
 /* What a kernel so configured can be the guest of. */
 static json_t *guest_json(const struct clo_audit_facts *facts)
 {
-    return json_pack("{s:b, s:b, s:b, s:b, s:b}", "snp_guest", is_on(facts, "AMD_MEM_ENCRYPT"),
+    return json_pack("{s:b, s:b, s:b, s:b, s:b}", "snp_guest", can_snp(facts),
                      "sev_snp_report_device",
                      is_on(facts, "AMD_MEM_ENCRYPT") && is_on(facts, "SEV_GUEST"), "tdx_guest",
                      is_on(facts, "INTEL_TDX_GUEST"), "tdx_report_device",
@@ -79,7 +103,7 @@ static json_t *config_json(const struct clo_audit_facts *facts)
 
     for (size_t i = 0; clo_kconfig_at(facts->config, i, &name, &value); i++) {
         snprintf(key, sizeof key, "CONFIG_%s", name);
-        json_object_set_new(options, key, json_string(value));
+        json_object_set_new(options, key, sane_text(value));
     }
     return json_pack("{s:o, s:b, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "kernel_version_in_header",
                      text_or_null(clo_kconfig_version(facts->config)), "full_config",
@@ -115,9 +139,9 @@ json_t *clo_audit_json(const struct clo_audit *audit, const struct clo_audit_fac
     for (size_t i = 0; i < CLO_AUDIT_WHATS; i++)
         if (facts->about[i])
             json_array_append_new(about, json_string(clo_audit_what_name((enum clo_audit_what)i)));
-    json = json_pack("{s:i, s:s, s:o, s:o, s:s, s:s, s:o, s:o}", "cloister_audit", 1, "subject",
-                     subject, "about", about, "for", platforms_json(audit->platforms), "level",
-                     clo_audit_severity_name(level), "fit",
+    json = json_pack("{s:i, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "cloister_audit", 1, "subject",
+                     sane_text(subject), "about", about, "for", platforms_json(audit->platforms),
+                     "level", clo_audit_severity_name(level), "fit",
                      clo_audit_answer_name(clo_audit_verdict(audit, level)), "tally",
                      tally_json(audit), "findings", findings);
     if (json == NULL)
@@ -154,6 +178,21 @@ static json_t *sarif_rule(const struct clo_audit_rule *rule)
                      rule->group);
 }
 
+/* A file's name as a reference of RFC 3986, section 4.1. */
+static json_t *file_uri(const char *path)
+{
+    static const char plain[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uri = { 0 };
+
+    for (; *path != '\0'; path++)
+        if (strchr(plain, *path) != NULL)
+            clo_buffer_u8(&uri, (uint8_t)*path);
+        else
+            clo_buffer_printf(&uri, "%%%02X", (unsigned)(uint8_t)*path);
+    return clo_buffer_ok(&uri) ? json_string(clo_buffer_string(&uri)) : NULL;
+}
+
 static json_t *sarif_result(const struct clo_audit_finding *finding, size_t index,
                             const char *subject)
 {
@@ -161,12 +200,12 @@ static json_t *sarif_result(const struct clo_audit_finding *finding, size_t inde
 
     snprintf(text, sizeof text, "%s: %s", finding->found, finding->rule->reason);
     json_t *json = json_pack(
-            "{s:s, s:I, s:s, s:s, s:{s:s}, s:[{s:{s:{s:s}}, s:[{s:s}]}]}", "ruleId",
+            "{s:s, s:I, s:s, s:s, s:{s:s}, s:[{s:{s:{s:o}}, s:[{s:s}]}]}", "ruleId",
             finding->rule->id, "ruleIndex", (json_int_t)index, "kind",
             finding->result == CLO_AUDIT_OPEN ? "open" : "fail", "level",
             finding->result == CLO_AUDIT_OPEN ? "none" : sarif_level(finding->rule->severity),
             "message", "text", text, "locations", "physicalLocation", "artifactLocation", "uri",
-            subject, "logicalLocations", "name", finding->rule->id);
+            file_uri(subject), "logicalLocations", "name", finding->rule->id);
     if (json != NULL && finding->waiver != NULL)
         json_object_set_new(
                 json, "suppressions",

@@ -43,6 +43,42 @@ expect "no disk to encrypt" 0 "fit, by" "$cloister" audit module.config --for no
 "$cloister" audit bad.config --sarif >audit.sarif
 [ "$(jq -r '.version, .runs[0].tool.driver.name' audit.sarif | tr '\n' ' ')" = "2.1.0 cloister audit " ] || fail "--sarif"
 [ "$(jq '[.runs[0].results[] | select(.level == "error")] | length' audit.sarif)" -gt 20 ] || fail "--sarif: results"
+awkward=$(printf 'a b%%\303\251\351.config')
+{ sed 's/6.12.0/5.4.0/' good.config | grep -v SEV_GUEST; printf 'CONFIG_LOCALVERSION="\351"\n'; } >"$awkward"
+"$cloister" audit "$awkward" --sarif >audit.sarif
+[ "$(jq -r '[.runs[0].results[].locations[].physicalLocation.artifactLocation.uri] | unique | join(" ")' audit.sarif)" = \
+    a%20b%25%C3%A9%E9.config ] || fail "--sarif: a file's name is no URI"
+"$cloister" audit "$awkward" --json >audit.json
+[ "$(jq -r '[.config.options.CONFIG_LOCALVERSION, .config.can_guest_of.snp_guest] | join(" ")' audit.json)" = "? false" ] ||
+    fail "what is not UTF-8, or an SNP guest before Linux 5.19"
+echo CONFIG_SEV_GUEST=m >>"$awkward"
+"$cloister" audit "$awkward" --json | jq -e .config.can_guest_of.snp_guest >/dev/null || fail "SNP that was ported back"
+
+# pad COUNT: zeros up to a multiple of four.
+pad() { head -c $(((4 - $1 % 4) % 4)) /dev/zero; }
+# entry NAME FILE: one of a cpio (newc): a regular file.
+entry() {
+    printf '070701%08x%08x%016d%08x%08d%08x%032d%08x%08d' 1 33188 0 1 0 "$(wc -c <"$2")" 0 $((${#1} + 1)) 0
+    printf '%s\000' "$1" && pad $((110 + ${#1} + 1))
+    cat "$2" && pad "$(wc -c <"$2")"
+}
+# rpm NAME PATH FILE: lead, signature and header, both empty, and a cpio: what Fedora's kernel-core has around its files.
+rpm() {
+    { printf '\355\253\356\333\003\000\000\000\000\001kernel-core'
+        head -c 55 /dev/zero
+        printf '\000\001\000\005'
+        head -c 16 /dev/zero
+        for _ in signature header; do printf '\216\255\350\001\000\000\000\000\000\000\000\000\000\000\000\000'; done
+        { entry "./$2" "$3" && entry TRAILER!!! /dev/null; } | gzip; } >"$1"
+}
+rpm kernel.rpm lib/modules/6.12.0/config good.config
+expect "an .rpm" 0 "fit, by what is required" "$cloister" audit kernel.rpm
+rpm bad.rpm usr/lib/modules/6.12.0/config bad.config
+expect "an .rpm of a bad kernel" 1 "not fit, by what is required" "$cloister" audit bad.rpm
+rpm none.rpm etc/config good.config
+expect "an .rpm without a kernel" 3 "neither a kernel nor its configuration" "$cloister" audit none.rpm
+head -c 2000 kernel.rpm >cut.rpm
+expect "an .rpm cut short" 3 "cut.rpm: package: truncated" "$cloister" audit cut.rpm
 expect "two forms at once" 2 "one of them" "$cloister" audit bad.config --json --sarif
 expect "no subject" 2 "is needed" "$cloister" audit
 expect "two subjects" 2 "is needed" "$cloister" audit bad.config good.config
