@@ -308,7 +308,7 @@ static void values(const struct page *page, const char *title, const json_t *obj
 
 /* What each rule or check found, by its id. */
 static void results(const struct page *page, const char *title, const json_t *list,
-                    const char *detail)
+                    enum state (*state)(const json_t *one), const char *detail)
 {
     json_t *one;
     size_t i;
@@ -322,12 +322,39 @@ static void results(const struct page *page, const char *title, const json_t *li
         page_markup(page, "<dt><code>");
         page_text(page, page_string(one, "id"));
         page_markup(page, "</code> ");
+        page_text(page, page_state_word(page, state(one)));
+        page_markup(page, " (<code lang=\"en\">");
         page_text(page, page_string(one, "result"));
-        page_markup(page, "</dt><dd lang=\"en\">");
+        page_markup(page, "</code>)</dt><dd lang=\"en\">");
         page_text(page, page_string(one, detail));
         page_markup(page, "</dd>\n");
     }
     page_markup(page, "</dl></details>\n");
+}
+
+/* One word of a command that somebody will paste into a shell, whatever a document calls its subject. */
+static void shell_word(const struct page *page, const char *text)
+{
+    static const char plain[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._+=:@%/";
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer word = { 0 };
+
+    if (*text != '\0' && text[strspn(text, plain)] == '\0') {
+        page_text(page, *text == '-' ? "./" : "");
+        page_text(page, text);
+        return;
+    }
+    clo_buffer_text(&word, *text == '-' ? "'./" : "'");
+    for (; *text != '\0'; text++)
+        if (*text == '\'')
+            clo_buffer_text(&word, "'\\''");
+        else
+            clo_buffer_u8(&word, (uint8_t)*text);
+    clo_buffer_text(&word, "'");
+    if (clo_buffer_ok(&word))
+        page_text(page, clo_buffer_string(&word));
+    else
+        page->out->failed = true;
 }
 
 static void put_platforms(const struct page *page)
@@ -337,7 +364,7 @@ static void put_platforms(const struct page *page)
 
     json_array_foreach (json_object_get(page->in->audit, "for"), i, platform) {
         page_text(page, i == 0 ? " --for " : ",");
-        page_text(page, json_string_value(platform) == NULL ? "" : json_string_value(platform));
+        shell_word(page, json_string_value(platform) == NULL ? "" : json_string_value(platform));
     }
 }
 
@@ -348,7 +375,10 @@ static void commands(const struct page *page)
     if (page->in->audit != NULL) {
         const char *subject = page_string(page->in->audit, "subject");
         page_text(page, "cloister audit ");
-        page_text(page, strcmp(subject, "this guest") == 0 ? "--guest" : subject);
+        if (strcmp(subject, "this guest") == 0)
+            page_text(page, "--guest");
+        else
+            shell_word(page, subject);
         put_platforms(page);
         page_markup(page, " --json &gt;audit.json\n");
     }
@@ -375,13 +405,13 @@ void page_annex(const struct page *page)
     page_markup(page, "</h2>\n");
     commands(page);
     results(page, T("Every finding of the audit"), json_object_get(page->in->audit, "findings"),
-            "found");
+            page_finding_state, "found");
     values(page, T("Facts that the audit took from the guest or image"),
            json_object_get(page->in->audit, "facts"));
     values(page, T("The kernel's configuration, as far as it is summed up"),
            json_object_get(config, "can_guest_of"));
     results(page, T("Every check of the appraisal"), json_object_get(page->in->appraisal, "checks"),
-            "detail");
+            page_check_state, "detail");
     values(page, T("What the evidence claims"), json_object_get(page->in->appraisal, "claims"));
     values(page, T("What is on the disk"), page->in->image);
     page_markup(page, "</section>\n");

@@ -47,11 +47,17 @@ if [ -e "${CLOISTER_BUILD:-}/po/fr/LC_MESSAGES/cloister.mo" ]; then
     CLOISTER_LOCALEDIR=$CLOISTER_BUILD/po expect "French" 0 "Comment voyage la clé" "$cloister" report audit.json --language fr
     CLOISTER_LOCALEDIR=$CLOISTER_BUILD/po "$cloister" report audit.json appraisal.json image.json --language fr >fr.html
     grep -q '<html lang="fr">' fr.html || fail "the page does not say that it is French"
+    grep -q '<dt><code>[^<]*</code> tient' fr.html || fail "the annex: verdicts in French"
     # Nothing of ours is left in English but what says so.
     for words in 'In short' 'How the key travels' 'does not hold' 'Annex for'; do
         ! grep -qF "$words" fr.html || fail "not translated: $words"
     done
 fi
+# The annex's commands are pasted into shells: a subject is one word there, whatever it is called.
+jq --arg name "-x; touch 'y' \$(touch z) é" '.subject = $name' audit.json >named.json
+"$cloister" report named.json --output named.html
+grep -qF "cloister audit &#39;./-x; touch &#39;\\&#39;&#39;y&#39;\\&#39;&#39; \$(touch z) é&#39; --for" named.html ||
+    fail "the annex: a subject that is more than a word for the shell"
 CLOISTER_LOCALEDIR=$work expect "no catalogue" 4 "no catalogue" "$cloister" report audit.json --language fr
 expect "a language that is none" 2 "neither en nor fr" "$cloister" report audit.json --language tlh
 expect "no document" 2 "are needed" "$cloister" report
