@@ -202,9 +202,7 @@ static bool set_member(struct clo_tdx_collateral *collateral, enum clo_tdx_piece
         return true;
     if (value.data[0] == '{')
         return clo_tdx_collateral_set(collateral, piece, value, err);
-    clo_buffer_text(&wrapped, "[");
-    clo_buffer_append(&wrapped, value);
-    clo_buffer_text(&wrapped, "]");
+    walk_wrap(value, &wrapped);
     if (!clo_json_parse(clo_buffer_bytes(&wrapped), &json, err))
         return false;
     const json_t *string = json_array_get(json, 0);

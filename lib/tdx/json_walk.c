@@ -317,6 +317,23 @@ static size_t value_end(struct clo_bytes text, size_t at)
     return text.size;
 }
 
+/* Intel's structure holds C strings, and who writes it as JSON may take their NULs along: those at the end
+ * of a string are left out, any other is refused. */
+void walk_wrap(struct clo_bytes value, struct clo_buffer *out)
+{
+    static const char nul[] = "\\u0000";
+    size_t size = sizeof nul - 1;
+    bool is_string = value.size >= 2 && value.data[0] == '"' && value.data[value.size - 1] == '"';
+    size_t end = is_string ? value.size - 1 : value.size;
+
+    while (is_string && end > size + 1 && memcmp(value.data + end - size, nul, size) == 0 &&
+           value.data[end - size - 1] != '\\')
+        end -= size;
+    clo_buffer_text(out, "[");
+    clo_buffer_append(out, clo_bytes_slice(value, 0, end));
+    clo_buffer_text(out, is_string ? "\"]" : "]");
+}
+
 struct clo_bytes walk_value(struct walk *w)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
@@ -331,9 +348,7 @@ struct clo_bytes walk_value(struct walk *w)
     while (value.size > 0 && strchr(" \n\r\t", value.data[value.size - 1]) != NULL &&
            value.data[value.size - 1] != '\0')
         value.size--;
-    clo_buffer_text(&wrapped, "[");
-    clo_buffer_append(&wrapped, value);
-    clo_buffer_text(&wrapped, "]");
+    walk_wrap(value, &wrapped);
     if (!clo_json_parse(clo_buffer_bytes(&wrapped), &json, &why) || json_array_size(json) != 1) {
         walk_fail(w, "no value: %.120s", json == NULL ? why.text : "empty");
         return clo_bytes(NULL, 0);

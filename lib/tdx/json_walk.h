@@ -56,6 +56,8 @@ uint64_t walk_number(struct walk *w, uint64_t max);
 void walk_hex(struct walk *w, uint8_t *out, size_t size);
 /* A string like "2026-03-16T22:06:09Z", as Unix time. */
 int64_t walk_time(struct walk *w);
+/* Appends a value as an array of one, for clo_json_parse(); NULs at a string's end are left out. */
+void walk_wrap(struct clo_bytes value, struct clo_buffer *out);
 /* Any value, checked for being JSON; gives its exact bytes. */
 struct clo_bytes walk_value(struct walk *w);
 /* What the next value begins with; 0 at the end. */

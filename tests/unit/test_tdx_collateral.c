@@ -296,6 +296,33 @@ static void test_json(void **state)
         CHECK(!clo_tdx_collateral_parse(clo_bytes(text, size), &again, &err), "cut short");
 }
 
+/* C strings that were written out with their NUL, as Intel's structure holds them. */
+static void test_json_nul(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_taken;
+    } cases[] = {
+        { "{\"qe_identity\":\"{}\\u0000\"}", true },
+        { "{\"qe_identity\":\"{}\\n\\u0000\\u0000\"}", true },
+        { "{\"qe_identity\":\"{\\u0000}\"}", false }, /* inside */
+        { "{\"qe_identity\":\"{}\\u0000x\"}", false },
+        { "{\"qe_identity\":\"{}\\\\u0000\"}", true }, /* a backslash, and no NUL */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
+        struct clo_error err;
+        bool ok = clo_tdx_collateral_parse(clo_bytes_text(cases[i].text), &collateral, &err);
+        CHECK(ok == cases[i].is_taken, cases[i].text);
+        if (ok && i < 2)
+            CHECK(clo_bytes_equal(clo_buffer_bytes(&collateral.pieces[CLO_TDX_QE_IDENTITY]),
+                                  clo_bytes_text("{}")),
+                  cases[i].text);
+    }
+}
+
 static void test_json_refused(void **state)
 {
     static const struct {
@@ -329,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_extension), cmocka_unit_test(test_extension_cases),
         cmocka_unit_test(test_crl_forms), cmocka_unit_test(test_chain_forms),
         cmocka_unit_test(test_json),      cmocka_unit_test(test_json_refused),
+        cmocka_unit_test(test_json_nul),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
