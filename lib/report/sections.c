@@ -156,13 +156,18 @@ void page_doubts(const struct page *page)
 
 /* --- Each verdict with its evidence --- */
 
-/* Texts of the program's tables are English in every language of the page. */
+/* Texts that documents carry: those that the catalogue knows are in the page's language, others say that they are English. */
 static void english(const struct page *page, const char *tag, const char *text)
 {
     char with_language[64];
 
     if (*text == '\0')
         return;
+    const char *translated = T(text);
+    if (strcmp(translated, text) != 0) {
+        page_element(page, tag, translated);
+        return;
+    }
     snprintf(with_language, sizeof with_language, "%s lang=\"en\"", tag);
     page_element(page, with_language, text);
 }

@@ -3,6 +3,7 @@
 # is refused.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
+po=$(cd "$(dirname "$0")/../../po" && pwd)
 cd "$work" || exit 4
 command -v jq >/dev/null || skip "jq is not installed"
 
@@ -48,6 +49,9 @@ if [ -e "${CLOISTER_BUILD:-}/po/fr/LC_MESSAGES/cloister.mo" ]; then
     CLOISTER_LOCALEDIR=$CLOISTER_BUILD/po "$cloister" report audit.json appraisal.json image.json --language fr >fr.html
     grep -q '<html lang="fr">' fr.html || fail "the page does not say that it is French"
     grep -q '<dt><code>[^<]*</code> tient' fr.html || fail "the annex: verdicts in French"
+    # Reasons of rules are in the page's language.
+    grep -q "un autre programme que celui de l&#39;image" fr.html || fail "a rule's reason is not translated"
+    ! grep -q "<p>another program\|<p lang=.en.>another program" fr.html || fail "a rule's reason is there in English"
     # Nothing of ours is left in English but what says so.
     for words in 'In short' 'How the key travels' 'does not hold' 'Annex for'; do
         ! grep -qF "$words" fr.html || fail "not translated: $words"
@@ -58,6 +62,8 @@ jq --arg name "-x; touch 'y' \$(touch z) é" '.subject = $name' audit.json >name
 "$cloister" report named.json --output named.html
 grep -qF "cloister audit &#39;./-x; touch &#39;\\&#39;&#39;y&#39;\\&#39;&#39; \$(touch z) é&#39; --for" named.html ||
     fail "the annex: a subject that is more than a word for the shell"
+"$po/rule-texts.sh" | cmp -s - "$po/rule_texts.txt" ||
+    fail "po/rule_texts.txt is not what the rules say: run po/rule-texts.sh >po/rule_texts.txt, translate what is new"
 CLOISTER_LOCALEDIR=$work expect "no catalogue" 4 "no catalogue" "$cloister" report audit.json --language fr
 expect "a language that is none" 2 "neither en nor fr" "$cloister" report audit.json --language tlh
 expect "no document" 2 "are needed" "$cloister" report
