@@ -69,7 +69,8 @@ expect "too long a name" 2 "at most 7" "$cloister" uki edit all.efi --section .m
 expect "no profile of that name" 2 "no such profile" "$cloister" uki edit all.efi --profile other --cmdline x --output no.efi
 [ ! -e no.efi ] || fail "a refused edit left a file"
 
-# Profiles: each with its own command line, and its own PCR 11.
+# Profiles: each with its own command line, and its own PCR 11; a stub before 257 knows none, and takes one command line for all.
+stub_version=$(grep -ao 'systemd-stub [0-9][0-9]*' "$stub" | head -n 1 | cut -d ' ' -f 2)
 "$cloister" uki build --stub "$stub" --profile 'ID=debug
 TITLE="Debug it"' --cmdline 'quiet debug' --output debug.profile || fail "a profile"
 [ "$("$cloister" uki inspect debug.profile --json | jq -r .kind)" = profile ] || fail "is no profile"
@@ -77,7 +78,7 @@ build --initrd initrd --cmdline quiet --profile ID=main --join-profile debug.pro
 [ "$("$cloister" uki inspect two.efi --json | jq -c '[.profiles[].id]')" = '["main","debug"]' ] || fail "profiles: $("$cloister" uki inspect two.efi --json | jq -c .profiles)"
 case $(names two.efi) in *".profile .profile .cmdline") ;; *) fail "order: $(names two.efi)" ;; esac
 values=$("$cloister" uki policy two.efi --phase enter-initrd --json | jq -r '.profiles[].banks.sha256[0].hash' | sort -u | wc -l)
-[ "$values" = 2 ] || fail "the profiles have one PCR 11"
+[ "$values" = $((stub_version < 257 ? 1 : 2)) ] || fail "stub $stub_version: $values values of PCR 11 for two profiles"
 "$cloister" uki edit two.efi --profile debug --cmdline other --output three.efi || fail "edit a profile"
 [ "$("$cloister" uki inspect three.efi --json | jq -c '[.sections[] | select(.name == ".cmdline") | .text]')" = '["quiet","other"]' ] || fail "the wrong profile was edited"
 expect "a profile is no kernel" 3 "no UKI" "$cloister" uki policy debug.profile
