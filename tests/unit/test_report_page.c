@@ -166,7 +166,11 @@ static void test_translated(void **state)
     (void)state;
     const char *page = make(documents, 1, marked, &out);
     CHECK(strstr(page, "<h2 id=\"key\">[How the key travels]</h2>") != NULL, "a title");
-    CHECK(strstr(page, "lang=\"en\">why") != NULL, "the tables' texts stay, and say so");
+    CHECK(strstr(page, "<p>[why]") != NULL, "a rule's reason that the catalogue knows");
+    CHECK(strstr(page, "lang=\"en\">[why]") == NULL, "what is translated is not English");
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer untranslated = { 0 };
+    page = make(documents, 1, same, &untranslated);
+    CHECK(strstr(page, "lang=\"en\">why") != NULL, "what it does not know stays, and says so");
 }
 
 static void test_refused(void **state)
