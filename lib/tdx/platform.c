@@ -66,6 +66,7 @@ static bool gather_certificates(struct build *b, struct clo_bytes chain, struct 
     if (chain.size > 0 && (!tdx_chain_to_pem(chain, &pem, &b->chain_error) ||
                            !add_chain(p, clo_buffer_bytes(&pem), &b->chain_error)))
         clo_wrap(&b->chain_error, "the quote's chain");
+    b->chain_count = p->certificate_count;
     for (size_t i = 0; b->collateral != NULL && i < CLO_COUNT(chains); i++) {
         struct clo_bytes piece = clo_buffer_bytes(&b->collateral->pieces[chains[i]]);
         if (i == 3 && clo_bytes_equal(piece, clo_buffer_bytes(&b->collateral->pieces[chains[2]])))
@@ -97,12 +98,20 @@ static bool is_issued_by(const struct clo_certificate *certificate,
                            clo_certificate_subject_name(issuer));
 }
 
+/* How many of the certificates may be the leaf (place 0), its CA (1), the root (2). What the quote brings along is judged, damaged or
+ * not: a sound one beside it does not stand in. */
+static size_t candidates(const struct build *b, size_t place)
+{
+    return b->chain_count > place ? b->chain_count : b->platform->certificate_count;
+}
+
 static void find_leaf(struct build *b)
 {
     struct clo_tdx_platform *p = b->platform;
     struct clo_bytes value;
+    size_t count = candidates(b, 0);
 
-    for (size_t i = 0; i < p->certificate_count && p->leaf == NULL; i++)
+    for (size_t i = 0; i < count && p->leaf == NULL; i++)
         if (clo_certificate_extension(p->certificates[i], SGX_EXTENSION_OID, &value))
             p->leaf = p->certificates[i];
     if (p->leaf == NULL)
@@ -117,8 +126,9 @@ static void find_root(struct build *b, const struct clo_certificate *certificate
 {
     struct clo_tdx_platform *p = b->platform;
     struct clo_error ignored;
+    size_t count = candidates(b, 2);
 
-    for (size_t i = 0; i < p->certificate_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct clo_digest fingerprint;
         const struct clo_certificate *candidate = p->certificates[i];
         if (!is_issued_by(certificate, candidate) || !is_issued_by(candidate, candidate) ||
@@ -157,10 +167,11 @@ static bool verify_link(const struct clo_certificate *certificate,
 static bool find_ca(struct build *b, struct clo_error *err)
 {
     struct clo_tdx_platform *p = b->platform;
+    size_t count = candidates(b, 1);
 
     clo_fail(err, CLO_ERR_UNVERIFIED, "the certificate of \"%.100s\" is missing",
              clo_certificate_issuer(p->leaf));
-    for (size_t i = 0; i < p->certificate_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct clo_certificate *candidate = p->certificates[i];
         if (!is_issued_by(p->leaf, candidate) || candidate == p->leaf)
             continue;
@@ -212,7 +223,7 @@ static bool verify_chain(struct build *b, struct clo_error *err)
     if (p->root == NULL)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "the root \"%.100s\" is missing",
                         clo_certificate_issuer(p->ca));
-    return verify_link(p->ca, p->root, err);
+    return verify_link(p->ca, p->root, err) && verify_link(p->root, p->root, err);
 }
 
 static void check_chain(struct build *b)

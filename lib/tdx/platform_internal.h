@@ -10,6 +10,7 @@ struct build {
     const struct clo_tdx_trust *trust;
     struct clo_checks *checks;
     struct clo_error chain_error; /* status CLO_OK: the quote's chain could be read */
+    size_t chain_count;           /* certificates of the quote's chain: the platform's first */
     bool has_pck;
     struct clo_error pck_error;
     bool has_trusted_root;
