@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             MUST(text.data[k] >= 0x20 && text.data[k] != 0x7f);
         (void)clo_event_data_is_measured(event, CLO_HASH_SHA256);
         CLO_CLEANUP(clo_json_freep) json_t *fields = clo_event_fields(event, CLO_HASH_SHA256);
-        MUST(json_object_size(fields) > 0);
+        CLO_CLEANUP(clo_json_freep) json_t *uncovered = clo_event_fields(event, CLO_HASH_NONE);
+        MUST(json_object_size(fields) > 0 && json_object_size(uncovered) > 0);
     }
     for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
         struct clo_pcr_bank bank;

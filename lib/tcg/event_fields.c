@@ -216,20 +216,28 @@ static json_t *variable_value(const struct clo_event *event, const char *name,
     return json != NULL ? json : text_or_hex(value);
 }
 
+/* An event without a digest in this bank, CLO_HASH_NONE among them, is the digest of nothing. */
+static bool is_digest_of(const struct clo_event *event, enum clo_hash hash, struct clo_bytes part)
+{
+    struct clo_digest digest;
+    struct clo_digest expected;
+
+    if (!clo_event_digest(event, hash, &expected))
+        return false;
+    clo_hash(hash, part, &digest);
+    return clo_digest_equal(&digest, &expected);
+}
+
 static bool variable_fields(const struct clo_event *event, enum clo_hash hash,
                             struct fields *fields)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer name = { 0 };
     struct event_variable variable;
-    struct clo_digest digest;
-    struct clo_digest expected;
 
     if (!event_read_variable(event->data, &variable) || !event_text(variable.name, &name))
         return false;
     /* Older profiles measure a boot variable's value alone: then its name is a hint. */
-    clo_hash(hash, variable.value, &digest);
-    bool is_value_alone =
-            clo_event_digest(event, hash, &expected) && clo_digest_equal(&digest, &expected);
+    bool is_value_alone = is_digest_of(event, hash, variable.value);
     bool is_whole = fields->is_covered && !is_value_alone;
     add(fields, "variable", clean(clo_buffer_string(&name)), is_whole);
     add(fields, "vendor", guid(&variable.vendor), is_whole);
@@ -365,15 +373,11 @@ static const char *tag_name(uint32_t tag)
 static bool tag_fields(const struct clo_event *event, enum clo_hash hash, struct fields *fields)
 {
     struct event_tag tag;
-    struct clo_digest digest;
-    struct clo_digest expected;
     char value[16];
 
     if (!event_read_tag(event->data, &tag))
         return false;
-    clo_hash(hash, tag.data, &digest);
-    bool is_content =
-            clo_event_digest(event, hash, &expected) && clo_digest_equal(&digest, &expected);
+    bool is_content = is_digest_of(event, hash, tag.data);
     snprintf(value, sizeof value, "0x%08x", tag.tag);
     put(fields, "tag", json_string(value));
     if (tag_name(tag.tag) != NULL)
