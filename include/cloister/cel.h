@@ -23,7 +23,8 @@ CLO_API bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out);
 CLO_API CLO_MUST_USE bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding,
                                        struct clo_buffer *out, struct clo_error *err);
 /* Appends a log made of these, in this order; `userlog` and `ima` may be NULL. IMA's entries get a
- * digest for every bank of the firmware's log that we know. */
+ * digest for every bank of the firmware's log that we know. An event of the firmware's without a
+ * digest of such a bank is CLO_ERR_UNSUPPORTED. */
 CLO_API CLO_MUST_USE bool clo_cel_write(const struct clo_eventlog *log, const struct clo_ima *ima,
                                         const struct clo_userlog *userlog,
                                         enum clo_cel_encoding encoding, struct clo_buffer *out,

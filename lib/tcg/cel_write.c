@@ -152,6 +152,10 @@ static bool add_firmware(struct writing *w, const struct clo_eventlog *log, stru
         for (unsigned hash = 1; hash < CLO_HASH_COUNT; hash++)
             if (clo_event_digest(event, (enum clo_hash)hash, &digests[record.digest_count]))
                 record.digest_count++;
+        /* Whoever reads it could not replay it; nor do we read it. */
+        if (record.digest_count == 0)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "event %zu: no digest of a bank that we know",
+                            i);
         if (!add(w, &record, err))
             return clo_wrap(err, "event %zu", i);
     }

@@ -23,6 +23,8 @@ for family in tpm tdx-eventlog; do
         # No hash that we make: shown, not replayed.
         if jq -e '.algorithms == ["sm3_256"]' expected.json >/dev/null; then
             expect "$name: replay" 3 "its digests are sm3_256" "$cloister" eventlog replay "$log"
+            expect "$name: convert" 3 "event 1: no digest of a bank that we know" "$cloister" eventlog convert "$log" --output no.json
+            [ ! -e no.json ] || fail "$name: convert leaves a file"
         else
             "$cloister" eventlog replay "$log" --json >replay.json || fail "$name: replay"
             # Every register that is expected, and as many events; where the manifest says only what an RTMR is, all four.

@@ -106,6 +106,39 @@ static void test_vectors(void **state)
     CHECK(seen > 15, "logs");
 }
 
+/* An event whose digests are all of a bank that we do not know is not written without them. */
+static void test_unknown_bank(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer cel = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_error err;
+
+    (void)state;
+    clo_buffer_le32(&file, 0);
+    clo_buffer_le32(&file, CLO_EV_NO_ACTION);
+    clo_buffer_zero(&file, 20);
+    clo_buffer_le32(&file, 33);
+    clo_buffer_append(&file,
+                      clo_bytes("Spec ID Event03\0\0\0\0\0\0\2\0\2\1\0\0\0\x12\0\x20\0\0", 33));
+    clo_buffer_le32(&file, 7);
+    clo_buffer_le32(&file, CLO_EV_SEPARATOR);
+    clo_buffer_le32(&file, 1);
+    clo_buffer_le16(&file, 0x0012); /* SM3 */
+    clo_buffer_zero(&file, 32);
+    clo_buffer_le32(&file, 0);
+    log = parse(&file);
+    for (int encoding = CLO_CEL_JSON; encoding <= CLO_CEL_CBOR; encoding++) {
+        CHECK(!clo_cel_write(log, NULL, NULL, (enum clo_cel_encoding)encoding, &cel, &err),
+              "written");
+        CHECK(err.status == CLO_ERR_UNSUPPORTED &&
+                      strcmp(err.text,
+                             "canonical event log: event 1: no digest of a bank that we know") == 0,
+              err.text);
+        CHECK(cel.size == 0, "written in part");
+    }
+}
+
 /* IMA's and systemd's records behind the firmware's: the registers are those of all three. */
 static void test_all_sources(void **state)
 {
@@ -233,7 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_example),      cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_all_sources),  cmocka_unit_test(test_refused_json),
-        cmocka_unit_test(test_refused_cbor),
+        cmocka_unit_test(test_refused_cbor), cmocka_unit_test(test_unknown_bank),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
