@@ -144,8 +144,8 @@ struct clo_snp_chain {
     const struct clo_certificate *intermediate; /* ASK or ASVK; NULL: not found */
     const struct clo_certificate *root;         /* ARK; NULL: not found */
 };
-/* The leaf is the one whose extensions make it a VCEK or VLEK (and whose hwID is the report's, if
- * there are several); the others follow by name. Nothing is verified. No leaf is CLO_ERR_REFUSED. */
+/* The leaf is the one whose extensions make it a VCEK or VLEK (if there are several, the one whose hwID and
+ * TCB are the report's, whatever their order); the others follow by name. Nothing is verified. No leaf is CLO_ERR_REFUSED. */
 CLO_API CLO_MUST_USE bool clo_snp_chain_find(const struct clo_snp_report *report,
                                              const struct clo_snp_certificates *certificates,
                                              struct clo_snp_chain *out, struct clo_error *err);

@@ -233,18 +233,27 @@ static const struct clo_certificate *issuer_of(const struct clo_certificate *cer
     return count == 0 ? NULL : named[0];
 }
 
-static bool is_leaf_of(const struct clo_certificate *certificate,
-                       const struct clo_snp_report *report)
+static bool is_tcb(const struct clo_snp_tcb_parts *a, const struct clo_snp_tcb_parts *b)
+{
+    return a->fmc == b->fmc && a->bootloader == b->bootloader && a->tee == b->tee &&
+           a->snp == b->snp && a->microcode == b->microcode;
+}
+
+/* How well a leaf fits: 0 not at all, then its kind, its chip, and its TCB besides. A chip has a VCEK for
+ * each TCB, and those of former ones stay around in hosts' tables and in caches. */
+static unsigned leaf_fit(const struct clo_certificate *certificate,
+                         const struct clo_snp_report *report)
 {
     struct clo_snp_leaf leaf;
     struct clo_error ignored;
 
-    if (!clo_snp_leaf_parse(certificate, &leaf, &ignored))
-        return false;
-    if (leaf.is_vlek != (report->signing_key == CLO_SNP_VLEK))
-        return false;
-    return leaf.is_vlek ||
-           clo_bytes_equal(leaf.hw_id, clo_bytes_slice(report->chip_id, 0, leaf.hw_id.size));
+    if (!clo_snp_leaf_parse(certificate, &leaf, &ignored) ||
+        leaf.is_vlek != (report->signing_key == CLO_SNP_VLEK))
+        return 0;
+    struct clo_snp_tcb_parts reported = clo_snp_tcb_parts(&report->reported_tcb, leaf.product);
+    bool is_chip = leaf.is_vlek || clo_bytes_equal(leaf.hw_id, clo_bytes_slice(report->chip_id, 0,
+                                                                               leaf.hw_id.size));
+    return 1 + (is_chip ? 2U : 0U) + (is_tcb(&reported, &leaf.spl) ? 1U : 0U);
 }
 
 bool clo_snp_chain_find(const struct clo_snp_report *report,
@@ -252,14 +261,16 @@ bool clo_snp_chain_find(const struct clo_snp_report *report,
                         struct clo_error *err)
 {
     struct clo_snp_chain chain = { 0 };
-    bool fits = false;
+    unsigned best = 0;
 
-    for (size_t i = 0; i < certificates->count && !fits; i++) {
+    for (size_t i = 0; i < certificates->count; i++) {
         if (!snp_is_leaf(certificates->items[i]))
             continue;
-        fits = is_leaf_of(certificates->items[i], report);
-        if (chain.leaf == NULL || fits)
+        unsigned fit = leaf_fit(certificates->items[i], report);
+        if (chain.leaf == NULL || fit > best) {
             chain.leaf = certificates->items[i];
+            best = fit;
+        }
     }
     if (chain.leaf == NULL)
         return clo_fail(err, CLO_ERR_UNVERIFIED,

@@ -282,13 +282,74 @@ static void test_chain(void **state)
     snp_maker_free(&maker);
 }
 
+/* A chip's VCEKs of several TCBs, and one of another chip: the order they come in decides nothing. */
+static void test_leaf_by_tcb(void **state)
+{
+    static const struct {
+        const char *name;
+        struct field changes[2];
+    } leaves[] = {
+        { "microcode 255", { { "3.8", "0202 00ff" }, { "5", NULL } } },
+        { "microcode 9", { { "3.8", "0201 09" }, { "5", NULL } } },
+        { "snp 3", { { "3.3", "0201 03" }, { "5", NULL } } },
+        { "fmc 1", { { "3.9", "0201 01" }, { "5", NULL } } },
+        { "another chip", { { "4", "0909090909090909" }, { "5", NULL } } },
+    };
+    static const uint8_t tcbs[][8] = { { 2, 1, 0, 4, 0, 0, 0, 255 },
+                                       { 2, 1, 0, 4, 0, 0, 0, 9 },
+                                       { 2, 1, 0, 3, 0, 0, 0, 255 },
+                                       { 1, 1, 0, 4, 0, 0, 0, 255 } };
+    struct clo_certificate *certificates[CLO_COUNT(leaves)];
+    uint8_t bytes[CLO_SNP_REPORT_SIZE] = { 3, [0x188] = 0x1a };
+    struct clo_snp_report report;
+    struct clo_snp_chain chain;
+    struct clo_snp_leaf leaf;
+    struct clo_error err;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(leaves); i++)
+        CHECK(parse_leaf(leaves[i].changes, 2, &leaf, &certificates[i], &err), leaves[i].name);
+    for (size_t i = 0; i < CLO_COUNT(tcbs); i++) {
+        for (size_t first = 0; first < CLO_COUNT(leaves); first++)
+            for (int masked = 0; masked < 2; masked++) {
+                CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates all = { 0 };
+                /* Where the chip is masked, another one of this TCB would do as well. */
+                size_t count = CLO_COUNT(leaves) - (size_t)masked;
+                for (size_t k = 0; k < count; k++)
+                    CHECK(clo_snp_certificates_add(
+                                  &all, clo_certificate_der(certificates[(first + k) % count]),
+                                  &err),
+                          err.text);
+                memcpy(bytes + 0x180, tcbs[i], sizeof tcbs[i]);
+                memcpy(bytes + 0x1a0, masked ? "\0\0\0\0\0\0\0\0" : "\4\2\3\4\5\6\7\10", 8);
+                CHECK(clo_snp_parse(clo_bytes(bytes, sizeof bytes), &report, &err), err.text);
+                CHECK(clo_snp_chain_find(&report, &all, &chain, &err), err.text);
+                CHECK(clo_bytes_equal(clo_certificate_der(chain.leaf),
+                                      clo_certificate_der(certificates[i])),
+                      leaves[i].name);
+            }
+    }
+    /* None of this TCB: still the chip's own. */
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates two = { 0 };
+    CHECK(clo_snp_certificates_add(&two, clo_certificate_der(certificates[4]), &err), err.text);
+    CHECK(clo_snp_certificates_add(&two, clo_certificate_der(certificates[1]), &err), err.text);
+    memcpy(bytes + 0x180, tcbs[0], sizeof tcbs[0]);
+    CHECK(clo_snp_parse(clo_bytes(bytes, sizeof bytes), &report, &err), err.text);
+    memcpy(bytes + 0x1a0, "\4\2\3\4\5\6\7\10", 8);
+    CHECK(clo_snp_chain_find(&report, &two, &chain, &err), err.text);
+    CHECK(clo_bytes_equal(clo_certificate_der(chain.leaf), clo_certificate_der(certificates[1])),
+          "the chip counts before the TCB");
+    for (size_t i = 0; i < CLO_COUNT(leaves); i++)
+        clo_certificate_free(certificates[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_amd),         cmocka_unit_test(test_table),
         cmocka_unit_test(test_other_files), cmocka_unit_test(test_leaf),
         cmocka_unit_test(test_vlek),        cmocka_unit_test(test_turin_vector),
-        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_chain),       cmocka_unit_test(test_leaf_by_tcb),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
