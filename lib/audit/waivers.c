@@ -1,6 +1,8 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cloister/civil_time.h"
 #include "waivers.h"
 
 #define WAIVERS_LIMIT ((size_t)1 << 20)
@@ -26,14 +28,10 @@ static bool is_day(const char *text)
     for (size_t i = 0; i < DAY_SIZE; i++)
         if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != '-')
             return false;
-    if (text[DAY_SIZE] != '\0')
-        return false;
-    static const unsigned char lengths[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    unsigned long year = strtoul(text, NULL, 10), month = strtoul(text + 5, NULL, 10),
-                  day = strtoul(text + 8, NULL, 10);
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month >= 1 && month <= 12 && day >= 1 && day <= lengths[month - 1] &&
-           (month != 2 || day <= 28 || leap);
+    int year = 0, month = 0, day = 0;
+    int64_t ignored;
+    return text[DAY_SIZE] == '\0' && sscanf(text, "%4d-%2d-%2d", &year, &month, &day) == 3 &&
+           clo_civil_time(year, month, day, 0, 0, 0, &ignored);
 }
 
 static bool read_line(struct clo_audit_waivers *waivers, char *line, struct clo_error *err)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloister/civil_time.h"
+
 #define LENGTH_BYTES_MAX 4
 
 /* The length behind the tag, and how many bytes it takes; false if DER does not allow it. */
@@ -163,27 +165,6 @@ static int two_digits(const uint8_t *at)
     return (at[0] - '0') * 10 + at[1] - '0';
 }
 
-/* Days since 1970-01-01 in the proleptic Gregorian calendar (Howard Hinnant, chrono-Compatible
- * Low-Level Date Algorithms: days_from_civil), for years from 0 on. */
-static int64_t days_from_civil(int year, int month, int day)
-{
-    int64_t y = year - (month <= 2) + 400; /* never negative */
-    int64_t era = y / 400;
-    int64_t year_of_era = y - era * 400;
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-
-    return (era - 1) * 146097 + day_of_era - 719468;
-}
-
-static int days_in_month(int year, int month)
-{
-    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-    return month == 2 && is_leap ? 29 : days[month - 1];
-}
-
 static bool read_time(uint8_t tag, struct clo_bytes text, int64_t *out)
 {
     const size_t pairs = tag == CLO_DER_UTC_TIME ? 6 : 7;
@@ -199,12 +180,7 @@ static bool read_time(uint8_t tag, struct clo_bytes text, int64_t *out)
     int year = pairs == 7       ? parts[0] * 100 + parts[1]
                : parts[0] >= 50 ? 1900 + parts[0]
                                 : 2000 + parts[0];
-    if (rest[0] < 1 || rest[0] > 12 || rest[1] < 1 || rest[1] > days_in_month(year, rest[0]) ||
-        rest[2] > 23 || rest[3] > 59 || rest[4] > 59)
-        return false;
-    *out = days_from_civil(year, rest[0], rest[1]) * 86400 + rest[2] * 3600 + rest[3] * 60 +
-           rest[4];
-    return true;
+    return clo_civil_time(year, rest[0], rest[1], rest[2], rest[3], rest[4], out);
 }
 
 int64_t clo_der_time(struct clo_reader *r)

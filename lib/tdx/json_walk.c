@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "cloister/civil_time.h"
 #include "cloister/json.h"
 
 struct walk walk_begin(struct clo_bytes text, struct walk_unknown *unknown, struct clo_error *err)
@@ -268,29 +268,20 @@ static bool digits(struct clo_bytes text, size_t at, size_t count, int *out)
 
 int64_t walk_time(struct walk *w)
 {
-    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
     struct clo_bytes text = walk_string(w);
-    struct tm t = { 0 };
+    int year, month, day, hour, minute, second;
+    int64_t out = 0;
 
     if (w->failed)
         return 0;
-    bool ok = text.size == 20 && digits(text, 0, 4, &t.tm_year) && text.data[4] == '-' &&
-              digits(text, 5, 2, &t.tm_mon) && text.data[7] == '-' &&
-              digits(text, 8, 2, &t.tm_mday) && text.data[10] == 'T' &&
-              digits(text, 11, 2, &t.tm_hour) && text.data[13] == ':' &&
-              digits(text, 14, 2, &t.tm_min) && text.data[16] == ':' &&
-              digits(text, 17, 2, &t.tm_sec) && text.data[19] == 'Z';
-    bool leap = ok && t.tm_year % 4 == 0 && (t.tm_year % 100 != 0 || t.tm_year % 400 == 0);
-    ok = ok && t.tm_year >= 1970 && t.tm_mon >= 1 && t.tm_mon <= 12 && t.tm_mday >= 1 &&
-         t.tm_mday <= days[t.tm_mon - 1] + (leap && t.tm_mon == 2) && t.tm_hour < 24 &&
-         t.tm_min < 60 && t.tm_sec < 60;
-    if (!ok) {
+    bool ok = text.size == 20 && digits(text, 0, 4, &year) && text.data[4] == '-' &&
+              digits(text, 5, 2, &month) && text.data[7] == '-' && digits(text, 8, 2, &day) &&
+              text.data[10] == 'T' && digits(text, 11, 2, &hour) && text.data[13] == ':' &&
+              digits(text, 14, 2, &minute) && text.data[16] == ':' &&
+              digits(text, 17, 2, &second) && text.data[19] == 'Z';
+    if (!ok || year < 1970 || !clo_civil_time(year, month, day, hour, minute, second, &out))
         walk_fail(w, "no time like 2026-03-16T22:06:09Z");
-        return 0;
-    }
-    t.tm_year -= 1900;
-    t.tm_mon--;
-    return (int64_t)timegm(&t);
+    return out;
 }
 
 /* Where the value ends, by brackets and quotes alone: whether it is JSON is asked afterwards. */

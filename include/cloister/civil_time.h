@@ -1,0 +1,11 @@
+/* Times as certificates, collateral and people write them, in UTC, proleptic Gregorian calendar. */
+#ifndef CLOISTER_CIVIL_TIME_H
+#define CLOISTER_CIVIL_TIME_H
+
+#include "cloister/base.h"
+
+/* Seconds since 1970-01-01. False: there is no such time; a leap second counts as none. Years from 0 on. */
+CLO_API CLO_MUST_USE bool clo_civil_time(int year, int month, int day, int hour, int minute,
+                                         int second, int64_t *out);
+
+#endif
