@@ -52,4 +52,26 @@ CLO_API json_t *clo_json_base64(struct clo_bytes in);
 /* Unix time as an RFC 3339 string in UTC. */
 CLO_API json_t *clo_json_time(int64_t unix_time);
 
+/* An object that is filled member by member and asked once at the end. Begins as
+ * { .json = json_object() }; each value's reference is taken, and NULL latches as a failure. */
+struct clo_json_object {
+    json_t *json;
+    bool failed;
+};
+
+/* A bit of a number, and what it is called. */
+struct clo_bit {
+    unsigned at;
+    const char *name;
+};
+
+CLO_API void clo_json_set(struct clo_json_object *object, const char *key, json_t *value);
+CLO_API void clo_json_set_hex(struct clo_json_object *object, const char *key,
+                              struct clo_bytes value);
+/* An object of booleans, one for each of the bits. */
+CLO_API void clo_json_set_bits(struct clo_json_object *object, const char *key, uint64_t value,
+                               const struct clo_bit *bits, size_t count);
+/* The object, or NULL if anything failed. */
+CLO_API json_t *clo_json_finish(struct clo_json_object *object);
+
 #endif

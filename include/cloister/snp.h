@@ -38,12 +38,8 @@ enum clo_snp_product {
 CLO_API const char *clo_snp_product_name(enum clo_snp_product product); /* "Milan" */
 
 /* The named bits of POLICY and PLATFORM_INFO, from the lowest up. */
-struct clo_snp_bit {
-    unsigned at;
-    const char *name; /* "debug" */
-};
-CLO_API const struct clo_snp_bit *clo_snp_policy_bits(size_t *count);
-CLO_API const struct clo_snp_bit *clo_snp_platform_bits(size_t *count);
+CLO_API const struct clo_bit *clo_snp_policy_bits(size_t *count);
+CLO_API const struct clo_bit *clo_snp_platform_bits(size_t *count);
 
 enum clo_snp_signing_key {
     CLO_SNP_VCEK = 0,

@@ -10,7 +10,7 @@ CLO_MUST_USE bool policy_read_mask(const json_t *json, const char *key, unsigned
                                    uint32_t *out, struct clo_error *err);
 /* An array of names out of a table, as a mask of their bits; absent: *out stays. */
 CLO_MUST_USE bool policy_read_names(const json_t *json, const char *key,
-                                    const struct clo_snp_bit *names, size_t count, uint64_t *out,
+                                    const struct clo_bit *names, size_t count, uint64_t *out,
                                     struct clo_error *err);
 /* Hex of exactly that many bytes (at most CLO_HASH_SIZE_MAX). */
 CLO_MUST_USE bool policy_read_fixed(const json_t *item, size_t size, uint8_t *out,

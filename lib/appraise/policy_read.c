@@ -29,7 +29,7 @@ bool policy_read_mask(const json_t *json, const char *key, unsigned last, uint32
     return true;
 }
 
-bool policy_read_names(const json_t *json, const char *key, const struct clo_snp_bit *names,
+bool policy_read_names(const json_t *json, const char *key, const struct clo_bit *names,
                        size_t count, uint64_t *out, struct clo_error *err)
 {
     json_t *array;

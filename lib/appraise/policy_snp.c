@@ -8,7 +8,7 @@
 
 #define VMPL_MAX 3
 
-static const struct clo_snp_bit product_names[] = {
+static const struct clo_bit product_names[] = {
     { CLO_SNP_MILAN, "Milan" },
     { CLO_SNP_GENOA, "Genoa" },
     { CLO_SNP_TURIN, "Turin" },
@@ -17,7 +17,7 @@ static const struct clo_snp_bit product_names[] = {
 #define ALL_PRODUCTS \
     (1U << CLO_SNP_MILAN | 1U << CLO_SNP_GENOA | 1U << CLO_SNP_TURIN | 1U << CLO_SNP_VENICE)
 
-static const struct clo_snp_bit key_names[] = {
+static const struct clo_bit key_names[] = {
     { CLO_SNP_VCEK, "VCEK" },
     { CLO_SNP_VLEK, "VLEK" },
 };
@@ -122,7 +122,7 @@ static bool read_tcbs(const json_t *snp, struct clo_policy_snp *policy, struct c
 /* --- Bits --- */
 
 static bool read_bits(const json_t *snp, const char *key, const char *const *keys,
-                      const struct clo_snp_bit *names, size_t count, uint64_t *required,
+                      const struct clo_bit *names, size_t count, uint64_t *required,
                       uint64_t *forbidden, json_t **out, struct clo_error *err)
 {
     *out = NULL;
@@ -146,7 +146,7 @@ static bool read_policy_bits(const json_t *snp, struct clo_policy_snp *policy,
 {
     static const char *const keys[] = { "required", "forbidden", "minimum_abi", NULL };
     size_t count;
-    const struct clo_snp_bit *names = clo_snp_policy_bits(&count);
+    const struct clo_bit *names = clo_snp_policy_bits(&count);
     uint8_t abi[2] = { 0 };
     json_t *bits;
 
@@ -165,7 +165,7 @@ static bool read_platform_bits(const json_t *snp, struct clo_policy_snp *policy,
 {
     static const char *const keys[] = { "required", "forbidden", NULL };
     size_t count;
-    const struct clo_snp_bit *names = clo_snp_platform_bits(&count);
+    const struct clo_bit *names = clo_snp_platform_bits(&count);
     json_t *bits;
 
     return read_bits(snp, "platform_info", keys, names, count, &policy->platform_required,

@@ -64,7 +64,7 @@ static void check_chip(const struct clo_policy_snp *policy, const struct clo_snp
 /* --- What the host may do to the guest --- */
 
 static void check_named_bits(const char *id, const char *field, uint64_t value, uint64_t required,
-                             uint64_t forbidden, const struct clo_snp_bit *names, size_t count,
+                             uint64_t forbidden, const struct clo_bit *names, size_t count,
                              struct clo_checks *checks)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrong = { 0 };
@@ -94,7 +94,7 @@ static void check_guest_policy(const struct clo_policy_snp *policy,
     unsigned abi = (unsigned)(report->policy & 0xffff);
     unsigned minimum = (unsigned)policy->minimum_abi.major << 8 | policy->minimum_abi.minor;
     size_t count;
-    const struct clo_snp_bit *names = clo_snp_policy_bits(&count);
+    const struct clo_bit *names = clo_snp_policy_bits(&count);
 
     clo_check_that(checks, "policy.debug", !debug || policy->allow_debug,
                    "the guest policy %s debugging", debug ? "allows" : "forbids");
@@ -121,7 +121,7 @@ static void check_platform_info(const struct clo_policy_snp *policy,
     bool aliases = (info & CLO_SNP_PLATFORM_ALIASES) != 0;
     bool tio = (info & CLO_SNP_PLATFORM_TIO) != 0;
     size_t count;
-    const struct clo_snp_bit *names = clo_snp_platform_bits(&count);
+    const struct clo_bit *names = clo_snp_platform_bits(&count);
 
     clo_check_that(checks, "policy.tio", !tio || policy->allow_tio,
                    "trusted I/O is %s on the platform", tio ? "enabled" : "off");

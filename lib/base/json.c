@@ -205,3 +205,32 @@ json_t *clo_json_time(int64_t unix_time)
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
     return json_string(text);
 }
+
+void clo_json_set(struct clo_json_object *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object->json, key, value) != 0)
+        object->failed = true;
+}
+
+void clo_json_set_hex(struct clo_json_object *object, const char *key, struct clo_bytes value)
+{
+    clo_json_set(object, key, clo_json_hex(value));
+}
+
+void clo_json_set_bits(struct clo_json_object *object, const char *key, uint64_t value,
+                       const struct clo_bit *bits, size_t count)
+{
+    struct clo_json_object flags = { .json = json_object() };
+
+    for (size_t i = 0; i < count; i++)
+        clo_json_set(&flags, bits[i].name, json_boolean(value >> bits[i].at & 1));
+    clo_json_set(object, key, clo_json_finish(&flags));
+}
+
+json_t *clo_json_finish(struct clo_json_object *object)
+{
+    if (!object->failed)
+        return object->json;
+    json_decref(object->json);
+    return NULL;
+}

@@ -5,42 +5,18 @@
 #include "cloister/encoding.h"
 #include "snp_internal.h"
 
-/* json_object_set_new() takes the reference and refuses NULL, so one answer at the end suffices. */
-struct object {
-    json_t *json;
-    bool failed;
-};
-
-static void set(struct object *object, const char *key, json_t *value)
-{
-    if (json_object_set_new(object->json, key, value) != 0)
-        object->failed = true;
-}
-
-static void set_hex(struct object *object, const char *key, struct clo_bytes value)
-{
-    set(object, key, clo_json_hex(value));
-}
-
-static void set_u64(struct object *object, const char *key, uint64_t value)
+static void set_u64(struct clo_json_object *object, const char *key, uint64_t value)
 {
     char text[24];
 
     snprintf(text, sizeof text, "0x%016" PRIx64, value);
-    set(object, key, json_string(text));
+    clo_json_set(object, key, json_string(text));
 }
 
-static void set_build(struct object *object, const char *key, const struct clo_snp_build *build)
+static void set_build(struct clo_json_object *object, const char *key,
+                      const struct clo_snp_build *build)
 {
-    set(object, key, json_sprintf("%u.%u.%u", build->major, build->minor, build->build));
-}
-
-static json_t *finish(struct object *object)
-{
-    if (!object->failed)
-        return object->json;
-    json_decref(object->json);
-    return NULL;
+    clo_json_set(object, key, json_sprintf("%u.%u.%u", build->major, build->minor, build->build));
 }
 
 /* As the specification and other tools write it: the eight bytes as one number. */
@@ -51,27 +27,27 @@ static uint64_t tcb_value(const struct clo_snp_tcb *tcb)
     return clo_read_le64(&r);
 }
 
-static void set_tcb(struct object *parent, const char *key, const struct clo_snp_tcb *tcb,
+static void set_tcb(struct clo_json_object *parent, const char *key, const struct clo_snp_tcb *tcb,
                     enum clo_snp_product product)
 {
     struct clo_snp_tcb_parts parts = clo_snp_tcb_parts(tcb, product);
-    struct object object = { .json = json_object() };
+    struct clo_json_object object = { .json = json_object() };
 
     /* Without a product the layout is not known: the bytes alone. */
-    set_hex(&object, "raw", clo_bytes(tcb->raw, sizeof tcb->raw));
+    clo_json_set_hex(&object, "raw", clo_bytes(tcb->raw, sizeof tcb->raw));
     set_u64(&object, "value", tcb_value(tcb));
     if (product != CLO_SNP_UNKNOWN) {
         if (parts.fmc >= 0)
-            set(&object, "fmc", json_integer(parts.fmc));
-        set(&object, "bootloader", json_integer(parts.bootloader));
-        set(&object, "tee", json_integer(parts.tee));
-        set(&object, "snp", json_integer(parts.snp));
-        set(&object, "microcode", json_integer(parts.microcode));
+            clo_json_set(&object, "fmc", json_integer(parts.fmc));
+        clo_json_set(&object, "bootloader", json_integer(parts.bootloader));
+        clo_json_set(&object, "tee", json_integer(parts.tee));
+        clo_json_set(&object, "snp", json_integer(parts.snp));
+        clo_json_set(&object, "microcode", json_integer(parts.microcode));
     }
-    set(parent, key, finish(&object));
+    clo_json_set(parent, key, clo_json_finish(&object));
 }
 
-static const struct clo_snp_bit policy_bits[] = {
+static const struct clo_bit policy_bits[] = {
     { 16, "smt" },
     { 17, "reserved_mbo" },
     { 18, "migrate_ma" },
@@ -83,7 +59,7 @@ static const struct clo_snp_bit policy_bits[] = {
     { 24, "ciphertext_hiding_dram" },
     { 25, "page_swap_disable" },
 };
-static const struct clo_snp_bit platform_bits[] = {
+static const struct clo_bit platform_bits[] = {
     { 0, "smt_en" },
     { 1, "tsme_en" },
     { 2, "ecc_en" },
@@ -93,64 +69,55 @@ static const struct clo_snp_bit platform_bits[] = {
     { 7, "tio_en" },
 };
 
-const struct clo_snp_bit *clo_snp_policy_bits(size_t *count)
+const struct clo_bit *clo_snp_policy_bits(size_t *count)
 {
     *count = CLO_COUNT(policy_bits);
     return policy_bits;
 }
 
-const struct clo_snp_bit *clo_snp_platform_bits(size_t *count)
+const struct clo_bit *clo_snp_platform_bits(size_t *count)
 {
     *count = CLO_COUNT(platform_bits);
     return platform_bits;
 }
 
-static void set_bits(struct object *object, const char *key, uint64_t value,
-                     const struct clo_snp_bit *bits, size_t count)
-{
-    struct object flags = { .json = json_object() };
-
-    for (size_t i = 0; i < count; i++)
-        set(&flags, bits[i].name, json_boolean(value >> bits[i].at & 1));
-    set(object, key, finish(&flags));
-}
-
 json_t *clo_snp_report_json(const struct clo_snp_report *report, enum clo_snp_product product)
 {
-    struct object o = { .json = json_object() };
+    struct clo_json_object o = { .json = json_object() };
 
-    set(&o, "version", json_integer(report->version));
+    clo_json_set(&o, "version", json_integer(report->version));
     if (report->is_newer)
-        set(&o, "is_newer", json_true());
-    set(&o, "product", json_string(clo_snp_product_name(product)));
-    set(&o, "guest_svn", json_integer(report->guest_svn));
-    set(&o, "vmpl", json_integer(report->vmpl));
+        clo_json_set(&o, "is_newer", json_true());
+    clo_json_set(&o, "product", json_string(clo_snp_product_name(product)));
+    clo_json_set(&o, "guest_svn", json_integer(report->guest_svn));
+    clo_json_set(&o, "vmpl", json_integer(report->vmpl));
     set_u64(&o, "policy", report->policy);
-    set_bits(&o, "policy_bits", report->policy, policy_bits, CLO_COUNT(policy_bits));
-    set(&o, "policy_abi",
-        json_sprintf("%u.%u", (unsigned)(report->policy >> 8 & 0xff),
-                     (unsigned)(report->policy & 0xff)));
-    set_hex(&o, "family_id", report->family_id);
-    set_hex(&o, "image_id", report->image_id);
-    set(&o, "signature_algo", json_integer(report->signature_algo));
+    clo_json_set_bits(&o, "policy_bits", report->policy, policy_bits, CLO_COUNT(policy_bits));
+    clo_json_set(&o, "policy_abi",
+                 json_sprintf("%u.%u", (unsigned)(report->policy >> 8 & 0xff),
+                              (unsigned)(report->policy & 0xff)));
+    clo_json_set_hex(&o, "family_id", report->family_id);
+    clo_json_set_hex(&o, "image_id", report->image_id);
+    clo_json_set(&o, "signature_algo", json_integer(report->signature_algo));
     set_u64(&o, "platform_info", report->platform_info);
-    set_bits(&o, "platform_bits", report->platform_info, platform_bits, CLO_COUNT(platform_bits));
-    set(&o, "signer_info", json_sprintf("0x%08" PRIx32, report->signer_info));
-    set(&o, "signing_key",
-        json_string(report->signing_key == CLO_SNP_VCEK   ? "VCEK"
-                    : report->signing_key == CLO_SNP_VLEK ? "VLEK"
-                                                          : "none"));
-    set(&o, "author_key_en", json_boolean(report->author_key_en));
-    set(&o, "mask_chip_key", json_boolean(report->mask_chip_key));
-    set_hex(&o, "report_data", report->report_data);
-    set_hex(&o, "measurement", report->measurement);
-    set_hex(&o, "host_data", report->host_data);
-    set_hex(&o, "id_key_digest", report->id_key_digest);
-    set_hex(&o, "author_key_digest", report->author_key_digest);
-    set_hex(&o, "report_id", report->report_id);
-    set_hex(&o, "report_id_ma", report->report_id_ma);
-    set_hex(&o, "chip_id", report->chip_id);
-    set(&o, "chip_id_masked", json_boolean(clo_bytes_all(report->chip_id, 0)));
+    clo_json_set_bits(&o, "platform_bits", report->platform_info, platform_bits,
+                      CLO_COUNT(platform_bits));
+    clo_json_set(&o, "signer_info", json_sprintf("0x%08" PRIx32, report->signer_info));
+    clo_json_set(&o, "signing_key",
+                 json_string(report->signing_key == CLO_SNP_VCEK   ? "VCEK"
+                             : report->signing_key == CLO_SNP_VLEK ? "VLEK"
+                                                                   : "none"));
+    clo_json_set(&o, "author_key_en", json_boolean(report->author_key_en));
+    clo_json_set(&o, "mask_chip_key", json_boolean(report->mask_chip_key));
+    clo_json_set_hex(&o, "report_data", report->report_data);
+    clo_json_set_hex(&o, "measurement", report->measurement);
+    clo_json_set_hex(&o, "host_data", report->host_data);
+    clo_json_set_hex(&o, "id_key_digest", report->id_key_digest);
+    clo_json_set_hex(&o, "author_key_digest", report->author_key_digest);
+    clo_json_set_hex(&o, "report_id", report->report_id);
+    clo_json_set_hex(&o, "report_id_ma", report->report_id_ma);
+    clo_json_set_hex(&o, "chip_id", report->chip_id);
+    clo_json_set(&o, "chip_id_masked", json_boolean(clo_bytes_all(report->chip_id, 0)));
     set_tcb(&o, "current_tcb", &report->current_tcb, product);
     set_tcb(&o, "reported_tcb", &report->reported_tcb, product);
     set_tcb(&o, "committed_tcb", &report->committed_tcb, product);
@@ -158,28 +125,29 @@ json_t *clo_snp_report_json(const struct clo_snp_report *report, enum clo_snp_pr
     set_build(&o, "current_version", &report->current);
     set_build(&o, "committed_version", &report->committed);
     if (report->has_cpuid) {
-        set(&o, "cpuid_fam_id", json_integer(report->cpuid_fam_id));
-        set(&o, "cpuid_mod_id", json_integer(report->cpuid_mod_id));
-        set(&o, "cpuid_step", json_integer(report->cpuid_step));
+        clo_json_set(&o, "cpuid_fam_id", json_integer(report->cpuid_fam_id));
+        clo_json_set(&o, "cpuid_mod_id", json_integer(report->cpuid_mod_id));
+        clo_json_set(&o, "cpuid_step", json_integer(report->cpuid_step));
     }
     if (report->has_mit_vectors) {
         set_u64(&o, "launch_mit_vector", report->launch_mit_vector);
         set_u64(&o, "current_mit_vector", report->current_mit_vector);
     }
-    return finish(&o);
+    return clo_json_finish(&o);
 }
 
 json_t *clo_snp_claims(const struct clo_snp_verified *verified)
 {
-    struct object o = { .json = clo_snp_report_json(&verified->report, verified->product) };
+    struct clo_json_object o = { .json = clo_snp_report_json(&verified->report,
+                                                             verified->product) };
 
     if (o.json == NULL)
         return NULL;
     if (verified->is_vlek)
-        set(&o, "csp_id", json_string(verified->csp_id));
+        clo_json_set(&o, "csp_id", json_string(verified->csp_id));
     if (verified->has_hw_id)
-        set_hex(&o, "hw_id", clo_bytes(verified->hw_id, sizeof verified->hw_id));
-    set(&o, "revocation_checked", json_boolean(verified->revocation_checked));
-    set_hex(&o, "root", clo_digest_bytes(&verified->root));
-    return finish(&o);
+        clo_json_set_hex(&o, "hw_id", clo_bytes(verified->hw_id, sizeof verified->hw_id));
+    clo_json_set(&o, "revocation_checked", json_boolean(verified->revocation_checked));
+    clo_json_set_hex(&o, "root", clo_digest_bytes(&verified->root));
+    return clo_json_finish(&o);
 }

@@ -206,13 +206,40 @@ static void the_canonical_form(void **state)
     assert_string_equal(json_string_value(url), "AP8");
 }
 
+static void an_object_is_asked_once(void **state)
+{
+    static const struct clo_bit bits[] = { { 0, "low" }, { 1, "not_set" }, { 63, "high" } };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_error err;
+
+    (void)state;
+    struct clo_json_object object = { .json = json_object() };
+    clo_json_set(&object, "number", json_integer(7));
+    clo_json_set_hex(&object, "bytes", clo_bytes("\x00\xff", 2));
+    clo_json_set_bits(&object, "flags", 0x8000000000000001, bits, CLO_COUNT(bits));
+    json = clo_json_finish(&object);
+    assert_non_null(json);
+    assert_true(clo_json_write(json, &text, &err));
+    static const char expected[] = "{\"bytes\":\"00ff\",\"flags\":{\"high\":true,\"low\":true,"
+                                   "\"not_set\":false},\"number\":7}";
+    assert_int_equal(text.size, strlen(expected));
+    assert_memory_equal(text.data, expected, text.size);
+
+    /* What failed once stays failed, whatever follows. */
+    struct clo_json_object broken = { .json = json_object() };
+    clo_json_set(&broken, "none", NULL);
+    clo_json_set(&broken, "number", json_integer(7));
+    assert_null(clo_json_finish(&broken));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strict_reading),          cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(truncations_are_refused), cmocka_unit_test(members_have_their_type),
         cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
-        cmocka_unit_test(the_canonical_form),
+        cmocka_unit_test(the_canonical_form),      cmocka_unit_test(an_object_is_asked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
