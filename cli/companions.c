@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cli/inputs.h"
 #include "cloister/fat.h"
@@ -18,14 +17,6 @@ static const struct {
     { ".cred", "credentials", CLO_COMPANION_CREDENTIALS },
     { ".raw", "extensions", CLO_COMPANION_EXTENSIONS },
 };
-
-static bool ends_with(const char *name, const char *suffix)
-{
-    size_t size = strlen(name);
-    size_t end = strlen(suffix);
-
-    return size >= end && strcasecmp(name + size - end, suffix) == 0;
-}
 
 void cli_companions_free(struct cli_companions *companions)
 {
@@ -79,7 +70,7 @@ bool cli_companions_read(const struct cli_list *beside, const struct cli_list *l
             return false;
     for (size_t i = 0; i < loader->count; i++) {
         size_t kind = 0;
-        while (kind < CLO_COUNT(kinds) && !ends_with(loader->items[i], kinds[kind].suffix))
+        while (kind < CLO_COUNT(kinds) && !clo_ends_with(loader->items[i], kinds[kind].suffix))
             kind++;
         if (kind == CLO_COUNT(kinds))
             return clo_fail(err, CLO_ERR_USAGE,
@@ -111,7 +102,7 @@ static bool take(void *context, const char *name, bool is_directory, struct clo_
 
     for (size_t i = 0; i < CLO_COUNT(kinds); i++)
         is_wanted = is_wanted || ((search->suffix == NULL || search->suffix == kinds[i].suffix) &&
-                                  ends_with(name, kinds[i].suffix));
+                                  clo_ends_with(name, kinds[i].suffix));
     if (is_directory || name[0] == '.' || !is_wanted)
         return true;
     struct clo_buffer *file = add(search->out, search->place, name, err);

@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cloister/fat.h"
 #include "cloister/gpt.h"
@@ -94,10 +93,9 @@ struct ukis {
 static bool count_uki(void *context, const char *name, bool is_directory, struct clo_error *err)
 {
     struct ukis *ukis = context;
-    size_t size = strlen(name);
 
     (void)err;
-    if (is_directory || size < 4 || strcasecmp(name + size - 4, ".efi") != 0)
+    if (is_directory || !clo_ends_with(name, ".efi"))
         return true;
     ukis->count++;
     snprintf(ukis->name, sizeof ukis->name, "%s", name);

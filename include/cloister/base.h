@@ -47,6 +47,8 @@ CLO_API bool clo_fail(struct clo_error *err, enum clo_status status, const char 
 CLO_API bool clo_wrap(struct clo_error *err, const char *format, ...) CLO_PRINTF(2, 3);
 /* Replaces what could move a cursor or forge a line: control characters and malformed UTF-8. */
 CLO_API void clo_sanitize(char *text);
+/* Whether a file's name ends so; as on FAT, case does not matter. */
+CLO_API bool clo_ends_with(const char *name, const char *suffix);
 
 /* --- Views and owned bytes ----------------------------------------------------------------- */
 

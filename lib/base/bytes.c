@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct clo_bytes clo_bytes(const void *data, size_t size)
 {
@@ -85,4 +86,12 @@ uint32_t clo_crc32(uint32_t before, struct clo_bytes in)
             crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1)));
     }
     return ~crc;
+}
+
+bool clo_ends_with(const char *name, const char *suffix)
+{
+    size_t size = strlen(name);
+    size_t end = strlen(suffix);
+
+    return size >= end && strcasecmp(name + size - end, suffix) == 0;
 }

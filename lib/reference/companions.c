@@ -12,14 +12,6 @@
 #define STUB_CONFEXTS       256
 #define STUB_GLOBAL_EXTENDS 259
 
-static bool ends_with(const char *name, const char *suffix)
-{
-    size_t size = strlen(name);
-    size_t end = strlen(suffix);
-
-    return size >= end && strcasecmp(name + size - end, suffix) == 0;
-}
-
 /* The kinds that are packed, in the order in which the stub packs them. ".raw" takes both extensions'
  * names in stubs that know no configuration extensions yet. */
 static const struct {
@@ -73,7 +65,7 @@ static size_t kind_of(const struct clo_companion *item, unsigned stub_version)
 {
     for (size_t i = COMPANION_ARCHIVES; i-- > 0;)
         if (kinds[i].place == item->place && stub_version >= kinds[i].since &&
-            ends_with(item->name, kinds[i].suffix))
+            clo_ends_with(item->name, kinds[i].suffix))
             return i;
     return COMPANION_ARCHIVES;
 }
@@ -81,7 +73,7 @@ static size_t kind_of(const struct clo_companion *item, unsigned stub_version)
 static bool is_addon(const struct clo_companion *item, unsigned stub_version)
 {
     return (item->place == CLO_COMPANION_ADDONS || item->place == CLO_COMPANION_BESIDE) &&
-           ends_with(item->name, ".addon.efi") && stub_version >= STUB_ADDONS;
+           clo_ends_with(item->name, ".addon.efi") && stub_version >= STUB_ADDONS;
 }
 
 static bool is_plain(const char *name)

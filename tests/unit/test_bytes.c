@@ -112,12 +112,24 @@ static void crc_32(void **state)
     CHECK(clo_crc32(0, clo_bytes(NULL, 0)) == 0, "of nothing");
 }
 
+static void endings_ignore_case(void **state)
+{
+    (void)state;
+    assert_true(clo_ends_with("BOOTX64.EFI", ".efi"));
+    assert_true(clo_ends_with(".efi", ".efi"));
+    assert_true(clo_ends_with("", ""));
+    assert_false(clo_ends_with("efi", ".efi"));
+    assert_false(clo_ends_with("a.efi.bak", ".efi"));
+    assert_false(clo_ends_with("", ".efi"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_stay_inside),           cmocka_unit_test(comparisons_agree),
         cmocka_unit_test(one_other_byte_is_seen),       cmocka_unit_test(overflow_is_reported),
         cmocka_unit_test(taking_leaves_nothing_behind), cmocka_unit_test(crc_32),
+        cmocka_unit_test(endings_ignore_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
