@@ -25,6 +25,7 @@ BREAK(leaf_without_extension, tdx->leave_out_extension = true)
 BREAK(ca_by_other, tdx->ca_key = keys->other)
 BREAK(ca_is_no_ca, tdx->ca_certificate.is_ca = 0)
 BREAK(ca_may_not_sign, tdx->ca_certificate.key_usage = CLO_KEY_USAGE_CRL_SIGN)
+BREAK(root_by_other, tdx->root_key = keys->other)
 BREAK(root_other, tdx->root_is_other = true)
 BREAK(leaf_expired, tdx->leaf_certificate.not_after = tdx->now - 1)
 BREAK(leaf_early, tdx->leaf_certificate.not_before = tdx->now + 1)
@@ -109,6 +110,7 @@ const struct sim_tdx_breakage sim_tdx_breakages[] = {
     { "ca-by-other", "tdx.pck_chain", { NULL }, ca_by_other },
     { "ca-is-no-ca", "tdx.pck_chain", { NULL }, ca_is_no_ca },
     { "ca-may-not-sign", "tdx.pck_chain", { NULL }, ca_may_not_sign },
+    { "root-by-other", "tdx.pck_chain", { NULL }, root_by_other },
     { "root-other", "tdx.root", { NULL }, root_other },
     { "leaf-expired", "tdx.validity", { NULL }, leaf_expired },
     { "leaf-early", "tdx.validity", { NULL }, leaf_early },

@@ -2,6 +2,7 @@
  * certificates.trustedservices.intel.com.) */
 #include <string.h>
 
+#include "platform_internal.h"
 #include "tdx_internal.h"
 
 /* SHA-256 of the SubjectPublicKeyInfo. */
@@ -14,4 +15,18 @@ bool clo_tdx_intel_root(const struct clo_digest *fingerprint)
 {
     return fingerprint->hash == CLO_HASH_SHA256 &&
            memcmp(fingerprint->bytes, root, sizeof root) == 0;
+}
+
+bool tdx_is_intel_certificate(const struct clo_certificate *certificate)
+{
+    /* SHA-256 of the certificate. */
+    static const uint8_t whole[32] = {
+        0x44, 0xa0, 0x19, 0x6b, 0x2b, 0x99, 0xf8, 0x89, 0xb8, 0xe1, 0x49,
+        0xe9, 0x5b, 0x80, 0x7a, 0x35, 0x0e, 0x74, 0x24, 0x96, 0x43, 0x99,
+        0xe8, 0x85, 0xa7, 0xcb, 0xb8, 0xcc, 0xfa, 0xb6, 0x74, 0xd3,
+    };
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, clo_certificate_der(certificate), &digest);
+    return memcmp(digest.bytes, whole, sizeof whole) == 0;
 }

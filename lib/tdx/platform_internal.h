@@ -25,6 +25,8 @@ struct build {
 
 /* Parses what the collateral has; false for what is malformed. */
 CLO_MUST_USE bool tdx_read_collateral(struct build *b, struct clo_error *err);
+/* Intel's root, byte by byte: its own signature need not be checked each time. */
+bool tdx_is_intel_certificate(const struct clo_certificate *certificate);
 /* All checks but those of the PCK chain. */
 void tdx_check_collateral(struct build *b);
 
