@@ -6,6 +6,39 @@
 
 #define ENTRIES ((size_t)128 * 128)
 
+/* What a tool leaves of it parses, covers the larger disk, and differs in the last sectors alone: of the
+ * disk, and of the partition that was grown. */
+static void grow(struct clo_bytes head, const struct clo_gpt *gpt, uint32_t number,
+                 enum clo_gpt_tool tool)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *grown = malloc(sizeof *grown);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer again = { 0 };
+    const struct clo_gpt_growth growth = {
+        .disk_sectors = gpt->disk_sectors < UINT64_MAX / 2 ? gpt->disk_sectors * 2 : UINT64_MAX,
+        .partition = number,
+        .tool = tool,
+    };
+    struct clo_error err;
+
+    MUST(grown != NULL);
+    if (!clo_gpt_grow(head, &growth, &out, &err)) {
+        MUST(out.size == 0);
+        return;
+    }
+    MUST(out.size == CLO_GPT_HEAD_SIZE && clo_gpt_parse(clo_buffer_bytes(&out), grown, &err));
+    MUST(grown->count == gpt->count);
+    for (size_t i = 0; i < gpt->count; i++) {
+        const struct clo_gpt_partition *was = &gpt->partitions[i], *is = &grown->partitions[i];
+        MUST(is->first_lba == was->first_lba && is->last_lba >= was->last_lba);
+        MUST(is->last_lba == was->last_lba || was->number == number);
+    }
+    /* It cannot be grown twice. */
+    MUST(clo_gpt_grow(clo_buffer_bytes(&out),
+                      &(struct clo_gpt_growth){ grown->disk_sectors, number, tool }, &again, &err));
+    MUST(clo_bytes_equal(clo_buffer_bytes(&out), clo_buffer_bytes(&again)));
+}
+
 /* What parses has partitions inside the disk, apart from each other, and can be measured. */
 static void parse(struct clo_bytes head)
 {
@@ -28,6 +61,10 @@ static void parse(struct clo_bytes head)
     MUST(clo_gpt_event(gpt, &event, &err) && event.size == 92 + 8 + 128 * gpt->count);
     if (clo_gpt_find(gpt, &clo_gpt_type_esp, &found, &err))
         MUST(clo_guid_equal(&found->type, &clo_gpt_type_esp));
+    enum clo_gpt_tool tool = (enum clo_gpt_tool)(gpt->disk.bytes[0] % (CLO_GPT_REPART + 1));
+    grow(head, gpt, 0, tool);
+    if (gpt->count > 0)
+        grow(head, gpt, gpt->partitions[gpt->count - 1].number, tool);
 }
 
 /* The input is the header's sector and then entries; both checksums are made right, since no

@@ -19,6 +19,7 @@ extern CLO_API const struct clo_guid clo_gpt_type_root_arm64;
 struct clo_gpt_partition {
     struct clo_guid type;
     struct clo_guid guid;
+    uint32_t number; /* of its entry, from 1, in a table that was read */
     uint64_t first_lba;
     uint64_t last_lba; /* inclusive */
     uint64_t attributes;
@@ -53,5 +54,31 @@ CLO_API CLO_MUST_USE bool clo_gpt_write(const struct clo_guid *disk, uint64_t di
  * 1.06, section 10.4.2): header, number of partitions, and the entries in use. */
 CLO_API CLO_MUST_USE bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out,
                                         struct clo_error *err);
+
+/* The partition of this number, else of this GUID, else of this name; fails if there is none, or two
+ * of the name. */
+CLO_API CLO_MUST_USE bool clo_gpt_pick(const struct clo_gpt *gpt, const char *which,
+                                       const struct clo_gpt_partition **out, struct clo_error *err);
+
+/* --- The table of a disk that was grown, as those leave it who grow it (gpt_grow.c) --- */
+
+enum clo_gpt_tool {
+    CLO_GPT_SFDISK,   /* libfdisk's sfdisk: "--relocate gpt-bak-std", ", +" */
+    CLO_GPT_GROWPART, /* of cloud-utils, by sfdisk: not for less than 1 MiB */
+    CLO_GPT_SGDISK,   /* "-e", and a partition made anew up to the end */
+    CLO_GPT_REPART,   /* systemd-repart: ends at a multiple of 4096 bytes */
+};
+
+struct clo_gpt_growth {
+    uint64_t disk_sectors;
+    uint32_t partition; /* its number, grown as far as it goes; 0: none */
+    enum clo_gpt_tool tool;
+};
+
+CLO_API bool clo_gpt_tool_from_name(const char *name, enum clo_gpt_tool *out);
+/* Appends the head of the grown disk, CLO_GPT_HEAD_SIZE bytes. Header and entries are the tool's, byte
+ * for byte; the protective MBR, which nobody measures, stays as it is. */
+CLO_API CLO_MUST_USE bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
+                                       struct clo_buffer *out, struct clo_error *err);
 
 #endif

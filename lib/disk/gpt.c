@@ -127,6 +127,7 @@ bool clo_gpt_parse(struct clo_bytes head, struct clo_gpt *out, struct clo_error 
             continue;
         if (!read_entry(entry, &header, partition, err))
             return clo_wrap(err, "GPT: partition %zu", i + 1);
+        partition->number = (uint32_t)i + 1;
         for (size_t k = 0; k < out->count; k++)
             if (partition->first_lba <= out->partitions[k].last_lba &&
                 out->partitions[k].first_lba <= partition->last_lba)
@@ -153,6 +154,40 @@ bool clo_gpt_find(const struct clo_gpt *gpt, const struct clo_guid *type,
     if (found == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "GPT: no partition of type %s",
                         clo_guid_text(type, text));
+    *out = found;
+    return true;
+}
+
+static bool is_picked(const struct clo_gpt_partition *partition, const char *which,
+                      const struct clo_guid *guid)
+{
+    return guid != NULL ? clo_guid_equal(&partition->guid, guid)
+                        : strcmp(partition->name, which) == 0;
+}
+
+bool clo_gpt_pick(const struct clo_gpt *gpt, const char *which,
+                  const struct clo_gpt_partition **out, struct clo_error *err)
+{
+    const struct clo_gpt_partition *found = NULL;
+    struct clo_guid guid;
+    struct clo_error ignored;
+    char *end;
+
+    bool is_guid = clo_guid_read(which, &guid, &ignored);
+    unsigned long number = strtoul(which, &end, 10);
+    bool is_number = *which >= '0' && *which <= '9' && *end == '\0';
+    for (size_t i = 0; i < gpt->count; i++) {
+        const struct clo_gpt_partition *partition = &gpt->partitions[i];
+        if (is_number ? partition->number != number
+                      : !is_picked(partition, which, is_guid ? &guid : NULL))
+            continue;
+        if (found != NULL)
+            return clo_fail(err, CLO_ERR_USAGE, "GPT: more than one partition is \"%s\"", which);
+        found = partition;
+    }
+    if (found == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "GPT: no partition has the number, GUID or name \"%s\"",
+                        which);
     *out = found;
     return true;
 }
