@@ -92,14 +92,6 @@ static const char *type_of(const struct clo_reference_event *expected, const str
                                                    : clo_event_type_name(actual->event->type);
 }
 
-static void append_cause(unsigned pcr, const char *type, struct clo_buffer *out)
-{
-    const char *cause = explain_cause(pcr, type);
-
-    if (cause != NULL)
-        clo_buffer_printf(out, " (usually: %s)", cause);
-}
-
 /* Where the two lists part, and how. */
 static enum clo_difference compare(const struct clo_explain_inputs *in, const struct actual *actual,
                                    size_t count, size_t *at)
@@ -201,6 +193,28 @@ static void tell_changed(const struct clo_reference_event *expected, const struc
             append_digest(&expected->digests[i], out);
 }
 
+/* Of a partition table both sides may be known in full: then how they differ is told, not guessed. */
+static bool append_table(const struct clo_reference_event *expected, const struct actual *actual,
+                         enum clo_hash hash, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer logged = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer how = { 0 };
+
+    if (strcmp(expected->type, "EV_EFI_GPT_EVENT") != 0 || !append_proven(actual, hash, &logged) ||
+        !explain_table(expected->text, clo_buffer_string(&logged), &how))
+        return false;
+    clo_buffer_printf(out, " (%s)", clo_buffer_string(&how));
+    return true;
+}
+
+static void append_cause(unsigned pcr, const char *type, struct clo_buffer *out)
+{
+    const char *cause = explain_cause(pcr, type);
+
+    if (cause != NULL)
+        clo_buffer_printf(out, " (usually: %s)", cause);
+}
+
 static void tell(const struct clo_explain_inputs *in, enum clo_difference difference,
                  const struct actual *actual, const struct clo_reference_event *wanted,
                  struct clo_buffer *out)
@@ -229,6 +243,8 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
         break;
     case CLO_DIFFERENCE_CHANGED:
         tell_changed(expected, actual, in->hash, out);
+        if (append_table(expected, actual, in->hash, out))
+            return;
         break;
     }
     append_cause(in->pcr, type_of(difference == CLO_DIFFERENCE_UNEXPECTED ? NULL : wanted, actual),

@@ -1,8 +1,9 @@
 #include "explain_internal.h"
 
-#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "cloister/gpt.h"
 #include "cloister/reference.h"
 
 /* An RTMR holds what several PCRs would: what kind of event differs tells more than the register. */
@@ -34,7 +35,7 @@ static const char *const pcr_causes[CLO_PCR_COUNT] = {
     [1] = "other boot entries or devices",
     [2] = "another option ROM",
     [4] = "another UKI",
-    [5] = "another partition table",
+    [5] = "another partition table: the disk was grown or repartitioned",
     [7] = "other Secure Boot keys or state",
     [9] = "another command line or initrd",
     [11] = "another UKI",
@@ -42,6 +43,38 @@ static const char *const pcr_causes[CLO_PCR_COUNT] = {
     [13] = "a system extension that the host passed in",
     [15] = "another disk",
 };
+
+/* "disk of 2097152 sectors, 2 partitions: …": how many, and what follows. */
+static bool read_table(const char *text, unsigned long long *sectors, const char **rest)
+{
+    int used = 0;
+
+    if (text == NULL || sscanf(text, "disk of %llu sectors, %n", sectors, &used) != 1 || used == 0)
+        return false;
+    *rest = text + used;
+    return true;
+}
+
+bool explain_table(const char *expected, const char *logged, struct clo_buffer *out)
+{
+    unsigned long long was, is;
+    const char *old_rest, *rest;
+
+    if (!read_table(expected, &was, &old_rest) || !read_table(logged, &is, &rest))
+        return false;
+    if (is > was)
+        clo_buffer_printf(out,
+                          "the disk was grown from %llu to %llu bytes: predict it with "
+                          "--disk-size and --grow-partition",
+                          was * CLO_GPT_SECTOR, is * CLO_GPT_SECTOR);
+    else if (is < was)
+        clo_buffer_text(out, "a smaller disk than expected, or one that was not grown");
+    else if (strcmp(old_rest, rest) != 0)
+        clo_buffer_text(out, "a partition was grown or moved, and the disk was not");
+    else
+        clo_buffer_text(out, "the same partitions with other GUIDs, attributes or flags");
+    return true;
+}
 
 const char *explain_cause(unsigned reg, const char *type)
 {

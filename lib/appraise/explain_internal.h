@@ -2,7 +2,11 @@
 #ifndef CLOISTER_LIB_EXPLAIN_INTERNAL_H
 #define CLOISTER_LIB_EXPLAIN_INTERNAL_H
 
+#include "cloister/base.h"
+
 /* `type` is that of the event that differs, "EV_IPL"; NULL: not known. NULL if there is no usual one. */
 const char *explain_cause(unsigned reg, const char *type);
+/* Appends how two partition tables differ, each as a log's event is described; false: they are none. */
+bool explain_table(const char *expected, const char *logged, struct clo_buffer *out);
 
 #endif

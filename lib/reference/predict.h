@@ -38,6 +38,8 @@ struct predict_event {
 json_t *predict_events_of(struct prediction *p, unsigned pcr);
 /* Only for people: left out where it is long, no UTF-8, or has a NUL inside. */
 void predict_set_text(json_t *json, const char *key, struct clo_bytes text);
+/* What a log's event of this type and data would be described with, so that both sides read alike. */
+void predict_describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out);
 /* Extends every bank by its digest, and writes the event down. */
 void predict_extend(struct prediction *p, const struct predict_event *event,
                     const struct clo_digest *digests);

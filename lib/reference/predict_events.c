@@ -29,6 +29,15 @@ void predict_set_text(json_t *json, const char *key, struct clo_bytes text)
         json_object_set_new(json, key, string);
 }
 
+void predict_describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out)
+{
+    const struct clo_event event = { .type = type, .data = data };
+
+    clo_event_describe(&event, out);
+    if (!clo_buffer_ok(out))
+        clo_buffer_free(out);
+}
+
 void predict_extend(struct prediction *p, const struct predict_event *event,
                     const struct clo_digest *digests)
 {

@@ -64,6 +64,7 @@ bool predict_5(struct prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct predict_event event = { .pcr = 5,
                                    .type = "EV_EFI_GPT_EVENT",
                                    .name = "partition table" };
@@ -73,6 +74,8 @@ bool predict_5(struct prediction *p, struct clo_error *err)
     if (!clo_gpt_parse(p->inputs->disk_head, gpt, err) || !clo_gpt_event(gpt, &data, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&data);
+    predict_describe(CLO_EV_EFI_GPT_EVENT, bytes, &text);
+    event.text = clo_buffer_bytes(&text);
     predict_separator(p, 5);
     predict_measure(p, &event, &bytes, 1);
     predict_text(p, 5, "EV_EFI_ACTION", "leaving the firmware", "Exit Boot Services Invocation");

@@ -87,16 +87,6 @@ static void add_cfv(struct tdx_prediction *p, size_t size)
     tdx_measure(p, &event, clo_bytes_slice(p->cfv, 0, size));
 }
 
-/* In the words that a log's event would be described with, so that both sides read alike. */
-static void describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out)
-{
-    const struct clo_event event = { .type = type, .data = data };
-
-    clo_event_describe(&event, out);
-    if (!clo_buffer_ok(out))
-        clo_buffer_free(out);
-}
-
 static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_absent,
                                 struct clo_error *err)
 {
@@ -112,7 +102,7 @@ static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_
         value = clo_bytes(&state, is_absent ? 0 : 1);
     if (!predict_variable_data(name, vendor, value, &data, err))
         return false;
-    describe(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data), &text);
+    predict_describe(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data), &text);
     const struct tdx_event event = { .type = DRIVER_CONFIG,
                                      .name = name,
                                      .text = clo_buffer_bytes(&text) };
@@ -172,7 +162,7 @@ static bool add_boot_variable(struct tdx_prediction *p, const char *name)
     if (!find_boot_variable(p, name, &value))
         return false;
     if (predict_variable_data(name, &clo_guid_global_variable, value, &data, &ignored))
-        describe(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), &text);
+        predict_describe(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), &text);
     const struct tdx_event event = { .type = BOOT, .name = name, .text = clo_buffer_bytes(&text) };
     tdx_measure(p, &event, value);
     return true;

@@ -10,7 +10,10 @@
 #include "cloister/encoding.h"
 #include "event_data.h"
 
-#define TEXT_MAX 300
+#define TEXT_MAX  300
+#define GPT_ENTRY 128 /* at least */
+#define GPT_NAME  72
+#define GPT_SHOWN 4 /* partitions */
 
 static const struct {
     uint32_t type;
@@ -326,16 +329,46 @@ static void describe_runtime(const struct clo_event *event, struct clo_buffer *o
         as_hex(payload, out);
 }
 
+/* "root 133120-2095103" */
+static void describe_partition(struct clo_bytes entry, struct clo_buffer *out)
+{
+    struct clo_reader r = clo_reader(clo_bytes_slice(entry, 32, entry.size - 32));
+
+    uint64_t first = clo_read_le64(&r);
+    uint64_t last = clo_read_le64(&r);
+    clo_read_skip(&r, 8);
+    struct clo_bytes name = clo_read_bytes(&r, GPT_NAME);
+    size_t used = 0;
+    while (used + 2 <= name.size && (name.data[used] != 0 || name.data[used + 1] != 0))
+        used += 2;
+    if (used > 0 && as_text(clo_bytes_slice(name, 0, used), out))
+        clo_buffer_text(out, " ");
+    clo_buffer_printf(out, "%llu-%llu", (unsigned long long)first, (unsigned long long)last);
+}
+
+/* UEFI_GPT_DATA: "disk of 2097152 sectors, 2 partitions: esp 2048-133119, root 133120-2095103". */
 static void describe_gpt(const struct clo_event *event, struct clo_buffer *out)
 {
     struct clo_reader r = clo_reader(event->data);
 
-    r.at = event->data.size < 92 ? event->data.size : 92;
+    r.at = event->data.size < 32 ? event->data.size : 32;
+    uint64_t alternate = clo_read_le64(&r);
+    clo_read_skip(&r, 44);
+    uint32_t entry_size = clo_read_le32(&r);
+    clo_read_skip(&r, 4);
     uint64_t count = clo_read_le64(&r);
-    if (!clo_reader_ok(&r))
+    if (!clo_reader_ok(&r) || entry_size < GPT_ENTRY || count > clo_reader_left(&r) / entry_size) {
         as_hex(event->data, out);
-    else
-        clo_buffer_printf(out, "%llu partitions", (unsigned long long)count);
+        return;
+    }
+    clo_buffer_printf(out, "disk of %llu sectors, %llu partitions",
+                      (unsigned long long)alternate + 1, (unsigned long long)count);
+    for (uint64_t i = 0; i < count && i < GPT_SHOWN; i++) {
+        clo_buffer_text(out, i == 0 ? ": " : ", ");
+        describe_partition(clo_read_bytes(&r, entry_size), out);
+    }
+    if (count > GPT_SHOWN)
+        clo_buffer_text(out, ", …");
 }
 
 static void describe_tag(const struct clo_event *event, struct clo_buffer *out)

@@ -137,6 +137,74 @@ static void test_images(void **state)
     is_described(CLO_EV_EFI_BOOT_SERVICES_DRIVER, clo_buffer_bytes(&data), "image in memory");
 }
 
+/* A header with its last sector and size of an entry, and `count` partitions. */
+static void make_table(struct clo_buffer *out, uint64_t last, uint32_t entry_size, uint64_t claimed,
+                       size_t count)
+{
+    clo_buffer_zero(out, 32);
+    clo_buffer_le64(out, last);
+    clo_buffer_zero(out, 44);
+    clo_buffer_le32(out, entry_size);
+    clo_buffer_zero(out, 4);
+    clo_buffer_le64(out, claimed);
+    for (size_t i = 0; i < count; i++) {
+        size_t start = out->size;
+        clo_buffer_zero(out, 32);
+        clo_buffer_le64(out, 2048 + i * 100);
+        clo_buffer_le64(out, 2147 + i * 100);
+        clo_buffer_zero(out, 8);
+        clo_buffer_append(out, i == 1 ? clo_bytes("r\0o\0\n\0", 6) : clo_bytes("e\0s\0p\0", 6));
+        clo_buffer_zero(out, entry_size - (out->size - start));
+        if (i == 2)
+            memset(out->data + start + 56, 0, 6); /* no name */
+    }
+}
+
+static void test_tables(void **state)
+{
+    static const struct {
+        uint64_t last;
+        uint32_t entry_size;
+        uint64_t claimed;
+        size_t count;
+        const char *text;
+    } cases[] = {
+        { 65535, 128, 0, 0, "disk of 65536 sectors, 0 partitions" },
+        { 65535, 128, 1, 1, "disk of 65536 sectors, 1 partitions: esp 2048-2147" },
+        { 99, 256, 3, 3,
+          "disk of 100 sectors, 3 partitions: esp 2048-2147, ro? 2148-2247, 2248-2347" },
+        { 99, 128, 5, 5,
+          "disk of 100 sectors, 5 partitions: esp 2048-2147, ro? 2148-2247, 2248-2347, esp "
+          "2348-2447, …" },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    char hex[100];
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        data.size = 0;
+        make_table(&data, cases[i].last, cases[i].entry_size, cases[i].claimed, cases[i].count);
+        is_described(CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data), cases[i].text);
+    }
+    /* More partitions than there are, an entry that is too short, and every truncation: as bytes. */
+    data.size = 0;
+    make_table(&data, 99, 128, 3, 2);
+    snprintf(hex, sizeof hex, "%064d… (%zu bytes)", 0, data.size);
+    is_described(CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data), hex);
+    data.size = 0;
+    make_table(&data, 99, 128, UINT64_MAX, 2);
+    is_described(CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data), hex);
+    data.data[84] = 64;
+    data.data[92] = 1;
+    is_described(CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data), hex);
+    data.size = 0;
+    make_table(&data, 99, 128, 2, 2);
+    for (size_t size = 33; size < data.size; size++) {
+        snprintf(hex, sizeof hex, "%064d… (%zu bytes)", 0, size);
+        is_described(CLO_EV_EFI_GPT_EVENT, clo_bytes_slice(clo_buffer_bytes(&data), 0, size), hex);
+    }
+}
+
 static void test_others(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
@@ -144,8 +212,9 @@ static void test_others(void **state)
     (void)state;
     clo_buffer_zero(&data, 92);
     is_described(CLO_EV_EFI_GPT_EVENT, clo_bytes_slice(clo_buffer_bytes(&data), 0, 3), "000000");
-    clo_buffer_le64(&data, 2);
-    is_described(CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data), "2 partitions");
+    clo_buffer_le64(&data, 0);
+    is_described(CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data),
+                 "0000000000000000000000000000000000000000000000000000000000000000… (100 bytes)");
     data.size = 0;
     clo_buffer_le32(&data, CLO_EVENT_TAG_LOAD_OPTIONS);
     clo_buffer_le32(&data, 3);
@@ -256,10 +325,11 @@ static void test_tdx_firmware(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_variables),    cmocka_unit_test(test_images),
-        cmocka_unit_test(test_others),       cmocka_unit_test(test_boot_variables),
-        cmocka_unit_test(test_tdx_firmware), cmocka_unit_test(test_measured),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_text),
+        cmocka_unit_test(test_variables),      cmocka_unit_test(test_images),
+        cmocka_unit_test(test_tables),         cmocka_unit_test(test_others),
+        cmocka_unit_test(test_boot_variables), cmocka_unit_test(test_tdx_firmware),
+        cmocka_unit_test(test_measured),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

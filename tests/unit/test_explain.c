@@ -1,5 +1,6 @@
 #include "cloister/explain.h"
 
+#include "cloister/gpt.h"
 #include "eventlog_maker.h"
 
 /* What was measured into PCR 11, in the order of the log; NULL ends it. */
@@ -284,12 +285,133 @@ static void test_rtmr(void **state)
     }
 }
 
+/* --- Partition tables: both sides are decoded, and how they differ is told --- */
+
+struct table {
+    uint64_t sectors, root_last;
+    uint8_t guid;
+};
+
+static void measured_table(const struct table *table, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    const struct clo_guid disk = { { table->guid } };
+    const struct clo_gpt_partition root = { .type = clo_gpt_type_root_x86_64,
+                                            .first_lba = 2048,
+                                            .last_lba = table->root_last,
+                                            .name = "root" };
+    struct clo_error err;
+
+    if (!clo_gpt_write(&disk, table->sectors, &root, 1, &head, &tail, &err) ||
+        !clo_gpt_parse(clo_buffer_bytes(&head), gpt, &err) || !clo_gpt_event(gpt, out, &err))
+        fail_msg("%s", err.text);
+}
+
+static void expect_table(const char *text, const struct table *table,
+                         struct clo_reference **reference)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer json = { 0 };
+    struct clo_digest digest;
+    struct clo_pcr_bank bank;
+    struct clo_error err;
+    char hex[2][2 * 32 + 1];
+
+    measured_table(table, &data);
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&data), &digest);
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    clo_pcr_extend(&bank, 5, &digest);
+    clo_buffer_printf(&json,
+                      "{\"cloister_reference\":1,\"name\":\"d\",\"origin\":\"prediction\","
+                      "\"events\":{\"5\":[{\"type\":\"EV_EFI_GPT_EVENT\",\"name\":\"partition "
+                      "table\"%s%s%s,\"digests\":{\"sha256\":\"%s\"}}]},\"pcrs\":{\"sha256\":"
+                      "{\"5\":\"%s\"}}}",
+                      text == NULL ? "" : ",\"text\":\"", text == NULL ? "" : text,
+                      text == NULL ? "" : "\"", clo_hex_text(clo_digest_bytes(&digest), hex[0]),
+                      clo_hex_text(clo_digest_bytes(&bank.values[5]), hex[1]));
+    if (!clo_reference_parse(clo_buffer_bytes(&json), reference, &err))
+        fail_msg("%s", err.text);
+}
+
+static void test_tables(void **state)
+{
+    static const char known[] = "disk of 8192 sectors, 1 partitions: root 2048-4095";
+    static const struct table expected = { 8192, 4095, 1 };
+    static const struct {
+        const char *name, *expected_text;
+        struct table logged;
+        bool is_proven;
+        const char *cause;
+    } cases[] = {
+        { "grown, and the partition too",
+          known,
+          { 16384, 16350, 1 },
+          true,
+          "partition table is \"disk of 16384 sectors, 1 partitions: root 2048-16350\", expected "
+          "\"disk of 8192 sectors, 1 partitions: root 2048-4095\" (the disk was grown from 4194304 "
+          "to 8388608 bytes: predict it with --disk-size and --grow-partition)" },
+        { "grown, the table alone", known, { 16384, 4095, 1 }, true, "(the disk was grown from " },
+        { "smaller", known, { 8191, 4095, 1 }, true, "(a smaller disk than expected, or one that" },
+        { "the partition alone",
+          known,
+          { 8192, 8000, 1 },
+          true,
+          "(a partition was grown or moved, and the disk was not)" },
+        { "another GUID",
+          known,
+          { 8192, 4095, 2 },
+          true,
+          "(the same partitions with other GUIDs, attributes or flags)" },
+        { "a log that nothing proves",
+          known,
+          { 16384, 16350, 1 },
+          false,
+          "(usually: another partition table: the disk was grown or repartitioned)" },
+        { "a reference without words",
+          NULL,
+          { 16384, 16350, 1 },
+          true,
+          "(usually: another partition table: the disk was grown or repartitioned)" },
+        { "a reference with words of its own",
+          "disk of sectors",
+          { 16384, 16350, 1 },
+          true,
+          "(usually: another partition table: the disk was grown or repartitioned)" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+        CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+        const enum clo_hash bank = CLO_HASH_SHA256;
+        struct clo_explanation explanation;
+        struct clo_error err;
+        expect_table(cases[i].expected_text, &expected, &reference);
+        measured_table(&cases[i].logged, &data);
+        log_header_sha256(&made);
+        log_event_of(&made, 5, CLO_EV_EFI_GPT_EVENT, &bank, 1,
+                     cases[i].is_proven ? clo_buffer_bytes(&data) : clo_bytes_text("other"),
+                     clo_buffer_bytes(&data));
+        CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+        const struct clo_explain_inputs in = {
+            .reference = reference, .log = log, .hash = bank, .pcr = 5, .phase = ""
+        };
+        CHECK(clo_explain(&in, &explanation, &err), err.text);
+        CHECK(explanation.difference == CLO_DIFFERENCE_CHANGED, cases[i].name);
+        CHECK(strstr(explanation.text, cases[i].cause) != NULL, explanation.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_differences), cmocka_unit_test(test_value_and_log),
         cmocka_unit_test(test_own_words),   cmocka_unit_test(test_user_space),
-        cmocka_unit_test(test_rtmr),
+        cmocka_unit_test(test_rtmr),        cmocka_unit_test(test_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
