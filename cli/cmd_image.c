@@ -44,22 +44,15 @@ static void show_progress(void *context, enum clo_image_step step, uint64_t done
 
 /* --- Inputs --- */
 
-/* "4G", "512M", plain bytes. */
+/* NULL leaves it at what it is. */
 static bool read_size(const char *option, const char *text, uint64_t *out, struct clo_error *err)
 {
-    char *end;
-
-    *out = 0;
     if (text == NULL)
         return true;
-    unsigned long long value = strtoull(text, &end, 10);
-    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-    if (end == text || text[0] == '-' || (shift != 0 ? end[1] : end[0]) != '\0' || value == 0 ||
-        value > UINT64_MAX >> (shift + 8))
-        return clo_fail(err, CLO_ERR_USAGE, "%s %s: expected a number with K, M or G", option,
-                        text);
-    *out = (uint64_t)value << shift;
-    return true;
+    if (!cli_size(option, text, out, err))
+        return false;
+    return *out <= UINT64_MAX >> 8 ||
+           clo_fail(err, CLO_ERR_USAGE, "%s %s: too large", option, text);
 }
 
 static bool read_seed(const char *text, struct clo_guid *out, struct clo_error *err)

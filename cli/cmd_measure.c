@@ -7,8 +7,10 @@
 #include "cli.h"
 #include "cli/companions.h"
 #include "cli/disk.h"
+#include "cli/growth.h"
 #include "cli/inputs.h"
 #include "cli/view.h"
+#include "cli/volume_key.h"
 #include "cloister/encoding.h"
 #include "cloister/gpt.h"
 #include "cloister/reference.h"
@@ -24,6 +26,9 @@ struct measure {
     const char *load_options;
     struct cli_list beside, loader;
     struct cli_companions companions;
+    struct cli_growth growth;
+    struct cli_volume_key volume_key;
+    const char *built; /* the reference file of the image's build */
     bool without_secure_boot;
     bool json;
 };
@@ -137,6 +142,9 @@ static bool measure(struct measure *options, struct clo_prediction *from, bool w
             return false;
         from->varstore = clo_buffer_bytes(&varstore);
     }
+    if (options->built != NULL &&
+        !cli_volume_key_read(options->built, &options->volume_key, from, err))
+        return false;
     if (options->name != NULL)
         from->name = options->name;
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
@@ -205,6 +213,11 @@ static int measure_image(int argc, char **argv)
           .list = &options.bank_names },
         { "--load-options", "TEXT", "what the boot entry passes; default nothing",
           .text = &options.load_options },
+        { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &options.growth.disk_size },
+        { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &options.growth.partition },
+        { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &options.growth.tool },
+        { "--built", "FILE", "the reference file that image build wrote: PCR 15 is taken from it",
+          .text = &options.built },
         { "--name", "NAME", "the image's name; default its file name", .text = &options.name },
         { "--output", "FILE", "write the reference file", .text = &options.output },
         { "--json", NULL, "print the reference file", .flag = &options.json },
@@ -212,15 +225,21 @@ static int measure_image(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "measure image",
         .arguments = "IMAGE --varstore FILE",
-        .summary = "Predicts the PCRs of a boot from this disk image, event by event.\n"
-                   "PCR 15 needs the volume key and is in the file that image build writes; PCRs "
-                   "0 to 3 and 6 are the\nfirmware's and come from a calibration boot.",
+        .summary =
+                "Predicts the PCRs of a boot from this disk image, event by event.\n"
+                "PCR 5 is that of a grown disk with --disk-size and --grow-partition. PCR 15 needs "
+                "the volume key and is\nin the file that image build writes (--built); PCRs "
+                "0 to 3 and 6 are the firmware's and come from a\ncalibration boot.",
         .options = table,
         .option_count = CLO_COUNT(table),
-        .example = "  cloister measure image demo.raw --varstore vars.fd --json\n",
+        .example = "  cloister measure image demo.raw --varstore vars.fd --json\n"
+                   "  cloister measure image demo.raw --varstore vars.fd --built demo.ref.json \\\n"
+                   "    --disk-size 40G --grow-partition root --grown-by repart "
+                   "--output demo.grown.ref.json\n",
     };
     CLO_CLEANUP(cli_view_close) struct cli_view disk = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -238,6 +257,8 @@ static int measure_image(int argc, char **argv)
     struct clo_prediction from = { .name = base_name(path),
                                    .uki = clo_buffer_bytes(&uki),
                                    .disk_head = clo_bytes_slice(disk.bytes, 0, CLO_GPT_HEAD_SIZE) };
+    ok = ok &&
+         (cli_grow(&options.growth, &from.disk_head, &grown, &err) || clo_wrap(&err, "%s", path));
     ok = ok && (measure(&options, &from, true, &err) || clo_wrap(&err, "%s", path));
     return ok || clo_wrap(&err, "measure image") ? CLI_YES : cli_error(&err);
 }

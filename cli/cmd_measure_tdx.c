@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "cli/disk.h"
+#include "cli/growth.h"
 #include "cli/inputs.h"
 #include "cli/view.h"
 #include "cloister/encoding.h"
@@ -22,6 +23,7 @@ struct options {
     const char *kernel, *initrd, *append, *kernel_header;
     const char *acpi_loader, *acpi_rsdp, *acpi_tables;
     const char *given, *separator, *name, *output;
+    struct cli_growth growth;
     bool secure_boot_absent, json;
 };
 
@@ -31,6 +33,7 @@ struct files {
     struct clo_buffer acpi_loader, acpi_rsdp, acpi_tables, log;
     struct clo_eventlog *given;
     struct cli_view disk;
+    struct clo_buffer grown;
     struct cli_companions companions;
 };
 
@@ -38,7 +41,7 @@ static void free_files(struct files *files)
 {
     struct clo_buffer *const buffers[] = {
         &files->firmware,    &files->varstore,  &files->uki,         &files->kernel, &files->initrd,
-        &files->acpi_loader, &files->acpi_rsdp, &files->acpi_tables, &files->log,
+        &files->acpi_loader, &files->acpi_rsdp, &files->acpi_tables, &files->log,    &files->grown,
     };
 
     clo_eventlog_free(files->given);
@@ -49,22 +52,6 @@ static void free_files(struct files *files)
 }
 
 /* --- Inputs --- */
-
-/* "2G", "2048M", "4194304K", or bytes. */
-static bool read_size(const char *text, uint64_t *out, struct clo_error *err)
-{
-    static const char units[] = "KMGT";
-    char *end;
-
-    unsigned long long number = strtoull(text, &end, 10);
-    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
-    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
-    bool is_size = *text >= '0' && *text <= '9' && (*end == '\0' || (unit != NULL && end[1] == 0));
-    if (!is_size || number > UINT64_MAX >> shift || number == 0)
-        return clo_fail(err, CLO_ERR_USAGE, "--memory %s: expected a size, like 2G or 2048M", text);
-    *out = (uint64_t)number << shift;
-    return true;
-}
 
 /* One of two words; NULL is the first. */
 static bool read_choice(const char *option, const char *text, const char *first, const char *second,
@@ -84,7 +71,7 @@ static bool read_choices(const struct options *options, struct clo_tdx_predictio
     if (out->is_page_order_known &&
         !read_choice("--page-order", order, "single", "two", &out->is_two_pass, err))
         return clo_fail(err, CLO_ERR_USAGE, "--page-order %s: expected single, two or both", order);
-    if (options->memory != NULL && !read_size(options->memory, &out->memory, err))
+    if (options->memory != NULL && !cli_size("--memory", options->memory, &out->memory, err))
         return false;
     out->is_secure_boot_absent = options->secure_boot_absent;
     out->cmdline = options->append;
@@ -114,6 +101,8 @@ static bool read_image(const struct options *options, struct files *files,
     if (!cli_view_open(options->image, SIZE_MAX, &files->disk, err))
         return false;
     out->disk_head = clo_bytes_slice(files->disk.bytes, 0, CLO_GPT_HEAD_SIZE);
+    if (!cli_grow(&options->growth, &out->disk_head, &files->grown, err))
+        return clo_wrap(err, "%s", options->image);
     if (options->uki != NULL)
         return true;
     if (!cli_disk_uki(files->disk.bytes, &files->uki, &files->companions, err))
@@ -269,6 +258,9 @@ int cmd_measure_tdx(int argc, char **argv)
         { "--uki", "FILE", "the UKI that firmware starts", .text = &options.uki },
         { "--image", "FILE", "the disk it starts from: its partition table, and its UKI",
           .text = &options.image },
+        { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &options.growth.disk_size },
+        { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &options.growth.partition },
+        { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &options.growth.tool },
         { "--load-options", "TEXT", "what the boot entry passes to the UKI; default nothing",
           .text = &options.load_options },
         { "--kernel", "FILE", "the kernel that QEMU starts (-kernel)", .text = &options.kernel },

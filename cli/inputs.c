@@ -1,6 +1,8 @@
 #include "cli/inputs.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cloister/efivar.h"
 #include "cloister/pe.h"
@@ -69,4 +71,21 @@ bool cli_guid(const char *option, const char *text, struct clo_guid *out, struct
 
     return clo_guid_read(text, out, &ignored) ||
            clo_fail(err, CLO_ERR_USAGE, "%s %s: expected a GUID", option, text);
+}
+
+bool cli_size(const char *option, const char *text, uint64_t *out, struct clo_error *err)
+{
+    static const char units[] = "KMGT";
+    char *end;
+
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
+    unsigned shift = unit == NULL ? 0 : 10 * (unsigned)(unit - units + 1);
+    bool is_size = *text >= '0' && *text <= '9' && (*end == '\0' || (unit != NULL && end[1] == 0));
+    if (!is_size || errno != 0 || number > UINT64_MAX >> shift || number == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "%s %s: expected a size, like 2G or 2048M", option,
+                        text);
+    *out = (uint64_t)number << shift;
+    return true;
 }

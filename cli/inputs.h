@@ -23,5 +23,8 @@ CLO_MUST_USE bool cli_read_pe(const char *path, struct clo_buffer *out, struct c
 /* The value of an option; a wrong one is CLO_ERR_USAGE. */
 CLO_MUST_USE bool cli_guid(const char *option, const char *text, struct clo_guid *out,
                            struct clo_error *err);
+/* A size that is not zero: "4G", "512M", "64K", "1T", or bytes. */
+CLO_MUST_USE bool cli_size(const char *option, const char *text, uint64_t *out,
+                           struct clo_error *err);
 
 #endif
