@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include <nettle/ecc.h>
+#include <gmp.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -29,7 +29,7 @@ struct clo_public_key {
         bool is_usual; /* e is 65537 */
     } rsa;
     EC_POINT *p256;
-    struct ecc_point p384;   /* .p is NULL for others */
+    struct p384_multiples *p384;
     _Atomic(EVP_PKEY *) evp; /* made when first asked for */
 };
 
@@ -54,16 +54,21 @@ const char *crypto_hash_name(enum clo_hash hash); /* libcrypto's */
 /* The curve's size in bytes; 0 for RSA. */
 size_t crypto_curve_size(enum clo_key_kind kind);
 
+/* Limbs, the lowest first, of a number that is big endian. */
+void crypto_read_limbs(const uint8_t *bytes, mp_size_t count, mp_limb_t *out);
+/* 1/number modulo a prime of so many limbs, at most those of P-384; the number is neither 0 nor above it. */
+void crypto_invert(const mp_limb_t *number, const mp_limb_t *prime, mp_size_t count,
+                   mp_limb_t *out);
+extern const mp_limb_t crypto_p384_order[];
+
 enum crypto_answer {
     CRYPTO_HOLDS,
     CRYPTO_HOLDS_NOT,
     CRYPTO_NO_MEMORY,
 };
-/* r and s big endian, each of the curve's size. */
-enum crypto_answer crypto_verify_p256(const struct clo_public_key *key, struct clo_bytes digest,
-                                      const uint8_t *r, const uint8_t *s);
-enum crypto_answer crypto_verify_p384(const struct clo_public_key *key, struct clo_bytes digest,
-                                      const uint8_t *r, const uint8_t *s);
+/* On P-256 and P-384; r and s big endian, each of the curve's size. */
+enum crypto_answer crypto_verify_ecdsa(const struct clo_public_key *key, struct clo_bytes digest,
+                                       const uint8_t *r, const uint8_t *s);
 enum crypto_answer crypto_verify_rsa(const struct clo_public_key *key,
                                      enum clo_signature_scheme scheme,
                                      const struct clo_digest *digest, struct clo_bytes signature);

@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gmp.h>
-#include <nettle/ecc-curve.h>
 #include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 
 #include "cloister/der.h"
+#include "p384.h"
 
 #define SPKI_MAX     65536
 #define EXPONENT_MAX 8
@@ -77,18 +76,11 @@ static bool prepare_p256(struct clo_public_key *key, struct clo_error *err)
 
 static bool prepare_p384(struct clo_public_key *key, struct clo_error *err)
 {
-    mpz_t x;
-    mpz_t y;
-
-    ecc_point_init(&key->p384, nettle_get_secp_384r1());
-    mpz_init(x);
-    mpz_init(y);
-    mpz_import(x, key->first.size, 1, 1, 0, 0, key->first.data);
-    mpz_import(y, key->second.size, 1, 1, 0, 0, key->second.data);
-    bool is_on_curve = ecc_point_set(&key->p384, x, y) == 1; /* in range, and on it */
-    mpz_clear(x);
-    mpz_clear(y);
-    return is_on_curve || clo_fail(err, CLO_ERR_FORMAT, "public key: point is not on the curve");
+    key->p384 = malloc(sizeof *key->p384);
+    if (key->p384 == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return p384_multiples_make(key->first, key->second, key->p384) ||
+           clo_fail(err, CLO_ERR_FORMAT, "public key: point is not on the curve");
 }
 
 static bool prepare_p521(struct clo_public_key *key, struct clo_error *err)
@@ -355,8 +347,7 @@ void clo_public_key_free(struct clo_public_key *key)
     BN_free(key->rsa.e);
     BN_MONT_CTX_free(key->rsa.mont);
     EC_POINT_free(key->p256);
-    if (key->p384.p != NULL)
-        ecc_point_clear(&key->p384);
+    free(key->p384);
     EVP_PKEY_free(atomic_load(&key->evp));
     clo_buffer_free(&key->spki);
     free(key);

@@ -108,9 +108,7 @@ static enum crypto_answer verify_ecdsa(const struct clo_public_key *key, enum cl
     if (key->kind == CLO_KEY_P521)
         return verify_p521(key, hash, message, raw);
     clo_hash(hash, message, &digest);
-    return key->kind == CLO_KEY_P256
-                   ? crypto_verify_p256(key, clo_digest_bytes(&digest), raw, raw + size)
-                   : crypto_verify_p384(key, clo_digest_bytes(&digest), raw, raw + size);
+    return crypto_verify_ecdsa(key, clo_digest_bytes(&digest), raw, raw + size);
 }
 
 bool clo_p256_verify(struct clo_bytes point, enum clo_hash hash, struct clo_bytes message,

@@ -182,14 +182,21 @@ for curve, name in (("P-256", "sha256"), ("P-384", "sha384")):
     u = digest * pow(r, -1, n) % n
     x, y = (c.to_bytes(size, "big") for c in times(p, n - u, (gx, gy)))
     case(f"{curve}: the sum is the point at infinity", "ecdsa-raw", name, curve, x, y, good, HOLDS_NOT)
-    # The same point twice (u1*G = u2*Q): addition formulas that forget doubling give nonsense. Nettle's
-    # do, and refuse: a key has to be made for it, and its maker harms nobody else.
-    x, y = (c.to_bytes(size, "big") for c in times(p, u, (gx, gy)))
+    # The same point twice (u1*G = u2*Q): addition formulas that forget doubling give nonsense.
     r2 = times(p, 2 * digest % n, (gx, gy))[0] % n
     d = digest * pow(r2, -1, n) % n
     x, y = (c.to_bytes(size, "big") for c in times(p, d, (gx, gy)))
     case(f"{curve}: both summands are one point", "ecdsa-raw", name, curve, x, y,
-         r2.to_bytes(size, "big") + (1).to_bytes(size, "big"), HOLDS_NOT if curve == "P-384" else None)
+         r2.to_bytes(size, "big") + (1).to_bytes(size, "big"))
+    # An x that is no less than the order, so that r is x less the order: the key is computed so that
+    # the sum is that point. And the next r, of no such point.
+    big = next(x for x in range(n + 1, p) if pow(x**3 - 3 * x + b, (p - 1) // 2, p) == 1)
+    point = (big, pow(big**3 - 3 * big + b, (p + 1) // 4, p))
+    left = add(p, point, times(p, n - digest, (gx, gy)))
+    x, y = (c.to_bytes(size, "big") for c in times(p, pow(big - n, -1, n), left))
+    for title, r, error in (("x", big - n, None), ("x, and another r", big - n + 1, HOLDS_NOT)):
+        case(f"{curve}: the order is in {title}", "ecdsa-raw", name, curve, x, y,
+             r.to_bytes(size, "big") + (1).to_bytes(size, "big"), error)
 for bits in (2049, 2050):
     while True:
         p = prime(1025)
