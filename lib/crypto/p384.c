@@ -20,7 +20,7 @@ struct point {
 };
 
 static const struct p384_number one = { { 1 } };
-static const struct p384_number b = { {
+static const struct p384_number curve_b = { {
         LIMB(0x2a85c8ed, 0xd3ec2aef),
         LIMB(0xc656398d, 0x8a2ed19d),
         LIMB(0x0314088f, 0x5013875a),
@@ -195,7 +195,7 @@ static bool is_on_curve(const struct p384_affine *q)
     p384_multiply(&right, &q->x, &right);
     p384_times(&q->x, 3, &t);
     p384_subtract(&right, &t, &right);
-    p384_add(&right, &b, &right);
+    p384_add(&right, &curve_b, &right);
     return p384_is_equal(&left, &right);
 }
 
