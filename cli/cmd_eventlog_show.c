@@ -30,16 +30,17 @@ static json_t *event_json(const struct clo_event *event, enum clo_hash bank, boo
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const char *type = clo_event_type_name(event->type);
     json_t *digests = json_object();
+    struct clo_event_digest digest;
     char number[16];
 
     snprintf(number, sizeof number, "0x%08x", event->type);
     describe(event, &text);
-    for (size_t i = 0; i < event->digest_count; i++) {
-        enum clo_hash hash = clo_hash_from_tpm(event->digests[i].algorithm);
+    for (size_t i = 0; clo_event_digest_at(event, i, &digest); i++) {
+        enum clo_hash hash = clo_hash_from_tpm(digest.algorithm);
         char name[16];
-        snprintf(name, sizeof name, "0x%04x", event->digests[i].algorithm);
+        snprintf(name, sizeof name, "0x%04x", digest.algorithm);
         json_object_set_new(digests, hash == CLO_HASH_NONE ? name : clo_hash_name(hash),
-                            clo_json_hex(event->digests[i].bytes));
+                            clo_json_hex(digest.bytes));
     }
     return json_pack("{s:I, s:I, s:s, s:o, s:s, s:b, s:o, s:o}", is_ccel ? "register" : "pcr",
                      (json_int_t)event->pcr, "offset", (json_int_t)event->offset, "type",

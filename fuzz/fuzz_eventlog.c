@@ -17,9 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
         const struct clo_event *event = clo_eventlog_at(log, i);
         MUST(lies_within(event->data, in) && event->offset < size);
-        MUST(event->digest_count <= CLO_EVENT_DIGESTS_MAX);
-        for (size_t k = 0; k < event->digest_count; k++)
-            MUST(lies_within(event->digests[k].bytes, in));
+        MUST(lies_within(event->digests, in));
+        struct clo_event_digest digest;
+        size_t count = 0;
+        while (clo_event_digest_at(event, count, &digest)) {
+            MUST(digest.bytes.size > 0 && lies_within(digest.bytes, event->digests));
+            count++;
+        }
+        MUST(count <= CLO_EVENT_DIGESTS_MAX);
         clo_event_describe(event, &text);
         MUST(clo_buffer_ok(&text) && text.size < 1000);
         for (size_t k = 0; k < text.size; k++)

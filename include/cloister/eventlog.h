@@ -48,11 +48,13 @@ struct clo_event_digest {
     struct clo_bytes bytes;
 };
 
+struct clo_digest_layout; /* of a log: the form of its digests, the size of each */
+
 struct clo_event {
-    uint32_t pcr;  /* in a CCEL log: the CC measurement register index */
-    uint32_t type; /* not covered by replay: a hint, never evidence */
-    struct clo_event_digest digests[CLO_EVENT_DIGESTS_MAX];
-    size_t digest_count;
+    uint32_t pcr;                           /* in a CCEL log: the CC measurement register index */
+    uint32_t type;                          /* not covered by replay: a hint, never evidence */
+    struct clo_bytes digests;               /* as they are in the log: clo_event_digest_at() */
+    const struct clo_digest_layout *layout; /* NULL: TPMT_HA of hashes that we know */
     struct clo_bytes data;
     size_t offset; /* in the log */
 };
@@ -88,7 +90,11 @@ CLO_API uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log);
 /* Appends a line for each thing that firmware does not usually do, and that was tolerated. */
 CLO_API void clo_eventlog_oddities(const struct clo_eventlog *log, struct clo_buffer *out);
 
-/* The event's digest in one bank; false if it has none. */
+/* The n-th of the event's digests, of whatever algorithm; false behind the last. */
+CLO_API bool clo_event_digest_at(const struct clo_event *event, size_t index,
+                                 struct clo_event_digest *out);
+/* The event's digest in one bank as a view, empty if it has none; and a copy of it, false if it has none. */
+CLO_API struct clo_bytes clo_event_digest_bytes(const struct clo_event *event, enum clo_hash hash);
 CLO_API bool clo_event_digest(const struct clo_event *event, enum clo_hash hash,
                               struct clo_digest *out);
 CLO_API const char *clo_event_type_name(uint32_t type); /* "EV_SEPARATOR"; NULL if unknown */

@@ -15,35 +15,41 @@ size_t clo_reader_left(const struct clo_reader *r)
     return r->failed ? 0 : r->in.size - r->at;
 }
 
-struct clo_bytes clo_read_bytes(struct clo_reader *r, size_t size)
+/* Here for the functions below: most of what a parser does is to call them. */
+static inline struct clo_bytes take(struct clo_reader *r, size_t size)
 {
     if (r->failed || size > r->in.size - r->at) {
         r->failed = true;
-        return clo_bytes(NULL, 0);
+        return (struct clo_bytes){ 0 };
     }
-    struct clo_bytes out = clo_bytes_slice(r->in, r->at, size);
+    struct clo_bytes out = { .data = r->in.data == NULL ? NULL : r->in.data + r->at, .size = size };
     r->at += size;
     return out;
 }
 
-void clo_read_skip(struct clo_reader *r, size_t size)
+struct clo_bytes clo_read_bytes(struct clo_reader *r, size_t size)
 {
-    (void)clo_read_bytes(r, size);
+    return take(r, size);
 }
 
-static uint64_t read_le(struct clo_reader *r, size_t size)
+void clo_read_skip(struct clo_reader *r, size_t size)
 {
-    struct clo_bytes bytes = clo_read_bytes(r, size);
+    (void)take(r, size);
+}
+
+static inline uint64_t read_le(struct clo_reader *r, size_t size)
+{
+    const uint8_t *data = take(r, size).data;
     uint64_t value = 0;
 
-    for (size_t i = bytes.size; i > 0; i--)
-        value = value << 8 | bytes.data[i - 1];
+    for (size_t i = r->failed ? 0 : size; i > 0; i--)
+        value = value << 8 | data[i - 1];
     return value;
 }
 
-static uint64_t read_be(struct clo_reader *r, size_t size)
+static inline uint64_t read_be(struct clo_reader *r, size_t size)
 {
-    struct clo_bytes bytes = clo_read_bytes(r, size);
+    struct clo_bytes bytes = take(r, size);
     uint64_t value = 0;
 
     for (size_t i = 0; i < bytes.size; i++)

@@ -6,16 +6,28 @@
 #define ALGORITHMS_MAX  16
 #define EVENTS_MAX      ((size_t)1 << 20)
 #define STRAY_MAX       7
+#define ALG_SHA1        0x0004 /* TPM_ALG_ID */
 #define SHA1_SIZE       20
 #define CC_REGISTER_MAX 4 /* UEFI 2.10 table 38.4: MRTD, then RTMR 0 to 3 */
 
-struct clo_eventlog {
-    enum clo_eventlog_format format;
+struct clo_digest_layout {
+    bool is_bare; /* SHA-1, without TPMT_HA's algorithm before it */
     struct {
         uint16_t id;
         uint16_t size;
     } algorithms[ALGORITHMS_MAX];
-    size_t algorithm_count;
+    size_t count;
+};
+
+static const struct clo_digest_layout sha1_layout = {
+    .is_bare = true,
+    .algorithms = { { ALG_SHA1, SHA1_SIZE } },
+    .count = 1,
+};
+
+struct clo_eventlog {
+    enum clo_eventlog_format format;
+    struct clo_digest_layout layout;
     struct clo_event *events;
     size_t count;
     size_t capacity;
@@ -43,13 +55,11 @@ static bool add_event(struct clo_eventlog *log, const struct clo_event *event,
 /* TCG_PCClientPCREvent, section 10.2.1: the form of the first event, and of all in a SHA-1 log. */
 static bool read_old_event(struct clo_reader *r, struct clo_event *out, struct clo_error *err)
 {
-    struct clo_event event = { .offset = r->at };
+    struct clo_event event = { .offset = r->at, .layout = &sha1_layout };
 
     event.pcr = clo_read_le32(r);
     event.type = clo_read_le32(r);
-    event.digests[0].algorithm = 0x0004;
-    event.digests[0].bytes = clo_read_bytes(r, SHA1_SIZE);
-    event.digest_count = 1;
+    event.digests = clo_read_bytes(r, SHA1_SIZE);
     uint32_t size = clo_read_le32(r);
     event.data = clo_read_bytes(r, size);
     if (!clo_reader_ok(r))
@@ -58,40 +68,54 @@ static bool read_old_event(struct clo_reader *r, struct clo_event *out, struct c
     return true;
 }
 
-static size_t digest_size(const struct clo_eventlog *log, uint16_t algorithm)
+/* Its place in the layout; layout->count if it is not in it. */
+static size_t find_algorithm(const struct clo_digest_layout *layout, uint16_t id)
 {
-    for (size_t i = 0; i < log->algorithm_count; i++)
-        if (log->algorithms[i].id == algorithm)
-            return log->algorithms[i].size;
-    return 0;
+    size_t i = 0;
+
+    while (i < layout->count && layout->algorithms[i].id != id)
+        i++;
+    return i;
 }
 
-/* TCG_PCR_EVENT2, section 10.2.2. */
-static bool read_event(struct clo_reader *r, const struct clo_eventlog *log, struct clo_event *out,
-                       struct clo_error *err)
+/* TPML_DIGEST_VALUES: each of an algorithm that the layout has, and of each one at most. */
+static bool read_digests(struct clo_reader *r, const struct clo_digest_layout *layout,
+                         struct clo_bytes *out, struct clo_error *err)
 {
-    struct clo_event event = { .offset = r->at };
-
-    event.pcr = clo_read_le32(r);
-    event.type = clo_read_le32(r);
     uint32_t count = clo_read_le32(r);
+    size_t start = r->at;
+    uint32_t seen = 0;
+
     if (count > CLO_EVENT_DIGESTS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "%u digests, at most %d expected", count,
                         CLO_EVENT_DIGESTS_MAX);
-    event.digest_count = count;
-    for (size_t i = 0; i < count && clo_reader_ok(r); i++) {
-        uint16_t algorithm = clo_read_le16(r);
-        size_t size = digest_size(log, algorithm);
-        if (clo_reader_ok(r) && size == 0)
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t id = clo_read_le16(r);
+        size_t place = find_algorithm(layout, id);
+        if (!clo_reader_ok(r))
+            break;
+        if (place == layout->count)
             return clo_fail(err, CLO_ERR_FORMAT,
-                            "digest algorithm 0x%04x, which the Spec ID event does not list",
-                            algorithm);
-        for (size_t k = 0; k < i; k++)
-            if (event.digests[k].algorithm == algorithm)
-                return clo_fail(err, CLO_ERR_FORMAT, "two digests of algorithm 0x%04x", algorithm);
-        event.digests[i].algorithm = algorithm;
-        event.digests[i].bytes = clo_read_bytes(r, size);
+                            "digest algorithm 0x%04x, which the Spec ID event does not list", id);
+        if ((seen & 1U << place) != 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "two digests of algorithm 0x%04x", id);
+        seen |= 1U << place;
+        clo_read_skip(r, layout->algorithms[place].size);
     }
+    *out = clo_bytes_slice(r->in, start, r->at - start);
+    return true;
+}
+
+/* TCG_PCR_EVENT2, section 10.2.2. */
+static bool read_event(struct clo_reader *r, const struct clo_digest_layout *layout,
+                       struct clo_event *out, struct clo_error *err)
+{
+    struct clo_event event = { .offset = r->at, .layout = layout };
+
+    event.pcr = clo_read_le32(r);
+    event.type = clo_read_le32(r);
+    if (!read_digests(r, layout, &event.digests, err))
+        return false;
     uint32_t size = clo_read_le32(r);
     event.data = clo_read_bytes(r, size);
     if (!clo_reader_ok(r))
@@ -101,7 +125,8 @@ static bool read_event(struct clo_reader *r, const struct clo_eventlog *log, str
 }
 
 /* TCG_EfiSpecIDEvent, section 10.4.5.1. */
-static bool read_spec_id(struct clo_bytes data, struct clo_eventlog *log, struct clo_error *err)
+static bool read_spec_id(struct clo_bytes data, struct clo_digest_layout *layout,
+                         struct clo_error *err)
 {
     struct clo_reader r = clo_reader(data);
 
@@ -116,12 +141,12 @@ static bool read_spec_id(struct clo_bytes data, struct clo_eventlog *log, struct
         if (!clo_reader_ok(&r))
             break;
         if (size == 0 || size > CLO_HASH_SIZE_MAX || (known != 0 && known != size) ||
-            digest_size(log, id) != 0)
+            find_algorithm(layout, id) != layout->count)
             return clo_fail(err, CLO_ERR_FORMAT, "Spec ID event: algorithm 0x%04x of %u bytes", id,
                             size);
-        log->algorithms[log->algorithm_count].id = id;
-        log->algorithms[log->algorithm_count].size = size;
-        log->algorithm_count++;
+        layout->algorithms[layout->count].id = id;
+        layout->algorithms[layout->count].size = size;
+        layout->count++;
     }
     clo_read_skip(&r, clo_read_u8(&r)); /* vendorInfo */
     if (!clo_reader_ok(&r))
@@ -148,9 +173,10 @@ static bool at_end(const struct clo_reader *r)
 {
     struct clo_bytes next = clo_bytes_slice(r->in, r->at, 16);
 
-    if (clo_reader_left(r) == 0)
+    if (next.size == 0)
         return true;
-    bool could_be_padding = clo_bytes_all(next, 0xff) || clo_bytes_all(next, 0);
+    uint8_t first = next.data[0];
+    bool could_be_padding = (first == 0 || first == 0xff) && clo_bytes_all(next, first);
     return (could_be_padding || next.size <= STRAY_MAX) && is_padding(r);
 }
 
@@ -177,17 +203,16 @@ bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out, struct c
             event.type == CLO_EV_NO_ACTION && starts_with(event.data, "Spec ID Event03", 16);
     log->format = is_agile ? CLO_EVENTLOG_CRYPTO_AGILE : CLO_EVENTLOG_SHA1;
     if (is_agile) {
-        if (!read_spec_id(event.data, log, err))
+        if (!read_spec_id(event.data, &log->layout, err))
             return clo_wrap(err, "event 0");
     } else {
-        log->algorithms[0].id = 0x0004;
-        log->algorithms[0].size = SHA1_SIZE;
-        log->algorithm_count = 1;
+        log->layout = sha1_layout;
     }
     if (!add_event(log, &event, err))
         return false;
     while (!at_end(&r)) {
-        bool ok = is_agile ? read_event(&r, log, &event, err) : read_old_event(&r, &event, err);
+        bool ok = is_agile ? read_event(&r, &log->layout, &event, err)
+                           : read_old_event(&r, &event, err);
         if (!ok || !add_event(log, &event, err))
             return clo_wrap(err, "event %zu", log->count);
         note_locality(log, &event);
@@ -233,13 +258,13 @@ size_t clo_eventlog_padding(const struct clo_eventlog *log)
 
 size_t clo_eventlog_algorithm_count(const struct clo_eventlog *log)
 {
-    return log->algorithm_count;
+    return log->layout.count;
 }
 
 enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t index)
 {
-    return index < log->algorithm_count ? clo_hash_from_tpm(log->algorithms[index].id)
-                                        : CLO_HASH_NONE;
+    return index < log->layout.count ? clo_hash_from_tpm(log->layout.algorithms[index].id)
+                                     : CLO_HASH_NONE;
 }
 
 const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index)
@@ -258,15 +283,15 @@ const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t i
 
     if (hash != CLO_HASH_NONE)
         return clo_hash_name(hash);
-    for (size_t i = 0; i < CLO_COUNT(others) && index < log->algorithm_count; i++)
-        if (others[i].id == log->algorithms[index].id)
+    for (size_t i = 0; i < CLO_COUNT(others) && index < log->layout.count; i++)
+        if (others[i].id == log->layout.algorithms[index].id)
             return others[i].name;
     return "unknown";
 }
 
 bool clo_eventlog_is_ccel(const struct clo_eventlog *log)
 {
-    if (log->algorithm_count != 1 || clo_eventlog_algorithm(log, 0) != CLO_HASH_SHA384)
+    if (log->layout.count != 1 || clo_eventlog_algorithm(log, 0) != CLO_HASH_SHA384)
         return false;
     for (size_t i = 0; i < log->count; i++)
         if (log->events[i].pcr > CC_REGISTER_MAX)
@@ -279,16 +304,61 @@ uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log)
     return log->startup_locality;
 }
 
+/* The first of `rest`, which is taken off it; false at the end. */
+static bool take_digest(const struct clo_digest_layout *layout, struct clo_bytes *rest,
+                        struct clo_event_digest *out)
+{
+    struct clo_bytes in = *rest;
+    bool is_bare = layout != NULL && layout->is_bare;
+    size_t before = is_bare ? 0 : 2;
+
+    if (in.size <= before)
+        return false;
+    uint16_t id = is_bare ? ALG_SHA1 : (uint16_t)(in.data[0] | in.data[1] << 8);
+    size_t place = layout == NULL ? 0 : find_algorithm(layout, id);
+    size_t size = layout == NULL           ? clo_hash_size(clo_hash_from_tpm(id))
+                  : place == layout->count ? 0
+                                           : layout->algorithms[place].size;
+    if (size == 0 || size > in.size - before)
+        return false;
+    *out = (struct clo_event_digest){ .algorithm = id,
+                                      .bytes = { .data = in.data + before, .size = size } };
+    *rest = (struct clo_bytes){ .data = in.data + before + size, .size = in.size - before - size };
+    return true;
+}
+
+bool clo_event_digest_at(const struct clo_event *event, size_t index, struct clo_event_digest *out)
+{
+    struct clo_bytes rest = event->digests;
+    struct clo_event_digest digest;
+
+    for (size_t i = 0; take_digest(event->layout, &rest, &digest); i++)
+        if (i == index) {
+            *out = digest;
+            return true;
+        }
+    return false;
+}
+
+struct clo_bytes clo_event_digest_bytes(const struct clo_event *event, enum clo_hash hash)
+{
+    uint16_t algorithm = clo_hash_to_tpm(hash);
+    struct clo_bytes rest = event->digests;
+    struct clo_event_digest digest;
+
+    while (hash != CLO_HASH_NONE && take_digest(event->layout, &rest, &digest))
+        if (digest.algorithm == algorithm && digest.bytes.size == clo_hash_size(hash))
+            return digest.bytes;
+    return clo_bytes(NULL, 0);
+}
+
 bool clo_event_digest(const struct clo_event *event, enum clo_hash hash, struct clo_digest *out)
 {
-    for (size_t i = 0; i < event->digest_count; i++) {
-        struct clo_bytes bytes = event->digests[i].bytes;
-        if (clo_hash_from_tpm(event->digests[i].algorithm) != hash ||
-            bytes.size != clo_hash_size(hash) || hash == CLO_HASH_NONE)
-            continue;
-        *out = (struct clo_digest){ .hash = hash };
-        memcpy(out->bytes, bytes.data, bytes.size);
-        return true;
-    }
-    return false;
+    struct clo_bytes bytes = clo_event_digest_bytes(event, hash);
+
+    if (bytes.size == 0)
+        return false;
+    *out = (struct clo_digest){ .hash = hash };
+    memcpy(out->bytes, bytes.data, bytes.size);
+    return true;
 }

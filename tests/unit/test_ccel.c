@@ -118,7 +118,7 @@ static void test_runtime_event(void **state)
         const struct clo_event *event = clo_eventlog_at(log, 1);
         CHECK(event->pcr == 4 && event->type == CLO_EV_DSTACK_RUNTIME, "RTMR 3");
         CHECK(clo_event_data_is_measured(event, CLO_HASH_SHA384), "what it says is proven");
-        CHECK(event->digests[0].bytes.data[0] == 0x83, "as dstack has it");
+        CHECK(clo_event_digest_bytes(event, CLO_HASH_SHA384).data[0] == 0x83, "as dstack has it");
     }
 }
 

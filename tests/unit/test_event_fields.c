@@ -7,11 +7,11 @@ static void is_decoded(uint32_t type, struct clo_bytes data, struct clo_bytes me
                        const char *expected)
 {
     struct clo_digest digest;
-    struct clo_event event = { .type = type, .data = data, .digest_count = 1 };
+    uint8_t raw[2 + 32] = { 0x0b, 0x00 };
+    struct clo_event event = { .type = type, .data = data, .digests = clo_bytes(raw, sizeof raw) };
 
     clo_hash(CLO_HASH_SHA256, measured, &digest);
-    event.digests[0].algorithm = 0x000b;
-    event.digests[0].bytes = clo_digest_bytes(&digest);
+    memcpy(raw + 2, digest.bytes, 32);
     CLO_CLEANUP(clo_json_freep) json_t *fields = clo_event_fields(&event, CLO_HASH_SHA256);
     CLO_CLEANUP(clo_freep) char *text = json_dumps(fields, JSON_COMPACT | JSON_SORT_KEYS);
     if (text == NULL || strcmp(text, expected) != 0)
@@ -148,9 +148,9 @@ static void test_no_bank(void **state)
     put_variable(&variable, "SecureBoot", clo_bytes("\1", 1));
     events[0].data = clo_buffer_bytes(&variable);
     for (size_t i = 0; i < CLO_COUNT(events); i++) {
-        events[i].digest_count = 1;
-        events[i].digests[0].algorithm = 0x0012;
-        events[i].digests[0].bytes = clo_bytes("0123456789abcdef0123456789abcdef", 32);
+        events[i].digests = clo_bytes("\x12\0"
+                                      "0123456789abcdef0123456789abcdef",
+                                      34);
         CLO_CLEANUP(clo_json_freep) json_t *fields = clo_event_fields(&events[i], CLO_HASH_NONE);
         const char *name;
         json_t *value;

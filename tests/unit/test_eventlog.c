@@ -51,7 +51,7 @@ static void test_parse(void **state)
           "banks");
     CHECK(!clo_eventlog_is_ccel(log) && clo_eventlog_padding(log) == 0, "a TPM's, unpadded");
     const struct clo_event *event = clo_eventlog_at(log, 1);
-    CHECK(event->pcr == 4 && event->type == CLO_EV_EFI_ACTION && event->digest_count == 2, "event");
+    CHECK(event->pcr == 4 && event->type == CLO_EV_EFI_ACTION, "event");
     CHECK(clo_bytes_equal(event->data, clo_bytes_text("Calling EFI Application")), "data");
     CHECK(event->offset == 32 + clo_eventlog_at(log, 0)->data.size, "offset");
     clo_hash(CLO_HASH_SHA256, event->data, &expected);
@@ -59,6 +59,44 @@ static void test_parse(void **state)
     CHECK(clo_digest_equal(&digest, &expected), "digest");
     CHECK(!clo_event_digest(event, CLO_HASH_SHA384, &digest), "a bank it is not in");
     CHECK(!clo_event_digest(event, CLO_HASH_NONE, &digest), "no bank");
+}
+
+/* All of an event's digests can be had, those among them that we cannot make, and SHA-1's of the old form. */
+static void test_digests(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    struct clo_event_digest digest;
+
+    (void)state;
+    make(&made);
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = parse(clo_buffer_bytes(&made));
+    const struct clo_event *old = clo_eventlog_at(log, 0);
+    CHECK(clo_event_digest_at(old, 0, &digest) && digest.algorithm == 0x0004, "old form");
+    CHECK(digest.bytes.size == 20 && clo_bytes_all(digest.bytes, 0), "of nothing");
+    CHECK(!clo_event_digest_at(old, 1, &digest), "one alone");
+    const struct clo_event *event = clo_eventlog_at(log, 1);
+    CHECK(clo_event_digest_at(event, 0, &digest) && digest.algorithm == 0x0004, "SHA-1");
+    CHECK(clo_event_digest_at(event, 1, &digest) && digest.algorithm == 0x000b, "SHA-256");
+    CHECK(clo_bytes_equal(digest.bytes, clo_event_digest_bytes(event, CLO_HASH_SHA256)), "a view");
+    CHECK(!clo_event_digest_at(event, 2, &digest), "two of them");
+    CHECK(clo_event_digest_bytes(event, CLO_HASH_SHA512).size == 0, "a bank it is not in");
+}
+
+/* An event by itself: digests of hashes that we know, up to one that we do not, or that is cut short. */
+static void test_digests_without_a_log(void **state)
+{
+    uint8_t raw[2 + 20 + 2 + 32 + 2 + 20] = { 0x04, 0x00 };
+    struct clo_event event = { .digests = clo_bytes(raw, sizeof raw) };
+    struct clo_event_digest digest;
+
+    (void)state;
+    raw[22] = 0x12; /* SM3 */
+    CHECK(clo_event_digest_at(&event, 0, &digest) && digest.bytes.size == 20, "SHA-1");
+    CHECK(!clo_event_digest_at(&event, 1, &digest), "of unknown size");
+    raw[22] = 0x0b;
+    raw[56] = 0x0b;
+    CHECK(clo_event_digest_at(&event, 1, &digest) && digest.bytes.size == 32, "SHA-256");
+    CHECK(!clo_event_digest_at(&event, 2, &digest), "cut short");
 }
 
 /* Cut anywhere, a log is refused, or is the log up to an event's end (7 stray bytes are borne). */
@@ -309,10 +347,16 @@ static void test_oddities(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),    cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_padding),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_sha1),     cmocka_unit_test(test_ccel),
-        cmocka_unit_test(test_vectors),  cmocka_unit_test(test_ccel_vectors),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_digests_without_a_log),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_sha1),
+        cmocka_unit_test(test_ccel),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_ccel_vectors),
         cmocka_unit_test(test_oddities),
     };
 
