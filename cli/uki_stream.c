@@ -1,15 +1,14 @@
 /* Hashing and copying in pieces, for cli/uki_file.h. */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/parallel.h"
 #include "cli/uki_file.h"
 
-#define PIECE       ((size_t)128 << 10)
-#define THREADS_MAX 8
+#define PIECE ((size_t)128 << 10)
 /* Below this a thread costs more than it saves. */
 #define THREAD_WORTH ((uint64_t)1 << 20)
 
@@ -57,8 +56,9 @@ static bool next_bytes(struct cursor *cursor, uint64_t limit, struct clo_bytes *
 
 /* --- Hashing --- */
 
-static bool run_job(const struct uki_hash_job *job, uint8_t *room, struct clo_error *err)
+static bool run_job(const struct uki_hash_job *job, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_freep) uint8_t *room = malloc(PIECE);
     CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(job->hash);
     CLO_CLEANUP(clo_hasher_freep)
     struct clo_hasher *second = job->hash2 == CLO_HASH_NONE ? NULL : clo_hasher_new(job->hash2);
@@ -66,6 +66,8 @@ static bool run_job(const struct uki_hash_job *job, uint8_t *room, struct clo_er
     uint64_t left = job->size;
     struct clo_bytes bytes;
 
+    if (room == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     while (left > 0) {
         if (!next_bytes(&cursor, left, &bytes, err))
             return false;
@@ -84,31 +86,23 @@ static bool run_job(const struct uki_hash_job *job, uint8_t *room, struct clo_er
 
 struct hashing {
     struct uki_hash_job *jobs;
-    size_t count;
-    atomic_size_t next;
     pthread_mutex_t lock; /* for what follows */
     bool failed;
     struct clo_error err;
 };
 
-static void *run_jobs(void *context)
+static void run_one(void *context, size_t index)
 {
     struct hashing *hashing = context;
-    CLO_CLEANUP(clo_freep) uint8_t *room = malloc(PIECE);
     struct clo_error err;
 
-    for (size_t i; (i = atomic_fetch_add(&hashing->next, 1)) < hashing->count;) {
-        bool ok = room != NULL ? run_job(&hashing->jobs[i], room, &err)
-                               : clo_fail(&err, CLO_ERR_SYSTEM, "out of memory");
-        if (ok)
-            continue;
-        pthread_mutex_lock(&hashing->lock);
-        if (!hashing->failed)
-            hashing->err = err;
-        hashing->failed = true;
-        pthread_mutex_unlock(&hashing->lock);
-    }
-    return NULL;
+    if (run_job(&hashing->jobs[index], &err))
+        return;
+    pthread_mutex_lock(&hashing->lock);
+    if (!hashing->failed)
+        hashing->err = err;
+    hashing->failed = true;
+    pthread_mutex_unlock(&hashing->lock);
 }
 
 /* SHA-384 and SHA-512 take more than twice as long where the others have instructions of their own. */
@@ -134,25 +128,13 @@ static int by_cost(const void *a, const void *b)
 
 bool uki_hash_all(struct uki_hash_job *jobs, size_t count, struct clo_error *err)
 {
-    struct hashing hashing = { .jobs = jobs, .count = count, .lock = PTHREAD_MUTEX_INITIALIZER };
-    pthread_t threads[THREADS_MAX];
-    size_t started = 0;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t wanted = processors < 1 ? 1 : (size_t)processors;
+    struct hashing hashing = { .jobs = jobs, .lock = PTHREAD_MUTEX_INITIALIZER };
     uint64_t total = 0;
 
     qsort(jobs, count, sizeof *jobs, by_cost);
     for (size_t i = 0; i < count; i++)
         total += jobs[i].size;
-    wanted = wanted < THREADS_MAX ? wanted : THREADS_MAX;
-    wanted = wanted < count ? wanted : count;
-    if (total < THREAD_WORTH)
-        wanted = 1;
-    while (started + 1 < wanted && pthread_create(&threads[started], NULL, run_jobs, &hashing) == 0)
-        started++;
-    run_jobs(&hashing);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    cli_parallel(count, total, run_one, &hashing);
     pthread_mutex_destroy(&hashing.lock);
     if (hashing.failed)
         *err = hashing.err;
