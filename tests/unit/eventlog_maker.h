@@ -3,7 +3,6 @@
 #define CLOISTER_TEST_EVENTLOG_MAKER_H
 
 #include "cloister/eventlog.h"
-#include "test.h"
 
 /* TCG_PCClientPCREvent: the first event of every log, and all of a SHA-1 one. */
 static inline void log_old_event(struct clo_buffer *log, unsigned pcr, uint32_t type,

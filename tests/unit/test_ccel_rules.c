@@ -1,6 +1,7 @@
 #include "cloister/ccel_rules.h"
 
 #include "eventlog_maker.h"
+#include "test.h"
 
 static bool parse(const char *text, struct clo_ccel_rules **out, struct clo_error *err)
 {

@@ -1,4 +1,5 @@
 #include "eventlog_maker.h"
+#include "test.h"
 
 static void is_described(uint32_t type, struct clo_bytes data, const char *expected)
 {

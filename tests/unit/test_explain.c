@@ -2,6 +2,7 @@
 
 #include "cloister/gpt.h"
 #include "eventlog_maker.h"
+#include "test.h"
 
 /* What was measured into PCR 11, in the order of the log; NULL ends it. */
 struct events {

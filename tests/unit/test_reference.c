@@ -1,6 +1,7 @@
 #include "cloister/reference.h"
 
 #include "eventlog_maker.h"
+#include "test.h"
 
 /* PCR 11 after SHA-256("quiet") and then SHA-256("enter-initrd"), by sha256sum. */
 #define QUIET "008f0747f4e27c8462baa991a538025bcc2dd143e78422f1afbdfcd9e757a20f"
