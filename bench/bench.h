@@ -16,12 +16,17 @@ struct bench_series {
     size_t count;
 };
 
+static inline double bench_seconds(clockid_t clock)
+{
+    struct timespec now = { 0 };
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static inline double bench_now(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return bench_seconds(CLOCK_MONOTONIC);
 }
 
 static inline void bench_add(struct bench_series *series, double value)

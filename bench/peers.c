@@ -1,14 +1,11 @@
-/* SNP reports and TDX quotes verified by us and by others, the same bytes, in turn. A peer is a program that takes a
- * job's name on standard input, does it some times over, and says how often; its processor time is read from outside,
- * so that all are measured alike (and a collector of garbage that runs beside the job counts). */
+/* SNP reports and TDX quotes verified by us and by others, the same bytes, in turn. */
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "bench.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
 #include "device/file.h"
+#include "peer.h"
 
 #define RUNS 20
 
@@ -16,72 +13,6 @@ static void must(bool ok, const struct clo_error *err)
 {
     if (!ok)
         bench_fail(err);
-}
-
-/* --- Peers --- */
-
-struct peer {
-    pid_t pid;
-    clockid_t clock;
-    FILE *in, *out;
-};
-
-static struct peer peer_start(char *const *argv)
-{
-    struct peer peer = { 0 };
-    struct clo_error err = { 0 };
-    int to[2];
-    int from[2];
-
-    if (pipe(to) != 0 || pipe(from) != 0 || (peer.pid = fork()) < 0) {
-        clo_fail(&err, CLO_ERR_SYSTEM, "%s cannot be started", argv[0]);
-        bench_fail(&err);
-    }
-    if (peer.pid == 0) {
-        dup2(to[0], 0);
-        dup2(from[1], 1);
-        close(to[1]);
-        close(from[0]);
-        execv(argv[0], argv);
-        _exit(127);
-    }
-    close(to[0]);
-    close(from[1]);
-    peer.in = fdopen(to[1], "w");
-    peer.out = fdopen(from[0], "r");
-    clock_getcpuclockid(peer.pid, &peer.clock);
-    return peer;
-}
-
-static double seconds_of(clockid_t clock)
-{
-    struct timespec now = { 0 };
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* Microseconds of processor time for each run. */
-static double peer_measure(struct peer *peer, const char *job)
-{
-    double start = seconds_of(peer->clock);
-    struct clo_error err = { 0 };
-    int runs = 0;
-
-    fprintf(peer->in, "%s\n", job);
-    fflush(peer->in);
-    if (fscanf(peer->out, "%d", &runs) != 1 || runs <= 0) {
-        clo_fail(&err, CLO_ERR_SYSTEM, "a peer ended in job \"%s\"", job);
-        bench_fail(&err);
-    }
-    return (seconds_of(peer->clock) - start) / runs * 1e6;
-}
-
-static void peer_stop(struct peer *peer)
-{
-    fclose(peer->in);
-    fclose(peer->out);
-    waitpid(peer->pid, NULL, 0);
 }
 
 /* --- Ours --- */
@@ -160,11 +91,11 @@ static void tdx_whole(struct scene *s)
 
 static double measure(struct scene *s, void (*job)(struct scene *))
 {
-    double start = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
+    double start = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
 
     for (int i = 0; i < RUNS; i++)
         job(s);
-    return (seconds_of(CLOCK_PROCESS_CPUTIME_ID) - start) / RUNS * 1e6;
+    return (bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - start) / RUNS * 1e6;
 }
 
 static void compare(struct scene *s, const char *title, void (*job)(struct scene *),

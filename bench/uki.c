@@ -1,15 +1,10 @@
 /* UKIs built, signed, measured, verified: whole processes of ours beside ukify, systemd-measure, sbsign, sbverify and
  * pesign, in turn in each round, with the most memory that each of them had (ru_maxrss). FOLDER on a tmpfs shows the work
  * itself: ours does an fsync, the others do not. What is not installed is left out. */
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "bench.h"
 #include "device/file.h"
+#include "process.h"
 
 #define WORDS_MAX 40
 #define WORD_MAX  4096
@@ -94,66 +89,30 @@ static void expand(const char *template, const struct places *places, char *room
     words[count] = NULL;
 }
 
-/* Wall seconds; negative: it is not installed. A failure ends the benchmark. */
-static double run(const char *template, const struct places *places, long *memory)
+/* False: it is not installed. */
+static bool run(const char *template, const struct places *places, struct bench_processes *out)
 {
     static char room[WORDS_MAX * WORD_MAX];
     char *words[WORDS_MAX] = { NULL };
-    struct rusage usage;
-    int status;
 
     expand(template, places, room, words);
-    double start = bench_now();
-    pid_t child = fork();
-    if (child == 0) {
-        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
-        execvp(words[0], words);
-        _exit(errno == ENOENT ? 127 : 126);
-    }
-    if (child < 0 || wait4(child, &status, 0, &usage) != child)
-        status = -1;
-    double seconds = bench_now() - start;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return -1;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fprintf(stderr, "bench: %s failed\n", words[0]);
-        exit(4);
-    }
-    *memory = usage.ru_maxrss > *memory ? usage.ru_maxrss : *memory;
-    return seconds;
+    return bench_process(words, out);
 }
 
 static void measure(const struct job *job, const struct places *places, unsigned rounds)
 {
-    struct bench_series ours = { 0 }, theirs = { 0 };
-    long our_memory = 0;
-    long their_memory = 0;
-    char name[80];
+    struct bench_processes ours = { 0 }, theirs = { 0 }, first = { 0 };
+    char name[40];
 
-    for (unsigned i = 0; i <= rounds; i++) {
-        double a = run(job->ours, places, &our_memory);
-        double b = run(job->theirs, places, &their_memory);
-        if (i == 0) /* warm up */
-            continue;
-        bench_add(&ours, a * 1e3);
-        if (b >= 0)
-            bench_add(&theirs, b * 1e3);
+    run(job->ours, places, &first); /* warm up */
+    bool is_installed = run(job->theirs, places, &first);
+    for (unsigned i = 0; i < rounds; i++) {
+        run(job->ours, places, &ours);
+        if (is_installed)
+            run(job->theirs, places, &theirs);
     }
-    bench_heading(job->name);
-    snprintf(name, sizeof name, "  cloister, %.1f MiB", (double)our_memory / 1024);
-    bench_row(name, &ours, "ms");
-    if (theirs.count == 0) {
-        printf("  %.*s is not installed\n", (int)strcspn(job->theirs, " "), job->theirs);
-        return;
-    }
-    snprintf(name, sizeof name, "  %.*s, %.1f MiB", (int)strcspn(job->theirs, " "), job->theirs,
-             (double)their_memory / 1024);
-    bench_row(name, &theirs, "ms");
-    printf("  times as fast: %.2f by minima, %.2f by medians (goal: at least %.2f)\n",
-           theirs.values[0] / ours.values[0],
-           theirs.values[theirs.count / 2] / ours.values[ours.count / 2], job->goal);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(job->theirs, " "), job->theirs);
+    bench_process_compare(job->name, &ours, name, &theirs, job->goal);
 }
 
 int main(int argc, char **argv)

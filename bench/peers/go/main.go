@@ -1,9 +1,11 @@
-// What go-sev-guest and go-tdx-guest take for the jobs that bench/peers.c gives them: for each line on standard input,
-// the job RUNS times over, and then a line that says so. Time is taken by whoever asks.
+// What go-sev-guest, go-tdx-guest and go-eventlog take for the jobs that bench/ gives them: for each line on standard input,
+// the job some times over, and then a line that says so. Time is taken by whoever asks.
 package main
 
 import (
 	"bufio"
+	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-eventlog/register"
+	"github.com/google/go-eventlog/tcg"
 	sabi "github.com/google/go-sev-guest/abi"
 	spb "github.com/google/go-sev-guest/proto/sevsnp"
 	sverify "github.com/google/go-sev-guest/verify"
@@ -23,7 +27,11 @@ import (
 	tverify "github.com/google/go-tdx-guest/verify"
 )
 
-const runs = 20
+// How often a job is done for one line, unless it is a long one.
+const (
+	runs     = 20
+	longRuns = 3
+)
 
 func must[T any](value T, err error) T {
 	if err != nil {
@@ -120,28 +128,65 @@ func dump(folder string) {
 	})))
 }
 
+// eventlogJobs: a log parsed, and replayed against the values that its digests lead to.
+func eventlogJobs(path string) map[string]func() error {
+	log := must(os.ReadFile(path))
+	parsed := must(tcg.ParseEventLog(log, tcg.ParseOpts{}))
+	var values [24][]byte
+	for _, event := range parsed.Events(register.HashSHA256) {
+		if event.Type == 3 { // EV_NO_ACTION
+			continue
+		}
+		if values[event.Index] == nil {
+			values[event.Index] = make([]byte, 32)
+		}
+		sum := sha256.Sum256(append(values[event.Index], event.Digest...))
+		values[event.Index] = sum[:]
+	}
+	var expected []register.MR
+	for i, value := range values {
+		if value != nil {
+			expected = append(expected, register.PCR{Index: i, Digest: value, DigestAlg: crypto.SHA256})
+		}
+	}
+	return map[string]func() error{
+		"parse": func() error {
+			_, err := tcg.ParseEventLog(log, tcg.ParseOpts{})
+			return err
+		},
+		"parse and replay SHA-256": func() error {
+			_, err := tcg.ParseAndReplay(log, expected, tcg.ParseOpts{})
+			return err
+		},
+	}
+}
+
 func main() {
+	count := runs
 	var jobs map[string]func() error
 	switch {
 	case len(os.Args) == 3 && os.Args[1] == "snp":
 		jobs = sevJobs(os.Args[2])
 	case len(os.Args) == 2 && os.Args[1] == "tdx":
 		jobs = tdxJobs()
+	case len(os.Args) == 3 && os.Args[1] == "eventlog":
+		jobs = eventlogJobs(os.Args[2])
+		count = longRuns
 	case len(os.Args) == 3 && os.Args[1] == "dump":
 		dump(os.Args[2])
 		return
 	default:
-		fmt.Fprintln(os.Stderr, "usage: peer snp FOLDER | tdx | dump FOLDER")
+		fmt.Fprintln(os.Stderr, "usage: peer snp FOLDER | tdx | eventlog LOG | dump FOLDER")
 		os.Exit(2)
 	}
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
 		job := jobs[input.Text()]
-		for i := 0; i < runs; i++ {
+		for i := 0; i < count; i++ {
 			if err := job(); err != nil {
 				must(0, err)
 			}
 		}
-		fmt.Println(runs)
+		fmt.Println(count)
 	}
 }
