@@ -6,22 +6,13 @@
 #   registers.sh --all [PAGE]    every combination; writes docs/registers.md, or PAGE
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
+# shellcheck source=tests/vm/registers_lib.sh
+. "$(dirname "$0")/registers_lib.sh"
 
 pcrs=$(seq 0 9; seq 11 15)
 firmware_pcrs='0 1 2 3 6'
-phase=enter-initrd
 
 # --- Images: one for each kernel and stub, with a root of a few files; companions are put in afterwards ---
-
-registers_image() {
-    local kernel=$1 stub=$2
-    [ -e "$LAB/$kernel-$stub.img" ] ||
-        cloister image build "$LAB/root" --output "$LAB/$kernel-$stub.img" --name registers \
-            --kernel "$LAB_CACHE/$kernel/vmlinuz" --modules "$LAB_CACHE/$kernel/lib/modules/$(ls "$LAB_CACHE/$kernel/lib/modules")" \
-            --stub "$LAB_CACHE/$stub/stub.efi" --cmdline "$LAB_CMDLINE" --init "$LAB_BUILD/guest/cloister-init" \
-            --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/on.fd" \
-            --disk-key "$LAB/disk.key" --broker https://10.0.2.2:9 --broker-key "$LAB/broker.pem" >"$LAB/build.log"
-}
 
 # An add-on with a command line of its own, and a profile with another one.
 registers_addon() {
@@ -65,20 +56,6 @@ registers_companions() {
 
 # --- One boot ---
 
-registers_boot() {
-    local name=$1 image=$2 state=$3
-    shift 3
-    cp "$LAB/$state.fd" "$LAB/vars.fd"
-    cloister boot "$image" --varstore "$LAB/vars.fd" --tpm "$LAB/tpm" --report "$LAB/$name.jsonl" \
-        --serial "$LAB/$name.log" --snapshot --calibrate "$LAB/$name.firmware.json" "$@" >"$LAB/$name.out" 2>&1 ||
-        { tail -n 1 "$LAB/$name.out"; return 1; }
-}
-
-registers_measured() { jq -r --arg pcr "$2" 'select(.kind == "eventlog").pcrs.sha256[$pcr]' "$LAB/$1.jsonl"; }
-registers_predicted() {
-    jq -r --arg pcr "$2" --arg phase "$phase" '.pcrs.sha256[$pcr] | if type == "object" then .[$phase] else . end' "$1"
-}
-
 # registers_compare NAME IMAGE STATE: the PCRs that are not as predicted; sets `given` to those taken from a log.
 registers_compare() {
     local name=$1 image=$2 state=$3 pcr expected wrong=''
@@ -95,8 +72,6 @@ registers_compare() {
 }
 
 # --- The matrix ---
-
-release_of() { strings -n 12 "$LAB_CACHE/$1/stub.efi" | sed -n 's/.*LoaderInfo: systemd-stub \([^ ]*\).*/\1/p' | head -n 1; }
 
 registers_case() {
     local state=$1 stub=$2 kernel=$3 companion=$4 name image wrong='' status=0 result='all as expected'
@@ -124,7 +99,7 @@ image\` predicted the registers from the disk and the variable store alone; afte
 
 PCRs 4, 5, 7, 8, 9, 11, 12, 13 and 14 are predicted. PCRs 0, 1, 2, 3 and 6 are the firmware's own and are taken from the log of
 another boot of the same machine type with the same variables. PCR 15 is zero until the volume key is measured. PCR 10 is the
-kernel's IMA log.
+kernel's IMA log. A disk that was grown afterwards has another PCR 5: [registers_disk](registers_disk.md).
 
 Stubs: systemd $(release_of old) and $(release_of kernel). Kernels: $(ls "$LAB_CACHE/old/lib/modules") and $(ls "$LAB_CACHE/kernel/lib/modules").
 
@@ -145,15 +120,7 @@ fi
 
 lab_begin build/lab/test-registers
 rows=()
-cloister secureboot keygen --output "$LAB/keys" >"$LAB/keygen.log"
-cp /usr/share/OVMF/OVMF_VARS_4M.fd "$LAB/off.fd"
-cloister secureboot enroll --input "$LAB/off.fd" --output "$LAB/on.fd" --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt"
-(umask 077 && head -c 64 /dev/urandom >"$LAB/disk.key")
-mkdir -p "$LAB/root/etc"
-echo 'ID=registers' >"$LAB/root/etc/os-release"
-cloister_sim platform new "$LAB/platform" >"$LAB/platform.root"
-cloister_sim vtpm new "$LAB/platform" "$LAB/tpm"
-cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
+registers_begin
 registers_addon
 
 # What the firmware measures of itself: from a boot of another image than those that are compared.
