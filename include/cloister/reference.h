@@ -3,7 +3,7 @@
  * (docs/formats/reference.md, docs/schema/reference.json).
  *
  * Predicted for edk2's firmware (OVMF) that starts a unified kernel image from the ESP as
- * EFI/BOOT/BOOTX64.EFI. The file is trusted input: whoever gives it says what is right. */
+ * EFI/BOOT/BOOTX64.EFI, or shim, which starts it. The file is trusted input: whoever gives it says what is right. */
 #ifndef CLOISTER_REFERENCE_H
 #define CLOISTER_REFERENCE_H
 
@@ -35,11 +35,14 @@ CLO_API bool clo_companion_is_taken(const struct clo_companion *companion, unsig
 
 /* What to predict from. An empty view leaves out the PCRs that need it. */
 struct clo_prediction {
-    const char *name;           /* the image's */
-    const char *created;        /* RFC 3339; NULL: not said */
-    struct clo_bytes uki;       /* PCRs 4, 9, 11, 12, 13 */
-    struct clo_bytes disk_head; /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
-    struct clo_bytes varstore;  /* the firmware's variables: PCR 7 */
+    const char *name;            /* the image's */
+    const char *created;         /* RFC 3339; NULL: not said */
+    struct clo_bytes uki;        /* PCRs 4, 9, 11, 12, 13 */
+    struct clo_bytes disk_head;  /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
+    struct clo_bytes varstore;   /* the firmware's variables: PCR 7 */
+    struct clo_bytes shim;       /* which firmware starts, and which starts the UKI; empty: none */
+    struct clo_bytes mok_list;   /* signature lists in place of the variable store's MokList, */
+    struct clo_bytes mok_list_x; /* and of its MokListX */
     const struct clo_companion *companions;
     size_t companion_count;
     /* What the boot entry passes to the UKI, "@1" for its second profile; NULL: nothing, as in a boot

@@ -1,10 +1,11 @@
-/* What OVMF, systemd's stub and Linux's EFI stub measure of an image, event by event, as a reference
- * file: predict_firmware.c and predict_stub.c say what, predict_events.c writes it down. */
+/* What OVMF, shim, systemd's stub and Linux's EFI stub measure of an image, event by event, as a reference
+ * file: predict_firmware.c, predict_shim.c and predict_stub.c say what, predict_events.c writes it down. */
 #include "predict.h"
 
 #include <stdlib.h>
 
 #include "cloister/encoding.h"
+#include "predict_shim.h"
 
 /* Of these the stub measures what the machine it runs on asks for. */
 static bool check_sections(const struct clo_uki *uki, struct clo_error *err)
@@ -39,6 +40,8 @@ static bool predict_all(struct prediction *p, struct clo_error *err)
     }
     if (!predict_9_12_13(p, err))
         return false;
+    if (p->shim != NULL)
+        shim_measure_lists(p);
     /* Nothing else may move these: a command line from SMBIOS, or companions that were not named. */
     for (size_t i = 0; i < CLO_COUNT(stubs); i++) {
         (void)predict_events_of(p, stubs[i]);
@@ -86,8 +89,10 @@ static bool choose_banks(struct prediction *p, struct clo_error *err)
 
 static void prediction_freep(struct prediction **p)
 {
-    if (*p != NULL)
+    if (*p != NULL) {
         companions_free(&(*p)->companions);
+        shim_boot_free((*p)->shim);
+    }
     free(*p);
 }
 
@@ -116,6 +121,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         p->store = store;
         p->is_secure_boot_on = predict_is_secure_boot_on(store);
     }
+    if (from->shim.size > 0 && !shim_boot_read(p, &p->shim, err))
+        return clo_wrap(err, "shim");
     if (!predict_options(p, err))
         return clo_wrap(err, "UKI");
     if (!companions_parse(uki, from->companions, from->companion_count, &p->companions, err))

@@ -3,6 +3,7 @@
 #ifndef CLOISTER_REFERENCE_PREDICT_H
 #define CLOISTER_REFERENCE_PREDICT_H
 
+#include "cloister/authenticode.h"
 #include "cloister/efivar.h"
 #include "cloister/reference.h"
 #include "cloister/uki.h"
@@ -10,10 +11,23 @@
 
 #define PREDICT_HASHES_MAX 4
 
+/* What was logged as an authority this boot: firmware and shim each log one once. */
+#define AUTHORITIES_MAX 8
+struct authorities {
+    struct {
+        const char *name; /* of the variable */
+        struct clo_bytes value;
+    } seen[AUTHORITIES_MAX];
+    size_t count;
+};
+
+struct shim_boot;
+
 struct prediction {
     const struct clo_prediction *inputs;
     const struct clo_uki *uki;
     const struct clo_varstore *store; /* NULL: not given */
+    struct shim_boot *shim;           /* NULL: firmware starts the UKI itself */
     bool is_secure_boot_on;
     size_t profile;      /* of the UKI */
     const char *options; /* the boot entry's command line in place of the UKI's; "": none */
@@ -57,6 +71,23 @@ void predict_set_values(struct prediction *p, unsigned pcr, const char *phase);
 CLO_MUST_USE bool predict_variable_data(const char *name, const struct clo_guid *vendor,
                                         struct clo_bytes value, struct clo_buffer *out,
                                         struct clo_error *err);
+struct predict_variable {
+    const char *type;
+    const char *title; /* the event's name */
+    const char *name;  /* the variable's */
+    const struct clo_guid *vendor;
+    struct clo_bytes value;
+    struct clo_bytes text; /* for people; may be empty */
+};
+CLO_MUST_USE bool predict_variable(struct prediction *p, const struct predict_variable *variable,
+                                   struct clo_error *err);
+/* The same, once for each value. */
+CLO_MUST_USE bool predict_authority(struct prediction *p, struct authorities *authorities,
+                                    const struct predict_variable *variable, struct clo_error *err);
+/* The next of an image's signatures, from *index on: those of another kind are passed over. */
+CLO_MUST_USE bool predict_signature_at(const struct clo_pe *pe, size_t *index,
+                                       struct clo_authenticode_signature *out,
+                                       struct clo_error *err);
 bool predict_is_secure_boot_on(const struct clo_varstore *store);
 CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);

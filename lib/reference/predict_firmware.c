@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/authenticode.h"
 #include "cloister/encoding.h"
 #include "cloister/gpt.h"
+#include "predict_shim.h"
 
-#define AUTHORITIES_MAX   8
 #define STUB_LOADS_ITSELF 258 /* and no longer through LoadImage() */
 
 /* --- PCR 4: what firmware starts --- */
@@ -31,14 +30,17 @@ static bool measure_image(struct prediction *p, const struct clo_pe *pe, const c
 }
 
 /* The inner kernel goes through LoadImage() in stubs before 258. With Secure Boot on, the stub's
- * override answers before the firmware's measuring handler does; with it off, nothing overrides.
- * Add-ons always do, before the kernel. */
+ * override answers before the firmware's measuring handler does; with it off, nothing overrides. Where
+ * shim has put its own LoadImage() in place, that knows the kernel as a part of the UKI, and does not
+ * measure it either. Add-ons always do, before the kernel. */
 bool predict_4(struct prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_pe *kernel = NULL;
 
     predict_text(p, 4, "EV_EFI_ACTION", "boot attempt", "Calling EFI Application from Boot Option");
     predict_separator(p, 4);
+    if (p->shim != NULL && !measure_image(p, &p->shim->shim.pe, "shim", err))
+        return false;
     if (!measure_image(p, &p->uki->pe, "UKI", err))
         return false;
     for (size_t i = 0; i < p->companions.addon_count; i++) {
@@ -102,45 +104,82 @@ bool predict_variable_data(const char *name, const struct clo_guid *vendor, stru
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
-static bool measure_variable(struct prediction *p, const char *type, const char *event_name,
-                             const char *name, const struct clo_guid *vendor,
-                             struct clo_bytes value, struct clo_error *err)
+bool predict_variable(struct prediction *p, const struct predict_variable *variable,
+                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    struct predict_event event = { .pcr = 7, .type = type, .name = event_name };
+    struct predict_event event = {
+        .pcr = 7, .type = variable->type, .name = variable->title, .text = variable->text
+    };
 
-    if (!predict_variable_data(name, vendor, value, &data, err))
+    if (!predict_variable_data(variable->name, variable->vendor, variable->value, &data, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&data);
     predict_measure(p, &event, &bytes, 1);
     return true;
 }
 
-/* The db entry whose key signed the image: what firmware logs as the authority. */
+bool predict_authority(struct prediction *p, struct authorities *authorities,
+                       const struct predict_variable *variable, struct clo_error *err)
+{
+    for (size_t i = 0; i < authorities->count; i++)
+        if (strcmp(authorities->seen[i].name, variable->name) == 0 &&
+            clo_bytes_equal(authorities->seen[i].value, variable->value))
+            return true;
+    if (authorities->count == AUTHORITIES_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d authorities", AUTHORITIES_MAX);
+    authorities->seen[authorities->count].name = variable->name;
+    authorities->seen[authorities->count++].value = variable->value;
+    return predict_variable(p, variable, err);
+}
+
+bool predict_signature_at(const struct clo_pe *pe, size_t *index,
+                          struct clo_authenticode_signature *out, struct clo_error *err)
+{
+    while (!clo_authenticode_signature_at(pe->certificates, *index, out, err)) {
+        if (err->status != CLO_ERR_UNSUPPORTED)
+            return false;
+        (*index)++;
+    }
+    return true;
+}
+
+static bool is_made_by(const struct clo_authenticode_signature *signature,
+                       const struct clo_signature_entry *entry)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_error ignored;
+
+    return clo_guid_equal(&entry->type, &clo_guid_cert_x509) &&
+           clo_certificate_parse(entry->data, &certificate, &ignored) &&
+           clo_authenticode_signature_verify(signature, certificate, &ignored);
+}
+
+/* The db entry that firmware logs as the authority: of the first signature whose key is there. */
 static bool find_authority(const struct clo_pe *pe, struct clo_bytes db,
                            struct clo_signature_entry *out, struct clo_error *err)
 {
-    for (size_t i = 0; clo_signature_list_at(db, i, out, err); i++) {
-        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        struct clo_error ignored;
-        enum clo_hash hash;
-        if (clo_guid_equal(&out->type, &clo_guid_cert_x509) &&
-            clo_certificate_parse(out->data, &certificate, &ignored) &&
-            clo_authenticode_verify(pe, certificate, &hash, &ignored))
-            return true;
+    struct clo_authenticode_signature signature;
+    struct clo_digest digest;
+
+    for (size_t i = 0; predict_signature_at(pe, &i, &signature, err); i++) {
+        if (!clo_authenticode_digest(pe, signature.digest.hash, &digest, err))
+            return false;
+        if (!clo_digest_equal(&digest, &signature.digest))
+            continue;
+        for (size_t k = 0; clo_signature_list_at(db, k, out, err); k++)
+            if (is_made_by(&signature, out))
+                return true;
+        if (err->status != CLO_OK)
+            return clo_wrap(err, "db");
     }
     if (err->status != CLO_OK)
-        return clo_wrap(err, "db");
+        return false;
     return clo_fail(err, CLO_ERR_REFUSED,
                     "not signed by a key in the variable store's db: firmware would refuse it");
 }
 
-/* Firmware logs each authority once a boot. */
-struct authorities {
-    struct clo_bytes seen[AUTHORITIES_MAX];
-    size_t count;
-};
-
+/* What firmware starts itself. */
 static bool measure_authority(struct prediction *p, struct authorities *authorities,
                               const struct clo_pe *pe, const char *name, struct clo_error *err)
 {
@@ -150,21 +189,32 @@ static bool measure_authority(struct prediction *p, struct authorities *authorit
 
     if (!find_authority(pe, db == NULL ? clo_bytes(NULL, 0) : db->data, &authority, err))
         return clo_wrap(err, "%s", name);
-    for (size_t i = 0; i < authorities->count; i++)
-        if (clo_bytes_equal(authorities->seen[i], authority.whole))
-            return true;
-    if (authorities->count == AUTHORITIES_MAX)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: more than %d authorities", name,
-                        AUTHORITIES_MAX);
-    authorities->seen[authorities->count++] = authority.whole;
     snprintf(text, sizeof text, "authority: the db entry of the %s's key", name);
-    return measure_variable(p, "EV_EFI_VARIABLE_AUTHORITY", text, "db", &clo_guid_image_security,
-                            authority.whole, err);
+    const struct predict_variable variable = { .type = "EV_EFI_VARIABLE_AUTHORITY",
+                                               .title = text,
+                                               .name = "db",
+                                               .vendor = &clo_guid_image_security,
+                                               .value = authority.whole };
+    return predict_authority(p, authorities, &variable, err) || clo_wrap(err, "%s", name);
 }
 
-bool predict_7(struct prediction *p, struct clo_error *err)
+static bool measure_addons(struct prediction *p, struct authorities *authorities,
+                           struct clo_error *err)
 {
-    const struct {
+    for (size_t i = 0; i < p->companions.addon_count; i++) {
+        const struct companion_addon *addon = &p->companions.addons[i];
+        char name[300];
+        snprintf(name, sizeof name, "add-on %s", addon->name);
+        if (!(p->shim != NULL ? shim_measure_authority(p, &addon->pe, name, true, err)
+                              : measure_authority(p, authorities, &addon->pe, name, err)))
+            return false;
+    }
+    return true;
+}
+
+static bool measure_state(struct prediction *p, struct clo_error *err)
+{
+    static const struct {
         const char *name;
         const struct clo_guid *vendor;
     } variables[] = {
@@ -173,34 +223,44 @@ bool predict_7(struct prediction *p, struct clo_error *err)
         { "db", &clo_guid_image_security },
         { "dbx", &clo_guid_image_security },
     };
-    const char *type = "EV_EFI_VARIABLE_DRIVER_CONFIG";
-    struct authorities authorities = { .count = 0 };
-    uint8_t state = p->is_secure_boot_on;
+    uint8_t is_on = p->is_secure_boot_on;
+    struct predict_variable variable = { .type = "EV_EFI_VARIABLE_DRIVER_CONFIG",
+                                         .title = "SecureBoot",
+                                         .name = "SecureBoot",
+                                         .vendor = &clo_guid_global_variable,
+                                         .value = clo_bytes(&is_on, 1) };
 
-    if (!measure_variable(p, type, "SecureBoot", "SecureBoot", &clo_guid_global_variable,
-                          clo_bytes(&state, 1), err))
+    if (!predict_variable(p, &variable, err))
         return false;
     for (size_t i = 0; i < CLO_COUNT(variables); i++) {
-        const struct clo_efivar *variable =
+        const struct clo_efivar *found =
                 clo_varstore_find(p->store, variables[i].name, variables[i].vendor);
-        struct clo_bytes value = variable == NULL ? clo_bytes(NULL, 0) : variable->data;
-        if (!measure_variable(p, type, variables[i].name, variables[i].name, variables[i].vendor,
-                              value, err))
+        variable.title = variable.name = variables[i].name;
+        variable.vendor = variables[i].vendor;
+        variable.value = found == NULL ? clo_bytes(NULL, 0) : found->data;
+        if (!predict_variable(p, &variable, err))
             return false;
     }
     predict_separator(p, 7);
-    if (!p->is_secure_boot_on)
-        return true;
-    if (!measure_authority(p, &authorities, &p->uki->pe, "UKI", err))
-        return false;
-    for (size_t i = 0; i < p->companions.addon_count; i++) {
-        const struct companion_addon *addon = &p->companions.addons[i];
-        char name[300];
-        snprintf(name, sizeof name, "add-on %s", addon->name);
-        if (!measure_authority(p, &authorities, &addon->pe, name, err))
-            return false;
-    }
     return true;
+}
+
+bool predict_7(struct prediction *p, struct clo_error *err)
+{
+    struct authorities authorities = { .count = 0 };
+
+    if (!measure_state(p, err))
+        return false;
+    if (p->shim != NULL) {
+        if (p->is_secure_boot_on &&
+            !measure_authority(p, &authorities, &p->shim->shim.pe, "shim", err))
+            return false;
+        return shim_measure_variables(p, err) &&
+               shim_measure_authority(p, &p->uki->pe, "UKI", false, err) &&
+               measure_addons(p, &authorities, err);
+    }
+    return !p->is_secure_boot_on || (measure_authority(p, &authorities, &p->uki->pe, "UKI", err) &&
+                                     measure_addons(p, &authorities, err));
 }
 
 bool predict_is_secure_boot_on(const struct clo_varstore *store)
