@@ -16,6 +16,8 @@
 #include "cloister/reference.h"
 #include "device/file.h"
 
+#include "secureboot.h"
+
 #define BANKS_MAX 4
 
 struct measure {
@@ -24,8 +26,10 @@ struct measure {
     const char *name;
     const char *output;
     const char *load_options;
+    const char *shim, *mok_list, *mok_list_x;
     struct cli_list beside, loader;
-    struct cli_companions companions;
+    struct cli_boot boot;
+    struct secureboot_file mok, mok_x;
     struct cli_growth growth;
     struct cli_volume_key volume_key;
     const char *built; /* the reference file of the image's build */
@@ -35,7 +39,9 @@ struct measure {
 
 static void measure_free(struct measure *options)
 {
-    cli_companions_free(&options->companions);
+    cli_boot_free(&options->boot);
+    secureboot_file_free(&options->mok);
+    secureboot_file_free(&options->mok_x);
 }
 
 /* --- Inputs --- */
@@ -53,6 +59,19 @@ static bool read_banks(const struct cli_list *names, enum clo_hash out[BANKS_MAX
                 return clo_fail(err, CLO_ERR_USAGE, "--bank: %s is given twice", names->items[i]);
         out[(*count)++] = hash; /* no two alike, so there are never more than four */
     }
+    return true;
+}
+
+/* What its owner told shim, in place of what the variable store says. */
+static bool read_mok(struct measure *options, struct clo_prediction *from, struct clo_error *err)
+{
+    if (options->mok_list != NULL && !secureboot_read(options->mok_list, NULL, &options->mok, err))
+        return false;
+    if (options->mok_list_x != NULL &&
+        !secureboot_read(options->mok_list_x, NULL, &options->mok_x, err))
+        return false;
+    from->mok_list = options->mok.lists;
+    from->mok_list_x = options->mok_x.lists;
     return true;
 }
 
@@ -134,9 +153,13 @@ static bool measure(struct measure *options, struct clo_prediction *from, bool w
         return false;
     from->banks = from->bank_count == 0 ? NULL : banks;
     from->is_secure_boot_off = options->without_secure_boot;
-    from->load_options = options->load_options;
-    from->companions = options->companions.items;
-    from->companion_count = options->companions.count;
+    from->load_options = options->boot.options;
+    from->uki = clo_buffer_bytes(&options->boot.uki);
+    from->shim = clo_buffer_bytes(&options->boot.shim);
+    from->companions = options->boot.companions.items;
+    from->companion_count = options->boot.companions.count;
+    if (!read_mok(options, from, err))
+        return false;
     if (options->varstore != NULL) {
         if (!cli_read_varstore(options->varstore, &varstore, err))
             return false;
@@ -155,6 +178,22 @@ static bool measure(struct measure *options, struct clo_prediction *from, bool w
 
 /* --- Commands --- */
 
+#define MOK_LIST_HELP   "signature lists in place of the variable store's MokList (through shim)"
+#define MOK_LIST_X_HELP "the same of MokListX"
+
+static bool read_uki(const char *path, struct measure *options, struct clo_error *err)
+{
+    struct cli_boot *boot = &options->boot;
+
+    if (options->load_options != NULL &&
+        (size_t)snprintf(boot->options, sizeof boot->options, "%s", options->load_options) >=
+                sizeof boot->options)
+        return clo_fail(err, CLO_ERR_USAGE, "--load-options: too long");
+    return clo_file_read(path, CLI_IMAGE_LIMIT, &boot->uki, err) &&
+           (options->shim == NULL || cli_read_pe(options->shim, &boot->shim, err)) &&
+           cli_companions_read(&options->beside, &options->loader, &boot->companions, err);
+}
+
 static int measure_uki(int argc, char **argv)
 {
     CLO_CLEANUP(measure_free) struct measure options = { 0 };
@@ -172,6 +211,10 @@ static int measure_uki(int argc, char **argv)
           "what will lie below loader/ on the ESP, by its kind; repeats", .list = &options.loader },
         { "--load-options", "TEXT", "what the boot entry passes: \"@1\" for the second profile",
           .text = &options.load_options },
+        { "--shim", "FILE", "the shim that firmware starts, and that starts the UKI",
+          .text = &options.shim },
+        { "--mok-list", "FILE", MOK_LIST_HELP, .text = &options.mok_list },
+        { "--mok-list-x", "FILE", MOK_LIST_X_HELP, .text = &options.mok_list_x },
         { "--output", "FILE", "write a reference file", .text = &options.output },
         { "--json", NULL, "print one JSON document", .flag = &options.json },
     };
@@ -184,7 +227,6 @@ static int measure_uki(int argc, char **argv)
         .option_count = CLO_COUNT(table),
         .example = "  cloister measure uki demo.efi --bank sha256 --bank sha384\n",
     };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -195,10 +237,11 @@ static int measure_uki(int argc, char **argv)
         return cli_usage_error(&usage, "takes one UKI");
     if (options.varstore != NULL && options.without_secure_boot)
         return cli_usage_error(&usage, "--varstore says itself whether Secure Boot is on");
+    if (options.shim == NULL && (options.mok_list != NULL || options.mok_list_x != NULL))
+        return cli_usage_error(&usage, "--mok-list and --mok-list-x are a shim's: --shim is "
+                                       "missing");
     struct clo_prediction from = { .name = base_name(operands.items[0]) };
-    bool ok = clo_file_read(operands.items[0], CLI_IMAGE_LIMIT, &uki, &err) &&
-              cli_companions_read(&options.beside, &options.loader, &options.companions, &err);
-    from.uki = clo_buffer_bytes(&uki);
+    bool ok = read_uki(operands.items[0], &options, &err);
     ok = ok && (measure(&options, &from, false, &err) || clo_wrap(&err, "%s", operands.items[0]));
     return ok || clo_wrap(&err, "measure uki") ? CLI_YES : cli_error(&err);
 }
@@ -211,13 +254,16 @@ static int measure_image(int argc, char **argv)
           .text = &options.varstore },
         { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
           .list = &options.bank_names },
-        { "--load-options", "TEXT", "what the boot entry passes; default nothing",
+        { "--load-options", "TEXT",
+          "what the boot entry passes; default nothing. To a shim: its second stage's name first",
           .text = &options.load_options },
         { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &options.growth.disk_size },
         { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &options.growth.partition },
         { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &options.growth.tool },
         { "--built", "FILE", "the reference file that image build wrote: PCR 15 is taken from it",
           .text = &options.built },
+        { "--mok-list", "FILE", MOK_LIST_HELP, .text = &options.mok_list },
+        { "--mok-list-x", "FILE", MOK_LIST_X_HELP, .text = &options.mok_list_x },
         { "--name", "NAME", "the image's name; default its file name", .text = &options.name },
         { "--output", "FILE", "write the reference file", .text = &options.output },
         { "--json", NULL, "print the reference file", .flag = &options.json },
@@ -238,7 +284,6 @@ static int measure_image(int argc, char **argv)
                    "--output demo.grown.ref.json\n",
     };
     CLO_CLEANUP(cli_view_close) struct cli_view disk = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
     struct cli_list operands;
     struct clo_error err;
@@ -252,10 +297,9 @@ static int measure_image(int argc, char **argv)
         return cli_usage_error(&usage, "--varstore is missing");
     const char *path = operands.items[0];
     bool ok = cli_view_open(path, SIZE_MAX, &disk, &err);
-    ok = ok &&
-         (cli_disk_uki(disk.bytes, &uki, &options.companions, &err) || clo_wrap(&err, "%s", path));
+    ok = ok && (cli_disk_boot(disk.bytes, options.load_options, &options.boot, &err) ||
+                clo_wrap(&err, "%s", path));
     struct clo_prediction from = { .name = base_name(path),
-                                   .uki = clo_buffer_bytes(&uki),
                                    .disk_head = clo_bytes_slice(disk.bytes, 0, CLO_GPT_HEAD_SIZE) };
     ok = ok &&
          (cli_grow(&options.growth, &from.disk_head, &grown, &err) || clo_wrap(&err, "%s", path));

@@ -34,7 +34,7 @@ struct files {
     struct clo_eventlog *given;
     struct cli_view disk;
     struct clo_buffer grown;
-    struct cli_companions companions;
+    struct cli_boot boot; /* of the disk image */
 };
 
 static void free_files(struct files *files)
@@ -48,7 +48,7 @@ static void free_files(struct files *files)
     for (size_t i = 0; i < CLO_COUNT(buffers); i++)
         clo_buffer_free(buffers[i]);
     cli_view_close(&files->disk);
-    cli_companions_free(&files->companions);
+    cli_boot_free(&files->boot);
 }
 
 /* --- Inputs --- */
@@ -105,11 +105,16 @@ static bool read_image(const struct options *options, struct files *files,
         return clo_wrap(err, "%s", options->image);
     if (options->uki != NULL)
         return true;
-    if (!cli_disk_uki(files->disk.bytes, &files->uki, &files->companions, err))
+    struct cli_boot *boot = &files->boot;
+    if (!cli_disk_boot(files->disk.bytes, options->load_options, boot, err))
         return clo_wrap(err, "%s", options->image);
-    out->uki = clo_buffer_bytes(&files->uki);
-    out->companions = files->companions.items;
-    out->companion_count = files->companions.count;
+    if (boot->shim.size > 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "%s: boots through shim: of a TDX guest that is not predicted",
+                        options->image);
+    out->uki = clo_buffer_bytes(&boot->uki);
+    out->companions = boot->companions.items;
+    out->companion_count = boot->companions.count;
     return true;
 }
 

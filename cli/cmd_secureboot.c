@@ -230,6 +230,7 @@ int cmd_secureboot(int argc, char **argv)
         { "impact", cmd_secureboot_impact, "what a dbx update will do to PCR 7 and to images" },
         { "keygen", cmd_secureboot_keygen, "make the keys PK, KEK and db" },
         { "list", cmd_secureboot_list, "make and merge signature lists" },
+        { "mok", cmd_secureboot_mok, "put the keys of a shim's owner into a variable store" },
         { "sbat", cmd_secureboot_sbat, "what an image's SBAT says, held against a level" },
         { "show", cmd_secureboot_show, "show what a variable store or a list holds" },
         { "sign", cmd_secureboot_sign, "sign a change of a variable" },

@@ -4,9 +4,20 @@
 
 #include "cli/companions.h"
 
-/* The UKI where firmware finds it, EFI/BOOT/BOOTX64.EFI on the ESP or BOOTAA64.EFI, and what lies beside
- * it and its stub looks at: what it does not is named on standard error. */
-CLO_MUST_USE bool cli_disk_uki(struct clo_bytes disk, struct clo_buffer *out,
-                               struct cli_companions *companions, struct clo_error *err);
+/* What a boot from the disk starts, and what lies beside the UKI and its stub looks at. */
+struct cli_boot {
+    struct clo_buffer shim; /* empty: firmware starts the UKI itself */
+    struct clo_buffer uki;
+    struct cli_companions companions;
+    char options[4096]; /* that are left for the UKI */
+};
+void cli_boot_free(struct cli_boot *boot); /* for CLO_CLEANUP */
+
+/* The UKI where firmware finds it, EFI/BOOT/BOOTX64.EFI on the ESP or BOOTAA64.EFI; or where the shim does
+ * that lies there, perhaps by way of its fallback. `load_options` are the boot entry's (NULL: none). Of the
+ * companions, those that the stub does not look at are named on standard error. A second stage that is no
+ * UKI is CLO_ERR_UNSUPPORTED. */
+CLO_MUST_USE bool cli_disk_boot(struct clo_bytes disk, const char *load_options,
+                                struct cli_boot *out, struct clo_error *err);
 
 #endif

@@ -50,6 +50,7 @@ int cmd_secureboot_apply(int argc, char **argv);
 int cmd_secureboot_diff(int argc, char **argv);
 int cmd_secureboot_impact(int argc, char **argv);
 int cmd_secureboot_list(int argc, char **argv);
+int cmd_secureboot_mok(int argc, char **argv);
 int cmd_secureboot_sbat(int argc, char **argv);
 int cmd_secureboot_show(int argc, char **argv);
 int cmd_secureboot_sign(int argc, char **argv);

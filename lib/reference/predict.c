@@ -121,6 +121,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         p->store = store;
         p->is_secure_boot_on = predict_is_secure_boot_on(store);
     }
+    if (from->shim.size == 0 && (from->mok_list.size > 0 || from->mok_list_x.size > 0))
+        return clo_fail(err, CLO_ERR_USAGE, "MokList or MokListX, and no shim that reads them");
     if (from->shim.size > 0 && !shim_boot_read(p, &p->shim, err))
         return clo_wrap(err, "shim");
     if (!predict_options(p, err))
