@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
+#include "cloister/civil_time.h"
 #include "cloister/json.h"
 
 #define JSON_LIMIT ((size_t)4 << 20)
@@ -76,15 +76,12 @@ bool clo_pcs_crl_read(struct clo_bytes in, struct clo_buffer *out, int64_t *expi
 static bool read_next_update(const json_t *object, int64_t *out, struct clo_error *err)
 {
     const char *text;
-    struct tm parts = { 0 };
+    const char *end;
 
     if (!clo_json_get_string(object, "nextUpdate", &text, err))
         return false;
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    if (end == NULL || *end != '\0')
-        return clo_fail(err, CLO_ERR_FORMAT, "nextUpdate: no time");
-    *out = (int64_t)timegm(&parts);
-    return true;
+    return (clo_civil_time_read(text, out, &end) && strcmp(end, "Z") == 0) ||
+           clo_fail(err, CLO_ERR_FORMAT, "nextUpdate: no time");
 }
 
 struct json_kind {

@@ -29,3 +29,30 @@ bool clo_civil_time(int year, int month, int day, int hour, int minute, int seco
     *out = days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
     return true;
 }
+
+static int number(const char *digits, size_t count)
+{
+    int out = 0;
+
+    for (size_t i = 0; i < count; i++)
+        out = out * 10 + (digits[i] - '0');
+    return out;
+}
+
+bool clo_civil_time_read(const char *text, int64_t *out, const char **rest)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd";
+
+    for (size_t i = 0; i < sizeof form - 1; i++) {
+        bool is_right = form[i] == 'd'   ? text[i] >= '0' && text[i] <= '9'
+                        : form[i] == 'T' ? text[i] == 'T' || text[i] == 't' || text[i] == ' '
+                                         : text[i] == form[i];
+        if (!is_right)
+            return false; /* a text that ends here is not read on */
+    }
+    if (!clo_civil_time(number(text, 4), number(text + 5, 2), number(text + 8, 2),
+                        number(text + 11, 2), number(text + 14, 2), number(text + 17, 2), out))
+        return false;
+    *rest = text + sizeof form - 1;
+    return true;
+}

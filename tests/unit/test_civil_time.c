@@ -58,11 +58,43 @@ static void test_no_times(void **state)
     }
 }
 
+static void test_read(void **state)
+{
+    static const struct {
+        const char *text, *rest; /* NULL: refused */
+        int64_t wanted;
+    } cases[] = {
+        { "2026-01-31T12:00:00Z", "Z", 1769860800 },
+        { "2026-01-31t12:00:00", "", 1769860800 },
+        { "2026-01-31 12:00:00.5+01:00", ".5+01:00", 1769860800 },
+        { "2026-02-30T12:00:00Z", NULL, 0 },
+        { "2026-01-31T24:00:00Z", NULL, 0 },
+        { "2026-01-31T12:00:60Z", NULL, 0 },
+        { " 026-01-31T12:00:00Z", NULL, 0 },
+        { "+026-01-31T12:00:00Z", NULL, 0 },
+        { "2026-1-31T12:00:00Z", NULL, 0 },
+        { "2026-01-31X12:00:00Z", NULL, 0 },
+        { "2026-01-31T12.00:00Z", NULL, 0 },
+        { "2026-01-31T12:00", NULL, 0 },
+        { "", NULL, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        const char *rest = NULL;
+        int64_t out = 0;
+        bool ok = clo_civil_time_read(cases[i].text, &out, &rest);
+        CHECK(ok == (cases[i].rest != NULL), cases[i].text);
+        CHECK(!ok || (out == cases[i].wanted && strcmp(rest, cases[i].rest) == 0), cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_no_times),
+        cmocka_unit_test(test_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
