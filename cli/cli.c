@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cloister/civil_time.h"
+
 static void print_help(const struct cli_usage *usage)
 {
     size_t width = 0;
@@ -125,6 +127,39 @@ int cli_usage_error(const struct cli_usage *usage, const char *format, ...)
     return cli_error(&err);
 }
 
+/* The values so far of options that take one, by where they go: two names may mean one option. */
+struct given {
+    struct {
+        const void *target;
+        const char *value;
+    } items[CLI_LIST_MAX];
+    size_t count;
+};
+
+/* Mostly the last value counts, so that scripts can override; where `takes_one_value`, none does. */
+static bool note_value(const struct cli_usage *usage, const struct cli_option *option,
+                       const char *value, struct given *given, int *status)
+{
+    const void *target = option->text;
+
+    if (!usage->takes_one_value || target == NULL)
+        return true;
+    for (size_t i = 0; i < given->count; i++) {
+        if (given->items[i].target != target)
+            continue;
+        if (strcmp(given->items[i].value, value) == 0)
+            return true;
+        *status = cli_usage_error(usage, "%s %s: contradicts %s, which was given before",
+                                  option->name, value, given->items[i].value);
+        return false;
+    }
+    if (given->count < CLO_COUNT(given->items)) {
+        given->items[given->count].target = target;
+        given->items[given->count++].value = value;
+    }
+    return true;
+}
+
 static bool set_option(const struct cli_usage *usage, const struct cli_option *option,
                        const char *value, int *status)
 {
@@ -158,6 +193,7 @@ static bool set_option(const struct cli_usage *usage, const struct cli_option *o
 bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_list *operands,
                int *status)
 {
+    struct given given = { .count = 0 };
     bool options_ended = false;
 
     *operands = (struct cli_list){ 0 };
@@ -206,7 +242,8 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_
             }
             value = argv[++i];
         }
-        if (!set_option(usage, option, value, status))
+        if (!note_value(usage, option, value, &given, status) ||
+            !set_option(usage, option, value, status))
             return false;
     }
     return true;
@@ -307,42 +344,33 @@ bool cli_print_json(const json_t *json, struct clo_error *err)
 
 bool cli_time(const char *text, int64_t *out, struct clo_error *err)
 {
-    int year, month, day, hour, minute, second;
-    int used = 0;
+    const char *rest;
 
     if (text == NULL) {
         *out = (int64_t)time(NULL);
         return true;
     }
-    if (strlen(text) < 20 || sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day,
-                                    &hour, &minute, &second, &used) != 6)
+    if (!clo_civil_time_read(text, out, &rest))
         return clo_fail(err, CLO_ERR_USAGE,
-                        "time: %s: expected RFC 3339, like 2026-01-31T12:00:00Z", text);
-    const char *rest = text + used;
+                        "time: %s: no such time; expected RFC 3339, like 2026-01-31T12:00:00Z",
+                        text);
     if (*rest == '.')
         rest += 1 + strspn(rest + 1, "0123456789");
-    long offset = 0;
+    int hours = 0, minutes = 0, zone_used = 0;
+    int sign = *rest == '-' ? -1 : 1;
     if (*rest == '+' || *rest == '-') {
-        int hours, minutes, zone_used = 0;
-        if (sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &zone_used) != 2 || zone_used != 5)
+        if (sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &zone_used) != 2 || zone_used != 5 ||
+            hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
             return clo_fail(err, CLO_ERR_USAGE, "time: %s: wrong offset", text);
-        offset = (hours * 60L + minutes) * 60L * (*rest == '-' ? -1 : 1);
         rest += 6;
     } else if (*rest == 'Z' || *rest == 'z') {
         rest++;
     } else {
         return clo_fail(err, CLO_ERR_USAGE, "time: %s: 'Z' or an offset is missing", text);
     }
-    if (*rest != '\0' || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
-        minute > 59 || second > 60)
-        return clo_fail(err, CLO_ERR_USAGE, "time: %s: no such time", text);
-    struct tm parts = { .tm_year = year - 1900,
-                        .tm_mon = month - 1,
-                        .tm_mday = day,
-                        .tm_hour = hour,
-                        .tm_min = minute,
-                        .tm_sec = second };
-    *out = (int64_t)timegm(&parts) - offset;
+    if (*rest != '\0')
+        return clo_fail(err, CLO_ERR_USAGE, "time: %s: '%s' behind it", text, rest);
+    *out -= sign * (hours * 60 + minutes) * 60;
     return true;
 }
 

@@ -40,6 +40,7 @@ struct cli_usage {
     const struct cli_option *options;
     size_t option_count;
     const char *example; /* one worked example, lines ending in \n */
+    bool takes_one_value; /* two different texts for one option (it may have two names) are an error */
 };
 
 /* Sorts argv (behind the command's own name) into options and operands. Answers --help itself.

@@ -196,6 +196,7 @@ int cmd_measure_snp(int argc, char **argv)
                    "Options are named as sev-snp-measure's.",
         .options = table,
         .option_count = CLO_COUNT(table),
+        .takes_one_value = true,
         .example = "  cloister measure snp --ovmf OVMF.fd --vcpus 4 --vcpu-type EPYC-Milan \\\n"
                    "      --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0'\n",
     };

@@ -27,6 +27,13 @@ expect "certificate is text" 3 "text" "$cloister" verify snp short --cert text
 expect "revocation list is text" 3 "text" "$cloister" verify snp short --crl text
 expect "root is neither" 3 "text: " "$cloister" verify snp short --root text
 expect "odd time" 2 "--at" "$cloister" verify snp short --at yesterday
+for time in 2026-02-30T00:00:00Z 2026-04-31T00:00:00Z 2026-01-01T23:59:60Z "2026- 1-01T00:00:00Z" 2026-01-01T00:00:00 2026-01-01T00:00:00+24:00 \
+    2026-01-01T00:00:00+01:60 2026-01-01T00:00:00+-1:00 2026-01-01T00:00:00Zx; do
+    expect "no time: $time" 2 "--at: time: $time" "$cloister" verify snp short --at "$time"
+done
+for time in 2026-06-01T00:00:00Z 2026-06-01t00:00:00.25z 2028-02-29T23:59:59-08:00 "2026-06-01 00:00:00+01:00"; do
+    expect "a time: $time" 3 "1183 bytes" "$cloister" verify snp short --at "$time"
+done
 expect "odd expectation" 2 "--expect" "$cloister" verify snp short --expect measurement
 expect "half a quote" 2 "--signature" "$cloister" verify tpm --quote text
 expect "quote is text" 3 "text" "$cloister" verify tpm --quote text --signature text --ak text
