@@ -1,6 +1,7 @@
 /* cloister measure snp --explain: which input is to blame for a digest that is another one. */
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "cli/measure_snp.h"
 #include "cloister/launch_explain.h"
@@ -39,10 +40,18 @@ static bool read_report(const char *path, struct target *out, struct clo_error *
 
 static bool read_target(const char *text, struct target *out, struct clo_error *err)
 {
+    size_t digits = strlen(text);
+    bool is_hex = digits > 0 && text[strspn(text, "0123456789abcdefABCDEF")] == '\0';
+
     *out = (struct target){ 0 };
-    if (strlen(text) == 2 * sizeof out->digest &&
-        text[strspn(text, "0123456789abcdefABCDEF")] == '\0')
+    if (is_hex && digits == 2 * sizeof out->digest)
         return measure_snp_bytes("--explain", text, out->digest, sizeof out->digest, err);
+    /* A file may be called so; what is none is a digest that was cut, or of another kind. */
+    if (is_hex && access(text, F_OK) != 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--explain: a launch digest has %zu hex digits (%zu bytes), this has %zu "
+                        "(and there is no such file)",
+                        2 * sizeof out->digest, sizeof out->digest, digits);
     return read_report(text, out, err);
 }
 

@@ -1,5 +1,6 @@
 #include "cloister/snp.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "snp_internal.h"
@@ -7,6 +8,11 @@
 /* MSG_REPORT_RSP (AMD 56860, table 25): status, size, 24 reserved bytes, then the report. */
 #define RESPONSE_HEADER 0x20
 #define SIGNATURE_AT    0x2a0
+/* The versions so far are counted from 2 to 5: files of another kind have text or magic numbers here. */
+#define VERSION_BELIEVABLE 0xffU
+#define ALGORITHM_P384     1U
+#define COMPONENT          72 /* R and S each, AMD 56860, table 137 */
+#define P384_SIZE          48
 
 static const char *const product_names[] = {
     [CLO_SNP_UNKNOWN] = "unknown", [CLO_SNP_MILAN] = "Milan",   [CLO_SNP_GENOA] = "Genoa",
@@ -63,6 +69,32 @@ static bool check_reserved(const struct reserved *reserved, struct clo_bytes in,
                 return clo_fail(err, CLO_ERR_FORMAT,
                                 "SNP report: reserved byte at 0x%zx is not zero",
                                 (size_t)(reserved->views[i].data - in.data) + k);
+    return true;
+}
+
+/* A newer version may use what is reserved today, but it is a report: a version that AMD may reach, a policy
+ * with the bit that is always one, and the one signature algorithm, whose numbers leave room behind them. */
+static bool check_newer(const struct clo_snp_report *report, struct clo_error *err)
+{
+    struct clo_bytes signature = report->signature;
+
+    if (report->version > VERSION_BELIEVABLE)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "SNP report: version 0x%x: no report, or a damaged one", report->version);
+    if ((report->policy & CLO_SNP_POLICY_MBO) == 0)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "SNP report: no report: version %u, and guest policy 0x%" PRIx64
+                        " without bit 17, which is always one",
+                        report->version, report->policy);
+    if (report->signature_algo != ALGORITHM_P384)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "SNP report: no report: version %u, and signature algorithm 0x%x",
+                        report->version, report->signature_algo);
+    if (!clo_bytes_all(clo_bytes_slice(signature, P384_SIZE, COMPONENT - P384_SIZE), 0) ||
+        !clo_bytes_all(clo_bytes_slice(signature, COMPONENT + P384_SIZE, signature.size), 0))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "SNP report: no report: version %u, and no P-384 signature at its end",
+                        report->version);
     return true;
 }
 
@@ -130,7 +162,8 @@ bool clo_snp_parse(struct clo_bytes in, struct clo_snp_report *out, struct clo_e
 
     if (!clo_reader_ok(&r) || clo_reader_left(&r) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "SNP report: truncated at byte %zu", r.at);
-    /* A newer version may use what is reserved today. */
+    if (report.is_newer && !check_newer(&report, err))
+        return false;
     if (!report.is_newer && !check_reserved(&reserved, in, err))
         return false;
     if (!report.is_newer && report.signer_info >> 5 != 0)

@@ -128,7 +128,16 @@ explain "kernel" 1 "a kernel not measured, you said measured" "--vcpus 1 --vcpu-
 { printf '\003\000\000\000' && head -c 140 /dev/zero && printf %s "$real" | xxd -r -p && head -c 200 /dev/zero && printf '\031\001\001' && head -c 789 /dev/zero; } >report.bin
 expect "explain: a report" 1 "1 vCPUs, you said 2" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --explain report.bin
 expect "explain: no report" 3 "id-key.pem" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --explain "$vectors/id-key.pem"
-expect "explain: half a digest is a file" 3 "No such file" "$cloister" measure snp --ovmf "$ovmf" --explain "${real%??}"
+expect "explain: half a digest" 2 "a launch digest has 96 hex digits (48 bytes), this has 94" "$cloister" measure snp --ovmf "$ovmf" --explain "${real%??}"
+expect "explain: a SHA-256" 2 "this has 64" "$cloister" measure snp --ovmf "$ovmf" --explain "${real%????????????????????????????????}"
+cp report.bin abcdef
+expect "explain: a file named in hex" 1 "1 vCPUs, you said 2" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --explain abcdef
+expect "explain: firmware is no report" 3 "SNP report" "$cloister" measure snp --ovmf "$ovmf" --explain "$ovmf"
+head -c 2000 /dev/zero | tr '\0' 'a' >text
+expect "explain: text is no report" 3 "SNP report: version 0x61616161: no report" "$cloister" measure snp --ovmf "$ovmf" --explain text
+expect "contradictory VMMs" 2 "--vmm-type ec2: contradicts qemu" "$cloister" measure snp --ovmf "$ovmf" --vmm qemu --vmm-type ec2
+expect "contradictory digests" 2 "--snp-ovmf-hash ab: contradicts" "$cloister" measure snp --ovmf "$ovmf" --ovmf-hash "$real" --snp-ovmf-hash ab
+expect "the same twice" 2 "--vcpus is missing" "$cloister" measure snp --ovmf "$ovmf" --vmm qemu --vmm-type qemu
 expect "explain: SEV-ES" 2 "only digests of SEV-SNP" "$cloister" measure snp --ovmf "$ovmf" --mode seves --explain "$real"
 expect "explain: the firmware's digest" 2 "--explain is for" "$cloister" measure snp --ovmf "$ovmf" --mode snp:ovmf-hash --explain "$real"
 expect "explain: and more" 2 "writes neither" "$cloister" measure snp --ovmf "$ovmf" --dump-vmsa --explain "$real"

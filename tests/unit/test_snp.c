@@ -7,7 +7,8 @@
 static void make(uint8_t report[CLO_SNP_REPORT_SIZE], unsigned version)
 {
     memset(report, 0, CLO_SNP_REPORT_SIZE);
-    report[0] = (uint8_t)version;
+    clo_put_le32(report, version);
+    report[0x0a] = 2; /* the bit of POLICY that is always one */
     report[0x34] = 1;
 }
 
@@ -47,6 +48,47 @@ static void test_parse(void **state)
         CHECK(ok == (cases[i].error == NULL), cases[i].name);
         CHECK(ok || strcmp(err.text, cases[i].error) == 0, cases[i].name);
         CHECK(!ok || parsed.is_newer == (cases[i].version > 5), cases[i].name);
+    }
+}
+
+/* What is called a newer version must still be a report, not any file that is large enough. */
+static void test_newer(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned version;
+        size_t at;
+        uint8_t byte;
+        const char *error;
+    } cases[] = {
+        { "the newest that may be", 0xff, 0, 0xff, NULL },
+        { "version of a file of another kind", 0x100, 0, 0,
+          "SNP report: version 0x100: no report" },
+        { "text", 0x00905a4d, 0, 'M', "SNP report: version 0x905a4d: no report, or a damaged one" },
+        { "POLICY without its one", 6, 0x0a, 0, "without bit 17, which is always one" },
+        { "another algorithm", 6, 0x34, 2, "no report: version 6, and signature algorithm 0x2" },
+        { "no algorithm", 6, 0x34, 0, "no report: version 6, and signature algorithm 0x0" },
+        { "R is too large", 6, 0x2a0 + 48, 1, "no P-384 signature at its end" },
+        { "R of 48 bytes", 6, 0x2a0 + 47, 1, NULL },
+        { "S is too large", 6, 0x2a0 + 72 + 71, 1, "no P-384 signature at its end" },
+        { "S of 48 bytes", 6, 0x2a0 + 72 + 47, 1, NULL },
+        { "something behind S", 6, 0x49f, 1, "no P-384 signature at its end" },
+        { "a newer signing key", 6, 0x49, 1, NULL },
+    };
+    uint8_t report[CLO_SNP_REPORT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_snp_report parsed;
+        struct clo_error err;
+        make(report, cases[i].version);
+        if (cases[i].at != 0)
+            report[cases[i].at] = cases[i].byte;
+        bool ok = clo_snp_parse(clo_bytes(report, sizeof report), &parsed, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || err.status == CLO_ERR_FORMAT, cases[i].name);
+        if (!ok && strstr(err.text, cases[i].error) == NULL)
+            fail_msg("%s: %s", cases[i].name, err.text);
     }
 }
 
@@ -212,9 +254,9 @@ static void test_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),   cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_unwrap),  cmocka_unit_test(test_product),
-        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_unwrap),
+        cmocka_unit_test(test_product), cmocka_unit_test(test_vectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
