@@ -115,7 +115,7 @@ int cmd_verify_snp(int argc, char **argv)
         return verify_fail(&err);
     if (!clo_snp_unwrap(clo_buffer_bytes(&file), &report, &certificates, &err) ||
         (certificates.size > 0 &&
-         !clo_snp_certificates_add(&inputs.certificates, certificates, &err))) {
+         !clo_snp_certificates_add_table(&inputs.certificates, certificates, &err))) {
         clo_wrap(&err, "%s", operands.items[0]);
         return verify_fail(&err);
     }

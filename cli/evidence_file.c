@@ -79,7 +79,7 @@ static bool snp_json(struct clo_bytes in, json_t **out, struct clo_error *err)
     struct clo_bytes table;
 
     if (!clo_snp_unwrap(in, &raw, &table, err) || !clo_snp_parse(raw, &report, err) ||
-        (table.size > 0 && !clo_snp_certificates_add(&certificates, table, err)))
+        (table.size > 0 && !clo_snp_certificates_add_table(&certificates, table, err)))
         return false;
     json_t *fields = clo_snp_report_json(&report, product_of(&report, &certificates));
     *out = finish("snp-report", fields);

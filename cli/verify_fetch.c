@@ -25,7 +25,7 @@ static bool add_from(struct clo_snp_certificates *to, struct clo_bytes in)
 {
     struct clo_error ignored;
 
-    return in.data == NULL || clo_snp_certificates_add(to, in, &ignored);
+    return in.data == NULL || clo_snp_certificates_add_table(to, in, &ignored);
 }
 
 /* The chain as the appraisal will find it: whatever is missing in it has to be fetched. */
@@ -87,6 +87,46 @@ static bool fetch_chain(struct clo_source *source, const char *base,
            clo_snp_certificates_add(&inputs->certificates, clo_buffer_bytes(&pem), err);
 }
 
+/* Hosts hand out what they once got: a VCEK of a former TCB, or of the board's former processor, is to be
+ * replaced. A VLEK, and the VCEK of a chip that is masked, cannot be asked for. */
+static bool lacks_leaf(const struct clo_snp_report *report, const struct clo_snp_chain *chain)
+{
+    return chain->leaf == NULL ||
+           (report->signing_key == CLO_SNP_VCEK && !clo_bytes_all(report->chip_id, 0) &&
+            !clo_snp_leaf_fits(chain->leaf, report));
+}
+
+/* An intermediate or a root that only has the right name is missing as well. */
+static bool lacks_issuers(const struct clo_snp_chain *chain)
+{
+    struct clo_error ignored;
+
+    return chain->intermediate == NULL || chain->root == NULL ||
+           !clo_certificate_verify(chain->leaf, chain->intermediate, CLO_RSASSA_PSS,
+                                   CLO_HASH_SHA384, &ignored) ||
+           !clo_certificate_verify(chain->intermediate, chain->root, CLO_RSASSA_PSS,
+                                   CLO_HASH_SHA384, &ignored);
+}
+
+/* Revocation lists are of the root; one of somebody else does not stand in. */
+static bool lacks_crl(const struct verify_inputs *inputs,
+                      const struct clo_snp_certificates *certificates,
+                      const struct clo_snp_chain *chain)
+{
+    if (chain->root == NULL)
+        return true;
+    for (size_t i = 0; i < inputs->crl_count; i++)
+        if (clo_crl_is_from(inputs->crls[i], chain->root))
+            return false;
+    for (size_t i = 0; i < certificates->crl_count; i++)
+        if (clo_crl_is_from(certificates->crls[i], chain->root))
+            return false;
+    for (size_t i = 0; i < inputs->certificates.crl_count; i++)
+        if (clo_crl_is_from(inputs->certificates.crls[i], chain->root))
+            return false;
+    return true;
+}
+
 static bool fetch_snp(struct clo_source *source, const char *base,
                       const struct clo_evidence *evidence, struct verify_inputs *inputs,
                       struct clo_error *err)
@@ -99,7 +139,7 @@ static bool fetch_snp(struct clo_source *source, const char *base,
     if (!find_report(evidence, &report))
         return true;
     find_chain(evidence, inputs, &report, &all, &chain);
-    if (chain.leaf == NULL) {
+    if (lacks_leaf(&report, &chain)) {
         if (!fetch_vcek(source, base, &report, inputs, err))
             return false;
         find_chain(evidence, inputs, &report, &all, &chain);
@@ -107,10 +147,12 @@ static bool fetch_snp(struct clo_source *source, const char *base,
     struct clo_error ignored;
     if (chain.leaf == NULL || !clo_snp_leaf_parse(chain.leaf, &leaf, &ignored))
         return true; /* for the appraisal to refuse */
-    if ((chain.intermediate == NULL || chain.root == NULL) &&
-        !fetch_chain(source, base, &leaf, inputs, err))
-        return false;
-    return inputs->crl_count > 0 || fetch_crl(source, base, &leaf, inputs, err);
+    if (lacks_issuers(&chain)) {
+        if (!fetch_chain(source, base, &leaf, inputs, err))
+            return false;
+        find_chain(evidence, inputs, &report, &all, &chain);
+    }
+    return !lacks_crl(inputs, &all, &chain) || fetch_crl(source, base, &leaf, inputs, err);
 }
 
 /* --- Both --- */

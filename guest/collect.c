@@ -135,7 +135,7 @@ static bool collect_snp(const struct clo_hardware_report *report, struct clo_evi
         return false;
     if (report->table.size == 0)
         return true; /* the verifier gets them from AMD */
-    return (clo_snp_certificates_add(&certificates, clo_buffer_bytes(&report->table), err) ||
+    return (clo_snp_certificates_add_table(&certificates, clo_buffer_bytes(&report->table), err) ||
             clo_wrap(err, "the host's certificate table")) &&
            add_certificates(evidence, &certificates, err);
 }

@@ -18,8 +18,11 @@ static bool accept_vcek(void *context, const struct clo_fetched *document, int64
     if (!clo_certificate_parse(clo_buffer_bytes(&document->body), &certificate, err) ||
         !clo_snp_leaf_parse(certificate, &leaf, err))
         return clo_wrap(err, "no VCEK certificate");
-    if (!clo_bytes_equal(leaf.hw_id, clo_bytes_slice(report->chip_id, 0, leaf.hw_id.size)))
+    if (leaf.is_vlek ||
+        !clo_bytes_equal(leaf.hw_id, clo_bytes_slice(report->chip_id, 0, leaf.hw_id.size)))
         return clo_fail(err, CLO_ERR_FORMAT, "the VCEK certificate of another chip");
+    if (!clo_snp_leaf_fits(certificate, report))
+        return clo_fail(err, CLO_ERR_FORMAT, "the VCEK certificate of another TCB");
     *expires = clo_certificate_not_after(certificate);
     return true;
 }

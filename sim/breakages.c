@@ -83,6 +83,8 @@ BREAK(product_of_genoa)       { KEYS; forge->product_name = "Genoa"; }
 BREAK(struct_version_of_turin) { KEYS; forge->struct_version = 1; forge->spl.fmc = 0; }
 BREAK(other_chip)             { KEYS; forge->report[0x1a0] ^= 1; }
 BREAK(other_chip_last_byte)   { KEYS; forge->report[0x1df] ^= 1; }
+BREAK(leaf_other_chip)        { KEYS; forge->chip_id[0] ^= 1; }
+BREAK(leaf_former_tcb)        { KEYS; forge->spl.microcode--; }
 BREAK(tcb_bootloader)         { KEYS; forge->report[0x180]++; }
 BREAK(tcb_tee)                { KEYS; forge->report[0x181]++; }
 BREAK(tcb_snp)                { KEYS; forge->report[0x186]--; }
@@ -196,6 +198,8 @@ const struct sim_breakage sim_breakages[] = {
     { "leaf-struct-version-of-turin", "snp.product", { "snp.tcb" }, NULL, struct_version_of_turin },
     { "vcek-of-another-chip", "snp.chip", { NULL }, NULL, other_chip },
     { "chip-id-last-byte", "snp.chip", { NULL }, NULL, other_chip_last_byte },
+    { "leaf-of-another-chip", "snp.chip", { NULL }, NULL, leaf_other_chip },
+    { "leaf-of-former-tcb", "snp.tcb", { NULL }, NULL, leaf_former_tcb },
     { "tcb-bootloader", "snp.tcb", { NULL }, NULL, tcb_bootloader },
     { "tcb-tee", "snp.tcb", { NULL }, NULL, tcb_tee },
     { "tcb-snp", "snp.tcb", { NULL }, NULL, tcb_snp },

@@ -126,7 +126,11 @@ CLO_API void clo_snp_certificates_free(struct clo_snp_certificates *certificates
  * certificate table (GUIDs in text order; entries in DER or PEM). No certificate at all is an error. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add(struct clo_snp_certificates *certificates,
                                                    struct clo_bytes in, struct clo_error *err);
-/* The same, and one DER revocation list by itself; a set of lists without a certificate will do. */
+/* What a host put behind a report, or in its buffer for certificates: none at all is no error there. */
+CLO_API CLO_MUST_USE bool clo_snp_certificates_add_table(struct clo_snp_certificates *certificates,
+                                                         struct clo_bytes table,
+                                                         struct clo_error *err);
+/* The same as clo_snp_certificates_add(), and one DER revocation list by itself; a set of lists without a certificate will do. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_read(struct clo_snp_certificates *certificates,
                                                     struct clo_bytes in, struct clo_error *err);
 /* Is this the GUID of an entry that we read? */
@@ -145,6 +149,9 @@ struct clo_snp_chain {
 CLO_API CLO_MUST_USE bool clo_snp_chain_find(const struct clo_snp_report *report,
                                              const struct clo_snp_certificates *certificates,
                                              struct clo_snp_chain *out, struct clo_error *err);
+/* Is this a leaf of the report's kind of key, its chip (unless CHIP_ID is masked) and its REPORTED_TCB? */
+CLO_API bool clo_snp_leaf_fits(const struct clo_certificate *certificate,
+                               const struct clo_snp_report *report);
 
 /* What a VCEK's or VLEK's extensions say (AMD 57230, tables 8 to 11). */
 struct clo_snp_leaf {

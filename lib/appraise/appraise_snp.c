@@ -24,7 +24,7 @@ static bool gather_certificates(struct work *w, struct clo_snp_certificates *out
         return false;
     if (!clo_snp_certificates_add_amd(out, err))
         return false;
-    return brought.data == NULL || clo_snp_certificates_add(out, brought, err) ||
+    return brought.data == NULL || clo_snp_certificates_add_table(out, brought, err) ||
            clo_wrap(err, "evidence: certificates");
 }
 

@@ -5,6 +5,7 @@
 #include "snp_internal.h"
 
 #define TABLE_ENTRY 24
+#define DER_HEADER  4 /* a tag, and a length that takes two more bytes */
 
 enum entry {
     ENTRY_CERTIFICATE,
@@ -118,6 +119,12 @@ static bool add_one(struct clo_snp_certificates *certificates, struct clo_bytes 
     return kind == ENTRY_CRL ? add_crl(certificates, in, err) : add_der(certificates, in, err);
 }
 
+/* A table has zeros in its first entry (the highest bytes of an offset and a size), PEM has none. */
+static bool is_table(struct clo_bytes in)
+{
+    return !is_der(in) && in.size >= TABLE_ENTRY && memchr(in.data, 0, TABLE_ENTRY) != NULL;
+}
+
 /* Where the entries' contents may begin: behind the entry of zeros. */
 static bool table_end(struct clo_bytes table, size_t *out, struct clo_error *err)
 {
@@ -135,13 +142,23 @@ static bool table_end(struct clo_bytes table, size_t *out, struct clo_error *err
     return true;
 }
 
-/* The host wrote this table: every entry must lie in it, and what we do not know is passed over. */
-static bool add_table(struct clo_snp_certificates *certificates, struct clo_bytes table,
-                      struct clo_error *err)
+/* Hosts round an entry's length up: DER says how long it is, and zeros behind it are none of it. */
+static struct clo_bytes without_padding(struct clo_bytes in)
+{
+    if (!is_der(in) || in.size < DER_HEADER)
+        return in;
+    size_t size = DER_HEADER + ((size_t)in.data[2] << 8 | in.data[3]);
+    if (size < in.size && clo_bytes_all(clo_bytes_slice(in, size, in.size - size), 0))
+        return clo_bytes_slice(in, 0, size);
+    return in;
+}
+
+/* The host wrote this table: every entry must lie in it, and what we do not know or has no contents is
+ * passed over. `found` counts the certificates. */
+static bool read_table(struct clo_snp_certificates *certificates, struct clo_bytes table,
+                       size_t *found, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(table);
-    size_t first = certificates->count;
-    size_t found = 0;
     size_t end;
 
     if (!table_end(table, &end, err))
@@ -150,6 +167,8 @@ static bool add_table(struct clo_snp_certificates *certificates, struct clo_byte
         struct clo_bytes guid = clo_read_bytes(&r, 16);
         uint32_t offset = clo_read_le32(&r);
         uint32_t length = clo_read_le32(&r);
+        if (length == 0)
+            continue;
         if (offset < end)
             return clo_fail(err, CLO_ERR_FORMAT,
                             "certificate table: entry %zu begins at 0x%x, inside the table's own "
@@ -162,20 +181,35 @@ static bool add_table(struct clo_snp_certificates *certificates, struct clo_byte
         for (size_t i = 0; i < CLO_COUNT(table_guids); i++) {
             if (memcmp(guid.data, table_guids[i].guid, sizeof table_guids[i].guid) != 0)
                 continue;
-            if (!add_one(certificates, clo_bytes_slice(table, offset, length), table_guids[i].kind,
-                         err))
+            if (!add_one(certificates, without_padding(clo_bytes_slice(table, offset, length)),
+                         table_guids[i].kind, err))
                 return clo_wrap(err, "certificate table: entry %zu", index);
-            found += table_guids[i].kind == ENTRY_CERTIFICATE;
+            *found += table_guids[i].kind == ENTRY_CERTIFICATE;
         }
     }
-    return found > 0 || certificates->count > first ||
-           clo_fail(err, CLO_ERR_FORMAT, "certificate table: without a certificate");
+    return true;
 }
 
-/* A table has zeros in its first entry (the highest bytes of an offset and a size), PEM has none. */
-static bool is_table(struct clo_bytes in)
+static bool add_table(struct clo_snp_certificates *certificates, struct clo_bytes table,
+                      struct clo_error *err)
 {
-    return !is_der(in) && in.size >= TABLE_ENTRY && memchr(in.data, 0, TABLE_ENTRY) != NULL;
+    size_t found = 0;
+
+    if (clo_bytes_all(table, 0))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "certificate table: %zu zero bytes: the host has put no certificate there",
+                        table.size);
+    return read_table(certificates, table, &found, err) &&
+           (found > 0 || clo_fail(err, CLO_ERR_FORMAT, "certificate table: without a certificate"));
+}
+
+bool clo_snp_certificates_add_table(struct clo_snp_certificates *certificates,
+                                    struct clo_bytes table, struct clo_error *err)
+{
+    size_t found = 0;
+
+    return is_table(table) ? read_table(certificates, table, &found, err)
+                           : add_one(certificates, table, ENTRY_CERTIFICATE, err);
 }
 
 bool clo_snp_certificates_add(struct clo_snp_certificates *certificates, struct clo_bytes in,
@@ -239,6 +273,10 @@ static bool is_tcb(const struct clo_snp_tcb_parts *a, const struct clo_snp_tcb_p
            a->snp == b->snp && a->microcode == b->microcode;
 }
 
+#define FIT_KIND 1U
+#define FIT_TCB  1U
+#define FIT_CHIP 2U
+
 /* How well a leaf fits: 0 not at all, then its kind, its chip, and its TCB besides. A chip has a VCEK for
  * each TCB, and those of former ones stay around in hosts' tables and in caches. */
 static unsigned leaf_fit(const struct clo_certificate *certificate,
@@ -253,7 +291,17 @@ static unsigned leaf_fit(const struct clo_certificate *certificate,
     struct clo_snp_tcb_parts reported = clo_snp_tcb_parts(&report->reported_tcb, leaf.product);
     bool is_chip = leaf.is_vlek || clo_bytes_equal(leaf.hw_id, clo_bytes_slice(report->chip_id, 0,
                                                                                leaf.hw_id.size));
-    return 1 + (is_chip ? 2U : 0U) + (is_tcb(&reported, &leaf.spl) ? 1U : 0U);
+    return FIT_KIND + (is_chip ? FIT_CHIP : 0U) + (is_tcb(&reported, &leaf.spl) ? FIT_TCB : 0U);
+}
+
+bool clo_snp_leaf_fits(const struct clo_certificate *certificate,
+                       const struct clo_snp_report *report)
+{
+    unsigned fit = leaf_fit(certificate, report);
+
+    /* A masked CHIP_ID is nobody's. */
+    return fit == FIT_KIND + FIT_CHIP + FIT_TCB ||
+           (fit == FIT_KIND + FIT_TCB && clo_bytes_all(report->chip_id, 0));
 }
 
 bool clo_snp_chain_find(const struct clo_snp_report *report,

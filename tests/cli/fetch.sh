@@ -2,6 +2,7 @@
 # Fetching what evidence lacks: a service on this machine that plays AMD's, asked once and then the cache.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
+sim=$(absolute "$2")
 # shellcheck source=tests/cli/fetch_lib.sh
 . "$(dirname "$0")/fetch_lib.sh"
 serve kds
@@ -31,6 +32,54 @@ head -c 100000 /dev/zero >large
 printf '{"%s": [{"status": 200, "file": "large"}]}' "$path" >kds.routes
 expect "too large" 3 "larger than 65536 bytes" "$cloister" verify snp "$report" --fetch --kds "$kds"
 [ -z "$(find home -type f)" ] || fail "something of this was cached"
+
+# What the host brings is not always what the report needs: then the service is asked all the same.
+at=2026-06-01T00:00:00Z
+"$sim" snp --rsa-bits 2048 --at "$at" good || fail "sim"
+for break in leaf-of-another-chip leaf-of-former-tcb; do
+    "$sim" snp --rsa-bits 2048 --at "$at" --break $break $break || fail "sim $break"
+done
+verify_good() {
+    cache=$1
+    shift
+    "$cloister" verify snp good/report.bin --root "$(cat good/root)" --at "$at" --fetch --kds "$kds" --cache "$cache" --json "$@" >out.json
+}
+result() { jq -r ".checks[] | select(.id == \"$1\") | .result" out.json; }
+echo '{}' >kds.routes
+: >kds.log
+verify_good none 2>/dev/null && fail "the chip is unknown, and yet"
+vcek=$(cut -d'?' -f1 kds.log)
+# routes_good [VCEK]
+routes_good() {
+    cat >kds.routes <<END
+{"$vcek": [{"status": 200, "file": "${1:-good/vek.der}"}], "/vcek/v1/Milan/cert_chain": [{"status": 200, "file": "good/chain.pem"}],
+ "/vcek/v1/Milan/crl": [{"status": 200, "file": "good/crl.der"}]}
+END
+    : >kds.log
+}
+routes_good
+expect "everything from the service" 0 "" verify_good fresh
+[ "$(requests kds)" = 3 ] && [ "$(result snp.revocation)" = pass ] || fail "everything: $(cat kds.log)"
+for break in leaf-of-another-chip leaf-of-former-tcb; do
+    for i in 1 2; do
+        routes_good
+        expect "the host's is of $break" 0 "" verify_good $break --cert $break/vek.der
+        [ "$(requests kds)" = $((i == 1 ? 3 : 0)) ] || fail "the host's is of $break: $(cat kds.log)"
+    done
+    routes_good $break/vek.der
+    expect "the service's is of $break" 3 "the VCEK certificate of another" verify_good "none.$break"
+done
+# An intermediate that has the right name, and nothing else.
+routes_good
+expect "another's intermediate" 0 "" verify_good names --cert leaf-of-former-tcb/chain.pem
+# Whole: nothing to ask for.
+routes_good
+expect "whole, with its list" 0 "" "$cloister" verify snp good/extended.bin --root good/ark.pem --at "$at" --fetch --kds "$kds" --cache list
+[ "$(requests kds)" = 0 ] || fail "whole, with its list: $(cat kds.log)"
+# A masked chip's VCEK cannot be asked for: the one that came will do.
+"$sim" snp --rsa-bits 2048 --at "$at" --break chip-masked chip-masked || fail "sim chip-masked"
+routes_good
+expect "masked" 0 "" "$cloister" verify snp chip-masked/extended.bin --root chip-masked/ark.pem --at "$at" --fetch --kds "$kds" --cache masked
 
 vectors=${CLOISTER_VECTORS:-}
 if [ ! -d "$vectors/snp/synth-a-crl-clean" ]; then
@@ -64,6 +113,7 @@ expect "offline, from the cache" 0 "" verify_clean --cache one --kds "$kds"
 [ "$(requests kds)" = 0 ] || fail "asked again: $(cat kds.log)"
 verify_clean --cache one --kds "$kds" --json | jq -e '.checks[] | select(.id == "snp.revocation") | .result == "pass"' >/dev/null ||
     fail "the revocation list was not looked at"
+expect "somebody else's list is none" 0 "no certificate of the chain is revoked" verify_clean --cert "$clean/vek.der" --crl good/crl.der --cache one --kds "$kds"
 # A damaged entry is fetched again, and offline it is none.
 for entry in one/*; do printf 'x' | dd of="$entry" bs=1 seek=50 conv=notrunc status=none; done
 expect "damaged, offline" 4 "not in the cache" verify_clean --cache one --kds "$kds"

@@ -92,6 +92,74 @@ static void test_table(void **state)
     snp_maker_free(&maker);
 }
 
+/* What hosts do to their tables, and what is nothing of this in a file that is named for its certificates. */
+static void test_host_tables(void **state)
+{
+    static const char vcek[] = "63da758de6644564adc5f4b93be8accd";
+    static const char crl[] = "92f81bc358114d3d97ffd19f88dc67ea";
+    static const char unknown[] = "000102030405060708090a0b0c0d0e0f";
+    static const struct {
+        const char *name;
+        const char *guid;
+        uint32_t at, size;              /* of the first entry; the second is the certificate's */
+        uint32_t padding;               /* zeros behind the certificate */
+        uint32_t counted;               /* how many of them its length counts */
+        uint8_t behind;                 /* the last byte of the padding */
+        bool has_certificate;           /* a second entry */
+        const char *as_table, *as_file; /* errors */
+    } cases[] = {
+        { "page-aligned", vcek, 0, 0, 4096, 0, 0, true, NULL, NULL },
+        { "length rounded up", vcek, 0, 0, 64, 64, 0, true, NULL, NULL },
+        { "something in the padding", vcek, 0, 0, 64, 64, 1, true, "entry 1: certificate",
+          "entry 1: certificate" },
+        { "an empty list", crl, 0, 0, 0, 0, 0, true, NULL, NULL },
+        { "an empty entry with an offset", crl, 72, 0, 0, 0, 0, true, NULL, NULL },
+        { "an empty entry behind the end", crl, UINT32_MAX, 0, 0, 0, 0, true, NULL, NULL },
+        { "an unknown entry", unknown, 72, 4, 0, 0, 0, true, NULL, NULL },
+        { "an unknown entry that wraps", unknown, 0xfffffff0, 0x20, 0, 0, 0, true,
+          "entry 0 ends behind", "entry 0 ends behind" },
+        { "empty entries alone", vcek, 0, 0, 0, 0, 0, false, NULL, "without a certificate" },
+        { "unknown entries alone", unknown, 72, 4, 64, 0, 0, false, NULL, "without a certificate" },
+        { "no entry at all", NULL, 0, 0, 0, 0, 0, false, NULL, "no certificate there" },
+    };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates made = { 0 };
+    struct snp_maker maker;
+
+    (void)state;
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    snp_maker_make(&maker, &made);
+    struct clo_bytes der = clo_certificate_der(made.items[0]);
+    for (size_t i = 0; i < 2 * CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates out = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer table = { 0 };
+        bool is_file = i % 2 == 1;
+        const char *name = cases[i / 2].name;
+        const char *error = is_file ? cases[i / 2].as_file : cases[i / 2].as_table;
+        struct clo_error err;
+        if (cases[i / 2].guid != NULL)
+            put_entry(&table, cases[i / 2].guid, cases[i / 2].at, cases[i / 2].size);
+        if (cases[i / 2].has_certificate)
+            put_entry(&table, vcek, 72, (uint32_t)der.size + cases[i / 2].counted);
+        clo_buffer_zero(&table, 24);
+        if (cases[i / 2].has_certificate)
+            clo_buffer_append(&table, der);
+        clo_buffer_zero(&table, cases[i / 2].padding);
+        if (cases[i / 2].behind != 0)
+            table.data[table.size - 1] = cases[i / 2].behind;
+        bool ok = is_file ? clo_snp_certificates_add(&out, clo_buffer_bytes(&table), &err)
+                          : clo_snp_certificates_add_table(&out, clo_buffer_bytes(&table), &err);
+        CHECK(ok == (error == NULL), name);
+        if (!ok && (err.status != CLO_ERR_FORMAT || strstr(err.text, error) == NULL))
+            fail_msg("%s: %s", name, err.text);
+        if (!ok)
+            continue;
+        CHECK(out.count == (cases[i / 2].has_certificate ? 1U : 0U), name);
+        CHECK(out.count == 0 || clo_bytes_equal(clo_certificate_der(out.items[0]), der), name);
+    }
+    snp_maker_free(&maker);
+}
+
 static void test_other_files(void **state)
 {
     static const struct {
@@ -327,6 +395,10 @@ static void test_leaf_by_tcb(void **state)
                 CHECK(clo_bytes_equal(clo_certificate_der(chain.leaf),
                                       clo_certificate_der(certificates[i])),
                       leaves[i].name);
+                for (size_t k = 0; k < CLO_COUNT(leaves); k++)
+                    CHECK(clo_snp_leaf_fits(certificates[k], &report) ==
+                                  (k == i || (masked && i == 0 && k == 4)),
+                          leaves[k].name);
             }
     }
     /* None of this TCB: still the chip's own. */
@@ -339,6 +411,10 @@ static void test_leaf_by_tcb(void **state)
     CHECK(clo_snp_chain_find(&report, &two, &chain, &err), err.text);
     CHECK(clo_bytes_equal(clo_certificate_der(chain.leaf), clo_certificate_der(certificates[1])),
           "the chip counts before the TCB");
+    CHECK(!clo_snp_leaf_fits(chain.leaf, &report), "a former TCB's");
+    bytes[0x48] = CLO_SNP_VLEK << 2;
+    CHECK(clo_snp_parse(clo_bytes(bytes, sizeof bytes), &report, &err), err.text);
+    CHECK(!clo_snp_leaf_fits(certificates[0], &report), "a VCEK where a VLEK has signed");
     for (size_t i = 0; i < CLO_COUNT(leaves); i++)
         clo_certificate_free(certificates[i]);
 }
@@ -346,10 +422,11 @@ static void test_leaf_by_tcb(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_amd),         cmocka_unit_test(test_table),
-        cmocka_unit_test(test_other_files), cmocka_unit_test(test_leaf),
-        cmocka_unit_test(test_vlek),        cmocka_unit_test(test_turin_vector),
-        cmocka_unit_test(test_chain),       cmocka_unit_test(test_leaf_by_tcb),
+        cmocka_unit_test(test_amd),          cmocka_unit_test(test_table),
+        cmocka_unit_test(test_host_tables),  cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_leaf),         cmocka_unit_test(test_vlek),
+        cmocka_unit_test(test_turin_vector), cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_leaf_by_tcb),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
