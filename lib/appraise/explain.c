@@ -207,10 +207,18 @@ static bool append_table(const struct clo_reference_event *expected, const struc
     return true;
 }
 
-static void append_cause(unsigned pcr, const char *type, struct clo_buffer *out)
+/* By what differs: what was expected, where something was. */
+static void append_cause(unsigned pcr, const struct clo_reference_event *expected,
+                         const struct actual *actual, struct clo_buffer *out)
 {
-    const char *cause = explain_cause(pcr, type);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer logged = { 0 };
+    const char *name = expected == NULL ? NULL : expected->name;
 
+    if (expected == NULL && actual != NULL && actual->event != NULL) {
+        clo_event_describe(actual->event, &logged);
+        name = clo_buffer_string(&logged);
+    }
+    const char *cause = explain_cause(pcr, type_of(expected, actual), name);
     if (cause != NULL)
         clo_buffer_printf(out, " (usually: %s)", cause);
 }
@@ -247,8 +255,7 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
             return;
         break;
     }
-    append_cause(in->pcr, type_of(difference == CLO_DIFFERENCE_UNEXPECTED ? NULL : wanted, actual),
-                 out);
+    append_cause(in->pcr, difference == CLO_DIFFERENCE_UNEXPECTED ? NULL : wanted, actual, out);
 }
 
 static bool has_bank(const struct clo_eventlog *log, enum clo_hash hash)

@@ -41,7 +41,23 @@ static const char *const pcr_causes[CLO_PCR_COUNT] = {
     [11] = "another UKI",
     [12] = "a command line, add-on or credential that the host passed in",
     [13] = "a system extension that the host passed in",
+    [14] = "another shim, or other machine owner keys",
     [15] = "another disk",
+};
+
+/* Shim's variables, whatever register they are in: each is changed in its own way. */
+static const struct {
+    const char *name;
+    const char *cause;
+} shim_causes[] = {
+    { "MokListTrusted", "the kernel's trust in MokList was changed (mokutil --trust-mok)" },
+    { "MokListX", "another shim, or what it refuses was changed (mokutil --mokx)" },
+    { "MokListRT", "another machine owner key signed what was started" },
+    { "MokList", "another shim, or a machine owner key was enrolled or deleted (mokutil)" },
+    { "MokSBState", "shim's own check was turned off or on (mokutil --disable-validation)" },
+    { "SbatLevel",
+      "a newer shim or another system raised what shim revokes, or Secure Boot was off, "
+      "which resets it" },
 };
 
 /* "disk of 2097152 sectors, 2 partitions: …": how many, and what follows. */
@@ -76,8 +92,20 @@ bool explain_table(const char *expected, const char *logged, struct clo_buffer *
     return true;
 }
 
-const char *explain_cause(unsigned reg, const char *type)
+static const char *shim_cause(const char *name)
 {
+    for (size_t i = 0; name != NULL && i < CLO_COUNT(shim_causes); i++)
+        if (strncmp(name, shim_causes[i].name, strlen(shim_causes[i].name)) == 0)
+            return shim_causes[i].cause;
+    return NULL;
+}
+
+const char *explain_cause(unsigned reg, const char *type, const char *name)
+{
+    const char *cause = shim_cause(name);
+
+    if (cause != NULL)
+        return cause;
     if (!clo_register_is_rtmr(reg))
         return reg < CLO_PCR_COUNT ? pcr_causes[reg] : NULL;
     if (reg == CLO_REGISTER_RTMR(3))

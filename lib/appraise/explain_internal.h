@@ -4,8 +4,9 @@
 
 #include "cloister/base.h"
 
-/* `type` is that of the event that differs, "EV_IPL"; NULL: not known. NULL if there is no usual one. */
-const char *explain_cause(unsigned reg, const char *type);
+/* Type ("EV_IPL") and name ("SbatLevel: …") are those of the event that differs; NULL: not known. NULL if
+ * there is no usual one. */
+const char *explain_cause(unsigned reg, const char *type, const char *name);
 /* Appends how two partition tables differ, each as a log's event is described; false: they are none. */
 bool explain_table(const char *expected, const char *logged, struct clo_buffer *out);
 

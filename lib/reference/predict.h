@@ -72,12 +72,11 @@ CLO_MUST_USE bool predict_variable_data(const char *name, const struct clo_guid 
                                         struct clo_bytes value, struct clo_buffer *out,
                                         struct clo_error *err);
 struct predict_variable {
-    const char *type;
+    uint32_t type;     /* of the event */
     const char *title; /* the event's name */
     const char *name;  /* the variable's */
     const struct clo_guid *vendor;
     struct clo_bytes value;
-    struct clo_bytes text; /* for people; may be empty */
 };
 CLO_MUST_USE bool predict_variable(struct prediction *p, const struct predict_variable *variable,
                                    struct clo_error *err);

@@ -108,13 +108,18 @@ bool predict_variable(struct prediction *p, const struct predict_variable *varia
                       struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    struct predict_event event = {
-        .pcr = 7, .type = variable->type, .name = variable->title, .text = variable->text
-    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct predict_event event = { .pcr = 7, .name = variable->title };
+    struct clo_event logged = { .pcr = 7, .type = variable->type };
 
     if (!predict_variable_data(variable->name, variable->vendor, variable->value, &data, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&data);
+    /* In the words that a log of it will be shown in. */
+    logged.data = bytes;
+    clo_event_describe(&logged, &text);
+    event.type = clo_event_type_name(variable->type);
+    event.text = clo_buffer_bytes(&text);
     predict_measure(p, &event, &bytes, 1);
     return true;
 }
@@ -190,7 +195,7 @@ static bool measure_authority(struct prediction *p, struct authorities *authorit
     if (!find_authority(pe, db == NULL ? clo_bytes(NULL, 0) : db->data, &authority, err))
         return clo_wrap(err, "%s", name);
     snprintf(text, sizeof text, "authority: the db entry of the %s's key", name);
-    const struct predict_variable variable = { .type = "EV_EFI_VARIABLE_AUTHORITY",
+    const struct predict_variable variable = { .type = CLO_EV_EFI_VARIABLE_AUTHORITY,
                                                .title = text,
                                                .name = "db",
                                                .vendor = &clo_guid_image_security,
@@ -224,7 +229,7 @@ static bool measure_state(struct prediction *p, struct clo_error *err)
         { "dbx", &clo_guid_image_security },
     };
     uint8_t is_on = p->is_secure_boot_on;
-    struct predict_variable variable = { .type = "EV_EFI_VARIABLE_DRIVER_CONFIG",
+    struct predict_variable variable = { .type = CLO_EV_EFI_VARIABLE_DRIVER_CONFIG,
                                          .title = "SecureBoot",
                                          .name = "SecureBoot",
                                          .vendor = &clo_guid_global_variable,

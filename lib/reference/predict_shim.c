@@ -203,18 +203,6 @@ static void describe_lists(struct clo_bytes lists, struct clo_buffer *out)
     clo_buffer_printf(out, ", %zu hash%s", others, others == 1 ? "" : "es");
 }
 
-/* Lines become one. */
-static void describe_level(struct clo_bytes level, struct clo_buffer *out)
-{
-    while (level.size > 0 && level.data[level.size - 1] == '\n')
-        level.size--;
-    for (size_t i = 0; i < level.size; i++)
-        if (level.data[i] == '\n')
-            clo_buffer_text(out, "; ");
-        else
-            clo_buffer_u8(out, level.data[i]);
-}
-
 /* --- PCR 14 --- */
 
 static void log_value(struct prediction *p, const char *name, struct clo_bytes value,
@@ -251,9 +239,8 @@ void shim_measure_lists(struct prediction *p)
 
 bool shim_measure_variables(struct prediction *p, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const struct shim_boot *boot = p->shim;
-    const struct predict_variable state = { .type = "EV_EFI_VARIABLE_AUTHORITY",
+    const struct predict_variable state = { .type = CLO_EV_EFI_VARIABLE_AUTHORITY,
                                             .title = "MokSBState: shim's own check",
                                             .name = "MokSBState",
                                             .vendor = &clo_guid_shim_lock,
@@ -261,13 +248,11 @@ bool shim_measure_variables(struct prediction *p, struct clo_error *err)
 
     if (boot->sb_state.size > 0 && !predict_variable(p, &state, err))
         return false;
-    describe_level(boot->level, &text);
-    const struct predict_variable level = { .type = "EV_EFI_VARIABLE_AUTHORITY",
+    const struct predict_variable level = { .type = CLO_EV_EFI_VARIABLE_AUTHORITY,
                                             .title = "SbatLevel",
                                             .name = "SbatLevel",
                                             .vendor = &clo_guid_shim_lock,
-                                            .value = boot->level,
-                                            .text = clo_buffer_bytes(&text) };
+                                            .value = boot->level };
     return predict_variable(p, &level, err);
 }
 
@@ -332,7 +317,7 @@ static bool measure_first(struct prediction *p, const char *name, const struct c
             *is_found = true;
             snprintf(title, sizeof title, "authority: the %s entry that lets shim start the %s",
                      sources[i].name, name);
-            const struct predict_variable authority = { .type = "EV_EFI_VARIABLE_AUTHORITY",
+            const struct predict_variable authority = { .type = CLO_EV_EFI_VARIABLE_AUTHORITY,
                                                         .title = title,
                                                         .name = sources[i].name,
                                                         .vendor = sources[i].vendor,

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "cloister/ccel.h"
+#include "cloister/crypto.h"
 #include "cloister/device_path.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
@@ -204,6 +205,41 @@ static bool describe_boot_option(struct clo_bytes value, struct clo_buffer *out)
     return true;
 }
 
+/* EFI_SIGNATURE_DATA with a certificate, or (shim's own key) the certificate alone. */
+static bool describe_authority(struct clo_bytes value, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_error ignored;
+
+    if (!clo_certificate_parse(clo_bytes_slice(value, sizeof(struct clo_guid), value.size),
+                               &certificate, &ignored) &&
+        !clo_certificate_parse(value, &certificate, &ignored))
+        return false;
+    clo_buffer_text(out, ": ");
+    append_clean(out, clo_certificate_subject(certificate));
+    return true;
+}
+
+/* SbatLevel: lines, here behind one another. */
+static bool describe_level(struct clo_bytes value, struct clo_buffer *out)
+{
+    char line[TEXT_MAX] = ": ";
+    size_t at = 2;
+
+    if (value.size < 5 || memcmp(value.data, "sbat,", 5) != 0)
+        return false;
+    while (value.size > 0 && value.data[value.size - 1] == '\n')
+        value.size--;
+    for (size_t i = 0; i < value.size && at < sizeof line - 3; i++) {
+        line[at++] = value.data[i] == '\n' ? ';' : (char)value.data[i];
+        if (value.data[i] == '\n')
+            line[at++] = ' ';
+    }
+    line[at] = '\0';
+    append_clean(out, line);
+    return true;
+}
+
 static void describe_variable(const struct clo_event *event, struct clo_buffer *out)
 {
     struct event_variable variable;
@@ -224,6 +260,9 @@ static void describe_variable(const struct clo_event *event, struct clo_buffer *
         clo_buffer_text(out, ": empty");
     } else if (value.size == 1) {
         clo_buffer_printf(out, ": %u", value.data[0]);
+    } else if (event->type == CLO_EV_EFI_VARIABLE_AUTHORITY &&
+               (describe_level(value, out) || describe_authority(value, out))) {
+        return;
     } else if (is_boot_variable(event->type, variable.name) && variable.name.size == 16 &&
                describe_boot_option(value, out)) {
         return;

@@ -204,7 +204,7 @@ static json_t *variable_value(const struct clo_event *event, const char *name,
         return json_string("");
     if (value.size == 1)
         return json_integer(value.data[0]);
-    if (event->type == CLO_EV_EFI_VARIABLE_AUTHORITY)
+    if (event->type == CLO_EV_EFI_VARIABLE_AUTHORITY && strcmp(name, "SbatLevel") != 0)
         json = authority(value);
     for (size_t i = 0; json == NULL && i < CLO_COUNT(lists); i++)
         if (strcmp(name, lists[i]) == 0)

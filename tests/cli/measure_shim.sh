@@ -91,7 +91,7 @@ for number in 4 14; do
     [ "$(pcr default.json $number)" = "$(pcr uki.json $number)" ] || fail "PCR $number of the disk is not the UKI's"
 done
 jq -e '.events."14" | map(.name) == ["MokList", "MokListX", "MokListTrusted"]' default.json >/dev/null || fail "PCR 14's events"
-jq -e '.events."7" | last | .name == "SbatLevel" and .text == "sbat,1,2021030218"' default.json >/dev/null || fail "SbatLevel"
+jq -e '.events."7" | last | .name == "SbatLevel" and .text == "SbatLevel: sbat,1,2021030218"' default.json >/dev/null || fail "SbatLevel"
 
 disk none.img
 expect "no second stage" 3 "shim's second stage: FAT volume: there is no EFI/BOOT/grubx64.efi" measure none.img

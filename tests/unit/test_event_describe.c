@@ -103,7 +103,18 @@ static void test_variables(void **state)
     variable(&data, "d\0b\0", 4, clo_buffer_bytes(&two));
     is_described(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data),
                  "db: 2 entries, 94 bytes");
+    /* What shim logs of its revocations; what is no certificate stays a number of bytes. */
+    static const char level[] = "S\0b\0a\0t\0L\0e\0v\0e\0l\0";
+    data.size = 0;
+    variable(&data, level, sizeof level - 1, clo_bytes_text("sbat,1,2025021800\nshim,4\ngrub,5\n"));
+    is_described(CLO_EV_EFI_VARIABLE_AUTHORITY, clo_buffer_bytes(&data),
+                 "SbatLevel: sbat,1,2025021800; shim,4; grub,5");
+    data.size = 0;
+    variable(&data, level, sizeof level - 1, clo_bytes_text("sbat;\n"));
+    is_described(CLO_EV_EFI_VARIABLE_AUTHORITY, clo_buffer_bytes(&data), "SbatLevel: 6 bytes");
     /* Sizes that would leave the event. */
+    data.size = 0;
+    variable(&data, "d\0b\0", 4, clo_buffer_bytes(&two));
     memset(data.data + 16, 0xff, 16);
     data.size = 33;
     is_described(CLO_EV_EFI_VARIABLE_AUTHORITY, clo_buffer_bytes(&data),

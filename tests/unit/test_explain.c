@@ -286,6 +286,95 @@ static void test_rtmr(void **state)
     }
 }
 
+/* --- Shim's variables: each has causes of its own, whatever the register usually says --- */
+
+static void shim_level(struct clo_buffer *out, const char *level)
+{
+    static const char name[] = "S\0b\0a\0t\0L\0e\0v\0e\0l\0";
+
+    clo_buffer_zero(out, 16);
+    clo_buffer_le64(out, (sizeof name - 1) / 2);
+    clo_buffer_le64(out, strlen(level));
+    clo_buffer_append(out, clo_bytes(name, sizeof name - 1));
+    clo_buffer_text(out, level);
+}
+
+static void test_shim(void **state)
+{
+    static const struct {
+        const char *name; /* of the event that is expected */
+        unsigned pcr;
+        uint32_t type;
+        const char *expected, *logged; /* levels; NULL: the event is not there */
+        const char *text;
+    } cases[] = {
+        { "SbatLevel", 7, CLO_EV_EFI_VARIABLE_AUTHORITY, "sbat,1,2025021800\nshim,4\n",
+          "sbat,1,2030010100\nshim,5\n",
+          "PCR 7: SbatLevel is \"SbatLevel: sbat,1,2030010100; shim,5\", expected \"SbatLevel: "
+          "sbat,1,2025021800; shim,4\" (usually: a newer shim or another system raised what shim "
+          "revokes, or Secure Boot was off, which resets it)" },
+        { "SbatLevel", 7, CLO_EV_EFI_VARIABLE_AUTHORITY, NULL, "sbat,1,2030010100\n",
+          "PCR 7: unexpected event: EV_EFI_VARIABLE_AUTHORITY \"SbatLevel: sbat,1,2030010100\" "
+          "(usually: a newer shim or another system raised what shim revokes, or Secure Boot was "
+          "off, which resets it)" },
+        { "MokListX", 14, CLO_EV_IPL, "a", NULL,
+          "PCR 14: missing event: MokListX \"SbatLevel: 97\" (usually: another shim, or what "
+          "it "
+          "refuses was changed (mokutil --mokx))" },
+        { "something", 14, CLO_EV_IPL, "a", NULL,
+          "PCR 14: missing event: something \"SbatLevel: 97\" (usually: another shim, or "
+          "other "
+          "machine owner keys)" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer json = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer expected = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer logged = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+        CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+        struct clo_explanation explanation;
+        struct clo_digest digest;
+        struct clo_error err;
+        char hex[2 * 32 + 1];
+        clo_buffer_printf(&json,
+                          "{\"cloister_reference\":1,\"name\":\"d\",\"origin\":\"prediction\","
+                          "\"pcrs\":{},\"events\":{\"%u\":[",
+                          cases[i].pcr);
+        if (cases[i].expected != NULL) {
+            shim_level(&expected, cases[i].expected);
+            const struct clo_event event = { .type = CLO_EV_EFI_VARIABLE_AUTHORITY,
+                                             .data = clo_buffer_bytes(&expected) };
+            clo_event_describe(&event, &text);
+            clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&expected), &digest);
+            clo_buffer_printf(&json,
+                              "{\"type\":\"%s\",\"name\":\"%s\",\"text\":\"%s\",\"digests\":{"
+                              "\"sha256\":\"%s\"}}",
+                              clo_event_type_name(cases[i].type), cases[i].name,
+                              clo_buffer_string(&text),
+                              clo_hex_text(clo_digest_bytes(&digest), hex));
+        }
+        clo_buffer_text(&json, "]}}");
+        CHECK(clo_reference_parse(clo_buffer_bytes(&json), &reference, &err), err.text);
+        log_header_sha256(&made);
+        if (cases[i].logged != NULL) {
+            shim_level(&logged, cases[i].logged);
+            log_event(&made, cases[i].pcr, cases[i].type, clo_buffer_bytes(&logged));
+        }
+        CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+        const struct clo_explain_inputs in = { .reference = reference,
+                                               .log = log,
+                                               .hash = CLO_HASH_SHA256,
+                                               .pcr = cases[i].pcr,
+                                               .phase = "" };
+        CHECK(clo_explain(&in, &explanation, &err), err.text);
+        CHECK(strcmp(explanation.text, cases[i].text) == 0, explanation.text);
+    }
+}
+
 /* --- Partition tables: both sides are decoded, and how they differ is told --- */
 
 struct table {
@@ -412,7 +501,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_differences), cmocka_unit_test(test_value_and_log),
         cmocka_unit_test(test_own_words),   cmocka_unit_test(test_user_space),
-        cmocka_unit_test(test_rtmr),        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_rtmr),        cmocka_unit_test(test_shim),
+        cmocka_unit_test(test_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
