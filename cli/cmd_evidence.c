@@ -254,7 +254,7 @@ static int evidence_show(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "one bundle or file expected");
-    if (!clo_file_read(operands.items[0], CLO_EVIDENCE_LIMIT, &file, &err)) {
+    if (!evidence_file_read(operands.items[0], CLO_EVIDENCE_LIMIT, &file, &err)) {
         clo_wrap(&err, "evidence show");
         return cli_error(&err);
     }

@@ -4,6 +4,7 @@
 #include "cloister/id_block.h"
 #include "device/file.h"
 
+#include "evidence_file.h"
 #include "verify.h"
 
 /* The value behind "id-block=" in the line that QEMU takes; all of it if there is none. */
@@ -110,7 +111,7 @@ int cmd_verify_snp(int argc, char **argv)
         return cli_usage_error(&usage, "one report expected");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         !load_id_files(&id, &inputs.inputs, &err) ||
-        !clo_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
+        !evidence_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
         !clo_evidence_new(&evidence, &err))
         return verify_fail(&err);
     if (!clo_snp_unwrap(clo_buffer_bytes(&file), &report, &certificates, &err) ||

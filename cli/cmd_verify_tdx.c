@@ -3,6 +3,7 @@
 #include "collateral.h"
 #include "device/file.h"
 
+#include "evidence_file.h"
 #include "verify.h"
 
 /* The quote's own chain goes along, so that the folder stands for the whole platform. */
@@ -67,7 +68,7 @@ int cmd_verify_tdx(int argc, char **argv)
     if (operands.count != 1)
         return cli_usage_error(&usage, "one quote expected");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
-        !clo_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
+        !evidence_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
         !clo_evidence_new(&evidence, &err) ||
         !clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&file), &err) ||
         (eventlog != NULL && !verify_add_file(evidence, CLO_EVIDENCE_TDX_CCEL, eventlog, &err)) ||

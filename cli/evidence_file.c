@@ -5,6 +5,59 @@
 #include "cloister/encoding.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
+#include "device/file.h"
+
+/* Reports and quotes begin with a small number in 16 bits or more: its second byte is zero, which text has none of. */
+static bool is_binary(struct clo_bytes in)
+{
+    return in.size > 1 && in.data[1] == 0;
+}
+
+static bool read_hex(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
+{
+    bool has_prefix = text.size > 1 && text.data[0] == '0' && (text.data[1] | 0x20) == 'x';
+
+    return clo_hex_read(clo_bytes_slice(text, has_prefix ? 2 : 0, text.size), out, err);
+}
+
+static struct clo_buffer without_spaces(struct clo_bytes in)
+{
+    struct clo_buffer out = { 0 };
+
+    for (size_t i = 0, run; i < in.size; i = run + 1) {
+        for (run = i; run < in.size && strchr(" \t\r\n", in.data[run]) == NULL; run++)
+            ;
+        clo_buffer_append(&out, clo_bytes_slice(in, i, run - i));
+    }
+    return out;
+}
+
+bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
+                        struct clo_error *err)
+{
+    static bool (*const forms[])(struct clo_bytes, struct clo_buffer *,
+                                 struct clo_error *) = { read_hex, clo_base64_read,
+                                                         clo_base64url_read };
+
+    if (!clo_file_read(path, limit, out, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(out);
+    if (in.size == 0 || memchr(in.data, 0, in.size) != NULL)
+        return true;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = without_spaces(in);
+    for (size_t i = 0; i < CLO_COUNT(forms); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+        struct clo_error ignored;
+        if (!forms[i](clo_buffer_bytes(&text), &bytes, &ignored) ||
+            !is_binary(clo_buffer_bytes(&bytes)))
+            continue;
+        out->size = 0;
+        clo_buffer_append(out, clo_buffer_bytes(&bytes));
+        break;
+    }
+    return (clo_buffer_ok(out) && clo_buffer_ok(&text)) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
 
 /* Versions 3 to 5 of Intel's quotes, little endian; no JSON begins so. */
 static bool looks_like_quote(struct clo_bytes in)

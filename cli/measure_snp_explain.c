@@ -3,12 +3,12 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "cli/evidence_file.h"
 #include "cli/measure_snp.h"
 #include "cloister/launch_explain.h"
 #include "cloister/snp.h"
 #include "device/file.h"
 
-#define REPORT_LIMIT     ((size_t)1 << 20)
 #define VCPUS_BY_DEFAULT 512
 
 /* What is to be explained: a digest, or the report that holds it. */
@@ -25,7 +25,7 @@ static bool read_report(const char *path, struct target *out, struct clo_error *
     struct clo_bytes bytes, table;
     struct clo_snp_report report;
 
-    if (!clo_file_read(path, REPORT_LIMIT, &file, err))
+    if (!evidence_file_read(path, CLO_FILE_LIMIT, &file, err))
         return false;
     if (!clo_snp_unwrap(clo_buffer_bytes(&file), &bytes, &table, err) ||
         !clo_snp_parse(bytes, &report, err))

@@ -118,6 +118,8 @@ static bool read_header(struct clo_reader *r, struct clo_tdx_quote *quote, struc
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "version %u, TEE type 0x%x: the quote of an SGX enclave, not of a TD",
                         quote->version, quote->tee_type);
+    if (quote->version >= 0x2020)
+        return clo_fail(err, CLO_ERR_FORMAT, "begins with text (0x%04x): no quote", quote->version);
     if (quote->version != 4 && quote->version != 5)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "version %u, expected 4 or 5", quote->version);
     if (quote->tee_type != CLO_TDX_TEE_TYPE)

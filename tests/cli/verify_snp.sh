@@ -42,6 +42,12 @@ for name in good $("$sim" snp --list | awk '!seen[$2]++ { print $1 }'); do
 done
 [ "$("$sim" snp --list | wc -l)" -gt 90 ] || fail "few breakages"
 
+# --- As services and consoles hand reports out ---
+od -An -tx1 -v all/good/report.bin >report.hex
+base64 all/good/extended.bin >extended.base64
+expect "report in hex" 0 "accepted" "$cloister" verify snp report.hex --cert all/good/vek.pem --cert all/good/chain.pem --root all/good/ark.pem --at "$at" --policy all/good/policy.json
+expect "report in base64" 0 "accepted" "$cloister" verify snp extended.base64 --root all/good/ark.pem --at "$at" --policy all/good/policy.json
+expect "report in hex, shown" 0 "snp-report" "$cloister" evidence show report.hex --json
 # --- Pins: every one holds with the claim's own value, and fails with another ---
 good="all/good/extended.bin --root all/good/ark.pem --at $at"
 # shellcheck disable=SC2086 # several words

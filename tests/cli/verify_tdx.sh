@@ -33,6 +33,20 @@ P
     count=$((count + 1))
 done
 [ $count -ge 60 ] || fail "only $count pretend platforms"
+# As services and consoles hand quotes out: hex, base64, in lines or not.
+good="--collateral platforms/good/collateral --root $root --at $at"
+{ printf 0x && od -An -tx1 -v platforms/good/quote.bin | tr -d ' \n'; } >quote.0x
+od -An -tx1 -v platforms/good/quote.bin >quote.hex
+base64 platforms/good/quote.bin >quote.base64
+base64 -w 0 platforms/good/quote.bin | tr '+/' '-_' | tr -d '=' >quote.base64url
+for form in 0x hex base64 base64url; do
+    # shellcheck disable=SC2086 # several words
+    expect "quote as $form" 0 "" "$cloister" verify tdx quote.$form $good
+    expect "quote as $form, shown" 0 "tdx-quote" "$cloister" evidence show quote.$form --json
+done
+printf 'zz' | cat quote.hex - >quote.odd
+# shellcheck disable=SC2086
+expect "quote as odd hex" 3 "begins with text" "$cloister" verify tdx quote.odd $good
 # What the quote brings along is judged: a sound CA in the collateral does not stand in for a damaged one.
 second=$(LC_ALL=C grep -abo -e '-----BEGIN CERTIFICATE-----' platforms/good/quote.bin | sed -n 2p | cut -d : -f 1)
 cp platforms/good/quote.bin damaged.bin
