@@ -41,21 +41,27 @@ static bool tdx_reaches(struct clo_bytes tee_tcb_svn, const struct tdx_level *le
     return true;
 }
 
-static enum clo_tdx_status converge(enum clo_tdx_status status, enum clo_tdx_status part)
+enum clo_tdx_status tdx_converge(enum clo_tdx_status status, enum clo_tdx_status part)
 {
-    if (part == CLO_TDX_REVOKED || part == CLO_TDX_NOT_SUPPORTED)
-        return part;
+    if (part == CLO_TDX_UP_TO_DATE || part == CLO_TDX_REVOKED)
+        return part == CLO_TDX_REVOKED ? part : status;
     if (part != CLO_TDX_OUT_OF_DATE)
-        return status;
+        return CLO_TDX_NOT_SUPPORTED; /* modules and enclaves have no other */
     switch (status) {
     case CLO_TDX_UP_TO_DATE:
     case CLO_TDX_SW_HARDENING_NEEDED:
+    case CLO_TDX_OUT_OF_DATE:
+    case CLO_TDX_RELAUNCH_ADVISED:
         return CLO_TDX_OUT_OF_DATE;
     case CLO_TDX_CONFIGURATION_NEEDED:
     case CLO_TDX_CONFIGURATION_AND_SW_HARDENING_NEEDED:
+    case CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED:
+    case CLO_TDX_RELAUNCH_ADVISED_CONFIGURATION_NEEDED:
         return CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED;
-    default:
+    case CLO_TDX_REVOKED:
         return status;
+    default:
+        return CLO_TDX_NOT_SUPPORTED;
     }
 }
 
@@ -125,29 +131,37 @@ static enum clo_tdx_status check_relaunch(const struct work *w, enum clo_tdx_sta
                    : CLO_TDX_RELAUNCH_ADVISED;
 }
 
-static void add_advisories(struct clo_tdx_tcb *out, struct clo_bytes array)
+/* Whoever waits for one of them must not miss it because there are many. */
+static bool add_advisories(struct clo_tdx_tcb *out, struct clo_bytes array, struct clo_error *why)
 {
     struct clo_error ignored;
     struct walk w = walk_begin(array, NULL, &ignored);
     bool first;
 
     if (array.size == 0)
-        return;
+        return true;
     for (walk_array(&w, &first); walk_item(&w, &first);) {
         struct clo_bytes id = walk_string(&w);
         size_t i = 0;
         while (i < out->advisory_count && !clo_bytes_equal(out->advisories[i], id))
             i++;
-        if (i == out->advisory_count && i < CLO_TDX_ADVISORIES_MAX)
-            out->advisories[out->advisory_count++] = id;
+        if (i < out->advisory_count)
+            continue;
+        if (i == CLO_TDX_ADVISORIES_MAX)
+            return clo_fail(why, CLO_ERR_REFUSED,
+                            "the parts name more than %d advisories between them",
+                            CLO_TDX_ADVISORIES_MAX);
+        out->advisories[out->advisory_count++] = id;
     }
+    return true;
 }
 
-static void add_part(struct clo_tdx_tcb *out, int64_t date, struct clo_bytes advisories)
+static bool add_part(struct clo_tdx_tcb *out, int64_t date, struct clo_bytes advisories,
+                     struct clo_error *why)
 {
     if (out->date == 0 || date < out->date)
         out->date = date;
-    add_advisories(out, advisories);
+    return add_advisories(out, advisories, why);
 }
 
 static void find_parts(struct work *w, const struct clo_tdx_platform *platform)
@@ -165,22 +179,25 @@ static void find_parts(struct work *w, const struct clo_tdx_platform *platform)
 }
 
 /* What the parts say, as far as there are any. */
-static void gather(const struct work *w, struct clo_tdx_tcb *out)
+static bool gather(const struct work *w, struct clo_tdx_tcb *out, struct clo_error *why)
 {
+    bool ok = true;
+
     if (w->level != NULL) {
         out->platform_status = w->level->status;
-        add_part(out, w->level->date, w->level->advisories);
+        ok = add_part(out, w->level->date, w->level->advisories, why);
     }
     if (w->module_level != NULL) {
         out->module_status = w->module_level->status;
-        add_part(out, w->module_level->date, w->module_level->advisories);
+        ok = add_part(out, w->module_level->date, w->module_level->advisories, why) && ok;
     } else if (w->quote->body.tee_tcb_svn.data[1] == 0) {
         out->module_status = CLO_TDX_UP_TO_DATE;
     }
     if (w->qe_level != NULL) {
         out->qe_status = w->qe_level->status;
-        add_part(out, w->qe_level->date, w->qe_level->advisories);
+        ok = add_part(out, w->qe_level->date, w->qe_level->advisories, why) && ok;
     }
+    return ok;
 }
 
 static bool is_complete(const struct work *w, struct clo_error *why)
@@ -216,11 +233,13 @@ void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_
     out->advisory_count = 0;
     why->status = CLO_OK;
     find_parts(&w, platform);
-    gather(&w, out);
-    if (!is_complete(&w, why))
+    if (!gather(&w, out, why) || !is_complete(&w, why))
         return;
-    enum clo_tdx_status status = converge(out->platform_status, out->module_status);
+    enum clo_tdx_status status = tdx_converge(out->platform_status, out->module_status);
     if (status != CLO_TDX_REVOKED)
         status = check_relaunch(&w, status, out->qe_status);
-    out->status = converge(status, out->qe_status);
+    out->status = tdx_converge(status, out->qe_status);
+    if (out->status == CLO_TDX_NOT_SUPPORTED)
+        clo_fail(why, CLO_ERR_REFUSED, "TDX module %s, QE %s: no status of such a part",
+                 clo_tdx_status_name(out->module_status), clo_tdx_status_name(out->qe_status));
 }

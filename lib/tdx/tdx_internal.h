@@ -120,6 +120,8 @@ struct clo_tdx_platform {
 /* Which level a quote's TCB reaches, and what follows. False: detail says what is missing. */
 void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_quote *quote,
                   struct clo_tdx_tcb *out, struct clo_error *why);
+/* What a module's or enclave's status makes of that of the rest; one that they cannot have is NotSupported. */
+enum clo_tdx_status tdx_converge(enum clo_tdx_status status, enum clo_tdx_status part);
 /* The module that the quote names by TEE_TCB_SVN[1]; NULL: the TCB info does not know it. */
 const struct tdx_module *tdx_find_module(const struct tdx_tcb_info *info, unsigned major);
 /* The first level that isv_svn reaches; NULL: none. */
