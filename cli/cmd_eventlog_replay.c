@@ -170,6 +170,8 @@ int cmd_eventlog_replay(int argc, char **argv)
               (userspace == NULL || userlog_load(userspace, &userlog, &err));
     if (ok && input.ima != NULL && (ima != NULL || userspace != NULL))
         return cli_usage_error(&usage, "an IMA list is replayed alone, or behind a firmware's log");
+    if (ok && padded && input.ima == NULL && ima == NULL)
+        return cli_usage_error(&usage, "--ima-padded: there is no IMA list");
     from.log = input.log;
     from.ima = input.ima != NULL ? input.ima : ima_list;
     from.userlog = userlog;

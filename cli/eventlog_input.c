@@ -24,8 +24,8 @@ static bool refuse_table(struct clo_bytes in, struct clo_error *err)
                     (unsigned long long)table.size, (unsigned long long)table.address);
 }
 
-/* Makes another form binary: TCG's canonical one, or dstack's JSON. */
-static bool convert(struct clo_buffer *file, struct clo_error *err)
+/* Makes another form binary: TCG's canonical one, or dstack's JSON, which has no Spec ID event. */
+static bool convert(struct clo_buffer *file, bool *is_header_made, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
     struct clo_bytes in = clo_buffer_bytes(file);
@@ -36,7 +36,8 @@ static bool convert(struct clo_buffer *file, struct clo_error *err)
     bool is_canonical = clo_cel_is_log(in, &encoding);
     if (!is_canonical && (in.size == 0 || in.data[0] != '['))
         return true;
-    if (is_canonical ? !clo_cel_read(in, encoding, &binary, err)
+    *is_header_made = true;
+    if (is_canonical ? !clo_cel_read(in, encoding, &binary, is_header_made, err)
                      : !clo_ccel_from_json(in, &binary, err))
         return false;
     clo_buffer_free(file);
@@ -48,8 +49,14 @@ static bool convert(struct clo_buffer *file, struct clo_error *err)
 static bool parse(const char *path, struct clo_buffer *file, struct clo_eventlog **out,
                   struct clo_error *err)
 {
-    return (convert(file, err) && clo_eventlog_parse(clo_buffer_bytes(file), out, err)) ||
-           clo_wrap(err, "%s", path);
+    bool is_header_made = false;
+
+    if (!convert(file, &is_header_made, err) ||
+        !clo_eventlog_parse(clo_buffer_bytes(file), out, err))
+        return clo_wrap(err, "%s", path);
+    if (is_header_made)
+        clo_eventlog_drop_header(*out);
+    return true;
 }
 
 bool eventlog_load(const char *path, struct clo_buffer *file, struct clo_eventlog **out,

@@ -19,7 +19,8 @@ CLO_API CLO_MUST_USE bool clo_ccel_table_parse(struct clo_bytes in, struct clo_c
                                                struct clo_error *err);
 
 /* An array of {"imr": RTMR, "event_type": N, "digest": hex, "event": name, "event_payload": hex} as a
- * binary log: events of the firmware with their payload, dstack's own with what their digest is of. */
+ * binary log: events of the firmware with their payload, dstack's own with what their digest is of; and a
+ * Spec ID event, which the array has not, before them. */
 CLO_API CLO_MUST_USE bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out,
                                              struct clo_error *err);
 #define CLO_EV_DSTACK_RUNTIME 0x08000001U

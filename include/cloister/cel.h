@@ -19,12 +19,13 @@ enum clo_cel_encoding {
 CLO_API bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out);
 /* Appends the log in its binary, crypto-agile form. Firmware's events come back byte for byte; those of
  * IMA and systemd become EV_IPL with their template or text as data. Records of NV indexes are passed
- * over: they are in no PCR. */
+ * over: they are in no PCR. A Spec ID event that the log does not have is made: `*is_header_made`. */
 CLO_API CLO_MUST_USE bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding,
-                                       struct clo_buffer *out, struct clo_error *err);
+                                       struct clo_buffer *out, bool *is_header_made,
+                                       struct clo_error *err);
 /* Appends a log made of these, in this order; `userlog` and `ima` may be NULL. IMA's entries get a
- * digest for every bank of the firmware's log that we know. An event of the firmware's without a
- * digest of such a bank is CLO_ERR_UNSUPPORTED. */
+ * digest for every bank of the firmware's log that we know. An event of the firmware's without any
+ * digest is CLO_ERR_UNSUPPORTED. */
 CLO_API CLO_MUST_USE bool clo_cel_write(const struct clo_eventlog *log, const struct clo_ima *ima,
                                         const struct clo_userlog *userlog,
                                         enum clo_cel_encoding encoding, struct clo_buffer *out,

@@ -69,6 +69,8 @@ struct clo_eventlog;
 /* Zero or 0xff padding, and up to 7 stray bytes, behind the last event are tolerated and counted. */
 CLO_API CLO_MUST_USE bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out,
                                              struct clo_error *err);
+/* Leaves out the first event: the Spec ID event of a log that was made binary from a form without one. */
+CLO_API void clo_eventlog_drop_header(struct clo_eventlog *log);
 CLO_API void clo_eventlog_free(struct clo_eventlog *log);
 CLO_API void clo_eventlog_freep(struct clo_eventlog **log);
 
@@ -82,6 +84,9 @@ CLO_API size_t clo_eventlog_algorithm_count(const struct clo_eventlog *log);
 CLO_API enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t index);
 /* Its name, also of one whose digests we cannot make: "sm3_256"; "unknown". */
 CLO_API const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index);
+/* Hashes by TCG's names for them, those among them that we cannot make; NULL or 0 if it is none of them. */
+CLO_API const char *clo_event_algorithm_name(uint16_t algorithm);
+CLO_API uint16_t clo_event_algorithm_from_name(const char *name);
 /* A log for TDX (CCEL): only SHA-384, and no index above that of the last run-time register. */
 CLO_API bool clo_eventlog_is_ccel(const struct clo_eventlog *log);
 /* From the StartupLocality event: PCR 0 begins with it. */

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-#define PCRS_MAX  24
-#define SHA1_SIZE 20
+#define PCRS_MAX       24
+#define SHA1_SIZE      20
+#define ALGORITHMS_MAX 16
 
 bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out)
 {
@@ -24,20 +25,36 @@ bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out)
            memmem(head.data, head.size, "\"pcr\"", 5) != NULL;
 }
 
+static bool check_size(uint16_t algorithm, size_t size, struct clo_error *err)
+{
+    size_t known = clo_hash_size(clo_hash_from_tpm(algorithm));
+    const char *name = clo_event_algorithm_name(algorithm);
+
+    if (size > 0 && size <= CLO_HASH_SIZE_MAX && (known == 0 || size == known))
+        return true;
+    return name != NULL ? clo_fail(err, CLO_ERR_FORMAT, "%zu bytes for %s", size, name)
+                        : clo_fail(err, CLO_ERR_FORMAT, "%zu bytes for algorithm 0x%04x", size,
+                                   algorithm);
+}
+
 bool cel_add_digest(struct cel_record *record, uint16_t algorithm, struct clo_bytes digest,
                     struct clo_error *err)
 {
-    enum clo_hash hash = clo_hash_from_tpm(algorithm);
+    const char *name = clo_event_algorithm_name(algorithm);
 
-    if (hash == CLO_HASH_NONE)
+    if (algorithm == 0)
         return true;
-    if (digest.size != clo_hash_size(hash))
-        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes for %s", digest.size, clo_hash_name(hash));
+    if (!check_size(algorithm, digest.size, err))
+        return false;
     for (size_t i = 0; i < record->digest_count; i++)
-        if (record->digests[i].hash == hash)
-            return clo_fail(err, CLO_ERR_FORMAT, "a second one for %s", clo_hash_name(hash));
-    struct clo_digest *out = &record->digests[record->digest_count++];
-    *out = (struct clo_digest){ .hash = hash };
+        if (record->digests[i].algorithm == algorithm)
+            return clo_fail(err, CLO_ERR_FORMAT, "a second one for %s",
+                            name != NULL ? name : "its algorithm");
+    if (record->digest_count == CLO_EVENT_DIGESTS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d", CLO_EVENT_DIGESTS_MAX);
+    struct cel_digest *out = &record->digests[record->digest_count++];
+    out->algorithm = algorithm;
+    out->size = (uint16_t)digest.size;
     memcpy(out->bytes, digest.data, digest.size);
     return true;
 }
@@ -47,8 +64,13 @@ bool cel_add_digest(struct cel_record *record, uint16_t algorithm, struct clo_by
 struct reading {
     struct clo_buffer body;
     struct clo_buffer spec_id; /* the first event's data, where the log has one */
-    uint32_t hashes;           /* bit n: enum clo_hash n appears */
-    uint64_t next[PCRS_MAX];   /* the least number that a PCR's next record may have */
+    uint32_t spec_id_index;
+    struct {
+        uint16_t id;
+        uint16_t size;
+    } algorithms[ALGORITHMS_MAX]; /* that appear */
+    size_t algorithm_count;
+    uint64_t next[PCRS_MAX]; /* the least number that a PCR's next record may have */
     size_t count;
 };
 
@@ -72,6 +94,28 @@ static bool check_number(struct reading *reading, const struct cel_record *recor
     return true;
 }
 
+/* In the order of their numbers, each of one size. */
+static bool note_algorithm(struct reading *reading, const struct cel_digest *digest,
+                           struct clo_error *err)
+{
+    size_t at = 0;
+
+    while (at < reading->algorithm_count && reading->algorithms[at].id < digest->algorithm)
+        at++;
+    if (at < reading->algorithm_count && reading->algorithms[at].id == digest->algorithm)
+        return reading->algorithms[at].size == digest->size ||
+               clo_fail(err, CLO_ERR_FORMAT, "algorithm 0x%04x: digests of %u and of %u bytes",
+                        digest->algorithm, reading->algorithms[at].size, digest->size);
+    if (reading->algorithm_count == ALGORITHMS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d algorithms", ALGORITHMS_MAX);
+    memmove(&reading->algorithms[at + 1], &reading->algorithms[at],
+            (reading->algorithm_count - at) * sizeof reading->algorithms[0]);
+    reading->algorithms[at].id = digest->algorithm;
+    reading->algorithms[at].size = digest->size;
+    reading->algorithm_count++;
+    return true;
+}
+
 static bool take(void *context, const struct cel_record *record, struct clo_error *err)
 {
     struct reading *reading = context;
@@ -84,18 +128,21 @@ static bool take(void *context, const struct cel_record *record, struct clo_erro
         return false;
     if (is_first && is_spec_id(record)) {
         clo_buffer_append(&reading->spec_id, data);
+        reading->spec_id_index = record->index;
         return true;
     }
     if (record->digest_count == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "no digest of a bank that we know");
+        return clo_fail(err, CLO_ERR_FORMAT, "no digest");
     clo_buffer_le32(&reading->body, record->index);
     clo_buffer_le32(&reading->body,
                     record->content_type == CEL_PCCLIENT_STD ? record->event_type : CLO_EV_IPL);
     clo_buffer_le32(&reading->body, (uint32_t)record->digest_count);
     for (size_t i = 0; i < record->digest_count; i++) {
-        reading->hashes |= 1U << record->digests[i].hash;
-        clo_buffer_le16(&reading->body, clo_hash_to_tpm(record->digests[i].hash));
-        clo_buffer_append(&reading->body, clo_digest_bytes(&record->digests[i]));
+        const struct cel_digest *digest = &record->digests[i];
+        if (!note_algorithm(reading, digest, err))
+            return false;
+        clo_buffer_le16(&reading->body, digest->algorithm);
+        clo_buffer_append(&reading->body, clo_bytes(digest->bytes, digest->size));
     }
     clo_buffer_le32(&reading->body, (uint32_t)data.size);
     clo_buffer_append(&reading->body, data);
@@ -103,22 +150,18 @@ static bool take(void *context, const struct cel_record *record, struct clo_erro
 }
 
 /* TCG_EfiSpecIDEvent for the banks that appear. */
-static void make_spec_id(uint32_t hashes, struct clo_buffer *out)
+static void make_spec_id(struct reading *reading)
 {
     static const char name[] = "Spec ID Event03";
-    unsigned count = 0;
+    struct clo_buffer *out = &reading->spec_id;
 
-    for (unsigned hash = 1; hash < CLO_HASH_COUNT; hash++)
-        count += hashes >> hash & 1;
     clo_buffer_append(out, clo_bytes(name, sizeof name));
     clo_buffer_le32(out, 0);
     clo_buffer_append(out, clo_bytes("\0\2\0\2", 4)); /* version 2.0 errata 0, 64 bits */
-    clo_buffer_le32(out, count);
-    for (unsigned hash = 1; hash < CLO_HASH_COUNT; hash++) {
-        if ((hashes >> hash & 1) == 0)
-            continue;
-        clo_buffer_le16(out, clo_hash_to_tpm((enum clo_hash)hash));
-        clo_buffer_le16(out, (uint16_t)clo_hash_size((enum clo_hash)hash));
+    clo_buffer_le32(out, (uint32_t)reading->algorithm_count);
+    for (size_t i = 0; i < reading->algorithm_count; i++) {
+        clo_buffer_le16(out, reading->algorithms[i].id);
+        clo_buffer_le16(out, reading->algorithms[i].size);
     }
     clo_buffer_u8(out, 0);
 }
@@ -130,7 +173,7 @@ static void reading_free(struct reading *reading)
 }
 
 bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding, struct clo_buffer *out,
-                  struct clo_error *err)
+                  bool *is_header_made, struct clo_error *err)
 {
     CLO_CLEANUP(reading_free) struct reading reading = { .count = 0 };
     bool ok = encoding == CLO_CEL_CBOR ? cel_cbor_read(in, take, &reading, err)
@@ -140,9 +183,10 @@ bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding, struct cl
         return clo_wrap(err, "canonical event log");
     if (reading.count == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "canonical event log: is empty");
-    if (reading.spec_id.size == 0)
-        make_spec_id(reading.hashes, &reading.spec_id);
-    clo_buffer_le32(out, 0);
+    *is_header_made = reading.spec_id.size == 0;
+    if (*is_header_made)
+        make_spec_id(&reading);
+    clo_buffer_le32(out, reading.spec_id_index);
     clo_buffer_le32(out, CLO_EV_NO_ACTION);
     clo_buffer_zero(out, SHA1_SIZE);
     clo_buffer_le32(out, (uint32_t)reading.spec_id.size);

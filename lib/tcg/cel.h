@@ -26,12 +26,19 @@ enum {
     CEL_CONTENT = 10,
 };
 
+/* Of any algorithm: what we cannot make is carried too. */
+struct cel_digest {
+    uint16_t algorithm; /* TPM_ALG_ID */
+    uint16_t size;
+    uint8_t bytes[CLO_HASH_SIZE_MAX];
+};
+
 /* A record as both encodings give it. */
 struct cel_record {
     uint64_t recnum;
     bool is_nv;
     uint32_t index; /* of the PCR, or NV index */
-    struct clo_digest digests[CLO_HASH_COUNT];
+    struct cel_digest digests[CLO_EVENT_DIGESTS_MAX];
     size_t digest_count;
     unsigned content_type;
     uint32_t event_type;    /* of CEL_PCCLIENT_STD */
@@ -39,7 +46,7 @@ struct cel_record {
     struct clo_buffer data; /* event data, template data, systemd's text */
 };
 
-/* Appends the digest of a bank that we know; one that we do not know is left out. */
+/* Appends it. One without a TPM_ALG_ID, 0, is of no TPM's bank, and left out. */
 CLO_MUST_USE bool cel_add_digest(struct cel_record *record, uint16_t algorithm,
                                  struct clo_bytes digest, struct clo_error *err);
 

@@ -21,13 +21,11 @@ static bool read_algorithm(const json_t *digest, uint16_t *out, struct clo_error
 {
     const json_t *value = json_object_get(digest, "hashAlg");
     const char *name = json_string_value(value);
-    enum clo_hash hash = name == NULL ? CLO_HASH_NONE : clo_hash_from_name(name);
     char *end = NULL;
 
-    if (hash != CLO_HASH_NONE) {
-        *out = clo_hash_to_tpm(hash);
+    *out = name == NULL ? 0 : clo_event_algorithm_from_name(name);
+    if (*out != 0)
         return true;
-    }
     unsigned long long number = name != NULL ? strtoull(name, &end, 0) : 0;
     if (json_is_integer(value) && json_integer_value(value) >= 0)
         number = (unsigned long long)json_integer_value(value);

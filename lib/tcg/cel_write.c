@@ -9,7 +9,7 @@
 /* One record on its way out: only what its content type has is looked at. */
 struct out_record {
     unsigned pcr;
-    const struct clo_digest *digests;
+    struct clo_event_digest digests[CLO_EVENT_DIGESTS_MAX];
     size_t digest_count;
     unsigned content_type;
     uint32_t event_type;
@@ -63,10 +63,15 @@ static void add_json(struct writing *w, const struct out_record *record, uint64_
                                          [CEL_SYSTEMD] = "systemd" };
     json_t *digests = json_array();
 
-    for (size_t i = 0; i < record->digest_count; i++)
-        json_array_append_new(
-                digests, json_pack("{s:s, s:o}", "hashAlg", clo_hash_name(record->digests[i].hash),
-                                   "digest", clo_json_hex(clo_digest_bytes(&record->digests[i]))));
+    for (size_t i = 0; i < record->digest_count; i++) {
+        const struct clo_event_digest *digest = &record->digests[i];
+        const char *name = clo_event_algorithm_name(digest->algorithm);
+        char number[8];
+        snprintf(number, sizeof number, "0x%04x", digest->algorithm);
+        json_array_append_new(digests,
+                              json_pack("{s:s, s:o}", "hashAlg", name != NULL ? name : number,
+                                        "digest", clo_json_hex(digest->bytes)));
+    }
     json_t *json = json_pack("{s:I, s:I, s:o, s:s, s:o}", "recnum", (json_int_t)recnum, "pcr",
                              (json_int_t)record->pcr, "digests", digests, "content_type",
                              types[record->content_type], "content", json_content(record));
@@ -113,9 +118,9 @@ static void add_cbor(struct writing *w, const struct out_record *record, uint64_
     for (size_t i = 0; i < record->digest_count; i++) {
         clo_cbor_write(out, CLO_CBOR_MAP, 2);
         clo_cbor_write(out, CLO_CBOR_UINT, 0);
-        clo_cbor_write(out, CLO_CBOR_UINT, clo_hash_to_tpm(record->digests[i].hash));
+        clo_cbor_write(out, CLO_CBOR_UINT, record->digests[i].algorithm);
         clo_cbor_write(out, CLO_CBOR_UINT, 1);
-        clo_cbor_bytes(out, clo_digest_bytes(&record->digests[i]));
+        clo_cbor_bytes(out, record->digests[i].bytes);
     }
     clo_cbor_write(out, CLO_CBOR_UINT, CEL_CONTENT_TYPE);
     clo_cbor_write(out, CLO_CBOR_UINT, record->content_type);
@@ -139,23 +144,30 @@ static bool add(struct writing *w, const struct out_record *record, struct clo_e
     return true;
 }
 
+/* A view. */
+static void add_digest(struct out_record *record, const struct clo_digest *digest)
+{
+    if (record->digest_count < CLO_COUNT(record->digests))
+        record->digests[record->digest_count++] =
+                (struct clo_event_digest){ .algorithm = clo_hash_to_tpm(digest->hash),
+                                           .bytes = clo_digest_bytes(digest) };
+}
+
 static bool add_firmware(struct writing *w, const struct clo_eventlog *log, struct clo_error *err)
 {
     for (size_t i = 0; i < clo_eventlog_count(log); i++) {
         const struct clo_event *event = clo_eventlog_at(log, i);
-        struct clo_digest digests[CLO_HASH_COUNT];
         struct out_record record = { .pcr = event->pcr,
-                                     .digests = digests,
                                      .content_type = CEL_PCCLIENT_STD,
                                      .event_type = event->type,
                                      .data = event->data };
-        for (unsigned hash = 1; hash < CLO_HASH_COUNT; hash++)
-            if (clo_event_digest(event, (enum clo_hash)hash, &digests[record.digest_count]))
-                record.digest_count++;
+        while (record.digest_count < CLO_COUNT(record.digests) &&
+               clo_event_digest_at(event, record.digest_count,
+                                   &record.digests[record.digest_count]))
+            record.digest_count++;
         /* Whoever reads it could not replay it; nor do we read it. */
         if (record.digest_count == 0)
-            return clo_fail(err, CLO_ERR_UNSUPPORTED, "event %zu: no digest of a bank that we know",
-                            i);
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "event %zu: no digest", i);
         if (!add(w, &record, err))
             return clo_wrap(err, "event %zu", i);
     }
@@ -169,14 +181,15 @@ static bool add_ima(struct writing *w, const struct clo_ima *ima, const struct c
         const struct clo_ima_entry *entry = clo_ima_at(ima, i);
         struct clo_digest digests[CLO_HASH_COUNT];
         struct out_record record = { .pcr = entry->pcr,
-                                     .digests = digests,
                                      .content_type = CEL_IMA_TEMPLATE,
                                      .name = entry->template_name,
                                      .data = entry->template_data };
         for (size_t k = 0; k < clo_eventlog_algorithm_count(log); k++) {
             enum clo_hash hash = clo_eventlog_algorithm(log, k);
-            if (hash != CLO_HASH_NONE && record.digest_count < CLO_COUNT(digests))
-                clo_ima_digest(entry, hash, &digests[record.digest_count++]);
+            if (hash == CLO_HASH_NONE)
+                continue;
+            clo_ima_digest(entry, hash, &digests[hash]);
+            add_digest(&record, &digests[hash]);
         }
         if (!add(w, &record, err))
             return clo_wrap(err, "IMA entry %zu", i);
@@ -188,12 +201,12 @@ static bool add_systemd(struct writing *w, const struct clo_userlog *userlog, st
 {
     for (size_t i = 0; i < clo_userlog_count(userlog); i++) {
         const struct clo_userlog_event *event = clo_userlog_at(userlog, i);
-        const struct out_record record = { .pcr = event->pcr,
-                                           .digests = event->digests,
-                                           .digest_count = event->digest_count,
-                                           .content_type = CEL_SYSTEMD,
-                                           .systemd_type = event->type,
-                                           .systemd_text = event->text };
+        struct out_record record = { .pcr = event->pcr,
+                                     .content_type = CEL_SYSTEMD,
+                                     .systemd_type = event->type,
+                                     .systemd_text = event->text };
+        for (size_t k = 0; k < event->digest_count; k++)
+            add_digest(&record, &event->digests[k]);
         if (!add(w, &record, err))
             return clo_wrap(err, "record %zu of user space", i);
     }

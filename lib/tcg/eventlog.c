@@ -222,6 +222,12 @@ bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out, struct c
     return true;
 }
 
+void clo_eventlog_drop_header(struct clo_eventlog *log)
+{
+    if (log->count > 0)
+        memmove(log->events, log->events + 1, --log->count * sizeof *log->events);
+}
+
 void clo_eventlog_free(struct clo_eventlog *log)
 {
     if (log == NULL)
@@ -267,26 +273,48 @@ enum clo_hash clo_eventlog_algorithm(const struct clo_eventlog *log, size_t inde
                                      : CLO_HASH_NONE;
 }
 
-const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index)
+/* TCG Algorithm Registry 1.34, table 3: what clo_hash does not make. */
+static const struct {
+    uint16_t id;
+    const char *name;
+} other_algorithms[] = {
+    { 0x0012, "sm3_256" },
+    { 0x0027, "sha3_256" },
+    { 0x0028, "sha3_384" },
+    { 0x0029, "sha3_512" },
+};
+
+const char *clo_event_algorithm_name(uint16_t algorithm)
 {
-    /* TCG Algorithm Registry 1.34, table 3. */
-    static const struct {
-        uint16_t id;
-        const char *name;
-    } others[] = {
-        { 0x0012, "sm3_256" },
-        { 0x0027, "sha3_256" },
-        { 0x0028, "sha3_384" },
-        { 0x0029, "sha3_512" },
-    };
-    enum clo_hash hash = clo_eventlog_algorithm(log, index);
+    enum clo_hash hash = clo_hash_from_tpm(algorithm);
 
     if (hash != CLO_HASH_NONE)
         return clo_hash_name(hash);
-    for (size_t i = 0; i < CLO_COUNT(others) && index < log->layout.count; i++)
-        if (others[i].id == log->layout.algorithms[index].id)
-            return others[i].name;
-    return "unknown";
+    for (size_t i = 0; i < CLO_COUNT(other_algorithms); i++)
+        if (other_algorithms[i].id == algorithm)
+            return other_algorithms[i].name;
+    return NULL;
+}
+
+uint16_t clo_event_algorithm_from_name(const char *name)
+{
+    enum clo_hash hash = clo_hash_from_name(name);
+
+    if (hash != CLO_HASH_NONE)
+        return clo_hash_to_tpm(hash);
+    for (size_t i = 0; i < CLO_COUNT(other_algorithms); i++)
+        if (strcmp(other_algorithms[i].name, name) == 0)
+            return other_algorithms[i].id;
+    return 0;
+}
+
+const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index)
+{
+    const char *name = index < log->layout.count
+                               ? clo_event_algorithm_name(log->layout.algorithms[index].id)
+                               : NULL;
+
+    return name != NULL ? name : "unknown";
 }
 
 bool clo_eventlog_is_ccel(const struct clo_eventlog *log)

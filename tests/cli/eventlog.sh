@@ -74,10 +74,20 @@ expect "IMA, a violation" 0 "VIOLATION" "$cloister" eventlog show "$ima/violatio
 alone=$("$cloister" eventlog replay "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')
 [ "$("$cloister" eventlog replay "$corpus/two-banks" --ima-log "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "IMA behind the firmware's log: another PCR 10"
 [ "$("$cloister" eventlog replay "$ima/two-entries" --ima-padded --json | jq -r '.pcrs.sha256."10"')" != "$alone" ] || fail "--ima-padded changes nothing"
+expect "padded without IMA" 2 "there is no IMA list" "$cloister" eventlog replay "$corpus/two-banks" --ima-padded
 expect "IMA behind IMA" 2 "replayed alone" "$cloister" eventlog replay "$ima/two-entries" --ima-log "$ima/two-entries"
 "$cloister" eventlog convert "$corpus/two-banks" --ima-log "$ima/two-entries" --userspace-log user.log --output all.json || fail "convert all three"
 [ "$(jq -r '[.[].content_type] | unique | join(" ")' all.json)" = "ima_template pcclient_std systemd" ] || fail "not all three kinds are in the canonical log"
 [ "$("$cloister" eventlog replay all.json --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "canonical: another PCR 10"
+
+# A form without a Spec ID event has no event more when it is read.
+printf '[{"imr":0,"event_type":4,"digest":"%096d","event":"","event_payload":"00000000"}]' 0 >one.json
+[ "$("$cloister" eventlog replay one.json --json | jq .events)" = 1 ] || fail "one event became more: $("$cloister" eventlog show one.json)"
+expect "one event to the canonical form" 0 "" "$cloister" eventlog convert one.json --output one.cel
+[ "$(jq length one.cel)" = 1 ] || fail "one event became more in the canonical form: $(cat one.cel)"
+[ "$("$cloister" eventlog show one.cel --json | jq '.events | length')" = 1 ] || fail "one event became more on its way back"
+expect "one event to the binary form" 0 "" "$cloister" eventlog convert one.json --to tcg --output one.log
+"$cloister" eventlog replay one.log --json | jq -e '.rtmrs.sha384["0"] != ("0" * 96)' >/dev/null || fail "the binary form does not replay"
 
 # What is not taken.
 head -c 200 "$corpus/two-banks" >cut.log
