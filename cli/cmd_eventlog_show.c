@@ -10,6 +10,7 @@ struct show {
     bool digests;
     bool fields;
     bool json;
+    bool is_colored;
 };
 
 static void print_algorithms(const struct clo_eventlog *log)
@@ -106,7 +107,7 @@ static void print_event(const struct clo_event *event, enum clo_hash bank, const
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const char *type = clo_event_type_name(event->type);
     bool is_measured = clo_event_data_is_measured(event, bank);
-    bool is_faint = cli_color(stdout) && !is_measured;
+    bool is_faint = show->is_colored && !is_measured;
     struct clo_digest digest;
     char hex[2 * CLO_HASH_SIZE_MAX + 1] = "";
     char number[16];
@@ -226,6 +227,7 @@ int cmd_eventlog_show(int argc, char **argv)
         document = input.ima != NULL ? ima_json(input.ima) : log_json(input.log);
         return cli_print_json(document, &err) ? CLI_YES : cli_error(&err);
     }
+    show.is_colored = cli_color(stdout);
     if (input.ima != NULL)
         print_ima(input.ima, &show);
     else
