@@ -87,6 +87,16 @@ CLO_MUST_USE bool predict_authority(struct prediction *p, struct authorities *au
 CLO_MUST_USE bool predict_signature_at(const struct clo_pe *pe, size_t *index,
                                        struct clo_authenticode_signature *out,
                                        struct clo_error *err);
+/* What edk2 measures of Secure Boot, in this order, before anything starts (Tcg2Dxe.c,
+ * MeasureAllSecureVariables): also where a variable is not there, but for optional ones. The first one's
+ * value is not stored, but is the state itself. */
+struct secure_variable {
+    const char *name;
+    const struct clo_guid *vendor;
+    bool is_optional;
+};
+#define PREDICT_SECURE_VARIABLES 6
+extern const struct secure_variable predict_secure_variables[PREDICT_SECURE_VARIABLES];
 bool predict_is_secure_boot_on(const struct clo_varstore *store);
 CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);

@@ -217,32 +217,29 @@ static bool measure_addons(struct prediction *p, struct authorities *authorities
     return true;
 }
 
+const struct secure_variable predict_secure_variables[] = {
+    { "SecureBoot", &clo_guid_global_variable, false }, { "PK", &clo_guid_global_variable, false },
+    { "KEK", &clo_guid_global_variable, false },        { "db", &clo_guid_image_security, false },
+    { "dbx", &clo_guid_image_security, false },         { "dbt", &clo_guid_image_security, true },
+};
+
 static bool measure_state(struct prediction *p, struct clo_error *err)
 {
-    static const struct {
-        const char *name;
-        const struct clo_guid *vendor;
-    } variables[] = {
-        { "PK", &clo_guid_global_variable },
-        { "KEK", &clo_guid_global_variable },
-        { "db", &clo_guid_image_security },
-        { "dbx", &clo_guid_image_security },
-    };
     uint8_t is_on = p->is_secure_boot_on;
-    struct predict_variable variable = { .type = CLO_EV_EFI_VARIABLE_DRIVER_CONFIG,
-                                         .title = "SecureBoot",
-                                         .name = "SecureBoot",
-                                         .vendor = &clo_guid_global_variable,
-                                         .value = clo_bytes(&is_on, 1) };
 
-    if (!predict_variable(p, &variable, err))
-        return false;
-    for (size_t i = 0; i < CLO_COUNT(variables); i++) {
-        const struct clo_efivar *found =
-                clo_varstore_find(p->store, variables[i].name, variables[i].vendor);
-        variable.title = variable.name = variables[i].name;
-        variable.vendor = variables[i].vendor;
-        variable.value = found == NULL ? clo_bytes(NULL, 0) : found->data;
+    for (size_t i = 0; i < PREDICT_SECURE_VARIABLES; i++) {
+        const struct secure_variable *one = &predict_secure_variables[i];
+        const struct clo_efivar *found = clo_varstore_find(p->store, one->name, one->vendor);
+        if (found == NULL && one->is_optional)
+            continue;
+        struct predict_variable variable = { .type = CLO_EV_EFI_VARIABLE_DRIVER_CONFIG,
+                                             .title = one->name,
+                                             .name = one->name,
+                                             .vendor = one->vendor,
+                                             .value = found == NULL ? clo_bytes(NULL, 0)
+                                                                    : found->data };
+        if (i == 0)
+            variable.value = clo_bytes(&is_on, 1);
         if (!predict_variable(p, &variable, err))
             return false;
     }

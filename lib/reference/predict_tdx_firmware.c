@@ -23,15 +23,6 @@ static const uint8_t ui_app[] = {
 };
 static const uint8_t ui_app_order[2];
 
-static const struct {
-    const char *name;
-    const struct clo_guid *vendor;
-} secure_variables[] = {
-    { "SecureBoot", &clo_guid_global_variable }, { "PK", &clo_guid_global_variable },
-    { "KEK", &clo_guid_global_variable },        { "db", &clo_guid_image_security },
-    { "dbx", &clo_guid_image_security },
-};
-
 /* --- One event each; false with CLO_OK: it is not known --- */
 
 static bool add_hob(struct tdx_prediction *p, struct clo_error *err)
@@ -92,19 +83,20 @@ static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    const char *name = secure_variables[index].name;
-    const struct clo_guid *vendor = secure_variables[index].vendor;
-    const struct clo_efivar *variable = clo_varstore_find(p->store, name, vendor);
+    const struct secure_variable *one = &predict_secure_variables[index];
+    const struct clo_efivar *variable = clo_varstore_find(p->store, one->name, one->vendor);
     const uint8_t state = predict_is_secure_boot_on(p->store);
     struct clo_bytes value = variable == NULL ? clo_bytes(NULL, 0) : variable->data;
 
+    if (variable == NULL && one->is_optional)
+        return true;
     if (index == 0)
         value = clo_bytes(&state, is_absent ? 0 : 1);
-    if (!predict_variable_data(name, vendor, value, &data, err))
+    if (!predict_variable_data(one->name, one->vendor, value, &data, err))
         return false;
     predict_describe(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data), &text);
     const struct tdx_event event = { .type = DRIVER_CONFIG,
-                                     .name = name,
+                                     .name = one->name,
                                      .text = clo_buffer_bytes(&text) };
     tdx_measure(p, &event, clo_buffer_bytes(&data));
     return true;
@@ -214,11 +206,11 @@ static bool replace_secure_variable(struct tdx_prediction *p, const struct clo_e
     struct clo_bytes value;
 
     for (size_t i = 0; p->store != NULL && read_variable(logged->data, &name, &value) &&
-                       i < CLO_COUNT(secure_variables);
+                       i < PREDICT_SECURE_VARIABLES;
          i++) {
-        if (strcmp(clo_buffer_string(&name), secure_variables[i].name) == 0)
+        if (strcmp(clo_buffer_string(&name), predict_secure_variables[i].name) == 0)
             return add_secure_variable(p, i, value.size == 0, err);
-        if (i + 1 < CLO_COUNT(secure_variables))
+        if (i + 1 < PREDICT_SECURE_VARIABLES)
             name.size = 0;
     }
     tdx_take_logged(p, 0, logged);
@@ -372,7 +364,7 @@ static bool predict_plain(struct tdx_prediction *p, struct clo_error *err)
     if (!add_hob(p, err))
         return false;
     add_cfv(p, p->cfv.size);
-    for (size_t i = 0; i < CLO_COUNT(secure_variables); i++)
+    for (size_t i = 0; i < PREDICT_SECURE_VARIABLES; i++)
         if (!add_secure_variable(p, i, p->inputs->is_secure_boot_absent, err))
             return false;
     tdx_separator(p, 0);

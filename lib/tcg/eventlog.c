@@ -198,7 +198,7 @@ bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out, struct c
     if (log == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (!read_old_event(&r, &event, err))
-        return clo_wrap(err, "event 0");
+        return clo_wrap(err, "no TCG event log: event 0");
     bool is_agile =
             event.type == CLO_EV_NO_ACTION && starts_with(event.data, "Spec ID Event03", 16);
     log->format = is_agile ? CLO_EVENTLOG_CRYPTO_AGILE : CLO_EVENTLOG_SHA1;

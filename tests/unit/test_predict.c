@@ -172,6 +172,28 @@ static void test_secure_boot(void **state)
     variable_event(&bank, "db", &clo_guid_image_security, clo_bytes_slice(list, 28, list.size));
     is_value(reference, 7, "", &bank, "PCR 7");
 
+    /* The database of timestamps is measured where there is one. */
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer with_dbt = { 0 };
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    const struct clo_efivar dbt = { .name = "dbt",
+                                    .vendor = clo_guid_image_security,
+                                    .attributes = CLO_EFIVAR_SECURE,
+                                    .data = list };
+    CHECK(clo_varstore_parse(from.varstore, &store, &err), err.text);
+    CHECK(clo_varstore_write(store, &dbt, 1, &with_dbt, &err), err.text);
+    from.varstore = clo_buffer_bytes(&with_dbt);
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *timed = predict(&from);
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    variable_event(&bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(on, 1));
+    variable_event(&bank, "PK", &clo_guid_global_variable, list);
+    variable_event(&bank, "KEK", &clo_guid_global_variable, list);
+    variable_event(&bank, "db", &clo_guid_image_security, list);
+    variable_event(&bank, "dbx", &clo_guid_image_security, nothing);
+    variable_event(&bank, "dbt", &clo_guid_image_security, list);
+    clo_pcr_measure(&bank, 7, clo_bytes("\0\0\0\0", 4));
+    variable_event(&bank, "db", &clo_guid_image_security, clo_bytes_slice(list, 28, list.size));
+    is_value(timed, 7, "", &bank, "PCR 7 with dbt");
+
     /* A UKI that this firmware would not start has no prediction. */
     struct clo_reference *none = NULL;
     from.uki = clo_buffer_bytes(&uki);
