@@ -8,9 +8,12 @@
 #define HEADER_SIZE  110
 #define FIELD_COUNT  13
 #define SEGMENTS_MAX 64
-#define FIELD_MODE   1
-#define FIELD_SIZE   6
-#define FIELD_NAME   11
+/* A small initrd may unpack to this, a larger one to so many times its size. */
+#define UNPACKED_AT_LEAST ((size_t)64 << 20)
+#define UNPACKED_TIMES    16
+#define FIELD_MODE        1
+#define FIELD_SIZE        6
+#define FIELD_NAME        11
 
 static bool read_field(struct clo_reader *r, uint32_t *out)
 {
@@ -116,11 +119,23 @@ static bool walk_archives(struct clo_reader *r, clo_cpio_visit visit, void *cont
     return true;
 }
 
+/* Initrds are packed to a half or a fifth; what becomes much larger is made to fill memory. */
+static size_t unpacked_at_most(struct clo_bytes initrd, size_t limit)
+{
+    size_t most;
+
+    if (!clo_mul(initrd.size, UNPACKED_TIMES, &most))
+        return limit;
+    if (most < UNPACKED_AT_LEAST)
+        most = UNPACKED_AT_LEAST;
+    return most < limit ? most : limit;
+}
+
 bool clo_initrd_walk(struct clo_bytes initrd, size_t limit, clo_cpio_visit visit, void *context,
                      struct clo_error *err)
 {
     struct clo_reader r = clo_reader(initrd);
-    size_t left = limit;
+    size_t left = unpacked_at_most(initrd, limit);
 
     for (size_t segment = 0; segment < SEGMENTS_MAX; segment++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { .limit = left };

@@ -20,7 +20,7 @@ static bool collect(const struct clo_cpio_entry *entry, void *context, struct cl
 
 static void put_packed(struct clo_buffer *out, struct clo_bytes plain)
 {
-    uint8_t packed[8192];
+    uint8_t packed[65536];
 
     size_t size = ZSTD_compress(packed, sizeof packed, plain.data, plain.size, 3);
     clo_buffer_append(out, clo_bytes(packed, size));
@@ -143,13 +143,53 @@ static void test_limits(void **state)
     CHECK(strcmp(err.text, "initrd: what is packed at byte 0 is no cpio") == 0, err.text);
 }
 
+static bool pass_over(const struct clo_cpio_entry *entry, void *context, struct clo_error *err)
+{
+    (void)entry;
+    (void)context;
+    (void)err;
+    return true;
+}
+
+/* A small file that fills memory: it must not get far. */
+static void test_bomb(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t mebibytes;
+        size_t before; /* plain archives in front of it count for its size */
+        bool is_read;
+    } cases[] = {
+        { "as much as a small one may", 63, 0, true },
+        { "a bomb", 66, 0, false },
+        { "sixteen times its size", 66, (size_t)5 << 20, true },
+        { "more than that", 90, (size_t)5 << 20, false },
+    };
+    static char zeros[1 << 20];
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };
+        struct clo_error err;
+        clo_buffer_zero(&initrd, cases[i].before);
+        for (size_t k = 0; k < cases[i].mebibytes; k++)
+            cpio_put(&plain, "a", 0100644, clo_bytes(zeros, sizeof zeros));
+        cpio_end(&plain);
+        put_packed(&initrd, clo_buffer_bytes(&plain));
+        bool ok =
+                clo_initrd_walk(clo_buffer_bytes(&initrd), (size_t)1 << 30, pass_over, NULL, &err);
+        CHECK(ok == cases[i].is_read, cases[i].name);
+        CHECK(ok || strstr(err.text, "unpacks to more than ") != NULL, err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_walk),
-        cmocka_unit_test(test_every_truncation),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_walk),    cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bomb),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
