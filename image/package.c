@@ -53,6 +53,8 @@ static bool match(const char *path, const char *name, char *release, size_t size
     const char *slash;
 
     path += strncmp(path, "./", 2) == 0 ? 2 : 0;
+    while (*path == '/')
+        path++;
     path += strncmp(path, "usr/", 4) == 0 ? 4 : 0;
     int length = snprintf(flat, sizeof flat, "boot/%s-", name);
     if (strncmp(path, flat, (size_t)length) == 0 && strchr(path + length, '/') == NULL) {
@@ -170,6 +172,8 @@ static bool read_deb(struct archive *archive, struct clo_package *out, struct cl
         if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
             return fail_archive(archive, err);
         const char *path = archive_entry_pathname(entry);
+        while (path != NULL && (*path == '/' || strncmp(path, "./", 2) == 0))
+            path++;
         if (path != NULL && strncmp(path, "data.tar", 8) == 0)
             return read_data_member(archive, out, err);
     }
