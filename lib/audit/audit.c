@@ -166,6 +166,8 @@ bool clo_audit_run(const struct clo_audit_request *request, const struct clo_aud
     audit.findings = calloc(count + 1, sizeof *audit.findings);
     if (audit.findings == NULL || day == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_audit_waivers_known(request->waivers, request->rules, err))
+        return false;
     for (size_t i = 0; i < count; i++) {
         struct clo_audit_finding *finding = &audit.findings[audit.count];
         bool is_out;

@@ -12,6 +12,7 @@ struct waiver {
     const char *id;
     const char *until;
     const char *reason;
+    size_t line;
 };
 
 struct clo_audit_waivers {
@@ -34,7 +35,8 @@ static bool is_day(const char *text)
            clo_civil_time(year, month, day, 0, 0, 0, &ignored);
 }
 
-static bool read_line(struct clo_audit_waivers *waivers, char *line, struct clo_error *err)
+static bool read_line(struct clo_audit_waivers *waivers, char *line, size_t number,
+                      struct clo_error *err)
 {
     if (*line == '\0' || *line == '#')
         return true;
@@ -51,7 +53,7 @@ static bool read_line(struct clo_audit_waivers *waivers, char *line, struct clo_
     if (grown == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     waivers->waivers = grown;
-    waivers->waivers[waivers->count++] = (struct waiver){ line, until, reason };
+    waivers->waivers[waivers->count++] = (struct waiver){ line, until, reason, number };
     clo_sanitize(reason);
     return true;
 }
@@ -74,7 +76,7 @@ bool clo_audit_waivers_parse(struct clo_bytes in, struct clo_audit_waivers **out
         char *end = strchr(at, '\n');
         if (end != NULL)
             *end = '\0';
-        if (!read_line(waivers, at, err))
+        if (!read_line(waivers, at, number, err))
             return clo_wrap(err, "waivers: line %zu", number);
         at = end == NULL ? NULL : end + 1;
     }
@@ -90,6 +92,33 @@ void clo_audit_waivers_freep(struct clo_audit_waivers **waivers)
         free(*waivers);
     }
     *waivers = NULL;
+}
+
+static bool is_rule(const struct clo_audit_rules *rules, const char *id)
+{
+    for (size_t i = 0; i < clo_audit_rules_count(rules); i++)
+        if (strcmp(clo_audit_rules_at(rules, i)->id, id) == 0)
+            return true;
+    return false;
+}
+
+bool clo_audit_waivers_known(const struct clo_audit_waivers *waivers,
+                             const struct clo_audit_rules *rules, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_audit_rules_freep) struct clo_audit_rules *builtin = NULL;
+
+    for (size_t i = 0; waivers != NULL && i < waivers->count; i++) {
+        const struct waiver *waiver = &waivers->waivers[i];
+        if (is_rule(rules, waiver->id))
+            continue;
+        if (builtin == NULL && !clo_audit_rules_new(&builtin, err))
+            return false;
+        /* One that a table has switched off is still a rule. */
+        if (!is_rule(builtin, waiver->id))
+            return clo_fail(err, CLO_ERR_FORMAT, "waivers: line %zu: there is no rule '%.60s'",
+                            waiver->line, waiver->id);
+    }
+    return true;
 }
 
 const char *clo_audit_waived(const struct clo_audit_waivers *waivers, const char *id,

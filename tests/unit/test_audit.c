@@ -300,6 +300,49 @@ static void test_waivers(void **state)
     }
 }
 
+/* A misspelt id waives nothing: that must not stay unnoticed. */
+static void test_waivers_of_no_rule(void **state)
+{
+    static const char mine[] =
+            "id\tgroup\twhat\twanted\tfor\tseverity\tsince\tuntil\tneeds\tdepends\tchecked\treason"
+            "\t"
+            "source\tfix\n"
+            "kconfig.EFI\tx\t-\t-\t-\toff\t-\t-\t-\t-\t-\t-\t-\t-\n"
+            "mine.ACPI\tm\tkconfig\tACPI=y\tany\trequired\t-\t-\t-\t-\t-\tr\ts\tf\n";
+    static const struct {
+        const char *name, *text, *error;
+        bool has_mine;
+    } cases[] = {
+        { "misspelt", "# x\nkconfig.ACPI\t2026-11-24\tx\nkconfig.EFJ\t2026-11-24\tx\n",
+          "waivers: line 3: there is no rule 'kconfig.EFJ'", false },
+        { "in other letters", "KCONFIG.EFI\t2026-11-24\tx",
+          "waivers: line 1: there is no rule 'KCONFIG.EFI'", false },
+        { "one of a table that was not given", "mine.ACPI\t2026-11-24\tx",
+          "waivers: line 1: there is no rule 'mine.ACPI'", false },
+        { "one of the table that was", "mine.ACPI\t2026-11-24\tx", NULL, true },
+        { "one that the table has switched off", "kconfig.EFI\t2026-11-24\tx", NULL, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_audit_waivers_freep) struct clo_audit_waivers *waivers = NULL;
+        CLO_CLEANUP(clo_audit_rules_freep) struct clo_audit_rules *rules = NULL;
+        CLO_CLEANUP(clo_audit_free) struct clo_audit audit = { 0 };
+        const struct clo_audit_facts facts = { .about = { false } };
+        struct clo_error err;
+        CHECK(clo_audit_rules_new(&rules, &err), err.text);
+        CHECK(!cases[i].has_mine || clo_audit_rules_add(rules, clo_bytes_text(mine), &err),
+              err.text);
+        CHECK(clo_audit_waivers_parse(clo_bytes_text(cases[i].text), &waivers, &err), err.text);
+        bool ok = clo_audit_run(
+                &(struct clo_audit_request){ rules, CLO_AUDIT_FOR_DEFAULT, waivers, DAY }, &facts,
+                &audit, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || (err.status == CLO_ERR_FORMAT && strcmp(err.text, cases[i].error) == 0),
+              err.text);
+    }
+}
+
 static void test_waivers_refused(void **state)
 {
     static const struct {
@@ -394,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_generate),
         cmocka_unit_test(test_waivers),
         cmocka_unit_test(test_waivers_refused),
+        cmocka_unit_test(test_waivers_of_no_rule),
         cmocka_unit_test(test_modules),
         cmocka_unit_test(test_json),
     };
