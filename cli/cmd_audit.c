@@ -139,8 +139,49 @@ static bool choose_platforms(const struct request *request, const struct clo_sub
             request->guest ? guest_platforms(subject, text, sizeof text) : "", out, err);
 }
 
+/* What a file is called need not be UTF-8: JSON has to be. */
+static void put_input(json_t *inputs, const char *name, const char *text)
+{
+    CLO_CLEANUP(clo_freep) char *copy = text == NULL ? NULL : strdup(text);
+
+    if (copy == NULL)
+        return;
+    clo_sanitize(copy);
+    json_object_set_new(inputs, name, json_string(copy));
+}
+
+/* What this was made of, as options name it: so that it can be made again. */
+static json_t *inputs_json(const struct request *request, int64_t now)
+{
+    json_t *inputs = json_object();
+    json_t *rules = json_array();
+
+    put_input(inputs, "subject", request->subject);
+    put_input(inputs, "root", request->root);
+    put_input(inputs, "platform", request->platform);
+    put_input(inputs, "config", request->config);
+    put_input(inputs, "initrd", request->initrd);
+    put_input(inputs, "cmdline", request->cmdline);
+    put_input(inputs, "waivers", request->waivers);
+    if (request->guest)
+        json_object_set_new(inputs, "guest", json_true());
+    if (request->waivers != NULL || request->at != NULL)
+        json_object_set_new(inputs, "at", clo_json_time(now));
+    for (size_t i = 0; i < request->rules.count; i++) {
+        CLO_CLEANUP(clo_freep) char *name = strdup(request->rules.items[i]);
+        if (name == NULL)
+            continue;
+        clo_sanitize(name);
+        json_array_append_new(rules, json_string(name));
+    }
+    if (json_array_size(rules) > 0)
+        json_object_set(inputs, "rules", rules);
+    json_decref(rules);
+    return inputs;
+}
+
 static bool print(const struct request *request, const struct clo_audit *audit,
-                  const struct clo_audit_facts *facts, enum clo_audit_severity level,
+                  const struct clo_audit_facts *facts, enum clo_audit_severity level, int64_t now,
                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
@@ -153,6 +194,8 @@ static bool print(const struct request *request, const struct clo_audit *audit,
         json = clo_audit_sarif(audit, subject, CLOISTER_VERSION);
     else if (request->as_json)
         json = clo_audit_json(audit, facts, subject, level);
+    if (request->as_json && json != NULL)
+        json_object_set_new(json, "inputs", inputs_json(request, now));
     if (request->as_sarif || request->as_json)
         return cli_print_json(json, err);
     cli_audit_print(audit, facts, subject, level, request->everything);
@@ -185,7 +228,7 @@ static bool run(const struct request *request, enum clo_audit_answer *verdict,
         *verdict = CLO_AUDIT_YES; /* what was asked for is there */
         return generate(request, &asked, &facts, level, err);
     }
-    return print(request, &audit, &facts, level, err);
+    return print(request, &audit, &facts, level, asked.now, err);
 }
 
 int cmd_audit(int argc, char **argv)

@@ -345,11 +345,10 @@ static void shell_word(const struct page *page, const char *text)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer word = { 0 };
 
     if (*text != '\0' && text[strspn(text, plain)] == '\0') {
-        page_text(page, *text == '-' ? "./" : "");
         page_text(page, text);
         return;
     }
-    clo_buffer_text(&word, *text == '-' ? "'./" : "'");
+    clo_buffer_text(&word, "'");
     for (; *text != '\0'; text++)
         if (*text == '\'')
             clo_buffer_text(&word, "'\\''");
@@ -362,31 +361,100 @@ static void shell_word(const struct page *page, const char *text)
         page->out->failed = true;
 }
 
+/* A file's name must not be taken for an option. */
+static void shell_file(const struct page *page, const char *name)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
+
+    clo_buffer_printf(&path, "%s%s", *name == '-' ? "./" : "", name);
+    if (clo_buffer_string(&path) != NULL)
+        shell_word(page, clo_buffer_string(&path));
+    else
+        page->out->failed = true;
+}
+
+/* The usual ones that are not among them were taken away. */
 static void put_platforms(const struct page *page)
 {
+    static const char *const usual[] = { "vtpm", "uki", "fde" };
+    const json_t *list = json_object_get(page->in->audit, "for");
+    bool is_there[CLO_COUNT(usual)] = { false };
+    const char *separator = " --for ";
     json_t *platform;
     size_t i;
 
-    json_array_foreach (json_object_get(page->in->audit, "for"), i, platform) {
-        page_text(page, i == 0 ? " --for " : ",");
-        shell_word(page, json_string_value(platform) == NULL ? "" : json_string_value(platform));
+    json_array_foreach ((json_t *)(uintptr_t)list, i, platform) {
+        const char *name = json_string_value(platform) == NULL ? "" : json_string_value(platform);
+        for (size_t k = 0; k < CLO_COUNT(usual); k++)
+            is_there[k] = is_there[k] || strcmp(name, usual[k]) == 0;
+        page_text(page, separator);
+        shell_word(page, name);
+        separator = ",";
     }
+    for (size_t k = 0; json_array_size(list) > 0 && k < CLO_COUNT(usual); k++)
+        if (!is_there[k]) {
+            page_text(page, separator);
+            page_text(page, "no-");
+            page_text(page, usual[k]);
+        }
+}
+
+/* Options as cloister audit names them among its inputs. */
+static void put_audit_inputs(const struct page *page, const json_t *inputs)
+{
+    static const char *const names[] = { "root",    "platform", "config", "initrd",
+                                         "cmdline", "waivers",  "at" };
+    const json_t *rules = json_object_get(inputs, "rules");
+    const char *level = page_string(page->in->audit, "level");
+    json_t *one;
+    size_t i;
+
+    for (size_t k = 0; k < CLO_COUNT(names); k++) {
+        const char *text = json_string_value(json_object_get(inputs, names[k]));
+        if (text == NULL)
+            continue;
+        page_text(page, " --");
+        page_text(page, names[k]);
+        page_text(page, " ");
+        shell_word(page, text);
+    }
+    json_array_foreach ((json_t *)(uintptr_t)rules, i, one) {
+        page_text(page, " --rules ");
+        shell_word(page, json_string_value(one) == NULL ? "" : json_string_value(one));
+    }
+    if (*level != '\0' && strcmp(level, "required") != 0) {
+        page_text(page, " --fail-on ");
+        shell_word(page, level);
+    }
+}
+
+/* Documents that do not say what they were made of say what they are about. */
+static void put_audit_command(const struct page *page)
+{
+    const json_t *inputs = json_object_get(page->in->audit, "inputs");
+    const char *subject = inputs == NULL ? page_string(page->in->audit, "subject")
+                                         : json_string_value(json_object_get(inputs, "subject"));
+    bool is_guest = inputs == NULL ? strcmp(subject, "this guest") == 0
+                                   : json_is_true(json_object_get(inputs, "guest"));
+
+    page_text(page, "cloister audit");
+    if (is_guest) {
+        page_text(page, " --guest");
+    } else if (subject != NULL) {
+        page_text(page, " ");
+        shell_file(page, subject);
+    }
+    put_audit_inputs(page, inputs);
+    put_platforms(page);
+    page_markup(page, " --json &gt;audit.json\n");
 }
 
 static void commands(const struct page *page)
 {
     page_element(page, "p", T("These commands make the documents again, and this page from them:"));
     page_markup(page, "<pre tabindex=\"0\"><code lang=\"en\">");
-    if (page->in->audit != NULL) {
-        const char *subject = page_string(page->in->audit, "subject");
-        page_text(page, "cloister audit ");
-        if (strcmp(subject, "this guest") == 0)
-            page_text(page, "--guest");
-        else
-            shell_word(page, subject);
-        put_platforms(page);
-        page_markup(page, " --json &gt;audit.json\n");
-    }
+    if (page->in->audit != NULL)
+        put_audit_command(page);
     if (page->in->appraisal != NULL)
         page_markup(page, "cloister verify EVIDENCE --policy POLICY --reference FILE --nonce TEXT "
                           "--json &gt;appraisal.json\n");

@@ -69,14 +69,16 @@ rpm() {
         printf '\000\001\000\005'
         head -c 16 /dev/zero
         for _ in signature header; do printf '\216\255\350\001\000\000\000\000\000\000\000\000\000\000\000\000'; done
-        { entry "./$2" "$3" && entry TRAILER!!! /dev/null; } | gzip; } >"$1"
+        { entry "$2" "$3" && entry TRAILER!!! /dev/null; } | gzip; } >"$1"
 }
-rpm kernel.rpm lib/modules/6.12.0/config good.config
+rpm kernel.rpm ./lib/modules/6.12.0/config good.config
 expect "an .rpm" 0 "fit, by what is required" "$cloister" audit kernel.rpm
-rpm bad.rpm usr/lib/modules/6.12.0/config bad.config
+rpm bad.rpm ./usr/lib/modules/6.12.0/config bad.config
 expect "an .rpm of a bad kernel" 1 "not fit, by what is required" "$cloister" audit bad.rpm
-rpm none.rpm etc/config good.config
+rpm none.rpm ./etc/config good.config
 expect "an .rpm without a kernel" 3 "neither a kernel nor its configuration" "$cloister" audit none.rpm
+rpm absolute.rpm /lib/modules/6.12.0/config good.config
+expect "an .rpm with absolute names" 0 "fit, by what is required" "$cloister" audit absolute.rpm
 head -c 2000 kernel.rpm >cut.rpm
 expect "an .rpm cut short" 3 "cut.rpm: package: truncated" "$cloister" audit cut.rpm
 expect "two forms at once" 2 "one of them" "$cloister" audit bad.config --json --sarif
@@ -100,6 +102,9 @@ expect "waived" 0 "waived" "$cloister" audit module.config --waivers waivers --a
 expect "it ran out" 1 "not shown" "$cloister" audit module.config --waivers waivers --at 2027-01-01T10:00:00Z
 echo "kconfig.DM_CRYPT" >waivers
 expect "a broken waiver" 3 "waivers: waivers: line 1" "$cloister" audit module.config --waivers waivers
+
+printf 'kconfig.DM_CRYPTO\t2026-12-31\tx\n' >waivers
+expect "a misspelt waiver" 3 "waivers: line 1: there is no rule 'kconfig.DM_CRYPTO'" "$cloister" audit module.config --waivers waivers
 
 # Rules of one's own
 "$cloister" audit --print-rules >rules.tsv || fail "--print-rules"

@@ -58,10 +58,31 @@ if [ -e "${CLOISTER_BUILD:-}/po/fr/LC_MESSAGES/cloister.mo" ]; then
     done
 fi
 # The annex's commands are pasted into shells: a subject is one word there, whatever it is called.
-jq --arg name "-x; touch 'y' \$(touch z) é" '.subject = $name' audit.json >named.json
-"$cloister" report named.json --output named.html
-grep -qF "cloister audit &#39;./-x; touch &#39;\\&#39;&#39;y&#39;\\&#39;&#39; \$(touch z) é&#39; --for" named.html ||
-    fail "the annex: a subject that is more than a word for the shell"
+for change in '.subject = $name | del(.inputs)' '.inputs = {"subject": $name}'; do
+    jq --arg name "-x; touch 'y' \$(touch z) é" "$change" audit.json >named.json
+    "$cloister" report named.json --output named.html
+    grep -qF "cloister audit &#39;./-x; touch &#39;\\&#39;&#39;y&#39;\\&#39;&#39; \$(touch z) é&#39; --for" named.html ||
+        fail "the annex: a subject that is more than a word for the shell: $change"
+done
+# The annex's command for the audit makes the same document, whatever it was made of.
+printf 'CONFIG_EFI=y\n' >a.config
+printf 'kconfig.DM_CRYPT\t2026-12-31\tx\n' >'our waivers'
+"$cloister" audit --print-rules | head -n 2 >-rules.tsv
+mkdir -p tree/etc
+annex() {
+    name=$1
+    shift
+    "$cloister" audit "$@" --json >audit.json
+    "$cloister" report audit.json --output annex.html
+    line=$(sed -n 's/.*<code lang="en">\(cloister audit.*\) &gt;audit.json.*/\1/p' annex.html | sed "s/&#39;/'/g; s/&quot;/\"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g")
+    eval "\"\$cloister\" ${line#cloister }" >again.json
+    cmp -s audit.json again.json || fail "the annex of $name: $line"
+}
+annex "a configuration" a.config --for snp,no-fde,no-vtpm --fail-on optional
+annex "a command line" --cmdline "-x 'y' \$HOME <&>"
+annex "what lies beside" --cmdline quiet --config a.config --rules ./-rules.tsv --waivers 'our waivers' --at 2026-12-01T00:00:00Z
+annex "a tree" --root tree
+annex "a tree and more" --root tree --config a.config --for tdx,hyperv,svsm
 "$po/rule-texts.sh" | cmp -s - "$po/rule_texts.txt" ||
     fail "po/rule_texts.txt is not what the rules say: run po/rule-texts.sh >po/rule_texts.txt, translate what is new"
 CLOISTER_LOCALEDIR=$work expect "no catalogue" 4 "no catalogue" "$cloister" report audit.json --language fr
