@@ -46,22 +46,35 @@ lab_apt() {
         -o APT::Sandbox::User=root -o Debug::NoLocking=1 "$@"
 }
 
-# The kernel image that linux-image-cloud-amd64 stands for, and systemd's stub, from release $1 into $2.
-lab_fetch_release() {
-    local release=$1 out=$2 mirror=$3 keyring=$4 state package
+# A state for lab_apt that knows release $1's packages; says where it is.
+lab_apt_state() {
+    local release=$1 mirror=$2 keyring=$3 state
     state=$(mktemp -d)
     mkdir -p "$state/state" "$state/lists/partial" "$state/cache/archives/partial"
     : >"$state/status"
     echo "deb [signed-by=$keyring arch=amd64] $mirror $release main" >"$state/sources"
-    package=
-    if lab_apt "$state" update; then
+    echo "$state"
+    lab_apt "$state" update
+}
+
+# lab_unpack STATE PACKAGE…: into STATE/tree. Nothing is installed.
+lab_unpack() {
+    local state=$1 deb
+    shift
+    (cd "$state" && lab_apt "$state" download "$@") || return
+    for deb in "$state"/*.deb; do dpkg -x "$deb" "$state/tree"; done
+}
+
+# The kernel image that linux-image-cloud-amd64 stands for, and systemd's stub, from release $1 into $2.
+lab_fetch_release() {
+    local release=$1 out=$2 mirror=$3 keyring=$4 state package=
+    if state=$(lab_apt_state "$release" "$mirror" "$keyring"); then
         package=$(apt-cache -o Dir::State="$state/state" -o Dir::State::lists="$state/lists" \
             -o Dir::State::status="$state/status" -o Dir::Cache="$state/cache" \
             -o Dir::Etc::sourcelist="$state/sources" -o Dir::Etc::sourceparts=/none \
             depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
     fi
-    if [ -n "$package" ] && (cd "$state" && lab_apt "$state" download "$package" systemd-boot-efi); then
-        for deb in "$state"/*.deb; do dpkg -x "$deb" "$state/tree"; done
+    if [ -n "$package" ] && lab_unpack "$state" "$package" systemd-boot-efi; then
         mkdir -p "$out"
         cp "$state"/tree/boot/vmlinuz-* "$out/vmlinuz"
         cp "$state/tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub" "$out/stub.efi"
@@ -103,6 +116,23 @@ lab_fetch_old_kernel() {
     lab_fetch_release "$codename" "$LAB_CACHE/old" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log" ||
         lab_fail "no kernel of $codename could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")" || return
     touch "$LAB_CACHE/old/complete"
+}
+
+# This release's shim, as it was built and as Microsoft signed it. Not installed: it would bring a boot loader.
+lab_fetch_shim() {
+    local codename mirror keyring state
+    [ ! -e "$LAB_CACHE/shim/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    if state=$(lab_apt_state "$codename" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") &&
+        lab_unpack "$state" shim-unsigned shim-signed 2>"$LAB_CACHE/apt.log"; then
+        mkdir -p "$LAB_CACHE/shim"
+        cp "$state/tree/usr/lib/shim/shimx64.efi" "$LAB_CACHE/shim/unsigned.efi" &&
+            cp "$state/tree/usr/lib/shim/shimx64.efi.signed" "$LAB_CACHE/shim/signed.efi" &&
+            touch "$LAB_CACHE/shim/complete"
+    fi
+    rm -rf "${state:?}"
+    [ -e "$LAB_CACHE/shim/complete" ] || lab_fail "no shim could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")"
 }
 
 # A small Debian with systemd, as an ext4 image. Without root, fakeroot keeps the owners.

@@ -7,7 +7,7 @@
 init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
-for tool in mke2fs mkfs.vfat mcopy jq xxd; do
+for tool in mke2fs mkfs.vfat mcopy jq python3; do
     command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 find_varstore
@@ -30,20 +30,22 @@ x509=a159c0a5e494a74a87b5ab155c2bf072
 sha256=2616c4c14c509240aca941f936934328
 # extend REGISTER < DATA: REGISTER becomes SHA-256(REGISTER || SHA-256(DATA)).
 extend() { { cat "$1"; openssl dgst -sha256 -binary; } | openssl dgst -sha256 -binary >"$1.new" && mv "$1.new" "$1"; }
+hex() { od -An -tx1 -v "$1" | tr -d ' \n'; }
+unhex() { python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'; }
 le32() { printf '%02x%02x%02x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)); }
 # list TYPE HEX: one signature list with one entry of shim's.
-list() { printf '%s%s%s%s%s%s' "$1" "$(le32 $((44 + ${#2} / 2)))" 00000000 "$(le32 $((16 + ${#2} / 2)))" "$shim_lock" "$2" | xxd -r -p; }
+list() { printf '%s%s%s%s%s%s' "$1" "$(le32 $((44 + ${#2} / 2)))" 00000000 "$(le32 $((16 + ${#2} / 2)))" "$shim_lock" "$2" | unhex; }
 openssl x509 -in mok/db.crt -outform DER -out mok.der
-{ list "$x509" 308200020500; list "$x509" "$(xxd -p mok.der | tr -d '\n')"; } >moklist
+{ list "$x509" 308200020500; list "$x509" "$(hex mok.der)"; } >moklist
 list "$sha256" "$(printf '%064d' 0)" >moklistx
 head -c 32 /dev/zero >pcr14
 extend pcr14 <moklist
 extend pcr14 <moklistx
 printf '\001' | extend pcr14
-expected=$(xxd -p -c 64 pcr14)
+expected=$(hex pcr14)
 
 "$cloister" uki build --kernel vmlinuz --cmdline quiet --stub "$stub" --output demo.efi >/dev/null || fail "build"
-list "$x509" "$(xxd -p mok.der | tr -d '\n')" >mok.esl
+list "$x509" "$(hex mok.der)" >mok.esl
 pcr() { jq -r --arg pcr "$2" '.pcrs.sha256[$pcr]' "$1"; }
 "$cloister" measure uki demo.efi --shim "$shim" --mok-list mok.esl --json >by-list.json || fail "measure uki --shim"
 [ "$(pcr by-list.json 14)" = "$expected" ] || fail "PCR 14 is $(pcr by-list.json 14), expected $expected"
