@@ -70,6 +70,12 @@ expect "a key that db does not have" 1 "no key in db or MokList signed it" "$clo
 jq -e '.events."7" | map(.name)[-3:] == ["authority: the db entry of the shim'"'"'s key", "SbatLevel",
     "authority: the MokListRT entry that lets shim start the UKI"]' owner.ref.json >/dev/null || fail "PCR 7: $(jq -c '.events."7" | map(.name)[-3:]' owner.ref.json)"
 expect "MokListX has its key" 1 "shim would refuse it: MokListX" "$cloister" measure uki owner.efi --shim shim.efi --varstore mok.fd --mok-list-x mok.esl
+# Keys that Debian's dkms makes are for kernel modules alone.
+openssl req -x509 -newkey rsa:2048 -nodes -keyout modules.key -out modules.crt -days 30 -subj /CN=modules \
+    -addext extendedKeyUsage=1.3.6.1.5.5.7.3.3,1.3.6.1.4.1.2312.16.1.2 2>/dev/null || fail "a key for modules"
+"$cloister" uki sign sbat.efi --key modules.key --cert modules.crt --output modules.efi || fail "sign"
+"$cloister" secureboot mok --input vars.fd --output modules.fd --key modules.crt || fail "mok"
+expect "a key for kernel modules" 1 "no key in db or MokList signed it" "$cloister" measure uki modules.efi --shim shim.efi --varstore modules.fd
 "$cloister" uki sign demo.efi --key keys/db.key --cert keys/db.crt --output unknown.efi || fail "sign"
 expect "no SBAT" 1 "no .sbat section: shim does not start it" "$cloister" measure uki unknown.efi --shim shim.efi --varstore vars.fd
 

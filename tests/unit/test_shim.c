@@ -95,6 +95,11 @@ static void test_refused(void **state)
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\x04\0\0\0\0\0\0\0\x10\0\0\0\x10\0\0\0abcd", 20 },
           ".vendor_cert: signature list at byte 0: wrong sizes" },
+        { "what is forbidden is no list",
+          { (const uint8_t *)SHIM_IDENT, sizeof SHIM_IDENT },
+          { (const uint8_t *)level, sizeof level },
+          { (const uint8_t *)"\0\0\0\0\x04\0\0\0\x10\0\0\0\x10\0\0\0abcd", 20 },
+          ".vendor_cert: signature list at byte 0: wrong sizes" },
         { "no levels",
           { (const uint8_t *)SHIM_IDENT, sizeof SHIM_IDENT },
           { NULL, 0 },
@@ -165,6 +170,7 @@ static void test_level(void **state)
           "sbat,2,2021030218\n" },
         { "a longer version", "sbat,10,2021030218\n", 0, false, "sbat,10,2021030218\n" },
         { "an older version", "sbat,0,2030010100\n", 0, false, "sbat,0,2030010100\n" },
+        { "without its line feed", "sbat,1,2030010100", 0, false, SHIM_AUTOMATIC },
         { "too short", "sbat,1,2030\n", 0, false, SHIM_AUTOMATIC },
         { "something else", "SBAT,1,2030010100\n\n\n", 0, false, SHIM_AUTOMATIC },
         { "without a date", "sbat,1202102030218\n\n\n", 0, false, SHIM_AUTOMATIC },
@@ -187,6 +193,21 @@ static void test_level(void **state)
                                      !cases[i].is_off),
                       cases[i].after),
               cases[i].name);
+}
+
+/* Versions are numbers as texts: the longer is the newer. */
+static void test_level_version(void **state)
+{
+    static const char candidate[] = "sbat,10,2025021800\n";
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    struct clo_shim shim;
+    struct clo_error err;
+
+    (void)state;
+    shim_make(&file, (struct shim_parts){ .automatic = candidate });
+    CHECK(clo_shim_parse(clo_buffer_bytes(&file), &shim, &err), err.text);
+    CHECK(is_text(clo_shim_level(&shim, clo_bytes_text("sbat,9,2030010100\n"), 0, true), candidate),
+          "9 is older than 10");
 }
 
 static void test_line(void **state)
@@ -223,9 +244,9 @@ static void test_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sections), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_level),
-        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_sections),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_level),
+        cmocka_unit_test(test_level_version), cmocka_unit_test(test_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
