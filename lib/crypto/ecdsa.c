@@ -70,9 +70,8 @@ static void multiply(const mp_limb_t *a, const mp_limb_t *b, const mp_limb_t *or
     mpn_tdiv_qr(quotient, out, 0, product, 2 * count, order, count);
 }
 
-/* As many of the digest's leftmost bits as the order has, below the order. */
-static void digest_number(struct clo_bytes digest, const mp_limb_t *order, mp_size_t count,
-                          mp_limb_t *out)
+/* As many of the digest's leftmost bits as the order has; products are made less than it. */
+static void digest_number(struct clo_bytes digest, mp_size_t count, mp_limb_t *out)
 {
     uint8_t bytes[LIMBS_MAX * LIMB_BYTES] = { 0 };
     size_t whole = (size_t)count * LIMB_BYTES;
@@ -80,8 +79,6 @@ static void digest_number(struct clo_bytes digest, const mp_limb_t *order, mp_si
 
     memcpy(bytes + whole - size, digest.data, size);
     crypto_read_limbs(bytes, count, out);
-    if (mpn_cmp(out, order, count) >= 0)
-        mpn_sub_n(out, out, order, count);
 }
 
 /* --- The point --- */
@@ -130,7 +127,7 @@ enum crypto_answer crypto_verify_ecdsa(const struct clo_public_key *key, struct 
     crypto_read_limbs(s_bytes, count, s);
     if (!is_in_range(r, order, count) || !is_in_range(s, order, count))
         return CRYPTO_HOLDS_NOT;
-    digest_number(digest, order, count, e);
+    digest_number(digest, count, e);
     crypto_invert(s, order, count, w);
     multiply(e, w, order, count, u1);
     multiply(r, w, order, count, u2);

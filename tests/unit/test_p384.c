@@ -190,6 +190,22 @@ static void bytes_of(const EC_POINT *point, const struct curve *c, uint8_t *x, u
     BN_free(b);
 }
 
+/* An r that would be this x again, were r + n not compared with p, or its carry forgotten. */
+static void check_wrapped(const mp_limb_t *u1, const struct p384_multiples *ready,
+                          const mp_limb_t *u2, const struct p384_number *x)
+{
+    static const struct p384_number zero;
+    const struct p384_number *const wraps[] = { &p384_prime, &zero }; /* at p, and at 2^384 */
+
+    for (size_t i = 0; i < CLO_COUNT(wraps); i++) {
+        struct p384_number r;
+        mpn_sub_n(r.limb, wraps[i]->limb, crypto_p384_order, P384_LIMBS);
+        if (mpn_add_n(r.limb, r.limb, x->limb, P384_LIMBS) == 0 &&
+            mpn_cmp(r.limb, crypto_p384_order, P384_LIMBS) < 0)
+            assert_false(p384_is_x_of_sum(u1, ready, u2, r.limb));
+    }
+}
+
 /* u1*G + u2*Q, as OpenSSL sees it. */
 static void check_sum(const struct curve *c, const EC_POINT *q, const struct p384_multiples *ready,
                       const mpz_t u1, const mpz_t u2)
@@ -212,6 +228,7 @@ static void check_sum(const struct curve *c, const EC_POINT *q, const struct p38
     if (!is_infinite) {
         bytes_of(point, c, x, y);
         crypto_read_limbs(x, P384_LIMBS, r.limb);
+        check_wrapped(first.limb, ready, second.limb, &r);
         if (mpn_cmp(r.limb, crypto_p384_order, P384_LIMBS) >= 0)
             mpn_sub_n(r.limb, r.limb, crypto_p384_order, P384_LIMBS);
     }
@@ -290,34 +307,42 @@ static void what_is_no_point(void **state)
     stop(&c);
 }
 
-/* A point whose x is small enough for x + p to fit in 384 bits: the same point by another name. */
+/* Points with an x or a y that is small enough for p to be added within 384 bits: the same by another
+ * name. */
 static void coordinates_from_the_prime_on(void **state)
 {
+    static const char *const points[][2] = {
+        { "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+          "00000002",
+          "8cdeadbbd04911a3c1931e26df3fa6439dca9c7eb286fbd46fc319f0e2bb780232baf57825fc0c1912ada2fe"
+          "fe84024c" },
+        { "2261b2bf605c22f2f3aef6338719b2c486388ad5240719a5257315969ef01ba27f0a104c89704773a81fdabe"
+          "e6ab5c78",
+          "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+          "00000001" },
+    };
     struct p384_multiples ready;
-    struct curve c;
-    uint8_t x[SIZE];
-    uint8_t y[SIZE];
-    uint8_t beyond[SIZE];
-    EC_POINT *point;
 
     (void)state;
-    start(&c);
-    point = EC_POINT_new(c.group);
-    BIGNUM *number = BN_new();
-    BN_set_word(number, 1);
-    while (EC_POINT_set_compressed_coordinates(c.group, point, number, 0, c.context) != 1)
-        BN_add_word(number, 1);
-    bytes_of(point, &c, x, y);
-    assert_true(p384_multiples_make(clo_bytes(x, SIZE), clo_bytes(y, SIZE), &ready));
-    BIGNUM *prime = BN_new();
-    assert_int_equal(EC_GROUP_get_curve(c.group, prime, NULL, NULL, c.context), 1);
-    assert_int_equal(BN_add(number, number, prime), 1);
-    assert_int_equal(BN_bn2binpad(number, beyond, SIZE), SIZE);
-    assert_false(p384_multiples_make(clo_bytes(beyond, SIZE), clo_bytes(y, SIZE), &ready));
-    BN_free(number);
-    BN_free(prime);
-    EC_POINT_free(point);
-    stop(&c);
+    for (size_t small = 0; small < CLO_COUNT(points); small++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer x = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer y = { 0 };
+        from_hex(points[small][0], &x);
+        from_hex(points[small][1], &y);
+        assert_true(p384_multiples_make(clo_buffer_bytes(&x), clo_buffer_bytes(&y), &ready));
+        const struct p384_number none = { { 0 } }, once = { { 1 } };
+        struct p384_number number;
+        crypto_read_limbs(x.data, P384_LIMBS, number.limb);
+        assert_true(p384_is_x_of_sum(none.limb, &ready, once.limb, number.limb));
+        check_wrapped(none.limb, &ready, once.limb, &number);
+        struct clo_buffer *of_small = small == 0 ? &x : &y;
+        crypto_read_limbs(of_small->data, P384_LIMBS, number.limb);
+        assert_int_equal(mpn_add_n(number.limb, number.limb, p384_prime.limb, P384_LIMBS), 0);
+        for (size_t i = 0; i < SIZE; i++)
+            of_small->data[i] =
+                    (uint8_t)(number.limb[(SIZE - 1 - i) / 8] >> (SIZE - 1 - i) % 8 * 8);
+        assert_false(p384_multiples_make(clo_buffer_bytes(&x), clo_buffer_bytes(&y), &ready));
+    }
 }
 
 int main(void)

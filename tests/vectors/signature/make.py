@@ -189,12 +189,13 @@ for curve, name in (("P-256", "sha256"), ("P-384", "sha384")):
     case(f"{curve}: both summands are one point", "ecdsa-raw", name, curve, x, y,
          r2.to_bytes(size, "big") + (1).to_bytes(size, "big"))
     # An x that is no less than the order, so that r is x less the order: the key is computed so that
-    # the sum is that point. And the next r, of no such point.
+    # the sum is that point. And the next r, of no such point, and an r that is no less than the order.
     big = next(x for x in range(n + 1, p) if pow(x**3 - 3 * x + b, (p - 1) // 2, p) == 1)
     point = (big, pow(big**3 - 3 * big + b, (p + 1) // 4, p))
     left = add(p, point, times(p, n - digest, (gx, gy)))
     x, y = (c.to_bytes(size, "big") for c in times(p, pow(big - n, -1, n), left))
-    for title, r, error in (("x", big - n, None), ("x, and another r", big - n + 1, HOLDS_NOT)):
+    for title, r, error in (("x", big - n, None), ("x, and another r", big - n + 1, HOLDS_NOT),
+                            ("x, and r is x", big, HOLDS_NOT)):
         case(f"{curve}: the order is in {title}", "ecdsa-raw", name, curve, x, y,
              r.to_bytes(size, "big") + (1).to_bytes(size, "big"), error)
 for bits in (2049, 2050):
