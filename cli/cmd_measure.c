@@ -9,6 +9,7 @@
 #include "cli/disk.h"
 #include "cli/growth.h"
 #include "cli/inputs.h"
+#include "cli/machine.h"
 #include "cli/view.h"
 #include "cli/volume_key.h"
 #include "cloister/encoding.h"
@@ -31,6 +32,7 @@ struct measure {
     struct cli_boot boot;
     struct secureboot_file mok, mok_x;
     struct cli_growth growth;
+    struct cli_machine machine;
     struct cli_volume_key volume_key;
     const char *built; /* the reference file of the image's build */
     bool without_secure_boot;
@@ -40,6 +42,7 @@ struct measure {
 static void measure_free(struct measure *options)
 {
     cli_boot_free(&options->boot);
+    cli_machine_free(&options->machine);
     secureboot_file_free(&options->mok);
     secureboot_file_free(&options->mok_x);
 }
@@ -111,6 +114,15 @@ static void print_values(const json_t *document)
     }
 }
 
+static void print_reasons(const json_t *document)
+{
+    const char *pcr;
+    json_t *why;
+
+    json_object_foreach (json_object_get(document, "not_predicted"), pcr, why)
+        printf("        PCR %2s  not predicted: %s\n", pcr, json_string_value(why));
+}
+
 static bool print_prediction(const struct clo_reference *reference, const struct measure *options,
                              bool whole, struct clo_error *err)
 {
@@ -130,6 +142,7 @@ static bool print_prediction(const struct clo_reference *reference, const struct
     }
     if (!options->json) {
         print_values(json);
+        print_reasons(json);
         return true;
     }
     if (whole)
@@ -248,7 +261,7 @@ static int measure_uki(int argc, char **argv)
 
 static int measure_image(int argc, char **argv)
 {
-    CLO_CLEANUP(measure_free) struct measure options = { 0 };
+    CLO_CLEANUP(measure_free) struct measure options = { .machine = CLI_MACHINE_DEFAULTS };
     const struct cli_option table[] = {
         { "--varstore", "FILE", "the firmware's variable store, with the Secure Boot keys",
           .text = &options.varstore },
@@ -264,6 +277,16 @@ static int measure_image(int argc, char **argv)
           .text = &options.built },
         { "--mok-list", "FILE", MOK_LIST_HELP, .text = &options.mok_list },
         { "--mok-list-x", "FILE", MOK_LIST_X_HELP, .text = &options.mok_list_x },
+        { "--firmware", "FILE", "OVMF's image: predicts PCRs 0 to 3 and 6, as far as they follow",
+          .text = &options.machine.firmware },
+        { "--memory", "SIZE", "of the machine, with --firmware; default 512M",
+          .text = &options.machine.memory },
+        { "--vcpus", "N", "of the machine, with --firmware; default 1",
+          .number = &options.machine.vcpus },
+        { "--address-bits", "N", "of its processor; default 40, QEMU's -cpu max without KVM",
+          .number = &options.machine.address_bits },
+        { "--firmware-version", "TEXT", "what the firmware says it is; default nothing",
+          .text = &options.machine.version },
         { "--name", "NAME", "the image's name; default its file name", .text = &options.name },
         { "--output", "FILE", "write the reference file", .text = &options.output },
         { "--json", NULL, "print the reference file", .flag = &options.json },
@@ -275,7 +298,8 @@ static int measure_image(int argc, char **argv)
                 "Predicts the PCRs of a boot from this disk image, event by event.\n"
                 "PCR 5 is that of a grown disk with --disk-size and --grow-partition. PCR 15 needs "
                 "the volume key and is\nin the file that image build writes (--built); PCRs "
-                "0 to 3 and 6 are the firmware's and come from a\ncalibration boot.",
+                "0 to 3 and 6 are the firmware's: from its\nimage (--firmware), else from a "
+                "calibration boot.",
         .options = table,
         .option_count = CLO_COUNT(table),
         .example = "  cloister measure image demo.raw --varstore vars.fd --json\n"
@@ -303,6 +327,7 @@ static int measure_image(int argc, char **argv)
                                    .disk_head = clo_bytes_slice(disk.bytes, 0, CLO_GPT_HEAD_SIZE) };
     ok = ok &&
          (cli_grow(&options.growth, &from.disk_head, &grown, &err) || clo_wrap(&err, "%s", path));
+    ok = ok && cli_machine_read(&options.machine, &from, &err);
     ok = ok && (measure(&options, &from, true, &err) || clo_wrap(&err, "%s", path));
     return ok || clo_wrap(&err, "measure image") ? CLI_YES : cli_error(&err);
 }

@@ -33,6 +33,14 @@ struct clo_companion {
 /* Does a stub of this version look at it there? A companion that it does not is refused by a prediction. */
 CLO_API bool clo_companion_is_taken(const struct clo_companion *companion, unsigned stub_version);
 
+/* QEMU's q35 machine without S3 and option ROMs, as far as firmware measures traces of it. */
+struct clo_machine {
+    uint64_t memory; /* in bytes */
+    unsigned vcpus;
+    unsigned address_bits; /* of its processor; -cpu max without KVM: 40 */
+    const char *version;   /* firmware's own, which edk2's builds may leave empty; NULL: empty */
+};
+
 /* What to predict from. An empty view leaves out the PCRs that need it. */
 struct clo_prediction {
     const char *name;            /* the image's */
@@ -43,6 +51,8 @@ struct clo_prediction {
     struct clo_bytes shim;       /* which firmware starts, and which starts the UKI; empty: none */
     struct clo_bytes mok_list;   /* signature lists in place of the variable store's MokList, */
     struct clo_bytes mok_list_x; /* and of its MokListX */
+    struct clo_bytes firmware;   /* OVMF's image: PCRs 0 to 3 and 6, as far as they can be known */
+    struct clo_machine machine;  /* that runs it */
     const struct clo_companion *companions;
     size_t companion_count;
     /* What the boot entry passes to the UKI, "@1" for its second profile; NULL: nothing, as in a boot

@@ -25,6 +25,8 @@ static bool predict_all(struct prediction *p, struct clo_error *err)
 
     if (!check_sections(p->uki, err))
         return false;
+    if (p->inputs->firmware.size > 0 && !predict_ovmf(p, err))
+        return false;
     if (p->store != NULL) {
         if (!predict_7(p, err))
             return clo_wrap(err, "PCR 7");
@@ -131,9 +133,10 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return false;
     p->events = json_object();
     p->pcrs = json_object();
-    json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o}", "cloister_reference", 1, "name", from->name,
-                     "origin", "prediction", "uki", describe_uki(from, uki), "events", p->events,
-                     "pcrs", p->pcrs);
+    p->not_predicted = json_object();
+    json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "cloister_reference", 1, "name",
+                     from->name, "origin", "prediction", "uki", describe_uki(from, uki), "events",
+                     p->events, "pcrs", p->pcrs, "not_predicted", p->not_predicted);
     if (json == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (from->created != NULL)
@@ -142,6 +145,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return false;
     if (p->failed)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (json_object_size(p->not_predicted) == 0)
+        json_object_del(json, "not_predicted");
     /* Through the reader: what we write must be what we accept. */
     return clo_json_write(json, &text, err) &&
            clo_reference_parse(clo_buffer_bytes(&text), out, err);

@@ -35,9 +35,10 @@ struct prediction {
     enum clo_hash hashes[PREDICT_HASHES_MAX];
     size_t bank_count;
     struct clo_pcr_bank banks[PREDICT_HASHES_MAX];
-    json_t *events; /* PCR → array */
-    json_t *pcrs;   /* hash → PCR → value */
-    bool failed;    /* out of memory while building JSON */
+    json_t *events;        /* PCR → array */
+    json_t *pcrs;          /* hash → PCR → value */
+    json_t *not_predicted; /* PCR → why */
+    bool failed;           /* out of memory while building JSON */
 };
 
 struct predict_event {
@@ -101,6 +102,9 @@ bool predict_is_secure_boot_on(const struct clo_varstore *store);
 CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_7(struct prediction *p, struct clo_error *err);
+
+/* predict_ovmf.c: what it measures of itself, and of its machine. */
+CLO_MUST_USE bool predict_ovmf(struct prediction *p, struct clo_error *err);
 
 /* predict_stub.c: what the boot entry's load options ask for. */
 CLO_MUST_USE bool predict_options(struct prediction *p, struct clo_error *err);

@@ -43,6 +43,21 @@ static bool is_pcr_name(const char *key)
            (key[0] != '0' || size == 1);
 }
 
+/* Why a PCR is missing, for people. */
+static bool check_reasons(const json_t *reasons, struct clo_error *err)
+{
+    const char *key;
+    json_t *value;
+
+    if (reasons != NULL && !json_is_object(reasons))
+        return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\" is no object");
+    json_object_foreach ((json_t *)(uintptr_t)reasons, key, value) {
+        if (!is_pcr_name(key) || !json_is_string(value))
+            return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\": \"%.20s\" is no reason", key);
+    }
+    return true;
+}
+
 static bool check_events(const json_t *events, struct clo_error *err)
 {
     const char *key;
@@ -171,7 +186,8 @@ static bool check_replay(const struct clo_reference *reference, struct clo_error
 static bool check(struct clo_reference *reference, struct clo_error *err)
 {
     static const char *const members[] = {
-        "cloister_reference", "name", "origin", "created", "uki", "events", "pcrs", "tdx", NULL
+        "cloister_reference", "name", "origin", "created", "uki", "events", "pcrs", "tdx",
+        "not_predicted",      NULL
     };
     uint64_t version;
     const char *created;
@@ -191,6 +207,9 @@ static bool check(struct clo_reference *reference, struct clo_error *err)
         strcmp(reference->origin, "calibration") != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "origin \"%.32s\"", reference->origin);
     reference->tdx = json_object_get(reference->json, "tdx");
+    const json_t *reasons = json_object_get(reference->json, "not_predicted");
+    if (!check_reasons(reasons, err))
+        return false;
     return check_events(reference->events, err) && check_pcrs(reference->pcrs, err) &&
            check_replay(reference, err) && reference_check_tdx(reference, err);
 }

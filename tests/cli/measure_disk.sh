@@ -94,6 +94,30 @@ jq -S 'del(.created)' demo.ref.json >one.json
 jq -S 'del(.created)' again.json >two.json
 cmp -s one.json two.json || fail "--built: $(diff one.json two.json | head -n 5)"
 
+# The firmware's own registers, as far as they follow from its image: what does not is told.
+separator=$(printf '\000\000\000\000' | openssl dgst -sha256 -binary | { head -c 32 /dev/zero; cat; } | openssl dgst -sha256 | sed 's/.* //')
+for firmware in /usr/share/OVMF/OVMF_CODE_4M.secboot.fd /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/edk2/ovmf/OVMF_CODE.fd; do
+    [ -r "$firmware" ] || continue
+    measure demo.img --firmware "$firmware" --json >firmware.json || fail "$firmware"
+    for number in 2 3 6; do
+        [ "$(jq -r --arg pcr $number '.pcrs.sha256[$pcr]' firmware.json)" = "$separator" ] || fail "$firmware: PCR $number"
+    done
+    jq -e '(.pcrs.sha256."0" != null) != (.not_predicted."0" != null) and .not_predicted."1" != null' firmware.json >/dev/null || fail "$firmware: PCRs 0 and 1"
+    expect "it is told" 0 "PCR  1  not predicted: firmware" measure demo.img --firmware "$firmware"
+    expect "wide addresses" 0 "PCR  0  not predicted: firmware" measure demo.img --firmware "$firmware" --address-bits 48
+    expect "no memory" 2 "--memory 0" measure demo.img --firmware "$firmware" --memory 0
+    if jq -e '.pcrs.sha256."0" != null' firmware.json >/dev/null; then
+        [ "$(pcr 0 demo.img --firmware "$firmware" --memory 4G)" = "$(jq -r '.pcrs.sha256."0"' firmware.json)" ] || fail "$firmware: 4 GiB move PCR 0"
+        [ "$(pcr 0 demo.img --firmware "$firmware" --memory 2500M)" != "$(jq -r '.pcrs.sha256."0"' firmware.json)" ] || fail "$firmware: 2500 MiB do not"
+        [ "$(pcr 0 demo.img --firmware "$firmware" --vcpus 2)" != "$(jq -r '.pcrs.sha256."0"' firmware.json)" ] || fail "$firmware: a second processor does not move PCR 0"
+        expect "little memory" 2 "a machine of 1 MiB" measure demo.img --firmware "$firmware" --memory 1M
+        expect "no processor" 2 "0 vCPUs" measure demo.img --firmware "$firmware" --vcpus 0
+    fi
+done
+expect "variables are no firmware" 3 "no OVMF?" measure demo.img --firmware vars.fd
+expect "no firmware file" 3 "none" measure demo.img --firmware none
+expect "memory of no firmware" 2 "--firmware" measure demo.img --memory 4G
+
 # What is not taken.
 printf 'text' >text
 measure demo.img --output plain.json >/dev/null || fail "without the key"
