@@ -60,14 +60,15 @@ static bool fetch_vcek(struct clo_source *source, const char *base,
 }
 
 static bool fetch_crl(struct clo_source *source, const char *base, const struct clo_snp_leaf *leaf,
-                      struct verify_inputs *inputs, struct clo_error *err)
+                      const struct clo_snp_chain *chain, struct verify_inputs *inputs,
+                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
     enum clo_kds_kind kind = leaf->is_vlek ? CLO_KDS_VLEK_CRL : CLO_KDS_VCEK_CRL;
 
     if (inputs->crl_count == CLI_LIST_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "too many revocation lists");
-    if (!clo_kds_get(source, base, kind, leaf->product, &der, err) ||
+    if (!clo_kds_get(source, base, kind, leaf->product, chain->root, &der, err) ||
         !clo_crl_parse(clo_buffer_bytes(&der), &inputs->crls[inputs->crl_count], err))
         return false;
     inputs->crl_count++;
@@ -77,13 +78,13 @@ static bool fetch_crl(struct clo_source *source, const char *base, const struct 
 }
 
 static bool fetch_chain(struct clo_source *source, const char *base,
-                        const struct clo_snp_leaf *leaf, struct verify_inputs *inputs,
-                        struct clo_error *err)
+                        const struct clo_snp_leaf *leaf, const struct clo_snp_chain *chain,
+                        struct verify_inputs *inputs, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
     enum clo_kds_kind kind = leaf->is_vlek ? CLO_KDS_VLEK_CHAIN : CLO_KDS_VCEK_CHAIN;
 
-    return clo_kds_get(source, base, kind, leaf->product, &pem, err) &&
+    return clo_kds_get(source, base, kind, leaf->product, chain->leaf, &pem, err) &&
            clo_snp_certificates_add(&inputs->certificates, clo_buffer_bytes(&pem), err);
 }
 
@@ -148,11 +149,11 @@ static bool fetch_snp(struct clo_source *source, const char *base,
     if (chain.leaf == NULL || !clo_snp_leaf_parse(chain.leaf, &leaf, &ignored))
         return true; /* for the appraisal to refuse */
     if (lacks_issuers(&chain)) {
-        if (!fetch_chain(source, base, &leaf, inputs, err))
+        if (!fetch_chain(source, base, &leaf, &chain, inputs, err))
             return false;
         find_chain(evidence, inputs, &report, &all, &chain);
     }
-    return !lacks_crl(inputs, &all, &chain) || fetch_crl(source, base, &leaf, inputs, err);
+    return !lacks_crl(inputs, &all, &chain) || fetch_crl(source, base, &leaf, &chain, inputs, err);
 }
 
 /* --- Both --- */

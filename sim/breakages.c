@@ -56,6 +56,8 @@ BREAK(ask_expired)            { KEYS; forge->ask.not_after = forge->now - 1; }
 BREAK(ark_expired)            { KEYS; forge->ark.not_after = forge->now - 1; }
 BREAK(ark_not_yet)            { KEYS; forge->ark.not_before = forge->now + 1; }
 BREAK(ask_revoked)            { KEYS; forge->crl.revoked = 2; }
+BREAK(leaf_revoked)           { forge->crl.issuer = forge->ask.subject; forge->crl_signer = keys->ask; forge->crl.revoked = 0; }
+BREAK(crl_sha256)             { KEYS; forge->crl.signature = SIM_PSS_SHA256; }
 BREAK(crl_stale)              { KEYS; forge->crl.next_update = forge->now - 1; }
 BREAK(crl_of_tomorrow)        { KEYS; forge->crl.this_update = forge->now + 1; }
 BREAK(crl_by_other)           { forge->crl_signer = keys->other_rsa; }
@@ -176,6 +178,8 @@ const struct sim_breakage sim_breakages[] = {
     { "ask-expired", "snp.validity", { NULL }, NULL, ask_expired },
     { "ark-expired", "snp.validity", { NULL }, NULL, ark_expired },
     { "ark-not-yet-valid", "snp.validity", { NULL }, NULL, ark_not_yet },
+    { "leaf-revoked", "snp.revocation", { NULL }, NULL, leaf_revoked },
+    { "crl-signed-sha256", "snp.revocation", { NULL }, NULL, crl_sha256 },
     { "ask-revoked", "snp.revocation", { NULL }, NULL, ask_revoked },
     { "crl-stale", "snp.revocation", { NULL }, NULL, crl_stale },
     { "crl-of-tomorrow", "snp.revocation", { NULL }, NULL, crl_of_tomorrow },

@@ -76,6 +76,11 @@ expect "another's intermediate" 0 "" verify_good names --cert leaf-of-former-tcb
 routes_good
 expect "whole, with its list" 0 "" "$cloister" verify snp good/extended.bin --root good/ark.pem --at "$at" --fetch --kds "$kds" --cache list
 [ "$(requests kds)" = 0 ] || fail "whole, with its list: $(cat kds.log)"
+# A mirror that hands out the list of another root withholds the right one.
+routes_good
+sed -i "s|good/crl.der|leaf-of-former-tcb/crl.der|" kds.routes
+expect "another's list" 1 "revocation list of" verify_good crl
+[ "$(find crl -type f | wc -l)" = 2 ] || fail "another's list was cached"
 # A masked chip's VCEK cannot be asked for: the one that came will do.
 "$sim" snp --rsa-bits 2048 --at "$at" --break chip-masked chip-masked || fail "sim chip-masked"
 routes_good

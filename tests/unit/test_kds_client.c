@@ -175,17 +175,75 @@ static void test_chain_and_crl(void **state)
                                            clo_buffer_bytes(&one), 0 };
     net.answers[2] =
             (struct fake_answer){ BASE "/vlek/v1/Genoa/crl", 200, "", clo_bytes_text("no"), 0 };
-    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, &got, &err), err.text);
+    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, NULL, &got, &err),
+          err.text);
     assert_true(clo_bytes_equal(clo_buffer_bytes(&got), clo_buffer_bytes(&pem)));
-    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VLEK_CHAIN, CLO_SNP_TURIN, &got, &err));
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VLEK_CHAIN, CLO_SNP_TURIN, NULL, &got, &err));
     assert_non_null(strstr(err.text, "a chain of 1 certificates, 2 expected"));
-    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VLEK_CRL, CLO_SNP_GENOA, &got, &err));
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VLEK_CRL, CLO_SNP_GENOA, NULL, &got, &err));
     assert_non_null(strstr(err.text, "no revocation list"));
-    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_VENICE, &got, &err));
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_VENICE, NULL, &got, &err));
     assert_string_equal(err.text, "AMD KDS: " BASE "/vcek/v1/Venice/crl: status 404");
-    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_UNKNOWN, &got, &err));
-    assert_false(clo_kds_get(&source, "gopher://x", CLO_KDS_VCEK_CRL, CLO_SNP_MILAN, &got, &err));
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_UNKNOWN, NULL, &got, &err));
+    assert_false(
+            clo_kds_get(&source, "gopher://x", CLO_KDS_VCEK_CRL, CLO_SNP_MILAN, NULL, &got, &err));
     assert_int_equal(err.status, CLO_ERR_USAGE);
+}
+
+/* A chip whose ID has eight bytes is a Turin, even where the report does not say so. */
+static void test_version_2_of_turin(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer vcek = { 0 };
+    struct fake_net net = { 0 };
+    struct clo_transport transport = fake_net_transport(&net);
+    struct clo_source source = { .transport = &transport, .at = FAKE_NET_NOW };
+    struct clo_error err;
+
+    (void)state;
+    snp_maker_reset(&maker);
+    maker.report[0] = 2;
+    memset(maker.report + 0x188, 0, 3);
+    memset(maker.report + 0x1a8, 0, 56);
+    assert_false(get_vcek(&source, &vcek, &err));
+    assert_int_equal(net.requests, 1);
+    assert_non_null(strstr(err.text, "/vcek/v1/Turin/0102030405060708?fmcSPL="));
+}
+
+/* What is genuine and of others must not pass for what was asked for, nor stay in the cache. */
+static void test_of_others(void **state)
+{
+    CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { "" };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates chain = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates others = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer got = { 0 };
+    struct fake_net net = { 0 };
+    struct clo_transport transport = fake_net_transport(&net);
+    struct clo_cache cache;
+    struct clo_source source = { .transport = &transport, .cache = &cache, .at = FAKE_NET_NOW };
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_scratch_new(NULL, &scratch, &err));
+    assert_true(clo_cache_open(scratch.path, &cache, &err));
+    snp_maker_reset(&maker);
+    snp_maker_make(&maker, &chain);
+    struct clo_private_key *ask = maker.ask;
+    maker.ask = maker.wrong_rsa;
+    snp_maker_make(&maker, &others);
+    maker.ask = ask;
+    for (size_t i = 1; i < 3; i++)
+        assert_true(clo_pem_write("CERTIFICATE", clo_certificate_der(chain.items[i]), &pem, &err));
+    net.answers[0] = (struct fake_answer){ BASE "/vcek/v1/Milan/cert_chain", 200, "",
+                                           clo_buffer_bytes(&pem), 0 };
+    for (int i = 0; i < 2; i++) {
+        assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, others.items[0],
+                                 &got, &err));
+        assert_non_null(strstr(err.text, "has not issued the certificate at hand"));
+    }
+    assert_int_equal(net.requests, 2);
+    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
+          err.text);
 }
 
 /* Somebody else's list, where the shared vectors are. */
@@ -202,8 +260,15 @@ static void test_real_crl(void **state)
     read_vector("snp/synth-a-crl-clean/ark.crl", &crl);
     net.answers[0] =
             (struct fake_answer){ BASE "/vcek/v1/Milan/crl", 200, "", clo_buffer_bytes(&crl), 0 };
-    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_MILAN, &got, &err), err.text);
+    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_MILAN, NULL, &got, &err), err.text);
     assert_true(clo_bytes_equal(clo_buffer_bytes(&got), clo_buffer_bytes(&crl)));
+    /* Genuine, and of another root. */
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates chain = { 0 };
+    snp_maker_reset(&maker);
+    snp_maker_make(&maker, &chain);
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CRL, CLO_SNP_MILAN, chain.items[2], &got,
+                             &err));
+    assert_non_null(strstr(err.text, "revocation list: issued by"));
 }
 
 int main(void)
@@ -214,6 +279,8 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_chain_and_crl),
         cmocka_unit_test(test_real_crl),
+        cmocka_unit_test(test_version_2_of_turin),
+        cmocka_unit_test(test_of_others),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
