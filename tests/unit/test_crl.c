@@ -121,10 +121,18 @@ static void test_other_issuer(void **state)
           err.text);
 }
 
-/* A list of our own hand: one entry (serial number 5) with these extensions, and the list's. */
-static void make_list(const char *entry_extensions, const char *list_extensions,
-                      const struct clo_certificate *issuer, const struct clo_private_key *key,
-                      struct clo_buffer *out)
+/* A list of our own hand, in hex; NULL: as usual, one entry (serial number 5) without extensions. */
+struct list {
+    const char *serial, *entry_extensions, *inner_algorithm, *dates, *extensions, *behind;
+};
+
+static struct clo_bytes hex_or(const char *hex, const char *usual, struct clo_buffer *out)
+{
+    return from_hex(hex == NULL ? usual : hex, out);
+}
+
+static void make_list(const struct list *list, const struct clo_certificate *issuer,
+                      const struct clo_private_key *key, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer entry = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer entries = { 0 };
@@ -137,17 +145,19 @@ static void make_list(const char *entry_extensions, const char *list_extensions,
     struct clo_error err;
 
     from_hex("300a06082a8648ce3d040302", &algorithm);
-    from_hex("020105 170d3236303130313030303030305a", &entry);
-    from_hex(entry_extensions, &entry);
+    hex_or(list->serial, "020105", &entry);
+    from_hex("170d3236303130313030303030305a", &entry);
+    hex_or(list->entry_extensions, "", &entry);
     clo_der_write(&entries, CLO_DER_SEQUENCE, clo_buffer_bytes(&entry));
     from_hex("020101", &contents);
-    clo_buffer_append(&contents, clo_buffer_bytes(&algorithm));
+    hex_or(list->inner_algorithm, "300a06082a8648ce3d040302", &contents);
     clo_buffer_append(&contents, clo_certificate_subject_name(issuer));
-    from_hex("170d3236303130313030303030305a", &contents);
+    hex_or(list->dates, "170d3236303130313030303030305a", &contents);
     clo_der_write(&contents, CLO_DER_SEQUENCE, clo_buffer_bytes(&entries));
-    from_hex(list_extensions, &extensions);
+    hex_or(list->extensions, "", &extensions);
     if (extensions.size > 0)
         clo_der_write(&contents, CLO_DER_EXPLICIT(0), clo_buffer_bytes(&extensions));
+    hex_or(list->behind, "", &contents);
     clo_der_write(&message, CLO_DER_SEQUENCE, clo_buffer_bytes(&contents));
     CHECK(clo_signature_make(key, CLO_ECDSA_DER, CLO_HASH_SHA256, clo_buffer_bytes(&message),
                              &signature, &err),
@@ -160,6 +170,105 @@ static void make_list(const char *entry_extensions, const char *list_extensions,
     clo_der_write(&whole, CLO_DER_BIT_STRING, clo_buffer_bytes(&bits));
     clo_buffer_free(&bits);
     clo_der_write(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&whole));
+}
+
+static struct clo_certificate *make_issuer(struct clo_private_key **key)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    const struct clo_certificate_spec spec = { .common_name = "issuer",
+                                               .not_after = 1,
+                                               .serial = clo_bytes("\x05", 1),
+                                               .scheme = CLO_ECDSA_DER,
+                                               .hash = CLO_HASH_SHA256 };
+    struct clo_certificate *issuer;
+    struct clo_error err;
+
+    if (!clo_private_key_new(CLO_KEY_P256, 0, key, &err) ||
+        !clo_private_key_public(*key, &public_key, &err) ||
+        !clo_certificate_make(&spec, public_key, NULL, *key, &made, &err) ||
+        !clo_certificate_parse(clo_buffer_bytes(&made), &issuer, &err))
+        fail_msg("%s", err.text);
+    return issuer;
+}
+
+/* What is signed and wrong all the same. */
+static void test_contents(void **state)
+{
+    static const char malformed[] = "revocation list: malformed extensions";
+    static const char dates[] = "revocation list: wrong dates";
+    static const struct {
+        const char *name;
+        struct list list;
+        int64_t until;
+        const char *error;
+    } cases[] = {
+        { "no next update", { NULL }, INT64_MAX, NULL },
+        { "both dates",
+          { .dates = "170d3236303130313030303030305a 170d3236303230313030303030305a" },
+          1769904000,
+          NULL },
+        { "a date with four digits of its year",
+          { .dates = "170d3236303130313030303030305a 180f32303530303130313030303030305a" },
+          2524608000,
+          NULL },
+        { "no such day", { .dates = "170d3236303133323030303030305a" }, 0, dates },
+        { "no such day of the next update",
+          { .dates = "170d3236303130313030303030305a 170d3236303233303030303030305a" },
+          0,
+          dates },
+        { "another algorithm inside",
+          { .inner_algorithm = "300a06082a8648ce3d040303" },
+          0,
+          "revocation list: malformed signature algorithm" },
+        { "serial number with a needless byte",
+          { .serial = "02020005" },
+          0,
+          "revocation list: entry 0 is malformed" },
+        { "serial number of nothing",
+          { .serial = "0200" },
+          0,
+          "revocation list: entry 0 is malformed" },
+        { "invalidity date, critical",
+          { .entry_extensions =
+                    "301d 301b 0603551d18 0101ff 04 11 180f32303236303130313030303030305a" },
+          INT64_MAX,
+          NULL },
+        { "unknown extension of an entry, not critical",
+          { .entry_extensions = "300b 3009 0603551d63 0402 3000" },
+          INT64_MAX,
+          NULL },
+        { "key of its issuer",
+          { .extensions = "300f 300d 0603551d23 0406 3004 8002 0102" },
+          INT64_MAX,
+          NULL },
+        { "key of its issuer, cut short",
+          { .extensions = "300e 300c 0603551d23 0405 3004 8002 01" },
+          0,
+          malformed },
+        { "something behind its number",
+          { .extensions = "300f 300d 0603551d14 0406 020102 020103" },
+          0,
+          malformed },
+        { "something behind the extensions", { .behind = "0500" }, 0, malformed },
+    };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *issuer = make_issuer(&key);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+        CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+        struct clo_error err;
+        make_list(&cases[i].list, issuer, key, &der);
+        bool ok = clo_crl_parse(clo_buffer_bytes(&der), &crl, &err) &&
+                  clo_crl_verify(crl, issuer, CLO_ECDSA_DER, CLO_HASH_SHA256, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        if (!ok && strcmp(err.text, cases[i].error) != 0)
+            fail_msg("%s: %s", cases[i].name, err.text);
+        CHECK(!ok || (clo_crl_next_update(crl) == cases[i].until && clo_crl_revokes(crl, issuer)),
+              cases[i].name);
+    }
 }
 
 static void test_extensions(void **state)
@@ -188,26 +297,16 @@ static void test_extensions(void **state)
           "revocation list: entry 0 is malformed" },
     };
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *issuer = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
-    const struct clo_certificate_spec spec = { .common_name = "issuer",
-                                               .not_after = 1,
-                                               .serial = clo_bytes("\x05", 1),
-                                               .scheme = CLO_ECDSA_DER,
-                                               .hash = CLO_HASH_SHA256 };
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *issuer = make_issuer(&key);
     struct clo_error err;
 
     (void)state;
-    CHECK(clo_private_key_new(CLO_KEY_P256, 0, &key, &err), "key");
-    CHECK(clo_private_key_public(key, &public_key, &err), "key");
-    CHECK(clo_certificate_make(&spec, public_key, NULL, key, &made, &err), "make");
-    CHECK(clo_certificate_parse(clo_buffer_bytes(&made), &issuer, &err), "parse");
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
         CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
         int64_t since = 0;
-        make_list(cases[i].entry, cases[i].list, issuer, key, &der);
+        make_list(&(struct list){ .entry_extensions = cases[i].entry, .extensions = cases[i].list },
+                  issuer, key, &der);
         bool ok = clo_crl_parse(clo_buffer_bytes(&der), &crl, &err) &&
                   clo_crl_verify(crl, issuer, CLO_ECDSA_DER, CLO_HASH_SHA256, &err);
         CHECK(ok == (cases[i].error == NULL), cases[i].name);
@@ -225,9 +324,8 @@ static void test_extensions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),
-        cmocka_unit_test(test_verify),
-        cmocka_unit_test(test_other_issuer),
+        cmocka_unit_test(test_parse),        cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_other_issuer), cmocka_unit_test(test_contents),
         cmocka_unit_test(test_extensions),
     };
 

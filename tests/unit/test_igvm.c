@@ -83,6 +83,12 @@ static void test_refused(void **state)
         { "page: data behind the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 8336 - 4095,
           "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0x1091 are not in the file's "
           "data" },
+        { "page: data far behind the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 0xfffff000,
+          "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0xfffff000 are not in the "
+          "file's data" },
+        { "page: data of as much behind the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 8336,
+          "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0x2090 are not in the file's "
+          "data" },
         { "area: size", "everything.igvm", IGVM_TYPE_AREA, 0, 0, 100,
           "IGVM: header at 0x98: parameter area: 0x64 bytes: no whole pages, or too many" },
         { "area: 64 MiB and a page", "everything.igvm", IGVM_TYPE_AREA, 0, 0, 0x4001000,
@@ -113,6 +119,20 @@ static void test_refused(void **state)
         CHECK(!clo_igvm_parse(clo_buffer_bytes(&file), &igvm, &err), cases[i].name);
         CHECK(cases[i].error == NULL || strcmp(err.text, cases[i].error) == 0, err.text);
     }
+}
+
+/* Only measurements in CoRIM may be of any size: here in place of a VP context, which has 20 bytes. */
+static void test_any_size(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    struct clo_igvm igvm;
+    struct clo_error err;
+
+    (void)state;
+    read_igvm_file("minimal.igvm", &file);
+    clo_put_le32(file.data + find_igvm_header(&file, IGVM_TYPE_VP, 0) - 8, 0x314);
+    seal_igvm(&file);
+    CHECK(clo_igvm_parse(clo_buffer_bytes(&file), &igvm, &err), err.text);
 }
 
 static void test_checksum(void **state)
@@ -182,7 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),       cmocka_unit_test(test_refused),
         cmocka_unit_test(test_checksum),    cmocka_unit_test(test_order),
-        cmocka_unit_test(test_truncations),
+        cmocka_unit_test(test_truncations), cmocka_unit_test(test_any_size),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,11 @@ static void test_what_else(void **state)
     read_igvm_file("id-block.igvm", &agrees);
     CHECK(measure(&agrees, CLO_VMM_QEMU, &launch, &err), err.text);
     CHECK(launch.has_id_block && launch.id_block_agrees, "agrees");
+    /* One for another platform is none of ours. */
+    clo_put_le32(agrees.data + find_igvm_header(&agrees, 0x30b, 0), 1U << 31);
+    seal_igvm(&agrees);
+    CHECK(measure(&agrees, CLO_VMM_QEMU, &launch, &err), err.text);
+    CHECK(!launch.has_id_block && !launch.id_block_agrees, "of another platform");
     read_igvm_file("id-block-of-another.igvm", &other);
     CHECK(measure(&other, CLO_VMM_QEMU, &launch, &err), err.text);
     CHECK(launch.has_id_block && !launch.id_block_agrees, "does not");
