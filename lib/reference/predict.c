@@ -67,6 +67,15 @@ static json_t *describe_uki(const struct clo_prediction *inputs, const struct cl
     return json;
 }
 
+static json_t *describe_shim(const struct clo_prediction *inputs, const struct shim_boot *boot)
+{
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, inputs->shim, &digest);
+    return json_pack("{s:o, s:s}", "sha256", clo_json_hex(clo_digest_bytes(&digest)), "version",
+                     boot->shim.version);
+}
+
 static bool choose_banks(struct prediction *p, struct clo_error *err)
 {
     static const enum clo_hash by_default[] = { CLO_HASH_SHA256 };
@@ -141,6 +150,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (from->created != NULL)
         json_object_set_new(json, "created", json_string(from->created));
+    if (p->shim != NULL)
+        json_object_set_new(json, "shim", describe_shim(from, p->shim));
     if (!choose_banks(p, err) || !predict_all(p, err))
         return false;
     if (p->failed)

@@ -186,7 +186,7 @@ static bool check_replay(const struct clo_reference *reference, struct clo_error
 static bool check(struct clo_reference *reference, struct clo_error *err)
 {
     static const char *const members[] = {
-        "cloister_reference", "name", "origin", "created", "uki", "events", "pcrs", "tdx",
+        "cloister_reference", "name", "origin", "created", "uki", "shim", "events", "pcrs", "tdx",
         "not_predicted",      NULL
     };
     uint64_t version;

@@ -80,6 +80,9 @@ static void test_by_db(void **state)
     clo_pcr_measure(&bank, 14, list);
     clo_pcr_measure(&bank, 14, clo_bytes(&yes, 1));
     is_value(reference, 14, "", &bank, "PCR 14");
+    const json_t *shim = json_object_get(clo_reference_json(reference), "shim");
+    const char *version = json_string_value(json_object_get(shim, "version"));
+    CHECK(version != NULL && strcmp(version, "16.1") == 0, "which shim");
 }
 
 static void test_by_mok(void **state)
