@@ -118,21 +118,28 @@ lab_fetch_old_kernel() {
     touch "$LAB_CACHE/old/complete"
 }
 
-# This release's shim, as it was built and as Microsoft signed it. Not installed: it would bring a boot loader.
+# lab_fetch_shim_of RELEASE MIRROR KEYRING PACKAGE FILE OUTPUT
+lab_fetch_shim_of() {
+    local state status=0
+    state=$(lab_apt_state "$1" "$2" "$3" 2>"$LAB_CACHE/apt.log") || return
+    { lab_unpack "$state" "$4" 2>"$LAB_CACHE/apt.log" && cp "$state/tree/usr/lib/shim/$5" "$6"; } || status=$?
+    rm -rf "${state:?}"
+    return "$status"
+}
+
+# This release's shim, as it was built and as Microsoft signed it; and an older one, where the mirror has it. None is
+# installed: they would bring a boot loader.
 lab_fetch_shim() {
-    local codename mirror keyring state
-    [ ! -e "$LAB_CACHE/shim/complete" ] || return 0
+    local codename mirror keyring out=$LAB_CACHE/shim
+    [ ! -e "$out/complete" ] || return 0
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     read -r mirror keyring < <(lab_mirror "$codename") || return
-    if state=$(lab_apt_state "$codename" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") &&
-        lab_unpack "$state" shim-unsigned shim-signed 2>"$LAB_CACHE/apt.log"; then
-        mkdir -p "$LAB_CACHE/shim"
-        cp "$state/tree/usr/lib/shim/shimx64.efi" "$LAB_CACHE/shim/unsigned.efi" &&
-            cp "$state/tree/usr/lib/shim/shimx64.efi.signed" "$LAB_CACHE/shim/signed.efi" &&
-            touch "$LAB_CACHE/shim/complete"
-    fi
-    rm -rf "${state:?}"
-    [ -e "$LAB_CACHE/shim/complete" ] || lab_fail "no shim could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")"
+    mkdir -p "$out"
+    { lab_fetch_shim_of "$codename" "$mirror" "$keyring" shim-unsigned shimx64.efi "$out/unsigned.efi" &&
+        lab_fetch_shim_of "$codename" "$mirror" "$keyring" shim-signed shimx64.efi.signed "$out/signed.efi"; } ||
+        lab_fail "no shim could be fetched: $(tail -n 1 "$LAB_CACHE/apt.log")" || return
+    lab_fetch_shim_of bullseye "$mirror" "$keyring" shim-unsigned shimx64.efi "$out/old.efi" || true
+    touch "$out/complete"
 }
 
 # A small Debian with systemd, as an ext4 image. Without root, fakeroot keeps the owners.

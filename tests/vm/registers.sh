@@ -43,11 +43,15 @@ registers_shim() {
         mcopy -o -i "$at" "$shim" ::/EFI/BOOT/BOOTX64.EFI
 }
 
+registers_sign_shim() {
+    cloister uki sign "$LAB_CACHE/shim/$1" --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --output "$LAB/$2" 2>"$LAB/sign.log"
+}
+
 # The stores: shim's owner added a key; and Microsoft's keys with such a key.
 registers_stores() {
     cloister secureboot keygen --output "$LAB/mok" --name 'Machine owner' >"$LAB/keygen.log" &&
-        cloister uki sign "$LAB_CACHE/shim/unsigned.efi" --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" \
-            --output "$LAB/shim.efi" 2>"$LAB/sign.log" &&
+        registers_sign_shim unsigned.efi shim.efi &&
+        { [ ! -e "$LAB_CACHE/shim/old.efi" ] || registers_sign_shim old.efi old-shim.efi; } &&
         cloister secureboot mok --input "$LAB/on.fd" --output "$LAB/mok.fd" --key "$LAB/mok/db.crt" &&
         cloister secureboot mok --input /usr/share/OVMF/OVMF_VARS_4M.ms.fd --output "$LAB/ms.fd" --key "$LAB/mok/db.crt"
 }
@@ -67,6 +71,7 @@ registers_companions() {
     case $2 in
     plain) ;;
     shim) registers_shim "$1" "$(lab_esp_offset "$1")" "$LAB/shim.efi" "$LAB/keys" ;;
+    'old shim') registers_shim "$1" "$(lab_esp_offset "$1")" "$LAB/old-shim.efi" "$LAB/keys" ;;
     'shim, MokList') registers_shim "$1" "$(lab_esp_offset "$1")" "$LAB/shim.efi" "$LAB/mok" ;;
     'Microsoft'*) registers_shim "$1" "$(lab_esp_offset "$1")" "$LAB_CACHE/shim/signed.efi" "$LAB/mok" ;;
     'shim, add-on')
@@ -108,7 +113,7 @@ registers_compare() {
 
 # --- The matrix ---
 
-shim_release() { strings -n 8 "$LAB_CACHE/shim/unsigned.efi" | sed -n 's/^.Version: \([0-9.]*\) .*/\1/p' | head -n 1; }
+shim_release() { strings -n 8 "$LAB_CACHE/shim/$1.efi" | sed -n 's/^.Version: \([0-9.]*\) .*/\1/p' | head -n 1; }
 
 registers_case() {
     local state=$1 stub=$2 kernel=$3 companion=$4 name image store wrong='' status=0 result='all as expected'
@@ -127,7 +132,8 @@ registers_case() {
 }
 
 registers_page() {
-    local row state stub kernel companion result
+    local row state stub kernel companion result older=''
+    [ ! -e "$LAB_CACHE/shim/old.efi" ] || older=$(shim_release old)
     cat <<PAGE
 # Registers predicted, and measured
 
@@ -139,7 +145,7 @@ PCRs 4, 5, 7, 8, 9, 11, 12, 13 and 14 are predicted. PCRs 0, 1, 2, 3 and 6 are t
 another boot of the same machine type with the same variables. PCR 15 is zero until the volume key is measured. PCR 10 is the
 kernel's IMA log. A disk that was grown afterwards has another PCR 5: [registers_disk](registers_disk.md).
 
-With shim ($(shim_release)) firmware starts shim, and shim the UKI: by its key in db, or in the owner's MokList; shim signed by the owner's key in db, or
+With shim ($(shim_release unsigned)${older:+, and $older as the old one}) firmware starts shim, and shim the UKI: by its key in db, or in the owner's MokList; shim signed by the owner's key in db, or
 by Microsoft.
 
 Stubs: systemd $(release_of old) and $(release_of kernel). Kernels: $(ls "$LAB_CACHE/old/lib/modules") and $(ls "$LAB_CACHE/kernel/lib/modules").
@@ -196,6 +202,7 @@ if [ "${1:-}" = --all ]; then
             done
         done
         vm_check "$state kernel kernel shim, add-on" registers_case "$state" kernel kernel 'shim, add-on'
+        [ ! -e "$LAB/old-shim.efi" ] || vm_check "$state kernel kernel old shim" registers_case "$state" kernel kernel 'old shim'
     done
     for companion in 'shim, MokList' 'Microsoft-signed shim, MokList'; do
         for stub in old kernel; do
