@@ -19,7 +19,7 @@
 
 struct options {
     const char *firmware, *page_order, *memory, *varstore;
-    const char *uki, *image, *load_options;
+    const char *uki, *image, *shim, *load_options;
     const char *kernel, *initrd, *append, *kernel_header;
     const char *acpi_loader, *acpi_rsdp, *acpi_tables;
     const char *given, *separator, *name, *output;
@@ -29,7 +29,7 @@ struct options {
 
 /* The files, which the prediction's views point into. */
 struct files {
-    struct clo_buffer firmware, varstore, uki, kernel, initrd;
+    struct clo_buffer firmware, varstore, uki, shim, kernel, initrd;
     struct clo_buffer acpi_loader, acpi_rsdp, acpi_tables, log;
     struct clo_eventlog *given;
     struct cli_view disk;
@@ -40,8 +40,9 @@ struct files {
 static void free_files(struct files *files)
 {
     struct clo_buffer *const buffers[] = {
-        &files->firmware,    &files->varstore,  &files->uki,         &files->kernel, &files->initrd,
-        &files->acpi_loader, &files->acpi_rsdp, &files->acpi_tables, &files->log,    &files->grown,
+        &files->firmware, &files->varstore,    &files->uki,       &files->kernel,
+        &files->initrd,   &files->acpi_loader, &files->acpi_rsdp, &files->acpi_tables,
+        &files->log,      &files->grown,       &files->shim,
     };
 
     clo_eventlog_free(files->given);
@@ -108,10 +109,13 @@ static bool read_image(const struct options *options, struct files *files,
     struct cli_boot *boot = &files->boot;
     if (!cli_disk_boot(files->disk.bytes, options->load_options, boot, err))
         return clo_wrap(err, "%s", options->image);
-    if (boot->shim.size > 0)
+    if (boot->is_by_fallback)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "%s: boots through shim: of a TDX guest that is not predicted",
+                        "%s: boots through shim's fallback, which does not reset a guest without a "
+                        "TPM: not predicted",
                         options->image);
+    out->shim = clo_buffer_bytes(&boot->shim);
+    out->load_options = boot->options;
     out->uki = clo_buffer_bytes(&boot->uki);
     out->companions = boot->companions.items;
     out->companion_count = boot->companions.count;
@@ -134,6 +138,7 @@ static bool read_files(const struct options *options, struct files *files,
     return read_optional(options->firmware, FIRMWARE_LIMIT, &files->firmware, &out->firmware,
                          err) &&
            read_optional(options->uki, CLI_IMAGE_LIMIT, &files->uki, &out->uki, err) &&
+           read_optional(options->shim, CLI_IMAGE_LIMIT, &files->shim, &out->shim, err) &&
            read_image(options, files, out, err) &&
            read_optional(options->kernel, CLI_IMAGE_LIMIT, &files->kernel, &out->kernel, err) &&
            read_optional(options->initrd, CLI_IMAGE_LIMIT, &files->initrd, &out->initrd, err) &&
@@ -266,6 +271,8 @@ int cmd_measure_tdx(int argc, char **argv)
         { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &options.growth.disk_size },
         { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &options.growth.partition },
         { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &options.growth.tool },
+        { "--shim", "FILE", "the shim that firmware starts, and that starts the UKI",
+          .text = &options.shim },
         { "--load-options", "TEXT", "what the boot entry passes to the UKI; default nothing",
           .text = &options.load_options },
         { "--kernel", "FILE", "the kernel that QEMU starts (-kernel)", .text = &options.kernel },
@@ -306,5 +313,7 @@ int cmd_measure_tdx(int argc, char **argv)
     if (options.firmware == NULL && options.uki == NULL && options.image == NULL &&
         options.kernel == NULL && options.given == NULL)
         return cli_usage_error(&usage, "nothing to predict from: --firmware is missing");
+    if (options.shim != NULL && options.uki == NULL)
+        return cli_usage_error(&usage, "--shim is that of a --uki; an --image has its own");
     return measure(&options, &err) || clo_wrap(&err, "measure tdx") ? CLI_YES : cli_error(&err);
 }

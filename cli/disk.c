@@ -119,6 +119,7 @@ static bool follow_fallback(struct clo_bytes esp, const struct names *arch, stru
                         "%s: shim starts it, and %zu folders have a %s: which is started next is "
                         "not known",
                         path, search.count, arch->csv);
+    out->is_by_fallback = true;
     snprintf(folder, PATH_SIZE, "%s", search.folder);
     if (!clo_shim_line(clo_buffer_bytes(&search.file), &line, err))
         return clo_wrap(err, "%s/%s", folder, arch->csv);

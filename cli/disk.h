@@ -9,7 +9,8 @@ struct cli_boot {
     struct clo_buffer shim; /* empty: firmware starts the UKI itself */
     struct clo_buffer uki;
     struct cli_companions companions;
-    char options[4096]; /* that are left for the UKI */
+    char options[4096];  /* that are left for the UKI */
+    bool is_by_fallback; /* shim's: it resets a machine with a TPM, and goes on without one */
 };
 void cli_boot_free(struct cli_boot *boot); /* for CLO_CLEANUP */
 

@@ -81,6 +81,7 @@ struct clo_tdx_prediction {
                                  store says whether it is on; without one it counts as on */
     bool is_separator_in_rtmr0; /* firmware of 2022: the boot's separator is not in RTMR 1 */
     struct clo_bytes uki;
+    struct clo_bytes shim;                  /* that starts the UKI; empty: firmware does */
     const struct clo_companion *companions; /* of the UKI */
     size_t companion_count;
     const char *load_options;     /* of the UKI */

@@ -217,6 +217,7 @@ static bool read_uki(struct tdx_prediction *p, struct clo_error *err)
     const struct clo_prediction from = {
         .name = p->inputs->name,
         .uki = p->inputs->uki,
+        .shim = p->inputs->shim,
         .disk_head = p->inputs->disk_head,
         .companions = p->inputs->companions,
         .companion_count = p->inputs->companion_count,
@@ -240,6 +241,8 @@ static bool check_given(const struct clo_tdx_prediction *inputs, struct clo_erro
 {
     if (inputs->uki.size > 0 && inputs->kernel.size > 0)
         return clo_fail(err, CLO_ERR_USAGE, "a UKI and a kernel: which is started?");
+    if (inputs->shim.size > 0 && inputs->uki.size == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "a shim without the UKI that it starts");
     if (inputs->kernel.size == 0 && (inputs->initrd.size > 0 || inputs->cmdline != NULL))
         return clo_fail(err, CLO_ERR_USAGE, "an initrd or a command line without a kernel");
     if (inputs->given != NULL && !clo_eventlog_is_ccel(inputs->given))

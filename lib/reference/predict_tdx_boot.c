@@ -192,6 +192,8 @@ bool tdx_predict_rtmr2(struct tdx_prediction *p, struct clo_error *err)
     static const unsigned kernel_pcrs[] = { 8, 9 };
 
     if (p->pcrs != NULL) {
+        if (p->inputs->shim.size > 0)
+            tdx_take_pcr(p, 2, 14, NULL, NULL);
         for (size_t i = 0; p->stub_measures && i < CLO_COUNT(stub_pcrs); i++)
             tdx_take_pcr(p, 2, stub_pcrs[i], NULL, NULL);
         for (size_t i = 0; p->kernel_measures && i < CLO_COUNT(kernel_pcrs); i++)

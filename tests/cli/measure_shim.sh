@@ -126,6 +126,7 @@ printf 'shimx64.efi,test,,comment\n' | sed 's/./&\n/g' | tr '\n' '\000' | { prin
 put fallback.img BOOTX64.CSV /EFI/test/BOOTX64.CSV
 measure fallback.img >fallback.json || fail "fallback"
 [ "$(pcr fallback.json 4)" = "$(pcr default.json 4)" ] || fail "fallback: PCR 4"
+cp --sparse=always fallback.img one.img
 mmd -i fallback.img@@1M ::/EFI/other && put fallback.img BOOTX64.CSV /EFI/other/BOOTX64.CSV
 expect "fallback with two CSV files" 3 "2 folders have a BOOTX64.CSV" measure fallback.img
 
@@ -140,7 +141,12 @@ expect "MokList without shim" 2 "--shim is missing" "$cloister" measure uki demo
 expect "MokList of a disk without shim" 2 "no shim that reads them" "$cloister" measure image demo.img --varstore "$varstore" --mok-list mok.esl
 printf text >text
 expect "MokList is text" 3 "text" "$cloister" measure uki demo.efi --shim "$shim" --mok-list text
-expect "TDX" 3 "boots through shim" "$cloister" measure tdx --image named.img --load-options uki.efi --json
+"$cloister" measure tdx --image named.img --load-options uki.efi --json >tdx.json || fail "TDX: an image"
+"$cloister" measure tdx --uki uki.efi --shim "$shim" --image named.img --output tdx.ref.json || fail "TDX: a UKI"
+[ "$(jq -r .rtmr1 tdx.json)" = "$(jq -r .tdx.rtmr1 tdx.ref.json)" ] || fail "TDX: the image's RTMR 1 is not the UKI's"
+jq -e '.events.rtmr2 | map(.name)[0:3] == ["MokList", "MokListX", "MokListTrusted"]' tdx.ref.json >/dev/null || fail "TDX: RTMR 2"
+expect "TDX: shim of an image" 2 "--shim is that of a --uki" "$cloister" measure tdx --image named.img --shim "$shim"
+expect "TDX: fallback" 3 "which does not reset a guest without a TPM" "$cloister" measure tdx --image one.img
 expect "no key for mok" 2 "--key, --list or --list-x is needed" "$cloister" secureboot mok --input vars.fd --output no.fd
 expect "no store for mok" 2 "--input and --output are needed" "$cloister" secureboot mok --key mok/db.crt
 expect "mok's key is text" 3 "text" "$cloister" secureboot mok --input vars.fd --output no.fd --key text
