@@ -123,6 +123,10 @@ static bool follow_fallback(struct clo_bytes esp, const struct names *arch, stru
     snprintf(folder, PATH_SIZE, "%s", search.folder);
     if (!clo_shim_line(clo_buffer_bytes(&search.file), &line, err))
         return clo_wrap(err, "%s/%s", folder, arch->csv);
+    if (!line.is_only)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "%s/%s: several lines: which is started first is not known", folder,
+                        arch->csv);
     snprintf(path, sizeof path, "%s/%s", folder, line.file);
     clo_buffer_free(&out->shim);
     if (!clo_fat_read(esp, path, CLI_IMAGE_LIMIT, &out->shim, err))

@@ -39,6 +39,7 @@ CLO_API struct clo_bytes clo_shim_level(const struct clo_shim *shim, struct clo_
 struct clo_shim_line {
     char file[256];
     char options[256];
+    bool is_only; /* no other line has anything in it */
 };
 /* The first line with a file's name; CLO_ERR_FORMAT where there is none, or another alphabet than ASCII. */
 CLO_API CLO_MUST_USE bool clo_shim_line(struct clo_bytes csv, struct clo_shim_line *out,

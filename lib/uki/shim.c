@@ -237,6 +237,11 @@ static void read_field(const char *line, size_t *at, char *out, size_t size)
     *at += length + (line[*at + length] == ',');
 }
 
+static bool is_end(uint16_t letter)
+{
+    return letter == '\n' || letter == '\r' || letter == 0;
+}
+
 bool clo_shim_line(struct clo_bytes csv, struct clo_shim_line *out, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(csv);
@@ -249,10 +254,9 @@ bool clo_shim_line(struct clo_bytes csv, struct clo_shim_line *out, struct clo_e
         r.at = 2;
     while (clo_reader_left(&r) >= 2) {
         uint16_t letter = clo_read_le16(&r);
-        bool is_end = letter == '\n' || letter == '\r' || letter == 0;
-        if (is_end && size > 0)
+        if (is_end(letter) && size > 0)
             break;
-        if (is_end)
+        if (is_end(letter))
             continue;
         if (letter < ' ' || letter > '~')
             return clo_fail(err, CLO_ERR_FORMAT, "letter 0x%04x at byte %zu: not ASCII in UTF-16",
@@ -262,7 +266,9 @@ bool clo_shim_line(struct clo_bytes csv, struct clo_shim_line *out, struct clo_e
         line[size++] = (char)letter;
     }
     line[size] = '\0';
-    struct clo_shim_line found = { .file = "" };
+    struct clo_shim_line found = { .is_only = true };
+    while (clo_reader_left(&r) >= 2)
+        found.is_only = is_end(clo_read_le16(&r)) && found.is_only;
     read_field(line, &at, found.file, sizeof found.file);
     read_field(line, &at, title, sizeof title);
     read_field(line, &at, found.options, sizeof found.options);

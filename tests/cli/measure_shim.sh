@@ -122,11 +122,14 @@ measure named.img >named.json || fail "options.csv"
 disk fallback.img && put fallback.img "$stub" /EFI/BOOT/fbx64.efi
 expect "fallback without a CSV file" 3 "0 folders have a BOOTX64.CSV" measure fallback.img
 mmd -i fallback.img@@1M ::/EFI/test && put fallback.img "$shim" /EFI/test/shimx64.efi && put fallback.img uki.efi /EFI/test/grubx64.efi
-printf 'shimx64.efi,test,,comment\n' | sed 's/./&\n/g' | tr '\n' '\000' | { printf '\377\376'; cat; } >BOOTX64.CSV
+wide() { python3 -c 'import sys; sys.stdout.buffer.write(sys.stdin.read().encode("utf-16"))'; }
+printf 'shimx64.efi,test,,comment\n' | wide >BOOTX64.CSV
 put fallback.img BOOTX64.CSV /EFI/test/BOOTX64.CSV
 measure fallback.img >fallback.json || fail "fallback"
 [ "$(pcr fallback.json 4)" = "$(pcr default.json 4)" ] || fail "fallback: PCR 4"
 cp --sparse=always fallback.img one.img
+printf 'shimx64.efi,test,,comment\nother.efi,other,,\n' | wide >two.csv && put fallback.img two.csv /EFI/test/BOOTX64.CSV
+expect "fallback with two lines" 3 "several lines" measure fallback.img
 mmd -i fallback.img@@1M ::/EFI/other && put fallback.img BOOTX64.CSV /EFI/other/BOOTX64.CSV
 expect "fallback with two CSV files" 3 "2 folders have a BOOTX64.CSV" measure fallback.img
 

@@ -238,6 +238,7 @@ static void test_line(void **state)
         CHECK(ok || strcmp(err.text, cases[i].error) == 0, err.text);
         CHECK(!ok || strcmp(line.file, cases[i].file) == 0, cases[i].name);
         CHECK(!ok || strcmp(line.options, cases[i].options) == 0, cases[i].name);
+        CHECK(!ok || line.is_only == (strstr(cases[i].text, "other.efi") == NULL), cases[i].name);
     }
 }
 
