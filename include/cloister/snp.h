@@ -176,8 +176,9 @@ struct clo_snp_trust {
     bool amd;   /* AMD's ARKs of Milan, Genoa and Turin */
     const struct clo_digest *roots;
     size_t root_count;
-    const struct clo_crl *const *crls; /* those whose issuer is the root are looked at */
+    const struct clo_crl *const *crls; /* those whose issuer is in the chain are looked at */
     size_t crl_count;
+    size_t named_crl_count; /* so many of the first were named for this: one of the lists has to be the chain's */
 };
 
 struct clo_snp_verified {

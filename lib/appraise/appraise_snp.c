@@ -76,6 +76,7 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
     if (!gather_certificates(w, &certificates, err))
         return false;
     trust.crl_count = gather_crls(w, &certificates, crls);
+    trust.named_crl_count = inputs->crl_count; /* they come first */
     /* Without a leaf the chain is empty, and every check says so. */
     if (!clo_snp_chain_find(report, &certificates, &chain, &refused))
         chain = (struct clo_snp_chain){ 0 };

@@ -289,6 +289,12 @@ static void check_revocation(struct snp_work *w)
                 return;
             }
         }
+    if (used == 0 && w->trust->named_crl_count > 0) {
+        clo_check_that(w->checks, id, false,
+                       "none of the %zu revocation lists that were given is of this chain",
+                       w->trust->crl_count);
+        return;
+    }
     if (used == 0) {
         clo_check_skip(w->checks, id, "none of the %zu revocation lists is of this chain",
                        w->trust->crl_count);

@@ -29,6 +29,13 @@ expect "VLEK, a year later" 1 "snp.validity" "$cloister" verify snp vlek/extende
 "$sim" snp --version 6 --rsa-bits 2048 --at "$at" newer || fail "sim, version 6"
 expect "version 6" 0 "warning: report version 6 is newer" "$cloister" verify snp newer/extended.bin --root newer/ark.pem --at "$at"
 
+# A list that was named is to be looked at: one of another issuer alone fails.
+LC_ALL=C sed 's/ARK-simulation/ARK-simulatiom/g' Milan/crl.der >foreign.crl
+cmp -s Milan/crl.der foreign.crl && fail "the same list"
+expect "another's list" 1 "none of the 1 revocation lists that were given is of this chain" "$cloister" verify snp Milan/report.bin --cert Milan/vek.pem \
+    --cert Milan/chain.pem --crl foreign.crl --root Milan/ark.pem --at "$at"
+expect "another's list, and its own" 0 "no certificate of the chain is revoked" "$cloister" verify snp Milan/extended.bin --crl foreign.crl --root Milan/ark.pem --at "$at"
+
 # One for each check; the library's own test tries all of them.
 "$sim" snp --all --rsa-bits 2048 --at "$at" all || fail "sim --all"
 for name in good $("$sim" snp --list | awk '!seen[$2]++ { print $1 }'); do

@@ -220,11 +220,54 @@ static void test_missing(void **state)
     snp_maker_free(&maker);
 }
 
+/* A list by somebody else, in nobody's name that matters: named for this it fails, brought along it is passed over. */
+static void test_foreign_list(void **state)
+{
+    /* By "CN=leaf", made by OpenSSL 3.0; empty. */
+    static const char list_hex[] =
+            "3081a7304e020101300a06082a8648ce3d040302300f310d300b06035504030c046c656166170d3236"
+            "313132333231333733365a170d3236313232333231333733365aa00e300c300a0603551d1404030201"
+            "01300a06082a8648ce3d0403020349003046022100f473b6b3d1f2f31ca3902cdfe50f83ef4b80b7ce"
+            "b7f923c1519068682503868a022100eaee5682e9e4b6c1ad377d8deb79c9121917f49b60f17c886f3a"
+            "3dfe6fa4ab3a";
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
+    struct clo_snp_report report;
+    struct clo_snp_chain chain;
+    struct snp_maker maker;
+    struct clo_error err;
+
+    (void)state;
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    snp_maker_make(&maker, &certificates);
+    CHECK(clo_snp_parse(clo_bytes(maker.report, sizeof maker.report), &report, &err), err.text);
+    CHECK(clo_snp_chain_find(&report, &certificates, &chain, &err), err.text);
+    CHECK(clo_crl_parse(from_hex(list_hex, &der), &crl, &err), err.text);
+    const struct clo_crl *crls[] = { crl };
+    for (size_t named = 0; named < 2; named++) {
+        CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+        struct clo_snp_verified verified;
+        const struct clo_snp_trust trust = { .at = SNP_MAKER_NOW,
+                                             .roots = &maker.root,
+                                             .root_count = 1,
+                                             .crls = crls,
+                                             .crl_count = 1,
+                                             .named_crl_count = named };
+        bool ok = clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err);
+        CHECK(ok == (named == 0), "a foreign list");
+        CHECK(ok ? !verified.revocation_checked : has_failed(&checks, "snp.revocation"), "which");
+    }
+    snp_maker_free(&maker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_chain),
         cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_foreign_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
