@@ -147,7 +147,8 @@ static bool print_prediction(const struct clo_reference *reference, const struct
     }
     if (whole)
         return cli_print_json(json, err);
-    document = json_pack("{s:O}", "pcrs", json_object_get(json, "pcrs"));
+    document = json_pack("{s:O, s:O*}", "pcrs", json_object_get(json, "pcrs"), "not_predicted",
+                         json_object_get(json, "not_predicted"));
     return cli_print_json(document, err);
 }
 

@@ -21,7 +21,7 @@ static bool check_sections(const struct clo_uki *uki, struct clo_error *err)
 
 static bool predict_all(struct prediction *p, struct clo_error *err)
 {
-    static const unsigned stubs[] = { 8, 9, 12, 13, 14 };
+    static const unsigned stubs[] = { 8, 12, 13, 14 };
 
     if (!check_sections(p->uki, err))
         return false;
@@ -48,6 +48,10 @@ static bool predict_all(struct prediction *p, struct clo_error *err)
     for (size_t i = 0; i < CLO_COUNT(stubs); i++) {
         (void)predict_events_of(p, stubs[i]);
         predict_set_values(p, stubs[i], NULL);
+    }
+    if (json_object_get(p->not_predicted, "9") == NULL) {
+        (void)predict_events_of(p, 9);
+        predict_set_values(p, 9, NULL);
     }
     predict_11(p);
     predict_15(p);

@@ -9,7 +9,10 @@
 #include "cloister/uki.h"
 #include "companions.h"
 
-#define PREDICT_HASHES_MAX 4
+#define PREDICT_HASHES_MAX  4
+#define PREDICT_STUB_SMBIOS 261 /* SMBIOS types 1, 2 and 11, into PCR 1 */
+#define PREDICT_STUB_SECRET \
+    262 /* a secret of the machine's in the initrd, which is measured into PCR 9 */
 
 /* What was logged as an authority this boot: firmware and shim each log one once. */
 #define AUTHORITIES_MAX 8
@@ -51,6 +54,8 @@ struct predict_event {
 
 /* The list of a register's events; made if there is none yet, so that it is known to be empty. */
 json_t *predict_events_of(struct prediction *p, unsigned pcr);
+/* Says why a register is missing. */
+void predict_not(struct prediction *p, unsigned pcr, const char *why);
 /* Only for people: left out where it is long, no UTF-8, or has a NUL inside. */
 void predict_set_text(json_t *json, const char *key, struct clo_bytes text);
 /* What a log's event of this type and data would be described with, so that both sides read alike. */

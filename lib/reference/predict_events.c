@@ -29,6 +29,14 @@ void predict_set_text(json_t *json, const char *key, struct clo_bytes text)
         json_object_set_new(json, key, string);
 }
 
+void predict_not(struct prediction *p, unsigned pcr, const char *why)
+{
+    char key[8];
+
+    snprintf(key, sizeof key, "%u", pcr);
+    p->failed = json_object_set_new(p->not_predicted, key, json_string(why)) != 0 || p->failed;
+}
+
 void predict_describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out)
 {
     const struct clo_event event = { .type = type, .data = data };

@@ -8,11 +8,6 @@
 
 #include "platform_pei.h"
 
-static void not_predicted(struct prediction *p, const char *pcr, const char *why)
-{
-    p->failed = json_object_set_new(p->not_predicted, pcr, json_string(why)) != 0 || p->failed;
-}
-
 static void measure_bytes(struct prediction *p, struct predict_event event, struct clo_bytes bytes)
 {
     predict_measure(p, &event, &bytes, 1);
@@ -88,10 +83,15 @@ static void predict_1(struct prediction *p)
             p->store == NULL ? NULL
                              : clo_varstore_find(p->store, "BootOrder", &clo_guid_global_variable);
 
+    if (p->uki->stub_version >= PREDICT_STUB_SMBIOS) {
+        predict_not(p, 1,
+                    "systemd's stub measures SMBIOS tables too, from 261 on: they are the VMM's");
+        return;
+    }
     if (order == NULL) {
-        not_predicted(p, "1",
-                      "firmware makes boot entries for the disks it finds: give a variable store "
-                      "that it has written them to, or calibrate");
+        predict_not(p, 1,
+                    "firmware makes boot entries for the disks it finds: give a variable store "
+                    "that it has written them to, or calibrate");
         return;
     }
     measure_boot_variable(p, order);
@@ -127,7 +127,7 @@ bool predict_ovmf(struct prediction *p, struct clo_error *err)
     }
     if (err->status != CLO_ERR_UNSUPPORTED)
         return false;
-    not_predicted(p, "0", err->text);
-    not_predicted(p, "1", "firmware of another time than November 2022 measures ACPI tables too");
+    predict_not(p, 0, err->text);
+    predict_not(p, 1, "firmware of another time than November 2022 measures ACPI tables too");
     return true;
 }

@@ -133,8 +133,16 @@ bool predict_9_12_13(struct prediction *p, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer cmdline = { 0 };
     struct predict_event event = { .pcr = 9, .type = "EV_EVENT_TAG", .name = "initrd" };
 
-    if (!settle_cmdline(p, &cmdline, err) ||
-        !handover_initrd(p->uki, p->profile, &p->companions, &initrd, err) ||
+    if (!settle_cmdline(p, &cmdline, err))
+        return false;
+    if (p->uki->stub_version >= PREDICT_STUB_SECRET) {
+        measure_companions(p);
+        predict_not(
+                p, 9,
+                "the initrd has a secret that systemd's stub keeps for each machine, from 262 on");
+        return true;
+    }
+    if (!handover_initrd(p->uki, p->profile, &p->companions, &initrd, err) ||
         !measure_wide(p, 9, "EV_EVENT_TAG", "kernel command line", &cmdline, err))
         return false;
     measure_companions(p);

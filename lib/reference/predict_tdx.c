@@ -233,6 +233,8 @@ static bool read_uki(struct tdx_prediction *p, struct clo_error *err)
     if (!clo_uki_parse(p->inputs->uki, uki, err))
         return clo_wrap(err, "UKI");
     p->stub_measures = uki->stub_version >= STUB_MEASURES_CC;
+    p->stub_measures_smbios = uki->stub_version >= PREDICT_STUB_SMBIOS;
+    p->stub_hands_secret = uki->stub_version >= PREDICT_STUB_SECRET;
     p->kernel_measures = measures_cc(clo_pe_section_find(&uki->pe, ".linux")->data);
     return clo_reference_predict(&from, &p->pcrs, err);
 }

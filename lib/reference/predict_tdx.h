@@ -15,11 +15,13 @@ struct tdx_prediction {
     uint64_t memory;            /* as given, or as the log's TD HOB has it; 0: unknown */
     bool kernel_measures;       /* the kernel itself, through the firmware's CC protocol */
     bool stub_measures;
-    bool is_calibration;      /* all of it is taken from the log, and that is said once */
-    json_t *events;           /* "rtmr0" → array */
-    json_t *values;           /* the reference's "tdx" */
-    struct clo_pcr_bank bank; /* 0 to 3: the RTMRs */
-    bool failed;              /* out of memory while building JSON */
+    bool stub_measures_smbios; /* into RTMR 0 */
+    bool stub_hands_secret;    /* to the kernel, in its initrd */
+    bool is_calibration;       /* all of it is taken from the log, and that is said once */
+    json_t *events;            /* "rtmr0" → array */
+    json_t *values;            /* the reference's "tdx" */
+    struct clo_pcr_bank bank;  /* 0 to 3: the RTMRs */
+    bool failed;               /* out of memory while building JSON */
 };
 
 struct tdx_event {

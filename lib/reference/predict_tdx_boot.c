@@ -191,6 +191,12 @@ bool tdx_predict_rtmr2(struct tdx_prediction *p, struct clo_error *err)
     static const unsigned stub_pcrs[] = { 11, 12, 13 };
     static const unsigned kernel_pcrs[] = { 8, 9 };
 
+    if (p->pcrs != NULL && p->kernel_measures && p->stub_hands_secret) {
+        tdx_not_predicted(
+                p, "rtmr2",
+                "the initrd has a secret that systemd's stub keeps for each machine, from 262 on");
+        return true;
+    }
     if (p->pcrs != NULL) {
         if (p->inputs->shim.size > 0)
             tdx_take_pcr(p, 2, 14, NULL, NULL);

@@ -354,6 +354,9 @@ static const char *what_is_missing(const struct tdx_prediction *p)
     if (!knows_boot_entries(p))
         return "firmware makes boot entries for the disks it finds: give a log of such a machine, "
                "or a variable store that has them";
+    if (p->stub_measures_smbios)
+        return "systemd's stub measures SMBIOS tables, from 261 on: they are the VMM's: give a log "
+               "of such a machine";
     if (p->inputs->kernel.size > 0 && predict_is_secure_boot_on(p->store))
         return "whose signature lets a kernel of QEMU's start is not predicted";
     return NULL;

@@ -106,6 +106,38 @@ static void test_programs(void **state)
     }
 }
 
+/* From 262 on the stub puts a secret of the machine's into the initrd, which PCR 9 covers: no value is
+ * better than a wrong one. */
+static void test_boot_secret(void **state)
+{
+    static const struct {
+        unsigned version;
+        bool is_told;
+    } cases[] = { { 257, true }, { 261, true }, { 262, false }, { 263, false } };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+        struct clo_reference_event event;
+        struct clo_digest value;
+        uki_make(&uki, cases[i].version, parts);
+        const struct clo_prediction from = { .name = "demo", .uki = clo_buffer_bytes(&uki) };
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+        const json_t *why = json_object_get(
+                json_object_get(clo_reference_json(reference), "not_predicted"), "9");
+        CHECK(clo_reference_value(reference, CLO_HASH_SHA256, 9, "", &value) == cases[i].is_told,
+              "value");
+        CHECK(clo_reference_lists_events(reference, 9) == cases[i].is_told, "events");
+        CHECK((why == NULL) == cases[i].is_told, "why");
+        CHECK(why == NULL || strstr(json_string_value(why), "a secret") != NULL, "why");
+        CHECK(clo_reference_value(reference, CLO_HASH_SHA256, 12, "", &value) &&
+                      clo_reference_value(reference, CLO_HASH_SHA256, 11, CLO_PHASE_ENTER_INITRD,
+                                          &value) &&
+                      clo_reference_event_at(reference, 11, CLO_PHASE_ENTER_INITRD, 0, &event),
+              "the others");
+    }
+}
+
 static void test_partition_table(void **state)
 {
     static const struct clo_guid disk = { { 1 } };
@@ -476,12 +508,12 @@ static void test_companions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_user_space),      cmocka_unit_test(test_programs),
-        cmocka_unit_test(test_partition_table), cmocka_unit_test(test_secure_boot),
-        cmocka_unit_test(test_secure_boot_off), cmocka_unit_test(test_volume_key),
-        cmocka_unit_test(test_refused),         cmocka_unit_test(test_load_options),
-        cmocka_unit_test(test_old_stubs),       cmocka_unit_test(test_load_options_refused),
-        cmocka_unit_test(test_companions),
+        cmocka_unit_test(test_user_space),           cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_boot_secret),          cmocka_unit_test(test_partition_table),
+        cmocka_unit_test(test_secure_boot),          cmocka_unit_test(test_secure_boot_off),
+        cmocka_unit_test(test_volume_key),           cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_load_options),         cmocka_unit_test(test_old_stubs),
+        cmocka_unit_test(test_load_options_refused), cmocka_unit_test(test_companions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -372,6 +372,29 @@ static void extend_section(struct clo_pcr_bank *bank, const char *name, struct c
     clo_pcr_measure(bank, 2, data);
 }
 
+/* From 262 on the initrd has a secret of the machine's: RTMR 2 has no value then. */
+static void test_boot_secret(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kernel = { 0 };
+    struct clo_digest value;
+
+    (void)state;
+    make_disk(&head);
+    make_uki(&uki, &kernel, 262);
+    const struct clo_tdx_prediction from = { .name = "uki",
+                                             .uki = clo_buffer_bytes(&uki),
+                                             .disk_head = clo_buffer_bytes(&head) };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
+    const json_t *tdx = json_object_get(clo_reference_json(reference), "tdx");
+    const char *why =
+            json_string_value(json_object_get(json_object_get(tdx, "not_predicted"), "rtmr2"));
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(2), "", &value), "2");
+    CHECK(why != NULL && strstr(why, "a secret that systemd's stub keeps") != NULL, "why");
+    CHECK(clo_reference_value(reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(1), "", &value), "1");
+}
+
 static void test_uki(void **state)
 {
     static const struct {
@@ -596,10 +619,11 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_guest),   cmocka_unit_test(test_direct_boot),
-        cmocka_unit_test(test_kernels),      cmocka_unit_test(test_uki),
-        cmocka_unit_test(test_uki_with_log), cmocka_unit_test(test_not_predicted),
-        cmocka_unit_test(test_page_orders),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_real_guest),    cmocka_unit_test(test_direct_boot),
+        cmocka_unit_test(test_kernels),       cmocka_unit_test(test_boot_secret),
+        cmocka_unit_test(test_uki),           cmocka_unit_test(test_uki_with_log),
+        cmocka_unit_test(test_not_predicted), cmocka_unit_test(test_page_orders),
+        cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
