@@ -23,6 +23,7 @@ enum clo_cmdline_variant {
     CLO_CMDLINE_NEWLINE, /* a line end before the NUL */
     CLO_CMDLINE_NEWLINE_WITHOUT_NUL,
     CLO_CMDLINE_TRIMMED, /* without blanks and line ends at its end */
+    CLO_CMDLINE_BLANK,   /* a blank before the NUL */
     CLO_CMDLINE_EMPTY,
     CLO_CMDLINE_COUNT,
 };

@@ -63,6 +63,7 @@ const char *clo_cmdline_variant_text(enum clo_cmdline_variant variant)
         [CLO_CMDLINE_NEWLINE] = "with a line end behind it",
         [CLO_CMDLINE_NEWLINE_WITHOUT_NUL] = "with a line end instead of its NUL",
         [CLO_CMDLINE_TRIMMED] = "without the blanks or line end behind it",
+        [CLO_CMDLINE_BLANK] = "with a blank behind it",
         [CLO_CMDLINE_EMPTY] = "empty",
     };
 
@@ -153,6 +154,8 @@ static void hash_cmdline(const char *cmdline, enum clo_cmdline_variant variant, 
         parts[0] = clo_bytes(cmdline, size);
     if (variant == CLO_CMDLINE_NEWLINE || variant == CLO_CMDLINE_NEWLINE_WITHOUT_NUL)
         parts[1] = clo_bytes(endings, 1);
+    if (variant == CLO_CMDLINE_BLANK)
+        parts[1] = clo_bytes(" ", 1);
     if (variant != CLO_CMDLINE_WITHOUT_NUL && variant != CLO_CMDLINE_NEWLINE_WITHOUT_NUL)
         parts[2] = clo_bytes(endings + 1, 1); /* its own NUL */
     clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);

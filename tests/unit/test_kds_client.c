@@ -143,6 +143,12 @@ static void test_refusals(void **state)
     net.answers[0] = (struct fake_answer){ url, 200, "", clo_certificate_der(chain.items[0]), 0 };
     assert_false(get_vcek(&source, &vcek, &err));
     assert_non_null(strstr(err.text, "the VCEK certificate of another chip"));
+    /* Of this chip, for another TCB. */
+    maker.report[0x1a0 + 63] ^= 1;
+    maker.report[0x187]++;
+    url_of(CLO_SNP_MILAN, url);
+    assert_false(get_vcek(&source, &vcek, &err));
+    assert_non_null(strstr(err.text, "the VCEK certificate of another TCB"));
     /* Masked: nobody is asked. */
     net.requests = 0;
     memset(maker.report + 0x1a0, 0, 64);

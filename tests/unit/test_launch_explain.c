@@ -102,6 +102,11 @@ static void real_trimmed(struct scene *s)
     hash(clo_bytes("console=ttyS0", 14), s->kernel.cmdline);
 }
 
+static void real_blank(struct scene *s)
+{
+    hash(clo_bytes("console=ttyS0  ", 16), s->kernel.cmdline);
+}
+
 static void real_gce(struct scene *s)
 {
     s->launch.vmm = CLO_VMM_GCE;
@@ -179,6 +184,11 @@ static void test_causes(void **state)
           true,
           CLO_INPUT_CMDLINE,
           { .vcpus = 2, .vcpu_signature = MILAN, .cmdline = CLO_CMDLINE_TRIMMED } },
+        { "a blank at its end",
+          real_blank,
+          true,
+          CLO_INPUT_CMDLINE,
+          { .vcpus = 2, .vcpu_signature = MILAN, .cmdline = CLO_CMDLINE_BLANK } },
         { "another VMM",
           real_gce,
           true,
