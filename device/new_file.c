@@ -122,16 +122,53 @@ bool clo_remove_temporaries_on_signals(struct clo_error *err)
 
 /* --- Files that appear whole --- */
 
+/* What a rename would destroy: device nodes, pipes, and the names of open descriptors. */
+static bool is_descriptor(const char *path)
+{
+    return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0 ||
+           strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/self/fd/", 14) == 0;
+}
+
+static bool choose_way(const char *path, bool *through, struct clo_error *err)
+{
+    struct stat status;
+
+    *through = is_descriptor(path);
+    if (stat(path, &status) != 0)
+        return true;
+    if (S_ISDIR(status.st_mode))
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: is a folder", path);
+    *through = *through || !S_ISREG(status.st_mode);
+    return true;
+}
+
+/* Beside its final name, or where scratch files go. */
+static char *temporary_for(const char *path, bool through)
+{
+    const char *folder = getenv("TMPDIR");
+    char *name = NULL;
+    int size;
+
+    if (folder == NULL || *folder == '\0')
+        folder = "/tmp";
+    if (through)
+        size = asprintf(&name, "%s/.cloister-XXXXXX.part", folder);
+    else
+        size = asprintf(&name, "%s.XXXXXX.part", path);
+    return size < 0 ? NULL : name;
+}
+
 bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
                        struct clo_error *err)
 {
-    CLO_CLEANUP(clo_freep) char *final = strdup(path);
-    CLO_CLEANUP(clo_freep) char *temporary = NULL;
+    bool through;
 
-    if (final == NULL || asprintf(&temporary, "%s.XXXXXX.part", path) < 0) {
-        temporary = NULL;
+    if (!choose_way(path, &through, err))
+        return false;
+    CLO_CLEANUP(clo_freep) char *final = strdup(path);
+    CLO_CLEANUP(clo_freep) char *temporary = temporary_for(path, through);
+    if (final == NULL || temporary == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    }
     pthread_mutex_lock(&lock);
     int fd = has_room() ? mkostemps(temporary, 5, O_CLOEXEC) : -1;
     if (fd >= 0)
@@ -139,14 +176,14 @@ bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
     pthread_mutex_unlock(&lock);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    if (fchmod(fd, mode) != 0) {
+    if (fchmod(fd, through ? 0600 : mode) != 0) {
         clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
         unlink(temporary);
         forget(temporary);
         close(fd);
         return false;
     }
-    *out = (struct clo_new_file){ .fd = fd };
+    *out = (struct clo_new_file){ .fd = fd, .through = through };
     out->path = CLO_TAKE(final);
     out->temporary = CLO_TAKE(temporary);
     return true;
@@ -165,8 +202,40 @@ static bool sync_folder_of(const char *path, struct clo_error *err)
     return true;
 }
 
+/* What is whole now goes through the node that is there. */
+static bool copy_through(const struct clo_new_file *file, struct clo_error *err)
+{
+    enum {
+        PIECE = 128 << 10
+    };
+    int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (is_descriptor(file->path) ? O_APPEND : 0);
+    CLO_CLEANUP(clo_fd_close) int node = open(file->path, flags);
+    CLO_CLEANUP(clo_freep) uint8_t *piece = malloc(PIECE);
+    ssize_t size = 0;
+
+    if (node < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", file->path, strerror(errno));
+    if (piece == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    for (off_t at = 0; (size = pread(file->fd, piece, PIECE, at)) > 0; at += size)
+        if (!clo_write_all(node, clo_bytes(piece, (size_t)size), err))
+            return clo_wrap(err, "%s", file->path);
+    if (size < 0 || (fsync(node) != 0 && errno != EINVAL && errno != EROFS))
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", file->path, strerror(errno));
+    return true;
+}
+
 bool clo_new_file_commit(struct clo_new_file *file, struct clo_error *err)
 {
+    if (file->through) {
+        if (!copy_through(file, err))
+            return false;
+        unlink(file->temporary);
+        forget(file->temporary);
+        free(file->temporary);
+        file->temporary = NULL;
+        return true;
+    }
     if (fsync(file->fd) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", file->path, strerror(errno));
     if (rename(file->temporary, file->path) != 0)

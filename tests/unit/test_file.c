@@ -139,6 +139,42 @@ static void nothing_appears_before_commit(void **state)
     CHECK(access(in_scratch("new"), F_OK) == 0, "freeing keeps what was committed");
 }
 
+/* A device, a pipe or /dev/stdout is written to: renamed over, it would be gone. */
+static void a_node_keeps_its_name(void **state)
+{
+    struct clo_new_file file;
+    struct clo_error err;
+    struct stat status;
+    char through[8];
+    char name[32];
+    int ends[2];
+
+    (void)state;
+    CHECK(mkfifo(in_scratch("pipe"), 0600) == 0, "mkfifo");
+    CLO_CLEANUP(clo_fd_close)
+    int reader = open(in_scratch("pipe"), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    CHECK(clo_new_file_open(in_scratch("pipe"), 0600, &file, &err), err.text);
+    CHECK(clo_write_all(file.fd, clo_bytes_text("whole"), &err), err.text);
+    CHECK(read(reader, through, sizeof through) < 0, "nothing before the commit");
+    CHECK(clo_new_file_commit(&file, &err), err.text);
+    clo_new_file_free(&file);
+    CHECK(read(reader, through, sizeof through) == 5 && memcmp(through, "whole", 5) == 0, "read");
+    CHECK(stat(in_scratch("pipe"), &status) == 0 && S_ISFIFO(status.st_mode), "still a pipe");
+    CHECK(count_files() == 1, "no temporary is left");
+
+    CHECK(pipe(ends) == 0, "pipe");
+    snprintf(name, sizeof name, "/dev/fd/%d", ends[1]);
+    CHECK(clo_file_write(name, clo_bytes_text("x"), 0600, &err), err.text);
+    CHECK(read(ends[0], through, sizeof through) == 1 && through[0] == 'x', "through a descriptor");
+    close(ends[0]);
+    close(ends[1]);
+    if (access("/dev/full", W_OK) != 0)
+        return;
+    CHECK(!clo_file_write("/dev/full", clo_bytes_text("x"), 0600, &err), "no space");
+    assert_string_equal(err.text, "/dev/full: write: No space left on device");
+    CHECK(stat("/dev/full", &status) == 0 && S_ISCHR(status.st_mode), "still a device");
+}
+
 /* The child works on two files and a folder when the signal comes: only what is whole stays. (It would
  * remove this test's own folder too, which it has inherited: hence one that nobody has noted down.) */
 static void signals_remove_the_temporaries(void **state)
@@ -187,6 +223,7 @@ static void what_cannot_be_written(void **state)
     CHECK(mkdir(in_scratch("folder"), 0700) == 0, "mkdir");
     CHECK(!clo_file_write(in_scratch("folder"), clo_bytes_text("x"), 0600, &err),
           "a folder has the name");
+    CHECK(strstr(err.text, "folder: is a folder") != NULL, err.text);
     CHECK(count_files() == 1, "no temporary is left");
     CHECK(!clo_new_file_open(in_scratch("no/such"), 0600, &file, &err) && file.fd == -1, "open");
     CLO_CLEANUP(clo_fd_close) int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -249,6 +286,7 @@ int main(void)
         IN_SCRATCH(what_cannot_be_read),
         IN_SCRATCH(relative_to_a_folder),
         IN_SCRATCH(nothing_appears_before_commit),
+        IN_SCRATCH(a_node_keeps_its_name),
         cmocka_unit_test(signals_remove_the_temporaries),
         cmocka_unit_test(reads_from_the_middle),
         IN_SCRATCH(what_cannot_be_written),
