@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cli/inputs.h"
 #include "cloister/cel.h"
 #include "device/file.h"
 #include "eventlog.h"
@@ -64,6 +65,8 @@ int cmd_eventlog_convert(int argc, char **argv)
         return cli_usage_error(&usage, "takes one event log");
     if (output == NULL)
         return cli_usage_error(&usage, "--output is missing");
+    if (!cli_is_no_input("--output", output, operands.items[0], &err))
+        return cli_usage_error(&usage, "%s", err.text);
     bool ok = eventlog_load(operands.items[0], &file, &log, &err) &&
               (ima == NULL || ima_load(ima, &ima_file, &ima_list, &err)) &&
               (userspace == NULL || userlog_load(userspace, &userlog, &err)) &&

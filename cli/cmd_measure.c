@@ -249,6 +249,8 @@ static int measure_uki(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "takes one UKI");
+    if (!cli_is_no_input("--output", options.output, operands.items[0], &err))
+        return cli_usage_error(&usage, "%s", err.text);
     if (options.varstore != NULL && options.without_secure_boot)
         return cli_usage_error(&usage, "--varstore says itself whether Secure Boot is on");
     if (options.shim == NULL && (options.mok_list != NULL || options.mok_list_x != NULL))
@@ -318,6 +320,8 @@ static int measure_image(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "takes one disk image");
+    if (!cli_is_no_input("--output", options.output, operands.items[0], &err))
+        return cli_usage_error(&usage, "%s", err.text);
     if (options.varstore == NULL)
         return cli_usage_error(&usage, "--varstore is missing");
     const char *path = operands.items[0];

@@ -280,6 +280,31 @@ static bool build(const struct build *in, struct clo_error *err)
             uki_work_write(work, &in->signing, in->output, err));
 }
 
+/* A section that two options would fill: one of them would be lost. */
+static bool check_sections(const struct build *in, struct clo_error *err)
+{
+    const struct {
+        const char *name;
+        bool is_given;
+    } own[] = {
+        { ".linux:", in->kernel != NULL },    { ".initrd:", in->initrds.count > 0 },
+        { ".ucode:", in->microcode != NULL }, { ".cmdline:", in->cmdline != NULL },
+        { ".osrel:", in->osrel != NULL },     { ".uname:", in->uname != NULL },
+        { ".splash:", in->splash != NULL },   { ".dtb:", in->devicetree != NULL },
+        { ".hwids:", in->hwids != NULL },     { ".pcrpkey:", in->pcrpkey != NULL },
+        { ".profile:", in->profile != NULL }, { ".sbat:", true },
+    };
+
+    for (size_t i = 0; i < in->sections.count; i++)
+        for (size_t j = 0; j < CLO_COUNT(own); j++)
+            if (own[j].is_given &&
+                strncmp(in->sections.items[i], own[j].name, strlen(own[j].name)) == 0)
+                return clo_fail(err, CLO_ERR_USAGE,
+                                "--section %.*s: there is an option of its own for it",
+                                (int)strlen(own[j].name) - 1, own[j].name);
+    return true;
+}
+
 static bool check(const struct build *in, struct clo_error *err)
 {
     if (in->is_addon && in->kernel != NULL)
@@ -295,7 +320,8 @@ static bool check(const struct build *in, struct clo_error *err)
         return clo_fail(err, CLO_ERR_USAGE, "--sign-kernel needs --kernel and --key");
     if (in->output == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--output is needed");
-    return uki_signing_check(&in->signing, err) && uki_policy_check(&in->policy, err);
+    return check_sections(in, err) && uki_signing_check(&in->signing, err) &&
+           uki_policy_check(&in->policy, err);
 }
 
 int cmd_uki_build(int argc, char **argv)

@@ -82,9 +82,14 @@ static bool write_addon(struct uki_work *work, const struct edit *in, struct clo
         return false;
     if (!clo_uki_check_stub(&addon->frame->uki.pe, err))
         return clo_wrap(err, "%s", in->addon_stub);
+    if (addon->frame->uki.pe.machine != work->frame->uki.pe.machine)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: is for machine 0x%04x, the image for 0x%04x",
+                        in->addon_stub, addon->frame->uki.pe.machine, work->frame->uki.pe.machine);
     for (size_t i = 0; i < in->moved.count; i++) {
         if (!find_part(work, "--move", in->moved.items[i], &part, err))
             return false;
+        if (strcmp(part->name, ".linux") == 0)
+            return clo_fail(err, CLO_ERR_USAGE, "--move .linux: an add-on has no kernel");
         struct clo_pieces content = { 0 };
         clo_pieces_add(&content, &part->content);
         uint64_t size = part->virtual_size;
@@ -141,15 +146,34 @@ static bool change(struct uki_work *work, const struct edit *in, struct clo_erro
     return true;
 }
 
+static bool changes(const struct edit *in)
+{
+    return in->cmdline != NULL || in->sections.count + in->removed.count > 0 || in->addon != NULL;
+}
+
+static bool check(const struct edit *in, struct clo_error *err)
+{
+    const char *output = in->output == NULL ? in->image : in->output;
+
+    if (!changes(in) && in->signing.keys.count == 0 && !uki_policy_is_wanted(&in->policy))
+        return clo_fail(err, CLO_ERR_USAGE, "nothing to change");
+    if ((in->addon == NULL) != (in->moved.count == 0))
+        return clo_fail(err, CLO_ERR_USAGE, "--split-addon and --move are given together");
+    if (in->addon != NULL && strcmp(in->addon, output) == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--split-addon %s: is where the image goes", output);
+    return cli_is_no_input("--split-addon", in->addon, in->image, err) &&
+           (in->addon == NULL || cli_is_no_input("--split-addon", in->addon, output, err)) &&
+           cli_is_no_input("--write-digests", in->policy.digests, in->image, err) &&
+           uki_signing_check(&in->signing, err) && uki_policy_check(&in->policy, err);
+}
+
 static bool edit(const struct edit *in, struct clo_error *err)
 {
     CLO_CLEANUP(uki_work_freep) struct uki_work *work = NULL;
-    bool changes =
-            in->cmdline != NULL || in->sections.count + in->removed.count > 0 || in->addon != NULL;
 
     if (!uki_work_new(&work, err) || !open_image(work, in->image, err) || !change(work, in, err))
         return false;
-    if (changes && !in->keeps_policy && !in->policy.is_appended)
+    if (changes(in) && !in->keeps_policy && !in->policy.is_appended)
         drop_policies(work);
     return uki_policy_add_key(work, &in->policy, err) && uki_policy_apply(work, &in->policy, err) &&
            uki_work_write(work, &in->signing, in->output == NULL ? in->image : in->output, err);
@@ -195,11 +219,9 @@ int cmd_uki_edit(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "expected one image");
-    if ((in.addon == NULL) != (in.moved.count == 0))
-        return cli_usage_error(&usage, "--split-addon and --move are given together");
-    if (!uki_signing_check(&in.signing, &err) || !uki_policy_check(&in.policy, &err))
-        return cli_usage_error(&usage, "%s", err.text);
     in.image = operands.items[0];
+    if (!check(&in, &err))
+        return cli_usage_error(&usage, "%s", err.text);
     in.policy.providers = in.signing.providers;
     return clo_remove_temporaries_on_signals(&err) && edit(&in, &err) ? CLI_YES : cli_error(&err);
 }

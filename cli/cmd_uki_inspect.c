@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/inputs.h"
 #include "cli/uki_file.h"
 #include "cloister/encoding.h"
 
@@ -363,6 +364,8 @@ static bool extract(const struct inspected *in, const char *argument, struct clo
     if (colon == NULL || (size_t)(colon - argument) >= sizeof name || colon[1] == '\0')
         return clo_fail(err, CLO_ERR_USAGE, "--extract %s: expected NAME:FILE", argument);
     snprintf(name, sizeof name, "%.*s", (int)(colon - argument), argument);
+    if (!cli_is_no_input("--extract", colon + 1, in->image->file.path, err))
+        return false;
     const struct clo_pe_section *section = clo_pe_section_find(&in->image->uki.pe, name);
     if (section == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--extract %s: there is no such section", argument);

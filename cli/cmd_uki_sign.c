@@ -107,7 +107,7 @@ static bool sign(const struct sign *in, struct clo_error *err)
     if (!clo_authenticode_ranges(&image->uki.pe, &ranges, err))
         return clo_wrap(err, "%s", in->image);
     if (in->tbs != NULL)
-        return write_tbs(image, in, err);
+        return cli_is_no_input("--write-tbs", in->tbs, in->image, err) && write_tbs(image, in, err);
     if (in->keeps)
         clo_buffer_append(&table, image->uki.pe.certificates);
     if (in->attached != NULL && !attached_entry(image, in, &table, err))

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cloister/efivar.h"
 #include "cloister/pe.h"
@@ -88,4 +89,15 @@ bool cli_size(const char *option, const char *text, uint64_t *out, struct clo_er
                         text);
     *out = (uint64_t)number << shift;
     return true;
+}
+
+bool cli_is_no_input(const char *option, const char *output, const char *input,
+                     struct clo_error *err)
+{
+    struct stat a, b;
+
+    if (output == NULL || stat(output, &a) != 0 || stat(input, &b) != 0 || !S_ISREG(a.st_mode) ||
+        a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+        return true;
+    return clo_fail(err, CLO_ERR_USAGE, "%s %s: is what is read", option, output);
 }

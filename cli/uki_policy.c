@@ -26,6 +26,11 @@ bool uki_policy_check(const struct uki_policy *policy, struct clo_error *err)
         return clo_fail(err, CLO_ERR_USAGE, "--pcr-public-key: more of them than --pcr-key");
     if (policy->keys.count == 0 && policy->public_keys.count > 1)
         return clo_fail(err, CLO_ERR_USAGE, "--pcr-public-key: expected one, without --pcr-key");
+    if (!uki_policy_is_wanted(policy) &&
+        policy->banks.count + policy->phases.count + policy->profiles.count > 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--bank, --phases, --sign-profile: of no use without --pcr-key or "
+                        "--write-digests");
     if (policy->phases.count > keys)
         return clo_fail(err, CLO_ERR_USAGE, "--phases: expected one for each --pcr-key");
     return uki_banks(&policy->banks, &ignored, err);

@@ -62,6 +62,9 @@ done
 jq -e '.[0].content_type == "pcclient_std"' log.cel-json >/dev/null || fail "cel-json: content type"
 expect "to no form" 2 "none of tcg" "$cloister" eventlog convert "$corpus/two-banks" --to yaml --output x
 expect "convert without output" 2 "--output" "$cloister" eventlog convert "$corpus/two-banks"
+cp "$corpus/two-banks" own.log
+expect "converted over itself" 2 "is what is read" "$cloister" eventlog convert own.log --output own.log
+cmp -s "$corpus/two-banks" own.log || fail "a refused conversion changed its log"
 head -c 300 log.cel-cbor >cut.cbor
 expect "cut CBOR" 3 "malformed at byte" "$cloister" eventlog replay cut.cbor
 [ ! -e x ] || fail "a refused conversion leaves a file"

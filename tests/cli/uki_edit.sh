@@ -96,6 +96,25 @@ case " $(names rest.efi) " in *" .dtb "* | *" .ucode "*) fail "still there: $(na
 "$cloister" uki inspect split.addon.efi --extract .dtb:out.dtb >/dev/null || fail "extract of the add-on"
 cmp -s board.dtb out.dtb || fail "the devicetree changed on its way"
 expect "an add-on has no kernel" 2 "no kernel" build --addon --output no.efi
+expect "nor one that is split off" 2 "no kernel" "$cloister" uki edit all.efi --split-addon no.efi --move .linux --addon-stub "$addon" --output no2.efi
+cp all.efi whole.efi
+for lost in whole.efi ./whole.efi; do
+    expect "an add-on over the image" 2 "--split-addon" "$cloister" uki edit whole.efi --split-addon "$lost" --move .dtb --addon-stub "$addon"
+done
+expect "an add-on over the output" 2 "where the image goes" "$cloister" uki edit whole.efi --split-addon no.efi --move .dtb --addon-stub "$addon" --output no.efi
+expect "digests over the image" 2 "is what is read" "$cloister" uki edit whole.efi --write-digests whole.efi
+expect "nothing to do" 2 "nothing to change" "$cloister" uki edit whole.efi
+expect "extracted over the image" 2 "is what is read" "$cloister" uki inspect whole.efi --extract .dtb:whole.efi
+expect "TBS over the image" 2 "is what is read" "$cloister" uki sign whole.efi --write-tbs whole.efi
+expect "a prediction over the image" 2 "is what is read" "$cloister" measure uki whole.efi --output whole.efi
+cmp -s all.efi whole.efi || fail "a refused command changed its image"
+
+# Two options for one section, and options that have no effect.
+expect "two kernels" 2 "option of its own" build --section .linux:x --output no.efi
+expect "two command lines" 2 "option of its own" build --cmdline x --section .cmdline:y --output no.efi
+expect "SBAT as a section" 2 "option of its own" build --section .sbat:@osrel --output no.efi
+expect "phases without a key" 2 "of no use" build --phases enter-initrd --output no.efi
+expect "a bank without a key" 2 "of no use" build --bank sha1 --output no.efi
 
 # Hardware IDs and firmware from folders.
 mkdir -p hw/sub firmware-1
@@ -118,6 +137,7 @@ at=$(od -An -tu4 -j60 -N4 arm | tr -d ' ')
 printf '\144\252' | dd of=arm bs=1 seek=$((at + 4)) conv=notrunc 2>/dev/null
 "$cloister" uki build --kernel raw --stub arm --output arm.efi || fail "AArch64"
 [ "$("$cloister" uki inspect arm.efi --json | jq -r .machine)" = aarch64 ] || fail "machine: $("$cloister" uki inspect arm.efi --json | jq -r .machine)"
+expect "another machine's add-on" 2 "is for machine" "$cloister" uki edit all.efi --split-addon no.efi --move .dtb --addon-stub arm --output no2.efi
 expect "another machine's kernel" 2 "is for machine" "$cloister" uki build --kernel all.efi --stub arm --output no.efi
 [ ! -e no.efi ] || fail "a refused build left a file"
 
