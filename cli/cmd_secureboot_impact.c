@@ -27,6 +27,7 @@ struct impact {
     struct clo_varstore *stores[2];
     struct clo_bytes files[2]; /* the stores' bytes */
     size_t before_count, after_count;
+    bool replaces, is_same;
     enum clo_hash bank;
 };
 
@@ -39,10 +40,45 @@ static void free_impact(struct impact *impact)
     clo_buffer_free(&impact->changed);
 }
 
+/* The lists after: a signed update says, by its signature, whether it appends. */
+static bool change(const char *variable, struct impact *impact, struct clo_error *err)
+{
+    const struct secureboot_file *update = &impact->update;
+    struct clo_bytes base = secureboot_variable(impact->store.store, variable);
+    struct clo_efi_variable changed = { .name = variable,
+                                        .vendor = clo_guid_image_security,
+                                        .attributes = CLO_EFIVAR_SECURE };
+    struct clo_bytes keys = secureboot_variable(impact->store.store, "KEK");
+    struct clo_error why = { 0 };
+    size_t added;
+
+    if (!clo_signature_lists_check(base, &impact->before_count, err))
+        return false;
+    bool is_allowed =
+            !update->is_auth || secureboot_verify(&update->auth, &changed, keys, NULL, &why);
+    if (!is_allowed)
+        fprintf(stderr,
+                "cloister: note: firmware with this store would refuse the update: by KEK of the "
+                "store: %s\n",
+                why.text);
+    impact->replaces =
+            update->is_auth && is_allowed && (changed.attributes & CLO_EFIVAR_APPEND) == 0;
+    if (impact->replaces) {
+        clo_buffer_append(&impact->lists, update->lists);
+        if (!clo_signature_lists_check(update->lists, &impact->after_count, err))
+            return false;
+    } else {
+        if (!clo_signature_lists_append(base, update->lists, &impact->lists, &added, err))
+            return false;
+        impact->after_count = impact->before_count + added;
+    }
+    impact->is_same = clo_bytes_equal(base, clo_buffer_bytes(&impact->lists));
+    return clo_buffer_ok(&impact->lists) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 static bool prepare(const struct impact_options *o, struct impact *out, struct clo_error *err)
 {
     struct clo_efivar changed = { .attributes = CLO_EFIVAR_SECURE };
-    size_t added;
 
     out->bank = clo_hash_from_name(o->bank);
     if (out->bank == CLO_HASH_NONE)
@@ -54,11 +90,8 @@ static bool prepare(const struct impact_options *o, struct impact *out, struct c
         return false;
     if (out->store.store == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: no variable store", o->input);
-    struct clo_bytes base = secureboot_variable(out->store.store, o->variable);
-    if (!clo_signature_lists_append(base, out->update.lists, &out->lists, &added, err) ||
-        !clo_signature_lists_check(base, &out->before_count, err))
+    if (!change(o->variable, out, err))
         return clo_wrap(err, "%s", o->variable);
-    out->after_count = out->before_count + added;
     snprintf(changed.name, sizeof changed.name, "%s", o->variable);
     changed.vendor = clo_guid_image_security;
     changed.data = clo_buffer_bytes(&out->lists);
@@ -177,17 +210,16 @@ static bool tell(const struct impact_options *o, const struct impact *impact,
                  const struct cli_list *images, bool *lost, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep)
-    json_t *json = json_pack("{s:s, s:s, s:I, s:I, s:[]}", "variable", o->variable, "bank",
-                             clo_hash_name(impact->bank), "entries_before",
-                             (json_int_t)impact->before_count, "entries_after",
+    json_t *json = json_pack("{s:s, s:s, s:b, s:I, s:I, s:[]}", "variable", o->variable, "bank",
+                             clo_hash_name(impact->bank), "replaces", impact->replaces,
+                             "entries_before", (json_int_t)impact->before_count, "entries_after",
                              (json_int_t)impact->after_count, "images");
 
     if (!o->json)
-        printf("%s: %zu entries now, %zu after: %s\n", o->variable, impact->before_count,
-               impact->after_count,
-               impact->before_count == impact->after_count
-                       ? "nothing changes, and PCR 7 neither"
-                       : "PCR 7 changes with the next boot, for every image");
+        printf("%s: %zu entries now, %zu after%s: %s\n", o->variable, impact->before_count,
+               impact->after_count, impact->replaces ? ", which replace them" : "",
+               impact->is_same ? "nothing changes, and PCR 7 neither"
+                               : "PCR 7 changes with the next boot, for every image");
     for (size_t i = 0; i < images->count; i++) {
         struct outcome outcome;
         if (!examine(images->items[i], impact, &outcome, err))
@@ -207,7 +239,7 @@ int cmd_secureboot_impact(int argc, char **argv)
     struct impact_options o = { .variable = "dbx", .bank = "sha256" };
     const struct cli_option options[] = {
         { "--input", "FILE", "the variable store as it is (required)", .text = &o.input },
-        { "--update", "FILE", "what is appended: a dbx update, .auth or signature lists (required)",
+        { "--update", "FILE", "a dbx update, .auth, or signature lists to append (required)",
           .text = &o.update },
         { "--variable", "NAME", "db or dbx (dbx)", .text = &o.variable },
         { "--bank", "HASH", "of PCR 7 (sha256)", .text = &o.bank },

@@ -111,10 +111,9 @@ static bool verify_either(const struct clo_efi_auth *auth, struct clo_efi_variab
     return clo_efi_auth_verify(auth, variable, anchor, signer, err);
 }
 
-/* By any of the certificates in the lists. */
-static bool verify_by_lists(const struct clo_efi_auth *auth, struct clo_efi_variable *variable,
-                            struct clo_bytes anchors, struct clo_certificate **signer,
-                            struct clo_error *err)
+bool secureboot_verify(const struct clo_efi_auth *auth, struct clo_efi_variable *variable,
+                       struct clo_bytes anchors, struct clo_certificate **signer,
+                       struct clo_error *err)
 {
     struct clo_signature_walk walk = clo_signature_walk(anchors);
     struct clo_signature_entry entry;
@@ -157,7 +156,7 @@ static bool verify(const struct verify_options *o, const struct secureboot_file 
     }
     if (!clo_buffer_ok(&anchors))
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    return verify_by_lists(&file->auth, variable, clo_buffer_bytes(&anchors), signer, err);
+    return secureboot_verify(&file->auth, variable, clo_buffer_bytes(&anchors), signer, err);
 }
 
 int cmd_secureboot_verify(int argc, char **argv)
@@ -239,7 +238,7 @@ static bool change(const struct clo_varstore *store, const struct clo_efi_auth *
     char wanted[CLO_EFI_TIME_TEXT];
     size_t added;
 
-    if (!verify_by_lists(auth, variable, anchors, NULL, err))
+    if (!secureboot_verify(auth, variable, anchors, NULL, err))
         return clo_wrap(err, "by %s of the store", is_key ? "PK" : "KEK");
     memcpy(time, auth->time, CLO_EFI_TIME_SIZE);
     if ((variable->attributes & CLO_EFIVAR_APPEND) != 0) {

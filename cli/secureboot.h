@@ -30,6 +30,12 @@ void secureboot_file_free(struct secureboot_file *file); /* for CLO_CLEANUP */
 /* The lists of a variable in a store; empty if it is not there. */
 struct clo_bytes secureboot_variable(const struct clo_varstore *store, const char *name);
 
+/* Is it signed by one of the certificates in these lists? Says in the variable's attributes whether it
+ * appends or replaces: only the signature covers that. `signer` may be NULL. */
+CLO_MUST_USE bool secureboot_verify(const struct clo_efi_auth *auth,
+                                    struct clo_efi_variable *variable, struct clo_bytes anchors,
+                                    struct clo_certificate **signer, struct clo_error *err);
+
 /* One entry, for people. */
 struct secureboot_entry {
     const char *type;

@@ -92,6 +92,14 @@ pcr7() { "$cloister" measure uki two.efi --varstore "$1" --json | jq -r '.pcrs.s
 [ "$(jq -r '.images[1].after.pcr7' impact.json)" = "$(pcr7 new.fd)" ] || fail "PCR 7 after: $(pcr7 new.fd)"
 [ "$(pcr7 vars.fd)" != "$(pcr7 new.fd)" ] || fail "the update does not move PCR 7"
 expect "no impact" 0 "nothing changes" sb impact --input new.fd --update dbx.auth two.efi
+# One that replaces takes away what it does not repeat.
+expect "a db that replaces" 0 "" sb list --image one.efi --output one.esl
+expect "signed" 0 "" sb sign one.esl --variable db --key keys/KEK.key --cert keys/KEK.crt --time $at --output db.auth
+expect "replacing db" 1 "which replace them" sb impact --input vars.fd --update db.auth --variable db one.efi two.efi
+sb impact --input vars.fd --update db.auth --variable db one.efi two.efi --json >impact.json
+jq -e '.replaces and ([.images[] | [.before.allowed, .after.allowed]] == [[true, true], [true, false]])' impact.json >/dev/null ||
+    fail "replacing db: $(cat impact.json)"
+expect "firmware would refuse it" 0 "would refuse the update" sb impact --input vars.fd --update bent.auth two.efi
 expect "impact on KEK" 2 "db or dbx" sb impact --input vars.fd --update dbx.auth --variable KEK
 
 # SBAT, where the UKI's stub has one.
