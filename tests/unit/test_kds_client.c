@@ -250,6 +250,28 @@ static void test_of_others(void **state)
     assert_int_equal(net.requests, 2);
     CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
           err.text);
+    assert_int_equal(net.requests, 3);
+    /* From the cache now; not for somebody else, nor when its time is over. */
+    source.at = clo_certificate_not_after(chain.items[1]) - 1;
+    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
+          err.text);
+    assert_int_equal(net.requests, 3);
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, others.items[0],
+                             &got, &err));
+    assert_int_equal(net.requests, 4);
+    source.at++;
+    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
+          err.text);
+    assert_int_equal(net.requests, 5);
+    /* Without a network an entry serves whatever its age, and what is of others is none. */
+    source.transport = NULL;
+    CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
+          err.text);
+    assert_false(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, others.items[0],
+                             &got, &err));
+    assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
+    assert_non_null(strstr(err.text, "not in the cache"));
+    assert_int_equal(net.requests, 5);
 }
 
 /* Somebody else's list, where the shared vectors are. */

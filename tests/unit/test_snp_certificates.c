@@ -160,6 +160,76 @@ static void test_host_tables(void **state)
     snp_maker_free(&maker);
 }
 
+static bool add_list(struct clo_snp_certificates *to, struct clo_bytes der, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    return clo_pem_write("X509 CRL", der, &pem, err) &&
+           clo_snp_certificates_read(to, clo_buffer_bytes(&pem), err);
+}
+
+/* More than there is room for is an error, the same once more is not. */
+static void test_limits(void **state)
+{
+    /* A list by "CN=leaf", made by OpenSSL 3.0; empty, of 2026-11-23 21:37:36. */
+    static const char list_hex[] =
+            "3081a7304e020101300a06082a8648ce3d040302300f310d300b06035504030c046c656166170d3236"
+            "313132333231333733365a170d3236313232333231333733365aa00e300c300a0603551d1404030201"
+            "01300a06082a8648ce3d0403020349003046022100f473b6b3d1f2f31ca3902cdfe50f83ef4b80b7ce"
+            "b7f923c1519068682503868a022100eaee5682e9e4b6c1ad377d8deb79c9121917f49b60f17c886f3a"
+            "3dfe6fa4ab3a";
+    static const size_t last_digit = 50; /* of the seconds */
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates all = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer list = { 0 };
+    struct snp_maker maker;
+    struct clo_error err;
+    bool ok = true;
+
+    (void)state;
+    from_hex(list_hex, &list);
+    assert_int_equal(list.data[last_digit], '6');
+    for (int i = 0; i < CLO_SNP_CRLS_MAX; i++)
+        for (int twice = 0; twice < 2; twice++) {
+            list.data[last_digit] = (uint8_t)('0' + i);
+            CHECK(add_list(&all, clo_buffer_bytes(&list), &err), err.text);
+            CHECK(all.crl_count == (size_t)i + 1, "each once");
+        }
+    list.data[last_digit] = '9';
+    CHECK(!add_list(&all, clo_buffer_bytes(&list), &err), "one more list");
+    CHECK(strstr(err.text, "more than 8 revocation lists") != NULL, err.text);
+    CHECK(all.crl_count == CLO_SNP_CRLS_MAX, "one more list");
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    while (ok) { /* RSA-PSS makes another signature each time */
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates made = { 0 };
+        snp_maker_make(&maker, &made);
+        for (size_t i = 0; ok && i < made.count; i++) {
+            size_t before = all.count;
+            ok = clo_snp_certificates_add(&all, clo_certificate_der(made.items[i]), &err);
+            CHECK(!ok || all.count == before + 1, "one more");
+        }
+    }
+    CHECK(all.count == CLO_SNP_CERTIFICATES_MAX, "as many as there is room for");
+    CHECK(strcmp(err.text, "more than 32 certificates") == 0, err.text);
+    CHECK(clo_snp_certificates_add(&all, clo_certificate_der(all.items[31]), &err), err.text);
+    snp_maker_free(&maker);
+}
+
+/* A list that is none in its entry refuses the table. */
+static void test_table_list(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates out = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer table = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    put_entry(&table, "92f81bc358114d3d97ffd19f88dc67ea", 48, 8);
+    clo_buffer_zero(&table, 24);
+    from_hex("3082000430020500", &table);
+    CHECK(!clo_snp_certificates_add_table(&out, clo_buffer_bytes(&table), &err), "no list");
+    CHECK(strstr(err.text, "certificate table: entry 0: revocation list") != NULL, err.text);
+}
+
 static void test_other_files(void **state)
 {
     static const struct {
@@ -423,7 +493,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_amd),          cmocka_unit_test(test_table),
-        cmocka_unit_test(test_host_tables),  cmocka_unit_test(test_other_files),
+        cmocka_unit_test(test_host_tables),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_table_list),   cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_leaf),         cmocka_unit_test(test_vlek),
         cmocka_unit_test(test_turin_vector), cmocka_unit_test(test_chain),
         cmocka_unit_test(test_leaf_by_tcb),
