@@ -15,7 +15,7 @@ fetch_stub() {
     state=$(mktemp -d)
     mkdir -p "$state/state" "$state/lists/partial" "$state/cache/archives/partial"
     : >"$state/status"
-    read -r mirror keyring < <(lab_mirror "$(. /etc/os-release && echo "$VERSION_CODENAME")") &&
+    read -r mirror keyring < <(lab_mirror "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)") &&
         echo "deb [signed-by=$keyring arch=amd64] $mirror $suite main" >"$state/sources" &&
         lab_apt "$state" update && (cd "$state" && lab_apt "$state" download systemd-boot-efi) &&
         dpkg -x "$state"/systemd-boot-efi_*.deb "$state/tree" && mkdir -p "$out" &&
