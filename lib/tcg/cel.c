@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define PCRS_MAX       24
+#define NO_PCR         UINT32_MAX /* where an EV_NO_ACTION may say that it goes */
 #define SHA1_SIZE      20
 #define ALGORITHMS_MAX 16
 
@@ -70,7 +71,7 @@ struct reading {
         uint16_t size;
     } algorithms[ALGORITHMS_MAX]; /* that appear */
     size_t algorithm_count;
-    uint64_t next[PCRS_MAX]; /* the least number that a PCR's next record may have */
+    uint64_t next[PCRS_MAX + 1]; /* the least number that a PCR's next record may have */
     size_t count;
 };
 
@@ -84,13 +85,17 @@ static bool is_spec_id(const struct cel_record *record)
 static bool check_number(struct reading *reading, const struct cel_record *record,
                          struct clo_error *err)
 {
-    if (record->index >= PCRS_MAX)
+    bool is_nowhere = record->index == NO_PCR && record->content_type == CEL_PCCLIENT_STD &&
+                      record->event_type == CLO_EV_NO_ACTION;
+    size_t place = is_nowhere ? PCRS_MAX : record->index;
+
+    if (!is_nowhere && record->index >= PCRS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "PCR %u", record->index);
-    if (record->recnum != 0 && record->recnum < reading->next[record->index])
+    if (record->recnum != 0 && record->recnum < reading->next[place])
         return clo_fail(err, CLO_ERR_FORMAT, "recnum %llu of PCR %u comes too late",
                         (unsigned long long)record->recnum, record->index);
     if (record->recnum != UINT64_MAX)
-        reading->next[record->index] = record->recnum + 1;
+        reading->next[place] = record->recnum + 1;
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "cloister/encoding.h"
 
 #define PCRS_MAX 24
+#define NO_PCR   UINT32_MAX /* where an EV_NO_ACTION may say that it goes */
 
 /* One record on its way out: only what its content type has is looked at. */
 struct out_record {
@@ -24,7 +25,7 @@ struct writing {
     json_t *records;        /* JSON */
     struct clo_buffer body; /* CBOR */
     size_t count;
-    uint64_t next[PCRS_MAX]; /* the number of a PCR's next record */
+    uint64_t next[PCRS_MAX + 1]; /* the number of a PCR's next record */
     bool failed;
 };
 
@@ -132,11 +133,14 @@ static void add_cbor(struct writing *w, const struct out_record *record, uint64_
 
 static bool add(struct writing *w, const struct out_record *record, struct clo_error *err)
 {
-    if (record->pcr >= PCRS_MAX)
+    bool is_nowhere = record->pcr == NO_PCR && record->content_type == CEL_PCCLIENT_STD &&
+                      record->event_type == CLO_EV_NO_ACTION;
+
+    if (!is_nowhere && record->pcr >= PCRS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "PCR %u", record->pcr);
     if (w->count++ == CEL_RECORDS_MAX)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d records", CEL_RECORDS_MAX);
-    uint64_t recnum = w->next[record->pcr]++;
+    uint64_t recnum = w->next[is_nowhere ? PCRS_MAX : record->pcr]++;
     if (w->encoding == CLO_CEL_JSON)
         add_json(w, record, recnum);
     else

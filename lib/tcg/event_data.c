@@ -44,8 +44,13 @@ bool event_read_tag(struct clo_bytes data, struct event_tag *out)
 bool event_text(struct clo_bytes data, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    bool is_wide = data.size >= 4 && data.size % 2 == 0 && data.data[1] == 0 && data.data[3] == 0;
+    bool is_wide = data.size >= 4 && data.data[1] == 0 && data.data[3] == 0;
 
+    /* systemd-boot of old leaves out the last byte of the NUL. */
+    if (is_wide && data.size % 2 != 0) {
+        is_wide = data.data[data.size - 1] == 0;
+        data.size--;
+    }
     if (is_wide) {
         while (data.size >= 2 && data.data[data.size - 1] == 0 && data.data[data.size - 2] == 0)
             data.size -= 2;

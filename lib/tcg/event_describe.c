@@ -88,6 +88,18 @@ static bool hashes_to(struct clo_bytes part, const struct clo_digest *expected)
     return clo_digest_equal(&digest, expected);
 }
 
+/* Without the last byte of its NUL, which was hashed. */
+static bool is_measured_with_nul(struct clo_bytes data, const struct clo_digest *digest)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
+
+    if (data.size < 4 || data.size % 2 == 0 || data.data[data.size - 1] != 0)
+        return false;
+    clo_buffer_append(&whole, data);
+    clo_buffer_u8(&whole, 0);
+    return clo_buffer_ok(&whole) && hashes_to(clo_buffer_bytes(&whole), digest);
+}
+
 /* Boot loaders hash the string without its NUL, or without the word before it: "kernel_cmdline: ",
  * "grub_cmd ". Some leave a byte of rubbish behind the NUL. */
 static bool ipl_is_measured(struct clo_bytes data, const struct clo_digest *digest)
@@ -100,6 +112,8 @@ static bool ipl_is_measured(struct clo_bytes data, const struct clo_digest *dige
     if (hashes_to(text, digest))
         return true;
     /* Text of two bytes a character ends in two. */
+    if (is_measured_with_nul(data, digest))
+        return true;
     if (data.size >= 2 && hashes_to(clo_bytes_slice(data, 0, data.size - 2), digest))
         return true;
     for (size_t i = 0; i < CLO_COUNT(ends); i++) {

@@ -116,6 +116,40 @@ static void test_vectors(void **state)
     CHECK(seen > 15, "logs");
 }
 
+/* An event that goes into no register says so with a PCR of all ones (Windows does); no other may. */
+static void test_no_register(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_error err;
+    bool made;
+
+    (void)state;
+    log_old_event(&file, 7, CLO_EV_SEPARATOR, clo_bytes("\0\0\0\0", 4));
+    log_old_event(&file, UINT32_MAX, CLO_EV_NO_ACTION, clo_bytes_text("key"));
+    log_old_event(&file, UINT32_MAX, CLO_EV_NO_ACTION, clo_bytes_text("key 2"));
+    log = parse(&file);
+    for (int encoding = CLO_CEL_JSON; encoding <= CLO_CEL_CBOR; encoding++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer cel = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
+        CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *again = NULL;
+        CHECK(clo_cel_write(log, NULL, NULL, (enum clo_cel_encoding)encoding, &cel, &err),
+              err.text);
+        CHECK(clo_cel_read(clo_buffer_bytes(&cel), (enum clo_cel_encoding)encoding, &binary, &made,
+                           &err),
+              err.text);
+        again = parse(&binary);
+        clo_eventlog_drop_header(again);
+        is_same_log(log, again, "no register");
+    }
+    /* The second event's type: each event's head has 32 bytes, the first four more of data. */
+    file.data[36 + 4] = CLO_EV_SEPARATOR;
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *bad = parse(&file);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    CHECK(!clo_cel_write(bad, NULL, NULL, CLO_CEL_JSON, &out, &err), "an action without register");
+    CHECK(strstr(err.text, "PCR 4294967295") != NULL, err.text);
+}
+
 /* An event with a digest of `banks`, and the Spec ID event before it. */
 static void log_of(const uint16_t *banks, const uint16_t *sizes, size_t count,
                    struct clo_buffer *file)
@@ -267,6 +301,8 @@ static void test_refused_json(void **state)
           "canonical event log: record 0: content: \"event_type\": is no event's type" },
         { RECORD("\"content_type\":-1"),
           "canonical event log: record 0: \"content_type\": is none" },
+        { "[{\"pcr\":4294967295,\"digests\":[" SHA1_ZERO "]}]",
+          "canonical event log: record 0: PCR 4294967295" },
         { "[{\"pcr\":24,\"digests\":[" SHA1_ZERO "]}]", "canonical event log: record 0: PCR 24" },
         { "[{\"pcr\":1,\"digests\":[" SHA1_ZERO "," SHA1_ZERO "]}]",
           "canonical event log: record 0: digest 1: a second one for sha1" },
@@ -338,7 +374,7 @@ int main(void)
         cmocka_unit_test(test_example),      cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_all_sources),  cmocka_unit_test(test_refused_json),
         cmocka_unit_test(test_refused_cbor), cmocka_unit_test(test_unknown_bank),
-        cmocka_unit_test(test_no_digest),
+        cmocka_unit_test(test_no_digest),    cmocka_unit_test(test_no_register),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

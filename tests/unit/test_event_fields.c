@@ -55,6 +55,11 @@ static void test_simple(void **state)
     for (size_t i = 0; i < CLO_COUNT(cases); i++)
         is_decoded(cases[i].type, clo_bytes(cases[i].data, cases[i].size),
                    clo_bytes(cases[i].data, cases[i].size), cases[i].expected);
+    /* systemd-boot's command line, without the last byte of what was hashed. */
+    is_decoded(CLO_EV_IPL, clo_bytes("r\0w\0\0", 5), clo_bytes("r\0w\0\0\0", 6),
+               "{\"text\":{\"covered\":true,\"value\":\"rw\"}}");
+    is_decoded(CLO_EV_IPL, clo_bytes("r\0w\0\0", 5), none,
+               "{\"text\":{\"covered\":false,\"value\":\"rw\"}}");
     is_decoded(CLO_EV_EFI_ACTION, clo_bytes_text("a hint"), none,
                "{\"text\":{\"covered\":false,\"value\":\"a hint\"}}");
 }
