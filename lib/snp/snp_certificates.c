@@ -5,6 +5,7 @@
 #include "snp_internal.h"
 
 #define TABLE_ENTRY 24
+#define ENTRIES_MAX (CLO_SNP_CERTIFICATES_MAX + CLO_SNP_CRLS_MAX) /* of those that we read */
 #define DER_HEADER  4 /* a tag, and a length that takes two more bytes */
 
 enum entry {
@@ -43,18 +44,19 @@ void clo_snp_certificates_free(struct clo_snp_certificates *certificates)
     *certificates = (struct clo_snp_certificates){ 0 };
 }
 
+/* Known ones are told by their bytes: reading costs more, and a host can name one a million times. */
 static bool add_der(struct clo_snp_certificates *certificates, struct clo_bytes der,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
 
-    if (!clo_certificate_parse(der, &certificate, err))
-        return false;
     for (size_t i = 0; i < certificates->count; i++)
         if (clo_bytes_equal(clo_certificate_der(certificates->items[i]), der))
             return true;
     if (certificates->count == CLO_SNP_CERTIFICATES_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "more than %d certificates", CLO_SNP_CERTIFICATES_MAX);
+    if (!clo_certificate_parse(der, &certificate, err))
+        return false;
     certificates->items[certificates->count++] = CLO_TAKE(certificate);
     return true;
 }
@@ -64,13 +66,13 @@ static bool add_crl(struct clo_snp_certificates *certificates, struct clo_bytes 
 {
     CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = NULL;
 
-    if (!clo_crl_parse(der, &crl, err))
-        return false;
     for (size_t i = 0; i < certificates->crl_count; i++)
         if (clo_bytes_equal(clo_crl_der(certificates->crls[i]), der))
             return true;
     if (certificates->crl_count == CLO_SNP_CRLS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "more than %d revocation lists", CLO_SNP_CRLS_MAX);
+    if (!clo_crl_parse(der, &crl, err))
+        return false;
     certificates->crls[certificates->crl_count++] = CLO_TAKE(crl);
     return true;
 }
@@ -154,11 +156,13 @@ static struct clo_bytes without_padding(struct clo_bytes in)
 }
 
 /* The host wrote this table: every entry must lie in it, and what we do not know or has no contents is
- * passed over. `found` counts the certificates. */
+ * passed over. Entries may share their contents, so that their number, too, has to have an end. `found`
+ * counts the certificates. */
 static bool read_table(struct clo_snp_certificates *certificates, struct clo_bytes table,
                        size_t *found, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(table);
+    size_t known = 0;
     size_t end;
 
     if (!table_end(table, &end, err))
@@ -181,6 +185,10 @@ static bool read_table(struct clo_snp_certificates *certificates, struct clo_byt
         for (size_t i = 0; i < CLO_COUNT(table_guids); i++) {
             if (memcmp(guid.data, table_guids[i].guid, sizeof table_guids[i].guid) != 0)
                 continue;
+            if (known++ == ENTRIES_MAX)
+                return clo_fail(err, CLO_ERR_FORMAT,
+                                "certificate table: more than %d certificates and lists",
+                                ENTRIES_MAX);
             if (!add_one(certificates, without_padding(clo_bytes_slice(table, offset, length)),
                          table_guids[i].kind, err))
                 return clo_wrap(err, "certificate table: entry %zu", index);

@@ -215,6 +215,37 @@ static void test_limits(void **state)
     snp_maker_free(&maker);
 }
 
+/* Entries may share their contents: a host that names one certificate a million times makes no work. */
+static void test_shared_contents(void **state)
+{
+    static const char *const guids[] = { "63da758de6644564adc5f4b93be8accd",
+                                         "4ab7b379bbac4fe4a02f05aef327c782" };
+    const size_t most = CLO_SNP_CERTIFICATES_MAX + CLO_SNP_CRLS_MAX;
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates made = { 0 };
+    struct snp_maker maker;
+    struct clo_error err;
+
+    (void)state;
+    snp_maker_init(&maker);
+    snp_maker_reset(&maker);
+    snp_maker_make(&maker, &made);
+    struct clo_bytes der = clo_certificate_der(made.items[0]);
+    for (size_t count = most; count <= most + 1; count++) {
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates out = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer table = { 0 };
+        for (size_t i = 0; i < count; i++)
+            put_entry(&table, guids[i % 2], (uint32_t)(24 * (count + 1)), (uint32_t)der.size);
+        clo_buffer_zero(&table, 24);
+        clo_buffer_append(&table, der);
+        bool ok = clo_snp_certificates_add_table(&out, clo_buffer_bytes(&table), &err);
+        CHECK(ok == (count == most), "as many entries as there is room for");
+        CHECK(out.count == 1, "each certificate once");
+        CHECK(ok || strcmp(err.text, "certificate table: more than 40 certificates and lists") == 0,
+              err.text);
+    }
+    snp_maker_free(&maker);
+}
+
 /* A list that is none in its entry refuses the table. */
 static void test_table_list(void **state)
 {
@@ -497,7 +528,7 @@ int main(void)
         cmocka_unit_test(test_table_list),   cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_leaf),         cmocka_unit_test(test_vlek),
         cmocka_unit_test(test_turin_vector), cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_leaf_by_tcb),
+        cmocka_unit_test(test_leaf_by_tcb),  cmocka_unit_test(test_shared_contents),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
