@@ -46,6 +46,25 @@ static const struct clo_reference *choose(const struct references *references, e
     return NULL;
 }
 
+/* The first bank of the log that a reference speaks of, SHA-1 last. */
+static enum clo_hash choose_bank(const struct clo_eventlog *log,
+                                 const struct references *references, const char *phase)
+{
+    enum clo_hash best = CLO_HASH_NONE;
+    struct clo_digest ignored;
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
+        enum clo_hash hash = clo_eventlog_algorithm(log, i);
+        bool is_known = false;
+        for (size_t k = 0; hash != CLO_HASH_NONE && k < references->count; k++)
+            for (unsigned reg = 0; reg < CLO_REGISTER_RTMR(CLO_RTMR_COUNT) && !is_known; reg++)
+                is_known = clo_reference_value(references->items[k], hash, reg, phase, &ignored);
+        if (is_known && (best == CLO_HASH_NONE || best == CLO_HASH_SHA1))
+            best = hash;
+    }
+    return best == CLO_HASH_NONE ? eventlog_best_bank(log) : best;
+}
+
 static const char *difference_name(enum clo_difference difference)
 {
     static const char *const names[] = {
@@ -186,7 +205,8 @@ int cmd_eventlog_explain(int argc, char **argv)
         { "--phase", "PATH",
           "how far the boot went; default enter-initrd with a user space log, else firmware only",
           .text = &phase },
-        { "--bank", "NAME", "the bank to look at; default the first that the log has, SHA-1 last",
+        { "--bank", "NAME",
+          "the bank to look at; default the first that both sides have, SHA-1 last",
           .text = &bank },
         { "--json", NULL, "print one JSON document", .flag = &json },
     };
@@ -232,7 +252,7 @@ int cmd_eventlog_explain(int argc, char **argv)
               load_references(&paths, &references, &err) &&
               load_other(other, log, &references, &err);
     if (ok && bank == NULL)
-        inputs.hash = eventlog_best_bank(log);
+        inputs.hash = choose_bank(log, &references, inputs.phase);
     inputs.log = log;
     inputs.userlog = userlog;
     ok = ok && explain_all(&references, &inputs, results, &different, &checked, &err);

@@ -83,6 +83,55 @@ static void append_expected(const struct clo_reference_event *event, struct clo_
         clo_buffer_printf(out, " \"%.300s\"", event->text);
 }
 
+/* Up to the colon of "db: CN=…": the variable's name. */
+static struct clo_bytes label(const char *text)
+{
+    return clo_bytes(text, strcspn(text, ":"));
+}
+
+/* Another value of the same variable? Digests alone do not say what stands for what. */
+static bool is_same_variable(const struct clo_reference_event *expected,
+                             const struct actual *actual)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *type = actual->event == NULL ? NULL : clo_event_type_name(actual->event->type);
+
+    if (type == NULL || strcmp(type, expected->type) != 0)
+        return false;
+    clo_event_describe(actual->event, &text);
+    const char *string = clo_buffer_string(&text);
+    return string != NULL &&
+           clo_bytes_equal(label(string),
+                           label(expected->text == NULL ? expected->name : expected->text));
+}
+
+static bool is_variable(const char *type)
+{
+    return strncmp(type, "EV_EFI_VARIABLE_", 16) == 0;
+}
+
+/* Neither of the two comes again as it is: does its variable? */
+static enum clo_difference align(const struct clo_explain_inputs *in, const struct actual *actual,
+                                 size_t count, size_t at,
+                                 const struct clo_reference_event *expected)
+{
+    struct clo_reference_event later;
+    const char *type =
+            actual[at].event == NULL ? NULL : clo_event_type_name(actual[at].event->type);
+
+    if (type == NULL || !is_variable(type) || !is_variable(expected->type) ||
+        is_same_variable(expected, &actual[at]))
+        return CLO_DIFFERENCE_CHANGED;
+    for (size_t k = at + 1; clo_reference_event_at(in->reference, in->pcr, in->phase, k, &later);
+         k++)
+        if (is_same_variable(&later, &actual[at]))
+            return CLO_DIFFERENCE_MISSING;
+    for (size_t k = at + 1; k < count; k++)
+        if (is_same_variable(expected, &actual[k]))
+            return CLO_DIFFERENCE_UNEXPECTED;
+    return CLO_DIFFERENCE_CHANGED;
+}
+
 /* The type of what differs: of what was expected, where something was. */
 static const char *type_of(const struct clo_reference_event *expected, const struct actual *actual)
 {
@@ -116,7 +165,7 @@ static enum clo_difference compare(const struct clo_explain_inputs *in, const st
     for (size_t k = i + 1; k < count; k++)
         if (is_expected(&expected, &actual[k]))
             return CLO_DIFFERENCE_UNEXPECTED;
-    return CLO_DIFFERENCE_CHANGED;
+    return align(in, actual, count, i, &expected);
 }
 
 /* What the logged events lead to. */
@@ -193,15 +242,22 @@ static void tell_changed(const struct clo_reference_event *expected, const struc
             append_digest(&expected->digests[i], out);
 }
 
-/* Of a partition table both sides may be known in full: then how they differ is told, not guessed. */
-static bool append_table(const struct clo_reference_event *expected, const struct actual *actual,
-                         enum clo_hash hash, struct clo_buffer *out)
+/* Of a partition table or signature lists both sides may be known: then how they differ is told, not
+ * guessed. */
+static bool append_how(const struct clo_reference_event *expected, const struct actual *actual,
+                       enum clo_hash hash, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer logged = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer how = { 0 };
 
-    if (strcmp(expected->type, "EV_EFI_GPT_EVENT") != 0 || !append_proven(actual, hash, &logged) ||
-        !explain_table(expected->text, clo_buffer_string(&logged), &how))
+    bool is_table = strcmp(expected->type, "EV_EFI_GPT_EVENT") == 0;
+    bool is_lists = strcmp(expected->type, "EV_EFI_VARIABLE_DRIVER_CONFIG") == 0;
+
+    if ((!is_table && !is_lists) || !append_proven(actual, hash, &logged))
+        return false;
+    const char *text = clo_buffer_string(&logged);
+    if (is_table ? !explain_table(expected->text, text, &how)
+                 : !explain_lists(expected->text, text, &how))
         return false;
     clo_buffer_printf(out, " (%s)", clo_buffer_string(&how));
     return true;
@@ -251,7 +307,7 @@ static void tell(const struct clo_explain_inputs *in, enum clo_difference differ
         break;
     case CLO_DIFFERENCE_CHANGED:
         tell_changed(expected, actual, in->hash, out);
-        if (append_table(expected, actual, in->hash, out))
+        if (append_how(expected, actual, in->hash, out))
             return;
         break;
     }
@@ -264,6 +320,21 @@ static bool has_bank(const struct clo_eventlog *log, enum clo_hash hash)
         if (clo_eventlog_algorithm(log, i) == hash)
             return true;
     return false;
+}
+
+/* Digests of another bank would make every event differ. */
+static bool check_bank(const struct clo_explain_inputs *in, struct clo_error *err)
+{
+    struct clo_reference_event event;
+
+    if (!clo_reference_event_at(in->reference, in->pcr, in->phase, 0, &event) ||
+        event.digest_count == 0)
+        return true;
+    for (size_t i = 0; i < event.digest_count; i++)
+        if (event.digests[i].hash == in->hash)
+            return true;
+    return clo_fail(err, CLO_ERR_FORMAT, "the reference has no %s digests",
+                    clo_hash_name(in->hash));
 }
 
 /* How the register differs from what the reference says of it. */
@@ -309,6 +380,8 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
     clo_register_name(in->pcr, name);
     if (!has_value && !clo_reference_lists_events(in->reference, in->pcr))
         return clo_fail(err, CLO_ERR_USAGE, "%s: the reference says nothing of it", name);
+    if (!has_value && !check_bank(in, err))
+        return clo_wrap(err, "%s", name);
     size_t count = collect(in->log, in->userlog, in->hash, in->pcr, actual);
     explanation.difference =
             judge(in, has_value ? &expected : NULL, actual, count, &explanation.event);

@@ -37,6 +37,7 @@ static const char *const pcr_causes[CLO_PCR_COUNT] = {
     [4] = "another UKI",
     [5] = "another partition table: the disk was grown or repartitioned",
     [7] = "other Secure Boot keys or state",
+    [8] = "another script or command line of a boot loader (GRUB)",
     [9] = "another command line or initrd",
     [11] = "another UKI",
     [12] = "a command line, add-on or credential that the host passed in",
@@ -92,6 +93,36 @@ bool explain_table(const char *expected, const char *logged, struct clo_buffer *
     return true;
 }
 
+/* "dbx: 3 entries, 172 bytes", "dbx: empty": the name's length, and how many; -1: neither. */
+static int read_lists(const char *text, unsigned long long *count)
+{
+    const char *colon = text == NULL ? NULL : strchr(text, ':');
+
+    if (colon == NULL)
+        return -1;
+    *count = 0;
+    if (strcmp(colon, ": empty") == 0 || sscanf(colon, ": %llu entr", count) == 1)
+        return (int)(colon - text);
+    return -1;
+}
+
+bool explain_lists(const char *expected, const char *logged, struct clo_buffer *out)
+{
+    unsigned long long was = 0, is = 0;
+    int size = read_lists(expected, &was);
+
+    if (size < 0 || read_lists(logged, &is) != size || strncmp(expected, logged, (size_t)size) != 0)
+        return false;
+    unsigned long long by = is > was ? is - was : was - is;
+    clo_buffer_printf(out, "%.*s was changed: ", size, expected);
+    if (by == 0)
+        clo_buffer_text(out, "as many entries, and others, or of other owners or in another order");
+    else
+        clo_buffer_printf(out, "%llu entr%s %s", by, by == 1 ? "y" : "ies",
+                          is > was ? "more" : "fewer");
+    return true;
+}
+
 static const char *shim_cause(const char *name)
 {
     for (size_t i = 0; name != NULL && i < CLO_COUNT(shim_causes); i++)
@@ -106,10 +137,18 @@ const char *explain_cause(unsigned reg, const char *type, const char *name)
 
     if (cause != NULL)
         return cause;
+    if (reg == 4 && name != NULL && strcasestr(name, "shim") != NULL)
+        return "another shim";
+    if (reg == 9 && type != NULL && strcmp(type, "EV_IPL") == 0)
+        return "another file that a boot loader read (GRUB: its script, kernel or initrd)";
     if (!clo_register_is_rtmr(reg))
         return reg < CLO_PCR_COUNT ? pcr_causes[reg] : NULL;
     if (reg == CLO_REGISTER_RTMR(3))
         return "something that user space measured";
+    /* ACPI tables are in the first; elsewhere other firmware has other things under these types. */
+    if (reg != CLO_REGISTER_RTMR(0) && type != NULL &&
+        (strcmp(type, "EV_PLATFORM_CONFIG_FLAGS") == 0 || strcmp(type, "EV_POST_CODE") == 0))
+        return NULL;
     for (size_t i = 0; type != NULL && i < CLO_COUNT(rtmr_causes); i++)
         if (strcmp(rtmr_causes[i].type, type) == 0)
             return rtmr_causes[i].cause;

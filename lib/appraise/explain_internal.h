@@ -9,5 +9,7 @@
 const char *explain_cause(unsigned reg, const char *type, const char *name);
 /* Appends how two partition tables differ, each as a log's event is described; false: they are none. */
 bool explain_table(const char *expected, const char *logged, struct clo_buffer *out);
+/* The same of two variables with signature lists ("dbx: 3 entries, 172 bytes"). */
+bool explain_lists(const char *expected, const char *logged, struct clo_buffer *out);
 
 #endif

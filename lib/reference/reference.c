@@ -392,19 +392,55 @@ static json_t *event_digests(const struct clo_eventlog *log, const struct clo_ev
     return digests;
 }
 
+/* Its content, where a digest proves it: "dbx: 3 entries, 172 bytes". */
+static bool is_proven(const struct clo_eventlog *log, const struct clo_event *event)
+{
+    struct clo_digest ignored;
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
+        enum clo_hash hash = clo_eventlog_algorithm(log, i);
+        if (hash != CLO_HASH_NONE && clo_event_digest(event, hash, &ignored))
+            return clo_event_data_is_measured(event, hash);
+    }
+    return false;
+}
+
+/* Variables and partition tables have a name beside their content, as in predictions. */
+static bool name_of(const struct clo_event *event, const char *text, char *out, size_t size)
+{
+    const char *colon = strchr(text, ':');
+
+    switch (event->type) {
+    case CLO_EV_EFI_VARIABLE_DRIVER_CONFIG:
+    case CLO_EV_EFI_VARIABLE_BOOT:
+    case CLO_EV_EFI_VARIABLE_BOOT2:
+    case CLO_EV_EFI_VARIABLE_AUTHORITY:
+        return colon != NULL && colon != text &&
+               (size_t)snprintf(out, size, "%.*s", (int)(colon - text), text) < size;
+    case CLO_EV_EFI_GPT_EVENT:
+        return (size_t)snprintf(out, size, "partition table") < size;
+    default:
+        return false;
+    }
+}
+
 static bool add_logged(json_t *events, const struct clo_eventlog *log,
                        const struct clo_event *event, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const char *type = clo_event_type_name(event->type);
     char key[16];
+    char name[80];
 
     snprintf(key, sizeof key, "%u", event->pcr);
     clo_event_describe(event, &text);
     const char *string = clo_buffer_string(&text);
-    json_t *json = json_pack("{s:s, s:s, s:o}", "type", type == NULL ? "unknown" : type, "name",
-                             string == NULL || *string == '\0' ? "event" : string, "digests",
-                             event_digests(log, event));
+    if (string == NULL || *string == '\0')
+        string = "event";
+    bool has_name = name_of(event, string, name, sizeof name) && is_proven(log, event);
+    json_t *json = json_pack("{s:s, s:s, s:s*, s:o}", "type", type == NULL ? "unknown" : type,
+                             "name", has_name ? name : string, "text", has_name ? string : NULL,
+                             "digests", event_digests(log, event));
     return json_array_append_new(json_object_get(events, key), json) == 0 ||
            clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }

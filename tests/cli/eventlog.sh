@@ -43,6 +43,7 @@ expect "explain, the first reference counts" 0 "as expected" "$cloister" eventlo
 cp "$corpus/two-banks" same.log
 expect "against itself" 0 "registers as expected" "$cloister" eventlog explain "$corpus/two-banks" --other-log same.log
 expect "against another" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/sha1" --bank sha1
+expect "in the bank that both have" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/sha1"
 printf 'this is a text and no log at all, whatever its name is' >text.log
 expect "against what is no log" 3 "text.log: " "$cloister" eventlog explain "$corpus/two-banks" --other-log text.log
 

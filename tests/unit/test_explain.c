@@ -375,6 +375,126 @@ static void test_shim(void **state)
     }
 }
 
+/* --- Two logs: what stands for what is known by the variables' names --- */
+
+static void variable(struct clo_buffer *log, unsigned pcr, uint32_t type, const char *name,
+                     struct clo_bytes value)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+
+    clo_buffer_zero(&data, 16);
+    clo_buffer_le64(&data, strlen(name));
+    clo_buffer_le64(&data, value.size);
+    for (const char *at = name; *at != '\0'; at++)
+        clo_buffer_le16(&data, (uint16_t)(uint8_t)*at);
+    clo_buffer_append(&data, value);
+    log_event(log, pcr, type, clo_buffer_bytes(&data));
+}
+
+/* A signature list of `count` SHA-256 digests. */
+static void hashes(unsigned count, struct clo_buffer *out)
+{
+    static const uint8_t type[] = { 0x26, 0x16, 0xc4, 0xc1, 0x4c, 0x50, 0x92, 0x40,
+                                    0xac, 0xa9, 0x41, 0xf9, 0x36, 0x93, 0x43, 0x28 };
+
+    clo_buffer_append(out, clo_bytes(type, sizeof type));
+    clo_buffer_le32(out, 28 + 48 * count);
+    clo_buffer_le32(out, 0);
+    clo_buffer_le32(out, 48);
+    clo_buffer_zero(out, (size_t)48 * count);
+}
+
+/* Of PCR `pcr`, in the bank of `hash`, or the error. */
+static void is_told(const struct clo_buffer *expected, const struct clo_buffer *logged,
+                    unsigned pcr, enum clo_hash hash, const char *wanted)
+{
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *other = NULL;
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    struct clo_explanation explanation;
+    struct clo_error err;
+
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(expected), &other, &err) &&
+                  clo_eventlog_parse(clo_buffer_bytes(logged), &log, &err) &&
+                  clo_reference_from_eventlog("other", NULL, other, 0xffff, &reference, &err),
+          err.text);
+    const struct clo_explain_inputs in = {
+        .reference = reference, .log = log, .hash = hash, .pcr = pcr, .phase = ""
+    };
+    const char *text = clo_explain(&in, &explanation, &err) ? explanation.text : err.text;
+    CHECK(strcmp(text, wanted) == 0, text);
+}
+
+static void test_two_logs(void **state)
+{
+    static const struct {
+        unsigned was, is;
+        const char *wanted;
+    } lists[] = {
+        { 2, 3,
+          "PCR 7: dbx is \"dbx: 3 entries, 172 bytes\", expected \"dbx: 2 entries, 124 bytes\" "
+          "(dbx was changed: 1 entry more)" },
+        { 3, 1,
+          "PCR 7: dbx is \"dbx: 1 entry, 76 bytes\", expected \"dbx: 3 entries, 172 bytes\" "
+          "(dbx was changed: 2 entries fewer)" },
+        { 0, 1,
+          "PCR 7: dbx is \"dbx: 1 entry, 76 bytes\", expected \"dbx: empty\" (dbx was changed: "
+          "1 entry more)" },
+    };
+    static const char sbat_cause[] =
+            "(usually: a newer shim or another system raised what shim revokes, or Secure Boot was "
+            "off, which resets it)";
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer with_level = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer without = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer sha1 = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer grub = { 0 };
+    char wanted[512];
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(lists); i++) {
+        struct clo_buffer sides[2] = { { 0 }, { 0 } };
+        for (size_t k = 0; k < 2; k++) {
+            CLO_CLEANUP(clo_buffer_free) struct clo_buffer value = { 0 };
+            unsigned count = k == 0 ? lists[i].was : lists[i].is;
+            if (count > 0)
+                hashes(count, &value);
+            log_header_sha256(&sides[k]);
+            variable(&sides[k], 7, CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, "dbx",
+                     clo_buffer_bytes(&value));
+        }
+        is_told(&sides[0], &sides[1], 7, CLO_HASH_SHA256, lists[i].wanted);
+        clo_buffer_free(&sides[0]);
+        clo_buffer_free(&sides[1]);
+    }
+    /* What comes next is db's entry in both, and another one: it is not what SbatLevel became. */
+    log_header_sha256(&with_level);
+    variable(&with_level, 7, CLO_EV_EFI_VARIABLE_AUTHORITY, "SbatLevel",
+             clo_bytes_text("sbat,1,2021030218\n"));
+    variable(&with_level, 7, CLO_EV_EFI_VARIABLE_AUTHORITY, "db", clo_bytes_text("one"));
+    log_header_sha256(&without);
+    variable(&without, 7, CLO_EV_EFI_VARIABLE_AUTHORITY, "db", clo_bytes_text("two"));
+    snprintf(wanted, sizeof wanted,
+             "PCR 7: missing event: SbatLevel \"SbatLevel: sbat,1,2021030218\" %s", sbat_cause);
+    is_told(&with_level, &without, 7, CLO_HASH_SHA256, wanted);
+    snprintf(wanted, sizeof wanted,
+             "PCR 7: unexpected event: EV_EFI_VARIABLE_AUTHORITY \"SbatLevel: sbat,1,2021030218\" "
+             "%s",
+             sbat_cause);
+    is_told(&without, &with_level, 7, CLO_HASH_SHA256, wanted);
+    /* Digests of another bank are no difference. */
+    log_old_event(&sha1, 7, CLO_EV_SEPARATOR, clo_bytes("\0\0\0\0", 4));
+    is_told(&sha1, &with_level, 7, CLO_HASH_SHA256, "PCR 7: the reference has no sha256 digests");
+    /* What GRUB reads is neither command line nor initrd. */
+    log_header_sha256(&grub);
+    log_event(&grub, 9, CLO_EV_IPL, clo_bytes_text("/grub.cfg"));
+    log_event(&grub, 4, CLO_EV_EFI_ACTION, clo_bytes_text("shimx64.efi"));
+    is_told(&without, &grub, 9, CLO_HASH_SHA256,
+            "PCR 9: unexpected event: EV_IPL \"/grub.cfg\" (usually: another file that a boot "
+            "loader read (GRUB: its script, kernel or initrd))");
+    is_told(&without, &grub, 4, CLO_HASH_SHA256,
+            "PCR 4: unexpected event: EV_EFI_ACTION \"shimx64.efi\" (usually: another shim)");
+}
+
 /* --- Partition tables: both sides are decoded, and how they differ is told --- */
 
 struct table {
@@ -502,7 +622,7 @@ int main(void)
         cmocka_unit_test(test_differences), cmocka_unit_test(test_value_and_log),
         cmocka_unit_test(test_own_words),   cmocka_unit_test(test_user_space),
         cmocka_unit_test(test_rtmr),        cmocka_unit_test(test_shim),
-        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_two_logs),    cmocka_unit_test(test_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
