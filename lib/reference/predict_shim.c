@@ -131,8 +131,7 @@ static bool read_boot(struct prediction *p, struct shim_boot *boot, struct clo_e
     /* 16.0 has the kernel inside a UKI verified like any image, 16.1 knows it as part of the UKI. */
     if (p->is_secure_boot_on && boot->shim.major == 16 && boot->shim.minor == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "version 16.0 starts a UKI without Secure Boot "
-                        "only");
+                        "version 16.0 starts a UKI without Secure Boot only");
     if (!check_requests(p, err))
         return false;
     boot->mok_list = in->mok_list.size > 0 ? in->mok_list : value_of(p, "MokList");
