@@ -144,6 +144,9 @@ static void test_alternatives(void **state)
     } cases[] = {
         { { reference, update }, true, "the image that runs" },
         { { update, reference }, true, "the same, the other way round" },
+        { { other_kernel, reference },
+          true,
+          "one register apart, as a disk before and after growth" },
         { { other_kernel, other_command_line }, false, "a part of each" },
         { { other_command_line, other_kernel }, false, "a part of each, the other way round" },
         { { update, other_kernel }, false, "neither" },
