@@ -139,42 +139,30 @@ static bool choose_platforms(const struct request *request, const struct clo_sub
             request->guest ? guest_platforms(subject, text, sizeof text) : "", out, err);
 }
 
-/* What a file is called need not be UTF-8: JSON has to be. */
-static void put_input(json_t *inputs, const char *name, const char *text)
-{
-    CLO_CLEANUP(clo_freep) char *copy = text == NULL ? NULL : strdup(text);
-
-    if (copy == NULL)
-        return;
-    clo_sanitize(copy);
-    json_object_set_new(inputs, name, json_string(copy));
-}
-
 /* What this was made of, as options name it: so that it can be made again. */
 static json_t *inputs_json(const struct request *request, int64_t now)
 {
+    const struct {
+        const char *name, *text;
+    } texts[] = {
+        { "subject", request->subject },   { "root", request->root },
+        { "platform", request->platform }, { "config", request->config },
+        { "initrd", request->initrd },     { "cmdline", request->cmdline },
+        { "waivers", request->waivers },
+    };
     json_t *inputs = json_object();
     json_t *rules = json_array();
 
-    put_input(inputs, "subject", request->subject);
-    put_input(inputs, "root", request->root);
-    put_input(inputs, "platform", request->platform);
-    put_input(inputs, "config", request->config);
-    put_input(inputs, "initrd", request->initrd);
-    put_input(inputs, "cmdline", request->cmdline);
-    put_input(inputs, "waivers", request->waivers);
+    for (size_t i = 0; i < CLO_COUNT(texts); i++)
+        if (texts[i].text != NULL)
+            json_object_set_new(inputs, texts[i].name, clo_json_text(texts[i].text));
     if (request->guest)
         json_object_set_new(inputs, "guest", json_true());
     if (request->waivers != NULL || request->at != NULL)
         json_object_set_new(inputs, "at", clo_json_time(now));
-    for (size_t i = 0; i < request->rules.count; i++) {
-        CLO_CLEANUP(clo_freep) char *name = strdup(request->rules.items[i]);
-        if (name == NULL)
-            continue;
-        clo_sanitize(name);
-        json_array_append_new(rules, json_string(name));
-    }
-    if (json_array_size(rules) > 0)
+    for (size_t i = 0; i < request->rules.count; i++)
+        json_array_append_new(rules, clo_json_text(request->rules.items[i]));
+    if (request->rules.count > 0)
         json_object_set(inputs, "rules", rules);
     json_decref(rules);
     return inputs;

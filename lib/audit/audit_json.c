@@ -11,17 +11,6 @@ static bool set_text(json_t *object, const char *key, const char *text)
            json_object_set_new(object, key, json_string(text)) == 0;
 }
 
-/* What a file holds or is called need not be UTF-8: JSON has to be. */
-static json_t *sane_text(const char *text)
-{
-    CLO_CLEANUP(clo_freep) char *copy = strdup(text);
-
-    if (copy == NULL)
-        return NULL;
-    clo_sanitize(copy);
-    return json_string(copy);
-}
-
 static json_t *finding_json(const struct clo_audit_finding *finding)
 {
     const struct clo_audit_rule *rule = finding->rule;
@@ -103,7 +92,7 @@ static json_t *config_json(const struct clo_audit_facts *facts)
 
     for (size_t i = 0; clo_kconfig_at(facts->config, i, &name, &value); i++) {
         snprintf(key, sizeof key, "CONFIG_%s", name);
-        json_object_set_new(options, key, sane_text(value));
+        json_object_set_new(options, key, clo_json_text(value));
     }
     return json_pack("{s:o, s:b, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "kernel_version_in_header",
                      text_or_null(clo_kconfig_version(facts->config)), "full_config",
@@ -140,9 +129,9 @@ json_t *clo_audit_json(const struct clo_audit *audit, const struct clo_audit_fac
         if (facts->about[i])
             json_array_append_new(about, json_string(clo_audit_what_name((enum clo_audit_what)i)));
     json = json_pack("{s:i, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "cloister_audit", 1, "subject",
-                     sane_text(subject), "about", about, "for", platforms_json(audit->platforms),
-                     "level", clo_audit_severity_name(level), "fit",
-                     clo_audit_answer_name(clo_audit_verdict(audit, level)), "tally",
+                     clo_json_text(subject), "about", about, "for",
+                     platforms_json(audit->platforms), "level", clo_audit_severity_name(level),
+                     "fit", clo_audit_answer_name(clo_audit_verdict(audit, level)), "tally",
                      tally_json(audit), "findings", findings);
     if (json == NULL)
         return NULL;

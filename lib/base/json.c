@@ -206,6 +206,16 @@ json_t *clo_json_time(int64_t unix_time)
     return json_string(text);
 }
 
+json_t *clo_json_text(const char *text)
+{
+    CLO_CLEANUP(clo_freep) char *copy = strdup(text);
+
+    if (copy == NULL)
+        return NULL;
+    clo_sanitize(copy);
+    return json_string(copy);
+}
+
 void clo_json_set(struct clo_json_object *object, const char *key, json_t *value)
 {
     if (json_object_set_new(object->json, key, value) != 0)

@@ -233,13 +233,34 @@ static void an_object_is_asked_once(void **state)
     assert_null(clo_json_finish(&broken));
 }
 
+static void test_text(void **state)
+{
+    static const struct {
+        const char *text, *wanted;
+    } cases[] = {
+        { "", "" },
+        { "initrd.img", "initrd.img" },
+        { "caf\xc3\xa9", "caf\xc3\xa9" },
+        { "a\x1b[31m", "a?[31m" },
+        { "a\xff", "a?" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = clo_json_text(cases[i].text);
+        CHECK(json != NULL && strcmp(json_string_value(json), cases[i].wanted) == 0,
+              json == NULL ? cases[i].text : json_string_value(json));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strict_reading),          cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(truncations_are_refused), cmocka_unit_test(members_have_their_type),
         cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
-        cmocka_unit_test(the_canonical_form),      cmocka_unit_test(an_object_is_asked_once),
+        cmocka_unit_test(the_canonical_form),      cmocka_unit_test(test_text),
+        cmocka_unit_test(an_object_is_asked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
