@@ -205,7 +205,9 @@ static bool read_uki(const char *path, struct measure *options, struct clo_error
         return clo_fail(err, CLO_ERR_USAGE, "--load-options: too long");
     return clo_file_read(path, CLI_IMAGE_LIMIT, &boot->uki, err) &&
            (options->shim == NULL || cli_read_pe(options->shim, &boot->shim, err)) &&
-           cli_companions_read(&options->beside, &options->loader, &boot->companions, err);
+           cli_companions_read(&options->beside, &options->loader, &boot->companions, err) &&
+           (boot->companions.count == 0 ||
+            cli_companions_warn(clo_buffer_bytes(&boot->uki), &boot->companions, err));
 }
 
 static int measure_uki(int argc, char **argv)

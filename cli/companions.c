@@ -129,6 +129,27 @@ bool cli_companions_find(struct clo_bytes esp, const char *path, struct cli_comp
     return clo_fat_list(esp, folder, take, &search, err);
 }
 
+static void warn(const struct clo_companion *companion, const struct clo_uki *uki)
+{
+    if (!clo_companion_is_for(companion, uki))
+        fprintf(stderr, "warning: %s: its .uname is another kernel's: the stub ignores it\n",
+                companion->name);
+}
+
+bool cli_companions_warn(struct clo_bytes uki_bytes, const struct cli_companions *companions,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+
+    if (uki == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_uki_parse(uki_bytes, uki, err))
+        return clo_wrap(err, "UKI");
+    for (size_t i = 0; i < companions->count; i++)
+        warn(&companions->items[i], uki);
+    return true;
+}
+
 bool cli_companions_pass_over(struct clo_bytes uki_bytes, struct cli_companions *companions,
                               struct clo_error *err)
 {
@@ -143,6 +164,7 @@ bool cli_companions_pass_over(struct clo_bytes uki_bytes, struct cli_companions 
         if (clo_companion_is_taken(&companions->items[i], uki->stub_version)) {
             /* The names and bytes stay where they are: what is kept only points to them. */
             companions->items[kept++] = companions->items[i];
+            warn(&companions->items[i], uki);
             continue;
         }
         fprintf(stderr, "warning: %s: the UKI's stub (%s) does not look at it there\n",

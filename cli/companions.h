@@ -22,6 +22,9 @@ CLO_MUST_USE bool cli_companions_read(const struct cli_list *beside, const struc
 /* Takes out what the UKI's stub does not look at, and says so on standard error. */
 CLO_MUST_USE bool cli_companions_pass_over(struct clo_bytes uki, struct cli_companions *companions,
                                            struct clo_error *err);
+/* Says on standard error which of them the stub starts and then ignores. */
+CLO_MUST_USE bool cli_companions_warn(struct clo_bytes uki, const struct cli_companions *companions,
+                                      struct clo_error *err);
 /* What lies on an ESP beside the UKI at `path`, and below loader/. */
 CLO_MUST_USE bool cli_companions_find(struct clo_bytes esp, const char *path,
                                       struct cli_companions *out, struct clo_error *err);

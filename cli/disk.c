@@ -40,8 +40,11 @@ static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_er
         !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
         return false;
     size_t sectors = disk.size / CLO_GPT_SECTOR;
-    if (esp->last_lba >= sectors)
-        return clo_fail(err, CLO_ERR_FORMAT, "ESP: ends behind the disk's end");
+    for (size_t i = 0; i < gpt->count; i++)
+        if (gpt->partitions[i].last_lba >= sectors)
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "GPT: partition %u ends behind the disk's end: the image was cut short",
+                            gpt->partitions[i].number);
     *out = clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
                            (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);
     return true;

@@ -8,14 +8,24 @@
 bool cli_machine_read(struct cli_machine *machine, struct clo_prediction *out,
                       struct clo_error *err)
 {
+    const struct cli_machine defaults = CLI_MACHINE_DEFAULTS;
+    const char *lost = machine->memory != NULL                          ? "--memory"
+                       : machine->vcpus != defaults.vcpus               ? "--vcpus"
+                       : machine->address_bits != defaults.address_bits ? "--address-bits"
+                       : machine->version != NULL                       ? "--firmware-version"
+                                                                        : NULL;
+
     if (machine->firmware == NULL)
-        return machine->memory == NULL ||
-               clo_fail(err, CLO_ERR_USAGE, "--memory is the firmware's to measure: --firmware");
+        return lost == NULL ||
+               clo_fail(err, CLO_ERR_USAGE, "%s is the firmware's to measure: --firmware", lost);
+    if (machine->vcpus > UINT16_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--vcpus %llu: at most %d",
+                        (unsigned long long)machine->vcpus, UINT16_MAX);
     out->machine.memory = (uint64_t)512 << 20;
     if (machine->memory != NULL &&
         !cli_size("--memory", machine->memory, &out->machine.memory, err))
         return false;
-    out->machine.vcpus = machine->vcpus > UINT16_MAX ? UINT16_MAX : (unsigned)machine->vcpus;
+    out->machine.vcpus = (unsigned)machine->vcpus;
     out->machine.address_bits =
             machine->address_bits > UINT8_MAX ? UINT8_MAX : (unsigned)machine->address_bits;
     out->machine.version = machine->version;

@@ -32,6 +32,9 @@ struct clo_companion {
 
 /* Does a stub of this version look at it there? A companion that it does not is refused by a prediction. */
 CLO_API bool clo_companion_is_taken(const struct clo_companion *companion, unsigned stub_version);
+struct clo_uki;
+/* An add-on for another kernel (.uname) is started and measured by firmware, and then ignored. */
+CLO_API bool clo_companion_is_for(const struct clo_companion *companion, const struct clo_uki *uki);
 
 /* QEMU's q35 machine without S3 and option ROMs, as far as firmware measures traces of it. */
 struct clo_machine {

@@ -38,7 +38,12 @@ static bool read_header(struct clo_bytes head, struct clo_gpt *gpt, struct heade
     struct clo_reader r = clo_reader(clo_bytes_slice(head, CLO_GPT_SECTOR, CLO_GPT_SECTOR));
 
     struct clo_bytes signature = clo_read_bytes(&r, 8);
-    if (!clo_reader_ok(&r) || memcmp(signature.data, "EFI PART", 8) != 0)
+    bool is_table = clo_reader_ok(&r) && memcmp(signature.data, "EFI PART", 8) == 0;
+    struct clo_bytes fourth = clo_bytes_slice(head, 4096, 8);
+    if (!is_table && fourth.size == 8 && memcmp(fourth.data, "EFI PART", 8) == 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "GPT: of a disk with sectors of 4096 bytes, only 512 are read");
+    if (!is_table)
         return clo_fail(err, CLO_ERR_FORMAT, "GPT: no \"EFI PART\" at sector 1");
     uint32_t revision = clo_read_le32(&r);
     uint32_t size = clo_read_le32(&r);

@@ -106,11 +106,27 @@ static struct clo_bytes section_of(const struct clo_pe *pe, const char *name)
     return section == NULL ? clo_bytes(NULL, 0) : section->data;
 }
 
+static bool is_for(const struct clo_pe *addon, const struct clo_pe *uki)
+{
+    struct clo_bytes theirs = section_of(addon, ".uname");
+    struct clo_bytes ours = section_of(uki, ".uname");
+
+    return ours.size == 0 || theirs.size == 0 || clo_bytes_equal(ours, theirs);
+}
+
+bool clo_companion_is_for(const struct clo_companion *companion, const struct clo_uki *uki)
+{
+    struct clo_error ignored;
+    struct clo_pe addon;
+
+    return !is_addon(companion, uki->stub_version) ||
+           !clo_pe_parse(companion->data, &addon, &ignored) || is_for(&addon, &uki->pe);
+}
+
 static bool add_addon(const struct clo_uki *uki, const struct clo_companion *item,
                       struct companions *out, struct clo_error *err)
 {
     struct companion_addon *addon = &out->addons[out->addon_count];
-    struct clo_bytes ours = section_of(&uki->pe, ".uname");
 
     if (!clo_pe_parse(item->data, &addon->pe, err))
         return clo_wrap(err, "add-on %.64s", item->name);
@@ -125,9 +141,8 @@ static bool add_addon(const struct clo_uki *uki, const struct clo_companion *ite
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "add-on %.64s: .initrd and .ucode are for stubs from %d on", item->name,
                         STUB_ADDONS_INITRD);
-    struct clo_bytes theirs = section_of(&addon->pe, ".uname");
     addon->name = item->name;
-    addon->is_applied = ours.size == 0 || theirs.size == 0 || clo_bytes_equal(ours, theirs);
+    addon->is_applied = is_for(&addon->pe, &uki->pe);
     out->addon_count++;
     return true;
 }

@@ -128,6 +128,8 @@ bool predict_ovmf(struct prediction *p, struct clo_error *err)
     if (err->status != CLO_ERR_UNSUPPORTED)
         return false;
     predict_not(p, 0, err->text);
-    predict_not(p, 1, "firmware of another time than November 2022 measures ACPI tables too");
+    predict_not(p, 1,
+                "not where PCR 0 is not: edk2 of another time than November 2022 measures ACPI "
+                "tables too");
     return true;
 }

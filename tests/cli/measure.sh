@@ -39,6 +39,13 @@ expect "to a file" 0 "" "$cloister" measure uki demo.efi --output demo.ref.json
 moved=$(jq -rn --slurpfile a measured.json --slurpfile b other.json '[$a[0].pcrs.sha256 | to_entries[] | select(.value != $b[0].pcrs.sha256[.key]) | .key | tonumber] | sort | join(" ")')
 [ "$moved" = "4 9 11" ] || fail "another command line moves PCRs $moved"
 
+# An add-on for another kernel is measured and has no effect: that is said.
+"$cloister" uki build --addon --stub "$stub" --cmdline more --uname 9.9.9 --output wrong.addon.efi || fail "an add-on"
+"$cloister" uki build --addon --stub "$stub" --cmdline more --uname 6.12.0-test --output right.addon.efi || fail "an add-on"
+expect "an add-on for another kernel" 0 "wrong.addon.efi: its .uname is another kernel's" "$cloister" measure uki demo.efi --companion wrong.addon.efi
+"$cloister" measure uki demo.efi --companion right.addon.efi >/dev/null 2>warnings || fail "an add-on for this one"
+[ ! -s warnings ] || fail "a warning of an add-on for this kernel: $(cat warnings)"
+
 # What is not taken.
 printf 'text' >text
 head -c 900 demo.efi >cut.efi

@@ -118,6 +118,12 @@ done
 expect "variables are no firmware" 3 "no OVMF?" measure demo.img --firmware vars.fd
 expect "no firmware file" 3 "none" measure demo.img --firmware none
 expect "memory of no firmware" 2 "--firmware" measure demo.img --memory 4G
+expect "processors of no firmware" 2 "--vcpus is the firmware's" measure demo.img --vcpus 2
+expect "address bits of no firmware" 2 "--address-bits is the firmware's" measure demo.img --address-bits 39
+expect "a version of no firmware" 2 "--firmware-version is the firmware's" measure demo.img --firmware-version x
+expect "too many processors" 2 "--vcpus 65536: at most" measure demo.img --firmware vars.fd --vcpus 65536
+head -c "$(($(wc -c <demo.img) / 2))" demo.img >short.img
+expect "an image cut short" 3 "partition 2 ends behind the disk's end" measure short.img
 
 # What is not taken.
 printf 'text' >text

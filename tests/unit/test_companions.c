@@ -216,6 +216,9 @@ static void test_addons(void **state)
     for (size_t i = 0; i < found.addon_count; i++)
         CHECK(strcmp(found.addons[i].name, order[i]) == 0, found.addons[i].name);
     CHECK(found.addons[2].is_applied && !found.addons[3].is_applied, "for another kernel");
+    CHECK(clo_companion_is_for(&items[1], uki) && clo_companion_is_for(&items[0], uki) &&
+                  !clo_companion_is_for(&items[3], uki),
+          "for another kernel");
     CHECK(companions_cmdline(&found, &text, &err), err.text);
     CHECK(strcmp(clo_buffer_string(&text), "z a b") == 0, clo_buffer_string(&text));
     for (size_t i = 0; i < CLO_COUNT(files); i++)

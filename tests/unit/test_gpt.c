@@ -149,6 +149,13 @@ static void test_changed(void **state)
     head.data[CLO_GPT_SECTOR] = 'x';
     CHECK(!clo_gpt_parse(clo_buffer_bytes(&head), gpt, &err), "no table");
     CHECK(strcmp(err.text, "GPT: no \"EFI PART\" at sector 1") == 0, err.text);
+    uint8_t kept[8];
+    memcpy(kept, head.data + 4096, sizeof kept);
+    memcpy(head.data + 4096, "EFI PART", 8);
+    CHECK(!clo_gpt_parse(clo_buffer_bytes(&head), gpt, &err), "large sectors");
+    CHECK(strcmp(err.text, "GPT: of a disk with sectors of 4096 bytes, only 512 are read") == 0,
+          err.text);
+    memcpy(head.data + 4096, kept, sizeof kept);
     head.data[CLO_GPT_SECTOR] = 'E';
     head.data[CLO_GPT_SECTOR + 40] ^= 1;
     CHECK(!clo_gpt_parse(clo_buffer_bytes(&head), gpt, &err), "checksum");
