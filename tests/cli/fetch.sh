@@ -81,6 +81,16 @@ routes_good
 sed -i "s|good/crl.der|leaf-of-former-tcb/crl.der|" kds.routes
 expect "another's list" 1 "revocation list of" verify_good crl
 [ "$(find crl -type f | wc -l)" = 2 ] || fail "another's list was cached"
+# A VLEK comes from the cloud; its ASVK, its root and their list are to be had.
+"$sim" snp --vlek --rsa-bits 2048 --at "$at" vlek || fail "sim vlek"
+cat >kds.routes <<END
+{"/vlek/v1/Milan/cert_chain": [{"status": 200, "file": "vlek/chain.pem"}], "/vlek/v1/Milan/crl": [{"status": 200, "file": "vlek/crl.der"}]}
+END
+: >kds.log
+expect "VLEK's issuers" 0 "no certificate of the chain is revoked" "$cloister" verify snp vlek/report.bin --root "$(cat vlek/root)" --cert vlek/vek.pem \
+    --at "$at" --fetch --kds "$kds" --cache vlek.cache
+[ "$(sort kds.log | tr '\n' ' ')" = "/vlek/v1/Milan/cert_chain /vlek/v1/Milan/crl " ] || fail "VLEK's issuers: $(cat kds.log)"
+expect "no VLEK" 4 "can only come from the cloud" "$cloister" verify snp vlek/report.bin --root "$(cat vlek/root)" --at "$at" --fetch --kds "$kds" --cache vlek.cache
 # A masked chip's VCEK cannot be asked for: the one that came will do.
 "$sim" snp --rsa-bits 2048 --at "$at" --break chip-masked chip-masked || fail "sim chip-masked"
 routes_good
