@@ -1,7 +1,7 @@
 /* The sum of two multiples in P-384, which is what verifying a signature is. Libraries multiply as if the
  * factor were a secret, and multiply twice; here all is public. So both factors are taken apart into four
  * of 96 bits and these into signed digits (Guide to Elliptic Curve Cryptography, Hankerson, Menezes,
- * Vanstone, algorithms 3.35 and 3.51), and the eight share 96 doublings. */
+ * Vanstone, algorithms 3.35 and 3.51), and the eight share 97 doublings. Never for signing. */
 #include "p384.h"
 
 #include <pthread.h>

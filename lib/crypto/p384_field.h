@@ -50,14 +50,15 @@ static inline mp_limb_t p384_carry(p384_wide *sum)
     return low;
 }
 
-/* What is seldom needed: `a`, with `top` above its limbs, made less than p. */
+/* What is seldom needed: `a`, with `top` above its limbs and below 2p with it, made less than p. */
 static inline void p384_settle(struct p384_number *a, mp_limb_t top)
 {
-    while (top > 0 || mpn_cmp(a->limb, p384_prime.limb, P384_LIMBS) >= 0)
-        top -= mpn_sub_n(a->limb, a->limb, p384_prime.limb, P384_LIMBS);
+    if (top > 0 || mpn_cmp(a->limb, p384_prime.limb, P384_LIMBS) >= 0)
+        mpn_sub_n(a->limb, a->limb, p384_prime.limb, P384_LIMBS);
 }
 
-/* Adds `top` times 2^384, modulo p: `top` is -1 for what was borrowed, and small. Carries hardly ever
+/* Adds `top` times 2^384, modulo p: below 2^31, and -1 for what was borrowed, when `a` is above 2^384 - p,
+ * so that the sum is never negative; nor is it 2^384 + 2^160 or more, which is below 2p. Carries hardly ever
  * leave the lower half, nor is the number p or more then unless its highest limb is all ones. */
 static inline void p384_fold(struct p384_number *a, int64_t top)
 {
@@ -89,14 +90,15 @@ static inline void p384_subtract(const struct p384_number *a, const struct p384_
     p384_fold(out, -(int64_t)mpn_sub_n(out->limb, a->limb, b->limb, P384_LIMBS));
 }
 
-/* For a small number of times. */
+/* So many times, fewer than 2^31. */
 static inline void p384_times(const struct p384_number *a, unsigned times, struct p384_number *out)
 {
     p384_fold(out, (int64_t)mpn_mul_1(out->limb, a->limb, P384_LIMBS, times));
 }
 
-/* `product` modulo p. Its upper half H counts 2^128 + 2^96 - 2^32 + 1 times; x is H shifted by 32 bits.
- * What that leaves above 2^384 is a little over 2^128, and counts so many times again. */
+/* `product`, whichever it is, modulo p. Its upper half H counts 2^128 + 2^96 - 2^32 + 1 times; x is H shifted
+ * by 32 bits. Columns are from -2^64 to 2^66. What all leaves above 2^384 is below 2^128 + 2^97, and counts so
+ * many times again: the sum is below 2^384 + 2^258 then, and not negative, for H counts more than 0 times. */
 static inline void p384_reduce(const mp_limb_t *product, struct p384_number *out)
 {
     const mp_limb_t *h = product + P384_LIMBS;
@@ -125,7 +127,7 @@ static inline void p384_reduce(const mp_limb_t *product, struct p384_number *out
 
     mp_limb_t h0 = a[P384_LIMBS];
     mp_limb_t h1 = a[P384_LIMBS + 1];
-    mp_limb_t h2 = (mp_limb_t)sum; /* 0 or 1 */
+    mp_limb_t h2 = (mp_limb_t)sum; /* 0, or 1 and h1 below 2^33 */
     mp_limb_t x0 = h0 << 32;
     mp_limb_t x1 = h1 << 32 | h0 >> 32;
     mp_limb_t x2 = h2 << 32 | h1 >> 32;
