@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/inputs.h"
@@ -75,6 +76,17 @@ static bool make_pair(const char *folder, const char *role, const char *name, in
     return true;
 }
 
+/* None of them was there before. */
+static void remove_pair(const char *folder, const char *role)
+{
+    char path[4096];
+
+    snprintf(path, sizeof path, "%.4000s/%s.key", folder, role);
+    unlink(path);
+    snprintf(path, sizeof path, "%.4000s/%s.crt", folder, role);
+    unlink(path);
+}
+
 static bool keygen(const char *folder, const char *name, struct clo_error *err)
 {
     static const char *const roles[] = { "PK", "KEK", "db" };
@@ -83,7 +95,8 @@ static bool keygen(const char *folder, const char *name, struct clo_error *err)
 
     if (strlen(folder) > 4000)
         return clo_fail(err, CLO_ERR_USAGE, "%.64s…: name too long", folder);
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+    bool is_new = mkdir(folder, 0700) == 0;
+    if (!is_new && errno != EEXIST)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
     for (size_t i = 0; i < CLO_COUNT(roles); i++) {
         snprintf(path, sizeof path, "%.4000s/%s.key", folder, roles[i]);
@@ -95,9 +108,15 @@ static bool keygen(const char *folder, const char *name, struct clo_error *err)
     }
     if (!cli_time(NULL, &now, err))
         return false;
-    for (size_t i = 0; i < CLO_COUNT(roles); i++)
-        if (!make_pair(folder, roles[i], name, now, err))
-            return false;
+    for (size_t i = 0; i < CLO_COUNT(roles); i++) {
+        if (make_pair(folder, roles[i], name, now, err))
+            continue;
+        for (size_t k = 0; k <= i; k++)
+            remove_pair(folder, roles[k]);
+        if (is_new)
+            rmdir(folder);
+        return false;
+    }
     return true;
 }
 

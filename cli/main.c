@@ -1,7 +1,9 @@
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -41,6 +43,19 @@ int cmd_version(int argc, char **argv)
     return CLI_YES;
 }
 
+/* An answer that did not get out is none. Whoever closed a pipe has read enough: that is not worth a line. */
+static int finish(int status)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    bool is_lost = fflush(stdout) != 0;
+
+    if ((!is_lost && !ferror(stdout)) || (status != CLI_YES && status != CLI_NO))
+        return status;
+    if (poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0)
+        fprintf(stderr, "cloister: standard output: cannot be written\n");
+    return CLI_SURROUNDINGS;
+}
+
 int main(int argc, char **argv)
 {
     static char version[] = "version";
@@ -50,8 +65,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         argv[1] = version;
-    return cli_dispatch("",
-                        "Turns an ordinary Linux image into a confidential VM that can prove what "
-                        "it is,\nand gives its owner the verifier that asks for the proof.",
-                        commands, CLO_COUNT(commands), argc, argv);
+    return finish(
+            cli_dispatch("",
+                         "Turns an ordinary Linux image into a confidential VM that can prove what "
+                         "it is,\nand gives its owner the verifier that asks for the proof.",
+                         commands, CLO_COUNT(commands), argc, argv));
 }

@@ -39,4 +39,20 @@ while IFS= read -r command; do
 done <<EOF
 $commands
 EOF
+# An answer that did not get out is none; whoever closed a pipe has read enough.
+if [ -c /dev/full ]; then
+    for command in version --help; do
+        status=0
+        said=$("$cloister" "$command" 2>&1 >/dev/full) || status=$?
+        [ "$status" = 4 ] || fail "$command into a full disk: exit status $status"
+        [ "$said" = "cloister: standard output: cannot be written" ] || fail "$command into a full disk: $said"
+    done
+fi
+folder=$(mktemp -d)
+mkfifo "$folder/closed"
+{ sleep 0.3 && "$cloister" version; } 2>"$folder/said" >"$folder/closed" &
+: <"$folder/closed"
+wait
+[ ! -s "$folder/said" ] || fail "into a closed pipe: $(cat "$folder/said")"
+rm -r "$folder"
 exit $failed

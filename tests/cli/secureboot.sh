@@ -61,4 +61,12 @@ head -c 400000 /dev/zero >large
 } >large.esl
 expect "dbx that does not fit" 3 "room for" enroll --dbx large.esl --output no.fd
 [ ! -e no.fd ] || fail "a refused enrolment left a file"
+# A disk that is full leaves no half of the keys: three pages hold PK and the key of KEK.
+mkdir full
+if unshare -rm mount -t tmpfs -o size=12k tmpfs full 2>/dev/null; then
+    # shellcheck disable=SC2016 # the inner shell's
+    unshare -rm sh -c 'mount -t tmpfs -o size=12k tmpfs full && ! "$1" secureboot keygen --output full/keys >/dev/null 2>full.err && ls -A full' sh "$cloister" >left || fail "keys on a full disk"
+    grep -q 'No space left on device' full.err || fail "a full disk: $(cat full.err)"
+    [ ! -s left ] || fail "a full disk keeps: $(cat left)"
+fi
 exit "$failed"
