@@ -21,7 +21,8 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .text = &o->policy },
         { .name = "--reference",
           .argument = "FILE",
-          .help = "reference values; may be repeated, the first that knows a PCR counts",
+          .help = "reference values; may be repeated: of image and firmware, and of states that "
+                  "may be",
           .list = &o->references },
         { .name = "--phase",
           .argument = "PHASE",
