@@ -33,6 +33,10 @@ bool uki_policy_check(const struct uki_policy *policy, struct clo_error *err)
                         "--write-digests");
     if (policy->phases.count > keys)
         return clo_fail(err, CLO_ERR_USAGE, "--phases: expected one for each --pcr-key");
+    for (size_t i = 0; i < policy->phases.count; i++)
+        if (policy->phases.items[i][strspn(policy->phases.items[i], " ,")] == '\0')
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "--phases: is empty; \":\" is the path before the first phase");
     return uki_banks(&policy->banks, &ignored, err);
 }
 
@@ -290,6 +294,23 @@ static bool add_values(const struct signer *signer, const struct clo_digest pcrs
     return true;
 }
 
+/* What --write-digests wrote has no signatures yet. */
+static bool check_signed(json_t *joined, struct clo_error *err)
+{
+    const char *bank;
+    json_t *entries, *entry;
+    size_t i;
+
+    json_object_foreach (joined, bank, entries) {
+        json_array_foreach (entries, i, entry) {
+            CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+            if (!clo_json_get_bytes(entry, "sig", CLO_JSON_BASE64, 4096, &signature, err))
+                return clo_wrap(err, "%.16s: entry %zu: not signed", bank, i);
+        }
+    }
+    return true;
+}
+
 static bool join_file(json_t *signatures, const char *path, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
@@ -297,7 +318,7 @@ static bool join_file(json_t *signatures, const char *path, struct clo_error *er
 
     return clo_file_read(path, PCRSIG_LIMIT, &text, err) &&
            ((clo_json_parse(clo_buffer_bytes(&text), &more, err) &&
-             clo_pcrsig_merge(signatures, more, err)) ||
+             clo_pcrsig_merge(signatures, more, err) && check_signed(more, err)) ||
             clo_wrap(err, "%s", path));
 }
 

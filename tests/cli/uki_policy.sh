@@ -105,6 +105,9 @@ openssl ecparam -name prime256v1 -genkey -noout -out curve.key
 expect "no RSA key" 3 "not RSA" build --stub "$stub" --pcr-key curve.key --output no.efi
 expect "phases without a key" 2 "one for each" build --stub "$stub" --pcr-key pcr.key --phases a --phases b --output no.efi
 expect "depends on the machine" 3 ".dtbauto depends on the machine" build --stub "$stub" --devicetree-auto osrel --pcr-key pcr.key --output no.efi
+expect "no phase at all" 2 "--phases: is empty" build --stub "$stub" --pcr-key pcr.key --phases ' ' --output no.efi
+build --stub "$stub" --pcr-public-key pcr.pub --write-digests unsigned.json --output unsigned2.efi || fail "--write-digests"
+expect "digests that nobody signed" 3 "unsigned.json: sha256: entry 0: not signed" "$cloister" uki edit unsigned2.efi --join-pcrsig unsigned.json --output no.efi
 echo '{"md5":[]}' >bad
 expect "another's signatures" 3 "no such bank" "$cloister" uki edit signed.efi --join-pcrsig bad --output no.efi
 [ ! -e no.efi ] || fail "a refused build left a file"
