@@ -207,8 +207,8 @@ CLO_API CLO_MUST_USE bool clo_crl_parse(struct clo_bytes der, struct clo_crl **o
                                         struct clo_error *err);
 CLO_API struct clo_bytes clo_crl_der(const struct clo_crl *crl);
 CLO_API int64_t clo_crl_this_update(const struct clo_crl *crl); /* Unix time */
-CLO_API int64_t clo_crl_next_update(const struct clo_crl *crl); /* INT64_MAX: does not say */
-CLO_API const char *clo_crl_issuer(const struct clo_crl *crl);  /* as a certificate's */
+CLO_API int64_t clo_crl_next_update(const struct clo_crl *crl);
+CLO_API const char *clo_crl_issuer(const struct clo_crl *crl); /* as a certificate's */
 CLO_API struct clo_bytes clo_crl_issuer_name(const struct clo_crl *crl);
 CLO_API struct clo_bytes clo_crl_authority_key(const struct clo_crl *crl); /* empty if absent */
 CLO_API struct clo_bytes clo_crl_number(const struct clo_crl *crl); /* INTEGER; empty if absent */

@@ -120,9 +120,11 @@ static bool read_contents(struct clo_crl *crl, struct clo_error *err)
     if (!x509_name_text(crl->issuer_name, crl->issuer))
         return clo_fail(err, CLO_ERR_FORMAT, "revocation list: malformed name");
     crl->this_update = clo_der_time(&r);
-    crl->next_update = INT64_MAX;
-    if (clo_der_peek(&r) == CLO_DER_UTC_TIME || clo_der_peek(&r) == CLO_DER_GENERALIZED_TIME)
-        crl->next_update = clo_der_time(&r);
+    /* Without it a list would be current for ever; section 5.1.2.5 wants it in every one. */
+    if (clo_reader_ok(&r) && clo_der_peek(&r) != CLO_DER_UTC_TIME &&
+        clo_der_peek(&r) != CLO_DER_GENERALIZED_TIME)
+        return clo_fail(err, CLO_ERR_FORMAT, "revocation list: has no nextUpdate");
+    crl->next_update = clo_der_time(&r);
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "revocation list: wrong dates");
     clo_der_optional(&r, CLO_DER_SEQUENCE, &crl->entries);

@@ -94,15 +94,13 @@ static json_t *certificate_json(const struct clo_certificate *certificate)
 
 static json_t *crl_json(const struct clo_crl *crl)
 {
-    int64_t until = clo_crl_next_update(crl);
     json_t *json = json_object();
     bool ok = set(json, "issuer", json_string(clo_crl_issuer(crl))) &&
               set(json, "this_update", clo_json_time(clo_crl_this_update(crl))) &&
+              set(json, "next_update", clo_json_time(clo_crl_next_update(crl))) &&
               set(json, "number", clo_json_hex(clo_crl_number(crl))) &&
               set(json, "revoked", json_integer((json_int_t)clo_crl_count(crl)));
 
-    if (ok && until != INT64_MAX)
-        ok = set(json, "next_update", clo_json_time(until));
     return or_nothing(json, ok);
 }
 
