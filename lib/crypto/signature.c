@@ -1,10 +1,12 @@
 #include "crypto_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/provider.h>
 #include <openssl/rsa.h>
 
 #include "cloister/der.h"
@@ -165,6 +167,38 @@ bool clo_signature_verify(const struct clo_public_key *key, enum clo_signature_s
     return true;
 }
 
+static bool sign_with(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_hash hash,
+                      struct clo_bytes message, const char *properties, uint8_t *bytes,
+                      size_t *size)
+{
+    EVP_PKEY_CTX *context = NULL;
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool ok = digest != NULL &&
+              EVP_DigestSignInit_ex(digest, &context, crypto_hash_name(hash), NULL, properties, key,
+                                    NULL) == 1 &&
+              set_padding(context, scheme) &&
+              EVP_DigestSign(digest, bytes, size, message.data, message.size) == 1;
+
+    EVP_MD_CTX_free(digest);
+    return ok;
+}
+
+/* OpenSSL takes its own implementation where a provider lets it have the public half of a key (a TPM's does):
+ * then that provider's own is asked for. */
+static bool sign_by_provider(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_hash hash,
+                             struct clo_bytes message, uint8_t *bytes, size_t *size)
+{
+    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
+    const char *name = provider == NULL ? NULL : OSSL_PROVIDER_get0_name(provider);
+    char properties[128];
+
+    if (name == NULL || strcmp(name, "default") == 0)
+        return false;
+    ERR_clear_error();
+    snprintf(properties, sizeof properties, "?provider=%.64s", name);
+    return sign_with(key, scheme, hash, message, properties, bytes, size);
+}
+
 bool clo_signature_make(const struct clo_private_key *key, enum clo_signature_scheme scheme,
                         enum clo_hash hash, struct clo_bytes message, struct clo_buffer *signature,
                         struct clo_error *err)
@@ -172,19 +206,15 @@ bool clo_signature_make(const struct clo_private_key *key, enum clo_signature_sc
     uint8_t bytes[1100];
     uint8_t raw[2 * 66];
     size_t size = sizeof bytes;
-    EVP_PKEY_CTX *context = NULL;
+    size_t other_size = sizeof bytes;
 
     if (!scheme_fits(key->kind, scheme) || crypto_hash_name(hash) == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "signature: key and algorithm do not fit");
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
-    bool ok = digest != NULL &&
-              EVP_DigestSignInit_ex(digest, &context, crypto_hash_name(hash), NULL, NULL, key->evp,
-                                    NULL) == 1 &&
-              set_padding(context, scheme) &&
-              EVP_DigestSign(digest, bytes, &size, message.data, message.size) == 1;
-    EVP_MD_CTX_free(digest);
-    if (!ok)
-        return crypto_fail(err, CLO_ERR_SYSTEM, "signing");
+    if (!sign_with(key->evp, scheme, hash, message, NULL, bytes, &size)) {
+        if (!sign_by_provider(key->evp, scheme, hash, message, bytes, &other_size))
+            return crypto_fail(err, CLO_ERR_SYSTEM, "signing");
+        size = other_size;
+    }
     if (scheme == CLO_ECDSA_RAW) {
         size_t curve = crypto_curve_size(key->kind);
         if (!der_to_raw(curve, clo_bytes(bytes, size), raw))

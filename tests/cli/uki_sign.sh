@@ -82,6 +82,27 @@ else
     echo "note: no SoftHSM with OpenSSL's pkcs11 provider here: keys in tokens are not tried"
 fi
 
+# A key in a TPM, where swtpm and OpenSSL's provider for TPMs are installed: OpenSSL has its public half, and must not
+# take that for the key.
+tpm=
+if command -v swtpm >/dev/null; then
+    mkdir tpm
+    port=$((20000 + $$ % 20000))
+    swtpm socket --tpm2 --tpmstate dir=tpm --server type=tcp,port=$port --ctrl type=tcp,port=$((port + 1)) --flags not-need-init,startup-clear >swtpm.log 2>&1 &
+    tpm=$!
+    export TPM2OPENSSL_TCTI="swtpm:host=127.0.0.1,port=$port"
+    sleep 1
+fi
+if [ -n "$tpm" ] && openssl list -providers -provider tpm2 >/dev/null 2>&1; then
+    openssl genpkey -provider tpm2 -provider default -algorithm RSA -pkeyopt bits:2048 -out tpm.pem 2>/dev/null || fail "a key in a TPM"
+    openssl req -provider tpm2 -provider default -propquery '?provider=tpm2' -x509 -new -key tpm.pem -subj /CN=tpm -out tpm.crt 2>/dev/null
+    sign plain.efi --provider tpm2 --key tpm.pem --cert tpm.crt --output tpm.efi || fail "signing in a TPM"
+    expect "signed in a TPM" 0 "CN=tpm" verify tpm.efi --cert tpm.crt
+else
+    echo "note: no swtpm with OpenSSL's tpm2 provider here: keys in TPMs are not tried"
+fi
+[ -z "$tpm" ] || kill "$tpm"
+
 # A timestamp of somebody's is tolerated.
 if command -v osslsigncode >/dev/null && osslsigncode add -help 2>&1 | grep -q -- -TSA-cert; then
     openssl req -x509 -newkey rsa:2048 -nodes -keyout tsa.key -out tsa.crt -subj /CN=tsa -days 3650 \
