@@ -10,10 +10,31 @@
 
 #include "secureboot.h"
 
-#define KEY_BITS      2048 /* what firmware is sure to take */
 #define VALID_SECONDS (20LL * 365 * 24 * 3600)
 
 /* --- keygen --- */
+
+static const struct key_type {
+    const char *name;
+    enum clo_key_kind kind;
+    unsigned bits; /* RSA's */
+    enum clo_signature_scheme scheme;
+    enum clo_hash hash;
+} key_types[] = {
+    { "rsa2048", CLO_KEY_RSA, 2048, CLO_RSASSA_PKCS1, CLO_HASH_SHA256 }, /* all firmware takes it */
+    { "rsa3072", CLO_KEY_RSA, 3072, CLO_RSASSA_PKCS1, CLO_HASH_SHA256 },
+    { "rsa4096", CLO_KEY_RSA, 4096, CLO_RSASSA_PKCS1, CLO_HASH_SHA256 },
+    { "p256", CLO_KEY_P256, 0, CLO_ECDSA_DER, CLO_HASH_SHA256 },
+    { "p384", CLO_KEY_P384, 0, CLO_ECDSA_DER, CLO_HASH_SHA384 },
+};
+
+static const struct key_type *key_type(const char *name)
+{
+    for (size_t i = 0; i < CLO_COUNT(key_types); i++)
+        if (strcmp(key_types[i].name, name) == 0)
+            return &key_types[i];
+    return NULL;
+}
 
 static bool refuse_existing(const char *path, struct clo_error *err)
 {
@@ -24,8 +45,9 @@ static bool refuse_existing(const char *path, struct clo_error *err)
     return errno == ENOENT || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
-static bool make_certificate(const struct clo_private_key *key, const char *name, int64_t now,
-                             struct clo_buffer *der, struct clo_error *err)
+static bool make_certificate(const struct key_type *type, const struct clo_private_key *key,
+                             const char *name, int64_t now, struct clo_buffer *der,
+                             struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
     struct clo_random random = cli_random();
@@ -39,16 +61,16 @@ static bool make_certificate(const struct clo_private_key *key, const char *name
         .not_before = now - 24 * 3600, /* clocks differ */
         .not_after = now + VALID_SECONDS,
         .serial = clo_bytes(serial, sizeof serial),
-        .scheme = CLO_RSASSA_PKCS1,
-        .hash = CLO_HASH_SHA256,
+        .scheme = type->scheme,
+        .hash = type->hash,
     };
     return clo_private_key_public(key, &public_key, err) &&
            clo_certificate_make(&spec, public_key, NULL, key, der, err);
 }
 
 /* FOLDER/ROLE.key and FOLDER/ROLE.crt. */
-static bool make_pair(const char *folder, const char *role, const char *name, int64_t now,
-                      struct clo_error *err)
+static bool make_pair(const struct key_type *type, const char *folder, const char *role,
+                      const char *name, int64_t now, struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key_pem = NULL;
@@ -60,8 +82,8 @@ static bool make_pair(const char *folder, const char *role, const char *name, in
     char path[4096];
 
     snprintf(subject, sizeof subject, "%.160s %s", name, role);
-    if (!clo_private_key_new(CLO_KEY_RSA, KEY_BITS, &key, err) ||
-        !make_certificate(key, subject, now, &der, err) ||
+    if (!clo_private_key_new(type->kind, type->bits, &key, err) ||
+        !make_certificate(type, key, subject, now, &der, err) ||
         !clo_pem_write("CERTIFICATE", clo_buffer_bytes(&der), &pem, err) ||
         !clo_private_key_pem(key, &key_pem, err))
         return clo_wrap(err, "%s", role);
@@ -87,7 +109,8 @@ static void remove_pair(const char *folder, const char *role)
     unlink(path);
 }
 
-static bool keygen(const char *folder, const char *name, struct clo_error *err)
+static bool keygen(const struct key_type *type, const char *folder, const char *name,
+                   struct clo_error *err)
 {
     static const char *const roles[] = { "PK", "KEK", "db" };
     int64_t now;
@@ -109,7 +132,7 @@ static bool keygen(const char *folder, const char *name, struct clo_error *err)
     if (!cli_time(NULL, &now, err))
         return false;
     for (size_t i = 0; i < CLO_COUNT(roles); i++) {
-        if (make_pair(folder, roles[i], name, now, err))
+        if (make_pair(type, folder, roles[i], name, now, err))
             continue;
         for (size_t k = 0; k <= i; k++)
             remove_pair(folder, roles[k]);
@@ -124,11 +147,13 @@ static int cmd_secureboot_keygen(int argc, char **argv)
 {
     const char *output = NULL;
     const char *name = "Cloister Secure Boot";
+    const char *type = key_types[0].name;
     const struct cli_option options[] = {
         { "--output", "DIR", "the folder for PK, KEK and db, each a .key and a .crt",
           .text = &output },
         { "--name", "TEXT", "what the certificates are called (default: Cloister Secure Boot)",
           .text = &name },
+        { "--type", "TYPE", "rsa2048 (default), rsa3072, rsa4096, p256 or p384", .text = &type },
     };
     const struct cli_usage usage = {
         .command = "secureboot keygen",
@@ -149,7 +174,10 @@ static int cmd_secureboot_keygen(int argc, char **argv)
         return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
     if (output == NULL)
         return cli_usage_error(&usage, "--output is needed");
-    return keygen(output, name, &err) ? CLI_YES : cli_error(&err);
+    if (key_type(type) == NULL)
+        return cli_usage_error(&usage,
+                               "--type %s: expected rsa2048, rsa3072, rsa4096, p256 or p384", type);
+    return keygen(key_type(type), output, name, &err) ? CLI_YES : cli_error(&err);
 }
 
 /* --- enroll --- */

@@ -136,8 +136,13 @@ static bool list(const struct list_options *o, struct clo_buffer *out, struct cl
         return false;
     for (size_t i = 0; i < o->merge.count; i++) {
         CLO_CLEANUP(secureboot_file_free) struct secureboot_file file = { 0 };
-        if (!secureboot_read(o->merge.items[i], o->variable, &file, err) ||
-            !append(out, file.lists, err))
+        if (!secureboot_read(o->merge.items[i], o->variable, &file, err))
+            return false;
+        if (file.store != NULL && o->variable == NULL)
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "--merge %s: of a variable store, --variable says which",
+                            o->merge.items[i]);
+        if (!append(out, file.lists, err))
             return false;
     }
     if (!make_new(o, &owner, &made, err) || !append(out, clo_buffer_bytes(&made), err))

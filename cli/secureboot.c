@@ -45,6 +45,10 @@ bool secureboot_read(const char *path, const char *variable, struct secureboot_f
         return false;
     struct clo_bytes in = clo_buffer_bytes(&out->bytes);
     if (clo_varstore_parse(in, &out->store, &ignored)) {
+        struct clo_guid vendor;
+        if (variable != NULL && !clo_efi_variable_known(variable, &vendor))
+            return clo_fail(err, CLO_ERR_USAGE, "--variable %s: expected PK, KEK, db, dbx or dbt",
+                            variable);
         if (variable != NULL)
             out->lists = secureboot_variable(out->store, variable);
         return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);

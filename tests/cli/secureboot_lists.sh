@@ -102,6 +102,20 @@ jq -e '.replaces and ([.images[] | [.before.allowed, .after.allowed]] == [[true,
 expect "firmware would refuse it" 0 "would refuse the update" sb impact --input vars.fd --update bent.auth two.efi
 expect "impact on KEK" 2 "db or dbx" sb impact --input vars.fd --update dbx.auth --variable KEK
 
+# A store has several lists; and no name is taken for an empty one.
+expect "which variable" 2 "--variable says which" sb list --merge vars.fd --output no.esl
+expect "no such variable" 2 "expected PK, KEK" sb list --merge vars.fd --variable DBX --output no.esl
+expect "nor to compare" 2 "expected PK, KEK" sb diff vars.fd new.fd --variable Dbx
+# Keys of other kinds sign images and updates too.
+for type in rsa3072 p256 p384; do
+    "$cloister" secureboot keygen --output "keys.$type" --type "$type" >/dev/null || fail "keygen --type $type"
+    "$cloister" uki sign one.efi --key "keys.$type/db.key" --cert "keys.$type/db.crt" --hash sha384 --output typed.efi || fail "$type: sign"
+    expect "$type: signed" 0 "sha384" "$cloister" uki verify typed.efi --cert "keys.$type/db.crt"
+    openssl verify -CAfile "keys.$type/db.crt" "keys.$type/db.crt" >/dev/null 2>&1 || fail "$type: no certificate for openssl"
+done
+expect "$type: listed" 0 "" sb list --cert keys.p384/db.crt --output p384.esl
+expect "no such type" 2 "--type dsa" sb keygen --output no.keys --type dsa
+
 # SBAT, where the UKI's stub has one.
 printf 'sbat,1,2023012900\nuki,1\n' >level
 printf 'sbat,1,2030010100\nuki,2\n' >higher
