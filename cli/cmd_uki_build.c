@@ -210,10 +210,14 @@ static bool add_sbat(struct uki_work *work, const struct build *in, const struct
 
 /* --- All of it --- */
 
-static bool open_stub(struct uki_work *work, const char *path, struct clo_error *err)
+static bool open_stub(struct uki_work *work, const struct build *in, struct clo_error *err)
 {
+    const char *path = in->stub;
+
     if (!uki_work_image(work, path, &work->frame, err))
         return false;
+    if (in->kernel != NULL && clo_uki_is_addon_stub(&work->frame->uki.pe))
+        return clo_fail(err, CLO_ERR_USAGE, "%s: is a stub for add-ons, it starts no kernel", path);
     work->stub_version = work->frame->uki.stub_version;
     return (clo_uki_check_stub(&work->frame->uki.pe, err) &&
             clo_uki_parts_of(&work->frame->uki.pe, &work->frame->file, &work->list, err)) ||
@@ -274,7 +278,7 @@ static bool build(const struct build *in, struct clo_error *err)
 {
     CLO_CLEANUP(uki_work_freep) struct uki_work *work = NULL;
 
-    if (!uki_work_new(&work, err) || !open_stub(work, in->stub, err))
+    if (!uki_work_new(&work, err) || !open_stub(work, in, err))
         return false;
     return (compose(work, in, err) && uki_policy_apply(work, &in->policy, err) &&
             uki_work_write(work, &in->signing, in->output, err));

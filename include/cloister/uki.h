@@ -70,6 +70,8 @@ CLO_API CLO_MUST_USE bool clo_uki_parts_of(const struct clo_pe *pe, void *source
                                            struct clo_uki_parts_list *out, struct clo_error *err);
 /* A stub as it can stand in front: systemd's, for kernels or for add-ons, and not signed. */
 CLO_API CLO_MUST_USE bool clo_uki_check_stub(const struct clo_pe *stub, struct clo_error *err);
+/* systemd's for add-ons: it has no code that would start a kernel. */
+CLO_API bool clo_uki_is_addon_stub(const struct clo_pe *stub);
 /* Which profile a name is looked for in: the base, or one by its number. */
 #define CLO_UKI_BASE SIZE_MAX
 CLO_API struct clo_pe_part *clo_uki_part_find(struct clo_uki_parts_list *list, size_t profile,

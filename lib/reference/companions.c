@@ -130,6 +130,11 @@ static bool add_addon(const struct clo_uki *uki, const struct clo_companion *ite
 
     if (!clo_pe_parse(item->data, &addon->pe, err))
         return clo_wrap(err, "add-on %.64s", item->name);
+    if (addon->pe.machine != uki->pe.machine)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "add-on %.64s: is for machine 0x%04x, the UKI "
+                        "for 0x%04x",
+                        item->name, addon->pe.machine, uki->pe.machine);
     if (section_of(&addon->pe, ".linux").size > 0)
         return clo_fail(err, CLO_ERR_FORMAT, "add-on %.64s: is a whole UKI", item->name);
     /* What becomes of a device tree depends on the one that the machine has. */

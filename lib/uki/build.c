@@ -44,6 +44,15 @@ bool clo_uki_parts_of(const struct clo_pe *pe, void *source, struct clo_uki_part
     return true;
 }
 
+bool clo_uki_is_addon_stub(const struct clo_pe *stub)
+{
+    static const char name[] = ": systemd-addon ";
+    const struct clo_pe_section *magic = clo_pe_section_find(stub, ".sdmagic");
+
+    return magic != NULL && magic->data.size > 0 &&
+           memmem(magic->data.data, magic->data.size, name, sizeof name - 1) != NULL;
+}
+
 bool clo_uki_check_stub(const struct clo_pe *stub, struct clo_error *err)
 {
     if (clo_pe_section_find(stub, ".linux") != NULL)
@@ -237,6 +246,8 @@ bool clo_uki_build(const struct clo_uki_parts *parts, struct clo_buffer *out, st
         return clo_wrap(err, "stub");
     if (parts->kernel.size == 0)
         return clo_fail(err, CLO_ERR_USAGE, "UKI: there is no kernel");
+    if (clo_uki_is_addon_stub(stub))
+        return clo_fail(err, CLO_ERR_USAGE, "stub: is one for add-ons, it starts no kernel");
     ok = clo_uki_parts_of(stub, stub, list, err);
     for (size_t i = 0; ok && i < CLO_COUNT(sections); i++) {
         struct clo_pieces content = { 0 };

@@ -138,6 +138,8 @@ printf '\144\252' | dd of=arm bs=1 seek=$((at + 4)) conv=notrunc 2>/dev/null
 "$cloister" uki build --kernel raw --stub arm --output arm.efi || fail "AArch64"
 [ "$("$cloister" uki inspect arm.efi --json | jq -r .machine)" = aarch64 ] || fail "machine: $("$cloister" uki inspect arm.efi --json | jq -r .machine)"
 expect "another machine's add-on" 2 "is for machine" "$cloister" uki edit all.efi --split-addon no.efi --move .dtb --addon-stub arm --output no2.efi
+sed 's/systemd-stub/systemd-addon/' "$stub" | head -c "$(wc -c <"$stub")" >for-addons
+grep -q 'LoaderInfo: systemd-addon' for-addons && expect "a stub for add-ons" 2 "starts no kernel" build --stub for-addons --output no.efi
 expect "another machine's kernel" 2 "is for machine" "$cloister" uki build --kernel all.efi --stub arm --output no.efi
 [ ! -e no.efi ] || fail "a refused build left a file"
 

@@ -263,6 +263,17 @@ static void test_refused(void **state)
         CHECK(!companions_parse(uki, &item, 1, &found, &err), cases[i].error);
         CHECK(strcmp(err.text, cases[i].error) == 0, err.text);
     }
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer foreign = { 0 };
+    make_addon(&(struct addon_spec){ "a", NULL, NULL }, &foreign);
+    uint8_t *signature = memmem(foreign.data, foreign.size, "PE\0\0", 4);
+    signature[4] = 0x64;
+    signature[5] = 0xaa;
+    const struct clo_companion arm = { CLO_COMPANION_BESIDE, "a.addon.efi",
+                                       clo_buffer_bytes(&foreign) };
+    CHECK(!companions_parse(newest, &arm, 1, &found, &err) &&
+                  strcmp(err.text, "add-on a.addon.efi: is for machine 0xaa64, the UKI for "
+                                   "0x8664") == 0,
+          err.text);
     CHECK(!companions_parse(newest, twice, 2, &found, &err) &&
                   strcmp(err.text, "companion A.cred: is there twice") == 0,
           err.text);

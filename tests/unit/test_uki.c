@@ -101,6 +101,15 @@ static void test_build_refused(void **state)
     parts = usual(clo_buffer_bytes(&built));
     CHECK(!clo_uki_build(&parts, &again, &err), "a whole UKI");
     CHECK(strcmp(err.text, "stub: is a whole UKI, not a stub") == 0, err.text);
+    static const struct pe_section for_addons[] = {
+        { ".text", { (const uint8_t *)"code", 4 } },
+        { ".sdmagic", { (const uint8_t *)"#### LoaderInfo: systemd-addon 257 ####", 40 } },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer addon = { 0 };
+    pe_make(&addon, for_addons, CLO_COUNT(for_addons));
+    parts = usual(clo_buffer_bytes(&addon));
+    CHECK(!clo_uki_build(&parts, &again, &err), "a stub for add-ons");
+    CHECK(strcmp(err.text, "stub: is one for add-ons, it starts no kernel") == 0, err.text);
     parts = usual(clo_bytes_text("text"));
     CHECK(!clo_uki_build(&parts, &again, &err), "text");
     CHECK(strcmp(err.text, "stub: no PE file: \"MZ\" is missing") == 0, err.text);
