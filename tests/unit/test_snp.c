@@ -24,6 +24,8 @@ static void test_parse(void **state)
         { "version 2", 2, 0, NULL },
         { "version 5", 5, 0, NULL },
         { "version 6 is read", 6, 0, NULL },
+        { "reserved bits of SIGNER_INFO", 5, 0x49,
+          "SNP report: SIGNER_INFO is 0x100: reserved bits are not zero" },
         { "reserved behind SIGNER_INFO", 3, 0x4c, "SNP report: reserved byte at 0x4c is not zero" },
         { "CPUID in version 2", 2, 0x188, "SNP report: reserved byte at 0x188 is not zero" },
         { "CPUID in version 3", 3, 0x188, NULL },

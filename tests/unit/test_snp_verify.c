@@ -217,6 +217,7 @@ static void test_missing(void **state)
     CHECK(!clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err), "no leaf");
     CHECK(has_failed(&checks, "snp.signature") && has_failed(&checks, "snp.leaf"), "no leaf");
     CHECK(!has_passed(&checks, "snp.tcb") && !has_passed(&checks, "snp.chip"), "no leaf");
+    CHECK(!has_passed(&checks, "snp.signer") && !has_passed(&checks, "snp.product"), "no leaf");
     snp_maker_free(&maker);
 }
 
