@@ -68,10 +68,10 @@ static bool read_banks(const struct cli_list *names, enum clo_hash out[BANKS_MAX
 /* What its owner told shim, in place of what the variable store says. */
 static bool read_mok(struct measure *options, struct clo_prediction *from, struct clo_error *err)
 {
-    if (options->mok_list != NULL && !secureboot_read(options->mok_list, NULL, &options->mok, err))
+    if (options->mok_list != NULL && !secureboot_read_lists(options->mok_list, &options->mok, err))
         return false;
     if (options->mok_list_x != NULL &&
-        !secureboot_read(options->mok_list_x, NULL, &options->mok_x, err))
+        !secureboot_read_lists(options->mok_list_x, &options->mok_x, err))
         return false;
     from->mok_list = options->mok.lists;
     from->mok_list_x = options->mok_x.lists;

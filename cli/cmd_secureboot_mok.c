@@ -22,7 +22,7 @@ static void mok_free(struct mok *mok)
 /* MokList: the lists as they are, then each certificate in one of its own, as MokManager adds them. */
 static bool read_allowed(struct mok *mok, struct clo_buffer *out, struct clo_error *err)
 {
-    if (mok->list != NULL && !secureboot_read(mok->list, NULL, &mok->lists, err))
+    if (mok->list != NULL && !secureboot_read_lists(mok->list, &mok->lists, err))
         return false;
     clo_buffer_append(out, mok->lists.lists);
     for (size_t i = 0; i < mok->keys.count; i++) {
@@ -31,7 +31,7 @@ static bool read_allowed(struct mok *mok, struct clo_buffer *out, struct clo_err
             return false;
         clo_signature_list_x509(&clo_guid_shim_lock, clo_certificate_der(certificate), out);
     }
-    return (mok->list_x == NULL || secureboot_read(mok->list_x, NULL, &mok->lists_x, err)) &&
+    return (mok->list_x == NULL || secureboot_read_lists(mok->list_x, &mok->lists_x, err)) &&
            (clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory"));
 }
 

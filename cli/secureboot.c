@@ -72,6 +72,13 @@ bool secureboot_read(const char *path, const char *variable, struct secureboot_f
     return true;
 }
 
+bool secureboot_read_lists(const char *path, struct secureboot_file *out, struct clo_error *err)
+{
+    return secureboot_read(path, NULL, out, err) &&
+           (out->store == NULL ||
+            clo_fail(err, CLO_ERR_FORMAT, "%s: is a variable store, no signature lists", path));
+}
+
 void secureboot_file_free(struct secureboot_file *file)
 {
     clo_varstore_free(file->store);

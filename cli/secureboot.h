@@ -25,6 +25,9 @@ struct secureboot_file {
  * variable store, of which `variable` (NULL: none needed) becomes the lists. */
 CLO_MUST_USE bool secureboot_read(const char *path, const char *variable,
                                   struct secureboot_file *out, struct clo_error *err);
+/* A variable store is refused: nobody said which of its lists. */
+CLO_MUST_USE bool secureboot_read_lists(const char *path, struct secureboot_file *out,
+                                        struct clo_error *err);
 void secureboot_file_free(struct secureboot_file *file); /* for CLO_CLEANUP */
 
 /* The lists of a variable in a store; empty if it is not there. */

@@ -144,6 +144,7 @@ expect "MokList without shim" 2 "--shim is missing" "$cloister" measure uki demo
 expect "MokList of a disk without shim" 2 "no shim that reads them" "$cloister" measure image demo.img --varstore "$varstore" --mok-list mok.esl
 printf text >text
 expect "MokList is text" 3 "text" "$cloister" measure uki demo.efi --shim "$shim" --mok-list text
+expect "MokList is a store" 3 "is a variable store" "$cloister" measure uki demo.efi --shim "$shim" --mok-list vars.fd
 "$cloister" measure tdx --image named.img --load-options uki.efi --json >tdx.json || fail "TDX: an image"
 "$cloister" measure tdx --uki uki.efi --shim "$shim" --image named.img --output tdx.ref.json || fail "TDX: a UKI"
 [ "$(jq -r .rtmr1 tdx.json)" = "$(jq -r .tdx.rtmr1 tdx.ref.json)" ] || fail "TDX: the image's RTMR 1 is not the UKI's"
@@ -154,4 +155,5 @@ expect "no key for mok" 2 "--key, --list or --list-x is needed" "$cloister" secu
 expect "no store for mok" 2 "--input and --output are needed" "$cloister" secureboot mok --key mok/db.crt
 expect "mok's key is text" 3 "text" "$cloister" secureboot mok --input vars.fd --output no.fd --key text
 expect "mok's list is text" 3 "text" "$cloister" secureboot mok --input vars.fd --output no.fd --list-x text
+expect "mok's list is a store" 3 "is a variable store" "$cloister" secureboot mok --input vars.fd --output no.fd --list vars.fd
 exit "$failed"
