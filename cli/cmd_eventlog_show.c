@@ -83,6 +83,37 @@ static json_t *log_json(const struct clo_eventlog *log)
 }
 
 /* Every field on a line of its own; a value that has parts as JSON. */
+#define ITEMS_SHOWN 8
+#define TEXT_SHOWN  400
+
+/* A line of a field; JSON has long ones whole. */
+static void print_value(const char *mark, const char *name, const json_t *value)
+{
+    CLO_CLEANUP(clo_freep)
+    char *dumped = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *text = json_is_string(value) ? json_string_value(value) : dumped;
+    size_t size = text == NULL ? 0 : strlen(text);
+    size_t shown = size > TEXT_SHOWN ? TEXT_SHOWN : size;
+
+    while (shown < size && shown > 0 &&
+           ((uint8_t)text[shown] & 0xc0) == 0x80) /* inside a character */
+        shown--;
+    printf("      %s%-18s  %.*s", mark, name, (int)shown, text == NULL ? "" : text);
+    if (shown < size)
+        printf("… (%zu bytes)", size);
+    printf("\n");
+}
+
+static void print_items(const char *mark, const char *name, const json_t *items)
+{
+    size_t count = json_array_size(items);
+
+    for (size_t i = 0; i < count && i < ITEMS_SHOWN; i++)
+        print_value(mark, i == 0 ? name : "", json_array_get(items, i));
+    if (count > ITEMS_SHOWN)
+        printf("      %s%-18s  … and %zu more\n", mark, "", count - ITEMS_SHOWN);
+}
+
 static void print_fields(const struct clo_event *event, enum clo_hash bank)
 {
     CLO_CLEANUP(clo_json_freep) json_t *fields = clo_event_fields(event, bank);
@@ -92,13 +123,10 @@ static void print_fields(const struct clo_event *event, enum clo_hash bank)
     json_object_foreach (fields, name, field) {
         const json_t *value = json_object_get(field, "value");
         bool is_covered = json_is_true(json_object_get(field, "covered"));
-        CLO_CLEANUP(clo_freep)
-        char *text =
-                json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        printf("      %s%-18s  %s\n", is_covered ? "  " : "~ ", name,
-               json_is_string(value) ? json_string_value(value)
-               : text == NULL        ? ""
-                                     : text);
+        if (json_array_size(value) > 1)
+            print_items(is_covered ? "  " : "~ ", name, value);
+        else
+            print_value(is_covered ? "  " : "~ ", name, value);
     }
 }
 
@@ -196,7 +224,9 @@ int cmd_eventlog_show(int argc, char **argv)
     struct show show = { .json = false };
     const struct cli_option options[] = {
         { "--digests", NULL, "print digests whole", .flag = &show.digests },
-        { "--fields", NULL, "print what is in each event, field by field", .flag = &show.fields },
+        { "--fields", NULL,
+          "print what is in each event, field by field; long ones whole with --json",
+          .flag = &show.fields },
         { "--json", NULL, "print one JSON document", .flag = &show.json },
     };
     const struct cli_usage usage = {

@@ -45,6 +45,8 @@ for family in tpm tdx-eventlog; do
             and ($expected[0].startup_locality == null or .startup_locality == $expected[0].startup_locality)
             and ($expected[0].padding_bytes == null or .padding == $expected[0].padding_bytes)' \
             show.json >/dev/null || fail "$name: show has $(jq -c 'del(.events)' show.json), expected $(cat expected.json)"
+        # Lines that a person can read: a dbx has hundreds of entries.
+        "$cloister" eventlog show "$log" --fields | awk 'length($0) > 1000 { print; exit 1 }' >long || fail "$name: a line of $(wc -c <long) bytes"
         tried=$((tried + 1))
     done <cases
 done
