@@ -37,6 +37,32 @@ static bool read_growth(const struct cli_growth *growth, const struct clo_gpt *g
     return true;
 }
 
+static uint64_t end_of(const struct clo_gpt *gpt, uint32_t number)
+{
+    for (size_t i = 0; i < gpt->count; i++)
+        if (gpt->partitions[i].number == number)
+            return gpt->partitions[i].last_lba;
+    return 0;
+}
+
+/* The tool leaves it as it is, and so does the prediction: whoever asked for it meant another one. */
+static bool note_unchanged(const struct cli_growth *growth, uint32_t number, struct clo_gpt *gpt,
+                           struct clo_bytes head, struct clo_error *err)
+{
+    uint64_t end = end_of(gpt, number);
+
+    if (number == 0)
+        return true;
+    if (!clo_gpt_parse(head, gpt, err))
+        return false;
+    if (end_of(gpt, number) == end)
+        fprintf(stderr,
+                "cloister: note: --grow-partition %s: there is no room behind it, it stays as it "
+                "is\n",
+                growth->partition);
+    return true;
+}
+
 bool cli_grow(const struct cli_growth *growth, struct clo_bytes *head, struct clo_buffer *buffer,
               struct clo_error *err)
 {
@@ -48,7 +74,8 @@ bool cli_grow(const struct cli_growth *growth, struct clo_bytes *head, struct cl
     if (growth->disk_size == NULL && growth->partition == NULL && growth->tool == NULL)
         return true;
     if (!clo_gpt_parse(*head, gpt, err) || !read_growth(growth, gpt, &grown, err) ||
-        !clo_gpt_grow(*head, &grown, buffer, err))
+        !clo_gpt_grow(*head, &grown, buffer, err) ||
+        !note_unchanged(growth, grown.partition, gpt, clo_buffer_bytes(buffer), err))
         return false;
     *head = clo_buffer_bytes(buffer);
     return true;

@@ -133,6 +133,7 @@ expect "odd size" 2 "--disk-size much: expected a size" measure demo.img --disk-
 expect "size of nothing" 2 "--disk-size 0" measure demo.img --disk-size 0
 expect "odd unit" 2 "--disk-size 4X" measure demo.img --disk-size 4X
 expect "size out of range" 2 "--disk-size" measure demo.img --disk-size 99999999999999999999
+expect "no room to grow" 0 "no room behind it" measure demo.img --disk-size 1G --grow-partition 1
 expect "no such partition" 2 'no partition has the number, GUID or name "data"' measure demo.img --grow-partition data
 expect "no such number" 2 'no partition has the number, GUID or name "3"' measure demo.img --grow-partition 3
 expect "no such tool" 2 "--grown-by parted: expected sfdisk" measure demo.img --disk-size 1G --grown-by parted
