@@ -79,8 +79,8 @@ static void sealed_and_opened(void **state)
         CHECK(clo_jwk_from_public_key(public, &jwk, &err), err.text);
         CHECK(clo_jwe_seal(jwk, plaintext, &jwe, &err), err.text);
         CHECK(clo_jwe_seal(jwk, plaintext, &second, &err), err.text);
-        CHECK(!json_equal(json_object_get(jwe, "ciphertext"),
-                          json_object_get(second, "ciphertext")),
+        /* Of one byte, two ciphertexts may be alike by chance; tags never are. */
+        CHECK(!json_equal(json_object_get(jwe, "tag"), json_object_get(second, "tag")),
               "a fresh key each time");
         CHECK(clo_jwe_open(jwe, key, &secret, &err), err.text);
         CHECK(clo_bytes_equal(clo_secret_bytes(secret), plaintext), "the same bytes");
