@@ -158,6 +158,19 @@ static char *temporary_for(const char *path, bool through)
     return size < 0 ? NULL : name;
 }
 
+/* As open(2) would: what is there keeps its mode, unless that is wider than asked for; what is new heeds the
+ * umask. The lock is held. */
+static mode_t final_mode(const char *path, mode_t mode)
+{
+    struct stat status;
+
+    if (stat(path, &status) == 0)
+        return status.st_mode & mode;
+    mode_t mask = umask(0077);
+    umask(mask);
+    return mode & ~mask;
+}
+
 bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
                        struct clo_error *err)
 {
@@ -173,10 +186,11 @@ bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
     int fd = has_room() ? mkostemps(temporary, 5, O_CLOEXEC) : -1;
     if (fd >= 0)
         remember(temporary);
+    mode = through ? 0600 : final_mode(path, mode);
     pthread_mutex_unlock(&lock);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
-    if (fchmod(fd, through ? 0600 : mode) != 0) {
+    if (fchmod(fd, mode) != 0) {
         clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
         unlink(temporary);
         forget(temporary);

@@ -139,6 +139,32 @@ static void nothing_appears_before_commit(void **state)
     CHECK(access(in_scratch("new"), F_OK) == 0, "freeing keeps what was committed");
 }
 
+static void is_of_mode(const char *name, mode_t asked, mode_t expected)
+{
+    struct clo_error err;
+    struct stat status;
+
+    CHECK(clo_file_write(in_scratch(name), clo_bytes_text("x"), asked, &err), err.text);
+    CHECK(stat(in_scratch(name), &status) == 0, name);
+    assert_int_equal(status.st_mode & 0777, expected);
+}
+
+/* Written again, a file is no more open than it was; and a secret is one whatever was there. */
+static void modes(void **state)
+{
+    mode_t mask = umask(0022);
+
+    (void)state;
+    is_of_mode("new", 0644, 0644);
+    is_of_mode("key", 0600, 0600);
+    CHECK(chmod(in_scratch("new"), 0640) == 0, "chmod");
+    is_of_mode("new", 0644, 0640);
+    is_of_mode("new", 0600, 0600);
+    umask(0077);
+    is_of_mode("closed", 0644, 0600);
+    CHECK(umask(mask) == 0077, "the mask stays as it was");
+}
+
 /* A device, a pipe or /dev/stdout is written to: renamed over, it would be gone. */
 static void a_node_keeps_its_name(void **state)
 {
@@ -286,6 +312,7 @@ int main(void)
         IN_SCRATCH(what_cannot_be_read),
         IN_SCRATCH(relative_to_a_folder),
         IN_SCRATCH(nothing_appears_before_commit),
+        IN_SCRATCH(modes),
         IN_SCRATCH(a_node_keeps_its_name),
         cmocka_unit_test(signals_remove_the_temporaries),
         cmocka_unit_test(reads_from_the_middle),
