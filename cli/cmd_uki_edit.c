@@ -26,6 +26,7 @@ static bool open_image(struct uki_work *work, const char *path, struct clo_error
 static bool choose_profile(struct uki_work *work, const char *name, struct clo_error *err)
 {
     size_t count = uki_work_profiles(work);
+    size_t found = 0;
     char id[256];
     char *end;
 
@@ -35,9 +36,16 @@ static bool choose_profile(struct uki_work *work, const char *name, struct clo_e
         uki_profile_id(work, p, id, sizeof id);
         if (strcmp(id, name) == 0) {
             work->group = p;
-            return true;
+            found++;
         }
     }
+    if (found > 1)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--profile %s: there are several of that ID: give its "
+                        "number",
+                        name);
+    if (found == 1)
+        return true;
     unsigned long number = strtoul(name, &end, 10);
     if (*name < '0' || *name > '9' || *end != '\0' || number >= count)
         return clo_fail(err, CLO_ERR_USAGE, "--profile %s: there is no such profile", name);

@@ -382,15 +382,16 @@ static bool check_chosen(struct uki_work *work, const struct uki_policy *policy,
     size_t count = uki_work_profiles(work);
 
     for (size_t i = 0; i < policy->profiles.count; i++) {
-        bool is_there = false;
-        for (size_t p = 0; p < count && !is_there; p++) {
+        size_t found = 0;
+        for (size_t p = 0; p < count; p++) {
             char id[256];
             uki_profile_id(work, p, id, sizeof id);
-            is_there = strcmp(policy->profiles.items[i], id) == 0;
+            found += strcmp(policy->profiles.items[i], id) == 0;
         }
-        if (!is_there)
-            return clo_fail(err, CLO_ERR_USAGE, "--sign-profile %s: there is no such profile",
-                            policy->profiles.items[i]);
+        if (found != 1)
+            return clo_fail(err, CLO_ERR_USAGE, "--sign-profile %s: there %s",
+                            policy->profiles.items[i],
+                            found == 0 ? "is no such profile" : "are several of that ID");
     }
     return true;
 }

@@ -101,6 +101,10 @@ build --stub "$stub" --profile ID=main --join-profile debug.profile --pcr-key pc
 build --stub "$stub" --profile ID=main --join-profile debug.profile --pcr-key pcr.key --sign-profile main --output main.efi || fail "one profile"
 [ "$("$cloister" uki policy main.efi --key pcr.pub --phase enter-initrd --json | jq -c '[.profiles[].banks.sha256[0].signed]')" = '[true,false]' ] || fail "the debug profile is signed"
 expect "no such profile" 2 "no such profile" build --stub "$stub" --profile ID=main --pcr-key pcr.key --sign-profile none --output no.efi
+expect "two profiles of one ID" 2 "several of that ID" build --stub "$stub" --profile ID=main --join-profile debug.profile --join-profile debug.profile --pcr-key pcr.key --sign-profile debug --output no.efi
+build --stub "$stub" --profile ID=main --join-profile debug.profile --join-profile debug.profile --output twice.efi || fail "two of one ID"
+expect "which of the two" 2 "give its number" "$cloister" uki edit twice.efi --profile debug --cmdline x --output no.efi
+"$cloister" uki edit twice.efi --profile 2 --cmdline x --output second.efi || fail "by its number"
 openssl ecparam -name prime256v1 -genkey -noout -out curve.key
 expect "no RSA key" 3 "not RSA" build --stub "$stub" --pcr-key curve.key --output no.efi
 expect "phases without a key" 2 "one for each" build --stub "$stub" --pcr-key pcr.key --phases a --phases b --output no.efi
