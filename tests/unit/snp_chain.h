@@ -16,6 +16,7 @@ struct snp_maker {
     uint8_t report[CLO_SNP_REPORT_SIZE];
     bool sign_with_wrong_key;
     size_t flip_after_signing;
+    const char *product; /* in DER */
     enum clo_signature_scheme leaf_scheme;
     enum clo_hash leaf_hash;
     bool intermediate_is_no_ca;
@@ -69,6 +70,7 @@ static inline void snp_maker_reset(struct snp_maker *maker)
     static const size_t tcbs[] = { 0x38, 0x180, 0x1e0, 0x1f0 };
     uint8_t *report = maker->report;
 
+    maker->product = "\x16\x08Milan-B0";
     memset(report, 0, sizeof maker->report);
     report[0] = 3;
     report[0x0a] = 0x03; /* policy: SMT, and the bit that must be one */
@@ -113,10 +115,10 @@ static inline void snp_maker_certificate(struct clo_certificate_spec *spec,
 /* Signs the report as it stands, and makes the chain. */
 static inline void snp_maker_make(struct snp_maker *maker, struct clo_snp_certificates *out)
 {
-    static const uint8_t product[] = "\x16\x08Milan-B0";
+    const uint8_t *product = (const uint8_t *)maker->product;
     const struct clo_certificate_extension_spec extensions[] = {
         { "1.3.6.1.4.1.3704.1.1", { (const uint8_t *)"\x02\x01\x00", 3 }, false },
-        { "1.3.6.1.4.1.3704.1.2", { product, sizeof product - 1 }, false },
+        { "1.3.6.1.4.1.3704.1.2", { product, 2 + (size_t)product[1] }, false },
         { "1.3.6.1.4.1.3704.1.3.1", { (const uint8_t *)"\x02\x01\x03", 3 }, false },
         { "1.3.6.1.4.1.3704.1.3.2", { (const uint8_t *)"\x02\x01\x00", 3 }, false },
         { "1.3.6.1.4.1.3704.1.3.3", { (const uint8_t *)"\x02\x01\x08", 3 }, false },

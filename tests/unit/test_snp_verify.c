@@ -113,6 +113,14 @@ static void other_product(struct snp_maker *m, struct clo_snp_trust *trust)
     (void)trust;
     m->report[0x189] = 0x11;
 }
+/* Version 2 does not say what it is of, so that the certificate alone has to. */
+static void unknown_product(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->report[0] = 2;
+    memset(m->report + 0x188, 0, 3);
+    m->product = "\x16\x09Naples-B1";
+}
 static void pkcs1_leaf(struct snp_maker *m, struct clo_snp_trust *trust)
 {
     (void)trust;
@@ -169,6 +177,9 @@ static void test_own_chain(void **state)
         { { "Genoa's report, Milan's certificate", "snp.product",
             "the report is of Genoa, its certificate of Milan", NULL },
           other_product },
+        { { "a product that we do not know", "snp.product",
+            "product \"Naples-B1\" is none that we know", NULL },
+          unknown_product },
         { { "leaf signed with PKCS #1", "snp.chain", "not signed with the algorithm", NULL },
           pkcs1_leaf },
         { { "leaf signed with SHA-256", "snp.chain", "not signed with the algorithm", NULL },
