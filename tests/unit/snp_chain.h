@@ -19,6 +19,7 @@ struct snp_maker {
     const char *product; /* in DER */
     enum clo_signature_scheme leaf_scheme;
     enum clo_hash leaf_hash;
+    bool leaf_has_key_usage;
     bool intermediate_is_no_ca;
     bool intermediate_by_wrong_key;
     bool leave_out_intermediate;
@@ -70,6 +71,7 @@ static inline void snp_maker_reset(struct snp_maker *maker)
     static const size_t tcbs[] = { 0x38, 0x180, 0x1e0, 0x1f0 };
     uint8_t *report = maker->report;
 
+    maker->leaf_has_key_usage = false;
     maker->product = "\x16\x08Milan-B0";
     memset(report, 0, sizeof maker->report);
     report[0] = 3;
@@ -124,6 +126,7 @@ static inline void snp_maker_make(struct snp_maker *maker, struct clo_snp_certif
         { "1.3.6.1.4.1.3704.1.3.3", { (const uint8_t *)"\x02\x01\x08", 3 }, false },
         { "1.3.6.1.4.1.3704.1.3.8", { (const uint8_t *)"\x02\x01\x73", 3 }, false },
         { "1.3.6.1.4.1.3704.1.4", { maker->chip_id, 64 }, false },
+        { "2.5.29.15", { (const uint8_t *)"\x03\x02\x07\x80", 4 }, true }, /* digitalSignature */
     };
     struct clo_certificate_spec root_spec = { .common_name = "ARK-Pretend",
                                               .is_ca = true,
@@ -135,7 +138,8 @@ static inline void snp_maker_make(struct snp_maker *maker, struct clo_snp_certif
                                                       .hash = CLO_HASH_SHA384 };
     struct clo_certificate_spec leaf_spec = { .common_name = "SEV-VCEK",
                                               .extensions = extensions,
-                                              .extension_count = CLO_COUNT(extensions),
+                                              .extension_count = CLO_COUNT(extensions) -
+                                                                 !maker->leaf_has_key_usage,
                                               .scheme = maker->leaf_scheme,
                                               .hash = maker->leaf_hash };
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *root = NULL;

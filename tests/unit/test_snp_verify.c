@@ -103,6 +103,11 @@ static void masked_chip(struct snp_maker *m, struct clo_snp_trust *trust)
     (void)trust;
     memset(m->report + 0x1a0, 0, 64);
 }
+static void key_usage(struct snp_maker *m, struct clo_snp_trust *trust)
+{
+    (void)trust;
+    m->leaf_has_key_usage = true;
+}
 static void higher_tcb(struct snp_maker *m, struct clo_snp_trust *trust)
 {
     (void)trust;
@@ -155,6 +160,7 @@ static void test_own_chain(void **state)
     } trials[] = {
         { { "nothing wrong", NULL, NULL, NULL }, NULL },
         { { "CHIP_ID masked", NULL, NULL, NULL }, masked_chip },
+        { { "leaf whose KeyUsage is for signatures", NULL, NULL, NULL }, key_usage },
         { { "signed by another key", "snp.signature", "not signed by this VCEK", NULL },
           sign_elsewhere },
         { { "measurement changed after signing", "snp.signature", "or was changed", NULL },
