@@ -346,7 +346,9 @@ static void test_leaf(void **state)
         const char *error;
     } cases[] = {
         { "raw hwID that begins like DER", { "9", NULL }, NULL },
+        { "raw hwID that is like DER to its end", { "4", "0406030405060708" }, NULL },
         { "wrapped hwID", { "4", "0408 0402030405060708" }, NULL },
+        { "hwID wrapped in another type", { "4", "0508 0402030405060708" }, "hwID: 10 bytes" },
         { "hwID of 9 bytes", { "4", "040203040506070809" }, "hwID: 9 bytes, expected 64 or 8" },
         { "neither hwID nor cspID", { "4", NULL }, "neither hwID (VCEK) nor cspID (VLEK)" },
         { "both", { "5", "1603 613a62" }, "both hwID (VCEK) and cspID (VLEK)" },
