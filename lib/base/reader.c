@@ -12,13 +12,14 @@ bool clo_reader_ok(const struct clo_reader *r)
 
 size_t clo_reader_left(const struct clo_reader *r)
 {
-    return r->failed ? 0 : r->in.size - r->at;
+    return r->failed || r->at > r->in.size ? 0 : r->in.size - r->at;
 }
 
-/* Here for the functions below: most of what a parser does is to call them. */
+/* Here for the functions below: most of what a parser does is to call them. Who sets `at` need not look
+ * whether there is so much. */
 static inline struct clo_bytes take(struct clo_reader *r, size_t size)
 {
-    if (r->failed || size > r->in.size - r->at) {
+    if (r->failed || r->at > r->in.size || size > r->in.size - r->at) {
         r->failed = true;
         return (struct clo_bytes){ 0 };
     }

@@ -59,7 +59,7 @@ END
 }
 routes_good
 expect "everything from the service" 0 "" verify_good fresh
-[ "$(requests kds)" = 3 ] && [ "$(result snp.revocation)" = pass ] || fail "everything: $(cat kds.log)"
+{ [ "$(requests kds)" = 3 ] && [ "$(result snp.revocation)" = pass ]; } || fail "everything: $(cat kds.log)"
 for break in leaf-of-another-chip leaf-of-former-tcb; do
     for i in 1 2; do
         routes_good

@@ -58,6 +58,7 @@ if [ -e "${CLOISTER_BUILD:-}/po/fr/LC_MESSAGES/cloister.mo" ]; then
     done
 fi
 # The annex's commands are pasted into shells: a subject is one word there, whatever it is called.
+# shellcheck disable=SC2016 # jq's variable
 for change in '.subject = $name | del(.inputs)' '.inputs = {"subject": $name}'; do
     jq --arg name "-x; touch 'y' \$(touch z) é" "$change" audit.json >named.json
     "$cloister" report named.json --output named.html

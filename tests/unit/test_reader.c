@@ -63,12 +63,34 @@ static void no_half_numbers(void **state)
     CHECK(clo_reader_ok(&r) && clo_read_u8(&r) == 0 && !clo_reader_ok(&r), "an empty view");
 }
 
+/* Whoever looks at a place in a file sets it; that the file is shorter is found out by reading. */
+static void a_place_behind_the_end(void **state)
+{
+    static const uint8_t bytes[] = { 1, 2, 3 };
+
+    (void)state;
+    for (size_t at = sizeof bytes + 1; at < sizeof bytes + 20; at++) {
+        struct clo_reader r = clo_reader(clo_bytes(bytes, sizeof bytes));
+        r.at = at;
+        assert_int_equal(clo_reader_left(&r), 0);
+        assert_int_equal(clo_read_u8(&r), 0);
+        assert_false(clo_reader_ok(&r));
+        r = clo_reader(clo_bytes(bytes, sizeof bytes));
+        r.at = at;
+        assert_int_equal(clo_read_le32(&r), 0);
+        assert_int_equal(clo_read_be16(&r), 0);
+        assert_null(clo_read_bytes(&r, 0).data);
+        assert_false(clo_reader_ok(&r));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_in_order),
         cmocka_unit_test(a_short_read_latches),
         cmocka_unit_test(no_half_numbers),
+        cmocka_unit_test(a_place_behind_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
