@@ -83,6 +83,7 @@ int cmd_image_inspect(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_key_derive(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
+int cmd_measure_policy(int argc, char **argv);
 int cmd_measure_snp(int argc, char **argv);
 int cmd_measure_tdx(int argc, char **argv);
 int cmd_report(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* cloister measure: uki, image; snp is in cmd_measure_snp.c, tdx in cmd_measure_tdx.c. What will the
+/* cloister measure: uki, image; snp, tdx and policy have files of their own. What will the
  * registers be, before anything has run? */
 #include <stdlib.h>
 #include <string.h>
@@ -346,6 +346,7 @@ int cmd_measure(int argc, char **argv)
         { "tdx", cmd_measure_tdx, "MRTD and RTMRs of a TDX guest" },
         { "uki", measure_uki, "PCRs of a unified kernel image" },
         { "image", measure_image, "PCRs of a disk image, as a reference file" },
+        { "policy", cmd_measure_policy, "signed TPM policies over what references foretell" },
     };
 
     return cli_dispatch("measure", "Predicts registers before the first boot.", commands,

@@ -53,12 +53,14 @@ static bool read_pcrsig(struct uki_work *work, size_t profile, json_t **out, str
 static const char *signed_word(const struct policy *in, const json_t *pcrsig,
                                const struct clo_digest *pcr)
 {
+    struct clo_pcr_policy policy;
     struct clo_error err;
 
     if (in->key == NULL)
         return "-";
-    return pcrsig != NULL && clo_pcrsig_verify(pcrsig, pcr, in->key, &err) ? "signed"
-                                                                           : "not signed";
+    clo_uki_policy(pcr, &policy);
+    return pcrsig != NULL && clo_pcrsig_verify(pcrsig, &policy, in->key, &err) ? "signed"
+                                                                               : "not signed";
 }
 
 static void print_value(const char *bank, const char *phase, const struct clo_digest *pcr,
@@ -73,12 +75,12 @@ static void print_value(const char *bank, const char *phase, const struct clo_di
 
 static json_t *value_json(const char *phase, const struct clo_digest *pcr, const char *word)
 {
-    struct clo_digest policy;
+    struct clo_pcr_policy policy;
 
     clo_uki_policy(pcr, &policy);
     json_t *json = json_pack("{s:s, s:i, s:o, s:o}", "phase", phase, "pcr", 11, "hash",
                              clo_json_hex(clo_digest_bytes(pcr)), "pol",
-                             clo_json_hex(clo_digest_bytes(&policy)));
+                             clo_json_hex(clo_digest_bytes(&policy.digest)));
     if (json != NULL && *word != '-')
         json_object_set_new(json, "signed", json_boolean(strcmp(word, "signed") == 0));
     return json;

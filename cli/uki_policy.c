@@ -181,8 +181,8 @@ void uki_profile_id(struct uki_work *work, size_t profile, char *out, size_t siz
 
 /* --- Keys --- */
 
-static bool read_public_key(const char *path, struct clo_public_key **out, struct clo_buffer *pem,
-                            struct clo_error *err)
+bool uki_read_public_key(const char *path, struct clo_public_key **out, struct clo_buffer *pem,
+                         struct clo_error *err)
 {
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
@@ -214,7 +214,7 @@ bool uki_policy_add_key(struct uki_work *work, const struct uki_policy *policy,
     if (clo_uki_part_find(&work->list, CLO_UKI_BASE, ".pcrpkey") != NULL)
         return true;
     if (policy->public_keys.count == 1 && policy->keys.count <= 1) {
-        if (!read_public_key(policy->public_keys.items[0], &public_key, &pem, err))
+        if (!uki_read_public_key(policy->public_keys.items[0], &public_key, &pem, err))
             return false;
     } else if (policy->keys.count == 1) {
         if (!uki_read_key(policy->keys.items[0], &policy->providers, &key, err) ||
@@ -255,7 +255,7 @@ static bool read_signers(const struct uki_policy *policy, struct signer *out, si
             !uki_read_key(policy->keys.items[i], &policy->providers, &out[i].key, err))
             return false;
         if (i < policy->public_keys.count &&
-            !read_public_key(policy->public_keys.items[i], &out[i].public_key, &pem, err))
+            !uki_read_public_key(policy->public_keys.items[i], &out[i].public_key, &pem, err))
             return false;
     }
     return true;
@@ -265,8 +265,11 @@ static bool read_signers(const struct uki_policy *policy, struct signer *out, si
 static bool add_value(const struct signer *signer, const struct clo_digest *pcr, json_t *signatures,
                       json_t *digests, struct clo_error *err)
 {
-    return (signer->key == NULL || clo_pcrsig_sign(signatures, pcr, signer->key, err)) &&
-           clo_pcrsig_add(digests, pcr, signer->public_key, clo_bytes(NULL, 0), err);
+    struct clo_pcr_policy policy;
+
+    clo_uki_policy(pcr, &policy);
+    return (signer->key == NULL || clo_pcrsig_sign(signatures, &policy, signer->key, err)) &&
+           clo_pcrsig_add(digests, &policy, signer->public_key, clo_bytes(NULL, 0), err);
 }
 
 /* For each phase path of the signer and each bank. */
@@ -311,7 +314,7 @@ static bool check_signed(json_t *joined, struct clo_error *err)
     return true;
 }
 
-static bool join_file(json_t *signatures, const char *path, struct clo_error *err)
+bool uki_join_pcrsig(json_t *signatures, const char *path, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *more = NULL;
@@ -408,7 +411,7 @@ static bool apply_to(struct uki_work *work, const struct uki_policy *policy, siz
     if (policy->is_appended && !join_earlier(work, group, signatures, err))
         return false;
     for (size_t i = 0; i < policy->joined.count; i++)
-        if (!join_file(signatures, policy->joined.items[i], err))
+        if (!uki_join_pcrsig(signatures, policy->joined.items[i], err))
             return false;
     for (size_t i = 0; i < count; i++)
         if (!add_values(&signers[i], pcrs, signatures, digests, err))

@@ -91,6 +91,11 @@ enum clo_hash uki_signing_hash(const struct uki_signing *signing, size_t index);
 /* Of a file in PEM, or, if it is no file's name and has a scheme, from a store. */
 CLO_MUST_USE bool uki_read_key(const char *name, const struct cli_list *providers,
                                struct clo_private_key **out, struct clo_error *err);
+/* PEM, or a certificate of it; `pem` gets the key's own. */
+CLO_MUST_USE bool uki_read_public_key(const char *path, struct clo_public_key **out,
+                                      struct clo_buffer *pem, struct clo_error *err);
+/* Adds the signed policies of a file, in .pcrsig's form. */
+CLO_MUST_USE bool uki_join_pcrsig(json_t *signatures, const char *path, struct clo_error *err);
 /* One signature of each key, appended to a certificate table. */
 CLO_MUST_USE bool uki_sign_digests(const struct uki_signing *signing,
                                    const struct clo_digest digests[CLO_HASH_COUNT],

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CLO_CLEANUP(clo_json_freep) json_t *copy = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer section = { 0 };
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-    struct clo_digest pcr = { .hash = CLO_HASH_SHA256 };
+    const struct clo_digest pcr = { .hash = CLO_HASH_SHA256 };
+    struct clo_pcr_policy policy;
     struct clo_error err;
 
     MUST(once != NULL);
@@ -34,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     copy = json_deep_copy(once);
     MUST(copy != NULL && clo_pcrsig_merge(once, json, &err) && json_equal(once, copy));
     MUST(clo_public_key_from_pem(clo_bytes_text(pem), &key, &err));
-    MUST(!clo_pcrsig_verify(once, &pcr, key, &err) && err.status == CLO_ERR_REFUSED);
+    clo_uki_policy(&pcr, &policy);
+    MUST(!clo_pcrsig_verify(once, &policy, key, &err) && err.status == CLO_ERR_REFUSED);
     return 0;
 }

@@ -130,21 +130,34 @@ CLO_API void clo_uki_extend_section(struct clo_digest *pcr, const char *name,
                                     const struct clo_digest *digest);
 /* With the words of a path, "enter-initrd:leave-initrd"; empty words are skipped. */
 CLO_API void clo_uki_extend_phases(struct clo_digest *pcr, const char *path);
-/* The TPM's PolicyPCR digest (SHA-256 session) for this value of PCR 11 in its bank. */
-CLO_API void clo_uki_policy(const struct clo_digest *pcr, struct clo_digest *out);
+
+/* What TPM2_PolicyPCR over some registers of a bank comes to, in a session of SHA-256. */
+struct clo_pcr_policy {
+    enum clo_hash bank;
+    uint32_t pcrs; /* bit n: PCR n, below CLO_POLICY_PCRS */
+    struct clo_digest digest;
+};
+#define CLO_POLICY_PCRS 24
+
+/* `values`: of each register that is chosen, the lowest first. */
+CLO_API void clo_pcr_policy(enum clo_hash bank, uint32_t pcrs, const struct clo_digest *values,
+                            struct clo_pcr_policy *out);
+/* Over this value of PCR 11 alone. */
+CLO_API void clo_uki_policy(const struct clo_digest *pcr, struct clo_pcr_policy *out);
 /* Adds one entry to a .pcrsig object: {BANK: [{"pcrs": [11], "pkfp", "pol", "sig"}]}, unless it is
  * there. `key` NULL leaves pkfp out, `signature` empty leaves sig out: for signing elsewhere. */
-CLO_API CLO_MUST_USE bool clo_pcrsig_add(json_t *pcrsig, const struct clo_digest *pcr,
+CLO_API CLO_MUST_USE bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
                                          const struct clo_public_key *key,
                                          struct clo_bytes signature, struct clo_error *err);
 /* Makes the signature (RSA, PKCS #1 v1.5 over SHA-256) and adds the entry. */
-CLO_API CLO_MUST_USE bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_digest *pcr,
+CLO_API CLO_MUST_USE bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_pcr_policy *policy,
                                           const struct clo_private_key *key, struct clo_error *err);
 /* Adds all entries of `more` that are not there. */
 CLO_API CLO_MUST_USE bool clo_pcrsig_merge(json_t *pcrsig, const json_t *more,
                                            struct clo_error *err);
-/* Is there an entry for this value whose signature holds under `key`? CLO_ERR_REFUSED if not. */
-CLO_API CLO_MUST_USE bool clo_pcrsig_verify(const json_t *pcrsig, const struct clo_digest *pcr,
+/* Is there an entry for this policy whose signature holds under `key`? CLO_ERR_REFUSED if not. */
+CLO_API CLO_MUST_USE bool clo_pcrsig_verify(const json_t *pcrsig,
+                                            const struct clo_pcr_policy *policy,
                                             const struct clo_public_key *key,
                                             struct clo_error *err);
 

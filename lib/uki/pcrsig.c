@@ -42,23 +42,38 @@ void clo_uki_extend_phases(struct clo_digest *pcr, const char *path)
     }
 }
 
-void clo_uki_policy(const struct clo_digest *pcr, struct clo_digest *out)
+void clo_pcr_policy(enum clo_hash bank, uint32_t pcrs, const struct clo_digest *values,
+                    struct clo_pcr_policy *out)
 {
-    /* The session's digest before, the command, TPML_PCR_SELECTION with PCR 11 alone. */
-    uint8_t head[32 + 4 + 4 + 2 + 1 + 3] = { 0 };
-    uint16_t algorithm = clo_hash_to_tpm(pcr->hash);
-    struct clo_digest values;
+    /* The session's digest before, the command, TPML_PCR_SELECTION with one bank. */
+    uint8_t head[32 + 4 + 4 + 2 + 1 + CLO_POLICY_PCRS / 8] = { 0 };
+    struct clo_bytes parts[CLO_POLICY_PCRS];
+    uint16_t algorithm = clo_hash_to_tpm(bank);
+    struct clo_digest digest;
+    size_t count = 0;
 
     head[34] = (TPM_CC_POLICY >> 8) & 0xff;
     head[35] = TPM_CC_POLICY & 0xff;
     head[39] = 1;
     head[40] = (uint8_t)(algorithm >> 8);
     head[41] = (uint8_t)(algorithm & 0xff);
-    head[42] = 3;
-    head[43 + PCR / 8] = 1 << (PCR % 8);
-    clo_hash(CLO_HASH_SHA256, clo_digest_bytes(pcr), &values);
-    const struct clo_bytes parts[] = { clo_bytes(head, sizeof head), clo_digest_bytes(&values) };
-    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), out);
+    head[42] = CLO_POLICY_PCRS / 8;
+    for (unsigned pcr = 0; pcr < CLO_POLICY_PCRS; pcr++) {
+        if ((pcrs >> pcr & 1) == 0)
+            continue;
+        head[43 + pcr / 8] |= (uint8_t)(1U << (pcr % 8));
+        parts[count] = clo_digest_bytes(&values[count]);
+        count++;
+    }
+    clo_hash_many(CLO_HASH_SHA256, parts, count, &digest);
+    const struct clo_bytes both[] = { clo_bytes(head, sizeof head), clo_digest_bytes(&digest) };
+    *out = (struct clo_pcr_policy){ .bank = bank, .pcrs = pcrs };
+    clo_hash_many(CLO_HASH_SHA256, both, CLO_COUNT(both), &out->digest);
+}
+
+void clo_uki_policy(const struct clo_digest *pcr, struct clo_pcr_policy *out)
+{
+    clo_pcr_policy(pcr->hash, 1U << PCR, pcr, out);
 }
 
 /* --- .pcrsig --- */
@@ -92,44 +107,55 @@ static bool add_entry(json_t *array, json_t *entry, struct clo_error *err)
            clo_fail(err, CLO_ERR_SYSTEM, "PCR signatures: out of memory");
 }
 
-bool clo_pcrsig_add(json_t *pcrsig, const struct clo_digest *pcr, const struct clo_public_key *key,
-                    struct clo_bytes signature, struct clo_error *err)
+static json_t *numbers(uint32_t pcrs)
 {
-    struct clo_digest policy, fingerprint;
+    json_t *array = json_array();
 
-    clo_uki_policy(pcr, &policy);
+    for (unsigned pcr = 0; pcr < CLO_POLICY_PCRS; pcr++)
+        if ((pcrs >> pcr & 1) != 0 && json_array_append_new(array, json_integer(pcr)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
+                    const struct clo_public_key *key, struct clo_bytes signature,
+                    struct clo_error *err)
+{
+    struct clo_digest fingerprint;
+
     if (key != NULL && !clo_public_key_fingerprint(key, &fingerprint, err))
         return false;
-    json_t *entry = json_pack("{s:[i]}", "pcrs", PCR);
+    json_t *entry = json_pack("{s:o}", "pcrs", numbers(policy->pcrs));
     bool ok = entry != NULL &&
               (key == NULL ||
                json_object_set_new(entry, "pkfp", clo_json_hex(clo_digest_bytes(&fingerprint))) ==
                        0) &&
-              json_object_set_new(entry, "pol", clo_json_hex(clo_digest_bytes(&policy))) == 0 &&
+              json_object_set_new(entry, "pol", clo_json_hex(clo_digest_bytes(&policy->digest))) ==
+                      0 &&
               (signature.size == 0 ||
                json_object_set_new(entry, "sig", clo_json_base64(signature)) == 0);
     if (!ok) {
         json_decref(entry);
         return clo_fail(err, CLO_ERR_SYSTEM, "PCR signatures: out of memory");
     }
-    return add_entry(array_of(pcrsig, clo_hash_name(pcr->hash)), entry, err);
+    return add_entry(array_of(pcrsig, clo_hash_name(policy->bank)), entry, err);
 }
 
-bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_digest *pcr,
+bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_pcr_policy *policy,
                      const struct clo_private_key *key, struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
-    struct clo_digest policy;
 
     if (clo_private_key_kind(key) != CLO_KEY_RSA)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "PCR signatures: the key is not RSA, which is what systemd verifies");
-    clo_uki_policy(pcr, &policy);
     return clo_private_key_public(key, &public_key, err) &&
-           clo_signature_make(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256, clo_digest_bytes(&policy),
-                              &signature, err) &&
-           clo_pcrsig_add(pcrsig, pcr, public_key, clo_buffer_bytes(&signature), err);
+           clo_signature_make(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256,
+                              clo_digest_bytes(&policy->digest), &signature, err) &&
+           clo_pcrsig_add(pcrsig, policy, public_key, clo_buffer_bytes(&signature), err);
 }
 
 /* {BANK: [{…}]}, the entries objects with a policy. */
@@ -187,20 +213,18 @@ static bool entry_holds(const json_t *entry, const struct clo_digest *policy,
                                 clo_buffer_bytes(&signature), &ignored);
 }
 
-bool clo_pcrsig_verify(const json_t *pcrsig, const struct clo_digest *pcr,
+bool clo_pcrsig_verify(const json_t *pcrsig, const struct clo_pcr_policy *policy,
                        const struct clo_public_key *key, struct clo_error *err)
 {
-    struct clo_digest policy;
     const json_t *entry;
     size_t i;
 
     if (!check(pcrsig, err))
         return false;
-    clo_uki_policy(pcr, &policy);
-    json_array_foreach (json_object_get(pcrsig, clo_hash_name(pcr->hash)), i, entry) {
-        if (entry_holds(entry, &policy, key))
+    json_array_foreach (json_object_get(pcrsig, clo_hash_name(policy->bank)), i, entry) {
+        if (entry_holds(entry, &policy->digest, key))
             return true;
     }
-    return clo_fail(err, CLO_ERR_REFUSED, "no signature over this value of PCR 11 (%s) holds",
-                    clo_hash_name(pcr->hash));
+    return clo_fail(err, CLO_ERR_REFUSED, "no signature over this policy (%s) holds",
+                    clo_hash_name(policy->bank));
 }

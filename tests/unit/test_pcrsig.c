@@ -38,13 +38,60 @@ static void test_values(void **state)
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {
         for (size_t p = 0; p < CLO_COUNT(paths); p++) {
             struct clo_digest pcr = usual(cases[i].hash, paths[p]);
-            struct clo_digest policy;
+            struct clo_pcr_policy policy;
             char hex[2 * CLO_HASH_SIZE_MAX + 1];
             CHECK(strcmp(clo_hex_text(clo_digest_bytes(&pcr), hex), cases[i].pcr) == 0, hex);
             clo_uki_policy(&pcr, &policy);
-            CHECK(strcmp(clo_hex_text(clo_digest_bytes(&policy), hex), cases[i].policy) == 0, hex);
+            CHECK(strcmp(clo_hex_text(clo_digest_bytes(&policy.digest), hex), cases[i].policy) == 0,
+                  hex);
         }
     }
+}
+
+/* The same as tpm2_policypcr makes of the values in a TPM. */
+static void test_several(void **state)
+{
+    static const struct {
+        enum clo_hash bank;
+        uint32_t pcrs;
+        uint8_t fill; /* of the first value; each next one has 0x11 more */
+        const char *policy, *numbers;
+    } sets[] = {
+        { CLO_HASH_SHA256, 1U << 4 | 1U << 7 | 1U << 11, 0x11,
+          "8f78bdd7b7e0df5dae2fe3c0df5d45aa3bba64f5b3a1b9d3ff9bdbe867733f5b", "[4,7,11]" },
+        { CLO_HASH_SHA384, 1U << 0 | 1U << 23, 0x44,
+          "f9c95963ad2d608f885d22490c2912c5f6c2879483d785487d501bd16e4a53f9", "[0,23]" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(sets); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *pcrsig = json_object();
+        struct clo_digest values[3];
+        struct clo_pcr_policy policy;
+        struct clo_error err;
+        char hex[2 * CLO_HASH_SIZE_MAX + 1];
+        for (size_t k = 0; k < CLO_COUNT(values); k++) {
+            values[k].hash = sets[i].bank;
+            memset(values[k].bytes, (int)(sets[i].fill + 0x11 * k), sizeof values[k].bytes);
+        }
+        clo_pcr_policy(sets[i].bank, sets[i].pcrs, values, &policy);
+        CHECK(strcmp(clo_hex_text(clo_digest_bytes(&policy.digest), hex), sets[i].policy) == 0,
+              hex);
+        CHECK(clo_pcrsig_add(pcrsig, &policy, NULL, clo_bytes(NULL, 0), &err), err.text);
+        const json_t *bank = json_object_get(pcrsig, clo_hash_name(sets[i].bank));
+        char *numbers = json_dumps(json_object_get(json_array_get(bank, 0), "pcrs"), JSON_COMPACT);
+        CHECK(numbers != NULL && strcmp(numbers, sets[i].numbers) == 0, numbers);
+        free(numbers);
+    }
+}
+
+static struct clo_pcr_policy policy_of(enum clo_hash hash, const char *phases)
+{
+    struct clo_digest pcr = usual(hash, phases);
+    struct clo_pcr_policy policy;
+
+    clo_uki_policy(&pcr, &policy);
+    return policy;
 }
 
 static void test_sign(void **state)
@@ -53,9 +100,9 @@ static void test_sign(void **state)
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *ours = NULL;
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *theirs = NULL;
     struct signer signer = { 0 }, other = { 0 }, curve = { 0 };
-    struct clo_digest pcr = usual(CLO_HASH_SHA256, "enter-initrd");
-    struct clo_digest later = usual(CLO_HASH_SHA256, "enter-initrd:leave-initrd");
-    struct clo_digest bank = usual(CLO_HASH_SHA384, "enter-initrd");
+    struct clo_pcr_policy pcr = policy_of(CLO_HASH_SHA256, "enter-initrd");
+    struct clo_pcr_policy later = policy_of(CLO_HASH_SHA256, "enter-initrd:leave-initrd");
+    struct clo_pcr_policy bank = policy_of(CLO_HASH_SHA384, "enter-initrd");
     struct clo_error err;
 
     (void)state;
@@ -69,7 +116,7 @@ static void test_sign(void **state)
     CHECK(clo_pcrsig_sign(pcrsig, &pcr, signer.key, &err), err.text);
     CHECK(clo_pcrsig_verify(pcrsig, &pcr, ours, &err), err.text);
     CHECK(!clo_pcrsig_verify(pcrsig, &pcr, theirs, &err), "another key");
-    CHECK(strcmp(err.text, "no signature over this value of PCR 11 (sha256) holds") == 0, err.text);
+    CHECK(strcmp(err.text, "no signature over this policy (sha256) holds") == 0, err.text);
     CHECK(!clo_pcrsig_verify(pcrsig, &later, ours, &err), "another phase");
     CHECK(!clo_pcrsig_verify(pcrsig, &bank, ours, &err), "another bank");
     CHECK(!clo_pcrsig_sign(pcrsig, &pcr, curve.key, &err), "no RSA key");
@@ -87,9 +134,7 @@ static void test_sign(void **state)
     /* A signature that is moved to another value does not hold there. */
     json_t *entry = json_array_get(json_object_get(pcrsig, "sha256"), 0);
     json_t *moved = json_deep_copy(entry);
-    struct clo_digest policy;
-    clo_uki_policy(&later, &policy);
-    json_object_set_new(moved, "pol", clo_json_hex(clo_digest_bytes(&policy)));
+    json_object_set_new(moved, "pol", clo_json_hex(clo_digest_bytes(&later.digest)));
     json_array_append_new(json_object_get(pcrsig, "sha256"), moved);
     CHECK(!clo_pcrsig_verify(pcrsig, &later, ours, &err), "moved");
 
@@ -107,7 +152,7 @@ static void test_offline(void **state)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
     struct signer signer = { 0 };
-    struct clo_digest pcr = usual(CLO_HASH_SHA256, "enter-initrd");
+    struct clo_pcr_policy pcr = policy_of(CLO_HASH_SHA256, "enter-initrd");
     struct clo_error err;
 
     (void)state;
@@ -153,10 +198,8 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_sign),
-        cmocka_unit_test(test_offline),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_several), cmocka_unit_test(test_sign),
+        cmocka_unit_test(test_offline), cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
