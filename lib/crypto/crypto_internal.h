@@ -54,7 +54,7 @@ const char *crypto_hash_name(enum clo_hash hash); /* libcrypto's */
 /* The curve's size in bytes; 0 for RSA. */
 size_t crypto_curve_size(enum clo_key_kind kind);
 
-/* Limbs, the lowest first, of a number that is big endian. */
+/* numbers.c. Limbs, the lowest first, of a number that is big endian. */
 void crypto_read_limbs(const uint8_t *bytes, mp_size_t count, mp_limb_t *out);
 /* 1/number modulo a prime of so many limbs, at most those of P-384; the number is neither 0 nor above it. */
 void crypto_invert(const mp_limb_t *number, const mp_limb_t *prime, mp_size_t count,

@@ -9,7 +9,6 @@
 
 #define P256_LIMBS  4
 #define LIMBS_MAX   P384_LIMBS
-#define LIMB_BYTES  sizeof(mp_limb_t)
 #define ORDER(a, b) ((mp_limb_t)(a) << 32 | (b))
 
 static const mp_limb_t p256_order[P256_LIMBS] = {
@@ -19,45 +18,11 @@ static const mp_limb_t p256_order[P256_LIMBS] = {
     ORDER(0xffffffff, 0x00000000),
 };
 
-const mp_limb_t crypto_p384_order[P384_LIMBS] = {
-    ORDER(0xecec196a, 0xccc52973), ORDER(0x581a0db2, 0x48b0a77a), ORDER(0xc7634d81, 0xf4372ddf),
-    ORDER(0xffffffff, 0xffffffff), ORDER(0xffffffff, 0xffffffff), ORDER(0xffffffff, 0xffffffff),
-};
-
 /* --- Numbers --- */
-
-void crypto_read_limbs(const uint8_t *bytes, mp_size_t count, mp_limb_t *out)
-{
-    for (mp_size_t i = 0; i < count; i++) {
-        const uint8_t *at = bytes + (size_t)(count - 1 - i) * LIMB_BYTES;
-        out[i] = 0;
-        for (size_t k = 0; k < LIMB_BYTES; k++)
-            out[i] = out[i] << 8 | at[k];
-    }
-}
 
 static bool is_in_range(const mp_limb_t *number, const mp_limb_t *order, mp_size_t count)
 {
     return !mpn_zero_p(number, count) && mpn_cmp(number, order, count) < 0;
-}
-
-void crypto_invert(const mp_limb_t *number, const mp_limb_t *prime, mp_size_t count, mp_limb_t *out)
-{
-    /* GMP wants the first operand to be no smaller: the number plus the prime is as good. */
-    mp_limb_t u[LIMBS_MAX + 1];
-    mp_limb_t v[LIMBS_MAX + 1];
-    mp_limb_t divisor[LIMBS_MAX + 1];
-    mp_limb_t inverse[LIMBS_MAX + 2] = { 0 };
-    mp_size_t size;
-
-    u[count] = mpn_add_n(u, number, prime, count);
-    mpn_copyi(v, prime, count);
-    mpn_gcdext(divisor, inverse, &size, u, count + 1, v, count);
-    mp_size_t used = size < 0 ? -size : size;
-    mpn_zero(out, count);
-    mpn_copyi(out, inverse, used > count ? count : used);
-    if (size < 0)
-        mpn_sub_n(out, prime, out, count);
 }
 
 static void multiply(const mp_limb_t *a, const mp_limb_t *b, const mp_limb_t *order,
@@ -73,8 +38,8 @@ static void multiply(const mp_limb_t *a, const mp_limb_t *b, const mp_limb_t *or
 /* As many of the digest's leftmost bits as the order has; products are made less than it. */
 static void digest_number(struct clo_bytes digest, mp_size_t count, mp_limb_t *out)
 {
-    uint8_t bytes[LIMBS_MAX * LIMB_BYTES] = { 0 };
-    size_t whole = (size_t)count * LIMB_BYTES;
+    uint8_t bytes[LIMBS_MAX * sizeof(mp_limb_t)] = { 0 };
+    size_t whole = (size_t)count * sizeof(mp_limb_t);
     size_t size = digest.size < whole ? digest.size : whole;
 
     memcpy(bytes + whole - size, digest.data, size);
@@ -88,7 +53,7 @@ static bool is_x_on_p256(const struct clo_public_key *key, const struct crypto_s
                          const mp_limb_t *u1, const mp_limb_t *u2, const mp_limb_t *r)
 {
     const EC_GROUP *group = crypto_p256();
-    uint8_t bytes[P256_LIMBS * LIMB_BYTES];
+    uint8_t bytes[P256_LIMBS * sizeof(mp_limb_t)];
     mp_limb_t x[P256_LIMBS];
 
     if (BN_lebin2bn((const uint8_t *)u1, sizeof bytes, scratch->a) == NULL ||

@@ -49,7 +49,9 @@ static void check_leaf(struct snp_work *w)
     struct clo_error err;
 
     if (certificate == NULL) {
-        clo_check_that(w->checks, id, false, "no VCEK or VLEK certificate for this report");
+        clo_check_that(
+                w->checks, id, false,
+                "no VCEK or VLEK certificate for this report: give it with --cert, or --fetch");
         return;
     }
     w->endorser.certificate = certificate;
