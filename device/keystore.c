@@ -1,9 +1,13 @@
 #include "device/keystore.h"
 
+#include <stdlib.h>
+
 #include <openssl/err.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
+
+#define PROVIDERS_MAX 8
 
 /* With libcrypto's own reason. */
 static bool fail(struct clo_error *err, enum clo_status status, const char *what)
@@ -16,15 +20,32 @@ static bool fail(struct clo_error *err, enum clo_status status, const char *what
     return false;
 }
 
+/* Providers stay until the program ends: keys need them. Then they are given back, before OpenSSL cleans up
+ * behind itself: it does not free what somebody still holds. */
+static OSSL_PROVIDER *providers[PROVIDERS_MAX];
+static size_t provider_count;
+
+static void unload_all(void)
+{
+    while (provider_count > 0)
+        OSSL_PROVIDER_unload(providers[--provider_count]);
+}
+
 bool clo_keystore_provider(const char *name, struct clo_error *err)
 {
     if (OSSL_PROVIDER_available(NULL, name) == 1)
         return true;
-    /* Beside OpenSSL's own, which everything else needs. It stays until the program ends. */
-    if (OSSL_PROVIDER_try_load(NULL, name, 1) == NULL) {
+    if (provider_count == PROVIDERS_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d providers", PROVIDERS_MAX);
+    /* Beside OpenSSL's own, which everything else needs. */
+    OSSL_PROVIDER *provider = OSSL_PROVIDER_try_load(NULL, name, 1);
+    if (provider == NULL) {
         fail(err, CLO_ERR_UNAVAILABLE, "cannot be loaded");
         return clo_wrap(err, "provider %s", name);
     }
+    if (provider_count == 0)
+        (void)atexit(unload_all);
+    providers[provider_count++] = provider;
     return true;
 }
 
