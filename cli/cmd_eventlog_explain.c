@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cli/inputs.h"
 #include "cloister/explain.h"
-#include "device/file.h"
 #include "eventlog.h"
 
 struct references {
@@ -23,11 +23,8 @@ static bool load_references(const struct cli_list *paths, struct references *out
                             struct clo_error *err)
 {
     for (size_t i = 0; i < paths->count; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-        if (!clo_file_read(paths->items[i], CLO_FILE_LIMIT, &file, err))
+        if (!cli_read_reference(paths->items[i], &out->items[i], err))
             return false;
-        if (!clo_reference_parse(clo_buffer_bytes(&file), &out->items[i], err))
-            return clo_wrap(err, "%s", paths->items[i]);
         out->count++;
     }
     return true;

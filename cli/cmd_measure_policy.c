@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/inputs.h"
 #include "cli/uki_work.h"
-#include "cloister/reference.h"
 
 #define DEFAULT_PCRS  "4,7,11"
 #define DEFAULT_PHASE "enter-initrd"
@@ -60,13 +60,10 @@ static bool add_reference(const struct policy_options *in, const char *path,
                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     struct clo_pcr_policy policy;
 
-    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+    if (!cli_read_reference(path, &reference, err))
         return false;
-    if (!clo_reference_parse(clo_buffer_bytes(&file), &reference, err))
-        return clo_wrap(err, "%s", path);
     for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++) {
         if ((in->hashes >> hash & 1) == 0)
             continue;

@@ -66,6 +66,14 @@ bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err
     return clo_pe_parse(clo_buffer_bytes(out), pe, err) || clo_wrap(err, "%s", path);
 }
 
+bool cli_read_reference(const char *path, struct clo_reference **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
+           (clo_reference_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", path));
+}
+
 bool cli_guid(const char *option, const char *text, struct clo_guid *out, struct clo_error *err)
 {
     struct clo_error ignored;

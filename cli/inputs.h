@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
+#include "cloister/reference.h"
 
 #define CLI_IMAGE_LIMIT ((size_t)1 << 31) /* a PE file cannot be larger */
 
@@ -20,6 +21,9 @@ CLO_MUST_USE bool cli_read_varstore(const char *path, struct clo_buffer *out,
                                     struct clo_error *err);
 /* An EFI image: systemd's stub, a UKI. */
 CLO_MUST_USE bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err);
+/* Reference values. */
+CLO_MUST_USE bool cli_read_reference(const char *path, struct clo_reference **out,
+                                     struct clo_error *err);
 /* The value of an option; a wrong one is CLO_ERR_USAGE. */
 CLO_MUST_USE bool cli_guid(const char *option, const char *text, struct clo_guid *out,
                            struct clo_error *err);

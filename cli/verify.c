@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 
@@ -179,14 +180,9 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
         return false;
     inputs->policy = out->policy;
     inputs->phase = o->phase;
-    for (size_t i = 0; i < o->references.count; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-        const char *name = o->references.items[i];
-        if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+    for (size_t i = 0; i < o->references.count; i++)
+        if (!cli_read_reference(o->references.items[i], &out->references[i], err))
             return false;
-        if (!clo_reference_parse(clo_buffer_bytes(&file), &out->references[i], err))
-            return clo_wrap(err, "%s", name);
-    }
     inputs->references = (const struct clo_reference *const *)out->references;
     inputs->reference_count = o->references.count;
     for (size_t i = 0; i < o->roots.count; i++)

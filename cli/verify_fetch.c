@@ -109,23 +109,24 @@ static bool lacks_issuers(const struct clo_snp_chain *chain)
                                    CLO_HASH_SHA384, &ignored);
 }
 
+static bool has_crl_of(const struct clo_certificate *root, struct clo_crl *const *crls,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clo_crl_is_from(crls[i], root))
+            return true;
+    return false;
+}
+
 /* Revocation lists are of the root; one of somebody else does not stand in. */
 static bool lacks_crl(const struct verify_inputs *inputs,
                       const struct clo_snp_certificates *certificates,
                       const struct clo_snp_chain *chain)
 {
-    if (chain->root == NULL)
-        return true;
-    for (size_t i = 0; i < inputs->crl_count; i++)
-        if (clo_crl_is_from(inputs->crls[i], chain->root))
-            return false;
-    for (size_t i = 0; i < certificates->crl_count; i++)
-        if (clo_crl_is_from(certificates->crls[i], chain->root))
-            return false;
-    for (size_t i = 0; i < inputs->certificates.crl_count; i++)
-        if (clo_crl_is_from(inputs->certificates.crls[i], chain->root))
-            return false;
-    return true;
+    return chain->root == NULL ||
+           (!has_crl_of(chain->root, inputs->crls, inputs->crl_count) &&
+            !has_crl_of(chain->root, certificates->crls, certificates->crl_count) &&
+            !has_crl_of(chain->root, inputs->certificates.crls, inputs->certificates.crl_count));
 }
 
 static bool fetch_snp(struct clo_source *source, const char *base,

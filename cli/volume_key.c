@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "device/file.h"
+#include "cli/inputs.h"
 
 static bool find_event(const struct clo_reference *reference, struct clo_reference_event *out)
 {
@@ -29,16 +29,13 @@ bool cli_volume_key_read(const char *path, struct cli_volume_key *out,
                          struct clo_prediction *prediction, struct clo_error *err)
 {
     static const enum clo_hash by_default[] = { CLO_HASH_SHA256 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
     const enum clo_hash *banks = prediction->banks == NULL ? by_default : prediction->banks;
     size_t count = prediction->banks == NULL ? CLO_COUNT(by_default) : prediction->bank_count;
     struct clo_reference_event event;
 
-    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+    if (!cli_read_reference(path, &reference, err))
         return false;
-    if (!clo_reference_parse(clo_buffer_bytes(&file), &reference, err))
-        return clo_wrap(err, "%s", path);
     if (!find_event(reference, &event))
         return clo_fail(err, CLO_ERR_FORMAT, "%s: lists no measurement of a volume key", path);
     for (size_t i = 0; i < count && i < CLO_HASH_COUNT; i++)

@@ -171,6 +171,17 @@ static void test_partition_table(void **state)
 
 /* --- PCR 7 --- */
 
+/* The state, and PK, KEK and db of the same lists; dbx is empty. */
+static void start_pcr_7(struct clo_pcr_bank *bank, const uint8_t *state, struct clo_bytes lists)
+{
+    clo_pcr_reset(bank, CLO_HASH_SHA256);
+    variable_event(bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(state, 1));
+    variable_event(bank, "PK", &clo_guid_global_variable, lists);
+    variable_event(bank, "KEK", &clo_guid_global_variable, lists);
+    variable_event(bank, "db", &clo_guid_image_security, lists);
+    variable_event(bank, "dbx", &clo_guid_image_security, clo_bytes(NULL, 0));
+}
+
 static void test_secure_boot(void **state)
 {
     static const uint8_t on[] = { 1 };
@@ -193,13 +204,7 @@ static void test_secure_boot(void **state)
                                    .varstore = clo_buffer_bytes(&variables) };
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
     struct clo_bytes list = clo_buffer_bytes(&owner.list);
-    struct clo_bytes nothing = clo_bytes(NULL, 0);
-    clo_pcr_reset(&bank, CLO_HASH_SHA256);
-    variable_event(&bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(on, 1));
-    variable_event(&bank, "PK", &clo_guid_global_variable, list);
-    variable_event(&bank, "KEK", &clo_guid_global_variable, list);
-    variable_event(&bank, "db", &clo_guid_image_security, list);
-    variable_event(&bank, "dbx", &clo_guid_image_security, nothing);
+    start_pcr_7(&bank, on, list);
     clo_pcr_measure(&bank, 7, clo_bytes("\0\0\0\0", 4));
     variable_event(&bank, "db", &clo_guid_image_security, clo_bytes_slice(list, 28, list.size));
     is_value(reference, 7, "", &bank, "PCR 7");
@@ -215,12 +220,7 @@ static void test_secure_boot(void **state)
     CHECK(clo_varstore_write(store, &dbt, 1, &with_dbt, &err), err.text);
     from.varstore = clo_buffer_bytes(&with_dbt);
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *timed = predict(&from);
-    clo_pcr_reset(&bank, CLO_HASH_SHA256);
-    variable_event(&bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(on, 1));
-    variable_event(&bank, "PK", &clo_guid_global_variable, list);
-    variable_event(&bank, "KEK", &clo_guid_global_variable, list);
-    variable_event(&bank, "db", &clo_guid_image_security, list);
-    variable_event(&bank, "dbx", &clo_guid_image_security, nothing);
+    start_pcr_7(&bank, on, list);
     variable_event(&bank, "dbt", &clo_guid_image_security, list);
     clo_pcr_measure(&bank, 7, clo_bytes("\0\0\0\0", 4));
     variable_event(&bank, "db", &clo_guid_image_security, clo_bytes_slice(list, 28, list.size));
@@ -243,7 +243,6 @@ static void test_secure_boot_off(void **state)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer variables = { 0 };
     struct clo_uki_parts with_kernel = parts;
-    struct clo_bytes nothing = clo_bytes(NULL, 0);
     struct clo_pcr_bank bank;
 
     (void)state;
@@ -255,12 +254,7 @@ static void test_secure_boot_off(void **state)
                                          .uki = clo_buffer_bytes(&uki),
                                          .varstore = clo_buffer_bytes(&variables) };
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&from);
-    clo_pcr_reset(&bank, CLO_HASH_SHA256);
-    variable_event(&bank, "SecureBoot", &clo_guid_global_variable, clo_bytes(off, 1));
-    variable_event(&bank, "PK", &clo_guid_global_variable, nothing);
-    variable_event(&bank, "KEK", &clo_guid_global_variable, nothing);
-    variable_event(&bank, "db", &clo_guid_image_security, nothing);
-    variable_event(&bank, "dbx", &clo_guid_image_security, nothing);
+    start_pcr_7(&bank, off, clo_bytes(NULL, 0));
     clo_pcr_measure(&bank, 7, clo_bytes("\0\0\0\0", 4));
     is_value(reference, 7, "", &bank, "PCR 7, without an authority");
 }
