@@ -4,12 +4,31 @@
 #include <string.h>
 
 #include "cloister/crypto.h"
+#include "cloister/encoding.h"
 
 #define BINARY_HEADER_SIZE 4096
 #define CHECKSUM_OFFSET    0x1c0
 #define CHECKSUM_SIZE      64
 #define HEADER_SIZE_MIN    16384
 #define HEADER_SIZE_MAX    ((uint64_t)4 << 20)
+#define AREA_ALIGNMENT     4096
+#define VOLUME_KEY_SIZE    64
+#define STRIPES            4000
+#define SALT_MIN           16
+#define SALT_MAX           64
+#define TOKENS_MAX         32
+#define TOKEN_SIZE_MAX     8192
+
+/* What all of a header's key slots and its digest may cost the one who tries them, in milliseconds of a slow
+ * processor: 1000 iterations of PBKDF2, or one pass of Argon2 over one MiB, are counted as one. A guest
+ * tries them one after another, with a key in its hands that was released for a limited time. */
+#define COST_MAX           30000
+#define PBKDF2_PER_MS      1000
+#define ARGON2_KIB_PER_MS  1024
+#define PBKDF2_ITERATIONS  10000000
+#define ARGON2_MEMORY_MAX  (1U << 20) /* KiB: as much as cryptsetup ever takes by itself */
+#define ARGON2_TIME_MAX    1000
+#define ARGON2_THREADS_MAX 4 /* libcryptsetup's own most */
 
 static bool read_text(struct clo_reader *r, size_t size, char *out, struct clo_error *err,
                       const char *what)
@@ -192,30 +211,64 @@ static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
     return true;
 }
 
-static bool check_kdf(const json_t *kdf, struct clo_error *err)
+static bool check_hash(const json_t *object, enum clo_hash *out, struct clo_error *err)
+{
+    const char *hash;
+
+    if (!clo_json_get_string(object, "hash", &hash, err))
+        return false;
+    if (strcmp(hash, "sha256") != 0 && strcmp(hash, "sha512") != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "hash \"%.20s\"", hash);
+    *out = strcmp(hash, "sha256") == 0 ? CLO_HASH_SHA256 : CLO_HASH_SHA512;
+    return true;
+}
+
+/* A member in base64, with as many bytes as that. */
+static bool check_bytes(const json_t *object, const char *key, size_t least, size_t most,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+
+    if (!clo_json_get_bytes(object, key, CLO_JSON_BASE64, most + 1, &bytes, err))
+        return false;
+    if (bytes.size < least || bytes.size > most)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s of %zu bytes: only %zu to %zu are allowed", key,
+                        bytes.size, least, most);
+    return true;
+}
+
+/* What one try costs, added to what the others cost. */
+static bool check_kdf(const json_t *kdf, uint64_t *cost, struct clo_error *err)
 {
     static const char *const argon_members[] = { "type", "time", "memory", "cpus", "salt", NULL };
     static const char *const pbkdf2_members[] = { "type", "hash", "iterations", "salt", NULL };
     const char *type;
-    uint64_t ignored;
+    uint64_t time;
+    uint64_t memory;
+    uint64_t iterations;
+    uint64_t cpus;
+    enum clo_hash hash;
 
-    if (!clo_json_get_string(kdf, "type", &type, err))
+    if (!clo_json_get_string(kdf, "type", &type, err) ||
+        !check_bytes(kdf, "salt", SALT_MIN, SALT_MAX, err))
         return false;
-    if (strcmp(type, "argon2id") == 0)
-        return must_be_number(kdf, "time", 1, 1000, &ignored, err) &&
-               must_be_number(kdf, "memory", 32, 4U << 20, &ignored, err) &&
-               must_be_number(kdf, "cpus", 1, 16, &ignored, err) &&
-               clo_json_only(kdf, argon_members, err);
-    if (strcmp(type, "pbkdf2") == 0) {
-        const char *hash;
-        if (!clo_json_get_string(kdf, "hash", &hash, err))
+    if (strcmp(type, "argon2id") == 0) {
+        if (!must_be_number(kdf, "time", 1, ARGON2_TIME_MAX, &time, err) ||
+            !must_be_number(kdf, "memory", 32, ARGON2_MEMORY_MAX, &memory, err) ||
+            !must_be_number(kdf, "cpus", 1, ARGON2_THREADS_MAX, &cpus, err) ||
+            !clo_json_only(kdf, argon_members, err))
             return false;
-        if (strcmp(hash, "sha256") != 0 && strcmp(hash, "sha512") != 0)
-            return clo_fail(err, CLO_ERR_REFUSED, "hash \"%.20s\"", hash);
-        return must_be_number(kdf, "iterations", 1000, 100000000, &ignored, err) &&
-               clo_json_only(kdf, pbkdf2_members, err);
+        *cost += time * memory / ARGON2_KIB_PER_MS;
+        return true;
     }
-    return clo_fail(err, CLO_ERR_REFUSED, "type \"%.20s\"", type);
+    if (strcmp(type, "pbkdf2") != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "type \"%.20s\"", type);
+    if (!check_hash(kdf, &hash, err) ||
+        !must_be_number(kdf, "iterations", 1000, PBKDF2_ITERATIONS, &iterations, err) ||
+        !clo_json_only(kdf, pbkdf2_members, err))
+        return false;
+    *cost += iterations / PBKDF2_PER_MS;
+    return true;
 }
 
 struct area {
@@ -243,12 +296,18 @@ static bool check_area(const json_t *area, const struct clo_luks2_info *info, st
         size > info->payload_offset - offset)
         return clo_fail(err, CLO_ERR_REFUSED, "%llu bytes at %llu are outside the header",
                         (unsigned long long)size, (unsigned long long)offset);
+    if (offset % AREA_ALIGNMENT != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "it begins at %llu, which is not a multiple of %d",
+                        (unsigned long long)offset, AREA_ALIGNMENT);
+    if (size < VOLUME_KEY_SIZE * STRIPES)
+        return clo_fail(err, CLO_ERR_REFUSED, "%llu bytes are too few for a key of %d stripes",
+                        (unsigned long long)size, STRIPES);
     *out = (struct area){ offset, offset + size };
     return true;
 }
 
 static bool check_keyslot(const json_t *slot, struct clo_luks2_info *info, struct area *area,
-                          struct clo_error *err)
+                          uint64_t *cost, struct clo_error *err)
 {
     static const char *const members[] = {
         "type", "key_size", "af", "area", "kdf", "priority", NULL
@@ -259,29 +318,42 @@ static bool check_keyslot(const json_t *slot, struct clo_luks2_info *info, struc
     json_t *kdf;
     uint64_t key_size;
     uint64_t ignored;
-    const char *hash;
+    enum clo_hash hash;
 
     if (!must_be(slot, "type", "luks2", err) ||
-        !must_be_number(slot, "key_size", 64, 64, &key_size, err) ||
+        !must_be_number(slot, "key_size", VOLUME_KEY_SIZE, VOLUME_KEY_SIZE, &key_size, err) ||
+        (json_object_get(slot, "priority") != NULL &&
+         !must_be_number(slot, "priority", 0, 2, &ignored, err)) ||
         !clo_json_get_object(slot, "af", &af, err) ||
         !clo_json_get_object(slot, "area", &area_json, err) ||
         !clo_json_get_object(slot, "kdf", &kdf, err) || !clo_json_only(slot, members, err))
         return false;
     if (!must_be(af, "type", "luks1", err) ||
-        !must_be_number(af, "stripes", 4000, 4000, &ignored, err) ||
-        !clo_json_get_string(af, "hash", &hash, err) || !clo_json_only(af, af_members, err))
+        !must_be_number(af, "stripes", STRIPES, STRIPES, &ignored, err) ||
+        !check_hash(af, &hash, err) || !clo_json_only(af, af_members, err))
         return clo_wrap(err, "af");
-    if (strcmp(hash, "sha256") != 0 && strcmp(hash, "sha512") != 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "af: hash \"%.20s\"", hash);
     if (!check_area(area_json, info, area, err))
         return clo_wrap(err, "area");
-    if (!check_kdf(kdf, err))
+    if (!check_kdf(kdf, cost, err))
         return clo_wrap(err, "kdf");
     info->key_size = (unsigned)key_size;
     return true;
 }
 
-static bool check_keyslots(const json_t *keyslots, struct clo_luks2_info *info,
+/* Slots and tokens are named by their numbers, in decimal: another reader might take "00" for "0". */
+static bool is_index(const char *name, unsigned count)
+{
+    char expected[12];
+
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(expected, sizeof expected, "%u", i);
+        if (strcmp(name, expected) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool check_keyslots(const json_t *keyslots, struct clo_luks2_info *info, uint64_t *cost,
                            struct clo_error *err)
 {
     struct area areas[CLO_LUKS2_KEYSLOTS_MAX];
@@ -292,7 +364,10 @@ static bool check_keyslots(const json_t *keyslots, struct clo_luks2_info *info,
         return clo_fail(err, CLO_ERR_REFUSED, "keyslots: %zu of them", json_object_size(keyslots));
     json_object_foreach ((json_t *)(uintptr_t)keyslots, name, slot) {
         struct area *area = &areas[info->keyslot_count];
-        if (!check_keyslot(slot, info, area, err))
+        if (!is_index(name, CLO_LUKS2_KEYSLOTS_MAX))
+            return clo_fail(err, CLO_ERR_REFUSED, "keyslot \"%.20s\": names are 0 to %d", name,
+                            CLO_LUKS2_KEYSLOTS_MAX - 1);
+        if (!check_keyslot(slot, info, area, cost, err))
             return clo_wrap(err, "keyslot %.8s", name);
         for (size_t i = 0; i < info->keyslot_count; i++)
             if (area->start < areas[i].end && areas[i].start < area->end)
@@ -315,31 +390,95 @@ static bool is_in_list(const json_t *list, const char *text)
     return false;
 }
 
-static bool check_digest(const json_t *digests, const json_t *keyslots, struct clo_error *err)
+/* The slots that a digest or a token names: each is there, and named once. */
+static bool check_slot_list(const json_t *list, const json_t *keyslots, struct clo_error *err)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        const char *name = json_string_value(entry);
+        if (name == NULL || json_object_get(keyslots, name) == NULL)
+            return clo_fail(err, CLO_ERR_REFUSED, "keyslots: \"%.20s\" is not one of the header's",
+                            name == NULL ? "" : name);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(json_string_value(json_array_get(list, k)), name) == 0)
+                return clo_fail(err, CLO_ERR_REFUSED, "keyslots: \"%.20s\" is named twice", name);
+    }
+    return true;
+}
+
+/* The volume key's digest: one of no bytes would be met by any key, and so by any pass phrase. */
+static bool check_digest_value(const json_t *digest, uint64_t *cost, struct clo_error *err)
+{
+    uint64_t iterations;
+    enum clo_hash hash;
+
+    if (!must_be(digest, "type", "pbkdf2", err) || !check_hash(digest, &hash, err) ||
+        !must_be_number(digest, "iterations", 1000, PBKDF2_ITERATIONS, &iterations, err) ||
+        !check_bytes(digest, "salt", SALT_MIN, SALT_MAX, err) ||
+        !check_bytes(digest, "digest", clo_hash_size(hash), clo_hash_size(hash), err))
+        return false;
+    *cost += iterations / PBKDF2_PER_MS;
+    return true;
+}
+
+static bool check_digest(const json_t *digests, const json_t *keyslots, uint64_t *cost,
+                         struct clo_error *err)
 {
     static const char *const members[] = { "type",       "keyslots", "segments", "hash",
                                            "iterations", "salt",     "digest",   NULL };
     const json_t *digest = json_object_get(digests, "0");
     json_t *slots;
     json_t *segments;
-    uint64_t ignored;
     const char *name;
     json_t *slot;
 
     if (json_object_size(digests) != 1 || digest == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "digests: %zu of them, only one is allowed",
                         json_object_size(digests));
-    if (!must_be(digest, "type", "pbkdf2", err) ||
-        !must_be_number(digest, "iterations", 1000, 100000000, &ignored, err) ||
+    if (!check_digest_value(digest, cost, err) ||
         !clo_json_get_array(digest, "keyslots", &slots, err) ||
         !clo_json_get_array(digest, "segments", &segments, err) ||
-        !clo_json_only(digest, members, err))
+        !clo_json_only(digest, members, err) || !check_slot_list(slots, keyslots, err))
         return clo_wrap(err, "digest 0");
     if (json_array_size(segments) != 1 || !is_in_list(segments, "0"))
         return clo_fail(err, CLO_ERR_REFUSED, "digest 0: is not of segment 0 alone");
     json_object_foreach ((json_t *)(uintptr_t)keyslots, name, slot) {
         if (!is_in_list(slots, name))
             return clo_fail(err, CLO_ERR_REFUSED, "keyslot %.8s: its key has no digest", name);
+    }
+    return true;
+}
+
+/* A token may say anything, as nothing in it is used; but it is of a bounded size, and about slots that exist. */
+static bool check_token(const json_t *token, const json_t *keyslots, struct clo_error *err)
+{
+    const char *type;
+    json_t *slots;
+
+    if (!clo_json_get_string(token, "type", &type, err) ||
+        !clo_json_get_array(token, "keyslots", &slots, err) ||
+        !check_slot_list(slots, keyslots, err))
+        return false;
+    size_t size = json_dumpb(token, NULL, 0, JSON_COMPACT);
+    if (size > TOKEN_SIZE_MAX)
+        return clo_fail(err, CLO_ERR_REFUSED, "%zu bytes: at most %d are allowed", size,
+                        TOKEN_SIZE_MAX);
+    return true;
+}
+
+static bool check_tokens(const json_t *tokens, const json_t *keyslots, struct clo_error *err)
+{
+    const char *name;
+    json_t *token;
+
+    json_object_foreach ((json_t *)(uintptr_t)tokens, name, token) {
+        if (!is_index(name, TOKENS_MAX))
+            return clo_fail(err, CLO_ERR_REFUSED, "token \"%.20s\": names are 0 to %d", name,
+                            TOKENS_MAX - 1);
+        if (!check_token(token, keyslots, err))
+            return clo_wrap(err, "token %.8s", name);
     }
     return true;
 }
@@ -363,7 +502,30 @@ static bool check_config(const json_t *config, const struct clo_luks2_info *info
     if (json_size != info->header_size - BINARY_HEADER_SIZE)
         return clo_fail(err, CLO_ERR_REFUSED, "config: json_size %llu",
                         (unsigned long long)json_size);
+    if (keyslots_size % AREA_ALIGNMENT != 0 ||
+        keyslots_size > info->payload_offset - 2 * info->header_size)
+        return clo_fail(err, CLO_ERR_REFUSED, "config: keyslots_size %llu",
+                        (unsigned long long)keyslots_size);
     return true;
+}
+
+/* 8-4-4-4-12 hexadecimal digits: it goes into what PCR 15 is extended with. */
+static bool check_uuid(const char *uuid, struct clo_error *err)
+{
+    static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    bool ok = strlen(uuid) == sizeof shape - 1;
+
+    for (size_t i = 0; ok && i < sizeof shape - 1; i++)
+        ok = shape[i] == 'x' ? strchr("0123456789abcdefABCDEF", uuid[i]) != NULL : uuid[i] == '-';
+    return ok || clo_fail(err, CLO_ERR_REFUSED, "UUID \"%.40s\"", uuid);
+}
+
+static bool check_cost(uint64_t cost, struct clo_error *err)
+{
+    return cost <= COST_MAX ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "trying all its key slots takes about %llu s, at most %d s are allowed",
+                    (unsigned long long)cost / 1000, COST_MAX / 1000);
 }
 
 bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo_error *err)
@@ -377,6 +539,7 @@ bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo
     json_t *digests;
     json_t *config;
     json_t *tokens;
+    uint64_t cost = 0;
 
     if (!clo_luks2_parse(in, &info, &metadata, err))
         return false;
@@ -385,12 +548,11 @@ bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo
         !clo_json_get_object(metadata, "digests", &digests, err) ||
         !clo_json_get_object(metadata, "config", &config, err) ||
         !clo_json_get_object(metadata, "tokens", &tokens, err) ||
-        !clo_json_only(metadata, members, err) || !check_segment(segments, &info, err) ||
-        !check_keyslots(keyslots, &info, err) || !check_digest(digests, keyslots, err) ||
-        !check_config(config, &info, err))
+        !clo_json_only(metadata, members, err) || !check_uuid(info.uuid, err) ||
+        !check_segment(segments, &info, err) || !check_keyslots(keyslots, &info, &cost, err) ||
+        !check_digest(digests, keyslots, &cost, err) || !check_cost(cost, err) ||
+        !check_config(config, &info, err) || !check_tokens(tokens, keyslots, err))
         return clo_wrap(err, "LUKS2 header");
-    if (json_object_size(tokens) > 32)
-        return clo_fail(err, CLO_ERR_REFUSED, "LUKS2 header: %zu tokens", json_object_size(tokens));
     if (in.size < info.payload_offset)
         return clo_fail(err, CLO_ERR_FORMAT, "LUKS2 header: %zu bytes, the payload begins at %llu",
                         in.size, (unsigned long long)info.payload_offset);

@@ -1,6 +1,8 @@
 #include "cloister/luks2.h"
 
-#include "test.h"
+#include <lzma.h>
+
+#include "vectors.h"
 
 enum {
     BINARY = 4096,
@@ -13,21 +15,24 @@ enum {
 
 #define UUID "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11"
 
+#define BYTES_32 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+
 /* As libcryptsetup writes it for our disks: a raw-key slot and one for a passphrase. */
 static const char usual[] =
         "{'keyslots':{"
         "'0':{'type':'luks2','key_size':64,'af':{'type':'luks1','stripes':4000,'hash':'sha256'},"
         "'area':{'type':'raw','offset':'32768','size':'258048','encryption':'aes-xts-plain64',"
-        "'key_size':64},'kdf':{'type':'pbkdf2','hash':'sha256','iterations':1000,'salt':'AAAA'}},"
+        "'key_size':64},'kdf':{'type':'pbkdf2','hash':'sha256','iterations':1000,'salt':'" BYTES_32
+        "'}},"
         "'1':{'type':'luks2','key_size':64,'af':{'type':'luks1','stripes':4000,'hash':'sha256'},"
         "'area':{'type':'raw','offset':'290816','size':'258048','encryption':'aes-xts-plain64',"
         "'key_size':64},'kdf':{'type':'argon2id','time':4,'memory':65536,'cpus':2,"
-        "'salt':'AAAA'}}},"
+        "'salt':'" BYTES_32 "'}}},"
         "'tokens':{},"
         "'segments':{'0':{'type':'crypt','offset':'16777216','size':'dynamic','iv_tweak':'0',"
         "'encryption':'aes-xts-plain64','sector_size':4096}},"
         "'digests':{'0':{'type':'pbkdf2','keyslots':['0','1'],'segments':['0'],'hash':'sha256',"
-        "'iterations':1000,'salt':'AAAA','digest':'AAAA'}},"
+        "'iterations':1000,'salt':'" BYTES_32 "','digest':'" BYTES_32 "'}},"
         "'config':{'json_size':'12288','keyslots_size':'16744448'}}";
 
 static uint8_t head[PAYLOAD];
@@ -181,16 +186,45 @@ static void test_white_list(void **state)
           "keyslot 0: area: 0 bytes at 32768 are outside the header" },
         { "keyslots/0/area/size", "'18446744073709551615'",
           "keyslot 0: area: 18446744073709551615 bytes at 32768 are outside the header" },
-        { "keyslots/1/area/offset", "'290000'", "keyslot 1: its area overlaps another" },
+        { "keyslots/1/area/offset", "'286720'", "keyslot 1: its area overlaps another" },
         { "keyslots/0/kdf/type", "'argon2i'", "keyslot 0: kdf: type \"argon2i\"" },
         { "keyslots/0/kdf/iterations", "1",
-          "keyslot 0: kdf: iterations 1: only 1000 to 100000000 is allowed" },
+          "keyslot 0: kdf: iterations 1: only 1000 to 10000000 is allowed" },
+        { "keyslots/0/kdf/iterations", "2147483648",
+          "keyslot 0: kdf: iterations 2147483648: only 1000 to 10000000 is allowed" },
+        { "keyslots/0/kdf/salt", "''",
+          "keyslot 0: kdf: salt of 0 bytes: only 16 to 64 are allowed" },
+        { "keyslots/0/kdf/salt", "'AAAA'",
+          "keyslot 0: kdf: salt of 3 bytes: only 16 to 64 are allowed" },
+        { "keyslots/0/kdf/salt", "'cipher_null'",
+          "keyslot 0: kdf: \"salt\": base64: 11 characters, not a multiple of 4" },
+        { "keyslots/0/kdf/salt", NULL, "keyslot 0: kdf: \"salt\" is missing" },
         { "keyslots/0/kdf/hash", "'sha1'", "keyslot 0: kdf: hash \"sha1\"" },
         { "keyslots/1/kdf/memory", "8388608",
-          "keyslot 1: kdf: memory 8388608: only 32 to 4194304 is allowed" },
-        { "keyslots/1/kdf/cpus", "64", "keyslot 1: kdf: cpus 64: only 1 to 16 is allowed" },
+          "keyslot 1: kdf: memory 8388608: only 32 to 1048576 is allowed" },
+        { "keyslots/1/kdf/memory", "4294967296",
+          "keyslot 1: kdf: memory 4294967296: only 32 to 1048576 is allowed" },
+        { "keyslots/1/kdf/cpus", "64", "keyslot 1: kdf: cpus 64: only 1 to 4 is allowed" },
+        { "keyslots/1/kdf/time", "2147483648",
+          "keyslot 1: kdf: time 2147483648: only 1 to 1000 is allowed" },
+        { "keyslots/1/kdf/time", "1000",
+          "trying all its key slots takes about 64 s, at most 30 s are allowed" },
+        { "keyslots/1/kdf/salt", "'AAAA'",
+          "keyslot 1: kdf: salt of 3 bytes: only 16 to 64 are allowed" },
         { "keyslots/1/kdf/time", "0", "keyslot 1: kdf: time 0: only 1 to 1000 is allowed" },
         { "keyslots/1/kdf/more", "0", "keyslot 1: kdf: unknown member \"more\"" },
+        { "keyslots/0/af/stripes", "2147483648",
+          "keyslot 0: af: stripes 2147483648: only 4000 to 4000 is allowed" },
+        { "keyslots/0/area/size", "'4096'",
+          "keyslot 0: area: 4096 bytes are too few for a key of 4000 stripes" },
+        { "keyslots/0/area/offset", "'32769'",
+          "keyslot 0: area: it begins at 32769, which is not a multiple of 4096" },
+        { "keyslots/0/priority", "3", "keyslot 0: priority 3: only 0 to 2 is allowed" },
+        { "keyslots/0/priority", "'2'", "keyslot 0: \"priority\" is no whole number" },
+        { "keyslots/32", "{}", "keyslot \"32\": names are 0 to 31" },
+        { "keyslots/01", "{}", "keyslot \"01\": names are 0 to 31" },
+        { "keyslots/-1", "{}", "keyslot \"-1\": names are 0 to 31" },
+        { "keyslots/x", "{}", "keyslot \"x\": names are 0 to 31" },
         { "keyslots", "{}", "keyslots: 0 of them" },
         /* Digests */
         { "digests/0/type", "'none'", "digest 0: type \"none\": only \"pbkdf2\" is allowed" },
@@ -198,20 +232,42 @@ static void test_white_list(void **state)
         { "digests/0/segments", "[]", "digest 0: is not of segment 0 alone" },
         { "digests/0/keyslots", "['0']", "keyslot 1: its key has no digest" },
         { "digests/1", "{'type':'pbkdf2'}", "digests: 2 of them, only one is allowed" },
-        { "digests/0/iterations", "1",
-          "digest 0: iterations 1: only 1000 to 100000000 is allowed" },
+        { "digests/0/iterations", "1", "digest 0: iterations 1: only 1000 to 10000000 is allowed" },
+        { "digests/0/iterations", "2147483648",
+          "digest 0: iterations 2147483648: only 1000 to 10000000 is allowed" },
+        { "digests/0/digest", "''", "digest 0: digest of 0 bytes: only 32 to 32 are allowed" },
+        { "digests/0/digest", "'AAAA'", "digest 0: digest of 3 bytes: only 32 to 32 are allowed" },
+        { "digests/0/digest", NULL, "digest 0: \"digest\" is missing" },
+        { "digests/0/hash", "'sha512'", "digest 0: digest of 32 bytes: only 64 to 64 are allowed" },
+        { "digests/0/hash", "'sha1'", "digest 0: hash \"sha1\"" },
+        { "digests/0/hash", "''", "digest 0: hash \"\"" },
+        { "digests/0/salt", "''", "digest 0: salt of 0 bytes: only 16 to 64 are allowed" },
+        { "digests/0/salt", "'cipher_null'", "digest 0: \"salt\": base64: 11 characters, not a multiple of 4" },
+        { "digests/0/keyslots", "['0','1','2']",
+          "digest 0: keyslots: \"2\" is not one of the header's" },
+        { "digests/0/keyslots", "['0','1','1']", "digest 0: keyslots: \"1\" is named twice" },
+        { "digests/0/keyslots", "['0',1]", "digest 0: keyslots: \"\" is not one of the header's" },
+        { "digests/0/more", "0", "digest 0: unknown member \"more\"" },
         /* What changes how a volume is read */
         { "config/requirements", "{'mandatory':['online-reencrypt']}",
           "config: requirements are not allowed" },
         { "config/flags", "['allow-discards']", "config: flags are not allowed" },
         { "config/json_size", "'4096'", "config: json_size 4096" },
         { "config/more", "1", "config: unknown member \"more\"" },
+        { "config/keyslots_size", "'16748544'", "config: keyslots_size 16748544" },
+        { "config/keyslots_size", "'16744447'", "config: keyslots_size 16744447" },
         { "more", "{}", "unknown member \"more\"" },
+        { "tokens/32", "{'type':'x','keyslots':[]}", "token \"32\": names are 0 to 31" },
+        { "tokens/0", "42", "token 0: an object with \"type\" expected" },
+        { "tokens/0", "{'type':'x'}", "token 0: \"keyslots\" is missing" },
+        { "tokens/0", "{'type':'x','keyslots':['7']}",
+          "token 0: keyslots: \"7\" is not one of the header's" },
         { "tokens", NULL, "\"tokens\" is missing" },
         /* What may be otherwise */
         { "tokens/0", "{'type':'x','keyslots':[]}", NULL },
         { "keyslots/0/priority", "2", NULL },
         { "keyslots/0/kdf/hash", "'sha512'", NULL },
+        { "keyslots/1/kdf/time", "400", NULL },
     };
 
     (void)state;
@@ -230,6 +286,128 @@ static void test_white_list(void **state)
         if (strcmp(err.text + 14, cases[i].error) != 0)
             fail_msg("%s: \"%s\", not \"%s\"", cases[i].path, err.text + 14, cases[i].error);
     }
+}
+
+/* Slots that each are dear enough to be allowed, and together are not. */
+static void test_cost_in_sum(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+    struct clo_luks2_info info;
+    struct clo_error err;
+    char path[32];
+    char slot[1024];
+    char digest[128] = "['0','1'";
+
+    (void)state;
+    for (int i = 2; i < 6; i++) {
+        snprintf(path, sizeof path, "keyslots/%d", i);
+        snprintf(slot, sizeof slot,
+                 "{'type':'luks2','key_size':64,'af':{'type':'luks1','stripes':4000,'hash':'sha256'"
+                 "},"
+                 "'area':{'type':'raw','offset':'%d','size':'258048','encryption':"
+                 "'aes-xts-plain64','key_size':64},'kdf':{'type':'pbkdf2','hash':'sha256',"
+                 "'iterations':10000000,'salt':'" BYTES_32 "'}}",
+                 32768 + i * 258048);
+        change(json, path, slot);
+        snprintf(digest + strlen(digest), sizeof digest - strlen(digest), ",'%d'", i);
+    }
+    change(json, "digests/0/keyslots", strcat(digest, "]"));
+    CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+    make(text);
+    CHECK(!clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), "cost in sum");
+    CHECK(strcmp(err.text, "LUKS2 header: trying all its key slots takes about 40 s, at most 30 s "
+                           "are allowed") == 0,
+          err.text);
+}
+
+static void test_token_size(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+    struct clo_luks2_info info;
+    struct clo_error err;
+    char data[9001];
+
+    (void)state;
+    memset(data, 'x', sizeof data - 1);
+    data[sizeof data - 1] = '\0';
+    json_object_set_new(json_object_get(json, "tokens"), "0",
+                        json_pack("{s:s, s:[], s:s}", "type", "x", "keyslots", "data", data));
+    CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+    make(text);
+    CHECK(!clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), "a token of 9 KB");
+    CHECK(strcmp(err.text, "LUKS2 header: token 0: 9036 bytes: at most 8192 are allowed") == 0,
+          err.text);
+}
+
+static void test_uuid(void **state)
+{
+    static const char *const uuids[] = {
+        "",
+        "root",
+        "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d1",
+        "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d111",
+        "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d1g",
+        "5b6f2f62:4d5c-4b54-8f1f-3c8e0a2b7d11",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(uuids); i++) {
+        struct clo_luks2_info info;
+        struct clo_error err;
+        make_usual();
+        for (size_t copy = 0; copy < 2; copy++) {
+            memset(head + copy * HEADER + UUID_AT, 0, 40);
+            strcpy((char *)head + copy * HEADER + UUID_AT, uuids[i]);
+            sum(copy);
+        }
+        CHECK(!clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), uuids[i]);
+        CHECK(strncmp(err.text, "LUKS2 header: UUID \"", 20) == 0, err.text);
+    }
+}
+
+/* --- Headers that cryptsetup's own tests make, and evil ones --- */
+
+static void unpack(const char *path, size_t size)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer packed = { 0 };
+    uint64_t limit = UINT64_MAX;
+    size_t from = 0;
+    size_t to = 0;
+
+    memset(head, 0, sizeof head);
+    read_vector(path, &packed);
+    CHECK(lzma_stream_buffer_decode(&limit, 0, NULL, packed.data, &from, packed.size, head, &to,
+                                    sizeof head) == LZMA_OK &&
+                  to == size,
+          path);
+}
+
+/* Refused is what a strict reader must refuse; of the sound ones, what is like our own disks is accepted. */
+static void test_vectors(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *manifest = read_manifest("luks2");
+    size_t i;
+    json_t *entry;
+    size_t refused = 0;
+
+    (void)state;
+    json_array_foreach (json_object_get(manifest, "cases"), i, entry) {
+        const char *id = json_string_value(json_object_get(entry, "id"));
+        const json_t *expected = json_object_get(entry, "expected");
+        const char *verdict =
+                json_string_value(json_object_get(json_object_get(expected, "strict"), "verdict"));
+        struct clo_luks2_info info;
+        struct clo_error err;
+        char path[256];
+        CHECK(find_case_file("luks2", entry, "header", path, sizeof path), id);
+        unpack(path, (size_t)json_integer_value(
+                             json_object_get(json_object_get(expected, "header"), "size")));
+        bool ok = clo_luks2_check(clo_bytes(head, sizeof head), &info, &err);
+        CHECK(!ok || strcmp(verdict, "accept") == 0, id);
+        CHECK(ok || strcmp(id, "good-argon2id") != 0, err.text);
+        refused += !ok;
+    }
+    CHECK(refused >= 80, "cases");
 }
 
 /* The binary headers: both must hold, and say the same. */
@@ -330,9 +508,11 @@ static void test_measurement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),     cmocka_unit_test(test_white_list),
-        cmocka_unit_test(test_binary),    cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_usual),       cmocka_unit_test(test_white_list),
+        cmocka_unit_test(test_cost_in_sum), cmocka_unit_test(test_token_size),
+        cmocka_unit_test(test_uuid),        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_binary),      cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_truncated),   cmocka_unit_test(test_measurement),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
