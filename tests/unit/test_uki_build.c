@@ -230,6 +230,37 @@ static void test_same_again(void **state)
     scene_free(&scene);
 }
 
+/* A section of more bytes in memory than in the file, which do not fill the file's alignment: laid out again it is the
+ * same in memory, what follows it in the old file never becomes part of it, and SizeOfRawData is a multiple of the
+ * alignment as the format demands (objcopy 2.40 writes the same two numbers). */
+static void test_larger_in_memory(void **state)
+{
+    static const struct pe_section sections[] = {
+        { ".text", { (const uint8_t *)"code", 4 } },
+        { ".sdmagic",
+          { (const uint8_t *)PE_SDMAGIC "what is not its own", sizeof PE_SDMAGIC + 18 } },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer stub = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    struct clo_uki_parts parts = { .kernel = clo_bytes_text("k") };
+    struct clo_uki uki;
+    struct clo_error err;
+
+    (void)state;
+    pe_make(&stub, sections, CLO_COUNT(sections));
+    pe_put(&stub, PE_SECTIONS + 40 + 8, 297, 4);                    /* VirtualSize */
+    pe_put(&stub, PE_SECTIONS + 40 + 16, sizeof PE_SDMAGIC - 1, 4); /* SizeOfRawData */
+    parts.stub = clo_buffer_bytes(&stub);
+    CHECK(clo_uki_build(&parts, &out, &err), err.text);
+    CHECK(clo_uki_parse(clo_buffer_bytes(&out), &uki, &err), err.text);
+    const struct clo_pe_section *section = clo_pe_section_find(&uki.pe, ".sdmagic");
+    CHECK(section->virtual_size == 297 && section->raw_size == 512, "sizes");
+    CHECK(memcmp(section->data.data, PE_SDMAGIC, sizeof PE_SDMAGIC - 1) == 0, "content");
+    for (size_t i = sizeof PE_SDMAGIC - 1; i < section->data.size; i++)
+        CHECK(section->data.data[i] == 0, "zeros after it");
+    CHECK(uki.stub_version == 257, "still read");
+}
+
 static void test_kernel_banner(void **state)
 {
     static const struct {
@@ -275,7 +306,7 @@ int main(void)
         cmocka_unit_test(test_profiles),   cmocka_unit_test(test_set_refused),
         cmocka_unit_test(test_sbat_moves), cmocka_unit_test(test_join),
         cmocka_unit_test(test_same_again), cmocka_unit_test(test_kernel_banner),
-        cmocka_unit_test(test_field),
+        cmocka_unit_test(test_field),      cmocka_unit_test(test_larger_in_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
