@@ -49,31 +49,37 @@ static bool read_pcrsig(struct uki_work *work, size_t profile, json_t **out, str
     return clo_json_parse(text, out, err) || clo_wrap(err, ".pcrsig");
 }
 
-/* "signed", "not signed", or "-" where nobody asked. */
+/* "signed", "not signed", or "-" where nobody asked; `why` says more of an entry that is of no use. */
 static const char *signed_word(const struct policy *in, const json_t *pcrsig,
-                               const struct clo_digest *pcr)
+                               const struct clo_digest *pcr, struct clo_error *why)
 {
     struct clo_pcr_policy policy;
-    struct clo_error err;
 
+    *why = (struct clo_error){ 0 };
     if (in->key == NULL)
         return "-";
+    if (pcrsig == NULL)
+        return "not signed";
     clo_uki_policy(pcr, &policy);
-    return pcrsig != NULL && clo_pcrsig_verify(pcrsig, &policy, in->key, &err) ? "signed"
-                                                                               : "not signed";
+    if (clo_pcrsig_verify(pcrsig, &policy, in->key, why))
+        return "signed";
+    if (why->status == CLO_ERR_REFUSED)
+        why->text[0] = '\0';
+    return "not signed";
 }
 
 static void print_value(const char *bank, const char *phase, const struct clo_digest *pcr,
-                        const char *word)
+                        const char *word, const char *why)
 {
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
 
-    printf("%s %s %s%s%s\n", bank, clo_hex_text(clo_digest_bytes(pcr), hex),
+    printf("%s %s %s%s%s%s%s\n", bank, clo_hex_text(clo_digest_bytes(pcr), hex),
            *phase == '\0' ? "(no phase)" : phase, *word == '-' ? "" : ", ",
-           *word == '-' ? "" : word);
+           *word == '-' ? "" : word, *why == '\0' ? "" : ": ", why);
 }
 
-static json_t *value_json(const char *phase, const struct clo_digest *pcr, const char *word)
+static json_t *value_json(const char *phase, const struct clo_digest *pcr, const char *word,
+                          const char *why)
 {
     struct clo_pcr_policy policy;
 
@@ -83,6 +89,8 @@ static json_t *value_json(const char *phase, const struct clo_digest *pcr, const
                              clo_json_hex(clo_digest_bytes(&policy.digest)));
     if (json != NULL && *word != '-')
         json_object_set_new(json, "signed", json_boolean(strcmp(word, "signed") == 0));
+    if (json != NULL && *why != '\0')
+        json_object_set_new(json, "reason", json_string(why));
     return json;
 }
 
@@ -105,11 +113,12 @@ static bool show_profile(struct uki_work *work, const struct policy *in, size_t 
             const char *phase = in->phases.count > 0 ? in->phases.items[i] : usual_phases[i];
             struct clo_digest pcr = pcrs[hash];
             clo_uki_extend_phases(&pcr, phase);
-            const char *word = signed_word(in, pcrsig, &pcr);
+            struct clo_error why;
+            const char *word = signed_word(in, pcrsig, &pcr, &why);
             *signed_ += strcmp(word, "signed") == 0;
-            json_array_append_new(array, value_json(phase, &pcr, word));
+            json_array_append_new(array, value_json(phase, &pcr, word, why.text));
             if (!in->as_json)
-                print_value(bank, phase, &pcr, word);
+                print_value(bank, phase, &pcr, word, why.text);
         }
         json_object_set_new(out, bank, array);
     }

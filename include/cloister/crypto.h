@@ -89,6 +89,10 @@ CLO_API CLO_MUST_USE bool clo_public_key_spki(const struct clo_public_key *key,
 /* SHA-256 of the SubjectPublicKeyInfo: how keys are named and pinned here. */
 CLO_API CLO_MUST_USE bool clo_public_key_fingerprint(const struct clo_public_key *key,
                                                      struct clo_digest *out, struct clo_error *err);
+/* SHA-256 of what its BIT STRING holds (RSA: the RSAPublicKey of PKCS #1, RFC 8017 A.1.1): how systemd
+ * names the keys of signed PCR policies, and no other format does. */
+CLO_API void clo_public_key_inner_fingerprint(const struct clo_public_key *key,
+                                              struct clo_digest *out);
 /* RSA: modulus and exponent; EC: x and y. Big endian, EC coordinates of the curve's size. */
 CLO_API CLO_MUST_USE bool clo_public_key_numbers(const struct clo_public_key *key,
                                                  struct clo_buffer *first,

@@ -155,7 +155,8 @@ CLO_API CLO_MUST_USE bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_pcr_p
 /* Adds all entries of `more` that are not there. */
 CLO_API CLO_MUST_USE bool clo_pcrsig_merge(json_t *pcrsig, const json_t *more,
                                            struct clo_error *err);
-/* Is there an entry for this policy whose signature holds under `key`? CLO_ERR_REFUSED if not. */
+/* Does the entry that systemd would take for this policy and `key` hold? CLO_ERR_REFUSED if there is
+ * none, CLO_ERR_UNVERIFIED if it is there and is of no use. */
 CLO_API CLO_MUST_USE bool clo_pcrsig_verify(const json_t *pcrsig,
                                             const struct clo_pcr_policy *policy,
                                             const struct clo_public_key *key,

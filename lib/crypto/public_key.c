@@ -312,6 +312,15 @@ bool clo_public_key_fingerprint(const struct clo_public_key *key, struct clo_dig
     return true;
 }
 
+void clo_public_key_inner_fingerprint(const struct clo_public_key *key, struct clo_digest *out)
+{
+    struct clo_reader r = clo_reader(clo_buffer_bytes(&key->spki));
+    struct clo_reader whole = clo_der_enter(&r, CLO_DER_SEQUENCE);
+
+    (void)clo_der_value(&whole, CLO_DER_SEQUENCE); /* it parsed before */
+    clo_hash(CLO_HASH_SHA256, clo_der_bit_string(&whole), out);
+}
+
 bool clo_public_key_numbers(const struct clo_public_key *key, struct clo_buffer *first,
                             struct clo_buffer *second, struct clo_error *err)
 {

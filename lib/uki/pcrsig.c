@@ -125,8 +125,8 @@ bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
 {
     struct clo_digest fingerprint;
 
-    if (key != NULL && !clo_public_key_fingerprint(key, &fingerprint, err))
-        return false;
+    if (key != NULL)
+        clo_public_key_inner_fingerprint(key, &fingerprint);
     json_t *entry = json_pack("{s:o}", "pcrs", numbers(policy->pcrs));
     bool ok = entry != NULL &&
               (key == NULL ||
@@ -199,32 +199,75 @@ bool clo_pcrsig_merge(json_t *pcrsig, const json_t *more, struct clo_error *err)
     return true;
 }
 
-static bool entry_holds(const json_t *entry, const struct clo_digest *policy,
-                        const struct clo_public_key *key)
+static uint32_t registers(const json_t *entry)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer named = { 0 };
+    const json_t *number;
+    uint32_t pcrs = 0;
+    size_t i;
+
+    json_array_foreach (json_object_get(entry, "pcrs"), i, number) {
+        if (!json_is_integer(number) || json_integer_value(number) < 0 ||
+            json_integer_value(number) >= CLO_POLICY_PCRS)
+            return 0;
+        pcrs |= 1U << json_integer_value(number);
+    }
+    return pcrs;
+}
+
+static bool member_is(const json_t *entry, const char *name, const struct clo_digest *digest)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer value = { 0 };
+    struct clo_error ignored;
+
+    return clo_json_get_bytes(entry, name, CLO_JSON_HEX, 64, &value, &ignored) &&
+           clo_bytes_equal(clo_buffer_bytes(&value), clo_digest_bytes(digest));
+}
+
+/* What systemd goes by when it looks for the entry of a state: registers, key, policy, and from 262 on
+ * the reference (a policy for one use only; here none is asked for). It takes the first that fits. */
+static bool fits(const json_t *entry, const struct clo_pcr_policy *policy,
+                 const struct clo_digest *fingerprint)
+{
+    return registers(entry) == policy->pcrs && member_is(entry, "pkfp", fingerprint) &&
+           member_is(entry, "pol", &policy->digest) && json_object_get(entry, "ref") == NULL;
+}
+
+static bool signature_holds(const json_t *entry, const struct clo_pcr_policy *policy,
+                            const struct clo_public_key *key)
+{
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
     struct clo_error ignored;
 
-    return clo_json_get_bytes(entry, "pol", CLO_JSON_HEX, 64, &named, &ignored) &&
-           clo_bytes_equal(clo_buffer_bytes(&named), clo_digest_bytes(policy)) &&
-           clo_json_get_bytes(entry, "sig", CLO_JSON_BASE64, 4096, &signature, &ignored) &&
-           clo_signature_verify(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256, clo_digest_bytes(policy),
-                                clo_buffer_bytes(&signature), &ignored);
+    return clo_json_get_bytes(entry, "sig", CLO_JSON_BASE64, 4096, &signature, &ignored) &&
+           clo_signature_verify(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256,
+                                clo_digest_bytes(&policy->digest), clo_buffer_bytes(&signature),
+                                &ignored);
 }
 
 bool clo_pcrsig_verify(const json_t *pcrsig, const struct clo_pcr_policy *policy,
                        const struct clo_public_key *key, struct clo_error *err)
 {
+    const char *bank = clo_hash_name(policy->bank);
+    struct clo_digest fingerprint;
+    bool is_unnamed = false;
     const json_t *entry;
     size_t i;
 
     if (!check(pcrsig, err))
         return false;
-    json_array_foreach (json_object_get(pcrsig, clo_hash_name(policy->bank)), i, entry) {
-        if (entry_holds(entry, &policy->digest, key))
-            return true;
+    clo_public_key_inner_fingerprint(key, &fingerprint);
+    json_array_foreach (json_object_get(pcrsig, bank), i, entry) {
+        bool holds = signature_holds(entry, policy, key);
+        if (fits(entry, policy, &fingerprint))
+            return holds || clo_fail(err, CLO_ERR_UNVERIFIED,
+                                     "the signature over this policy (%s, entry %zu) does not hold",
+                                     bank, i);
+        is_unnamed = is_unnamed || (holds && json_object_get(entry, "ref") == NULL);
     }
-    return clo_fail(err, CLO_ERR_REFUSED, "no signature over this policy (%s) holds",
-                    clo_hash_name(policy->bank));
+    if (is_unnamed)
+        return clo_fail(err, CLO_ERR_UNVERIFIED,
+                        "a signature over this policy (%s) holds, but its pkfp or pcrs name "
+                        "another key or other registers: systemd does not find it",
+                        bank);
+    return clo_fail(err, CLO_ERR_REFUSED, "no signature over this policy (%s) holds", bank);
 }

@@ -24,7 +24,7 @@ policy() { "$cloister" measure policy "$@"; }
 policy running.ref.json updated.ref.json --key pcr.key --output signed.json || fail "two states"
 [ "$(jq -c '[.sha256[].pcrs]' signed.json)" = '[[4,7,11],[4,7,11]]' ] || fail "PCRs: $(cat signed.json)"
 [ "$(jq -r '.sha256[0].pol' signed.json)" = 8f78bdd7b7e0df5dae2fe3c0df5d45aa3bba64f5b3a1b9d3ff9bdbe867733f5b ] || fail "policy"
-[ "$(jq -r '.sha256[0].pkfp' signed.json)" = "$(openssl pkey -pubin -in pcr.pub -outform DER | openssl dgst -sha256 -r | cut -d ' ' -f 1)" ] || fail "pkfp"
+[ "$(jq -r '.sha256[0].pkfp' signed.json)" = "$(openssl rsa -pubin -in pcr.pub -RSAPublicKey_out -outform DER 2>/dev/null | openssl dgst -sha256 -r | cut -d ' ' -f 1)" ] || fail "pkfp"
 for i in 0 1; do
     jq -r ".sha256[$i].pol" signed.json | sed 's/../\\\\x&/g' | xargs printf '%b' >pol
     [ "$(wc -c <pol)" = 32 ] || fail "policy $i: $(wc -c <pol) bytes"

@@ -45,7 +45,7 @@ value=$("$cloister" uki policy signed.efi --phase enter-initrd --json | jq -r '.
 [ "$(pcrsig signed.efi | jq -c '[keys, (.sha256 | length), .sha256[0].pcrs]')" = '[["sha256"],1,[11]]' ] || fail "more than enter-initrd in SHA-256: $(pcrsig signed.efi)"
 pcrsig signed.efi | jq -r '.sha256[0].sig' | base64 -d >signature
 openssl dgst -sha256 -verify pcr.pub -signature signature policy >/dev/null || fail "openssl does not take the signature"
-[ "$(pcrsig signed.efi | jq -r '.sha256[0].pkfp')" = "$(openssl rsa -pubin -in pcr.pub -outform DER 2>/dev/null | openssl dgst -sha256 -r | cut -d' ' -f1)" ] || fail "pkfp is another"
+[ "$(pcrsig signed.efi | jq -r '.sha256[0].pkfp')" = "$(openssl rsa -pubin -in pcr.pub -RSAPublicKey_out -outform DER 2>/dev/null | openssl dgst -sha256 -r | cut -d' ' -f1)" ] || fail "pkfp is another"
 build --stub "$stub" --pcr-key pcr.key --output again.efi || fail "build"
 cmp -s signed.efi again.efi || fail "another UKI the second time"
 

@@ -143,6 +143,72 @@ static void test_sign(void **state)
     signer_free(&curve);
 }
 
+/* The name is what `openssl rsa -RSAPublicKey_out -outform DER` writes of it, hashed. */
+static void test_fingerprint(void **state)
+{
+    static const char pem[] = "-----BEGIN PUBLIC KEY-----\n"
+                              "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA+ftGVAwMk86JKcSXIC/u\n"
+                              "cahe18KuJF90psGNf1fpcY3LTPO7CC39L/sgAzVpt5FEqB7aMJgog7DYGu4hfxjz\n"
+                              "yGgbB/lFBbRPOnGNwhS2Dalkz4tBI6cxZhn8fYf3EAwFfU8b5czgLT1N5LjJfcLc\n"
+                              "BWhpVW0yjpSe63qF/ocZO6+SWoZlqbAvDhcOmljwEFY6pSjFdSZN2KD9+vv9ZP5Y\n"
+                              "DHZoq5Dwz9nucgTOrRI11gQPG7ytTUkFzD7RNO/C85klML6v6cJg3PH2NI9x3qy9\n"
+                              "uigCasS1+b5nR3I9u5DReUCbI36kJmgV0sEJnHfXYEJFgqC2lyCtci8UMbrBu8g6\n"
+                              "/wIDAQAB\n"
+                              "-----END PUBLIC KEY-----\n";
+    CLO_CLEANUP(clo_json_freep) json_t *pcrsig = json_object();
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    struct clo_pcr_policy pcr = policy_of(CLO_HASH_SHA256, "enter-initrd");
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_public_key_from_pem(clo_bytes_text(pem), &key, &err), err.text);
+    CHECK(clo_pcrsig_add(pcrsig, &pcr, key, clo_bytes(NULL, 0), &err), err.text);
+    const json_t *entry = json_array_get(json_object_get(pcrsig, "sha256"), 0);
+    const char *name = json_string_value(json_object_get(entry, "pkfp"));
+    CHECK(name != NULL && strcmp(name, "b1d4a300f135c34365f8947cb93de29d"
+                                       "b55eaad8b1df0b0ddd5840d07a17253a") == 0,
+          "pkfp");
+}
+
+/* Entries whose signature holds and that systemd passes over; and one it takes before a good one. */
+static void test_found(void **state)
+{
+    static const struct {
+        const char *name, *change; /* merged into the entry */
+        enum clo_status status;
+    } odd[] = {
+        { "as it is", "{}", CLO_OK },
+        { "named otherwise", "{\"pkfp\": \"00\"}", CLO_ERR_UNVERIFIED },
+        { "no name", "{\"pkfp\": null}", CLO_ERR_UNVERIFIED },
+        { "other registers", "{\"pcrs\": [11, 12]}", CLO_ERR_UNVERIFIED },
+        { "no registers", "{\"pcrs\": []}", CLO_ERR_UNVERIFIED },
+        { "register -1", "{\"pcrs\": [11, -1]}", CLO_ERR_UNVERIFIED },
+        { "for one use only", "{\"ref\": \"initrd\"}", CLO_ERR_REFUSED },
+        { "wrong signature", "{\"sig\": \"AAAA\"}", CLO_ERR_UNVERIFIED },
+    };
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    struct signer signer = { 0 };
+    struct clo_pcr_policy pcr = policy_of(CLO_HASH_SHA256, "enter-initrd");
+    struct clo_error err;
+
+    (void)state;
+    signer_make(&signer, CLO_KEY_RSA, "ours");
+    CHECK(clo_private_key_public(signer.key, &key, &err), err.text);
+    for (size_t i = 0; i < CLO_COUNT(odd); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *pcrsig = json_object();
+        CLO_CLEANUP(clo_json_freep) json_t *change = json_loads(odd[i].change, 0, NULL);
+        CHECK(clo_pcrsig_sign(pcrsig, &pcr, signer.key, &err), err.text);
+        json_t *array = json_object_get(pcrsig, "sha256");
+        json_object_update(json_array_get(array, 0), change);
+        bool ok = clo_pcrsig_verify(pcrsig, &pcr, key, &err);
+        CHECK(ok == (odd[i].status == CLO_OK) && (ok || err.status == odd[i].status), odd[i].name);
+        CHECK(clo_pcrsig_sign(pcrsig, &pcr, signer.key, &err), err.text);
+        bool blocks = strcmp(odd[i].name, "wrong signature") == 0;
+        CHECK(clo_pcrsig_verify(pcrsig, &pcr, key, &err) == !blocks, odd[i].name);
+    }
+    signer_free(&signer);
+}
+
 /* What is to be signed elsewhere, and its signature put in. */
 static void test_offline(void **state)
 {
@@ -198,8 +264,10 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),  cmocka_unit_test(test_several), cmocka_unit_test(test_sign),
-        cmocka_unit_test(test_offline), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_values),      cmocka_unit_test(test_several),
+        cmocka_unit_test(test_sign),        cmocka_unit_test(test_offline),
+        cmocka_unit_test(test_fingerprint), cmocka_unit_test(test_found),
+        cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

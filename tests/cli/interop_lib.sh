@@ -1,0 +1,59 @@
+# shellcheck shell=sh disable=SC2034,SC2154
+# interop_lib.sh: what the interop tests share: formats that others read, judged by their tools and not by our own
+# reading. A tool that is missing is a failure, never a skip: packaging/setup installs all of them.
+
+# need TOOL…: each of them, by name or path. Its version goes to the page of formats (docs/interop.md).
+need() {
+    for tool; do
+        command -v "$tool" >/dev/null && continue
+        echo "FAIL: $tool is not here; packaging/setup installs it"
+        exit 1
+    done
+}
+
+# held FORMAT TOOL VERSION HOW: prints a line of docs/interop.md's table. HOW: "reads ours", "ours reads its", "equal".
+held() { [ "$failed" != 0 ] || printf 'interop\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4"; }
+
+# start_tpm: a software TPM for this test, with PCRs of zeros. $tpm is how systemd and tpm2-tools call it.
+start_tpm() {
+    need swtpm tpm2_pcrread
+    mkdir -p "$work/tpm"
+    for attempt in 1 2 3 4 5; do
+        port=$((20000 + ($$ * 7 + attempt * 101) % 20000))
+        swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --server "type=tcp,port=$port,disconnect" \
+            --ctrl "type=tcp,port=$((port + 1))" --flags not-need-init,startup-clear >"$work/swtpm.log" 2>&1 &
+        tpm_pid=$!
+        trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
+        tpm=swtpm:host=127.0.0.1,port=$port
+        export TPM2TOOLS_TCTI="$tpm"
+        for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+            tpm2_pcrread sha256:11 >/dev/null 2>&1 && return
+            kill -0 "$tpm_pid" 2>/dev/null || break
+            sleep 0.2
+        done
+    done
+    echo "FAIL: swtpm does not start: $(tail -n 1 "$work/swtpm.log")"
+    exit 1
+}
+
+# flush: drops what failed attempts left in the TPM: it holds three sessions.
+flush() { for kind in -t -l -s; do tpm2_flushcontext -Q $kind; done; }
+
+# pcr BANK NUMBER: its value in hex.
+pcr() {
+    tpm2_pcrread -Q "$1:$2" -o "$work/pcr.bin" && od -An -tx1 -v "$work/pcr.bin" | tr -d ' \n'
+}
+
+# sections UKI NAME…: what the stub extends PCR 11 with for these sections, one digest a line.
+sections() {
+    image=$1
+    shift
+    for name; do
+        "$cloister" uki inspect "$image" --extract "$name:$work/section" >/dev/null || return
+        printf '%s\000' "$name" | openssl dgst -sha256 -r | cut -d ' ' -f 1
+        openssl dgst -sha256 -r "$work/section" | cut -d ' ' -f 1
+    done
+}
+
+systemd_version() { /usr/lib/systemd/systemd-measure --version | sed -n 's/^systemd \([0-9]*\).*/\1/p'; }
+package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || rpm -q --qf '%{VERSION}' "$1" 2>/dev/null || echo "?"; }
