@@ -33,6 +33,8 @@ struct put_files {
     struct clo_buffer references[CLO_STORE_REFERENCES_MAX];
     struct clo_bytes views[CLO_STORE_REFERENCES_MAX];
     struct clo_secret *secret;
+    struct clo_disk_file disk;
+    bool has_disk;
 };
 
 static void free_files(struct put_files *files)
@@ -59,9 +61,29 @@ static bool read_files(const char *secret, const char *policy, const struct cli_
     return clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
 }
 
+/* The identity must be of the disk that this very key opens. */
+static bool read_disk(const char *path, struct put_files *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_digest key_id;
+
+    if (path == NULL)
+        return true;
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &text, err))
+        return false;
+    if (!clo_disk_file_parse(clo_buffer_bytes(&text), &out->disk, err))
+        return clo_wrap(err, "%s", path);
+    clo_disk_key_id(clo_secret_bytes(out->secret), &key_id);
+    if (!clo_digest_equal(&key_id, &out->disk.key_id))
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: is of a disk with another disk key", path);
+    out->has_disk = true;
+    return true;
+}
+
 static int key_put(int argc, char **argv)
 {
-    const char *state = NULL, *policy = NULL;
+    const char *state = NULL, *policy = NULL, *disk = NULL;
+    bool is_shared = false;
     struct cli_list references = { .count = 0 };
     const struct cli_option options[] = {
         { "--state", "DIR", "the broker's folder (required)", .text = &state },
@@ -69,18 +91,24 @@ static int key_put(int argc, char **argv)
         { "--reference", "FILE",
           "reference values: of the image, and of its firmware; may be repeated",
           .list = &references },
+        { "--disk", "FILE",
+          "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
+          .text = &disk },
+        { "--shared", NULL, "the same secret may stand under another path too",
+          .flag = &is_shared },
     };
     const struct cli_usage usage = {
         .command = "key put",
         .arguments = "PATH FILE",
         .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
                    "is\nreleased. What is there under this path is replaced. A running broker "
-                   "knows it at once.",
+                   "knows it at once.\nA secret that stands under another path already is "
+                   "refused: two disks under one key can\nbe exchanged.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister key put --state broker default/disk/demo disk.key \\\n"
-                   "      --policy policy.json --reference demo.ref.json \\\n"
-                   "      --reference firmware.ref.json\n",
+                   "      --disk demo.disk.json --policy policy.json \\\n"
+                   "      --reference demo.ref.json --reference firmware.ref.json\n",
     };
     CLO_CLEANUP(free_files) struct put_files files = { 0 };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
@@ -95,18 +123,22 @@ static int key_put(int argc, char **argv)
     if (references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
     if (!clo_store_path_check(operands.items[0], &err) ||
-        !read_files(operands.items[1], policy, &references, &files, &err))
+        !read_files(operands.items[1], policy, &references, &files, &err) ||
+        !read_disk(disk, &files, &err))
         return fail_with(&err);
     const struct clo_store_entry entry = { .path = operands.items[0],
                                            .secret = clo_secret_bytes(files.secret),
                                            .policy = clo_buffer_bytes(&files.policy),
                                            .references = files.views,
                                            .reference_count = references.count,
+                                           .disk = files.has_disk ? &files.disk.identity : NULL,
+                                           .is_shared = is_shared,
                                            .now = (int64_t)time(NULL) };
     if (!clo_store_open(state, &store, &err) || !clo_store_put(store, &entry, &err))
         return fail_with(&err);
-    printf("%s: %zu bytes, released on %zu reference file%s\n", entry.path, entry.secret.size,
-           references.count, references.count == 1 ? "" : "s");
+    printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
+           references.count, references.count == 1 ? "" : "s",
+           files.has_disk ? ", for the disk " : "", files.has_disk ? files.disk.identity.uuid : "");
     return CLI_YES;
 }
 
@@ -126,6 +158,10 @@ static void print_list(const json_t *list)
                json_string_value(json_object_get(entry, "policy")));
         json_array_foreach (json_object_get(entry, "references"), k, name)
             printf("%s \"%s\"", k == 0 ? "  references" : ",", json_string_value(name));
+        const json_t *disk = json_object_get(entry, "disk");
+        if (disk != NULL)
+            printf("  disk %s generation %lld", json_string_value(json_object_get(disk, "uuid")),
+                   (long long)json_integer_value(json_object_get(disk, "generation")));
         printf("\n");
     }
 }

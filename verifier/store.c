@@ -15,7 +15,7 @@
 #include "device/file.h"
 
 #define BUSY_MS        10000
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define PATH_TEXT_MAX  200
 #define KEY_FILE_LIMIT 16384
 
@@ -23,11 +23,17 @@ static const char schema[] =
         "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"
         " policy TEXT NOT NULL, reference_values TEXT NOT NULL) STRICT;"
         "CREATE TABLE resources (path TEXT PRIMARY KEY, secret BLOB NOT NULL,"
-        " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL) STRICT;"
+        " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL,"
+        " disk TEXT, generation INTEGER) STRICT;"
         "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, action TEXT NOT NULL,"
         " verdict TEXT NOT NULL, session TEXT NOT NULL, tee TEXT NOT NULL, resource TEXT,"
         " detail TEXT NOT NULL) STRICT;"
-        "PRAGMA user_version = 1;";
+        "PRAGMA user_version = 2;";
+
+/* Version 1 knew nothing of disks. */
+static const char schema_from_1[] = "ALTER TABLE resources ADD COLUMN disk TEXT;"
+                                    "ALTER TABLE resources ADD COLUMN generation INTEGER;"
+                                    "PRAGMA user_version = 2;";
 
 struct clo_store {
     char *folder;
@@ -103,12 +109,14 @@ static bool check_schema(const struct clo_store *store, struct clo_error *err)
     if (sqlite3_step(statement) != SQLITE_ROW)
         return fail_sql(store, err);
     int version = sqlite3_column_int(statement, 0);
-    if (version != 0 && version != SCHEMA_VERSION)
+    if (version < 0 || version > SCHEMA_VERSION)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "%s: database: version %d, made by another release", store->folder,
                         version);
     finalize(&statement);
-    return version == SCHEMA_VERSION || execute(store, schema, err);
+    if (version == 0)
+        return execute(store, schema, err);
+    return version > 1 || execute(store, schema_from_1, err);
 }
 
 static bool open_database(struct clo_store *store, struct clo_error *err)
@@ -291,23 +299,69 @@ bool clo_store_path_check(const char *path, struct clo_error *err)
     return true;
 }
 
+/* One key for two disks makes them exchangeable: whoever holds both may show one as the other. */
+static bool check_secret_is_new(struct clo_store *store, const struct clo_store_entry *entry,
+                                struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (entry->is_shared)
+        return true;
+    if (!prepare(store, "SELECT path FROM resources WHERE secret = ? AND path <> ? LIMIT 1",
+                 &statement, err))
+        return false;
+    sqlite3_bind_blob(statement, 1, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
+    bind_text(statement, 2, entry->path);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "resource \"%s\": the same secret is registered as \"%.200s\": two disks "
+                        "under one key can be exchanged; --shared if that is meant",
+                        entry->path, column_text(statement, 0));
+    return result == SQLITE_DONE || fail_sql(store, err);
+}
+
+/* The disk without its generation, which has a column of its own and only rises. */
+static bool disk_text(const struct clo_disk_identity *disk, struct clo_buffer *out,
+                      struct clo_error *err)
+{
+    struct clo_disk_identity still = *disk;
+
+    still.generation = 0;
+    CLO_CLEANUP(clo_json_freep) json_t *json = clo_disk_identity_json(&still);
+    return json == NULL ? clo_fail(err, CLO_ERR_SYSTEM, "out of memory")
+                        : clo_json_write(json, out, err);
+}
+
+/* The same disk put again, under other terms maybe, keeps the generation that was seen. */
 static bool put_resource(struct clo_store *store, const struct clo_store_entry *entry,
                          struct clo_error *err)
 {
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer disk = { 0 };
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
     int64_t terms;
 
-    if (!put_terms(store, entry, &terms, err) ||
+    if (!check_secret_is_new(store, entry, err) ||
+        (entry->disk != NULL && !disk_text(entry->disk, &disk, err)) ||
+        !put_terms(store, entry, &terms, err) ||
         !prepare(store,
-                 "INSERT INTO resources (path, secret, terms, created) VALUES (?, ?, ?, ?)"
+                 "INSERT INTO resources (path, secret, terms, created, disk, generation)"
+                 " VALUES (?, ?, ?, ?, ?, ?)"
                  " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
-                 " terms = excluded.terms, created = excluded.created",
+                 " terms = excluded.terms, created = excluded.created,"
+                 " generation = CASE WHEN disk = excluded.disk"
+                 "  THEN max(generation, excluded.generation) ELSE excluded.generation END,"
+                 " disk = excluded.disk",
                  &statement, err))
         return false;
     bind_text(statement, 1, entry->path);
     sqlite3_bind_blob(statement, 2, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, terms);
     sqlite3_bind_int64(statement, 4, entry->now);
+    if (entry->disk != NULL) {
+        bind_text(statement, 5, clo_buffer_string(&disk));
+        sqlite3_bind_int64(statement, 6, (int64_t)entry->disk->generation);
+    }
     return run(store, statement, err);
 }
 
@@ -376,6 +430,54 @@ bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
     return clo_secret_copy(clo_bytes(data, size), secret, err);
 }
 
+/* --- Disks --- */
+
+bool clo_store_disk(struct clo_store *store, const char *path, bool *has_disk,
+                    struct clo_disk_identity *disk, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (!prepare(store, "SELECT disk, generation FROM resources WHERE path = ?", &statement, err))
+        return false;
+    bind_text(statement, 1, path);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_DONE)
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
+    if (result != SQLITE_ROW)
+        return fail_sql(store, err);
+    *has_disk = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+    if (!*has_disk)
+        return true;
+    if (!clo_json_parse(clo_bytes_text(column_text(statement, 0)), &json, err) ||
+        !clo_disk_identity_from_json(json, disk, err))
+        return clo_wrap(err, "resource \"%.200s\": disk", path);
+    disk->generation = (uint64_t)sqlite3_column_int64(statement, 1);
+    return true;
+}
+
+bool clo_store_raise_generation(struct clo_store *store, const char *path, uint64_t generation,
+                                struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (generation > CLO_DISK_GENERATION_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "generation %llu is out of range",
+                        (unsigned long long)generation);
+    if (!prepare(store,
+                 "UPDATE resources SET generation = max(generation, ?)"
+                 " WHERE path = ? AND disk IS NOT NULL",
+                 &statement, err))
+        return false;
+    sqlite3_bind_int64(statement, 1, (int64_t)generation);
+    bind_text(statement, 2, path);
+    if (!run(store, statement, err))
+        return false;
+    return sqlite3_changes(store->database) == 1 ||
+           clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": no disk is registered with it",
+                    path);
+}
+
 static json_t *names_of(const struct clo_terms *terms)
 {
     json_t *names = json_array();
@@ -385,6 +487,20 @@ static json_t *names_of(const struct clo_terms *terms)
     return names;
 }
 
+/* What is registered of its disk, if there is one, with the last generation that was seen. */
+static bool add_disk(sqlite3_stmt *statement, int column, json_t *entry)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *disk = NULL;
+    struct clo_error ignored;
+
+    if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+        return true;
+    return clo_json_parse(clo_bytes_text(column_text(statement, column)), &disk, &ignored) &&
+           json_object_set_new(disk, "generation",
+                               json_integer(sqlite3_column_int64(statement, column + 1))) == 0 &&
+           json_object_set(entry, "disk", disk) == 0;
+}
+
 bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
@@ -392,7 +508,8 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
     int result;
 
     if (!prepare(store,
-                 "SELECT path, length(secret), created, policy, reference_values FROM resources"
+                 "SELECT path, length(secret), created, policy, reference_values, disk, generation"
+                 " FROM resources"
                  " JOIN terms ON terms.id = resources.terms ORDER BY path",
                  &statement, err))
         return false;
@@ -404,7 +521,7 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
                                   "bytes", (json_int_t)sqlite3_column_int64(statement, 1),
                                   "created", clo_json_time(sqlite3_column_int64(statement, 2)),
                                   "policy", terms.policy->name, "references", names_of(&terms));
-        if (json_array_append_new(list, entry) != 0)
+        if (!add_disk(statement, 5, entry) || json_array_append_new(list, entry) != 0)
             return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     }
     if (result != SQLITE_DONE)

@@ -6,6 +6,7 @@
 #ifndef CLOISTER_VERIFIER_STORE_H
 #define CLOISTER_VERIFIER_STORE_H
 
+#include "cloister/disk_identity.h"
 #include "cloister/policy.h"
 #include "cloister/reference.h"
 
@@ -30,12 +31,15 @@ struct clo_store_entry {
     struct clo_bytes policy;            /* JSON; parsed before anything is stored */
     const struct clo_bytes *references; /* JSON, each */
     size_t reference_count;
+    const struct clo_disk_identity *disk; /* NULL: none is registered with it */
+    bool is_shared;                       /* the secret may stand under another path as well */
     int64_t now;
 };
-/* Replaces what is there under this path. Returns when it is on the disk. */
+/* Replaces what is there under this path, but for the last generation that was seen of the same disk.
+ * Returns when it is on the disk. CLO_ERR_REFUSED: the secret stands under another path already. */
 CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err);
-/* [{"path","bytes","created","policy","references":[name…]}]: no secret in it. */
+/* [{"path","bytes","created","policy","references":[name…],"disk":{…}}]: no secret in it. */
 CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
 /* CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_remove(struct clo_store *store, const char *path,
@@ -43,6 +47,17 @@ CLO_MUST_USE bool clo_store_remove(struct clo_store *store, const char *path,
 /* The secret, and the terms it is released on. CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
                                 struct clo_secret **secret, struct clo_error *err);
+
+/* --- Disks --- */
+
+/* The disk that is registered with a resource, with the last generation that was seen.
+ * CLO_ERR_REFUSED if there is no such resource. */
+CLO_MUST_USE bool clo_store_disk(struct clo_store *store, const char *path, bool *has_disk,
+                                 struct clo_disk_identity *disk, struct clo_error *err);
+/* Keeps the larger one; returns when it is on the disk. CLO_ERR_REFUSED if there is no such resource,
+ * or none with a disk. */
+CLO_MUST_USE bool clo_store_raise_generation(struct clo_store *store, const char *path,
+                                             uint64_t generation, struct clo_error *err);
 
 /* --- Terms --- */
 

@@ -9,6 +9,7 @@
 
 #include "cloister/crypto.h"
 #include "cloister/json.h"
+#include "cloister/luks2_generation.h"
 
 #define CLO_LUKS2_HEADER_MAX   ((size_t)16 << 20) /* both headers and all key slots */
 #define CLO_LUKS2_KEYSLOTS_MAX 32
@@ -23,6 +24,7 @@ struct clo_luks2_info {
     char cipher[64];
     uint64_t sequence;
     size_t keyslot_count;
+    struct clo_luks2_generation generation; /* of clo_luks2_check() alone */
 };
 
 /* Reads the header, JSON included; its two copies must both hold and say the same. `in` begins at the

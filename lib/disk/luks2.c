@@ -5,12 +5,13 @@
 
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
+#include "lib/disk/luks2_internal.h"
 
-#define BINARY_HEADER_SIZE 4096
-#define CHECKSUM_OFFSET    0x1c0
-#define CHECKSUM_SIZE      64
-#define HEADER_SIZE_MIN    16384
-#define HEADER_SIZE_MAX    ((uint64_t)4 << 20)
+#define BINARY_HEADER_SIZE CLO_LUKS2_BINARY_HEADER
+#define CHECKSUM_OFFSET    CLO_LUKS2_CHECKSUM_OFFSET
+#define CHECKSUM_SIZE      CLO_LUKS2_CHECKSUM_SIZE
+#define HEADER_SIZE_MIN    CLO_LUKS2_SIZE_MIN
+#define HEADER_SIZE_MAX    CLO_LUKS2_SIZE_MAX
 #define AREA_ALIGNMENT     4096
 #define VOLUME_KEY_SIZE    64
 #define STRIPES            4000
@@ -42,9 +43,8 @@ static bool read_text(struct clo_reader *r, size_t size, char *out, struct clo_e
     return true;
 }
 
-/* Section 2.1: the binary header. `expected_offset` says which of the two it must be. */
-static bool read_binary(struct clo_bytes in, size_t at, const char *magic,
-                        struct clo_luks2_info *out, struct clo_bytes *json, struct clo_error *err)
+bool clo_luks2_read_copy(struct clo_bytes in, size_t at, const char *magic,
+                         struct clo_luks2_info *out, struct clo_bytes *json, struct clo_error *err)
 {
     struct clo_luks2_info info = { 0 };
     struct clo_reader r = clo_reader(clo_bytes_slice(in, at, BINARY_HEADER_SIZE));
@@ -93,11 +93,12 @@ static bool read_binary(struct clo_bytes in, size_t at, const char *magic,
 }
 
 /* The second header lies behind the first, whose size is a power of two: section 2.2. */
-static bool read_second(struct clo_bytes in, struct clo_luks2_info *out, struct clo_bytes *json,
-                        struct clo_error *err)
+bool clo_luks2_read_second(struct clo_bytes in, struct clo_luks2_info *out, struct clo_bytes *json,
+                           struct clo_error *err)
 {
     for (uint64_t size = HEADER_SIZE_MIN; size <= HEADER_SIZE_MAX; size *= 2)
-        if (size < in.size && read_binary(in, (size_t)size, "SKUL\xba\xbe", out, json, err) &&
+        if (size < in.size &&
+            clo_luks2_read_copy(in, (size_t)size, CLO_LUKS2_SECOND, out, json, err) &&
             out->header_size == size)
             return true;
     return clo_fail(err, CLO_ERR_FORMAT, "no second LUKS header");
@@ -112,8 +113,8 @@ bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out, json_t **m
     struct clo_bytes second_json;
 
     /* Two readers may disagree on which copy counts when they differ, so they must not. */
-    if (!read_binary(in, 0, "LUKS\xba\xbe", &first, &first_json, err) ||
-        !read_second(in, &second, &second_json, err))
+    if (!clo_luks2_read_copy(in, 0, CLO_LUKS2_FIRST, &first, &first_json, err) ||
+        !clo_luks2_read_second(in, &second, &second_json, err))
         return clo_wrap(err, "LUKS2");
     struct clo_bytes json = first_json;
     const uint8_t *end = memchr(json.data, 0, json.size);
@@ -121,7 +122,7 @@ bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out, json_t **m
         return clo_fail(err, CLO_ERR_FORMAT, "LUKS2: the JSON area has no end");
     json.size = (size_t)(end - json.data);
     if (first.sequence != second.sequence || first.header_size != second.header_size ||
-        strcmp(first.uuid, second.uuid) != 0 ||
+        strcmp(first.uuid, second.uuid) != 0 || strcmp(first.label, second.label) != 0 ||
         !clo_bytes_equal(json, clo_bytes_slice(second_json, 0, json.size)) ||
         second_json.data[json.size] != 0)
         return clo_fail(err, CLO_ERR_REFUSED, "LUKS2: the two copies of the header differ");
@@ -552,6 +553,8 @@ bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo
         !check_segment(segments, &info, err) || !check_keyslots(keyslots, &info, &cost, err) ||
         !check_digest(digests, keyslots, &cost, err) || !check_cost(cost, err) ||
         !check_config(config, &info, err) || !check_tokens(tokens, keyslots, err))
+        return clo_wrap(err, "LUKS2 header");
+    if (!clo_luks2_generation_parse(tokens, &info.generation, err))
         return clo_wrap(err, "LUKS2 header");
     if (in.size < info.payload_offset)
         return clo_fail(err, CLO_ERR_FORMAT, "LUKS2 header: %zu bytes, the payload begins at %llu",

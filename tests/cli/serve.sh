@@ -28,6 +28,22 @@ expect "odd path" 2 'resource "demo"' "$cloister" key put --state "$state" demo 
 expect "no such secret" 3 "$work/none" "$cloister" key put --state "$state" a/b/c "$work/none" --policy "$work/policy"
 expect "policy is none" 3 "$work/secret" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/secret"
 expect "reference is none" 3 "$work/policy" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --reference "$work/policy"
+# A disk's identity belongs to its key, and one key to one disk.
+key_id=$(python3 -c 'import hmac, sys; print(hmac.new(open(sys.argv[1], "rb").read(), b"cloister:disk-key:1", "sha256").hexdigest())' "$work/secret")
+disk_file() {
+    printf '{"cloister_disk": 1, "name": "demo", "uuid": "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11", "generation": 0,
+        "volume_key_hmac": "%064d", "header": "%064d", "key_id": "%s"}' 1 2 "$1"
+}
+disk_file "$key_id" >"$work/disk.json"
+disk_file "$(printf '%064d' 3)" >"$work/other-disk.json"
+expect "disk of another key" 1 "is of a disk with another disk key" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --disk "$work/other-disk.json"
+expect "disk is none" 3 "disk identity" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --disk "$work/policy"
+expect "put with its disk" 0 "for the disk 5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref" --disk "$work/disk.json"
+expect "list of it" 0 "disk 5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11 generation 0" "$cloister" key list --state "$state"
+expect "one secret twice" 1 'the same secret is registered as "default/disk/demo"' "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy"
+expect "one secret twice, meant" 0 "default/disk/two" "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy" --shared
+expect "removed again" 0 "" "$cloister" key remove --state "$state" default/disk/two
+expect "put as it was" 0 "default/disk/demo: 27 bytes" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref"
 expect "remove what is not there" 1 "there is none" "$cloister" key remove --state "$state" a/b/c
 chmod 755 "$state"
 expect "a folder that others can read" 1 "must be yours alone" "$cloister" key list --state "$state"

@@ -225,7 +225,7 @@ static void test_killed(void **state)
             for (unsigned i = 1;; i++) {
                 char path[64];
                 snprintf(path, sizeof path, "killed/%u/n%u", round, i);
-                if (!put(store, path, "kept", POLICY, REFERENCE, &err) ||
+                if (!put(store, path, path, POLICY, REFERENCE, &err) ||
                     write(acknowledged[1], &i, sizeof i) != sizeof i)
                     _exit(1);
             }
