@@ -114,13 +114,14 @@ int cmd_verify_snp(int argc, char **argv)
         !evidence_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
         !clo_evidence_new(&evidence, &err))
         return verify_fail(&err);
-    if (!clo_snp_unwrap(clo_buffer_bytes(&file), &report, &certificates, &err) ||
-        (certificates.size > 0 &&
-         !clo_snp_certificates_add_table(&inputs.certificates, certificates, &err))) {
+    if (!clo_snp_unwrap(clo_buffer_bytes(&file), &report, &certificates, &err)) {
         clo_wrap(&err, "%s", operands.items[0]);
         return verify_fail(&err);
     }
-    if (!clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT, report, &err))
+    /* The table is the host's word, not the caller's. */
+    if (!clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT, report, &err) ||
+        (certificates.size > 0 &&
+         !clo_evidence_add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, certificates, &err)))
         return verify_fail(&err);
     return verify_run(evidence, &o, &inputs);
 }

@@ -10,19 +10,18 @@
 static bool save(const char *folder, struct clo_bytes file, const struct verify_inputs *inputs,
                  struct clo_error *err)
 {
-    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral all = { 0 };
+    CLO_CLEANUP(clo_tdx_choice_free) struct clo_tdx_choice choice = { 0 };
+    size_t count = inputs->inputs.endorsements.tdx_collateral_count;
     struct clo_tdx_quote quote;
 
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
-        clo_buffer_append(&all.pieces[i], clo_buffer_bytes(&inputs->collateral.pieces[i]));
-        if (!clo_buffer_ok(&all.pieces[i]))
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    }
-    if (!clo_tdx_parse(file, &quote, err))
+    if (!clo_tdx_parse(file, &quote, err) ||
+        !clo_tdx_collateral_choose(inputs->sets, count, count, quote.chain, inputs->inputs.at,
+                                   &choice, err))
         return false;
-    if (quote.chain.size > 0 && !clo_tdx_collateral_set(&all, CLO_TDX_PCK_CHAIN, quote.chain, err))
+    struct clo_tdx_collateral *all = &choice.collateral;
+    if (quote.chain.size > 0 && !clo_tdx_collateral_set(all, CLO_TDX_PCK_CHAIN, quote.chain, err))
         return clo_wrap(err, "--save-collateral");
-    return collateral_save(&all, folder, err) || clo_wrap(err, "--save-collateral");
+    return collateral_save(all, folder, err) || clo_wrap(err, "--save-collateral");
 }
 
 int cmd_verify_tdx(int argc, char **argv)

@@ -140,6 +140,22 @@ static bool load_crl(const char *name, struct verify_inputs *out, struct clo_err
     return true;
 }
 
+bool verify_add_collateral(struct verify_inputs *inputs, struct clo_tdx_collateral *collateral,
+                           struct clo_error *err)
+{
+    struct clo_endorsements *endorsements = &inputs->inputs.endorsements;
+    size_t count = endorsements->tdx_collateral_count;
+
+    if (count == CLO_COUNT(inputs->collateral))
+        return clo_fail(err, CLO_ERR_USAGE, "too many sets of collateral");
+    inputs->collateral[count] = *collateral;
+    *collateral = (struct clo_tdx_collateral){ 0 };
+    inputs->sets[count] = &inputs->collateral[count];
+    endorsements->tdx_collateral = inputs->sets;
+    endorsements->tdx_collateral_count = count + 1;
+    return true;
+}
+
 static bool load_collateral(const struct verify_options *o, struct verify_inputs *out,
                             struct clo_error *err)
 {
@@ -149,11 +165,12 @@ static bool load_collateral(const struct verify_options *o, struct verify_inputs
                             o->without.items[i]);
         out->inputs.without_tcb = true;
     }
-    for (size_t i = 0; i < o->collateral.count; i++)
-        if (!collateral_load(o->collateral.items[i], &out->collateral, err))
+    for (size_t i = 0; i < o->collateral.count; i++) {
+        CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
+        if (!collateral_load(o->collateral.items[i], &collateral, err) ||
+            !verify_add_collateral(out, &collateral, err))
             return clo_wrap(err, "--collateral");
-    if (o->collateral.count > 0)
-        out->inputs.tdx_collateral = &out->collateral;
+    }
     return true;
 }
 
@@ -198,14 +215,14 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
         if (!clo_snp_certificates_add(&out->certificates, clo_buffer_bytes(&file), err))
             return clo_wrap(err, "%s", name);
     }
-    inputs->certificates = &out->certificates;
+    inputs->endorsements.certificates = &out->certificates;
     if (!load_collateral(o, out, err))
         return false;
     for (size_t i = 0; i < o->crls.count; i++)
         if (!load_crl(o->crls.items[i], out, err))
             return false;
-    inputs->crls = (const struct clo_crl *const *)out->crls;
-    inputs->crl_count = out->crl_count;
+    inputs->endorsements.crls = (const struct clo_crl *const *)out->crls;
+    inputs->endorsements.crl_count = out->crl_count;
     for (size_t i = 0; i < o->expectations.count; i++)
         if (!load_expectation(o->expectations.items[i], out, i, err))
             return false;
@@ -273,7 +290,8 @@ void verify_inputs_free(struct verify_inputs *inputs)
         clo_crl_free(inputs->crls[i]);
         clo_buffer_free(&inputs->names[i]);
     }
-    clo_tdx_collateral_free(&inputs->collateral);
+    for (size_t i = 0; i < CLO_COUNT(inputs->collateral); i++)
+        clo_tdx_collateral_free(&inputs->collateral[i]);
     clo_buffer_free(&inputs->nonce);
     clo_public_key_free(inputs->ak);
 }

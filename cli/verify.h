@@ -31,8 +31,9 @@ struct verify_inputs {
     struct clo_crl *crls[CLI_LIST_MAX];
     size_t crl_count;
     struct clo_expectation expectations[CLI_LIST_MAX];
-    struct clo_buffer names[CLI_LIST_MAX]; /* the expectations' */
-    struct clo_tdx_collateral collateral;
+    struct clo_buffer names[CLI_LIST_MAX];                  /* the expectations' */
+    struct clo_tdx_collateral collateral[CLI_LIST_MAX + 1]; /* as given, and what was fetched */
+    const struct clo_tdx_collateral *sets[CLI_LIST_MAX + 1];
     struct clo_buffer nonce;
     struct clo_public_key *ak;
 };
@@ -63,6 +64,10 @@ int verify_fail(struct clo_error *err);
 CLO_MUST_USE bool verify_fetch(const struct verify_options *options,
                                const struct clo_evidence *evidence, struct verify_inputs *inputs,
                                struct clo_error *err);
+/* Puts one more set of collateral among the inputs; takes it over. */
+CLO_MUST_USE bool verify_add_collateral(struct verify_inputs *inputs,
+                                        struct clo_tdx_collateral *collateral,
+                                        struct clo_error *err);
 /* Its part for TDX. */
 CLO_MUST_USE bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *options,
                                    const struct clo_evidence *evidence,

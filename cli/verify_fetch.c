@@ -72,8 +72,8 @@ static bool fetch_crl(struct clo_source *source, const char *base, const struct 
         !clo_crl_parse(clo_buffer_bytes(&der), &inputs->crls[inputs->crl_count], err))
         return false;
     inputs->crl_count++;
-    inputs->inputs.crls = (const struct clo_crl *const *)inputs->crls;
-    inputs->inputs.crl_count = inputs->crl_count;
+    inputs->inputs.endorsements.crls = (const struct clo_crl *const *)inputs->crls;
+    inputs->inputs.endorsements.crl_count = inputs->crl_count;
     return true;
 }
 
@@ -88,45 +88,20 @@ static bool fetch_chain(struct clo_source *source, const char *base,
            clo_snp_certificates_add(&inputs->certificates, clo_buffer_bytes(&pem), err);
 }
 
-/* Hosts hand out what they once got: a VCEK of a former TCB, or of the board's former processor, is to be
- * replaced. A VLEK, and the VCEK of a chip that is masked, cannot be asked for. */
-static bool lacks_leaf(const struct clo_snp_report *report, const struct clo_snp_chain *chain)
+/* With every list that the appraisal will look at. */
+static unsigned lacks(const struct clo_snp_report *report, const struct clo_snp_chain *chain,
+                      const struct verify_inputs *inputs, const struct clo_snp_certificates *all)
 {
-    return chain->leaf == NULL ||
-           (report->signing_key == CLO_SNP_VCEK && !clo_bytes_all(report->chip_id, 0) &&
-            !clo_snp_leaf_fits(chain->leaf, report));
-}
+    const struct clo_crl *crls[CLI_LIST_MAX + 2 * CLO_SNP_CRLS_MAX];
+    size_t count = 0;
 
-/* An intermediate or a root that only has the right name is missing as well. */
-static bool lacks_issuers(const struct clo_snp_chain *chain)
-{
-    struct clo_error ignored;
-
-    return chain->intermediate == NULL || chain->root == NULL ||
-           !clo_certificate_verify(chain->leaf, chain->intermediate, CLO_RSASSA_PSS,
-                                   CLO_HASH_SHA384, &ignored) ||
-           !clo_certificate_verify(chain->intermediate, chain->root, CLO_RSASSA_PSS,
-                                   CLO_HASH_SHA384, &ignored);
-}
-
-static bool has_crl_of(const struct clo_certificate *root, struct clo_crl *const *crls,
-                       size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (clo_crl_is_from(crls[i], root))
-            return true;
-    return false;
-}
-
-/* Revocation lists are of the root; one of somebody else does not stand in. */
-static bool lacks_crl(const struct verify_inputs *inputs,
-                      const struct clo_snp_certificates *certificates,
-                      const struct clo_snp_chain *chain)
-{
-    return chain->root == NULL ||
-           (!has_crl_of(chain->root, inputs->crls, inputs->crl_count) &&
-            !has_crl_of(chain->root, certificates->crls, certificates->crl_count) &&
-            !has_crl_of(chain->root, inputs->certificates.crls, inputs->certificates.crl_count));
+    for (size_t i = 0; i < inputs->crl_count; i++)
+        crls[count++] = inputs->crls[i];
+    for (size_t i = 0; i < inputs->certificates.crl_count; i++)
+        crls[count++] = inputs->certificates.crls[i];
+    for (size_t i = 0; i < all->crl_count; i++)
+        crls[count++] = all->crls[i];
+    return clo_snp_chain_lacks(report, chain, crls, count, inputs->inputs.at);
 }
 
 static bool fetch_snp(struct clo_source *source, const char *base,
@@ -141,7 +116,7 @@ static bool fetch_snp(struct clo_source *source, const char *base,
     if (!find_report(evidence, &report))
         return true;
     find_chain(evidence, inputs, &report, &all, &chain);
-    if (lacks_leaf(&report, &chain)) {
+    if ((lacks(&report, &chain, inputs, &all) & CLO_SNP_LACKS_LEAF) != 0) {
         if (!fetch_vcek(source, base, &report, inputs, err))
             return false;
         find_chain(evidence, inputs, &report, &all, &chain);
@@ -149,12 +124,13 @@ static bool fetch_snp(struct clo_source *source, const char *base,
     struct clo_error ignored;
     if (chain.leaf == NULL || !clo_snp_leaf_parse(chain.leaf, &leaf, &ignored))
         return true; /* for the appraisal to refuse */
-    if (lacks_issuers(&chain)) {
+    if ((lacks(&report, &chain, inputs, &all) & CLO_SNP_LACKS_ISSUERS) != 0) {
         if (!fetch_chain(source, base, &leaf, &chain, inputs, err))
             return false;
         find_chain(evidence, inputs, &report, &all, &chain);
     }
-    return !lacks_crl(inputs, &all, &chain) || fetch_crl(source, base, &leaf, &chain, inputs, err);
+    return (lacks(&report, &chain, inputs, &all) & CLO_SNP_LACKS_CRL) == 0 ||
+           fetch_crl(source, base, &leaf, &chain, inputs, err);
 }
 
 /* --- Both --- */

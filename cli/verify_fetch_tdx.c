@@ -4,32 +4,27 @@
 
 #include "verify.h"
 
-static bool is_complete(const struct clo_tdx_collateral *collateral)
+/* Is everything given that this quote's platform needs, and current? */
+static bool is_whole(const struct verify_inputs *inputs, struct clo_bytes chain)
 {
-    static const enum clo_tdx_piece needed[] = {
-        CLO_TDX_TCB_INFO,    CLO_TDX_TCB_INFO_ISSUER_CHAIN,
-        CLO_TDX_QE_IDENTITY, CLO_TDX_QE_IDENTITY_ISSUER_CHAIN,
-        CLO_TDX_PCK_CRL,     CLO_TDX_ROOT_CA_CRL,
-    };
+    CLO_CLEANUP(clo_tdx_choice_free) struct clo_tdx_choice choice = { 0 };
+    size_t count = inputs->inputs.endorsements.tdx_collateral_count;
+    struct clo_error ignored;
 
-    for (size_t i = 0; i < CLO_COUNT(needed); i++)
-        if (collateral->pieces[needed[i]].size == 0)
-            return false;
-    return true;
+    return clo_tdx_collateral_choose(inputs->sets, count, count, chain, inputs->inputs.at, &choice,
+                                     &ignored) &&
+           choice.is_whole;
 }
 
-/* What was given stays. */
-static bool take(const struct clo_tdx_collateral *fetched, struct clo_tdx_collateral *out,
-                 struct clo_error *err)
+/* A quote without a chain has it in the collateral. */
+static struct clo_bytes chain_of(const struct clo_tdx_quote *quote,
+                                 const struct verify_inputs *inputs)
 {
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
-        if (out->pieces[i].size > 0)
-            continue;
-        clo_buffer_append(&out->pieces[i], clo_buffer_bytes(&fetched->pieces[i]));
-        if (!clo_buffer_ok(&out->pieces[i]))
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    }
-    return true;
+    struct clo_bytes chain = quote->chain;
+
+    for (size_t i = 0; chain.size == 0 && i < CLO_COUNT(inputs->collateral); i++)
+        chain = clo_buffer_bytes(&inputs->collateral[i].pieces[CLO_TDX_PCK_CHAIN]);
+    return chain;
 }
 
 bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *options,
@@ -42,17 +37,15 @@ bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *opt
     struct clo_tdx_pck pck;
     struct clo_error ignored;
 
-    if (bytes.data == NULL || inputs->inputs.without_tcb || is_complete(&inputs->collateral) ||
-        !clo_tdx_parse(bytes, &quote, &ignored))
+    if (bytes.data == NULL || inputs->inputs.without_tcb || !clo_tdx_parse(bytes, &quote, &ignored))
         return true;
-    struct clo_bytes chain =
-            quote.chain.size > 0 ? quote.chain
-                                 : clo_buffer_bytes(&inputs->collateral.pieces[CLO_TDX_PCK_CHAIN]);
+    struct clo_bytes chain = chain_of(&quote, inputs);
+    if (is_whole(inputs, chain))
+        return true;
     if (!clo_tdx_pck_from_chain(chain, &pck, &ignored))
         return true; /* for the appraisal to refuse */
     if (pck.ca == CLO_TDX_CA_UNKNOWN)
         return true;
-    inputs->inputs.tdx_collateral = &inputs->collateral;
     return clo_pcs_get(source, options->pcs, &pck, options->update, &fetched, err) &&
-           take(&fetched, &inputs->collateral, err);
+           verify_add_collateral(inputs, &fetched, err);
 }

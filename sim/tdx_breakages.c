@@ -64,7 +64,6 @@ BREAK(qe_identity_edited, EDIT(qe_identity, "\"isvsvn\":4", "\"isvsvn\":3");
 BREAK(qe_identity_missing, tdx->left_out = 1U << CLO_TDX_QE_IDENTITY)
 BREAK(qe_identity_of_sgx, EDIT(qe_identity, "TD_QE", "QE"))
 BREAK(qe_identity_version_1, EDIT(qe_identity, "\"version\":2", "\"version\":1"))
-BREAK(numbers_differ, tdx->qe_identity.evaluation_number = 17)
 BREAK(fmspc_other, tdx->pck.fmspc[5] = 1)
 BREAK(pce_id_other, tdx->pck.pce_id[1] = 1)
 BREAK(qe_report_by_other, tdx->qe_report_key = keys->other)
@@ -146,7 +145,6 @@ const struct sim_tdx_breakage sim_tdx_breakages[] = {
     { "qe-identity-missing", "tdx.qe_identity", { "tdx.tcb" }, qe_identity_missing },
     { "qe-identity-of-sgx", "tdx.qe_identity", { NULL }, qe_identity_of_sgx },
     { "qe-identity-version-1", "tdx.qe_identity", { NULL }, qe_identity_version_1 },
-    { "numbers-differ", "tdx.evaluation_number", { NULL }, numbers_differ },
     { "fmspc-other", "tdx.fmspc", { NULL }, fmspc_other },
     { "pce-id-other", "tdx.fmspc", { NULL }, pce_id_other },
     { "qe-report-by-other", "tdx.qe_report", { NULL }, qe_report_by_other },

@@ -24,6 +24,21 @@ struct clo_expectation {
     const char *value;
 };
 
+/* What the caller holds, or has fetched, of what the makers publish. None of it is trusted for being here:
+ * it is verified like what the evidence brings, which is a hint beside it. Certificates may come from
+ * either, since signatures prove them. Of revocation lists and collateral the newest decide; what the
+ * evidence brings of them and is older than what is here is left out, and says so. */
+struct clo_endorsements {
+    const struct clo_snp_certificates *certificates; /* NULL: none; may hold lists, too */
+    const struct clo_crl *const *crls; /* if any: one of the lists has to be of the chain */
+    size_t crl_count;
+    const struct clo_tdx_collateral *const *tdx_collateral; /* sets, of any platforms */
+    size_t tdx_collateral_count;
+    /* Of the evidence's lists and collateral none counts: only what they revoke does. Without one of
+     * these for the chain or platform the evidence is refused. */
+    bool are_required;
+};
+
 /* What the caller brings. A zeroed struct asks only: is it authentic, by AMD's or Intel's roots? (`at` must
  * always be set.) */
 struct clo_appraise_inputs {
@@ -46,11 +61,7 @@ struct clo_appraise_inputs {
     /* A key that the caller trusts by itself to be a TPM's: for evidence without a hardware report.
      * With one, it must be the key that the report binds. */
     const struct clo_public_key *ak;
-    /* Endorsements besides those in the bundle: not trusted, only looked at. */
-    const struct clo_snp_certificates *certificates;
-    const struct clo_crl *const *crls;
-    size_t crl_count;
-    const struct clo_tdx_collateral *tdx_collateral; /* NULL: none */
+    struct clo_endorsements endorsements; /* of the caller's own */
     /* Leaves the TCB evaluation of TDX out: the result is then never better than a warning. */
     bool without_tcb;
     /* What the owner signed of an SEV-SNP launch: ID block and authentication. data NULL: not given. */

@@ -167,6 +167,17 @@ struct clo_snp_leaf {
 CLO_API CLO_MUST_USE bool clo_snp_leaf_parse(const struct clo_certificate *certificate,
                                              struct clo_snp_leaf *out, struct clo_error *err);
 
+/* --- What is missing ------------------------------------------------------------------------- */
+
+/* What has to be got before the report can be verified: bits of these. */
+#define CLO_SNP_LACKS_LEAF    1U /* none, or one that is of another chip or TCB and can be asked for */
+#define CLO_SNP_LACKS_ISSUERS 2U /* ASK and ARK, or ASVK and ARK */
+#define CLO_SNP_LACKS_CRL     4U /* a genuine list of the root's that is current at `at` */
+CLO_API unsigned clo_snp_chain_lacks(const struct clo_snp_report *report,
+                                     const struct clo_snp_chain *chain,
+                                     const struct clo_crl *const *crls, size_t crl_count,
+                                     int64_t at);
+
 /* --- Verification ---------------------------------------------------------------------------- */
 
 /* Whose roots count, and when. Roots are known by the SHA-256 of their SubjectPublicKeyInfo. No
@@ -176,9 +187,13 @@ struct clo_snp_trust {
     bool amd;   /* AMD's ARKs of Milan, Genoa and Turin */
     const struct clo_digest *roots;
     size_t root_count;
-    const struct clo_crl *const *crls; /* those whose issuer is in the chain are looked at */
+    /* Those whose issuer is in the chain are looked at. What any genuine one revokes is revoked; that
+     * nothing is, the newest says, which has to be current. */
+    const struct clo_crl *const *crls;
     size_t crl_count;
     size_t named_crl_count; /* so many of the first were named for this: one of the lists has to be the chain's */
+    size_t owner_crl_count; /* so many of the first are the owner's; older ones of the rest are left out */
+    bool owner_crls_alone; /* and without one of the owner's the check fails */
 };
 
 struct clo_snp_verified {
@@ -189,9 +204,11 @@ struct clo_snp_verified {
     uint8_t hw_id
             [64]; /* the VCEK's, with zeros behind it: the chip, also where CHIP_ID is masked */
     bool has_hw_id;
-    struct clo_digest root;  /* SHA-256 of the root's SubjectPublicKeyInfo */
-    bool is_amd;             /* the root is one of AMD's */
-    bool revocation_checked; /* a current list of one of the chain's issuers was looked at */
+    struct clo_digest root;    /* SHA-256 of the root's SubjectPublicKeyInfo */
+    bool is_amd;               /* the root is one of AMD's */
+    bool revocation_checked;   /* a current list of one of the chain's issuers was looked at */
+    int64_t revocation_issued; /* its thisUpdate, the older one's of two */
+    bool revocation_is_owners; /* and it is the owner's */
 };
 
 /* Is this one of AMD's ARKs, by fingerprint? UNKNOWN if not. */
@@ -215,6 +232,8 @@ struct clo_snp_endorser {
     enum clo_snp_product root_product; /* of AMD's roots; UNKNOWN: another root */
     int64_t from, until;
     bool revocation_checked;
+    int64_t revocation_issued;
+    bool revocation_is_owners;
 };
 CLO_API CLO_MUST_USE bool clo_snp_chain_verify(const struct clo_snp_chain *chain,
                                                const struct clo_snp_trust *trust,

@@ -79,6 +79,24 @@ CLO_API CLO_MUST_USE bool clo_tdx_collateral_parse(struct clo_bytes json,
 /* The same object; NULL when out of memory. */
 CLO_API json_t *clo_tdx_collateral_json(const struct clo_tdx_collateral *collateral);
 
+#define CLO_TDX_SETS_MAX 64
+
+/* What was put together of several sets for one platform. */
+struct clo_tdx_choice {
+    struct clo_tdx_collateral collateral;
+    bool is_whole; /* everything is there, of this platform, signed by what it brings, and current */
+    char left_out[400]; /* pieces of this platform that were passed over, and why; "" if none */
+};
+CLO_API void clo_tdx_choice_free(struct clo_tdx_choice *choice); /* for CLO_CLEANUP */
+/* Of each piece the best: of the platform, signed, current, then the owner's (the first `owner_count` of the
+ * sets), then the newest. What the others bring and is older than what the owner has, by number or date, is
+ * never taken. `chain` is the quote's; empty: the sets'. A single set comes out as it is. */
+CLO_API CLO_MUST_USE bool clo_tdx_collateral_choose(const struct clo_tdx_collateral *const *sets,
+                                                    size_t count, size_t owner_count,
+                                                    struct clo_bytes chain, int64_t at,
+                                                    struct clo_tdx_choice *out,
+                                                    struct clo_error *err);
+
 /* What to fetch for a platform: paths below a PCS's or PCCS's base URL (PCS API version 4). */
 struct clo_tdx_fetch {
     char fmspc[13];
@@ -121,8 +139,10 @@ struct clo_tdx_tcb {
     enum clo_tdx_status platform_status; /* the parts that made it */
     enum clo_tdx_status module_status;
     enum clo_tdx_status qe_status;
-    int64_t date; /* the earliest tcbDate of the parts */
-    uint32_t evaluation_number;
+    int64_t date;               /* the earliest tcbDate of the parts */
+    uint32_t evaluation_number; /* the lower of TCB info's and QE identity's */
+    /* When what was looked at was issued: the older of TCB info and QE identity, of the two lists. */
+    int64_t documents_issued, lists_issued;
     struct clo_bytes advisories[CLO_TDX_ADVISORIES_MAX]; /* each once */
     size_t advisory_count;
 };

@@ -18,7 +18,8 @@ static bool gather_certificates(struct work *w, struct clo_snp_certificates *out
 {
     struct clo_bytes brought = clo_evidence_get(w->evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
 
-    if (w->inputs->certificates != NULL && !add_all(out, w->inputs->certificates, err))
+    if (w->inputs->endorsements.certificates != NULL &&
+        !add_all(out, w->inputs->endorsements.certificates, err))
         return false;
     if (w->inputs->policy != NULL && !add_all(out, &w->inputs->policy->root_certificates, err))
         return false;
@@ -28,20 +29,25 @@ static bool gather_certificates(struct work *w, struct clo_snp_certificates *out
            clo_wrap(err, "evidence: certificates");
 }
 
-/* The caller's revocation lists, and those that came among certificates. */
-static size_t gather_crls(const struct work *w, const struct clo_snp_certificates *brought,
-                          const struct clo_crl **out)
+/* The caller's revocation lists, and those that came among its certificates; then the evidence's. */
+static void gather_crls(const struct work *w, const struct clo_snp_certificates *all,
+                        const struct clo_crl **out, struct clo_snp_trust *trust)
 {
-    const struct clo_snp_certificates *given = w->inputs->certificates;
+    const struct clo_endorsements *owner = &w->inputs->endorsements;
+    const struct clo_snp_certificates *given = owner->certificates;
     size_t count = 0;
 
-    for (size_t i = 0; i < w->inputs->crl_count; i++)
-        out[count++] = w->inputs->crls[i];
+    for (size_t i = 0; i < owner->crl_count; i++)
+        out[count++] = owner->crls[i];
     for (size_t i = 0; given != NULL && i < given->crl_count; i++)
         out[count++] = given->crls[i];
-    for (size_t i = 0; i < brought->crl_count; i++)
-        out[count++] = brought->crls[i];
-    return count;
+    trust->named_crl_count = owner->crl_count;
+    trust->owner_crl_count = count;
+    trust->owner_crls_alone = owner->are_required;
+    for (size_t i = 0; i < all->crl_count; i++)
+        out[count++] = all->crls[i];
+    trust->crls = out;
+    trust->crl_count = count;
 }
 
 /* Authentic is what ends in a root that the caller or the policy names. AMD's count unless the caller
@@ -59,7 +65,7 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
     bool has_own = inputs->root_count > 0;
 
     roots = calloc(inputs->root_count + policy_roots + 1, sizeof *roots);
-    crls = calloc(inputs->crl_count + 2 * CLO_SNP_CRLS_MAX, sizeof *crls);
+    crls = calloc(inputs->endorsements.crl_count + 2 * CLO_SNP_CRLS_MAX, sizeof *crls);
     if (roots == NULL || crls == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     for (size_t i = 0; i < inputs->root_count; i++)
@@ -71,12 +77,10 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
         .amd = policy == NULL || policy->is_strict_builtin ? !has_own : policy->roots_amd,
         .roots = roots,
         .root_count = inputs->root_count + policy_roots,
-        .crls = crls,
     };
     if (!gather_certificates(w, &certificates, err))
         return false;
-    trust.crl_count = gather_crls(w, &certificates, crls);
-    trust.named_crl_count = inputs->crl_count; /* they come first */
+    gather_crls(w, &certificates, crls, &trust);
     /* Without a leaf the chain is empty, and every check says so. */
     if (!clo_snp_chain_find(report, &certificates, &chain, &refused))
         chain = (struct clo_snp_chain){ 0 };

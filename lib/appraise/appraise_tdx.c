@@ -24,6 +24,52 @@ static bool gather_roots(const struct work *w, struct clo_digest **out, size_t *
     return true;
 }
 
+/* What is the evidence's and cannot be read is an error where nothing else is there to judge by. */
+static bool read_brought(const struct work *w, struct clo_tdx_collateral *out, bool *is_there,
+                         struct clo_error *err)
+{
+    struct clo_bytes text = clo_evidence_get(w->evidence, CLO_EVIDENCE_TDX_COLLATERAL);
+    const struct clo_endorsements *owner = &w->inputs->endorsements;
+
+    *is_there = text.data != NULL && !owner->are_required;
+    if (!*is_there || clo_tdx_collateral_parse(text, out, err))
+        return true;
+    *is_there = false;
+    return owner->tdx_collateral_count > 0;
+}
+
+/* Of the owner's sets and the evidence's the pieces for this platform; none at all is for the checks to
+ * say. */
+static bool choose_collateral(struct work *w, const struct clo_tdx_quote *quote,
+                              struct clo_tdx_choice *out, size_t *count, struct clo_error *err)
+{
+    const struct clo_endorsements *owner = &w->inputs->endorsements;
+    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral brought = { 0 };
+    const struct clo_tdx_collateral *sets[CLO_TDX_SETS_MAX + 1];
+    bool has_brought;
+
+    *count = owner->tdx_collateral_count;
+    if (*count > CLO_TDX_SETS_MAX - 1)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu sets of collateral, at most %d", *count,
+                        CLO_TDX_SETS_MAX - 1);
+    if (!read_brought(w, &brought, &has_brought, err))
+        return false;
+    for (size_t i = 0; i < *count; i++)
+        sets[i] = owner->tdx_collateral[i];
+    if (has_brought)
+        sets[(*count)++] = &brought;
+    if (!clo_tdx_collateral_choose(sets, *count, owner->tdx_collateral_count, quote->chain,
+                                   w->inputs->at, out, err))
+        return false;
+    if (owner->are_required && clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_COLLATERAL))
+        clo_check_that(w->checks, "tdx.collateral", true,
+                       "the evidence's is left out: only what the verifier holds itself counts%s%s",
+                       out->left_out[0] == '\0' ? "" : "; ", out->left_out);
+    else if (out->left_out[0] != '\0')
+        clo_check_that(w->checks, "tdx.collateral", true, "left out: %s", out->left_out);
+    return true;
+}
+
 /* The same rule as for SEV-SNP: Intel's root counts unless the caller names others, or a policy does
  * not name it. A policy of AMD's alone trusts no root here, and that is a verdict. */
 static bool new_platform(struct work *w, const struct clo_tdx_quote *quote, struct clo_error *err)
@@ -45,19 +91,17 @@ static bool new_platform(struct work *w, const struct clo_tdx_quote *quote, stru
         clo_check_that(w->checks, "tdx.root", false, "the policy names no root of TDX platforms");
         return true;
     }
-    if (inputs->certificates != NULL) {
-        trust.certificates = (const struct clo_certificate *const *)inputs->certificates->items;
-        trust.certificate_count = inputs->certificates->count;
+    const struct clo_snp_certificates *certificates = inputs->endorsements.certificates;
+    if (certificates != NULL) {
+        trust.certificates = (const struct clo_certificate *const *)certificates->items;
+        trust.certificate_count = certificates->count;
     }
-    CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral brought = { 0 };
-    struct clo_bytes text = clo_evidence_get(w->evidence, CLO_EVIDENCE_TDX_COLLATERAL);
-    const struct clo_tdx_collateral *collateral = inputs->tdx_collateral;
-    if (collateral == NULL && text.data != NULL) {
-        if (!clo_tdx_collateral_parse(text, &brought, err))
-            return false;
-        collateral = &brought;
-    }
-    return clo_tdx_platform_new(quote->chain, collateral, &trust, w->checks, &w->tdx_platform, err);
+    CLO_CLEANUP(clo_tdx_choice_free) struct clo_tdx_choice choice = { 0 };
+    size_t count;
+    if (!choose_collateral(w, quote, &choice, &count, err))
+        return false;
+    return clo_tdx_platform_new(quote->chain, count == 0 ? NULL : &choice.collateral, &trust,
+                                w->checks, &w->tdx_platform, err);
 }
 
 /* Without a policy, the one question that is answered: does Intel call the TCB out of date? */

@@ -200,7 +200,7 @@ static void check_root(struct snp_work *w, bool ends_in_root)
 
 /* --- When, and whether it still holds --- */
 
-static void narrow(struct clo_snp_endorser *endorser, int64_t from, int64_t until)
+void snp_narrow(struct clo_snp_endorser *endorser, int64_t from, int64_t until)
 {
     endorser->from = from > endorser->from ? from : endorser->from;
     endorser->until = until < endorser->until ? until : endorser->until;
@@ -224,7 +224,7 @@ static void check_validity(struct snp_work *w)
         }
         int64_t not_before = clo_certificate_not_before(certificates[i]);
         int64_t not_after = clo_certificate_not_after(certificates[i]);
-        narrow(&w->endorser, not_before, not_after);
+        snp_narrow(&w->endorser, not_before, not_after);
         if (w->trust->at >= not_before && w->trust->at <= not_after)
             continue;
         snp_date_text(not_before, from);
@@ -237,75 +237,6 @@ static void check_validity(struct snp_work *w)
     clo_check_that(w->checks, id, true, "all certificates are valid on %s", at);
 }
 
-/* A list that is this issuer's: does it hold, and does it let the certificate pass? */
-static bool consult(struct snp_work *w, const struct clo_crl *crl,
-                    const struct clo_certificate *issuer, const struct clo_certificate *certificate,
-                    struct clo_error *err)
-{
-    int64_t from = clo_crl_this_update(crl);
-    int64_t until = clo_crl_next_update(crl);
-    char from_text[SNP_DATE_TEXT];
-    char until_text[SNP_DATE_TEXT];
-    unsigned usage;
-
-    if (clo_certificate_key_usage(issuer, &usage) && (usage & CLO_KEY_USAGE_CRL_SIGN) == 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "\"%.100s\" may not sign revocation lists",
-                        clo_certificate_subject(issuer));
-    if (!clo_crl_verify(crl, issuer, CLO_RSASSA_PSS, CLO_HASH_SHA384, err))
-        return false;
-    if (clo_crl_revokes(crl, certificate))
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\" is revoked by \"%.100s\"",
-                        clo_certificate_subject(certificate), clo_crl_issuer(crl));
-    if (w->trust->at < from || w->trust->at > until) {
-        snp_date_text(from, from_text);
-        snp_date_text(until, until_text);
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "the revocation list of \"%.100s\" is for %s to %s: get a current one",
-                        clo_crl_issuer(crl), from_text, until_text);
-    }
-    narrow(&w->endorser, from, until);
-    return true;
-}
-
-static void check_revocation(struct snp_work *w)
-{
-    static const char id[] = "snp.revocation";
-    const struct clo_snp_chain *chain = w->chain;
-    const struct clo_certificate *const certificates[] = { chain->intermediate, chain->leaf };
-    const struct clo_certificate *const issuers[] = { chain->root, chain->intermediate };
-    size_t used = 0;
-
-    if (w->trust->crl_count == 0) {
-        clo_check_skip(w->checks, id, "no revocation list was given");
-        return;
-    }
-    for (size_t i = 0; i < w->trust->crl_count; i++)
-        for (size_t k = 0; k < CLO_COUNT(issuers); k++) {
-            struct clo_error err;
-            if (issuers[k] == NULL || certificates[k] == NULL ||
-                !clo_crl_is_from(w->trust->crls[i], issuers[k]))
-                continue;
-            used++;
-            if (!consult(w, w->trust->crls[i], issuers[k], certificates[k], &err)) {
-                clo_check_that(w->checks, id, false, "%s", err.text);
-                return;
-            }
-        }
-    if (used == 0 && w->trust->named_crl_count > 0) {
-        clo_check_that(w->checks, id, false,
-                       "none of the %zu revocation lists that were given is of this chain",
-                       w->trust->crl_count);
-        return;
-    }
-    if (used == 0) {
-        clo_check_skip(w->checks, id, "none of the %zu revocation lists is of this chain",
-                       w->trust->crl_count);
-        return;
-    }
-    w->endorser.revocation_checked = true;
-    clo_check_that(w->checks, id, true, "no certificate of the chain is revoked");
-}
-
 void snp_check_chain(struct snp_work *w)
 {
     bool ends_in_root;
@@ -316,5 +247,5 @@ void snp_check_chain(struct snp_work *w)
     check_links(w, &ends_in_root);
     check_root(w, ends_in_root);
     check_validity(w);
-    check_revocation(w);
+    snp_check_revocation(w);
 }

@@ -19,6 +19,10 @@ struct snp_work {
 };
 /* Checks snp.leaf, snp.chain, snp.root, snp.validity, snp.revocation. */
 void snp_check_chain(struct snp_work *w);
+/* The last of them. */
+void snp_check_revocation(struct snp_work *w);
+/* The chain is good from `from` until `until` at most. */
+void snp_narrow(struct clo_snp_endorser *endorser, int64_t from, int64_t until);
 
 /* The day of a Unix time: 2026-11-24. */
 #define SNP_DATE_TEXT 48

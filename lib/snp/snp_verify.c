@@ -226,6 +226,8 @@ static void fill(const struct snp_work *w, const struct clo_snp_report *report,
         .root = endorser->root,
         .is_amd = endorser->root_product != CLO_SNP_UNKNOWN,
         .revocation_checked = endorser->revocation_checked,
+        .revocation_issued = endorser->revocation_issued,
+        .revocation_is_owners = endorser->revocation_is_owners,
     };
 
     memcpy(verified.csp_id, endorser->leaf.csp_id, sizeof verified.csp_id);

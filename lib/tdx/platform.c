@@ -325,6 +325,8 @@ bool clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collatera
     platform->without_tcb = trust->without_tcb;
     platform->from = INT64_MIN;
     platform->until = INT64_MAX;
+    platform->documents_issued = INT64_MAX;
+    platform->lists_issued = INT64_MAX;
     bool ok = build_platform(&b, chain, err);
     clo_crl_free(b.root_crl);
     clo_crl_free(b.pck_crl);

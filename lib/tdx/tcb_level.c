@@ -224,7 +224,12 @@ void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_
     struct work w = { .info = platform->tcb_info, .quote = quote };
 
     out->is_evaluated = true;
-    out->evaluation_number = w.info->evaluation_number;
+    /* Intel's own verifier takes the lower of the two (QvE, tcb_eval_ref_num). */
+    out->evaluation_number = platform->qe_identity->evaluation_number < w.info->evaluation_number
+                                     ? platform->qe_identity->evaluation_number
+                                     : w.info->evaluation_number;
+    out->documents_issued = platform->documents_issued;
+    out->lists_issued = platform->lists_issued;
     out->status = CLO_TDX_NOT_SUPPORTED;
     out->platform_status = CLO_TDX_NOT_SUPPORTED;
     out->module_status = CLO_TDX_NOT_SUPPORTED;

@@ -114,6 +114,7 @@ struct clo_tdx_platform {
     bool without_tcb;
     bool is_ok;
     int64_t from, until;
+    int64_t documents_issued, lists_issued; /* the older of each two */
     char unknown[820];
 };
 

@@ -49,7 +49,7 @@ static struct result run_with(struct scene *scene, const struct clo_reference *c
         .at = SNP_MAKER_NOW,
         .roots = &scene->maker.root,
         .root_count = scene->root_is_not_given ? 0 : 1,
-        .certificates = &certificates,
+        .endorsements.certificates = &certificates,
         .expectations = &scene->expectation,
         .expectation_count = scene->expectation.name == NULL ? 0 : 1,
     };
@@ -385,7 +385,7 @@ static void test_bare(void **state)
                                               .roots = &scene.maker.root,
                                               .root_count = 1,
                                               .expected_nonce = clo_bytes_text(NONCE),
-                                              .certificates = &certificates };
+                                              .endorsements.certificates = &certificates };
         must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
         CHECK((clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED) == (changed == 1),
               clo_appraisal_summary(appraisal));
@@ -472,7 +472,7 @@ static void test_azure_vectors(void **state)
         CHECK(add_vector(entry, "pcrs_sha256.json", CLO_EVIDENCE_TPM_PCRS, evidence), name);
         /* One case's own time lies before its VCEK: all are valid in the middle of 2026. */
         struct clo_appraise_inputs inputs = { .at = manifest_time("2026-06-01T00:00:00Z"),
-                                              .certificates = &certificates };
+                                              .endorsements.certificates = &certificates };
         must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
         bool accepted = clo_appraisal_status(appraisal) != CLO_CONTRAINDICATED;
         if (accepted != (strcmp(verdict, "accept") == 0))

@@ -104,7 +104,7 @@ static void run(struct trial *t, struct clo_appraisal **out)
     const struct clo_appraise_inputs inputs = { .at = SNP_MAKER_NOW,
                                                 .roots = &t->maker.root,
                                                 .root_count = 1,
-                                                .certificates = &certificates,
+                                                .endorsements.certificates = &certificates,
                                                 .id_block = clo_buffer_bytes(&block),
                                                 .id_auth = clo_buffer_bytes(&auth) };
     CHECK(clo_appraise(evidence, &inputs, out, &err), err.text);

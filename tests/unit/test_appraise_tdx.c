@@ -129,6 +129,7 @@ static bool run(const struct scene *s, struct clo_appraisal **out, struct clo_er
     if (s->hcl.size > 0)
         add(evidence, CLO_EVIDENCE_HCL_REPORT, clo_buffer_bytes(&s->hcl));
     policy = s->no_policy ? NULL : policy_of(s, &made.trusted);
+    const struct clo_tdx_collateral *const sets[] = { &made.collateral };
     const struct clo_appraise_inputs inputs = {
         .policy = policy,
         .expected_nonce = s->no_runtime ? (struct clo_bytes){ 0 }
@@ -138,7 +139,8 @@ static bool run(const struct scene *s, struct clo_appraisal **out, struct clo_er
         .at = NOW,
         .roots = &made.trusted,
         .root_count = 1,
-        .tdx_collateral = s->no_collateral ? NULL : &made.collateral,
+        .endorsements = { .tdx_collateral = sets,
+                          .tdx_collateral_count = s->no_collateral ? 0 : 1 },
         .without_tcb = s->without_tcb,
     };
     return clo_appraise(evidence, &inputs, out, err);

@@ -64,7 +64,7 @@ static void appraise(const struct clo_evidence *evidence, struct clo_appraisal *
                                                 .at = 1780000100,
                                                 .roots = &root,
                                                 .root_count = 1,
-                                                .certificates = &roots };
+                                                .endorsements.certificates = &roots };
 
     assert_true(clo_certificate_parse(clo_buffer_bytes(&platform.ark), &ark, &err));
     assert_true(clo_public_key_fingerprint(clo_certificate_key(ark), &root, &err));

@@ -46,7 +46,7 @@ static struct clo_appraisal *appraise(void)
         .at = SNP_MAKER_NOW,
         .roots = &scene.maker.root,
         .root_count = 1,
-        .certificates = &certificates,
+        .endorsements.certificates = &certificates,
     };
     must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
     clo_snp_certificates_free(&certificates);

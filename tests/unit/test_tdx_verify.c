@@ -125,6 +125,23 @@ static void test_breakages(void **state)
     }
 }
 
+/* On the day of a promotion the two differ; Intel's own verifier takes the lower (QvE). */
+static void test_numbers_differ(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        CLO_CLEANUP(run_free) struct run run = { 0 };
+        struct sim_tdx tdx;
+        good(&tdx);
+        (i == 0 ? &tdx.qe_identity : &tdx.tcb_info)->evaluation_number = 17;
+        run_made(&tdx, false, &run, "numbers");
+        CHECK(run.is_verified && clo_checks_ok(&run.checks), "numbers");
+        CHECK(run.verified.tcb.evaluation_number == 17, "the lower");
+        const struct clo_check *check = clo_checks_get(&run.checks, "tdx.evaluation_number");
+        CHECK(check != NULL && strstr(check->detail, "the lower counts") != NULL, "said");
+    }
+}
+
 /* Each check that a good quote passes is failed by some line of the table. */
 static void test_all_checks_are_broken(void **state)
 {
@@ -137,6 +154,8 @@ static void test_all_checks_are_broken(void **state)
     CHECK(run.checks.count == 17, "checks");
     for (size_t i = 0; i < run.checks.count; i++) {
         size_t k = 0;
+        if (strcmp(run.checks.items[i].id, "tdx.evaluation_number") == 0)
+            continue; /* says, and refuses nothing */
         CHECK(run.checks.items[i].result == CLO_CHECK_PASS, run.checks.items[i].id);
         while (k < sim_tdx_breakage_count &&
                strcmp(sim_tdx_breakages[k].check, run.checks.items[i].id) != 0)
@@ -443,17 +462,12 @@ static void test_no_roots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_breakages),
-        cmocka_unit_test(test_all_checks_are_broken),
-        cmocka_unit_test(test_converge),
-        cmocka_unit_test(test_older_level),
-        cmocka_unit_test(test_module_rule),
-        cmocka_unit_test(test_relaunch),
-        cmocka_unit_test(test_lenient),
-        cmocka_unit_test(test_unknown_members),
-        cmocka_unit_test(test_without_tcb),
-        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_good),           cmocka_unit_test(test_breakages),
+        cmocka_unit_test(test_numbers_differ), cmocka_unit_test(test_all_checks_are_broken),
+        cmocka_unit_test(test_converge),       cmocka_unit_test(test_older_level),
+        cmocka_unit_test(test_module_rule),    cmocka_unit_test(test_relaunch),
+        cmocka_unit_test(test_lenient),        cmocka_unit_test(test_unknown_members),
+        cmocka_unit_test(test_without_tcb),    cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_no_roots),
     };
 
