@@ -242,7 +242,8 @@ static void test_white_list(void **state)
         { "digests/0/hash", "'sha1'", "digest 0: hash \"sha1\"" },
         { "digests/0/hash", "''", "digest 0: hash \"\"" },
         { "digests/0/salt", "''", "digest 0: salt of 0 bytes: only 16 to 64 are allowed" },
-        { "digests/0/salt", "'cipher_null'", "digest 0: \"salt\": base64: 11 characters, not a multiple of 4" },
+        { "digests/0/salt", "'cipher_null'",
+          "digest 0: \"salt\": base64: 11 characters, not a multiple of 4" },
         { "digests/0/keyslots", "['0','1','2']",
           "digest 0: keyslots: \"2\" is not one of the header's" },
         { "digests/0/keyslots", "['0','1','1']", "digest 0: keyslots: \"1\" is named twice" },
@@ -318,6 +319,29 @@ static void test_cost_in_sum(void **state)
     CHECK(strcmp(err.text, "LUKS2 header: trying all its key slots takes about 40 s, at most 30 s "
                            "are allowed") == 0,
           err.text);
+}
+
+/* libcryptsetup takes one of the two, and another reader the other. */
+static void test_duplicate_member(void **state)
+{
+    static const char *const seconds[] = {
+        ",\"encryption\":\"cipher_null-ecb\"",
+        ",\"encr\\u0079ption\":\"cipher_null-ecb\"",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(seconds); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+        CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer twice = { 0 };
+        const char *at = strstr(text, ",\"sector_size\"");
+        struct clo_luks2_info info;
+        struct clo_error err;
+        clo_buffer_printf(&twice, "%.*s%s%s", (int)(at - text), text, seconds[i], at);
+        make(clo_buffer_string(&twice));
+        CHECK(!clo_luks2_check(clo_bytes(head, sizeof head), &info, &err), seconds[i]);
+        CHECK(strstr(err.text, "LUKS2: JSON: duplicate object key") != NULL, err.text);
+    }
 }
 
 static void test_token_size(void **state)
@@ -508,11 +532,17 @@ static void test_measurement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),       cmocka_unit_test(test_white_list),
-        cmocka_unit_test(test_cost_in_sum), cmocka_unit_test(test_token_size),
-        cmocka_unit_test(test_uuid),        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_binary),      cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_truncated),   cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_usual),
+        cmocka_unit_test(test_white_list),
+        cmocka_unit_test(test_cost_in_sum),
+        cmocka_unit_test(test_token_size),
+        cmocka_unit_test(test_duplicate_member),
+        cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_measurement),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

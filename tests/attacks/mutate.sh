@@ -1,0 +1,102 @@
+#!/bin/bash
+# mutate.sh: takes each defence of tests/attacks/attacks.tsv out, one at a time and in a copy of the tree, and demands that the test
+# named with it then fails; before that, that it passes. Prints a line for each; exit status 0 if all are as they should be.
+#
+#   tests/attacks/mutate.sh [--suite SUITE]… [--scratch DIR] [ID…]
+#
+#   --suite SUITE   only rows of that suite (unit, fuzz, cli, vm; may repeat; default: all but vm)
+#   --scratch DIR   where the copy and its build are; kept, so that the next run is quick (default: build-mutated)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+suites=() ids=() scratch=build-mutated
+while [ $# -gt 0 ]; do
+    case $1 in
+    --suite | --scratch)
+        [ $# -ge 2 ] || { echo "mutate.sh: $1: a value is missing" >&2; exit 2; }
+        if [ "$1" = --suite ]; then suites+=("$2"); else scratch=$2; fi
+        shift 2
+        ;;
+    -*)
+        echo "mutate.sh: $1: no such option (usage: mutate.sh [--suite SUITE]… [--scratch DIR] [ID…])" >&2
+        exit 2
+        ;;
+    *)
+        ids+=("$1")
+        shift
+        ;;
+    esac
+done
+[ ${#suites[@]} -gt 0 ] || [ ${#ids[@]} -gt 0 ] || suites=(unit fuzz cli)
+
+table=$PWD/tests/attacks/attacks.tsv
+mkdir -p "$scratch"
+scratch=$(cd "$scratch" && pwd)
+tree=$scratch/tree build=$scratch/build log=$scratch/log
+mkdir -p "$tree" "$log"
+
+# The tree as it is now, with what is not committed: only files that differ are written, so that little is built again.
+{ git ls-files -z --cached --others --exclude-standard 2>/dev/null || find . -type f -not -path './build*' -printf '%P\0'; } | while IFS= read -r -d '' path; do
+    [ ! -e "$path" ] || cmp -s "$path" "$tree/$path" || { mkdir -p "$tree/$(dirname "$path")" && cp -P "$path" "$tree/$path"; }
+done
+
+export CLOISTER_VECTORS=${CLOISTER_VECTORS:-$PWD/../shared/vectors}
+# The lab's own cache is used, and its folder is not the other tree's.
+export LAB_CACHE=${LAB_CACHE:-$PWD/build/lab/cache}
+compiler=${CC:-cc}
+! command -v ccache >/dev/null || case $compiler in *ccache*) ;; *) compiler="ccache $compiler" ;; esac
+[ -e "$build/build.ninja" ] ||
+    CC=$compiler meson setup "$build" "$tree" >"$log/setup" 2>&1 || { tail -n 5 "$log/setup" >&2; exit 4; }
+
+# make SUITE TEST: what that test runs.
+make() {
+    case $1 in
+    unit | fuzz) ninja -C "$build" "$([ "$1" = unit ] && echo "tests/unit/test_$2" || echo "fuzz/fuzz_$2")" ;;
+    *) ninja -C "$build" cli/cloister cli/cloister-full sim/cloister-sim guest/cloister-init ;;
+    esac
+}
+try() { meson test -C "$build" --no-rebuild --suite "$1" "$2"; }
+
+# The table lists what is wanted: no column of it is empty, so a tab separates it safely.
+wanted() {
+    awk -F'\t' -v suites=" ${suites[*]-} " -v ids=" ${ids[*]-} " 'NR > 1 && (ids != "  " ? index(ids, " " $1 " ") : index(suites, " " $6 " "))' "$table"
+}
+for id in "${ids[@]}"; do
+    cut -f 1 "$table" | grep -qxF -- "$id" || { echo "mutate.sh: $id: not in $table" >&2; exit 2; }
+done
+
+declare -A passes
+failures=0 count=0
+# say ID WORDS: a line of the table that is printed.
+say() { printf '%-34s %-28s %s\n' "$1" "$suite/$test" "$2"; }
+wrong() {
+    say "$1" "$2"
+    failures=$((failures + 1))
+}
+
+while IFS=$'\t' read -r id _ _ _ _ suite test _ file mutation; do
+    count=$((count + 1))
+    if [ -z "${passes[$suite/$test]-}" ]; then
+        passes[$suite/$test]=no
+        if make "$suite" "$test" >"$log/$suite-$test" 2>&1 && try "$suite" "$test" >>"$log/$suite-$test" 2>&1; then
+            passes[$suite/$test]=yes
+        fi
+    fi
+    [ "${passes[$suite/$test]}" = yes ] || { wrong "$id" "FAILS already with the defence ($log/$suite-$test)"; continue; }
+    ! grep -q 'Skipped: *[1-9]' "$log/$suite-$test" || { say "$id" "skipped: the test cannot run here"; continue; }
+    if ! sed -E "$mutation" "$file" >"$log/mutated" 2>"$log/sed" || cmp -s "$log/mutated" "$file"; then
+        wrong "$id" "the mutation CHANGES NOTHING in $file $(head -n 1 "$log/sed")"
+        continue
+    fi
+    cp "$log/mutated" "$tree/$file"
+    if ! make "$suite" "$test" >"$log/$id" 2>&1; then
+        wrong "$id" "mutated, it DOES NOT COMPILE ($log/$id)"
+    elif try "$suite" "$test" >>"$log/$id" 2>&1; then
+        wrong "$id" "the test STILL PASSES without the defence"
+    else
+        say "$id" "fails without it"
+    fi
+    cp "$file" "$tree/$file"
+done < <(wanted | sort -t$'\t' -k 6,7 -s)
+printf '%d defences taken out, %d not as they should be\n' "$count" "$failures"
+[ "$failures" = 0 ] && [ "$count" -gt 0 ]
