@@ -12,8 +12,8 @@ static const char *const status_names[] = {
     [CLO_TDX_OUT_OF_DATE] = "OutOfDate",
     [CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED] = "OutOfDateConfigurationNeeded",
     [CLO_TDX_REVOKED] = "Revoked",
-    [CLO_TDX_RELAUNCH_ADVISED] = "TdRelaunchAdvised",
-    [CLO_TDX_RELAUNCH_ADVISED_CONFIGURATION_NEEDED] = "TdRelaunchAdvisedConfigurationNeeded",
+    [CLO_TDX_RELAUNCH_ADVISED] = "TDRelaunchAdvised",
+    [CLO_TDX_RELAUNCH_ADVISED_CONFIGURATION_NEEDED] = "TDRelaunchAdvisedConfigurationNeeded",
     [CLO_TDX_NOT_SUPPORTED] = "NotSupported",
 };
 

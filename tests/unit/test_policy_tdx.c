@@ -19,7 +19,7 @@ static bool parse_policy(const char *text, struct clo_policy **out, struct clo_e
 /* Everything that the member may hold; what is tried here must be all that the schema has. */
 static const char everything[] =
         "{'cloister_policy':1,'tee':['tdx'],'roots':['intel'],'tdx':{"
-        "'tcb_status':['UpToDate','OutOfDate','TdRelaunchAdvised'],'advisories':['INTEL-SA-00001'],"
+        "'tcb_status':['UpToDate','OutOfDate','TDRelaunchAdvised'],'advisories':['INTEL-SA-00001'],"
         "'minimum_evaluation_number':17,'minimum_tee_tcb_svn':'03000400000000000000000000000000',"
         "'allow_debug':false,'allow_migratable':false,'allow_sept_ve':false,"
         "'allow_unevaluated_tcb':false,'mr_td':['" R48(
