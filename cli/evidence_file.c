@@ -37,7 +37,7 @@ bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
 {
     static bool (*const forms[])(struct clo_bytes, struct clo_buffer *,
                                  struct clo_error *) = { read_hex, clo_base64_read,
-                                                         clo_base64url_read };
+                                                         clo_base64url_read_padded };
 
     if (!clo_file_read(path, limit, out, err))
         return false;

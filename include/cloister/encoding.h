@@ -18,6 +18,9 @@ CLO_API CLO_MUST_USE bool clo_base64_read(struct clo_bytes text, struct clo_buff
 CLO_API void clo_base64url_write(struct clo_bytes in, struct clo_buffer *out); /* no padding */
 CLO_API CLO_MUST_USE bool clo_base64url_read(struct clo_bytes text, struct clo_buffer *out,
                                              struct clo_error *err); /* refuses padding */
+/* RFC 4648 section 5 as other programs write it: with padding, or without. */
+CLO_API CLO_MUST_USE bool clo_base64url_read_padded(struct clo_bytes text, struct clo_buffer *out,
+                                                    struct clo_error *err);
 
 #define CLO_GUID_TEXT 37 /* with the NUL */
 

@@ -158,6 +158,15 @@ bool clo_base64_read(struct clo_bytes text, struct clo_buffer *out, struct clo_e
     return base64_read(text, base64_digits, out, err);
 }
 
+bool clo_base64url_read_padded(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
+{
+    bool may_be_padded = text.size > 0 && text.size % 4 == 0;
+
+    for (int i = 0; i < 2 && may_be_padded && text.data[text.size - 1] == '='; i++)
+        text.size--;
+    return base64_read(text, base64url_digits, out, err);
+}
+
 bool clo_base64url_read(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
 {
     return base64_read(text, base64url_digits, out, err);
