@@ -190,10 +190,16 @@ static bool read_firmware(struct tdx_prediction *p, struct clo_error *err)
                             "variable store of 0x%zx bytes: the firmware image has room for 0x%llx",
                             varstore.size, (unsigned long long)cfv->memory_size);
     }
-    if (varstore.size > 0)
+    if (varstore.size > 0) {
         p->cfv = varstore;
-    return p->cfv.size == 0 || clo_varstore_parse(p->cfv, &p->store, err) ||
-           clo_wrap(err, p->inputs->varstore.size > 0 ? "variable store" : "firmware: CFV");
+        return clo_varstore_parse(varstore, &p->store, err) || clo_wrap(err, "variable store");
+    }
+    /* td-shim's and MigTD's have none in their configuration volume. MRTD does not depend on it. */
+    if (p->cfv.size > 0 && !clo_varstore_parse(p->cfv, &p->store, &p->no_store)) {
+        clo_wrap(&p->no_store, "firmware: CFV");
+        p->cfv = clo_bytes(NULL, 0);
+    }
+    return true;
 }
 
 /* A kernel that does not say its release is taken for a new one. */

@@ -11,6 +11,7 @@ struct tdx_prediction {
     struct clo_tdvf *tdvf;      /* NULL: no firmware image */
     struct clo_varstore *store; /* NULL: no variables */
     struct clo_bytes cfv;       /* the volume that holds them; empty: none */
+    struct clo_error no_store;  /* why the firmware's own volume holds none */
     struct clo_reference *pcrs; /* what the UKI's boot measures, by PCR; NULL: no UKI */
     uint64_t memory;            /* as given, or as the log's TD HOB has it; 0: unknown */
     bool kernel_measures;       /* the kernel itself, through the firmware's CC protocol */

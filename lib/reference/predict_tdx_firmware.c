@@ -345,6 +345,8 @@ static const char *what_is_missing(const struct tdx_prediction *p)
         return "no firmware image was given, and no log of such a machine";
     if (p->memory == 0)
         return "the memory's size is in the TD HOB, and was not given";
+    if (p->store == NULL && p->no_store.status != CLO_OK)
+        return p->no_store.text;
     if (p->store == NULL)
         return "the variable store is measured, and was not given";
     for (size_t i = 0; i < CLO_COUNT(acpi_names); i++)

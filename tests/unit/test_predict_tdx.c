@@ -531,6 +531,31 @@ static void test_not_predicted(void **state)
     CHECK(*reason(fourth, "rtmr2") == '\0', "is predicted");
 }
 
+/* td-shim's and MigTD's images have no variables in their configuration volume, which is not part of MRTD. */
+static void test_no_variables(void **state)
+{
+    CLO_CLEANUP(direct_free) struct direct direct = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer firmware = { 0 };
+    struct clo_digest expected, found;
+
+    (void)state;
+    direct_make(&direct, "6.12.0 (x)");
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *with = predict(&direct.from);
+    clo_buffer_append(&firmware, direct.from.firmware);
+    memset(firmware.data, 0xff, 0x84000);
+    direct.from.firmware = clo_buffer_bytes(&firmware);
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *without = predict(&direct.from);
+    for (size_t i = 0; i < 2; i++)
+        CHECK(clo_reference_mr_td(with, i, &expected) && clo_reference_mr_td(without, i, &found) &&
+                      clo_digest_equal(&expected, &found),
+              "MRTD");
+    CHECK(*reason(with, "rtmr0") == '\0', "RTMR 0 with variables");
+    CHECK(strcmp(reason(without, "rtmr0"), "firmware: CFV: no firmware volume with variables") == 0,
+          reason(without, "rtmr0"));
+    CHECK(!clo_reference_value(without, CLO_HASH_SHA384, CLO_REGISTER_RTMR(0), "", &found),
+          "RTMR 0 without");
+}
+
 static void test_page_orders(void **state)
 {
     CLO_CLEANUP(direct_free) struct direct direct = { 0 };
@@ -622,8 +647,8 @@ int main(void)
         cmocka_unit_test(test_real_guest),    cmocka_unit_test(test_direct_boot),
         cmocka_unit_test(test_kernels),       cmocka_unit_test(test_boot_secret),
         cmocka_unit_test(test_uki),           cmocka_unit_test(test_uki_with_log),
-        cmocka_unit_test(test_not_predicted), cmocka_unit_test(test_page_orders),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_not_predicted), cmocka_unit_test(test_no_variables),
+        cmocka_unit_test(test_page_orders),   cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
