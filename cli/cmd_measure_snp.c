@@ -112,6 +112,16 @@ static bool measure_ovmf(const struct measure_snp_options *options, struct clo_d
     return !options->dump_vmsa || measure_snp_dump(&inputs.launch, err);
 }
 
+/* Under which conditions the digest is the right one; standard output has the digest alone. */
+static void print_warnings(const json_t *document)
+{
+    json_t *warning;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "warnings"), i, warning)
+        fprintf(stderr, "cloister: warning: measure snp: %s\n", json_string_value(warning));
+}
+
 static bool measure(const struct measure_snp_options *options, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *document = json_object();
@@ -135,6 +145,7 @@ static bool measure(const struct measure_snp_options *options, struct clo_error 
     if (options->json)
         return cli_print_json(document, err);
     printf("%s\n", clo_buffer_string(&text));
+    print_warnings(document);
     return true;
 }
 

@@ -1,4 +1,6 @@
 /* cloister measure snp --igvm: the launch digest that an IGVM file asks for. */
+#include <string.h>
+
 #include "cli/measure_snp.h"
 #include "cloister/igvm.h"
 
@@ -16,8 +18,13 @@ static bool check_options(const struct measure_snp_options *options, enum clo_vm
     if (options->mode != NULL &&
         (!clo_launch_mode_find(options->mode, &mode) || mode != CLO_LAUNCH_SNP))
         return clo_fail(err, CLO_ERR_USAGE, "--igvm is for mode snp");
+    if (options->vcpus != NULL && strcmp(options->vcpus, "1") != 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--igvm: --vcpus %s: KVM measures the registers of every vCPU, and the "
+                        "file has those of the first alone: the digest is not predicted for more",
+                        options->vcpus);
     if (options->ovmf != NULL || options->kernel != NULL || options->svsm != NULL ||
-        options->vcpus != NULL || options->vcpu_type != NULL || options->vcpu_sig != NULL ||
+        options->vcpu_type != NULL || options->vcpu_sig != NULL ||
         options->guest_features != NULL || options->ovmf_hash != NULL || options->dump_vmsa)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--igvm: the file says all of it: firmware, registers and features");
@@ -43,6 +50,11 @@ static void add_notes(const struct clo_igvm_launch *launch, enum clo_vmm vmm, js
     if (launch->vmsa_count == 0)
         json_array_append_new(warnings, json_string("the file has no VP context: the VMM's own "
                                                     "registers are measured too"));
+    if (vmm == CLO_VMM_QEMU && launch->vmsa_count == 1)
+        json_array_append_new(warnings,
+                              json_string("the digest is for a guest of one vCPU: KVM measures the "
+                                          "registers of every vCPU, and the file has those of the "
+                                          "first alone"));
     if (launch->is_relocatable)
         json_array_append_new(warnings, json_string("parts of the file may be moved by the loader; "
                                                     "the digest is for none moved"));

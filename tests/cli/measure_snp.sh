@@ -151,6 +151,9 @@ for file in minimal everything no-vmsa id-block; do
     done
 done
 expect "IGVM: what else" 0 '"guest_policy": "0xb0000"' "$cloister" measure snp --igvm "$igvm/everything.igvm" --json
+expect "IGVM: for one vCPU, said in JSON" 0 "for a guest of one vCPU" "$cloister" measure snp --igvm "$igvm/id-block.igvm" --json
+expect "IGVM: for one vCPU, said in text" 0 "warning: measure snp: the digest is for a guest of one vCPU" "$cloister" measure snp --igvm "$igvm/id-block.igvm"
+expect "IGVM: more than one vCPU" 2 "not predicted for more" "$cloister" measure snp --igvm "$igvm/id-block.igvm" --vcpus 4
 expect "IGVM: no registers" 0 "no VP context" "$cloister" measure snp --igvm "$igvm/no-vmsa.igvm" --json
 expect "IGVM: its ID block agrees" 0 '"id_block_agrees": true' "$cloister" measure snp --igvm "$igvm/id-block.igvm" --json
 expect "IGVM: its ID block is of another" 1 "its ID block is for 0000" "$cloister" measure snp --igvm "$igvm/id-block-of-another.igvm"
