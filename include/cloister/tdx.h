@@ -161,7 +161,7 @@ struct clo_tdx_platform;
 /* `chain` is the PCK chain in PEM (clo_tdx_quote's; the collateral's is used where it is empty).
  * Makes every check that needs no quote and lists it: tdx.pck_chain, tdx.root, tdx.validity,
  * tdx.root_crl, tdx.pck_crl, tdx.revocation, tdx.tcb_info, tdx.qe_identity, tdx.freshness,
- * tdx.evaluation_number, tdx.fmspc. False only for what cannot be read at all: a platform with a
+ * tdx.fmspc. False only for what cannot be read at all: a platform with a
  * failed check is given out, and verifies no quote. `collateral` NULL: none. */
 CLO_API CLO_MUST_USE bool
 clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collateral *collateral,

@@ -143,6 +143,7 @@ struct clo_tdx_tcb {
     uint32_t evaluation_number; /* the lower of TCB info's and QE identity's */
     /* When what was looked at was issued: the older of TCB info and QE identity, of the two lists. */
     int64_t documents_issued, lists_issued;
+    uint32_t tcb_info_number, qe_identity_number;        /* TCB evaluation data numbers */
     struct clo_bytes advisories[CLO_TDX_ADVISORIES_MAX]; /* each once */
     size_t advisory_count;
 };

@@ -237,6 +237,11 @@ void appraise_warn_of_tdx(struct work *w)
                       "the collateral has members that this program does not know, and whose "
                       "meaning it has therefore not looked at: %.160s",
                       unknown);
+    if (w->tdx.tcb.is_evaluated && w->tdx.tcb.tcb_info_number != w->tdx.tcb.qe_identity_number)
+        appraise_warn(w,
+                      "TCB info has TCB evaluation data number %u, QE identity %u: the lower one "
+                      "counts",
+                      w->tdx.tcb.tcb_info_number, w->tdx.tcb.qe_identity_number);
     if (!clo_bytes_all(quote->trailing, 0))
         appraise_warn(w, "%zu bytes behind the quote are neither signed nor zero; they are ignored",
                       quote->trailing.size);

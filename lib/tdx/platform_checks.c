@@ -320,25 +320,6 @@ static void check_qe_identity(struct build *b)
                          : err.text);
 }
 
-static void check_evaluation_number(struct build *b)
-{
-    static const char id[] = "tdx.evaluation_number";
-    const struct tdx_tcb_info *info = b->platform->tcb_info;
-    const struct tdx_qe_identity *identity = b->platform->qe_identity;
-
-    if (info == NULL || identity == NULL) {
-        clo_check_skip(b->checks, id, "TCB info and QE identity are not both there");
-        return;
-    }
-    /* Intel publishes the two one after the other, and its own verifier never compares them: the lower
-     * counts (QVL, VerificationCollateralInfo.cpp). */
-    clo_check_that(
-            b->checks, id, true,
-            "TCB evaluation data number %" PRIu32 " in TCB info, %" PRIu32 " in QE identity%s",
-            info->evaluation_number, identity->evaluation_number,
-            info->evaluation_number == identity->evaluation_number ? "" : ": the lower counts");
-}
-
 static void check_fmspc(struct build *b)
 {
     static const char id[] = "tdx.fmspc";
@@ -362,7 +343,6 @@ void tdx_check_collateral(struct build *b)
     static const char *const left_out[] = {
         "tdx.tcb_info",
         "tdx.qe_identity",
-        "tdx.evaluation_number",
         "tdx.fmspc",
     };
 
@@ -378,6 +358,5 @@ void tdx_check_collateral(struct build *b)
     }
     check_tcb_info(b);
     check_qe_identity(b);
-    check_evaluation_number(b);
     check_fmspc(b);
 }

@@ -224,10 +224,13 @@ void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_
     struct work w = { .info = platform->tcb_info, .quote = quote };
 
     out->is_evaluated = true;
-    /* Intel's own verifier takes the lower of the two (QvE, tcb_eval_ref_num). */
-    out->evaluation_number = platform->qe_identity->evaluation_number < w.info->evaluation_number
-                                     ? platform->qe_identity->evaluation_number
-                                     : w.info->evaluation_number;
+    /* Intel's library takes the lower one: in the days after a new set of numbers is published, the
+     * two documents, each current, may be of different sets. */
+    out->tcb_info_number = platform->tcb_info->evaluation_number;
+    out->qe_identity_number = platform->qe_identity->evaluation_number;
+    out->evaluation_number = out->tcb_info_number < out->qe_identity_number
+                                     ? out->tcb_info_number
+                                     : out->qe_identity_number;
     out->documents_issued = platform->documents_issued;
     out->lists_issued = platform->lists_issued;
     out->status = CLO_TDX_NOT_SUPPORTED;

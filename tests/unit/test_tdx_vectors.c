@@ -253,7 +253,7 @@ static void check_evaluation(const struct scene *s)
     CHECK(has_status(evaluation, "tdx_module_tcb_status", tcb->module_status), s->id);
     CHECK(has_status(evaluation, "qe_tcb_status", tcb->qe_status), s->id);
     CHECK(has_status(evaluation, "worst_of_platform_module_qe", tcb->status), s->id);
-    CHECK(tcb->evaluation_number ==
+    CHECK(tcb->tcb_info_number ==
                   json_integer_value(json_object_get(json_object_get(evaluation, "tcb_info"),
                                                      "tcbEvaluationDataNumber")),
           s->id);
