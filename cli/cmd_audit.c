@@ -1,8 +1,10 @@
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/audit_text.h"
 #include "cli/cli.h"
+#include "cli/identity.h"
 #include "device/file.h"
 #include "guest/facts.h"
 #include "image/subject.h"
@@ -168,6 +170,21 @@ static json_t *inputs_json(const struct request *request, int64_t now)
     return inputs;
 }
 
+/* A package, a kernel or a configuration has a digest; what is read from a pipe cannot be read again. */
+static bool add_identity(const struct request *request, json_t *json, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *identity = NULL;
+    struct stat status;
+
+    if (request->subject == NULL || stat(request->subject, &status) != 0 ||
+        !S_ISREG(status.st_mode))
+        return true;
+    if (!cli_identity(request->subject, &identity, err))
+        return false;
+    return json_object_set(json, "identity", identity) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 static bool print(const struct request *request, const struct clo_audit *audit,
                   const struct clo_audit_facts *facts, enum clo_audit_severity level, int64_t now,
                   struct clo_error *err)
@@ -182,8 +199,11 @@ static bool print(const struct request *request, const struct clo_audit *audit,
         json = clo_audit_sarif(audit, subject, CLOISTER_VERSION);
     else if (request->as_json)
         json = clo_audit_json(audit, facts, subject, level);
-    if (request->as_json && json != NULL)
+    if (request->as_json && json != NULL) {
         json_object_set_new(json, "inputs", inputs_json(request, now));
+        if (!add_identity(request, json, err))
+            return false;
+    }
     if (request->as_sarif || request->as_json)
         return cli_print_json(json, err);
     cli_audit_print(audit, facts, subject, level, request->everything);

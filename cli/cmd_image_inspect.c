@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli/identity.h"
 #include "cloister/gpt.h"
 #include "cloister/luks2.h"
 #include "device/file.h"
@@ -88,6 +89,10 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
                                        luks.uuid, "cipher", luks.cipher, "sector_size",
                                        (int)luks.sector_size, "keyslots", (int)luks.keyslot_count)
                            : json_pack("{s:b, s:s}", "fit", 0, "refusal", refusal.text));
+    CLO_CLEANUP(clo_json_freep) json_t *identity = NULL;
+    if (!cli_identity(path, &identity, err))
+        return false;
+    json_object_set(json, "identity", identity);
     return cli_print_json(json, err);
 }
 

@@ -233,20 +233,44 @@ static bool is_one_line(struct clo_bytes text)
     return size > 0 && size <= CMDLINE_LIMIT && text.size - size <= 1;
 }
 
+/* Does one of its words set something, or is it a flag that every kernel knows? Any line could be a command
+ * line; one that only says "hello" was meant to be something else. */
+static bool is_cmdline(const char *text)
+{
+    static const char *const flags[] = {
+        "quiet", "ro", "rw", "debug", "splash", "nokaslr", "nosmp"
+    };
+    static const char names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    while (*text != '\0') {
+        size_t size = strcspn(text, " \t\n\"");
+        size_t name = strspn(text, names);
+        if (name > 0 && name < size && text[name] == '=')
+            return true;
+        for (size_t i = 0; i < CLO_COUNT(flags); i++)
+            if (size == strlen(flags[i]) && strncmp(text, flags[i], size) == 0)
+                return true;
+        text += size + (text[size] != '\0');
+    }
+    return false;
+}
+
 static bool add_text(struct clo_subject *subject, struct clo_bytes text, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) char *copy = NULL;
 
     if (clo_kconfig_guess(text))
         return add_config(subject, text, err);
-    if (!is_one_line(text))
-        return clo_fail(
-                err, CLO_ERR_FORMAT,
-                "neither a kernel configuration, a kernel, a package, a UKI, a disk image nor "
-                "a command line");
-    copy = strndup((const char *)text.data, text.size);
-    return copy == NULL ? clo_fail(err, CLO_ERR_SYSTEM, "out of memory")
-                        : clo_subject_add_cmdline(subject, copy, err);
+    if (is_one_line(text)) {
+        copy = strndup((const char *)text.data, text.size);
+        if (copy == NULL)
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        if (is_cmdline(copy))
+            return clo_subject_add_cmdline(subject, copy, err);
+    }
+    return clo_fail(err, CLO_ERR_FORMAT,
+                    "neither a kernel configuration, a kernel, a package, a UKI, a disk image nor "
+                    "a command line");
 }
 
 static bool is_bzimage(struct clo_bytes in)

@@ -95,6 +95,16 @@ expect "a good command line" 0 "fit" "$cloister" audit --cmdline "quiet lockdown
 expect "a shell" 1 "cmdline.shell" "$cloister" audit --cmdline "quiet rd.break"
 echo "quiet init=/bin/sh" >cmdline
 expect "in a file" 1 "cmdline.init" "$cloister" audit cmdline
+echo "quiet" >cmdline
+expect "a flag in a file" 0 "fit" "$cloister" audit cmdline
+# A line of anything is not a command line: it would be found fit.
+for text in hello "hello, world" "= x" "status: fine" quietly; do
+    printf '%s' "$text" >line
+    expect "a file that says '$text'" 3 "line: neither a kernel configuration" "$cloister" audit line
+done
+"$cloister" audit good.config --json >audit.json
+[ "$(jq -r '.identity.kind + " " + .identity.sha256' audit.json)" = "file $(sha256sum good.config | cut -d ' ' -f 1)" ] || fail "--json: identity"
+"$cloister" audit --cmdline quiet --json | jq -e 'has("identity") | not' >/dev/null || fail "--json: a command line has no file"
 
 # Waivers
 printf 'kconfig.DM_CRYPT\t2026-12-31\tthe initrd is another team'\''s\n' >waivers

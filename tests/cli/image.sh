@@ -50,6 +50,15 @@ for pcr in 4 5 7 9 11 12 13 14 15; do
 done
 expect "the UKI's signature" 0 "" "$cloister" uki verify one.efi --cert keys/db.crt
 expect "inspect" 0 "a guest opens it" "$cloister" image inspect demo.img
+# What says that two documents, and a machine's registers, are of one image.
+"$cloister" image inspect demo.img --json | jq -S .identity >inspected.json
+"$cloister" audit demo.img --json | jq -S .identity >audited.json
+cmp -s inspected.json audited.json || fail "audit and inspect call one image two things: $(diff inspected.json audited.json | head -n 5)"
+jq -e --arg file "$(sha256sum demo.img | cut -d ' ' -f 1)" --arg uki "$(sha256sum one.efi | cut -d ' ' -f 1)" --slurpfile reference demo.ref.json \
+    '.kind == "disk" and .sha256 == $file and .uki.sha256 == $uki and .root.luks_uuid and .disk.guid and
+     all(("4", "5", "9", "11", "12"); . as $pcr | $reference[0].pcrs.sha256[$pcr]) and
+     (.registers.pcrs.sha256 as $pcrs | all($pcrs | to_entries[]; $reference[0].pcrs.sha256[.key] == .value))' inspected.json >/dev/null ||
+    fail "identity: $(head -c 600 inspected.json)"
 expect "measure says the same" 0 "" "$cloister" measure image demo.img --varstore vars.fd --name demo --output measured.json
 jq '.pcrs.sha256 | del(."15")' demo.ref.json >one.json
 jq '.pcrs.sha256' measured.json >two.json
