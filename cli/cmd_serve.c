@@ -8,6 +8,38 @@
 #include "device/file.h"
 #include "verifier/server.h"
 
+#include "endorsements.h"
+#include "fetch.h"
+
+#define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
+
+/* What the verifier judges evidence by: nothing of one's own, unless it was asked for. */
+struct own_endorsements {
+    const char *folder;
+    struct fetch_options fetch;
+    struct fetcher fetcher;
+    struct clo_endorser *endorser;
+};
+
+static void own_endorsements_free(struct own_endorsements *own)
+{
+    clo_endorser_freep(&own->endorser);
+    fetcher_close(&own->fetcher);
+}
+
+static bool load_files(void *context, struct clo_endorsement_set *out, struct clo_error *err)
+{
+    const struct own_endorsements *own = context;
+
+    return endorsements_load(own->folder, out, err);
+}
+
+static int64_t now(void *context)
+{
+    (void)context;
+    return (int64_t)time(NULL);
+}
+
 static void print_time(int64_t unix_time)
 {
     CLO_CLEANUP(clo_json_freep) json_t *text = clo_json_time(unix_time);
@@ -33,6 +65,43 @@ static void on_failure(void *context, const struct clo_error *err)
     fprintf(stderr, "cloister: serve: %s\n", err->text);
 }
 
+static bool is_over(void *context)
+{
+    const struct own_endorsements *own = context;
+
+    return own->endorser != NULL && clo_endorser_is_ending(own->endorser);
+}
+
+static bool open_endorsements(struct own_endorsements *own, struct clo_error *err)
+{
+    const struct fetch_options *o = &own->fetch;
+    struct clo_endorser_spec spec = { .load = own->folder == NULL ? NULL : load_files,
+                                      .kds = o->kds,
+                                      .pcs = o->pcs,
+                                      .update = o->update,
+                                      .now = now,
+                                      .random = cli_random(),
+                                      .on_failure = on_failure,
+                                      .context = own };
+
+    if (!o->fetch && (o->cache != NULL || o->kds != NULL || o->pcs != NULL || o->ca != NULL ||
+                      o->update != NULL))
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--cache, --kds, --pcs, --update and --ca are for --fetch");
+    if (own->folder == NULL && !o->fetch)
+        return true;
+    if (o->fetch) {
+        own->fetcher.curl_options.timeout_ms = FETCH_TIMEOUT_MS;
+        own->fetcher.curl_options.is_over = is_over;
+        own->fetcher.curl_options.context = own;
+        if (!fetcher_open(o, 0, &own->fetcher, err))
+            return false;
+        spec.transport = &own->fetcher.transport;
+        spec.cache = &own->fetcher.cache;
+    }
+    return clo_endorser_new(&spec, &own->endorser, err);
+}
+
 /* Copies the public half to where the owner wants it. */
 static bool write_public_key(const struct clo_private_key *key, const char *path,
                              struct clo_error *err)
@@ -51,7 +120,8 @@ static bool write_public_key(const struct clo_private_key *key, const char *path
 }
 
 static bool serve(struct clo_store *store, const struct clo_private_key *tls_key,
-                  const char *address, unsigned nonce_seconds, struct clo_error *err)
+                  const char *address, unsigned nonce_seconds, struct own_endorsements *own,
+                  struct clo_error *err)
 {
     CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
@@ -59,6 +129,7 @@ static bool serve(struct clo_store *store, const struct clo_private_key *tls_key
     const struct clo_broker_spec spec = { .store = store,
                                           .random = cli_random(),
                                           .nonce_seconds = nonce_seconds,
+                                          .endorser = own->endorser,
                                           .on_decision = on_decision,
                                           .on_failure = on_failure };
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
@@ -79,7 +150,8 @@ int cmd_serve(int argc, char **argv)
 {
     const char *state = NULL, *address = "127.0.0.1:8443", *print_key = NULL;
     uint64_t seconds = 120;
-    const struct cli_option options[] = {
+    CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
+    struct cli_option options[5 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept; made on first use (required)",
           .text = &state },
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
@@ -89,7 +161,14 @@ int cmd_serve(int argc, char **argv)
         { "--print-key", "FILE",
           "write the public key that images are built with (PEM, - is standard output), and end",
           .text = &print_key },
+        { "--endorsements", "DIR",
+          "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
+          "of "
+          "what evidence brings",
+          .text = &own.folder },
     };
+    size_t option_count = 5;
+    fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
         .arguments = "--state DIR",
@@ -99,9 +178,10 @@ int cmd_serve(int argc, char **argv)
                 "the guest\nthat fulfils them. Each decision is a line on standard output, and in "
                 "the audit trail.",
         .options = options,
-        .option_count = CLO_COUNT(options),
+        .option_count = option_count,
         .example = "  cloister serve --state broker --print-key broker.pem\n"
-                   "  cloister serve --state broker --listen 0.0.0.0:8443\n",
+                   "  cloister serve --state broker --listen 0.0.0.0:8443 --endorsements amd/ "
+                   "--fetch\n",
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
@@ -119,8 +199,10 @@ int cmd_serve(int argc, char **argv)
         return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
     bool ok = clo_store_open(state, &store, &err) &&
               clo_store_key(store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, &tls_key, &err) &&
-              (print_key != NULL ? write_public_key(tls_key, print_key, &err)
-                                 : serve(store, tls_key, address, (unsigned)seconds, &err));
+              (print_key != NULL
+                       ? write_public_key(tls_key, print_key, &err)
+                       : open_endorsements(&own, &err) &&
+                                 serve(store, tls_key, address, (unsigned)seconds, &own, &err));
     if (!ok) {
         clo_wrap(&err, "serve");
         return cli_error(&err);

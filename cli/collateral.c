@@ -81,6 +81,13 @@ static bool is_piece(const char *path, enum clo_tdx_piece *out)
     return false;
 }
 
+bool collateral_is_piece(const char *path)
+{
+    enum clo_tdx_piece ignored;
+
+    return is_piece(path, &ignored);
+}
+
 /* What the second has goes over what the first has. */
 static void merge(struct clo_tdx_collateral *into, struct clo_tdx_collateral *from)
 {

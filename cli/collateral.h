@@ -8,6 +8,8 @@
  * it. Adds to what is there. */
 CLO_MUST_USE bool collateral_load(const char *path, struct clo_tdx_collateral *out,
                                   struct clo_error *err);
+/* Is it named as a file of such a folder? */
+bool collateral_is_piece(const char *path);
 /* Makes the folder if it is absent. */
 CLO_MUST_USE bool collateral_save(const struct clo_tdx_collateral *collateral, const char *folder,
                                   struct clo_error *err);

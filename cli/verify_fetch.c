@@ -1,25 +1,9 @@
 /* What the evidence lacks, from the maker's service or the cache: for `cloister verify`. */
-#include "cloister/hcl.h"
 #include "net/kds_client.h"
 
 #include "verify.h"
 
 /* --- SEV-SNP --- */
-
-/* The report in the evidence, wherever it is; false: none that could be read, which is for the
- * appraisal to say. */
-static bool find_report(const struct clo_evidence *evidence, struct clo_snp_report *out)
-{
-    struct clo_bytes bare = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_REPORT);
-    struct clo_bytes wrapped = clo_evidence_get(evidence, CLO_EVIDENCE_HCL_REPORT);
-    struct clo_error ignored;
-    struct clo_hcl hcl;
-
-    if (bare.data != NULL)
-        return clo_snp_parse(bare, out, &ignored);
-    return wrapped.data != NULL && clo_hcl_parse(wrapped, &hcl, &ignored) &&
-           hcl.report_type == CLO_HCL_SNP && clo_snp_parse(hcl.hardware_report, out, &ignored);
-}
 
 static bool add_from(struct clo_snp_certificates *to, struct clo_bytes in)
 {
@@ -113,7 +97,7 @@ static bool fetch_snp(struct clo_source *source, const char *base,
     struct clo_snp_report report;
     struct clo_snp_leaf leaf;
 
-    if (!find_report(evidence, &report))
+    if (!clo_appraise_snp_report(evidence, &report))
         return true;
     find_chain(evidence, inputs, &report, &all, &chain);
     if ((lacks(&report, &chain, inputs, &all) & CLO_SNP_LACKS_LEAF) != 0) {

@@ -37,6 +37,9 @@ struct clo_curl;
 struct clo_curl_options {
     const char *ca_file; /* PEM; trust these for TLS instead of the system's; NULL */
     unsigned timeout_ms; /* for one exchange; 0: a minute */
+    /* Asked about once a second: is nobody waiting for the answer any more? NULL: somebody always is. */
+    bool (*is_over)(void *context);
+    void *context;
 };
 /* `options` is borrowed. CLO_ERR_UNAVAILABLE: there is no libcurl. */
 CLO_MUST_USE bool clo_curl_new(const struct clo_curl_options *options, struct clo_curl **out,

@@ -121,6 +121,18 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
     return take(data, size, count, context);
 }
 
+static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t total_up,
+                       curl_off_t now_up)
+{
+    const struct clo_curl_options *options = context;
+
+    (void)total;
+    (void)now;
+    (void)total_up;
+    (void)now_up;
+    return options->is_over != NULL && options->is_over(options->context) ? 1 : 0;
+}
+
 static bool set_options(struct clo_curl *curl, const char *url, struct clo_fetched *answer,
                         char *reason)
 {
@@ -144,6 +156,9 @@ static bool set_options(struct clo_curl *curl, const char *url, struct clo_fetch
            curl->setopt(h, CURLOPT_HEADERDATA, &answer->headers) == CURLE_OK &&
            curl->setopt(h, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
            curl->setopt(h, CURLOPT_WRITEDATA, &answer->body) == CURLE_OK &&
+           curl->setopt(h, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+           curl->setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+           curl->setopt(h, CURLOPT_XFERINFODATA, (void *)(uintptr_t)options) == CURLE_OK &&
            (options->ca_file == NULL ||
             curl->setopt(h, CURLOPT_CAINFO, options->ca_file) == CURLE_OK);
 }

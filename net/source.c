@@ -17,7 +17,8 @@ static bool from_cache(const struct clo_source *source, const char *url, clo_sou
 
     if (source->cache == NULL || !clo_cache_get(source->cache, url, &file, &entry))
         return false;
-    if (source->transport != NULL && source->at >= entry.expires)
+    if (source->transport != NULL &&
+        (source->at >= entry.expires || entry.fetched < source->fetched_since))
         return false;
     clo_buffer_append(&found.headers, entry.headers);
     clo_buffer_append(&found.body, entry.body);

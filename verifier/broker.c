@@ -233,8 +233,8 @@ static bool is_better(const struct clo_appraisal *candidate, bool releases,
 }
 
 static bool appraise_against(const struct clo_terms *terms, const struct clo_evidence *evidence,
-                             const struct clo_session *session, int64_t time,
-                             struct appraisals *out, struct clo_error *err)
+                             const struct clo_endorsed *endorsed, const struct clo_session *session,
+                             int64_t time, struct appraisals *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
     const struct clo_appraise_inputs inputs = {
@@ -243,6 +243,7 @@ static bool appraise_against(const struct clo_terms *terms, const struct clo_evi
         .reference_count = terms->reference_count,
         .expected_nonce = clo_bytes_text(session->nonce),
         .at = time,
+        .endorsements = endorsed->endorsements,
     };
     struct clo_error refused;
 
@@ -264,11 +265,15 @@ static bool appraise_all(struct clo_broker *broker, const struct clo_evidence *e
                          const struct clo_session *session, int64_t time, struct appraisals *out,
                          struct clo_error *err)
 {
+    CLO_CLEANUP(clo_endorsed_free) struct clo_endorsed endorsed = { .endorser = NULL };
+
+    if (!clo_endorser_take(broker->spec.endorser, evidence, time, &endorsed, err))
+        return false;
     for (int64_t after = 0;;) {
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
         if (!clo_store_next_terms(broker->spec.store, after, &terms, err))
             break;
-        if (!appraise_against(&terms, evidence, session, time, out, err))
+        if (!appraise_against(&terms, evidence, &endorsed, session, time, out, err))
             return false;
         after = terms.id;
     }
@@ -418,8 +423,8 @@ static bool resource(struct clo_broker *broker, const struct clo_broker_request 
 
 /* --- The rest --- */
 
-static bool metrics(const struct clo_broker *broker, struct clo_broker_answer *answer,
-                    struct clo_error *err)
+static bool metrics(const struct clo_broker *broker, const struct clo_broker_request *request,
+                    struct clo_broker_answer *answer, struct clo_error *err)
 {
     static const char *const names[COUNTERS] = {
         [AUTH] = "cloister_auth_total",
@@ -436,6 +441,7 @@ static bool metrics(const struct clo_broker *broker, struct clo_broker_answer *a
                           (unsigned long long)broker->counters[i]);
     clo_buffer_printf(&answer->body, "cloister_sessions_in_use %zu\n",
                       clo_sessions_in_use(broker->sessions));
+    clo_endorser_metrics(broker->spec.endorser, request->time, &answer->body);
     answer->content_type = "text/plain; version=0.0.4";
     return clo_buffer_ok(&answer->body) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
@@ -466,7 +472,7 @@ static bool route(struct clo_broker *broker, const struct clo_broker_request *re
     if (is_get && strcmp(request->path, "/healthz") == 0)
         return health(broker, answer, err);
     if (is_get && strcmp(request->path, "/metrics") == 0)
-        return metrics(broker, answer, err);
+        return metrics(broker, request, answer, err);
     return clo_fail(err, CLO_ERR_FORMAT, "no such request");
 }
 

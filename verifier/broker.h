@@ -11,6 +11,7 @@
 #ifndef CLOISTER_VERIFIER_BROKER_H
 #define CLOISTER_VERIFIER_BROKER_H
 
+#include "verifier/endorsements.h"
 #include "verifier/sessions.h"
 #include "verifier/store.h"
 
@@ -24,6 +25,7 @@ struct clo_broker_spec {
     struct clo_store *store; /* borrowed */
     struct clo_random random;
     unsigned nonce_seconds;
+    struct clo_endorser *endorser; /* borrowed; NULL: what evidence brings decides */
     /* One line for each decision; no secret in it. NULL: nobody listens. */
     void (*on_decision)(void *context, const struct clo_audit *decision);
     /* What went wrong here, not with the evidence; the client is not told. NULL: nobody. */

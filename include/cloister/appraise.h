@@ -70,6 +70,11 @@ struct clo_appraise_inputs {
     size_t expectation_count;
 };
 
+/* The SEV-SNP report in the evidence, bare or inside an HCL report: what endorsements it needs follows from it.
+ * False: there is none that can be read. */
+CLO_API bool clo_appraise_snp_report(const struct clo_evidence *evidence,
+                                     struct clo_snp_report *out);
+
 /* Opaque; made only by the functions below. */
 struct clo_appraisal;
 

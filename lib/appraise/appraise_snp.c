@@ -3,6 +3,19 @@
 
 #include "appraise_internal.h"
 
+bool clo_appraise_snp_report(const struct clo_evidence *evidence, struct clo_snp_report *out)
+{
+    struct clo_bytes bare = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_REPORT);
+    struct clo_bytes wrapped = clo_evidence_get(evidence, CLO_EVIDENCE_HCL_REPORT);
+    struct clo_error ignored;
+    struct clo_hcl hcl;
+
+    if (bare.data != NULL)
+        return clo_snp_parse(bare, out, &ignored);
+    return wrapped.data != NULL && clo_hcl_parse(wrapped, &hcl, &ignored) &&
+           hcl.report_type == CLO_HCL_SNP && clo_snp_parse(hcl.hardware_report, out, &ignored);
+}
+
 static bool add_all(struct clo_snp_certificates *to, const struct clo_snp_certificates *from,
                     struct clo_error *err)
 {

@@ -1,0 +1,12 @@
+/* A folder of endorsements: what `serve` judges evidence by. */
+#ifndef CLOISTER_CLI_ENDORSEMENTS_H
+#define CLOISTER_CLI_ENDORSEMENTS_H
+
+#include "verifier/endorsements.h"
+
+/* Every file of the folder in whatever form `verify` takes it, and every folder in it as Intel's collateral;
+ * names that begin with a dot are passed over. The folder itself may be one of collateral. */
+CLO_MUST_USE bool endorsements_load(const char *folder, struct clo_endorsement_set *out,
+                                    struct clo_error *err);
+
+#endif

@@ -1,0 +1,153 @@
+#!/bin/sh
+# The broker with endorsements of its own: from files, and from a service on this machine that plays AMD's.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+sim=$(absolute "$2")
+# shellcheck source=tests/cli/fetch_lib.sh
+. "$(dirname "$0")/fetch_lib.sh"
+serve kds
+kds=http://127.0.0.1:$port
+
+"$sim" snp --rsa-bits 2048 good || fail "sim"
+"$sim" snp --rsa-bits 2048 --break ask-revoked revoked || fail "sim ask-revoked"
+
+# What is not taken.
+mkdir own
+echo "not a certificate" >own/odd.pem
+expect "a file that is none" 3 "own/odd.pem" "$cloister" serve --state state --listen 127.0.0.1:0 --endorsements own
+expect "no such folder" 3 "nowhere" "$cloister" serve --state state --listen 127.0.0.1:0 --endorsements nowhere
+expect "a mirror without --fetch" 2 "for --fetch" "$cloister" serve --state state --listen 127.0.0.1:0 --kds "$kds"
+rm own/odd.pem
+
+# begin NAME OPTION…: a broker; its port is in $broker.
+begin() {
+    name=$1
+    shift
+    : >"$name.log"
+    "$cloister" serve --state "$name" --listen 127.0.0.1:0 "$@" >"$name.log" 2>&1 &
+    pid=$!
+    servers="$servers $pid"
+    for _ in $(seq 100); do
+        grep -q listening "$name.log" && break
+        sleep 0.1
+    done
+    broker=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$name.log")
+    [ -n "$broker" ] || fail "$name does not listen: $(cat "$name.log")"
+}
+# finish NAME: it ends when asked to, soon.
+finish() {
+    before=$(date +%s)
+    kill -TERM "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ "$status" = 0 ] || fail "$1 ends with $status: $(cat "$1.log")"
+    [ $(($(date +%s) - before)) -le 5 ] || fail "$1 takes its time to end"
+}
+# attest FOLDER [CRL]: one exchange with the report of a folder and its chain; prints status and body.
+attest() {
+    python3 - "$broker" "$@" <<'P'
+import base64, http.client, json, ssl, sys
+port, folder, *crls = sys.argv[1:]
+context = ssl._create_unverified_context()
+def ask(path, body, headers={}):
+    connection = http.client.HTTPSConnection("127.0.0.1", int(port), context=context, timeout=20)
+    connection.request("POST" if body else "GET", path, body, headers)
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
+answer, body = ask("/kbs/v0/auth", '{"version":"0.1.1","tee":"snp","extra-params":{}}')
+cookie = answer.getheader("Set-Cookie").split(";")[0]
+text = lambda data: base64.urlsafe_b64encode(data).decode().rstrip("=")
+number = text(bytes(range(32)))
+runtime = {"nonce": json.loads(body)["nonce"], "tee-pubkey": {
+    "kty": "EC", "crv": "P-256",
+    "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}}
+canonical = json.dumps(runtime, separators=(",", ":"), sort_keys=True).encode()
+pem = b"".join(open(f"{folder}/{name}", "rb").read() for name in ("vek.pem", "chain.pem"))
+pem += b"".join(open(name, "rb").read() for name in crls)
+item = lambda kind, data: [f"application/vnd.cloister.{kind}", text(data)]
+bundle = {"__cmwc_t": "tag:cloister.dev,2026:evidence",
+    "runtime-data": item("runtime-data+json", canonical), "snp-report": item("snp-report", open(f"{folder}/report.bin", "rb").read()),
+    "snp-certificates": item("snp-certificates", pem)}
+answer, body = ask("/kbs/v0/attest", json.dumps({"runtime-data": runtime, "tee-evidence": {
+    "primary_evidence": bundle, "additional_evidence": ""}}), {"Cookie": cookie})
+print(answer.status, body)
+P
+}
+metrics() { curl -sk "https://127.0.0.1:$broker/metrics"; }
+put() { "$cloister" key put --state "$1" default/disk/demo secret --policy policy >put.log 2>&1 || fail "put: $(cat put.log)"; }
+
+printf 'a secret' >secret
+root=$(cat good/root)
+other=$(cat revoked/root)
+echo "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],\"roots\":[\"$root\",\"$other\"],\"snp\":{\"vmpl\":[0,1,2,3],\"measurement\":\"any\"}}" >policy
+
+# Files: with the list the ASK's revocation shows, whatever the evidence leaves out; without one there is no decision.
+cp revoked/ark.pem own/
+cp revoked/crl.der own/
+put files
+begin files --endorsements own
+attest revoked >answer
+grep -q '^403' answer || fail "revoked: $(cat answer)"
+"$cloister" verify snp revoked/report.bin --root "$other" --cert revoked/vek.pem --cert revoked/chain.pem >verify.log 2>&1 ||
+    fail "without a list nobody notices: $(tail -n 1 verify.log)"
+metrics >answer
+grep -q 'cloister_endorsement_age_seconds{from="files",name="revocation list of' answer || fail "metrics: $(cat answer)"
+cp good/ark.pem own/good.pem
+finish files
+begin files --endorsements own
+attest good good/crl.der >answer
+grep -q "^503.*verifier's files have no current revocation list" answer || fail "no list of this root: $(cat answer)"
+finish files
+
+# Fetched: an outage is a 503, and decisions do not wait for a service that is slow.
+mkdir roots
+cp good/ark.pem roots/
+put fetched
+begin fetched --endorsements roots --fetch --kds "$kds" --cache cache
+attest good >answer
+grep -q '^503.*being fetched' answer || fail "not fetched yet: $(cat answer)"
+for _ in $(seq 100); do
+    grep -q 'status 404' fetched.log && break
+    sleep 0.1
+done
+attest good >answer
+grep -q '^503.*status 404' answer || fail "an outage: $(cat answer)"
+echo '{"/vcek/v1/Milan/crl": [{"status": 200, "file": "good/crl.der", "delay": 3}]}' >kds.routes
+for _ in $(seq 100); do
+    [ "$(requests kds)" -ge 2 ] && break
+    sleep 0.1
+done
+before=$(date +%s)
+attest good >answer
+grep -q '^503' answer || fail "slow: $(cat answer)"
+[ $(($(date +%s) - before)) -le 2 ] || fail "a slow service holds decisions up"
+for _ in $(seq 100); do
+    attest good >answer
+    grep -q '^503' answer || break
+    sleep 0.2
+done
+# The pretend report is of no nonce: refused for that, and no longer for want of a list.
+grep -q '^403' answer || fail "fetched: $(cat answer)"
+metrics >answer
+grep -q 'cloister_endorsement_fetches_total{result="ok"} 1' answer || fail "metrics: $(cat answer)"
+finish fetched
+# A service that hangs does not hold the end up; and what was fetched once is in the cache.
+begin fetched --endorsements roots --fetch --kds "$kds" --cache cache
+for _ in $(seq 50); do
+    attest good >answer
+    grep -q '^503' answer || break
+    sleep 0.2
+done
+grep -q '^403' answer || fail "from the cache: $(cat answer)"
+finish fetched
+rm -r cache
+echo '{"/vcek/v1/Milan/crl": [{"status": 200, "file": "good/crl.der", "delay": 60}]}' >kds.routes
+: >kds.log
+begin fetched --endorsements roots --fetch --kds "$kds" --cache cache
+attest good >answer
+for _ in $(seq 100); do
+    [ "$(requests kds)" -ge 1 ] && break
+    sleep 0.1
+done
+finish fetched
+exit "$failed"

@@ -1,0 +1,462 @@
+#include "verifier/endorsements.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cloister/encoding.h"
+#include "cloister/hcl.h"
+#include "endorsements_internal.h"
+
+#define LENT_MAX 12 /* certificates for one chain: a third of what an appraisal takes */
+
+int64_t endorser_now(const struct clo_endorser *endorser)
+{
+    return endorser->spec.now(endorser->spec.context);
+}
+
+void endorser_entry_free(struct entry *entry)
+{
+    if (entry == NULL)
+        return;
+    clo_buffer_free(&entry->about);
+    clo_certificate_free(entry->certificate);
+    clo_snp_certificates_free(&entry->chain);
+    clo_crl_free(entry->crl);
+    clo_tdx_collateral_free(&entry->collateral);
+    free(entry);
+}
+
+bool clo_endorser_new(const struct clo_endorser_spec *spec, struct clo_endorser **out,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_endorser_freep) struct clo_endorser *endorser = calloc(1, sizeof *endorser);
+
+    if (endorser == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    endorser->spec = *spec;
+    pthread_mutex_init(&endorser->lock, NULL);
+    pthread_cond_init(&endorser->wake, NULL);
+    endorser->files = calloc(1, sizeof *endorser->files);
+    if (endorser->files == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (spec->load != NULL && !spec->load(spec->context, endorser->files, err))
+        return clo_wrap(err, "endorsements");
+    if (!endorser_start(endorser, err))
+        return false;
+    *out = CLO_TAKE(endorser);
+    return true;
+}
+
+void clo_endorser_free(struct clo_endorser *endorser)
+{
+    if (endorser == NULL)
+        return;
+    endorser_end(endorser);
+    for (size_t i = 0; i < endorser->entry_count; i++)
+        endorser_entry_free(endorser->entries[i]);
+    clo_endorsement_set_free(endorser->files);
+    pthread_cond_destroy(&endorser->wake);
+    pthread_mutex_destroy(&endorser->lock);
+    free(endorser);
+}
+
+void clo_endorser_freep(struct clo_endorser **endorser)
+{
+    clo_endorser_free(*endorser);
+    *endorser = NULL;
+}
+
+/* --- Asking for what is not here --- */
+
+/* A place for one more: whatever failed and is not held goes first, then the oldest VCEK. */
+static struct entry **find_place(struct clo_endorser *endorser)
+{
+    struct entry **place = NULL;
+
+    if (endorser->entry_count < ENTRIES_MAX)
+        return &endorser->entries[endorser->entry_count++];
+    for (size_t i = 0; i < ENTRIES_MAX; i++) {
+        struct entry **at = &endorser->entries[i];
+        if ((*at)->kind != ENTRY_VCEK || ((*at)->failures == 0 && !(*at)->is_held))
+            continue; /* lists and collateral stay, and so does what is being fetched */
+        if (place == NULL || ((*place)->is_held && !(*at)->is_held) ||
+            ((*place)->is_held == (*at)->is_held && (*at)->due < (*place)->due))
+            place = at;
+    }
+    if (place != NULL)
+        endorser_entry_free(CLO_TAKE(*place));
+    return place;
+}
+
+struct entry *endorser_want(struct clo_endorser *endorser, const struct entry *request)
+{
+    for (size_t i = 0; i < endorser->entry_count; i++)
+        if (strcmp(endorser->entries[i]->key, request->key) == 0)
+            return endorser->entries[i];
+    struct entry *entry = calloc(1, sizeof *entry);
+    struct entry **place = entry == NULL ? NULL : find_place(endorser);
+    if (place == NULL) {
+        free(entry);
+        return NULL;
+    }
+    *entry = *request;
+    entry->about = (struct clo_buffer){ 0 };
+    clo_buffer_append(&entry->about, clo_buffer_bytes(&request->about));
+    entry->due = endorser_now(endorser);
+    *place = entry;
+    pthread_cond_signal(&endorser->wake);
+    return entry;
+}
+
+/* Says why there is no decision, and sees to it that there will be one. */
+static bool lack(struct clo_endorser *endorser, const struct entry *request, const char *what,
+                 struct clo_error *err)
+{
+    if (endorser->spec.transport == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE,
+                        "endorsements: the verifier's files have no current %s", what);
+    const struct entry *entry = endorser_want(endorser, request);
+    if (entry == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "endorsements: too many are being fetched");
+    if (entry->failures > 0)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "endorsements: no current %s: %s", what,
+                        entry->why.text);
+    return clo_fail(err, CLO_ERR_UNAVAILABLE, "endorsements: %s: being fetched", what);
+}
+
+/* --- SEV-SNP --- */
+
+/* Copies the pointers: what is borrowed is never freed from there. */
+static bool lend(struct clo_snp_certificates *to, struct clo_certificate *certificate)
+{
+    for (size_t i = 0; i < to->count; i++)
+        if (to->items[i] == certificate)
+            return true;
+    if (to->count == LENT_MAX)
+        return false; /* the rest is for AMD's own, the policy's and the evidence's */
+    to->items[to->count++] = certificate;
+    return true;
+}
+
+/* Issuers, and the leaf of this report. */
+static void lend_certificates(const struct clo_endorser *endorser,
+                              const struct clo_snp_report *report, struct clo_snp_certificates *out)
+{
+    const struct clo_endorsement_set *files = endorser->files;
+
+    for (size_t i = 0; i < endorser->entry_count; i++) {
+        const struct entry *entry = endorser->entries[i];
+        if (entry->certificate != NULL && clo_snp_leaf_fits(entry->certificate, report))
+            (void)lend(out, entry->certificate);
+    }
+    for (size_t i = 0; i < files->certificate_count; i++)
+        if (clo_snp_leaf_fits(files->certificates[i], report))
+            (void)lend(out, files->certificates[i]);
+    for (size_t i = 0; i < files->certificate_count; i++)
+        if (clo_certificate_is_ca(files->certificates[i], NULL))
+            (void)lend(out, files->certificates[i]);
+    for (size_t i = 0; i < endorser->entry_count; i++)
+        for (size_t k = 0; k < endorser->entries[i]->chain.count; k++)
+            (void)lend(out, endorser->entries[i]->chain.items[k]);
+}
+
+/* Every list that may be of the chain. */
+static void lend_crls(const struct clo_endorser *endorser, const struct clo_snp_chain *chain,
+                      struct clo_endorsed *out)
+{
+    const struct clo_certificate *const issuers[] = { chain->root, chain->intermediate };
+    const struct clo_endorsement_set *files = endorser->files;
+    size_t count = 0;
+
+    for (size_t k = 0; k < CLO_COUNT(issuers); k++) {
+        for (size_t i = 0; issuers[k] != NULL && i < files->crl_count; i++)
+            if (count < CLO_COUNT(out->crls) && clo_crl_is_from(files->crls[i], issuers[k]))
+                out->crls[count++] = files->crls[i];
+        for (size_t i = 0; issuers[k] != NULL && i < endorser->entry_count; i++) {
+            const struct clo_crl *crl = endorser->entries[i]->crl;
+            if (crl != NULL && count < CLO_COUNT(out->crls) && clo_crl_is_from(crl, issuers[k]))
+                out->crls[count++] = crl;
+        }
+    }
+    out->endorsements.crls = out->crls;
+    out->endorsements.crl_count = count;
+}
+
+/* As the appraisal will find it: ours, AMD's, then the evidence's. */
+static bool find_chain(const struct clo_evidence *evidence, const struct clo_snp_report *report,
+                       const struct clo_snp_certificates *ours, struct clo_snp_certificates *all,
+                       struct clo_snp_chain *chain, struct clo_error *err)
+{
+    struct clo_bytes brought = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
+    struct clo_error ignored;
+
+    for (size_t i = 0; i < ours->count; i++)
+        if (!clo_snp_certificates_add(all, clo_certificate_der(ours->items[i]), err))
+            return false;
+    if (!clo_snp_certificates_add_amd(all, err) ||
+        (brought.data != NULL && !clo_snp_certificates_add_table(all, brought, err)))
+        return clo_wrap(err, "evidence: certificates");
+    if (!clo_snp_chain_find(report, all, chain, &ignored))
+        *chain = (struct clo_snp_chain){ 0 };
+    return true;
+}
+
+/* One of AMD's, or that the owner's files name: others can be made up by whoever asks. */
+static bool is_known_root(const struct clo_endorser *endorser, const struct clo_certificate *root)
+{
+    const struct clo_endorsement_set *files = endorser->files;
+    struct clo_digest fingerprint;
+    struct clo_error ignored;
+
+    if (root == NULL ||
+        !clo_public_key_fingerprint(clo_certificate_key(root), &fingerprint, &ignored))
+        return false;
+    bool is_known = clo_snp_amd_root(&fingerprint) != CLO_SNP_UNKNOWN;
+    for (size_t i = 0; i < files->certificate_count && !is_known; i++)
+        is_known = clo_bytes_equal(clo_certificate_der(files->certificates[i]),
+                                   clo_certificate_der(root));
+    return is_known;
+}
+
+static bool lack_vcek(struct clo_endorser *endorser, const struct clo_snp_report *report,
+                      struct clo_error *err)
+{
+    struct entry request = { .kind = ENTRY_VCEK,
+                             .kds = CLO_KDS_VCEK,
+                             .about = { .data = (uint8_t *)(uintptr_t)report->raw.data,
+                                        .size = report->raw.size } };
+    char chip[2 * 8 + 1];
+    char tcb[2 * 8 + 1];
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, report->chip_id, &digest);
+    clo_hex_text(clo_bytes(digest.bytes, 8), chip);
+    clo_hex_text(clo_bytes(report->reported_tcb.raw, 8), tcb);
+    snprintf(request.key, sizeof request.key, "VCEK of chip %s with TCB %s", chip, tcb);
+    return lack(endorser, &request, request.key, err);
+}
+
+static bool lack_kds(struct clo_endorser *endorser, enum entry_kind kind,
+                     const struct clo_snp_leaf *leaf, const struct clo_certificate *about,
+                     struct clo_error *err)
+{
+    struct clo_bytes der = clo_certificate_der(about);
+    struct entry request = { .kind = kind,
+                             .product = leaf->product,
+                             .about = { .data = (uint8_t *)(uintptr_t)der.data,
+                                        .size = der.size } };
+    const char *key = leaf->is_vlek ? "VLEK" : "VCEK";
+    const char *what = kind == ENTRY_CRL ? "revocation list" : "certificate chain";
+
+    request.kds = kind == ENTRY_CRL ? (leaf->is_vlek ? CLO_KDS_VLEK_CRL : CLO_KDS_VCEK_CRL)
+                                    : (leaf->is_vlek ? CLO_KDS_VLEK_CHAIN : CLO_KDS_VCEK_CHAIN);
+    snprintf(request.key, sizeof request.key, "%s of %s's %s", what,
+             clo_snp_product_name(leaf->product), key);
+    return lack(endorser, &request, request.key, err);
+}
+
+/* What cannot be got is for the appraisal to refuse; what can is waited for. */
+static bool need_snp(struct clo_endorser *endorser, const struct clo_snp_report *report,
+                     const struct clo_snp_chain *chain, unsigned lacks, struct clo_error *err)
+{
+    bool fetches = endorser->spec.transport != NULL;
+    struct clo_snp_leaf leaf;
+    struct clo_error ignored;
+
+    if ((lacks & CLO_SNP_LACKS_LEAF) != 0)
+        return !fetches || report->signing_key != CLO_SNP_VCEK ||
+               clo_bytes_all(report->chip_id, 0) || lack_vcek(endorser, report, err);
+    if (!clo_snp_leaf_parse(chain->leaf, &leaf, &ignored))
+        return true;
+    if ((lacks & CLO_SNP_LACKS_ISSUERS) != 0)
+        return !fetches || (chain->intermediate != NULL && chain->root != NULL) ||
+               lack_kds(endorser, ENTRY_CHAIN, &leaf, chain->leaf, err);
+    if ((lacks & CLO_SNP_LACKS_CRL) != 0 && is_known_root(endorser, chain->root))
+        return lack_kds(endorser, ENTRY_CRL, &leaf, chain->root, err);
+    return true;
+}
+
+static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *evidence,
+                     const struct clo_snp_report *report, int64_t at, struct clo_endorsed *out,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates all = { 0 };
+    struct clo_snp_chain chain;
+
+    lend_certificates(endorser, report, &out->certificates);
+    out->endorsements.certificates = &out->certificates;
+    if (!find_chain(evidence, report, &out->certificates, &all, &chain, err))
+        return false;
+    lend_crls(endorser, &chain, out);
+    return need_snp(endorser, report, &chain,
+                    clo_snp_chain_lacks(report, &chain, out->crls, out->endorsements.crl_count, at),
+                    err);
+}
+
+/* --- TDX --- */
+
+/* Is the chain one that ends in Intel's root, or in one that the owner's files name? Others can be made up, and
+ * with them as many platforms as one likes. */
+static bool is_known_platform(const struct clo_endorser *endorser, struct clo_bytes chain,
+                              int64_t at)
+{
+    const struct clo_endorsement_set *files = endorser->files;
+    CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+    CLO_CLEANUP(clo_tdx_platform_freep) struct clo_tdx_platform *platform = NULL;
+    struct clo_digest roots[16];
+    struct clo_tdx_trust trust = { .at = at, .intel = true, .roots = roots, .without_tcb = true };
+    struct clo_error ignored;
+
+    for (size_t i = 0; i < files->certificate_count && trust.root_count < CLO_COUNT(roots); i++)
+        if (clo_certificate_is_ca(files->certificates[i], NULL) &&
+            clo_public_key_fingerprint(clo_certificate_key(files->certificates[i]),
+                                       &roots[trust.root_count], &ignored))
+            trust.root_count++;
+    if (!clo_tdx_platform_new(chain, NULL, &trust, &checks, &platform, &ignored))
+        return false;
+    const struct clo_check *chain_check = clo_checks_get(&checks, "tdx.pck_chain");
+    const struct clo_check *root_check = clo_checks_get(&checks, "tdx.root");
+    return chain_check != NULL && chain_check->result == CLO_CHECK_PASS && root_check != NULL &&
+           root_check->result == CLO_CHECK_PASS;
+}
+
+static bool choose(const struct clo_endorser *endorser, struct clo_bytes chain, const char *key,
+                   int64_t at, struct clo_tdx_choice *out, struct clo_error *err)
+{
+    const struct clo_tdx_collateral *sets[CLO_TDX_SETS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < endorser->files->collateral_count; i++)
+        sets[count++] = &endorser->files->collateral[i];
+    for (size_t i = 0; i < endorser->entry_count; i++)
+        if (endorser->entries[i]->kind == ENTRY_COLLATERAL && endorser->entries[i]->is_held &&
+            strcmp(endorser->entries[i]->key, key) == 0)
+            sets[count++] = &endorser->entries[i]->collateral;
+    return clo_tdx_collateral_choose(sets, count, count, chain, at, out, err);
+}
+
+static bool take_tdx(struct clo_endorser *endorser, const struct clo_tdx_quote *quote, int64_t at,
+                     struct clo_endorsed *out, struct clo_error *err)
+{
+    struct entry request = { .kind = ENTRY_COLLATERAL };
+    struct clo_tdx_fetch plan;
+    struct clo_error ignored;
+
+    if (!clo_tdx_pck_from_chain(quote->chain, &request.pck, &ignored))
+        return true; /* for the appraisal to refuse */
+    clo_tdx_fetch_plan(&request.pck, &plan);
+    snprintf(request.key, sizeof request.key, "TDX collateral of FMSPC %s (%s CA)", plan.fmspc,
+             plan.ca);
+    if (!choose(endorser, quote->chain, request.key, at, &out->choice, err))
+        return false;
+    out->sets[0] = &out->choice.collateral;
+    out->endorsements.tdx_collateral = out->sets;
+    out->endorsements.tdx_collateral_count = 1;
+    return out->choice.is_whole || request.pck.ca == CLO_TDX_CA_UNKNOWN ||
+           !is_known_platform(endorser, quote->chain, at) ||
+           lack(endorser, &request, request.key, err);
+}
+
+/* --- Both --- */
+
+void clo_endorsed_free(struct clo_endorsed *endorsed)
+{
+    clo_tdx_choice_free(&endorsed->choice);
+    if (endorsed->endorser != NULL)
+        pthread_mutex_unlock(&endorsed->endorser->lock);
+    *endorsed = (struct clo_endorsed){ 0 };
+}
+
+bool clo_endorser_take(struct clo_endorser *endorser, const struct clo_evidence *evidence,
+                       int64_t at, struct clo_endorsed *out, struct clo_error *err)
+{
+    struct clo_bytes bytes = clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE);
+    struct clo_snp_report report;
+    struct clo_tdx_quote quote;
+    struct clo_error ignored;
+
+    *out = (struct clo_endorsed){ 0 };
+    if (endorser == NULL)
+        return true;
+    pthread_mutex_lock(&endorser->lock);
+    out->endorser = endorser;
+    out->endorsements.are_required = true;
+    if (clo_appraise_snp_report(evidence, &report))
+        return take_snp(endorser, evidence, &report, at, out, err);
+    return bytes.data == NULL || !clo_tdx_parse(bytes, &quote, &ignored) ||
+           take_tdx(endorser, &quote, at, out, err);
+}
+
+/* --- Metrics --- */
+
+/* What Prometheus takes as a label's value. */
+static void append_label(struct clo_buffer *out, const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text == '"' || *text == '\\')
+            clo_buffer_printf(out, "\\%c", *text);
+        else if (*text >= ' ' && *text != 0x7f)
+            clo_buffer_u8(out, (uint8_t)*text);
+}
+
+static void append_dates(struct clo_buffer *out, const char *name, const char *from, int64_t issued,
+                         int64_t expires, int64_t now)
+{
+    const struct {
+        const char *metric;
+        int64_t value;
+    } lines[] = { { "age", now - issued }, { "left", expires - now } };
+
+    for (size_t i = 0; i < CLO_COUNT(lines); i++) {
+        clo_buffer_printf(out, "cloister_endorsement_%s_seconds{from=\"%s\",name=\"",
+                          lines[i].metric, from);
+        append_label(out, name);
+        clo_buffer_printf(out, "\"} %lld\n", (long long)lines[i].value);
+    }
+}
+
+static void append_files(const struct clo_endorsement_set *files, int64_t now,
+                         struct clo_buffer *out)
+{
+    for (size_t i = 0; i < files->crl_count; i++) {
+        char name[200];
+        snprintf(name, sizeof name, "revocation list of %s, %zu", clo_crl_issuer(files->crls[i]),
+                 i);
+        append_dates(out, name, "files", clo_crl_this_update(files->crls[i]),
+                     clo_crl_next_update(files->crls[i]), now);
+    }
+    for (size_t i = 0; i < files->collateral_count; i++) {
+        char name[64];
+        char fmspc[13];
+        int64_t issued;
+        int64_t expires;
+        if (!endorser_dates(&files->collateral[i], &issued, &expires, fmspc))
+            continue;
+        snprintf(name, sizeof name, "TDX collateral of FMSPC %s, %zu", fmspc, i);
+        append_dates(out, name, "files", issued, expires, now);
+    }
+}
+
+void clo_endorser_metrics(struct clo_endorser *endorser, int64_t now, struct clo_buffer *out)
+{
+    size_t wanted = 0;
+
+    if (endorser == NULL)
+        return;
+    pthread_mutex_lock(&endorser->lock);
+    append_files(endorser->files, now, out);
+    for (size_t i = 0; i < endorser->entry_count; i++) {
+        const struct entry *entry = endorser->entries[i];
+        wanted += !entry->is_held;
+        if (entry->is_held && (entry->kind == ENTRY_CRL || entry->kind == ENTRY_COLLATERAL))
+            append_dates(out, entry->key, "fetched", entry->issued, entry->expires, now);
+    }
+    clo_buffer_printf(out,
+                      "cloister_endorsement_fetches_total{result=\"ok\"} %llu\n"
+                      "cloister_endorsement_fetches_total{result=\"failed\"} %llu\n"
+                      "cloister_endorsements_wanted %zu\n",
+                      (unsigned long long)endorser->fetched, (unsigned long long)endorser->failed,
+                      wanted);
+    pthread_mutex_unlock(&endorser->lock);
+}
