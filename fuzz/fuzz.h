@@ -25,6 +25,9 @@ static inline bool lies_within(struct clo_bytes view, struct clo_bytes in)
            (at >= start && at - start <= in.size && view.size <= in.size - (at - start));
 }
 
+/* A target that is slow may say how many mutations of each corpus file are enough for a test run. */
+extern const unsigned fuzz_mutations __attribute__((weak));
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

@@ -69,7 +69,8 @@ static void run_file(const char *path)
     uint8_t *copy = malloc(size == 0 ? 1 : size);
     if (copy == NULL)
         abort();
-    for (int i = 0; i < MUTATIONS && size > 0; i++) {
+    unsigned mutations = &fuzz_mutations == NULL ? MUTATIONS : fuzz_mutations;
+    for (unsigned i = 0; i < mutations && size > 0; i++) {
         memcpy(copy, data, size);
         mutate(copy, size);
         run(copy, size);
