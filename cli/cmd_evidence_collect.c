@@ -6,9 +6,10 @@
 #include "evidence.h"
 #include "guest/measure.h"
 #include "guest/unlock.h"
+#include "net/imds.h"
 
 struct collect_options {
-    const char *nonce, *report_data, *tpm, *eventlog, *output;
+    const char *nonce, *report_data, *tpm, *eventlog, *imds, *output;
     struct evidence_device_options devices;
 };
 
@@ -58,6 +59,7 @@ static bool collect(const struct collect_options *options, struct clo_buffer *ou
                                              .request = &request,
                                              .eventlog = options->eventlog,
                                              .ccel = CLO_COLLECT_CCEL,
+                                             .imds = options->imds,
                                              .userlog = clo_buffer_bytes(&userlog) };
     return collect_from(options, &collector, &evidence, err) &&
            clo_evidence_write(evidence, out, err);
@@ -67,8 +69,9 @@ int cmd_evidence_collect(int argc, char **argv)
 {
     struct collect_options o = { .tpm = CLO_TPM_DEVICE,
                                  .eventlog = CLO_COLLECT_EVENTLOG,
+                                 .imds = CLO_IMDS_URL,
                                  .devices = evidence_device_defaults };
-    struct cli_option options[8 + EVIDENCE_DEVICE_OPTIONS] = {
+    struct cli_option options[9 + EVIDENCE_DEVICE_OPTIONS] = {
         { "--nonce", "TEXT", "what the verifier gave out, as it gave it", .text = &o.nonce },
         { "--report-data", "HEX",
           "instead: what the hardware report binds, 1 to 64 bytes; no vTPM is asked",
@@ -77,8 +80,11 @@ int cmd_evidence_collect(int argc, char **argv)
         { "--tpm", "DEVICE", "default " CLO_TPM_DEVICE, .text = &o.tpm },
         { "--eventlog", "FILE", "the firmware's log; default the kernel's copy",
           .text = &o.eventlog },
+        { "--imds", "URL",
+          "Azure's metadata service, asked in Azure's guests only; default " CLO_IMDS_URL,
+          .text = &o.imds },
     };
-    size_t option_count = 5;
+    size_t option_count = 6;
     evidence_add_device_options(&o.devices, options, &option_count);
     const struct cli_usage usage = {
         .command = "evidence collect",

@@ -8,6 +8,7 @@
 #include "guest/disk.h"
 #include "guest/measure.h"
 #include "guest/unlock.h"
+#include "net/imds.h"
 
 #define RUN_FOLDER  "/run/cloister"
 #define HEADER_FILE RUN_FOLDER "/luks-header.unlock"
@@ -33,6 +34,7 @@ static bool get_key(const struct clo_guest_config *config, struct clo_secret **k
                                              .hardware = clo_hardware_default,
                                              .eventlog = CLO_COLLECT_EVENTLOG,
                                              .ccel = CLO_COLLECT_CCEL,
+                                             .imds = CLO_IMDS_URL,
                                              .userlog = clo_buffer_bytes(&userlog) };
     const struct clo_unlock unlock = { .config = config,
                                        .collector = &collector,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cloister/azure_imds.h"
 #include "device/file.h"
 
 #include "collateral.h"
@@ -30,12 +31,25 @@ static bool load_collateral(const char *path, struct clo_endorsement_set *out,
            clo_endorsement_set_add_collateral(out, &collateral, err);
 }
 
+static bool load_thim(const char *path, struct clo_bytes in, struct clo_endorsement_set *out,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates read = { 0 };
+    bool ok = clo_azure_thim_parse(in, &read, err);
+
+    for (size_t i = 0; ok && i < read.count; i++)
+        ok = clo_endorsement_set_add(out, clo_certificate_der(read.items[i]), err);
+    return ok || clo_wrap(err, "%s", path);
+}
+
 static bool load_file(const char *path, struct clo_endorsement_set *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
 
     if (!clo_file_read(path, CLO_TDX_COLLATERAL_LIMIT, &file, err))
         return false;
+    if (clo_azure_is_thim(clo_buffer_bytes(&file)))
+        return load_thim(path, clo_buffer_bytes(&file), out, err);
     if (is_json(clo_buffer_bytes(&file)))
         return load_collateral(path, out, err);
     return clo_endorsement_set_add(out, clo_buffer_bytes(&file), err) || clo_wrap(err, "%s", path);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "cloister/azure_imds.h"
 #include "cloister/encoding.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
@@ -32,6 +33,20 @@ static struct clo_buffer without_spaces(struct clo_bytes in)
     return out;
 }
 
+/* What Azure's service answers: the quote in it. */
+static bool unwrap_json(struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer quote = { 0 };
+
+    if (!clo_azure_is_tdquote(clo_buffer_bytes(out)))
+        return true;
+    if (!clo_azure_tdquote_parse(clo_buffer_bytes(out), &quote, err))
+        return false;
+    out->size = 0;
+    clo_buffer_append(out, clo_buffer_bytes(&quote));
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
                         struct clo_error *err)
 {
@@ -41,6 +56,8 @@ bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
 
     if (!clo_file_read(path, limit, out, err))
         return false;
+    if (!unwrap_json(out, err))
+        return clo_wrap(err, "%s", path);
     struct clo_bytes in = clo_buffer_bytes(out);
     if (in.size == 0 || memchr(in.data, 0, in.size) != NULL)
         return true;

@@ -5,7 +5,8 @@
 #include "cloister/json.h"
 
 /* Reads a report or quote: as it is, or as RPC services and consoles hand it out, in hex (with or without 0x),
- * base64 or base64url, broken into lines or not. A file of another kind is left as it is. */
+ * base64 or base64url, broken into lines or not; or the quote in what Azure's metadata service answers. A file of
+ * another kind is left as it is. */
 CLO_MUST_USE bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
                                      struct clo_error *err);
 

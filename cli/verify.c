@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cloister/azure_imds.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 
@@ -39,7 +40,7 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .list = &o->roots },
         { .name = "--cert",
           .argument = "FILE",
-          .help = "certificates: DER, PEM or a GHCB table; may be repeated",
+          .help = "certificates: DER, PEM, a GHCB table or Azure's JSON; may be repeated",
           .list = &o->certificates },
         { .name = "--crl",
           .argument = "FILE",
@@ -187,6 +188,19 @@ static bool load_expectation(const char *text, struct verify_inputs *out, size_t
     return out->expectations[index].name != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
+/* DER, PEM, a table, or the JSON in which Azure's metadata service has them. */
+static bool load_certificates(const char *name, struct verify_inputs *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    return (clo_azure_is_thim(in) ? clo_azure_thim_parse(in, &out->certificates, err)
+                                  : clo_snp_certificates_add(&out->certificates, in, err)) ||
+           clo_wrap(err, "%s", name);
+}
+
 bool verify_load(const struct verify_options *o, struct verify_inputs *out, struct clo_error *err)
 {
     struct clo_appraise_inputs *inputs = &out->inputs;
@@ -207,14 +221,9 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
             return false;
     inputs->roots = out->roots;
     inputs->root_count = o->roots.count;
-    for (size_t i = 0; i < o->certificates.count; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-        const char *name = o->certificates.items[i];
-        if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+    for (size_t i = 0; i < o->certificates.count; i++)
+        if (!load_certificates(o->certificates.items[i], out, err))
             return false;
-        if (!clo_snp_certificates_add(&out->certificates, clo_buffer_bytes(&file), err))
-            return clo_wrap(err, "%s", name);
-    }
     inputs->endorsements.certificates = &out->certificates;
     if (!load_collateral(o, out, err))
         return false;

@@ -5,6 +5,7 @@
 #include "cloister/hcl.h"
 #include "cloister/snp.h"
 #include "device/file.h"
+#include "guest/collect_azure.h"
 
 static bool add(struct clo_evidence *evidence, const char *label, const struct clo_buffer *bytes,
                 struct clo_error *err)
@@ -23,26 +24,6 @@ static bool add_certificates(struct clo_evidence *evidence,
         if (!clo_pem_write("CERTIFICATE", clo_certificate_der(certificates->items[i]), &pem, err))
             return false;
     return pem.size == 0 || add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, &pem, err);
-}
-
-/* Beside the report in the vTPM, where there are any. */
-static bool add_vtpm_certificates(struct clo_tpm *tpm, struct clo_evidence *evidence,
-                                  struct clo_error *err)
-{
-    static const uint32_t indexes[] = { CLO_TPM_NV_VCEK, CLO_TPM_NV_ASK };
-    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
-
-    for (size_t i = 0; i < CLO_COUNT(indexes); i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-        if (!clo_tpm_nv_read(tpm, indexes[i], CLO_TPM_NV_LIMIT, &der, err)) {
-            if (err->status == CLO_ERR_UNAVAILABLE)
-                continue;
-            return false;
-        }
-        if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&der), err))
-            return clo_wrap(err, "NV index 0x%08x", indexes[i]);
-    }
-    return add_certificates(evidence, &certificates, err);
 }
 
 /* --- The vTPM --- */
@@ -116,11 +97,11 @@ static bool read_hcl(struct clo_tpm *tpm, struct clo_buffer *out, struct clo_hcl
 }
 
 static bool collect_vtpm(const struct clo_collector *from, struct clo_bytes runtime_data,
-                         const struct clo_buffer *hcl, struct clo_evidence *evidence,
-                         struct clo_error *err)
+                         const struct clo_buffer *report, const struct clo_hcl *hcl,
+                         struct clo_evidence *evidence, struct clo_error *err)
 {
-    return add(evidence, CLO_EVIDENCE_HCL_REPORT, hcl, err) &&
-           add_vtpm_certificates(from->tpm, evidence, err) &&
+    return add(evidence, CLO_EVIDENCE_HCL_REPORT, report, err) &&
+           clo_collect_azure(from, hcl, evidence, err) &&
            add_quote(from, runtime_data, evidence, err);
 }
 
@@ -238,7 +219,7 @@ bool clo_collect(const struct clo_collector *from, struct clo_bytes runtime_data
     bool has_vtpm = read_hcl(from->tpm, &report, &hcl, err);
     if (!has_vtpm && err->status != CLO_ERR_UNAVAILABLE)
         return clo_wrap(err, "vTPM");
-    bool ok = has_vtpm ? collect_vtpm(from, runtime_data, &report, evidence, err)
+    bool ok = has_vtpm ? collect_vtpm(from, runtime_data, &report, &hcl, evidence, err)
                        : collect_bound(from, runtime_data, evidence, err);
     if (!ok || !add_logs(from, evidence, err))
         return clo_wrap(err, "evidence");

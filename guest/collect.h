@@ -21,6 +21,8 @@ struct clo_collector {
     const char *eventlog;                       /* CLO_COLLECT_EVENTLOG */
     const char *ccel;                           /* CLO_COLLECT_CCEL */
     struct clo_bytes userlog;                   /* what user space measured; data NULL: nothing */
+    const char *
+            imds; /* CLO_IMDS_URL: asked where the vTPM holds an HCL report, and nowhere else; NULL: never */
 };
 
 /* Asks the machine what it is: the name the KBS protocol has for it, "az-snp-vtpm", "az-tdx-vtpm",

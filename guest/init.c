@@ -21,6 +21,7 @@
 #include "guest/report.h"
 #include "guest/root.h"
 #include "guest/unlock.h"
+#include "net/imds.h"
 
 #define RUN_FOLDER      "/run/cloister"
 #define HEADER_FILE     RUN_FOLDER "/luks-header"
@@ -209,6 +210,7 @@ static struct clo_collector collector_of(const struct guest *guest)
                                    .hardware = clo_hardware_default,
                                    .eventlog = CLO_COLLECT_EVENTLOG,
                                    .ccel = CLO_COLLECT_CCEL,
+                                   .imds = CLO_IMDS_URL,
                                    .userlog = clo_buffer_bytes(&guest->measurer.log) };
 }
 

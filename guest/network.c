@@ -19,12 +19,13 @@
 #include "device/file.h"
 #include "guest/dhcp.h"
 
-#define INTERFACES     "/sys/class/net"
-#define INTERFACES_MAX 16
-#define SERVER_PORT    67
-#define CLIENT_PORT    68
-#define FIRST_WAIT_MS  500
-#define LAST_WAIT_MS   8000
+#define INTERFACES       "/sys/class/net"
+#define INTERFACES_MAX   16
+#define SERVER_PORT      67
+#define CLIENT_PORT      68
+#define FIRST_WAIT_MS    500
+#define LAST_WAIT_MS     8000
+#define METADATA_SERVICE 0xa9fea9feU /* 169.254.169.254 */
 
 static int64_t now_ms(void)
 {
@@ -124,6 +125,23 @@ static bool set_gateway(int fd, const char *name, uint32_t gateway)
     return ioctl(fd, SIOCADDRT, &route) == 0 || errno == EEXIST;
 }
 
+/* Clouds' metadata services answer at one link-local address, through the gateway; without one they are on the
+ * link itself, or nowhere. It failing is for whoever asks them to find out. */
+static void set_metadata_route(int fd, const char *name, uint32_t gateway)
+{
+    struct sockaddr_in service = ipv4(METADATA_SERVICE, 0);
+    struct sockaddr_in mask = ipv4(UINT32_MAX, 0);
+    char device[IFNAMSIZ];
+    struct rtentry route = { .rt_flags = RTF_UP | RTF_HOST, .rt_dev = device };
+
+    if (gateway != 0)
+        return;
+    snprintf(device, sizeof device, "%s", name);
+    memcpy(&route.rt_dst, &service, sizeof service);
+    memcpy(&route.rt_genmask, &mask, sizeof mask);
+    (void)ioctl(fd, SIOCADDRT, &route);
+}
+
 static bool write_resolv_conf(const char *path, const struct clo_guest_network *config,
                               struct clo_error *err)
 {
@@ -149,6 +167,7 @@ static bool configure(int fd, const char *name, const struct clo_guest_network *
         !set_address(fd, name, SIOCSIFNETMASK, mask) || !set_gateway(fd, name, config->gateway))
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: the address cannot be set: %s", name,
                         strerror(errno));
+    set_metadata_route(fd, name, config->gateway);
     return write_resolv_conf(resolv_conf, config, err);
 }
 
