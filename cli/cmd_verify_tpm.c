@@ -1,6 +1,9 @@
 /* `cloister verify tpm` and `verify azure`: a TPM's quote, alone or with the report that vouches for it. */
 #include <string.h>
 
+#include "device/file.h"
+
+#include "evidence_file.h"
 #include "verify.h"
 
 static void add_tpm_options(struct verify_tpm_files *files, const char **ak,
@@ -32,6 +35,15 @@ static void add_tpm_options(struct verify_tpm_files *files, const char **ak,
 
     memcpy(table + *count, options, sizeof options);
     *count += CLO_COUNT(options);
+}
+
+/* In any form that `verify tdx` takes. */
+static bool add_td_quote(struct clo_evidence *evidence, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer quote = { 0 };
+
+    return evidence_file_read(path, CLO_FILE_LIMIT, &quote, err) &&
+           clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&quote), err);
 }
 
 int cmd_verify_azure(int argc, char **argv)
@@ -82,7 +94,7 @@ int cmd_verify_azure(int argc, char **argv)
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         (ak != NULL && !verify_load_ak(ak, &inputs, &err)) || !clo_evidence_new(&evidence, &err) ||
         !verify_add_file(evidence, CLO_EVIDENCE_HCL_REPORT, hcl, &err) ||
-        (td_quote != NULL && !verify_add_file(evidence, CLO_EVIDENCE_TDX_QUOTE, td_quote, &err)) ||
+        (td_quote != NULL && !add_td_quote(evidence, td_quote, &err)) ||
         !verify_add_tpm(evidence, &files, &err))
         return verify_fail(&err);
     inputs.inputs.ak = inputs.ak;

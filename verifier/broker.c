@@ -345,6 +345,8 @@ static bool attest(struct clo_broker *broker, const struct clo_broker_request *r
         !appraise_all(broker, evidence, &session, request->time, &appraisals, err)) {
         struct clo_audit decision = { .action = "attest", .verdict = "refused", .tee = "" };
         struct clo_error why = *err;
+        if (why.status == CLO_ERR_UNAVAILABLE)
+            decision.verdict = "unavailable"; /* no decision: the guest comes again */
         broker->counters[ATTEST_MALFORMED]++;
         decision.detail = why.text;
         return decide(broker, request, &session, &decision, err)

@@ -22,6 +22,11 @@ for product in Milan Genoa Turin Venice; do
     expect "$product, with its table" 0 "no certificate of the chain is revoked" "$cloister" verify snp "$product/extended.bin" --root "$product/ark.pem" --at "$at"
     expect "$product, AMD's roots" 1 "is not trusted" "$cloister" verify snp "$product/extended.bin" --at "$at"
 done
+# As Azure's metadata service hands certificates out.
+jq -n --rawfile vcek Milan/vek.pem --rawfile chain Milan/chain.pem '{vcekCert: $vcek, tcbm: "D315000000000004", certificateChain: $chain}' >thim.json
+expect "Azure's JSON" 0 "accepted by policy" "$cloister" verify snp Milan/report.bin --cert thim.json --root "$(cat Milan/root)" --policy Milan/policy.json --at "$at"
+echo '{"vcekCert": "hello"}' >odd.json
+expect "Azure's JSON, odd" 3 "odd.json: Azure THIM: \"vcekCert\": not a certificate in PEM" "$cloister" verify snp Milan/report.bin --cert odd.json --at "$at"
 "$sim" snp --vlek --version 3 --rsa-bits 2048 --at "$at" vlek || fail "sim VLEK"
 expect "VLEK" 0 "accepted by policy" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --policy vlek/policy.json --at "$at"
 expect "VLEK, its provider" 0 "affirming" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --at "$at" --expect csp_id=CN=provider.example
@@ -38,6 +43,13 @@ expect "another's list, and its own" 0 "no certificate of the chain is revoked" 
 
 # One for each check; the library's own test tries all of them.
 "$sim" snp --all --rsa-bits 2048 --at "$at" all || fail "sim --all"
+# A stale or forged list beside a current one does no harm, and is named; alone it does.
+lists() { "$cloister" verify snp all/good/report.bin --cert all/good/vek.pem --cert all/good/chain.pem --root "$(cat all/good/root)" --at "$at" "$@"; }
+expect "stale, then current" 0 "left out the owner's: the revocation list of" lists --crl all/crl-stale/crl.der --crl all/good/crl.der
+expect "current, then stale" 0 "left out the owner's: the revocation list of" lists --crl all/good/crl.der --crl all/crl-stale/crl.der
+expect "forged beside current" 0 "signature does not hold" lists --crl all/crl-signed-by-another/crl.der --crl all/good/crl.der
+expect "the host's is stale" 0 "left out the evidence's: the revocation list of" "$cloister" verify snp all/crl-stale/extended.bin --root all/good/ark.pem --crl all/good/crl.der --at "$at"
+expect "stale alone" 1 "get a current one" lists --crl all/crl-stale/crl.der
 for name in good $("$sim" snp --list | awk '!seen[$2]++ { print $1 }'); do
     folder=all/$name
     status=0

@@ -32,6 +32,21 @@ sys.exit(failed - {"tdx.tcb_status"} != set(open(sys.argv[1]).read().split()))
 P
     count=$((count + 1))
 done
+
+# Several sets: a bad piece beside a good one does no harm, and is named; alone it does.
+good() { "$cloister" verify tdx platforms/good/quote.bin --root "$root" --at $at "$@"; }
+expect "stale, then current" 0 "left out: the owner's TCB info: not current" good --collateral platforms/tcb-info-old/collateral --collateral platforms/good/collateral
+expect "current, then stale" 0 "left out: the owner's TCB info: not current" good --collateral platforms/good/collateral --collateral platforms/tcb-info-old/collateral
+expect "edited beside good" 0 "its signature does not hold" good --collateral platforms/good/collateral --collateral platforms/tcb-info-edited/collateral
+expect "stale alone" 1 "tdx.freshness" good --collateral platforms/tcb-info-old/collateral
+# As Azure's metadata service hands a quote out.
+python3 - platforms/good/quote.bin >imds.json <<'P'
+import base64, json, sys
+print(json.dumps({"quote": base64.urlsafe_b64encode(open(sys.argv[1], "rb").read()).decode().rstrip("=")}))
+P
+expect "Azure's JSON" 0 "tdx.quote_signature" "$cloister" verify tdx imds.json --collateral platforms/good/collateral --root "$root" --at $at
+echo '{"quote": 7}' >odd.json
+expect "Azure's JSON, odd" 3 "odd.json: Azure tdquote: \"quote\" is no string" "$cloister" verify tdx odd.json
 [ $count -ge 60 ] || fail "only $count pretend platforms"
 # As services and consoles hand quotes out: hex, base64, in lines or not.
 good="--collateral platforms/good/collateral --root $root --at $at"

@@ -312,6 +312,7 @@ static void test_fetched(void **state)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer newer = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer metrics = { 0 };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = snp_evidence(NULL, false);
+    char age[80];
 
     (void)state;
     files = (struct files){ .items = { &snp.ark } };
@@ -347,6 +348,11 @@ static void test_fetched(void **state)
         continue;
     net.answers[0] = (struct fake_answer){ .url = NULL };
     expect_snp(endorser, evidence, CLO_CHECK_PASS, "no certificate of the chain is revoked");
+    metrics.size = 0;
+    clo_endorser_metrics(endorser, net.now, &metrics);
+    snprintf(age, sizeof age, "list of Milan's VCEK\"} %lld\n",
+             (long long)(net.now - forge.crl.this_update));
+    CHECK(strstr(clo_buffer_string(&metrics), age) != NULL, "older than the owner's");
     newer.size = 0;
     make_crl(net.now - HOUR, NOW + 300 * DAY, 2, &newer);
     serve_crl(&newer);
