@@ -56,7 +56,7 @@ make() {
     esac
 }
 # Without its defences a boot goes on for longer.
-try() { meson test -C "$build" --no-rebuild --timeout-multiplier 4 --suite "$1" "$2"; }
+try() { meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 4 --suite "$1" "$2"; }
 
 # The table lists what is wanted: no column of it is empty, so a tab separates it safely.
 wanted() {
@@ -99,10 +99,8 @@ while IFS=$'\t' read -r id _ _ _ _ suite test case file mutation; do
         elif try "$suite" "$test" >>"$log/$id" 2>&1; then
             outcomes[$run]="the test STILL PASSES without the defence"
         else
-            outcomes[$run]='fails without it'
-            cp "$build/meson-logs/testlog.txt" "$log/$id.testlog"
+            outcomes[$run]="fails without it|$log/$id"
         fi
-        [ "${outcomes[$run]}" != 'fails without it' ] || outcomes[$run]+="|$log/$id.testlog"
         cp "$log/whole" "$tree/$file"
     fi
     result=${outcomes[$run]%%|*} said=${outcomes[$run]#*|}
