@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli/disk_key.h"
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/uki.h"
@@ -127,6 +128,8 @@ struct guest_options {
     const char *resource;
     const char *network;
     uint64_t retry_seconds;
+    bool unregistered_disk;
+    bool optional_rtmr;
 };
 
 static bool guest_config(const struct guest_options *options, json_t **out, struct clo_error *err)
@@ -139,10 +142,12 @@ static bool guest_config(const struct guest_options *options, json_t **out, stru
     if (!read_broker_key(options->key_path, &key, err) ||
         !network_config(options->network, &network, err))
         return false;
-    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I}", "version", 1, "name", options->name,
-                     "broker", "url", options->url, "key", clo_json_base64(clo_buffer_bytes(&key)),
-                     "resource", options->resource, "network", network, "retry_seconds",
-                     (json_int_t)options->retry_seconds);
+    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s}", "version", 1, "name",
+                     options->name, "broker", "url", options->url, "key",
+                     clo_json_base64(clo_buffer_bytes(&key)), "resource", options->resource,
+                     "network", network, "retry_seconds", (json_int_t)options->retry_seconds,
+                     "disk", options->unregistered_disk ? "unregistered" : "registered", "tdx_rtmr",
+                     options->optional_rtmr ? "optional" : "required");
     return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is no UTF-8");
 }
 
@@ -158,24 +163,25 @@ static void default_name(const char *output, char *name, size_t size)
 }
 
 /* Replaces the ending: "demo.img" gives "demo.ref.json". */
-static void default_reference(const char *output, char *path, size_t size)
+static void replace_ending(const char *output, const char *ending, char *path, size_t size)
 {
     const char *slash = strrchr(output, '/');
     const char *dot = strrchr(output, '.');
     bool has_ending = dot != NULL && (slash == NULL || dot > slash + 1);
 
-    snprintf(path, size, "%.*s.ref.json", has_ending ? (int)(dot - output) : (int)strlen(output),
-             output);
+    snprintf(path, size, "%.*s%s", has_ending ? (int)(dot - output) : (int)strlen(output), output,
+             ending);
 }
 
 static bool print_result(const struct clo_image_spec *spec, const struct clo_image_result *result,
-                         bool as_json, struct clo_error *err)
+                         const char *disk_key, bool as_json, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
 
     if (as_json) {
-        json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "name", spec->name,
-                         "image", spec->output, "reference", spec->reference_output, "disk_bytes",
+        json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "name",
+                         spec->name, "image", spec->output, "reference", spec->reference_output,
+                         "disk", spec->disk_output, "disk_key", disk_key, "disk_bytes",
                          (json_int_t)result->disk_size, "uki_bytes", (json_int_t)result->uki_size,
                          "initrd_bytes", (json_int_t)result->initrd_size, "encrypted_bytes",
                          (json_int_t)result->encrypted, "free_bytes", (json_int_t)result->skipped,
@@ -191,6 +197,8 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
            (unsigned long long)(result->encrypted >> 20),
            (unsigned long long)(result->skipped >> 20));
     printf("reference  %s\n", spec->reference_output);
+    printf("disk       %s\n", spec->disk_output);
+    printf("disk key   %s\n", disk_key);
     return fflush(stdout) == 0 ||
            clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
 }
@@ -198,7 +206,8 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
 /* What build reads: all of it owned here. */
 struct inputs {
     struct clo_buffer kernel, stub, osrel, varstore;
-    struct clo_secret *disk_key, *passphrase;
+    struct cli_disk_key disk_key;
+    struct clo_secret *passphrase;
     struct clo_private_key *sign_key;
     struct clo_certificate *certificate;
     json_t *guest;
@@ -210,7 +219,7 @@ static void free_inputs(struct inputs *in)
     clo_buffer_free(&in->stub);
     clo_buffer_free(&in->osrel);
     clo_buffer_free(&in->varstore);
-    clo_secret_free(in->disk_key);
+    cli_disk_key_free(&in->disk_key);
     clo_secret_free(in->passphrase);
     clo_private_key_free(in->sign_key);
     clo_certificate_free(in->certificate);
@@ -248,10 +257,11 @@ static bool read_passphrase(const char *path, struct clo_secret **out, struct cl
 static int image_build(int argc, char **argv)
 {
     const char *kernel = NULL, *modules = NULL, *stub = NULL, *cmdline = "", *sign_key = NULL;
-    const char *sign_cert = NULL, *varstore = NULL, *disk_key = NULL, *passphrase = NULL;
+    const char *sign_cert = NULL, *varstore = NULL, *disk_output = NULL, *passphrase = NULL;
     const char *init = CLOISTER_INIT_PATH, *root_size = NULL, *esp_size = NULL, *seed = NULL;
     const char *output = NULL, *reference = NULL, *osrel = NULL;
     bool all = false, as_json = false;
+    struct cli_disk_key_options disk_key = { .file = NULL };
     struct guest_options guest = { .retry_seconds = 60 };
     const struct cli_option options[] = {
         { "--output", "IMAGE", "the disk to write (required)", .text = &output },
@@ -269,8 +279,23 @@ static int image_build(int argc, char **argv)
         { "--sign-cert", "PEM", "its certificate (required)", .text = &sign_cert },
         { "--varstore", "FILE", "the enrolled variable store, for PCR 7 (required)",
           .text = &varstore },
-        { "--disk-key", "FILE", "the key the broker will release, 32 to 512 bytes (required)",
-          .text = &disk_key },
+        { "--disk-key", "FILE",
+          "a key that the broker will release, 32 to 512 random bytes; default a new one",
+          .text = &disk_key.file },
+        { "--disk-key-output", "FILE", "where a new key goes; default IMAGE's name with .disk.key",
+          .text = &disk_key.output },
+        { "--reuse-disk-key", "WHY", "take a --disk-key that opens another disk already",
+          .text = &disk_key.reuse },
+        { "--disk-output", "FILE",
+          "where it goes which disk this is, for 'key put --disk'; default IMAGE's name with "
+          ".disk.json",
+          .text = &disk_output },
+        { "--unregistered-disk", NULL,
+          "the guest opens whichever disk the key opens, if the broker knows none",
+          .flag = &guest.unregistered_disk },
+        { "--optional-rtmr", NULL,
+          "TDX without a vTPM: boot also where the kernel (before 6.16) cannot extend RTMR 3",
+          .flag = &guest.optional_rtmr },
         { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",
           .text = &passphrase },
         { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)",
@@ -308,28 +333,23 @@ static int image_build(int argc, char **argv)
                 "  cloister image build rootfs --kernel boot/vmlinuz-6.12 \\\n"
                 "    --modules lib/modules/6.12 --cmdline 'console=ttyS0' \\\n"
                 "    --stub linuxx64.efi.stub --sign-key keys/db.key --sign-cert keys/db.crt \\\n"
-                "    --varstore vars.fd --disk-key disk.key --broker https://10.0.2.2:8443 \\\n"
-                "    --broker-key broker.pem --output demo.img\n",
+                "    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem \\\n"
+                "    --output demo.img\n",
     };
     const struct {
         const char *name;
         const char *const *value;
     } required[] = {
-        { "--output", &output },
-        { "--kernel", &kernel },
-        { "--modules", &modules },
-        { "--sign-key", &sign_key },
-        { "--sign-cert", &sign_cert },
-        { "--varstore", &varstore },
-        { "--disk-key", &disk_key },
-        { "--broker", &guest.url },
-        { "--broker-key", &guest.key_path },
+        { "--output", &output },       { "--kernel", &kernel },
+        { "--modules", &modules },     { "--sign-key", &sign_key },
+        { "--sign-cert", &sign_cert }, { "--varstore", &varstore },
+        { "--broker", &guest.url },    { "--broker-key", &guest.key_path },
     };
-    CLO_CLEANUP(free_inputs) struct inputs in = { 0 };
+    CLO_CLEANUP(free_inputs) struct inputs in = { .disk_key.file.fd = -1 };
     struct clo_image_result result;
     struct clo_error err;
     struct cli_list operands;
-    char name[256], resource[300], reference_path[4200];
+    char name[256], resource[300], reference_path[4200], disk_path[4200], key_path[4200];
     int status;
     int progress = -1;
 
@@ -351,18 +371,29 @@ static int image_build(int argc, char **argv)
         guest.resource = resource;
     }
     if (reference == NULL) {
-        default_reference(output, reference_path, sizeof reference_path);
+        replace_ending(output, ".ref.json", reference_path, sizeof reference_path);
         reference = reference_path;
     }
+    if (disk_output == NULL) {
+        replace_ending(output, ".disk.json", disk_path, sizeof disk_path);
+        disk_output = disk_path;
+    }
+    if (disk_key.output == NULL) {
+        replace_ending(output, ".disk.key", key_path, sizeof key_path);
+        disk_key.output = key_path;
+    }
+    disk_key.disk_output = disk_output;
     struct clo_image_spec spec = { .name = guest.name,
                                    .root = operands.items[0],
                                    .output = output,
                                    .reference_output = reference,
+                                   .disk_output = disk_output,
                                    .cmdline = cmdline,
                                    .modules_folder = modules,
                                    .init = init,
                                    .encrypt_all = all };
-    if (!read_size("--root-size", root_size, &spec.root_size, &err) ||
+    if (!clo_remove_temporaries_on_signals(&err) ||
+        !read_size("--root-size", root_size, &spec.root_size, &err) ||
         !read_size("--esp-size", esp_size, &spec.esp_size, &err) ||
         !read_seed(seed, &spec.seed, &err) || !read_epoch(&spec.epoch, &err) ||
         !read_kernel(kernel, &in.kernel, &err) || !cli_read_pe(stub, &in.stub, &err) ||
@@ -370,9 +401,8 @@ static int image_build(int argc, char **argv)
         !cli_read_varstore(varstore, &in.varstore, &err) ||
         !cli_read_private_key(sign_key, &in.sign_key, &err) ||
         !cli_read_certificate(sign_cert, &in.certificate, &err) ||
-        !clo_file_read_secret(disk_key, 512, &in.disk_key, &err) ||
         !read_passphrase(passphrase, &in.passphrase, &err) ||
-        !guest_config(&guest, &in.guest, &err))
+        !guest_config(&guest, &in.guest, &err) || !cli_disk_key_get(&disk_key, &in.disk_key, &err))
         return cli_error(&err);
     spec.kernel = clo_buffer_bytes(&in.kernel);
     spec.stub = clo_buffer_bytes(&in.stub);
@@ -380,7 +410,7 @@ static int image_build(int argc, char **argv)
     spec.varstore = clo_buffer_bytes(&in.varstore);
     spec.sign_key = in.sign_key;
     spec.sign_certificate = in.certificate;
-    spec.disk_key = clo_secret_bytes(in.disk_key);
+    spec.disk_key = clo_secret_bytes(in.disk_key.secret);
     if (in.passphrase != NULL)
         spec.recovery_passphrase = clo_secret_bytes(in.passphrase);
     spec.guest_config = in.guest;
@@ -390,12 +420,14 @@ static int image_build(int argc, char **argv)
         spec.context = &progress;
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error that we report */
-    if (!clo_remove_temporaries_on_signals(&err) || !clo_image_build(&spec, &result, &err)) {
+    if (!clo_image_build(&spec, &result, &err) ||
+        !cli_disk_key_keep(&disk_key, &in.disk_key, output, &err)) {
         if (progress != -1)
             fprintf(stderr, "\r\033[K");
         return cli_error(&err);
     }
-    return print_result(&spec, &result, as_json, &err) ? CLI_YES : cli_error(&err);
+    const char *key = disk_key.file == NULL ? disk_key.output : disk_key.file;
+    return print_result(&spec, &result, key, as_json, &err) ? CLI_YES : cli_error(&err);
 }
 
 int cmd_image(int argc, char **argv)

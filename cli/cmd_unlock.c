@@ -5,7 +5,7 @@
 #include "cli.h"
 #include "device/file.h"
 #include "device/tsm.h"
-#include "guest/disk.h"
+#include "guest/disk_identity.h"
 #include "guest/measure.h"
 #include "guest/unlock.h"
 #include "net/imds.h"
@@ -19,7 +19,33 @@ static void on_wait(void *context, const char *why, unsigned seconds)
     fprintf(stderr, "cloister: unlock: %s; trying again in %u s\n", why, seconds);
 }
 
-static bool get_key(const struct clo_guest_config *config, struct clo_secret **key,
+/* What is opened: the disk, and its volume key once it is known to be the right disk. */
+struct opening {
+    struct clo_disk disk;
+    struct clo_secret *volume_key;
+};
+
+static void free_opening(struct opening *opening)
+{
+    clo_disk_free(&opening->disk);
+    clo_secret_freep(&opening->volume_key);
+}
+
+static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
+                       struct clo_error *err)
+{
+    struct opening *opening = context;
+    struct clo_disk *disk = &opening->disk;
+
+    clo_secret_freep(&opening->volume_key);
+    if (!clo_disk_volume_key(disk, HEADER_FILE, release->key, &opening->volume_key, err))
+        return false;
+    return !release->has_disk ||
+           (clo_disk_compare(disk, opening->volume_key, &release->disk, err) &&
+            clo_disk_raise_generation(disk, HEADER_FILE, opening->volume_key, generation, err));
+}
+
+static bool get_key(const struct clo_guest_config *config, struct opening *opening,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
@@ -38,27 +64,26 @@ static bool get_key(const struct clo_guest_config *config, struct clo_secret **k
                                              .userlog = clo_buffer_bytes(&userlog) };
     const struct clo_unlock unlock = { .config = config,
                                        .collector = &collector,
-                                       .on_wait = on_wait };
-    return clo_unlock_key(&unlock, key, err);
+                                       .on_release = on_release,
+                                       .on_wait = on_wait,
+                                       .context = opening };
+    return clo_unlock_key(&unlock, err);
 }
 
 /* The header is checked before anybody is asked for a key. */
 static bool open_disk(const char *device, const char *name, const struct clo_guest_config *config,
                       struct clo_error *err)
 {
-    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { .device = "" };
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    CLO_CLEANUP(free_opening) struct opening opening = { .volume_key = NULL };
 
-    if (strlen(device) >= sizeof disk.device)
+    if (strlen(device) >= sizeof opening.disk.device)
         return clo_fail(err, CLO_ERR_USAGE, "%.60s…: the path is too long", device);
-    memcpy(disk.device, device, strlen(device) + 1);
-    if (!clo_disk_read_header(&disk, err))
+    memcpy(opening.disk.device, device, strlen(device) + 1);
+    if (!clo_disk_read_header(&opening.disk, err))
         return false;
     (void)mkdir(RUN_FOLDER, 0700);
-    bool ok = get_key(config, &key, err) &&
-              clo_disk_volume_key(&disk, HEADER_FILE, key, &volume_key, err) &&
-              clo_disk_open(&disk, HEADER_FILE, volume_key, name, err);
+    bool ok = get_key(config, &opening, err) &&
+              clo_disk_open(&opening.disk, HEADER_FILE, opening.volume_key, name, err);
     (void)remove(HEADER_FILE);
     return ok;
 }
@@ -66,11 +91,15 @@ static bool open_disk(const char *device, const char *name, const struct clo_gue
 int cmd_unlock(int argc, char **argv)
 {
     const char *path = CLO_GUEST_CONFIG, *resource = NULL;
+    bool is_unregistered = false;
     const struct cli_option options[] = {
         { "--config", "FILE", "which broker, by which key; default " CLO_GUEST_CONFIG,
           .text = &path },
         { "--resource", "PATH", "the key's name at the broker; default the configuration's",
           .text = &resource },
+        { "--unregistered-disk", NULL,
+          "take a key that comes without the disk that it is for: any disk that it opens will do",
+          .flag = &is_unregistered },
     };
     const struct cli_usage usage = {
         .command = "unlock",
@@ -98,6 +127,8 @@ int cmd_unlock(int argc, char **argv)
                clo_wrap(&err, "%s", path));
     if (ok && resource != NULL)
         config.resource = resource;
+    if (is_unregistered)
+        config.disk_is_registered = false;
     ok = ok && open_disk(operands.items[0], operands.items[1], &config, &err);
     if (!ok) {
         clo_wrap(&err, "unlock");

@@ -106,11 +106,26 @@ static bool read_modules(const json_t *list, struct clo_guest_config *out, struc
     return true;
 }
 
+/* One of two words; a member that is not there is the stricter one. */
+static bool read_choice(const json_t *json, const char *key, const char *strict, const char *lax,
+                        bool *is_lax, struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, key, &text, err))
+        return false;
+    *is_lax = text != NULL && strcmp(text, lax) == 0;
+    return text == NULL || *is_lax || strcmp(text, strict) == 0 ||
+           clo_fail(err, CLO_ERR_FORMAT, "%s: \"%.40s\" is neither %s nor %s", key, text, strict,
+                    lax);
+}
+
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "version", "name",          "broker",  "resource",
-                                        "network", "retry_seconds", "modules", NULL };
+    static const char *const keys[] = { "version",       "name",    "broker", "resource", "network",
+                                        "retry_seconds", "modules", "disk",   "tdx_rtmr", NULL };
     uint64_t version, seconds;
+    bool is_unregistered;
     json_t *broker, *network, *modules;
 
     if (!clo_json_only(json, keys, err) || !clo_json_get_u64(json, "version", &version, err))
@@ -122,8 +137,11 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         !clo_json_get_u64(json, "retry_seconds", &seconds, err) ||
         !clo_json_get_object(json, "broker", &broker, err) ||
         !clo_json_get_object(json, "network", &network, err) ||
-        !clo_json_get_array(json, "modules", &modules, err))
+        !clo_json_get_array(json, "modules", &modules, err) ||
+        !read_choice(json, "disk", "registered", "unregistered", &is_unregistered, err) ||
+        !read_choice(json, "tdx_rtmr", "required", "optional", &out->rtmr_is_optional, err))
         return false;
+    out->disk_is_registered = !is_unregistered;
     if (seconds > RETRY_SECONDS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "retry_seconds: more than a day");
     out->retry_seconds = (unsigned)seconds;

@@ -9,10 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <libcryptsetup.h>
-
 #include "cloister/gpt.h"
 #include "device/file.h"
+#include "guest/disk_internal.h"
 
 #define DISKS      "/sys/class/block"
 #define PAUSE_NSEC 20000000L
@@ -150,6 +149,8 @@ bool clo_disk_read_header(struct clo_disk *disk, struct clo_error *err)
 
     if (!read_exactly(disk->device, CLO_LUKS2_HEADER_MAX, &header, err))
         return false;
+    if (!clo_luks2_settle(&header, err))
+        return clo_wrap(err, "%s", disk->device);
     if (!clo_luks2_check(clo_buffer_bytes(&header), &info, err))
         return clo_wrap(err, "%s", disk->device);
     header.size = (size_t)info.payload_offset;
@@ -167,7 +168,7 @@ void clo_disk_free(struct clo_disk *disk)
 
 /* --- Opening it --- */
 
-static void free_device(struct crypt_device **device)
+void clo_disk_free_device(struct crypt_device **device)
 {
     if (*device != NULL)
         crypt_free(*device);
@@ -179,16 +180,16 @@ static void keep_last(int level, const char *message, void *context)
     char *last = context;
 
     if (level == CRYPT_LOG_ERROR) {
-        snprintf(last, 200, "%s", message);
+        snprintf(last, CLO_DISK_WHY, "%s", message);
         last[strcspn(last, "\n")] = '\0';
     }
 }
 
 /* libcryptsetup takes headers by path: the checked copy goes into a file in memory. */
-static bool load(const struct clo_disk *disk, const char *scratch, char *why,
-                 struct crypt_device **out, struct clo_error *err)
+bool clo_disk_load(const struct clo_disk *disk, const char *scratch, char why[CLO_DISK_WHY],
+                   struct crypt_device **out, struct clo_error *err)
 {
-    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    CLO_CLEANUP(clo_disk_free_device) struct crypt_device *device = NULL;
 
     if (!clo_file_write(scratch, clo_buffer_bytes(&disk->header), 0600, err))
         return false;
@@ -210,13 +211,13 @@ bool clo_disk_volume_key(const struct clo_disk *disk, const char *scratch,
                          const struct clo_secret *disk_key, struct clo_secret **volume_key,
                          struct clo_error *err)
 {
-    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    CLO_CLEANUP(clo_disk_free_device) struct crypt_device *device = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
     struct clo_bytes secret = clo_secret_bytes(disk_key);
-    char why[200] = "";
+    char why[CLO_DISK_WHY] = "";
     size_t size = disk->luks.key_size;
 
-    if (!load(disk, scratch, why, &device, err) || !clo_secret_new(size, &key, err))
+    if (!clo_disk_load(disk, scratch, why, &device, err) || !clo_secret_new(size, &key, err))
         return false;
     int slot = crypt_volume_key_get(device, CRYPT_ANY_SLOT, (char *)clo_secret_data(key), &size,
                                     (const char *)secret.data, secret.size);
@@ -234,11 +235,11 @@ bool clo_disk_volume_key(const struct clo_disk *disk, const char *scratch,
 bool clo_disk_open(const struct clo_disk *disk, const char *scratch,
                    const struct clo_secret *volume_key, const char *name, struct clo_error *err)
 {
-    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    CLO_CLEANUP(clo_disk_free_device) struct crypt_device *device = NULL;
     struct clo_bytes key = clo_secret_bytes(volume_key);
-    char why[200] = "";
+    char why[CLO_DISK_WHY] = "";
 
-    if (!load(disk, scratch, why, &device, err))
+    if (!clo_disk_load(disk, scratch, why, &device, err))
         return false;
     /* The key goes to the kernel with the table: no keyring, which would outlive us. */
     crypt_volume_key_keyring(device, 0);

@@ -14,7 +14,8 @@ struct clo_disk {
 /* Looks at all disks until there is one root partition (of x86-64 by its Discoverable Partitions
  * type), for at most `seconds`. Two of them are refused: one would be the host's choice. */
 CLO_MUST_USE bool clo_disk_find(unsigned seconds, struct clo_disk *out, struct clo_error *err);
-/* Copies the header and holds it against the white list; nothing else of the disk is read. */
+/* Copies the header, makes its copies one where a write was cut short (clo_luks2_settle()), and holds
+ * it against the white list; nothing else of the disk is read. */
 CLO_MUST_USE bool clo_disk_read_header(struct clo_disk *disk, struct clo_error *err);
 /* The volume key, from a key slot; CLO_ERR_REFUSED if no slot opens. `scratch` is a file in memory
  * that libcryptsetup reads the checked header from. */

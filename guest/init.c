@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "device/file.h"
+#include "device/tdx_guest.h"
 #include "device/tsm.h"
-#include "guest/disk.h"
+#include "guest/disk_identity.h"
 #include "guest/measure.h"
+#include "guest/measure_rtmr.h"
 #include "guest/modules.h"
 #include "guest/network.h"
 #include "guest/report.h"
@@ -38,8 +40,8 @@ struct guest {
     struct clo_network network;
     struct clo_disk disk;
     struct clo_buffer runtime_data; /* what the first evidence was bound to */
-    struct clo_secret *disk_key;
     struct clo_secret *volume_key;
+    bool is_quote_alone; /* the evidence is a TDX quote, and no vTPM is bound */
 };
 
 /* --- The machine --- */
@@ -194,7 +196,29 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
 
     guest->runtime_data.size = 0;
     clo_buffer_append(&guest->runtime_data, clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA));
+    guest->is_quote_alone = clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE).data != NULL &&
+                            clo_evidence_get(evidence, CLO_EVIDENCE_HCL_REPORT).data == NULL;
     report_evidence(guest, evidence, "enter-initrd");
+}
+
+/* The disk, before the kernel knows its key: it must be the one that was registered. Then it counts as
+ * used once more. */
+static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
+                       struct clo_error *err)
+{
+    struct guest *guest = context;
+
+    clo_secret_freep(&guest->volume_key);
+    if (!clo_disk_volume_key(&guest->disk, HEADER_FILE, release->key, &guest->volume_key, err))
+        return false;
+    if (!release->has_disk)
+        return true;
+    if (!clo_disk_compare(&guest->disk, guest->volume_key, &release->disk, err) ||
+        !clo_disk_raise_generation(&guest->disk, HEADER_FILE, guest->volume_key, generation, err))
+        return false;
+    clo_report_send(&guest->report, json_pack("{s:s, s:I}", "kind", "generation", "generation",
+                                              (json_int_t)*generation));
+    return true;
 }
 
 static void on_wait(void *context, const char *why, unsigned seconds)
@@ -220,6 +244,7 @@ static bool get_key(struct guest *guest, struct clo_error *err)
     const struct clo_unlock unlock = { .config = &guest->config,
                                        .collector = &collector,
                                        .on_evidence = on_evidence,
+                                       .on_release = on_release,
                                        .on_wait = on_wait,
                                        .context = guest };
 
@@ -227,7 +252,7 @@ static bool get_key(struct guest *guest, struct clo_error *err)
                         &guest->network, err))
         return false;
     clo_report_step(&guest->report, "network");
-    if (!clo_unlock_key(&unlock, &guest->disk_key, err))
+    if (!clo_unlock_key(&unlock, err))
         return false;
     clo_network_down(&guest->network);
     clo_report_step(&guest->report, "attestation");
@@ -236,17 +261,27 @@ static bool get_key(struct guest *guest, struct clo_error *err)
 
 /* --- The root --- */
 
+/* From here on no key is released to what runs: PCR 11 says so where a vTPM is bound, RTMR 3 where a
+ * TDX quote is all the evidence. A bare SEV-SNP report has no such register: there the broker releases
+ * once in a boot. */
+static bool leave_initrd(struct guest *guest, struct clo_error *err)
+{
+    static const char phase[] = "leave-initrd";
+    bool is_required = guest->is_quote_alone && !guest->config.rtmr_is_optional;
+
+    return enter_phase(guest, phase, err) &&
+           clo_measure_rtmr(CLO_TDX_GUEST_MEASUREMENTS, phase,
+                            is_required ? CLO_RTMR_REQUIRED : CLO_RTMR_OPTIONAL, err);
+}
+
 /* Extended before a byte of the payload is read: from here on the TPM tells this disk from any
  * other, and, once the phase has passed, this program from what it starts. */
 static bool open_disk(struct guest *guest, struct clo_error *err)
 {
-    if (!clo_disk_volume_key(&guest->disk, HEADER_FILE, guest->disk_key, &guest->volume_key, err))
-        return false;
-    clo_secret_freep(&guest->disk_key);
     if (guest->tpm != NULL &&
         !clo_measure_volume_key(&guest->measurer, guest->volume_key, guest->disk.luks.uuid, err))
         return false;
-    if (!enter_phase(guest, "leave-initrd", err) ||
+    if (!leave_initrd(guest, err) ||
         !clo_disk_open(&guest->disk, HEADER_FILE, guest->volume_key, MAPPER_NAME, err))
         return false;
     clo_secret_freep(&guest->volume_key);
@@ -305,7 +340,6 @@ int main(void)
         clo_report_send(&guest.report,
                         json_pack("{s:s, s:s}", "kind", "refused", "reason", err.text));
     }
-    clo_secret_freep(&guest.disk_key);
     clo_secret_freep(&guest.volume_key);
     sync();
     (void)reboot(RB_POWER_OFF);

@@ -35,9 +35,24 @@ bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *ke
     return true;
 }
 
+/* A disk that has been used again is one that the broker knows of: until then it is not opened, so
+ * that nobody gains by keeping the message back. */
+static bool use_release(const struct clo_unlock *unlock, struct clo_kbs_client *kbs,
+                        const char *path, const json_t *jwe, const struct clo_private_key *key,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_release_free) struct clo_release release = { 0 };
+    uint64_t generation = 0;
+
+    if (!clo_release_open(jwe, key, unlock->config->disk_is_registered, &release, err) ||
+        !unlock->on_release(unlock->context, &release, &generation, err))
+        return false;
+    return !release.has_disk || clo_kbs_generation(kbs, path, generation, err);
+}
+
 /* One whole exchange, with a key and a session of its own. */
 static bool exchange(const struct clo_unlock *unlock, const char *tee, struct clo_kbs_client *kbs,
-                     struct clo_secret **out, struct clo_error *err)
+                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
@@ -59,10 +74,10 @@ static bool exchange(const struct clo_unlock *unlock, const char *tee, struct cl
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     return clo_kbs_attest(kbs, runtime_data, bundle, &token, err) &&
            clo_kbs_resource(kbs, unlock->config->resource, &jwe, err) &&
-           (clo_jwe_open(jwe, key, out, err) || clo_wrap(err, "the broker's answer"));
+           use_release(unlock, kbs, unlock->config->resource, jwe, key, err);
 }
 
-bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_secret **out, struct clo_error *err)
+bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_error *err)
 {
     CLO_CLEANUP(clo_kbs_freep) struct clo_kbs_client *kbs = NULL;
     const struct clo_guest_config *config = unlock->config;
@@ -74,7 +89,7 @@ bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_secret **out, st
         !clo_kbs_new(config->broker_url, clo_buffer_bytes(&config->broker_key), REQUEST_TIMEOUT_MS,
                      &kbs, err))
         return false;
-    while (!exchange(unlock, tee, kbs, out, err)) {
+    while (!exchange(unlock, tee, kbs, err)) {
         if (err->status != CLO_ERR_UNAVAILABLE)
             return false;
         if (now_s() + pause > end)

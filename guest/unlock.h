@@ -5,21 +5,25 @@
 
 #include "guest/collect.h"
 #include "guest/config.h"
+#include "guest/release.h"
 
 struct clo_unlock {
     const struct clo_guest_config *config;
     const struct clo_collector *collector;
     /* Called with each bundle that is sent; NULL: none. */
     void (*on_evidence)(void *context, const struct clo_evidence *evidence);
+    /* Called with what was released, once for each exchange; false with an error refuses it. Where a
+     * disk came with the key, it sets `generation` to the disk's next one, and the broker is told. */
+    bool (*on_release)(void *context, const struct clo_release *release, uint64_t *generation,
+                       struct clo_error *err);
     /* Called before waiting to try again; NULL: none. */
     void (*on_wait)(void *context, const char *why, unsigned seconds);
     void *context;
 };
 
 /* Tries again, ever more slowly, for as long as the image says, while the broker cannot be reached;
- * a refusal is final. CLO_ERR_REFUSED carries the broker's reason. */
-CLO_MUST_USE bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_secret **out,
-                                 struct clo_error *err);
+ * a refusal is final. CLO_ERR_REFUSED carries the broker's reason, or that of `on_release`. */
+CLO_MUST_USE bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_error *err);
 
 /* Canonical JSON {"nonce", "tee-pubkey"}: what evidence is bound to. */
 CLO_MUST_USE bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *key,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cloister/authenticode.h"
+#include "cloister/disk_identity.h"
 #include "cloister/gpt.h"
 #include "cloister/luks2.h"
 #include "cloister/reference.h"
@@ -42,6 +43,7 @@ struct build {
     uint64_t disk_bytes;
     struct clo_buffer uki;
     struct clo_secret *volume_key;
+    struct clo_disk_file identity;
     char uuid[41];
 };
 
@@ -256,8 +258,9 @@ static bool make_header(struct build *build, struct clo_error *err)
     return clo_luks_format(build->luks_path, &luks, &build->volume_key, build->uuid, err);
 }
 
-/* What we hand out must pass the guest's own white list: better told here than at boot. */
-static bool check_header(const struct build *build, struct clo_error *err)
+/* What we hand out must pass the guest's own white list: better told here than at boot. And this is the
+ * disk that the broker is to know. */
+static bool check_header(struct build *build, struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(build->luks_path, O_RDONLY | O_CLOEXEC);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
@@ -267,7 +270,11 @@ static bool check_header(const struct build *build, struct clo_error *err)
     if (fd < 0 || !clo_buffer_ok(&header) ||
         pread(fd, header.data, header.size, 0) != (ssize_t)header.size)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", build->luks_path);
-    return clo_luks2_check(clo_buffer_bytes(&header), &info, err);
+    clo_disk_key_id(build->spec->disk_key, &build->identity.key_id);
+    snprintf(build->identity.name, sizeof build->identity.name, "%s", build->spec->name);
+    return clo_luks2_check(clo_buffer_bytes(&header), &info, err) &&
+           clo_disk_identity_of(clo_buffer_bytes(&header), build->volume_key,
+                                &build->identity.identity, err);
 }
 
 struct encrypt_progress {
@@ -360,6 +367,14 @@ static bool predict(const struct build *build, struct clo_bytes head, struct clo
     return true;
 }
 
+static bool write_file(const char *path, const struct clo_buffer *text, struct clo_new_file *out,
+                       struct clo_error *err)
+{
+    return (clo_new_file_open(path, 0644, out, err) &&
+            clo_write_all(out->fd, clo_buffer_bytes(text), err)) ||
+           clo_wrap(err, "%s", path);
+}
+
 bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,
                      struct clo_error *err)
 {
@@ -367,7 +382,9 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_freep) char *copy = strdup(spec->output);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer identity = { 0 };
     CLO_CLEANUP(clo_new_file_free) struct clo_new_file reference = { .fd = -1 };
+    CLO_CLEANUP(clo_new_file_free) struct clo_new_file disk = { .fd = -1 };
     struct clo_image_result result = { 0 };
 
     if (copy == NULL)
@@ -379,12 +396,13 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     snprintf(build.luks_path, sizeof build.luks_path, "%s/luks.img", build.scratch.path);
     if (!make_uki(&build, &result, err) || !prepare_root(&build, err) ||
         !write_disk(&build, &head, &result, err) ||
-        !predict(&build, clo_buffer_bytes(&head), &text, err))
+        !predict(&build, clo_buffer_bytes(&head), &text, err) ||
+        !clo_disk_file_write(&build.identity, &identity, err))
         return false;
-    if (!clo_new_file_open(spec->reference_output, 0644, &reference, err) ||
-        !clo_write_all(reference.fd, clo_buffer_bytes(&text), err))
-        return clo_wrap(err, "%s", spec->reference_output);
-    if (!clo_new_file_commit(&build.disk, err) || !clo_new_file_commit(&reference, err))
+    if (!write_file(spec->reference_output, &text, &reference, err) ||
+        !write_file(spec->disk_output, &identity, &disk, err) ||
+        !clo_new_file_commit(&build.disk, err) || !clo_new_file_commit(&reference, err) ||
+        !clo_new_file_commit(&disk, err))
         return false;
     result.disk_size = build.disk_bytes;
     memcpy(result.luks_uuid, build.uuid, sizeof result.luks_uuid);

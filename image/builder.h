@@ -1,6 +1,6 @@
 /* The image builder: from a root, a kernel and the owner's keys to one disk that boots as a
  * confidential VM, and the reference values it will show. Runs without root, loop devices and
- * device-mapper. Both files appear when they are whole, or not at all. */
+ * device-mapper. The files appear when they are whole, or not at all. */
 #ifndef CLOISTER_IMAGE_BUILDER_H
 #define CLOISTER_IMAGE_BUILDER_H
 
@@ -22,6 +22,7 @@ struct clo_image_spec {
     const char *root;   /* a folder, or a raw file system image */
     const char *output; /* the disk */
     const char *reference_output;
+    const char *disk_output; /* which disk it is: cloister/disk_identity.h */
 
     struct clo_bytes kernel;
     struct clo_bytes stub;

@@ -197,3 +197,22 @@ bool clo_kbs_resource(struct clo_kbs_client *client, const char *path, json_t **
 {
     return resource(client, path, jwe, err) || clo_wrap(err, "key broker: resource %s", path);
 }
+
+bool clo_kbs_generation(struct clo_kbs_client *client, const char *path, uint64_t generation,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *body = json_object();
+
+    if (client->token.size == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "nothing was attested");
+    clo_buffer_printf(&target, "/cloister/v0/generation/%s/%llu", path,
+                      (unsigned long long)generation);
+    const char *text = clo_buffer_string(&target);
+    if (text == NULL || body == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return ask(client, "POST", text, body, &response, &answer, err) ||
+           clo_wrap(err, "key broker: generation %llu", (unsigned long long)generation);
+}

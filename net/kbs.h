@@ -37,5 +37,9 @@ CLO_MUST_USE bool clo_kbs_attest(struct clo_kbs_client *client, const json_t *ru
 /* Gets a resource ("default/disk/demo") as JWE sealed to the tee-pubkey: open with clo_jwe_open(). */
 CLO_MUST_USE bool clo_kbs_resource(struct clo_kbs_client *client, const char *path, json_t **jwe,
                                    struct clo_error *err);
+/* Tells the next generation of the disk whose key this session got (docs/formats/disk.md).
+ * CLO_ERR_REFUSED: another copy of the disk has been that far. */
+CLO_MUST_USE bool clo_kbs_generation(struct clo_kbs_client *client, const char *path,
+                                     uint64_t generation, struct clo_error *err);
 
 #endif

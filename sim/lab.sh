@@ -8,6 +8,7 @@
 #   LAB_BUILD   the build folder (default: build)
 #   LAB_CACHE   what is slow to get, and kept: root file system, kernel, stub
 #   LAB         this run's own folder; lab_begin empties it
+#   LAB_TIMEOUT seconds that a boot may take (default: 300)
 
 LAB_BUILD=${LAB_BUILD:-build}
 LAB_CACHE=${LAB_CACHE:-build/lab/cache}
@@ -202,12 +203,11 @@ lab_end() {
     LAB_BROKER_PID=
 }
 
-# Secure Boot keys, the owner's firmware variables, the disk key, a pretend platform with one VM on it.
+# Secure Boot keys, the owner's firmware variables, a pretend platform with one VM on it.
 lab_keys() {
     cloister secureboot keygen --output "$LAB/keys" >"$LAB/keygen.log" &&
         cloister secureboot enroll --input /usr/share/OVMF/OVMF_VARS_4M.fd --output "$LAB/vars.fd" \
             --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt" &&
-        (umask 077 && head -c 64 /dev/urandom >"$LAB/disk.key") &&
         cloister_sim platform new "$LAB/platform" >"$LAB/platform.root" &&
         mkdir -p "$LAB/vm" && cp "$LAB/vars.fd" "$LAB/vm/vars.fd" &&
         cloister_sim vtpm new "$LAB/platform" "$LAB/vm/tpm"
@@ -228,15 +228,27 @@ lab_broker_key() {
     cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
 }
 
-# The image. QEMU's user network shows this machine's loopback as 10.0.2.2.
+# The image. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is $LAB/disk.key;
+# each later one has its own.
 lab_image() {
-    local output=$1 cmdline=$2
+    local output=$1 cmdline=$2 key=$LAB/disk.key
     shift 2
-    cloister image build "$LAB_CACHE/root.ext4" --output "$output" --name demo \
+    if [ -e "$key" ]; then
+        key=${output%.img}.disk.key
+        rm -f "$key"
+    fi
+    lab_image_of "$LAB_CACHE/root.ext4" "$output" "$cmdline" --disk-key-output "$key" "$@"
+}
+
+# lab_image_of ROOT OUTPUT CMDLINE [OPTION]…
+lab_image_of() {
+    local root=$1 output=$2 cmdline=$3
+    shift 3
+    cloister image build "$root" --output "$output" --name demo \
         --kernel "$LAB_CACHE/kernel/vmlinuz" --modules "$LAB_CACHE/kernel/lib/modules/$(lab_kernel_release)" \
         --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_BUILD/guest/cloister-init" \
         --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
-        --disk-key "$LAB/disk.key" --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" \
+        --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" \
         --retry-seconds 20 "$@"
 }
 
@@ -254,9 +266,12 @@ lab_policy() {
         "$root" "${LAB_PCRS// /, }" enter-initrd 0 >"$LAB/policy.json"
 }
 
+# The key, the disk it is for, and the terms. Anew each time: which generation of the disk was seen is forgotten, so that
+# an image which was booted from a snapshot can be booted again.
 lab_register() {
+    cloister key remove --state "$LAB/broker" default/disk/demo 2>/dev/null || true
     lab_policy && cloister key put --state "$LAB/broker" default/disk/demo "$LAB/disk.key" --policy "$LAB/policy.json" \
-        --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json"
+        --disk "$LAB/demo.disk.json" --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json"
 }
 
 lab_broker_start() {
@@ -275,7 +290,8 @@ lab_broker_start() {
 lab_boot() {
     local name=$1 image=$2 tpm=${LAB_TPM:-$LAB/vm/tpm} vars=${LAB_VARS:-$LAB/vm/vars.fd}
     shift 2
-    cloister boot "$image" --varstore "$vars" --tpm "$tpm" --report "$LAB/$name.jsonl" --serial "$LAB/$name.log" "$@"
+    cloister boot "$image" --varstore "$vars" --tpm "$tpm" --report "$LAB/$name.jsonl" --serial "$LAB/$name.log" \
+        --timeout "${LAB_TIMEOUT:-300}" "$@"
 }
 
 # lab_evidence NAME PHASE: the evidence bundle that boot NAME reported in that phase, and the nonce it answers.
@@ -359,6 +375,22 @@ lab_other_platform() {
     cloister_sim platform new --name Milan-elsewhere "$LAB/other-platform" >/dev/null &&
         mkdir -p "$LAB/other-vm" && cp "$LAB/vm/vars.fd" "$LAB/other-vm/vars.fd" &&
         cloister_sim vtpm new "$LAB/other-platform" "$LAB/other-vm/tpm"
+}
+
+# Another file system content under the same disk key, GUIDs and UKI, and its partition put into the image: what a host
+# does that has kept an older version.
+lab_swap_root() {
+    local from to bytes seed
+    seed=$(cat "$LAB/seed") || return
+    cp --sparse=always "$LAB_CACHE/root.ext4" "$LAB/old-root.ext4" &&
+        debugfs -w -R "rm /etc/hostname" "$LAB/old-root.ext4" 2>/dev/null &&
+        lab_image_of "$LAB/old-root.ext4" "$LAB/old.img" "$LAB_CMDLINE" --disk-key "$LAB/disk.key" \
+            --reuse-disk-key "an attack" --seed "$seed" >/dev/null || return
+    from=$(lab_root_offset "$LAB/old.img") to=$(lab_root_offset "$LAB/demo.img")
+    bytes=$(cloister image inspect --json "$LAB/old.img" | jq '.partitions[] | select(.name == "root").bytes')
+    cp --sparse=always "$LAB/demo.img" "$LAB/swapped.img" &&
+        dd if="$LAB/old.img" of="$LAB/swapped.img" bs=1M skip=$((from >> 20)) seek=$((to >> 20)) count=$((bytes >> 20)) \
+            conv=notrunc,sparse status=none && rm -f "$LAB/old.img" "$LAB/old-root.ext4"
 }
 
 # lab_replay BUNDLE [--forge-nonce]

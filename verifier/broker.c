@@ -1,5 +1,6 @@
 #include "verifier/broker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
 #include "net/kbs.h"
+#include "verifier/generation.h"
 
 #define RESOURCE_PREFIX "/kbs/v0/resource/"
 #define BEARER_PREFIX   "Bearer "
@@ -22,6 +24,8 @@ enum counter {
     ATTEST_MALFORMED,
     RESOURCE_RELEASED,
     RESOURCE_REFUSED,
+    GENERATION_RAISED,
+    GENERATION_REFUSED,
     FAILURES,
     COUNTERS,
 };
@@ -393,7 +397,7 @@ static bool seal(struct clo_broker *broker, const struct clo_broker_request *req
         return false;
     if (!fulfils(result, terms))
         return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": is not for this image", path);
-    return clo_jwe_seal(result->tee_pubkey, clo_secret_bytes(secret), jwe, err);
+    return clo_generation_seal(broker->spec.store, path, secret, result->tee_pubkey, jwe, err);
 }
 
 static bool resource(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -420,7 +424,48 @@ static bool resource(struct clo_broker *broker, const struct clo_broker_request 
     broker->counters[ok ? RESOURCE_RELEASED : RESOURCE_REFUSED]++;
     if (!ok)
         return clo_fail(err, why.status, "%s", why.text);
+    clo_session_note_release(broker->sessions, &session, path);
     return answer_json(answer, "application/json", CLO_TAKE(jwe), err);
+}
+
+/* --- generation --- */
+
+/* Only who was given the disk's key says how often the disk was used. */
+static bool raise_generation(struct clo_broker *broker, const struct clo_session *session,
+                             const char *path, uint64_t generation, struct clo_error *err)
+{
+    if (!clo_session_released(broker->sessions, session, path))
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": was not released in this session",
+                        path);
+    return clo_store_raise_generation(broker->spec.store, path, generation, err);
+}
+
+static bool generation(struct clo_broker *broker, const struct clo_broker_request *request,
+                       struct clo_broker_answer *answer, struct clo_error *err)
+{
+    char path[CLO_GENERATION_PATH];
+    struct clo_session session;
+    struct clo_error why = { 0 };
+    char told[32];
+    uint64_t value;
+
+    if (!get_session(broker, request, &session, err) ||
+        !clo_generation_parse(request->path, path, &value, err))
+        return false;
+    bool ok = raise_generation(broker, &session, path, value, &why);
+    snprintf(told, sizeof told, "%llu", (unsigned long long)value);
+    struct clo_audit decision = { .action = "generation",
+                                  .verdict = ok ? "raised" : "refused",
+                                  .tee = "",
+                                  .resource = path,
+                                  .detail = ok ? told : why.text };
+    if (!decide(broker, request, &session, &decision, err))
+        return false;
+    broker->counters[ok ? GENERATION_RAISED : GENERATION_REFUSED]++;
+    if (!ok)
+        return clo_fail(err, why.status, "%s", why.text);
+    return answer_json(answer, "application/json",
+                       json_pack("{s:I}", "generation", (json_int_t)value), err);
 }
 
 /* --- The rest --- */
@@ -435,6 +480,8 @@ static bool metrics(const struct clo_broker *broker, const struct clo_broker_req
         [ATTEST_MALFORMED] = "cloister_attest_total{result=\"malformed\"}",
         [RESOURCE_RELEASED] = "cloister_resource_total{result=\"released\"}",
         [RESOURCE_REFUSED] = "cloister_resource_total{result=\"refused\"}",
+        [GENERATION_RAISED] = "cloister_generation_total{result=\"raised\"}",
+        [GENERATION_REFUSED] = "cloister_generation_total{result=\"refused\"}",
         [FAILURES] = "cloister_failures_total",
     };
 
@@ -471,6 +518,9 @@ static bool route(struct clo_broker *broker, const struct clo_broker_request *re
         return attest(broker, request, answer, err);
     if (is_get && strncmp(request->path, RESOURCE_PREFIX, strlen(RESOURCE_PREFIX)) == 0)
         return resource(broker, request, answer, err);
+    if (is_post &&
+        strncmp(request->path, CLO_GENERATION_PREFIX, strlen(CLO_GENERATION_PREFIX)) == 0)
+        return generation(broker, request, answer, err);
     if (is_get && strcmp(request->path, "/healthz") == 0)
         return health(broker, answer, err);
     if (is_get && strcmp(request->path, "/metrics") == 0)

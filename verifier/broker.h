@@ -4,6 +4,7 @@
  *   POST /kbs/v0/auth                 a nonce, and a session
  *   POST /kbs/v0/attest               evidence; an attestation result (EAR, a JWT signed ES384)
  *   GET  /kbs/v0/resource/R/T/N       a secret, as JWE to the key that the evidence binds
+ *   POST /cloister/v0/generation/…    how often its disk was used (verifier/generation.h)
  *   GET  /healthz, /metrics
  *
  * A refusal is problem JSON (RFC 9457) whose "detail" is one line that the guest shows: which value

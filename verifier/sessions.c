@@ -46,6 +46,7 @@ bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
 void clo_session_result_free(struct clo_session_result *result)
 {
     json_decref(result->tee_pubkey);
+    free(result->released);
     *result = (struct clo_session_result){ 0 };
 }
 
@@ -206,6 +207,25 @@ const struct clo_session_result *clo_session_result(const struct clo_sessions *s
     const struct used *used = find(sessions, session);
 
     return used == NULL || used->result.tee_pubkey == NULL ? NULL : &used->result;
+}
+
+void clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
+                              const char *path)
+{
+    struct used *used = find(sessions, session);
+
+    if (used == NULL)
+        return;
+    free(used->result.released);
+    used->result.released = strdup(path); /* out of memory: nothing was released in it */
+}
+
+bool clo_session_released(const struct clo_sessions *sessions, const struct clo_session *session,
+                          const char *path)
+{
+    const struct clo_session_result *result = clo_session_result(sessions, session);
+
+    return result != NULL && result->released != NULL && strcmp(result->released, path) == 0;
 }
 
 size_t clo_sessions_in_use(const struct clo_sessions *sessions)

@@ -30,6 +30,7 @@ struct clo_session_result {
     struct clo_digest token;
     int64_t terms[CLO_SESSION_TERMS_MAX]; /* which terms its evidence fulfils */
     size_t term_count;
+    char *released; /* the last resource it was given; NULL: none */
 };
 
 /* `seconds`: how long a session lasts; `limit`: how many may be in use at once. The clock is the
@@ -53,6 +54,11 @@ void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *s
 /* What it has shown; NULL: nothing. Borrowed until the next call. */
 const struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
                                                     const struct clo_session *session);
+/* Remembers the last resource that was released in it. */
+void clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
+                              const char *path);
+bool clo_session_released(const struct clo_sessions *sessions, const struct clo_session *session,
+                          const char *path);
 void clo_session_result_free(struct clo_session_result *result); /* for CLO_CLEANUP */
 size_t clo_sessions_in_use(const struct clo_sessions *sessions);
 

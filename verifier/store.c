@@ -460,22 +460,30 @@ bool clo_store_raise_generation(struct clo_store *store, const char *path, uint6
                                 struct clo_error *err)
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    struct clo_disk_identity disk;
+    bool has_disk;
 
     if (generation > CLO_DISK_GENERATION_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "generation %llu is out of range",
                         (unsigned long long)generation);
-    if (!prepare(store,
-                 "UPDATE resources SET generation = max(generation, ?)"
-                 " WHERE path = ? AND disk IS NOT NULL",
+    if (!prepare(store, "UPDATE resources SET generation = ?1 WHERE path = ?2 AND generation < ?1",
                  &statement, err))
         return false;
     sqlite3_bind_int64(statement, 1, (int64_t)generation);
     bind_text(statement, 2, path);
     if (!run(store, statement, err))
         return false;
-    return sqlite3_changes(store->database) == 1 ||
-           clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": no disk is registered with it",
-                    path);
+    if (sqlite3_changes(store->database) == 1)
+        return true;
+    if (!clo_store_disk(store, path, &has_disk, &disk, err))
+        return false;
+    if (!has_disk)
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": no disk is registered with it",
+                        path);
+    return clo_fail(err, CLO_ERR_REFUSED,
+                    "disk: generation %llu is not new, %llu was seen: another copy of this disk "
+                    "was used",
+                    (unsigned long long)generation, (unsigned long long)disk.generation);
 }
 
 static json_t *names_of(const struct clo_terms *terms)

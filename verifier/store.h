@@ -54,8 +54,8 @@ CLO_MUST_USE bool clo_store_get(struct clo_store *store, const char *path, int64
  * CLO_ERR_REFUSED if there is no such resource. */
 CLO_MUST_USE bool clo_store_disk(struct clo_store *store, const char *path, bool *has_disk,
                                  struct clo_disk_identity *disk, struct clo_error *err);
-/* Keeps the larger one; returns when it is on the disk. CLO_ERR_REFUSED if there is no such resource,
- * or none with a disk. */
+/* Returns when it is on the disk. CLO_ERR_REFUSED if it is not larger than the last one: two copies of
+ * a disk cannot both be the next; or if there is no such resource, or none with a disk. */
 CLO_MUST_USE bool clo_store_raise_generation(struct clo_store *store, const char *path,
                                              uint64_t generation, struct clo_error *err);
 

@@ -24,7 +24,18 @@ CLO_API CLO_MUST_USE bool clo_jws_verify(struct clo_bytes token, const struct cl
 /* ECDH-ES+A256KW to an EC key, RSA-OAEP-256 to an RSA one; content A256GCM. */
 CLO_API CLO_MUST_USE bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext,
                                        json_t **out, struct clo_error *err);
+/* Of plain bytes: a message that says its content is something else is refused. */
 CLO_API CLO_MUST_USE bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key,
                                        struct clo_secret **out, struct clo_error *err);
+
+#define CLO_JWE_TYPE 64 /* with the NUL */
+
+/* The same with a "cty" in the protected header, which says what the content is; "" and NULL: none. */
+CLO_API CLO_MUST_USE bool clo_jwe_seal_typed(const json_t *recipient_jwk, const char *type,
+                                             struct clo_bytes plaintext, json_t **out,
+                                             struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
+                                             char type[CLO_JWE_TYPE], struct clo_secret **out,
+                                             struct clo_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cloister/jose.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,8 +69,8 @@ static bool wrap_for_rsa(json_t *jwe, const struct clo_public_key *key, json_t *
            clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
 }
 
-bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext, json_t **out,
-                  struct clo_error *err)
+bool clo_jwe_seal_typed(const json_t *recipient_jwk, const char *type, struct clo_bytes plaintext,
+                        json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
@@ -79,8 +80,8 @@ bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext, json_
     if (!clo_jwk_to_public_key(recipient_jwk, &key, err))
         return clo_wrap(err, "JWE recipient");
     bool is_rsa = clo_public_key_kind(key) == CLO_KEY_RSA;
-    jwe = json_pack("{s:{s:s, s:s}}", "protected", "alg",
-                    is_rsa ? "RSA-OAEP-256" : "ECDH-ES+A256KW", "enc", "A256GCM");
+    jwe = json_pack("{s:{s:s, s:s, s:s*}}", "protected", "alg",
+                    is_rsa ? "RSA-OAEP-256" : "ECDH-ES+A256KW", "enc", "A256GCM", "cty", type);
     if (jwe == NULL || cek == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
     if (!(is_rsa ? wrap_for_rsa(jwe, key, cek, err) : wrap_for_ec(jwe, key, cek, err)))
@@ -91,6 +92,12 @@ bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext, json_
     return true;
 }
 
+bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext, json_t **out,
+                  struct clo_error *err)
+{
+    return clo_jwe_seal_typed(recipient_jwk, NULL, plaintext, out, err);
+}
+
 static bool is_one_of(const char *name, const char *const *names)
 {
     for (; *names != NULL; names++)
@@ -99,26 +106,34 @@ static bool is_one_of(const char *name, const char *const *names)
     return false;
 }
 
-/* What the message says of itself must be among the few things we do, before libjose sees it. */
-static bool check_header(const json_t *jwe, enum clo_key_kind kind, struct clo_error *err)
+/* What the message says of itself must be among the few things we do, before libjose sees it. `type`
+ * gets what it says its content is; it is the sender's word once the message has opened. */
+static bool check_header(const json_t *jwe, enum clo_key_kind kind, char type[CLO_JWE_TYPE],
+                         struct clo_error *err)
 {
     static const char *const members[] = { "protected", "encrypted_key", "iv", "ciphertext",
                                            "tag",       "aad",           NULL };
-    static const char *const header_members[] = { "alg", "enc", "epk", "kid", "apu", "apv", NULL };
+    static const char *const header_members[] = { "alg", "enc", "epk", "kid",
+                                                  "apu", "apv", "cty", NULL };
     static const char *const for_ec[] = { "ECDH-ES+A256KW", "ECDH-ES", NULL };
     static const char *const for_rsa[] = { "RSA-OAEP-256", NULL };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *header = NULL;
     const char *algorithm;
     const char *encryption;
+    const char *content;
 
     if (!clo_json_only(jwe, members, err) ||
         !clo_json_get_bytes(jwe, "protected", CLO_JSON_BASE64URL, 65536, &text, err) ||
         !clo_json_parse(clo_buffer_bytes(&text), &header, err) ||
         !clo_json_only(header, header_members, err) ||
         !clo_json_get_string(header, "alg", &algorithm, err) ||
-        !clo_json_get_string(header, "enc", &encryption, err))
+        !clo_json_get_string(header, "enc", &encryption, err) ||
+        !clo_json_get_string_optional(header, "cty", &content, err))
         return false;
+    if (content != NULL && (content[0] == '\0' || strlen(content) >= CLO_JWE_TYPE))
+        return clo_fail(err, CLO_ERR_FORMAT, "cty: %zu bytes", strlen(content));
+    snprintf(type, CLO_JWE_TYPE, "%s", content == NULL ? "" : content);
     if (!is_one_of(algorithm, kind == CLO_KEY_RSA ? for_rsa : for_ec))
         return clo_fail(err, CLO_ERR_REFUSED, "alg \"%.20s\"", algorithm);
     if (strcmp(encryption, "A256GCM") != 0)
@@ -154,14 +169,14 @@ static bool unwrap_for_rsa(const json_t *jwe, const struct clo_private_key *key,
     return *cek != NULL || clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
 }
 
-bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct clo_secret **out,
-                  struct clo_error *err)
+bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
+                        char type[CLO_JWE_TYPE], struct clo_secret **out, struct clo_error *err)
 {
     CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
     enum clo_key_kind kind = clo_private_key_kind(key);
     size_t size = 0;
 
-    if (!check_header(jwe, kind, err))
+    if (!check_header(jwe, kind, type, err))
         return clo_wrap(err, "JWE");
     if (!(kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
                               : unwrap_for_ec(jwe, key, &cek, err)))
@@ -174,4 +189,18 @@ bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct c
     clo_wipe(plaintext, size);
     free(plaintext);
     return ok;
+}
+
+bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct clo_secret **out,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    char type[CLO_JWE_TYPE];
+
+    if (!clo_jwe_open_typed(jwe, key, type, &secret, err))
+        return false;
+    if (type[0] != '\0')
+        return clo_fail(err, CLO_ERR_REFUSED, "JWE: its content is \"%s\", not plain bytes", type);
+    *out = CLO_TAKE(secret);
+    return true;
 }

@@ -29,7 +29,7 @@ build() {
     output=$1
     shift
     "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline 'console=ttyS0' \
-        --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key \
+        --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test \
         --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --output "$output" "$@"
 }
 # uki IMAGE: takes the UKI out of the ESP, which begins at 1 MiB.
@@ -85,10 +85,46 @@ fsck=$(command -v fsck.vfat) && dd if=demo.img of=esp bs=1M skip=1 count=64 stat
 mke2fs -q -F -t ext4 -d root root.ext4 64M
 printf 'correct horse\n' >passphrase
 "$cloister" image build root.ext4 --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt \
-    --cmdline quiet --varstore vars.fd --disk-key disk.key --broker https://b --broker-key broker.pem --init "$init" --output file.img \
+    --cmdline quiet --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b --broker-key broker.pem --init "$init" --output file.img \
     --recovery-passphrase-file passphrase --encrypt-free --osrel root/etc/os-release --json >result.json || fail "build from a file system"
 [ "$(jq .free_bytes result.json)" = 0 ] || fail "--encrypt-free leaves blocks free"
 expect "two key slots" 0 "2 key slots" "$cloister" image inspect file.img
+
+# Which disk it is: an identity for the broker, of the key that opens it; PCR 15 has another value.
+[ "$(jq -r '.name, .generation' demo.disk.json | xargs)" = "demo 0" ] || fail "demo.disk.json: $(cat demo.disk.json)"
+[ "$(jq -r .uuid demo.disk.json)" = "$("$cloister" image inspect demo.img --json | jq -r '.. | .luks_uuid? // empty')" ] || fail "another UUID"
+[ "$(jq -r .uuid demo.disk.json)" = "$(jq -r .uuid again.disk.json)" ] || fail "one seed, two UUIDs"
+[ "$(jq -r .volume_key_hmac demo.disk.json)" != "$(jq -r .volume_key_hmac again.disk.json)" ] || fail "two disks with one volume key"
+jq -r '.volume_key_hmac' demo.disk.json | grep -qFf - demo.ref.json && fail "the identity says what PCR 15 is"
+[ "$(jq -r .key_id demo.disk.json)" = "$(python3 -c 'import hmac; print(hmac.new(open("disk.key", "rb").read(), b"cloister:disk-key:1", "sha256").hexdigest())')" ] ||
+    fail "the key's id"
+
+# Disk keys: one is made unless one is given; one that another disk has is not taken again, however that is known.
+# fresh OUTPUT [OPTION]…: as build, without a key of ours.
+# shellcheck disable=SC2317 # expect calls it
+fresh() {
+    output=$1
+    shift
+    "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline x --sign-key keys/db.key \
+        --sign-cert keys/db.crt --varstore vars.fd --broker https://b --broker-key broker.pem --init "$init" --output "$output" "$@"
+}
+expect "a key of its own" 0 "disk key   own.disk.key" fresh own.img
+[ "$(stat -c '%s %a' own.disk.key)" = "64 600" ] || fail "own.disk.key: $(stat -c '%s %a' own.disk.key)"
+[ "$(jq -r .key_id own.disk.json)" != "$(jq -r .key_id demo.disk.json)" ] || fail "the same key"
+expect "its key is not overwritten" 1 "own.disk.key: is there already" fresh own.img
+expect "another place for it" 0 "disk key   elsewhere.key" fresh own.img --disk-key-output elsewhere.key
+expect "the key of another disk, by its record" 1 "elsewhere.key: opens another disk already (elsewhere.key.used)" \
+    fresh no.img --disk-key elsewhere.key
+mkdir apart
+cp elsewhere.key apart/copy.key
+expect "by the other's identity" 1 "apart/copy.key: opens another disk already (./own.disk.json)" fresh no.img --disk-key apart/copy.key
+mkfifo pipe
+(cat elsewhere.key >pipe &)
+expect "a pipe" 1 "nobody can tell what it opens" fresh no.img --disk-key pipe
+expect "again, with a reason" 0 "LUKS2" fresh twin.img --disk-key elsewhere.key --reuse-disk-key "a test of both"
+grep -q 'twin.img again: a test of both$' elsewhere.key.used || fail "elsewhere.key.used: $(cat elsewhere.key.used)"
+head -c 64 /dev/urandom >elsewhere.key
+expect "a new key under the old name" 0 "LUKS2" fresh new.img --disk-key elsewhere.key
 
 # What is not taken: one line, the right status, and nothing written.
 printf 'text' >text
@@ -96,7 +132,7 @@ head -c 31 disk.key >short.key
 mkdir empty
 expect "no output" 2 "--output is needed" "$cloister" image build root
 expect "no root" 2 "one ROOT" "$cloister" image build --output no.img
-expect "root absent" 3 "none" "$cloister" image build none --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --broker https://b --broker-key broker.pem --init "$init" --output no.img --cmdline x
+expect "root absent" 3 "none" "$cloister" image build none --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b --broker-key broker.pem --init "$init" --output no.img --cmdline x
 for wrong in "--kernel text" "--kernel none" "--modules empty" "--stub text" "--sign-key text" "--sign-cert text" "--varstore text" "--broker-key text" "--init text" "--osrel none"; do
     # shellcheck disable=SC2086 # an option and its value
     expect "$wrong" 3 "${wrong#* }" build no.img $wrong
@@ -110,7 +146,7 @@ expect "odd seed" 2 "--seed" build no.img --seed 7
 expect "root too small" 4 "ext4" build no.img --root-size 40K
 expect "folder is not there" 4 "nowhere" build nowhere/no.img
 SOURCE_DATE_EPOCH=yesterday expect "odd epoch" 2 "SOURCE_DATE_EPOCH" build no.img
-{ [ ! -e no.img ] && [ ! -e no.ref.json ]; } || fail "a refused build left a file"
+{ [ ! -e no.img ] && [ ! -e no.ref.json ] && [ ! -e no.disk.json ] && [ ! -e no.disk.key ]; } || fail "a refused build left a file"
 head -c 20000 demo.img >cut.img
 head -c 100000 /dev/zero >zeros.img
 expect "inspect: cut" 3 "cut.img" "$cloister" image inspect cut.img
@@ -127,7 +163,7 @@ for signal in INT TERM KILL; do
     for delay in 0.05 0.15 0.3; do
         # Not in the background of an interactive shell: INT would be ignored there.
         timeout -s "$signal" "$delay" "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline x \
-            --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --broker https://b \
+            --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b \
             --broker-key broker.pem --init "$init" --output stop.img --root-size 2G --encrypt-free >/dev/null 2>&1 &&
             fail "$signal after $delay s: it was finished before"
         { [ ! -e stop.img ] && [ ! -e stop.ref.json ]; } || fail "$signal after $delay s: a half-made image has its final name"

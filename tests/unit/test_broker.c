@@ -13,6 +13,7 @@ static struct clo_scratch scratch;
 static struct clo_store *store;
 static struct clo_broker *broker;
 static unsigned decisions;
+static const struct clo_disk_identity *disk_to_put; /* NULL: none */
 
 static bool fill_random(void *context, void *out, size_t size)
 {
@@ -60,6 +61,7 @@ static void put(const char *path, const char *secret, bool same_measurement)
                                            .policy = clo_buffer_bytes(&policy),
                                            .references = references,
                                            .reference_count = 1,
+                                           .disk = disk_to_put,
                                            .now = SNP_MAKER_NOW };
     must(clo_store_put(store, &entry, &err), &err);
 }
@@ -437,6 +439,78 @@ static void test_odd_requests(void **state)
           "metrics");
 }
 
+/* --- Disks --- */
+
+#define GENERATION "/cloister/v0/generation/default/disk/demo/"
+
+/* The key comes with the disk that it is for, and the next generation is told once. */
+static void test_disk(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 5500 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *none = NULL;
+    struct clo_disk_identity disk = { .uuid = "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11",
+                                      .volume_key = { CLO_HASH_SHA256, { 1 } },
+                                      .header = { CLO_HASH_SHA256, { 2 } },
+                                      .generation = 4 };
+    struct clo_disk_identity found;
+    char type[CLO_JWE_TYPE];
+    struct clo_error err;
+
+    (void)state;
+    disk_to_put = &disk;
+    put("default/disk/demo", SECRET, true);
+    disk_to_put = NULL;
+    scene_reset(&scene);
+    begin(&client);
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    CHECK(ask(&client, "POST", GENERATION "5", "{}") == 403, "before it has the key");
+    CHECK(strstr(member(&client, "detail"), "was not released in this session") != NULL,
+          member(&client, "detail"));
+    CHECK(ask(&client, "GET", RESOURCE, "") == 200, member(&client, "detail"));
+    must(clo_jwe_open_typed(client.json, scene.transport, type, &secret, &err), &err);
+    CHECK(strcmp(type, CLO_DISK_RELEASE_TYPE) == 0, type);
+    must(clo_disk_release_parse(clo_secret_bytes(secret), &key, &found, &err), &err);
+    CHECK(clo_bytes_equal(clo_secret_bytes(key), clo_bytes_text(SECRET)), "the key");
+    must(clo_disk_identity_compare(&disk, &found, &err), &err);
+    CHECK(found.generation == 4, "the last generation");
+    /* Who takes it for the key itself gets nothing. */
+    CHECK(!clo_jwe_open(client.json, scene.transport, &none, &err), "not plain bytes");
+    CHECK(strstr(err.text, "cloister-disk+json") != NULL, err.text);
+
+    static const struct {
+        const char *path;
+        unsigned status;
+    } cases[] = {
+        { GENERATION "4", 403 },
+        { GENERATION "5", 200 },
+        { GENERATION "5", 403 }, /* of a second copy */
+        { GENERATION "3", 403 },
+        { GENERATION "9", 200 },
+        { GENERATION "+10", 400 },
+        { GENERATION "010", 400 },
+        { GENERATION "10x", 400 },
+        { GENERATION "9007199254740992", 400 },
+        { GENERATION "", 400 },
+        { "/cloister/v0/generation/default/disk/other/1", 403 },
+        { "/cloister/v0/generation/default/1", 400 },
+    };
+    for (size_t i = 0; i < CLO_COUNT(cases); i++)
+        CHECK(ask(&client, "POST", cases[i].path, "{}") == cases[i].status, cases[i].path);
+    CHECK(ask(&client, "GET", GENERATION "11", "") == 400, "GET");
+    /* The next one is told how far it went. */
+    CHECK(ask(&client, "GET", RESOURCE, "") == 200, member(&client, "detail"));
+    clo_secret_freep(&secret);
+    clo_secret_freep(&key);
+    must(clo_jwe_open_typed(client.json, scene.transport, type, &secret, &err), &err);
+    must(clo_disk_release_parse(clo_secret_bytes(secret), &key, &found, &err), &err);
+    CHECK(found.generation == 9, "the last generation");
+    client.cookie[0] = '\0';
+    CHECK(ask(&client, "POST", GENERATION "12", "{}") == 401, "without a session");
+    put("default/disk/demo", SECRET, true);
+}
+
 static void test_nothing_registered(void **state)
 {
     CLO_CLEANUP(free_client) struct client client = { .clock = 6000 };
@@ -455,10 +529,15 @@ static void test_nothing_registered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_released),     cmocka_unit_test(test_refused_evidence),
-        cmocka_unit_test(test_foreign_root), cmocka_unit_test(test_nonce_once),
-        cmocka_unit_test(test_restart),      cmocka_unit_test(test_resources),
-        cmocka_unit_test(test_odd_requests), cmocka_unit_test(test_nothing_registered),
+        cmocka_unit_test(test_released),
+        cmocka_unit_test(test_refused_evidence),
+        cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_nonce_once),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_odd_requests),
+        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_nothing_registered),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -111,6 +111,10 @@ static void test_numbers(void **state)
         const char *from, *to, *error;
     } edits[] = {
         { "\"version\":1", "\"version\":2", "guest configuration: version 2" },
+        { "\"retry_seconds\":60", "\"retry_seconds\":60,\"disk\":\"any\"",
+          "guest configuration: disk: \"any\" is neither registered nor unregistered" },
+        { "\"retry_seconds\":60", "\"retry_seconds\":60,\"tdx_rtmr\":\"maybe\"",
+          "guest configuration: tdx_rtmr: \"maybe\" is neither required nor optional" },
         { "\"retry_seconds\":60", "\"retry_seconds\":86401",
           "guest configuration: retry_seconds: more than a day" },
         { "\"retry_seconds\":60", "\"retry_seconds\":-1",
@@ -144,12 +148,35 @@ static void test_truncated(void **state)
     }
 }
 
+/* Only an image that says so opens a disk that nobody registered. */
+static void test_disk(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_registered;
+        bool rtmr_is_optional;
+    } images[] = {
+        { WITH(BROKER, DHCP, ""), true, false },
+        { WITH(BROKER, DHCP, ",\"disk\":\"registered\",\"tdx_rtmr\":\"required\""), true, false },
+        { WITH(BROKER, DHCP, ",\"disk\":\"unregistered\""), false, false },
+        { WITH(BROKER, DHCP, ",\"tdx_rtmr\":\"optional\""), true, true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(images); i++) {
+        CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+        struct clo_error err;
+        CHECK(clo_guest_config_parse(clo_bytes_text(images[i].text), &config, &err), err.text);
+        CHECK(config.disk_is_registered == images[i].is_registered, images[i].text);
+        CHECK(config.rtmr_is_optional == images[i].rtmr_is_optional, images[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_values),    cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_cases),     cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_truncated),
     };
 

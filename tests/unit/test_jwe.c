@@ -111,12 +111,45 @@ static void only_to_a_public_key(void **state)
     }
 }
 
+/* What the content is stands under the seal: nobody on the way says otherwise. */
+static void typed(void **state)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *plain = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *none = NULL;
+    char type[CLO_JWE_TYPE];
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_private_key_new(CLO_KEY_P256, 0, &key, &err));
+    assert_true(clo_private_key_public(key, &public, &err));
+    assert_true(clo_jwk_from_public_key(public, &jwk, &err));
+    CHECK(clo_jwe_seal_typed(jwk, "some+json", clo_bytes_text("{}"), &jwe, &err), err.text);
+    CHECK(clo_jwe_open_typed(jwe, key, type, &secret, &err), err.text);
+    assert_string_equal(type, "some+json");
+    assert_false(clo_jwe_open(jwe, key, &none, &err));
+    assert_string_equal(err.text, "JWE: its content is \"some+json\", not plain bytes");
+    /* The header of a message without a type, which is otherwise as good, does not fit. */
+    CHECK(clo_jwe_seal(jwk, clo_bytes_text("{}"), &plain, &err), err.text);
+    json_object_set(jwe, "protected", json_object_get(plain, "protected"));
+    assert_false(clo_jwe_open(jwe, key, &none, &err));
+    assert_string_equal(err.text, "JWE: not sealed to this key, or changed");
+    clo_secret_freep(&secret);
+    CHECK(clo_jwe_open_typed(plain, key, type, &secret, &err), err.text);
+    assert_string_equal(type, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealed_by_another_hand),
         cmocka_unit_test(sealed_and_opened),
         cmocka_unit_test(only_to_a_public_key),
+        cmocka_unit_test(typed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,7 +99,11 @@ static void test_generation(void **state)
     assert_true(clo_store_disk(store, PATH, &has_disk, &found, &err) && has_disk);
     assert_true(clo_disk_identity_compare(&mine, &found, &err));
     raise_to(store, 5);
-    raise_to(store, 3); /* told late, or by an old copy */
+    for (uint64_t late = 3; late <= 5; late += 2) { /* an old copy; a second one of the same */
+        assert_false(clo_store_raise_generation(store, PATH, late, &err));
+        assert_int_equal(err.status, CLO_ERR_REFUSED);
+        assert_non_null(strstr(err.text, "is not new, 5 was seen: another copy of this disk"));
+    }
     assert_int_equal(generation_of(store, PATH), 5);
     /* Other terms for the same disk: what was seen of it stays seen. */
     assert_true(put(store, PATH, "key", OTHER, &mine, false, &err));

@@ -24,7 +24,7 @@ registers_image() {
             --kernel "$LAB_CACHE/$kernel/vmlinuz" --modules "$LAB_CACHE/$kernel/lib/modules/$(ls "$LAB_CACHE/$kernel/lib/modules")" \
             --stub "$LAB_CACHE/$stub/stub.efi" --cmdline "$LAB_CMDLINE" --init "$LAB_BUILD/guest/cloister-init" \
             --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/on.fd" \
-            --disk-key "$LAB/disk.key" --broker https://10.0.2.2:9 --broker-key "$LAB/broker.pem" >"$LAB/build.log"
+            --disk-key "$LAB/disk.key" --reuse-disk-key test --broker https://10.0.2.2:9 --broker-key "$LAB/broker.pem" >"$LAB/build.log"
 }
 
 # registers_boot NAME IMAGE STATE [OPTION]…: as far as the guest's report of its event log.

@@ -1,0 +1,17 @@
+/* What the parts of the disk's opening share. */
+#ifndef CLOISTER_GUEST_DISK_INTERNAL_H
+#define CLOISTER_GUEST_DISK_INTERNAL_H
+
+#include <libcryptsetup.h>
+
+#include "guest/disk.h"
+
+#define CLO_DISK_WHY 200 /* libcryptsetup's last words */
+
+/* Writes the checked header into `scratch` and has libcryptsetup read it from there. */
+CLO_MUST_USE bool clo_disk_load(const struct clo_disk *disk, const char *scratch,
+                                char why[CLO_DISK_WHY], struct crypt_device **out,
+                                struct clo_error *err);
+void clo_disk_free_device(struct crypt_device **device); /* for CLO_CLEANUP */
+
+#endif

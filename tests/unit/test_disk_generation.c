@@ -1,0 +1,241 @@
+/* Which disk it is and how often it was used, on headers that libcryptsetup made in a plain file. */
+#include "guest/disk_identity.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <libcryptsetup.h>
+
+#include "test.h"
+
+#define DEVICE_SIZE ((off_t)20 << 20)
+#define HEADER      16384 /* one copy, as libcryptsetup makes it */
+#define UUID        "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11"
+
+static struct clo_scratch scratch;
+static char device[64];
+static char header_file[4200];
+static const char disk_key[64] = "the disk key of both";
+
+/* A disk under the one disk key, with a volume key of its own. */
+static void make_disk(uint8_t filler)
+{
+    const struct crypt_pbkdf_type pbkdf = { .type = CRYPT_KDF_PBKDF2,
+                                            .hash = "sha256",
+                                            .iterations = 1000,
+                                            .flags = CRYPT_PBKDF_NO_BENCHMARK };
+    struct crypt_params_luks2 parameters = { .pbkdf = &pbkdf, .sector_size = 4096 };
+    struct crypt_device *luks;
+    char key[64];
+
+    memset(key, filler, sizeof key);
+    key[0] = 1; /* XTS wants two different halves */
+    (void)unlink(device);
+    int fd = open(device, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, DEVICE_SIZE), 0);
+    close(fd);
+    assert_int_equal(crypt_init(&luks, device), 0);
+    assert_int_equal(crypt_set_data_offset(luks, (16 << 20) / 512), 0);
+    assert_int_equal(crypt_format(luks, CRYPT_LUKS2, "aes", "xts-plain64", UUID, key, sizeof key,
+                                  &parameters),
+                     0);
+    assert_int_equal(
+            crypt_keyslot_add_by_volume_key(luks, 0, key, sizeof key, disk_key, sizeof disk_key),
+            0);
+    crypt_free(luks);
+}
+
+static int set_up(void **state)
+{
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_scratch_new("/tmp", &scratch, &err));
+    snprintf(device, sizeof device, "%.50s/disk", scratch.path);
+    snprintf(header_file, sizeof header_file, "%s/header", scratch.path);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    clo_scratch_free(&scratch);
+    return 0;
+}
+
+struct opened {
+    struct clo_disk disk;
+    struct clo_secret *volume_key;
+};
+
+static void close_disk(struct opened *opened)
+{
+    clo_disk_free(&opened->disk);
+    clo_secret_freep(&opened->volume_key);
+}
+
+/* As the guest does it at each boot. */
+static void open_disk(struct opened *out)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    struct clo_error err;
+
+    memcpy(out->disk.device, device, sizeof device);
+    assert_true(clo_secret_copy(clo_bytes(disk_key, sizeof disk_key), &key, &err));
+    if (!clo_disk_read_header(&out->disk, &err) ||
+        !clo_disk_volume_key(&out->disk, header_file, key, &out->volume_key, &err))
+        fail_msg("%s", err.text);
+}
+
+static struct clo_disk_identity identity(const struct opened *opened)
+{
+    struct clo_disk_identity found;
+    struct clo_error err;
+
+    if (!clo_disk_identity_of(clo_buffer_bytes(&opened->disk.header), opened->volume_key, &found,
+                              &err))
+        fail_msg("%s", err.text);
+    return found;
+}
+
+static uint64_t use_once(struct clo_disk_identity *registered)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    struct clo_error err;
+    uint64_t generation;
+
+    open_disk(&opened);
+    if (!clo_disk_compare(&opened.disk, opened.volume_key, registered, &err) ||
+        !clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, &generation, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(opened.disk.luks.generation.value, generation);
+    registered->generation = generation;
+    return generation;
+}
+
+static void copy_bytes(uint8_t *bytes, bool to_disk)
+{
+    int fd = open(device, O_RDWR | O_CLOEXEC);
+    ssize_t size = to_disk ? pwrite(fd, bytes, (size_t)2 * HEADER, 0)
+                           : pread(fd, bytes, (size_t)2 * HEADER, 0);
+
+    assert_int_equal(size, 2 * HEADER);
+    close(fd);
+}
+
+static void test_used_again(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    struct clo_disk_identity registered;
+    static uint8_t old[2 * HEADER];
+    struct crypt_device *luks;
+    struct clo_error err;
+    const char *json;
+
+    (void)state;
+    make_disk(7);
+    open_disk(&opened);
+    registered = identity(&opened);
+    assert_int_equal(registered.generation, 0);
+    assert_int_equal(use_once(&registered), 1);
+    copy_bytes(old, false);
+    assert_int_equal(use_once(&registered), 2);
+    assert_int_equal(use_once(&registered), 3);
+    /* libcryptsetup still takes it, and finds one token. */
+    assert_int_equal(crypt_init(&luks, device), 0);
+    assert_int_equal(crypt_load(luks, CRYPT_LUKS2, NULL), 0);
+    assert_int_equal(crypt_token_json_get(luks, 0, &json), 0);
+    assert_non_null(strstr(json, "\"generation\":3"));
+    assert_true(crypt_token_json_get(luks, 1, &json) < 0);
+    crypt_free(luks);
+    /* The old copy, put back. */
+    copy_bytes(old, true);
+    close_disk(&opened);
+    opened = (struct opened){ .volume_key = NULL };
+    open_disk(&opened);
+    assert_false(clo_disk_compare(&opened.disk, opened.volume_key, &registered, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_string_equal(err.text,
+                        "disk: generation 1 is older than 3, which was the last one seen: "
+                        "an old copy of this disk");
+}
+
+static void test_another_disk(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened first = { .volume_key = NULL };
+    CLO_CLEANUP(close_disk) struct opened second = { .volume_key = NULL };
+    struct clo_disk_identity registered;
+    struct clo_error err;
+
+    (void)state;
+    make_disk(7);
+    open_disk(&first);
+    registered = identity(&first);
+    make_disk(8);
+    open_disk(&second); /* the disk key opens it */
+    assert_false(clo_disk_compare(&second.disk, second.volume_key, &registered, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_string_equal(err.text,
+                        "disk: the volume key is not the one that was registered: another "
+                        "disk under the same disk key");
+}
+
+/* The power goes at any moment of a write: the disk is of the old generation or of the new one. */
+static void test_cut_short(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    static uint8_t old[2 * HEADER], new[2 * HEADER], mixed[2 * HEADER];
+    struct clo_disk_identity registered;
+
+    (void)state;
+    make_disk(7);
+    open_disk(&opened);
+    registered = identity(&opened);
+    use_once(&registered);
+    copy_bytes(old, false);
+    use_once(&registered);
+    copy_bytes(new, false);
+    registered.generation = 1; /* the broker was not told */
+    for (size_t cut = 0; cut <= sizeof mixed; cut += 512) {
+        CLO_CLEANUP(close_disk) struct opened again = { .volume_key = NULL };
+        struct clo_disk_identity found = registered;
+        char name[32];
+        snprintf(name, sizeof name, "cut at %zu", cut);
+        memcpy(mixed, new, cut);
+        memcpy(mixed + cut, old + cut, sizeof mixed - cut);
+        copy_bytes(mixed, true);
+        open_disk(&again);
+        uint64_t generation = identity(&again).generation;
+        CHECK(generation == 1 || generation == 2, name);
+        CHECK(cut < HEADER || generation == 2, name);
+        CHECK(use_once(&found) == generation + 1, name);
+    }
+}
+
+static void test_no_room_to_write(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    struct clo_error err;
+    uint64_t generation;
+
+    (void)state;
+    make_disk(7);
+    open_disk(&opened);
+    snprintf(opened.disk.device, sizeof opened.disk.device, "%.50s/none", scratch.path);
+    assert_false(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key,
+                                           &generation, &err));
+    assert_int_equal(err.status, CLO_ERR_SYSTEM);
+    assert_int_equal(opened.disk.luks.generation.value, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_used_again),
+        cmocka_unit_test(test_another_disk),
+        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_no_room_to_write),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
