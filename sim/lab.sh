@@ -266,12 +266,14 @@ lab_policy() {
         "$root" "${LAB_PCRS// /, }" enter-initrd 0 >"$LAB/policy.json"
 }
 
-# The key, the disk it is for, and the terms. Anew each time: which generation of the disk was seen is forgotten, so that
-# an image which was booted from a snapshot can be booted again.
+# lab_register [NAME]: the key of $LAB/NAME.img (default: demo), the disk it is for, and the terms. Anew each time: which
+# generation of the disk was seen is forgotten, so that an image which was booted with --snapshot can be booted again.
 lab_register() {
+    local name=${1:-demo} key=$LAB/disk.key
+    [ ! -e "$LAB/$name.disk.key" ] || key=$LAB/$name.disk.key
     cloister key remove --state "$LAB/broker" default/disk/demo 2>/dev/null || true
-    lab_policy && cloister key put --state "$LAB/broker" default/disk/demo "$LAB/disk.key" --policy "$LAB/policy.json" \
-        --disk "$LAB/demo.disk.json" --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json"
+    lab_policy && cloister key put --state "$LAB/broker" default/disk/demo "$key" --policy "$LAB/policy.json" \
+        --disk "$LAB/$name.disk.json" --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json"
 }
 
 lab_broker_start() {
