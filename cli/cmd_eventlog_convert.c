@@ -25,6 +25,20 @@ static bool write_form(const char *form, const struct clo_eventlog *log, struct 
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
+static void note_left_out(const struct clo_eventlog *log, const struct clo_userlog *userlog)
+{
+    char reg[96];
+
+    for (size_t i = 0; userlog != NULL && i < clo_userlog_count(userlog); i++) {
+        const struct clo_userlog_event *event = clo_userlog_at(userlog, i);
+        if (clo_cel_names(log, event))
+            continue;
+        clo_userlog_register(event, reg, sizeof reg);
+        fprintf(stderr, "cloister: note: record %zu of user space is left out: it is of %s\n", i,
+                reg);
+    }
+}
+
 int cmd_eventlog_convert(int argc, char **argv)
 {
     const char *form = "cel-json";
@@ -72,5 +86,7 @@ int cmd_eventlog_convert(int argc, char **argv)
               (userspace == NULL || userlog_load(userspace, &userlog, &err)) &&
               write_form(form, log, clo_buffer_bytes(&file), ima_list, userlog, &out, &err) &&
               clo_file_write(output, clo_buffer_bytes(&out), 0644, &err);
+    if (ok)
+        note_left_out(log, userlog);
     return ok || clo_wrap(&err, "eventlog convert") ? CLI_YES : cli_error(&err);
 }

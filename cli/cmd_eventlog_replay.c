@@ -6,6 +6,8 @@
 #include "cloister/pcr.h"
 #include "eventlog.h"
 
+#define SYSTEMD_PCR_FIRST 11
+#define SYSTEMD_PCR_LAST  15
 #define CC_REGISTER_FIRST 1 /* register index 1 is RTMR 0; index 0 is MRTD */
 
 /* What is replayed, one behind the other; all but the first may be NULL. */
@@ -17,14 +19,67 @@ struct replay {
     bool json;
 };
 
+static bool replay_userlog(const struct replay *from, struct clo_pcr_bank *bank,
+                           struct clo_error *err)
+{
+    return clo_eventlog_is_ccel(from->log) ? clo_userlog_replay_rtmrs(from->userlog, bank, err)
+                                           : clo_userlog_replay(from->userlog, bank, err);
+}
+
 static bool replay(const struct replay *from, enum clo_hash hash, struct clo_pcr_bank *bank,
                    struct clo_error *err)
 {
     return (clo_eventlog_replay(from->log, hash, bank, err) || clo_wrap(err, "event log")) &&
            (from->ima == NULL || clo_ima_replay(from->ima, from->extension, bank, err) ||
             clo_wrap(err, "IMA's list")) &&
-           (from->userlog == NULL || clo_userlog_replay(from->userlog, bank, err) ||
+           (from->userlog == NULL || replay_userlog(from, bank, err) ||
             clo_wrap(err, "user space's log"));
+}
+
+/* --- Records that extend none of these registers --- */
+
+/* The next one from `*at` on; NULL at the end. */
+static const struct clo_userlog_event *next_passed_over(const struct replay *from, size_t *at)
+{
+    enum clo_userlog_kind kind =
+            clo_eventlog_is_ccel(from->log) ? CLO_USERLOG_RTMR : CLO_USERLOG_PCR;
+
+    while (from->userlog != NULL && *at < clo_userlog_count(from->userlog)) {
+        const struct clo_userlog_event *event = clo_userlog_at(from->userlog, (*at)++);
+        if (event->kind != kind)
+            return event;
+    }
+    return NULL;
+}
+
+static void print_passed_over(const struct replay *from)
+{
+    const struct clo_userlog_event *event;
+    char reg[96];
+
+    for (size_t at = 0; (event = next_passed_over(from, &at)) != NULL;) {
+        char text[200];
+        clo_userlog_register(event, reg, sizeof reg);
+        snprintf(text, sizeof text, "%s", event->text == NULL ? "" : event->text);
+        clo_sanitize(text);
+        printf("passed over: record %zu of user space, of %s%s%s\n", at - 1, reg,
+               *text == '\0' ? "" : ": ", text);
+    }
+}
+
+static json_t *passed_over_json(const struct replay *from)
+{
+    const struct clo_userlog_event *event;
+    json_t *array = json_array();
+    char reg[96];
+
+    for (size_t at = 0; (event = next_passed_over(from, &at)) != NULL;) {
+        clo_userlog_register(event, reg, sizeof reg);
+        json_array_append_new(array,
+                              json_pack("{s:I, s:s, s:s*, s:s*}", "record", (json_int_t)at - 1,
+                                        "register", reg, "type", event->type, "text", event->text));
+    }
+    return array;
 }
 
 /* PCR numbers, or in a CCEL log all four RTMRs by theirs. */
@@ -43,7 +98,8 @@ static json_t *bank_json(const struct clo_pcr_bank *bank, bool is_ccel)
     return values;
 }
 
-static void print_bank(const struct clo_pcr_bank *bank, bool is_ccel)
+/* With user space's log, its registers are shown also where nothing came: a UKI that was not measured. */
+static void print_bank(const struct clo_pcr_bank *bank, bool is_ccel, bool has_userlog)
 {
     unsigned first = is_ccel ? CC_REGISTER_FIRST : 0;
     unsigned count = is_ccel ? CC_REGISTER_FIRST + 4 : CLO_PCR_COUNT;
@@ -54,6 +110,8 @@ static void print_bank(const struct clo_pcr_bank *bank, bool is_ccel)
         if (is_ccel || (bank->touched >> i & 1) != 0)
             printf("  %s %2u  %s\n", is_ccel ? "RTMR" : "PCR", i - first,
                    clo_hex_text(clo_digest_bytes(&bank->values[i]), hex));
+        else if (has_userlog && i >= SYSTEMD_PCR_FIRST && i <= SYSTEMD_PCR_LAST)
+            printf("  PCR %2u  nothing was measured\n", i);
     }
 }
 
@@ -83,7 +141,7 @@ static bool replay_all(const struct replay *from, struct clo_error *err)
         known++;
         json_object_set_new(banks, clo_hash_name(hash), bank_json(&bank, is_ccel));
         if (!from->json)
-            print_bank(&bank, is_ccel);
+            print_bank(&bank, is_ccel, from->userlog != NULL);
     }
     if (known == 0 && first.status != CLO_OK) {
         *err = first;
@@ -96,11 +154,13 @@ static bool replay_all(const struct replay *from, struct clo_error *err)
     if (!from->json) {
         json_object_foreach (refused, name, why)
             printf("%s\n  not replayed: %s\n", name, json_string_value(why));
+        print_passed_over(from);
         return true;
     }
-    document = json_pack("{s:o, s:O, s:O, s:I}", "algorithms", eventlog_algorithms_json(log),
-                         is_ccel ? "rtmrs" : "pcrs", banks, "not_replayed", refused, "events",
-                         (json_int_t)clo_eventlog_count(log));
+    document =
+            json_pack("{s:o, s:O, s:O, s:I, s:o}", "algorithms", eventlog_algorithms_json(log),
+                      is_ccel ? "rtmrs" : "pcrs", banks, "not_replayed", refused, "events",
+                      (json_int_t)clo_eventlog_count(log), "passed_over", passed_over_json(from));
     return cli_print_json(document, err);
 }
 
@@ -122,7 +182,7 @@ static bool replay_ima(const struct replay *from, struct clo_error *err)
         json_array_append_new(algorithms, json_string(clo_hash_name(hash)));
         json_object_set_new(banks, clo_hash_name(hash), bank_json(&bank, false));
         if (!from->json)
-            print_bank(&bank, false);
+            print_bank(&bank, false, false);
     }
     document = json_pack("{s:o, s:O, s:I}", "algorithms", algorithms, "pcrs", banks, "events",
                          (json_int_t)clo_ima_count(from->ima));
@@ -139,7 +199,8 @@ int cmd_eventlog_replay(int argc, char **argv)
         { "--ima-log", "FILE", "go on with what the kernel's IMA measured (PCR 10)", .text = &ima },
         { "--ima-padded", NULL, "of a kernel before 5.8: SHA-1 padded with zeros in every bank",
           .flag = &padded },
-        { "--userspace-log", "FILE", "go on with what user space measured (tpm2-measure.log)",
+        { "--userspace-log", "FILE",
+          "go on with what user space measured (tpm2-measure.log; of a CCEL log cc-measure.log)",
           .text = &userspace },
         { "--json", NULL, "print one JSON document", .flag = &from.json },
     };

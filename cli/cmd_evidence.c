@@ -112,7 +112,9 @@ static void describe_userlog(struct clo_bytes in, struct clo_buffer *out)
     clo_buffer_printf(out, "%zu events", clo_userlog_count(log));
     for (size_t i = 0; i < clo_userlog_count(log); i++) {
         const struct clo_userlog_event *event = clo_userlog_at(log, i);
-        clo_buffer_printf(out, "; PCR %u: %s", event->pcr, event->text == NULL ? "" : event->text);
+        char reg[96];
+        clo_userlog_register(event, reg, sizeof reg);
+        clo_buffer_printf(out, "; %s: %s", reg, event->text == NULL ? "" : event->text);
     }
 }
 

@@ -23,7 +23,10 @@ CLO_API bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out);
 CLO_API CLO_MUST_USE bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding,
                                        struct clo_buffer *out, bool *is_header_made,
                                        struct clo_error *err);
-/* Appends a log made of these, in this order; `userlog` and `ima` may be NULL. IMA's entries get a
+/* Has the form a name for this record's register? Of a PCR, or in a CCEL log an RTMR; of an NV index. */
+CLO_API bool clo_cel_names(const struct clo_eventlog *log, const struct clo_userlog_event *event);
+/* Appends a log made of these, in this order; `userlog` and `ima` may be NULL. Records whose register the
+ * form has no name for are left out. IMA's entries get a
  * digest for every bank of the firmware's log that we know. An event of the firmware's without any
  * digest is CLO_ERR_UNSUPPORTED. */
 CLO_API CLO_MUST_USE bool clo_cel_write(const struct clo_eventlog *log, const struct clo_ima *ima,

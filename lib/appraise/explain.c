@@ -36,7 +36,9 @@ static size_t collect(const struct clo_eventlog *log, const struct clo_userlog *
     for (size_t i = 0; userlog != NULL && i < clo_userlog_count(userlog) && count < EVENTS_MAX;
          i++) {
         const struct clo_userlog_event *event = clo_userlog_at(userlog, i);
-        for (size_t k = 0; event->pcr == pcr && k < event->digest_count; k++) {
+        unsigned reg =
+                event->kind == CLO_USERLOG_RTMR ? CLO_REGISTER_RTMR(event->index) : event->pcr;
+        for (size_t k = 0; reg == pcr && k < event->digest_count; k++) {
             if (event->digests[k].hash == hash && count < EVENTS_MAX) {
                 out[count].digest = event->digests[k];
                 out[count++].user = event;
@@ -263,6 +265,25 @@ static bool append_how(const struct clo_reference_event *expected, const struct 
     return true;
 }
 
+/* What user space measures on its own account, in whatever register. */
+static const char *user_cause(const struct clo_userlog_event *user)
+{
+    static const struct {
+        const char *text;
+        const char *cause;
+    } causes[] = {
+        { "os-separator", "the initrd carries systemd's separator service (261 and later), which "
+                          "measures into PCR 0 to 7, 9 and 12 to 14" },
+        { "nvpcr-separator", "systemd (259 and later) keeps registers of its own in the TPM" },
+        { "nvpcr-init:", "systemd (259 and later) keeps registers of its own in the TPM" },
+    };
+
+    for (size_t i = 0; user->text != NULL && i < CLO_COUNT(causes); i++)
+        if (strncmp(user->text, causes[i].text, strlen(causes[i].text)) == 0)
+            return causes[i].cause;
+    return NULL;
+}
+
 /* By what differs: what was expected, where something was. */
 static void append_cause(unsigned pcr, const struct clo_reference_event *expected,
                          const struct actual *actual, struct clo_buffer *out)
@@ -274,7 +295,9 @@ static void append_cause(unsigned pcr, const struct clo_reference_event *expecte
         clo_event_describe(actual->event, &logged);
         name = clo_buffer_string(&logged);
     }
-    const char *cause = explain_cause(pcr, type_of(expected, actual), name);
+    const char *cause = actual != NULL && actual->user != NULL ? user_cause(actual->user) : NULL;
+    if (cause == NULL)
+        cause = explain_cause(pcr, type_of(expected, actual), name);
     if (cause != NULL)
         clo_buffer_printf(out, " (usually: %s)", cause);
 }

@@ -99,6 +99,24 @@ static bool check_number(struct reading *reading, const struct cel_record *recor
     return true;
 }
 
+/* A bank that firmware's first event does not list was not the firmware's: user space measures into all
+ * that the TPM has, and the binary form has no place for those. */
+static bool is_listed(const struct reading *reading, uint16_t algorithm)
+{
+    struct clo_reader r = clo_reader(clo_buffer_bytes(&reading->spec_id));
+
+    if (reading->spec_id.size == 0)
+        return true;
+    clo_read_skip(&r, 24); /* name, platform class, version */
+    for (uint32_t left = clo_read_le32(&r); left > 0 && clo_reader_ok(&r); left--) {
+        uint16_t listed = clo_read_le16(&r);
+        clo_read_skip(&r, 2);
+        if (clo_reader_ok(&r) && listed == algorithm)
+            return true;
+    }
+    return false;
+}
+
 /* In the order of their numbers, each of one size. */
 static bool note_algorithm(struct reading *reading, const struct cel_digest *digest,
                            struct clo_error *err)
@@ -141,9 +159,17 @@ static bool take(void *context, const struct cel_record *record, struct clo_erro
     clo_buffer_le32(&reading->body, record->index);
     clo_buffer_le32(&reading->body,
                     record->content_type == CEL_PCCLIENT_STD ? record->event_type : CLO_EV_IPL);
-    clo_buffer_le32(&reading->body, (uint32_t)record->digest_count);
+    bool takes_all = record->content_type == CEL_PCCLIENT_STD;
+    size_t count = 0;
+    for (size_t i = 0; i < record->digest_count; i++)
+        count += takes_all || is_listed(reading, record->digests[i].algorithm);
+    if (count == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "no digest of a bank that the log has");
+    clo_buffer_le32(&reading->body, (uint32_t)count);
     for (size_t i = 0; i < record->digest_count; i++) {
         const struct cel_digest *digest = &record->digests[i];
+        if (!takes_all && !is_listed(reading, digest->algorithm))
+            continue;
         if (!note_algorithm(reading, digest, err))
             return false;
         clo_buffer_le16(&reading->body, digest->algorithm);

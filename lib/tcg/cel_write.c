@@ -9,6 +9,7 @@
 
 /* One record on its way out: only what its content type has is looked at. */
 struct out_record {
+    bool is_nv; /* then `pcr` is an NV index */
     unsigned pcr;
     struct clo_event_digest digests[CLO_EVENT_DIGESTS_MAX];
     size_t digest_count;
@@ -25,7 +26,8 @@ struct writing {
     json_t *records;        /* JSON */
     struct clo_buffer body; /* CBOR */
     size_t count;
-    uint64_t next[PCRS_MAX + 1]; /* the number of a PCR's next record */
+    uint64_t next[PCRS_MAX +
+                  2]; /* the number of a PCR's next record; then of none's, of NV indices' */
     bool failed;
 };
 
@@ -73,9 +75,10 @@ static void add_json(struct writing *w, const struct out_record *record, uint64_
                               json_pack("{s:s, s:o}", "hashAlg", name != NULL ? name : number,
                                         "digest", clo_json_hex(digest->bytes)));
     }
-    json_t *json = json_pack("{s:I, s:I, s:o, s:s, s:o}", "recnum", (json_int_t)recnum, "pcr",
-                             (json_int_t)record->pcr, "digests", digests, "content_type",
-                             types[record->content_type], "content", json_content(record));
+    json_t *json = json_pack("{s:I, s:I, s:o, s:s, s:o}", "recnum", (json_int_t)recnum,
+                             record->is_nv ? "nv_index" : "pcr", (json_int_t)record->pcr, "digests",
+                             digests, "content_type", types[record->content_type], "content",
+                             json_content(record));
     w->failed = json == NULL || json_array_append_new(w->records, json) != 0 || w->failed;
 }
 
@@ -112,7 +115,7 @@ static void add_cbor(struct writing *w, const struct out_record *record, uint64_
     clo_cbor_write(out, CLO_CBOR_MAP, 5);
     clo_cbor_write(out, CLO_CBOR_UINT, CEL_RECNUM);
     clo_cbor_write(out, CLO_CBOR_UINT, recnum);
-    clo_cbor_write(out, CLO_CBOR_UINT, CEL_PCR);
+    clo_cbor_write(out, CLO_CBOR_UINT, record->is_nv ? CEL_NV_INDEX : CEL_PCR);
     clo_cbor_write(out, CLO_CBOR_UINT, record->pcr);
     clo_cbor_write(out, CLO_CBOR_UINT, CEL_DIGESTS);
     clo_cbor_write(out, CLO_CBOR_ARRAY, record->digest_count);
@@ -136,11 +139,11 @@ static bool add(struct writing *w, const struct out_record *record, struct clo_e
     bool is_nowhere = record->pcr == NO_PCR && record->content_type == CEL_PCCLIENT_STD &&
                       record->event_type == CLO_EV_NO_ACTION;
 
-    if (!is_nowhere && record->pcr >= PCRS_MAX)
+    if (!is_nowhere && !record->is_nv && record->pcr >= PCRS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "PCR %u", record->pcr);
     if (w->count++ == CEL_RECORDS_MAX)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d records", CEL_RECORDS_MAX);
-    uint64_t recnum = w->next[is_nowhere ? PCRS_MAX : record->pcr]++;
+    uint64_t recnum = w->next[record->is_nv ? PCRS_MAX + 1 : is_nowhere ? PCRS_MAX : record->pcr]++;
     if (w->encoding == CLO_CEL_JSON)
         add_json(w, record, recnum);
     else
@@ -201,11 +204,29 @@ static bool add_ima(struct writing *w, const struct clo_ima *ima, const struct c
     return true;
 }
 
-static bool add_systemd(struct writing *w, const struct clo_userlog *userlog, struct clo_error *err)
+bool clo_cel_names(const struct clo_eventlog *log, const struct clo_userlog_event *event)
+{
+    return event->kind == CLO_USERLOG_NV ||
+           event->kind == (clo_eventlog_is_ccel(log) ? CLO_USERLOG_RTMR : CLO_USERLOG_PCR);
+}
+
+/* A CCEL log counts RTMR 0 as register 1. */
+static unsigned register_of(const struct clo_userlog_event *event)
+{
+    return event->kind == CLO_USERLOG_PCR    ? event->pcr
+           : event->kind == CLO_USERLOG_RTMR ? event->index + 1
+                                             : event->index;
+}
+
+static bool add_systemd(struct writing *w, const struct clo_eventlog *log,
+                        const struct clo_userlog *userlog, struct clo_error *err)
 {
     for (size_t i = 0; i < clo_userlog_count(userlog); i++) {
         const struct clo_userlog_event *event = clo_userlog_at(userlog, i);
-        struct out_record record = { .pcr = event->pcr,
+        if (!clo_cel_names(log, event))
+            continue;
+        struct out_record record = { .is_nv = event->kind == CLO_USERLOG_NV,
+                                     .pcr = register_of(event),
                                      .content_type = CEL_SYSTEMD,
                                      .systemd_type = event->type,
                                      .systemd_text = event->text };
@@ -230,7 +251,7 @@ bool clo_cel_write(const struct clo_eventlog *log, const struct clo_ima *ima,
     CLO_CLEANUP(writing_free) struct writing w = { .encoding = encoding, .records = json_array() };
 
     if (!add_firmware(&w, log, err) || (ima != NULL && !add_ima(&w, ima, log, err)) ||
-        (userlog != NULL && !add_systemd(&w, userlog, err)))
+        (userlog != NULL && !add_systemd(&w, log, userlog, err)))
         return clo_wrap(err, "canonical event log");
     if (encoding == CLO_CEL_CBOR) {
         clo_cbor_write(out, CLO_CBOR_ARRAY, w.count);

@@ -27,6 +27,30 @@ printf '\036{"pcr":11,"digests":[{"hashAlg":"sha256","digest":"%064d"}],"content
 jq -e '.not_replayed.sha1' both.json >/dev/null || fail "a bank that user space has not is not named"
 [ "$(jq -r '.pcrs.sha256."11"' both.json)" != "$digest" ] || fail "user space's log changes nothing"
 
+# Records of registers that are no PCRs (systemd 259 and later) extend none; they are told, and nothing is lost for them.
+{
+    cat user.log
+    printf '\036{"nv_index":30474752,"digests":[{"hashAlg":"sha256","digest":"%064d"},{"hashAlg":"sha384","digest":"%096d"}],"content_type":"systemd","content":{"nvIndexName":"hardware","string":"hello","eventType":"phase"}}\n' 0 0
+    printf '\036{"rtmr":2,"mapped_pcr":11,"digests":[{"hashAlg":"sha384","digest":"%096d"}],"content_type":"systemd","content":{"string":"to RTMR 2"}}\n' 0
+    printf '\036{"a_register_of_2030":1,"digests":[]}\n'
+} >more.log
+"$cloister" eventlog replay "$corpus/two-banks" --userspace-log more.log --json >more.json || fail "replay with other registers"
+[ "$(jq -c .pcrs.sha256 more.json)" = "$(jq -c .pcrs.sha256 both.json)" ] || fail "records of other registers changed the PCRs"
+[ "$(jq -r '[.passed_over[] | .register] | join("; ")' more.json)" = "NV index 0x01d10200 (hardware); RTMR 2; a register of a kind that is not known" ] || fail "not told: $(jq -c .passed_over more.json)"
+expect "told as text" 0 "passed over: record 1 of user space, of NV index 0x01d10200 (hardware): hello" "$cloister" eventlog replay "$corpus/two-banks" --userspace-log more.log
+expect "and what is left out" 0 "record 2 of user space is left out: it is of RTMR 2" "$cloister" eventlog convert "$corpus/two-banks" --userspace-log more.log --output more.cel
+[ "$(jq -c '[.[] | select(.nv_index) | [.nv_index, .digests[0].hashAlg]]' more.cel)" = '[[30474752,"sha256"]]' ] || fail "no nv_index: $(cat more.cel)"
+"$cloister" eventlog replay more.cel --json >back.json || fail "replay of the canonical form"
+[ "$(jq -c .pcrs.sha256 back.json)" = "$(jq -c .pcrs.sha256 both.json)" ] || fail "the canonical form leads elsewhere"
+"$cloister" eventlog convert "$corpus/two-banks" --userspace-log more.log --to cel-cbor --output more.cbor 2>/dev/null || fail "CBOR"
+[ "$("$cloister" eventlog replay more.cbor --json | jq -c .pcrs.sha256)" = "$(jq -c .pcrs.sha256 both.json)" ] || fail "CBOR leads elsewhere"
+# Of a TD's log, those of RTMRs count, and the others are passed over.
+"$cloister" eventlog replay "$corpus/ccel" --json >td.json || fail "replay of a CCEL"
+"$cloister" eventlog replay "$corpus/ccel" --userspace-log more.log --json >td-more.json || fail "replay of a CCEL with user space's"
+[ "$(jq -c '[.rtmrs.sha384 | .["0"], .["1"], .["3"]]' td.json)" = "$(jq -c '[.rtmrs.sha384 | .["0"], .["1"], .["3"]]' td-more.json)" ] || fail "other RTMRs changed"
+[ "$(jq -r '.rtmrs.sha384."2"' td.json)" != "$(jq -r '.rtmrs.sha384."2"' td-more.json)" ] || fail "RTMR 2 did not change"
+[ "$(jq '.passed_over | length' td-more.json)" = 3 ] || fail "passed over: $(jq -c .passed_over td-more.json)"
+
 # Held against references: as expected, and changed.
 printf '{"cloister_reference":1,"name":"demo","origin":"prediction","events":{"11":[{"type":"EV_IPL","name":"section .linux","text":"x","digests":{"sha256":"%s"}}]},"pcrs":{"sha256":{"11":"%s"}}}' \
     "$(printf 'x' | openssl dgst -sha256 -r | cut -d' ' -f1)" "$digest" >good.json

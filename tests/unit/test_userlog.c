@@ -40,7 +40,13 @@ static void test_refused(void **state)
         { RECORD "x", "record 0: cut short" },
         { RECORD "\x1e", "record 1: cut short" },
         { "\x1e{}", "record 0: cut short" },
-        { "\x1e{}\n", "record 0: \"pcr\" is missing" },
+        { "\x1e{}\n", "record 0: \"digests\" is missing" },
+        { "\x1e{\"pcr\":1,\"nv_index\":1,\"digests\":[]}\n",
+          "record 0: is of a PCR and of a NV index" },
+        { "\x1e{\"rtmr\":4,\"digests\":[]}\n", "record 0: RTMR 4" },
+        { "\x1e{\"nv_index\":4294967296,\"digests\":[]}\n", "record 0: NV index 4294967296" },
+        { "\x1e{\"nv_index\":-1,\"digests\":[]}\n", NULL },
+        { "\x1e{\"nv_index\":\"x\",\"digests\":[]}\n", NULL },
         { "\x1e{\"pcr\":11}\n", "record 0: \"digests\" is missing" },
         { "\x1e{\"pcr\":24,\"digests\":[]}\n", "record 0: PCR 24" },
         { "\x1e{\"pcr\":-1,\"digests\":[]}\n", NULL },
@@ -96,6 +102,51 @@ static void test_tolerated(void **state)
     CHECK(event->type == NULL && event->text == NULL, "says nothing of itself");
 }
 
+/* Records of other registers, as systemd 262 writes them: they extend no PCR, and have no number of one. */
+static void test_other_registers(void **state)
+{
+    static const char other[] =
+            "\x1e{\"nv_index\":30474752,\"digests\":[{\"hashAlg\":\"sha256\",\"digest\":\"" ABC
+            "\"}],\"content_type\":\"systemd\",\"content\":{\"nvIndexName\":\"hardware\","
+            "\"string\":\"hello\"}}\n"
+            "\x1e{\"rtmr\":2,\"mapped_pcr\":11,\"digests\":[{\"hashAlg\":\"sha256\",\"digest\":"
+            "\"" ABC "\"}]}\n"
+            "\x1e{\"new_register\":1,\"digests\":[{\"hashAlg\":\"sha256\",\"digest\":\"" ABC
+            "\"}]}\n";
+    static const char *const names[] = { "NV index 0x01d10200 (hardware)", "RTMR 2",
+                                         "a register of a kind that is not known", "PCR 11" };
+    CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *log = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_pcr_bank bank, expected;
+    struct clo_error err;
+
+    (void)state;
+    clo_buffer_text(&text, other);
+    clo_buffer_text(&text, RECORD);
+    CHECK(clo_userlog_parse(clo_buffer_bytes(&text), &log, &err), err.text);
+    CHECK(clo_userlog_count(log) == CLO_COUNT(names), "all are there");
+    for (size_t i = 0; i < CLO_COUNT(names); i++) {
+        const struct clo_userlog_event *event = clo_userlog_at(log, i);
+        char reg[96];
+        clo_userlog_register(event, reg, sizeof reg);
+        CHECK(strcmp(reg, names[i]) == 0, reg);
+        CHECK((event->kind == CLO_USERLOG_PCR) == (event->pcr == 11), names[i]);
+    }
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    clo_pcr_reset(&expected, CLO_HASH_SHA256);
+    CHECK(clo_userlog_replay(log, &bank, &err), err.text);
+    clo_pcr_measure(&expected, 11, clo_bytes_text("abc"));
+    CHECK(memcmp(bank.values, expected.values, sizeof bank.values) == 0, "PCR 11 alone");
+    clo_pcr_reset(&bank, CLO_HASH_SHA256);
+    clo_pcr_reset(&expected, CLO_HASH_SHA256);
+    CHECK(clo_userlog_replay_rtmrs(log, &bank, &err), err.text);
+    clo_pcr_measure(&expected, 3, clo_bytes_text("abc"));
+    CHECK(memcmp(bank.values, expected.values, sizeof bank.values) == 0, "RTMR 2 alone");
+    clo_pcr_reset(&bank, CLO_HASH_SHA384);
+    CHECK(!clo_userlog_replay_rtmrs(log, &bank, &err), "a bank it has not");
+    CHECK(strcmp(err.text, "record 1: no sha384 digest") == 0, err.text);
+}
+
 static void test_append(void **state)
 {
     struct clo_userlog_event event = { .pcr = 15, .digest_count = 2, .type = "volume-key" };
@@ -121,9 +172,9 @@ static void test_append(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_tolerated),
-        cmocka_unit_test(test_append),
+        cmocka_unit_test(test_parse),           cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_tolerated),
+        cmocka_unit_test(test_other_registers), cmocka_unit_test(test_append),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
