@@ -54,8 +54,7 @@ static bool change(const char *variable, struct impact *impact, struct clo_error
 
     if (!clo_signature_lists_check(base, &impact->before_count, err))
         return false;
-    bool is_allowed =
-            !update->is_auth || secureboot_verify(&update->auth, &changed, keys, NULL, &why);
+    bool is_allowed = !update->is_auth || secureboot_verify(update, &changed, keys, NULL, &why);
     if (!is_allowed)
         fprintf(stderr,
                 "cloister: note: firmware with this store would refuse the update: by KEK of the "
@@ -205,9 +204,31 @@ static json_t *outcome_json(const struct outcome *outcome)
     return json;
 }
 
-/* `lost` is set if an image that starts now will not. */
+/* One image; false for one that cannot be read: told in the list, too. */
+static bool tell_image(const struct impact_options *o, const struct impact *impact,
+                       const char *path, json_t *json, bool *lost, struct clo_error *err)
+{
+    struct outcome outcome;
+
+    if (!examine(path, impact, &outcome, err)) {
+        if (o->json)
+            json_array_append_new(json,
+                                  json_pack("{s:s, s:s}", "file", path, "unreadable", err->text));
+        else
+            printf("%s: not known: it cannot be read\n", path);
+        return false;
+    }
+    *lost = *lost || (outcome.verdicts[BEFORE].is_allowed && !outcome.verdicts[AFTER].is_allowed);
+    if (o->json)
+        json_array_append_new(json, outcome_json(&outcome));
+    else
+        print(&outcome, impact->bank);
+    return true;
+}
+
+/* `status` gets worse if an image that starts now will not, or is not known. */
 static bool tell(const struct impact_options *o, const struct impact *impact,
-                 const struct cli_list *images, bool *lost, struct clo_error *err)
+                 const struct cli_list *images, int *status, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep)
     json_t *json = json_pack("{s:s, s:s, s:b, s:I, s:I, s:[]}", "variable", o->variable, "bank",
@@ -221,15 +242,15 @@ static bool tell(const struct impact_options *o, const struct impact *impact,
                impact->is_same ? "nothing changes, and PCR 7 neither"
                                : "PCR 7 changes with the next boot, for every image");
     for (size_t i = 0; i < images->count; i++) {
-        struct outcome outcome;
-        if (!examine(images->items[i], impact, &outcome, err))
-            return false;
-        *lost = *lost ||
-                (outcome.verdicts[BEFORE].is_allowed && !outcome.verdicts[AFTER].is_allowed);
-        if (o->json)
-            json_array_append_new(json_object_get(json, "images"), outcome_json(&outcome));
-        else
-            print(&outcome, impact->bank);
+        bool lost = false;
+        int worse = CLI_YES;
+        if (!tell_image(o, impact, images->items[i], json_object_get(json, "images"), &lost, err)) {
+            clo_wrap(err, "secureboot impact");
+            worse = cli_error(err);
+        } else if (lost) {
+            worse = CLI_NO;
+        }
+        *status = worse > *status ? worse : *status;
     }
     return !o->json || cli_print_json(json, err);
 }
@@ -251,7 +272,7 @@ int cmd_secureboot_impact(int argc, char **argv)
         .summary =
                 "Says, before it is made, what a change of dbx or db does: which of the images "
                 "will no longer\nstart and by which entry, and the PCR 7 of those UKIs that will. "
-                "Exit status 1 if an image\nthat starts now will not.",
+                "Exit status 1 if an image\nthat starts now will not, 3 if one could not be read.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot impact --input vars.fd --update DBXUpdate.bin "
@@ -260,16 +281,16 @@ int cmd_secureboot_impact(int argc, char **argv)
     CLO_CLEANUP(free_impact) struct impact impact = { 0 };
     struct cli_list operands;
     struct clo_error err;
-    bool lost = false;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     if (o.input == NULL || o.update == NULL)
         return cli_usage_error(&usage, "--input and --update are needed");
-    if (!prepare(&o, &impact, &err) || !tell(&o, &impact, &operands, &lost, &err)) {
+    status = CLI_YES;
+    if (!prepare(&o, &impact, &err) || !tell(&o, &impact, &operands, &status, &err)) {
         clo_wrap(&err, "secureboot impact");
         return cli_error(&err);
     }
-    return lost ? CLI_NO : CLI_YES;
+    return status;
 }

@@ -60,6 +60,20 @@ static bool examine(const char *path, struct clo_bytes level, json_t *to, bool *
     return err->status == CLO_OK || clo_wrap(err, "%s: .sbat", path);
 }
 
+/* The exit status that it asks for. One that cannot be read is told, and the others are looked at. */
+static int examine_one(const char *path, struct clo_bytes level, json_t *to)
+{
+    bool is_allowed = true;
+    struct clo_error err;
+
+    if (examine(path, level, to, &is_allowed, &err))
+        return is_allowed ? CLI_YES : CLI_NO;
+    if (to != NULL)
+        json_array_append_new(to, json_pack("{s:s, s:s}", "file", path, "unreadable", err.text));
+    clo_wrap(&err, "secureboot sbat");
+    return cli_error(&err);
+}
+
 int cmd_secureboot_sbat(int argc, char **argv)
 {
     const char *level_path = NULL;
@@ -73,7 +87,8 @@ int cmd_secureboot_sbat(int argc, char **argv)
         .command = "secureboot sbat",
         .arguments = "IMAGE...",
         .summary = "Shows the SBAT generations of EFI images and, with a level, whether a shim of "
-                   "that level\nstarts them. Exit status 1 if it does not start one.",
+                   "that level\nstarts them. Exit status 1 if it does not start one, 3 if one "
+                   "could not be read.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot sbat /boot/efi/EFI/debian/grubx64.efi \\\n"
@@ -85,7 +100,6 @@ int cmd_secureboot_sbat(int argc, char **argv)
     struct clo_bytes level = { 0 };
     struct cli_list operands;
     struct clo_error err;
-    bool all_allowed = true;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
@@ -94,17 +108,14 @@ int cmd_secureboot_sbat(int argc, char **argv)
         return cli_usage_error(&usage, "an image is expected");
     if (as_json)
         json = json_pack("{s:[]}", "images");
-    bool ok = level_path == NULL || read_level(level_path, &file, &level, &err);
-    for (size_t i = 0; ok && i < operands.count; i++) {
-        bool is_allowed = true;
-        ok = examine(operands.items[i], level, json_object_get(json, "images"), &is_allowed, &err);
-        all_allowed = all_allowed && is_allowed;
-    }
-    if (ok && as_json)
-        ok = cli_print_json(json, &err);
-    if (!ok) {
+    if (level_path != NULL && !read_level(level_path, &file, &level, &err)) {
         clo_wrap(&err, "secureboot sbat");
         return cli_error(&err);
     }
-    return all_allowed ? CLI_YES : CLI_NO;
+    status = CLI_YES;
+    for (size_t i = 0; i < operands.count; i++) {
+        int one = examine_one(operands.items[i], level, json_object_get(json, "images"));
+        status = one > status ? one : status;
+    }
+    return !as_json || cli_print_json(json, &err) ? status : cli_error(&err);
 }

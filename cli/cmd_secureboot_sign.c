@@ -97,11 +97,17 @@ int cmd_secureboot_sign(int argc, char **argv)
 
 /* --- verify --- */
 
-/* Signed for appending or for replacing: the file does not say which. */
-static bool verify_either(const struct clo_efi_auth *auth, struct clo_efi_variable *variable,
+/* Signed for appending or for replacing: most files do not say which. */
+static bool verify_either(const struct secureboot_file *file, struct clo_efi_variable *variable,
                           const struct clo_certificate *anchor, struct clo_certificate **signer,
                           struct clo_error *err)
 {
+    const struct clo_efi_auth *auth = &file->auth;
+
+    if (file->has_attributes) {
+        variable->attributes = file->attributes;
+        return clo_efi_auth_verify(auth, variable, anchor, signer, err);
+    }
     variable->attributes = CLO_EFIVAR_SECURE | CLO_EFIVAR_APPEND;
     if (clo_efi_auth_verify(auth, variable, anchor, signer, err))
         return true;
@@ -111,7 +117,7 @@ static bool verify_either(const struct clo_efi_auth *auth, struct clo_efi_variab
     return clo_efi_auth_verify(auth, variable, anchor, signer, err);
 }
 
-bool secureboot_verify(const struct clo_efi_auth *auth, struct clo_efi_variable *variable,
+bool secureboot_verify(const struct secureboot_file *file, struct clo_efi_variable *variable,
                        struct clo_bytes anchors, struct clo_certificate **signer,
                        struct clo_error *err)
 {
@@ -125,7 +131,7 @@ bool secureboot_verify(const struct clo_efi_auth *auth, struct clo_efi_variable 
         struct clo_error ignored;
         if (clo_guid_equal(&entry.type, &clo_guid_cert_x509) &&
             clo_certificate_parse(entry.data, &certificate, &ignored) &&
-            verify_either(auth, variable, certificate, signer, &why))
+            verify_either(file, variable, certificate, signer, &why))
             return true;
     }
     if (err->status == CLO_OK)
@@ -156,7 +162,7 @@ static bool verify(const struct verify_options *o, const struct secureboot_file 
     }
     if (!clo_buffer_ok(&anchors))
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    return secureboot_verify(&file->auth, variable, clo_buffer_bytes(&anchors), signer, err);
+    return secureboot_verify(file, variable, clo_buffer_bytes(&anchors), signer, err);
 }
 
 int cmd_secureboot_verify(int argc, char **argv)
@@ -226,10 +232,11 @@ struct apply_options {
 
 /* The variable after the change, as the firmware would have it: allowed by whom, and newer than what is
  * there. */
-static bool change(const struct clo_varstore *store, const struct clo_efi_auth *auth,
+static bool change(const struct clo_varstore *store, const struct secureboot_file *update,
                    struct clo_efi_variable *variable, struct clo_buffer *lists,
                    uint8_t time[CLO_EFI_TIME_SIZE], struct clo_error *err)
 {
+    const struct clo_efi_auth *auth = &update->auth;
     bool is_key = strcmp(variable->name, "PK") == 0 || strcmp(variable->name, "KEK") == 0;
     struct clo_bytes anchors = secureboot_variable(store, is_key ? "PK" : "KEK");
     const struct clo_efivar *old = clo_varstore_find(store, variable->name, &variable->vendor);
@@ -238,7 +245,7 @@ static bool change(const struct clo_varstore *store, const struct clo_efi_auth *
     char wanted[CLO_EFI_TIME_TEXT];
     size_t added;
 
-    if (!secureboot_verify(auth, variable, anchors, NULL, err))
+    if (!secureboot_verify(update, variable, anchors, NULL, err))
         return clo_wrap(err, "by %s of the store", is_key ? "PK" : "KEK");
     memcpy(time, auth->time, CLO_EFI_TIME_SIZE);
     if ((variable->attributes & CLO_EFIVAR_APPEND) != 0) {
@@ -270,7 +277,7 @@ static bool apply(const struct apply_options *o, const char *path, struct clo_er
         return clo_fail(err, CLO_ERR_FORMAT, "%s: no variable store", o->input);
     if (!update.is_auth)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: no authenticated variable", path);
-    if (!change(store.store, &update.auth, &variable, &lists, changed.time, err))
+    if (!change(store.store, &update, &variable, &lists, changed.time, err))
         return clo_wrap(err, "%s", path);
     snprintf(changed.name, sizeof changed.name, "%s", o->variable);
     changed.vendor = variable.vendor;

@@ -187,6 +187,9 @@ static json_t *result_json(const struct result *result, bool ok, const struct cl
 {
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
 
+    if (!ok && err->status != CLO_ERR_REFUSED)
+        return json_pack("{s:s, s:b, s:b, s:s}", "file", result->path, "verified", 0, "unreadable",
+                         1, "reason", err->text);
     clo_hex_text(clo_digest_bytes(&result->digests[result->hash]), hex);
     json_t *json = json_pack("{s:s, s:b, s:s, s:s, s:I}", "file", result->path, "verified", ok,
                              "hash", clo_hash_name(result->hash), "digest", hex, "warnings",
@@ -205,7 +208,7 @@ static json_t *result_json(const struct result *result, bool ok, const struct cl
     return json;
 }
 
-/* An image that cannot be read ends it; one that does not verify is noted. */
+/* An image that cannot be read is an answer that is missing: told, and the others are looked at. */
 static int verify_all(const struct cli_list *paths, const struct verify *in)
 {
     CLO_CLEANUP(clo_json_freep) json_t *all = json_array();
@@ -215,10 +218,8 @@ static int verify_all(const struct cli_list *paths, const struct verify *in)
     for (size_t i = 0; i < paths->count; i++) {
         struct result result;
         bool ok = verify(paths->items[i], in, &result, &err);
-        if (!ok && err.status != CLO_ERR_REFUSED)
-            return cli_error(&err);
-        if (!ok)
-            status = CLI_NO;
+        if (!ok && cli_exit_status(err.status) > status)
+            status = cli_exit_status(err.status);
         if (in->as_json)
             json_array_append_new(all, result_json(&result, ok, &err));
         else if (ok)
@@ -229,6 +230,17 @@ static int verify_all(const struct cli_list *paths, const struct verify *in)
     if (in->as_json && !cli_print_json(paths->count == 1 ? json_array_get(all, 0) : all, &err))
         return cli_error(&err);
     return status;
+}
+
+/* So that one that cannot be read is told once, and not of each image. */
+static bool check_certificates(const struct cli_list *paths, struct clo_error *err)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+        if (!cli_read_certificate(paths->items[i], &certificate, err))
+            return false;
+    }
+    return true;
 }
 
 int cmd_uki_verify(int argc, char **argv)
@@ -267,7 +279,9 @@ int cmd_uki_verify(int argc, char **argv)
     if (in.certificates.count == 0 && in.db_path == NULL && in.varstore_path == NULL)
         return cli_usage_error(&usage, "--cert, --db or --varstore is needed: whom to believe is "
                                        "yours to say");
-    status = read_databases(&in, &err) ? verify_all(&operands, &in) : cli_error(&err);
+    status = check_certificates(&in.certificates, &err) && read_databases(&in, &err)
+                     ? verify_all(&operands, &in)
+                     : cli_error(&err);
     clo_buffer_free(&in.db);
     clo_buffer_free(&in.dbx);
     return status;

@@ -26,25 +26,93 @@ static bool is_lists(struct clo_bytes in)
     return clo_signature_lists_check(in, NULL, &ignored);
 }
 
-/* Attributes that authenticated variables can have, and nothing else in front of lists. */
-static bool has_attributes(struct clo_bytes in)
+/* What stands before a variable's data in efivarfs: attributes that exist, boot services among them. */
+static bool has_attributes(struct clo_bytes in, uint32_t *out)
 {
     struct clo_reader r = clo_reader(in);
-    uint32_t attributes = clo_read_le32(&r);
 
-    return clo_reader_ok(&r) && (attributes & ~0x7fU) == 0 && (attributes & 0x3U) == 0x3 &&
-           is_lists(clo_bytes_slice(in, 4, in.size));
+    *out = clo_read_le32(&r);
+    return clo_reader_ok(&r) && (*out & ~0x7fU) == 0 && (*out & 0x2U) != 0;
+}
+
+/* What it is instead, of what people have at hand; false if it is none of that. */
+static bool name_stranger(struct clo_bytes in, struct clo_error *why)
+{
+    static const struct {
+        const char *start, *name;
+    } known[] = {
+        { "{", "is JSON: make a store of virt-firmware's with virt-fw-vars --set-json" },
+        { "AMZNUEFI", "is AWS's uefi-data: python-uefivars turns it into a variable store" },
+        { "MZ", "is an EFI image, not lists: secureboot list --image makes an entry of it" },
+        { "-----BEGIN CERTIFICATE", "is a certificate: secureboot list --cert makes a list of it" },
+        { "QFI\xfb", "is a qcow2 image: qemu-img convert -O raw makes a plain one" },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(known); i++)
+        if (in.size >= strlen(known[i].start) &&
+            memcmp(in.data, known[i].start, strlen(known[i].start)) == 0)
+            return !clo_fail(why, CLO_ERR_FORMAT, "%s", known[i].name);
+    if (in.size > SECUREBOOT_LIST_LIMIT && (clo_bytes_all(in, 0) || clo_bytes_all(in, 0xff)))
+        return !clo_fail(why, CLO_ERR_FORMAT,
+                         "is blank: firmware makes its variable store there at its first boot");
+    if (in.size >= 4 && in.data[0] == 0x30 && in.data[1] == 0x82)
+        return !clo_fail(why, CLO_ERR_FORMAT,
+                         "is DER: of a certificate, secureboot list --cert makes a list");
+    return false;
+}
+
+/* An authenticated variable, as it is or after the attributes that efivarfs takes with it. */
+static bool read_auth(struct clo_bytes in, struct secureboot_file *out, struct clo_error *err)
+{
+    if (!clo_efi_auth_is(in)) {
+        (void)has_attributes(in, &out->attributes);
+        out->has_attributes = true;
+        in = clo_bytes_slice(in, 4, in.size);
+    }
+    if (!clo_efi_auth_parse(in, &out->auth, err))
+        return false;
+    out->is_auth = true;
+    out->lists = out->auth.payload;
+    return clo_signature_lists_check(out->lists, NULL, err);
+}
+
+static bool is_auth(struct clo_bytes in)
+{
+    uint32_t attributes;
+
+    return clo_efi_auth_is(in) ||
+           (has_attributes(in, &attributes) && clo_efi_auth_is(clo_bytes_slice(in, 4, in.size)));
+}
+
+static bool read_small(struct clo_bytes in, struct secureboot_file *out, struct clo_error *err)
+{
+    struct clo_bytes behind = clo_bytes_slice(in, 4, in.size);
+    struct clo_error stranger;
+
+    if (is_auth(in))
+        return read_auth(in, out, err);
+    if (!is_lists(in) && has_attributes(in, &out->attributes) && is_lists(behind)) {
+        out->has_attributes = true;
+        out->lists = behind;
+        return true;
+    }
+    out->lists = in;
+    if (clo_signature_lists_check(in, NULL, err))
+        return true;
+    if (name_stranger(in, &stranger))
+        *err = stranger;
+    return false;
 }
 
 bool secureboot_read(const char *path, const char *variable, struct secureboot_file *out,
                      struct clo_error *err)
 {
-    struct clo_error ignored;
+    struct clo_error no_store;
 
     if (!clo_file_read(path, CLO_FILE_LIMIT, &out->bytes, err))
         return false;
     struct clo_bytes in = clo_buffer_bytes(&out->bytes);
-    if (clo_varstore_parse(in, &out->store, &ignored)) {
+    if (clo_varstore_parse(in, &out->store, &no_store)) {
         struct clo_guid vendor;
         if (variable != NULL && !clo_efi_variable_known(variable, &vendor))
             return clo_fail(err, CLO_ERR_USAGE, "--variable %s: expected PK, KEK, db, dbx or dbt",
@@ -53,23 +121,11 @@ bool secureboot_read(const char *path, const char *variable, struct secureboot_f
             out->lists = secureboot_variable(out->store, variable);
         return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);
     }
-    if (in.size > SECUREBOOT_LIST_LIMIT)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", path,
-                        SECUREBOOT_LIST_LIMIT);
-    if (clo_efi_auth_parse(in, &out->auth, &ignored)) {
-        out->is_auth = true;
-        out->lists = out->auth.payload;
-        return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);
-    }
-    if (!is_lists(in) && has_attributes(in)) {
-        out->has_attributes = true;
-        out->lists = clo_bytes_slice(in, 4, in.size);
-        return true;
-    }
-    out->lists = in;
-    if (!clo_signature_lists_check(in, NULL, err))
-        return clo_wrap(err, "%s", path);
-    return true;
+    if (in.size <= SECUREBOOT_LIST_LIMIT)
+        return read_small(in, out, err) || clo_wrap(err, "%s", path);
+    if (!name_stranger(in, err))
+        *err = no_store;
+    return clo_wrap(err, "%s", path);
 }
 
 bool secureboot_read_lists(const char *path, struct secureboot_file *out, struct clo_error *err)

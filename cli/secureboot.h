@@ -17,12 +17,13 @@ struct secureboot_file {
     struct clo_buffer bytes;
     struct clo_varstore *store; /* it is a variable store; NULL */
     bool is_auth;               /* it is an authenticated variable */
-    bool has_attributes;        /* it is a variable as efivarfs shows it */
+    bool has_attributes;        /* it is a variable as efivarfs shows it, or takes it */
+    uint32_t attributes;        /* those, of an authenticated variable */
     struct clo_efi_auth auth;
     struct clo_bytes lists; /* view; empty for a variable store */
 };
-/* Lists alone, an authenticated variable, a file of efivarfs (4 bytes of attributes in front), or a
- * variable store, of which `variable` (NULL: none needed) becomes the lists. */
+/* Lists alone, an authenticated variable, either of them as a file of efivarfs (4 bytes of attributes in
+ * front), or a variable store, of which `variable` (NULL: none needed) becomes the lists. */
 CLO_MUST_USE bool secureboot_read(const char *path, const char *variable,
                                   struct secureboot_file *out, struct clo_error *err);
 /* A variable store is refused: nobody said which of its lists. */
@@ -34,8 +35,9 @@ void secureboot_file_free(struct secureboot_file *file); /* for CLO_CLEANUP */
 struct clo_bytes secureboot_variable(const struct clo_varstore *store, const char *name);
 
 /* Is it signed by one of the certificates in these lists? Says in the variable's attributes whether it
- * appends or replaces: only the signature covers that. `signer` may be NULL. */
-CLO_MUST_USE bool secureboot_verify(const struct clo_efi_auth *auth,
+ * appends or replaces: the signature covers that, and only a file of efivarfs says it. `signer` may be
+ * NULL. */
+CLO_MUST_USE bool secureboot_verify(const struct secureboot_file *file,
                                     struct clo_efi_variable *variable, struct clo_bytes anchors,
                                     struct clo_certificate **signer, struct clo_error *err);
 

@@ -15,10 +15,13 @@
 
 struct clo_efi_auth {
     uint8_t time[CLO_EFI_TIME_SIZE];
-    struct clo_bytes pkcs7;   /* SignedData, in a ContentInfo or bare */
+    struct clo_bytes pkcs7;   /* SignedData, in a ContentInfo or bare; empty: nobody signed it */
     struct clo_bytes payload; /* the variable's data, or what is appended to it */
 };
-/* The certificate must be PKCS #7's, and the time whole seconds of UTC, as firmware demands. */
+/* Does it say of itself that it is one? For whoever is given some file. */
+CLO_API bool clo_efi_auth_is(struct clo_bytes in);
+/* The certificate must be PKCS #7's, and the time without fractions or a zone: what firmware demands of
+ * it. It may be no date at all: tools write zeros, and firmware only compares it. */
 CLO_API CLO_MUST_USE bool clo_efi_auth_parse(struct clo_bytes in, struct clo_efi_auth *out,
                                              struct clo_error *err);
 

@@ -53,17 +53,25 @@ int clo_efi_time_compare(const uint8_t a[CLO_EFI_TIME_SIZE], const uint8_t b[CLO
     return memcmp(a + 2, b + 2, 5); /* month, day, hour, minute, second */
 }
 
+/* What edk2 (VerifyTimeBasedPayload) holds it to: pads, nanosecond, zone and daylight are 0. */
 static bool is_time(struct clo_bytes time)
 {
-    const uint8_t *t = time.data;
-    unsigned year = t[0] | (unsigned)t[1] << 8;
-
-    return year >= 1900 && year <= 9999 && t[2] >= 1 && t[2] <= 12 && t[3] >= 1 && t[3] <= 31 &&
-           t[4] <= 23 && t[5] <= 59 && t[6] <= 59 &&
-           clo_bytes_all(clo_bytes_slice(time, 7, time.size), 0);
+    return clo_bytes_all(clo_bytes_slice(time, 7, time.size), 0);
 }
 
 /* --- Parsing --- */
+
+bool clo_efi_auth_is(struct clo_bytes in)
+{
+    struct clo_reader r = clo_reader(in);
+
+    clo_read_skip(&r, CLO_EFI_TIME_SIZE + 4);
+    uint16_t revision = clo_read_le16(&r);
+    uint16_t type = clo_read_le16(&r);
+    struct clo_guid kind = clo_read_guid(&r);
+    return clo_reader_ok(&r) && revision == WIN_REVISION && type == WIN_TYPE_EFI_GUID &&
+           clo_guid_equal(&kind, &guid_pkcs7);
+}
 
 bool clo_efi_auth_parse(struct clo_bytes in, struct clo_efi_auth *out, struct clo_error *err)
 {
@@ -83,8 +91,8 @@ bool clo_efi_auth_parse(struct clo_bytes in, struct clo_efi_auth *out, struct cl
                         revision, type);
     if (!is_time(time))
         return clo_fail(err, CLO_ERR_FORMAT,
-                        "authenticated variable: its time is no second of UTC");
-    if (length <= WIN_CERTIFICATE_SIZE)
+                        "authenticated variable: its time has fractions of a second or a zone");
+    if (length < WIN_CERTIFICATE_SIZE)
         return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: a certificate of %u bytes",
                         length);
     struct clo_efi_auth auth = { .pkcs7 = clo_read_bytes(&r, length - WIN_CERTIFICATE_SIZE) };
@@ -222,6 +230,10 @@ bool clo_efi_auth_verify(const struct clo_efi_auth *auth, const struct clo_efi_v
     if (auth->pkcs7.size > PAYLOAD_LIMIT || auth->payload.size > PAYLOAD_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: larger than %zu bytes",
                         PAYLOAD_LIMIT);
+    if (auth->pkcs7.size == 0)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "authenticated variable: is not signed; firmware takes that only while it "
+                        "has no PK");
     if (!make_message(variable, auth->time, auth->payload, &message, err))
         return false;
     p7 = read_pkcs7(auth->pkcs7);

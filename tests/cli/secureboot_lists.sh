@@ -151,4 +151,27 @@ while IFS="$(printf '\t')" read -r id file kind error time entries; do
         "$vectors/MANIFEST.json" >wanted
     while read -r digest; do grep -q "$digest" shown.json || fail "$id: does not show $digest"; done <wanted
 done <cases
+# What cannot be read is told, and does not hide the answers about the others; the status says that one is missing.
+echo text >broken.efi
+sb list --image one.efi --output db.esl >/dev/null || fail "list"
+several() { # NAME STATUS WORDS COMMAND…: as expect, but with a line for each image that cannot be read
+    status=0
+    name=$1 wanted=$2 words=$3
+    shift 3
+    "$@" >out 2>err || status=$?
+    [ "$status" = "$wanted" ] || fail "$name: exit status $status: $(cat err)"
+    grep -q "$words" out || fail "$name: does not say '$words': $(cat out)"
+    grep -q '^cloister: .*broken.efi: .*MZ' err || fail "$name: does not tell of the broken one: $(cat err)"
+}
+several "verify goes on" 3 'one.efi: .*allows it' "$cloister" uki verify broken.efi one.efi --db db.esl
+several "impact goes on" 3 'one.efi: WILL NOT START' sb impact --input vars.fd --update db.esl broken.efi one.efi
+several "impact says what it does not know" 3 'broken.efi: not known' sb impact --input vars.fd --update db.esl one.efi broken.efi
+several "sbat goes on" 3 '^  sbat ' sb sbat broken.efi one.efi
+"$cloister" uki verify broken.efi two.efi one.efi --db db.esl --json >out 2>/dev/null
+[ "$(jq -c '[.[] | [.file, .verified, .unreadable]]' out)" = '[["broken.efi",false,true],["two.efi",false,null],["one.efi",true,null]]' ] || fail "verify --json: $(cat out)"
+sb impact --input vars.fd --update db.esl broken.efi one.efi --json >out 2>/dev/null
+[ "$(jq -c '[.images[] | [.file, .unreadable != null, .after.allowed]]' out)" = '[["broken.efi",true,null],["one.efi",false,false]]' ] || fail "impact --json: $(cat out)"
+sb sbat broken.efi one.efi --json >out 2>/dev/null
+[ "$(jq -c '[.images[] | [.file, .unreadable != null]]' out)" = '[["broken.efi",true],["one.efi",false]]' ] || fail "sbat --json: $(cat out)"
+expect "a certificate that cannot be read" 3 "broken.efi" "$cloister" uki verify one.efi two.efi --cert broken.efi
 exit "$failed"
