@@ -7,6 +7,7 @@
 #define STUBS        "/usr/lib/systemd/boot/efi/"
 #define DEFAULT_STUB STUBS "linuxx64.efi.stub"
 #define ADDON_STUB   STUBS "addonx64.efi.stub"
+#define CMDLINE_MAX  2047 /* COMMAND_LINE_SIZE of x86-64 and AArch64, without the NUL */
 #define KERNEL_HEAD  ((size_t)66 << 10) /* where a bzImage may name its release */
 
 struct build {
@@ -48,8 +49,11 @@ static bool add_initrds(struct uki_work *work, const struct cli_list *paths, str
 
     for (size_t i = 0; i < paths->count; i++) {
         clo_pieces_zero(&pieces, (4 - pieces.size % 4) % 4);
+        uint64_t before = pieces.size;
         if (!uki_work_file(work, paths->items[i], &pieces, err))
             return false;
+        if (pieces.size == before)
+            return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", paths->items[i]);
     }
     return pieces.size == 0 || clo_uki_part_set(&work->list, work->group, ".initrd", &pieces, err);
 }
@@ -59,8 +63,18 @@ static bool add_text(struct uki_work *work, const char *name, const char *value,
 {
     struct clo_bytes text;
 
-    return uki_work_text(work, value, &text, err) &&
-           uki_work_set(work, work->group, name, text, err);
+    if (!uki_work_text(work, value, &text, err))
+        return false;
+    /* Without the section, who starts the guest says what it gets. */
+    if (strcmp(name, ".cmdline") == 0 && text.size > CMDLINE_MAX)
+        fprintf(stderr,
+                "cloister: warning: .cmdline has %zu bytes: the kernel takes %d, and drops the "
+                "rest\n",
+                text.size, CMDLINE_MAX);
+    if (value != NULL && text.size == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: is empty; leave the option out for a UKI without",
+                        name);
+    return uki_work_set(work, work->group, name, text, err);
 }
 
 /* --- The kernel --- */
@@ -128,7 +142,7 @@ static bool sign_kernel(struct uki_work *work, struct uki_image *kernel,
 
     for (size_t i = 0; i < signing->keys.count; i++)
         hashes |= 1U << uki_signing_hash(signing, i);
-    if (!uki_image_digests(kernel, hashes, digests, err) ||
+    if (!uki_image_digests_to_sign(kernel, hashes, digests, err) ||
         !uki_sign_digests(signing, digests, &table, err) ||
         !uki_work_keep(work, clo_buffer_bytes(&table), &kept, err))
         return false;
@@ -274,14 +288,18 @@ static bool compose(struct uki_work *work, const struct build *in, struct clo_er
            join_profiles(work, &in->joined_profiles, err);
 }
 
-static bool build(const struct build *in, struct clo_error *err)
+static bool build(const struct build *given, struct clo_error *err)
 {
+    CLO_CLEANUP(uki_kernel_close) struct uki_kernel kernel = { 0 };
     CLO_CLEANUP(uki_work_freep) struct uki_work *work = NULL;
+    struct build in = *given;
 
-    if (!uki_work_new(&work, err) || !open_stub(work, in, err))
+    if (!uki_work_new(&work, err) || !open_stub(work, &in, err) ||
+        !uki_kernel_open(&kernel, in.kernel, err))
         return false;
-    return (compose(work, in, err) && uki_policy_apply(work, &in->policy, err) &&
-            uki_work_write(work, &in->signing, in->output, err));
+    in.kernel = kernel.path;
+    return (compose(work, &in, err) && uki_policy_apply(work, &in.policy, err) &&
+            uki_work_write(work, &in.signing, in.output, err));
 }
 
 /* A section that two options would fill: one of them would be lost. */
@@ -332,11 +350,15 @@ int cmd_uki_build(int argc, char **argv)
 {
     struct build in = { 0 };
     const struct cli_option options[] = {
-        { "--kernel", "FILE", "the kernel, a bzImage or another EFI image", .text = &in.kernel },
+        { "--kernel", "FILE",
+          "the kernel, a bzImage or another EFI image; unpacked if it is compressed",
+          .text = &in.kernel },
         { "--initrd", "FILE", "an initrd; repeated, they follow one another", .list = &in.initrds },
         { "--microcode", "FILE", "an initrd with microcode, which goes first",
           .text = &in.microcode },
-        { "--cmdline", "TEXT|@FILE", "the kernel command line", .text = &in.cmdline },
+        { "--cmdline", "TEXT|@FILE",
+          "the kernel command line; of a file, white space at its end is dropped",
+          .text = &in.cmdline },
         { "--os-release", "FILE", "the guest's os-release", .text = &in.osrel },
         { "--uname", "TEXT|@FILE", "the kernel's release (default: what the kernel says)",
           .text = &in.uname },

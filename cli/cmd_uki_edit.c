@@ -191,7 +191,9 @@ int cmd_uki_edit(int argc, char **argv)
 {
     struct edit in = { .addon_stub = ADDON_STUB };
     const struct cli_option options[] = {
-        { "--cmdline", "TEXT|@FILE", "another kernel command line", .text = &in.cmdline },
+        { "--cmdline", "TEXT|@FILE",
+          "another kernel command line; of a file, white space at its end is dropped",
+          .text = &in.cmdline },
         { "--section", "NAME:TEXT|@FILE", "add a section, or replace the one of that name",
           .list = &in.sections },
         { "--remove", "NAME", "drop a section (repeatable)", .list = &in.removed },

@@ -81,11 +81,6 @@ static bool inspect(const char *path, struct inspected *out, struct clo_error *e
            hash_sections(out, err);
 }
 
-static const char *machine_name(const struct clo_pe *pe)
-{
-    return pe->machine == CLO_PE_MACHINE_X86_64 ? "x86-64" : "aarch64";
-}
-
 static const char *kind_name(const struct inspected *in)
 {
     const struct clo_pe *pe = &in->image->uki.pe;
@@ -209,7 +204,7 @@ static void print_text(const struct inspected *in)
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
 
     printf("%s: %s, %s, %" PRIu64 " bytes\n", in->image->file.path, kind_text(kind_name(in)),
-           machine_name(&uki->pe), uki->pe.file_size);
+           clo_pe_machine_name(uki->pe.machine), uki->pe.file_size);
     if (uki->stub[0] != '\0')
         printf("  stub          %s\n", uki->stub);
     if (in->system[0] != '\0')
@@ -334,12 +329,12 @@ static json_t *as_json(const struct inspected *in)
 
     clo_hex_text(clo_digest_bytes(&in->authenticode[CLO_HASH_SHA256]), sha256);
     clo_hex_text(clo_digest_bytes(&in->authenticode[CLO_HASH_SHA384]), sha384);
-    json_t *json = json_pack("{s:s, s:s, s:I, s:s, s:{s:s, s:s}, s:b, s:o, s:o, s:o}", "file",
-                             in->image->file.path, "kind", kind_name(in), "size",
-                             (json_int_t)uki->pe.file_size, "machine", machine_name(&uki->pe),
-                             "authenticode", "sha256", sha256, "sha384", sha384, "signed",
-                             uki->pe.certificate_size > 0, "signers", signers_json(in), "sections",
-                             sections_json(in), "warnings", warnings_json(&uki->pe));
+    json_t *json = json_pack(
+            "{s:s, s:s, s:I, s:s, s:{s:s, s:s}, s:b, s:o, s:o, s:o}", "file", in->image->file.path,
+            "kind", kind_name(in), "size", (json_int_t)uki->pe.file_size, "machine",
+            clo_pe_machine_name(uki->pe.machine), "authenticode", "sha256", sha256, "sha384",
+            sha384, "signed", uki->pe.certificate_size > 0, "signers", signers_json(in), "sections",
+            sections_json(in), "warnings", warnings_json(&uki->pe));
     if (json == NULL || !in->image->is_uki)
         return json;
     json_object_set_new(json, "stub", json_string(uki->stub));

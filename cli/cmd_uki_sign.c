@@ -34,7 +34,7 @@ static bool digest_of(const struct uki_image *image, enum clo_hash hash, struct 
 {
     struct clo_digest digests[CLO_HASH_COUNT];
 
-    if (!uki_image_digests(image, 1U << hash, digests, err))
+    if (!uki_image_digests_to_sign(image, 1U << hash, digests, err))
         return false;
     *out = digests[hash];
     return true;
@@ -104,7 +104,7 @@ static bool sign(const struct sign *in, struct clo_error *err)
 
     if (!uki_image_open(in->image, &image, err))
         return false;
-    if (!clo_authenticode_ranges(&image->uki.pe, &ranges, err))
+    if (!clo_authenticode_ranges_to_sign(&image->uki.pe, &ranges, err))
         return clo_wrap(err, "%s", in->image);
     if (in->tbs != NULL)
         return cli_is_no_input("--write-tbs", in->tbs, in->image, err) && write_tbs(image, in, err);

@@ -52,10 +52,14 @@ struct uki_hash_job {
 #define UKI_HASH_JOBS_MAX 512
 /* On as many threads as there are processors, the longest first. */
 CLO_MUST_USE bool uki_hash_all(struct uki_hash_job *jobs, size_t count, struct clo_error *err);
-/* Bits (1 << hash) of `hashes`: the image's Authenticode digests. */
+/* Bits (1 << hash) of `hashes`: the Authenticode digests of the image as it is, and of what a signature
+ * will cover (clo_authenticode_digest_to_sign). */
 CLO_MUST_USE bool uki_image_digests(const struct uki_image *image, unsigned hashes,
                                     struct clo_digest digests[CLO_HASH_COUNT],
                                     struct clo_error *err);
+CLO_MUST_USE bool uki_image_digests_to_sign(const struct uki_image *image, unsigned hashes,
+                                            struct clo_digest digests[CLO_HASH_COUNT],
+                                            struct clo_error *err);
 
 /* --- Writing --- */
 

@@ -244,6 +244,22 @@ static void free_signers(struct signer (*signers)[CLI_LIST_MAX])
     }
 }
 
+/* What is signed with the one would be looked for under the other. */
+static bool check_pair(const struct signer *signer, const char *key, const char *public_key,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *own = NULL;
+    struct clo_digest first, second;
+
+    if (!clo_private_key_public(signer->key, &own, err) ||
+        !clo_public_key_fingerprint(own, &first, err) ||
+        !clo_public_key_fingerprint(signer->public_key, &second, err))
+        return false;
+    return clo_digest_equal(&first, &second) ||
+           clo_fail(err, CLO_ERR_USAGE,
+                    "--pcr-public-key %s: is not the public key of --pcr-key %s", public_key, key);
+}
+
 static bool read_signers(const struct uki_policy *policy, struct signer *out, size_t *count,
                          struct clo_error *err)
 {
@@ -256,6 +272,9 @@ static bool read_signers(const struct uki_policy *policy, struct signer *out, si
             return false;
         if (i < policy->public_keys.count &&
             !uki_read_public_key(policy->public_keys.items[i], &out[i].public_key, &pem, err))
+            return false;
+        if (out[i].key != NULL && out[i].public_key != NULL &&
+            !check_pair(&out[i], policy->keys.items[i], policy->public_keys.items[i], err))
             return false;
     }
     return true;

@@ -141,20 +141,18 @@ bool uki_hash_all(struct uki_hash_job *jobs, size_t count, struct clo_error *err
     return !hashing.failed;
 }
 
-bool uki_image_digests(const struct uki_image *image, unsigned hashes,
-                       struct clo_digest digests[CLO_HASH_COUNT], struct clo_error *err)
+static bool hash_ranges(const struct uki_image *image, const struct clo_authenticode_ranges *ranges,
+                        unsigned hashes, struct clo_digest digests[CLO_HASH_COUNT],
+                        struct clo_error *err)
 {
     CLO_CLEANUP(clo_pieces_free) struct clo_pieces pieces = { 0 };
-    struct clo_authenticode_ranges ranges;
     struct uki_hash_job jobs[CLO_HASH_COUNT];
     size_t count = 0;
 
-    if (!clo_authenticode_ranges(&image->uki.pe, &ranges, err))
-        return clo_wrap(err, "%s", image->file.path);
-    for (size_t i = 0; i < ranges.count; i++)
-        clo_pieces_source(&pieces, (void *)(uintptr_t)&image->file, ranges.items[i].offset,
-                          ranges.items[i].size);
-    clo_pieces_zero(&pieces, ranges.padding);
+    for (size_t i = 0; i < ranges->count; i++)
+        clo_pieces_source(&pieces, (void *)(uintptr_t)&image->file, ranges->items[i].offset,
+                          ranges->items[i].size);
+    clo_pieces_zero(&pieces, ranges->padding);
     if (pieces.failed)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++) {
@@ -166,6 +164,25 @@ bool uki_image_digests(const struct uki_image *image, unsigned hashes,
                                                    .out = &digests[hash] };
     }
     return uki_hash_all(jobs, count, err);
+}
+
+bool uki_image_digests(const struct uki_image *image, unsigned hashes,
+                       struct clo_digest digests[CLO_HASH_COUNT], struct clo_error *err)
+{
+    struct clo_authenticode_ranges ranges;
+
+    clo_authenticode_ranges(&image->uki.pe, &ranges);
+    return hash_ranges(image, &ranges, hashes, digests, err);
+}
+
+bool uki_image_digests_to_sign(const struct uki_image *image, unsigned hashes,
+                               struct clo_digest digests[CLO_HASH_COUNT], struct clo_error *err)
+{
+    struct clo_authenticode_ranges ranges;
+
+    return (clo_authenticode_ranges_to_sign(&image->uki.pe, &ranges, err) ||
+            clo_wrap(err, "%s", image->file.path)) &&
+           hash_ranges(image, &ranges, hashes, digests, err);
 }
 
 /* --- Writing --- */

@@ -75,6 +75,16 @@ CLO_MUST_USE bool uki_work_section(struct uki_work *work, const char *argument,
 CLO_MUST_USE bool uki_work_hwids(struct uki_work *work, const char *path, struct clo_error *err);
 CLO_MUST_USE bool uki_work_firmware(struct uki_work *work, const struct cli_list *paths,
                                     struct clo_error *err);
+/* What is given as a kernel: an EFI image or a bzImage, or one that is compressed, which is unpacked.
+ * Anything else is refused by its name. */
+struct uki_kernel {
+    const char *path; /* what to open: as it was given, or `unpacked` */
+    char unpacked[32];
+    int fd;
+};
+CLO_MUST_USE bool uki_kernel_open(struct uki_kernel *kernel, const char *path,
+                                  struct clo_error *err);
+void uki_kernel_close(struct uki_kernel *kernel); /* for CLO_CLEANUP */
 /* How many .profile sections there are. */
 size_t uki_work_profiles(struct uki_work *work);
 

@@ -19,6 +19,9 @@ static bool architecture(struct clo_bytes uki, const char **name, struct clo_err
 
     if (!clo_pe_parse(uki, &pe, err))
         return clo_wrap(err, "UKI");
+    if (pe.machine != CLO_PE_MACHINE_AARCH64 && pe.machine != CLO_PE_MACHINE_X86_64)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "UKI: is for %s: no confidential VM starts it",
+                        clo_pe_machine_name(pe.machine));
     *name = pe.machine == CLO_PE_MACHINE_AARCH64 ? "BOOTAA64.EFI" : "BOOTX64.EFI";
     return true;
 }

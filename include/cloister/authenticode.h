@@ -9,14 +9,20 @@
 
 /* --- The digest --- */
 
-/* Everything but CheckSum, the certificate table and its directory entry; bytes behind the last
- * section included; a file whose length is no multiple of 8 counts as padded with zeros, as signers
- * pad it before they attach a certificate. */
+/* The digest of the file as it is, as firmware (edk2's HashPeImage) and shim take it: everything but
+ * CheckSum, the certificate table and its directory entry, and what gaps hide. */
 CLO_API CLO_MUST_USE bool clo_authenticode_digest(const struct clo_pe *pe, enum clo_hash hash,
                                                   struct clo_digest *out, struct clo_error *err);
+/* What a signature will cover: the file is padded with zeros to a multiple of 8 before a certificate
+ * table is attached. The same of a file that needs none. A gap between sections is CLO_ERR_FORMAT. */
+CLO_API CLO_MUST_USE bool clo_authenticode_digest_to_sign(const struct clo_pe *pe,
+                                                          enum clo_hash hash,
+                                                          struct clo_digest *out,
+                                                          struct clo_error *err);
 
-/* The ranges of the file that the digest is over, in order; then `padding` zeros. For files that are
- * not in memory. A gap between sections is CLO_ERR_FORMAT: it would be hashed twice or not at all. */
+/* The ranges of the file that a digest is over, in order; then `padding` zeros. For files that are not
+ * in memory. The format counts bytes, not offsets: after the sections comes what lies after the sum of
+ * all sizes, so that with a gap between sections, something is hashed twice, and the gap never. */
 struct clo_authenticode_ranges {
     struct {
         uint64_t offset, size;
@@ -24,9 +30,10 @@ struct clo_authenticode_ranges {
     size_t count;
     size_t padding;
 };
-CLO_API CLO_MUST_USE bool clo_authenticode_ranges(const struct clo_pe *pe,
-                                                  struct clo_authenticode_ranges *out,
-                                                  struct clo_error *err);
+CLO_API void clo_authenticode_ranges(const struct clo_pe *pe, struct clo_authenticode_ranges *out);
+CLO_API CLO_MUST_USE bool clo_authenticode_ranges_to_sign(const struct clo_pe *pe,
+                                                          struct clo_authenticode_ranges *out,
+                                                          struct clo_error *err);
 
 /* --- Signing --- */
 

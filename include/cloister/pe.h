@@ -1,4 +1,5 @@
-/* PE/COFF images (Microsoft PE Format; UEFI 2.10 section 2.1.1): PE32+ for x86-64 and AArch64.
+/* PE/COFF images (Microsoft PE Format; UEFI 2.10 section 2.1.1): PE32+ for x86-64 and AArch64,
+ * PE32 for what older machines start.
  *
  * Strict where a loader, a signer and a hash could see different files: sections that overlap, lie
  * outside the file or come out of order are refused. Views live as long as the bytes. Large files need
@@ -11,6 +12,8 @@
 #define CLO_PE_SECTIONS_MAX    96 /* the loader's own limit */
 #define CLO_PE_MACHINE_X86_64  0x8664
 #define CLO_PE_MACHINE_AARCH64 0xaa64
+#define CLO_PE_MACHINE_I386    0x014c
+#define CLO_PE_MACHINE_ARM     0x01c2 /* Thumb, as firmware names it */
 
 struct clo_pe_section {
     char name[9];
@@ -42,6 +45,9 @@ struct clo_pe {
     struct clo_pe_section sections[CLO_PE_SECTIONS_MAX]; /* in the order of the table */
     size_t section_count;
 };
+
+/* "x86-64"; a machine that this parser knows. */
+CLO_API const char *clo_pe_machine_name(uint16_t machine);
 
 CLO_API CLO_MUST_USE bool clo_pe_parse(struct clo_bytes in, struct clo_pe *out,
                                        struct clo_error *err);

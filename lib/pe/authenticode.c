@@ -28,53 +28,91 @@ static size_t order_by_offset(const struct clo_pe *pe, size_t *order)
     return count;
 }
 
-bool clo_authenticode_ranges(const struct clo_pe *pe, struct clo_authenticode_ranges *out,
-                             struct clo_error *err)
+void clo_authenticode_ranges(const struct clo_pe *pe, struct clo_authenticode_ranges *out)
 {
     size_t order[CLO_PE_SECTIONS_MAX];
     uint64_t file_end = pe->file_size - pe->certificate_size;
+    uint64_t hashed = pe->size_of_headers;
 
     out->count = 0;
+    out->padding = 0;
     add_range(out, 0, pe->checksum_offset);
     add_range(out, pe->checksum_offset + 4, pe->certificate_entry_offset);
+    add_range(out, pe->certificate_entry_offset + 8, pe->size_of_headers);
+    size_t count = order_by_offset(pe, order);
+    for (size_t i = 0; i < count; i++) {
+        const struct clo_pe_section *section = &pe->sections[order[i]];
+        add_range(out, section->raw_offset, (uint64_t)section->raw_offset + section->raw_size);
+        hashed += section->raw_size;
+    }
+    if (file_end > hashed)
+        add_range(out, hashed, file_end);
+}
+
+/* Where a gap is, tools that sign do not agree on what is hashed. */
+static bool refuse_gaps(const struct clo_pe *pe, struct clo_error *err)
+{
+    size_t order[CLO_PE_SECTIONS_MAX];
     size_t count = order_by_offset(pe, order);
     uint64_t end = pe->size_of_headers;
-    add_range(out, pe->certificate_entry_offset + 8, end);
-    /* The format counts bytes rather than offsets: what lies behind the sum of all sizes is hashed too.
-     * A gap between sections would thus be hashed twice or missed, so gaps are refused. */
+
     for (size_t i = 0; i < count; i++) {
         const struct clo_pe_section *section = &pe->sections[order[i]];
         if (section->raw_offset != end)
             return clo_fail(err, CLO_ERR_FORMAT,
-                            "Authenticode: gaps between the sections (0x%llx bytes at 0x%llx)",
+                            "Authenticode: gaps between the sections (0x%llx bytes at 0x%llx): "
+                            "such a file is not signed",
                             (unsigned long long)(section->raw_offset - end),
                             (unsigned long long)end);
         end += section->raw_size;
-        add_range(out, section->raw_offset, end);
     }
-    if (file_end > end)
-        add_range(out, end, file_end);
+    return true;
+}
+
+bool clo_authenticode_ranges_to_sign(const struct clo_pe *pe, struct clo_authenticode_ranges *out,
+                                     struct clo_error *err)
+{
+    uint64_t file_end = pe->file_size - pe->certificate_size;
+
+    if (!refuse_gaps(pe, err))
+        return false;
+    clo_authenticode_ranges(pe, out);
     out->padding = (size_t)(8 - file_end % 8) % 8;
+    return true;
+}
+
+static bool hash_ranges(const struct clo_pe *pe, const struct clo_authenticode_ranges *ranges,
+                        enum clo_hash hash, struct clo_digest *out, struct clo_error *err)
+{
+    static const uint8_t zeros[8];
+
+    if (clo_hash_size(hash) == 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "Authenticode: no such hash");
+    CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(hash);
+    for (size_t i = 0; i < ranges->count; i++)
+        clo_hasher_add(hasher, clo_bytes_slice(pe->file, (size_t)ranges->items[i].offset,
+                                               (size_t)ranges->items[i].size));
+    clo_hasher_add(hasher, clo_bytes(zeros, ranges->padding));
+    clo_hasher_get(hasher, out);
     return true;
 }
 
 bool clo_authenticode_digest(const struct clo_pe *pe, enum clo_hash hash, struct clo_digest *out,
                              struct clo_error *err)
 {
-    static const uint8_t zeros[8];
     struct clo_authenticode_ranges ranges;
 
-    if (clo_hash_size(hash) == 0)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "Authenticode: no such hash");
-    if (!clo_authenticode_ranges(pe, &ranges, err))
-        return false;
-    CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(hash);
-    for (size_t i = 0; i < ranges.count; i++)
-        clo_hasher_add(hasher, clo_bytes_slice(pe->file, (size_t)ranges.items[i].offset,
-                                               (size_t)ranges.items[i].size));
-    clo_hasher_add(hasher, clo_bytes(zeros, ranges.padding));
-    clo_hasher_get(hasher, out);
-    return true;
+    clo_authenticode_ranges(pe, &ranges);
+    return hash_ranges(pe, &ranges, hash, out, err);
+}
+
+bool clo_authenticode_digest_to_sign(const struct clo_pe *pe, enum clo_hash hash,
+                                     struct clo_digest *out, struct clo_error *err)
+{
+    struct clo_authenticode_ranges ranges;
+
+    return clo_authenticode_ranges_to_sign(pe, &ranges, err) &&
+           hash_ranges(pe, &ranges, hash, out, err);
 }
 
 bool clo_authenticode_verify(const struct clo_pe *pe, const struct clo_certificate *certificate,

@@ -230,7 +230,7 @@ bool clo_authenticode_sign(struct clo_buffer *image, const struct clo_private_ke
     struct clo_digest digest;
 
     if (!clo_pe_parse(clo_buffer_bytes(image), &pe, err) ||
-        !clo_authenticode_digest(&pe, hash, &digest, err) ||
+        !clo_authenticode_digest_to_sign(&pe, hash, &digest, err) ||
         !clo_authenticode_make(&digest, key, certificate, &p7, err))
         return false;
     clo_authenticode_entry(clo_buffer_bytes(&p7), &table);

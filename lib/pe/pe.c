@@ -5,9 +5,36 @@
 #define DOS_HEADER_SIZE          64
 #define COFF_HEADER_SIZE         20
 #define SECTION_HEADER_SIZE      40
+#define OPTIONAL_MAGIC_PE32      0x10b
 #define OPTIONAL_MAGIC_PE32_PLUS 0x20b
-#define DIRECTORY_COUNT_OFFSET   108 /* in the optional header of PE32+ */
+#define DIRECTORY_COUNT_OFFSET   108 /* in the optional header of PE32+; 16 less in PE32 */
 #define DIRECTORY_CERTIFICATES   4
+
+static const struct {
+    uint16_t machine, magic;
+    const char *name;
+} machines[] = {
+    { CLO_PE_MACHINE_X86_64, OPTIONAL_MAGIC_PE32_PLUS, "x86-64" },
+    { CLO_PE_MACHINE_AARCH64, OPTIONAL_MAGIC_PE32_PLUS, "aarch64" },
+    { CLO_PE_MACHINE_I386, OPTIONAL_MAGIC_PE32, "i386" },
+    { CLO_PE_MACHINE_ARM, OPTIONAL_MAGIC_PE32, "arm" },
+};
+
+static size_t machine_index(uint16_t machine)
+{
+    size_t i = 0;
+
+    while (i < CLO_COUNT(machines) && machines[i].machine != machine)
+        i++;
+    return i;
+}
+
+const char *clo_pe_machine_name(uint16_t machine)
+{
+    size_t i = machine_index(machine);
+
+    return i < CLO_COUNT(machines) ? machines[i].name : "unknown";
+}
 
 /* Empty where not all of it was given. */
 static struct clo_bytes view(const struct clo_pe *pe, uint64_t at, uint64_t size)
@@ -22,20 +49,25 @@ static bool read_optional_header(struct clo_pe *pe, uint16_t size, struct clo_er
     struct clo_reader r = clo_reader(clo_bytes_slice(pe->file, pe->optional_offset, size));
 
     uint16_t magic = clo_read_le16(&r);
+    bool is_wide = magic == OPTIONAL_MAGIC_PE32_PLUS;
     clo_read_skip(&r, 22); /* linker version, code and data sizes, entry point, base of code */
-    pe->image_base = clo_read_le64(&r);
+    if (!is_wide)
+        clo_read_skip(&r, 4); /* base of data */
+    pe->image_base = is_wide ? clo_read_le64(&r) : clo_read_le32(&r);
     pe->section_alignment = clo_read_le32(&r);
     pe->file_alignment = clo_read_le32(&r);
     clo_read_skip(&r, 16); /* versions, Win32VersionValue */
     pe->size_of_image = clo_read_le32(&r);
     pe->size_of_headers = clo_read_le32(&r);
     pe->checksum_offset = pe->optional_offset + r.at;
-    clo_read_skip(&r, DIRECTORY_COUNT_OFFSET - r.at);
+    clo_read_skip(&r, (is_wide ? DIRECTORY_COUNT_OFFSET : DIRECTORY_COUNT_OFFSET - 16) - r.at);
     uint32_t directories = clo_read_le32(&r);
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "optional header: %u bytes", size);
-    if (magic != OPTIONAL_MAGIC_PE32_PLUS)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "optional header: magic 0x%x, not PE32+", magic);
+    uint16_t expected = machines[machine_index(pe->machine)].magic;
+    if (magic != expected)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "optional header: magic 0x%x, not PE32%s", magic,
+                        expected == OPTIONAL_MAGIC_PE32_PLUS ? "+" : "");
     if (directories <= DIRECTORY_CERTIFICATES || directories > 16)
         return clo_fail(err, CLO_ERR_FORMAT, "optional header: %u data directories", directories);
 
@@ -148,7 +180,7 @@ bool clo_pe_parse_head(struct clo_bytes in, uint64_t file_size, struct clo_pe *o
     pe.section_table_offset = r.at;
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "PE header: truncated at 0x%zx", r.at);
-    if (pe.machine != CLO_PE_MACHINE_X86_64 && pe.machine != CLO_PE_MACHINE_AARCH64)
+    if (machine_index(pe.machine) == CLO_COUNT(machines))
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "PE header: machine 0x%04x", pe.machine);
     if (sections > CLO_PE_SECTIONS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "PE header: %u sections, at most %d", sections,

@@ -129,7 +129,8 @@ expect "no JSON" 3 "holds no .json" build --hwids empty --output no.efi
 expect "no image" 3 "expected one image" build --firmware empty --output no.efi
 
 # A kernel of another machine, and one that says its release elsewhere.
-printf 'any bytes\000Linux version 6.1.2-other (who@where) #1\000' >raw
+# The marks of an EFI image, and further on what it is.
+{ printf 'MZ' && head -c 58 /dev/zero && printf '\100\000\000\000PE\000\000any bytes\000Linux version 6.1.2-other (who@where) #1\000'; } >raw
 "$cloister" uki build --kernel raw --stub "$stub" --output raw.efi || fail "a raw kernel"
 [ "$("$cloister" uki inspect raw.efi --json | jq -r .uname)" = 6.1.2-other ] || fail "release: $("$cloister" uki inspect raw.efi --json | jq -r .uname)"
 cp "$stub" arm
@@ -141,6 +142,23 @@ expect "another machine's add-on" 2 "is for machine" "$cloister" uki edit all.ef
 sed 's/systemd-stub/systemd-addon/' "$stub" | head -c "$(wc -c <"$stub")" >for-addons
 grep -q 'LoaderInfo: systemd-addon' for-addons && expect "a stub for add-ons" 2 "starts no kernel" build --stub for-addons --output no.efi
 expect "another machine's kernel" 2 "is for machine" "$cloister" uki build --kernel all.efi --stub arm --output no.efi
+# What is no kernel is not built in; a compressed one is unpacked, as no stub does it.
+printf 'ID=test\n' >text
+printf '\177ELF and more' >elf
+: >nothing
+expect "a text file" 3 "is not an EFI image" "$cloister" uki build --kernel text --stub "$stub" --output no.efi
+expect "an ELF file" 3 "is an ELF file" "$cloister" uki build --kernel elf --stub "$stub" --output no.efi
+expect "an empty kernel" 3 "is empty" "$cloister" uki build --kernel nothing --stub "$stub" --output no.efi
+gzip -c text >text.gz
+expect "a compressed text" 3 "is not an EFI image" "$cloister" uki build --kernel text.gz --stub "$stub" --output no.efi
+expect "an empty initrd" 3 "nothing: is empty" "$cloister" uki build --kernel raw --initrd nothing --stub "$stub" --output no.efi
+expect "an empty command line" 2 ".cmdline: is empty" "$cloister" uki build --kernel raw --cmdline '' --stub "$stub" --output no.efi
+gzip -c raw >raw.gz
+"$cloister" uki build --kernel raw.gz --stub "$stub" --output unpacked.efi 2>note || fail "a compressed kernel"
+cmp -s unpacked.efi raw.efi || fail "unpacked, it is another kernel"
+grep -q 'is compressed (gzip)' note || fail "it does not say that it unpacked: $(cat note)"
+"$cloister" uki build --kernel raw --cmdline "$(printf 'x=y %.0s' $(seq 600))" --stub "$stub" --output long.efi 2>note || fail "a long command line"
+grep -q 'the kernel takes 2047' note || fail "no word of a command line that is too long: $(cat note)"
 [ ! -e no.efi ] || fail "a refused build left a file"
 
 # Unsafe images: refused or warned of, with the offset.

@@ -49,7 +49,7 @@ openssl dgst -sha256 -verify pcr.pub -signature signature policy >/dev/null || f
 build --stub "$stub" --pcr-key pcr.key --output again.efi || fail "build"
 cmp -s signed.efi again.efi || fail "another UKI the second time"
 
-# As systemd-measure does it, for what its version measures.
+# As systemd-measure does it, for what its version measures. interop_pcrsig.sh has it sign, too.
 measure=/usr/lib/systemd/systemd-measure
 real=/usr/lib/systemd/boot/efi/linuxx64.efi.stub
 if [ -x $measure ] && [ -r $real ] && $measure --version | grep -q 'systemd 252'; then
@@ -61,12 +61,6 @@ if [ -x $measure ] && [ -r $real ] && $measure --version | grep -q 'systemd 252'
         --bank sha512 --json >ours.json || fail "policy"
     [ "$(jq -c 'to_entries | sort_by(.key) | map({key, value: [.value[].hash]})' theirs.json)" = \
         "$(jq -c '.profiles[0].banks | to_entries | sort_by(.key) | map({key, value: [.value[].hash]})' ours.json)" ] || fail "systemd-measure has other values"
-    # Its version 252 signs only beside a TPM.
-    if $measure sign "$@" --private-key=pcr.key --public-key=pcr.pub >theirs.sig 2>/dev/null; then
-        [ "$(jq -cS . theirs.sig)" = "$(pcrsig ours.efi | jq -cS .)" ] || fail "systemd-measure signs otherwise"
-    else
-        echo "note: systemd-measure does not sign here: signatures are checked by openssl alone"
-    fi
 else
     echo "note: no systemd-measure and stub of systemd 252 here: values are compared with openssl's alone"
 fi
@@ -75,6 +69,7 @@ fi
 expect "signed" 0 "enter-initrd, signed" "$cloister" uki policy signed.efi --key pcr.pub
 expect "not this phase" 1 "not signed" "$cloister" uki policy signed.efi --key pcr.pub --phase enter-initrd:leave-initrd
 expect "not by this key" 1 "not signed" "$cloister" uki policy signed.efi --key other.pub
+expect "another's public key" 2 "is not the public key of --pcr-key" build --stub "$stub" --pcr-key pcr.key --pcr-public-key other.pub --output no.efi
 expect "no such bank" 2 "md5" "$cloister" uki policy signed.efi --bank md5
 
 # Made elsewhere, from the digests; added to; two keys with phases of their own.

@@ -49,11 +49,13 @@ static void test_digest(void **state)
     CHECK(counted > 1000, "most changes leave a PE file");
 }
 
-/* What lies behind the last section counts, padded with zeros to a multiple of 8. */
+/* What lies after the last section counts: as it is, and padded with zeros to 8 for a signature. */
 static void test_tail(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer padded = { 0 };
+    struct clo_error err;
+    struct clo_pe pe;
 
     (void)state;
     pe_make(&file, pe_stub, CLO_COUNT(pe_stub));
@@ -64,7 +66,13 @@ static void test_tail(void **state)
     clo_buffer_append(&padded, clo_buffer_bytes(&file));
     clo_buffer_zero(&padded, 5);
     struct clo_digest same = digest_of(clo_buffer_bytes(&padded));
+    CHECK(!clo_digest_equal(&with, &same), "the file as it is has no padding");
+    CHECK(clo_pe_parse(clo_buffer_bytes(&file), &pe, &err), err.text);
+    CHECK(clo_authenticode_digest_to_sign(&pe, CLO_HASH_SHA256, &with, &err), err.text);
     CHECK(clo_digest_equal(&with, &same), "padding");
+    CHECK(clo_pe_parse(clo_buffer_bytes(&padded), &pe, &err), err.text);
+    CHECK(clo_authenticode_digest_to_sign(&pe, CLO_HASH_SHA256, &with, &err), err.text);
+    CHECK(clo_digest_equal(&with, &same), "padded already");
 }
 
 static void test_gaps(void **state)
@@ -79,9 +87,24 @@ static void test_gaps(void **state)
     clo_buffer_zero(&file, 0x200);
     pe_put(&file, PE_SECTIONS + 40 + 20, 0x800, 4); /* .sdmagic moved: a gap before it */
     CHECK(clo_pe_parse(clo_buffer_bytes(&file), &pe, &err), err.text);
-    CHECK(!clo_authenticode_digest(&pe, CLO_HASH_SHA256, &digest, &err), "gap");
-    CHECK(strcmp(err.text, "Authenticode: gaps between the sections (0x200 bytes at 0x600)") == 0,
+    CHECK(!clo_authenticode_digest_to_sign(&pe, CLO_HASH_SHA256, &digest, &err), "gap");
+    CHECK(strcmp(err.text, "Authenticode: gaps between the sections (0x200 bytes at 0x600): such a "
+                           "file is not signed") == 0,
           err.text);
+    /* By firmware's count of bytes: what the gap pushes out comes a second time, the gap never. */
+    const struct clo_bytes whole = clo_buffer_bytes(&file);
+    const struct clo_bytes parts[] = {
+        clo_bytes_slice(whole, 0, pe.checksum_offset),
+        clo_bytes_slice(whole, pe.checksum_offset + 4,
+                        PE_DIRECTORIES + 32 - pe.checksum_offset - 4),
+        clo_bytes_slice(whole, PE_DIRECTORIES + 40, 0x600 - PE_DIRECTORIES - 40),
+        clo_bytes_slice(whole, 0x800, 0x200),
+        clo_bytes_slice(whole, 0x800, 0x200),
+    };
+    struct clo_digest expected;
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &expected);
+    CHECK(clo_authenticode_digest(&pe, CLO_HASH_SHA256, &digest, &err), err.text);
+    CHECK(clo_digest_equal(&digest, &expected), "as firmware counts");
 }
 
 static void sign(const struct signer *signer, enum clo_hash hash, struct clo_buffer *out)
