@@ -29,17 +29,26 @@ void clo_subject_free(struct clo_subject *subject)
 {
     clo_kconfig_free(subject->config);
     free(subject->cmdline);
+    free(subject->in_force);
     json_decref(subject->modules);
     json_decref(subject->named);
     *subject = (struct clo_subject){ 0 };
 }
 
-void clo_subject_facts(const struct clo_subject *subject, struct clo_audit_facts *out)
+void clo_subject_facts(struct clo_subject *subject, struct clo_audit_facts *out)
 {
+    bool is_whole;
+
+    free(subject->in_force);
+    subject->in_force = subject_command_line(subject, &is_whole);
+    /* Out of memory: then neither is known, and that never counts as fit. */
+    if (subject->in_force == NULL || json_object_set_new(subject->named, "kernel.cmdline_whole",
+                                                         json_string(is_whole ? "yes" : "no")) != 0)
+        json_object_del(subject->named, "kernel.cmdline_whole");
     *out = (struct clo_audit_facts){
         .config = subject->config,
         .release = subject->release[0] == '\0' ? NULL : subject->release,
-        .cmdline = subject->cmdline,
+        .cmdline = subject->in_force,
         .modules = subject->modules,
         .modules_may_be_more = subject->modules_may_be_more,
         .named = subject->named,
@@ -164,10 +173,15 @@ static bool add_uki_cmdline(struct clo_subject *subject, const struct clo_pe *pe
     subject->about[CLO_AUDIT_CMDLINE] = true;
     if (section == NULL || subject->cmdline != NULL)
         return true;
-    if (section->data.size > CMDLINE_LIMIT)
+    /* Some tools pad it with NULs, of which the first ends it. */
+    struct clo_bytes line = section->data;
+    const uint8_t *end = line.size == 0 ? NULL : memchr(line.data, '\0', line.size);
+    if (end != NULL)
+        line.size = (size_t)(end - line.data);
+    if (line.size > CMDLINE_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, ".cmdline: more than %d bytes", CMDLINE_LIMIT);
-    memcpy(text, section->data.data, section->data.size);
-    text[section->data.size] = '\0';
+    memcpy(text, line.data, line.size);
+    text[line.size] = '\0';
     return clo_subject_add_cmdline(subject, text, err);
 }
 

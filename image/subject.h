@@ -8,7 +8,8 @@
 struct clo_subject {
     bool about[CLO_AUDIT_WHATS];
     struct clo_kconfig *config; /* NULL: not known, as all of these */
-    char *cmdline;
+    char *cmdline;              /* as it was given */
+    char *in_force;             /* what the kernel makes of it: clo_subject_facts() fills it */
     char release[128];
     json_t *modules;
     bool modules_may_be_more; /* as loaded modules of a machine that runs are */
@@ -37,7 +38,11 @@ CLO_MUST_USE bool clo_subject_add_kernel(struct clo_subject *subject, struct clo
 CLO_MUST_USE bool clo_subject_add_uki(struct clo_subject *subject, struct clo_bytes image,
                                       struct clo_error *err);
 CLO_MUST_USE bool clo_subject_add_disk(struct clo_subject *subject, int fd, struct clo_error *err);
-/* Borrows everything. */
-void clo_subject_facts(const struct clo_subject *subject, struct clo_audit_facts *out);
+/* Borrows everything. The command line is the one that is in force; "kernel.cmdline_whole" says whether
+ * all that was given is in it. */
+void clo_subject_facts(struct clo_subject *subject, struct clo_audit_facts *out);
+
+/* command_line.c: of a kernel that is started with the subject's; NULL: not known. To be freed. */
+char *subject_command_line(const struct clo_subject *subject, bool *is_whole);
 
 #endif

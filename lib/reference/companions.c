@@ -161,7 +161,7 @@ bool companions_cmdline(const struct companions *companions, struct clo_buffer *
         struct clo_bytes section = section_of(&addon->pe, ".cmdline");
         if (!addon->is_applied || section.size == 0)
             continue;
-        handover_clean(section, STUB_ADDONS, &text);
+        handover_section_text(section, STUB_ADDONS, &text);
         if (out->size > 0)
             clo_buffer_u8(out, ' ');
         clo_buffer_append(out, clo_buffer_bytes(&text));

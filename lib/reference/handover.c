@@ -29,6 +29,24 @@ void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buf
         clo_buffer_u8(out, is_blank(text.data[i]) ? ' ' : text.data[i]);
 }
 
+/* Of UTF-8 in a section the stub makes UCS-2, and drops what that has no room for: beyond U+FFFF. */
+void handover_section_text(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer narrow = { 0 };
+
+    for (size_t i = 0; i < text.size; i++) {
+        bool is_beyond = text.data[i] >= 0xf0 && text.data[i] <= 0xf4 && text.size - i >= 4;
+        for (size_t k = 1; is_beyond && k < 4; k++)
+            is_beyond = (text.data[i + k] & 0xc0) == 0x80;
+        if (is_beyond)
+            i += 3;
+        else
+            clo_buffer_u8(&narrow, text.data[i]);
+    }
+    handover_clean(clo_buffer_bytes(&narrow), stub_version, out);
+    out->failed = out->failed || !clo_buffer_ok(&narrow);
+}
+
 bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
                       struct clo_error *err)
 {
@@ -37,7 +55,7 @@ bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buff
     if (section == NULL || section->data.size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the UKI has no .cmdline: whoever starts it chooses the command line");
-    handover_clean(section->data, uki->stub_version, out);
+    handover_section_text(section->data, uki->stub_version, out);
     return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 

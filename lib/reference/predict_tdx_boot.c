@@ -49,6 +49,11 @@ static bool add_kernel_inputs(struct tdx_prediction *p, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
     const struct tdx_event initrd = { .rtmr = 2, .type = "EV_EVENT_TAG", .name = "initrd" };
 
+    for (const char *at = cmdline; *at != '\0'; at++)
+        if ((*at & 0x80) != 0)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                            "the command line is not ASCII: what QEMU's loader in OVMF makes of "
+                            "that was never seen");
     clo_buffer_text(&text, cmdline);
     if (p->inputs->initrd.size > 0)
         clo_buffer_text(&text, " initrd=initrd");

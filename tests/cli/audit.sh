@@ -92,6 +92,19 @@ expect "a broken configuration" 3 "broken.config: kernel configuration: line 1" 
 
 # Command lines
 expect "a good command line" 0 "fit" "$cloister" audit --cmdline "quiet lockdown=integrity"
+# What the kernel does not see, does not count: it cuts a line that is too long, and may have one of its own.
+long=$(printf 'x=y %.0s' $(seq 600))
+expect "lockdown that is cut off" 1 "cmdline.length" "$cloister" audit --cmdline "quiet ${long}lockdown=integrity"
+grep -v LOCK_DOWN_ good.config >lockdown.config
+echo CONFIG_SECURITY_LOCKDOWN_LSM=y >>lockdown.config
+lockdown() { "$cloister" audit lockdown.config --cmdline "$1" --json | jq -r '.findings[] | select(.id == "cmdline.lockdown").result'; }
+[ "$(lockdown "lockdown=integrity $long")" = pass ] || fail "lockdown before the cut does not pass: $(lockdown "lockdown=integrity $long")"
+[ "$(lockdown "quiet ${long}lockdown=integrity")" != pass ] || fail "lockdown that is cut off passes"
+{
+    cat good.config
+    printf 'CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE="quiet"\nCONFIG_CMDLINE_OVERRIDE=y\n'
+} >override.config
+[ "$("$cloister" audit override.config --cmdline "init=/bin/sh" --json | jq -r '.findings[] | select(.id == "cmdline.init").result')" = pass ] || fail "a line that the kernel overrides counts"
 expect "a shell" 1 "cmdline.shell" "$cloister" audit --cmdline "quiet rd.break"
 echo "quiet init=/bin/sh" >cmdline
 expect "in a file" 1 "cmdline.init" "$cloister" audit cmdline

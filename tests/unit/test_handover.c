@@ -30,6 +30,12 @@ static void test_cmdline(void **state)
           5, "a b c" },
         { 257, "quiet\0hidden", 12, "quiet" },
         { 257, "\n\n", 2, "" },
+        { 257, "quiet\0\0\0", 8, "quiet" },
+        /* UCS-2 has no room beyond U+FFFF: the stub drops it, and then trims. */
+        { 257, "a=\xc3\xa9 b=\xf0\x9f\x98\x80 c", 15, "a=\xc3\xa9 b= c" },
+        { 257, "\xf0\x9f\x98\x80 quiet \xf4\x8f\xbf\xbf", 15, "quiet" },
+        { 257, "\xe6\x97\xa5", 3, "\xe6\x97\xa5" },
+        { 257, "cut \xf0\x9f\x98", 7, "cut \xf0\x9f\x98" },
     };
 
     (void)state;

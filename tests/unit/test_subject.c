@@ -70,7 +70,7 @@ static void make_uki(struct clo_buffer *out, bool with_config)
     const struct pe_section sections[] = {
         pe_stub[0],
         pe_stub[1],
-        { ".cmdline", clo_bytes_text("quiet lockdown=integrity\n") },
+        { ".cmdline", clo_bytes("quiet lockdown=integrity\n\0\0\0hidden", 34) },
         { ".initrd", clo_buffer_bytes(&initrd) },
         { ".linux", clo_buffer_bytes(&kernel) },
     };
@@ -377,6 +377,84 @@ static void test_refused(void **state)
     }
 }
 
+/* What the kernel makes of a line: cut after its last whole word before 2048 bytes, and put together with
+ * what is compiled in. */
+static void test_in_force(void **state)
+{
+    static const struct {
+        const char *name, *config, *start;
+        size_t words; /* "x=y " so many times after the start */
+        const char *end, *in_force_end;
+        bool is_whole;
+    } cases[] = {
+        { "short", "", "quiet", 0, " lockdown=integrity", "quiet lockdown=integrity", true },
+        { "2047 bytes", "", "q=y ", 509, "1234567", " 1234567", true },
+        { "2048 bytes", "", "q=y ", 509, "x=y last", " x=y x=y", false },
+        { "far too long", "", "quiet ", 600, "lockdown=confidentiality", " x=y x=y", false },
+        { "a quoted word is one", "", "a \"", 600, "\" lockdown=integrity", "a", false },
+        { "compiled in", "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debug\"\n", "quiet", 0, "",
+          "debug quiet", true },
+        { "compiled in instead",
+          "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debug\"\nCONFIG_CMDLINE_OVERRIDE=y\n", "quiet",
+          0, " lockdown=integrity", "debug", true },
+        { "not compiled in", "# CONFIG_CMDLINE_BOOL is not set\n", "quiet", 0, "", "quiet", true },
+        { "together too long", "CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debug\"\n", "q=y ", 509,
+          "1234567", " 1", false },
+        { "AArch64: only where none is given", "CONFIG_CMDLINE=\"debug\"\n", "quiet", 0, "",
+          "quiet", true },
+        { "AArch64: after it", "CONFIG_CMDLINE=\"debug\"\nCONFIG_CMDLINE_EXTEND=y\n", "quiet", 0,
+          "", "quiet debug", true },
+        { "AArch64: instead", "CONFIG_CMDLINE=\"debug\"\nCONFIG_CMDLINE_FORCE=y\n", "quiet", 0, "",
+          "debug", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_subject_free) struct clo_subject subject = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer line = { 0 };
+        struct clo_audit_facts facts;
+        struct clo_error err;
+        CHECK(clo_subject_new(&subject, &err), err.text);
+        clo_buffer_text(&line, cases[i].start);
+        for (size_t k = 0; k < cases[i].words; k++)
+            clo_buffer_text(&line, "x=y ");
+        clo_buffer_text(&line, cases[i].end);
+        CHECK(*cases[i].config == '\0' ||
+                      clo_kconfig_parse(clo_bytes_text(cases[i].config), &subject.config, &err),
+              err.text);
+        CHECK(clo_subject_add_cmdline(&subject, clo_buffer_string(&line), &err), err.text);
+        clo_subject_facts(&subject, &facts);
+        size_t size = strlen(facts.cmdline);
+        size_t end = strlen(cases[i].in_force_end);
+        CHECK(size < 2048 && size >= end &&
+                      strcmp(facts.cmdline + size - end, cases[i].in_force_end) == 0,
+              cases[i].name);
+        const char *whole = json_string_value(json_object_get(facts.named, "kernel.cmdline_whole"));
+        CHECK(whole != NULL && strcmp(whole, cases[i].is_whole ? "yes" : "no") == 0, cases[i].name);
+    }
+}
+
+/* A machine that runs shows what it has in force: nothing is added to that. */
+static void test_in_force_of_a_guest(void **state)
+{
+    CLO_CLEANUP(clo_subject_free) struct clo_subject subject = { 0 };
+    struct clo_audit_facts facts;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_subject_new(&subject, &err), err.text);
+    subject.about[CLO_AUDIT_GUEST] = true;
+    CHECK(clo_kconfig_parse(clo_bytes_text("CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE=\"debug\"\n"),
+                            &subject.config, &err),
+          err.text);
+    clo_subject_facts(&subject, &facts);
+    CHECK(facts.cmdline == NULL && json_object_get(facts.named, "kernel.cmdline_whole") == NULL,
+          "not known");
+    CHECK(clo_subject_add_cmdline(&subject, "debug quiet", &err), err.text);
+    clo_subject_facts(&subject, &facts);
+    CHECK(strcmp(facts.cmdline, "debug quiet") == 0, facts.cmdline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +465,8 @@ int main(void)
         cmocka_unit_test(test_packages),
         cmocka_unit_test(test_disks),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_in_force),
+        cmocka_unit_test(test_in_force_of_a_guest),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
