@@ -51,6 +51,11 @@ azure_verify() {
 }
 nonce=$(jq -r '.cases[] | select(.id == "snp-live") | .expected.tpm_quote.extra_data' "$vectors/azure/MANIFEST.json" 2>/dev/null)
 expect "Azure, authentic" 0 "" azure_verify
+# The machine's own certificates as its metadata service hands them out.
+{ openssl x509 -inform DER -in "$azure/vcek.der" -out vcek.pem && jq -n --rawfile vcek vcek.pem --rawfile chain "$vectors/azure/anchors/milan_ask_ark.pem" \
+    '{vcekCert: $vcek, certificateChain: $chain}' >thim.json; } || fail "thim.json"
+expect "Azure, its JSON" 0 "snp.signature" "$cloister" verify azure --hcl "$azure/hcl_report.bin" --quote "$azure/tpm_quote.msg" \
+    --signature "$azure/tpm_quote.sig" --pcrs "$azure/pcrs_sha256.json" --cert thim.json --at 2026-06-01T00:00:00Z
 expect "Azure, with its nonce" 0 "" azure_verify --nonce "$nonce"
 expect "Azure, another nonce" 1 "nonce" azure_verify --nonce 00112233
 expect "Azure, roots of ours alone" 1 "root" azure_verify --root "$(printf '%064d' 0)"

@@ -166,6 +166,11 @@ expect "Azure" 0 "its TCB was not evaluated" azure_verify tdx-v1 6368616c6c656e6
     --td-quote "$azure/tdx-v1/td_quote.bin" --without tcb
 expect "Azure, live" 0 "its TCB was not evaluated" azure_verify tdx-live $live 2026-06-01T00:00:00Z \
     --td-quote "$azure/tdx-live/td_quote.bin" --without tcb
+python3 - "$azure/tdx-live/td_quote.bin" >imds.json <<'P'
+import base64, json, sys
+print(json.dumps({"quote": base64.urlsafe_b64encode(open(sys.argv[1], "rb").read()).decode().rstrip("=")}))
+P
+expect "Azure, live, its JSON" 0 "its TCB was not evaluated" azure_verify tdx-live $live 2026-06-01T00:00:00Z --td-quote imds.json --without tcb
 expect "Azure, another VM's HCL report" 1 "hcl.binding" azure_verify tdx-neg-other-hcl $live 2026-06-01T00:00:00Z \
     --td-quote "$azure/tdx-neg-other-hcl/td_quote.bin" --without tcb
 expect "Azure, a TDREPORT alone" 1 "a TDX quote of it is needed" azure_verify tdx-live $live 2026-06-01T00:00:00Z --without tcb
