@@ -208,6 +208,7 @@ lab_keys() {
     cloister secureboot keygen --output "$LAB/keys" >"$LAB/keygen.log" &&
         cloister secureboot enroll --input /usr/share/OVMF/OVMF_VARS_4M.fd --output "$LAB/vars.fd" \
             --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt" &&
+        cp /proc/sys/kernel/random/uuid "$LAB/seed" &&
         cloister_sim platform new "$LAB/platform" >"$LAB/platform.root" &&
         mkdir -p "$LAB/vm" && cp "$LAB/vars.fd" "$LAB/vm/vars.fd" &&
         cloister_sim vtpm new "$LAB/platform" "$LAB/vm/tpm"
@@ -228,16 +229,18 @@ lab_broker_key() {
     cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
 }
 
-# The image. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is $LAB/disk.key;
-# each later one has its own.
+# The image. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is $LAB/disk.key, and
+# its GUIDs are from $LAB/seed; each later one has its own.
 lab_image() {
-    local output=$1 cmdline=$2 key=$LAB/disk.key
+    local output=$1 cmdline=$2 own
     shift 2
-    if [ -e "$key" ]; then
-        key=${output%.img}.disk.key
-        rm -f "$key"
+    if [ -e "$LAB/disk.key" ]; then
+        rm -f "${output%.img}.disk.key"
+        own=()
+    else
+        own=(--disk-key-output "$LAB/disk.key" --seed "$(cat "$LAB/seed")")
     fi
-    lab_image_of "$LAB_CACHE/root.ext4" "$output" "$cmdline" --disk-key-output "$key" "$@"
+    lab_image_of "$LAB_CACHE/root.ext4" "$output" "$cmdline" "${own[@]}" "$@"
 }
 
 # lab_image_of ROOT OUTPUT CMDLINE [OPTION]…
@@ -287,6 +290,9 @@ lab_broker_start() {
     done
     lab_fail "the broker does not start: $(tail -n 1 "$LAB/broker.log")"
 }
+
+# What a host may do at any time: a copy of the disk, for an attack later on.
+lab_keep_copy() { cp --sparse=always "$LAB/demo.img" "$LAB/before.img"; }
 
 # lab_boot NAME IMAGE [OPTION]…: boots to multi-user (or to a refusal), leaving NAME.jsonl and NAME.log.
 lab_boot() {
@@ -382,12 +388,11 @@ lab_other_platform() {
 # Another file system content under the same disk key, GUIDs and UKI, and its partition put into the image: what a host
 # does that has kept an older version.
 lab_swap_root() {
-    local from to bytes seed
-    seed=$(cat "$LAB/seed") || return
+    local from to bytes
     cp --sparse=always "$LAB_CACHE/root.ext4" "$LAB/old-root.ext4" &&
         debugfs -w -R "rm /etc/hostname" "$LAB/old-root.ext4" 2>/dev/null &&
         lab_image_of "$LAB/old-root.ext4" "$LAB/old.img" "$LAB_CMDLINE" --disk-key "$LAB/disk.key" \
-            --reuse-disk-key "an attack" --seed "$seed" >/dev/null || return
+            --reuse-disk-key "an attack" --seed "$(cat "$LAB/seed")" >/dev/null || return
     from=$(lab_root_offset "$LAB/old.img") to=$(lab_root_offset "$LAB/demo.img")
     bytes=$(cloister image inspect --json "$LAB/old.img" | jq '.partitions[] | select(.name == "root").bytes')
     cp --sparse=always "$LAB/demo.img" "$LAB/swapped.img" &&
@@ -409,6 +414,8 @@ lab_attack_smbios() {
 }
 lab_attack_unsigned() { lab_unsigned && lab_boot unsigned "$LAB/unsigned.img" --snapshot; }
 lab_attack_null_cipher() { lab_null_cipher && lab_boot null-cipher "$LAB/null-cipher.img" --snapshot; }
+lab_attack_old_root() { lab_swap_root && lab_boot old-root "$LAB/swapped.img" --snapshot; }
+lab_attack_rolled_back() { lab_boot rolled-back "$LAB/before.img" --snapshot; }
 lab_attack_replay() { lab_replay "$LAB/second.evidence.json"; }
 lab_attack_forged_nonce() { lab_replay "$LAB/second.evidence.json" --forge-nonce; }
 lab_attack_other_platform() {
@@ -418,11 +425,13 @@ lab_attack_other_platform() {
 
 # shellcheck disable=SC2034 # read by those who source this
 # Which attack, who must refuse it, what the reason must say, and what it is. (Words about a boot named "second" are
-# about the last good one.)
+# about the last good one, before which lab_keep_copy was called.)
 LAB_ATTACKS='other_cmdline|the broker|PCR 11: section .cmdline differs|a UKI with another command line, signed by the owner'\''s own key
 smbios|the broker|PCR 12: unexpected event: EV_IPL "init=/bin/sh"|a command line that the host passes in through SMBIOS
 unsigned|the firmware|Access Denied (Secure Boot|a UKI that nobody signed
 null_cipher|the guest|"cipher_null-ecb": only "aes-xts-plain64" is allowed|the root partition'\''s LUKS2 header names a null cipher
+old_root|the guest|the volume key is not the one that was registered|an older root under the image'\''s own table and UKI, with the same disk key
+rolled_back|the guest|an old copy of this disk|a copy of the disk from before the last boot
 replay|the broker|is not the one that was given out|evidence of the last boot, sent again
 forged_nonce|the broker|tpm.quote.nonce|the same, with the new nonce written into it
 other_platform|the broker|is none of those that are trusted|evidence of a platform whose root the policy does not name'

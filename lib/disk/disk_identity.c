@@ -196,7 +196,8 @@ void clo_disk_key_id(struct clo_bytes disk_key, struct clo_digest *out)
 
 static void wipe_buffer(struct clo_buffer *buffer)
 {
-    clo_wipe(buffer->data, buffer->size);
+    if (buffer->data != NULL)
+        clo_wipe(buffer->data, buffer->size);
     clo_buffer_free(buffer);
 }
 

@@ -5,14 +5,7 @@
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
 
-lab_begin build/lab/test-identity
-lab_keys
-lab_broker_key
-cat /proc/sys/kernel/random/uuid >"$LAB/seed"
-lab_image "$LAB/demo.img" "$LAB_CMDLINE" --seed "$(cat "$LAB/seed")"
-lab_calibrate
-lab_register
-lab_broker_start
+vm_begin identity
 
 # goes_on NAME: the disk is opened and the root's own init runs; further than that is not of interest here.
 goes_on() { lab_boot "$1" "$LAB/demo.img" --until 'Welcome to'; }
