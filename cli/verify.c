@@ -405,6 +405,11 @@ static void print_appraisal(const struct clo_appraisal *appraisal)
     }
     for (size_t i = 0; i < clo_appraisal_warning_count(appraisal); i++)
         printf("warning: %s\n", clo_appraisal_warning(appraisal, i));
+    for (size_t i = 0; i < clo_appraisal_open_count(appraisal); i++) {
+        const char *why;
+        const char *aspect = clo_appraisal_open(appraisal, i, &why);
+        printf("open: %s: %s\n", aspect, why);
+    }
     printf("verdict: %s: %s\n", clo_appraisal_status_name(status),
            clo_appraisal_summary(appraisal));
 }

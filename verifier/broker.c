@@ -318,7 +318,7 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
         return false;
     broker->counters[appraisals->releases ? ATTEST_AFFIRMING : ATTEST_REFUSED]++;
     if (!appraisals->releases) {
-        if (clo_appraisal_status(appraisals->best) == CLO_AFFIRMING &&
+        if (clo_appraisal_status(appraisals->best) != CLO_CONTRAINDICATED &&
             !clo_appraisal_releases(appraisals->best, &refused))
             return clo_fail(err, CLO_ERR_REFUSED, "%s", refused.text);
         return clo_fail(err, CLO_ERR_REFUSED, "%s", decision.detail);

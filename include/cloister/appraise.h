@@ -13,7 +13,7 @@
 
 enum clo_appraisal_status {
     CLO_AFFIRMING,
-    CLO_WARNING, /* authentic, but nothing (or not all) was appraised */
+    CLO_WARNING, /* authentic, but not all was appraised, something is not pinned, or it may be an old one */
     CLO_CONTRAINDICATED,
 };
 CLO_API const char *clo_appraisal_status_name(enum clo_appraisal_status status);
@@ -89,8 +89,9 @@ CLO_API void clo_appraisal_freep(struct clo_appraisal **appraisal);
 CLO_API enum clo_appraisal_status clo_appraisal_status(const struct clo_appraisal *appraisal);
 CLO_API const char *
 clo_appraisal_tee(const struct clo_appraisal *appraisal); /* "snp", "tdx" or "tpm" */
-/* May a secret be released on it? Affirming, with a policy, an expected nonce that matched, and a
- * tee-pubkey that the evidence binds. Nothing else may decide this. */
+/* May a secret be released on it? Affirming (or a warning for nothing but what the policy leaves open and
+ * says why: accept_weak), with a policy, an expected nonce that matched, and a tee-pubkey that the
+ * evidence binds. Nothing else may decide this. */
 CLO_API CLO_MUST_USE bool clo_appraisal_releases(const struct clo_appraisal *appraisal,
                                                  struct clo_error *err);
 /* The one-time key (JWK) that the evidence binds; NULL unless the binding was verified. */
@@ -98,12 +99,18 @@ CLO_API const json_t *clo_appraisal_tee_pubkey(const struct clo_appraisal *appra
 CLO_API const struct clo_checks *clo_appraisal_checks(const struct clo_appraisal *appraisal);
 CLO_API size_t clo_appraisal_warning_count(const struct clo_appraisal *appraisal);
 CLO_API const char *clo_appraisal_warning(const struct clo_appraisal *appraisal, size_t index);
+/* Was it shown that the evidence is not an old one? */
+CLO_API bool clo_appraisal_is_fresh(const struct clo_appraisal *appraisal);
+/* What nothing pins although no check failed: "firmware", "program", "command line", "debug", and why. */
+CLO_API size_t clo_appraisal_open_count(const struct clo_appraisal *appraisal);
+CLO_API const char *clo_appraisal_open(const struct clo_appraisal *appraisal, size_t index,
+                                       const char **why);
 CLO_API const json_t *clo_appraisal_claims(const struct clo_appraisal *appraisal);
 /* The policy it was made with; NULL: none. */
 CLO_API const char *clo_appraisal_policy_name(const struct clo_appraisal *appraisal);
 CLO_API const struct clo_digest *
 clo_appraisal_policy_fingerprint(const struct clo_appraisal *appraisal);
-/* {"status","tee","checks","claims","warnings"}, as `verify --json` prints it; NULL: out of memory. */
+/* {"status","tee","summary","checks","claims","warnings","open","is_fresh"}, as `verify --json` prints it; NULL: out of memory. */
 CLO_API json_t *clo_appraisal_json(const struct clo_appraisal *appraisal);
 /* One line: why it was refused, the most telling reason first (a PCR's explanation, then whatever
  * else failed); or that it was not. This is what the guest is told. Borrowed. */

@@ -30,6 +30,28 @@ struct clo_policy_tcb {
 
 #define CLO_POLICY_PROVIDERS_MAX 16
 
+/* What stands between the hardware's word and what is appraised. */
+enum clo_evidence_kind {
+    CLO_EVIDENCE_OF_VTPM, /* a paravisor's vTPM, whose key the hardware report binds */
+    CLO_EVIDENCE_OF_SVSM, /* a vTPM in an SVSM, likewise */
+    CLO_EVIDENCE_OF_BARE, /* the hardware report or quote alone */
+    CLO_EVIDENCE_OF_TPM,  /* a TPM alone, whose key the caller vouches for */
+    CLO_EVIDENCE_KINDS,
+};
+CLO_API const char *clo_evidence_kind_name(enum clo_evidence_kind kind); /* "vtpm" */
+
+/* What a launch measurement covers besides the firmware: what the owner knows of how it came to be. */
+#define CLO_COVERS_FIRMWARE (1U << 0)
+#define CLO_COVERS_KERNEL   (1U << 1)
+#define CLO_COVERS_INITRD   (1U << 2)
+#define CLO_COVERS_CMDLINE  (1U << 3)
+
+/* How old an endorsement may be, in seconds; 0: as old as it says itself. */
+struct clo_policy_ages {
+    int64_t crl;        /* every revocation list that was looked at */
+    int64_t collateral; /* TCB info and QE identity */
+};
+
 /* Of SEV-SNP. docs/formats/policy.md says what each means when it is absent. */
 struct clo_policy_snp {
     bool allow_debug;
@@ -41,6 +63,7 @@ struct clo_policy_snp {
     bool allow_unknown_platform_info;
     bool require_alias_check; /* PLATFORM_INFO's ALIAS_CHECK_COMPLETE */
     bool require_revocation;  /* a current revocation list was looked at */
+    uint32_t covers;          /* CLO_COVERS_: of what the policy names by measurement or key */
     uint32_t minimum_version;
     uint32_t products;                            /* bit n: enum clo_snp_product n is allowed */
     uint32_t signing_keys;                        /* bit n: enum clo_snp_signing_key n is allowed */
@@ -95,6 +118,12 @@ struct clo_policy {
     bool has_pcrs;
     uint32_t pcrs; /* bit n: PCR n must have its reference value. Not said: all that have one */
     char phase[128];
+    bool has_evidence;
+    uint32_t evidence; /* bit n: enum clo_evidence_kind n is accepted, where it is said */
+    bool has_own_db; /* the db in PCR 7 holds the owner's keys alone: then 7 and 11 may stand for 4 */
+    bool require_freshness; /* also where nothing is released: `verify` without a nonce is refused */
+    struct clo_policy_ages maximum_age;
+    char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;
 };
@@ -102,10 +131,15 @@ struct clo_policy {
 CLO_API CLO_MUST_USE bool clo_policy_parse(struct clo_bytes json, struct clo_policy **out,
                                            struct clo_error *err);
 /* Built in as "strict": denies debugging, migration agents and reserved bits, trusts AMD's and
- * Intel's roots (or those that the caller names), and demands every PCR for which a reference value is given. */
+ * Intel's roots (or those that the caller names), and demands every PCR for which a reference value is
+ * given. Which guest it is it leaves to the caller: what nobody pins makes the verdict a warning. */
 CLO_API CLO_MUST_USE bool clo_policy_strict(struct clo_policy **out, struct clo_error *err);
 CLO_API void clo_policy_free(struct clo_policy *policy);
 CLO_API void clo_policy_freep(struct clo_policy **policy);
+
+/* The kinds of evidence that it accepts, as a mask: those that it names, or what the rest implies. PCRs and
+ * phases are a bound TPM's; without them a vTPM and a bare report will do, never a TPM alone. */
+CLO_API uint32_t clo_policy_evidence(const struct clo_policy *policy);
 
 /* Appraises a verified report alone; docs/verify.md lists the checks it adds (policy.*). Neither a
  * measurement nor an ID or author key in the policy denies: on a genuine machine anybody can start

@@ -163,6 +163,10 @@ CLO_API const struct clo_reference *clo_reference_for(const struct clo_reference
 /* Bit n: it says something about PCR n in this bank and phase. */
 CLO_API uint32_t clo_reference_mask(const struct clo_reference *reference, enum clo_hash hash,
                                     const char *phase);
+/* Bit n: what it says about PCR n depends on the phase, whether or not it speaks of this one. */
+CLO_API uint32_t clo_reference_phased(const struct clo_reference *reference, enum clo_hash hash);
+/* The n-th phase that it has a value for, once for each register; NULL at the end. */
+CLO_API const char *clo_reference_phase_at(const struct clo_reference *reference, size_t index);
 /* The n-th event expected of `pcr` up to `phase`; false at the end. Strings are borrowed. */
 CLO_API bool clo_reference_event_at(const struct clo_reference *reference, unsigned pcr,
                                     const char *phase, size_t index,

@@ -84,15 +84,54 @@ bool clo_appraisal_releases(const struct clo_appraisal *appraisal, struct clo_er
 {
     if (appraisal->status == CLO_CONTRAINDICATED)
         return clo_fail(err, CLO_ERR_REFUSED, "%s", appraisal->summary);
-    if (!appraisal->has_policy || appraisal->has_strict_policy ||
-        appraisal->status != CLO_AFFIRMING)
+    if (!appraisal->has_policy || appraisal->has_strict_policy)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "nothing is released without a policy of the owner's own");
-    if (!appraisal->matches_nonce)
+    if (!appraisal->matches_nonce || !appraisal->is_fresh)
         return clo_fail(err, CLO_ERR_REFUSED, "the evidence does not hold a nonce of ours");
+    if (appraisal->is_tcb_left_out)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s", appraisal->summary);
+    /* The one warning that does not withhold: the owner has said why what is open may be. */
+    if (appraisal->open_count > 0 && !appraisal->accepts_weak)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s is not pinned: %s", appraisal->open[0].aspect,
+                        appraisal->open[0].why);
+    if (appraisal->status != CLO_AFFIRMING && appraisal->open_count == 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s", appraisal->summary);
     if (!appraisal->binds_pubkey || appraisal->tee_pubkey == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "the evidence binds no key to release to");
     return true;
+}
+
+bool clo_appraisal_is_fresh(const struct clo_appraisal *appraisal)
+{
+    return appraisal->is_fresh;
+}
+
+size_t clo_appraisal_open_count(const struct clo_appraisal *appraisal)
+{
+    return appraisal->open_count;
+}
+
+const char *clo_appraisal_open(const struct clo_appraisal *appraisal, size_t index,
+                               const char **why)
+{
+    if (index >= appraisal->open_count)
+        return NULL;
+    *why = appraisal->open[index].why;
+    return appraisal->open[index].aspect;
+}
+
+static json_t *open_json(const struct clo_appraisal *appraisal)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < appraisal->open_count; i++)
+        if (json_array_append_new(list, json_pack("{s:s,s:s}", "aspect", appraisal->open[i].aspect,
+                                                  "why", appraisal->open[i].why)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
 }
 
 json_t *clo_appraisal_json(const struct clo_appraisal *appraisal)
@@ -111,6 +150,8 @@ json_t *clo_appraisal_json(const struct clo_appraisal *appraisal)
     ok = json_object_set_new(json, "checks", clo_checks_json(&appraisal->checks)) == 0 && ok;
     ok = json_object_set_new(json, "claims", json_deep_copy(appraisal->claims)) == 0 && ok;
     ok = json_object_set_new(json, "warnings", warnings) == 0 && ok;
+    ok = json_object_set_new(json, "open", open_json(appraisal)) == 0 && ok;
+    ok = json_object_set_new(json, "is_fresh", json_boolean(appraisal->is_fresh)) == 0 && ok;
     if (appraisal->has_policy)
         ok = json_object_set_new(json, "policy", json_string(appraisal->policy_name)) == 0 && ok;
     return ok ? CLO_TAKE(json) : NULL;

@@ -8,6 +8,7 @@
 #include "cloister/jose.h"
 
 #include "appraise_internal.h"
+#include "policy_internal.h"
 
 void appraise_warn(struct work *w, const char *format, ...)
 {
@@ -69,6 +70,65 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
 
 /* --- Policy, warnings, verdict --- */
 
+static enum clo_evidence_kind kind_of(const struct work *w)
+{
+    if (strcmp(w->appraisal->tee, "tpm") == 0)
+        return CLO_EVIDENCE_OF_TPM;
+    return clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) ? CLO_EVIDENCE_OF_VTPM
+                                                                  : CLO_EVIDENCE_OF_BARE;
+}
+
+/* PCRs, where the policy demands some, are held against nothing in a bare report: it is another kind. */
+static void check_kind(struct work *w)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+    enum clo_evidence_kind kind = kind_of(w);
+    bool holds = (clo_policy_evidence(policy) >> kind & 1) != 0;
+    bool is_implied = !policy->has_evidence && kind == CLO_EVIDENCE_OF_BARE;
+
+    if (!policy->is_strict_builtin)
+        clo_check_that(w->checks, "policy.evidence", holds, "evidence of the kind \"%s\" %s",
+                       clo_evidence_kind_name(kind),
+                       holds ? "is accepted"
+                       : is_implied
+                               ? "has no TPM that the report binds, and the policy demands PCRs "
+                                 "or a phase"
+                               : "is not one that the policy accepts");
+}
+
+static void check_ages(struct work *w)
+{
+    const struct clo_policy_ages *ages = &w->inputs->policy->maximum_age;
+    const struct clo_tdx_tcb *tcb = &w->tdx.tcb;
+    int64_t at = w->inputs->at;
+
+    if (w->is_verified)
+        policy_check_age(ages->crl, "policy.crl_age", "revocation list", w->snp.revocation_checked,
+                         w->snp.revocation_issued, at, w->checks);
+    if (!w->is_tdx_verified)
+        return;
+    policy_check_age(ages->crl, "policy.crl_age", "revocation list",
+                     tcb->is_evaluated && tcb->lists_issued != INT64_MAX, tcb->lists_issued, at,
+                     w->checks);
+    policy_check_age(ages->collateral, "policy.collateral_age", "TCB info or QE identity",
+                     tcb->is_evaluated && tcb->documents_issued != INT64_MAX, tcb->documents_issued,
+                     at, w->checks);
+}
+
+/* A nonce of the caller's is in what a verified report or quote signed. */
+static bool shows_freshness(const struct work *w)
+{
+    return (w->appraisal->matches_nonce && w->binds_runtime_data) || w->matches_qualifying;
+}
+
+static void check_freshness(struct work *w)
+{
+    if (w->inputs->policy->require_freshness)
+        clo_check_that(w->checks, "policy.freshness", shows_freshness(w), "%s",
+                       shows_freshness(w) ? "the evidence was made for the nonce that was given"
+                                          : "no nonce shows that the evidence is not an old one");
+}
+
 static void appraise_policy(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
@@ -82,6 +142,9 @@ static void appraise_policy(struct work *w)
             clo_check_skip(w->checks, "policy", "no policy: nothing was appraised");
         return;
     }
+    check_kind(w);
+    check_ages(w);
+    check_freshness(w);
     if (w->is_verified)
         clo_policy_appraise_snp(policy, &w->snp, w->checks);
     else if (w->is_tdx_verified)
@@ -89,7 +152,8 @@ static void appraise_policy(struct work *w)
     else if (strcmp(w->appraisal->tee, "tpm") != 0)
         clo_check_skip(w->checks, "policy", "there is no verified report to hold it against");
     else
-        clo_check_that(w->checks, "policy.tee", policy->is_strict_builtin,
+        clo_check_that(w->checks, "policy.tee",
+                       (clo_policy_evidence(policy) >> CLO_EVIDENCE_OF_TPM & 1) != 0,
                        "a TPM without a hardware report");
 }
 
@@ -114,6 +178,56 @@ static const struct clo_check *most_telling(const struct clo_checks *checks)
     return NULL;
 }
 
+/* What is left open, in a few words: "program and debug are open". */
+static void name_open(const struct clo_appraisal *appraisal, char *out, size_t size)
+{
+    const char *last = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < appraisal->open_count; i++) {
+        const struct appraise_open *open = &appraisal->open[i];
+        if (strcmp(open->aspect, last) == 0)
+            continue;
+        used = strlen(out);
+        snprintf(out + used, size - used, "%s%s", used == 0 ? "" : ", ", open->aspect);
+        last = open->aspect;
+    }
+    used = strlen(out);
+    if (used > 0)
+        snprintf(out + used, size - used, ": not pinned");
+    if (!appraisal->is_fresh)
+        snprintf(out + strlen(out), size - strlen(out), "%sfreshness was not shown",
+                 used == 0 ? "" : "; ");
+}
+
+/* Nothing failed. Affirming is what was looked at, is pinned and is fresh; the rest is a warning. */
+static void conclude_accepted(struct work *w)
+{
+    struct clo_appraisal *appraisal = w->appraisal;
+    bool is_pinned = appraisal->open_count == 0 && appraisal->is_fresh;
+    bool is_appraised = appraisal->has_policy || (w->appraised && appraisal->warning_count == 0);
+    char but[200] = "";
+
+    /* A platform whose TCB nobody looked at is never more than a warning. */
+    appraisal->is_tcb_left_out = w->is_tdx_verified && !w->tdx.tcb.is_evaluated;
+    appraisal->status =
+            is_pinned && is_appraised && !appraisal->is_tcb_left_out ? CLO_AFFIRMING : CLO_WARNING;
+    name_open(appraisal, but, sizeof but);
+    if (appraisal->is_tcb_left_out)
+        snprintf(appraisal->summary, sizeof appraisal->summary,
+                 "authentic, but its TCB was not evaluated");
+    else if (appraisal->has_policy)
+        snprintf(appraisal->summary, sizeof appraisal->summary, "accepted by policy \"%s\"%s%s",
+                 appraisal->policy_name, but[0] == '\0' ? "" : ", but ", but);
+    else if (w->appraised)
+        snprintf(appraisal->summary, sizeof appraisal->summary,
+                 "authentic and as expected; no policy was given%s%s", but[0] == '\0' ? "" : "; ",
+                 but);
+    else
+        snprintf(appraisal->summary, sizeof appraisal->summary,
+                 "authentic; nothing was appraised, since no policy was given");
+}
+
 static void conclude(struct work *w)
 {
     struct clo_appraisal *appraisal = w->appraisal;
@@ -131,23 +245,7 @@ static void conclude(struct work *w)
                      check->detail);
         return;
     }
-    /* A platform whose TCB nobody looked at is never more than a warning. */
-    bool is_limited = w->is_tdx_verified && !w->tdx.tcb.is_evaluated;
-    bool is_appraised = !is_limited &&
-                        (appraisal->has_policy || (w->appraised && appraisal->warning_count == 0));
-    appraisal->status = is_appraised ? CLO_AFFIRMING : CLO_WARNING;
-    if (is_limited)
-        snprintf(appraisal->summary, sizeof appraisal->summary,
-                 "authentic, but its TCB was not evaluated");
-    else if (appraisal->has_policy)
-        snprintf(appraisal->summary, sizeof appraisal->summary, "accepted by policy \"%s\"",
-                 appraisal->policy_name);
-    else if (w->appraised)
-        snprintf(appraisal->summary, sizeof appraisal->summary,
-                 "authentic and as expected; no policy was given");
-    else
-        snprintf(appraisal->summary, sizeof appraisal->summary,
-                 "authentic; nothing was appraised, since no policy was given");
+    conclude_accepted(w);
 }
 
 static bool refuse_two_kinds(const struct work *w, struct clo_error *err)
@@ -190,6 +288,7 @@ static bool appraise(struct work *w, struct clo_error *err)
     /* Beside a bare report a TPM is the host's: what it says is not looked at. */
     bool has_bound_tpm = clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) ||
                          strcmp(w->appraisal->tee, "tpm") == 0;
+    appraise_phase(w, has_bound_tpm);
     if (has_bound_tpm) {
         if (!appraise_tpm(w, err))
             return false;
@@ -202,6 +301,8 @@ static bool appraise(struct work *w, struct clo_error *err)
     if (!appraise_id_block(w, err) || !appraise_expectations(w, err))
         return false;
     appraise_policy(w);
+    w->appraisal->is_fresh = shows_freshness(w);
+    appraise_open(w, has_bound_tpm);
     if (w->checks->failed)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     return true;
@@ -228,6 +329,7 @@ bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise
         snprintf(appraisal->policy_name, sizeof appraisal->policy_name, "%s",
                  policy->name[0] == '\0' ? "unnamed" : policy->name);
         appraisal->policy_fingerprint = policy->fingerprint;
+        appraisal->accepts_weak = policy->accept_weak[0] != '\0';
     }
     w.appraisal = appraisal;
     w.checks = &appraisal->checks;

@@ -9,6 +9,13 @@
 #define APPRAISE_WARNINGS_MAX   16
 #define APPRAISE_IMA_PCR        10
 #define APPRAISE_REFERENCES_MAX 64
+#define APPRAISE_OPEN_MAX       8
+
+/* What the evidence leaves open although nothing failed: the verdict is then a warning. */
+struct appraise_open {
+    const char *aspect; /* "program" */
+    char why[256];
+};
 
 struct clo_appraisal {
     enum clo_appraisal_status status;
@@ -22,6 +29,11 @@ struct clo_appraisal {
     bool has_strict_policy;
     char policy_name[128];
     struct clo_digest policy_fingerprint;
+    bool is_fresh; /* what was signed holds a nonce of the caller's */
+    bool is_tcb_left_out;
+    bool accepts_weak; /* the policy says why what is open may be */
+    struct appraise_open open[APPRAISE_OPEN_MAX];
+    size_t open_count;
     char warnings[APPRAISE_WARNINGS_MAX][320];
     size_t warning_count;
     char summary[CLO_CHECK_DETAIL_MAX + 64];
@@ -51,7 +63,10 @@ struct work {
     /* Of the caller's references, those that count for these registers (appraise_select). */
     const struct clo_reference *references[APPRAISE_REFERENCES_MAX];
     size_t reference_count;
-    bool appraised; /* something beyond authenticity was looked at */
+    bool appraised;          /* something beyond authenticity was looked at */
+    bool binds_runtime_data; /* what a verified report or quote signed is of this runtime data */
+    bool matches_qualifying; /* or of the bytes that the caller gave */
+    uint32_t pcrs_held;      /* those that were held against a reference value */
 };
 
 void appraise_warn(struct work *w, const char *format, ...) CLO_PRINTF(2, 3);
@@ -85,6 +100,10 @@ void appraise_warn_of_snp(struct work *w);
 CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
 /* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */
 void appraise_pcrs(struct work *w);
+/* The phase that was asked for is one that the references know, of evidence with a TPM: check policy.phase. */
+void appraise_phase(struct work *w, bool has_tpm);
+/* Does nothing pin which guest this is? Fills the appraisal's `open`. */
+void appraise_open(struct work *w, bool has_tpm);
 /* The pins: checks expect.NAME. False (CLO_ERR_USAGE) for a name that no claim has. */
 CLO_MUST_USE bool appraise_expectations(struct work *w, struct clo_error *err);
 

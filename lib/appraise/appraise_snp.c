@@ -126,14 +126,16 @@ bool appraise_snp(struct work *w, struct clo_error *err)
                                     clo_bytes_equal(report.report_data, clo_digest_bytes(&digest)),
                                     "REPORT_DATA and the SHA-512 digest of the runtime data");
         w->appraisal->binds_pubkey = binds && w->is_verified;
+        w->binds_runtime_data = w->appraisal->binds_pubkey;
     } else if (qualifying.data != NULL) {
         size_t size = qualifying.size;
-        clo_check_that(
+        bool same = clo_check_that(
                 w->checks, id,
                 size > 0 && size <= report.report_data.size &&
                         clo_bytes_equal(clo_bytes_slice(report.report_data, 0, size), qualifying) &&
                         clo_bytes_all(clo_bytes_slice(report.report_data, size, 64), 0),
                 "REPORT_DATA and the nonce that was given");
+        w->matches_qualifying = same && w->is_verified;
     } else {
         clo_check_skip(w->checks, id, "no runtime data and no nonce to hold REPORT_DATA against");
     }

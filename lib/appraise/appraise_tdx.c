@@ -198,13 +198,16 @@ static void check_report_data(struct work *w, struct clo_bytes report_data)
                                     clo_bytes_equal(report_data, clo_digest_bytes(&digest)),
                                     "REPORTDATA and the SHA-512 digest of the runtime data");
         w->appraisal->binds_pubkey = binds && w->is_tdx_verified;
+        w->binds_runtime_data = w->appraisal->binds_pubkey;
     } else if (qualifying.data != NULL) {
         size_t size = qualifying.size;
-        clo_check_that(w->checks, id,
-                       size > 0 && size <= report_data.size &&
-                               clo_bytes_equal(clo_bytes_slice(report_data, 0, size), qualifying) &&
-                               clo_bytes_all(clo_bytes_slice(report_data, size, 64), 0),
-                       "REPORTDATA and the nonce that was given");
+        bool same = clo_check_that(
+                w->checks, id,
+                size > 0 && size <= report_data.size &&
+                        clo_bytes_equal(clo_bytes_slice(report_data, 0, size), qualifying) &&
+                        clo_bytes_all(clo_bytes_slice(report_data, size, 64), 0),
+                "REPORTDATA and the nonce that was given");
+        w->matches_qualifying = same && w->is_tdx_verified;
     } else {
         clo_check_skip(w->checks, id, "no runtime data and no nonce to hold REPORTDATA against");
     }

@@ -7,13 +7,10 @@
 #include "cloister/explain.h"
 
 #include "appraise_internal.h"
+#include "policy_internal.h"
 
 /* PCRs 0 to 15 are static: a log can lead to them. 16 and up are for debugging and dynamic launch. */
-#define LOGGED_PCRS     0xffffU
-#define PCR_FIRMWARE    0
-#define PCR_PROGRAM     4
-#define PCR_UKI         11
-#define PCR_COMMANDLINE 12
+#define LOGGED_PCRS 0xffffU
 
 /* --- The quote --- */
 
@@ -47,8 +44,10 @@ static void check_nonce(struct work *w)
                                "another nonce or key");
         /* The key that signed it is bound by a verified report, or the caller's. */
         w->appraisal->binds_pubkey = binds && w->hcl != NULL;
+        w->binds_runtime_data = binds;
     } else if (expected.data != NULL) {
         bool same = clo_bytes_equal(qualifying, expected);
+        w->matches_qualifying = same;
         clo_check_that(w->checks, id, same,
                        "the quote's qualifying data %s the nonce that was given",
                        same ? "is" : "is not");
@@ -274,19 +273,23 @@ static void check_pcr(struct work *w, unsigned pcr)
 }
 
 /* A policy that leaves out PCR 0 takes any firmware, one without PCR 12 any command line that the host
- * adds; what is started shows in 4 or in 11. */
+ * adds, and one without PCR 4 any program: what PCR 11 says is the program's own word. */
 static void check_policy_pcrs(struct work *w, uint32_t wanted)
 {
-    static const uint32_t needed = 1U << PCR_FIRMWARE | 1U << PCR_COMMANDLINE;
-    bool has_program = (wanted & (1U << PCR_PROGRAM | 1U << PCR_UKI)) != 0;
-    bool holds = (wanted & needed) == needed && has_program;
+    bool has_own_db = w->inputs->policy->has_own_db;
+    bool has_firmware = policy_pcrs_pin_firmware(wanted);
+    bool has_program = policy_pcrs_pin_program(wanted, has_own_db);
+    bool has_command_line = policy_pcrs_pin_command_line(wanted);
 
-    clo_check_that(w->checks, "policy.pcrs", holds, "%s",
-                   (wanted >> PCR_FIRMWARE & 1) == 0 ? "PCR 0 is left out: any firmware would do"
-                   : (wanted >> PCR_COMMANDLINE & 1) == 0
-                           ? "PCR 12 is left out: any command line that the host adds would do"
-                   : !has_program ? "PCRs 4 and 11 are left out: any program would do"
-                                  : "firmware, program and command line are among the PCRs");
+    clo_check_that(w->checks, "policy.pcrs", has_firmware && has_program && has_command_line, "%s",
+                   !has_firmware       ? "PCR 0 is left out: any firmware would do"
+                   : !has_command_line ? "PCR 12 is left out: any command line that the host adds "
+                                         "would do"
+                   : has_program       ? "firmware, program and command line are among the PCRs"
+                   : has_own_db ? "PCR 4 is left out, and 7 and 11 are not both there: any program "
+                                  "would do"
+                                : "PCR 4 is left out: any program would do, since any can extend "
+                                  "PCR 11 as this one does");
 }
 
 void appraise_pcrs(struct work *w)
@@ -303,7 +306,8 @@ void appraise_pcrs(struct work *w)
         return;
     }
     for (size_t i = 0; i < w->reference_count; i++)
-        known |= clo_reference_mask(w->references[i], w->pcrs.hash, w->phase);
+        known |= clo_reference_mask(w->references[i], w->pcrs.hash, w->phase) |
+                 clo_reference_phased(w->references[i], w->pcrs.hash);
     known &= ~(1U << APPRAISE_IMA_PCR);
     uint32_t wanted = policy != NULL && policy->has_pcrs ? policy->pcrs : known;
     if (inputs->reference_count == 0 && !has_owner_policy) {
@@ -316,6 +320,7 @@ void appraise_pcrs(struct work *w)
         return;
     }
     w->appraised = true;
+    w->pcrs_held = wanted;
     if (has_owner_policy)
         check_policy_pcrs(w, wanted);
     for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {

@@ -20,24 +20,71 @@ static int value_of(enum clo_appraisal_status status)
                                    : AR4SI_CONTRAINDICATED;
 }
 
-/* One claim of the vector from the checks whose ids begin with one of these: contraindicated if one
- * failed, affirming if one passed and none failed, otherwise nothing is claimed (0). */
-static int vector_value(const struct clo_appraisal *appraisal, const char *const *prefixes)
-{
-    bool passed = false;
+/* What an affirming value of a claim rests on: groups of ids, of each of which one passed, and aspects that
+ * nothing left open. Less than that is no claim at all. */
+struct claim {
+    const char *name;
+    const char *const *prefixes;  /* of the checks it concerns: one that failed contraindicates */
+    const char *const *needs;     /* groups end in "|", the list in NULL */
+    const char *const *must_hold; /* aspects, "freshness" among them */
+};
 
+static bool has_passed(const struct clo_appraisal *appraisal, const char *id)
+{
+    const struct clo_check *check = clo_checks_get(&appraisal->checks, id);
+
+    return check != NULL && check->result == CLO_CHECK_PASS;
+}
+
+static bool meets_needs(const struct clo_appraisal *appraisal, const char *const *needs)
+{
+    bool is_met = false;
+
+    for (; *needs != NULL; needs++) {
+        if (strcmp(*needs, "|") != 0) {
+            is_met = is_met || has_passed(appraisal, *needs);
+            continue;
+        }
+        if (!is_met)
+            return false;
+        is_met = false;
+    }
+    return true;
+}
+
+static bool is_open(const struct clo_appraisal *appraisal, const char *aspect)
+{
+    if (strcmp(aspect, "freshness") == 0)
+        return !appraisal->is_fresh;
+    for (size_t i = 0; i < appraisal->open_count; i++)
+        if (strcmp(appraisal->open[i].aspect, aspect) == 0)
+            return true;
+    return false;
+}
+
+static bool has_failed(const struct clo_appraisal *appraisal, const char *const *prefixes)
+{
     for (size_t i = 0; i < appraisal->checks.count; i++) {
         const struct clo_check *check = &appraisal->checks.items[i];
-        bool concerns = false;
-        for (size_t k = 0; prefixes[k] != NULL; k++)
-            concerns = concerns || strncmp(check->id, prefixes[k], strlen(prefixes[k])) == 0;
-        if (!concerns)
+        if (check->result != CLO_CHECK_FAIL)
             continue;
-        if (check->result == CLO_CHECK_FAIL)
-            return AR4SI_CONTRAINDICATED;
-        passed = passed || check->result == CLO_CHECK_PASS;
+        for (size_t k = 0; prefixes[k] != NULL; k++)
+            if (strncmp(check->id, prefixes[k], strlen(prefixes[k])) == 0)
+                return true;
     }
-    return passed && appraisal->has_policy ? AR4SI_AFFIRMING : 0;
+    return false;
+}
+
+static int vector_value(const struct clo_appraisal *appraisal, const struct claim *claim)
+{
+    if (has_failed(appraisal, claim->prefixes))
+        return AR4SI_CONTRAINDICATED;
+    if (!appraisal->has_policy || !meets_needs(appraisal, claim->needs))
+        return 0;
+    for (size_t i = 0; claim->must_hold[i] != NULL; i++)
+        if (is_open(appraisal, claim->must_hold[i]))
+            return 0;
+    return AR4SI_AFFIRMING;
 }
 
 static json_t *vector(const struct clo_appraisal *appraisal)
@@ -108,20 +155,44 @@ static json_t *vector(const struct clo_appraisal *appraisal)
         "policy.mr_signer_seam",
         NULL,
     };
-    static const struct {
-        const char *name;
-        const char *const *prefixes;
-    } claims[] = {
-        { "instance-identity", identity },
-        { "configuration", configuration },
-        { "executables", executables },
-        { "hardware", hardware },
+    static const char *const who[] = {
+        "snp.root", "tdx.root", "|", "snp.signature", "tdx.quote_signature", "|", NULL,
+    };
+    static const char *const how[] = { "policy.debug", "|", NULL };
+    /* The TCB against a minimum (or Intel's word), and a list of what is revoked. */
+    static const char *const where[] = {
+        "policy.tcb", "policy.tcb_status", "|", "snp.revocation", "tdx.revocation", "|", NULL,
+    };
+    static const char *const what[] = {
+        "pcr.4",
+        "pcr.11",
+        "policy.measurement",
+        "policy.id_key",
+        "policy.author_key",
+        "id_block.fields",
+        "policy.rtmr1",
+        "rtmr.1",
+        "policy.ccel.rtmr1",
+        "expect.measurement",
+        "expect.rtmr1",
+        "|",
+        NULL,
+    };
+    static const char *const fresh[] = { "freshness", NULL };
+    static const char *const configured[] = { "command line", "debug", NULL };
+    static const char *const started[] = { "firmware", "program", "debug", NULL };
+    static const char *const nothing[] = { NULL };
+    static const struct claim claims[] = {
+        { "instance-identity", identity, who, fresh },
+        { "configuration", configuration, how, configured },
+        { "executables", executables, what, started },
+        { "hardware", hardware, where, nothing },
     };
     json_t *json = json_object();
 
     for (size_t i = 0; i < CLO_COUNT(claims); i++)
         if (json_object_set_new(json, claims[i].name,
-                                json_integer(vector_value(appraisal, claims[i].prefixes))) != 0) {
+                                json_integer(vector_value(appraisal, &claims[i]))) != 0) {
             json_decref(json);
             return NULL;
         }

@@ -105,6 +105,81 @@ static bool read_pcrs(const json_t *json, struct clo_policy *policy, struct clo_
     return true;
 }
 
+static const struct clo_bit kind_names[] = {
+    { CLO_EVIDENCE_OF_VTPM, "vtpm" },
+    { CLO_EVIDENCE_OF_SVSM, "svsm" },
+    { CLO_EVIDENCE_OF_BARE, "bare" },
+    { CLO_EVIDENCE_OF_TPM, "tpm" },
+};
+#define BOUND_TPM (1U << CLO_EVIDENCE_OF_VTPM | 1U << CLO_EVIDENCE_OF_SVSM)
+
+const char *clo_evidence_kind_name(enum clo_evidence_kind kind)
+{
+    return kind_names[kind].name;
+}
+
+static bool wants_tpm(const struct clo_policy *policy)
+{
+    return policy->has_pcrs || strcmp(policy->phase, DEFAULT_PHASE) != 0;
+}
+
+uint32_t clo_policy_evidence(const struct clo_policy *policy)
+{
+    if (policy->is_strict_builtin)
+        return (1U << CLO_EVIDENCE_KINDS) - 1;
+    if (policy->has_evidence)
+        return policy->evidence;
+    return wants_tpm(policy) ? BOUND_TPM : BOUND_TPM | 1U << CLO_EVIDENCE_OF_BARE;
+}
+
+/* PCRs are a TPM's: a policy that demands some and takes a bare report would not be held to them. */
+static bool read_evidence(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    uint64_t kinds = 0;
+
+    if (!policy_read_names(json, "evidence", kind_names, CLO_COUNT(kind_names), &kinds, err))
+        return false;
+    policy->has_evidence = json_object_get(json, "evidence") != NULL;
+    policy->evidence = (uint32_t)kinds;
+    if (policy->has_evidence && kinds == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"evidence\": is empty: nothing could be accepted");
+    if ((kinds >> CLO_EVIDENCE_OF_BARE & 1) != 0 && wants_tpm(policy))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "\"evidence\": \"bare\" has no TPM, and \"%s\" is a TPM's",
+                        policy->has_pcrs ? "pcrs" : "phase");
+    return true;
+}
+
+static bool read_secure_boot(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, "secure_boot", &text, err))
+        return false;
+    if (text != NULL && strcmp(text, "own-db") != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"secure_boot\" is not \"own-db\"");
+    policy->has_own_db = text != NULL;
+    return true;
+}
+
+static bool read_ages(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    static const char *const keys[] = { "crl", "collateral", NULL };
+    int64_t *const targets[] = { &policy->maximum_age.crl, &policy->maximum_age.collateral };
+    json_t *ages;
+
+    if (json_object_get(json, "maximum_age") == NULL)
+        return true;
+    if (!clo_json_get_object(json, "maximum_age", &ages, err))
+        return false;
+    if (!clo_json_only(ages, keys, err))
+        return clo_wrap(err, "\"maximum_age\"");
+    for (size_t i = 0; keys[i] != NULL; i++)
+        if (!policy_read_age(ages, keys[i], targets[i], err))
+            return clo_wrap(err, "\"maximum_age\"");
+    return true;
+}
+
 static bool read_text(const json_t *json, const char *key, char *out, size_t size,
                       struct clo_error *err)
 {
@@ -146,8 +221,22 @@ static bool fingerprint(const json_t *json, struct clo_policy *policy, struct cl
 
 bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo_error *err)
 {
-    static const char *const keys[] = { "cloister_policy", "name", "tee", "roots", "pcrs",
-                                        "phase",           "snp",  "tdx", NULL };
+    static const char *const keys[] = {
+        "cloister_policy",
+        "name",
+        "tee",
+        "roots",
+        "pcrs",
+        "phase",
+        "evidence",
+        "require_freshness",
+        "secure_boot",
+        "maximum_age",
+        "snp",
+        "tdx",
+        "accept_weak",
+        NULL,
+    };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
     uint64_t version;
@@ -162,8 +251,13 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !read_text(json, "name", policy->name, sizeof policy->name, err) ||
         !read_text(json, "phase", policy->phase, sizeof policy->phase, err) ||
         !read_tee(json, policy, err) || !read_roots(json, policy, err) ||
-        !read_pcrs(json, policy, err) || !policy_read_snp(json, policy, err) ||
-        !policy_read_tdx(json, policy, err) || !fingerprint(json, policy, err))
+        !read_pcrs(json, policy, err) || !read_evidence(json, policy, err) ||
+        !clo_json_get_bool_optional(json, "require_freshness", false, &policy->require_freshness,
+                                    err) ||
+        !read_secure_boot(json, policy, err) || !read_ages(json, policy, err) ||
+        !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
+        !policy_read_snp(json, policy, err) || !policy_read_tdx(json, policy, err) ||
+        !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
     *out = CLO_TAKE(policy);
     return true;

@@ -25,6 +25,9 @@ CLO_MUST_USE bool policy_read_u64(const json_t *json, const char *key, uint64_t 
 CLO_MUST_USE bool policy_read_version(const json_t *json, const char *key, size_t parts,
                                       uint8_t *out, struct clo_error *err);
 
+/* "30d" or "12h" in seconds, never zero; absent: *out stays. */
+CLO_MUST_USE bool policy_read_age(const json_t *json, const char *key, int64_t *out,
+                                  struct clo_error *err);
 /* "any" (then *any is set), or an array of strings of `size` bytes at most, NUL included, into `out`. */
 CLO_MUST_USE bool policy_read_words(const json_t *json, const char *key, bool *any, char *out,
                                     size_t size, size_t most, size_t *count, struct clo_error *err);
@@ -38,6 +41,26 @@ bool policy_names(const struct clo_policy_values *list, struct clo_bytes value);
 /* Adds a check if the policy says something. */
 void policy_check_values(const struct clo_policy_values *list, const char *id, const char *field,
                          struct clo_bytes value, struct clo_checks *checks);
+
+/* --- What a policy pins: asked by the appraisal and by the linter alike --- */
+
+/* A list that demands these PCRs, and whether the owner's is the only db: PCR 0 is the firmware, PCR 12
+ * the command line that the host adds; what runs shows in 4 alone, since any program can extend 11. */
+bool policy_pcrs_pin_firmware(uint32_t pcrs);
+bool policy_pcrs_pin_program(uint32_t pcrs, bool has_own_db);
+bool policy_pcrs_pin_command_line(uint32_t pcrs);
+/* Does it name this value, and is it one value and not every one? */
+bool policy_pins(const struct clo_policy_values *list);
+/* What the report must be of is named: by the measurement, or by a key of the owner's. */
+bool policy_snp_pins_launch(const struct clo_policy_snp *policy);
+/* CLO_COVERS_: what of the guest that launch holds fast. A key of the owner's, or HOST_DATA, is his word
+ * for all of it. */
+uint32_t policy_snp_covers(const struct clo_policy_snp *policy);
+/* Does the policy itself say what MRTD (n is CLO_TDX_RTMR_COUNT) or RTMR n may be? */
+bool policy_tdx_pins(const struct clo_policy_tdx *policy, unsigned n);
+/* The oldest that something may be that was issued then. */
+void policy_check_age(int64_t maximum, const char *id, const char *what, bool is_there,
+                      int64_t issued, int64_t at, struct clo_checks *checks);
 
 /* The member "snp": what holds when it is not there, what the built-in policy says, and reading it. */
 void policy_init_snp(struct clo_policy *policy);

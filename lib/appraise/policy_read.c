@@ -143,7 +143,32 @@ bool policy_read_version(const json_t *json, const char *key, size_t parts, uint
     return true;
 }
 
+bool policy_read_age(const json_t *json, const char *key, int64_t *out, struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, key, &text, err))
+        return false;
+    if (text == NULL)
+        return true;
+    size_t digits = strspn(text, "0123456789");
+    int64_t unit = strcmp(text + digits, "d") == 0   ? 86400
+                   : strcmp(text + digits, "h") == 0 ? 3600
+                                                     : 0;
+    int64_t number = digits == 0 || digits > 5 ? 0 : strtol(text, NULL, 10);
+    if (unit == 0 || number == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": neither days (\"30d\") nor hours (\"12h\")",
+                        key);
+    *out = number * unit;
+    return true;
+}
+
 /* --- Holding values against it --- */
+
+bool policy_pins(const struct clo_policy_values *list)
+{
+    return list->count > 0 && !list->any;
+}
 
 bool policy_names(const struct clo_policy_values *list, struct clo_bytes value)
 {
@@ -164,11 +189,12 @@ void policy_check_values(const struct clo_policy_values *list, const char *id, c
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
     bool holds = policy_names(list, value);
 
-    if (policy_says(list))
+    /* Every value will do: nothing was held against anything, and nothing reads as passed. */
+    if (list->any)
+        clo_check_skip(checks, id, "%s %s is not asked for", field, clo_hex_text(value, hex));
+    else if (policy_says(list))
         clo_check_that(checks, id, holds, "%s %s is %s", field, clo_hex_text(value, hex),
-                       list->any ? "not asked for"
-                       : holds   ? "one that the policy names"
-                                 : "not one that the policy names");
+                       holds ? "one that the policy names" : "not one that the policy names");
 }
 
 bool policy_read_words(const json_t *json, const char *key, bool *any, char *out, size_t size,
@@ -213,4 +239,20 @@ void policy_check_root(const struct clo_policy *policy, bool is_makers,
         holds = holds || clo_digest_equal(&policy->roots[i], root);
     clo_check_that(checks, id, holds, "the policy %s the root of this platform",
                    holds ? "names" : "does not name");
+}
+
+/* What it is held to is there: a list that nobody brought is older than every age. */
+void policy_check_age(int64_t maximum, const char *id, const char *what, bool is_there,
+                      int64_t issued, int64_t at, struct clo_checks *checks)
+{
+    if (maximum == 0)
+        return;
+    if (!is_there) {
+        clo_check_that(checks, id, false, "there is no %s, and the policy has a maximum age for it",
+                       what);
+        return;
+    }
+    int64_t age = at > issued ? at - issued : 0;
+    clo_check_that(checks, id, age <= maximum, "%s: %lld hours old, the policy allows %lld", what,
+                   (long long)(age / 3600), (long long)(maximum / 3600));
 }

@@ -22,6 +22,13 @@ static const struct clo_bit key_names[] = {
     { CLO_SNP_VLEK, "VLEK" },
 };
 
+static const struct clo_bit covers_names[] = {
+    { 0, "firmware" },
+    { 1, "kernel" },
+    { 2, "initrd" },
+    { 3, "cmdline" },
+};
+
 void policy_init_snp(struct clo_policy *policy)
 {
     policy->snp.vmpl = 1;
@@ -214,16 +221,20 @@ static bool read_named(const json_t *snp, struct clo_policy_snp *policy, struct 
     uint64_t products = policy->products;
     uint64_t keys = policy->signing_keys;
     uint64_t version = policy->minimum_version;
+    uint64_t covers = CLO_COVERS_FIRMWARE;
 
     if (!policy_read_names(snp, "products", product_names, CLO_COUNT(product_names), &products,
                            err) ||
         !policy_read_names(snp, "signing_keys", key_names, CLO_COUNT(key_names), &keys, err) ||
+        !policy_read_names(snp, "measurement_covers", covers_names, CLO_COUNT(covers_names),
+                           &covers, err) ||
         !policy_read_u64(snp, "minimum_version", UINT32_MAX, &version, err) ||
         !policy_read_u64(snp, "minimum_guest_svn", UINT32_MAX, &policy->minimum_guest_svn, err))
         return false;
     policy->products = (uint32_t)products;
     policy->signing_keys = (uint32_t)keys;
     policy->minimum_version = (uint32_t)version;
+    policy->covers = (uint32_t)covers;
     return json_object_get(snp, "vmpl") == NULL ||
            policy_read_mask(snp, "vmpl", VMPL_MAX, &policy->vmpl, err);
 }
@@ -318,6 +329,7 @@ bool policy_read_snp(const json_t *json, struct clo_policy *policy, struct clo_e
         "minimum_current_firmware",
         "minimum_committed_firmware",
         "measurement",
+        "measurement_covers",
         "id_key_digest",
         "author_key_digest",
         "host_data",

@@ -375,6 +375,37 @@ uint32_t clo_reference_mask(const struct clo_reference *reference, enum clo_hash
     return mask;
 }
 
+uint32_t clo_reference_phased(const struct clo_reference *reference, enum clo_hash hash)
+{
+    const json_t *bank = json_object_get(reference->pcrs, clo_hash_name(hash));
+    uint32_t mask = 0;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        char key[REFERENCE_KEY];
+        reference_key(pcr, key);
+        if (json_is_object(json_object_get(bank, key)))
+            mask |= 1U << pcr;
+    }
+    return mask;
+}
+
+const char *clo_reference_phase_at(const struct clo_reference *reference, size_t index)
+{
+    const char *name;
+    const char *key;
+    const char *phase;
+    json_t *bank;
+    json_t *value;
+    json_t *inner;
+
+    json_object_foreach (reference->pcrs, name, bank)
+        json_object_foreach (bank, key, value)
+            json_object_foreach (value, phase, inner)
+                if (index-- == 0)
+                    return phase;
+    return NULL;
+}
+
 /* --- Calibration --- */
 
 /* The digests of every bank that the log has and we know. */

@@ -29,7 +29,7 @@ echo '{"vcekCert": "hello"}' >odd.json
 expect "Azure's JSON, odd" 3 "odd.json: Azure THIM: \"vcekCert\": not a certificate in PEM" "$cloister" verify snp Milan/report.bin --cert odd.json --at "$at"
 "$sim" snp --vlek --version 3 --rsa-bits 2048 --at "$at" vlek || fail "sim VLEK"
 expect "VLEK" 0 "accepted by policy" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --policy vlek/policy.json --at "$at"
-expect "VLEK, its provider" 0 "affirming" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --at "$at" --expect csp_id=CN=provider.example
+expect "VLEK, its provider" 0 "as expected" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --at "$at" --expect csp_id=CN=provider.example
 expect "VLEK, a year later" 1 "snp.validity" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --at 2027-07-01T00:00:00Z
 "$sim" snp --version 6 --rsa-bits 2048 --at "$at" newer || fail "sim, version 6"
 expect "version 6" 0 "warning: report version 6 is newer" "$cloister" verify snp newer/extended.bin --root newer/ark.pem --at "$at"
@@ -76,13 +76,13 @@ for claim in version product guest_svn vmpl policy policy_abi family_id image_id
     launch_mit_vector current_mit_vector signature_algo signer_info author_key_en mask_chip_key chip_id_masked signing_key root; do
     value=$(jq -r ".claims.$claim" good.json)
     # shellcheck disable=SC2086
-    expect "pin $claim" 0 "affirming" "$cloister" verify snp $good --expect "$claim=$value"
+    expect "pin $claim" 0 "as expected" "$cloister" verify snp $good --expect "$claim=$value"
     # shellcheck disable=SC2086
     expect "pin $claim, another" 1 "expect.$claim" "$cloister" verify snp $good --expect "$claim=77"
 done
 for tcb in current_tcb reported_tcb committed_tcb launch_tcb; do
     # shellcheck disable=SC2086
-    expect "pin $tcb" 0 "affirming" "$cloister" verify snp $good --expect "$tcb=$(jq -r ".claims.$tcb.raw" good.json)" --expect "$tcb=$(jq -r ".claims.$tcb.value" good.json)"
+    expect "pin $tcb" 0 "as expected" "$cloister" verify snp $good --expect "$tcb=$(jq -r ".claims.$tcb.raw" good.json)" --expect "$tcb=$(jq -r ".claims.$tcb.value" good.json)"
     # shellcheck disable=SC2086
     expect "pin $tcb, another" 1 "expect.$tcb" "$cloister" verify snp $good --expect "$tcb=0x1"
 done

@@ -80,7 +80,7 @@ printf '{"cloister_policy":1,"tee":["tdx"],"roots":["%s"],"tdx":{"tcb_status":["
     "$root" "$(printf 'a1%.0s' $(seq 48))" >policy.json
 "$sim" tdx outdated --at $at --status OutOfDate
 sed -i "s/$root/$(cat outdated/root)/" policy.json
-expect "a policy accepts an outdated one" 0 "verdict: affirming" "$cloister" verify tdx outdated/quote.bin --collateral outdated/collateral \
+expect "a policy accepts an outdated one" 0 "verdict: warning: accepted by policy" "$cloister" verify tdx outdated/quote.bin --collateral outdated/collateral \
     --root outdated/root.pem --at $at --policy policy.json
 
 vectors=${CLOISTER_VECTORS:-}/tdx
@@ -124,8 +124,8 @@ P
 expect "a folder" 0 "UpToDate" "$cloister" verify tdx "$quote" --collateral collateral --at $at
 expect "one file" 0 "UpToDate" "$cloister" verify tdx "$quote" --collateral one.json --at $at --save-collateral saved
 expect "saved" 0 "UpToDate" "$cloister" verify tdx "$quote" --collateral saved --at $at --policy strict
-expect "strict accepts it" 0 "affirming" "$cloister" verify tdx "$quote" --collateral saved --at $at --policy strict
-expect "a pin that holds" 0 "affirming" "$cloister" verify tdx "$quote" --collateral saved --at $at --expect tcb_status=UpToDate \
+expect "strict accepts it, and says what it does not pin" 0 "not pinned; freshness was not shown" "$cloister" verify tdx "$quote" --collateral saved --at $at --policy strict
+expect "a pin that holds" 0 "as expected" "$cloister" verify tdx "$quote" --collateral saved --at $at --expect tcb_status=UpToDate \
     --expect td_attributes=0000001000000000
 expect "a pin that does not" 1 "expect.rtmr3" "$cloister" verify tdx "$quote" --collateral saved --at $at --expect rtmr3="$(printf '%096d' 1)"
 expect "claims" 0 '"tcb_status": "UpToDate"' "$cloister" verify tdx "$quote" --collateral saved --at $at --json

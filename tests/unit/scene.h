@@ -23,6 +23,7 @@ struct scene {
     const char *bad_member; /* a label whose bytes are nonsense */
     const char *left_out;   /* a label that the bundle lacks */
     uint32_t quoted;        /* PCRs */
+    uint32_t disturbed;     /* PCRs that something more was measured into */
     bool no_policy, no_reference, no_nonce, strict;
     bool sign_with_other_ak;   /* the quote */
     bool claims_name_other_ak; /* after the report was signed over the others */
@@ -67,6 +68,12 @@ static inline void measure(const struct scene *scene, struct clo_pcr_bank *bank,
     log_text(log, 4, scene->log_leaves_out_an_event ? NULL : "program");
     log_text(log, 11, scene->cmdline);
     log_text(log, 12, scene->injected);
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        if ((scene->disturbed >> pcr & 1) == 0)
+            continue;
+        append_text_hash(bank, pcr, "something more");
+        log_text(log, pcr, "something more");
+    }
     if (scene->log_of_ima)
         append_text_hash(bank, 10, "what IMA saw");
 }

@@ -297,11 +297,11 @@ static void test_not_released(void **state)
         const char *error;
         bool no_policy, strict, no_nonce, no_reference;
     } cases[] = {
-        { "no policy", CLO_AFFIRMING, "without a policy", true, false, false, false },
+        { "no policy", CLO_WARNING, "without a policy", true, false, false, false },
         { "neither policy nor reference", CLO_WARNING, "without a policy", true, false, false,
           true },
-        { "the built-in policy", CLO_AFFIRMING, "without a policy", false, true, false, false },
-        { "no nonce expected", CLO_AFFIRMING, "does not hold a nonce of ours", false, false, true,
+        { "the built-in policy", CLO_WARNING, "without a policy", false, true, false, false },
+        { "no nonce expected", CLO_WARNING, "does not hold a nonce of ours", false, false, true,
           false },
     };
 

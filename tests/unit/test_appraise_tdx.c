@@ -45,6 +45,7 @@ struct scene {
     bool foreign_runtime, no_runtime, no_collateral, without_tcb, no_policy, wrong_nonce,
             bring_collateral;
     const char *policy; /* members of "tdx", quotes single; NULL: the usual ones */
+    const char *top;    /* members of the policy besides: ",…"; NULL: none */
     const char *qualifying;
 };
 
@@ -90,16 +91,18 @@ static void add(struct clo_evidence *evidence, const char *label, struct clo_byt
 
 static struct clo_policy *policy_of(const struct scene *s, const struct clo_digest *root)
 {
-    static const char usual[] =
-            "'mr_td':['" HEX48("a1") "'],'rtmr0':'any','rtmr1':'any','rtmr2':'any'";
+    static const char usual[] = "'mr_td':['" HEX48("a1") "'],'rtmr0':'any','rtmr1':['" HEX48(
+            "b1") "'],"
+                  "'rtmr2':['" HEX48("b2") "']";
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_policy *policy;
     struct clo_error err;
     char hex[2 * 32 + 1];
 
     clo_buffer_printf(
-            &text, "{'cloister_policy':1,'name':'mine','tee':['tdx'],'roots':['%s'],'tdx':{%s}}",
-            clo_hex_text(clo_digest_bytes(root), hex), s->policy == NULL ? usual : s->policy);
+            &text, "{'cloister_policy':1,'name':'mine','tee':['tdx'],'roots':['%s']%s,'tdx':{%s}}",
+            clo_hex_text(clo_digest_bytes(root), hex), s->top == NULL ? "" : s->top,
+            s->policy == NULL ? usual : s->policy);
     for (size_t i = 0; i < text.size; i++)
         if (text.data[i] == '\'')
             text.data[i] = '"';
@@ -234,6 +237,44 @@ static void sign_by_another(struct scene *s)
     s->tdx.quote_key = keys.other;
 }
 
+#define GUEST "'mr_td':['" HEX48("a1") "'],'rtmr0':'any','rtmr1':['" HEX48("b1") "']"
+
+static void be_of_an_old_list(struct scene *s)
+{
+    s->tdx.pck_crl.this_update = NOW - 20 * 86400LL;
+    s->top = ",'maximum_age':{'crl':'10d'}";
+}
+
+static void be_of_old_collateral(struct scene *s)
+{
+    s->tdx.tcb_info.issue_date = NOW - 20 * 86400LL;
+    s->top = ",'maximum_age':{'collateral':'10d'}";
+}
+
+static void have_no_dates(struct scene *s)
+{
+    s->without_tcb = true;
+    s->policy = GUEST ",'rtmr2':['" HEX48("b2") "'],'allow_unevaluated_tcb':true";
+    s->top = ",'maximum_age':{'collateral':'10d'}";
+}
+
+static void be_of_an_old_number(struct scene *s)
+{
+    s->tdx.qe_identity.evaluation_number--;
+    s->policy = GUEST ",'rtmr2':['" HEX48("b2") "'],'minimum_evaluation_number':18";
+}
+
+static void be_of_another_kernel(struct scene *s)
+{
+    s->tdx.body[SIM_TDX_RTMR + 2 * 48] ^= 1;
+}
+
+static void be_debugged_although(struct scene *s)
+{
+    s->tdx.body[SIM_TDX_ATTRIBUTES] = 1;
+    s->top = ",'evidence':['vtpm']";
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -249,6 +290,12 @@ static void test_refused(void **state)
         { "tdx.tcb", be_revoked },
         { "policy.mr_td", be_another_guest },
         { "policy.debug", be_debugged },
+        { "policy.crl_age", be_of_an_old_list },
+        { "policy.collateral_age", be_of_old_collateral },
+        { "policy.collateral_age", have_no_dates },
+        { "policy.evaluation_number", be_of_an_old_number },
+        { "policy.rtmr2", be_of_another_kernel },
+        { "policy.evidence", be_debugged_although },
         { "tdx.quote_signature", sign_by_another },
     };
 
@@ -263,6 +310,49 @@ static void test_refused(void **state)
         CHECK(has_failed(clo_appraisal_checks(appraisal), cases[i].check), cases[i].check);
         CHECK(clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED, cases[i].check);
         CHECK(!clo_appraisal_releases(appraisal, &err), cases[i].check);
+    }
+}
+
+/* Not as old as the policy allows. */
+static void test_young_enough(void **state)
+{
+    CLO_CLEANUP(scene_free) struct scene s;
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_init(&s);
+    be_of_an_old_list(&s);
+    s.tdx.tcb_info.issue_date = NOW - 20 * 86400LL;
+    s.top = ",'maximum_age':{'crl':'481h','collateral':'481h'}";
+    must(run(&s, &appraisal, &err), &err);
+    CHECK(clo_appraisal_releases(appraisal, &err), err.text);
+    CHECK(has_passed(clo_appraisal_checks(appraisal), "policy.crl_age") &&
+                  has_passed(clo_appraisal_checks(appraisal), "policy.collateral_age"),
+          "ages");
+}
+
+/* "any" for what RTMR 1 and 2 show: any loader and kernel of the firmware that is named. */
+static void test_open(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        const char *why;
+        struct clo_error err;
+        scene_init(&s);
+        s.policy = i == 0   ? GUEST ",'rtmr2':'any'"
+                   : i == 1 ? "'mr_td':['" HEX48("a1") "'],'rtmr0':'any','rtmr1':'any',"
+                                                       "'rtmr2':['" HEX48("b2") "']"
+                            : "'mr_td':'any','rtmr0':'any','rtmr1':['" HEX48(
+                                      "b1") "'],"
+                                            "'rtmr2':['" HEX48("b2") "']";
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(clo_appraisal_status(appraisal) == CLO_WARNING, clo_appraisal_summary(appraisal));
+        CHECK(!clo_appraisal_releases(appraisal, &err), "released");
+        CHECK(strcmp(clo_appraisal_open(appraisal, 0, &why), i == 2 ? "firmware" : "program") == 0,
+              why);
     }
 }
 
@@ -407,7 +497,8 @@ int main(void)
         cmocka_unit_test(test_accepted),   cmocka_unit_test(test_brought),
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_warning),
         cmocka_unit_test(test_qualifying), cmocka_unit_test(test_hcl),
-        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_young_enough),
+        cmocka_unit_test(test_open),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);

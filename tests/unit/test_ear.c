@@ -29,13 +29,15 @@ static struct clo_appraisal *appraise(void)
     struct clo_appraisal *appraisal;
     struct clo_error err;
     char hex[2 * 32 + 1];
+    char measurement[2 * 48 + 1];
 
     must(clo_evidence_new(&evidence, &err), &err);
     make_evidence(&scene, evidence, &certificates);
     clo_buffer_printf(&text,
                       "{\"cloister_policy\":1,\"tee\":[\"snp\"],\"roots\":[\"%s\"],"
-                      "\"snp\":{\"measurement\":\"any\"}}",
-                      clo_hex_text(clo_digest_bytes(&scene.maker.root), hex));
+                      "\"snp\":{\"measurement\":[\"%s\"]}}",
+                      clo_hex_text(clo_digest_bytes(&scene.maker.root), hex),
+                      clo_hex_text(clo_bytes(scene.maker.report + 0x90, 48), measurement));
     must(clo_policy_parse(clo_buffer_bytes(&text), &policy, &err), &err);
     const struct clo_reference *const references[] = { reference };
     const struct clo_appraise_inputs inputs = {
@@ -66,8 +68,7 @@ static json_int_t vector(const json_t *claims, const char *name)
 
 static void test_affirming(void **state)
 {
-    static const char *const names[] = { "instance-identity", "configuration", "executables",
-                                         "hardware" };
+    static const char *const names[] = { "instance-identity", "configuration", "executables" };
     const struct clo_ear_spec spec = {
         .developer = "cloister", .build = "1", .issued = 100, .expires = 200, .nonce = NONCE
     };
@@ -88,6 +89,8 @@ static void test_affirming(void **state)
           clo_appraisal_summary(appraisal));
     for (size_t i = 0; i < CLO_COUNT(names); i++)
         CHECK(vector(claims, names[i]) == 2, names[i]);
+    /* No minimum was named and no list of what is revoked was there: nothing is claimed. */
+    CHECK(vector(claims, "hardware") == 0, "hardware");
     const json_t *policies = json_object_get(submodule(claims), "ear_appraisal_policy_ids");
     CHECK(json_array_size(policies) == 1 &&
                   strncmp(json_string_value(json_array_get(policies, 0)), "sha256:", 7) == 0,

@@ -437,6 +437,7 @@ static void register_key(struct clo_store *store, const struct clo_digest *root)
     clo_buffer_printf(
             &policy,
             "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"tdx\"],\"roots\":[\"%s\"],"
+            "\"accept_weak\":\"which guest it is does not matter here\","
             "\"tdx\":{\"mr_td\":\"any\",\"rtmr0\":\"any\",\"rtmr1\":\"any\",\"rtmr2\":"
             "\"any\"}}",
             clo_hex_text(clo_digest_bytes(root), hex));

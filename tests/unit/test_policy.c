@@ -131,6 +131,21 @@ static void test_refused(void **state)
         { START ",'snp':{'measurement':'all'}}", "policy: \"measurement\" is no array" },
         { START ",'snp':{'measurement':['" SHA256_HEX "']}}",
           "policy: \"measurement\": item 0: 32 bytes, expected 48" },
+        { START ",'evidence':[]}", "policy: \"evidence\": is empty: nothing could be accepted" },
+        { START ",'evidence':['vtmp']}", "policy: \"evidence\": item 0: \"vtmp\" is not known" },
+        { START ",'evidence':['bare'],'pcrs':[0]}",
+          "policy: \"evidence\": \"bare\" has no TPM, and \"pcrs\" is a TPM's" },
+        { START ",'evidence':['bare'],'phase':'x'}",
+          "policy: \"evidence\": \"bare\" has no TPM, and \"phase\" is a TPM's" },
+        { START ",'secure_boot':'on'}", "policy: \"secure_boot\" is not \"own-db\"" },
+        { START ",'maximum_age':{'crl':'30'}}",
+          "policy: \"maximum_age\": \"crl\": neither days (\"30d\") nor hours (\"12h\")" },
+        { START ",'maximum_age':{'crl':'0d'}}",
+          "policy: \"maximum_age\": \"crl\": neither days (\"30d\") nor hours (\"12h\")" },
+        { START ",'maximum_age':{'list':'1d'}}",
+          "policy: \"maximum_age\": unknown member \"list\"" },
+        { START ",'snp':{'measurement_covers':['disk']}}",
+          "policy: \"measurement_covers\": item 0: \"disk\" is not known" },
         { START ",'roots':['amd']}", NULL },
     };
 #undef START
@@ -172,6 +187,7 @@ static const char everything[] =
         "'minimum_current_tcb':{'snp':24},'minimum_launch_tcb':{'snp':24},"
         "'minimum_firmware':'1.55.29','minimum_current_firmware':'1.55.29',"
         "'minimum_committed_firmware':'1.55.29','measurement':['" SHA384_HEX "'],"
+        "'measurement_covers':['firmware','kernel'],"
         "'id_key_digest':'any','author_key_digest':'any','host_data':['" SHA256_HEX "'],"
         "'report_data':'any','family_id':'any','image_id':'any','report_id':'any',"
         "'report_id_ma':'any','chip_id':'any'}}";
