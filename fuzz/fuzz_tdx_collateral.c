@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "../lib/tdx/tdx_internal.h"
 
@@ -16,6 +17,23 @@ static void check_signed(struct clo_bytes part, struct clo_bytes in)
     json_decref(json);
 }
 
+/* Of a set and itself, whoever's, comes the set: every piece byte for byte, and never one that nobody brought. */
+static void check_choice(const struct clo_tdx_collateral *collateral)
+{
+    const struct clo_tdx_collateral *sets[] = { collateral, collateral };
+
+    for (size_t owner = 0; owner <= CLO_COUNT(sets); owner++) {
+        CLO_CLEANUP(clo_tdx_choice_free) struct clo_tdx_choice choice = { 0 };
+        struct clo_error err;
+        MUST(clo_tdx_collateral_choose(sets, CLO_COUNT(sets), owner, (struct clo_bytes){ 0 },
+                                       1780000000, &choice, &err));
+        for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+            MUST(clo_bytes_equal(clo_buffer_bytes(&choice.collateral.pieces[i]),
+                                 clo_buffer_bytes(&collateral->pieces[i])));
+        MUST(memchr(choice.left_out, 0, sizeof choice.left_out) != NULL);
+    }
+}
+
 static void check_collateral(struct clo_bytes in)
 {
     CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
@@ -25,6 +43,7 @@ static void check_collateral(struct clo_bytes in)
 
     if (!clo_tdx_collateral_parse(in, &collateral, &err))
         return;
+    check_choice(&collateral);
     json_t *json = clo_tdx_collateral_json(&collateral);
     if (json == NULL)
         return; /* texts that are no UTF-8 */
