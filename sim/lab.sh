@@ -390,7 +390,7 @@ lab_other_platform() {
 lab_swap_root() {
     local from to bytes
     cp --sparse=always "$LAB_CACHE/root.ext4" "$LAB/old-root.ext4" &&
-        debugfs -w -R "rm /etc/hostname" "$LAB/old-root.ext4" 2>/dev/null &&
+        PATH=$PATH:/usr/sbin:/sbin debugfs -w -R "rm /etc/hostname" "$LAB/old-root.ext4" 2>/dev/null &&
         lab_image_of "$LAB/old-root.ext4" "$LAB/old.img" "$LAB_CMDLINE" --disk-key "$LAB/disk.key" \
             --reuse-disk-key "an attack" --seed "$(cat "$LAB/seed")" >/dev/null || return
     from=$(lab_root_offset "$LAB/old.img") to=$(lab_root_offset "$LAB/demo.img")
