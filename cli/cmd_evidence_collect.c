@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cloister/resource.h"
 #include "device/file.h"
 #include "evidence.h"
 #include "guest/measure.h"
@@ -9,18 +10,20 @@
 #include "net/imds.h"
 
 struct collect_options {
-    const char *nonce, *report_data, *tpm, *eventlog, *imds, *output;
+    const char *nonce, *report_data, *resource, *tpm, *eventlog, *imds, *output;
     struct evidence_device_options devices;
 };
 
 /* A nonce needs a key beside it: one that nobody keeps. */
-static bool make_runtime_data(const char *nonce, struct clo_buffer *out, struct clo_error *err)
+static bool make_runtime_data(const char *nonce, const char *resource, struct clo_buffer *out,
+                              struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
 
-    return clo_private_key_new(CLO_KEY_P256, 0, &key, err) &&
-           clo_unlock_runtime_data(nonce, key, &json, out, err);
+    return (resource == NULL || clo_resource_template_check(resource, err)) &&
+           clo_private_key_new(CLO_KEY_P256, 0, &key, err) &&
+           clo_unlock_runtime_data(nonce, resource, key, &json, out, err);
 }
 
 /* Bound to a nonce, with whatever vTPM there is; or the hardware's word alone over given data. */
@@ -34,7 +37,7 @@ static bool collect_from(const struct collect_options *options,
     if (options->report_data != NULL)
         return evidence_report_data(options->report_data, data, err) &&
                clo_collect_bare(collector, clo_bytes(data, sizeof data), out, err);
-    return make_runtime_data(options->nonce, &runtime_data, err) &&
+    return make_runtime_data(options->nonce, options->resource, &runtime_data, err) &&
            clo_collect(collector, clo_buffer_bytes(&runtime_data), out, err);
 }
 
@@ -71,11 +74,14 @@ int cmd_evidence_collect(int argc, char **argv)
                                  .eventlog = CLO_COLLECT_EVENTLOG,
                                  .imds = CLO_IMDS_URL,
                                  .devices = evidence_device_defaults };
-    struct cli_option options[9 + EVIDENCE_DEVICE_OPTIONS] = {
+    struct cli_option options[10 + EVIDENCE_DEVICE_OPTIONS] = {
         { "--nonce", "TEXT", "what the verifier gave out, as it gave it", .text = &o.nonce },
         { "--report-data", "HEX",
           "instead: what the hardware report binds, 1 to 64 bytes; no vTPM is asked",
           .text = &o.report_data },
+        { "--resource", "PATH",
+          "with --nonce: the broker's resource that the evidence is to open; default none",
+          .text = &o.resource },
         { "--output", "FILE", "where the bundle goes; default standard output", .text = &o.output },
         { "--tpm", "DEVICE", "default " CLO_TPM_DEVICE, .text = &o.tpm },
         { "--eventlog", "FILE", "the firmware's log; default the kernel's copy",
@@ -84,7 +90,7 @@ int cmd_evidence_collect(int argc, char **argv)
           "Azure's metadata service, asked in Azure's guests only; default " CLO_IMDS_URL,
           .text = &o.imds },
     };
-    size_t option_count = 6;
+    size_t option_count = 7;
     evidence_add_device_options(&o.devices, options, &option_count);
     const struct cli_usage usage = {
         .command = "evidence collect",
@@ -107,6 +113,8 @@ int cmd_evidence_collect(int argc, char **argv)
     if (operands.count != 0 || (o.nonce == NULL) == (o.report_data == NULL) ||
         (o.nonce != NULL && o.nonce[0] == '\0'))
         return cli_usage_error(&usage, "either --nonce or --report-data is needed");
+    if (o.resource != NULL && o.nonce == NULL)
+        return cli_usage_error(&usage, "--resource needs --nonce: report data bind nothing else");
     bool ok = collect(&o, &bundle, &err);
     if (ok && o.output != NULL)
         ok = clo_file_write(o.output, clo_buffer_bytes(&bundle), 0644, &err);

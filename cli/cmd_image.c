@@ -10,6 +10,7 @@
 #include "cli/disk_key.h"
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
+#include "cloister/resource.h"
 #include "cloister/uki.h"
 #include "device/file.h"
 #include "image/builder.h"
@@ -137,6 +138,8 @@ static bool guest_config(const struct guest_options *options, json_t **out, stru
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
     json_t *network;
 
+    if (!clo_resource_template_check(options->resource, err))
+        return clo_wrap(err, "--resource");
     if (strncmp(options->url, "https://", 8) != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--broker %s: expected https://…", options->url);
     if (!read_broker_key(options->key_path, &key, err) ||
@@ -302,7 +305,9 @@ static int image_build(int argc, char **argv)
           .text = &guest.url },
         { "--broker-key", "PEM", "the broker's public key or certificate (required)",
           .text = &guest.key_path },
-        { "--resource", "PATH", "the key's name at the broker; default default/disk/NAME",
+        { "--resource", "PATH",
+          "the key's name at the broker; default default/disk/NAME. {ak}, {chip}, {vm} and "
+          "{report_id} in it stand for the machine that asks",
           .text = &guest.resource },
         { "--name", "NAME", "the image's name; default IMAGE without its ending",
           .text = &guest.name },

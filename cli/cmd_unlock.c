@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "cli.h"
+#include "cloister/resource.h"
 #include "device/file.h"
 #include "device/tsm.h"
 #include "guest/disk_identity.h"
@@ -125,8 +126,10 @@ int cmd_unlock(int argc, char **argv)
     bool ok = clo_file_read(path, CLO_FILE_LIMIT, &text, &err) &&
               (clo_guest_config_parse(clo_buffer_bytes(&text), &config, &err) ||
                clo_wrap(&err, "%s", path));
-    if (ok && resource != NULL)
+    if (ok && resource != NULL) {
+        ok = clo_resource_template_check(resource, &err);
         config.resource = resource;
+    }
     if (is_unregistered)
         config.disk_is_registered = false;
     ok = ok && open_disk(operands.items[0], operands.items[1], &config, &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cloister/crypto.h"
+#include "cloister/resource.h"
 
 #define KEY_LIMIT         4096
 #define RETRY_SECONDS_MAX 86400
@@ -142,6 +143,8 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         !read_choice(json, "tdx_rtmr", "required", "optional", &out->rtmr_is_optional, err))
         return false;
     out->disk_is_registered = !is_unregistered;
+    if (!clo_resource_template_check(out->resource, err))
+        return clo_fail(err, CLO_ERR_FORMAT, "%s", err->text);
     if (seconds > RETRY_SECONDS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "retry_seconds: more than a day");
     out->retry_seconds = (unsigned)seconds;

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "cloister/jose.h"
+#include "cloister/resource.h"
 #include "net/kbs.h"
 
 #define REQUEST_TIMEOUT_MS 20000
@@ -17,7 +18,8 @@ static int64_t now_s(void)
     return (int64_t)time.tv_sec;
 }
 
-bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *key, json_t **json,
+bool clo_unlock_runtime_data(const char *nonce, const char *resource,
+                             const struct clo_private_key *key, json_t **json,
                              struct clo_buffer *text, struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
@@ -26,9 +28,9 @@ bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *ke
 
     if (!clo_private_key_public(key, &public, err) || !clo_jwk_from_public_key(public, &jwk, err))
         return clo_wrap(err, "one-time key");
-    data = json_pack("{s:s, s:O}", "nonce", nonce, "tee-pubkey", jwk);
+    data = json_pack("{s:s, s:O, s:s*}", "nonce", nonce, "tee-pubkey", jwk, "resource", resource);
     if (data == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "the nonce is no UTF-8");
+        return clo_fail(err, CLO_ERR_FORMAT, "the nonce is not UTF-8");
     if (!clo_json_write(data, text, err))
         return false;
     *json = CLO_TAKE(data);
@@ -50,21 +52,46 @@ static bool use_release(const struct clo_unlock *unlock, struct clo_kbs_client *
     return !release.has_disk || clo_kbs_generation(kbs, path, generation, err);
 }
 
-/* One whole exchange, with a key and a session of its own. */
-static bool exchange(const struct clo_unlock *unlock, const char *tee, struct clo_kbs_client *kbs,
+/* The name that the broker gave our template: it must be one of its names. A broker that says none takes it as it is. */
+static bool choose_resource(const char *wanted, const struct clo_buffer *answered,
+                            struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer name = { 0 };
+
+    clo_buffer_append(&name, clo_buffer_bytes(answered));
+    if (answered->size == 0)
+        clo_buffer_text(&name, wanted);
+    const char *text = clo_buffer_string(&name);
+    if (text == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_resource_check(text, err))
+        return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: %s", err->text);
+    if (!clo_resource_matches(wanted, text))
+        return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: \"%s\" is not a name of \"%s\"",
+                        text, wanted);
+    clo_buffer_text(out, text);
+    return clo_buffer_string(out) != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+/* One whole exchange, in a session of its own. */
+static bool exchange(const struct clo_unlock *unlock, const char *tee,
+                     const struct clo_private_key *key, struct clo_kbs_client *kbs,
                      struct clo_error *err)
 {
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    const char *resource = unlock->config->resource;
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer nonce = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer answered = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *runtime_data = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *bundle = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
 
-    if (!clo_kbs_auth(kbs, tee, &nonce, err) || !clo_private_key_new(CLO_KEY_P256, 0, &key, err) ||
-        !clo_unlock_runtime_data(clo_buffer_string(&nonce), key, &runtime_data, &text, err) ||
+    if (!clo_kbs_auth(kbs, tee, &nonce, err) ||
+        !clo_unlock_runtime_data(clo_buffer_string(&nonce), resource, key, &runtime_data, &text,
+                                 err) ||
         !clo_collect(unlock->collector, clo_buffer_bytes(&text), &evidence, err))
         return false;
     if (unlock->on_evidence != NULL)
@@ -72,24 +99,29 @@ static bool exchange(const struct clo_unlock *unlock, const char *tee, struct cl
     bundle = clo_evidence_json(evidence);
     if (bundle == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    return clo_kbs_attest(kbs, runtime_data, bundle, &token, err) &&
-           clo_kbs_resource(kbs, unlock->config->resource, &jwe, err) &&
-           use_release(unlock, kbs, unlock->config->resource, jwe, key, err);
+    return clo_kbs_attest(kbs, runtime_data, bundle, &token, &answered, err) &&
+           choose_resource(resource, &answered, &path, err) &&
+           clo_kbs_resource(kbs, clo_buffer_string(&path), &jwe, err) &&
+           use_release(unlock, kbs, clo_buffer_string(&path), jwe, key, err);
 }
 
 bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_error *err)
 {
     CLO_CLEANUP(clo_kbs_freep) struct clo_kbs_client *kbs = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     const struct clo_guest_config *config = unlock->config;
     int64_t end = now_s() + config->retry_seconds;
     unsigned pause = FIRST_PAUSE_S;
     const char *tee;
 
+    /* One key for all that is tried: a broker releases once in a boot, and to the same key again where
+     * its answer was lost on the way. */
     if (!clo_collect_tee(unlock->collector, &tee, err) ||
+        !clo_private_key_new(CLO_KEY_P256, 0, &key, err) ||
         !clo_kbs_new(config->broker_url, clo_buffer_bytes(&config->broker_key), REQUEST_TIMEOUT_MS,
                      &kbs, err))
         return false;
-    while (!exchange(unlock, tee, kbs, err)) {
+    while (!exchange(unlock, tee, key, kbs, err)) {
         if (err->status != CLO_ERR_UNAVAILABLE)
             return false;
         if (now_s() + pause > end)

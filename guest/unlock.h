@@ -25,9 +25,10 @@ struct clo_unlock {
  * a refusal is final. CLO_ERR_REFUSED carries the broker's reason, or that of `on_release`. */
 CLO_MUST_USE bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_error *err);
 
-/* Canonical JSON {"nonce", "tee-pubkey"}: what evidence is bound to. */
-CLO_MUST_USE bool clo_unlock_runtime_data(const char *nonce, const struct clo_private_key *key,
-                                          json_t **json, struct clo_buffer *text,
-                                          struct clo_error *err);
+/* Canonical JSON {"nonce", "resource", "tee-pubkey"}: what evidence is bound to. `resource` is the
+ * template that the image names; NULL: the evidence opens nothing that belongs to one machine. */
+CLO_MUST_USE bool clo_unlock_runtime_data(const char *nonce, const char *resource,
+                                          const struct clo_private_key *key, json_t **json,
+                                          struct clo_buffer *text, struct clo_error *err);
 
 #endif

@@ -139,13 +139,14 @@ static bool auth(struct clo_kbs_client *client, const char *tee, struct clo_buff
 }
 
 static bool attest(struct clo_kbs_client *client, const json_t *runtime_data,
-                   const json_t *evidence_bundle, struct clo_buffer *token, struct clo_error *err)
+                   const json_t *evidence_bundle, struct clo_buffer *token,
+                   struct clo_buffer *resource, struct clo_error *err)
 {
     CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *runtime = json_deep_copy(runtime_data);
     CLO_CLEANUP(clo_json_freep) json_t *evidence = json_deep_copy(evidence_bundle);
-    const char *result;
+    const char *result, *name;
 
     if (client->cookie[0] == '\0')
         return clo_fail(err, CLO_ERR_USAGE, "no session was begun");
@@ -156,11 +157,14 @@ static bool attest(struct clo_kbs_client *client, const json_t *runtime_data,
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (!ask(client, "POST", "/kbs/v0/attest", body, &response, &answer, err))
         return false;
-    if (!clo_json_get_string(answer, "token", &result, err))
+    if (!clo_json_get_string(answer, "token", &result, err) ||
+        !clo_json_get_string_optional(answer, "resource", &name, err))
         return clo_wrap(err, "the broker's answer");
     clo_buffer_text(&client->token, result);
     clo_buffer_text(token, result);
-    return (clo_buffer_ok(token) && clo_buffer_ok(&client->token)) ||
+    if (name != NULL)
+        clo_buffer_text(resource, name);
+    return (clo_buffer_ok(token) && clo_buffer_ok(&client->token) && clo_buffer_ok(resource)) ||
            clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
@@ -186,9 +190,10 @@ bool clo_kbs_auth(struct clo_kbs_client *client, const char *tee, struct clo_buf
 }
 
 bool clo_kbs_attest(struct clo_kbs_client *client, const json_t *runtime_data,
-                    const json_t *evidence_bundle, struct clo_buffer *token, struct clo_error *err)
+                    const json_t *evidence_bundle, struct clo_buffer *token,
+                    struct clo_buffer *resource, struct clo_error *err)
 {
-    return attest(client, runtime_data, evidence_bundle, token, err) ||
+    return attest(client, runtime_data, evidence_bundle, token, resource, err) ||
            clo_wrap(err, "key broker: attest");
 }
 

@@ -29,11 +29,12 @@ void clo_kbs_freep(struct clo_kbs_client **client);
  * `nonce_text` as the broker wrote it (base64): that very text goes into the runtime data. */
 CLO_MUST_USE bool clo_kbs_auth(struct clo_kbs_client *client, const char *tee,
                                struct clo_buffer *nonce_text, struct clo_error *err);
-/* Sends {"nonce", "tee-pubkey"} and the evidence bundle (a CMW collection). Appends the attestation
- * result, a signed JWT, to `token`; the client keeps it for clo_kbs_resource(). */
+/* Sends {"nonce", "tee-pubkey"} (and "resource") and the evidence bundle (a CMW collection). Appends
+ * the attestation result, a signed JWT, to `token`; the client keeps it for clo_kbs_resource(). Appends
+ * to `resource` the name that the broker has for the resource that the evidence asks for, if it says. */
 CLO_MUST_USE bool clo_kbs_attest(struct clo_kbs_client *client, const json_t *runtime_data,
                                  const json_t *evidence_bundle, struct clo_buffer *token,
-                                 struct clo_error *err);
+                                 struct clo_buffer *resource, struct clo_error *err);
 /* Gets a resource ("default/disk/demo") as JWE sealed to the tee-pubkey: open with clo_jwe_open(). */
 CLO_MUST_USE bool clo_kbs_resource(struct clo_kbs_client *client, const char *path, json_t **jwe,
                                    struct clo_error *err);

@@ -60,6 +60,7 @@ static bool send_again(const struct sim_replay *replay, const struct clo_evidenc
     CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer nonce = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer name = { 0 };
 
     if (!clo_json_parse(clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA), &runtime_data,
                         err) ||
@@ -71,7 +72,7 @@ static bool send_again(const struct sim_replay *replay, const struct clo_evidenc
     bundle = clo_evidence_json(forged == NULL ? evidence : forged);
     if (bundle == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    return clo_kbs_attest(client, runtime_data, bundle, &token, err) &&
+    return clo_kbs_attest(client, runtime_data, bundle, &token, &name, err) &&
            clo_kbs_resource(client, replay->resource, &jwe, err);
 }
 

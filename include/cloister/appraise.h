@@ -10,6 +10,7 @@
 #include "cloister/policy.h"
 #include "cloister/quote.h"
 #include "cloister/reference.h"
+#include "cloister/resource.h"
 
 enum clo_appraisal_status {
     CLO_AFFIRMING,
@@ -75,6 +76,16 @@ struct clo_appraise_inputs {
 CLO_API bool clo_appraise_snp_report(const struct clo_evidence *evidence,
                                      struct clo_snp_report *out);
 
+/* Which machine it is, and in which of its boots. Lower-case hex; an empty text: nothing proves it. */
+struct clo_holder {
+    char instance[CLO_INSTANCE_HEX_SIZE]; /* of a bound vTPM its key, else the chip */
+    /* A vTPM's key and counts; a bare SEV-SNP report's REPORT_ID; of a bare TDX quote none. */
+    char boot[CLO_INSTANCE_HEX_SIZE];
+    /* The quote's counts. To each a secret offset may be added, which stays the same for one key. */
+    bool has_counts;
+    uint32_t reset_count, restart_count;
+};
+
 /* Opaque; made only by the functions below. */
 struct clo_appraisal;
 
@@ -96,6 +107,13 @@ CLO_API CLO_MUST_USE bool clo_appraisal_releases(const struct clo_appraisal *app
                                                  struct clo_error *err);
 /* The one-time key (JWK) that the evidence binds; NULL unless the binding was verified. */
 CLO_API const json_t *clo_appraisal_tee_pubkey(const struct clo_appraisal *appraisal);
+/* Genuine hardware made it, for this nonce and key: whatever else is wrong with it, it is no forgery
+ * and no replay. */
+CLO_API bool clo_appraisal_is_authentic(const struct clo_appraisal *appraisal);
+/* The resource (a template) that the evidence asks for: its runtime data bind it. NULL: none, or not bound. */
+CLO_API const char *clo_appraisal_resource(const struct clo_appraisal *appraisal);
+CLO_API const struct clo_instances *clo_appraisal_instances(const struct clo_appraisal *appraisal);
+CLO_API const struct clo_holder *clo_appraisal_holder(const struct clo_appraisal *appraisal);
 CLO_API const struct clo_checks *clo_appraisal_checks(const struct clo_appraisal *appraisal);
 CLO_API size_t clo_appraisal_warning_count(const struct clo_appraisal *appraisal);
 CLO_API const char *clo_appraisal_warning(const struct clo_appraisal *appraisal, size_t index);

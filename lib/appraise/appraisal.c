@@ -80,6 +80,26 @@ const json_t *clo_appraisal_tee_pubkey(const struct clo_appraisal *appraisal)
     return appraisal->binds_pubkey ? appraisal->tee_pubkey : NULL;
 }
 
+bool clo_appraisal_is_authentic(const struct clo_appraisal *appraisal)
+{
+    return appraisal->is_verified && appraisal->binds_pubkey && appraisal->matches_nonce;
+}
+
+const char *clo_appraisal_resource(const struct clo_appraisal *appraisal)
+{
+    return appraisal->binds_pubkey && appraisal->resource[0] != '\0' ? appraisal->resource : NULL;
+}
+
+const struct clo_instances *clo_appraisal_instances(const struct clo_appraisal *appraisal)
+{
+    return &appraisal->instances;
+}
+
+const struct clo_holder *clo_appraisal_holder(const struct clo_appraisal *appraisal)
+{
+    return &appraisal->holder;
+}
+
 bool clo_appraisal_releases(const struct clo_appraisal *appraisal, struct clo_error *err)
 {
     if (appraisal->status == CLO_CONTRAINDICATED)

@@ -32,14 +32,22 @@ bool appraise_claim(struct work *w, const char *name, json_t *value, struct clo_
 
 /* --- Runtime data: what the guest says of this one exchange --- */
 
+static bool take_resource(struct work *w, const char *resource, struct clo_error *err)
+{
+    if (!clo_resource_template_check(resource, err))
+        return clo_fail(err, CLO_ERR_FORMAT, "%s", err->text);
+    snprintf(w->appraisal->resource, sizeof w->appraisal->resource, "%s", resource);
+    return appraise_claim(w, "resource", json_string(resource), err);
+}
+
 static bool read_runtime_data(struct work *w, struct clo_error *err)
 {
-    static const char *const keys[] = { "nonce", "tee-pubkey", NULL };
+    static const char *const keys[] = { "nonce", "tee-pubkey", "resource", NULL };
     static const char id[] = "evidence.nonce";
     struct clo_bytes expected = w->inputs->expected_nonce;
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-    const char *nonce;
+    const char *nonce, *resource;
     json_t *jwk;
 
     w->runtime_data = clo_evidence_get(w->evidence, CLO_EVIDENCE_RUNTIME_DATA);
@@ -53,7 +61,9 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
     if (!clo_json_parse(w->runtime_data, &json, err) || !clo_json_only(json, keys, err) ||
         !clo_json_get_string(json, "nonce", &nonce, err) ||
         !clo_json_get_object(json, "tee-pubkey", &jwk, err) ||
-        !clo_jwk_to_public_key(jwk, &key, err))
+        !clo_jwk_to_public_key(jwk, &key, err) ||
+        !clo_json_get_string_optional(json, "resource", &resource, err) ||
+        (resource != NULL && !take_resource(w, resource, err)))
         return clo_wrap(err, "evidence: runtime data");
     w->appraisal->tee_pubkey = json_incref(jwk);
     if (expected.data == NULL)
@@ -298,7 +308,8 @@ static bool appraise(struct work *w, struct clo_error *err)
         clo_check_that(w->checks, "pcr", false,
                        "reference values were given, but nothing in the evidence binds PCRs");
     }
-    if (!appraise_id_block(w, err) || !appraise_expectations(w, err))
+    w->appraisal->is_verified = w->is_verified || w->is_tdx_verified;
+    if (!appraise_instances(w, err) || !appraise_id_block(w, err) || !appraise_expectations(w, err))
         return false;
     appraise_policy(w);
     w->appraisal->is_fresh = shows_freshness(w);

@@ -23,8 +23,12 @@ struct clo_appraisal {
     struct clo_checks checks;
     json_t *claims;
     json_t *tee_pubkey;
-    bool binds_pubkey;  /* the evidence binds the runtime data */
-    bool matches_nonce; /* and it holds the nonce that was expected */
+    bool binds_pubkey;                   /* the evidence binds the runtime data */
+    bool matches_nonce;                  /* and it holds the nonce that was expected */
+    bool is_verified;                    /* a hardware report in it is authentic */
+    char resource[CLO_RESOURCE_MAX + 1]; /* what the runtime data ask for; empty: nothing */
+    struct clo_instances instances;
+    struct clo_holder holder;
     bool has_policy;
     bool has_strict_policy;
     char policy_name[128];
@@ -104,6 +108,8 @@ void appraise_pcrs(struct work *w);
 void appraise_phase(struct work *w, bool has_tpm);
 /* Does nothing pin which guest this is? Fills the appraisal's `open`. */
 void appraise_open(struct work *w, bool has_tpm);
+/* Who the machine is, as far as verified evidence proves it: claim "instance". */
+CLO_MUST_USE bool appraise_instances(struct work *w, struct clo_error *err);
 /* The pins: checks expect.NAME. False (CLO_ERR_USAGE) for a name that no claim has. */
 CLO_MUST_USE bool appraise_expectations(struct work *w, struct clo_error *err);
 

@@ -22,6 +22,9 @@ struct scene {
     const char *policy;     /* NULL: the usual one */
     const char *bad_member; /* a label whose bytes are nonsense */
     const char *left_out;   /* a label that the bundle lacks */
+    const char *resource;   /* what the runtime data ask for; NULL: nothing */
+    const char *vm;         /* vmUniqueId in the claims; NULL: none */
+    uint32_t resets;        /* of the vTPM, before this boot */
     uint32_t quoted;        /* PCRs */
     uint32_t disturbed;     /* PCRs that something more was measured into */
     bool no_policy, no_reference, no_nonce, strict;
@@ -117,7 +120,7 @@ static inline void write_quote(const struct scene *scene, const struct clo_pcr_b
     clo_buffer_be16(out, 32);
     clo_buffer_append(out, clo_digest_bytes(&qualifying));
     clo_buffer_be64(out, 1000);
-    clo_buffer_be32(out, 1);
+    clo_buffer_be32(out, 1 + scene->resets);
     clo_buffer_be32(out, 0);
     clo_buffer_u8(out, 1);
     clo_buffer_be64(out, 1);
@@ -140,7 +143,8 @@ static inline json_t *jwk_of(const struct clo_private_key *key)
     return jwk;
 }
 
-static inline void write_claims(const struct clo_private_key *ak, struct clo_buffer *out)
+static inline void write_claims(const struct scene *scene, const struct clo_private_key *ak,
+                                struct clo_buffer *out)
 {
     json_t *jwk = jwk_of(ak);
     struct clo_error err;
@@ -148,6 +152,9 @@ static inline void write_claims(const struct clo_private_key *ak, struct clo_buf
     json_object_set_new(jwk, "kid", json_string("HCLAkPub"));
     CLO_CLEANUP(clo_json_freep)
     json_t *claims = json_pack("{s:[o],s:s}", "keys", jwk, "user-data", "00");
+    if (scene->vm != NULL)
+        json_object_set_new(claims, "vm-configuration",
+                            json_pack("{s:s}", "vmUniqueId", scene->vm));
     must(clo_json_write(claims, out, &err), &err);
 }
 
@@ -156,7 +163,8 @@ static inline void write_runtime_data(const struct scene *scene, const char *non
 {
     struct clo_error err;
     CLO_CLEANUP(clo_json_freep)
-    json_t *json = json_pack("{s:s,s:o}", "nonce", nonce, "tee-pubkey", jwk_of(scene->transport));
+    json_t *json = json_pack("{s:s,s:o,s:s*}", "nonce", nonce, "tee-pubkey",
+                             jwk_of(scene->transport), "resource", scene->resource);
 
     must(clo_json_write(json, out, &err), &err);
 }
@@ -191,13 +199,13 @@ static inline void make_evidence(struct scene *scene, struct clo_evidence *evide
 
     measure(scene, &bank, &log);
     write_runtime_data(scene, scene->nonce, &runtime);
-    write_claims(scene->ak, &claims);
+    write_claims(scene, scene->ak, &claims);
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&claims), &digest);
     memcpy(scene->maker.report + 0x50, digest.bytes, 32);
     snp_maker_make(&scene->maker, certificates);
     if (scene->claims_name_other_ak) {
         claims.size = 0;
-        write_claims(scene->other_ak, &claims);
+        write_claims(scene, scene->other_ak, &claims);
     }
     must(clo_hcl_write(CLO_HCL_SNP, clo_bytes(scene->maker.report, sizeof scene->maker.report),
                        clo_buffer_bytes(&claims), &hcl, &err),

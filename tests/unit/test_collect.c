@@ -32,7 +32,7 @@ static int start(void **state)
         return 1;
     if (!sim_platform_new("test", 1780000000, &random, &platform, &err) ||
         !clo_private_key_new(CLO_KEY_P256, 0, &key, &err) ||
-        !clo_unlock_runtime_data("bm9uY2U=", key, &json, &runtime_data, &err))
+        !clo_unlock_runtime_data("bm9uY2U=", NULL, key, &json, &runtime_data, &err))
         fail_msg("%s", err.text);
     return 0;
 }

@@ -18,7 +18,7 @@ static void test_runtime_data(void **state)
 
     (void)state;
     assert_true(clo_private_key_new(CLO_KEY_P256, 0, &key, &err));
-    if (!clo_unlock_runtime_data("bm9uY2U=", key, &data, &text, &err))
+    if (!clo_unlock_runtime_data("bm9uY2U=", NULL, key, &data, &text, &err))
         fail_msg("%s", err.text);
     assert_memory_equal(text.data, "{\"nonce\":\"bm9uY2U=\",\"tee-pubkey\":{\"crv\":\"P-256\",",
                         47);
@@ -44,8 +44,8 @@ static void test_odd_nonce(void **state)
 
     (void)state;
     assert_true(clo_private_key_new(CLO_KEY_P256, 0, &key, &err));
-    assert_false(clo_unlock_runtime_data("\xff\xfe", key, &data, &text, &err));
-    assert_string_equal(err.text, "the nonce is no UTF-8");
+    assert_false(clo_unlock_runtime_data("\xff\xfe", NULL, key, &data, &text, &err));
+    assert_string_equal(err.text, "the nonce is not UTF-8");
 }
 
 /* A machine that is nothing: it says so before it talks to anybody. */
