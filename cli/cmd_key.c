@@ -6,6 +6,8 @@
 #include "device/file.h"
 #include "verifier/store.h"
 
+#define LEASE_MAX 315360000 /* ten years */
+
 static int fail_with(struct clo_error *err)
 {
     clo_wrap(err, "key");
@@ -80,10 +82,44 @@ static bool read_disk(const char *path, struct put_files *out, struct clo_error 
     return true;
 }
 
+/* How often, to whom: from the options' words. */
+static bool read_rules(const char *releases, const char *second_holder, uint64_t lease,
+                       struct clo_store_entry *out, struct clo_error *err)
+{
+    if (releases != NULL && strcmp(releases, "any") != 0 && strcmp(releases, "once-per-boot") != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--releases: once-per-boot or any");
+    out->any_releases = releases != NULL && strcmp(releases, "any") == 0;
+    if (second_holder != NULL) {
+        out->second_holder = clo_second_holder_from_name(second_holder);
+        if (out->second_holder == CLO_SECOND_HOLDER_DEFAULT)
+            return clo_fail(err, CLO_ERR_USAGE, "--second-holder: refuse or flag");
+    }
+    if (lease > LEASE_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--lease: at most %d seconds", LEASE_MAX);
+    out->lease_seconds = (int64_t)lease;
+    return true;
+}
+
+/* A name that stands for many machines has no secret: each machine's name has its own. */
+static bool check_path(const char *path, struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    if (clo_resource_has_placeholder(path) && clo_resource_template_check(path, &ignored))
+        return clo_fail(
+                err, CLO_ERR_USAGE,
+                "resource \"%.60s\": stands for many machines: put each machine's key under "
+                "the name that it has there; the broker's refusal names it",
+                path);
+    return clo_resource_check(path, err);
+}
+
 static int key_put(int argc, char **argv)
 {
-    const char *state = NULL, *policy = NULL, *disk = NULL;
-    bool is_shared = false;
+    const char *state = NULL, *policy = NULL, *releases = NULL, *second_holder = NULL;
+    const char *disk = NULL;
+    bool is_shared = false, same_secret = false;
+    uint64_t lease = 0;
     struct cli_list references = { .count = 0 };
     const struct cli_option options[] = {
         { "--state", "DIR", "the broker's folder (required)", .text = &state },
@@ -94,8 +130,22 @@ static int key_put(int argc, char **argv)
         { "--disk", "FILE",
           "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
           .text = &disk },
-        { "--shared", NULL, "the same secret may stand under another path too",
+        { "--same-secret", NULL, "the same secret may stand under another path too",
+          .flag = &same_secret },
+        { "--shared", NULL,
+          "also for evidence that does not name it, as Trustee's clients send: any machine that "
+          "fulfils the terms gets it",
           .flag = &is_shared },
+        { "--releases", "RULE",
+          "once-per-boot (default): in one boot to one key alone; any: as often as asked",
+          .text = &releases },
+        { "--second-holder", "RULE",
+          "another machine while one holds it: refuse, or flag in the audit trail; default refuse "
+          "where the image's template made the name, else flag",
+          .text = &second_holder },
+        { "--lease", "SECONDS",
+          "how long a machine that got it holds it; default 0: until 'key lease --release'",
+          .number = &lease },
     };
     const struct cli_usage usage = {
         .command = "key put",
@@ -122,18 +172,21 @@ static int key_put(int argc, char **argv)
         return cli_usage_error(&usage, "PATH, FILE, --state and --policy are needed");
     if (references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
-    if (!clo_store_path_check(operands.items[0], &err) ||
+    if (!check_path(operands.items[0], &err) ||
         !read_files(operands.items[1], policy, &references, &files, &err) ||
         !read_disk(disk, &files, &err))
         return fail_with(&err);
-    const struct clo_store_entry entry = { .path = operands.items[0],
-                                           .secret = clo_secret_bytes(files.secret),
-                                           .policy = clo_buffer_bytes(&files.policy),
-                                           .references = files.views,
-                                           .reference_count = references.count,
-                                           .disk = files.has_disk ? &files.disk.identity : NULL,
-                                           .is_shared = is_shared,
-                                           .now = (int64_t)time(NULL) };
+    struct clo_store_entry entry = { .path = operands.items[0],
+                                     .secret = clo_secret_bytes(files.secret),
+                                     .policy = clo_buffer_bytes(&files.policy),
+                                     .references = files.views,
+                                     .reference_count = references.count,
+                                     .disk = files.has_disk ? &files.disk.identity : NULL,
+                                     .may_repeat_secret = same_secret,
+                                     .is_shared = is_shared,
+                                     .now = (int64_t)time(NULL) };
+    if (!read_rules(releases, second_holder, lease, &entry, &err))
+        return fail_with(&err);
     if (!clo_store_open(state, &store, &err) || !clo_store_put(store, &entry, &err))
         return fail_with(&err);
     printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
@@ -143,6 +196,21 @@ static int key_put(int argc, char **argv)
 }
 
 /* --- list --- */
+
+static void print_rules(const json_t *entry)
+{
+    const char *second = json_string_value(json_object_get(entry, "second_holder"));
+    const char *releases = json_string_value(json_object_get(entry, "releases"));
+    long long lease = json_integer_value(json_object_get(entry, "lease_seconds"));
+
+    printf("%s", json_is_true(json_object_get(entry, "shared")) ? "  shared" : "");
+    printf("  releases %s", releases == NULL ? "-" : releases);
+    if (second != NULL)
+        printf("  second holder %s", second);
+    if (lease > 0)
+        printf("  lease %lld s", lease);
+    printf("  holders %lld", (long long)json_integer_value(json_object_get(entry, "holders")));
+}
 
 static void print_list(const json_t *list)
 {
@@ -162,6 +230,7 @@ static void print_list(const json_t *list)
         if (disk != NULL)
             printf("  disk %s generation %lld", json_string_value(json_object_get(disk, "uuid")),
                    (long long)json_integer_value(json_object_get(disk, "generation")));
+        print_rules(entry);
         printf("\n");
     }
 }
@@ -202,6 +271,86 @@ static int key_list(int argc, char **argv)
     return cli_print_json(json, &err) ? CLI_YES : fail_with(&err);
 }
 
+/* --- lease --- */
+
+static void print_holders(const char *path, const json_t *list)
+{
+    json_t *entry;
+    size_t i;
+
+    if (json_array_size(list) == 0)
+        printf("%s: nobody holds it\n", path);
+    json_array_foreach (list, i, entry) {
+        const char *instance = json_string_value(json_object_get(entry, "instance"));
+        const char *ends = json_string_value(json_object_get(entry, "lease_ends"));
+        printf("%s  %s  %lld boot%s  last %s  until %s\n", path,
+               instance == NULL || instance[0] == '\0' ? "a machine that nothing proves" : instance,
+               (long long)json_integer_value(json_object_get(entry, "boots")),
+               json_integer_value(json_object_get(entry, "boots")) == 1 ? "" : "s",
+               json_string_value(json_object_get(entry, "time")),
+               ends == NULL ? "it is given up" : ends);
+    }
+}
+
+static int give_up(struct clo_store *store, const char *path)
+{
+    struct clo_error err;
+    size_t count;
+
+    if (!clo_store_give_up(store, path, &count, &err))
+        return fail_with(&err);
+    printf("%s: given up by %zu machine%s; its boots are forgotten\n", path, count,
+           count == 1 ? "" : "s");
+    return CLI_YES;
+}
+
+static int key_lease(int argc, char **argv)
+{
+    const char *state = NULL;
+    bool as_json = false, release = false;
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        { "--release", NULL,
+          "give it up: the next machine that fulfils the terms gets it, and so does a boot that "
+          "got "
+          "it before",
+          .flag = &release },
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
+    };
+    const struct cli_usage usage = {
+        .command = "key lease",
+        .arguments = "PATH",
+        .summary = "Shows which machines got a secret and hold it; or gives it up for them, when a "
+                   "machine\nwas moved, replaced or restored from a backup.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key lease --state broker default/disk/demo\n"
+                   "  cloister key lease --state broker default/disk/demo --release\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1 || state == NULL || (release && as_json))
+        return cli_usage_error(&usage, "PATH and --state are needed, and --release goes alone");
+    if (!clo_store_open(state, &store, &err))
+        return fail_with(&err);
+    if (release)
+        return give_up(store, operands.items[0]);
+    if (!clo_store_holders(store, operands.items[0], &list, &err))
+        return fail_with(&err);
+    if (!as_json) {
+        print_holders(operands.items[0], list);
+        return CLI_YES;
+    }
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "holders", list);
+    return cli_print_json(json, &err) ? CLI_YES : fail_with(&err);
+}
+
 /* --- remove --- */
 
 static int key_remove(int argc, char **argv)
@@ -238,6 +387,7 @@ int cmd_key(int argc, char **argv)
         { "derive", cmd_key_derive, "in an SEV-SNP guest: a key that only this chip gives it" },
         { "put", key_put, "register a secret, and the terms on which it is released" },
         { "list", key_list, "what is registered" },
+        { "lease", key_lease, "which machines hold a secret" },
         { "remove", key_remove, "forget a secret" },
     };
 

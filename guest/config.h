@@ -23,9 +23,9 @@ struct clo_guest_config {
     const char *name;
     const char *broker_url;
     struct clo_buffer broker_key; /* DER SubjectPublicKeyInfo */
-    const char *resource; /* may hold placeholders: cloister/resource.h */
-    bool disk_is_registered; /* "disk": "registered", or not said: a key alone opens nothing */
-    bool rtmr_is_optional;   /* "tdx_rtmr": "optional"; not said: required */
+    const char *resource;         /* may hold placeholders: cloister/resource.h */
+    bool disk_is_registered;      /* "disk": "registered", or not said: a key alone opens nothing */
+    bool rtmr_is_optional;        /* "tdx_rtmr": "optional"; not said: required */
     struct clo_guest_network network;
     unsigned retry_seconds;
     const char *modules[CLO_GUEST_MODULES_MAX];

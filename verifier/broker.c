@@ -10,11 +10,15 @@
 #include "cloister/jose.h"
 #include "net/kbs.h"
 #include "verifier/generation.h"
+#include "verifier/junk.h"
+#include "verifier/release.h"
 
 #define RESOURCE_PREFIX "/kbs/v0/resource/"
 #define BEARER_PREFIX   "Bearer "
 #define PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 #define TEE_NAME_MAX    32
+#define AUTH_BODY_MAX   4096
+#define REFUSALS_MAX    32 /* rows that one session may cost */
 #define TOKEN_SECONDS   300
 
 enum counter {
@@ -26,6 +30,7 @@ enum counter {
     RESOURCE_REFUSED,
     GENERATION_RAISED,
     GENERATION_REFUSED,
+    RESOURCE_FLAGGED,
     FAILURES,
     COUNTERS,
 };
@@ -34,6 +39,7 @@ struct clo_broker {
     struct clo_broker_spec spec;
     struct clo_sessions *sessions;
     struct clo_private_key *token_key;
+    struct clo_junk *junk;
     uint64_t counters[COUNTERS];
 };
 
@@ -47,6 +53,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
     broker->spec = *spec;
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
                           &broker->sessions, err) ||
+        !clo_junk_new(spec->random, &broker->junk, err) ||
         !clo_store_key(spec->store, CLO_BROKER_TOKEN_KEY, CLO_KEY_P384, &broker->token_key, err))
         return false;
     *out = CLO_TAKE(broker);
@@ -59,6 +66,7 @@ void clo_broker_free(struct clo_broker *broker)
         return;
     clo_sessions_free(broker->sessions);
     clo_private_key_free(broker->token_key);
+    clo_junk_free(broker->junk);
     free(broker);
 }
 
@@ -75,6 +83,12 @@ void clo_broker_answer_free(struct clo_broker_answer *answer)
 }
 
 /* --- Answers --- */
+
+static void on_failure(const struct clo_broker *broker, const struct clo_error *why)
+{
+    if (broker->spec.on_failure != NULL)
+        broker->spec.on_failure(broker->spec.context, why);
+}
 
 static bool answer_json(struct clo_broker_answer *answer, const char *content_type, json_t *json,
                         struct clo_error *err)
@@ -114,10 +128,11 @@ static void answer_problem(struct clo_broker *broker, struct clo_broker_answer *
     const char *detail = status == 500 ? "the broker itself failed" : why->text;
     struct clo_error ignored;
 
+    if (answer->status == 429)
+        status = 429;
     if (status == 500) {
         broker->counters[FAILURES]++;
-        if (broker->spec.on_failure != NULL)
-            broker->spec.on_failure(broker->spec.context, why);
+        on_failure(broker, why);
     }
     clo_broker_answer_free(answer);
     answer->status = status;
@@ -131,45 +146,142 @@ static void answer_problem(struct clo_broker *broker, struct clo_broker_answer *
 
 /* --- Decisions: written down before they are told --- */
 
+/* What a row and a line on a terminal show: nothing in it is a control character, whoever chose the words. */
+struct clean_decision {
+    struct clo_audit audit;
+    char session[2 * CLO_SESSION_NAME_SIZE + 1];
+    char resource[CLO_RESOURCE_MAX + 1];
+    char detail[700];
+};
+
+static void clean(const struct clo_broker_request *request, const struct clo_session *session,
+                  const struct clo_audit *decision, struct clean_decision *out)
+{
+    out->audit = *decision;
+    out->audit.time = request->time;
+    out->session[0] = '\0';
+    if (session != NULL)
+        clo_hex_text(clo_bytes(session->name, sizeof session->name), out->session);
+    snprintf(out->detail, sizeof out->detail, "%s", decision->detail);
+    clo_sanitize(out->detail);
+    out->audit.session = out->session;
+    out->audit.detail = out->detail;
+    if (decision->resource == NULL)
+        return;
+    snprintf(out->resource, sizeof out->resource, "%s", decision->resource);
+    clo_sanitize(out->resource);
+    out->audit.resource = out->resource;
+}
+
+static void tell(const struct clo_broker *broker, const struct clean_decision *decision)
+{
+    if (broker->spec.on_decision != NULL)
+        broker->spec.on_decision(broker->spec.context, &decision->audit);
+}
+
 static bool decide(struct clo_broker *broker, const struct clo_broker_request *request,
-                   const struct clo_session *session, struct clo_audit *decision,
+                   const struct clo_session *session, const struct clo_audit *decision,
                    struct clo_error *err)
 {
-    char name[2 * CLO_SESSION_NAME_SIZE + 1];
+    struct clean_decision cleaned;
 
-    decision->time = request->time;
-    decision->session = clo_hex_text(clo_bytes(session->name, sizeof session->name), name);
-    bool ok = clo_store_audit(broker->spec.store, decision, err);
-    if (ok && broker->spec.on_decision != NULL)
-        broker->spec.on_decision(broker->spec.context, decision);
-    return ok;
+    clean(request, session, decision, &cleaned);
+    if (!clo_store_audit(broker->spec.store, &cleaned.audit, err))
+        return false;
+    tell(broker, &cleaned);
+    return true;
+}
+
+/* --- Junk: counted, and written down once a minute --- */
+
+static const char *peer_of(const struct clo_broker_request *request)
+{
+    return request->peer == NULL ? "" : request->peer;
+}
+
+static void report_junk(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last)
+{
+    char text[CLO_JUNK_TEXT];
+    const struct clo_broker_request request = { .time = time };
+    const struct clo_audit row = {
+        .action = "junk", .verdict = "refused", .tee = "", .detail = text
+    };
+    struct clo_error err;
+
+    if (!clo_junk_report(broker->junk, clock, is_last, text))
+        return;
+    if (decide(broker, &request, NULL, &row, &err))
+        clo_junk_told(broker->junk, clock);
+    else
+        on_failure(broker, &err);
+}
+
+/* Returns false, like clo_fail(): `err` stays what it is. */
+static bool junk(struct clo_broker *broker, const struct clo_broker_request *request,
+                 enum clo_junk_kind kind)
+{
+    clo_junk_count(broker->junk, kind, peer_of(request), request->time, request->clock);
+    report_junk(broker, request->time, request->clock, false);
+    return false;
+}
+
+void clo_broker_tick(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last)
+{
+    report_junk(broker, time, clock, is_last);
+}
+
+/* Asked before anything is done that costs more than it costs to ask. */
+static bool check_patience(struct clo_broker *broker, const struct clo_broker_request *request,
+                           struct clo_broker_answer *answer, struct clo_error *err)
+{
+    if (clo_junk_may_ask(broker->junk, peer_of(request), request->clock))
+        return true;
+    answer->status = 429;
+    clo_fail(err, CLO_ERR_UNAVAILABLE,
+             "too many requests from this address that proved nothing; wait");
+    return junk(broker, request, CLO_JUNK_LIMITED);
 }
 
 /* A session that is not ours is no refusal: the guest begins anew. */
-static bool get_session(const struct clo_broker *broker, const struct clo_broker_request *request,
+static bool get_session(struct clo_broker *broker, const struct clo_broker_request *request,
                         struct clo_session *out, struct clo_error *err)
 {
-    if (request->cookie == NULL)
-        return clo_fail(err, CLO_ERR_UNVERIFIED, "session: none was begun");
-    return clo_session_get(broker->sessions, request->cookie, request->clock, out, err);
+    bool ok = request->cookie == NULL ? clo_fail(err, CLO_ERR_UNVERIFIED, "session: none was begun")
+                                      : clo_session_get(broker->sessions, request->cookie,
+                                                        request->clock, out, err);
+
+    return ok || junk(broker, request, CLO_JUNK_SESSION);
 }
 
 /* --- auth --- */
 
-static bool auth(struct clo_broker *broker, const struct clo_broker_request *request,
-                 struct clo_broker_answer *answer, struct clo_error *err)
+static bool read_auth(const struct clo_broker_request *request, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *body = NULL;
-    struct clo_session session;
     const char *version;
     const char *tee;
 
+    if (request->body.size > AUTH_BODY_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes, at most %d", request->body.size,
+                        AUTH_BODY_MAX);
     if (!clo_json_parse(request->body, &body, err) ||
         !clo_json_get_string(body, "version", &version, err) ||
         !clo_json_get_string(body, "tee", &tee, err))
-        return clo_wrap(err, "auth");
-    if (strlen(tee) > TEE_NAME_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "auth: tee: too long");
+        return false;
+    return strlen(tee) <= TEE_NAME_MAX || clo_fail(err, CLO_ERR_FORMAT, "tee: too long");
+}
+
+static bool auth(struct clo_broker *broker, const struct clo_broker_request *request,
+                 struct clo_broker_answer *answer, struct clo_error *err)
+{
+    struct clo_session session;
+
+    if (!check_patience(broker, request, answer, err))
+        return false;
+    if (!read_auth(request, err)) {
+        clo_wrap(err, "auth");
+        return junk(broker, request, CLO_JUNK_MALFORMED);
+    }
     if (!clo_session_begin(broker->sessions, request->clock, &session, err))
         return false;
     broker->counters[AUTH]++;
@@ -218,6 +330,7 @@ static bool read_evidence(const struct clo_broker_request *request, struct clo_e
 struct appraisals {
     struct clo_appraisal *best; /* one that releases; else the one with the fewest failures */
     bool releases;
+    bool is_authentic; /* by what one of them trusts */
     size_t tried;
     struct clo_session_result result;
 };
@@ -255,8 +368,10 @@ static bool appraise_against(const struct clo_terms *terms, const struct clo_evi
         return false;
     out->tried++;
     bool releases = clo_appraisal_releases(appraisal, &refused);
-    if (releases && out->result.term_count < CLO_SESSION_TERMS_MAX)
-        out->result.terms[out->result.term_count++] = terms->id;
+    bool is_authentic = clo_appraisal_is_authentic(appraisal);
+    if (releases && !clo_session_result_add_terms(&out->result, terms->digest, err))
+        return false;
+    out->is_authentic = out->is_authentic || is_authentic;
     if (is_better(appraisal, releases, out)) {
         clo_appraisal_free(out->best);
         out->best = CLO_TAKE(appraisal);
@@ -286,6 +401,34 @@ static bool appraise_all(struct clo_broker *broker, const struct clo_evidence *e
     return out->tried > 0 || clo_fail(err, CLO_ERR_REFUSED, "no key is registered at this broker");
 }
 
+/* What later requests of this session are held against. */
+static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
+{
+    struct clo_session_result *result = &appraisals->result;
+    const struct clo_appraisal *best = appraisals->best;
+    const char *resource = clo_appraisal_resource(best);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer jwk = { 0 };
+    struct clo_digest digest;
+
+    result->tee_pubkey = json_deep_copy(clo_appraisal_tee_pubkey(best));
+    if (result->tee_pubkey == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_json_write(result->tee_pubkey, &jwk, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&jwk), &digest);
+    clo_hex_text(clo_digest_bytes(&digest), result->tee_key);
+    result->tee = clo_appraisal_tee(best);
+    result->holder = *clo_appraisal_holder(best);
+    if (resource == NULL)
+        return true;
+    if (!clo_resource_expand(resource, clo_appraisal_instances(best), &path, err))
+        return false;
+    snprintf(result->resource, sizeof result->resource, "%s", clo_buffer_string(&path));
+    result->is_one_machines = clo_resource_has_placeholder(resource);
+    return true;
+}
+
 static bool sign_result(struct clo_broker *broker, const struct clo_broker_request *request,
                         const struct clo_session *session, struct appraisals *appraisals,
                         struct clo_buffer *token, struct clo_error *err)
@@ -299,8 +442,13 @@ static bool sign_result(struct clo_broker *broker, const struct clo_broker_reque
     if (!clo_ear_sign(appraisals->best, &spec, broker->token_key, token, err))
         return false;
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(token), &appraisals->result.token);
-    appraisals->result.tee_pubkey = json_deep_copy(clo_appraisal_tee_pubkey(appraisals->best));
-    return appraisals->result.tee_pubkey != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return true;
+}
+
+/* Whether it is accepted, and if not, why. */
+static bool judge(struct appraisals *appraisals, struct clo_error *why)
+{
+    return clo_appraisal_releases(appraisals->best, why) && fill_result(appraisals, why);
 }
 
 static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -308,29 +456,51 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
                         struct clo_broker_answer *answer, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
-    struct clo_audit decision = { .action = "attest",
-                                  .verdict = appraisals->releases ? "affirming" : "refused",
-                                  .tee = clo_appraisal_tee(appraisals->best),
-                                  .detail = clo_appraisal_summary(appraisals->best) };
-    struct clo_error refused;
+    struct clo_error why = { 0 };
+    bool accepted = judge(appraisals, &why);
+    bool is_plain = accepted || clo_appraisal_status(appraisals->best) == CLO_CONTRAINDICATED;
+    const struct clo_audit decision = {
+        .action = "attest",
+        .verdict = accepted ? "affirming" : "refused",
+        .tee = clo_appraisal_tee(appraisals->best),
+        .resource = appraisals->result.resource[0] == '\0' ? NULL : appraisals->result.resource,
+        .detail = is_plain ? clo_appraisal_summary(appraisals->best) : why.text
+    };
 
     if (!decide(broker, request, session, &decision, err))
         return false;
-    broker->counters[appraisals->releases ? ATTEST_AFFIRMING : ATTEST_REFUSED]++;
-    if (!appraisals->releases) {
-        if (clo_appraisal_status(appraisals->best) != CLO_CONTRAINDICATED &&
-            !clo_appraisal_releases(appraisals->best, &refused))
-            return clo_fail(err, CLO_ERR_REFUSED, "%s", refused.text);
-        return clo_fail(err, CLO_ERR_REFUSED, "%s", decision.detail);
+    broker->counters[accepted ? ATTEST_AFFIRMING : ATTEST_REFUSED]++;
+    if (!accepted) {
+        clo_junk_charge(broker->junk, peer_of(request), request->clock);
+        return clo_fail(err, why.status, "%s", why.text);
     }
     if (!sign_result(broker, request, session, appraisals, &token, err))
         return false;
+    char resource[CLO_RESOURCE_MAX + 1];
+    memcpy(resource, appraisals->result.resource, sizeof resource);
     clo_session_keep(broker->sessions, session, &appraisals->result);
     const char *text = clo_buffer_string(&token);
     return answer_json(answer, "application/json",
-                       text == NULL ? NULL : json_pack("{s:s}", "token", text), err);
+                       text == NULL ? NULL
+                                    : json_pack("{s:s, s:s*}", "token", text, "resource",
+                                                resource[0] == '\0' ? NULL : resource),
+                       err);
 }
 
+/* What is wrong with the broker itself is not the client's junk. */
+static bool refuse_junk(struct clo_broker *broker, const struct clo_broker_request *request,
+                        enum clo_junk_kind kind, const struct clo_error *err)
+{
+    if (http_status(err->status) == 500)
+        return false;
+    if (err->status == CLO_ERR_UNAVAILABLE) /* no decision: the guest comes again */
+        return junk(broker, request, CLO_JUNK_WAITING);
+    broker->counters[kind == CLO_JUNK_MALFORMED ? ATTEST_MALFORMED : ATTEST_REFUSED]++;
+    return junk(broker, request, kind);
+}
+
+/* Parsed and verified first: only evidence that genuine hardware made for this very nonce uses it up, takes a place
+ * among the sessions in use, and is worth a row. */
 static bool attest(struct clo_broker *broker, const struct clo_broker_request *request,
                    struct clo_broker_answer *answer, struct clo_error *err)
 {
@@ -338,24 +508,23 @@ static bool attest(struct clo_broker *broker, const struct clo_broker_request *r
     CLO_CLEANUP(free_appraisals) struct appraisals appraisals = { 0 };
     struct clo_session session;
 
-    if (!get_session(broker, request, &session, err))
+    if (!check_patience(broker, request, answer, err) ||
+        !get_session(broker, request, &session, err))
         return false;
-    /* Used up whatever comes of it: who fails begins anew. */
+    if (clo_session_is_used(broker->sessions, &session)) {
+        clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
+        return refuse_junk(broker, request, CLO_JUNK_SESSION, err);
+    }
+    if (!read_evidence(request, &evidence, err) ||
+        !appraise_all(broker, evidence, &session, request->time, &appraisals, err))
+        return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
+    if (!appraisals.is_authentic) {
+        clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.best));
+        return refuse_junk(broker, request, CLO_JUNK_UNAUTHENTIC, err);
+    }
     if (!clo_session_use(broker->sessions, &session, request->clock, err)) {
         broker->counters[ATTEST_REFUSED]++;
         return false;
-    }
-    if (!read_evidence(request, &evidence, err) ||
-        !appraise_all(broker, evidence, &session, request->time, &appraisals, err)) {
-        struct clo_audit decision = { .action = "attest", .verdict = "refused", .tee = "" };
-        struct clo_error why = *err;
-        if (why.status == CLO_ERR_UNAVAILABLE)
-            decision.verdict = "unavailable"; /* no decision: the guest comes again */
-        broker->counters[ATTEST_MALFORMED]++;
-        decision.detail = why.text;
-        return decide(broker, request, &session, &decision, err)
-                       ? clo_fail(err, why.status, "%s", why.text)
-                       : false;
     }
     return give_result(broker, request, &session, &appraisals, answer, err);
 }
@@ -377,54 +546,118 @@ static bool check_token(const char *authorization, const struct clo_session_resu
            clo_fail(err, CLO_ERR_REFUSED, "token: not the one of this session");
 }
 
-static bool fulfils(const struct clo_session_result *result, int64_t terms)
+/* Ends what clo_store_begin() began: a decision with its row in one piece, or a refusal, of which nothing stays but the
+ * row. It may be told once this returns true. */
+static bool settle(struct clo_broker *broker, const struct clo_broker_request *request,
+                   const struct clo_session *session, bool decided, const struct clo_audit *row,
+                   const struct clo_error *why, struct clo_error *err)
 {
-    for (size_t i = 0; i < result->term_count; i++)
-        if (result->terms[i] == terms)
-            return true;
-    return false;
+    struct clo_store *store = broker->spec.store;
+    struct clean_decision cleaned;
+    struct clo_error ignored;
+
+    if (!decided) {
+        (void)!clo_store_end(store, false, &ignored);
+        if (http_status(why->status) == 500)
+            return clo_fail(err, why->status, "%s", why->text);
+        return decide(broker, request, session, row, err);
+    }
+    clean(request, session, row, &cleaned);
+    if (!clo_store_end(store, clo_store_audit(store, &cleaned.audit, err), err))
+        return false;
+    tell(broker, &cleaned);
+    return true;
 }
 
 static bool seal(struct clo_broker *broker, const struct clo_broker_request *request,
-                 const struct clo_session_result *result, const char *path, json_t **jwe,
-                 struct clo_error *err)
+                 const struct clo_release_question *question, struct clo_release_decision *decision,
+                 json_t **jwe, struct clo_error *why)
 {
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
-    int64_t terms;
+    struct clo_store *store = broker->spec.store;
 
-    if (!clo_store_path_check(path, err) || !check_token(request->authorization, result, err) ||
-        !clo_store_get(broker->spec.store, path, &terms, &secret, err))
+    return check_token(request->authorization, question->shown, why) &&
+           clo_release_decide(store, question, decision, why) &&
+           clo_generation_seal(store, question->path, decision->resource.secret,
+                               question->shown->tee_pubkey, jwe, why);
+}
+
+/* Decides, and writes down both what was decided and who has it now, in one piece: of two that ask at once the second
+ * one finds what the first one got. */
+static bool decide_release(struct clo_broker *broker, const struct clo_broker_request *request,
+                           const struct clo_session *session,
+                           const struct clo_release_question *question, json_t **jwe,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_release_decision_free) struct clo_release_decision decision = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *sealed = NULL;
+    struct clo_error why = { 0 };
+
+    if (!clo_store_begin(broker->spec.store, err))
         return false;
-    if (!fulfils(result, terms))
-        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": is not for this image", path);
-    return clo_generation_seal(broker->spec.store, path, secret, result->tee_pubkey, jwe, err);
+    bool released = seal(broker, request, question, &decision, &sealed, &why);
+    const struct clo_audit row = { .action = "release",
+                                   .verdict = released ? "released" : "refused",
+                                   .tee = question->shown->tee,
+                                   .resource = question->path,
+                                   .detail = released ? decision.note : why.text };
+    if (!settle(broker, request, session, released, &row, &why, err))
+        return false;
+    broker->counters[released ? RESOURCE_RELEASED : RESOURCE_REFUSED]++;
+    if (!released)
+        return clo_fail(err, why.status, "%s", why.text);
+    broker->counters[RESOURCE_FLAGGED] += decision.is_flagged;
+    *jwe = CLO_TAKE(sealed);
+    return true;
+}
+
+/* What the session has shown, of which its refusals are a part: each costs a row, and they have an end. */
+static struct clo_session_result *get_shown(struct clo_broker *broker,
+                                            const struct clo_broker_request *request,
+                                            const struct clo_session *session,
+                                            struct clo_error *err)
+{
+    struct clo_session_result *shown = clo_session_result(broker->sessions, session);
+
+    if (shown == NULL) {
+        clo_fail(err, CLO_ERR_REFUSED, "session: nothing was attested in it");
+        (void)junk(broker, request, CLO_JUNK_SESSION);
+        return NULL;
+    }
+    if (shown->refusals == REFUSALS_MAX) {
+        clo_fail(err, CLO_ERR_REFUSED, "session: too many refusals in it");
+        (void)junk(broker, request, CLO_JUNK_LIMITED);
+        return NULL;
+    }
+    return shown;
 }
 
 static bool resource(struct clo_broker *broker, const struct clo_broker_request *request,
                      struct clo_broker_answer *answer, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
-    const char *path = request->path + strlen(RESOURCE_PREFIX);
+    char name[2 * CLO_SESSION_NAME_SIZE + 1];
+    struct clo_release_question question = { .path = request->path + strlen(RESOURCE_PREFIX),
+                                             .time = request->time };
     struct clo_session session;
-    struct clo_error why = { 0 };
 
     if (!get_session(broker, request, &session, err))
         return false;
-    const struct clo_session_result *result = clo_session_result(broker->sessions, &session);
-    bool ok = result == NULL
-                      ? clo_fail(&why, CLO_ERR_REFUSED, "session: nothing was attested in it")
-                      : seal(broker, request, result, path, &jwe, &why);
-    struct clo_audit decision = { .action = "release",
-                                  .verdict = ok ? "released" : "refused",
-                                  .tee = "",
-                                  .resource = path,
-                                  .detail = ok ? "" : why.text };
-    if (!decide(broker, request, &session, &decision, err))
+    question.session = clo_hex_text(clo_bytes(session.name, sizeof session.name), name);
+    struct clo_session_result *shown = get_shown(broker, request, &session, err);
+    question.shown = shown;
+    if (shown == NULL) {
+        broker->counters[RESOURCE_REFUSED]++;
         return false;
-    broker->counters[ok ? RESOURCE_RELEASED : RESOURCE_REFUSED]++;
-    if (!ok)
-        return clo_fail(err, why.status, "%s", why.text);
-    clo_session_note_release(broker->sessions, &session, path);
+    }
+    if (!clo_resource_check(question.path, err)) {
+        broker->counters[RESOURCE_REFUSED]++;
+        return junk(broker, request, CLO_JUNK_MALFORMED);
+    }
+    if (!decide_release(broker, request, &session, &question, &jwe, err)) {
+        shown->refusals++;
+        return false;
+    }
+    clo_session_note_release(broker->sessions, &session, question.path);
     return answer_json(answer, "application/json", CLO_TAKE(jwe), err);
 }
 
@@ -440,30 +673,46 @@ static bool raise_generation(struct clo_broker *broker, const struct clo_session
     return clo_store_raise_generation(broker->spec.store, path, generation, err);
 }
 
+static bool decide_generation(struct clo_broker *broker, const struct clo_broker_request *request,
+                              const struct clo_session *session, const char *path, uint64_t value,
+                              struct clo_error *err)
+{
+    struct clo_error why = { 0 };
+    char told[32];
+
+    if (!clo_store_begin(broker->spec.store, err))
+        return false;
+    bool ok = raise_generation(broker, session, path, value, &why);
+    snprintf(told, sizeof told, "%llu", (unsigned long long)value);
+    const struct clo_audit row = { .action = "generation",
+                                   .verdict = ok ? "raised" : "refused",
+                                   .tee = "",
+                                   .resource = path,
+                                   .detail = ok ? told : why.text };
+    if (!settle(broker, request, session, ok, &row, &why, err))
+        return false;
+    broker->counters[ok ? GENERATION_RAISED : GENERATION_REFUSED]++;
+    return ok || clo_fail(err, why.status, "%s", why.text);
+}
+
 static bool generation(struct clo_broker *broker, const struct clo_broker_request *request,
                        struct clo_broker_answer *answer, struct clo_error *err)
 {
     char path[CLO_GENERATION_PATH];
     struct clo_session session;
-    struct clo_error why = { 0 };
-    char told[32];
     uint64_t value;
 
-    if (!get_session(broker, request, &session, err) ||
-        !clo_generation_parse(request->path, path, &value, err))
+    if (!get_session(broker, request, &session, err))
         return false;
-    bool ok = raise_generation(broker, &session, path, value, &why);
-    snprintf(told, sizeof told, "%llu", (unsigned long long)value);
-    struct clo_audit decision = { .action = "generation",
-                                  .verdict = ok ? "raised" : "refused",
-                                  .tee = "",
-                                  .resource = path,
-                                  .detail = ok ? told : why.text };
-    if (!decide(broker, request, &session, &decision, err))
+    struct clo_session_result *shown = get_shown(broker, request, &session, err);
+    if (shown == NULL)
         return false;
-    broker->counters[ok ? GENERATION_RAISED : GENERATION_REFUSED]++;
-    if (!ok)
-        return clo_fail(err, why.status, "%s", why.text);
+    if (!clo_generation_parse(request->path, path, &value, err))
+        return junk(broker, request, CLO_JUNK_MALFORMED);
+    if (!decide_generation(broker, request, &session, path, value, err)) {
+        shown->refusals++;
+        return false;
+    }
     return answer_json(answer, "application/json",
                        json_pack("{s:I}", "generation", (json_int_t)value), err);
 }
@@ -482,14 +731,19 @@ static bool metrics(const struct clo_broker *broker, const struct clo_broker_req
         [RESOURCE_REFUSED] = "cloister_resource_total{result=\"refused\"}",
         [GENERATION_RAISED] = "cloister_generation_total{result=\"raised\"}",
         [GENERATION_REFUSED] = "cloister_generation_total{result=\"refused\"}",
+        [RESOURCE_FLAGGED] = "cloister_resource_flagged_total",
         [FAILURES] = "cloister_failures_total",
     };
 
     for (size_t i = 0; i < COUNTERS; i++)
         clo_buffer_printf(&answer->body, "%s %llu\n", names[i],
                           (unsigned long long)broker->counters[i]);
+    for (int i = 0; i < CLO_JUNK_KINDS; i++)
+        clo_buffer_printf(&answer->body, "cloister_junk_total{kind=\"%s\"} %llu\n",
+                          clo_junk_kind_name((enum clo_junk_kind)i),
+                          (unsigned long long)clo_junk_total(broker->junk, (enum clo_junk_kind)i));
     clo_buffer_printf(&answer->body, "cloister_sessions_in_use %zu\n",
-                      clo_sessions_in_use(broker->sessions));
+                      clo_sessions_in_use(broker->sessions, request->clock));
     clo_endorser_metrics(broker->spec.endorser, request->time, &answer->body);
     answer->content_type = "text/plain; version=0.0.4";
     return clo_buffer_ok(&answer->body) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
@@ -525,7 +779,8 @@ static bool route(struct clo_broker *broker, const struct clo_broker_request *re
         return health(broker, answer, err);
     if (is_get && strcmp(request->path, "/metrics") == 0)
         return metrics(broker, request, answer, err);
-    return clo_fail(err, CLO_ERR_FORMAT, "no such request");
+    clo_fail(err, CLO_ERR_FORMAT, "no such request");
+    return junk(broker, request, CLO_JUNK_MALFORMED);
 }
 
 void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_request *request,

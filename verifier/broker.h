@@ -44,6 +44,7 @@ struct clo_broker_request {
     const char *path;          /* without a query */
     const char *cookie;        /* the session's, NULL: none */
     const char *authorization; /* the header, NULL: none */
+    const char *peer;          /* the client's address; NULL: not known */
     struct clo_bytes body;
     int64_t time;  /* Unix: for validity and the audit trail */
     int64_t clock; /* seconds that do not jump: for sessions */
@@ -59,5 +60,8 @@ struct clo_broker_answer {
 void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_request *request,
                        struct clo_broker_answer *out);
 void clo_broker_answer_free(struct clo_broker_answer *answer); /* for CLO_CLEANUP */
+
+/* To be called now and then, and with `is_last` at the end: writes down what was counted and not told yet. */
+void clo_broker_tick(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last);
 
 #endif

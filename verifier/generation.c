@@ -44,5 +44,5 @@ bool clo_generation_parse(const char *request_path, char path[CLO_GENERATION_PAT
         return clo_fail(err, CLO_ERR_FORMAT, "generation: expected REPOSITORY/TYPE/TAG/NUMBER");
     memcpy(path, resource, (size_t)(number - resource));
     path[number - resource] = '\0';
-    return clo_store_path_check(path, err);
+    return clo_resource_check(path, err);
 }

@@ -24,6 +24,7 @@
 #define CERTIFICATE_DAYS 3650
 #define DAY              86400
 #define BACKLOG          512
+#define TICK_S           10
 #define COOKIE_NAME      "kbs-session-id="
 
 struct clo_server {
@@ -32,6 +33,7 @@ struct clo_server {
     struct event_base *base;
     struct evhttp *http;
     struct event *stops[2];
+    struct event *tick;
     uint16_t port;
 };
 
@@ -170,7 +172,10 @@ static void on_request(struct evhttp_request *message, void *context)
     size_t size = evbuffer_get_length(input);
     const void *data = size == 0 ? NULL : evbuffer_pullup(input, -1);
     char cookie[CLO_SESSION_COOKIE];
+    char *peer = NULL;
+    ev_uint16_t port;
 
+    evhttp_connection_get_peer(evhttp_request_get_connection(message), &peer, &port);
     if (path == NULL || (size > 0 && data == NULL)) {
         evhttp_send_error(message, path == NULL ? 400 : 500, NULL);
         return;
@@ -181,6 +186,7 @@ static void on_request(struct evhttp_request *message, void *context)
         .cookie = find_cookie(evhttp_find_header(headers, "Cookie"), cookie, sizeof cookie) ? cookie
                                                                                             : NULL,
         .authorization = evhttp_find_header(headers, "Authorization"),
+        .peer = peer,
         .body = clo_bytes(data, size),
         .time = seconds_on(CLOCK_REALTIME),
         .clock = seconds_on(CLOCK_BOOTTIME),
@@ -190,6 +196,19 @@ static void on_request(struct evhttp_request *message, void *context)
 }
 
 /* --- Listening --- */
+
+static void tick(struct clo_server *server, bool is_last)
+{
+    clo_broker_tick(server->broker, seconds_on(CLOCK_REALTIME), seconds_on(CLOCK_BOOTTIME),
+                    is_last);
+}
+
+static void on_tick(evutil_socket_t none, short what, void *context)
+{
+    (void)none;
+    (void)what;
+    tick(context, false);
+}
 
 static void on_stop(evutil_socket_t signal_number, short what, void *context)
 {
@@ -273,6 +292,9 @@ bool clo_server_new(struct clo_broker *broker, const struct clo_private_key *tls
         if (server->stops[i] == NULL || event_add(server->stops[i], NULL) != 0)
             return clo_fail(err, CLO_ERR_SYSTEM, "signals cannot be caught");
     }
+    server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
+    if (server->tick == NULL || event_add(server->tick, &(struct timeval){ .tv_sec = TICK_S }) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (!listen_at(server, address, err))
         return false;
     *out = CLO_TAKE(server);
@@ -286,6 +308,8 @@ void clo_server_free(struct clo_server *server)
     for (size_t i = 0; i < CLO_COUNT(server->stops); i++)
         if (server->stops[i] != NULL)
             event_free(server->stops[i]);
+    if (server->tick != NULL)
+        event_free(server->tick);
     if (server->http != NULL)
         evhttp_free(server->http);
     if (server->base != NULL)
@@ -308,6 +332,7 @@ uint16_t clo_server_port(const struct clo_server *server)
 bool clo_server_run(struct clo_server *server, struct clo_error *err)
 {
     signal(SIGPIPE, SIG_IGN);
-    return event_base_dispatch(server->base) >= 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "the event loop failed");
+    bool ok = event_base_dispatch(server->base) >= 0;
+    tick(server, true);
+    return ok || clo_fail(err, CLO_ERR_SYSTEM, "the event loop failed");
 }

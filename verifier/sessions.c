@@ -1,5 +1,6 @@
 #include "verifier/sessions.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #define COOKIE_BYTES (8 + CLO_SESSION_NAME_SIZE + MAC_SIZE)
 
 struct used {
+    struct used *next; /* in its bucket */
     uint8_t name[CLO_SESSION_NAME_SIZE];
     int64_t ends;
     struct clo_session_result result; /* tee_pubkey NULL: has shown nothing */
@@ -21,8 +23,10 @@ struct clo_sessions {
     struct clo_random random;
     unsigned seconds;
     size_t limit;
-    struct used *used;
+    struct used **buckets;
+    size_t bucket_count; /* a power of two */
     size_t count;
+    int64_t swept; /* when those that had ended were dropped */
 };
 
 bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
@@ -30,7 +34,12 @@ bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
 {
     CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = calloc(1, sizeof *sessions);
 
-    if (sessions == NULL || (sessions->used = calloc(limit, sizeof *sessions->used)) == NULL)
+    if (sessions == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    for (sessions->bucket_count = 1; sessions->bucket_count < limit;)
+        sessions->bucket_count *= 2;
+    sessions->buckets = calloc(sessions->bucket_count, sizeof(struct used *));
+    if (sessions->buckets == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (!clo_secret_new(KEY_SIZE, &sessions->key, err))
         return false;
@@ -39,6 +48,7 @@ bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
     sessions->random = random;
     sessions->seconds = seconds;
     sessions->limit = limit;
+    sessions->swept = INT64_MIN;
     *out = CLO_TAKE(sessions);
     return true;
 }
@@ -47,16 +57,48 @@ void clo_session_result_free(struct clo_session_result *result)
 {
     json_decref(result->tee_pubkey);
     free(result->released);
+    free(result->terms);
     *result = (struct clo_session_result){ 0 };
+}
+
+bool clo_session_result_add_terms(struct clo_session_result *result, const char *digest,
+                                  struct clo_error *err)
+{
+    char(*terms)[CLO_SESSION_DIGEST] =
+            reallocarray(result->terms, result->term_count + 1, sizeof *terms);
+
+    if (terms == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    result->terms = terms;
+    snprintf(terms[result->term_count++], sizeof *terms, "%s", digest);
+    return true;
+}
+
+bool clo_session_result_fulfils(const struct clo_session_result *result, const char *digest)
+{
+    for (size_t i = 0; i < result->term_count; i++)
+        if (strcmp(result->terms[i], digest) == 0)
+            return true;
+    return false;
+}
+
+static void free_used(struct used *used)
+{
+    clo_session_result_free(&used->result);
+    free(used);
 }
 
 void clo_sessions_free(struct clo_sessions *sessions)
 {
     if (sessions == NULL)
         return;
-    for (size_t i = 0; i < sessions->count; i++)
-        clo_session_result_free(&sessions->used[i].result);
-    free(sessions->used);
+    for (size_t i = 0; sessions->buckets != NULL && i < sessions->bucket_count; i++)
+        while (sessions->buckets[i] != NULL) {
+            struct used *next = sessions->buckets[i]->next;
+            free_used(sessions->buckets[i]);
+            sessions->buckets[i] = next;
+        }
+    free(sessions->buckets);
     clo_secret_free(sessions->key);
     free(sessions);
 }
@@ -154,25 +196,46 @@ bool clo_session_get(const struct clo_sessions *sessions, const char *cookie, in
 
 /* --- What was used --- */
 
-static struct used *find(const struct clo_sessions *sessions, const struct clo_session *session)
+/* Names are random, and a name that is not ours has no valid cookie: nobody can choose a bucket. */
+static struct used **bucket_of(const struct clo_sessions *sessions,
+                               const uint8_t name[CLO_SESSION_NAME_SIZE])
 {
-    for (size_t i = 0; i < sessions->count; i++)
-        if (memcmp(sessions->used[i].name, session->name, sizeof session->name) == 0)
-            return &sessions->used[i];
-    return NULL;
+    struct clo_reader r = clo_reader(clo_bytes(name, CLO_SESSION_NAME_SIZE));
+
+    return &sessions->buckets[clo_read_be32(&r) & (sessions->bucket_count - 1)];
 }
 
+static struct used *find(const struct clo_sessions *sessions, const struct clo_session *session)
+{
+    struct used *used = *bucket_of(sessions, session->name);
+
+    while (used != NULL && memcmp(used->name, session->name, sizeof session->name) != 0)
+        used = used->next;
+    return used;
+}
+
+/* Looks at all of them, so not more than once in a second of the clock. */
 static void forget_ended(struct clo_sessions *sessions, int64_t now)
 {
-    size_t kept = 0;
+    if (now <= sessions->swept)
+        return;
+    sessions->swept = now;
+    for (size_t i = 0; i < sessions->bucket_count; i++)
+        for (struct used **at = &sessions->buckets[i]; *at != NULL;) {
+            struct used *used = *at;
+            if (now < used->ends) {
+                at = &used->next;
+                continue;
+            }
+            *at = used->next;
+            free_used(used);
+            sessions->count--;
+        }
+}
 
-    for (size_t i = 0; i < sessions->count; i++) {
-        if (now < sessions->used[i].ends)
-            sessions->used[kept++] = sessions->used[i];
-        else
-            clo_session_result_free(&sessions->used[i].result);
-    }
-    sessions->count = kept;
+bool clo_session_is_used(const struct clo_sessions *sessions, const struct clo_session *session)
+{
+    return find(sessions, session) != NULL;
 }
 
 bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *session, int64_t now,
@@ -183,9 +246,15 @@ bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *se
         return clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
     if (sessions->count == sessions->limit)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "too many sessions at once");
-    struct used *used = &sessions->used[sessions->count++];
-    *used = (struct used){ .ends = session->ends };
+    struct used *used = calloc(1, sizeof *used);
+    if (used == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    struct used **bucket = bucket_of(sessions, session->name);
+    used->ends = session->ends;
+    used->next = *bucket;
     memcpy(used->name, session->name, sizeof used->name);
+    *bucket = used;
+    sessions->count++;
     return true;
 }
 
@@ -201,10 +270,10 @@ void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *s
     *result = (struct clo_session_result){ 0 };
 }
 
-const struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
-                                                    const struct clo_session *session)
+struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
+                                              const struct clo_session *session)
 {
-    const struct used *used = find(sessions, session);
+    struct used *used = find(sessions, session);
 
     return used == NULL || used->result.tee_pubkey == NULL ? NULL : &used->result;
 }
@@ -228,7 +297,8 @@ bool clo_session_released(const struct clo_sessions *sessions, const struct clo_
     return result != NULL && result->released != NULL && strcmp(result->released, path) == 0;
 }
 
-size_t clo_sessions_in_use(const struct clo_sessions *sessions)
+size_t clo_sessions_in_use(struct clo_sessions *sessions, int64_t now)
 {
+    forget_ended(sessions, now);
     return sessions->count;
 }

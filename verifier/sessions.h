@@ -3,17 +3,19 @@
  * A session that has only begun takes no memory here: its cookie carries when it ends and a random
  * name, under a MAC whose key dies with the process, and the nonce is derived from both. So nobody
  * can fill the table by asking for nonces, and what was given out before a restart is worth nothing
- * after it. A nonce that is used is remembered until its session ends: good once. */
+ * after it. A nonce that is used is remembered until its session ends: good once. The broker uses one
+ * up for evidence of genuine hardware alone: junk takes nobody's place. */
 #ifndef CLOISTER_VERIFIER_SESSIONS_H
 #define CLOISTER_VERIFIER_SESSIONS_H
 
+#include "cloister/appraise.h"
 #include "cloister/crypto.h"
 #include "cloister/json.h"
 
 #define CLO_SESSION_NAME_SIZE 16
 #define CLO_SESSION_COOKIE    80 /* text, with the NUL */
 #define CLO_SESSION_NONCE     48 /* base64, with the NUL */
-#define CLO_SESSION_TERMS_MAX 16
+#define CLO_SESSION_DIGEST    65 /* hex of a SHA-256 digest, with the NUL */
 
 struct clo_sessions;
 
@@ -26,12 +28,24 @@ struct clo_session {
 
 /* What a session has shown. */
 struct clo_session_result {
-    json_t *tee_pubkey; /* the key that answers are sealed to */
+    json_t *tee_pubkey;               /* the key that answers are sealed to */
+    char tee_key[CLO_SESSION_DIGEST]; /* its digest */
+    const char *tee;                  /* static: "snp" */
     struct clo_digest token;
-    int64_t terms[CLO_SESSION_TERMS_MAX]; /* which terms its evidence fulfils */
+    /* The digests of the terms that its evidence fulfils: the terms themselves may be replaced or removed
+     * meanwhile, and others take their place. */
+    char (*terms)[CLO_SESSION_DIGEST];
     size_t term_count;
-    char *released; /* the last resource it was given; NULL: none */
+    char *released;                      /* the last resource it was given; NULL: none */
+    char resource[CLO_RESOURCE_MAX + 1]; /* the one that it asks for; empty: none by name */
+    bool is_one_machines;                /* that name was made of what its evidence proves */
+    struct clo_holder holder;
+    unsigned refusals; /* rows that it has cost */
 };
+/* Adds a copy of `digest`. */
+CLO_MUST_USE bool clo_session_result_add_terms(struct clo_session_result *result,
+                                               const char *digest, struct clo_error *err);
+bool clo_session_result_fulfils(const struct clo_session_result *result, const char *digest);
 
 /* `seconds`: how long a session lasts; `limit`: how many may be in use at once. The clock is the
  * caller's, in seconds, and must not jump. */
@@ -52,14 +66,16 @@ CLO_MUST_USE bool clo_session_use(struct clo_sessions *sessions, const struct cl
 void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,
                       struct clo_session_result *result);
 /* What it has shown; NULL: nothing. Borrowed until the next call. */
-const struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
-                                                    const struct clo_session *session);
+struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
+                                              const struct clo_session *session);
 /* Remembers the last resource that was released in it. */
 void clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
                               const char *path);
 bool clo_session_released(const struct clo_sessions *sessions, const struct clo_session *session,
                           const char *path);
+/* Was its nonce used up? */
+bool clo_session_is_used(const struct clo_sessions *sessions, const struct clo_session *session);
 void clo_session_result_free(struct clo_session_result *result); /* for CLO_CLEANUP */
-size_t clo_sessions_in_use(const struct clo_sessions *sessions);
+size_t clo_sessions_in_use(struct clo_sessions *sessions, int64_t now);
 
 #endif

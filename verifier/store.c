@@ -8,81 +8,49 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 
+#include "verifier/store_internal.h"
+
 #define BUSY_MS        10000
 #define SCHEMA_VERSION 2
-#define PATH_TEXT_MAX  200
 #define KEY_FILE_LIMIT 16384
+
+/* Whether a guest must name the resource, whether it gets it more than once in a boot, what becomes of a second
+ * holder, and how long (seconds; 0: until it is given up) the first one holds. */
+#define SHARED_COLUMN        "shared INTEGER NOT NULL DEFAULT 0"
+#define RELEASES_COLUMN      "releases TEXT NOT NULL DEFAULT 'once-per-boot'"
+#define SECOND_HOLDER_COLUMN "second_holder TEXT"
+#define LEASE_COLUMN         "lease INTEGER NOT NULL DEFAULT 0"
+#define RELEASES_TABLE                                                                          \
+    "CREATE TABLE releases (id INTEGER PRIMARY KEY, path TEXT NOT NULL, time INTEGER NOT NULL," \
+    " session TEXT NOT NULL, tee TEXT NOT NULL, instance TEXT NOT NULL, boot TEXT NOT NULL,"    \
+    " resets INTEGER, restarts INTEGER, tee_key TEXT NOT NULL) STRICT;"                         \
+    "CREATE INDEX releases_of_path ON releases (path, boot);"
 
 static const char schema[] =
         "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"
         " policy TEXT NOT NULL, reference_values TEXT NOT NULL) STRICT;"
         "CREATE TABLE resources (path TEXT PRIMARY KEY, secret BLOB NOT NULL,"
         " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL,"
-        " disk TEXT, generation INTEGER) STRICT;"
+        " disk TEXT, generation INTEGER, " SHARED_COLUMN ", " RELEASES_COLUMN
+        ", " SECOND_HOLDER_COLUMN ", " LEASE_COLUMN ") STRICT;" RELEASES_TABLE
         "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, action TEXT NOT NULL,"
         " verdict TEXT NOT NULL, session TEXT NOT NULL, tee TEXT NOT NULL, resource TEXT,"
         " detail TEXT NOT NULL) STRICT;"
         "PRAGMA user_version = 2;";
 
-/* Version 1 knew nothing of disks. */
+/* Version 1 knew nothing of disks, holders and boots. What it had is for one machine: a guest that does not name it
+ * gets it no more. */
 static const char schema_from_1[] = "ALTER TABLE resources ADD COLUMN disk TEXT;"
                                     "ALTER TABLE resources ADD COLUMN generation INTEGER;"
-                                    "PRAGMA user_version = 2;";
-
-struct clo_store {
-    char *folder;
-    sqlite3 *database;
-};
-
-/* --- SQLite --- */
-
-static bool fail_sql(const struct clo_store *store, struct clo_error *err)
-{
-    return clo_fail(err, CLO_ERR_SYSTEM, "%s: database: %s", store->folder,
-                    sqlite3_errmsg(store->database));
-}
-
-static bool execute(const struct clo_store *store, const char *sql, struct clo_error *err)
-{
-    return sqlite3_exec(store->database, sql, NULL, NULL, NULL) == SQLITE_OK ||
-           fail_sql(store, err);
-}
-
-static void finalize(sqlite3_stmt **statement)
-{
-    sqlite3_finalize(*statement);
-    *statement = NULL;
-}
-
-static bool prepare(const struct clo_store *store, const char *sql, sqlite3_stmt **out,
-                    struct clo_error *err)
-{
-    return sqlite3_prepare_v2(store->database, sql, -1, out, NULL) == SQLITE_OK ||
-           fail_sql(store, err);
-}
-
-static void bind_text(sqlite3_stmt *statement, int index, const char *text)
-{
-    sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
-}
-
-static bool run(const struct clo_store *store, sqlite3_stmt *statement, struct clo_error *err)
-{
-    return sqlite3_step(statement) == SQLITE_DONE || fail_sql(store, err);
-}
-
-static const char *column_text(sqlite3_stmt *statement, int index)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, index);
-
-    return text == NULL ? "" : text;
-}
+                                    "ALTER TABLE resources ADD COLUMN " SHARED_COLUMN ";"
+                                    "ALTER TABLE resources ADD COLUMN " RELEASES_COLUMN ";"
+                                    "ALTER TABLE resources ADD COLUMN " SECOND_HOLDER_COLUMN ";"
+                                    "ALTER TABLE resources ADD COLUMN " LEASE_COLUMN
+                                    ";" RELEASES_TABLE "PRAGMA user_version = 2;";
 
 /* --- Opening --- */
 
@@ -216,7 +184,8 @@ bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_ter
 
     err->status = CLO_OK;
     if (!prepare(store,
-                 "SELECT id, policy, reference_values FROM terms WHERE id > ? ORDER BY id LIMIT 1",
+                 "SELECT id, policy, reference_values, digest FROM terms WHERE id > ?"
+                 " ORDER BY id LIMIT 1",
                  &statement, err))
         return false;
     sqlite3_bind_int64(statement, 1, after);
@@ -226,6 +195,7 @@ bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_ter
     if (result != SQLITE_ROW)
         return fail_sql(store, err);
     terms.id = sqlite3_column_int64(statement, 0);
+    snprintf(terms.digest, sizeof terms.digest, "%s", column_text(statement, 3));
     if (!parse_terms(column_text(statement, 1), column_text(statement, 2), &terms, err))
         return clo_wrap(err, "%s: terms %lld", store->folder, (long long)terms.id);
     *out = terms;
@@ -280,32 +250,13 @@ static bool put_terms(struct clo_store *store, const struct clo_store_entry *ent
 
 /* --- Resources --- */
 
-bool clo_store_path_check(const char *path, struct clo_error *err)
-{
-    static const char allowed[] =
-            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const char *at = path;
-
-    for (int part = 0; part < 3; part++) {
-        size_t size = strspn(at, allowed);
-        char end = part == 2 ? '\0' : '/';
-        if (size == 0 || at[size] != end || at[0] == '.' || strlen(path) > PATH_TEXT_MAX)
-            return clo_fail(err, CLO_ERR_USAGE,
-                            "resource \"%.60s\": expected REPOSITORY/TYPE/TAG, like "
-                            "default/disk/demo",
-                            path);
-        at += size + 1;
-    }
-    return true;
-}
-
 /* One key for two disks makes them exchangeable: whoever holds both may show one as the other. */
 static bool check_secret_is_new(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err)
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
 
-    if (entry->is_shared)
+    if (entry->may_repeat_secret)
         return true;
     if (!prepare(store, "SELECT path FROM resources WHERE secret = ? AND path <> ? LIMIT 1",
                  &statement, err))
@@ -316,7 +267,7 @@ static bool check_secret_is_new(struct clo_store *store, const struct clo_store_
     if (result == SQLITE_ROW)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "resource \"%s\": the same secret is registered as \"%.200s\": two disks "
-                        "under one key can be exchanged; --shared if that is meant",
+                        "under one key can be exchanged; --same-secret if that is meant",
                         entry->path, column_text(statement, 0));
     return result == SQLITE_DONE || fail_sql(store, err);
 }
@@ -345,13 +296,14 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
         (entry->disk != NULL && !disk_text(entry->disk, &disk, err)) ||
         !put_terms(store, entry, &terms, err) ||
         !prepare(store,
-                 "INSERT INTO resources (path, secret, terms, created, disk, generation)"
-                 " VALUES (?, ?, ?, ?, ?, ?)"
+                 "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
+                 " releases, second_holder, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                  " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
                  " terms = excluded.terms, created = excluded.created,"
                  " generation = CASE WHEN disk = excluded.disk"
                  "  THEN max(generation, excluded.generation) ELSE excluded.generation END,"
-                 " disk = excluded.disk",
+                 " disk = excluded.disk, shared = excluded.shared, releases = excluded.releases,"
+                 " second_holder = excluded.second_holder, lease = excluded.lease",
                  &statement, err))
         return false;
     bind_text(statement, 1, entry->path);
@@ -362,7 +314,29 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
         bind_text(statement, 5, clo_buffer_string(&disk));
         sqlite3_bind_int64(statement, 6, (int64_t)entry->disk->generation);
     }
+    sqlite3_bind_int(statement, 7, entry->is_shared);
+    bind_text(statement, 8, entry->any_releases ? ANY_RELEASES : ONCE_PER_BOOT);
+    if (entry->second_holder != CLO_SECOND_HOLDER_DEFAULT)
+        bind_text(statement, 9, clo_second_holder_name(entry->second_holder));
+    sqlite3_bind_int64(statement, 10, entry->lease_seconds);
     return run(store, statement, err);
+}
+
+/* --- Transactions --- */
+
+bool clo_store_begin(struct clo_store *store, struct clo_error *err)
+{
+    return execute(store, "BEGIN IMMEDIATE", err);
+}
+
+bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    if (ok && execute(store, "COMMIT", err))
+        return true;
+    (void)!execute(store, "ROLLBACK", &ignored);
+    return false;
 }
 
 static const char drop_unused_terms[] =
@@ -370,18 +344,13 @@ static const char drop_unused_terms[] =
 
 static bool finish(struct clo_store *store, bool ok, struct clo_error *err)
 {
-    struct clo_error ignored;
-
-    if (ok && execute(store, drop_unused_terms, err) && execute(store, "COMMIT", err))
-        return true;
-    (void)!execute(store, "ROLLBACK", &ignored);
-    return false;
+    return clo_store_end(store, ok && execute(store, drop_unused_terms, err), err);
 }
 
 bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                    struct clo_error *err)
 {
-    if (!clo_store_path_check(entry->path, err))
+    if (!clo_resource_check(entry->path, err))
         return false;
     if (entry->secret.size == 0 || entry->secret.size > CLO_STORE_SECRET_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "secret: %zu bytes, 1 to %zu are allowed",
@@ -409,12 +378,37 @@ bool clo_store_remove(struct clo_store *store, const char *path, struct clo_erro
            finish(store, delete_resource(store, path, err), err);
 }
 
-bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
-                   struct clo_secret **secret, struct clo_error *err)
+void clo_store_resource_free(struct clo_store_resource *resource)
+{
+    clo_secret_free(resource->secret);
+    *resource = (struct clo_store_resource){ 0 };
+}
+
+static bool read_resource(sqlite3_stmt *statement, const char *path, struct clo_store_resource *out,
+                          struct clo_error *err)
+{
+    const void *data = sqlite3_column_blob(statement, 1);
+    size_t size = (size_t)sqlite3_column_bytes(statement, 1);
+
+    if (data == NULL || size == 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "resource \"%.200s\": empty", path);
+    snprintf(out->terms, sizeof out->terms, "%s", column_text(statement, 0));
+    out->is_shared = sqlite3_column_int(statement, 2) != 0;
+    out->any_releases = strcmp(column_text(statement, 3), ANY_RELEASES) == 0;
+    out->second_holder = clo_second_holder_from_name(column_text(statement, 4));
+    out->lease_seconds = sqlite3_column_int64(statement, 5);
+    return clo_secret_copy(clo_bytes(data, size), &out->secret, err);
+}
+
+bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_resource *out,
+                   struct clo_error *err)
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store, "SELECT terms, secret FROM resources WHERE path = ?", &statement, err))
+    if (!prepare(store,
+                 "SELECT digest, secret, shared, releases, second_holder, lease FROM resources"
+                 " JOIN terms ON terms.id = resources.terms WHERE path = ?",
+                 &statement, err))
         return false;
     bind_text(statement, 1, path);
     int result = sqlite3_step(statement);
@@ -422,12 +416,7 @@ bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
         return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
     if (result != SQLITE_ROW)
         return fail_sql(store, err);
-    const void *data = sqlite3_column_blob(statement, 1);
-    size_t size = (size_t)sqlite3_column_bytes(statement, 1);
-    if (data == NULL || size == 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "resource \"%.200s\": empty", path);
-    *terms = sqlite3_column_int64(statement, 0);
-    return clo_secret_copy(clo_bytes(data, size), secret, err);
+    return read_resource(statement, path, out, err);
 }
 
 /* --- Disks --- */
@@ -509,6 +498,23 @@ static bool add_disk(sqlite3_stmt *statement, int column, json_t *entry)
            json_object_set(entry, "disk", disk) == 0;
 }
 
+/* The five columns from `at` on. */
+static bool add_rules(sqlite3_stmt *statement, int at, json_t *entry, struct clo_error *err)
+{
+    const char *second = sqlite3_column_type(statement, at + 2) == SQLITE_NULL
+                                 ? NULL
+                                 : column_text(statement, at + 2);
+    CLO_CLEANUP(clo_json_freep)
+    json_t *rules =
+            json_pack("{s:b, s:s, s:s*, s:I, s:I}", "shared", sqlite3_column_int(statement, at),
+                      "releases", column_text(statement, at + 1), "second_holder", second,
+                      "lease_seconds", (json_int_t)sqlite3_column_int64(statement, at + 3),
+                      "holders", (json_int_t)sqlite3_column_int64(statement, at + 4));
+
+    return (entry != NULL && rules != NULL && json_object_update(entry, rules) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
@@ -516,7 +522,9 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
     int result;
 
     if (!prepare(store,
-                 "SELECT path, length(secret), created, policy, reference_values, disk, generation"
+                 "SELECT path, length(secret), created, policy, reference_values, disk, generation,"
+                 " shared, releases, second_holder, lease,"
+                 " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path)"
                  " FROM resources"
                  " JOIN terms ON terms.id = resources.terms ORDER BY path",
                  &statement, err))
@@ -529,6 +537,10 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
                                   "bytes", (json_int_t)sqlite3_column_int64(statement, 1),
                                   "created", clo_json_time(sqlite3_column_int64(statement, 2)),
                                   "policy", terms.policy->name, "references", names_of(&terms));
+        if (!add_rules(statement, 7, entry, err)) {
+            json_decref(entry);
+            return false;
+        }
         if (!add_disk(statement, 5, entry) || json_array_append_new(list, entry) != 0)
             return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     }

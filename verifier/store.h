@@ -6,9 +6,11 @@
 #ifndef CLOISTER_VERIFIER_STORE_H
 #define CLOISTER_VERIFIER_STORE_H
 
+#include "cloister/appraise.h"
 #include "cloister/disk_identity.h"
 #include "cloister/policy.h"
 #include "cloister/reference.h"
+#include "cloister/resource.h"
 
 #define CLO_STORE_REFERENCES_MAX 16
 #define CLO_STORE_SECRET_MAX     ((size_t)65536)
@@ -22,8 +24,15 @@ void clo_store_freep(struct clo_store **store);
 
 /* --- Resources --- */
 
-/* "repository/type/tag" of letters, digits, '.', '_' and '-'. */
-CLO_MUST_USE bool clo_store_path_check(const char *path, struct clo_error *err);
+/* What becomes of another machine that asks for what one holds already. */
+enum clo_second_holder {
+    CLO_SECOND_HOLDER_DEFAULT, /* refused where the name is one machine's (it came from a template), else flagged */
+    CLO_SECOND_HOLDER_REFUSE,
+    CLO_SECOND_HOLDER_FLAG,
+};
+const char *clo_second_holder_name(enum clo_second_holder rule); /* "refuse", "flag" */
+/* CLO_SECOND_HOLDER_DEFAULT for anything else. */
+enum clo_second_holder clo_second_holder_from_name(const char *name);
 
 struct clo_store_entry {
     const char *path;
@@ -32,21 +41,36 @@ struct clo_store_entry {
     const struct clo_bytes *references; /* JSON, each */
     size_t reference_count;
     const struct clo_disk_identity *disk; /* NULL: none is registered with it */
-    bool is_shared;                       /* the secret may stand under another path as well */
+    bool may_repeat_secret;               /* the secret may stand under another path as well */
     int64_t now;
+    bool is_shared;    /* also for evidence that does not name it */
+    bool any_releases; /* also again in the same boot */
+    enum clo_second_holder second_holder;
+    int64_t lease_seconds; /* how long one who got it holds it; 0: until that is given up */
 };
 /* Replaces what is there under this path, but for the last generation that was seen of the same disk.
  * Returns when it is on the disk. CLO_ERR_REFUSED: the secret stands under another path already. */
 CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err);
-/* [{"path","bytes","created","policy","references":[name…],"disk":{…}}]: no secret in it. */
+/* [{"path","bytes","created","policy","references":[name…],"disk":{…},"shared","releases",
+ * "second_holder","lease_seconds","holders"}]: no secret in it. */
 CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
 /* CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_remove(struct clo_store *store, const char *path,
                                    struct clo_error *err);
-/* The secret, and the terms it is released on. CLO_ERR_REFUSED if there is none. */
-CLO_MUST_USE bool clo_store_get(struct clo_store *store, const char *path, int64_t *terms,
-                                struct clo_secret **secret, struct clo_error *err);
+/* The secret, and what it is released on, as it is now. */
+struct clo_store_resource {
+    struct clo_secret *secret;
+    char terms[65]; /* the digest of its terms, in hex */
+    bool is_shared;
+    bool any_releases;
+    enum clo_second_holder second_holder;
+    int64_t lease_seconds;
+};
+void clo_store_resource_free(struct clo_store_resource *resource); /* for CLO_CLEANUP */
+/* CLO_ERR_REFUSED if there is none. */
+CLO_MUST_USE bool clo_store_get(struct clo_store *store, const char *path,
+                                struct clo_store_resource *out, struct clo_error *err);
 
 /* --- Disks --- */
 
@@ -62,7 +86,8 @@ CLO_MUST_USE bool clo_store_raise_generation(struct clo_store *store, const char
 /* --- Terms --- */
 
 struct clo_terms {
-    int64_t id;
+    int64_t id;      /* of this row alone: another may have it later */
+    char digest[65]; /* of policy and references, in hex: what a session may be held against */
     struct clo_policy *policy;
     struct clo_reference *references[CLO_STORE_REFERENCES_MAX];
     size_t reference_count;
@@ -71,6 +96,44 @@ void clo_terms_free(struct clo_terms *terms); /* for CLO_CLEANUP */
 /* The terms with the smallest id above `after`; false without an error (CLO_OK) at the end. */
 CLO_MUST_USE bool clo_store_next_terms(struct clo_store *store, int64_t after,
                                        struct clo_terms *out, struct clo_error *err);
+
+/* --- Decisions --- */
+
+/* From one to the other nobody else writes: what was read to decide on is so still when it is
+ * written down. `ok` false: nothing of it happened. */
+CLO_MUST_USE bool clo_store_begin(struct clo_store *store, struct clo_error *err);
+CLO_MUST_USE bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err);
+
+/* --- Who got what, and in which boot --- */
+
+struct clo_release {
+    const char *path;
+    int64_t time;
+    const char *session, *tee;
+    const struct clo_holder *holder;
+    const char *tee_key; /* the digest of the one-time key that it went to, in hex */
+};
+
+/* What earlier releases of a resource mean for one more. */
+struct clo_release_history {
+    bool is_second_in_boot; /* it went to another key in this boot */
+    bool is_older_vtpm;     /* the same vTPM had higher counts: an older state of it, or a copy */
+    size_t other_holders;   /* other machines whose lease runs */
+    char other[9];          /* the beginning of the last one's identity */
+    int64_t other_time;
+};
+CLO_MUST_USE bool clo_store_history(struct clo_store *store, const struct clo_release *release,
+                                    int64_t lease_seconds, struct clo_release_history *out,
+                                    struct clo_error *err);
+CLO_MUST_USE bool clo_store_add_release(struct clo_store *store, const struct clo_release *release,
+                                        struct clo_error *err);
+/* [{"instance","boots","time","lease_ends"}] of a resource, the last holder first. CLO_ERR_REFUSED if there is no such
+ * resource. */
+CLO_MUST_USE bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
+                                    struct clo_error *err);
+/* Forgets who holds it and which boots got it; `count` says how many machines they were. */
+CLO_MUST_USE bool clo_store_give_up(struct clo_store *store, const char *path, size_t *count,
+                                    struct clo_error *err);
 
 /* --- Audit --- */
 

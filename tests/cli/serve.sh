@@ -41,7 +41,7 @@ expect "disk is none" 3 "disk identity" "$cloister" key put --state "$state" def
 expect "put with its disk" 0 "for the disk 5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref" --disk "$work/disk.json"
 expect "list of it" 0 "disk 5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11 generation 0" "$cloister" key list --state "$state"
 expect "one secret twice" 1 'the same secret is registered as "default/disk/demo"' "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy"
-expect "one secret twice, meant" 0 "default/disk/two" "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy" --shared
+expect "one secret twice, meant" 0 "default/disk/two" "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy" --same-secret
 expect "removed again" 0 "" "$cloister" key remove --state "$state" default/disk/two
 expect "put as it was" 0 "default/disk/demo: 27 bytes" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref"
 expect "remove what is not there" 1 "there is none" "$cloister" key remove --state "$state" a/b/c

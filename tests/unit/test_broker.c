@@ -14,13 +14,23 @@ static struct clo_store *store;
 static struct clo_broker *broker;
 static unsigned decisions;
 static const struct clo_disk_identity *disk_to_put; /* NULL: none */
+static char last_decision[1200];
+static struct clo_buffer root_pem;
+static struct clo_store_entry rules; /* what put() puts besides */
 
+/* The same in each run, and no nonce twice. */
 static bool fill_random(void *context, void *out, size_t size)
 {
-    static uint8_t next;
+    static uint64_t state = 88172645463325252u;
+    uint8_t *bytes = out;
 
     (void)context;
-    memset(out, ++next, size);
+    for (size_t i = 0; i < size; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes[i] = (uint8_t)state;
+    }
     return true;
 }
 
@@ -29,13 +39,24 @@ static void on_decision(void *context, const struct clo_audit *decision)
     (void)context;
     decisions++;
     CHECK(strstr(decision->detail, SECRET) == NULL, "no secret in a decision");
+    snprintf(last_decision, sizeof last_decision, "%s %s %s: %s", decision->action,
+             decision->verdict, decision->resource == NULL ? "-" : decision->resource,
+             decision->detail);
+    for (const char *at = last_decision; *at != '\0'; at++)
+        CHECK((unsigned char)*at >= 0x20 && *at != 0x7f, "no control character in a decision");
+}
+
+/* The scene that is accepted, in a guest whose image names the demo's key. */
+static void reset_scene(void)
+{
+    scene_reset(&scene);
+    scene.resource = "default/disk/demo";
 }
 
 static void put(const char *path, const char *secret, bool same_measurement)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = make_reference();
     char measurement[2 * 48 + 1];
@@ -43,26 +64,30 @@ static void put(const char *path, const char *secret, bool same_measurement)
 
     scene_reset(&scene);
     snp_maker_make(&scene.maker, &certificates);
-    must(clo_pem_write("CERTIFICATE", clo_certificate_der(certificates.items[2]), &pem, &err),
-         &err);
+    /* Signed anew each time: the same policy has the same bytes. */
+    if (root_pem.size == 0)
+        must(clo_pem_write("CERTIFICATE", clo_certificate_der(certificates.items[2]), &root_pem,
+                           &err),
+             &err);
     clo_hex_text(clo_bytes(scene.maker.report + 0x90, 48), measurement);
     if (!same_measurement)
         measurement[0] = measurement[0] == '0' ? '1' : '0';
     CLO_CLEANUP(clo_json_freep)
     json_t *json =
             json_pack("{s:i, s:s, s:[s], s:[s#], s:[i,i,i,i], s:{s:[s]}}", "cloister_policy", 1,
-                      "name", "mine", "tee", "snp", "roots", (const char *)pem.data, (int)pem.size,
-                      "pcrs", 0, 4, 11, 12, "snp", "measurement", measurement);
+                      "name", "mine", "tee", "snp", "roots", (const char *)root_pem.data,
+                      (int)root_pem.size, "pcrs", 0, 4, 11, 12, "snp", "measurement", measurement);
     must(clo_json_write(json, &policy, &err), &err);
     must(clo_reference_write(reference, &text, &err), &err);
     const struct clo_bytes references[] = { clo_buffer_bytes(&text) };
-    const struct clo_store_entry entry = { .path = path,
-                                           .secret = clo_bytes_text(secret),
-                                           .policy = clo_buffer_bytes(&policy),
-                                           .references = references,
-                                           .reference_count = 1,
-                                           .disk = disk_to_put,
-                                           .now = SNP_MAKER_NOW };
+    struct clo_store_entry entry = rules;
+    entry.path = path;
+    entry.secret = clo_bytes_text(secret);
+    entry.policy = clo_buffer_bytes(&policy);
+    entry.references = references;
+    entry.reference_count = 1;
+    entry.disk = disk_to_put;
+    entry.now = SNP_MAKER_NOW;
     must(clo_store_put(store, &entry, &err), &err);
 }
 
@@ -101,6 +126,7 @@ static int tear_down(void **state)
     clo_broker_free(broker);
     clo_store_free(store);
     clo_scratch_free(&scratch);
+    clo_buffer_free(&root_pem);
     scene_free(&scene);
     return 0;
 }
@@ -109,6 +135,7 @@ static int tear_down(void **state)
 
 struct client {
     int64_t clock;
+    const char *peer;
     char cookie[CLO_SESSION_COOKIE];
     char nonce[64];
     struct clo_buffer authorization;
@@ -132,6 +159,7 @@ static unsigned ask(struct client *client, const char *method, const char *path,
         .path = path,
         .cookie = client->cookie[0] == '\0' ? NULL : client->cookie,
         .authorization = authorization[0] == '\0' ? NULL : authorization,
+        .peer = client->peer,
         .body = clo_bytes_text(body),
         .time = SNP_MAKER_NOW,
         .clock = client->clock,
@@ -212,7 +240,7 @@ static void test_released(void **state)
     struct clo_error err;
 
     (void)state;
-    scene_reset(&scene);
+    reset_scene();
     begin(&client);
     CHECK(attest(&client) == 200, member(&client, "detail"));
     give_token(&client);
@@ -261,7 +289,7 @@ static void test_refused_evidence(void **state)
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {
         CLO_CLEANUP(free_client) struct client client = { .clock = 2000 };
         const struct scene *changed = &cases[i].scene;
-        scene_reset(&scene);
+        reset_scene();
         if (changed->cmdline != NULL)
             scene.cmdline = changed->cmdline;
         if (changed->nonce != NULL)
@@ -307,7 +335,7 @@ static void test_foreign_root(void **state)
     (void)state;
     scene_init(&foreign);
     scene = foreign;
-    scene_reset(&scene);
+    reset_scene();
     begin(&client);
     CHECK(attest(&client) == 403, "another root");
     /* It calls itself as ours does: the signature tells them apart. */
@@ -323,19 +351,19 @@ static void test_nonce_once(void **state)
     CLO_CLEANUP(free_client) struct client nobody = { .clock = 3000 };
 
     (void)state;
-    scene_reset(&scene);
+    reset_scene();
     begin(&client);
     CHECK(attest(&client) == 200, member(&client, "detail"));
-    scene_reset(&scene);
+    reset_scene();
     CHECK(attest(&client) == 403, "the same nonce again");
     CHECK(strcmp(member(&client, "detail"), "nonce: used before; each is good once") == 0,
           member(&client, "detail"));
-    scene_reset(&scene);
+    reset_scene();
     begin(&late);
     late.clock = 3060;
     CHECK(attest(&late) == 401, "too late");
     CHECK(strcmp(member(&late, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "begin anew");
-    scene_reset(&scene);
+    reset_scene();
     CHECK(attest(&nobody) == 401, "no session");
     CHECK(strcmp(member(&nobody, "detail"), "session: none was begun") == 0,
           member(&nobody, "detail"));
@@ -348,56 +376,300 @@ static void test_restart(void **state)
     CLO_CLEANUP(free_client) struct client attested = { .clock = 3500 };
 
     (void)state;
-    scene_reset(&scene);
+    reset_scene();
     begin(&attested);
     CHECK(attest(&attested) == 200, member(&attested, "detail"));
     begin(&client);
     clo_broker_freep(&broker);
     broker = new_broker();
-    scene_reset(&scene);
+    reset_scene();
     CHECK(attest(&client) == 401, "a nonce of before");
     CHECK(strcmp(member(&client, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "begin anew");
     CHECK(ask(&attested, "GET", RESOURCE, "") == 401, "a session of before");
+}
+
+/* Attests as the scene is, and says how it went. */
+static unsigned attest_anew(struct client *client)
+{
+    client->authorization.size = 0;
+    begin(client);
+    unsigned status = attest(client);
+    scene.nonce = NONCE;
+    return status;
+}
+
+static unsigned get(struct client *client, const char *resource)
+{
+    char path[300];
+
+    snprintf(path, sizeof path, "/kbs/v0/resource/%s", resource);
+    return ask(client, "GET", path, "");
+}
+
+static void check_refused(struct client *client, const char *resource, const char *detail)
+{
+    CHECK(get(client, resource) == 403, resource);
+    CHECK(strcmp(member(client, "detail"), detail) == 0, member(client, "detail"));
+    CHECK(strstr(last_decision, detail) != NULL, last_decision);
 }
 
 static void test_resources(void **state)
 {
     CLO_CLEANUP(free_client) struct client client = { .clock = 4000 };
     CLO_CLEANUP(free_client) struct client other = { .clock = 4000 };
-    static const struct {
-        const char *path, *detail;
-        unsigned status;
-    } cases[] = {
-        { "/kbs/v0/resource/default/disk/other",
-          "resource \"default/disk/other\": is not for this image", 403 },
-        { "/kbs/v0/resource/default/disk/none", "resource \"default/disk/none\": there is none",
-          403 },
-        { "/kbs/v0/resource/default/disk", "resource \"default/disk\": expected", 400 },
-        { "/kbs/v0/resource/default/disk/../demo", "expected", 400 },
-        { "/kbs/v0/resource/", "expected", 400 },
-    };
+    static const char *const odd[] = { "default/disk", "default/disk/../demo", "",
+                                       "a/b/{ak}",     "a/b/\033[2J",          "\033]0;owned\a" };
 
     (void)state;
-    scene_reset(&scene);
-    begin(&client);
-    CHECK(attest(&client) == 200, member(&client, "detail"));
-    give_token(&client);
-    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
-        CHECK(ask(&client, "GET", cases[i].path, "") == cases[i].status, cases[i].path);
-        CHECK(strstr(member(&client, "detail"), cases[i].detail) != NULL,
+    reset_scene();
+    scene.resource = "default/disk/other";
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    check_refused(&client, "default/disk/other",
+                  "resource \"default/disk/other\": is not for this image");
+    reset_scene();
+    scene.resource = "default/disk/none";
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    check_refused(&client, "default/disk/none", "resource \"default/disk/none\": there is none");
+    for (size_t i = 0; i < CLO_COUNT(odd); i++) {
+        CHECK(get(&client, odd[i]) == 400, odd[i]);
+        CHECK(strstr(member(&client, "detail"), "expected REPOSITORY/TYPE/TAG") != NULL,
               member(&client, "detail"));
+        CHECK(strchr(member(&client, "detail"), '\033') == NULL, "no escape");
     }
     /* Another session's token, and none of a known kind. */
-    scene_reset(&scene);
-    begin(&other);
-    CHECK(attest(&other) == 200, member(&other, "detail"));
+    reset_scene();
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    CHECK(strcmp(member(&client, "resource"), "default/disk/demo") == 0, "its name is told");
+    give_token(&client);
+    CHECK(attest_anew(&other) == 200, member(&other, "detail"));
     clo_buffer_append(&other.authorization, clo_buffer_bytes(&client.authorization));
-    CHECK(ask(&other, "GET", RESOURCE, "") == 403, "another session's token");
-    CHECK(strcmp(member(&other, "detail"), "token: not the one of this session") == 0,
-          member(&other, "detail"));
+    check_refused(&other, "default/disk/demo", "token: not the one of this session");
     other.authorization.size = 0;
     clo_buffer_text(&other.authorization, "Basic YTpi");
-    CHECK(ask(&other, "GET", RESOURCE, "") == 403, "no bearer token");
+    CHECK(get(&other, "default/disk/demo") == 403, "no bearer token");
+    /* What one session may write into the audit trail has an end. */
+    unsigned before = decisions;
+    for (unsigned i = 0; i < 100; i++)
+        CHECK(get(&other, "default/disk/demo") == 403, "no bearer token");
+    CHECK(decisions - before < 40, "the rows of one session");
+}
+
+/* A session is held against what it has shown, not against what has the same place in the store later. */
+static void test_terms_replaced(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 4100 };
+    struct clo_error err;
+
+    (void)state;
+    put("default/disk/reused", "the first secret", true);
+    reset_scene();
+    scene.resource = "default/disk/reused";
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    put("default/disk/reused", "another, on the same terms", true);
+    CHECK(get(&client, "default/disk/reused") == 200, member(&client, "detail"));
+    open_answer(&client, "another, on the same terms");
+    put("default/disk/reused", "on stricter terms", false);
+    check_refused(&client, "default/disk/reused",
+                  "resource \"default/disk/reused\": is not for this image");
+    must(clo_store_remove(store, "default/disk/reused", &err), &err);
+    check_refused(&client, "default/disk/reused",
+                  "resource \"default/disk/reused\": there is none");
+    /* All terms go, and others come in their place. */
+    put("default/disk/demo", SECRET, false);
+    put("default/disk/reused", "on stricter terms", false);
+    check_refused(&client, "default/disk/reused",
+                  "resource \"default/disk/reused\": is not for this image");
+    must(clo_store_remove(store, "default/disk/reused", &err), &err);
+    put("default/disk/demo", SECRET, true);
+}
+
+/* Equal terms are not equal machines. */
+static void test_another_machine(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 4200 };
+    CLO_CLEANUP(free_client) struct client nameless = { .clock = 4200 };
+
+    (void)state;
+    put("default/disk/vm-b", "the key of VM B", true);
+    rules = (struct clo_store_entry){ .is_shared = true };
+    put("default/config/shared", "for all of them", true);
+    rules = (struct clo_store_entry){ 0 };
+    reset_scene();
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    check_refused(&client, "default/disk/vm-b",
+                  "resource \"default/disk/vm-b\": the evidence asks for \"default/disk/demo\"");
+    check_refused(&client, "default/config/shared",
+                  "resource \"default/config/shared\": the evidence asks for "
+                  "\"default/disk/demo\"");
+    reset_scene();
+    scene.resource = NULL;
+    CHECK(attest_anew(&nameless) == 200, member(&nameless, "detail"));
+    CHECK(json_object_get(nameless.json, "resource") == NULL, "no name");
+    check_refused(&nameless, "default/disk/vm-b",
+                  "resource \"default/disk/vm-b\": the evidence names no resource, and this one "
+                  "was not put with --shared");
+    CHECK(get(&nameless, "default/config/shared") == 200, member(&nameless, "detail"));
+    open_answer(&nameless, "for all of them");
+    /* Named in the evidence but not in what it is bound to. */
+    static const char *const odd[] = { "default/disk", "../../x", "a/b/{disk}", "a/b/\033[2J" };
+    for (size_t i = 0; i < CLO_COUNT(odd); i++) {
+        reset_scene();
+        scene.resource = odd[i];
+        CHECK(attest_anew(&client) == 400, odd[i]);
+    }
+}
+
+static void name_ak(const struct clo_private_key *key, char out[CLO_INSTANCE_HEX_SIZE])
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = snp_maker_public(key);
+    struct clo_digest digest;
+    struct clo_error err;
+
+    must(clo_public_key_fingerprint(public, &digest, &err), &err);
+    clo_hex_text(clo_digest_bytes(&digest), out);
+}
+
+/* One image, many machines: the name is made of what the evidence proves. */
+static void test_templates(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 4300 };
+    char ak[CLO_INSTANCE_HEX_SIZE], other_ak[CLO_INSTANCE_HEX_SIZE];
+    char own[200], others[200], detail[500], vm[CLO_INSTANCE_HEX_SIZE], path[200];
+    struct clo_digest digest;
+
+    (void)state;
+    name_ak(scene.ak, ak);
+    name_ak(scene.other_ak, other_ak);
+    snprintf(own, sizeof own, "default/disk/demo-%s", ak);
+    snprintf(others, sizeof others, "default/disk/demo-%s", other_ak);
+    put(own, "the key of this machine", true);
+    put(others, "the key of another", true);
+    reset_scene();
+    scene.resource = "default/disk/demo-{ak}";
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    CHECK(strcmp(member(&client, "resource"), own) == 0, member(&client, "resource"));
+    snprintf(detail, sizeof detail, "resource \"%s\": the evidence asks for \"%s\"", others, own);
+    CHECK(get(&client, others) == 403, "another machine's");
+    CHECK(strncmp(member(&client, "detail"), detail, 150) == 0, member(&client, "detail"));
+    CHECK(get(&client, own) == 200, member(&client, "detail"));
+    open_answer(&client, "the key of this machine");
+    /* What the cloud calls it, as the report binds it; and what evidence of a vTPM does not prove. */
+    scene.resource = "default/{vm}/disk";
+    scene.vm = "26F8BC30-774E-4290-8E7A-535F3B672AEE";
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    clo_hash(CLO_HASH_SHA256, clo_bytes_text(scene.vm), &digest);
+    snprintf(path, sizeof path, "default/%s/disk", clo_hex_text(clo_digest_bytes(&digest), vm));
+    CHECK(strcmp(member(&client, "resource"), path) == 0, member(&client, "resource"));
+    scene.vm = NULL;
+    CHECK(attest_anew(&client) == 403, "no VM id");
+    CHECK(strcmp(member(&client, "detail"),
+                 "resource \"default/{vm}/disk\": the evidence proves no {vm}") == 0,
+          member(&client, "detail"));
+    CHECK(strstr(last_decision, "attest refused") != NULL, last_decision);
+    CHECK(get(&client, path) == 403, "nothing came of it");
+    scene.resource = "default/disk/{report_id}";
+    CHECK(attest_anew(&client) == 403, "a vTPM's evidence is of no launch");
+}
+
+/* The root of an accepted guest has its processor, its vTPM and its image, and gets nothing more. */
+static void test_once_per_boot(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 4400 };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *other = NULL;
+    struct clo_private_key *transport = scene.transport;
+    static const char refused[] =
+            "resource \"default/disk/once\": was released to this boot before";
+    struct clo_error err;
+
+    (void)state;
+    must(clo_private_key_new(CLO_KEY_P256, 0, &other, &err), &err);
+    put("default/disk/once", "once", true);
+    reset_scene();
+    scene.resource = "default/disk/once";
+    CHECK(attest_anew(&client) == 200 && get(&client, scene.resource) == 200, "the first");
+    CHECK(strstr(last_decision, "holder ") != NULL && strstr(last_decision, ", boot ") != NULL,
+          last_decision);
+    /* Its answer was lost: in the same session, or in another of the same program, with its key. */
+    CHECK(get(&client, scene.resource) == 200, member(&client, "detail"));
+    CHECK(attest_anew(&client) == 200 && get(&client, scene.resource) == 200, "the same key");
+    scene.transport = other;
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    check_refused(&client, "default/disk/once", refused);
+    /* A broker that was started again has not forgotten, nor is a new secret for the same boot. */
+    clo_broker_freep(&broker);
+    broker = new_broker();
+    put("default/disk/once", "a new secret", true);
+    reset_scene();
+    scene.transport = other;
+    scene.resource = "default/disk/once";
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    check_refused(&client, "default/disk/once", refused);
+    scene.resets = 1;
+    CHECK(attest_anew(&client) == 200 && get(&client, scene.resource) == 200, "the next boot");
+    /* Both boots have theirs; and one that may ask for ever does. */
+    scene.transport = transport;
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    check_refused(&client, "default/disk/once", refused);
+    rules = (struct clo_store_entry){ .any_releases = true };
+    put("default/disk/once", "as often as you like", true);
+    rules = (struct clo_store_entry){ 0 };
+    reset_scene();
+    scene.resource = "default/disk/once";
+    scene.resets = 1;
+    CHECK(attest_anew(&client) == 200 && get(&client, scene.resource) == 200, "any");
+    scene.transport = transport;
+}
+
+/* Copies and strangers: refused where the name is one machine's, else told. */
+static void test_second_holder(void **state)
+{
+    static const struct {
+        const char *name, *template;
+        enum clo_second_holder rule;
+        int64_t lease;
+        bool is_copy; /* else another vTPM */
+        const char *refused;
+    } cases[] = {
+        { "a plain name", "default/disk/held-0", CLO_SECOND_HOLDER_DEFAULT, 0, false, NULL },
+        { "a plain name, refused", "default/disk/held-1", CLO_SECOND_HOLDER_REFUSE, 0, false,
+          "another machine holds it" },
+        { "one machine's name", "default/disk/held-2-{vm}", CLO_SECOND_HOLDER_DEFAULT, 0, false,
+          "another machine holds it" },
+        { "one machine's name, flagged", "default/disk/held-3-{vm}", CLO_SECOND_HOLDER_FLAG, 0,
+          false, NULL },
+        { "a copy of the vTPM", "default/disk/held-4-{vm}", CLO_SECOND_HOLDER_DEFAULT, 0, true,
+          "an older state of it, or a copy" },
+    };
+    struct clo_private_key *ak = scene.ak;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(free_client) struct client client = { .clock = 4500 };
+        char path[CLO_RESOURCE_MAX + 1];
+        reset_scene();
+        scene.vm = "some machine";
+        scene.resource = cases[i].template;
+        scene.resets = 5;
+        CHECK(attest_anew(&client) == 200, cases[i].name);
+        snprintf(path, sizeof path, "%s", member(&client, "resource"));
+        rules = (struct clo_store_entry){ .second_holder = cases[i].rule };
+        put(path, path, true);
+        rules = (struct clo_store_entry){ 0 };
+        reset_scene();
+        scene.vm = "some machine";
+        scene.resource = cases[i].template;
+        scene.resets = 5;
+        CHECK(attest_anew(&client) == 200 && get(&client, path) == 200, cases[i].name);
+        CHECK(strstr(last_decision, "flagged") == NULL, last_decision);
+        scene.resets = cases[i].is_copy ? 4 : 5;
+        scene.ak = cases[i].is_copy ? ak : scene.other_ak;
+        CHECK(attest_anew(&client) == 200, cases[i].name);
+        CHECK(get(&client, path) == (cases[i].refused == NULL ? 200 : 403), cases[i].name);
+        CHECK(strstr(last_decision, cases[i].refused == NULL ? "flagged: another machine holds it"
+                                                             : cases[i].refused) != NULL,
+              last_decision);
+        scene.ak = ak;
+    }
 }
 
 static void test_odd_requests(void **state)
@@ -462,7 +734,7 @@ static void test_disk(void **state)
     disk_to_put = &disk;
     put("default/disk/demo", SECRET, true);
     disk_to_put = NULL;
-    scene_reset(&scene);
+    reset_scene();
     begin(&client);
     CHECK(attest(&client) == 200, member(&client, "detail"));
     CHECK(ask(&client, "POST", GENERATION "5", "{}") == 403, "before it has the key");
@@ -511,15 +783,99 @@ static void test_disk(void **state)
     put("default/disk/demo", SECRET, true);
 }
 
+/* Sends attestations that prove nothing, each in a session of its own. */
+static unsigned send_junk(const char *peer, int64_t clock, unsigned count, const char *body)
+{
+    unsigned limited = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        CLO_CLEANUP(free_client) struct client client = { .clock = clock, .peer = peer };
+        if (ask(&client, "POST", "/kbs/v0/auth", "{\"version\":\"0.1.1\",\"tee\":\"snp\"}") == 200)
+            memcpy(client.cookie, client.answer.cookie, sizeof client.cookie);
+        unsigned status = ask(&client, "POST", "/kbs/v0/attest", body);
+        limited += status == 429;
+        CHECK(status == 400 || status == 401 || status == 429, body);
+    }
+    return limited;
+}
+
+static bool metric_is(int64_t clock, const char *line)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = clock };
+
+    ask(&client, "GET", "/metrics", "");
+    return memmem(client.answer.body.data, client.answer.body.size, line, strlen(line)) != NULL;
+}
+
+/* Junk takes no place, writes no rows, and is not in an honest guest's way. */
+static void test_junk(void **state)
+{
+    CLO_CLEANUP(free_client) struct client honest = { .clock = 100000, .peer = "192.0.2.7" };
+    CLO_CLEANUP(free_client) struct client neighbour = { .clock = 100000, .peer = "192.0.2.66" };
+
+    (void)state;
+    unsigned before = decisions;
+    unsigned limited = send_junk("192.0.2.66", 100000, 20000, "{}");
+    CHECK(limited > 19000, "one address, without pause: most are not looked at");
+    CHECK(decisions - before <= 1, "and not a row each");
+    CHECK(metric_is(100000, "cloister_sessions_in_use 0\n"), "nobody's place is taken");
+    reset_scene();
+    scene.resets = 1000;
+    CHECK(attest_anew(&honest) == 200, member(&honest, "detail"));
+    CHECK(get(&honest, "default/disk/demo") == 200, member(&honest, "detail"));
+    /* Who shares the address waits, is told so in a way that makes a guest try again, and comes in then. */
+    scene.resets = 1001;
+    CHECK(ask(&neighbour, "POST", "/kbs/v0/auth", "{\"version\":\"0.1.1\",\"tee\":\"snp\"}") == 429,
+          "the same address");
+    neighbour.clock += 5;
+    CHECK(attest_anew(&neighbour) == 200, member(&neighbour, "detail"));
+    before = decisions;
+    clo_broker_tick(broker, SNP_MAKER_NOW, 100010, false);
+    CHECK(decisions == before, "not yet time for a row");
+    clo_broker_tick(broker, SNP_MAKER_NOW, 100100, false);
+    CHECK(decisions == before + 1, "one row for all of it");
+    CHECK(strncmp(last_decision, "junk refused -: junk: ", 22) == 0, last_decision);
+    CHECK(strstr(last_decision, " from 1 address since ") != NULL, last_decision);
+}
+
+/* A verdict uses the nonce up, evidence that nobody genuine made does not. */
+static void test_what_uses_a_nonce(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 200000 };
+
+    (void)state;
+    reset_scene();
+    scene.sign_with_other_ak = true;
+    begin(&client);
+    unsigned before = decisions;
+    CHECK(attest(&client) == 403, "a forgery");
+    CHECK(decisions <= before + 1 && strncmp(last_decision, "attest", 6) != 0, last_decision);
+    CHECK(metric_is(200000, "cloister_sessions_in_use 0\n"), "takes no place");
+    reset_scene();
+    scene.cmdline = "init=/bin/sh";
+    CHECK(attest(&client) == 403, "genuine, of another command line");
+    CHECK(strncmp(last_decision, "attest refused", 14) == 0, last_decision);
+    CHECK(metric_is(200000, "cloister_sessions_in_use 1\n"), "takes one");
+    reset_scene();
+    CHECK(attest(&client) == 403, "the nonce is used up");
+    CHECK(strcmp(member(&client, "detail"), "nonce: used before; each is good once") == 0,
+          member(&client, "detail"));
+}
+
 static void test_nothing_registered(void **state)
 {
     CLO_CLEANUP(free_client) struct client client = { .clock = 6000 };
     struct clo_error err;
 
     (void)state;
-    must(clo_store_remove(store, "default/disk/demo", &err), &err);
-    must(clo_store_remove(store, "default/disk/other", &err), &err);
-    scene_reset(&scene);
+    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    json_t *entry;
+    size_t i;
+    must(clo_store_list(store, &list, &err), &err);
+    json_array_foreach (list, i, entry)
+        must(clo_store_remove(store, json_string_value(json_object_get(entry, "path")), &err),
+             &err);
+    reset_scene();
     begin(&client);
     CHECK(attest(&client) == 403, "nothing to release");
     CHECK(strcmp(member(&client, "detail"), "no key is registered at this broker") == 0,
@@ -535,8 +891,15 @@ int main(void)
         cmocka_unit_test(test_nonce_once),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_resources),
+        cmocka_unit_test(test_terms_replaced),
+        cmocka_unit_test(test_another_machine),
+        cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_once_per_boot),
+        cmocka_unit_test(test_second_holder),
         cmocka_unit_test(test_odd_requests),
         cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_junk),
+        cmocka_unit_test(test_what_uses_a_nonce),
         cmocka_unit_test(test_nothing_registered),
     };
 

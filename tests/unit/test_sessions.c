@@ -40,7 +40,7 @@ static void test_once(void **state)
     (void)state;
     begin(sessions, 1000, &session);
     assert_int_equal(strlen(session.nonce), 44);
-    assert_int_equal(clo_sessions_in_use(sessions), 0); /* to begin costs nothing */
+    assert_int_equal(clo_sessions_in_use(sessions, 1000), 0); /* to begin costs nothing */
     assert_true(clo_session_get(sessions, session.cookie, 1000, &again, &err));
     assert_string_equal(again.nonce, session.nonce);
     assert_true(clo_session_use(sessions, &again, 1000, &err));
@@ -114,7 +114,7 @@ static void test_limit(void **state)
     /* When one has ended there is room again, and the others are remembered. */
     assert_true(clo_session_use(sessions, &session[2], 1060, &err));
     assert_false(clo_session_use(sessions, &session[1], 1060, &err));
-    assert_int_equal(clo_sessions_in_use(sessions), 2);
+    assert_int_equal(clo_sessions_in_use(sessions, 1060), 2);
 }
 
 static void test_results(void **state)
@@ -122,21 +122,27 @@ static void test_results(void **state)
     uint8_t seed = 0;
     CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
     struct clo_session first, second;
-    struct clo_session_result result = { .tee_pubkey = json_string("k"),
-                                         .terms = { 7 },
-                                         .term_count = 1 };
+    struct clo_session_result result = { .tee_pubkey = json_string("k") };
+    char digests[20][CLO_SESSION_DIGEST];
     struct clo_session_result stray = { .tee_pubkey = json_string("k") };
     struct clo_error err;
 
     (void)state;
     begin(sessions, 1000, &first);
     begin(sessions, 1000, &second);
+    /* As many terms as there are: none is left out without a word. */
+    for (size_t i = 0; i < CLO_COUNT(digests); i++) {
+        snprintf(digests[i], sizeof digests[i], "%064zu", i);
+        assert_true(clo_session_result_add_terms(&result, digests[i], &err));
+    }
     assert_true(clo_session_use(sessions, &first, 1000, &err));
     clo_session_keep(sessions, &first, &result);
     assert_null(result.tee_pubkey); /* taken over */
     const struct clo_session_result *kept = clo_session_result(sessions, &first);
     assert_non_null(kept);
-    assert_int_equal(kept->terms[0], 7);
+    for (size_t i = 0; i < CLO_COUNT(digests); i++)
+        CHECK(clo_session_result_fulfils(kept, digests[i]), digests[i]);
+    assert_false(clo_session_result_fulfils(kept, "7"));
     assert_null(clo_session_result(sessions, &second));
     /* A nonce that was not used has nothing to show. */
     clo_session_keep(sessions, &second, &stray);

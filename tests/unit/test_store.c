@@ -62,12 +62,11 @@ static bool put(struct clo_store *store, const char *path, const char *secret, c
 static void test_put_and_get(void **state)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *other = NULL;
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource a = { 0 };
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource b = { 0 };
     CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
     CLO_CLEANUP(clo_terms_free) struct clo_terms none = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
-    int64_t id, id_of_b;
     struct clo_error err;
 
     (void)state;
@@ -77,16 +76,18 @@ static void test_put_and_get(void **state)
         !put(store, "default/disk/b", "secret of b", POLICY, REFERENCE, &err) ||
         !put(store, "default/disk/a", "new secret of a", POLICY, REFERENCE, &err))
         fail_msg("%s", err.text);
-    assert_true(clo_store_get(store, "default/disk/a", &id, &secret, &err));
-    assert_true(clo_bytes_equal(clo_secret_bytes(secret), clo_bytes_text("new secret of a")));
-    assert_true(clo_store_get(store, "default/disk/b", &id_of_b, &other, &err));
-    assert_int_equal(id, id_of_b); /* the same policy and references are the same terms */
+    assert_true(clo_store_get(store, "default/disk/a", &a, &err));
+    assert_true(clo_bytes_equal(clo_secret_bytes(a.secret), clo_bytes_text("new secret of a")));
+    assert_false(a.is_shared || a.any_releases || a.lease_seconds != 0);
+    assert_int_equal(a.second_holder, CLO_SECOND_HOLDER_DEFAULT);
+    assert_true(clo_store_get(store, "default/disk/b", &b, &err));
+    assert_string_equal(a.terms, b.terms); /* the same policy and references are the same terms */
     assert_true(clo_store_next_terms(store, 0, &terms, &err));
-    assert_int_equal(terms.id, id);
+    assert_string_equal(terms.digest, a.terms);
     assert_string_equal(terms.policy->name, "mine");
     assert_int_equal(terms.reference_count, 1);
     assert_string_equal(clo_reference_name(terms.references[0]), "demo");
-    assert_false(clo_store_next_terms(store, id, &none, &err));
+    assert_false(clo_store_next_terms(store, terms.id, &none, &err));
     assert_true(clo_store_list(store, &list, &err));
     assert_int_equal(json_array_size(list), 2);
     char *text = json_dumps(list, 0);
@@ -98,16 +99,15 @@ static void test_put_and_get(void **state)
 static void test_remove(void **state)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource gone = { 0 };
     CLO_CLEANUP(clo_terms_free) struct clo_terms none = { 0 };
-    int64_t id;
     struct clo_error err;
 
     (void)state;
     assert_true(clo_store_remove(store, "default/disk/a", &err));
     assert_false(clo_store_remove(store, "default/disk/a", &err));
     assert_string_equal(err.text, "resource \"default/disk/a\": there is none");
-    assert_false(clo_store_get(store, "default/disk/a", &id, &secret, &err));
+    assert_false(clo_store_get(store, "default/disk/a", &gone, &err));
     assert_int_equal(err.status, CLO_ERR_REFUSED);
     assert_true(clo_store_remove(store, "default/disk/b", &err));
     assert_false(clo_store_next_terms(store, 0, &none, &err)); /* with its last resource */
@@ -242,12 +242,11 @@ static void test_killed(void **state)
         assert_true(last >= 3 + round);
         CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
         for (unsigned i = 1; i <= last; i++) {
-            CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+            CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource kept = { 0 };
             struct clo_error err;
-            int64_t id;
             char path[64];
             snprintf(path, sizeof path, "killed/%u/n%u", round, i);
-            CHECK(clo_store_get(store, path, &id, &secret, &err), err.text);
+            CHECK(clo_store_get(store, path, &kept, &err), err.text);
         }
     }
 }

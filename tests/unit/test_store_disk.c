@@ -53,13 +53,14 @@ static struct clo_disk_identity disk(uint8_t filler, uint64_t generation)
 }
 
 static bool put(struct clo_store *store, const char *path, const char *secret, const char *policy,
-                const struct clo_disk_identity *identity, bool is_shared, struct clo_error *err)
+                const struct clo_disk_identity *identity, bool may_repeat_secret,
+                struct clo_error *err)
 {
     const struct clo_store_entry entry = { .path = path,
                                            .secret = clo_bytes_text(secret),
                                            .policy = clo_bytes_text(policy),
                                            .disk = identity,
-                                           .is_shared = is_shared,
+                                           .may_repeat_secret = may_repeat_secret,
                                            .now = 1780000000 };
 
     return clo_store_put(store, &entry, err);
@@ -161,13 +162,11 @@ static void test_from_version_1(void **state)
             "INSERT INTO terms VALUES (1, 'd', '" POLICY "', '[]');"
             "INSERT INTO resources VALUES ('" PATH "', x'6b6579', 1, 1780000000);"
             "PRAGMA user_version = 1;";
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
     const struct clo_disk_identity mine = disk(1, 0);
     struct clo_disk_identity found;
     struct clo_error err;
     sqlite3 *database;
     char path[4300];
-    int64_t terms;
     bool has_disk;
 
     (void)state;
@@ -179,9 +178,14 @@ static void test_from_version_1(void **state)
     sqlite3_close(database);
     for (int i = 0; i < 2; i++) { /* and once more, when it is new already */
         CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
-        clo_secret_freep(&secret);
-        assert_true(clo_store_get(store, PATH, &terms, &secret, &err));
-        assert_true(clo_bytes_equal(clo_secret_bytes(secret), clo_bytes_text("key")));
+        CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource kept = { 0 };
+        assert_true(clo_store_get(store, PATH, &kept, &err));
+        assert_true(clo_bytes_equal(clo_secret_bytes(kept.secret), clo_bytes_text("key")));
+        /* The strict rules, and nobody holds it. */
+        assert_false(kept.is_shared || kept.any_releases || kept.lease_seconds != 0);
+        CLO_CLEANUP(clo_json_freep) json_t *holders = NULL;
+        assert_true(clo_store_holders(store, PATH, &holders, &err));
+        assert_int_equal(json_array_size(holders), 0);
         assert_true(clo_store_disk(store, PATH, &has_disk, &found, &err));
         assert_true(has_disk == (i > 0));
         assert_true(put(store, PATH, "key", POLICY, &mine, false, &err));

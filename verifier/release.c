@@ -1,0 +1,123 @@
+#include "verifier/release.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void clo_release_decision_free(struct clo_release_decision *decision)
+{
+    clo_store_resource_free(&decision->resource);
+    *decision = (struct clo_release_decision){ 0 };
+}
+
+/* Evidence opens what its measured configuration names, and nothing else: under equal terms the evidence of one
+ * machine would open the key of another. */
+static bool check_name(const struct clo_release_question *question, struct clo_error *err)
+{
+    const char *named = question->shown->resource;
+
+    return named[0] == '\0' || strcmp(named, question->path) == 0 ||
+           clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": the evidence asks for \"%s\"",
+                    question->path, named);
+}
+
+static bool check_terms(const struct clo_release_question *question,
+                        const struct clo_store_resource *resource, struct clo_error *err)
+{
+    if (question->shown->resource[0] == '\0' && !resource->is_shared)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "resource \"%s\": the evidence names no resource, and this one was not put "
+                        "with --shared",
+                        question->path);
+    return clo_session_result_fulfils(question->shown, resource->terms) ||
+           clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": is not for this image", question->path);
+}
+
+static const char *time_text(int64_t time, json_t **owner)
+{
+    *owner = clo_json_time(time);
+    return *owner == NULL ? "-" : json_string_value(*owner);
+}
+
+/* The reason why another one's lease, or an older state of the same vTPM, speaks against it. */
+static void describe_other(const struct clo_release_history *history, char *out, size_t size)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *owner = NULL;
+
+    if (history->is_older_vtpm)
+        snprintf(out, size,
+                 "this vTPM had a later count when it got it before: an older state of it, or a "
+                 "copy");
+    else
+        snprintf(out, size, "another machine holds it (%s since %s, %zu in all)", history->other,
+                 time_text(history->other_time, &owner), history->other_holders);
+}
+
+static bool check_history(const struct clo_release_question *question,
+                          const struct clo_release_history *history,
+                          struct clo_release_decision *decision, struct clo_error *err)
+{
+    const struct clo_store_resource *resource = &decision->resource;
+    enum clo_second_holder rule = resource->second_holder;
+    char why[160];
+
+    if (history->is_second_in_boot && !resource->any_releases)
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": was released to this boot before",
+                        question->path);
+    decision->is_flagged = history->is_older_vtpm || history->other_holders > 0;
+    if (!decision->is_flagged)
+        return true;
+    describe_other(history, why, sizeof why);
+    if (rule == CLO_SECOND_HOLDER_DEFAULT)
+        rule = question->shown->is_one_machines ? CLO_SECOND_HOLDER_REFUSE : CLO_SECOND_HOLDER_FLAG;
+    if (rule != CLO_SECOND_HOLDER_FLAG)
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": %s", question->path, why);
+    snprintf(decision->note, sizeof decision->note, "flagged: %s; ", why);
+    return true;
+}
+
+static void describe_holder(const struct clo_holder *holder, char *note, size_t size)
+{
+    size_t used = strlen(note);
+    int written = holder->instance[0] == '\0'
+                          ? snprintf(note + used, size - used, "nothing proves which machine, ")
+                          : snprintf(note + used, size - used, "holder %.16s, ", holder->instance);
+
+    used += written < 0 ? 0 : (size_t)written;
+    if (used < size && holder->boot[0] == '\0')
+        snprintf(note + used, size - used, "nothing proves which boot");
+    else if (used < size)
+        snprintf(note + used, size - used, "boot %.16s", holder->boot);
+}
+
+static bool decide(struct clo_store *store, const struct clo_release_question *question,
+                   struct clo_release_decision *out, struct clo_error *err)
+{
+    const struct clo_session_result *shown = question->shown;
+    const struct clo_release release = { .path = question->path,
+                                         .time = question->time,
+                                         .session = question->session,
+                                         .tee = shown->tee,
+                                         .holder = &shown->holder,
+                                         .tee_key = shown->tee_key };
+    struct clo_release_history history;
+
+    if (!check_name(question, err) || !clo_store_get(store, question->path, &out->resource, err) ||
+        !check_terms(question, &out->resource, err) ||
+        !clo_store_history(store, &release, out->resource.lease_seconds, &history, err) ||
+        !check_history(question, &history, out, err))
+        return false;
+    describe_holder(&shown->holder, out->note, sizeof out->note);
+    return clo_store_add_release(store, &release, err);
+}
+
+bool clo_release_decide(struct clo_store *store, const struct clo_release_question *question,
+                        struct clo_release_decision *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_release_decision_free) struct clo_release_decision decision = { 0 };
+
+    if (!decide(store, question, &decision, err))
+        return false;
+    *out = decision;
+    decision = (struct clo_release_decision){ 0 };
+    return true;
+}
