@@ -44,7 +44,7 @@ static int start(void **state)
     if (!sim_platform_new("test", NOW, &random, &platform, &err) ||
         !sim_platform_new("test", NOW, &other, &other_platform, &err) ||
         !sim_tdx_keys_new(&tdx_keys, &err) || !clo_private_key_new(CLO_KEY_P256, 0, &key, &err) ||
-        !clo_unlock_runtime_data("bm9uY2U=", key, &json, &runtime_data, &err) ||
+        !clo_unlock_runtime_data("bm9uY2U=", NULL, key, &json, &runtime_data, &err) ||
         !clo_tpm_create_ak(tpm, CLO_TPM_AK, &ak, &err) ||
         !clo_tpm_nv_define(tpm, CLO_HCL_NV_INDEX, 2048, &err))
         fail_msg("%s", err.text);
