@@ -47,6 +47,11 @@ CLO_API bool clo_volume_section_next(struct clo_bytes file, size_t *at,
 CLO_API bool clo_volume_find(const struct clo_volume *volume, const struct clo_guid *name,
                              struct clo_volume_file *out);
 
+/* Unpacks what the image's volume for it packed, whatever that is: builds for TDX alone have no PEI. */
+CLO_API CLO_MUST_USE bool clo_firmware_unpack_stream(struct clo_bytes image,
+                                                     struct clo_buffer *unpacked,
+                                                     struct clo_error *err);
+
 struct clo_firmware {
     struct clo_volume pei;
     struct clo_volume dxe;

@@ -199,21 +199,28 @@ static bool find_image(struct clo_bytes image, struct clo_bytes *out)
     return false;
 }
 
-bool clo_firmware_unpack(struct clo_bytes image, struct clo_buffer *unpacked,
-                         struct clo_firmware *out, struct clo_error *err)
+bool clo_firmware_unpack_stream(struct clo_bytes image, struct clo_buffer *unpacked,
+                                struct clo_error *err)
 {
-    struct clo_volume volumes[2];
-    struct clo_volume_section section;
     struct clo_bytes stream;
-    size_t count = 0;
-    size_t at = 0;
     size_t used;
 
     if (!find_image(image, &stream))
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: no volume that LZMA packed: no OVMF?");
     unpacked->limit = CLO_FIRMWARE_LIMIT;
-    if (!clo_unpack(stream, unpacked, &used, err))
-        return clo_wrap(err, "firmware");
+    return clo_unpack(stream, unpacked, &used, err) || clo_wrap(err, "firmware");
+}
+
+bool clo_firmware_unpack(struct clo_bytes image, struct clo_buffer *unpacked,
+                         struct clo_firmware *out, struct clo_error *err)
+{
+    struct clo_volume volumes[2];
+    struct clo_volume_section section;
+    size_t count = 0;
+    size_t at = 0;
+
+    if (!clo_firmware_unpack_stream(image, unpacked, err))
+        return false;
     while (clo_volume_section_next(clo_buffer_bytes(unpacked), &at, &section, err)) {
         if (section.type != CLO_SECTION_VOLUME)
             continue;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloister/firmware.h"
 #include "predict.h"
 
 #define DRIVER_CONFIG "EV_EFI_VARIABLE_DRIVER_CONFIG"
@@ -339,6 +340,39 @@ static bool predict_from_log(struct tdx_prediction *p, struct clo_error *err)
 
 /* --- Without one --- */
 
+/* The order below is that of editions of edk2 before 2025.05. Later ones measure more, which no boot of
+ * ours has shown: they are known by what is in the image. Of an image that does not unpack, nothing is
+ * known; it is taken for one of those. */
+static const char *newer_edition(const struct tdx_prediction *p)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *why;
+    } marks[] = {
+        /* The name of the module, SmbiosMeasurementDxe: d27fed59-abb4-4fed-bead-2a878c7e4a7e. */
+        { "\x59\xed\x7f\xd2\xb4\xab\xed\x4f\xbe\xad\x2a\x87\x8c\x7e\x4a\x7e", 16,
+          "this firmware (edk2 2025.05 or later) measures SMBIOS tables, too: give a log of such a "
+          "machine" },
+        { "QEMU FW CFG", 11,
+          "this firmware (edk2 2025.05 or later) measures fw_cfg's boot menu and boot order, too: "
+          "give a log of such a machine" },
+        /* The name of BootManagerMenuApp, a second boot entry: eec25bdc-67f2-4d95-b1d5-f81b2039d11d. */
+        { "\xdc\x5b\xc2\xee\xf2\x67\x95\x4d\xb1\xd5\xf8\x1b\x20\x39\xd1\x1d", 16,
+          "this firmware (edk2 2025.05 or later) makes a boot entry more: give a log of such a "
+          "machine" },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer unpacked = { 0 };
+    struct clo_error ignored;
+
+    if (!clo_firmware_unpack_stream(p->inputs->firmware, &unpacked, &ignored))
+        return NULL;
+    for (size_t i = 0; i < CLO_COUNT(marks); i++)
+        if (memmem(unpacked.data, unpacked.size, marks[i].bytes, marks[i].size) != NULL)
+            return marks[i].why;
+    return NULL;
+}
+
 static const char *what_is_missing(const struct tdx_prediction *p)
 {
     if (p->tdvf == NULL)
@@ -361,7 +395,7 @@ static const char *what_is_missing(const struct tdx_prediction *p)
                "of such a machine";
     if (p->inputs->kernel.size > 0 && predict_is_secure_boot_on(p->store))
         return "whose signature lets a kernel of QEMU's start is not predicted";
-    return NULL;
+    return newer_edition(p);
 }
 
 static bool predict_plain(struct tdx_prediction *p, struct clo_error *err)

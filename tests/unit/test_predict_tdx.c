@@ -10,6 +10,7 @@
 #include "cloister/reference.h"
 
 #include "eventlog_maker.h"
+#include "firmware_maker.h"
 #include "tdvf_maker.h"
 #include "uki_maker.h"
 #include "vectors.h"
@@ -87,7 +88,8 @@ static void extend_image(struct clo_pcr_bank *bank, unsigned n, struct clo_bytes
 /* --- A real guest: dstack's, whose quote shows RTMR 0 --- */
 
 /* Its firmware's parts, with Debian's variable store, which is the same as its own. */
-static void make_ovmf_4m(struct clo_buffer *out)
+/* With `more` after its code, as real images have their packed volumes. */
+static void make_ovmf_4m_with(struct clo_bytes more, struct clo_buffer *out)
 {
     static const struct tdvf_item items[] = {
         { 0x84000, 0x2000, 0xffffe000, 0x2000, CLO_TDVF_BFV, CLO_TDVF_MR_EXTEND },
@@ -107,7 +109,13 @@ static void make_ovmf_4m(struct clo_buffer *out)
     if (!clo_file_read(VARS, CLO_FILE_LIMIT, out, &err))
         fail_msg("%s", err.text);
     clo_buffer_zero(out, 0x2000);
+    clo_buffer_append(out, more);
     tdvf_finish(&head, items, CLO_COUNT(items), out);
+}
+
+static void make_ovmf_4m(struct clo_buffer *out)
+{
+    make_ovmf_4m_with(clo_bytes(NULL, 0), out);
 }
 
 static size_t count_given(const struct clo_reference *reference, unsigned n, const char *type)
@@ -304,6 +312,53 @@ static void test_direct_boot(void **state)
         extend_text(&bank, 2, "an initrd");
         for (unsigned n = 0; n < 4; n++)
             is_value(reference, n, &bank, cases[i].name);
+    }
+}
+
+/* Editions of edk2 from 2025.05 on measure more, and are known by what their image holds. */
+static void test_editions(void **state)
+{
+    static const struct {
+        const char *name;
+        uint8_t module[16]; /* of a file in the volume of DXE */
+        const char *text;   /* in another's */
+        const char *reason; /* "": predicted */
+    } cases[] = {
+        { "2025.02", { 0x21, 0xaa, 0x2c, 0x46 }, "nothing new", "" },
+        { "SMBIOS",
+          { 0x59, 0xed, 0x7f, 0xd2, 0xb4, 0xab, 0xed, 0x4f, 0xbe, 0xad, 0x2a, 0x87, 0x8c, 0x7e,
+            0x4a, 0x7e },
+          "",
+          "measures SMBIOS tables" },
+        { "fw_cfg", { 1 }, "QEMU FW CFG", "measures fw_cfg's boot menu and boot order" },
+        { "boot entries",
+          { 0xdc, 0x5b, 0xc2, 0xee, 0xf2, 0x67, 0x95, 0x4d, 0xb1, 0xd5, 0xf8, 0x1b, 0x20, 0x39,
+            0xd1, 0x1d },
+          "",
+          "makes a boot entry more" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(direct_free) struct direct direct = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer dxe = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer volume = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
+        static const struct clo_guid other = { { 7 } };
+        struct clo_guid name;
+        memcpy(name.bytes, cases[i].module, sizeof name.bytes);
+        volume_begin(&dxe);
+        volume_file(&dxe, &name, 0x07, clo_bytes_text("a module"));
+        volume_file(&dxe, &other, 0x07, clo_bytes_text(cases[i].text));
+        volume_end(&dxe, 0x1000);
+        make_firmware(0, clo_buffer_bytes(&dxe), clo_buffer_bytes(&dxe), &volume);
+        direct_make(&direct, "6.12.0 (x)");
+        make_ovmf_4m_with(clo_buffer_bytes(&volume), &image);
+        direct.from.firmware = clo_buffer_bytes(&image);
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&direct.from);
+        const char *why = reason(reference, "rtmr0");
+        CHECK(*cases[i].reason == '\0' ? *why == '\0' : strstr(why, cases[i].reason) != NULL,
+              cases[i].name);
     }
 }
 
@@ -644,11 +699,12 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_guest),    cmocka_unit_test(test_direct_boot),
-        cmocka_unit_test(test_kernels),       cmocka_unit_test(test_boot_secret),
-        cmocka_unit_test(test_uki),           cmocka_unit_test(test_uki_with_log),
-        cmocka_unit_test(test_not_predicted), cmocka_unit_test(test_no_variables),
-        cmocka_unit_test(test_page_orders),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_real_guest),   cmocka_unit_test(test_editions),
+        cmocka_unit_test(test_direct_boot),  cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_boot_secret),  cmocka_unit_test(test_uki),
+        cmocka_unit_test(test_uki_with_log), cmocka_unit_test(test_not_predicted),
+        cmocka_unit_test(test_no_variables), cmocka_unit_test(test_page_orders),
+        cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
