@@ -1,0 +1,41 @@
+#!/bin/bash
+# interop.sh CLOISTER CLOISTER-INIT: runs the tests of formats against other people's tools, and prints docs/interop.md from
+# what they held. Fails if one of them does: then there is no page.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cloister=$(realpath -e "$1") init=$(realpath -e "$2")
+export CLOISTER_TESTS=$here/../tests
+rows=$(mktemp)
+trap 'rm -f "$rows"' EXIT
+for test in "$here"/../tests/cli/interop_*.sh; do
+    [ "${test##*/}" != interop_lib.sh ] || continue
+    bash "$test" "$cloister" "$init" >"$rows.one" 2>/dev/null || { cat "$rows.one" >&2; rm -f "$rows.one"; exit 1; }
+    awk -F'\t' -v test="$(basename "$test" .sh)" '$1 == "interop" { print $2 "\t" $3 "\t" $4 "\t" $5 "\t" test }' "$rows.one" >>"$rows"
+    rm -f "$rows.one"
+done
+cat <<'PAGE'
+# Formats, and the tools that judge them
+
+Made by `docs/interop.sh`, which runs the tests named at the right: each line was held when the page was made, and is held by every
+`./check`. The judge of a format is the tool that people use for it, never our own reading of its specification. A tool that
+is missing is a failure of the test, not a skip: `packaging/setup` installs all of them.
+
+"reads ours": the tool took what Cloister wrote. "ours reads its": Cloister took what the tool wrote. "both ways": both. "equal": both
+computed the same bytes.
+
+| format | tool | version | held | test |
+| --- | --- | --- | --- | --- |
+PAGE
+sort -u "$rows" | awk -F'\t' '{ printf "| %s | %s | %s | %s | %s |\n", $1, $2, $3, $4, $5 }'
+cat <<'PAGE'
+
+Not everything is equal, and where it is not, the tests say so:
+
+- systemd-measure 252 signs the policies of other banks than sha256 with that bank's hash, where a TPM is told SHA-256; ours hold there.
+- efitools' hash-to-efi-sig-list pads a file to 8 bytes as a signature would; firmware, shim and pesign do not, nor do we.
+- tpm2_eventlog 5.4 does not begin PCR 0 with the startup locality that a log tells.
+
+Held by boots, in `tests/vm`: what OVMF, shim, systemd's stub and Linux measure (docs/registers.md), and a disk that the guest opens. Held by
+vectors of others, in unit tests: SNP reports and launch digests, TDX quotes and collateral, IGVM files, canonical event logs.
+No stock tool judges yet: CoRIM, EAR as CWT, the evidence bundle (CMW), our LUKS2 token, the canonical event log that we write.
+PAGE
