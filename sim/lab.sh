@@ -119,6 +119,23 @@ lab_fetch_old_kernel() {
     touch "$LAB_CACHE/old/complete"
 }
 
+# The next release's ukify and stub, where this one has none: a script, for the tests of formats. What it makes of the stub of
+# systemd 252 has sections that overlap.
+lab_fetch_ukify() {
+    local codename mirror keyring state status=0 release=trixie
+    [ ! -e "$LAB_CACHE/ukify" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    [ "$codename" = bookworm ] || release=$codename
+    mkdir -p "$LAB_CACHE"
+    state=$(lab_apt_state "$release" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
+    { lab_unpack "$state" systemd-ukify systemd-boot-efi 2>"$LAB_CACHE/apt.log" &&
+        cp "$state/tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub" "$LAB_CACHE/ukify-stub.efi" &&
+        cp "$state/tree/usr/bin/ukify" "$LAB_CACHE/ukify"; } || status=$?
+    rm -rf "${state:?}"
+    return "$status"
+}
+
 # lab_fetch_shim_of RELEASE MIRROR KEYRING PACKAGE FILE OUTPUT
 lab_fetch_shim_of() {
     local state status=0
