@@ -99,20 +99,27 @@ int cmd_report(int argc, char **argv)
         { "--language", "en|fr", "of the page (en)", .text = &language },
         { "--title", "TEXT", "what the report is about", .text = &input.title },
         { "--output", "FILE", "write the page there, not to standard output", .text = &output },
+        { "--no-annex", NULL, "leave out the annex for the auditor", .flag = &input.without_annex },
         { "--at", "TIME", "the time that the page says, RFC 3339 (now)", .text = &at },
     };
     const struct cli_usage usage = {
         .command = "report",
         .arguments = "JSON…",
-        .summary =
-                "Makes one HTML page in plain words from what 'audit', 'verify' and 'image "
-                "inspect'\n"
-                "print with --json: one of them, two, or all three. It loads nothing, and prints.",
+        .summary = "Answers on one HTML page whether a machine can keep a secret from its cloud: "
+                   "yes, no, or\n"
+                   "not shown. Made from what 'audit', 'verify' and 'image inspect' print with "
+                   "--json, "
+                   "which\nhave to be of one machine and one image. The page loads nothing, and "
+                   "prints.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister audit disk.img --json >audit.json\n"
-                   "  cloister image inspect disk.img --json >image.json\n"
-                   "  cloister report audit.json image.json --output report.html\n",
+        .example =
+                "  cloister audit disk.img --config linux-image.deb --for snp --json >audit.json\n"
+                "  cloister verify evidence.json --policy policy.json --reference disk.ref.json "
+                "\\\n"
+                "      --reference firmware.ref.json --nonce TEXT --json >appraisal.json\n"
+                "  cloister image inspect disk.img --json >image.json\n"
+                "  cloister report audit.json appraisal.json image.json --output report.html\n",
     };
     struct cli_list operands;
     struct clo_error err;

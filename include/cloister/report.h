@@ -1,8 +1,9 @@
-/* The report: one HTML page (HTML Living Standard; WCAG 2.2 AA is what it aims at) that says in plain words
- * what an audit, an appraisal and the look into a disk image found.
+/* The report: one HTML page (HTML Living Standard; WCAG 2.2 AA is what it aims at) that answers, from an
+ * audit, an appraisal and the look into a disk image, whether a machine can keep a secret: yes, no, or not
+ * shown. The three are held together by digests; what was not shown never reads as shown.
  *
  * All text from its inputs is escaped; the page loads nothing and runs nothing. It says what its inputs
- * say: whether those are true is for whoever made them. */
+ * say: whether those are true is for those who made them. */
 #ifndef CLOISTER_REPORT_H
 #define CLOISTER_REPORT_H
 
@@ -17,6 +18,7 @@ struct clo_report_input {
     const char *language;    /* "en", "fr": of the page */
     const char *version;     /* of the program */
     int64_t now;
+    bool without_annex;
     /* gettext(3), or one that gives its argument back. */
     const char *(*translate)(const char *text);
 };

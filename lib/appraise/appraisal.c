@@ -21,6 +21,7 @@ void clo_appraisal_free(struct clo_appraisal *appraisal)
     clo_checks_free(&appraisal->checks);
     json_decref(appraisal->claims);
     json_decref(appraisal->tee_pubkey);
+    json_decref(appraisal->provenance);
     free(appraisal);
 }
 
@@ -172,6 +173,7 @@ json_t *clo_appraisal_json(const struct clo_appraisal *appraisal)
     ok = json_object_set_new(json, "warnings", warnings) == 0 && ok;
     ok = json_object_set_new(json, "open", open_json(appraisal)) == 0 && ok;
     ok = json_object_set_new(json, "is_fresh", json_boolean(appraisal->is_fresh)) == 0 && ok;
+    ok = json_object_update_missing(json, appraisal->provenance) == 0 && ok;
     if (appraisal->has_policy)
         ok = json_object_set_new(json, "policy", json_string(appraisal->policy_name)) == 0 && ok;
     return ok ? CLO_TAKE(json) : NULL;

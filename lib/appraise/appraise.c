@@ -347,9 +347,10 @@ bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise
     w.phase = inputs->phase != NULL ? inputs->phase
               : policy != NULL      ? policy->phase
                                     : CLO_PHASE_ENTER_INITRD;
-    bool ok = appraise(&w, err);
+    bool ok = appraise(&w, err) && appraise_provenance(&w, err);
     if (ok)
         conclude(&w);
+    json_decref(w.root_name);
     clo_hcl_verified_free(w.hcl);
     clo_tdx_platform_free(w.tdx_platform);
     clo_eventlog_free(w.log);

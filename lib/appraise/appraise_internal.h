@@ -29,6 +29,7 @@ struct clo_appraisal {
     char resource[CLO_RESOURCE_MAX + 1]; /* what the runtime data ask for; empty: nothing */
     struct clo_instances instances;
     struct clo_holder holder;
+    json_t *provenance; /* appraise_provenance(): members of the JSON */
     bool has_policy;
     bool has_strict_policy;
     char policy_name[128];
@@ -67,10 +68,13 @@ struct work {
     /* Of the caller's references, those that count for these registers (appraise_select). */
     const struct clo_reference *references[APPRAISE_REFERENCES_MAX];
     size_t reference_count;
-    bool appraised;          /* something beyond authenticity was looked at */
-    bool binds_runtime_data; /* what a verified report or quote signed is of this runtime data */
-    bool matches_qualifying; /* or of the bytes that the caller gave */
-    uint32_t pcrs_held;      /* those that were held against a reference value */
+    bool appraised;           /* something beyond authenticity was looked at */
+    bool binds_runtime_data;  /* what a verified report or quote signed is of this runtime data */
+    bool matches_qualifying;  /* or of the bytes that the caller gave */
+    uint32_t pcrs_held;       /* those that were held against a reference value */
+    int64_t expires;          /* when the first of what vouches runs out */
+    const char *expires_what; /* NULL: nothing vouches */
+    json_t *root_name;
 };
 
 void appraise_warn(struct work *w, const char *format, ...) CLO_PRINTF(2, 3);
@@ -102,6 +106,12 @@ void appraise_warn_of_snp(struct work *w);
 
 /* The vTPM's part: quote, PCRs, logs. False only for what cannot be read at all. */
 CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
+/* Notes until when the verified chain holds, and whose it is. */
+void appraise_provenance_snp(struct work *w, const struct clo_snp_chain *chain,
+                             const struct clo_crl *const *crls, size_t crl_count);
+void appraise_provenance_tdx(struct work *w);
+/* What the appraisal was made from, for its JSON. */
+CLO_MUST_USE bool appraise_provenance(struct work *w, struct clo_error *err);
 /* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */
 void appraise_pcrs(struct work *w);
 /* The phase that was asked for is one that the references know, of evidence with a TPM: check policy.phase. */

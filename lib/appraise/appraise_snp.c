@@ -102,6 +102,7 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
         return clo_fail(err, CLO_ERR_SYSTEM, "%s", refused.text);
     if (!w->is_verified)
         return true;
+    appraise_provenance_snp(w, &chain, crls, trust.crl_count);
     json_t *claims = clo_snp_claims(&w->snp);
     bool ok = claims != NULL && json_object_update(w->appraisal->claims, claims) == 0;
     json_decref(claims);

@@ -136,6 +136,7 @@ bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote *quote, stru
     if (!w->is_tdx_verified)
         return refused.status != CLO_ERR_SYSTEM ||
                clo_fail(err, CLO_ERR_SYSTEM, "%s", refused.text);
+    appraise_provenance_tdx(w);
     check_status(w);
     json_t *claims = clo_tdx_claims(&w->tdx);
     bool ok = claims != NULL && json_object_update(w->appraisal->claims, claims) == 0;

@@ -1,5 +1,6 @@
 #include "page.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,30 @@ void page_element(const struct page *page, const char *tag, const char *text)
     clo_buffer_printf(page->out, "</%.*s>\n", (int)strcspn(tag, " "), tag);
 }
 
+/* Texts that documents carry: those that the catalogue knows are in the page's language, others say that
+ * they are English. */
+void page_quoted(const struct page *page, const char *tag, const char *text)
+{
+    char with_language[64];
+
+    if (*text == '\0')
+        return;
+    const char *translated = T(text);
+    if (strcmp(translated, text) != 0 || strcmp(page->in->language, "en") == 0) {
+        page_element(page, tag, translated);
+        return;
+    }
+    snprintf(with_language, sizeof with_language, "%s lang=\"en\"", tag);
+    page_element(page, with_language, text);
+}
+
+void page_section(const struct page *page, const char *id, const char *title)
+{
+    clo_buffer_printf(page->out, "<section aria-labelledby=\"%s\">\n<h2 id=\"%s\">", id, id);
+    page_text(page, title);
+    page_markup(page, "</h2>\n");
+}
+
 const char *page_state_symbol(enum state state)
 {
     static const char *const symbols[] = { "✓", "✗", "?" };
@@ -53,15 +78,27 @@ const char *page_state_word(const struct page *page, enum state state)
 {
     switch (state) {
     case STATE_GOOD:
-        return T("holds");
+        return T("shown");
     case STATE_BAD:
-        return T("does not hold");
+        return T("fails");
     default:
         return T("not shown");
     }
 }
 
-static const char *state_class(enum state state)
+const char *page_answer_word(const struct page *page)
+{
+    switch (page->answer) {
+    case STATE_GOOD:
+        return T("Yes");
+    case STATE_BAD:
+        return T("No");
+    default:
+        return T("Not shown");
+    }
+}
+
+const char *page_state_class(enum state state)
 {
     static const char *const classes[] = { "good", "bad", "open" };
 
@@ -71,7 +108,7 @@ static const char *state_class(enum state state)
 void page_state(const struct page *page, enum state state)
 {
     clo_buffer_printf(page->out, "<span class=\"state %s\"><span aria-hidden=\"true\">%s</span> ",
-                      state_class(state), page_state_symbol(state));
+                      page_state_class(state), page_state_symbol(state));
     page_text(page, page_state_word(page, state));
     page_markup(page, "</span>");
 }
@@ -119,111 +156,13 @@ enum state page_check_state(const json_t *check)
                                          : STATE_OPEN;
 }
 
-/* A bad part makes the whole bad, an open one makes it open; nothing at all leaves it open. */
-struct tally {
-    size_t good, bad, open;
-};
-
-static void count(struct tally *tally, enum state state)
-{
-    *(state == STATE_GOOD ? &tally->good : state == STATE_BAD ? &tally->bad : &tally->open) += 1;
-}
-
-static enum state total(const struct tally *tally)
-{
-    return tally->bad > 0                        ? STATE_BAD
-           : tally->open > 0 || tally->good == 0 ? STATE_OPEN
-                                                 : STATE_GOOD;
-}
-
-static bool begins(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* What a kernel could do, and is told to do, is about the kernel: it shows nothing of the file or disk that
- * it will be in. */
-static enum stage stage_of_finding(const json_t *finding)
-{
-    const char *id = page_string(finding, "id");
-
-    if (strcmp(id, "image.uki") == 0 || begins(id, "uki.") || begins(id, "guest.pcr"))
-        return STAGE_BOOT;
-    if (begins(id, "image.") || begins(id, "guest.mounts") || begins(id, "guest.swap"))
-        return STAGE_DISK;
-    if (begins(id, "guest.secure_boot") || begins(id, "guest.setup_mode"))
-        return STAGE_FIRMWARE;
-    if (begins(id, "guest.tee") || begins(id, "guest.memory") || begins(id, "guest.snp") ||
-        begins(id, "guest.tdx") || begins(id, "guest.tpm"))
-        return STAGE_PROCESSOR;
-    return STAGE_KERNEL;
-}
-
-/* "appraise.measurement" and "…pcr.0" to 7 are about firmware, other registers about what it starts; what is
- * left is about the processor and its makers' signatures. */
-static enum stage stage_of_check(const json_t *check)
-{
-    const char *id = page_string(check, "id");
-    const char *pcr = strstr(id, "pcr");
-
-    if (strstr(id, "luks") != NULL || strstr(id, "volume") != NULL)
-        return STAGE_DISK;
-    if (strstr(id, "measurement") != NULL || strstr(id, "mr_td") != NULL ||
-        strstr(id, "rtmr0") != NULL)
-        return STAGE_FIRMWARE;
-    if (pcr != NULL)
-        return pcr[3] == '.' && pcr[4] >= '0' && pcr[4] <= '3' && pcr[5] == '\0' ? STAGE_FIRMWARE
-                                                                                 : STAGE_BOOT;
-    if (strstr(id, "eventlog") != NULL || strstr(id, "rtmr") != NULL)
-        return STAGE_BOOT;
-    return STAGE_PROCESSOR;
-}
-
-/* A check that nobody asked for is no doubt about what was asked: it counts only where nothing else does. */
-static void count_checks(const struct page *page, struct tally tallies[STAGES])
+bool page_check_passed(const struct page *page, const char *id)
 {
     json_t *check;
     size_t i;
 
     json_array_foreach (json_object_get(page->in->appraisal, "checks"), i, check)
-        if (page_check_state(check) != STATE_OPEN)
-            count(&tallies[stage_of_check(check)], page_check_state(check));
-}
-
-static void count_findings(const struct page *page, struct tally tallies[STAGES])
-{
-    json_t *finding;
-    size_t i;
-
-    json_array_foreach (json_object_get(page->in->audit, "findings"), i, finding)
-        if (strcmp(page_string(finding, "severity"), "required") == 0)
-            count(&tallies[stage_of_finding(finding)], page_finding_state(finding));
-}
-
-void page_find_stages(struct page *page)
-{
-    struct tally tallies[STAGES] = { { 0 } };
-    const json_t *root = json_object_get(page->in->image, "root");
-
-    count_findings(page, tallies);
-    count_checks(page, tallies);
-    if (page->in->image != NULL)
-        count(&tallies[STAGE_DISK],
-              json_is_true(json_object_get(root, "fit")) ? STATE_GOOD : STATE_BAD);
-    for (size_t i = 0; i < STAGES; i++)
-        page->stages[i] = total(&tallies[i]);
-}
-
-enum state page_overall(const struct page *page)
-{
-    struct tally tally = { 0 };
-
-    for (size_t i = 0; i < STAGES; i++)
-        count(&tally, page->stages[i]);
-    if (page->in->appraisal != NULL &&
-        strcmp(page_string(page->in->appraisal, "status"), "affirming") != 0)
-        count(&tally, strcmp(page_string(page->in->appraisal, "status"), "warning") == 0
-                              ? STATE_OPEN
-                              : STATE_BAD);
-    return total(&tally);
+        if (strcmp(page_string(check, "id"), id) == 0 && page_check_state(check) == STATE_GOOD)
+            return true;
+    return false;
 }
