@@ -86,6 +86,7 @@ int cmd_measure(int argc, char **argv);
 int cmd_measure_policy(int argc, char **argv);
 int cmd_measure_snp(int argc, char **argv);
 int cmd_measure_tdx(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_secureboot(int argc, char **argv);
 int cmd_serve(int argc, char **argv);

@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "device/file.h"
+#include "policy.h"
 #include "verifier/store.h"
 
 #define LEASE_MAX 315360000 /* ten years */
@@ -16,20 +17,6 @@ static int fail_with(struct clo_error *err)
 
 /* --- put --- */
 
-static bool check_policy(const char *path, struct clo_bytes text, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
-
-    return clo_policy_parse(text, &policy, err) || clo_wrap(err, "%s", path);
-}
-
-static bool check_reference(const char *path, struct clo_bytes text, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
-
-    return clo_reference_parse(text, &reference, err) || clo_wrap(err, "%s", path);
-}
-
 struct put_files {
     struct clo_buffer policy;
     struct clo_buffer references[CLO_STORE_REFERENCES_MAX];
@@ -37,10 +24,14 @@ struct put_files {
     struct clo_secret *secret;
     struct clo_disk_file disk;
     bool has_disk;
+    struct clo_policy *parsed;
+    struct policy_references known;
 };
 
 static void free_files(struct put_files *files)
 {
+    clo_policy_free(files->parsed);
+    policy_references_free(&files->known);
     clo_buffer_free(&files->policy);
     for (size_t i = 0; i < CLO_STORE_REFERENCES_MAX; i++)
         clo_buffer_free(&files->references[i]);
@@ -50,14 +41,17 @@ static void free_files(struct put_files *files)
 static bool read_files(const char *secret, const char *policy, const struct cli_list *references,
                        struct put_files *out, struct clo_error *err)
 {
-    if (!clo_file_read(policy, CLO_FILE_LIMIT, &out->policy, err) ||
-        !check_policy(policy, clo_buffer_bytes(&out->policy), err))
+    if (!clo_file_read(policy, CLO_FILE_LIMIT, &out->policy, err))
         return false;
+    if (!clo_policy_parse(clo_buffer_bytes(&out->policy), &out->parsed, err))
+        return clo_wrap(err, "%s", policy);
     for (size_t i = 0; i < references->count; i++) {
         const char *path = references->items[i];
-        if (!clo_file_read(path, CLO_FILE_LIMIT, &out->references[i], err) ||
-            !check_reference(path, clo_buffer_bytes(&out->references[i]), err))
+        if (!clo_file_read(path, CLO_FILE_LIMIT, &out->references[i], err))
             return false;
+        if (!clo_reference_parse(clo_buffer_bytes(&out->references[i]), &out->known.items[i], err))
+            return clo_wrap(err, "%s", path);
+        out->known.count++;
         out->views[i] = clo_buffer_bytes(&out->references[i]);
     }
     return clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
@@ -114,10 +108,72 @@ static bool check_path(const char *path, struct clo_error *err)
     return clo_resource_check(path, err);
 }
 
+/* The reason becomes part of the terms: in the policy, and so in its digest. */
+static bool note_reason(struct put_files *files, const char *why, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_policy *noted;
+
+    if (!clo_json_parse(clo_buffer_bytes(&files->policy), &json, err))
+        return false;
+    files->policy.size = 0;
+    if (json_object_set_new(json, "accept_weak", json_string(why)) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--accept-weak: not text");
+    if (!clo_json_write(json, &files->policy, err) ||
+        !clo_policy_parse(clo_buffer_bytes(&files->policy), &noted, err))
+        return clo_wrap(err, "--accept-weak");
+    clo_policy_free(files->parsed);
+    files->parsed = noted;
+    return true;
+}
+
+/* What the terms leave open is said; a guest that is not the owner's gets no key unless he says why. */
+static bool check_pins(struct put_files *files, const struct clo_store_entry *entry,
+                       const char *why, struct clo_error *err)
+{
+    const struct clo_pins_context context = {
+        .has_disk = files->has_disk,
+        .has_instance = entry->second_holder == CLO_SECOND_HOLDER_REFUSE && !entry->is_shared,
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer open = { 0 };
+    struct clo_pins pins;
+
+    if (why != NULL && *why == '\0')
+        return clo_fail(err, CLO_ERR_USAGE, "--accept-weak: a reason is expected");
+    if (why != NULL && !note_reason(files, why, err))
+        return false;
+    clo_policy_pins(files->parsed, (const struct clo_reference *const *)files->known.items,
+                    files->known.count, &context, &pins);
+    policy_print_left(stderr, "cloister: key: ", &pins);
+    policy_name_open(&pins, CLO_PIN_MUST, &open);
+    return open.size == 0 || files->parsed->accept_weak[0] != '\0' ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "the policy leaves open: %s (see 'cloister policy check'; --accept-weak WHY "
+                    "puts it all the same)",
+                    clo_buffer_string(&open));
+}
+
+/* Whoever reads the trail finds why a guest got a key that nothing pins. */
+static bool audit_reason(struct clo_store *store, const struct clo_store_entry *entry,
+                         const struct clo_policy *policy, struct clo_error *err)
+{
+    char detail[320];
+    const struct clo_audit row = { .time = entry->now,
+                                   .action = "put",
+                                   .verdict = "weak",
+                                   .session = "",
+                                   .tee = "",
+                                   .resource = entry->path,
+                                   .detail = detail };
+
+    snprintf(detail, sizeof detail, "accepted as weak: %s", policy->accept_weak);
+    return policy->accept_weak[0] == '\0' || clo_store_audit(store, &row, err);
+}
+
 static int key_put(int argc, char **argv)
 {
     const char *state = NULL, *policy = NULL, *releases = NULL, *second_holder = NULL;
-    const char *disk = NULL;
+    const char *disk = NULL, *why = NULL;
     bool is_shared = false, same_secret = false;
     uint64_t lease = 0;
     struct cli_list references = { .count = 0 };
@@ -130,6 +186,10 @@ static int key_put(int argc, char **argv)
         { "--disk", "FILE",
           "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
           .text = &disk },
+        { "--accept-weak", "WHY",
+          "take a policy that leaves firmware, program, command line or debugging open, and note "
+          "why",
+          .text = &why },
         { "--same-secret", NULL, "the same secret may stand under another path too",
           .flag = &same_secret },
         { "--shared", NULL,
@@ -187,7 +247,11 @@ static int key_put(int argc, char **argv)
                                      .now = (int64_t)time(NULL) };
     if (!read_rules(releases, second_holder, lease, &entry, &err))
         return fail_with(&err);
-    if (!clo_store_open(state, &store, &err) || !clo_store_put(store, &entry, &err))
+    if (!check_pins(&files, &entry, why, &err))
+        return fail_with(&err);
+    entry.policy = clo_buffer_bytes(&files.policy);
+    if (!clo_store_open(state, &store, &err) || !audit_reason(store, &entry, files.parsed, &err) ||
+        !clo_store_put(store, &entry, &err))
         return fail_with(&err);
     printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
            references.count, references.count == 1 ? "" : "s",
@@ -231,6 +295,9 @@ static void print_list(const json_t *list)
             printf("  disk %s generation %lld", json_string_value(json_object_get(disk, "uuid")),
                    (long long)json_integer_value(json_object_get(disk, "generation")));
         print_rules(entry);
+        const char *why = json_string_value(json_object_get(entry, "accept_weak"));
+        if (why != NULL)
+            printf("  accepted as weak: %s", why);
         printf("\n");
     }
 }

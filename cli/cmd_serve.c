@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
+#include "policy.h"
 #include "verifier/server.h"
 
 #include "endorsements.h"
@@ -119,6 +120,29 @@ static bool write_public_key(const struct clo_private_key *key, const char *path
            clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
 }
 
+/* What the terms leave open that matters, in a line for each of them. Nothing is refused that was accepted. */
+static bool print_terms(struct clo_store *store, struct clo_error *err)
+{
+    for (int64_t after = 0;;) {
+        CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer open = { 0 };
+        struct clo_pins pins;
+        if (!clo_store_next_terms(store, after, &terms, err))
+            return err->status == CLO_OK;
+        after = terms.id;
+        clo_policy_pins(terms.policy, (const struct clo_reference *const *)terms.references,
+                        terms.reference_count, NULL, &pins);
+        policy_name_open(&pins, CLO_PIN_SHOULD, &open);
+        printf("policy \"%s\": %s%s%s%s\n", terms.policy->name,
+               pins.unmet[0] != '\0' ? "nothing can fulfil it: "
+               : open.size == 0      ? "nothing that matters is open"
+                                     : "open: ",
+               pins.unmet[0] != '\0' ? pins.unmet : clo_buffer_string(&open),
+               terms.policy->accept_weak[0] == '\0' ? "" : "; accepted as weak: ",
+               terms.policy->accept_weak);
+    }
+}
+
 static bool serve(struct clo_store *store, const struct clo_private_key *tls_key,
                   const char *address, unsigned nonce_seconds, struct own_endorsements *own,
                   struct clo_error *err)
@@ -135,7 +159,7 @@ static bool serve(struct clo_store *store, const struct clo_private_key *tls_key
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
     struct clo_digest fingerprint;
 
-    if (!clo_broker_new(&spec, &broker, err) ||
+    if (!print_terms(store, err) || !clo_broker_new(&spec, &broker, err) ||
         !clo_server_new(broker, tls_key, address, &server, err) ||
         !clo_private_key_public(tls_key, &public, err) ||
         !clo_public_key_fingerprint(public, &fingerprint, err))

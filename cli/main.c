@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
     { "image", cmd_image, "build confidential disk images, look into them" },
     { "evidence", cmd_evidence, "collect what proves a guest, show what is in it" },
     { "verify", cmd_verify, "check evidence against endorsements, reference values and policy" },
+    { "policy", cmd_policy, "write a policy, say what it pins and what it leaves open" },
     { "serve", cmd_serve, "verifier and key broker" },
     { "key", cmd_key, "put, list and remove what the broker releases" },
     { "unlock", cmd_unlock, "open a disk in the guest, with a key that the broker releases" },

@@ -541,6 +541,9 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
             json_decref(entry);
             return false;
         }
+        if (terms.policy->accept_weak[0] != '\0' &&
+            json_object_set_new(entry, "accept_weak", json_string(terms.policy->accept_weak)) != 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
         if (!add_disk(statement, 5, entry) || json_array_append_new(list, entry) != 0)
             return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     }

@@ -53,7 +53,7 @@ struct clo_store_entry {
 CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err);
 /* [{"path","bytes","created","policy","references":[name…],"disk":{…},"shared","releases",
- * "second_holder","lease_seconds","holders"}]: no secret in it. */
+ * "second_holder","lease_seconds","holders","accept_weak"}]: no secret in it. */
 CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
 /* CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_remove(struct clo_store *store, const char *path,

@@ -27,5 +27,7 @@ CLO_API CLO_MUST_USE bool clo_ccel_rules_allow(const struct clo_ccel_rules *rule
                                                struct clo_error *err);
 /* Are there rules for RTMR `n`, perhaps that it shows nothing? */
 CLO_API bool clo_ccel_rules_has(const struct clo_ccel_rules *rules, unsigned n);
+/* Does one of them take any digest? Something else could then stand in that event's place. */
+CLO_API bool clo_ccel_rules_takes_any(const struct clo_ccel_rules *rules, unsigned n);
 
 #endif

@@ -328,3 +328,16 @@ bool clo_ccel_rules_allow(const struct clo_ccel_rules *rules, const struct clo_e
     }
     return refuse_rest(&walk, err);
 }
+
+bool clo_ccel_rules_takes_any(const struct clo_ccel_rules *rules, unsigned n)
+{
+    json_t *rule;
+    size_t i;
+
+    if (n >= RTMR_COUNT)
+        return false;
+    json_array_foreach (rules->registers[n], i, rule)
+        if (json_is_true(json_object_get(rule, "any")))
+            return true;
+    return false;
+}

@@ -12,9 +12,9 @@ struct trial {
     const char *phase;       /* of the caller */
     bool is_bare;            /* a report of the guest's own, without a TPM */
     bool no_nonce, no_reference, other_root, no_policy, strict;
-    uint64_t guest_policy; /* bits that are set in the report besides */
-    uint32_t disturbed;    /* PCRs */
-    bool other_measurement;
+    uint64_t guest_policy;                            /* bits that are set in the report besides */
+    uint32_t disturbed;                               /* PCRs */
+    bool other_measurement, other_chip, old_firmware; /* committed, below what runs */
     const struct clo_reference *reference;
 };
 
@@ -32,6 +32,8 @@ static inline void trial_policy(const struct scene *scene, const struct trial *t
     char measurement[2 * 48 + 1];
 
     clo_hex_text(clo_digest_bytes(&scene->maker.root), root);
+    if (t->other_root)
+        memset(root, '1', 64);
     clo_hex_text(clo_bytes(scene->maker.report + 0x90, 48), measurement);
     clo_buffer_printf(text,
                       "{'cloister_policy':1,'name':'mine','tee':['snp'],'roots':['%s']%s,'snp':{",
@@ -73,6 +75,12 @@ static inline struct clo_appraisal *trial_run(struct scene *scene, const struct 
     scene->disturbed = t->disturbed;
     if (t->other_measurement)
         scene->maker.report[0x90] ^= 1;
+    if (t->old_firmware)
+        scene->maker.report[0x1e0 + 6] = 1; /* COMMITTED_TCB, SNP */
+    if (t->other_chip) {
+        scene->maker.chip_id[0] ^= 1;
+        memcpy(scene->maker.report + 0x1a0, scene->maker.chip_id, sizeof scene->maker.chip_id);
+    }
     for (size_t i = 0; i < 8; i++)
         scene->maker.report[0x08 + i] |= (uint8_t)(t->guest_policy >> (8 * i));
     must(clo_evidence_new(&evidence, &err), &err);
@@ -96,6 +104,8 @@ static inline struct clo_appraisal *trial_run(struct scene *scene, const struct 
         .endorsements = { .certificates = &certificates },
     };
     must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
+    if (t->other_chip)
+        scene->maker.chip_id[0] ^= 1;
     return appraisal;
 }
 
