@@ -219,6 +219,15 @@ static void print_ima(const struct clo_ima *ima, const struct show *show)
     }
 }
 
+/* What is whole was shown; what is not is told. */
+static int end(struct clo_error *cut)
+{
+    if (cut->status == CLO_OK)
+        return CLI_YES;
+    clo_wrap(cut, "eventlog show: only the start is shown");
+    return cli_error(cut);
+}
+
 int cmd_eventlog_show(int argc, char **argv)
 {
     struct show show = { .json = false };
@@ -242,25 +251,25 @@ int cmd_eventlog_show(int argc, char **argv)
     CLO_CLEANUP(eventlog_input_free) struct eventlog_input input = { .log = NULL };
     CLO_CLEANUP(clo_json_freep) json_t *document = NULL;
     struct cli_list operands;
-    struct clo_error err;
+    struct clo_error err, cut;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "takes one event log");
-    if (!eventlog_open(operands.items[0], &input, &err)) {
+    if (!eventlog_open_start(operands.items[0], &input, &cut, &err)) {
         clo_wrap(&err, "eventlog show");
         return cli_error(&err);
     }
     if (show.json) {
         document = input.ima != NULL ? ima_json(input.ima) : log_json(input.log);
-        return cli_print_json(document, &err) ? CLI_YES : cli_error(&err);
+        return !cli_print_json(document, &err) ? cli_error(&err) : end(&cut);
     }
     show.is_colored = cli_color(stdout);
     if (input.ima != NULL)
         print_ima(input.ima, &show);
     else
         print_log(input.log, &show);
-    return CLI_YES;
+    return end(&cut);
 }

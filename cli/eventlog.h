@@ -17,6 +17,9 @@ void eventlog_input_free(struct eventlog_input *input); /* for CLO_CLEANUP */
 /* Known by its content: a binary log, a canonical one, or an IMA list. Errors name the path. */
 CLO_MUST_USE bool eventlog_open(const char *path, struct eventlog_input *out,
                                 struct clo_error *err);
+/* For showing: of a binary log that is cut or broken, what is whole, and in `cut` what is not. */
+CLO_MUST_USE bool eventlog_open_start(const char *path, struct eventlog_input *out,
+                                      struct clo_error *cut, struct clo_error *err);
 /* The same where only a firmware's log will do. The log's events are views into `file`. */
 CLO_MUST_USE bool eventlog_load(const char *path, struct clo_buffer *file,
                                 struct clo_eventlog **out, struct clo_error *err);

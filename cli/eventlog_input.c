@@ -82,6 +82,18 @@ bool eventlog_open(const char *path, struct eventlog_input *out, struct clo_erro
     return parse(path, &out->file, &out->log, err);
 }
 
+bool eventlog_open_start(const char *path, struct eventlog_input *out, struct clo_error *cut,
+                         struct clo_error *err)
+{
+    cut->status = CLO_OK;
+    if (eventlog_open(path, out, err))
+        return true;
+    struct clo_bytes in = clo_buffer_bytes(&out->file);
+    struct clo_error ignored;
+    return !clo_ima_is_list(in) && clo_eventlog_parse_start(in, &out->log, cut, &ignored) &&
+           (cut->status == CLO_OK || !clo_wrap(cut, "%s", path));
+}
+
 bool userlog_load(const char *path, struct clo_userlog **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };

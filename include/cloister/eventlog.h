@@ -69,6 +69,10 @@ struct clo_eventlog;
 /* Zero or 0xff padding, and up to 7 stray bytes, behind the last event are tolerated and counted. */
 CLO_API CLO_MUST_USE bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out,
                                              struct clo_error *err);
+/* As far as it is whole: what ends it before its end, such as an event that is cut, is in `cut`, else
+ * that is CLO_OK. For showing it; a replay of it leads nowhere. */
+CLO_API CLO_MUST_USE bool clo_eventlog_parse_start(struct clo_bytes in, struct clo_eventlog **out,
+                                                   struct clo_error *cut, struct clo_error *err);
 /* Leaves out the first event: the Spec ID event of a log that was made binary from a form without one. */
 CLO_API void clo_eventlog_drop_header(struct clo_eventlog *log);
 CLO_API void clo_eventlog_free(struct clo_eventlog *log);

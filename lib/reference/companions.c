@@ -161,7 +161,8 @@ bool companions_cmdline(const struct companions *companions, struct clo_buffer *
         struct clo_bytes section = section_of(&addon->pe, ".cmdline");
         if (!addon->is_applied || section.size == 0)
             continue;
-        handover_section_text(section, STUB_ADDONS, &text);
+        if (!handover_section_text(section, STUB_ADDONS, &text, err))
+            return clo_wrap(err, "add-on %.64s", addon->name);
         if (out->size > 0)
             clo_buffer_u8(out, ' ');
         clo_buffer_append(out, clo_buffer_bytes(&text));

@@ -29,22 +29,38 @@ void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buf
         clo_buffer_u8(out, is_blank(text.data[i]) ? ' ' : text.data[i]);
 }
 
-/* Of UTF-8 in a section the stub makes UCS-2, and drops what that has no room for: beyond U+FFFF. */
-void handover_section_text(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out)
+/* Is there a character beyond U+FFFF, of four bytes, at this place? */
+static bool is_beyond(struct clo_bytes text, size_t at)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer narrow = { 0 };
+    if (at > text.size || text.size - at < 4 || text.data[at] < 0xf0 || text.data[at] > 0xf4)
+        return false;
+    for (size_t k = 1; k < 4; k++)
+        if ((text.data[at + k] & 0xc0) != 0x80)
+            return false;
+    return true;
+}
 
-    for (size_t i = 0; i < text.size; i++) {
-        bool is_beyond = text.data[i] >= 0xf0 && text.data[i] <= 0xf4 && text.size - i >= 4;
-        for (size_t k = 1; is_beyond && k < 4; k++)
-            is_beyond = (text.data[i + k] & 0xc0) == 0x80;
-        if (is_beyond)
+/* Of UTF-8 in a section the stub makes UCS-2, and drops what that has no room for: beyond U+FFFF. That was
+ * seen in the middle of a line; at an end, a blank beside it would be dropped or not. */
+bool handover_section_text(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
+
+    handover_clean(text, stub_version, &whole);
+    struct clo_bytes line = clo_buffer_bytes(&whole);
+    if (is_beyond(line, 0) || (line.size >= 4 && is_beyond(line, line.size - 4)))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        ".cmdline begins or ends with a character beyond U+FFFF, which the stub "
+                        "drops: what it then makes of that end was never seen");
+    for (size_t i = 0; i < line.size; i++) {
+        if (is_beyond(line, i))
             i += 3;
         else
-            clo_buffer_u8(&narrow, text.data[i]);
+            clo_buffer_u8(out, line.data[i]);
     }
-    handover_clean(clo_buffer_bytes(&narrow), stub_version, out);
-    out->failed = out->failed || !clo_buffer_ok(&narrow);
+    return (clo_buffer_ok(&whole) && clo_buffer_ok(out)) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
 }
 
 bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
@@ -55,8 +71,7 @@ bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buff
     if (section == NULL || section->data.size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the UKI has no .cmdline: whoever starts it chooses the command line");
-    handover_section_text(section->data, uki->stub_version, out);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return handover_section_text(section->data, uki->stub_version, out, err);
 }
 
 /* --- Initrd --- */

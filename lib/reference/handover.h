@@ -10,7 +10,8 @@ struct companions;
 /* Appends a command line as the stub cleans it up, UTF-8. */
 void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out);
 /* The same of a .cmdline section's bytes. */
-void handover_section_text(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out);
+CLO_MUST_USE bool handover_section_text(struct clo_bytes text, unsigned stub_version,
+                                        struct clo_buffer *out, struct clo_error *err);
 /* That of the UKI itself in a profile, cleaned. A UKI without one is refused: its host would choose. */
 CLO_MUST_USE bool handover_cmdline(const struct clo_uki *uki, size_t profile,
                                    struct clo_buffer *out, struct clo_error *err);

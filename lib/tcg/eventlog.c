@@ -191,6 +191,22 @@ static void note_locality(struct clo_eventlog *log, const struct clo_event *even
 
 bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_error cut;
+
+    if (!clo_eventlog_parse_start(in, &log, &cut, err))
+        return false;
+    if (cut.status != CLO_OK) {
+        *err = cut;
+        return false;
+    }
+    *out = CLO_TAKE(log);
+    return true;
+}
+
+bool clo_eventlog_parse_start(struct clo_bytes in, struct clo_eventlog **out, struct clo_error *cut,
+                              struct clo_error *err)
+{
     CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = calloc(1, sizeof *log);
     struct clo_reader r = clo_reader(in);
     struct clo_event event;
@@ -210,11 +226,14 @@ bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out, struct c
     }
     if (!add_event(log, &event, err))
         return false;
+    cut->status = CLO_OK;
     while (!at_end(&r)) {
-        bool ok = is_agile ? read_event(&r, &log->layout, &event, err)
-                           : read_old_event(&r, &event, err);
-        if (!ok || !add_event(log, &event, err))
-            return clo_wrap(err, "event %zu", log->count);
+        bool ok = is_agile ? read_event(&r, &log->layout, &event, cut)
+                           : read_old_event(&r, &event, cut);
+        if (!ok || !add_event(log, &event, cut)) {
+            (void)clo_wrap(cut, "event %zu", log->count);
+            break;
+        }
         note_locality(log, &event);
     }
     log->padding = clo_reader_left(&r);

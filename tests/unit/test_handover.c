@@ -33,7 +33,7 @@ static void test_cmdline(void **state)
         { 257, "quiet\0\0\0", 8, "quiet" },
         /* UCS-2 has no room beyond U+FFFF: the stub drops it, and then trims. */
         { 257, "a=\xc3\xa9 b=\xf0\x9f\x98\x80 c", 15, "a=\xc3\xa9 b= c" },
-        { 257, "\xf0\x9f\x98\x80 quiet \xf4\x8f\xbf\xbf", 15, "quiet" },
+        { 257, "a=\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf;", 11, "a=;" },
         { 257, "\xe6\x97\xa5", 3, "\xe6\x97\xa5" },
         { 257, "cut \xf0\x9f\x98", 7, "cut \xf0\x9f\x98" },
     };
@@ -50,6 +50,22 @@ static void test_cmdline(void **state)
         parse(uki, &file);
         CHECK(handover_cmdline(uki, 0, &text, &err), err.text);
         CHECK(strcmp(clo_buffer_string(&text), cases[i].expected) == 0, clo_buffer_string(&text));
+    }
+}
+
+/* At an end, what the stub makes of it was never seen. */
+static void test_beyond_at_an_end(void **state)
+{
+    static const char *const cases[] = { "\xf0\x9f\x98\x80 quiet", "quiet \xf0\x9f\x98\x80",
+                                         "quiet\xf0\x9f\x98\x80 \n", "\xf0\x9f\x98\x80" };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_error err;
+        CHECK(!handover_section_text(clo_bytes_text(cases[i]), 257, &text, &err), cases[i]);
+        CHECK(err.status == CLO_ERR_UNSUPPORTED && strstr(err.text, "beyond U+FFFF") != NULL,
+              err.text);
     }
 }
 
@@ -125,6 +141,7 @@ static void test_initrd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_beyond_at_an_end),
         cmocka_unit_test(test_cmdline),
         cmocka_unit_test(test_no_cmdline),
         cmocka_unit_test(test_initrd),
