@@ -83,7 +83,7 @@ static void open_bare_snp(struct work *w)
 
     open_launch(w);
     if (w->inputs->id_block.data != NULL || expects(w, "id_key_digest") ||
-        expects(w, "author_key_digest") || expects(w, "host_data"))
+        expects(w, "author_key_digest"))
         return;
     if ((covers & CLO_COVERS_KERNEL) == 0 || (covers & CLO_COVERS_INITRD) == 0)
         leave_open(w, "program",

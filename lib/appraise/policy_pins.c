@@ -32,6 +32,7 @@ bool policy_snp_pins_launch(const struct clo_policy_snp *policy)
            policy_pins(&policy->author_key_digest);
 }
 
+/* HOST_DATA says nothing here: the host writes into it what it likes, the expected value too. */
 uint32_t policy_snp_covers(const struct clo_policy_snp *policy)
 {
     static const uint32_t all =
@@ -39,8 +40,7 @@ uint32_t policy_snp_covers(const struct clo_policy_snp *policy)
 
     if (!policy_snp_pins_launch(policy))
         return 0;
-    if (policy_pins(&policy->id_key_digest) || policy_pins(&policy->author_key_digest) ||
-        policy_pins(&policy->host_data))
+    if (policy_pins(&policy->id_key_digest) || policy_pins(&policy->author_key_digest))
         return all;
     return CLO_COVERS_FIRMWARE | policy->covers;
 }

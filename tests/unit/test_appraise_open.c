@@ -47,6 +47,7 @@ static int tear_down(void **state)
     return 0;
 }
 
+#define ZEROS_32   "0000000000000000000000000000000000000000000000000000000000000000"
 #define COVERS_ALL ",'measurement_covers':['firmware','kernel','initrd','cmdline']"
 
 static const struct {
@@ -178,6 +179,10 @@ static const struct {
       .trial = { .is_bare = true, .snp = ",'measurement_covers':['kernel','initrd']" },
       .status = CLO_WARNING,
       .words = "but command line: not pinned" },
+    { .name = "a measurement of firmware, and data of the host's",
+      .trial = { .is_bare = true, .snp = ",'host_data':['" ZEROS_32 "']" },
+      .status = CLO_WARNING,
+      .words = "program, command line: not pinned" },
     { .name = "a measurement of everything",
       .trial = { .is_bare = true, .snp = COVERS_ALL },
       .status = CLO_AFFIRMING },
