@@ -4,7 +4,9 @@
  * Lists come from the owner and from the evidence, whose host picks among all that were ever issued.
  * So a certificate that any genuine list names is revoked; and that none does is said by the newest list
  * alone, which has to be current. What is out of date, not genuine, or the evidence's and older than
- * the owner's is left out, and said to be: leaving it away could not make the verdict better either. */
+ * the owner's is left out, and said to be: leaving it away could not make the verdict better either. A list of
+ * the intermediate's own is worth what the root says of the intermediate, and decides nothing alone: whoever
+ * stole that key signs such lists, too. */
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +22,7 @@ struct finding {
     const struct clo_crl *decides; /* of the link at hand; NULL: none */
     bool owner_decides;
     size_t used;              /* links that a list decides */
+    bool has_root;            /* the root's own list is among them */
     struct clo_error problem; /* the first list of the chain that counts for nothing: why */
     char left_out[300];       /* all of them, in a few words */
 };
@@ -156,7 +159,7 @@ static void conclude(struct finding *f)
     struct snp_work *w = f->w;
     char issued[SNP_DATE_TEXT];
 
-    if (f->used > 0) {
+    if (f->has_root) {
         w->endorser.revocation_checked = true;
         snp_date_text(w->endorser.revocation_issued, issued);
         clo_check_that(w->checks, id, true,
@@ -164,6 +167,11 @@ static void conclude(struct finding *f)
                        f->left_out);
     } else if (f->problem.status != CLO_OK) {
         clo_check_that(w->checks, id, false, "%s", f->problem.text);
+    } else if (f->used > 0) {
+        clo_check_that(w->checks, id, false,
+                       "there is no revocation list of the root's: that of \"%.100s\" says nothing "
+                       "of who signed it",
+                       clo_certificate_subject(w->chain->intermediate));
     } else if (w->trust->owner_crls_alone) {
         clo_check_that(w->checks, id, false,
                        "the verifier holds no revocation list of this chain's root");
@@ -194,8 +202,10 @@ void snp_check_revocation(struct snp_work *w)
             clo_check_that(w->checks, "snp.revocation", false, "%s", revoked.text);
             return;
         }
-        if (f.decides != NULL)
-            take(&f);
+        if (f.decides == NULL)
+            continue;
+        f.has_root = f.has_root || i == 0;
+        take(&f);
     }
     conclude(&f);
 }

@@ -41,6 +41,7 @@ static int stop(void **state)
 struct list {
     int from, until;
     bool revokes_ask, is_forged;
+    bool is_asks; /* signed by the intermediate, in its own name */
 };
 
 static struct clo_crl *make(const struct list *list)
@@ -53,35 +54,45 @@ static struct clo_crl *make(const struct list *list)
     spec.this_update = NOW + list->from * DAY;
     spec.next_update = NOW + list->until * DAY;
     spec.revoked = list->revokes_ask ? 2 : -1;
-    if (!sim_crl(&spec, list->is_forged ? keys.other_rsa : forge.crl_signer, &der, &err) ||
+    if (list->is_asks)
+        spec.issuer = forge.ask.subject;
+    if (!sim_crl(&spec,
+                 list->is_forged ? keys.other_rsa
+                 : list->is_asks ? keys.ask
+                                 : forge.crl_signer,
+                 &der, &err) ||
         !clo_crl_parse(clo_buffer_bytes(&der), &crl, &err))
         fail_msg("%s", err.text);
     return crl;
 }
 
-#define OLD                    \
-    {                          \
-        -60, -30, false, false \
+#define OLD                           \
+    {                                 \
+        -60, -30, false, false, false \
     }
-#define CURRENT               \
-    {                         \
-        -10, 20, false, false \
+#define CURRENT                      \
+    {                                \
+        -10, 20, false, false, false \
     }
-#define NEWER                \
-    {                        \
-        -5, 25, false, false \
+#define NEWER                       \
+    {                               \
+        -5, 25, false, false, false \
     }
-#define REVOKES             \
-    {                       \
-        -5, 25, true, false \
+#define REVOKES                    \
+    {                              \
+        -5, 25, true, false, false \
     }
-#define OLD_ONE_THAT_REVOKES  \
-    {                         \
-        -60, -30, true, false \
+#define OLD_ONE_THAT_REVOKES         \
+    {                                \
+        -60, -30, true, false, false \
     }
-#define FORGED              \
-    {                       \
-        -1, 29, false, true \
+#define FORGED                     \
+    {                              \
+        -1, 29, false, true, false \
+    }
+#define ASKS                                  \
+    {                                         \
+        .from = -1, .until = 29, .is_asks = 1 \
     }
 #define LISTS 4
 
@@ -233,6 +244,33 @@ static const struct {
       "get a current one",
       0,
       false },
+    { "the intermediate's own, of which the root says nothing",
+      { ASKS },
+      1,
+      0,
+      false,
+      CLO_CHECK_FAIL,
+      "there is no revocation list of the root's",
+      0,
+      false },
+    { "the intermediate's own, and the root's is stale",
+      { OLD, ASKS },
+      2,
+      1,
+      false,
+      CLO_CHECK_FAIL,
+      "get a current one",
+      0,
+      false },
+    { "the intermediate's own beside the root's",
+      { CURRENT, ASKS },
+      2,
+      2,
+      false,
+      CLO_CHECK_PASS,
+      "no certificate",
+      -10,
+      true },
     { "none", { CURRENT }, 0, 0, false, CLO_CHECK_SKIP, "no revocation list was given", 0, false },
 };
 
