@@ -33,7 +33,8 @@ static bool look_at_boot(struct clo_store *store, const struct clo_release *rele
     if (release->holder->boot[0] == '\0')
         return true; /* nothing tells this boot from another */
     if (!prepare(store,
-                 "SELECT count(*) FROM releases WHERE path = ? AND boot = ? AND tee_key <> ?",
+                 "SELECT count(*) FILTER (WHERE path = ?), count(*) FROM releases"
+                 " WHERE boot = ? AND tee_key <> ?",
                  &statement, err))
         return false;
     bind_text(statement, 1, release->path);
@@ -42,6 +43,7 @@ static bool look_at_boot(struct clo_store *store, const struct clo_release *rele
     if (sqlite3_step(statement) != SQLITE_ROW)
         return fail_sql(store, err);
     out->is_second_in_boot = sqlite3_column_int64(statement, 0) > 0;
+    out->has_another_in_boot = sqlite3_column_int64(statement, 1) > 0;
     return true;
 }
 

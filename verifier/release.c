@@ -38,6 +38,16 @@ static const char *time_text(int64_t time, json_t **owner)
     return *owner == NULL ? "-" : json_string_value(*owner);
 }
 
+/* A bare report says the same of the initrd and of what it started, and what it names is that program's choice: under
+ * equal terms it may be the resource of another machine. So what one key of a boot got is all that the boot gets.
+ * Elsewhere registers tell the two apart, and the terms say which of them gets what. */
+static bool is_over(const struct clo_release_question *question,
+                    const struct clo_release_history *history)
+{
+    return history->has_another_in_boot && question->shown->resource[0] != '\0' &&
+           !question->shown->holder.has_counts;
+}
+
 /* The reason why another one's lease, or an older state of the same vTPM, speaks against it. */
 static void describe_other(const struct clo_release_history *history, char *out, size_t size)
 {
@@ -62,6 +72,17 @@ static bool check_history(const struct clo_release_question *question,
 
     if (history->is_second_in_boot && !resource->any_releases)
         return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": was released to this boot before",
+                        question->path);
+    if (is_over(question, history) && !resource->any_releases)
+        return clo_fail(
+                err, CLO_ERR_REFUSED,
+                "resource \"%s\": this boot was given another one before, under another key",
+                question->path);
+    /* A host that masks the chip would have as many holders as it likes. */
+    if (rule == CLO_SECOND_HOLDER_REFUSE && question->shown->holder.instance[0] == '\0')
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "resource \"%s\": the evidence does not prove which machine this is, and a "
+                        "second one is to be refused",
                         question->path);
     decision->is_flagged = history->is_older_vtpm || history->other_holders > 0;
     if (!decision->is_flagged)

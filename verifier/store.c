@@ -28,7 +28,8 @@
     "CREATE TABLE releases (id INTEGER PRIMARY KEY, path TEXT NOT NULL, time INTEGER NOT NULL," \
     " session TEXT NOT NULL, tee TEXT NOT NULL, instance TEXT NOT NULL, boot TEXT NOT NULL,"    \
     " resets INTEGER, restarts INTEGER, tee_key TEXT NOT NULL) STRICT;"                         \
-    "CREATE INDEX releases_of_path ON releases (path, boot);"
+    "CREATE INDEX releases_of_path ON releases (path, boot);"                                   \
+    "CREATE INDEX releases_of_boot ON releases (boot);"
 
 static const char schema[] =
         "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"

@@ -116,10 +116,11 @@ struct clo_release {
 
 /* What earlier releases of a resource mean for one more. */
 struct clo_release_history {
-    bool is_second_in_boot; /* it went to another key in this boot */
-    bool is_older_vtpm;     /* the same vTPM had higher counts: an older state of it, or a copy */
-    size_t other_holders;   /* other machines whose lease runs */
-    char other[9];          /* the beginning of the last one's identity */
+    bool is_second_in_boot;   /* it went to another key in this boot */
+    bool has_another_in_boot; /* it, or any other one, did */
+    bool is_older_vtpm;       /* the same vTPM had higher counts: an older state of it, or a copy */
+    size_t other_holders;     /* other machines whose lease runs */
+    char other[9];            /* the beginning of the last one's identity */
     int64_t other_time;
 };
 CLO_MUST_USE bool clo_store_history(struct clo_store *store, const struct clo_release *release,

@@ -1,5 +1,5 @@
 /* Who holds what: releases written down, and what they mean for the next one. */
-#include "verifier/store.h"
+#include "verifier/release.h"
 
 #include "test.h"
 
@@ -160,12 +160,84 @@ static void test_holders(void **state)
     assert_false(clo_store_holders(store, "default/disk/none", &none, &err));
 }
 
+/* --- What a bare report gets --- */
+
+#define ANOTHER "default/disk/another"
+#define ANY     "default/disk/any"
+#define STRICT  "default/disk/strict"
+
+static void put(const struct clo_store_entry *rules)
+{
+    struct clo_store_entry entry = *rules;
+    struct clo_error err;
+
+    entry.secret = clo_bytes_text(rules->path);
+    entry.policy = clo_bytes_text(POLICY);
+    entry.now = 1780000000;
+    must(clo_store_put(store, &entry, &err), &err);
+}
+
+/* NULL: it was released. */
+static const char *decide(const char *path, const struct clo_holder *holder, const char *key,
+                          bool is_named)
+{
+    static struct clo_error err;
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource resource = { 0 };
+    CLO_CLEANUP(clo_session_result_free)
+    struct clo_session_result shown = { .tee = "snp", .holder = *holder };
+    CLO_CLEANUP(clo_release_decision_free) struct clo_release_decision decision = { 0 };
+    const struct clo_release_question question = {
+        .path = path, .session = "s", .time = 2000, .shown = &shown
+    };
+
+    must(clo_store_get(store, path, &resource, &err), &err);
+    must(clo_session_result_add_terms(&shown, resource.terms, &err), &err);
+    snprintf(shown.tee_key, sizeof shown.tee_key, "%s", key);
+    if (is_named)
+        snprintf(shown.resource, sizeof shown.resource, "%s", path);
+    return clo_release_decide(store, &question, &decision, &err) ? NULL : err.text;
+}
+
+/* What the initrd has started makes up a name under the same terms, and gets nothing for it. */
+static void test_another_name(void **state)
+{
+    const struct clo_holder bare = { .instance = "chip", .boot = "launch 1" };
+    const struct clo_holder next = { .instance = "chip", .boot = "launch 2" };
+    const struct clo_holder bound = vtpm("ak", "v1", 1, 0);
+
+    (void)state;
+    put(&(struct clo_store_entry){ .path = ANOTHER, .is_shared = true });
+    put(&(struct clo_store_entry){ .path = ANY, .any_releases = true });
+    assert_null(decide(PATH, &bare, "k", true));
+    assert_null(decide(PATH, &bare, "k", true)); /* the answer was lost */
+    const char *why = decide(ANOTHER, &bare, "of the root", true);
+    CHECK(why != NULL && strstr(why, "this boot was given another one before") != NULL,
+          why == NULL ? "released" : why);
+    assert_null(decide(ANOTHER, &bare, "of the root", false)); /* shared, so with whoever asks */
+    assert_null(decide(ANY, &bare, "of the root", true));
+    assert_null(decide(ANOTHER, &next, "k2", true));
+    /* Where registers tell the initrd from the root, the terms say what each gets. */
+    assert_null(decide(PATH, &bound, "k3", true));
+    assert_null(decide(ANOTHER, &bound, "k4", true));
+}
+
+static void test_nobody(void **state)
+{
+    const struct clo_holder masked = { .boot = "launch 3" };
+
+    (void)state;
+    put(&(struct clo_store_entry){ .path = STRICT, .second_holder = CLO_SECOND_HOLDER_REFUSE });
+    const char *why = decide(STRICT, &masked, "k", true);
+    CHECK(why != NULL && strstr(why, "does not prove which machine") != NULL,
+          why == NULL ? "released" : why);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_boots),
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_holders),
+        cmocka_unit_test(test_boots),   cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_holders), cmocka_unit_test(test_another_name),
+        cmocka_unit_test(test_nobody),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
