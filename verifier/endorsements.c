@@ -226,6 +226,7 @@ static bool lack_vcek(struct clo_endorser *endorser, const struct clo_snp_report
                              .kds = CLO_KDS_VCEK,
                              .about = { .data = (uint8_t *)(uintptr_t)report->raw.data,
                                         .size = report->raw.size } };
+    enum clo_snp_product product = clo_snp_report_product(report);
     char chip[2 * 8 + 1];
     char tcb[2 * 8 + 1];
     struct clo_digest digest;
@@ -233,7 +234,11 @@ static bool lack_vcek(struct clo_endorser *endorser, const struct clo_snp_report
     clo_hash(CLO_HASH_SHA256, report->chip_id, &digest);
     clo_hex_text(clo_bytes(digest.bytes, 8), chip);
     clo_hex_text(clo_bytes(report->reported_tcb.raw, 8), tcb);
-    snprintf(request.key, sizeof request.key, "VCEK of chip %s with TCB %s", chip, tcb);
+    /* The report is nobody's word yet. All that the request is made of is in its name, so that one who makes a
+     * report up with another's chip and TCB asks for something else. */
+    snprintf(request.key, sizeof request.key, "VCEK of chip %s with TCB %s%s%s", chip, tcb,
+             product == CLO_SNP_UNKNOWN ? "" : " of ",
+             product == CLO_SNP_UNKNOWN ? "" : clo_snp_product_name(product));
     return lack(endorser, &request, request.key, err);
 }
 

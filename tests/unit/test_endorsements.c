@@ -9,12 +9,14 @@
 #include "sim/forge.h"
 #include "sim/tdx.h"
 
-#define NOW  FAKE_NET_NOW
-#define DAY  86400LL
-#define HOUR 3600LL
-#define KDS  "http://kds"
-#define PCS  "http://pcs"
-#define CRL  KDS "/vcek/v1/Milan/crl"
+#define REPORT_CPUID_MODEL 0x189 /* CPUID_MOD_ID: 10h and up of family 19h are Genoa */
+#define GENOAS_MODEL       0x11
+#define NOW                FAKE_NET_NOW
+#define DAY                86400LL
+#define HOUR               3600LL
+#define KDS                "http://kds"
+#define PCS                "http://pcs"
+#define CRL                KDS "/vcek/v1/Milan/crl"
 
 static struct sim_forge_keys snp_keys;
 static struct sim_tdx_keys tdx_keys;
@@ -415,6 +417,28 @@ static void test_vcek_fetched(void **state)
     assert_int_equal(net.requests, before);
 }
 
+/* Somebody else's report with the same chip and TCB, made up to be of another product: it is asked for by itself, and
+ * the genuine one does not wait for that. */
+static void test_vcek_made_up(void **state)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = snp_evidence(NULL, true);
+    uint8_t *model = snp.report + REPORT_CPUID_MODEL;
+    uint8_t genuine = *model;
+
+    (void)state;
+    *model = GENOAS_MODEL;
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *forged = snp_evidence(NULL, true);
+    *model = genuine;
+    files = (struct files){ .items = { &snp.ark, &snp.crl } };
+    CLO_CLEANUP(clo_endorser_freep) struct clo_endorser *endorser = make(true);
+    expect_none(endorser, forged, "of Genoa: being fetched");
+    assert_true(clo_endorser_work(endorser));
+    assert_non_null(strstr(net.last, "/Genoa/"));
+    expect_none(endorser, evidence, "of Milan: being fetched");
+    assert_true(clo_endorser_work(endorser));
+    assert_non_null(strstr(net.last, "/Milan/"));
+}
+
 /* --- TDX, through the broker --- */
 
 static struct clo_scratch scratch;
@@ -693,6 +717,7 @@ int main(void)
         cmocka_unit_test_setup(test_fetched, reset),
         cmocka_unit_test_setup(test_outage, reset),
         cmocka_unit_test_setup(test_vcek_fetched, reset),
+        cmocka_unit_test_setup(test_vcek_made_up, reset),
         cmocka_unit_test_setup(test_tdx, reset),
         cmocka_unit_test_setup(test_tdx_fetched, reset),
         cmocka_unit_test_setup(test_thread, reset),
