@@ -66,6 +66,11 @@ static void open_vtpm(struct work *w)
 
     if (!w->is_verified && !w->is_tdx_verified)
         leave_open(w, "firmware", "no hardware report vouches for the TPM: it may be anybody's");
+    if (w->is_verified && w->snp.report.vmpl != 0)
+        leave_open(w, "firmware",
+                   "VMPL %u asked for the report: what the paravisor runs did, and may pretend any "
+                   "vTPM",
+                   w->snp.report.vmpl);
     open_launch(w);
     if (!policy_pcrs_pin_firmware(w->pcrs_held))
         leave_open(w, "firmware", "PCR 0 was not held against a reference value");

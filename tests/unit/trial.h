@@ -15,6 +15,7 @@ struct trial {
     uint64_t guest_policy;                            /* bits that are set in the report besides */
     uint32_t disturbed;                               /* PCRs */
     bool other_measurement, other_chip, old_firmware; /* committed, below what runs */
+    uint8_t vmpl;
     const struct clo_reference *reference;
 };
 
@@ -81,6 +82,7 @@ static inline struct clo_appraisal *trial_run(struct scene *scene, const struct 
         scene->maker.chip_id[0] ^= 1;
         memcpy(scene->maker.report + 0x1a0, scene->maker.chip_id, sizeof scene->maker.chip_id);
     }
+    scene->maker.report[0x30] = t->vmpl;
     for (size_t i = 0; i < 8; i++)
         scene->maker.report[0x08 + i] |= (uint8_t)(t->guest_policy >> (8 * i));
     must(clo_evidence_new(&evidence, &err), &err);
