@@ -24,6 +24,7 @@
 enum counter {
     AUTH,
     ATTEST_AFFIRMING,
+    ATTEST_WARNING, /* released on, since the owner has said why */
     ATTEST_REFUSED,
     ATTEST_MALFORMED,
     RESOURCE_RELEASED,
@@ -458,10 +459,13 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
     struct clo_error why = { 0 };
     bool accepted = judge(appraisals, &why);
+    bool is_affirming = clo_appraisal_status(appraisals->best) == CLO_AFFIRMING;
     bool is_plain = accepted || clo_appraisal_status(appraisals->best) == CLO_CONTRAINDICATED;
     const struct clo_audit decision = {
         .action = "attest",
-        .verdict = accepted ? "affirming" : "refused",
+        .verdict = !accepted      ? "refused"
+                   : is_affirming ? "affirming"
+                                  : "warning",
         .tee = clo_appraisal_tee(appraisals->best),
         .resource = appraisals->result.resource[0] == '\0' ? NULL : appraisals->result.resource,
         .detail = is_plain ? clo_appraisal_summary(appraisals->best) : why.text
@@ -469,7 +473,9 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
 
     if (!decide(broker, request, session, &decision, err))
         return false;
-    broker->counters[accepted ? ATTEST_AFFIRMING : ATTEST_REFUSED]++;
+    broker->counters[!accepted      ? ATTEST_REFUSED
+                     : is_affirming ? ATTEST_AFFIRMING
+                                    : ATTEST_WARNING]++;
     if (!accepted) {
         clo_junk_charge(broker->junk, peer_of(request), request->clock);
         return clo_fail(err, why.status, "%s", why.text);
@@ -725,6 +731,7 @@ static bool metrics(const struct clo_broker *broker, const struct clo_broker_req
     static const char *const names[COUNTERS] = {
         [AUTH] = "cloister_auth_total",
         [ATTEST_AFFIRMING] = "cloister_attest_total{result=\"affirming\"}",
+        [ATTEST_WARNING] = "cloister_attest_total{result=\"warning\"}",
         [ATTEST_REFUSED] = "cloister_attest_total{result=\"refused\"}",
         [ATTEST_MALFORMED] = "cloister_attest_total{result=\"malformed\"}",
         [RESOURCE_RELEASED] = "cloister_resource_total{result=\"released\"}",

@@ -182,6 +182,7 @@ bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_ter
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
     CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+    struct clo_error why;
 
     err->status = CLO_OK;
     if (!prepare(store,
@@ -197,8 +198,10 @@ bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_ter
         return fail_sql(store, err);
     terms.id = sqlite3_column_int64(statement, 0);
     snprintf(terms.digest, sizeof terms.digest, "%s", column_text(statement, 3));
-    if (!parse_terms(column_text(statement, 1), column_text(statement, 2), &terms, err))
-        return clo_wrap(err, "%s: terms %lld", store->folder, (long long)terms.id);
+    /* They could be read when they were put: what is wrong now is ours, and not for who asks. */
+    if (!parse_terms(column_text(statement, 1), column_text(statement, 2), &terms, &why))
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: terms %lld: %s", store->folder,
+                        (long long)terms.id, why.text);
     *out = terms;
     terms = (struct clo_terms){ 0 };
     return true;

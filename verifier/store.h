@@ -141,7 +141,7 @@ CLO_MUST_USE bool clo_store_give_up(struct clo_store *store, const char *path, s
 struct clo_audit {
     int64_t time;        /* Unix */
     const char *action;  /* "attest", "release" */
-    const char *verdict; /* "affirming", "refused" */
+    const char *verdict; /* "affirming", "warning", "refused" */
     const char *session;
     const char *tee;
     const char *resource; /* NULL: none */

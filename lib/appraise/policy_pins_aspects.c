@@ -70,15 +70,14 @@ static void program_by_pcrs(struct way *w)
 static void program_by_launch(struct way *w)
 {
     const struct clo_policy_snp *snp = &w->policy->snp;
-    bool by_key = policy_pins(&snp->id_key_digest) || policy_pins(&snp->author_key_digest) ||
-                  policy_pins(&snp->host_data);
+    bool by_key = policy_pins(&snp->id_key_digest) || policy_pins(&snp->author_key_digest);
     uint32_t covers = policy_snp_covers(snp);
     bool kernel = (covers & CLO_COVERS_KERNEL) != 0 && (covers & CLO_COVERS_INITRD) != 0;
 
     if (policy_snp_pins_launch(snp) && by_key) {
         static const char text[] =
-                "an ID key, author key or HOST_DATA of the owner's: only as far as what "
-                "it stands for holds it; the policy does not show that";
+                "an ID key or author key of the owner's: only as far as what it has signed "
+                "holds it; the policy does not show that";
         pins_say(w, CLO_ASPECT_PROGRAM, CLO_PIN_PARTLY, "%s", text);
         pins_say(w, CLO_ASPECT_COMMAND_LINE, CLO_PIN_PARTLY, "%s", text);
         return;

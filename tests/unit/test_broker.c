@@ -17,6 +17,7 @@ static const struct clo_disk_identity *disk_to_put; /* NULL: none */
 static char last_decision[1200];
 static struct clo_buffer root_pem;
 static struct clo_store_entry rules; /* what put() puts besides */
+static const char *accepts_weak; /* … and that the policy takes any firmware, for this reason */
 
 /* The same in each run, and no nonce twice. */
 static bool fill_random(void *context, void *out, size_t size)
@@ -77,6 +78,10 @@ static void put(const char *path, const char *secret, bool same_measurement)
             json_pack("{s:i, s:s, s:[s], s:[s#], s:[i,i,i,i], s:{s:[s]}}", "cloister_policy", 1,
                       "name", "mine", "tee", "snp", "roots", (const char *)root_pem.data,
                       (int)root_pem.size, "pcrs", 0, 4, 11, 12, "snp", "measurement", measurement);
+    if (accepts_weak != NULL) {
+        json_object_set_new(json, "accept_weak", json_string(accepts_weak));
+        json_object_set_new(json_object_get(json, "snp"), "measurement", json_string("any"));
+    }
     must(clo_json_write(json, &policy, &err), &err);
     must(clo_reference_write(reference, &text, &err), &err);
     const struct clo_bytes references[] = { clo_buffer_bytes(&text) };
@@ -672,6 +677,25 @@ static void test_second_holder(void **state)
     }
 }
 
+/* Released all the same, but nobody who reads the trail takes it for what it is not. */
+static void test_weak(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 4700 };
+
+    (void)state;
+    accepts_weak = "a laboratory";
+    put("default/disk/weak", "of a laboratory", true);
+    accepts_weak = NULL;
+    reset_scene();
+    scene.resource = "default/disk/weak";
+    scene.maker.report[0x90] ^= 1; /* a firmware that no other terms accept */
+    CHECK(attest_anew(&client) == 200, member(&client, "detail"));
+    CHECK(strstr(last_decision, "attest warning ") == last_decision, last_decision);
+    CHECK(get(&client, scene.resource) == 200, "released");
+    must(clo_store_remove(store, "default/disk/weak", &(struct clo_error){ 0 }),
+         &(struct clo_error){ .text = "remove" });
+}
+
 static void test_odd_requests(void **state)
 {
     static const struct {
@@ -896,6 +920,7 @@ int main(void)
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_once_per_boot),
         cmocka_unit_test(test_second_holder),
+        cmocka_unit_test(test_weak),
         cmocka_unit_test(test_odd_requests),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_junk),

@@ -192,12 +192,36 @@ static void test_from_version_1(void **state)
     }
 }
 
+/* Terms that this program refuses now are the broker's trouble; a guest is told nothing of them. */
+static void test_terms_of_before(void **state)
+{
+    const struct clo_disk_identity mine = disk(1, 0);
+    CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+    struct clo_error err;
+    sqlite3 *database;
+    char path[4300];
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/terms", scratch.path);
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    assert_true(put(store, PATH, "key", POLICY, &mine, false, &err));
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "UPDATE terms SET policy = '{}'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(database);
+    assert_false(clo_store_next_terms(store, 0, &terms, &err));
+    assert_int_equal(err.status, CLO_ERR_SYSTEM);
+    CHECK(strstr(err.text, "terms 1: ") != NULL, err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generation),
         cmocka_unit_test(test_one_key_for_two),
         cmocka_unit_test(test_from_version_1),
+        cmocka_unit_test(test_terms_of_before),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
