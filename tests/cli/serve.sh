@@ -42,6 +42,19 @@ expect "put with its disk" 0 "for the disk 5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11"
 expect "list of it" 0 "disk 5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11 generation 0" "$cloister" key list --state "$state"
 expect "one secret twice" 1 'the same secret is registered as "default/disk/demo"' "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy"
 expect "one secret twice, meant" 0 "default/disk/two" "$cloister" key put --state "$state" default/disk/two "$work/secret" --policy "$work/policy" --same-secret
+# Which machine gets it, and how often.
+expect "a name of many machines" 2 "stands for many machines" "$cloister" key put --state "$state" 'default/disk/demo-{ak}' "$work/secret" --policy "$work/policy"
+expect "an unknown placeholder" 2 "expected REPOSITORY/TYPE/TAG" "$cloister" key put --state "$state" 'default/disk/{disk}' "$work/secret" --policy "$work/policy"
+expect "an odd rule of releases" 2 "--releases: once-per-boot or any" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --releases twice
+expect "an odd rule of holders" 2 "--second-holder: refuse or flag" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --second-holder shout
+expect "an endless lease" 2 "--lease: at most" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --lease 99999999999
+expect "all rules" 0 "default/config/x: " "$cloister" key put --state "$state" default/config/x "$work/policy" --policy "$work/policy" --shared --releases any --second-holder refuse --lease 3600
+expect "are listed" 0 "  shared  releases any  second holder refuse  lease 3600 s  holders 0" "$cloister" key list --state "$state"
+expect "the usual ones" 0 "  releases once-per-boot  holders 0" "$cloister" key list --state "$state"
+expect "nobody holds it" 0 "default/disk/demo: nobody holds it" "$cloister" key lease --state "$state" default/disk/demo
+expect "holders as JSON" 0 '"holders"' "$cloister" key lease --state "$state" default/disk/demo --json
+expect "give it up" 0 "default/disk/demo: given up by 0 machines" "$cloister" key lease --state "$state" default/disk/demo --release
+expect "a lease of nothing" 1 "there is none" "$cloister" key lease --state "$state" a/b/c
 expect "removed again" 0 "" "$cloister" key remove --state "$state" default/disk/two
 expect "put as it was" 0 "default/disk/demo: 27 bytes" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref"
 expect "remove what is not there" 1 "there is none" "$cloister" key remove --state "$state" a/b/c
@@ -74,6 +87,15 @@ grep -q 'Set-Cookie: kbs-session-id=.*; Path=/; Secure; HttpOnly' "$work/answer"
 ask 'GET /kbs/v0/resource/default/disk/demo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
 grep -q 'HTTP/1.1 401' "$work/answer" || fail "a resource without a session: $(cat "$work/answer")"
 grep -q 'nobody prints' "$work/answer" && fail "a resource was given"
+# What proves nothing is counted: not a row each, and no escape gets through.
+for _ in 1 2 3; do
+    ask "POST /kbs/v0/attest HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}" >"$work/answer"
+    grep -q 'HTTP/1.1 401' "$work/answer" || fail "an attestation without a session: $(cat "$work/answer")"
+done
+ask 'GET /kbs/v0/resource/\033]0;owned\007 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q 'HTTP/1.1 4' "$work/answer" || fail "an escape in a path: $(cat "$work/answer")"
+ask 'GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q '^cloister_junk_total{kind="session"} [4-9]' "$work/answer" || fail "junk is not counted: $(cat "$work/answer")"
 ask 'DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
 grep -q 'HTTP/1.1 \(4\|5\)' "$work/answer" || fail "DELETE: $(cat "$work/answer")"
 ask 'this is not HTTP\r\n\r\n' >"$work/answer"
@@ -87,5 +109,8 @@ expect "remove" 0 "" "$cloister" key remove --state "$state" default/disk/demo
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?
+grep -q ' junk refused .*: junk: [0-9]* requests\? from 1 address since ' "$work/log" || fail "junk is not told of: $(cat "$work/log")"
+[ "$(grep -c ' junk refused ' "$work/log")" -le 2 ] || fail "junk is a row each"
+[ "$(grep -c "$(printf '\033')" "$work/log")" = 0 ] || fail "an escape on the terminal"
 [ "$status" = 0 ] || fail "ends with $status: $(cat "$work/log")"
 exit "$failed"
