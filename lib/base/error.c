@@ -3,6 +3,19 @@
 #include <stdio.h>
 #include <string.h>
 
+/* U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069: they make a line read in another order than it has. */
+static bool is_direction(const unsigned char *text)
+{
+    if (text[0] == 0xd8)
+        return text[1] == 0x9c;
+    if (text[0] != 0xe2)
+        return false;
+    return text[1] == 0x80
+                   ? text[2] == 0x8e || text[2] == 0x8f || (text[2] >= 0xaa && text[2] <= 0xae)
+           : text[1] == 0x81 ? text[2] >= 0xa6 && text[2] <= 0xa9
+                             : false;
+}
+
 /* How many bytes the UTF-8 sequence at `text` has; 0 if it is none (RFC 3629). */
 static size_t sequence(const unsigned char *text)
 {
@@ -21,7 +34,7 @@ static size_t sequence(const unsigned char *text)
     /* C1 controls (U+0080 to U+009F) drive terminals too. */
     if (text[0] == 0xc2 && text[1] < 0xa0)
         return 0;
-    return size;
+    return is_direction(text) ? 0 : size;
 }
 
 void clo_sanitize(char *text)

@@ -39,6 +39,14 @@ static void text_is_made_harmless(void **state)
         { "beyond Unicode", "\xf4\x90\x80\x80", "????" },
         { "cut in the middle", "a\xe6\xbc", "a??" },
         { "a byte no UTF-8 has", "\xff", "?" },
+        { "an override of the direction", "a\u202etxt.exe", "a???txt.exe" },
+        { "isolates and marks", "\u2066\u2069\u200e\u061c",
+          "???"
+          "???"
+          "???"
+          "??" },
+        { "their neighbours stay", "\u2013\u2026\u202f\u2070\u061b",
+          "\u2013\u2026\u202f\u2070\u061b" },
     };
 
     (void)state;
