@@ -34,7 +34,6 @@ const char *page_check_words(const struct page *page, const char *id)
         { "tdx.freshness", T("The age of what Intel has signed") },
         { "tdx.tcb_info", T("What Intel says of this platform") },
         { "tdx.qe_identity", T("Intel's quoting enclave") },
-        { "tdx.evaluation_number", T("What Intel says of this platform") },
         { "tdx.fmspc", T("What Intel says of this platform") },
         { "tdx.qe_report", T("Intel's quoting enclave") },
         { "tdx.qe_binding", T("Intel's quoting enclave") },
