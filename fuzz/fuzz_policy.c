@@ -1,6 +1,21 @@
-#include "cloister/policy.h"
+#include "cloister/policy_pins.h"
 
 #include "fuzz.h"
+
+/* What is said of it: of each aspect something, or why nothing can fulfil it. */
+static void look_at_pins(const struct clo_policy *policy)
+{
+    struct clo_pins pins;
+
+    clo_policy_pins(policy, NULL, 0, NULL, &pins);
+    for (size_t i = 0; i < CLO_ASPECTS && pins.unmet[0] == '\0'; i++)
+        MUST(pins.items[i].status != CLO_PIN_NOT_APPLICABLE && pins.items[i].text[0] != '\0');
+    /* Whose firmware it is nobody knows where every value will do. */
+    MUST(pins.unmet[0] != '\0' || !policy->tee_snp || !policy->snp.measurement.any ||
+         policy->snp.id_key_digest.count > 0 || policy->snp.author_key_digest.count > 0 ||
+         pins.items[CLO_ASPECT_FIRMWARE].status == CLO_PIN_OPEN || policy->has_pcrs ||
+         (clo_policy_evidence(policy) >> CLO_EVIDENCE_OF_BARE & 1) == 0);
+}
 
 /* A policy that parses trusts somebody by name, and never demands PCR 10. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -22,5 +37,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST((policy->snp.policy_required & policy->snp.policy_forbidden) == 0);
     MUST((policy->snp.platform_required & policy->snp.platform_forbidden) == 0);
     MUST((policy->snp.products >> CLO_SNP_UNKNOWN & 1) == 0);
+    look_at_pins(policy);
     return 0;
 }

@@ -167,14 +167,14 @@ static void appraise_policy(struct work *w)
                        "a TPM without a hardware report");
 }
 
-/* Which failure tells most: what the kernel was told and what was started comes before what follows
- * from it. */
+/* Which failure tells most: a phase that nobody knows, then what the kernel was
+ * told and what was started, before what follows from it. */
 static const struct clo_check *most_telling(const struct clo_checks *checks)
 {
     static const char *const order[] = {
-        "pcr.11", "pcr.12", "pcr.13", "pcr.15", "pcr.7", "pcr.4", "pcr.9",
-        "pcr.5",  "pcr.14", "pcr.0",  "pcr.1",  "pcr.2", "pcr.3", "pcr.6",
-        "rtmr.2", "rtmr.1", "rtmr.0", "rtmr.3", "mr_td",
+        "policy.phase", "pcr.11", "pcr.12", "pcr.13", "pcr.15", "pcr.7", "pcr.4",
+        "pcr.9",        "pcr.5",  "pcr.14", "pcr.0",  "pcr.1",  "pcr.2", "pcr.3",
+        "pcr.6",        "rtmr.2", "rtmr.1", "rtmr.0", "rtmr.3", "mr_td",
     };
 
     for (size_t i = 0; i < CLO_COUNT(order); i++) {

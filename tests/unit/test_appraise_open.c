@@ -240,6 +240,9 @@ static void test_cases(void **state)
         if (cases[i].check != NULL && (check == NULL || check->result != CLO_CHECK_FAIL))
             fail_msg("%s: %s does not fail", cases[i].name, cases[i].check);
         const char *said = check == NULL ? summary : check->detail;
+        /* It comes before the registers that it leaves without a value. */
+        if (check != NULL && strcmp(check->id, "policy.phase") == 0)
+            said = summary;
         if (cases[i].words != NULL && strstr(said, cases[i].words) == NULL)
             fail_msg("%s: %s", cases[i].name, said);
         if (clo_appraisal_releases(appraisal, &err) != (cases[i].status == CLO_AFFIRMING))
