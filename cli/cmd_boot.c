@@ -134,7 +134,7 @@ int cmd_boot(int argc, char **argv)
     const char *calibrate = NULL;
     bool verbose = false, as_json = false;
     uint64_t memory = 512, timeout = 300;
-    struct cli_list smbios = { .count = 0 };
+    struct cli_list smbios = { .count = 0 }, extra = { .count = 0 };
     const struct cli_option options[] = {
         { "--varstore", "FILE", "the VM's own variable store; firmware writes to it (required)",
           .text = &spec.varstore },
@@ -153,6 +153,8 @@ int cmd_boot(int argc, char **argv)
         { "--serial", "FILE", "the console", .text = &spec.serial_path },
         { "--smbios-type11", "TEXT", "a string that the host passes in; may repeat",
           .list = &smbios },
+        { "--qemu", "ARG", "one more argument for QEMU, whatever else a host may do; may repeat",
+          .list = &extra },
         { "--snapshot", NULL, "leave the image as it is", .flag = &spec.snapshot },
         { "--verbose", NULL, "show the console while it runs", .flag = &verbose },
         { "--json", NULL, "print the outcome as JSON", .flag = &as_json },
@@ -178,14 +180,16 @@ int cmd_boot(int argc, char **argv)
         return status;
     if (operands.count != 1 || spec.varstore == NULL || spec.tpm_state == NULL)
         return cli_usage_error(&usage, "one IMAGE, --varstore and --tpm are needed");
-    if (smbios.count > CLO_BOOT_SMBIOS_MAX || memory < 128 || memory > 1U << 20 || timeout == 0 ||
-        timeout > 86400)
+    if (smbios.count > CLO_BOOT_SMBIOS_MAX || extra.count > CLO_BOOT_EXTRA_MAX || memory < 128 ||
+        memory > 1U << 20 || timeout == 0 || timeout > 86400)
         return cli_usage_error(&usage, "--smbios-type11, --memory or --timeout out of range");
     spec.image = operands.items[0];
     spec.memory_mib = (unsigned)memory;
     spec.timeout_s = (unsigned)timeout;
     for (size_t i = 0; i < smbios.count; i++)
         spec.smbios[spec.smbios_count++] = smbios.items[i];
+    for (size_t i = 0; i < extra.count; i++)
+        spec.extra[spec.extra_count++] = extra.items[i];
     if (calibrate != NULL) {
         spec.until = NULL;
         spec.until_eventlog = true;

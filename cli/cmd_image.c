@@ -8,11 +8,13 @@
 
 #include "cli.h"
 #include "cli/disk_key.h"
+#include "cli/image_audit.h"
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/resource.h"
 #include "cloister/uki.h"
 #include "device/file.h"
+#include "guest/host_allow.h"
 #include "image/builder.h"
 
 #define KERNEL_LIMIT ((size_t)512 << 20)
@@ -131,26 +133,51 @@ struct guest_options {
     uint64_t retry_seconds;
     bool unregistered_disk;
     bool optional_rtmr;
+    struct cli_list allowed; /* words for what is taken from the host */
+    const char *credential_key;
 };
+
+/* {"allow": [word…], "key": base64}, as guest/host_allow.h reads it. */
+static bool host_config(const struct guest_options *options, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *host = json_pack("{s:[]}", "allow");
+
+    for (size_t i = 0; i < options->allowed.count; i++)
+        if (!clo_host_word_check(options->allowed.items[i], err)) {
+            err->status = CLO_ERR_USAGE;
+            return clo_wrap(err, "--allow-host");
+        } else if (json_array_append_new(json_object_get(host, "allow"),
+                                         json_string(options->allowed.items[i])) != 0) {
+            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        }
+    if (options->credential_key != NULL &&
+        (!read_broker_key(options->credential_key, &key, err) ||
+         json_object_set_new(host, "key", clo_json_base64(clo_buffer_bytes(&key))) != 0))
+        return false;
+    *out = CLO_TAKE(host);
+    return true;
+}
 
 static bool guest_config(const struct guest_options *options, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *host = NULL;
     json_t *network;
 
     if (!clo_resource_template_check(options->resource, err))
         return clo_wrap(err, "--resource");
     if (strncmp(options->url, "https://", 8) != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--broker %s: expected https://…", options->url);
-    if (!read_broker_key(options->key_path, &key, err) ||
+    if (!host_config(options, &host, err) || !read_broker_key(options->key_path, &key, err) ||
         !network_config(options->network, &network, err))
         return false;
-    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s}", "version", 1, "name",
+    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s, s:O}", "version", 1, "name",
                      options->name, "broker", "url", options->url, "key",
                      clo_json_base64(clo_buffer_bytes(&key)), "resource", options->resource,
                      "network", network, "retry_seconds", (json_int_t)options->retry_seconds,
                      "disk", options->unregistered_disk ? "unregistered" : "registered", "tdx_rtmr",
-                     options->optional_rtmr ? "optional" : "required");
+                     options->optional_rtmr ? "optional" : "required", "host", host);
     return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is no UTF-8");
 }
 
@@ -266,6 +293,7 @@ static int image_build(int argc, char **argv)
     bool all = false, as_json = false;
     struct cli_disk_key_options disk_key = { .file = NULL };
     struct guest_options guest = { .retry_seconds = 60 };
+    struct cli_list accepted = { .count = 0 };
     const struct cli_option options[] = {
         { "--output", "IMAGE", "the disk to write (required)", .text = &output },
         { "--reference", "FILE",
@@ -315,6 +343,13 @@ static int image_build(int argc, char **argv)
           .text = &guest.network },
         { "--retry-seconds", "N", "how long the guest tries to reach the broker; default 60",
           .number = &guest.retry_seconds },
+        { "--allow-host", "WORD",
+          "what the guest may take from its host: report, cloud-init, smbios-credential:NAME, …; "
+          "may repeat; default nothing",
+          .list = &guest.allowed },
+        { "--credential-key", "PEM", "the key that signs the credentials it may take",
+          .text = &guest.credential_key },
+        { "--accept", "RULE", "an audit rule that may fail; may repeat", .list = &accepted },
         { "--init", "FILE", "the cloister-init program", .text = &init },
         { "--root-size", "SIZE", "of the root file system (K, M, G); default as large as needed",
           .text = &root_size },
@@ -397,7 +432,8 @@ static int image_build(int argc, char **argv)
                                    .modules_folder = modules,
                                    .init = init,
                                    .encrypt_all = all };
-    if (!clo_remove_temporaries_on_signals(&err) ||
+    struct cli_image_audit audit = { .root = spec.root, .accepted = &accepted };
+    if (!cli_image_audit_check(&audit, &err) || !clo_remove_temporaries_on_signals(&err) ||
         !read_size("--root-size", root_size, &spec.root_size, &err) ||
         !read_size("--esp-size", esp_size, &spec.esp_size, &err) ||
         !read_seed(seed, &spec.seed, &err) || !read_epoch(&spec.epoch, &err) ||
@@ -419,6 +455,9 @@ static int image_build(int argc, char **argv)
     if (in.passphrase != NULL)
         spec.recovery_passphrase = clo_secret_bytes(in.passphrase);
     spec.guest_config = in.guest;
+    audit.allowed = json_object_get(json_object_get(in.guest, "host"), "allow");
+    spec.check = cli_image_audit;
+    spec.check_context = &audit;
     spec.created = spec.epoch >= 0 ? spec.epoch : (int64_t)time(NULL);
     if (isatty(STDERR_FILENO) == 1) {
         spec.progress = show_progress;

@@ -121,10 +121,46 @@ static bool read_choice(const json_t *json, const char *key, const char *strict,
                     lax);
 }
 
+static bool read_partitions(const json_t *list, struct clo_guest_config *out, struct clo_error *err)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (list, i, entry) {
+        const char *kind = json_string_value(entry);
+        if (kind == NULL)
+            return clo_fail(err, CLO_ERR_FORMAT, "partition %zu: not a string", i);
+        if (out->partition_count == CLO_PARTITION_KINDS_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "more than %d partitions",
+                            CLO_PARTITION_KINDS_MAX);
+        if (!clo_partition_kind_check(kind, err))
+            return false;
+        out->partitions[out->partition_count++] = kind;
+    }
+    return true;
+}
+
+/* What the image says of its host and of itself; older images say nothing, and take nothing. */
+static bool read_doors(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
+{
+    const json_t *host = json_object_get(json, "host");
+    json_t *partitions;
+
+    if (!clo_json_get_string_optional(json, "cmdline", &out->cmdline, err))
+        return false;
+    if (host != NULL && !clo_host_allow_parse(host, &out->host, err))
+        return clo_wrap(err, "host");
+    return json_object_get(json, "partitions") == NULL ||
+           (clo_json_get_array(json, "partitions", &partitions, err) &&
+            read_partitions(partitions, out, err));
+}
+
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "version",       "name",    "broker", "resource", "network",
-                                        "retry_seconds", "modules", "disk",   "tdx_rtmr", NULL };
+    static const char *const keys[] = { "version",  "name",          "broker",  "resource",
+                                        "network",  "retry_seconds", "modules", "disk",
+                                        "tdx_rtmr", "host",          "cmdline", "partitions",
+                                        NULL };
     uint64_t version, seconds;
     bool is_unregistered;
     json_t *broker, *network, *modules;
@@ -152,7 +188,7 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         return clo_wrap(err, "broker");
     if (!read_network(network, &out->network, err))
         return clo_wrap(err, "network");
-    return read_modules(modules, out, err);
+    return read_modules(modules, out, err) && read_doors(json, out, err);
 }
 
 bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,
@@ -171,5 +207,6 @@ void clo_guest_config_free(struct clo_guest_config *config)
 {
     json_decref(config->json);
     clo_buffer_free(&config->broker_key);
+    clo_host_allow_free(&config->host);
     *config = (struct clo_guest_config){ 0 };
 }

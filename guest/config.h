@@ -3,7 +3,8 @@
 #ifndef CLOISTER_GUEST_CONFIG_H
 #define CLOISTER_GUEST_CONFIG_H
 
-#include "cloister/json.h"
+#include "guest/host_allow.h"
+#include "guest/partitions.h"
 
 #define CLO_GUEST_CONFIG      "/etc/cloister/guest.json"
 #define CLO_GUEST_DNS_MAX     3
@@ -30,6 +31,10 @@ struct clo_guest_config {
     unsigned retry_seconds;
     const char *modules[CLO_GUEST_MODULES_MAX];
     size_t module_count;
+    struct clo_host_allow host; /* what is taken from the host; nothing, without the member */
+    const char *partitions[CLO_PARTITION_KINDS_MAX];
+    size_t partition_count;
+    const char *cmdline; /* the image's own; NULL: not said */
 };
 
 CLO_MUST_USE bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,

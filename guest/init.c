@@ -16,6 +16,7 @@
 #include "device/tdx_guest.h"
 #include "device/tsm.h"
 #include "guest/disk_identity.h"
+#include "guest/gate.h"
 #include "guest/measure.h"
 #include "guest/measure_rtmr.h"
 #include "guest/modules.h"
@@ -105,7 +106,8 @@ static bool prepare(struct guest *guest, struct clo_error *err)
         !clo_modules_load(guest->config.modules, guest->config.module_count, err))
         return false;
     clo_root_mount_late();
-    clo_report_find_port(&guest->report);
+    if (clo_host_allows(&guest->config.host, "report", NULL))
+        clo_report_find_port(&guest->report);
     clo_report_step(&guest->report, "modules");
     return true;
 }
@@ -167,6 +169,35 @@ static bool measure_start(struct guest *guest, struct clo_error *err)
     return true;
 }
 
+/* --- What the host hands in --- */
+
+static enum clo_hash table_bank(const struct clo_measurer *measurer)
+{
+    for (size_t i = 0; i < measurer->bank_count; i++)
+        if (measurer->banks[i] == CLO_HASH_SHA256)
+            return CLO_HASH_SHA256;
+    return measurer->banks[0];
+}
+
+static struct clo_gate gate_of(const struct guest *guest)
+{
+    return (struct clo_gate){ .config = &guest->config,
+                              .report = &guest->report,
+                              .tpm = guest->tpm,
+                              .bank = table_bank(&guest->measurer),
+                              .device = guest->disk.device };
+}
+
+static bool look_at_host(struct guest *guest, struct clo_error *err)
+{
+    const struct clo_gate gate = gate_of(guest);
+
+    if (!clo_gate_inputs(&gate, err))
+        return false;
+    clo_report_step(&guest->report, "host inputs");
+    return true;
+}
+
 /* --- The disk, before anybody is asked for its key --- */
 
 static bool look_at_disk(struct guest *guest, struct clo_error *err)
@@ -174,6 +205,9 @@ static bool look_at_disk(struct guest *guest, struct clo_error *err)
     if (!clo_disk_find(DEVICE_PATIENCE, &guest->disk, err) ||
         !clo_disk_read_header(&guest->disk, err))
         return clo_wrap(err, "root disk");
+    const struct clo_gate gate = gate_of(guest);
+    if (!clo_gate_disk(&gate, err))
+        return false;
     clo_report_step(&guest->report, "LUKS2 header");
     return true;
 }
@@ -308,7 +342,9 @@ static void report_last_evidence(struct guest *guest)
 
 static bool enter_root(struct guest *guest, struct clo_error *err)
 {
-    if (!clo_root_mount(MAPPER_DEVICE, err))
+    const struct clo_gate gate = gate_of(guest);
+
+    if (!clo_gate_close(&gate, err) || !clo_root_mount(MAPPER_DEVICE, err))
         return false;
     clo_report_step(&guest->report, "root mounted");
     clo_report_send(&guest->report, json_pack("{s:s, s:i}", "kind", "switch_root", "total_ms",
@@ -319,8 +355,8 @@ static bool enter_root(struct guest *guest, struct clo_error *err)
 
 static bool run(struct guest *guest, struct clo_error *err)
 {
-    if (!prepare(guest, err) || !measure_start(guest, err) || !look_at_disk(guest, err) ||
-        !get_key(guest, err) || !open_disk(guest, err))
+    if (!prepare(guest, err) || !measure_start(guest, err) || !look_at_host(guest, err) ||
+        !look_at_disk(guest, err) || !get_key(guest, err) || !open_disk(guest, err))
         return false;
     report_last_evidence(guest);
     return enter_root(guest, err);

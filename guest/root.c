@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +24,6 @@ static const struct api_mount {
     { "devtmpfs", "/dev", MS_NOSUID, "mode=0755", false },
     { "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755", false },
     { "securityfs", "/sys/kernel/security", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true },
-    { "efivarfs", "/sys/firmware/efi/efivars", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true },
 };
 
 bool clo_root_mount_api(struct clo_error *err)
@@ -42,6 +42,8 @@ void clo_root_mount_late(void)
 {
     (void)!mount("configfs", "/sys/kernel/config", "configfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                  NULL);
+    (void)!mount("efivarfs", "/sys/firmware/efi/efivars", "efivarfs",
+                 MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
 bool clo_root_mount(const char *device, struct clo_error *err)
@@ -106,9 +108,20 @@ static const char *find_init(void)
     return NULL;
 }
 
+/* As the kernel starts its first program: what we set for ourselves is not the root's to live with. */
+static void restore_defaults(void)
+{
+    const struct rlimit cores = { 0, RLIM_INFINITY };
+
+    umask(022);
+    (void)setrlimit(RLIMIT_CORE, &cores);
+}
+
 bool clo_root_switch(struct clo_error *err)
 {
     static char *const environment[] = { NULL };
+    static char credentials[] = "CREDENTIALS_DIRECTORY=" CLO_ROOT_CREDENTIALS;
+    static char *const with_credentials[] = { credentials, NULL };
     struct stat status;
     int old = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -123,6 +136,7 @@ bool clo_root_switch(struct clo_error *err)
         return clo_fail(err, CLO_ERR_SYSTEM, "the root has no init");
     char name[] = "init";
     char *const argv[] = { name, NULL };
-    execve(program, argv, environment);
+    restore_defaults();
+    execve(program, argv, access(CLO_ROOT_CREDENTIALS, F_OK) == 0 ? with_credentials : environment);
     return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", program, strerror(errno));
 }

@@ -5,10 +5,12 @@
 #include "cloister/base.h"
 
 #define CLO_ROOT_TARGET "/sysroot"
+/* Where systemd has a system's credentials; with it in $CREDENTIALS_DIRECTORY it imports none by itself. */
+#define CLO_ROOT_CREDENTIALS "/run/credentials/@system"
 
-/* /proc, /sys with securityfs, efivarfs and configfs where the kernel has them, /dev, /run. */
+/* /proc, /sys with securityfs where the kernel has it, /dev, /run. */
 CLO_MUST_USE bool clo_root_mount_api(struct clo_error *err);
-/* configfs appears with its module. */
+/* configfs and efivarfs appear with their modules. */
 void clo_root_mount_late(void);
 /* The opened disk, ext4, without set-uid surprises being our business: it is the owner's own. */
 CLO_MUST_USE bool clo_root_mount(const char *device, struct clo_error *err);

@@ -16,7 +16,7 @@
 #define PAUSE_NSEC    30000000L
 #define SOCKET_TRIES  200
 #define GRACE_MS      2000
-#define ARGUMENTS_MAX 96
+#define ARGUMENTS_MAX 128
 #define LINE_MAX_SIZE ((size_t)32 << 20) /* a report line carries a whole bundle */
 
 static volatile sig_atomic_t interrupted;
@@ -217,6 +217,8 @@ static bool start_qemu(struct machine *machine, const char *socket, const char *
         smbios_option(spec->smbios[i], smbios[i], sizeof smbios[i]);
         add(&arguments, "-smbios", smbios[i]);
     }
+    for (size_t i = 0; i < spec->extra_count; i++)
+        add(&arguments, spec->extra[i], NULL);
     arguments.items[arguments.count] = NULL;
     return clo_process_start(arguments.items, machine->log, &machine->qemu, err);
 }

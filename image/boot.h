@@ -7,6 +7,7 @@
 #include "cloister/json.h"
 
 #define CLO_BOOT_SMBIOS_MAX 8
+#define CLO_BOOT_EXTRA_MAX  32
 
 enum clo_boot_outcome {
     CLO_BOOT_REACHED,
@@ -30,6 +31,9 @@ struct clo_boot_spec {
     unsigned timeout_s;
     const char *smbios[CLO_BOOT_SMBIOS_MAX]; /* type 11 strings: what a host may pass in */
     size_t smbios_count;
+    const char
+            *extra[CLO_BOOT_EXTRA_MAX]; /* arguments of QEMU's own: whatever else a host may do */
+    size_t extra_count;
     /* Called for each line of the guest's report; NULL: none. */
     void (*on_report)(void *context, const json_t *line);
     /* Called for each line on the console; NULL: none. */

@@ -18,6 +18,7 @@
 #include "device/file.h"
 #include "image/encrypt.h"
 #include "image/esp.h"
+#include "image/host_words.h"
 #include "image/initrd.h"
 #include "image/luks.h"
 #include "image/rootfs.h"
@@ -42,6 +43,7 @@ struct build {
     uint64_t luks_bytes;
     uint64_t disk_bytes;
     struct clo_buffer uki;
+    struct clo_buffer cmdline; /* the owner's, and what keeps the host out */
     struct clo_secret *volume_key;
     struct clo_disk_file identity;
     char uuid[41];
@@ -52,6 +54,7 @@ static void free_build(struct build *build)
     clo_new_file_free(&build->disk);
     clo_scratch_free(&build->scratch);
     clo_buffer_free(&build->uki);
+    clo_buffer_free(&build->cmdline);
     clo_secret_freep(&build->volume_key);
 }
 
@@ -115,6 +118,41 @@ static bool prepare_root(struct build *build, struct clo_error *err)
     return true;
 }
 
+/* --- What it takes from its host --- */
+
+static const json_t *host_words(const struct clo_image_spec *spec)
+{
+    return json_object_get(json_object_get(spec->guest_config, "host"), "allow");
+}
+
+static bool has_word(const json_t *words, const char *wanted)
+{
+    json_t *word;
+    size_t i;
+
+    json_array_foreach (words, i, word) {
+        if (strcmp(json_string_value(word), wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Both are measured: the command line in its section, and in guest.json what the guest holds it against. */
+static bool close_doors(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+
+    if (!clo_host_words_add(spec->cmdline, has_word(host_words(spec), "cloud-init"),
+                            &build->cmdline, err))
+        return false;
+    if (json_object_set_new(spec->guest_config, "cmdline",
+                            json_string(clo_buffer_string(&build->cmdline))) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "the command line is not UTF-8");
+    return json_object_set_new(spec->guest_config, "partitions",
+                               json_pack("[s, s]", "esp", "root")) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 /* --- The UKI --- */
 
 static bool read_osrel(const struct clo_image_spec *spec, struct clo_buffer *out)
@@ -161,7 +199,7 @@ static bool make_uki(struct build *build, struct clo_image_result *result, struc
     struct clo_uki_parts parts = {
         .stub = spec->stub,
         .osrel = clo_buffer_bytes(&osrel),
-        .cmdline = clo_bytes_text(spec->cmdline),
+        .cmdline = clo_buffer_bytes(&build->cmdline),
         .uname = clo_bytes_text(result->release),
         .initrd = clo_buffer_bytes(&initrd),
         .kernel = spec->kernel,
@@ -341,6 +379,9 @@ static bool predict(const struct build *build, struct clo_bytes head, struct clo
 {
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *created = clo_json_time(build->spec->created);
+    CLO_CLEANUP(clo_json_freep) json_t *none = json_array();
+    const json_t *words = host_words(build->spec);
+    const json_t *host_inputs = words != NULL ? words : none;
     enum clo_hash hash = CLO_HASH_SHA256;
     struct clo_digest measurement;
     char volume_key_text[CLO_LUKS2_MEASUREMENT_TEXT];
@@ -358,6 +399,7 @@ static bool predict(const struct build *build, struct clo_bytes head, struct clo
         .volume_key_measurements = &measurement,
         .volume_key_count = 1,
         .volume_key_text = volume_key_text,
+        .host_inputs = host_inputs,
     };
     if (!clo_reference_predict(&prediction, &reference, err))
         return clo_wrap(err, "prediction");
@@ -394,9 +436,11 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
         return false;
     snprintf(build.esp_path, sizeof build.esp_path, "%s/esp.img", build.scratch.path);
     snprintf(build.luks_path, sizeof build.luks_path, "%s/luks.img", build.scratch.path);
-    if (!make_uki(&build, &result, err) || !prepare_root(&build, err) ||
-        !write_disk(&build, &head, &result, err) ||
+    if (!close_doors(&build, err) || !make_uki(&build, &result, err) ||
+        !prepare_root(&build, err) || !write_disk(&build, &head, &result, err) ||
         !predict(&build, clo_buffer_bytes(&head), &text, err) ||
+        (spec->check != NULL &&
+         !spec->check(spec->check_context, clo_buffer_bytes(&build.uki), build.disk.fd, err)) ||
         !clo_disk_file_write(&build.identity, &identity, err))
         return false;
     if (!write_file(spec->reference_output, &text, &reference, err) ||

@@ -31,7 +31,7 @@ struct clo_image_spec {
     const char *modules_folder;
     const char *const *modules; /* NULL: the default list */
     const char *init;           /* cloister-init */
-    json_t *guest_config;       /* without "modules" */
+    json_t *guest_config;       /* without "modules", "cmdline" and "partitions", which are added */
 
     const struct clo_private_key *sign_key; /* Secure Boot db */
     const struct clo_certificate *sign_certificate;
@@ -47,6 +47,10 @@ struct clo_image_spec {
     bool encrypt_all; /* free blocks too */
     int64_t epoch;    /* SOURCE_DATE_EPOCH; the UKI's files carry it */
     int64_t created;  /* what the reference file says */
+
+    /* Asked before anything gets its final name; false ends it. NULL: nobody is asked. */
+    bool (*check)(void *context, struct clo_bytes uki, int disk, struct clo_error *err);
+    void *check_context;
 
     void (*progress)(void *context, enum clo_image_step step, uint64_t done, uint64_t total);
     void *context;

@@ -20,11 +20,13 @@
 /* What disks and networks of QEMU, the clouds and their vTPMs want; the cipher; where evidence
  * comes from. Kernels build some of these in, and lack others. */
 static const char *const default_modules[] = {
-    "dm_mod",      "dm_crypt",     "xts",         "?aesni_intel",    "?sha256_ssse3", "?virtio_pci",
-    "?virtio_blk", "?virtio_scsi", "?virtio_net", "?virtio_console", "?virtio_rng",   "?sd_mod",
-    "?nvme",       "?nvme_tcp",    "?hv_vmbus",   "?hv_storvsc",     "?hv_netvsc",    "?ena",
-    "?gve",        "?af_packet",   "?ext4",       "?efivarfs",       "?configfs",     "?tsm",
-    "?sev_guest",  "?tdx_guest",   "?tpm_crb",    "?tpm_tis",        "?tpm_svsm",     NULL,
+    "dm_mod",      "dm_crypt",    "xts",          "?aesni_intel", "?sha256_ssse3",
+    "?virtio_pci", "?virtio_blk", "?virtio_scsi", "?virtio_net",  "?virtio_console",
+    "?virtio_rng", "?sd_mod",     "?nvme",        "?nvme_tcp",    "?hv_vmbus",
+    "?hv_storvsc", "?hv_netvsc",  "?ena",         "?gve",         "?af_packet",
+    "?ext4",       "?efivarfs",   "?configfs",    "?tsm",         "?sev_guest",
+    "?tdx_guest",  "?tpm_crb",    "?tpm_tis",     "?tpm_svsm",    "?qemu_fw_cfg",
+    NULL,
 };
 
 struct writer {

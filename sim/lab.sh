@@ -160,10 +160,9 @@ lab_fetch_shim() {
     touch "$out/complete"
 }
 
-# A small Debian with systemd, as an ext4 image. Without root, fakeroot keeps the owners.
-lab_fetch_root() {
-    local codename mirror keyring tree
-    [ ! -e "$LAB_CACHE/root.ext4" ] || return 0
+# lab_make_root RELEASE OUTPUT: a small Debian with systemd, as an ext4 image. Without root, fakeroot keeps the owners.
+lab_make_root() {
+    local release=$1 output=$2 codename mirror keyring tree
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     read -r mirror keyring < <(lab_mirror "$codename") || return
     # shellcheck disable=SC2016 # $1 is mmdebstrap's to expand
@@ -173,16 +172,30 @@ lab_fetch_root() {
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --customize-hook='echo cloister-demo > "$1/etc/hostname"; : > "$1/etc/machine-id"' \
         --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1/etc/resolv.conf"' \
-        "$codename" "$LAB_CACHE/root.tar" "$mirror" 2>"$LAB_CACHE/mmdebstrap.log" ||
+        "$release" "$output.tar" "$mirror" 2>"$LAB_CACHE/mmdebstrap.log" ||
         lab_fail "mmdebstrap: $(tail -n 1 "$LAB_CACHE/mmdebstrap.log")" || return
     tree=$(mktemp -d)
     # shellcheck disable=SC2016 # and here the inner shell's
     local pack=(sh -c 'tar -x -f "$1" -C "$2" --exclude "./dev/*" && mke2fs -q -t ext4 -d "$2" "$3" 512M' sh
-        "$LAB_CACHE/root.tar" "$tree" "$LAB_CACHE/root.new")
+        "$output.tar" "$tree" "$output.new")
     [ "$(id -u)" = 0 ] || pack=(fakeroot "${pack[@]}")
-    "${pack[@]}" && mv "$LAB_CACHE/root.new" "$LAB_CACHE/root.ext4"
-    rm -rf "$tree" "$LAB_CACHE/root.tar"
-    [ -e "$LAB_CACHE/root.ext4" ]
+    "${pack[@]}" && mv "$output.new" "$output"
+    rm -rf "$tree" "$output.tar"
+    [ -e "$output" ]
+}
+
+lab_fetch_root() {
+    [ -e "$LAB_CACHE/root.ext4" ] || lab_make_root "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$LAB_CACHE/root.ext4"
+}
+
+# A second root, with the newest systemd that the mirror has: what one version ignores, another may do.
+lab_fetch_new_root() {
+    local release
+    for release in sid trixie; do
+        [ ! -e "$LAB_CACHE/root-new.ext4" ] || return 0
+        lab_make_root "$release" "$LAB_CACHE/root-new.ext4" || true
+    done
+    [ -e "$LAB_CACHE/root-new.ext4" ]
 }
 
 lab_fetch() {
@@ -246,8 +259,9 @@ lab_broker_key() {
     cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
 }
 
-# The image. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is $LAB/disk.key, and
-# its GUIDs are from $LAB/seed; each later one has its own.
+# The image, of $LAB_ROOT. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is
+# $LAB/disk.key, and its GUIDs are from $LAB/seed; each later one has its own. Of its host it takes nothing but a place to
+# report to: that is how the lab follows a boot.
 lab_image() {
     local output=$1 cmdline=$2 own
     shift 2
@@ -257,14 +271,14 @@ lab_image() {
     else
         own=(--disk-key-output "$LAB/disk.key" --seed "$(cat "$LAB/seed")")
     fi
-    lab_image_of "$LAB_CACHE/root.ext4" "$output" "$cmdline" "${own[@]}" "$@"
+    lab_image_of "${LAB_ROOT:-$LAB_CACHE/root.ext4}" "$output" "$cmdline" "${own[@]}" "$@"
 }
 
 # lab_image_of ROOT OUTPUT CMDLINE [OPTION]…
 lab_image_of() {
     local root=$1 output=$2 cmdline=$3
     shift 3
-    cloister image build "$root" --output "$output" --name demo \
+    cloister image build "$root" --allow-host report --output "$output" --name demo \
         --kernel "$LAB_CACHE/kernel/vmlinuz" --modules "$LAB_CACHE/kernel/lib/modules/$(lab_kernel_release)" \
         --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_BUILD/guest/cloister-init" \
         --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
@@ -432,6 +446,9 @@ lab_attack_other_cmdline() { lab_other_cmdline && lab_boot other-cmdline "$LAB/o
 lab_attack_smbios() {
     lab_boot smbios "$LAB/demo.img" --snapshot --smbios-type11 io.systemd.stub.kernel-cmdline-extra=init=/bin/sh
 }
+lab_attack_credential() {
+    lab_boot credential "$LAB/demo.img" --snapshot --smbios-type11 "io.systemd.credential:tmpfiles.extra=w /dev/ttyS0 - - - - OURS"
+}
 lab_attack_unsigned() { lab_unsigned && lab_boot unsigned "$LAB/unsigned.img" --snapshot; }
 lab_attack_null_cipher() { lab_null_cipher && lab_boot null-cipher "$LAB/null-cipher.img" --snapshot; }
 lab_attack_old_root() { lab_swap_root && lab_boot old-root "$LAB/swapped.img" --snapshot; }
@@ -447,7 +464,8 @@ lab_attack_other_platform() {
 # Which attack, who must refuse it, what the reason must say, and what it is. (Words about a boot named "second" are
 # about the last good one, before which lab_keep_copy was called.)
 LAB_ATTACKS='other_cmdline|the broker|PCR 11: section .cmdline differs|a UKI with another command line, signed by the owner'\''s own key
-smbios|the broker|PCR 12: unexpected event: EV_IPL "init=/bin/sh"|a command line that the host passes in through SMBIOS
+smbios|the guest|SMBIOS type 11 string "io.systemd.stub.kernel-cmdline-extra"|a command line that the host passes in through SMBIOS
+credential|the guest|credential "tmpfiles.extra" in SMBIOS|a credential for systemd that the host passes in through SMBIOS
 unsigned|the firmware|Access Denied (Secure Boot|a UKI that nobody signed
 null_cipher|the guest|"cipher_null-ecb": only "aes-xts-plain64" is allowed|the root partition'\''s LUKS2 header names a null cipher
 old_root|the guest|the volume key is not the one that was registered|an older root under the image'\''s own table and UKI, with the same disk key

@@ -10,6 +10,7 @@
 #include "sim/attack.h"
 #include "sim/cmd_snp.h"
 #include "sim/cmd_tdx.h"
+#include "sim/doors.h"
 #include "sim/facts.h"
 #include "sim/platform.h"
 #include "sim/vtpm.h"
@@ -170,6 +171,53 @@ static int cmd_null_cipher(int argc, char **argv)
     return sim_null_cipher(operands.items[0], offset, &err) ? CLI_YES : cli_error(&err);
 }
 
+static int cmd_add_partition(int argc, char **argv)
+{
+    const struct cli_usage usage = {
+        .command = "add-partition",
+        .arguments = "IMAGE TYPE NAME MIB",
+        .summary = "Makes a disk larger, and adds a partition (TYPE: its GUID) after the last one.",
+    };
+    struct cli_list operands;
+    struct clo_error err;
+    struct clo_guid type;
+    unsigned size;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 4 || sscanf(operands.items[3], "%u", &size) != 1 || size == 0)
+        return cli_usage_error(&usage, "IMAGE, TYPE, NAME and MIB are needed");
+    return clo_guid_read(operands.items[1], &type, &err) &&
+                           sim_add_partition(operands.items[0], &type, operands.items[2], size,
+                                             &err)
+                   ? CLI_YES
+                   : cli_error(&err);
+}
+
+static int cmd_set_variable(int argc, char **argv)
+{
+    const struct cli_usage usage = {
+        .command = "set-variable",
+        .arguments = "VARSTORE NAME VENDOR TEXT",
+        .summary = "Writes an EFI variable (UTF-16) into a variable store, as its host can.",
+    };
+    struct cli_list operands;
+    struct clo_error err;
+    struct clo_guid vendor;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 4)
+        return cli_usage_error(&usage, "VARSTORE, NAME, VENDOR and TEXT are needed");
+    return clo_guid_read(operands.items[2], &vendor, &err) &&
+                           sim_set_variable(operands.items[0], operands.items[1], &vendor,
+                                            operands.items[3], &err)
+                   ? CLI_YES
+                   : cli_error(&err);
+}
+
 int main(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
@@ -179,6 +227,8 @@ int main(int argc, char **argv)
         { "tdx", cmd_tdx, "TDX quotes with their collateral, good or broken" },
         { "vtpm", cmd_vtpm, "their software TPMs" },
         { "replay", cmd_replay, "send recorded evidence again" },
+        { "add-partition", cmd_add_partition, "give a disk one more partition" },
+        { "set-variable", cmd_set_variable, "write an EFI variable into a variable store" },
         { "null-cipher", cmd_null_cipher, "make a LUKS2 header name a null cipher" },
     };
 

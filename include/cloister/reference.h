@@ -67,6 +67,7 @@ struct clo_prediction {
     const struct clo_digest *volume_key_measurements; /* PCR 15, a digest per bank */
     size_t volume_key_count;
     const char *volume_key_text; /* what that event says: "cryptsetup:root:UUID" */
+    const json_t *host_inputs;   /* words for what the image takes from its host; NULL: not said */
 };
 
 /* What to predict a TDX guest's registers from: MRTD, and RTMR 0 to 3, which hold what PCRs 1 to 15

@@ -311,6 +311,8 @@ static bool appraise(struct work *w, struct clo_error *err)
     w->appraisal->is_verified = w->is_verified || w->is_tdx_verified;
     if (!appraise_instances(w, err) || !appraise_id_block(w, err) || !appraise_expectations(w, err))
         return false;
+    if (!appraise_host_inputs(w, err))
+        return false;
     appraise_policy(w);
     w->appraisal->is_fresh = shows_freshness(w);
     appraise_open(w, has_bound_tpm);

@@ -96,6 +96,8 @@ CLO_MUST_USE bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote
 void appraise_warn_of_tdx(struct work *w);
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
+/* What the chosen references say that the image takes from its host: the claim host_inputs, and a warning. */
+CLO_MUST_USE bool appraise_host_inputs(struct work *w, struct clo_error *err);
 /* Chooses among references that are alternatives to each other, once the registers are known. */
 void appraise_select(struct work *w);
 /* MRTD and RTMRs against reference values, the event log against the policy's rules: checks mr_td,

@@ -154,6 +154,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
     if (from->created != NULL)
         json_object_set_new(json, "created", json_string(from->created));
+    if (from->host_inputs != NULL)
+        json_object_set_new(json, "host_inputs", json_deep_copy(from->host_inputs));
     if (p->shim != NULL)
         json_object_set_new(json, "shim", describe_shim(from, p->shim));
     if (!choose_banks(p, err) || !predict_all(p, err))

@@ -58,6 +58,20 @@ static bool check_reasons(const json_t *reasons, struct clo_error *err)
     return true;
 }
 
+static bool check_host_inputs(const json_t *words, struct clo_error *err)
+{
+    json_t *word;
+    size_t i;
+
+    if (words != NULL && !json_is_array(words))
+        return clo_fail(err, CLO_ERR_FORMAT, "\"host_inputs\" is not an array");
+    json_array_foreach (words, i, word) {
+        if (!json_is_string(word))
+            return clo_fail(err, CLO_ERR_FORMAT, "\"host_inputs\": %zu is not a string", i);
+    }
+    return true;
+}
+
 static bool check_events(const json_t *events, struct clo_error *err)
 {
     const char *key;
@@ -185,10 +199,18 @@ static bool check_replay(const struct clo_reference *reference, struct clo_error
 
 static bool check(struct clo_reference *reference, struct clo_error *err)
 {
-    static const char *const members[] = {
-        "cloister_reference", "name", "origin", "created", "uki", "shim", "events", "pcrs", "tdx",
-        "not_predicted",      NULL
-    };
+    static const char *const members[] = { "cloister_reference",
+                                           "name",
+                                           "origin",
+                                           "created",
+                                           "uki",
+                                           "shim",
+                                           "events",
+                                           "pcrs",
+                                           "tdx",
+                                           "not_predicted",
+                                           "host_inputs",
+                                           NULL };
     uint64_t version;
     const char *created;
 
@@ -208,7 +230,8 @@ static bool check(struct clo_reference *reference, struct clo_error *err)
         return clo_fail(err, CLO_ERR_FORMAT, "origin \"%.32s\"", reference->origin);
     reference->tdx = json_object_get(reference->json, "tdx");
     const json_t *reasons = json_object_get(reference->json, "not_predicted");
-    if (!check_reasons(reasons, err))
+    if (!check_reasons(reasons, err) ||
+        !check_host_inputs(json_object_get(reference->json, "host_inputs"), err))
         return false;
     return check_events(reference->events, err) && check_pcrs(reference->pcrs, err) &&
            check_replay(reference, err) && reference_check_tdx(reference, err);

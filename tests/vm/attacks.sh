@@ -1,5 +1,5 @@
 #!/bin/bash
-# The eight attacks (one of them in two ways) fail, each for its own reason; the image still boots after all of them.
+# The nine attacks (one of them in two ways) fail, each for its own reason; the image still boots after all of them.
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
 

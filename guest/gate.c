@@ -1,0 +1,256 @@
+#include "guest/gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "device/file.h"
+#include "device/tdx_guest.h"
+#include "guest/collect.h"
+#include "guest/host_inputs.h"
+#include "guest/host_units.h"
+#include "guest/partitions.h"
+#include "guest/root.h"
+
+#define RUN              "/run"
+#define BLOCKS           "/sys/class/block"
+#define PCR_TABLE        5
+#define CCEL_TABLE       2 /* RTMR 1, as a CCEL log counts */
+#define RTMR_TABLE       1
+#define TDREPORT_RTMRS   720 /* TDINFO_STRUCT, offset 208 (Intel TDX Module ABI, 348551) */
+#define TDREPORT_DATA_SZ 64
+
+/* --- What was handed in --- */
+
+struct findings {
+    const struct clo_report *report;
+    size_t count;
+    char first[300];
+};
+
+static void found(void *context, const char *what)
+{
+    struct findings *findings = context;
+
+    if (findings->count++ == 0)
+        snprintf(findings->first, sizeof findings->first, "%s", what);
+    else
+        clo_report_say(findings->report, "the host also hands in: %s", what);
+}
+
+static bool refuse(const struct findings *findings, struct clo_error *err)
+{
+    return findings->count == 0 ||
+           clo_fail(err, CLO_ERR_REFUSED, "the host hands in what the image does not allow: %s",
+                    findings->first);
+}
+
+static struct clo_host_look look_for(const struct clo_gate *gate, struct findings *findings)
+{
+    return (struct clo_host_look){ .root = "/",
+                                   .allow = &gate->config->host,
+                                   .cmdline = gate->config->cmdline,
+                                   .found = found,
+                                   .context = findings };
+}
+
+bool clo_gate_inputs(const struct clo_gate *gate, struct clo_error *err)
+{
+    struct findings findings = { .report = gate->report };
+    const struct clo_host_look look = look_for(gate, &findings);
+
+    return (clo_host_look(&look, err) || clo_wrap(err, "what the host hands in")) &&
+           refuse(&findings, err);
+}
+
+/* --- The table --- */
+
+/* "/dev/vda2" is a part of "vda": its folder lies in the disk's. */
+static bool disk_of(const char *device, char out[64], struct clo_error *err)
+{
+    char path[300], target[PATH_MAX];
+
+    snprintf(path, sizeof path, BLOCKS "/%.200s", strrchr(device, '/') + 1);
+    ssize_t size = readlink(path, target, sizeof target - 1);
+    target[size < 0 ? 0 : size] = '\0';
+    char *last = strrchr(target, '/');
+    if (last != NULL)
+        *last = '\0';
+    const char *name = last == NULL ? NULL : strrchr(target, '/');
+    if (name == NULL || strlen(name + 1) >= 64)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: its disk is not known", device);
+    snprintf(out, 64, "%s", name + 1);
+    return true;
+}
+
+static bool read_table(const char *disk, struct clo_buffer *head, struct clo_gpt *out,
+                       struct clo_error *err)
+{
+    char path[80];
+
+    snprintf(path, sizeof path, "/dev/%.64s", disk);
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    return clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, head, err) &&
+           clo_gpt_parse(clo_buffer_bytes(head), out, err);
+}
+
+static bool read_rtmr(struct clo_digest *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
+    static const uint8_t zeros[TDREPORT_DATA_SZ];
+
+    out->hash = CLO_HASH_SHA384;
+    if (clo_tdx_guest_read(CLO_TDX_GUEST_MEASUREMENTS, "rtmr1:sha384", out->bytes, err))
+        return true;
+    if (!clo_tdx_guest_report(CLO_TDX_GUEST_DEVICE, clo_bytes(zeros, sizeof zeros), &report, err))
+        return false;
+    struct clo_bytes value = clo_bytes_slice(clo_buffer_bytes(&report),
+                                             TDREPORT_RTMRS + RTMR_TABLE * CLO_TDX_GUEST_MR_SIZE,
+                                             CLO_TDX_GUEST_MR_SIZE);
+    if (value.size != CLO_TDX_GUEST_MR_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "TDREPORT: too short");
+    memcpy(out->bytes, value.data, value.size);
+    return true;
+}
+
+static bool read_pcr(const struct clo_gate *gate, struct clo_digest *out, struct clo_error *err)
+{
+    struct clo_tpm_pcrs pcrs;
+
+    if (!clo_tpm_pcr_read(gate->tpm, gate->bank, 1U << PCR_TABLE, &pcrs, err))
+        return false;
+    if ((pcrs.mask >> PCR_TABLE & 1) == 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "PCR %d cannot be read", PCR_TABLE);
+    *out = pcrs.values[PCR_TABLE];
+    return true;
+}
+
+/* A machine that has a log has a register to hold it against; without one nothing was measured. */
+static bool compare_measured(const struct clo_gate *gate, const struct clo_gpt *gpt,
+                             bool *is_measured, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
+    struct clo_table_events events = { .count = 0 };
+    struct clo_table_register is = { .hash = gate->bank, .index = PCR_TABLE };
+    const char *path = gate->tpm != NULL ? CLO_COLLECT_EVENTLOG : CLO_COLLECT_CCEL;
+
+    if (access(path, F_OK) != 0)
+        return true;
+    if (gate->tpm == NULL)
+        is = (struct clo_table_register){ .hash = CLO_HASH_SHA384, .index = CCEL_TABLE };
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &log, err) ||
+        !(gate->tpm != NULL ? read_pcr(gate, &is.value, err) : read_rtmr(&is.value, err)) ||
+        !clo_partitions_measured(clo_buffer_bytes(&log), &is, &events, err))
+        return false;
+    *is_measured = events.count > 0;
+    return !*is_measured || clo_partitions_compare(gpt, &events, err);
+}
+
+static bool check_kinds(const struct clo_guest_config *config, const struct clo_gpt *gpt,
+                        bool is_measured, struct clo_error *err)
+{
+    if (config->partition_count > 0)
+        return clo_partitions_check_kinds(gpt, config->partitions, config->partition_count, err);
+    return is_measured || clo_fail(err, CLO_ERR_REFUSED,
+                                   "neither a measurement nor the image says what belongs there");
+}
+
+static bool check_table(const struct clo_gate *gate, const char *disk, struct clo_gpt *gpt,
+                        struct clo_buffer *head, struct clo_error *err)
+{
+    bool is_measured = false;
+
+    return (read_table(disk, head, gpt, err) && compare_measured(gate, gpt, &is_measured, err) &&
+            check_kinds(gate->config, gpt, is_measured, err) &&
+            clo_partitions_check_kernel(BLOCKS, disk, gpt, err)) ||
+           clo_wrap(err, "partition table");
+}
+
+static bool check_disks(const struct clo_gate *gate, const char *disk, struct clo_error *err)
+{
+    struct findings findings = { .report = gate->report };
+    const struct clo_host_look look = look_for(gate, &findings);
+
+    return clo_host_look_at_disks(&look, disk, err) && refuse(&findings, err);
+}
+
+static bool check_disk(const struct clo_gate *gate, char disk[64], struct clo_gpt *gpt,
+                       struct clo_buffer *head, struct clo_error *err)
+{
+    return disk_of(gate->device, disk, err) && check_table(gate, disk, gpt, head, err) &&
+           check_disks(gate, disk, err);
+}
+
+bool clo_gate_disk(const struct clo_gate *gate, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    char disk[64];
+
+    return gpt == NULL ? clo_fail(err, CLO_ERR_SYSTEM, "out of memory")
+                       : check_disk(gate, disk, gpt, &head, err);
+}
+
+/* --- What the root gets --- */
+
+static bool write_credentials(const struct clo_host_credential *credentials, size_t count,
+                              struct clo_error *err)
+{
+    char path[300];
+
+    if (count == 0)
+        return true;
+    if ((mkdir(RUN "/credentials", 0755) != 0 && errno != EEXIST) ||
+        chmod(RUN "/credentials", 0755) != 0 || mkdir(CLO_ROOT_CREDENTIALS, 0700) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", CLO_ROOT_CREDENTIALS, strerror(errno));
+    for (size_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, CLO_ROOT_CREDENTIALS "/%.127s", credentials[i].name);
+        if (!clo_file_write(path, clo_buffer_bytes(&credentials[i].value), 0400, err))
+            return false;
+    }
+    return true;
+}
+
+static bool pass_credentials(const struct clo_gate *gate, struct clo_error *err)
+{
+    static struct clo_host_credential credentials[CLO_HOST_CREDENTIALS_MAX];
+    const struct clo_host_look look = { .root = "/", .allow = &gate->config->host };
+    size_t count = 0;
+
+    if (!clo_host_credentials(&look, credentials, &count, err))
+        return false;
+    bool ok = write_credentials(credentials, count, err);
+    clo_host_credentials_free(credentials, count);
+    return ok;
+}
+
+static bool drop_partitions(const struct clo_gate *gate, const char *disk,
+                            const struct clo_gpt *gpt, struct clo_error *err)
+{
+    const struct clo_guid kept[] = { clo_gpt_type_root_x86_64, clo_gpt_type_esp };
+    size_t count = clo_host_allows(&gate->config->host, "esp", NULL) ? 2 : 1;
+    char device[80];
+
+    snprintf(device, sizeof device, "/dev/%.64s", disk);
+    return clo_partitions_drop(device, gpt, kept, count, err);
+}
+
+bool clo_gate_close(const struct clo_gate *gate, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    char disk[64];
+
+    if (gpt == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_gate_inputs(gate, err) && check_disk(gate, disk, gpt, &head, err) &&
+           drop_partitions(gate, disk, gpt, err) &&
+           clo_host_mask_units(RUN, &gate->config->host, err) && pass_credentials(gate, err);
+}
