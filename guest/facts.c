@@ -7,6 +7,7 @@
 
 #include "device/file.h"
 #include "guest/facts_internal.h"
+#include "guest/host_inputs.h"
 
 #define EFIVARS "sys/firmware/efi/efivars"
 #define GLOBAL  "8be4df61-93ca-11d2-aa0d-00e098032b8c" /* UEFI 2.10 section 3.3 */
@@ -130,6 +131,25 @@ static void set_entropy(const struct clo_tree *tree)
         clo_fact_set(tree, "guest.rdrand", strstr(flags, " rdrand") != NULL ? "yes" : "no");
 }
 
+static void found_input(void *context, const char *what)
+{
+    clo_fact_list(context, "%s", what);
+}
+
+/* As cloister-init looks, but with an image that allows nothing; what cannot be looked at is unknown. */
+static void set_host_inputs(const struct clo_tree *tree, const char *root)
+{
+    const struct clo_host_allow nothing = { .count = 0 };
+    char list[LIST_LIMIT] = "";
+    const struct clo_host_look look = {
+        .root = root, .allow = &nothing, .found = found_input, .context = list
+    };
+    struct clo_error ignored;
+
+    if (clo_tree_exists(tree, "sys/class") && clo_host_look(&look, &ignored))
+        clo_fact_set(tree, "guest.host_inputs", clo_fact_or_none(list));
+}
+
 /* Programs that read memory images, or none: "|/bin/false" and "" write nothing. */
 static void set_core_dumps(const struct clo_tree *tree)
 {
@@ -166,6 +186,7 @@ bool clo_facts_guest(const struct clo_facts_source *source, json_t *out, struct 
     set_switch(&tree, "proc/sys/kernel", "sysrq", "guest.sysrq", "0");
     set_switch(&tree, "proc/sys/kernel", "kexec_load_disabled", "guest.kexec", "1");
     set_core_dumps(&tree);
+    set_host_inputs(&tree, source->root);
     set_entropy(&tree);
     return true;
 }

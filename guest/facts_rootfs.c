@@ -263,10 +263,11 @@ static void set_cloud_init(const struct clo_tree *tree)
 static void set_agents(const struct clo_tree *tree)
 {
     static const char *const paths[] = {
-        "usr/bin/qemu-ga",        "usr/sbin/qemu-ga",           "usr/sbin/waagent",
-        "usr/bin/waagent",        "usr/bin/google_guest_agent", "usr/bin/amazon-ssm-agent",
-        "usr/bin/vmtoolsd",       "usr/sbin/hv_kvp_daemon",     "usr/sbin/hypervkvpd",
-        "usr/bin/spice-vdagentd", "usr/sbin/spice-vdagentd",
+        "usr/bin/qemu-ga",          "usr/sbin/qemu-ga",           "usr/sbin/waagent",
+        "usr/bin/waagent",          "usr/bin/google_guest_agent", "usr/bin/amazon-ssm-agent",
+        "usr/bin/vmtoolsd",         "usr/sbin/hv_kvp_daemon",     "usr/sbin/hypervkvpd",
+        "usr/bin/spice-vdagentd",   "usr/sbin/spice-vdagentd",    "usr/sbin/hv_vss_daemon",
+        "usr/sbin/hv_fcopy_daemon", "usr/sbin/xe-daemon",
     };
     char list[LIST_LIMIT] = "";
 
@@ -325,6 +326,100 @@ static void set_fstab(const struct clo_tree *tree)
     clo_fact_set(tree, "rootfs.fstab_swap", clo_fact_or_none(list));
 }
 
+/* What the kernel makes itself, and what lies on a mapped device, is not the host's. */
+static bool is_from_outside(const char *source, const char *point, const char *options)
+{
+    static const char *const devices[] = {
+        "/dev/disk/", "/dev/vd", "/dev/sd", "/dev/xvd",  "/dev/nvme",  "/dev/hd", "/dev/md",
+        "/dev/sr",    "UUID=",   "LABEL=",  "PARTUUID=", "PARTLABEL=", "ID="
+    };
+
+    /* The root is mounted before anybody reads this file. */
+    if (strcmp(point, "/") == 0 || strstr(options, "noauto") != NULL)
+        return false;
+    for (size_t i = 0; i < CLO_COUNT(devices); i++)
+        if (strncmp(source, devices[i], strlen(devices[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool is_host_file_system(const char *type)
+{
+    return strcmp(type, "9p") == 0 || strcmp(type, "virtiofs") == 0 || strcmp(type, "vboxsf") == 0;
+}
+
+static void set_fstab_clear(const struct clo_tree *tree)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer buffer = { 0 };
+    const char *text = clo_tree_text(tree, "etc/fstab", &buffer);
+    char list[LIST_LIMIT] = "";
+    char line[512], source[256], point[256], type[32], options[256];
+
+    while (text != NULL && clo_fact_line(&text, line, sizeof line)) {
+        options[0] = '\0';
+        if (line[0] == '#' ||
+            sscanf(line, "%255s %255s %31s %255s", source, point, type, options) < 3 ||
+            strcmp(type, "swap") == 0)
+            continue;
+        if (is_host_file_system(type) || is_from_outside(source, point, options))
+            clo_fact_list(list, "%s on %s", source, point);
+    }
+    clo_fact_set(tree, "rootfs.fstab_clear", clo_fact_or_none(list));
+}
+
+/* --- What is there to act --- */
+
+/* "libsystemd-shared-252.so", "libsystemd-shared-257.9-1.so" */
+static void look_at_library(const struct clo_tree *tree, const char *folder, const char *name,
+                            void *context)
+{
+    static const char beginning[] = "libsystemd-shared-";
+    char *version = context;
+    size_t size = strlen(beginning);
+
+    (void)tree;
+    (void)folder;
+    if (strncmp(name, beginning, size) == 0)
+        snprintf(version, 16, "%.*s", (int)strspn(name + size, "0123456789"), name + size);
+}
+
+static void set_systemd(const struct clo_tree *tree)
+{
+    static const char *const folders[] = { "usr/lib/systemd", "lib/systemd",
+                                           "usr/lib/x86_64-linux-gnu/systemd",
+                                           "usr/lib64/systemd" };
+    char version[16] = "";
+
+    for (size_t i = 0; i < CLO_COUNT(folders) && version[0] == '\0'; i++)
+        clo_tree_list(tree, folders[i], look_at_library, version);
+    bool is_there = clo_tree_exists(tree, "usr/lib/systemd/systemd") ||
+                    clo_tree_exists(tree, "lib/systemd/systemd");
+    if (version[0] != '\0' || !is_there)
+        clo_fact_set(tree, "rootfs.systemd", clo_fact_or_none(version));
+}
+
+static void set_auto_assembly(const struct clo_tree *tree)
+{
+    static const struct {
+        const char *rules, *name;
+    } known[] = {
+        { "69-lvm.rules", "LVM" },
+        { "69-lvm-metad.rules", "LVM" },
+        { "64-md-raid-assembly.rules", "MD" },
+        { "60-multipath.rules", "multipath" },
+        { "69-bcache.rules", "bcache" },
+    };
+    char list[LIST_LIMIT] = "", path[128];
+
+    for (size_t i = 0; i < CLO_COUNT(known); i++) {
+        snprintf(path, sizeof path, "usr/lib/udev/rules.d/%s", known[i].rules);
+        bool is_there = clo_tree_exists(tree, path) || clo_tree_exists(tree, path + 4);
+        if (is_there)
+            clo_fact_list(list, "%s", known[i].name);
+    }
+    clo_fact_set(tree, "rootfs.auto_assembly", clo_fact_or_none(list));
+}
+
 bool clo_facts_rootfs(const struct clo_facts_source *source, bool is_running, json_t *out,
                       struct clo_error *err)
 {
@@ -344,5 +439,8 @@ bool clo_facts_rootfs(const struct clo_facts_source *source, bool is_running, js
     set_journal(&tree);
     set_time(&tree);
     set_fstab(&tree);
+    set_fstab_clear(&tree);
+    set_systemd(&tree);
+    set_auto_assembly(&tree);
     return true;
 }

@@ -27,6 +27,24 @@ enum content {
     CONTENT_LUKS2
 };
 
+/* Types that systemd acts on by itself (UAPI.2), but the root's: swap, home, srv, var, tmp, usr and verity. */
+static bool is_automatic(const struct clo_gpt_partition *partition)
+{
+    static const char *const types[] = {
+        "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
+        "3b8f8425-20e0-4f3b-907f-1a25a76f98e8", "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
+        "7ec6f557-3bc5-4aca-b293-16ef5df639d1", "8484680c-9521-48c6-9c11-b0720656f69e",
+        "77ff5f63-e7b6-4633-acf4-1565b864c0e6", "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+    };
+    char text[CLO_GUID_TEXT];
+
+    clo_guid_text(&partition->type, text);
+    for (size_t i = 0; i < CLO_COUNT(types); i++)
+        if (strcmp(types[i], text) == 0)
+            return true;
+    return false;
+}
+
 static enum content probe(struct clo_bytes in)
 {
     static const struct {
@@ -159,6 +177,7 @@ struct scan {
     char clear[CLEAR_LIMIT]; /* names, with commas; of partitions that are no ESP */
     char swap[CLEAR_LIMIT];
     char boot[CLEAR_LIMIT];
+    char automatic[CLEAR_LIMIT]; /* of a type that systemd acts on by itself */
 };
 
 static void list(char *names, const struct clo_gpt_partition *partition)
@@ -194,6 +213,8 @@ static bool add_partition(struct clo_subject *subject, int fd,
     if (!read_beginning(fd, partition, PROBE_SIZE, &beginning, err))
         return false;
     enum content content = probe(clo_buffer_bytes(&beginning));
+    if (is_automatic(partition))
+        list(scan->automatic, partition);
     if (clo_guid_equal(&partition->type, &clo_gpt_type_root_x86_64))
         return add_root(subject, fd, partition, content, scan, err);
     if (content == CONTENT_VERITY)
@@ -224,6 +245,7 @@ static bool add_scan(struct clo_subject *subject, const struct scan *scan, struc
            (scan->has_esp || clo_subject_set(subject, "image.uki", "absent", err)) &&
            clo_subject_set(subject, "image.clear_partitions", or_none(scan->clear), err) &&
            clo_subject_set(subject, "image.swap", or_none(scan->swap), err) &&
+           clo_subject_set(subject, "image.automatic", or_none(scan->automatic), err) &&
            clo_subject_set(subject, "image.boot", or_none(scan->boot), err);
 }
 

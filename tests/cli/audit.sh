@@ -91,7 +91,10 @@ echo "CONFIG_A" >broken.config
 expect "a broken configuration" 3 "broken.config: kernel configuration: line 1" "$cloister" audit broken.config
 
 # Command lines
-expect "a good command line" 0 "fit" "$cloister" audit --cmdline "quiet lockdown=integrity"
+closed="systemd.import_credentials=no systemd.gpt_auto=no"
+expect "a good command line" 0 "fit" "$cloister" audit --cmdline "quiet lockdown=integrity $closed"
+expect "credentials of the host's" 1 "cmdline.import_credentials" "$cloister" audit --cmdline "quiet systemd.gpt_auto=no"
+expect "partitions of the host's" 1 "cmdline.gpt_auto" "$cloister" audit --cmdline "quiet systemd.import_credentials=0 systemd.gpt_auto=1"
 # What the kernel does not see, does not count: it cuts a line that is too long, and may have one of its own.
 long=$(printf 'x=y %.0s' $(seq 600))
 expect "lockdown that is cut off" 1 "cmdline.length" "$cloister" audit --cmdline "quiet ${long}lockdown=integrity"
@@ -108,7 +111,7 @@ lockdown() { "$cloister" audit lockdown.config --cmdline "$1" --json | jq -r '.f
 expect "a shell" 1 "cmdline.shell" "$cloister" audit --cmdline "quiet rd.break"
 echo "quiet init=/bin/sh" >cmdline
 expect "in a file" 1 "cmdline.init" "$cloister" audit cmdline
-echo "quiet" >cmdline
+echo "quiet $closed" >cmdline
 expect "a flag in a file" 0 "fit" "$cloister" audit cmdline
 # A line of anything is not a command line: it would be found fit.
 for text in hello "hello, world" "= x" "status: fine" quietly; do
@@ -148,6 +151,15 @@ printf 'root::1::\n' >tree/etc/shadow
 : >tree/usr/bin/qemu-ga
 expect "faults in a tree" 1 "rootfs.empty_password" "$cloister" audit --root tree
 [ "$("$cloister" audit --root tree --json | jq -r '[.findings[] | select(.result != "pass") | .id] | join(" ")')" = "rootfs.empty_password rootfs.agents" ] || fail "two faults, and no other"
+printf 'LABEL=data /srv ext4 defaults 0 0\nLABEL=x / ext4\n/dev/mapper/a /a ext4\nLABEL=y /y ext4 noauto\n' >tree/etc/fstab
+mkdir -p tree/usr/lib/systemd tree/usr/lib/udev/rules.d
+: >tree/usr/lib/systemd/systemd
+: >tree/usr/lib/systemd/libsystemd-shared-252.so
+: >tree/usr/lib/udev/rules.d/69-lvm.rules
+[ "$("$cloister" audit --root tree --json | jq -r '.facts | [.["rootfs.fstab_clear"], .["rootfs.systemd"], .["rootfs.auto_assembly"]] | join("; ")')" = \
+    "LABEL=data on /srv; 252; LVM" ] || fail "what the host could fill: $("$cloister" audit --root tree --json | jq -c .facts)"
+expect "a file system of the host's" 1 "rootfs.fstab_clear" "$cloister" audit --root tree
+rm -r tree/etc/fstab tree/usr/lib
 expect "no tree" 3 "there is no etc in it" "$cloister" audit --root "$work/tree/usr"
 
 # A guest: what a pretend processor says
@@ -171,7 +183,7 @@ expect "a debug TD" 1 "a debug TD: the host reads its memory" "$cloister" audit 
 # UKIs and disks
 find_stub
 make_kernel vmlinuz
-"$cloister" uki build --kernel vmlinuz --stub "$stub" --cmdline "quiet lockdown=integrity" --output test.efi >/dev/null || fail "uki build"
+"$cloister" uki build --kernel vmlinuz --stub "$stub" --cmdline "quiet lockdown=integrity $closed" --output test.efi >/dev/null || fail "uki build"
 expect "a UKI without an initrd" 1 "The kernel does not carry its configuration" "$cloister" audit test.efi
 [ "$("$cloister" audit test.efi --config good.config --json | jq -r '[.findings[] | select(.result != "pass" and .severity == "required") | .id] | join(" ")')" = "uki.initrd uki.signed" ] ||
     fail "a UKI, required: $("$cloister" audit test.efi --config good.config --json | jq -c '[.findings[] | select(.result != "pass" and .severity == "required") | .id]')"

@@ -126,6 +126,29 @@ grep -q 'twin.img again: a test of both$' elsewhere.key.used || fail "elsewhere.
 head -c 64 /dev/urandom >elsewhere.key
 expect "a new key under the old name" 0 "LUKS2" fresh new.img --disk-key elsewhere.key
 
+# What it takes from its host: nothing, or what is said; the same in the UKI, in the initrd and in the reference values.
+"$cloister" uki inspect one.efi --json >inspect.json || fail "uki inspect"
+grep -q 'console=ttyS0 systemd.import_credentials=no systemd.gpt_auto=no ' inspect.json || fail "the command line: $(cat inspect.json)"
+[ "$(jq -c .host_inputs demo.ref.json)" = '[]' ] || fail "an image that takes something: $(jq -c .host_inputs demo.ref.json)"
+expect "an image that takes cloud-init" 0 "LUKS2" build open.img --allow-host report --allow-host cloud-init
+[ "$(jq -c .host_inputs open.ref.json)" = '["report","cloud-init"]' ] || fail "host_inputs: $(jq -c .host_inputs open.ref.json)"
+uki open.img open.efi && grep -q -a 'cloud-init=disabled' open.efi && fail "cloud-init is switched off, though it is allowed"
+grep -q -a 'cloud-init=disabled' one.efi || fail "cloud-init is not switched off"
+expect "a word that is none" 2 "--allow-host: \"everything\" is not something that a host hands in" build no.img --allow-host everything
+expect "a key that is none" 3 "os-release" build no.img --credential-key root/etc/os-release
+
+# The audit's required rules hold an image up.
+printf 'LABEL=data /srv ext4 defaults 0 0\n' >root/etc/fstab
+expect "a rule that fails" 1 "audit: rootfs.fstab_clear: " build no.img
+expect "and is accepted" 0 "LUKS2" build accepted.img --accept rootfs.fstab_clear
+rm root/etc/fstab
+: >root/usr/bin/qemu-ga
+expect "an agent that is masked" 0 "LUKS2" build masked.img
+expect "an agent that may run" 1 "audit: rootfs.agents: " build no.img --allow-host agents
+rm root/usr/bin/qemu-ga
+expect "a word of the owner's that opens a door" 1 "audit: cmdline.gpt_auto: " build no.img --cmdline 'quiet systemd.gpt_auto=yes'
+expect "no such rule" 2 "--accept nothing: there is no such rule" build no.img --accept nothing
+
 # What is not taken: one line, the right status, and nothing written.
 printf 'text' >text
 head -c 31 disk.key >short.key
