@@ -22,12 +22,12 @@ expect "from standard input" 0 "$expected" sh -c '"$1" eventlog replay - <"$2"' 
 expect "replay of a CCEL" 0 "sha384" "$cloister" eventlog replay "$corpus/ccel"
 
 # A log that is cut in an event: what is whole is shown, what is not is told.
-head -c "$(($(wc -c <"$corpus/two-banks") - 1))" "$corpus/two-banks" >cut
-expect "shown as far as it is whole" 3 "truncated at byte" "$cloister" eventlog show cut
-expect "and its events" 3 "SecureBoot: 1" "$cloister" eventlog show cut
-"$cloister" eventlog show cut --json >cut.json 2>/dev/null && fail "a log that is cut is said to be whole"
+head -c "$(($(wc -c <"$corpus/two-banks") - 1))" "$corpus/two-banks" >log.cut
+expect "shown as far as it is whole" 3 "truncated at byte" "$cloister" eventlog show log.cut
+expect "and its events" 3 "SecureBoot: 1" "$cloister" eventlog show log.cut
+"$cloister" eventlog show log.cut --json >cut.json 2>/dev/null && fail "a log that is cut is said to be whole"
 [ "$(jq '.events | length' cut.json)" = $(($(jq '.events | length' show.json) - 1)) ] || fail "not all but the last event: $(jq '.events | length' cut.json)"
-expect "it is not replayed" 3 "truncated at byte" "$cloister" eventlog replay cut
+expect "it is not replayed" 3 "truncated at byte" "$cloister" eventlog replay log.cut
 
 # User space's log goes on where the firmware's ends.
 printf '\036{"pcr":11,"digests":[{"hashAlg":"sha256","digest":"%064d"}],"content_type":"systemd","content":{"eventType":"phase","string":"enter-initrd"}}\n' 0 >user.log

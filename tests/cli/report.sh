@@ -85,8 +85,10 @@ answers "an audit alone" en "Not shown" "No machine was asked to prove itself" a
 printf hello >hello
 expect "a file that says hello" 3 "hello: neither a kernel configuration" "$cloister" audit hello --json
 "$cloister" audit --cmdline hello --for snp,hyperv --json >audit-hello.json
-answers "an audit of a line that says hello" en "Not shown" "The audit did not see how the kernel is configured" audit-hello.json appraisal.json image.json
+answers "an audit of a line that says hello" en "No" "The audit found something required that does not hold" audit-hello.json appraisal.json image.json
 says "an audit of a line that says hello" "It cannot be told whether these documents are about one and the same image"
+"$cloister" audit --cmdline "systemd.import_credentials=no systemd.gpt_auto=no" --for snp,hyperv --json >audit-line.json
+answers "an audit of a good line alone" en "Not shown" "The audit did not see how the kernel is configured" audit-line.json appraisal.json image.json
 
 # A simulated machine's evidence, as the program appraises it.
 "$sim" snp --rsa-bits 2048 platform >/dev/null || fail "sim"

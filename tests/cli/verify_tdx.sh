@@ -34,7 +34,8 @@ P
 done
 
 # Several sets: a bad piece beside a good one does no harm, and is named; alone it does.
-good() { "$cloister" verify tdx platforms/good/quote.bin --root "$root" --at $at "$@"; }
+# shellcheck disable=SC2317 # called by expect
+good() { "$cloister" verify tdx platforms/good/quote.bin --root "$root" --at "$at" "$@"; }
 expect "stale, then current" 0 "left out: the owner's TCB info: not current" good --collateral platforms/tcb-info-old/collateral --collateral platforms/good/collateral
 expect "current, then stale" 0 "left out: the owner's TCB info: not current" good --collateral platforms/good/collateral --collateral platforms/tcb-info-old/collateral
 expect "edited beside good" 0 "its signature does not hold" good --collateral platforms/good/collateral --collateral platforms/tcb-info-edited/collateral

@@ -30,6 +30,6 @@ vm_begin() {
     lab_broker_key
     lab_image "$LAB/demo.img" "$LAB_CMDLINE"
     lab_calibrate
-    lab_register
+    lab_register demo
     lab_broker_start
 }
