@@ -147,7 +147,7 @@ int cmd_boot(int argc, char **argv)
           .text = &spec.until },
         { "--calibrate", "FILE",
           "boot only until the guest reports its event log, and write the reference values of "
-          "PCRs 0 to 3 and 6",
+          "PCRs 0 to 3 and 6 (of an image built with --allow-host report)",
           .text = &calibrate },
         { "--report", "FILE", "what the guest reports, JSON lines", .text = &spec.report_path },
         { "--serial", "FILE", "the console", .text = &spec.serial_path },

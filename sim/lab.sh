@@ -261,7 +261,7 @@ lab_broker_key() {
 
 # The image, of $LAB_ROOT. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is
 # $LAB/disk.key, and its GUIDs are from $LAB/seed; each later one has its own. Of its host it takes nothing but a place to
-# report to: that is how the lab follows a boot.
+# report to: that is how the lab follows a boot. $LAB_OPEN has options for more.
 lab_image() {
     local output=$1 cmdline=$2 own
     shift 2
@@ -278,7 +278,8 @@ lab_image() {
 lab_image_of() {
     local root=$1 output=$2 cmdline=$3
     shift 3
-    cloister image build "$root" --allow-host report --output "$output" --name demo \
+    # shellcheck disable=SC2086 # words
+    cloister image build "$root" --allow-host report ${LAB_OPEN:-} --output "$output" --name demo \
         --kernel "$LAB_CACHE/kernel/vmlinuz" --modules "$LAB_CACHE/kernel/lib/modules/$(lab_kernel_release)" \
         --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_BUILD/guest/cloister-init" \
         --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \

@@ -1,9 +1,11 @@
 #!/bin/bash
 # What a host can change around a genuine UKI: the firmware's variables, what lies next to the UKI on the ESP, the vTPM. The
-# guest starts in most of these, and gets no key. Each boot is short: it ends with the refusal.
+# guest starts in most of these, and gets no key. Each boot is short: it ends with the refusal. The image lets companions of its
+# UKI in, so that it is the broker that refuses them by their registers; one that does not is tried last.
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
 
+LAB_OPEN='--allow-host companions --allow-host cmdline'
 vm_begin attacks_esp
 vm_check "good boot" lab_boot second "$LAB/demo.img"
 # The refusals name this boot's registers where they explain a difference.
@@ -69,6 +71,13 @@ global_credential|PCR 12|a credential in the ESP's own folder for them
 esp_sysext|PCR 13|a system extension next to the UKI
 hosts_tpm|this machine cannot prove itself|a vTPM that nobody vouches for
 END
+
+refused_by_guest() {
+    LAB_OPEN='' lab_image "$LAB/closed.img" "$LAB_CMDLINE" --reference "$LAB/closed.ref.json" >/dev/null &&
+        cp --sparse=always "$LAB/closed.img" "$LAB/demo.img" && lab_attack esp_credential \
+        'file ".extra/credentials/tmpfiles.extra.cred" beside the UKI'
+}
+vm_check "a credential next to the UKI of an image that lets none in" refused_by_guest
 
 vm_check "only the good boot got the key" test "$(grep -c ' release released ' "$LAB/broker.log")" = 1
 vm_end
