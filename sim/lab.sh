@@ -397,7 +397,7 @@ lab_take_uki() {
 
 # A UKI with another command line, signed by the owner's own key.
 lab_other_cmdline() {
-    lab_image "$LAB/other.img" "$LAB_CMDLINE systemd.unit=rescue.target" --reference "$LAB/other.ref.json" >/dev/null &&
+    lab_image "$LAB/other.img" "$LAB_CMDLINE systemd.unit=rescue.target" --reference "$LAB/other.ref.json" --accept cmdline.single >/dev/null &&
         lab_take_uki "$LAB/other.img" "$LAB/other.efi" && rm -f "$LAB/other.img" &&
         lab_replace_uki "$LAB/demo.img" "$LAB/other.efi" "$LAB/other-cmdline.img"
 }
