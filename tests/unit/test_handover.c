@@ -12,30 +12,35 @@ static void parse(struct clo_uki *uki, const struct clo_buffer *file)
         fail_msg("%s", err.text);
 }
 
+/* A section's bytes as written, those after a NUL too. */
+#define SECTION(text)                             \
+    {                                             \
+        (const uint8_t *)(text), sizeof(text) - 1 \
+    }
+
 /* systemd's stub trims the end, and from 253 on the start too; blanks become spaces. */
 static void test_cmdline(void **state)
 {
     static const struct {
         unsigned version;
-        const char *section;
-        size_t size;
+        struct clo_bytes section;
         const char *expected;
     } cases[] = {
-        { 257, "quiet splash", 12, "quiet splash" },
-        { 257, " \tquiet \n", 9, "quiet" },
-        { 252, " quiet \n", 8, " quiet" },
+        { 257, SECTION("quiet splash"), "quiet splash" },
+        { 257, SECTION(" \tquiet \n"), "quiet" },
+        { 252, SECTION(" quiet \n"), " quiet" },
         { 257,
-          "a\nb\x7f"
-          "c",
-          5, "a b c" },
-        { 257, "quiet\0hidden", 12, "quiet" },
-        { 257, "\n\n", 2, "" },
-        { 257, "quiet\0\0\0", 8, "quiet" },
+          SECTION("a\nb\x7f"
+                  "c"),
+          "a b c" },
+        { 257, SECTION("quiet\0hidden"), "quiet" },
+        { 257, SECTION("\n\n"), "" },
+        { 257, SECTION("quiet\0\0\0"), "quiet" },
         /* UCS-2 has no room beyond U+FFFF: the stub drops it, and then trims. */
-        { 257, "a=\xc3\xa9 b=\xf0\x9f\x98\x80 c", 15, "a=\xc3\xa9 b= c" },
-        { 257, "a=\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf;", 11, "a=;" },
-        { 257, "\xe6\x97\xa5", 3, "\xe6\x97\xa5" },
-        { 257, "cut \xf0\x9f\x98", 7, "cut \xf0\x9f\x98" },
+        { 257, SECTION("a=\xc3\xa9 b=\xf0\x9f\x98\x80 c"), "a=\xc3\xa9 b= c" },
+        { 257, SECTION("a=\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf;"), "a=;" },
+        { 257, SECTION("\xe6\x97\xa5"), "\xe6\x97\xa5" },
+        { 257, SECTION("cut \xf0\x9f\x98"), "cut \xf0\x9f\x98" },
     };
 
     (void)state;
@@ -46,7 +51,7 @@ static void test_cmdline(void **state)
         struct clo_error err;
         uki_make(&file, cases[i].version,
                  (struct clo_uki_parts){ .kernel = clo_bytes_text("k"),
-                                         .cmdline = clo_bytes(cases[i].section, cases[i].size) });
+                                         .cmdline = cases[i].section });
         parse(uki, &file);
         CHECK(handover_cmdline(uki, 0, &text, &err), err.text);
         CHECK(strcmp(clo_buffer_string(&text), cases[i].expected) == 0, clo_buffer_string(&text));
