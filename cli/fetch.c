@@ -1,4 +1,4 @@
-#include "fetch.h"
+#include "cli/fetch.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 
 #include "net/source.h"
 
-#include "cli.h"
+#include "cli/cli.h"
 
 #define FETCH_OPTIONS 6
 

@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 static const struct cli_command commands[] = {
     { "eventlog", cmd_eventlog, NULL }, { "measure", cmd_measure, NULL },

@@ -5,7 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "cli/cli.h"
 
 static const struct cli_command commands[] = {
     { "audit", cmd_audit, "is this kernel, image or guest fit to be a confidential VM?" },

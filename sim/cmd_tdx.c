@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "cli/collateral.h"
+#include "cli/verify/collateral.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "sim/tdx.h"

@@ -266,7 +266,7 @@ CLO_API CLO_MUST_USE bool clo_certificate_make(const struct clo_certificate_spec
 CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
                                         struct clo_buffer *pem, struct clo_error *err);
 
-/* Detached CMS/PKCS#7 pieces live in lib/pe, which needs Authenticode's own content type. They use
+/* Detached CMS/PKCS#7 pieces live in lib/efi, which needs Authenticode's own content type. They use
  * these to reach OpenSSL's objects, made when first asked for (NULL: out of memory, or OpenSSL reads
  * more strictly than we do); nobody outside lib/ and net/, verifier/ (TLS) may. */
 struct evp_pkey_st;

@@ -8,7 +8,7 @@
 #include "cloister/jose.h"
 
 #include "appraise_internal.h"
-#include "policy_internal.h"
+#include "lib/policy/policy_internal.h"
 
 void appraise_warn(struct work *w, const char *format, ...)
 {

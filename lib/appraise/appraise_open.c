@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "appraise_internal.h"
-#include "policy_internal.h"
+#include "lib/policy/policy_internal.h"
 
 static void CLO_PRINTF(3, 4) leave_open(struct work *w, const char *aspect, const char *format, ...)
 {

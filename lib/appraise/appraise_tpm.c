@@ -7,7 +7,7 @@
 #include "cloister/explain.h"
 
 #include "appraise_internal.h"
-#include "policy_internal.h"
+#include "lib/policy/policy_internal.h"
 
 /* PCRs 0 to 15 are static: a log can lead to them. 16 and up are for debugging and dynamic launch. */
 #define LOGGED_PCRS 0xffffU

@@ -1,5 +1,5 @@
 /* Images composed and edited: which sections there are, in which order (UAPI.5, "UKI Components" and
- * "Multi-Profile UKIs"). Where each goes in the file is lib/pe's business. */
+ * "Multi-Profile UKIs"). Where each goes in the file is lib/efi's business. */
 #include <stdlib.h>
 #include <string.h>
 

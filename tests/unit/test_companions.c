@@ -1,6 +1,6 @@
 /* The archives are held against bytes written out by hand, the order of the rest by name. What firmware,
  * stub and kernel really measure of companions is tried in tests/vm/registers.sh. */
-#include "lib/reference/companions.h"
+#include "lib/predict/companions.h"
 
 #include "uki_maker.h"
 

@@ -1,6 +1,6 @@
-#include "lib/reference/handover.h"
+#include "lib/predict/handover.h"
 
-#include "lib/reference/companions.h"
+#include "lib/predict/companions.h"
 
 #include "uki_maker.h"
 

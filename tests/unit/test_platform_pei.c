@@ -1,6 +1,6 @@
 /* What PlatformPei leaves of itself: a module made by the test, whose code refers to the variable's
  * fields as the real one's does. tests/vm/registers_firmware.sh has real ones, and what they measured. */
-#include "../../lib/reference/platform_pei.h"
+#include "lib/predict/platform_pei.h"
 
 #include "firmware_maker.h"
 #include "varstore_maker.h"

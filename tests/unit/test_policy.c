@@ -232,7 +232,7 @@ static void test_schema(void **state)
         CHECK(json_object_get(members, key) != NULL, key);
     CHECK(json_object_size(members) == json_object_size(snp), "the schema has more");
 
-    read_tree("lib/appraise/policy_snp.c", &source);
+    read_tree("lib/policy/policy_snp.c", &source);
     const char *at = strstr(clo_buffer_string(&source), "bool policy_read_snp(");
     CHECK(at != NULL, "the parser's list");
     const char *end = strstr(at, "NULL");

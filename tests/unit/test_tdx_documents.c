@@ -1,5 +1,5 @@
 /* TCB info and QE identity: read in one pass and in place; hostile JSON refused with the byte it is at. */
-#include "../../lib/tdx/tdx_internal.h"
+#include "lib/tdx/tdx_internal.h"
 #include "tdx_documents.h"
 #include "test.h"
 

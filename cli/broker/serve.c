@@ -1,0 +1,235 @@
+/* cloister serve: the owner's own verifier and key broker. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/policy/files.h"
+#include "cloister/encoding.h"
+#include "device/file.h"
+#include "verifier/server.h"
+
+#include "cli/broker/endorsements.h"
+#include "cli/fetch.h"
+
+#define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
+
+/* What the verifier judges evidence by: nothing of one's own, unless it was asked for. */
+struct own_endorsements {
+    const char *folder;
+    struct fetch_options fetch;
+    struct fetcher fetcher;
+    struct clo_endorser *endorser;
+};
+
+static void own_endorsements_free(struct own_endorsements *own)
+{
+    clo_endorser_freep(&own->endorser);
+    fetcher_close(&own->fetcher);
+}
+
+static bool load_files(void *context, struct clo_endorsement_set *out, struct clo_error *err)
+{
+    const struct own_endorsements *own = context;
+
+    return endorsements_load(own->folder, out, err);
+}
+
+static int64_t now(void *context)
+{
+    (void)context;
+    return (int64_t)time(NULL);
+}
+
+static void print_time(int64_t unix_time)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *text = clo_json_time(unix_time);
+
+    printf("%s ", text == NULL ? "-" : json_string_value(text));
+}
+
+/* The audit trail's line, for whoever watches. */
+static void on_decision(void *context, const struct clo_audit *decision)
+{
+    (void)context;
+    print_time(decision->time);
+    printf("%s %s %.8s%s%s%s%s\n", decision->action, decision->verdict, decision->session,
+           decision->resource == NULL ? "" : " ",
+           decision->resource == NULL ? "" : decision->resource,
+           decision->detail[0] == '\0' ? "" : ": ", decision->detail);
+    fflush(stdout);
+}
+
+static void on_failure(void *context, const struct clo_error *err)
+{
+    (void)context;
+    fprintf(stderr, "cloister: serve: %s\n", err->text);
+}
+
+static bool is_over(void *context)
+{
+    const struct own_endorsements *own = context;
+
+    return own->endorser != NULL && clo_endorser_is_ending(own->endorser);
+}
+
+static bool open_endorsements(struct own_endorsements *own, struct clo_error *err)
+{
+    const struct fetch_options *o = &own->fetch;
+    struct clo_endorser_spec spec = { .load = own->folder == NULL ? NULL : load_files,
+                                      .kds = o->kds,
+                                      .pcs = o->pcs,
+                                      .update = o->update,
+                                      .now = now,
+                                      .random = cli_random(),
+                                      .on_failure = on_failure,
+                                      .context = own };
+
+    if (!o->fetch && (o->cache != NULL || o->kds != NULL || o->pcs != NULL || o->ca != NULL ||
+                      o->update != NULL))
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--cache, --kds, --pcs, --update and --ca are for --fetch");
+    if (own->folder == NULL && !o->fetch)
+        return true;
+    if (o->fetch) {
+        own->fetcher.curl_options.timeout_ms = FETCH_TIMEOUT_MS;
+        own->fetcher.curl_options.is_over = is_over;
+        own->fetcher.curl_options.context = own;
+        if (!fetcher_open(o, 0, &own->fetcher, err))
+            return false;
+        spec.transport = &own->fetcher.transport;
+        spec.cache = &own->fetcher.cache;
+    }
+    return clo_endorser_new(&spec, &own->endorser, err);
+}
+
+/* Copies the public half to where the owner wants it. */
+static bool write_public_key(const struct clo_private_key *key, const char *path,
+                             struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    if (!clo_private_key_public(key, &public, err) || !clo_public_key_spki(public, &der, err) ||
+        !clo_pem_write("PUBLIC KEY", clo_buffer_bytes(&der), &pem, err))
+        return false;
+    if (strcmp(path, "-") != 0)
+        return clo_file_write(path, clo_buffer_bytes(&pem), 0644, err);
+    return (fwrite(pem.data, 1, pem.size, stdout) == pem.size && fflush(stdout) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+}
+
+/* What the terms leave open that matters, in a line for each of them. Nothing is refused that was accepted. */
+static bool print_terms(struct clo_store *store, struct clo_error *err)
+{
+    for (int64_t after = 0;;) {
+        CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer open = { 0 };
+        struct clo_pins pins;
+        if (!clo_store_next_terms(store, after, &terms, err))
+            return err->status == CLO_OK;
+        after = terms.id;
+        clo_policy_pins(terms.policy, (const struct clo_reference *const *)terms.references,
+                        terms.reference_count, NULL, &pins);
+        policy_name_open(&pins, CLO_PIN_SHOULD, &open);
+        printf("policy \"%s\": %s%s%s%s\n", terms.policy->name,
+               pins.unmet[0] != '\0' ? "nothing can fulfil it: "
+               : open.size == 0      ? "nothing that matters is open"
+                                     : "open: ",
+               pins.unmet[0] != '\0' ? pins.unmet : clo_buffer_string(&open),
+               terms.policy->accept_weak[0] == '\0' ? "" : "; accepted as weak: ",
+               terms.policy->accept_weak);
+    }
+}
+
+static bool serve(struct clo_store *store, const struct clo_private_key *tls_key,
+                  const char *address, unsigned nonce_seconds, struct own_endorsements *own,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
+    CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    const struct clo_broker_spec spec = { .store = store,
+                                          .random = cli_random(),
+                                          .nonce_seconds = nonce_seconds,
+                                          .endorser = own->endorser,
+                                          .on_decision = on_decision,
+                                          .on_failure = on_failure };
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct clo_digest fingerprint;
+
+    if (!print_terms(store, err) || !clo_broker_new(&spec, &broker, err) ||
+        !clo_server_new(broker, tls_key, address, &server, err) ||
+        !clo_private_key_public(tls_key, &public, err) ||
+        !clo_public_key_fingerprint(public, &fingerprint, err))
+        return false;
+    printf("listening on %.*s:%u, key sha256 %s\n", (int)(strrchr(address, ':') - address), address,
+           clo_server_port(server), clo_hex_text(clo_digest_bytes(&fingerprint), hex));
+    fflush(stdout);
+    return clo_server_run(server, err);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    const char *state = NULL, *address = "127.0.0.1:8443", *print_key = NULL;
+    uint64_t seconds = 120;
+    CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
+    struct cli_option options[5 + FETCH_OPTIONS] = {
+        { "--state", "DIR", "where everything is kept; made on first use (required)",
+          .text = &state },
+        { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
+          .text = &address },
+        { "--nonce-seconds", "N", "how long a nonce is good, once; default 120",
+          .number = &seconds },
+        { "--print-key", "FILE",
+          "write the public key that images are built with (PEM, - is standard output), and end",
+          .text = &print_key },
+        { "--endorsements", "DIR",
+          "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
+          "of "
+          "what evidence brings",
+          .text = &own.folder },
+    };
+    size_t option_count = 5;
+    fetch_add_options(&own.fetch, options, &option_count);
+    const struct cli_usage usage = {
+        .command = "serve",
+        .arguments = "--state DIR",
+        .summary =
+                "Runs the verifier and key broker: it gives out nonces, appraises evidence against "
+                "the\nterms of the keys that 'cloister key put' registered, and releases a key to "
+                "the guest\nthat fulfils them. Each decision is a line on standard output, and in "
+                "the audit trail.",
+        .options = options,
+        .option_count = option_count,
+        .example = "  cloister serve --state broker --print-key broker.pem\n"
+                   "  cloister serve --state broker --listen 0.0.0.0:8443 --endorsements amd/ "
+                   "--fetch\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0)
+        return cli_usage_error(&usage, "takes no arguments");
+    if (state == NULL)
+        return cli_usage_error(&usage, "--state is needed");
+    if (seconds == 0 || seconds > 3600)
+        return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
+    bool ok = clo_store_open(state, &store, &err) &&
+              clo_store_key(store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, &tls_key, &err) &&
+              (print_key != NULL
+                       ? write_public_key(tls_key, print_key, &err)
+                       : open_endorsements(&own, &err) &&
+                                 serve(store, tls_key, address, (unsigned)seconds, &own, &err));
+    if (!ok) {
+        clo_wrap(&err, "serve");
+        return cli_error(&err);
+    }
+    return CLI_YES;
+}

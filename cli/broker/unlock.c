@@ -1,0 +1,141 @@
+/* cloister unlock: a disk of a running guest, with a key that the broker releases to it. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+#include "cloister/resource.h"
+#include "device/file.h"
+#include "device/tsm.h"
+#include "guest/disk_identity.h"
+#include "guest/measure.h"
+#include "guest/unlock.h"
+#include "net/imds.h"
+
+#define RUN_FOLDER  "/run/cloister"
+#define HEADER_FILE RUN_FOLDER "/luks-header.unlock"
+
+static void on_wait(void *context, const char *why, unsigned seconds)
+{
+    (void)context;
+    fprintf(stderr, "cloister: unlock: %s; trying again in %u s\n", why, seconds);
+}
+
+/* What is opened: the disk, and its volume key once it is known to be the right disk. */
+struct opening {
+    struct clo_disk disk;
+    struct clo_secret *volume_key;
+};
+
+static void free_opening(struct opening *opening)
+{
+    clo_disk_free(&opening->disk);
+    clo_secret_freep(&opening->volume_key);
+}
+
+static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
+                       struct clo_error *err)
+{
+    struct opening *opening = context;
+    struct clo_disk *disk = &opening->disk;
+
+    clo_secret_freep(&opening->volume_key);
+    if (!clo_disk_volume_key(disk, HEADER_FILE, release->key, &opening->volume_key, err))
+        return false;
+    return !release->has_disk ||
+           (clo_disk_compare(disk, opening->volume_key, &release->disk, err) &&
+            clo_disk_raise_generation(disk, HEADER_FILE, opening->volume_key, generation, err));
+}
+
+static bool get_key(const struct clo_guest_config *config, struct opening *opening,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer userlog = { 0 };
+    struct clo_error ignored;
+
+    if (!clo_tpm_open(CLO_TPM_DEVICE, &tpm, err) && err->status != CLO_ERR_UNAVAILABLE)
+        return false;
+    if (!clo_file_read(CLO_MEASURE_LOG, CLO_FILE_LIMIT, &userlog, &ignored))
+        userlog.size = 0; /* nothing was measured by user space */
+    const struct clo_collector collector = { .tpm = tpm,
+                                             .hardware = clo_hardware_default,
+                                             .eventlog = CLO_COLLECT_EVENTLOG,
+                                             .ccel = CLO_COLLECT_CCEL,
+                                             .imds = CLO_IMDS_URL,
+                                             .userlog = clo_buffer_bytes(&userlog) };
+    const struct clo_unlock unlock = { .config = config,
+                                       .collector = &collector,
+                                       .on_release = on_release,
+                                       .on_wait = on_wait,
+                                       .context = opening };
+    return clo_unlock_key(&unlock, err);
+}
+
+/* The header is checked before anybody is asked for a key. */
+static bool open_disk(const char *device, const char *name, const struct clo_guest_config *config,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(free_opening) struct opening opening = { .volume_key = NULL };
+
+    if (strlen(device) >= sizeof opening.disk.device)
+        return clo_fail(err, CLO_ERR_USAGE, "%.60s…: the path is too long", device);
+    memcpy(opening.disk.device, device, strlen(device) + 1);
+    if (!clo_disk_read_header(&opening.disk, err))
+        return false;
+    (void)mkdir(RUN_FOLDER, 0700);
+    bool ok = get_key(config, &opening, err) &&
+              clo_disk_open(&opening.disk, HEADER_FILE, opening.volume_key, name, err);
+    (void)remove(HEADER_FILE);
+    return ok;
+}
+
+int cmd_unlock(int argc, char **argv)
+{
+    const char *path = CLO_GUEST_CONFIG, *resource = NULL;
+    bool is_unregistered = false;
+    const struct cli_option options[] = {
+        { "--config", "FILE", "which broker, by which key; default " CLO_GUEST_CONFIG,
+          .text = &path },
+        { "--resource", "PATH", "the key's name at the broker; default the configuration's",
+          .text = &resource },
+        { "--unregistered-disk", NULL,
+          "take a key that comes without the disk that it is for: any disk that it opens will do",
+          .flag = &is_unregistered },
+    };
+    const struct cli_usage usage = {
+        .command = "unlock",
+        .arguments = "DEVICE NAME",
+        .summary =
+                "Opens a LUKS2 disk in a running guest as /dev/mapper/NAME: checks its header, "
+                "proves\nthe machine to the broker, and uses the key that it releases. The initrd "
+                "does the same\nfor the root by itself.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister unlock /dev/vdb data --resource default/disk/data\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 2)
+        return cli_usage_error(&usage, "DEVICE and NAME are needed");
+    bool ok = clo_file_read(path, CLO_FILE_LIMIT, &text, &err) &&
+              (clo_guest_config_parse(clo_buffer_bytes(&text), &config, &err) ||
+               clo_wrap(&err, "%s", path));
+    if (ok && resource != NULL) {
+        ok = clo_resource_template_check(resource, &err);
+        config.resource = resource;
+    }
+    if (is_unregistered)
+        config.disk_is_registered = false;
+    ok = ok && open_disk(operands.items[0], operands.items[1], &config, &err);
+    if (!ok) {
+        clo_wrap(&err, "unlock");
+        return cli_error(&err);
+    }
+    return CLI_YES;
+}

@@ -1,0 +1,124 @@
+#include "cli/eventlog/input.h"
+
+#include "cli/cli.h"
+#include "cloister/ccel.h"
+#include "cloister/cel.h"
+#include "device/file.h"
+
+void eventlog_input_free(struct eventlog_input *input)
+{
+    clo_eventlog_free(input->log);
+    clo_ima_free(input->ima);
+    clo_buffer_free(&input->file);
+}
+
+/* The table that tells where a TDX guest's log is, taken for the log. */
+static bool refuse_table(struct clo_bytes in, struct clo_error *err)
+{
+    struct clo_ccel_table table;
+
+    return clo_ccel_table_parse(in, &table, err) &&
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "is the ACPI table, not the log: that lies in %llu bytes at 0x%llx of the "
+                    "guest's memory, and Linux shows it as /sys/firmware/acpi/tables/data/CCEL",
+                    (unsigned long long)table.size, (unsigned long long)table.address);
+}
+
+/* Makes another form binary: TCG's canonical one, or dstack's JSON, which has no Spec ID event. */
+static bool convert(struct clo_buffer *file, bool *is_header_made, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
+    struct clo_bytes in = clo_buffer_bytes(file);
+    enum clo_cel_encoding encoding;
+
+    if (clo_ccel_is_table(in))
+        return refuse_table(in, err);
+    bool is_canonical = clo_cel_is_log(in, &encoding);
+    if (!is_canonical && (in.size == 0 || in.data[0] != '['))
+        return true;
+    *is_header_made = true;
+    if (is_canonical ? !clo_cel_read(in, encoding, &binary, is_header_made, err)
+                     : !clo_ccel_from_json(in, &binary, err))
+        return false;
+    clo_buffer_free(file);
+    *file = binary;
+    binary = (struct clo_buffer){ 0 };
+    return true;
+}
+
+static bool parse(const char *path, struct clo_buffer *file, struct clo_eventlog **out,
+                  struct clo_error *err)
+{
+    bool is_header_made = false;
+
+    if (!convert(file, &is_header_made, err) ||
+        !clo_eventlog_parse(clo_buffer_bytes(file), out, err))
+        return clo_wrap(err, "%s", path);
+    if (is_header_made)
+        clo_eventlog_drop_header(*out);
+    return true;
+}
+
+bool eventlog_load(const char *path, struct clo_buffer *file, struct clo_eventlog **out,
+                   struct clo_error *err)
+{
+    return clo_file_read(path, CLO_FILE_LIMIT, file, err) && parse(path, file, out, err);
+}
+
+bool ima_load(const char *path, struct clo_buffer *file, struct clo_ima **out,
+              struct clo_error *err)
+{
+    return clo_file_read(path, CLO_FILE_LIMIT, file, err) &&
+           (clo_ima_parse(clo_buffer_bytes(file), out, err) || clo_wrap(err, "%s", path));
+}
+
+bool eventlog_open(const char *path, struct eventlog_input *out, struct clo_error *err)
+{
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &out->file, err))
+        return false;
+    if (clo_ima_is_list(clo_buffer_bytes(&out->file)))
+        return clo_ima_parse(clo_buffer_bytes(&out->file), &out->ima, err) ||
+               clo_wrap(err, "%s", path);
+    return parse(path, &out->file, &out->log, err);
+}
+
+bool eventlog_open_start(const char *path, struct eventlog_input *out, struct clo_error *cut,
+                         struct clo_error *err)
+{
+    cut->status = CLO_OK;
+    if (eventlog_open(path, out, err))
+        return true;
+    struct clo_bytes in = clo_buffer_bytes(&out->file);
+    struct clo_error ignored;
+    return !clo_ima_is_list(in) && clo_eventlog_parse_start(in, &out->log, cut, &ignored) &&
+           (cut->status == CLO_OK || !clo_wrap(cut, "%s", path));
+}
+
+bool userlog_load(const char *path, struct clo_userlog **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
+           (clo_userlog_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", path));
+}
+
+enum clo_hash eventlog_best_bank(const struct clo_eventlog *log)
+{
+    enum clo_hash best = CLO_HASH_NONE;
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
+        enum clo_hash hash = clo_eventlog_algorithm(log, i);
+        if (best == CLO_HASH_NONE || (best == CLO_HASH_SHA1 && hash != CLO_HASH_NONE))
+            best = hash;
+    }
+    return best;
+}
+
+json_t *eventlog_algorithms_json(const struct clo_eventlog *log)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++)
+        json_array_append_new(list, json_string(clo_eventlog_algorithm_name(log, i)));
+    return list;
+}

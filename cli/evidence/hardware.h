@@ -1,0 +1,31 @@
+/* What the forms of `cloister evidence` that ask the hardware share. */
+#ifndef CLOISTER_CLI_EVIDENCE_H
+#define CLOISTER_CLI_EVIDENCE_H
+
+#include "guest/hardware.h"
+
+#include "cli/cli.h"
+
+#define EVIDENCE_REPORT_DATA_SIZE 64
+#define EVIDENCE_DEVICE_OPTIONS   6
+
+struct evidence_device_options {
+    const char *tsm, *sev_guest, *tdx_guest;
+    uint64_t qgs_port, vmpl;
+    bool plain;
+};
+extern const struct evidence_device_options evidence_device_defaults;
+
+/* Appends EVIDENCE_DEVICE_OPTIONS of them. */
+void evidence_add_device_options(struct evidence_device_options *options, struct cli_option *out,
+                                 size_t *count);
+struct clo_hardware evidence_hardware(const struct evidence_device_options *options);
+/* All but its report data. */
+CLO_MUST_USE bool evidence_hardware_request(const struct evidence_device_options *options,
+                                            struct clo_hardware_request *out,
+                                            struct clo_error *err);
+/* 1 to 64 bytes in hex, filled up with zeros. */
+CLO_MUST_USE bool evidence_report_data(const char *hex, uint8_t out[EVIDENCE_REPORT_DATA_SIZE],
+                                       struct clo_error *err);
+
+#endif

@@ -1,0 +1,54 @@
+#include "cli/policy/files.h"
+
+#include <string.h>
+
+#include "cli/inputs.h"
+#include "device/file.h"
+
+bool policy_load(const char *name, struct clo_policy **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    if (strcmp(name, "strict") == 0)
+        return clo_policy_strict(out, err);
+    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+        return false;
+    return clo_policy_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", name);
+}
+
+void policy_references_free(struct policy_references *references)
+{
+    for (size_t i = 0; i < references->count; i++)
+        clo_reference_free(references->items[i]);
+}
+
+bool policy_references_load(const struct cli_list *paths, struct policy_references *out,
+                            struct clo_error *err)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        if (!cli_read_reference(paths->items[i], &out->items[i], err))
+            return false;
+        out->count++;
+    }
+    return true;
+}
+
+void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,
+                      struct clo_buffer *out)
+{
+    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+        if (pins->items[i].status == CLO_PIN_OPEN &&
+            clo_aspect_weight((enum clo_aspect)i) <= weight)
+            clo_buffer_printf(out, "%s%s", out->size == 0 ? "" : ", ",
+                              clo_aspect_name((enum clo_aspect)i));
+}
+
+void policy_print_left(FILE *out, const char *prefix, const struct clo_pins *pins)
+{
+    if (pins->unmet[0] != '\0')
+        fprintf(out, "%snothing can fulfil this policy: %s\n", prefix, pins->unmet);
+    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+        if (pins->items[i].status >= CLO_PIN_PARTLY)
+            fprintf(out, "%s%s: %s: %s\n", prefix, clo_pin_status_name(pins->items[i].status),
+                    clo_aspect_name((enum clo_aspect)i), pins->items[i].text);
+}

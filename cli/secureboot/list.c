@@ -1,0 +1,301 @@
+/* cloister secureboot list and diff: signature lists made, merged and compared. */
+#include <string.h>
+
+#include "cli/inputs.h"
+#include "cli/secureboot/lists.h"
+#include "cloister/authenticode.h"
+#include "cloister/signature_list.h"
+#include "device/file.h"
+
+static int fail_with(const char *command, struct clo_error *err)
+{
+    clo_wrap(err, "%s", command);
+    return cli_error(err);
+}
+
+/* --- list --- */
+
+struct list_options {
+    struct cli_list merge, certificates, hashes, images, removed;
+    const char *owner, *variable, *output;
+    bool sha384;
+};
+
+/* By its length: SHA-256 or SHA-384. */
+static bool read_hash(const char *text, struct clo_guid *type, struct clo_buffer *out,
+                      struct clo_error *err)
+{
+    if (!clo_hex_read(clo_bytes_text(text), out, err)) {
+        err->status = CLO_ERR_USAGE;
+        return clo_wrap(err, "%.80s", text);
+    }
+    if (out->size != 32 && out->size != 48)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "%.80s: %zu bytes, 32 (SHA-256) or 48 (SHA-384) "
+                        "expected",
+                        text, out->size);
+    return clo_signature_type_find(out->size == 32 ? "sha256" : "sha384", type);
+}
+
+static bool add_image(const char *path, bool sha384, const struct clo_guid *owner,
+                      struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    struct clo_digest digest;
+    struct clo_guid type;
+    struct clo_pe pe;
+
+    if (!cli_read_pe(path, &file, err))
+        return false;
+    if (!clo_pe_parse(clo_buffer_bytes(&file), &pe, err) ||
+        !clo_authenticode_digest(&pe, sha384 ? CLO_HASH_SHA384 : CLO_HASH_SHA256, &digest, err))
+        return clo_wrap(err, "%s", path);
+    return clo_signature_type_find(sha384 ? "sha384" : "sha256", &type) &&
+           clo_signature_list_add(&type, owner, clo_digest_bytes(&digest), out, err);
+}
+
+/* What is asked for one by one, in the order of the options. */
+static bool make_new(const struct list_options *o, const struct clo_guid *owner,
+                     struct clo_buffer *out, struct clo_error *err)
+{
+    for (size_t i = 0; i < o->certificates.count; i++) {
+        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+        if (!cli_read_certificate(o->certificates.items[i], &certificate, err) ||
+            !clo_signature_list_add(&clo_guid_cert_x509, owner, clo_certificate_der(certificate),
+                                    out, err))
+            return false;
+    }
+    for (size_t i = 0; i < o->hashes.count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer hash = { 0 };
+        struct clo_guid type;
+        if (!read_hash(o->hashes.items[i], &type, &hash, err))
+            return clo_wrap(err, "--hash");
+        if (!clo_signature_list_add(&type, owner, clo_buffer_bytes(&hash), out, err))
+            return false;
+    }
+    for (size_t i = 0; i < o->images.count; i++)
+        if (!add_image(o->images.items[i], o->sha384, owner, out, err))
+            return false;
+    return true;
+}
+
+/* Puts `base` with `addition` appended in its place. */
+static bool append(struct clo_buffer *base, struct clo_bytes addition, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer merged = { 0 };
+    size_t added;
+
+    if (!clo_signature_lists_append(clo_buffer_bytes(base), addition, &merged, &added, err))
+        return false;
+    clo_buffer_free(base);
+    *base = merged;
+    merged = (struct clo_buffer){ 0 };
+    return true;
+}
+
+static bool remove_hash(const char *text, struct clo_buffer *lists, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer hash = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer left = { 0 };
+    struct clo_signature_walk walk = clo_signature_walk(clo_buffer_bytes(lists));
+    struct clo_signature_entry entry;
+    struct clo_guid type;
+    size_t removed = 0;
+
+    if (!read_hash(text, &type, &hash, err))
+        return clo_wrap(err, "--remove");
+    struct clo_bytes data = clo_buffer_bytes(&hash);
+    /* A certificate is named by its SHA-256. */
+    while (clo_signature_next(&walk, &entry, err)) {
+        struct clo_digest digest;
+        clo_hash(CLO_HASH_SHA256, entry.data, &digest);
+        if (clo_guid_equal(&entry.type, &clo_guid_cert_x509) &&
+            clo_bytes_equal(clo_digest_bytes(&digest), data)) {
+            type = clo_guid_cert_x509;
+            data = entry.data;
+            break;
+        }
+    }
+    if (err->status != CLO_OK ||
+        !clo_signature_lists_remove(clo_buffer_bytes(lists), &type, data, &left, &removed, err))
+        return false;
+    if (removed == 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "--remove %s: no such entry", text);
+    clo_buffer_free(lists);
+    *lists = left;
+    left = (struct clo_buffer){ 0 };
+    return true;
+}
+
+static bool list(const struct list_options *o, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    struct clo_guid owner;
+
+    if (!cli_guid("--owner", o->owner, &owner, err))
+        return false;
+    for (size_t i = 0; i < o->merge.count; i++) {
+        CLO_CLEANUP(secureboot_file_free) struct secureboot_file file = { 0 };
+        if (!secureboot_read(o->merge.items[i], o->variable, &file, err))
+            return false;
+        if (file.store != NULL && o->variable == NULL)
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "--merge %s: of a variable store, --variable says which",
+                            o->merge.items[i]);
+        if (!append(out, file.lists, err))
+            return false;
+    }
+    if (!make_new(o, &owner, &made, err) || !append(out, clo_buffer_bytes(&made), err))
+        return false;
+    for (size_t i = 0; i < o->removed.count; i++)
+        if (!remove_hash(o->removed.items[i], out, err))
+            return false;
+    return clo_file_write(o->output, clo_buffer_bytes(out), 0644, err);
+}
+
+int cmd_secureboot_list(int argc, char **argv)
+{
+    struct list_options o = { .owner = SECUREBOOT_OWNER };
+    const struct cli_option options[] = {
+        { "--merge", "FILE",
+          "start with these: signature lists, .auth, efivarfs, a variable store (repeatable)",
+          .list = &o.merge },
+        { "--variable", "NAME", "which variable of a store: PK, KEK, db or dbx",
+          .text = &o.variable },
+        { "--cert", "FILE", "add a certificate, PEM or DER (repeatable)", .list = &o.certificates },
+        { "--hash", "HEX", "add a digest, SHA-256 or SHA-384 (repeatable)", .list = &o.hashes },
+        { "--image", "FILE", "add the Authenticode digest of an EFI image (repeatable)",
+          .list = &o.images },
+        { "--sha384", NULL, "digests of images by SHA-384 instead of SHA-256", .flag = &o.sha384 },
+        { "--remove", "HEX",
+          "leave out this digest, or the certificate of this SHA-256 (repeatable)",
+          .list = &o.removed },
+        { "--owner", "GUID", "whose entries the new ones are (default: one GUID for all)",
+          .text = &o.owner },
+        { "--output", "FILE", "the lists (required)", .text = &o.output },
+    };
+    const struct cli_usage usage = {
+        .command = "secureboot list",
+        .arguments = "--output FILE",
+        .summary =
+                "Makes signature lists, as PK, KEK, db and dbx hold them: from certificates, "
+                "digests and\nimages, or from other lists. Merged as a firmware appends: what is "
+                "there already is not\nadded, order stays.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister secureboot list --merge DBXUpdate.bin --image old.efi --output "
+                   "dbx.esl\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer lists = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    size_t count;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0 || o.output == NULL)
+        return cli_usage_error(&usage, "--output is needed");
+    if (!list(&o, &lists, &err) ||
+        !clo_signature_lists_check(clo_buffer_bytes(&lists), &count, &err))
+        return fail_with("secureboot list", &err);
+    printf("%s: %zu entries, %zu bytes\n", o.output, count, lists.size);
+    return CLI_YES;
+}
+
+/* --- diff --- */
+
+struct difference {
+    json_t *only[2];
+    json_t *owners; /* in both, under other owners */
+    size_t counts[3];
+};
+
+static void note_down(json_t *to, const struct clo_signature_entry *entry, const char *mark,
+                      bool as_json)
+{
+    struct secureboot_entry text;
+
+    if (as_json) {
+        json_array_append_new(to, secureboot_entry_json(entry));
+        return;
+    }
+    secureboot_describe(entry, &text);
+    printf("%s %-6s %s%s%s\n", mark, text.type, text.hex, text.subject[0] == '\0' ? "" : "  ",
+           text.subject);
+}
+
+/* Entries of `a` that `b` has not, or has of another owner. */
+static bool compare(struct clo_bytes a, struct clo_bytes b, size_t side, bool as_json,
+                    struct difference *out, struct clo_error *err)
+{
+    struct clo_signature_walk walk = clo_signature_walk(a);
+    struct clo_signature_entry entry;
+
+    while (clo_signature_next(&walk, &entry, err)) {
+        if (!clo_signature_lists_have(b, &entry.type, entry.data, NULL)) {
+            note_down(out->only[side], &entry, side == 0 ? "-" : "+", as_json);
+            out->counts[side]++;
+        } else if (side == 0 &&
+                   !clo_signature_lists_have(b, &entry.type, entry.data, &entry.owner)) {
+            note_down(out->owners, &entry, "~", as_json);
+            out->counts[2]++;
+        }
+    }
+    return err->status == CLO_OK;
+}
+
+int cmd_secureboot_diff(int argc, char **argv)
+{
+    const char *variable = "dbx";
+    bool as_json = false;
+    const struct cli_option options[] = {
+        { "--variable", "NAME", "which variable of a store (dbx)", .text = &variable },
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
+    };
+    const struct cli_usage usage = {
+        .command = "secureboot diff",
+        .arguments = "OLD NEW",
+        .summary = "Compares signature lists: lists, .auth files, efivarfs files or variable "
+                   "stores. Exit status 1\nif they differ; also where only owners or order do, "
+                   "since PCR 7 measures the bytes.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister secureboot diff vars.fd DBXUpdate.bin --variable dbx\n",
+    };
+    CLO_CLEANUP(secureboot_file_free) struct secureboot_file old = { 0 };
+    CLO_CLEANUP(secureboot_file_free) struct secureboot_file new = { 0 };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 2)
+        return cli_usage_error(&usage, "two files expected");
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json = json_pack("{s:[], s:[], s:[]}", "removed", "added", "owner_differs");
+    struct difference difference = { .only = { json_object_get(json, "removed"),
+                                               json_object_get(json, "added") },
+                                     .owners = json_object_get(json, "owner_differs") };
+    if (!secureboot_read(operands.items[0], variable, &old, &err) ||
+        !secureboot_read(operands.items[1], variable, &new, &err) ||
+        !compare(old.lists, new.lists, 0, as_json, &difference, &err) ||
+        !compare(new.lists, old.lists, 1, as_json, &difference, &err))
+        return fail_with("secureboot diff", &err);
+    bool is_same = clo_bytes_equal(old.lists, new.lists);
+    if (as_json) {
+        json_object_set_new(json, "identical", json_boolean(is_same));
+        if (!cli_print_json(json, &err))
+            return fail_with("secureboot diff", &err);
+    } else if (is_same) {
+        printf("identical\n");
+    } else {
+        printf("%zu removed, %zu added, %zu of another owner%s\n", difference.counts[0],
+               difference.counts[1], difference.counts[2],
+               difference.counts[0] + difference.counts[1] + difference.counts[2] == 0
+                       ? ": the same entries in another order or form"
+                       : "");
+    }
+    return is_same ? CLI_YES : CLI_NO;
+}

@@ -1,0 +1,116 @@
+/* What is given as a kernel, for cli/uki/work.h: an EFI image, or one that is compressed; nothing else. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cli/inputs.h"
+#include "cli/uki/work.h"
+#include "cloister/unpack.h"
+
+#define HEAD_SIZE      4096
+#define UNPACKED_LIMIT ((size_t)512 << 20)
+
+static bool starts_with(struct clo_bytes head, size_t at, const char *magic, size_t size)
+{
+    return head.size >= at + size && memcmp(head.data + at, magic, size) == 0;
+}
+
+/* By its headers' marks alone: what is inside need not be as strict as what we make. */
+static bool is_efi(struct clo_bytes head)
+{
+    struct clo_reader r = clo_reader(head);
+
+    if (!starts_with(head, 0, "MZ", 2))
+        return false;
+    clo_read_skip(&r, 0x3c);
+    uint32_t at = clo_read_le32(&r);
+    return clo_reader_ok(&r) && at < head.size && starts_with(head, at, "PE\0\0", 4);
+}
+
+/* A bzImage without an EFI header: systemd's older stubs start it by its own protocol. */
+static bool is_bzimage(struct clo_bytes head)
+{
+    return starts_with(head, 0x202, "HdrS", 4);
+}
+
+static bool refuse(const char *path, struct clo_bytes head, struct clo_error *err)
+{
+    const char *what = starts_with(head, 0,
+                                   "\x7f"
+                                   "ELF",
+                                   4)
+                               ? "is an ELF file: of a kernel, the EFI image is wanted "
+                                 "(arch/x86/boot/bzImage, arch/arm64/boot/Image)"
+                       : starts_with(head, 0, "#!", 2) ? "is a script, not a kernel"
+                       : starts_with(head, 56, "ARM\x64", 4)
+                               ? "is a kernel without an EFI stub (CONFIG_EFI): no stub starts it"
+                               : "is not an EFI image, which is what the stub starts as kernel";
+
+    return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", path, what);
+}
+
+/* Into a file in memory, which the descriptor keeps. */
+static bool unpack(const char *path, enum clo_compression compression, int *out,
+                   struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer packed = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kernel = { .limit = UNPACKED_LIMIT };
+    CLO_CLEANUP(clo_fd_close) int fd = -1;
+    size_t used;
+
+    if (!clo_file_read(path, CLI_IMAGE_LIMIT, &packed, err))
+        return false;
+    if (!clo_unpack(clo_buffer_bytes(&packed), &kernel, &used, err))
+        return clo_wrap(err, "%s: %s", path, clo_compression_name(compression));
+    struct clo_bytes bytes = clo_buffer_bytes(&kernel);
+    if (!is_efi(clo_bytes_slice(bytes, 0, HEAD_SIZE)))
+        return refuse(path, bytes, err);
+    fd = memfd_create("kernel", MFD_CLOEXEC);
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (!clo_write_all(fd, bytes, err))
+        return clo_wrap(err, "%s", path);
+    *out = fd;
+    fd = -1;
+    return true;
+}
+
+bool uki_kernel_open(struct uki_kernel *kernel, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(uki_file_close) struct uki_file file = { 0 };
+    uint8_t bytes[HEAD_SIZE];
+
+    kernel->path = path;
+    kernel->fd = -1;
+    if (path == NULL || strcmp(path, "-") == 0)
+        return true;
+    if (!uki_file_open(path, &file, err))
+        return false;
+    size_t size = file.size < sizeof bytes ? (size_t)file.size : sizeof bytes;
+    if (!uki_file_read(&file, 0, bytes, size, err))
+        return false;
+    struct clo_bytes head = clo_bytes(bytes, size);
+    enum clo_compression compression = clo_compression_guess(head);
+    if (size == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
+    if (is_efi(head) || is_bzimage(head))
+        return true;
+    if (compression == CLO_COMPRESSION_NONE)
+        return refuse(path, head, err);
+    if (!unpack(path, compression, &kernel->fd, err))
+        return false;
+    snprintf(kernel->unpacked, sizeof kernel->unpacked, "/proc/self/fd/%d", kernel->fd);
+    kernel->path = kernel->unpacked;
+    fprintf(stderr, "cloister: note: %s: is compressed (%s), which no stub starts: unpacked\n",
+            path, clo_compression_name(compression));
+    return true;
+}
+
+void uki_kernel_close(struct uki_kernel *kernel)
+{
+    if (kernel->path == kernel->unpacked)
+        clo_fd_close(&kernel->fd);
+    kernel->path = NULL;
+}

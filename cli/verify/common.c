@@ -1,0 +1,441 @@
+#include "cli/verify/common.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/inputs.h"
+#include "cloister/azure_imds.h"
+#include "cloister/encoding.h"
+#include "device/file.h"
+
+#include "cli/verify/collateral.h"
+
+/* TPM 2.0 Library, part 2, table 9. */
+#define TPM_ALG_RSASSA 0x0014
+#define TPM_ALG_SHA256 0x000b
+
+void verify_add_options(struct verify_options *o, struct cli_option *out, size_t *count)
+{
+    const struct cli_option shared[] = {
+        { .name = "--policy",
+          .argument = "FILE",
+          .help = "the owner's policy, or the built-in one: strict",
+          .text = &o->policy },
+        { .name = "--reference",
+          .argument = "FILE",
+          .help = "reference values; may be repeated: of image and firmware, and of states that "
+                  "may be",
+          .list = &o->references },
+        { .name = "--phase",
+          .argument = "PHASE",
+          .help = "of the boot, for PCRs that change (enter-initrd)",
+          .text = &o->phase },
+        { .name = "--nonce",
+          .argument = "TEXT",
+          .help = "the nonce that was given out (hex where the evidence has no runtime data)",
+          .text = &o->nonce },
+        { .name = "--root",
+          .argument = "CERT|SHA256",
+          .help = "trust this root, known by its key, instead of the maker's; may be repeated",
+          .list = &o->roots },
+        { .name = "--cert",
+          .argument = "FILE",
+          .help = "certificates: DER, PEM, a GHCB table or Azure's JSON; may be repeated",
+          .list = &o->certificates },
+        { .name = "--crl",
+          .argument = "FILE",
+          .help = "a revocation list, DER or PEM; may be repeated",
+          .list = &o->crls },
+        { .name = "--collateral",
+          .argument = "DIR|FILE",
+          .help = "Intel's, for TDX: a folder, a file of it, or one JSON; may be repeated",
+          .list = &o->collateral },
+        { .name = "--without",
+          .argument = "tcb",
+          .help = "leave the evaluation of a TDX platform's TCB out; then never better than a "
+                  "warning",
+          .list = &o->without },
+        { .name = "--expect",
+          .argument = "CLAIM=VALUE",
+          .help = "what a claim must be, like measurement=HEX; may be repeated",
+          .list = &o->expectations },
+        { .name = "--at",
+          .argument = "TIME",
+          .help = "the time for validity checks, RFC 3339 (now)",
+          .text = &o->at },
+        { .name = "--json", .help = "print one JSON document", .flag = &o->json },
+    };
+
+    memcpy(out + *count, shared, sizeof shared);
+    *count += CLO_COUNT(shared);
+}
+
+/* --- Loading --- */
+
+static bool load_policy(const char *name, struct verify_inputs *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    if (strcmp(name, "strict") == 0)
+        return clo_policy_strict(&out->policy, err);
+    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+        return false;
+    return clo_policy_parse(clo_buffer_bytes(&file), &out->policy, err) ||
+           clo_wrap(err, "%s", name);
+}
+
+/* A certificate file, or the SHA-256 of a SubjectPublicKeyInfo in hex. */
+static bool load_root(const char *name, struct verify_inputs *out, struct clo_digest *root,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    struct clo_error ignored;
+
+    *root = (struct clo_digest){ .hash = CLO_HASH_SHA256 };
+    if (strlen(name) == 64 && clo_hex_read(clo_bytes_text(name), &bytes, &ignored)) {
+        memcpy(root->bytes, bytes.data, bytes.size);
+        return true;
+    }
+    bytes.size = 0;
+    if (!clo_file_read(name, CLO_FILE_LIMIT, &bytes, err))
+        return false;
+    if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&bytes), err))
+        return clo_wrap(err, "%s", name);
+    /* A chain as the key server hands it out has one root among its certificates. */
+    const struct clo_certificate *found = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < certificates.count; i++) {
+        const struct clo_certificate *item = certificates.items[i];
+        if (certificates.count > 1 &&
+            !clo_bytes_equal(clo_certificate_subject_name(item), clo_certificate_issuer_name(item)))
+            continue;
+        found = item;
+        count++;
+    }
+    if (count != 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu certificates, one root expected", name,
+                        certificates.count);
+    if (!clo_public_key_fingerprint(clo_certificate_key(found), root, err))
+        return clo_wrap(err, "%s", name);
+    return clo_snp_certificates_add(&out->certificates, clo_buffer_bytes(&bytes), err) ||
+           clo_wrap(err, "%s", name);
+}
+
+static bool load_crl(const char *name, struct verify_inputs *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    size_t at = 0;
+
+    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    if (clo_pem_next(in, "X509 CRL", &at, &der, err))
+        in = clo_buffer_bytes(&der);
+    else if (err->status != CLO_OK)
+        return clo_wrap(err, "%s", name);
+    if (!clo_crl_parse(in, &out->crls[out->crl_count], err))
+        return clo_wrap(err, "%s", name);
+    out->crl_count++;
+    return true;
+}
+
+bool verify_add_collateral(struct verify_inputs *inputs, struct clo_tdx_collateral *collateral,
+                           struct clo_error *err)
+{
+    struct clo_endorsements *endorsements = &inputs->inputs.endorsements;
+    size_t count = endorsements->tdx_collateral_count;
+
+    if (count == CLO_COUNT(inputs->collateral))
+        return clo_fail(err, CLO_ERR_USAGE, "too many sets of collateral");
+    inputs->collateral[count] = *collateral;
+    *collateral = (struct clo_tdx_collateral){ 0 };
+    inputs->sets[count] = &inputs->collateral[count];
+    endorsements->tdx_collateral = inputs->sets;
+    endorsements->tdx_collateral_count = count + 1;
+    return true;
+}
+
+static bool load_collateral(const struct verify_options *o, struct verify_inputs *out,
+                            struct clo_error *err)
+{
+    for (size_t i = 0; i < o->without.count; i++) {
+        if (strcmp(o->without.items[i], "tcb") != 0)
+            return clo_fail(err, CLO_ERR_USAGE, "--without %s: only \"tcb\" can be left out",
+                            o->without.items[i]);
+        out->inputs.without_tcb = true;
+    }
+    for (size_t i = 0; i < o->collateral.count; i++) {
+        CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
+        if (!collateral_load(o->collateral.items[i], &collateral, err) ||
+            !verify_add_collateral(out, &collateral, err))
+            return clo_wrap(err, "--collateral");
+    }
+    return true;
+}
+
+static bool load_expectation(const char *text, struct verify_inputs *out, size_t index,
+                             struct clo_error *err)
+{
+    const char *equals = strchr(text, '=');
+
+    if (equals == NULL || equals == text || equals[1] == '\0')
+        return clo_fail(err, CLO_ERR_USAGE, "--expect %s: CLAIM=VALUE expected", text);
+    clo_buffer_append(&out->names[index], clo_bytes(text, (size_t)(equals - text)));
+    out->expectations[index].name = clo_buffer_string(&out->names[index]);
+    out->expectations[index].value = equals + 1;
+    return out->expectations[index].name != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+/* DER, PEM, a table, or the JSON in which Azure's metadata service has them. */
+static bool load_certificates(const char *name, struct verify_inputs *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    return (clo_azure_is_thim(in) ? clo_azure_thim_parse(in, &out->certificates, err)
+                                  : clo_snp_certificates_add(&out->certificates, in, err)) ||
+           clo_wrap(err, "%s", name);
+}
+
+bool verify_load(const struct verify_options *o, struct verify_inputs *out, struct clo_error *err)
+{
+    struct clo_appraise_inputs *inputs = &out->inputs;
+
+    if (!cli_time(o->at, &inputs->at, err))
+        return clo_wrap(err, "--at");
+    if (o->policy != NULL && !load_policy(o->policy, out, err))
+        return false;
+    inputs->policy = out->policy;
+    inputs->phase = o->phase;
+    for (size_t i = 0; i < o->references.count; i++)
+        if (!cli_read_reference(o->references.items[i], &out->references[i], err))
+            return false;
+    inputs->references = (const struct clo_reference *const *)out->references;
+    inputs->reference_count = o->references.count;
+    for (size_t i = 0; i < o->roots.count; i++)
+        if (!load_root(o->roots.items[i], out, &out->roots[i], err))
+            return false;
+    inputs->roots = out->roots;
+    inputs->root_count = o->roots.count;
+    for (size_t i = 0; i < o->certificates.count; i++)
+        if (!load_certificates(o->certificates.items[i], out, err))
+            return false;
+    inputs->endorsements.certificates = &out->certificates;
+    if (!load_collateral(o, out, err))
+        return false;
+    for (size_t i = 0; i < o->crls.count; i++)
+        if (!load_crl(o->crls.items[i], out, err))
+            return false;
+    inputs->endorsements.crls = (const struct clo_crl *const *)out->crls;
+    inputs->endorsements.crl_count = out->crl_count;
+    for (size_t i = 0; i < o->expectations.count; i++)
+        if (!load_expectation(o->expectations.items[i], out, i, err))
+            return false;
+    inputs->expectations = out->expectations;
+    inputs->expectation_count = o->expectations.count;
+    return true;
+}
+
+bool verify_load_nonce_hex(const struct verify_options *o, struct verify_inputs *inputs,
+                           struct clo_error *err)
+{
+    if (o->nonce == NULL)
+        return true;
+    if (!clo_hex_read(clo_bytes_text(o->nonce), &inputs->nonce, err)) {
+        err->status = CLO_ERR_USAGE;
+        return clo_wrap(err, "--nonce");
+    }
+    if (inputs->nonce.size == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--nonce: is empty");
+    inputs->inputs.expected_qualifying = clo_buffer_bytes(&inputs->nonce);
+    return true;
+}
+
+bool verify_load_ak(const char *path, struct verify_inputs *inputs, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_error ignored;
+    bool is_restricted = false;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    if (memmem(in.data, in.size, "-----BEGIN PUBLIC KEY", 21) != NULL)
+        return clo_public_key_from_pem(in, &inputs->ak, err) || clo_wrap(err, "%s", path);
+    if (clo_tpm_public_parse(in, &inputs->ak, &is_restricted, &ignored)) {
+        if (!is_restricted)
+            return clo_fail(err, CLO_ERR_REFUSED,
+                            "%s: not a restricted signing key: it could sign a made-up quote",
+                            path);
+        return true;
+    }
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    size_t at = 0;
+    if (clo_pem_next(in, "CERTIFICATE", &at, &der, &ignored))
+        in = clo_buffer_bytes(&der);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
+    if (clo_public_key_from_spki(in, &inputs->ak, &ignored))
+        return true;
+    if (!clo_certificate_parse(in, &certificate, &ignored))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "%s: neither a public key, a certificate nor a TPMT_PUBLIC", path);
+    if (!clo_public_key_spki(clo_certificate_key(certificate), &spki, err))
+        return clo_wrap(err, "%s", path);
+    return clo_public_key_from_spki(clo_buffer_bytes(&spki), &inputs->ak, err) ||
+           clo_wrap(err, "%s", path);
+}
+
+void verify_inputs_free(struct verify_inputs *inputs)
+{
+    clo_policy_free(inputs->policy);
+    clo_snp_certificates_free(&inputs->certificates);
+    for (size_t i = 0; i < CLI_LIST_MAX; i++) {
+        clo_reference_free(inputs->references[i]);
+        clo_crl_free(inputs->crls[i]);
+        clo_buffer_free(&inputs->names[i]);
+    }
+    for (size_t i = 0; i < CLO_COUNT(inputs->collateral); i++)
+        clo_tdx_collateral_free(&inputs->collateral[i]);
+    clo_buffer_free(&inputs->nonce);
+    clo_public_key_free(inputs->ak);
+}
+
+/* --- Evidence from single files --- */
+
+bool verify_add_file(struct clo_evidence *evidence, const char *label, const char *path,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
+           clo_evidence_add(evidence, label, clo_buffer_bytes(&file), err);
+}
+
+/* Some tools write the RSA signature alone. */
+static bool add_signature(struct clo_evidence *evidence, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
+    struct clo_quote_signature parsed;
+    struct clo_error ignored;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    bool is_bare = (in.size == 256 || in.size == 384 || in.size == 512) &&
+                   !clo_quote_signature_parse(in, &parsed, &ignored);
+    if (!is_bare)
+        return clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, in, err);
+    clo_buffer_be16(&wrapped, TPM_ALG_RSASSA);
+    clo_buffer_be16(&wrapped, TPM_ALG_SHA256);
+    clo_buffer_be16(&wrapped, (uint16_t)in.size);
+    clo_buffer_append(&wrapped, in);
+    if (!clo_buffer_ok(&wrapped))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, clo_buffer_bytes(&wrapped), err);
+}
+
+/* {"sha256": {"0": hex}} as in bundles, or a bare array of SHA-256 values from PCR 0 on. */
+static bool add_pcrs(struct clo_evidence *evidence, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    size_t i;
+    json_t *value;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    if (!clo_json_parse(clo_buffer_bytes(&file), &json, err))
+        return clo_wrap(err, "%s", path);
+    if (json_is_array(json)) {
+        json_t *bank = json_object();
+        json_array_foreach (json, i, value) {
+            char key[24];
+            snprintf(key, sizeof key, "%zu", i);
+            if (json_object_set(bank, key, value) != 0)
+                i = json_array_size(json);
+        }
+        json_decref(json);
+        json = json_pack("{s:o}", "sha256", bank);
+    }
+    return clo_json_write(json, &text, err) &&
+           clo_evidence_add(evidence, CLO_EVIDENCE_TPM_PCRS, clo_buffer_bytes(&text), err);
+}
+
+bool verify_add_tpm(struct clo_evidence *evidence, const struct verify_tpm_files *files,
+                    struct clo_error *err)
+{
+    return (files->quote == NULL ||
+            verify_add_file(evidence, CLO_EVIDENCE_TPM_QUOTE, files->quote, err)) &&
+           (files->signature == NULL || add_signature(evidence, files->signature, err)) &&
+           (files->pcrs == NULL || add_pcrs(evidence, files->pcrs, err)) &&
+           (files->eventlog == NULL ||
+            verify_add_file(evidence, CLO_EVIDENCE_EVENTLOG, files->eventlog, err)) &&
+           (files->userspace_log == NULL ||
+            verify_add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, files->userspace_log, err));
+}
+
+/* --- Printing --- */
+
+static void print_appraisal(const struct clo_appraisal *appraisal)
+{
+    static const char *const colours[] = {
+        [CLO_CHECK_PASS] = "\033[32m",
+        [CLO_CHECK_FAIL] = "\033[1;31m",
+        [CLO_CHECK_SKIP] = "\033[2m",
+    };
+    const struct clo_checks *checks = clo_appraisal_checks(appraisal);
+    enum clo_appraisal_status status = clo_appraisal_status(appraisal);
+    bool colour = cli_color(stdout);
+    int width = 0;
+
+    for (size_t i = 0; i < checks->count; i++)
+        width = (int)strlen(checks->items[i].id) > width ? (int)strlen(checks->items[i].id) : width;
+    for (size_t i = 0; i < checks->count; i++) {
+        const struct clo_check *check = &checks->items[i];
+        printf("%s%-4s%s  %-*s  %s\n", colour ? colours[check->result] : "",
+               clo_check_result_name(check->result), colour ? "\033[0m" : "", width, check->id,
+               check->detail);
+    }
+    for (size_t i = 0; i < clo_appraisal_warning_count(appraisal); i++)
+        printf("warning: %s\n", clo_appraisal_warning(appraisal, i));
+    for (size_t i = 0; i < clo_appraisal_open_count(appraisal); i++) {
+        const char *why;
+        const char *aspect = clo_appraisal_open(appraisal, i, &why);
+        printf("open: %s: %s\n", aspect, why);
+    }
+    printf("verdict: %s: %s\n", clo_appraisal_status_name(status),
+           clo_appraisal_summary(appraisal));
+}
+
+int verify_fail(struct clo_error *err)
+{
+    clo_wrap(err, "verify");
+    return cli_error(err);
+}
+
+int verify_run(const struct clo_evidence *evidence, const struct verify_options *o,
+               struct verify_inputs *inputs)
+{
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    struct clo_error err;
+
+    if (!verify_fetch(o, evidence, inputs, &err))
+        return verify_fail(&err);
+    if (!clo_appraise(evidence, &inputs->inputs, &appraisal, &err))
+        return verify_fail(&err);
+    if (o->json) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = clo_appraisal_json(appraisal);
+        if (!cli_print_json(json, &err))
+            return cli_error(&err);
+    } else {
+        print_appraisal(appraisal);
+    }
+    return clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED ? CLI_NO : CLI_YES;
+}

@@ -1,0 +1,85 @@
+/* What the forms of `cloister verify` share: their options, loading what these name, and printing an
+ * appraisal. */
+#ifndef CLOISTER_CLI_VERIFY_H
+#define CLOISTER_CLI_VERIFY_H
+
+#include "cloister/appraise.h"
+
+#include "cli/cli.h"
+#include "cli/fetch.h"
+
+#define VERIFY_OPTIONS_MAX 48
+
+/* As given on the command line. */
+struct verify_options {
+    const char *policy, *nonce, *at, *phase;
+    struct cli_list references, roots, certificates, crls, expectations, collateral, without;
+    struct fetch_options fetch;
+    bool json;
+};
+
+/* Appends the shared options to `out`, which has room for VERIFY_OPTIONS_MAX. */
+void verify_add_options(struct verify_options *options, struct cli_option *out, size_t *count);
+
+/* Loaded; `inputs` borrows from the rest. */
+struct verify_inputs {
+    struct clo_appraise_inputs inputs;
+    struct clo_policy *policy;
+    struct clo_reference *references[CLI_LIST_MAX];
+    struct clo_digest roots[CLI_LIST_MAX];
+    struct clo_snp_certificates certificates;
+    struct clo_crl *crls[CLI_LIST_MAX];
+    size_t crl_count;
+    struct clo_expectation expectations[CLI_LIST_MAX];
+    struct clo_buffer names[CLI_LIST_MAX];                  /* the expectations' */
+    struct clo_tdx_collateral collateral[CLI_LIST_MAX + 1]; /* as given, and what was fetched */
+    const struct clo_tdx_collateral *sets[CLI_LIST_MAX + 1];
+    struct clo_buffer nonce;
+    struct clo_public_key *ak;
+};
+
+CLO_MUST_USE bool verify_load(const struct verify_options *options, struct verify_inputs *out,
+                              struct clo_error *err);
+/* --nonce as bytes in hex, for evidence that has no runtime data. */
+CLO_MUST_USE bool verify_load_nonce_hex(const struct verify_options *options,
+                                        struct verify_inputs *inputs, struct clo_error *err);
+/* A key that the caller vouches for: PEM, a certificate, or TPMT_PUBLIC. */
+CLO_MUST_USE bool verify_load_ak(const char *path, struct verify_inputs *inputs,
+                                 struct clo_error *err);
+void verify_inputs_free(struct verify_inputs *inputs); /* for CLO_CLEANUP */
+
+/* Puts a quote, its signature (TPMT_SIGNATURE, or a bare RSASSA one) and, where named, PCR values and
+ * logs into the evidence. */
+struct verify_tpm_files {
+    const char *quote, *signature, *pcrs, *eventlog, *userspace_log;
+};
+CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
+                                 const struct verify_tpm_files *files, struct clo_error *err);
+CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
+                                  const char *path, struct clo_error *err);
+
+/* "cloister: verify: …" on standard error; returns the exit status. */
+int verify_fail(struct clo_error *err);
+/* With --fetch or --cache: adds to the inputs what the evidence lacks, from its maker. */
+CLO_MUST_USE bool verify_fetch(const struct verify_options *options,
+                               const struct clo_evidence *evidence, struct verify_inputs *inputs,
+                               struct clo_error *err);
+/* Puts one more set of collateral among the inputs; takes it over. */
+CLO_MUST_USE bool verify_add_collateral(struct verify_inputs *inputs,
+                                        struct clo_tdx_collateral *collateral,
+                                        struct clo_error *err);
+/* Its part for TDX. */
+CLO_MUST_USE bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *options,
+                                   const struct clo_evidence *evidence,
+                                   struct verify_inputs *inputs, struct clo_error *err);
+/* Fetches, appraises and prints; returns the exit status. */
+int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
+               struct verify_inputs *inputs);
+
+/* The forms that are not a bundle. */
+int cmd_verify_azure(int argc, char **argv);
+int cmd_verify_snp(int argc, char **argv);
+int cmd_verify_tdx(int argc, char **argv);
+int cmd_verify_tpm(int argc, char **argv);
+
+#endif

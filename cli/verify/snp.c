@@ -1,0 +1,127 @@
+#include <string.h>
+
+#include "cloister/encoding.h"
+#include "cloister/id_block.h"
+#include "device/file.h"
+
+#include "cli/evidence/file.h"
+#include "cli/verify/common.h"
+
+/* The value behind "id-block=" in the line that QEMU takes; all of it if there is none. */
+static struct clo_bytes option_value(struct clo_bytes in, const char *key)
+{
+    const uint8_t *at = in.size == 0 ? NULL : memmem(in.data, in.size, key, strlen(key));
+    size_t size = 0;
+
+    if (at == NULL)
+        return in;
+    struct clo_bytes rest = clo_bytes_slice(in, (size_t)(at - in.data) + strlen(key), in.size);
+    while (size < rest.size && strchr(",\r\n ", rest.data[size]) == NULL)
+        size++;
+    return clo_bytes_slice(rest, 0, size);
+}
+
+/* Bytes of a known size: as they are, in base64, or in the line that QEMU takes. */
+static bool read_id_file(const char *path, const char *key, size_t size, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    struct clo_error ignored;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    if (in.size == size) {
+        clo_buffer_append(out, in);
+        return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    }
+    in = option_value(in, key);
+    while (in.size > 0 && (in.data[in.size - 1] == '\n' || in.data[in.size - 1] == '\r'))
+        in.size--;
+    if (!clo_base64_read(in, out, &ignored) || out->size != size)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: neither %zu bytes nor as many in base64", path,
+                        size);
+    return true;
+}
+
+struct id_files {
+    const char *block, *auth;
+    struct clo_buffer block_bytes, auth_bytes;
+};
+
+static void id_files_free(struct id_files *files)
+{
+    clo_buffer_free(&files->block_bytes);
+    clo_buffer_free(&files->auth_bytes);
+}
+
+static bool load_id_files(struct id_files *files, struct clo_appraise_inputs *inputs,
+                          struct clo_error *err)
+{
+    if (files->block == NULL)
+        return files->auth == NULL ||
+               clo_fail(err, CLO_ERR_USAGE, "--id-auth is of an --id-block, which is missing");
+    const char *auth = files->auth == NULL ? files->block : files->auth;
+    if (!read_id_file(files->block, "id-block=", CLO_SNP_ID_BLOCK_SIZE, &files->block_bytes, err) ||
+        !read_id_file(auth, "id-auth=", CLO_SNP_ID_AUTH_SIZE, &files->auth_bytes, err))
+        return false;
+    inputs->id_block = clo_buffer_bytes(&files->block_bytes);
+    inputs->id_auth = clo_buffer_bytes(&files->auth_bytes);
+    return true;
+}
+
+int cmd_verify_snp(int argc, char **argv)
+{
+    struct verify_options o = { 0 };
+    CLO_CLEANUP(id_files_free) struct id_files id = { 0 };
+    struct cli_option table[VERIFY_OPTIONS_MAX] = {
+        { .name = "--id-block",
+          .argument = "FILE",
+          .help = "the ID block of the launch: its bytes, base64, or QEMU's option line",
+          .text = &id.block },
+        { .name = "--id-auth",
+          .argument = "FILE",
+          .help = "what authenticates it, in the same forms (from the --id-block file)",
+          .text = &id.auth },
+    };
+    size_t count = 2;
+    verify_add_options(&o, table, &count);
+    fetch_add_options(&o.fetch, table, &count);
+    const struct cli_usage usage = {
+        .command = "verify snp",
+        .arguments = "REPORT",
+        .summary = "Checks an SEV-SNP report: bare, with a certificate table behind it, or in the "
+                   "kernel's\nresponse buffer. AMD's own intermediate certificates are built in.",
+        .options = table,
+        .option_count = count,
+        .example = "  cloister verify snp report.bin --cert vcek.der --policy strict\n",
+    };
+    CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    struct cli_list operands;
+    struct clo_bytes report;
+    struct clo_bytes certificates;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "one report expected");
+    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
+        !load_id_files(&id, &inputs.inputs, &err) ||
+        !evidence_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
+        !clo_evidence_new(&evidence, &err))
+        return verify_fail(&err);
+    if (!clo_snp_unwrap(clo_buffer_bytes(&file), &report, &certificates, &err)) {
+        clo_wrap(&err, "%s", operands.items[0]);
+        return verify_fail(&err);
+    }
+    /* The table is the host's word, not the caller's. */
+    if (!clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT, report, &err) ||
+        (certificates.size > 0 &&
+         !clo_evidence_add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, certificates, &err)))
+        return verify_fail(&err);
+    return verify_run(evidence, &o, &inputs);
+}

@@ -1,0 +1,78 @@
+#include <string.h>
+
+#include "cli/verify/collateral.h"
+#include "device/file.h"
+
+#include "cli/evidence/file.h"
+#include "cli/verify/common.h"
+
+/* The quote's own chain goes along, so that the folder stands for the whole platform. */
+static bool save(const char *folder, struct clo_bytes file, const struct verify_inputs *inputs,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tdx_choice_free) struct clo_tdx_choice choice = { 0 };
+    size_t count = inputs->inputs.endorsements.tdx_collateral_count;
+    struct clo_tdx_quote quote;
+
+    if (!clo_tdx_parse(file, &quote, err) ||
+        !clo_tdx_collateral_choose(inputs->sets, count, count, quote.chain, inputs->inputs.at,
+                                   &choice, err))
+        return false;
+    struct clo_tdx_collateral *all = &choice.collateral;
+    if (quote.chain.size > 0 && !clo_tdx_collateral_set(all, CLO_TDX_PCK_CHAIN, quote.chain, err))
+        return clo_wrap(err, "--save-collateral");
+    return collateral_save(all, folder, err) || clo_wrap(err, "--save-collateral");
+}
+
+int cmd_verify_tdx(int argc, char **argv)
+{
+    struct verify_options o = { 0 };
+    const char *eventlog = NULL;
+    const char *folder = NULL;
+    struct cli_option table[VERIFY_OPTIONS_MAX] = {
+        { .name = "--eventlog",
+          .argument = "FILE",
+          .help = "the TD's event log (CCEL), replayed against the RTMRs",
+          .text = &eventlog },
+        { .name = "--ccel", .argument = "FILE", .help = "the same", .text = &eventlog },
+        { .name = "--save-collateral",
+          .argument = "DIR",
+          .help = "keep all that it was verified with, for a verification elsewhere",
+          .text = &folder },
+    };
+    size_t count = 3;
+    verify_add_options(&o, table, &count);
+    fetch_add_options(&o.fetch, table, &count);
+    const struct cli_usage usage = {
+        .command = "verify tdx",
+        .arguments = "QUOTE",
+        .summary = "Checks a TDX quote with Intel's collateral for its platform: that it is "
+                   "authentic, and\nthat Intel calls the platform's TCB neither out of date nor "
+                   "revoked.",
+        .options = table,
+        .option_count = count,
+        .example = "  cloister verify tdx quote.bin --collateral collateral/ --policy strict\n"
+                   "  cloister verify tdx quote.bin --collateral collateral/ --ccel ccel.bin "
+                   "--reference guest.ref.json\n",
+    };
+    CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "one quote expected");
+    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
+        !evidence_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
+        !clo_evidence_new(&evidence, &err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&file), &err) ||
+        (eventlog != NULL && !verify_add_file(evidence, CLO_EVIDENCE_TDX_CCEL, eventlog, &err)) ||
+        (folder != NULL && (!verify_fetch(&o, evidence, &inputs, &err) ||
+                            !save(folder, clo_buffer_bytes(&file), &inputs, &err))))
+        return verify_fail(&err);
+    return verify_run(evidence, &o, &inputs);
+}

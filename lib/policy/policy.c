@@ -1,0 +1,298 @@
+#include "cloister/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/encoding.h"
+
+#include "lib/policy/policy_internal.h"
+
+#define DEFAULT_PHASE "enter-initrd"
+#define IMA_PCR       10
+
+/* --- Reading --- */
+
+static bool read_tee(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    json_t *array;
+    json_t *item;
+    size_t i;
+
+    if (!clo_json_get_array(json, "tee", &array, err))
+        return false;
+    json_array_foreach (array, i, item) {
+        const char *name = json_string_value(item);
+        if (name != NULL && strcmp(name, "snp") == 0)
+            policy->tee_snp = true;
+        else if (name != NULL && strcmp(name, "tdx") == 0)
+            policy->tee_tdx = true;
+        else
+            return clo_fail(err, CLO_ERR_FORMAT, "\"tee\": item %zu is neither \"snp\" nor \"tdx\"",
+                            i);
+    }
+    return true;
+}
+
+static bool add_root(struct clo_policy *policy, const struct clo_digest *root,
+                     struct clo_error *err)
+{
+    if (policy->root_count == CLO_POLICY_LIST_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d", CLO_POLICY_LIST_MAX);
+    policy->roots[policy->root_count++] = *root;
+    return true;
+}
+
+/* "amd", "intel", the SHA-256 of a SubjectPublicKeyInfo, or a certificate in PEM. */
+static bool read_root(const json_t *item, struct clo_policy *policy, struct clo_error *err)
+{
+    const char *text = json_string_value(item);
+    struct clo_digest root = { 0 };
+
+    if (text == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "no string");
+    if (strcmp(text, "amd") == 0) {
+        policy->roots_amd = true;
+        return true;
+    }
+    if (strcmp(text, "intel") == 0) {
+        policy->roots_intel = true;
+        return true;
+    }
+    if (strstr(text, "-----BEGIN") == NULL) {
+        root.hash = CLO_HASH_SHA256;
+        if (!policy_read_fixed(item, clo_hash_size(root.hash), root.bytes, err))
+            return clo_wrap(err, "neither \"amd\", \"intel\", a SHA-256 in hex, nor PEM");
+        return add_root(policy, &root, err);
+    }
+    size_t first = policy->root_certificates.count;
+    if (!clo_snp_certificates_add(&policy->root_certificates, clo_bytes_text(text), err))
+        return false;
+    if (policy->root_certificates.count != first + 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "not exactly one new certificate");
+    if (!clo_public_key_fingerprint(clo_certificate_key(policy->root_certificates.items[first]),
+                                    &root, err))
+        return false;
+    return add_root(policy, &root, err);
+}
+
+static bool read_roots(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    json_t *array;
+    json_t *item;
+    size_t i;
+
+    if (!clo_json_get_array(json, "roots", &array, err))
+        return false;
+    json_array_foreach (array, i, item)
+        if (!read_root(item, policy, err))
+            return clo_wrap(err, "\"roots\": item %zu", i);
+    if (!policy->roots_amd && !policy->roots_intel && policy->root_count == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"roots\": is empty: nothing could ever be accepted");
+    return true;
+}
+
+static bool read_pcrs(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    if (json_object_get(json, "pcrs") == NULL)
+        return true;
+    if (!policy_read_mask(json, "pcrs", CLO_PCR_COUNT - 1, &policy->pcrs, err))
+        return false;
+    if ((policy->pcrs >> IMA_PCR & 1) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "\"pcrs\": PCR 10 (IMA) depends on what runs and is never predicted");
+    policy->has_pcrs = true;
+    return true;
+}
+
+static const struct clo_bit kind_names[] = {
+    { CLO_EVIDENCE_OF_VTPM, "vtpm" },
+    { CLO_EVIDENCE_OF_SVSM, "svsm" },
+    { CLO_EVIDENCE_OF_BARE, "bare" },
+    { CLO_EVIDENCE_OF_TPM, "tpm" },
+};
+#define BOUND_TPM (1U << CLO_EVIDENCE_OF_VTPM | 1U << CLO_EVIDENCE_OF_SVSM)
+
+const char *clo_evidence_kind_name(enum clo_evidence_kind kind)
+{
+    return kind_names[kind].name;
+}
+
+static bool wants_tpm(const struct clo_policy *policy)
+{
+    return policy->has_pcrs || strcmp(policy->phase, DEFAULT_PHASE) != 0;
+}
+
+uint32_t clo_policy_evidence(const struct clo_policy *policy)
+{
+    if (policy->is_strict_builtin)
+        return (1U << CLO_EVIDENCE_KINDS) - 1;
+    if (policy->has_evidence)
+        return policy->evidence;
+    return wants_tpm(policy) ? BOUND_TPM : BOUND_TPM | 1U << CLO_EVIDENCE_OF_BARE;
+}
+
+/* PCRs are a TPM's: a policy that demands some and takes a bare report would not be held to them. */
+static bool read_evidence(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    uint64_t kinds = 0;
+
+    if (!policy_read_names(json, "evidence", kind_names, CLO_COUNT(kind_names), &kinds, err))
+        return false;
+    policy->has_evidence = json_object_get(json, "evidence") != NULL;
+    policy->evidence = (uint32_t)kinds;
+    if (policy->has_evidence && kinds == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"evidence\": is empty: nothing could be accepted");
+    if ((kinds >> CLO_EVIDENCE_OF_BARE & 1) != 0 && wants_tpm(policy))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "\"evidence\": \"bare\" has no TPM, and \"%s\" is a TPM's",
+                        policy->has_pcrs ? "pcrs" : "phase");
+    return true;
+}
+
+static bool read_secure_boot(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, "secure_boot", &text, err))
+        return false;
+    if (text != NULL && strcmp(text, "own-db") != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"secure_boot\" is not \"own-db\"");
+    policy->has_own_db = text != NULL;
+    return true;
+}
+
+static bool read_ages(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    static const char *const keys[] = { "crl", "collateral", NULL };
+    int64_t *const targets[] = { &policy->maximum_age.crl, &policy->maximum_age.collateral };
+    json_t *ages;
+
+    if (json_object_get(json, "maximum_age") == NULL)
+        return true;
+    if (!clo_json_get_object(json, "maximum_age", &ages, err))
+        return false;
+    if (!clo_json_only(ages, keys, err))
+        return clo_wrap(err, "\"maximum_age\"");
+    for (size_t i = 0; keys[i] != NULL; i++)
+        if (!policy_read_age(ages, keys[i], targets[i], err))
+            return clo_wrap(err, "\"maximum_age\"");
+    return true;
+}
+
+static bool read_text(const json_t *json, const char *key, char *out, size_t size,
+                      struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, key, &text, err))
+        return false;
+    if (text == NULL)
+        return true;
+    if (strlen(text) >= size)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": longer than %zu bytes", key, size - 1);
+    snprintf(out, size, "%s", text);
+    clo_sanitize(out);
+    return true;
+}
+
+static bool new_policy(struct clo_policy **out, struct clo_error *err)
+{
+    struct clo_policy *policy = calloc(1, sizeof *policy);
+
+    if (policy == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    snprintf(policy->phase, sizeof policy->phase, "%s", DEFAULT_PHASE);
+    policy_init_snp(policy);
+    policy_init_tdx(policy);
+    *out = policy;
+    return true;
+}
+
+static bool fingerprint(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (!clo_json_write(json, &text, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), &policy->fingerprint);
+    return true;
+}
+
+bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo_error *err)
+{
+    static const char *const keys[] = {
+        "cloister_policy",
+        "name",
+        "tee",
+        "roots",
+        "pcrs",
+        "phase",
+        "evidence",
+        "require_freshness",
+        "secure_boot",
+        "maximum_age",
+        "snp",
+        "tdx",
+        "accept_weak",
+        NULL,
+    };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+    uint64_t version;
+
+    if (!clo_json_parse(text, &json, err) ||
+        !clo_json_get_u64(json, "cloister_policy", &version, err))
+        return clo_wrap(err, "policy");
+    if (version != 1)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "policy: version %llu, expected 1",
+                        (unsigned long long)version);
+    if (!new_policy(&policy, err) || !clo_json_only(json, keys, err) ||
+        !read_text(json, "name", policy->name, sizeof policy->name, err) ||
+        !read_text(json, "phase", policy->phase, sizeof policy->phase, err) ||
+        !read_tee(json, policy, err) || !read_roots(json, policy, err) ||
+        !read_pcrs(json, policy, err) || !read_evidence(json, policy, err) ||
+        !clo_json_get_bool_optional(json, "require_freshness", false, &policy->require_freshness,
+                                    err) ||
+        !read_secure_boot(json, policy, err) || !read_ages(json, policy, err) ||
+        !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
+        !policy_read_snp(json, policy, err) || !policy_read_tdx(json, policy, err) ||
+        !fingerprint(json, policy, err))
+        return clo_wrap(err, "policy");
+    *out = CLO_TAKE(policy);
+    return true;
+}
+
+bool clo_policy_strict(struct clo_policy **out, struct clo_error *err)
+{
+    struct clo_policy *policy;
+
+    if (!new_policy(&policy, err))
+        return false;
+    snprintf(policy->name, sizeof policy->name, "strict");
+    clo_hash(CLO_HASH_SHA256, clo_bytes_text("strict"), &policy->fingerprint);
+    policy->is_strict_builtin = true;
+    policy->tee_snp = true;
+    policy->tee_tdx = true;
+    policy->roots_amd = true;
+    policy->roots_intel = true;
+    policy_strict_snp(policy);
+    policy_strict_tdx(policy);
+    *out = policy;
+    return true;
+}
+
+void clo_policy_free(struct clo_policy *policy)
+{
+    if (policy == NULL)
+        return;
+    clo_snp_certificates_free(&policy->root_certificates);
+    clo_ccel_rules_free(policy->tdx.ccel);
+    free(policy);
+}
+
+void clo_policy_freep(struct clo_policy **policy)
+{
+    clo_policy_free(*policy);
+    *policy = NULL;
+}

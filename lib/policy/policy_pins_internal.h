@@ -1,0 +1,27 @@
+/* One way in which a policy can be met, while its aspects are looked at. */
+#ifndef CLOISTER_LIB_POLICY_PINS_INTERNAL_H
+#define CLOISTER_LIB_POLICY_PINS_INTERNAL_H
+
+#include "cloister/policy_pins.h"
+
+#include "lib/policy/policy_internal.h"
+
+struct way {
+    const struct clo_policy *policy;
+    const struct clo_reference *const *references;
+    size_t reference_count;
+    const struct clo_pins_context *context;
+    bool is_tdx;
+    enum clo_evidence_kind kind;
+    enum clo_hash bank;    /* of a TPM's PCRs */
+    uint32_t pcrs;         /* those that are held against reference values for certain */
+    uint32_t proven_rtmrs; /* by reference values alone: bit n; CLO_POLICY_TDX_MRTD */
+    struct clo_pins *out;
+};
+
+void CLO_PRINTF(4, 5) pins_say(struct way *w, enum clo_aspect aspect, enum clo_pin_status status,
+                               const char *format, ...);
+/* Every aspect of this way: each only ever makes what was said of it worse. */
+void pins_look(struct way *w);
+
+#endif

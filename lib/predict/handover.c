@@ -1,0 +1,177 @@
+#include "lib/predict/handover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/predict/companions.h"
+
+#define STUB_TRIMS_BOTH_ENDS 253
+#define STUB_HANDS_UCODE     256
+
+/* --- Command line --- */
+
+static bool is_blank(uint8_t c)
+{
+    return c <= ' ' || c == 0x7f;
+}
+
+void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out)
+{
+    const uint8_t *end = text.size == 0 ? NULL : memchr(text.data, 0, text.size);
+
+    if (end != NULL)
+        text.size = (size_t)(end - text.data);
+    while (stub_version >= STUB_TRIMS_BOTH_ENDS && text.size > 0 && is_blank(text.data[0]))
+        text = clo_bytes_slice(text, 1, text.size);
+    while (text.size > 0 && is_blank(text.data[text.size - 1]))
+        text.size--;
+    for (size_t i = 0; i < text.size; i++)
+        clo_buffer_u8(out, is_blank(text.data[i]) ? ' ' : text.data[i]);
+}
+
+/* Is there a character beyond U+FFFF, of four bytes, at this place? */
+static bool is_beyond(struct clo_bytes text, size_t at)
+{
+    if (at > text.size || text.size - at < 4 || text.data[at] < 0xf0 || text.data[at] > 0xf4)
+        return false;
+    for (size_t k = 1; k < 4; k++)
+        if ((text.data[at + k] & 0xc0) != 0x80)
+            return false;
+    return true;
+}
+
+/* Of UTF-8 in a section the stub makes UCS-2, and drops what that has no room for: beyond U+FFFF. That was
+ * seen in the middle of a line; at an end, a blank beside it would be dropped or not. */
+bool handover_section_text(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
+
+    handover_clean(text, stub_version, &whole);
+    struct clo_bytes line = clo_buffer_bytes(&whole);
+    if (is_beyond(line, 0) || (line.size >= 4 && is_beyond(line, line.size - 4)))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        ".cmdline begins or ends with a character beyond U+FFFF, which the stub "
+                        "drops: what it then makes of that end was never seen");
+    for (size_t i = 0; i < line.size; i++) {
+        if (is_beyond(line, i))
+            i += 3;
+        else
+            clo_buffer_u8(out, line.data[i]);
+    }
+    return (clo_buffer_ok(&whole) && clo_buffer_ok(out)) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
+                      struct clo_error *err)
+{
+    const struct clo_pe_section *section = clo_uki_section(uki, profile, ".cmdline");
+
+    if (section == NULL || section->data.size == 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "the UKI has no .cmdline: whoever starts it chooses the command line");
+    return handover_section_text(section->data, uki->stub_version, out, err);
+}
+
+/* --- Initrd --- */
+
+/* Archives of one file each, in the order in which the stub puts them behind the initrd. */
+static const struct {
+    const char *section;
+    const char *file;
+    unsigned since;
+} files[] = {
+    { ".pcrsig", "tpm2-pcr-signature.json", 252 },
+    { ".pcrpkey", "tpm2-pcr-public-key.pem", 252 },
+    { ".osrel", "os-release", 257 },
+    { ".profile", "profile", 257 },
+};
+
+static struct clo_bytes section_data(const struct clo_pe *pe, const char *name)
+{
+    const struct clo_pe_section *section = clo_pe_section_find(pe, name);
+
+    return section == NULL ? clo_bytes(NULL, 0) : section->data;
+}
+
+static struct clo_bytes own_data(const struct clo_uki *uki, size_t profile, const char *name)
+{
+    const struct clo_pe_section *section = clo_uki_section(uki, profile, name);
+
+    return section == NULL ? clo_bytes(NULL, 0) : section->data;
+}
+
+static void pack_sections(const struct clo_uki *uki, size_t profile, struct clo_buffer *out)
+{
+    static const struct stub_folder extra = { ".extra", 0555, 0444 };
+
+    for (size_t i = 0; i < CLO_COUNT(files); i++) {
+        const struct stub_file file = { files[i].file, own_data(uki, profile, files[i].section) };
+        if (file.data.size > 0 && uki->stub_version >= files[i].since)
+            stub_archive_append(out, &extra, &file, 1);
+    }
+}
+
+static void add_part(struct handover_initrd *initrd, struct clo_bytes part)
+{
+    if (part.size > 0)
+        initrd->parts[initrd->count++] = part;
+}
+
+/* The kernel takes the first microcode that it finds, so the last add-on's comes first. */
+static void add_parts(const struct clo_uki *uki, size_t profile,
+                      const struct companions *companions, struct handover_initrd *initrd)
+{
+    for (size_t i = companions->addon_count; i-- > 0;)
+        if (companions->addons[i].is_applied)
+            add_part(initrd, section_data(&companions->addons[i].pe, ".ucode"));
+    if (uki->stub_version >= STUB_HANDS_UCODE)
+        add_part(initrd, own_data(uki, profile, ".ucode"));
+    add_part(initrd, own_data(uki, profile, ".initrd"));
+    for (size_t i = 0; i < COMPANION_ARCHIVES; i++)
+        add_part(initrd, clo_buffer_bytes(&companions->archives[i].bytes));
+    add_part(initrd, clo_buffer_bytes(&initrd->archives));
+    for (size_t i = 0; i < companions->addon_count; i++)
+        if (companions->addons[i].is_applied)
+            add_part(initrd, section_data(&companions->addons[i].pe, ".initrd"));
+}
+
+/* Several pieces are each padded to 4 bytes; one alone stays as it is. */
+static void pad_parts(struct handover_initrd *initrd)
+{
+    static const uint8_t zeros[4];
+
+    if (initrd->count < 2)
+        return;
+    for (size_t i = initrd->count; i-- > 0;) {
+        struct clo_bytes part = initrd->parts[i];
+        initrd->parts[2 * i] = part;
+        initrd->parts[2 * i + 1] = clo_bytes(zeros, (4 - part.size % 4) % 4);
+    }
+    initrd->count *= 2;
+}
+
+bool handover_initrd(const struct clo_uki *uki, size_t profile, const struct companions *companions,
+                     struct handover_initrd *out, struct clo_error *err)
+{
+    CLO_CLEANUP(handover_initrd_free) struct handover_initrd initrd = { 0 };
+    size_t most = 3 + 2 * companions->addon_count + COMPANION_ARCHIVES;
+
+    initrd.parts = calloc(2 * most, sizeof *initrd.parts);
+    pack_sections(uki, profile, &initrd.archives);
+    if (initrd.parts == NULL || !clo_buffer_ok(&initrd.archives))
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    add_parts(uki, profile, companions, &initrd);
+    pad_parts(&initrd);
+    *out = initrd;
+    initrd = (struct handover_initrd){ 0 };
+    return true;
+}
+
+void handover_initrd_free(struct handover_initrd *initrd)
+{
+    clo_buffer_free(&initrd->archives);
+    free(initrd->parts);
+    *initrd = (struct handover_initrd){ 0 };
+}

@@ -1,0 +1,170 @@
+/* What OVMF, shim, systemd's stub and Linux's EFI stub measure of an image, event by event, as a reference
+ * file: predict_firmware.c, predict_shim.c and predict_stub.c say what, predict_events.c writes it down. */
+#include "lib/predict/predict.h"
+
+#include <stdlib.h>
+
+#include "cloister/encoding.h"
+#include "lib/predict/predict_shim.h"
+
+/* Of these the stub measures what the machine it runs on asks for. */
+static bool check_sections(const struct clo_uki *uki, struct clo_error *err)
+{
+    static const char *const chosen_late[] = { ".dtbauto", ".efifw" };
+
+    for (size_t i = 0; i < CLO_COUNT(chosen_late); i++)
+        if (clo_pe_section_find(&uki->pe, chosen_late[i]) != NULL)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                            "PCR 11 of a UKI with %s depends on the machine", chosen_late[i]);
+    return true;
+}
+
+static bool predict_all(struct prediction *p, struct clo_error *err)
+{
+    static const unsigned stubs[] = { 8, 12, 13, 14 };
+
+    if (!check_sections(p->uki, err))
+        return false;
+    if (p->inputs->firmware.size > 0 && !predict_ovmf(p, err))
+        return false;
+    if (p->store != NULL) {
+        if (!predict_7(p, err))
+            return clo_wrap(err, "PCR 7");
+        predict_set_values(p, 7, NULL);
+    }
+    if (!predict_4(p, err))
+        return clo_wrap(err, "PCR 4");
+    predict_set_values(p, 4, NULL);
+    if (p->inputs->disk_head.size > 0) {
+        if (!predict_5(p, err))
+            return clo_wrap(err, "PCR 5");
+        predict_set_values(p, 5, NULL);
+    }
+    if (!predict_9_12_13(p, err))
+        return false;
+    if (p->shim != NULL)
+        shim_measure_lists(p);
+    /* Nothing else may move these: a command line from SMBIOS, or companions that were not named. */
+    for (size_t i = 0; i < CLO_COUNT(stubs); i++) {
+        (void)predict_events_of(p, stubs[i]);
+        predict_set_values(p, stubs[i], NULL);
+    }
+    if (json_object_get(p->not_predicted, "9") == NULL) {
+        (void)predict_events_of(p, 9);
+        predict_set_values(p, 9, NULL);
+    }
+    predict_11(p);
+    predict_15(p);
+    return true;
+}
+
+static json_t *describe_uki(const struct clo_prediction *inputs, const struct clo_uki *uki)
+{
+    const struct clo_pe_section *cmdline = clo_pe_section_find(&uki->pe, ".cmdline");
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, inputs->uki, &digest);
+    json_t *json = json_pack("{s:o, s:s, s:I}", "sha256", clo_json_hex(clo_digest_bytes(&digest)),
+                             "stub", uki->stub, "bytes", (json_int_t)inputs->uki.size);
+    if (cmdline != NULL)
+        predict_set_text(json, "cmdline", cmdline->data);
+    return json;
+}
+
+static json_t *describe_shim(const struct clo_prediction *inputs, const struct shim_boot *boot)
+{
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, inputs->shim, &digest);
+    return json_pack("{s:o, s:s}", "sha256", clo_json_hex(clo_digest_bytes(&digest)), "version",
+                     boot->shim.version);
+}
+
+static bool choose_banks(struct prediction *p, struct clo_error *err)
+{
+    static const enum clo_hash by_default[] = { CLO_HASH_SHA256 };
+    const struct clo_prediction *inputs = p->inputs;
+    const enum clo_hash *hashes = inputs->banks == NULL ? by_default : inputs->banks;
+
+    p->bank_count = inputs->banks == NULL ? CLO_COUNT(by_default) : inputs->bank_count;
+    if (p->bank_count == 0 || p->bank_count > PREDICT_HASHES_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu banks", p->bank_count);
+    if (inputs->volume_key_measurements != NULL && inputs->volume_key_count != p->bank_count)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu volume key measurements for %zu banks",
+                        inputs->volume_key_count, p->bank_count);
+    for (size_t i = 0; i < p->bank_count; i++) {
+        if (clo_hash_size(hashes[i]) == 0)
+            return clo_fail(err, CLO_ERR_USAGE, "no such bank");
+        p->hashes[i] = hashes[i];
+        clo_pcr_reset(&p->banks[i], hashes[i]);
+        json_object_set_new(p->pcrs, clo_hash_name(hashes[i]), json_object());
+    }
+    return true;
+}
+
+static void prediction_freep(struct prediction **p)
+{
+    if (*p != NULL) {
+        companions_free(&(*p)->companions);
+        shim_boot_free((*p)->shim);
+    }
+    free(*p);
+}
+
+bool clo_reference_predict(const struct clo_prediction *from, struct clo_reference **out,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    CLO_CLEANUP(prediction_freep) struct prediction *p = calloc(1, sizeof *p);
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (uki == NULL || p == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_uki_parse(from->uki, uki, err))
+        return clo_wrap(err, "UKI");
+    if (uki->stub_version < 252)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "UKI: stub \"%s\": from systemd 252 on",
+                        uki->stub);
+    p->inputs = from;
+    p->uki = uki;
+    p->is_secure_boot_on = !from->is_secure_boot_off;
+    if (from->varstore.size > 0) {
+        if (!clo_varstore_parse(from->varstore, &store, err))
+            return clo_wrap(err, "variable store");
+        p->store = store;
+        p->is_secure_boot_on = predict_is_secure_boot_on(store);
+    }
+    if (from->shim.size == 0 && (from->mok_list.size > 0 || from->mok_list_x.size > 0))
+        return clo_fail(err, CLO_ERR_USAGE, "MokList or MokListX, and no shim that reads them");
+    if (from->shim.size > 0 && !shim_boot_read(p, &p->shim, err))
+        return clo_wrap(err, "shim");
+    if (!predict_options(p, err))
+        return clo_wrap(err, "UKI");
+    if (!companions_parse(uki, from->companions, from->companion_count, &p->companions, err))
+        return false;
+    p->events = json_object();
+    p->pcrs = json_object();
+    p->not_predicted = json_object();
+    json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "cloister_reference", 1, "name",
+                     from->name, "origin", "prediction", "uki", describe_uki(from, uki), "events",
+                     p->events, "pcrs", p->pcrs, "not_predicted", p->not_predicted);
+    if (json == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (from->created != NULL)
+        json_object_set_new(json, "created", json_string(from->created));
+    if (from->host_inputs != NULL)
+        json_object_set_new(json, "host_inputs", json_deep_copy(from->host_inputs));
+    if (p->shim != NULL)
+        json_object_set_new(json, "shim", describe_shim(from, p->shim));
+    if (!choose_banks(p, err) || !predict_all(p, err))
+        return false;
+    if (p->failed)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (json_object_size(p->not_predicted) == 0)
+        json_object_del(json, "not_predicted");
+    /* Through the reader: what we write must be what we accept. */
+    return clo_json_write(json, &text, err) &&
+           clo_reference_parse(clo_buffer_bytes(&text), out, err);
+}

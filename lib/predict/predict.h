@@ -1,0 +1,121 @@
+/* What predictions of one boot share: the events so far, the registers they add up to, and the JSON of
+ * both. Each predict_*() adds what one part of the boot chain measures. */
+#ifndef CLOISTER_REFERENCE_PREDICT_H
+#define CLOISTER_REFERENCE_PREDICT_H
+
+#include "cloister/authenticode.h"
+#include "cloister/efivar.h"
+#include "cloister/reference.h"
+#include "cloister/uki.h"
+#include "lib/predict/companions.h"
+
+#define PREDICT_HASHES_MAX  4
+#define PREDICT_STUB_SMBIOS 261 /* SMBIOS types 1, 2 and 11, into PCR 1 */
+#define PREDICT_STUB_SECRET \
+    262 /* a secret of the machine's in the initrd, which is measured into PCR 9 */
+
+/* What was logged as an authority this boot: firmware and shim each log one once. */
+#define AUTHORITIES_MAX 8
+struct authorities {
+    struct {
+        const char *name; /* of the variable */
+        struct clo_bytes value;
+    } seen[AUTHORITIES_MAX];
+    size_t count;
+};
+
+struct shim_boot;
+
+struct prediction {
+    const struct clo_prediction *inputs;
+    const struct clo_uki *uki;
+    const struct clo_varstore *store; /* NULL: not given */
+    struct shim_boot *shim;           /* NULL: firmware starts the UKI itself */
+    bool is_secure_boot_on;
+    size_t profile;      /* of the UKI */
+    const char *options; /* the boot entry's command line in place of the UKI's; "": none */
+    struct companions companions;
+    enum clo_hash hashes[PREDICT_HASHES_MAX];
+    size_t bank_count;
+    struct clo_pcr_bank banks[PREDICT_HASHES_MAX];
+    json_t *events;        /* PCR → array */
+    json_t *pcrs;          /* hash → PCR → value */
+    json_t *not_predicted; /* PCR → why */
+    bool failed;           /* out of memory while building JSON */
+};
+
+struct predict_event {
+    unsigned pcr;
+    const char *type;
+    const char *name;
+    struct clo_bytes text; /* shown when it is short; may be empty */
+    const char *phase;
+};
+
+/* The list of a register's events; made if there is none yet, so that it is known to be empty. */
+json_t *predict_events_of(struct prediction *p, unsigned pcr);
+/* Says why a register is missing. */
+void predict_not(struct prediction *p, unsigned pcr, const char *why);
+/* Only for people: left out where it is long, no UTF-8, or has a NUL inside. */
+void predict_set_text(json_t *json, const char *key, struct clo_bytes text);
+/* What a log's event of this type and data would be described with, so that both sides read alike. */
+void predict_describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out);
+/* Extends every bank by its digest, and writes the event down. */
+void predict_extend(struct prediction *p, const struct predict_event *event,
+                    const struct clo_digest *digests);
+/* The same with the hash of the parts, one behind the other. */
+void predict_measure(struct prediction *p, const struct predict_event *event,
+                     const struct clo_bytes *parts, size_t count);
+void predict_text(struct prediction *p, unsigned pcr, const char *type, const char *name,
+                  const char *text);
+void predict_separator(struct prediction *p, unsigned pcr);
+/* The register is what the events so far make it: for good, or in this phase (NULL: for good). */
+void predict_set_values(struct prediction *p, unsigned pcr, const char *phase);
+
+/* predict_firmware.c: what is started, the partition table, Secure Boot's state. */
+/* UEFI_VARIABLE_DATA: what is measured of a variable. */
+CLO_MUST_USE bool predict_variable_data(const char *name, const struct clo_guid *vendor,
+                                        struct clo_bytes value, struct clo_buffer *out,
+                                        struct clo_error *err);
+struct predict_variable {
+    uint32_t type;     /* of the event */
+    const char *title; /* the event's name */
+    const char *name;  /* the variable's */
+    const struct clo_guid *vendor;
+    struct clo_bytes value;
+};
+CLO_MUST_USE bool predict_variable(struct prediction *p, const struct predict_variable *variable,
+                                   struct clo_error *err);
+/* The same, once for each value. */
+CLO_MUST_USE bool predict_authority(struct prediction *p, struct authorities *authorities,
+                                    const struct predict_variable *variable, struct clo_error *err);
+/* The next of an image's signatures, from *index on: those of another kind are passed over. */
+CLO_MUST_USE bool predict_signature_at(const struct clo_pe *pe, size_t *index,
+                                       struct clo_authenticode_signature *out,
+                                       struct clo_error *err);
+/* What edk2 measures of Secure Boot, in this order, before anything starts (Tcg2Dxe.c,
+ * MeasureAllSecureVariables): also where a variable is not there, but for optional ones. The first one's
+ * value is not stored, but is the state itself. */
+struct secure_variable {
+    const char *name;
+    const struct clo_guid *vendor;
+    bool is_optional;
+};
+#define PREDICT_SECURE_VARIABLES 6
+extern const struct secure_variable predict_secure_variables[PREDICT_SECURE_VARIABLES];
+bool predict_is_secure_boot_on(const struct clo_varstore *store);
+CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
+CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);
+CLO_MUST_USE bool predict_7(struct prediction *p, struct clo_error *err);
+
+/* predict_ovmf.c: what it measures of itself, and of its machine. */
+CLO_MUST_USE bool predict_ovmf(struct prediction *p, struct clo_error *err);
+
+/* predict_stub.c: what the boot entry's load options ask for. */
+CLO_MUST_USE bool predict_options(struct prediction *p, struct clo_error *err);
+/* What the stub measures, and what the kernel measures of what it was handed. */
+CLO_MUST_USE bool predict_9_12_13(struct prediction *p, struct clo_error *err);
+void predict_11(struct prediction *p);
+void predict_15(struct prediction *p);
+
+#endif

@@ -1,0 +1,278 @@
+/* What OVMF measures of an image: TCG PC Client Platform Firmware Profile 1.06 section 3.3.4; edk2
+ * (SecurityPkg Tcg2Dxe, DxeTpm2MeasureBootLib). */
+#include "lib/predict/predict.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/encoding.h"
+#include "cloister/gpt.h"
+#include "lib/predict/predict_shim.h"
+
+#define STUB_LOADS_ITSELF 258 /* and no longer through LoadImage() */
+
+/* --- PCR 4: what firmware starts --- */
+
+static bool measure_image(struct prediction *p, const struct clo_pe *pe, const char *name,
+                          struct clo_error *err)
+{
+    struct clo_digest digests[PREDICT_HASHES_MAX];
+    struct predict_event event = { .pcr = 4,
+                                   .type = "EV_EFI_BOOT_SERVICES_APPLICATION",
+                                   .name = name };
+
+    for (size_t i = 0; i < p->bank_count; i++)
+        if (!clo_authenticode_digest(pe, p->hashes[i], &digests[i], err))
+            return clo_wrap(err, "%s", name);
+    predict_extend(p, &event, digests);
+    return true;
+}
+
+/* The inner kernel goes through LoadImage() in stubs before 258. With Secure Boot on, the stub's
+ * override answers before the firmware's measuring handler does; with it off, nothing overrides. Where
+ * shim has put its own LoadImage() in place, that knows the kernel as a part of the UKI, and does not
+ * measure it either. Add-ons always do, before the kernel. */
+bool predict_4(struct prediction *p, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_pe *kernel = NULL;
+
+    predict_text(p, 4, "EV_EFI_ACTION", "boot attempt", "Calling EFI Application from Boot Option");
+    predict_separator(p, 4);
+    if (p->shim != NULL && !measure_image(p, &p->shim->shim.pe, "shim", err))
+        return false;
+    if (!measure_image(p, &p->uki->pe, "UKI", err))
+        return false;
+    for (size_t i = 0; i < p->companions.addon_count; i++) {
+        const struct companion_addon *addon = &p->companions.addons[i];
+        char name[300];
+        snprintf(name, sizeof name, "add-on %s", addon->name);
+        if (!measure_image(p, &addon->pe, name, err))
+            return false;
+    }
+    if (p->is_secure_boot_on || p->uki->stub_version >= STUB_LOADS_ITSELF)
+        return true;
+    kernel = malloc(sizeof *kernel);
+    if (kernel == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_pe_parse(clo_pe_section_find(&p->uki->pe, ".linux")->data, kernel, err))
+        return clo_wrap(err, ".linux");
+    return measure_image(p, kernel, "the kernel inside the UKI", err);
+}
+
+/* --- PCR 5: the partition table, and leaving the firmware --- */
+
+bool predict_5(struct prediction *p, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct predict_event event = { .pcr = 5,
+                                   .type = "EV_EFI_GPT_EVENT",
+                                   .name = "partition table" };
+
+    if (gpt == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    if (!clo_gpt_parse(p->inputs->disk_head, gpt, err) || !clo_gpt_event(gpt, &data, err))
+        return false;
+    struct clo_bytes bytes = clo_buffer_bytes(&data);
+    predict_describe(CLO_EV_EFI_GPT_EVENT, bytes, &text);
+    event.text = clo_buffer_bytes(&text);
+    predict_separator(p, 5);
+    predict_measure(p, &event, &bytes, 1);
+    predict_text(p, 5, "EV_EFI_ACTION", "leaving the firmware", "Exit Boot Services Invocation");
+    predict_text(p, 5, "EV_EFI_ACTION", "left the firmware",
+                 "Exit Boot Services Returned with Success");
+    return true;
+}
+
+/* --- PCR 7: Secure Boot's state and keys, and which of them let the UKI start --- */
+
+/* UEFI_VARIABLE_DATA, section 10.4.2 of the profile. */
+bool predict_variable_data(const char *name, const struct clo_guid *vendor, struct clo_bytes value,
+                           struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
+
+    if (!clo_utf16_write(name, &wide, err))
+        return false;
+    clo_buffer_append(out, clo_bytes(vendor->bytes, sizeof vendor->bytes));
+    clo_buffer_le64(out, wide.size / 2);
+    clo_buffer_le64(out, value.size);
+    clo_buffer_append(out, clo_buffer_bytes(&wide));
+    clo_buffer_append(out, value);
+    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
+bool predict_variable(struct prediction *p, const struct predict_variable *variable,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct predict_event event = { .pcr = 7, .name = variable->title };
+    struct clo_event logged = { .pcr = 7, .type = variable->type };
+
+    if (!predict_variable_data(variable->name, variable->vendor, variable->value, &data, err))
+        return false;
+    struct clo_bytes bytes = clo_buffer_bytes(&data);
+    /* In the words that a log of it will be shown in. */
+    logged.data = bytes;
+    clo_event_describe(&logged, &text);
+    event.type = clo_event_type_name(variable->type);
+    event.text = clo_buffer_bytes(&text);
+    predict_measure(p, &event, &bytes, 1);
+    return true;
+}
+
+bool predict_authority(struct prediction *p, struct authorities *authorities,
+                       const struct predict_variable *variable, struct clo_error *err)
+{
+    for (size_t i = 0; i < authorities->count; i++)
+        if (strcmp(authorities->seen[i].name, variable->name) == 0 &&
+            clo_bytes_equal(authorities->seen[i].value, variable->value))
+            return true;
+    if (authorities->count == AUTHORITIES_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d authorities", AUTHORITIES_MAX);
+    authorities->seen[authorities->count].name = variable->name;
+    authorities->seen[authorities->count++].value = variable->value;
+    return predict_variable(p, variable, err);
+}
+
+bool predict_signature_at(const struct clo_pe *pe, size_t *index,
+                          struct clo_authenticode_signature *out, struct clo_error *err)
+{
+    while (!clo_authenticode_signature_at(pe->certificates, *index, out, err)) {
+        if (err->status != CLO_ERR_UNSUPPORTED)
+            return false;
+        (*index)++;
+    }
+    return true;
+}
+
+static bool is_made_by(const struct clo_authenticode_signature *signature,
+                       const struct clo_signature_entry *entry)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    struct clo_error ignored;
+
+    return clo_guid_equal(&entry->type, &clo_guid_cert_x509) &&
+           clo_certificate_parse(entry->data, &certificate, &ignored) &&
+           clo_authenticode_signature_verify(signature, certificate, &ignored);
+}
+
+/* The db entry that firmware logs as the authority: of the first signature whose key is there. */
+static bool find_authority(const struct clo_pe *pe, struct clo_bytes db,
+                           struct clo_signature_entry *out, struct clo_error *err)
+{
+    struct clo_authenticode_signature signature;
+    struct clo_digest digest;
+
+    for (size_t i = 0; predict_signature_at(pe, &i, &signature, err); i++) {
+        if (!clo_authenticode_digest(pe, signature.digest.hash, &digest, err))
+            return false;
+        if (!clo_digest_equal(&digest, &signature.digest))
+            continue;
+        for (size_t k = 0; clo_signature_list_at(db, k, out, err); k++)
+            if (is_made_by(&signature, out))
+                return true;
+        if (err->status != CLO_OK)
+            return clo_wrap(err, "db");
+    }
+    if (err->status != CLO_OK)
+        return false;
+    return clo_fail(err, CLO_ERR_REFUSED,
+                    "not signed by a key in the variable store's db: firmware would refuse it");
+}
+
+/* What firmware starts itself. */
+static bool measure_authority(struct prediction *p, struct authorities *authorities,
+                              const struct clo_pe *pe, const char *name, struct clo_error *err)
+{
+    const struct clo_efivar *db = clo_varstore_find(p->store, "db", &clo_guid_image_security);
+    struct clo_signature_entry authority;
+    char text[300];
+
+    if (!find_authority(pe, db == NULL ? clo_bytes(NULL, 0) : db->data, &authority, err))
+        return clo_wrap(err, "%s", name);
+    snprintf(text, sizeof text, "authority: the db entry of the %s's key", name);
+    const struct predict_variable variable = { .type = CLO_EV_EFI_VARIABLE_AUTHORITY,
+                                               .title = text,
+                                               .name = "db",
+                                               .vendor = &clo_guid_image_security,
+                                               .value = authority.whole };
+    return predict_authority(p, authorities, &variable, err) || clo_wrap(err, "%s", name);
+}
+
+static bool measure_addons(struct prediction *p, struct authorities *authorities,
+                           struct clo_error *err)
+{
+    for (size_t i = 0; i < p->companions.addon_count; i++) {
+        const struct companion_addon *addon = &p->companions.addons[i];
+        char name[300];
+        snprintf(name, sizeof name, "add-on %s", addon->name);
+        if (!(p->shim != NULL ? shim_measure_authority(p, &addon->pe, name, true, err)
+                              : measure_authority(p, authorities, &addon->pe, name, err)))
+            return false;
+    }
+    return true;
+}
+
+const struct secure_variable predict_secure_variables[] = {
+    { "SecureBoot", &clo_guid_global_variable, false }, { "PK", &clo_guid_global_variable, false },
+    { "KEK", &clo_guid_global_variable, false },        { "db", &clo_guid_image_security, false },
+    { "dbx", &clo_guid_image_security, false },         { "dbt", &clo_guid_image_security, true },
+};
+
+static bool measure_state(struct prediction *p, struct clo_error *err)
+{
+    uint8_t is_on = p->is_secure_boot_on;
+
+    for (size_t i = 0; i < PREDICT_SECURE_VARIABLES; i++) {
+        const struct secure_variable *one = &predict_secure_variables[i];
+        const struct clo_efivar *found = clo_varstore_find(p->store, one->name, one->vendor);
+        if (found == NULL && one->is_optional)
+            continue;
+        struct predict_variable variable = { .type = CLO_EV_EFI_VARIABLE_DRIVER_CONFIG,
+                                             .title = one->name,
+                                             .name = one->name,
+                                             .vendor = one->vendor,
+                                             .value = found == NULL ? clo_bytes(NULL, 0)
+                                                                    : found->data };
+        if (i == 0)
+            variable.value = clo_bytes(&is_on, 1);
+        if (!predict_variable(p, &variable, err))
+            return false;
+    }
+    predict_separator(p, 7);
+    return true;
+}
+
+bool predict_7(struct prediction *p, struct clo_error *err)
+{
+    struct authorities authorities = { .count = 0 };
+
+    if (!measure_state(p, err))
+        return false;
+    if (p->shim != NULL) {
+        if (p->is_secure_boot_on &&
+            !measure_authority(p, &authorities, &p->shim->shim.pe, "shim", err))
+            return false;
+        return shim_measure_variables(p, err) &&
+               shim_measure_authority(p, &p->uki->pe, "UKI", false, err) &&
+               measure_addons(p, &authorities, err);
+    }
+    return !p->is_secure_boot_on || (measure_authority(p, &authorities, &p->uki->pe, "UKI", err) &&
+                                     measure_addons(p, &authorities, err));
+}
+
+bool predict_is_secure_boot_on(const struct clo_varstore *store)
+{
+    /* edk2: with a platform key and SecureBootEnable, the firmware enforces. */
+    for (size_t i = 0; i < clo_varstore_count(store); i++) {
+        const struct clo_efivar *variable = clo_varstore_at(store, i);
+        if (strcmp(variable->name, "SecureBootEnable") == 0 && variable->data.size == 1)
+            return variable->data.data[0] == 1 &&
+                   clo_varstore_find(store, "PK", &clo_guid_global_variable) != NULL;
+    }
+    return false;
+}
