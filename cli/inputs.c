@@ -60,7 +60,7 @@ bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err
     CLO_CLEANUP(clo_freep) struct clo_pe *pe = malloc(sizeof *pe);
 
     if (pe == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_file_read(path, CLI_IMAGE_LIMIT, out, err))
         return false;
     return clo_pe_parse(clo_buffer_bytes(out), pe, err) || clo_wrap(err, "%s", path);

@@ -153,7 +153,7 @@ bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffer *out, struc
 
     clo_buffer_zero(out, size);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while (have < size) {
         ssize_t got = pread(fd, out->data + start + have, size - have, (off_t)(at + have));
         if (got < 0 && errno == EINTR)

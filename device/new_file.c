@@ -181,7 +181,7 @@ bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
     CLO_CLEANUP(clo_freep) char *final = strdup(path);
     CLO_CLEANUP(clo_freep) char *temporary = temporary_for(path, through);
     if (final == NULL || temporary == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     pthread_mutex_lock(&lock);
     int fd = has_room() ? mkostemps(temporary, 5, O_CLOEXEC) : -1;
     if (fd >= 0)
@@ -208,7 +208,7 @@ static bool sync_folder_of(const char *path, struct clo_error *err)
     CLO_CLEANUP(clo_freep) char *copy = strdup(path);
 
     if (copy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     CLO_CLEANUP(clo_fd_close)
     int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
@@ -230,7 +230,7 @@ static bool copy_through(const struct clo_new_file *file, struct clo_error *err)
     if (node < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", file->path, strerror(errno));
     if (piece == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (off_t at = 0; (size = pread(file->fd, piece, PIECE, at)) > 0; at += size)
         if (!clo_write_all(node, clo_bytes(piece, (size_t)size), err))
             return clo_wrap(err, "%s", file->path);

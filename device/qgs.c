@@ -36,7 +36,7 @@ bool clo_qgs_request(struct clo_bytes td_report, struct clo_buffer *out, struct 
     clo_buffer_le32(out, (uint32_t)td_report.size);
     clo_buffer_le32(out, 0); /* no list of attestation keys: the service's own */
     clo_buffer_append(out, td_report);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static const char *error_name(uint32_t code)
@@ -165,12 +165,12 @@ bool clo_qgs_quote(int fd, struct clo_bytes td_report, unsigned timeout_ms,
         return clo_fail(err, CLO_ERR_FORMAT, "QGS: an answer of %u bytes", size);
     clo_buffer_zero(&answer, size);
     if (!clo_buffer_ok(&answer))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!receive(fd, answer.data, size, until, err) ||
         !clo_qgs_response_parse(clo_buffer_bytes(&answer), &view, err))
         return false;
     clo_buffer_append(quote, view);
-    return clo_buffer_ok(quote) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(quote) || clo_out_of_memory(err);
 }
 
 bool clo_qgs_connect(unsigned port, int *fd, struct clo_error *err)

@@ -53,7 +53,7 @@ bool clo_sev_guest_new(const struct clo_sev_guest_io *io, struct clo_sev_guest *
     struct clo_sev_guest *guest = calloc(1, sizeof *guest);
 
     if (guest == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     guest->io = *io;
     guest->fd = -1;
     *out = guest;
@@ -255,7 +255,7 @@ static bool get_report(struct clo_sev_guest *guest, struct clo_bytes report_data
     }
     clo_buffer_append(report, view);
     return (clo_buffer_ok(report) && (table == NULL || clo_buffer_ok(table))) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 bool clo_sev_guest_report(struct clo_sev_guest *guest, struct clo_bytes report_data, int vmpl,

@@ -36,7 +36,7 @@ bool clo_tdx_guest_report_by(clo_tdx_guest_ioctl *call, void *context, struct cl
     if (clo_bytes_all(clo_bytes(request.td_report, sizeof request.td_report), 0))
         return clo_fail(err, CLO_ERR_FORMAT, "tdx_guest: an empty report");
     clo_buffer_append(out, clo_bytes(request.td_report, sizeof request.td_report));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static int device_ioctl(void *context, unsigned long request, void *argument)

@@ -53,7 +53,7 @@ bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out, struct clo
     if (tpm == NULL) {
         Tss2_Tcti_Finalize(tcti);
         free(tcti);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     tpm->tcti = tcti;
     /* The stack logs to standard error by itself; what matters comes back as an error. */
@@ -76,7 +76,7 @@ bool clo_tpm_open(const char *device, struct clo_tpm **out, struct clo_error *er
         return clo_wrap(err, "%s", device);
     TSS2_TCTI_CONTEXT *tcti = calloc(1, size);
     if (tcti == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_tpm_done(Tss2_Tcti_Device_Init(tcti, &size, device), "open", err)) {
         free(tcti);
         return clo_wrap(err, "%s", device);

@@ -123,7 +123,7 @@ bool clo_tpm_open_socket(const char *path, struct clo_tpm **out, struct clo_erro
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", path, strerror(errno));
     struct socket_tcti *tcti = calloc(1, sizeof *tcti);
     if (tcti == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     tcti->common = (TSS2_TCTI_CONTEXT_COMMON_V1){
         .magic = SOCKET_MAGIC,
         .version = 1,

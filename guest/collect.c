@@ -46,7 +46,7 @@ static bool add_pcrs(const struct clo_tpm_pcrs *pcrs, struct clo_evidence *evide
                  ok;
     }
     if (!ok)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_json_write(json, &text, err) && add(evidence, CLO_EVIDENCE_TPM_PCRS, &text, err);
 }
 

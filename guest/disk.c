@@ -40,7 +40,7 @@ static bool read_exactly(const char *device, size_t size, struct clo_buffer *out
 
     clo_buffer_zero(out, size);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", device, strerror(errno));
     for (size_t at = 0; at < size;) {

@@ -194,8 +194,7 @@ bool clo_gate_disk(const struct clo_gate *gate, struct clo_error *err)
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     char disk[64];
 
-    return gpt == NULL ? clo_fail(err, CLO_ERR_SYSTEM, "out of memory")
-                       : check_disk(gate, disk, gpt, &head, err);
+    return gpt == NULL ? clo_out_of_memory(err) : check_disk(gate, disk, gpt, &head, err);
 }
 
 /* --- What the root gets --- */
@@ -249,7 +248,7 @@ bool clo_gate_close(const struct clo_gate *gate, struct clo_error *err)
     char disk[64];
 
     if (gpt == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_gate_inputs(gate, err) && check_disk(gate, disk, gpt, &head, err) &&
            drop_partitions(gate, disk, gpt, err) &&
            clo_host_mask_units(RUN, &gate->config->host, err) && pass_credentials(gate, err);

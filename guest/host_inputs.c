@@ -567,7 +567,7 @@ static bool verify(const struct clo_public_key *key, const struct clo_host_crede
     clo_buffer_u8(&message, 0);
     clo_buffer_append(&message, clo_buffer_bytes(&credential->value));
     if (!clo_buffer_ok(&message))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_signature_verify(key, is_rsa ? CLO_RSASSA_PKCS1 : CLO_ECDSA_DER, CLO_HASH_SHA256,
                                 clo_buffer_bytes(&message), clo_buffer_bytes(&signature->value),
                                 err) ||

@@ -63,14 +63,14 @@ static bool choose_resource(const char *wanted, const struct clo_buffer *answere
         clo_buffer_text(&name, wanted);
     const char *text = clo_buffer_string(&name);
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_resource_check(text, err))
         return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: %s", err->text);
     if (!clo_resource_matches(wanted, text))
         return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: \"%s\" is not a name of \"%s\"",
                         text, wanted);
     clo_buffer_text(out, text);
-    return clo_buffer_string(out) != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_string(out) != NULL || clo_out_of_memory(err);
 }
 
 /* One whole exchange, in a session of its own. */
@@ -98,7 +98,7 @@ static bool exchange(const struct clo_unlock *unlock, const char *tee,
         unlock->on_evidence(unlock->context, evidence);
     bundle = clo_evidence_json(evidence);
     if (bundle == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_kbs_attest(kbs, runtime_data, bundle, &token, &answered, err) &&
            choose_resource(resource, &answered, &path, err) &&
            clo_kbs_resource(kbs, clo_buffer_string(&path), &jwe, err) &&

@@ -150,7 +150,7 @@ static bool close_doors(struct build *build, struct clo_error *err)
         return clo_fail(err, CLO_ERR_USAGE, "the command line is not UTF-8");
     return json_object_set_new(spec->guest_config, "partitions",
                                json_pack("[s, s]", "esp", "root")) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 /* --- The UKI --- */
@@ -195,7 +195,7 @@ static bool make_uki(struct build *build, struct clo_image_result *result, struc
     step(build, CLO_IMAGE_UKI, 0, 1);
     clo_buffer_append(&osrel, spec->osrel);
     if (osrel.size == 0 && !read_osrel(spec, &osrel))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     struct clo_uki_parts parts = {
         .stub = spec->stub,
         .osrel = clo_buffer_bytes(&osrel),
@@ -430,7 +430,7 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     struct clo_image_result result = { 0 };
 
     if (copy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     /* Scratch files hold the root in the clear: they stay on the owner's disk, beside the output. */
     if (!clo_scratch_new(dirname(copy), &build.scratch, err))
         return false;

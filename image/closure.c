@@ -156,7 +156,7 @@ static bool add_needed(const char *path, const struct folders *folders, struct c
         return clo_wrap(err, "%s", path);
     if (closure->interpreter == NULL && elf.interpreter != NULL &&
         (closure->interpreter = strdup(elf.interpreter)) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (size_t i = 0; i < elf.needed_count; i++) {
         if (has(closure, elf.needed[i]))
             continue;
@@ -172,7 +172,7 @@ static bool add_needed(const char *path, const struct folders *folders, struct c
         char *name = strdup(elf.needed[i]);
         if (name == NULL) {
             free(found);
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         }
         closure->names[closure->count] = name;
         closure->paths[closure->count++] = found;

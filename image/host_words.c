@@ -59,5 +59,5 @@ bool clo_host_words_add(const char *given, bool allows_cloud_init, struct clo_bu
         add(given, words[i], out);
     if (!allows_cloud_init)
         add(given, cloud_init, out);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

@@ -41,7 +41,7 @@ static bool put(const struct writer *writer, const char *path, mode_t type, mode
     struct archive_entry *entry = archive_entry_new();
 
     if (entry == NULL)
-        return clo_fail(writer->err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(writer->err);
     archive_entry_set_pathname(entry, path);
     archive_entry_set_filetype(entry, type);
     archive_entry_set_perm(entry, mode);
@@ -159,7 +159,7 @@ static bool put_modules(const struct writer *writer, const struct clo_initrd_spe
             return false;
         snprintf(path, sizeof path, "/lib/modules/%s", name);
         if (json_array_append_new(list, json_string(path)) != 0)
-            return clo_fail(writer->err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(writer->err);
     }
     return true;
 }
@@ -171,7 +171,7 @@ static bool fill(const struct writer *writer, const struct clo_initrd_spec *spec
     json_t *modules = json_array();
 
     if (config == NULL || json_object_set_new(config, "modules", modules) != 0)
-        return clo_fail(writer->err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(writer->err);
     if (!put_layout(writer) || !put_program(writer, spec->init) ||
         !put_modules(writer, spec, modules) || !clo_json_write(config, &text, writer->err))
         return false;
@@ -214,5 +214,5 @@ bool clo_initrd_build(const struct clo_initrd_spec *spec, struct clo_buffer *out
     if (!ok)
         return false;
     clo_buffer_append(out, clo_buffer_bytes(&packed));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

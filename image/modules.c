@@ -65,7 +65,7 @@ static bool add_module(struct kmod_module *module, struct clo_modules *out, unsi
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d modules", CLO_MODULES_MAX);
     char *copy = strdup(path);
     if (copy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     out->paths[out->count++] = copy;
     return true;
 }

@@ -37,7 +37,7 @@ static bool read_entry(struct archive *archive, struct clo_buffer *out, struct c
     la_ssize_t got;
 
     if (block == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while ((got = archive_read_data(archive, block, BLOCK)) > 0)
         clo_buffer_append(out, clo_bytes(block, (size_t)got));
     if (got < 0)
@@ -151,7 +151,7 @@ static bool read_data_member(struct archive *outer, struct clo_package *out, str
 
     if (inner == NULL || archive == NULL) {
         archive_read_free(archive);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     inner->outer = outer;
     bool ok = archive_read_open(archive, inner, NULL, read_outer, NULL) == ARCHIVE_OK

@@ -22,7 +22,7 @@
 bool clo_subject_new(struct clo_subject *out, struct clo_error *err)
 {
     *out = (struct clo_subject){ .named = json_object() };
-    return out->named != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return out->named != NULL || clo_out_of_memory(err);
 }
 
 void clo_subject_free(struct clo_subject *subject)
@@ -60,7 +60,7 @@ bool clo_subject_set(struct clo_subject *subject, const char *name, const char *
                      struct clo_error *err)
 {
     return json_object_set_new(subject->named, name, json_string(value)) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 bool clo_subject_add_cmdline(struct clo_subject *subject, const char *text, struct clo_error *err)
@@ -73,7 +73,7 @@ bool clo_subject_add_cmdline(struct clo_subject *subject, const char *text, stru
         return clo_fail(err, CLO_ERR_FORMAT, "command line: more than %d bytes", CMDLINE_LIMIT);
     char *copy = strndup(text, size);
     if (copy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_sanitize(copy);
     free(subject->cmdline);
     subject->cmdline = copy;
@@ -133,7 +133,7 @@ static bool add_modules(struct clo_subject *subject, struct clo_bytes initrd, st
     if (subject->modules == NULL)
         subject->modules = json_incref(modules);
     else if (json_object_update_missing(subject->modules, modules) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return true;
 }
 
@@ -219,7 +219,7 @@ bool clo_subject_add_uki(struct clo_subject *subject, struct clo_bytes image, st
     CLO_CLEANUP(clo_freep) struct clo_pe *pe = malloc(sizeof *pe);
 
     if (pe == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_pe_parse(image, pe, err))
         return false;
     const struct clo_pe_section *kernel = clo_pe_section_find(pe, ".linux");
@@ -278,7 +278,7 @@ static bool add_text(struct clo_subject *subject, struct clo_bytes text, struct 
     if (is_one_line(text)) {
         copy = strndup((const char *)text.data, text.size);
         if (copy == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         if (is_cmdline(copy))
             return clo_subject_add_cmdline(subject, copy, err);
     }

@@ -256,7 +256,7 @@ bool clo_subject_add_disk(struct clo_subject *subject, int fd, struct clo_error 
     struct scan scan = { 0 };
 
     if (gpt == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
         !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) ||
         !clo_subject_set(subject, "image.table", "gpt", err))

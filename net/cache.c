@@ -67,10 +67,10 @@ bool clo_cache_write(const struct clo_cache_entry *entry, struct clo_buffer *out
     append_sized(out, entry->headers);
     append_sized(out, entry->body);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_hash(CLO_HASH_SHA256, clo_bytes(out->data + start, out->size - start), &digest);
     clo_buffer_append(out, clo_digest_bytes(&digest));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- The folder --- */

@@ -60,7 +60,7 @@ bool clo_curl_new(const struct clo_curl_options *options, struct clo_curl **out,
     void *library = NULL;
 
     if (curl == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     curl->options = options;
     for (size_t i = 0; i < CLO_COUNT(names) && library == NULL; i++)
         library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);

@@ -146,13 +146,13 @@ static bool connect_to(struct exchange *exchange, const struct clo_https_request
             exchange->base, -1, tls, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
     if (exchange->stream == NULL) {
         SSL_free(tls);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     exchange->connection = evhttp_connection_base_bufferevent_new(
             exchange->base, exchange->dns, exchange->stream, url->host, url->port);
     if (exchange->connection == NULL) {
         bufferevent_free(exchange->stream);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     evhttp_connection_set_retries(exchange->connection, 0);
     evhttp_connection_set_max_headers_size(exchange->connection, HEADERS_MAX);

@@ -143,7 +143,7 @@ bool clo_imds_get(const struct clo_imds_request *request, struct clo_buffer *out
     bool ok = send_request(&exchange, &url, request, err) && judge(&exchange, err);
     if (ok) {
         clo_buffer_append(out, clo_buffer_bytes(&exchange.body));
-        ok = clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        ok = clo_buffer_ok(out) || clo_out_of_memory(err);
     }
     end(&exchange);
     return ok || clo_wrap(err, "IMDS: %s%s", request->url, request->path);

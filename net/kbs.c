@@ -24,12 +24,12 @@ bool clo_kbs_new(const char *url, struct clo_bytes spki, unsigned timeout_ms,
     struct clo_https_url parts;
 
     if (client == NULL || (client->url = strdup(url)) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_https_url_parse(url, &parts, err))
         return false;
     clo_buffer_append(&client->spki, spki);
     if (!clo_buffer_ok(&client->spki))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     client->timeout_ms = timeout_ms;
     *out = CLO_TAKE(client);
     return true;
@@ -121,7 +121,7 @@ static bool auth(struct clo_kbs_client *client, const char *tee, struct clo_buff
     const char *nonce;
 
     if (body == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     client->cookie[0] = '\0';
     clo_buffer_free(&client->token);
     if (!ask(client, "POST", "/kbs/v0/auth", body, &response, &answer, err))
@@ -135,7 +135,7 @@ static bool auth(struct clo_kbs_client *client, const char *tee, struct clo_buff
         return clo_fail(err, CLO_ERR_FORMAT, "the broker's answer: no session cookie");
     memcpy(client->cookie, response.cookie, sizeof client->cookie);
     clo_buffer_text(nonce_text, nonce);
-    return clo_buffer_ok(nonce_text) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(nonce_text) || clo_out_of_memory(err);
 }
 
 static bool attest(struct clo_kbs_client *client, const json_t *runtime_data,
@@ -154,7 +154,7 @@ static bool attest(struct clo_kbs_client *client, const json_t *runtime_data,
     json_t *body = json_pack("{s:O, s:{s:O, s:s}}", "runtime-data", runtime, "tee-evidence",
                              "primary_evidence", evidence, "additional_evidence", "");
     if (body == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!ask(client, "POST", "/kbs/v0/attest", body, &response, &answer, err))
         return false;
     if (!clo_json_get_string(answer, "token", &result, err) ||
@@ -165,7 +165,7 @@ static bool attest(struct clo_kbs_client *client, const json_t *runtime_data,
     if (name != NULL)
         clo_buffer_text(resource, name);
     return (clo_buffer_ok(token) && clo_buffer_ok(&client->token) && clo_buffer_ok(resource)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 static bool resource(struct clo_kbs_client *client, const char *path, json_t **jwe,
@@ -179,7 +179,7 @@ static bool resource(struct clo_kbs_client *client, const char *path, json_t **j
     clo_buffer_printf(&target, "/kbs/v0/resource/%s", path);
     const char *text = clo_buffer_string(&target);
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return ask(client, "GET", text, NULL, &response, jwe, err);
 }
 
@@ -217,7 +217,7 @@ bool clo_kbs_generation(struct clo_kbs_client *client, const char *path, uint64_
                       (unsigned long long)generation);
     const char *text = clo_buffer_string(&target);
     if (text == NULL || body == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return ask(client, "POST", text, body, &response, &answer, err) ||
            clo_wrap(err, "key broker: generation %llu", (unsigned long long)generation);
 }

@@ -105,7 +105,7 @@ static bool get_body(struct clo_source *source, const char *base,
     if (!ok)
         return clo_wrap(err, "AMD KDS");
     clo_buffer_append(out, clo_buffer_bytes(&document.body));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_kds_get_vcek(struct clo_source *source, const char *base,

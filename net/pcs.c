@@ -51,7 +51,7 @@ bool clo_pcs_chain_read(struct clo_bytes headers, enum clo_tdx_piece piece, stru
         !check_chain(clo_buffer_bytes(&collateral.pieces[piece]), err))
         return clo_wrap(err, "header %s", name[0]);
     clo_buffer_append(out, clo_buffer_bytes(&collateral.pieces[piece]));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_pcs_crl_read(struct clo_bytes in, struct clo_buffer *out, int64_t *expires,
@@ -67,7 +67,7 @@ bool clo_pcs_crl_read(struct clo_bytes in, struct clo_buffer *out, int64_t *expi
     *expires = clo_crl_next_update(crl);
     if (out != NULL)
         clo_buffer_append(out, clo_buffer_bytes(der));
-    return out == NULL || clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return out == NULL || clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- Is it what was asked for? --- */
@@ -142,7 +142,7 @@ static bool accept_pck_crl(void *context, const struct clo_fetched *document, in
 static bool keep(struct clo_bytes bytes, struct clo_buffer *out, struct clo_error *err)
 {
     clo_buffer_append(out, bytes);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static bool get_json(struct clo_source *source, const char *url, struct json_kind *kind,

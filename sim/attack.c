@@ -38,7 +38,7 @@ static bool forge_nonce(const struct clo_evidence *recorded, json_t *runtime_dat
 
     if (json_object_set_new(runtime_data, "nonce",
                             json_stringn((const char *)nonce.data, nonce.size)) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_json_write(runtime_data, &text, err) || !clo_evidence_new(&forged, err))
         return false;
     for (size_t i = 0; (label = clo_evidence_at(recorded, i, &media_type, &bytes)) != NULL; i++)
@@ -71,7 +71,7 @@ static bool send_again(const struct sim_replay *replay, const struct clo_evidenc
         return false;
     bundle = clo_evidence_json(forged == NULL ? evidence : forged);
     if (bundle == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_kbs_attest(client, runtime_data, bundle, &token, &name, err) &&
            clo_kbs_resource(client, replay->resource, &jwe, err);
 }
@@ -128,7 +128,7 @@ bool sim_null_cipher(const char *path, uint64_t offset, struct clo_error *err)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: no segment 0", path);
     char *json = json_dumps(metadata, JSON_COMPACT);
     if (json == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     size_t size = (size_t)info.header_size;
     bool ok = rewrite_copy(header.data, size, json, err) &&
               rewrite_copy(header.data + size, size, json, err);

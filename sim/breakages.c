@@ -342,5 +342,5 @@ bool sim_breakage_policy(const struct sim_breakage *breakage, const struct clo_d
     for (size_t i = start; i < out->size; i++)
         if (out->data[i] == '\'')
             out->data[i] = '"';
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

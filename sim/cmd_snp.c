@@ -49,7 +49,7 @@ static bool add_id_block(struct sim_forge *forge, const struct sim_forge_keys *k
     clo_buffer_text(line, ",id-auth=");
     clo_base64_write(clo_buffer_bytes(&auth), line);
     clo_buffer_text(line, "\n");
-    return clo_buffer_ok(line) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(line) || clo_out_of_memory(err);
 }
 
 static bool save(const char *folder, const char *name, struct clo_bytes bytes,
@@ -113,7 +113,7 @@ static bool save_forged(const char *folder, const struct sim_forged *forged, boo
     clo_buffer_append(&response, report);
     clo_buffer_zero(&response, 4000 - response.size);
     if (!clo_buffer_ok(&extended) || !clo_buffer_ok(&response))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return save(folder, "report.bin", report, err) &&
            save(folder, "extended.bin", clo_buffer_bytes(&extended), err) &&
            save(folder, "response.bin", clo_buffer_bytes(&response), err) &&

@@ -78,7 +78,7 @@ bool sim_report(const struct sim_platform *platform, const struct sim_report_spe
 
     append_body(platform, spec, out);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_signature_make(platform->vcek_key, CLO_ECDSA_RAW, CLO_HASH_SHA384,
                             clo_bytes_slice(clo_buffer_bytes(out), start, CLO_SNP_SIGNED_SIZE),
                             &signature, err))
@@ -86,7 +86,7 @@ bool sim_report(const struct sim_platform *platform, const struct sim_report_spe
     append_reversed(out, signature.data);
     append_reversed(out, signature.data + P384_SIZE);
     clo_buffer_zero(out, CLO_SNP_REPORT_SIZE - (out->size - start));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* The claims, compact: the whole must fit a software TPM's NV index of 2048 bytes. */

@@ -303,7 +303,7 @@ static bool qe_part(const struct sim_tdx *tdx, struct clo_bytes key, struct clo_
     clo_buffer_le16(out, tdx->chain_beside ? 3 : 5);
     clo_buffer_le32(out, tdx->chain_beside ? 0 : (uint32_t)chain.size);
     clo_buffer_append(out, clo_bytes_slice(chain, 0, tdx->chain_beside ? 0 : chain.size));
-    return clo_buffer_ok(&auth) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&auth) || clo_out_of_memory(err);
 }
 
 static void signed_part(const struct sim_tdx *tdx, struct clo_buffer *out)
@@ -342,7 +342,7 @@ static bool make_quote(const struct sim_tdx *tdx, const struct sim_tdx_keys *key
     for (size_t i = 0; i < tdx->trailing; i++)
         clo_buffer_u8(out, tdx->trailing_value);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (tdx->flip != 0)
         out->data[tdx->flip] ^= 1;
     return true;

@@ -122,7 +122,7 @@ static bool edit(struct clo_buffer *text, const struct sim_tdx_document *d, stru
     const char *at = whole == NULL || d->from == NULL ? NULL : strstr(whole, d->from);
 
     if (whole == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (d->from == NULL)
         return true;
     if (at == NULL)
@@ -132,7 +132,7 @@ static bool edit(struct clo_buffer *text, const struct sim_tdx_document *d, stru
     clo_buffer_text(&edited, at + strlen(d->from));
     clo_buffer_free(text);
     *text = edited;
-    return clo_buffer_ok(text) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(text) || clo_out_of_memory(err);
 }
 
 static bool envelope(const char *name, struct clo_buffer *text, const struct sim_tdx_document *d,
@@ -152,7 +152,7 @@ static bool envelope(const char *name, struct clo_buffer *text, const struct sim
     clo_buffer_text(out, ",\"signature\":\"");
     clo_hex_write(clo_buffer_bytes(&signature), out);
     clo_buffer_text(out, "\"}");
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool sim_tdx_tcb_info(const struct sim_tdx *tdx, struct clo_buffer *out, struct clo_error *err)

@@ -153,7 +153,7 @@ static bool sign(struct clo_buffer *body, enum sim_signature how, bool is_flippe
 
     wrap(body, CLO_DER_SEQUENCE);
     if (!clo_buffer_ok(body))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     bool is_ecdsa = how == SIM_ECDSA_SHA256 || how == SIM_ECDSA_SHA384;
     bool is_sha256 = how == SIM_ECDSA_SHA256 || how == SIM_PSS_SHA256;
     if (!clo_signature_make(key,
@@ -171,8 +171,7 @@ static bool sign(struct clo_buffer *body, enum sim_signature how, bool is_flippe
     sim_der_element(body, CLO_DER_BIT_STRING, clo_buffer_bytes(&bits));
     wrap(body, CLO_DER_SEQUENCE);
     clo_buffer_append(out, clo_buffer_bytes(body));
-    return (clo_buffer_ok(body) && clo_buffer_ok(out)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(body) && clo_buffer_ok(out)) || clo_out_of_memory(err);
 }
 
 /* --- Certificates --- */

@@ -50,7 +50,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
     CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = calloc(1, sizeof *broker);
 
     if (broker == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     broker->spec = *spec;
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
                           &broker->sessions, err) ||
@@ -97,7 +97,7 @@ static bool answer_json(struct clo_broker_answer *answer, const char *content_ty
     CLO_CLEANUP(clo_json_freep) json_t *owned = json;
 
     if (owned == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     answer->content_type = content_type;
     return clo_json_write(owned, &answer->body, err);
 }
@@ -414,7 +414,7 @@ static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
 
     result->tee_pubkey = json_deep_copy(clo_appraisal_tee_pubkey(best));
     if (result->tee_pubkey == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_json_write(result->tee_pubkey, &jwk, err))
         return false;
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&jwk), &digest);
@@ -753,7 +753,7 @@ static bool metrics(const struct clo_broker *broker, const struct clo_broker_req
                       clo_sessions_in_use(broker->sessions, request->clock));
     clo_endorser_metrics(broker->spec.endorser, request->time, &answer->body);
     answer->content_type = "text/plain; version=0.0.4";
-    return clo_buffer_ok(&answer->body) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&answer->body) || clo_out_of_memory(err);
 }
 
 static bool health(struct clo_broker *broker, struct clo_broker_answer *answer,

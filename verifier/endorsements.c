@@ -33,13 +33,13 @@ bool clo_endorser_new(const struct clo_endorser_spec *spec, struct clo_endorser 
     CLO_CLEANUP(clo_endorser_freep) struct clo_endorser *endorser = calloc(1, sizeof *endorser);
 
     if (endorser == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     endorser->spec = *spec;
     pthread_mutex_init(&endorser->lock, NULL);
     pthread_cond_init(&endorser->wake, NULL);
     endorser->files = calloc(1, sizeof *endorser->files);
     if (endorser->files == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (spec->load != NULL && !spec->load(spec->context, endorser->files, err))
         return clo_wrap(err, "endorsements");
     if (!endorser_start(endorser, err))

@@ -46,7 +46,7 @@ bool clo_junk_new(struct clo_random random, struct clo_junk **out, struct clo_er
     CLO_CLEANUP(clo_freep) struct clo_junk *junk = calloc(1, sizeof *junk);
 
     if (junk == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!random.fill(random.context, junk->key, sizeof junk->key))
         return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
     junk->period = 1;

@@ -207,7 +207,7 @@ bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
                                   clo_json_time(time), "lease_ends",
                                   seconds == 0 ? json_null() : clo_json_time(time + seconds));
         if (json_array_append_new(list, entry) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     if (result != SQLITE_DONE)
         return fail_sql(store, err);

@@ -255,7 +255,7 @@ static bool listen_at(struct clo_server *server, const char *text, struct clo_er
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", text, strerror(errno));
     if (evhttp_bind_listener(server->http, listener) == NULL) {
         evconnlistener_free(listener);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     socklen_t length = sizeof address;
     if (getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &length) != 0)
@@ -273,7 +273,7 @@ bool clo_server_new(struct clo_broker *broker, const struct clo_private_key *tls
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = calloc(1, sizeof *server);
 
     if (server == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     server->broker = broker;
     if (!set_up_tls(server, tls_key, err))
         return false;
@@ -294,7 +294,7 @@ bool clo_server_new(struct clo_broker *broker, const struct clo_private_key *tls
     }
     server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     if (server->tick == NULL || event_add(server->tick, &(struct timeval){ .tv_sec = TICK_S }) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!listen_at(server, address, err))
         return false;
     *out = CLO_TAKE(server);

@@ -35,12 +35,12 @@ bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
     CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = calloc(1, sizeof *sessions);
 
     if (sessions == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (sessions->bucket_count = 1; sessions->bucket_count < limit;)
         sessions->bucket_count *= 2;
     sessions->buckets = calloc(sessions->bucket_count, sizeof(struct used *));
     if (sessions->buckets == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_secret_new(KEY_SIZE, &sessions->key, err))
         return false;
     if (!random.fill(random.context, clo_secret_data(sessions->key), KEY_SIZE))
@@ -68,7 +68,7 @@ bool clo_session_result_add_terms(struct clo_session_result *result, const char 
             reallocarray(result->terms, result->term_count + 1, sizeof *terms);
 
     if (terms == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     result->terms = terms;
     snprintf(terms[result->term_count++], sizeof *terms, "%s", digest);
     return true;
@@ -165,7 +165,7 @@ bool clo_session_begin(const struct clo_sessions *sessions, int64_t now, struct 
     if (!sessions->random.fill(sessions->random.context, session.name, sizeof session.name))
         return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
     if (!derive(sessions, &session))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     *out = session;
     return true;
 }
@@ -183,7 +183,7 @@ bool clo_session_get(const struct clo_sessions *sessions, const char *cookie, in
     session.ends = (int64_t)clo_read_be64(&r);
     memcpy(session.name, clo_read_bytes(&r, sizeof session.name).data, sizeof session.name);
     if (!derive(sessions, &session))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     /* The cookie must be the one that we would make of its own parts: MAC included. */
     if (!clo_bytes_equal_secret(clo_bytes_text(session.cookie), clo_bytes_text(cookie)))
         return clo_fail(err, CLO_ERR_UNVERIFIED,
@@ -248,7 +248,7 @@ bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *se
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "too many sessions at once");
     struct used *used = calloc(1, sizeof *used);
     if (used == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     struct used **bucket = bucket_of(sessions, session->name);
     used->ends = session->ends;
     used->next = *bucket;

@@ -122,7 +122,7 @@ bool clo_store_open(const char *folder, struct clo_store **out, struct clo_error
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = calloc(1, sizeof *store);
 
     if (store == NULL || (store->folder = strdup(folder)) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!make_folder(folder, err) || !open_database(store, err))
         return false;
     *out = CLO_TAKE(store);
@@ -231,7 +231,7 @@ static bool put_terms(struct clo_store *store, const struct clo_store_entry *ent
     const char *policy_text = clo_buffer_string(&policy);
     const char *references_text = clo_buffer_string(&references);
     if (policy_text == NULL || references_text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!parse_terms(policy_text, references_text, &parsed, err))
         return false;
     struct clo_bytes parts[] = { clo_bytes(policy_text, policy.size + 1),
@@ -284,8 +284,7 @@ static bool disk_text(const struct clo_disk_identity *disk, struct clo_buffer *o
 
     still.generation = 0;
     CLO_CLEANUP(clo_json_freep) json_t *json = clo_disk_identity_json(&still);
-    return json == NULL ? clo_fail(err, CLO_ERR_SYSTEM, "out of memory")
-                        : clo_json_write(json, out, err);
+    return json == NULL ? clo_out_of_memory(err) : clo_json_write(json, out, err);
 }
 
 /* The same disk put again, under other terms maybe, keeps the generation that was seen. */
@@ -516,7 +515,7 @@ static bool add_rules(sqlite3_stmt *statement, int at, json_t *entry, struct clo
                       "holders", (json_int_t)sqlite3_column_int64(statement, at + 4));
 
     return (entry != NULL && rules != NULL && json_object_update(entry, rules) == 0) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err)
@@ -547,9 +546,9 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
         }
         if (terms.policy->accept_weak[0] != '\0' &&
             json_object_set_new(entry, "accept_weak", json_string(terms.policy->accept_weak)) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         if (!add_disk(statement, 5, entry) || json_array_append_new(list, entry) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     if (result != SQLITE_DONE)
         return fail_sql(store, err);

@@ -181,8 +181,7 @@ static bool add_identity(const struct request *request, json_t *json, struct clo
         return true;
     if (!cli_identity(request->subject, &identity, err))
         return false;
-    return json_object_set(json, "identity", identity) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return json_object_set(json, "identity", identity) == 0 || clo_out_of_memory(err);
 }
 
 static bool print(const struct request *request, const struct clo_audit *audit,

@@ -22,7 +22,7 @@ static bool write_form(const char *form, const struct clo_eventlog *log, struct 
                         "--to tcg: the binary form has no place for IMA's and "
                         "user space's records");
     clo_buffer_append(out, binary);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static void note_left_out(const struct clo_eventlog *log, const struct clo_userlog *userlog)

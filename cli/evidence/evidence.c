@@ -151,7 +151,7 @@ static bool describe(const char *label, struct clo_bytes bytes, struct clo_buffe
         if (strcmp(descriptions[i].label, label) == 0)
             descriptions[i].describe(bytes, out);
     if (clo_buffer_string(out) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_sanitize((char *)out->data);
     return true;
 }
@@ -176,7 +176,7 @@ static bool show(const struct clo_evidence *evidence, bool as_json, struct clo_e
         json_t *member = json_pack("{s:s,s:s,s:I,s:s}", "label", label, "media_type", media_type,
                                    "size", (json_int_t)bytes.size, "summary", description);
         if (json_array_append_new(members, member) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     if (!as_json) {
         printf("Nothing of this is verified: that is for 'cloister verify'.\n");

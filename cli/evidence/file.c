@@ -44,7 +44,7 @@ static bool unwrap_json(struct clo_buffer *out, struct clo_error *err)
         return false;
     out->size = 0;
     clo_buffer_append(out, clo_buffer_bytes(&quote));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
@@ -72,8 +72,7 @@ bool evidence_file_read(const char *path, size_t limit, struct clo_buffer *out,
         clo_buffer_append(out, clo_buffer_bytes(&bytes));
         break;
     }
-    return (clo_buffer_ok(out) && clo_buffer_ok(&text)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(out) && clo_buffer_ok(&text)) || clo_out_of_memory(err);
 }
 
 /* Versions 3 to 5 of Intel's quotes, little endian; no JSON begins so. */
@@ -197,5 +196,5 @@ bool evidence_file_json(struct clo_bytes in, json_t **out, struct clo_error *err
     } else {
         return false;
     }
-    return *out != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return *out != NULL || clo_out_of_memory(err);
 }

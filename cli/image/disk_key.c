@@ -53,7 +53,7 @@ static bool check_folder(const char *key, const char *beside, const struct clo_d
     char found[4200] = "";
 
     if (copy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     const char *folder = dirname(copy);
     DIR *stream = opendir(folder);
     while (stream != NULL && found[0] == '\0' && (entry = readdir(stream)) != NULL) {
@@ -91,7 +91,7 @@ static bool check_record(const char *key, const struct clo_digest *key_id, struc
         return false;
     const char *lines = clo_buffer_string(&text);
     if (lines == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return strstr(lines, clo_hex_text(clo_digest_bytes(key_id), hex)) == NULL ||
            refuse(key, path, err);
 }
@@ -173,6 +173,6 @@ bool cli_disk_key_keep(const struct cli_disk_key_options *options, struct cli_di
             &text, "%s %s%s%s\n", clo_hex_text(clo_digest_bytes(&key_id), hex), image,
             options->reuse == NULL ? "" : " again: ", options->reuse == NULL ? "" : options->reuse);
     if (!clo_buffer_ok(&text))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_file_write(record, clo_buffer_bytes(&text), 0600, err) || clo_wrap(err, "disk key");
 }

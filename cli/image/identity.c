@@ -181,5 +181,5 @@ bool cli_identity(const char *path, json_t **out, struct clo_error *err)
     if (has_program)
         add_boot(&o, view.bytes, has_table);
     *out = clo_json_finish(&o);
-    return *out != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return *out != NULL || clo_out_of_memory(err);
 }

@@ -108,7 +108,7 @@ static bool network_config(const char *text, json_t **out, struct clo_error *err
 
     if (text == NULL || strcmp(text, "dhcp") == 0) {
         *out = json_pack("{s:s}", "mode", "dhcp");
-        return *out != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return *out != NULL || clo_out_of_memory(err);
     }
     char *rest = copy = strdup(text);
     char *address = strsep(&rest, ",");
@@ -121,7 +121,7 @@ static bool network_config(const char *text, json_t **out, struct clo_error *err
         json_array_append_new(dns, json_string(server));
     *out = json_pack("{s:s, s:s, s:s, s:o}", "mode", "static", "address", address, "gateway",
                      gateway, "dns", dns);
-    return *out != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return *out != NULL || clo_out_of_memory(err);
 }
 
 struct guest_options {
@@ -149,7 +149,7 @@ static bool host_config(const struct guest_options *options, json_t **out, struc
             return clo_wrap(err, "--allow-host");
         } else if (json_array_append_new(json_object_get(host, "allow"),
                                          json_string(options->allowed.items[i])) != 0) {
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         }
     if (options->credential_key != NULL &&
         (!read_broker_key(options->credential_key, &key, err) ||

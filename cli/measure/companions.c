@@ -142,7 +142,7 @@ bool cli_companions_warn(struct clo_bytes uki_bytes, const struct cli_companions
     CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
 
     if (uki == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_uki_parse(uki_bytes, uki, err))
         return clo_wrap(err, "UKI");
     for (size_t i = 0; i < companions->count; i++)
@@ -157,7 +157,7 @@ bool cli_companions_pass_over(struct clo_bytes uki_bytes, struct cli_companions 
     size_t kept = 0;
 
     if (uki == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_uki_parse(uki_bytes, uki, err))
         return clo_wrap(err, "UKI");
     for (size_t i = 0; i < companions->count; i++) {

@@ -35,7 +35,7 @@ static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_er
     const struct clo_gpt_partition *esp;
 
     if (gpt == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_gpt_parse(clo_bytes_slice(disk, 0, CLO_GPT_HEAD_SIZE), gpt, err) ||
         !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
         return false;

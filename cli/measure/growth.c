@@ -70,7 +70,7 @@ bool cli_grow(const struct cli_growth *growth, struct clo_bytes *head, struct cl
     struct clo_gpt_growth grown;
 
     if (gpt == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (growth->disk_size == NULL && growth->partition == NULL && growth->tool == NULL)
         return true;
     if (!clo_gpt_parse(*head, gpt, err) || !read_growth(growth, gpt, &grown, err) ||

@@ -136,7 +136,7 @@ static bool print_prediction(const struct clo_reference *reference, const struct
             return false;
         clo_buffer_text(&text, "\n");
         if (!clo_buffer_ok(&text))
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         if (!clo_file_write(options->output, clo_buffer_bytes(&text), 0644, err))
             return false;
     }

@@ -148,7 +148,7 @@ int cmd_measure_policy(int argc, char **argv)
         return cli_usage_error(&usage, "expected either --key or --public-key");
     if (!read_pcrs(in.pcrs, &in.mask, &err) || !uki_banks(&in.banks, &in.hashes, &err))
         return cli_usage_error(&usage, "%s", err.text);
-    bool ok = (out != NULL || clo_fail(&err, CLO_ERR_SYSTEM, "out of memory")) &&
-              make(&in, &references, out, &err) && write_out(in.output, out, &err);
+    bool ok = (out != NULL || clo_out_of_memory(&err)) && make(&in, &references, out, &err) &&
+              write_out(in.output, out, &err);
     return ok || clo_wrap(&err, "measure policy") ? CLI_YES : cli_error(&err);
 }

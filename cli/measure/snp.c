@@ -42,7 +42,7 @@ static bool digest_text(const struct clo_digest *digest, const char *format, str
         clo_hex_write(clo_digest_bytes(digest), out);
     else
         return clo_fail(err, CLO_ERR_USAGE, "--output-format: hex or base64, not %s", format);
-    return clo_buffer_string(out) != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_string(out) != NULL || clo_out_of_memory(err);
 }
 
 static json_t *hex_number(uint64_t value)

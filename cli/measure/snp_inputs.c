@@ -245,7 +245,7 @@ static bool add_pages(const struct clo_launch_firmware *firmware, uint8_t **out,
 
     *out = malloc((image.size / CLO_LAUNCH_PAGE + 1) * CLO_LAUNCH_DIGEST_SIZE);
     if (*out == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     cli_hash_jobs_add_pages(jobs, image, *out);
     return true;
 }

@@ -83,7 +83,7 @@ static bool add_base64(json_t *document, const char *name, struct clo_bytes byte
     clo_base64_write(bytes, &text);
     const char *string = clo_buffer_string(&text);
     if (string == NULL || json_object_set_new(document, name, json_string(string)) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return true;
 }
 
@@ -97,8 +97,7 @@ static bool add_key_digest(json_t *document, const char *name, const struct clo_
     if (!clo_private_key_public(key, &public, err) || !clo_snp_id_key_digest(public, &digest, err))
         return false;
     clo_hex_text(clo_digest_bytes(&digest), text);
-    return json_object_set_new(document, name, json_string(text)) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return json_object_set_new(document, name, json_string(text)) == 0 || clo_out_of_memory(err);
 }
 
 static bool sign_block(const struct measure_snp_options *options,
@@ -132,7 +131,7 @@ static bool write_option(const char *path, const json_t *document, struct clo_er
         clo_buffer_text(&line, ",author-key-enabled=on");
     clo_buffer_text(&line, "\n");
     if (!clo_buffer_ok(&line))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_file_write(path, clo_buffer_bytes(&line), 0644, err);
 }
 

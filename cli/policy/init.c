@@ -218,7 +218,7 @@ static bool make(const struct init_options *o, const struct kind *kind,
                      "roots", roots, "evidence", kind->has_tpm ? "vtpm" : "bare",
                      "require_freshness", 1);
     if (*out == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (kind->has_tpm)
         set_pcrs(*out, known_pcrs(references));
     return kind->is_tdx ? set_tdx(o, *out, err) : set_snp(o, kind, *out, err);
@@ -252,7 +252,7 @@ static bool write_policy(const struct init_options *o, const json_t *json, struc
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
 
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_buffer_printf(&file, "%s\n", text);
     if (o->output != NULL)
         return clo_file_write(o->output, clo_buffer_bytes(&file), 0644, err);

@@ -72,7 +72,7 @@ static bool change(const char *variable, struct impact *impact, struct clo_error
         impact->after_count = impact->before_count + added;
     }
     impact->is_same = clo_bytes_equal(base, clo_buffer_bytes(&impact->lists));
-    return clo_buffer_ok(&impact->lists) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&impact->lists) || clo_out_of_memory(err);
 }
 
 static bool prepare(const struct impact_options *o, struct impact *out, struct clo_error *err)

@@ -32,7 +32,7 @@ static bool read_allowed(struct mok *mok, struct clo_buffer *out, struct clo_err
         clo_signature_list_x509(&clo_guid_shim_lock, clo_certificate_der(certificate), out);
     }
     return (mok->list_x == NULL || secureboot_read_lists(mok->list_x, &mok->lists_x, err)) &&
-           (clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory"));
+           (clo_buffer_ok(out) || clo_out_of_memory(err));
 }
 
 static bool put(struct mok *mok, struct clo_error *err)

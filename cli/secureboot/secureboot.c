@@ -191,7 +191,7 @@ static bool add_certificates(const struct cli_list *files, const struct clo_guid
             return false;
         clo_signature_list_x509(owner, clo_certificate_der(certificate), out);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 struct enroll {

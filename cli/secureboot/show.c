@@ -54,7 +54,7 @@ static bool lists_json(struct clo_bytes lists, json_t *to, struct clo_error *err
 
     while (clo_signature_next(&walk, &entry, err))
         if (json_array_append_new(to, secureboot_entry_json(&entry)) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     return err->status == CLO_OK;
 }
 

@@ -161,7 +161,7 @@ static bool verify(const struct verify_options *o, const struct secureboot_file 
         clo_signature_list_x509(&nobody, clo_certificate_der(certificate), &anchors);
     }
     if (!clo_buffer_ok(&anchors))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return secureboot_verify(file, variable, clo_buffer_bytes(&anchors), signer, err);
 }
 
@@ -258,7 +258,7 @@ static bool change(const struct clo_varstore *store, const struct secureboot_fil
         return clo_fail(err, CLO_ERR_REFUSED, "time %s: not newer than the store's %s",
                         clo_efi_time_text(auth->time, wanted), clo_efi_time_text(old->time, have));
     clo_buffer_append(lists, auth->payload);
-    return clo_buffer_ok(lists) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(lists) || clo_out_of_memory(err);
 }
 
 static bool apply(const struct apply_options *o, const char *path, struct clo_error *err)

@@ -116,7 +116,7 @@ static bool add_uname(struct uki_work *work, const char *uname, const char *kern
     size_t size = kernel->size < KERNEL_HEAD ? (size_t)kernel->size : KERNEL_HEAD;
     clo_buffer_zero(&head, size);
     if (!clo_buffer_ok(&head))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (size > 0 && !uki_file_read(kernel, 0, head.data, size, err))
         return false;
     if (!clo_kernel_release(clo_buffer_bytes(&head), release, sizeof release) &&
@@ -161,7 +161,7 @@ static bool sign_kernel(struct uki_work *work, struct uki_image *kernel,
                       body - pe->certificate_entry_offset - 8);
     clo_pieces_zero(out, start - body);
     clo_pieces_bytes(out, kept);
-    return !out->failed || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return !out->failed || clo_out_of_memory(err);
 }
 
 /* `*image` is NULL where the kernel is no EFI image. */

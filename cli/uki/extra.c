@@ -130,7 +130,7 @@ static bool add_firmware(struct uki_work *work, const char *path, struct clo_pie
     struct clo_bytes kept;
 
     if (copy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!list_folder(path, &names, err))
         return false;
     if (names.count != 1)

@@ -108,7 +108,7 @@ static bool load(struct uki_image *image, uint64_t at, uint64_t size, struct clo
 
     clo_buffer_zero(buffer, (size_t)size);
     if (!clo_buffer_ok(buffer))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!uki_file_read(&image->file, at, buffer->data, (size_t)size, err))
         return false;
     *view = clo_buffer_bytes(buffer);
@@ -141,7 +141,7 @@ static bool read_head(struct uki_image *image, struct clo_error *err)
 
     clo_buffer_zero(&image->head, size);
     if (!clo_buffer_ok(&image->head))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return (size == 0 || uki_file_read(&image->file, 0, image->head.data, size, err)) &&
            clo_pe_parse_head(clo_buffer_bytes(&image->head), image->file.size, &image->uki.pe,
                              err) &&
@@ -153,7 +153,7 @@ bool uki_image_open(const char *path, struct uki_image **out, struct clo_error *
     CLO_CLEANUP(uki_image_freep) struct uki_image *image = calloc(1, sizeof *image);
 
     if (image == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!uki_file_open(path, &image->file, err))
         return false;
     if (!read_head(image, err))

@@ -59,8 +59,7 @@ static bool hash_sections(struct inspected *in, struct clo_error *err)
                                          .hash = CLO_HASH_SHA256,
                                          .out = &in->digests[i] };
     }
-    ok = ok ? uki_hash_all(jobs, pe->section_count, err)
-            : clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    ok = ok ? uki_hash_all(jobs, pe->section_count, err) : clo_out_of_memory(err);
     for (size_t i = 0; i < pe->section_count; i++)
         clo_pieces_free(&pieces[i]);
     return ok;

@@ -139,7 +139,7 @@ bool uki_work_pcrs(struct uki_work *work, unsigned hashes, struct uki_pcrs *out,
                             work->list.items[i].name);
     pcrs.profiles = calloc(count, sizeof *pcrs.profiles);
     if (digests == NULL || pcrs.profiles == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!hash_parts(work, count, hashes, digests, err))
         return false;
     for (size_t p = 0; p < count; p++)
@@ -360,7 +360,7 @@ static bool join_earlier(struct uki_work *work, size_t profile, json_t *signatur
         return clo_fail(err, CLO_ERR_FORMAT, ".pcrsig: cannot be read");
     clo_buffer_zero(&text, (size_t)size);
     if (!clo_buffer_ok(&text))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!uki_file_read(part->content.items[0].source, part->content.items[0].offset, text.data,
                        text.size, err))
         return false;
@@ -378,7 +378,7 @@ static bool set_pcrsig(struct uki_work *work, size_t profile, const json_t *sign
     struct clo_bytes kept;
 
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     bool ok = uki_work_keep(work, clo_bytes_text(text), &kept, err) &&
               uki_work_set(work, profile, ".pcrsig", kept, err);
     free(text);
@@ -426,7 +426,7 @@ static bool apply_to(struct uki_work *work, const struct uki_policy *policy, siz
     size_t group = uki_work_profiles(work) == 0 ? CLO_UKI_BASE : profile;
 
     if (signatures == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (policy->is_appended && !join_earlier(work, group, signatures, err))
         return false;
     for (size_t i = 0; i < policy->joined.count; i++)
@@ -443,7 +443,7 @@ static bool write_digests(const char *path, const json_t *digests, struct clo_er
     char *text = json_dumps(digests, JSON_COMPACT);
 
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     bool ok = clo_file_write(path, clo_bytes_text(text), 0644, err);
     free(text);
     return ok;
@@ -460,7 +460,7 @@ bool uki_policy_apply(struct uki_work *work, const struct uki_policy *policy, st
     if (!uki_policy_is_wanted(policy))
         return true;
     if (digests == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!uki_banks(&policy->banks, &hashes, err) || !check_chosen(work, policy, err) ||
         !read_signers(policy, signers, &count, err) || !uki_work_pcrs(work, hashes, &pcrs, err))
         return false;

@@ -19,13 +19,13 @@ static bool body_of(struct uki_image *image, struct clo_buffer *head, struct clo
 
     clo_buffer_append(head, clo_bytes_slice(pe->file, 0, pe->certificate_entry_offset + 8));
     if (!clo_buffer_ok(head))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     memset(head->data + pe->checksum_offset, 0, 4);
     memset(head->data + pe->certificate_entry_offset, 0, 8);
     clo_pieces_bytes(out, clo_buffer_bytes(head));
     clo_pieces_source(out, &image->file, head->size,
                       pe->file_size - pe->certificate_size - head->size);
-    return !out->failed || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return !out->failed || clo_out_of_memory(err);
 }
 
 /* The signed digest of one hash. */
@@ -78,7 +78,7 @@ static bool attached_entry(struct uki_image *image, const struct sign *in, struc
         return false;
     if (is_signature_of(clo_buffer_bytes(&bytes), image)) {
         clo_authenticode_entry(clo_buffer_bytes(&bytes), table);
-        return clo_buffer_ok(table) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_buffer_ok(table) || clo_out_of_memory(err);
     }
     if (in->signing.certificates.count != 1)
         return clo_fail(err, CLO_ERR_USAGE,
@@ -90,7 +90,7 @@ static bool attached_entry(struct uki_image *image, const struct sign *in, struc
     if (!clo_authenticode_pkcs7(&digest, certificate, clo_buffer_bytes(&bytes), &pkcs7, err))
         return clo_wrap(err, "%s", in->attached);
     clo_authenticode_entry(clo_buffer_bytes(&pkcs7), table);
-    return clo_buffer_ok(table) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(table) || clo_out_of_memory(err);
 }
 
 static bool sign(const struct sign *in, struct clo_error *err)

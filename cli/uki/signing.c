@@ -81,7 +81,7 @@ static bool make_signatures(const struct uki_signing *signing, const struct sign
             return clo_wrap(err, "%s", signing->certificates.items[i]);
         clo_authenticode_entry(clo_buffer_bytes(&pkcs7), table);
     }
-    return clo_buffer_ok(table) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(table) || clo_out_of_memory(err);
 }
 
 bool uki_sign_digests(const struct uki_signing *signing,

@@ -67,7 +67,7 @@ static bool run_job(const struct uki_hash_job *job, struct clo_error *err)
     struct clo_bytes bytes;
 
     if (room == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while (left > 0) {
         if (!next_bytes(&cursor, left, &bytes, err))
             return false;
@@ -154,7 +154,7 @@ static bool hash_ranges(const struct uki_image *image, const struct clo_authenti
                           ranges->items[i].size);
     clo_pieces_zero(&pieces, ranges->padding);
     if (pieces.failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++) {
         digests[hash] = (struct clo_digest){ 0 };
         if ((hashes & 1U << hash) != 0)
@@ -239,7 +239,7 @@ static void *note_all(void *context)
     struct clo_bytes bytes;
 
     if (room == NULL) {
-        noting->ok = clo_fail(&noting->err, CLO_ERR_SYSTEM, "out of memory");
+        noting->ok = clo_out_of_memory(&noting->err);
         return NULL;
     }
     for (uint64_t at = 0; at < noting->pieces->size; at += bytes.size) {
@@ -288,7 +288,7 @@ static bool copy_all(struct uki_writer *writer, const struct clo_pieces *pieces,
     CLO_CLEANUP(clo_freep) uint8_t *room = malloc(PIECE);
 
     if (room == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (size_t i = 0; i < pieces->count; i++) {
         struct clo_piece piece = pieces->items[i];
         if (piece.source != NULL && !copy_range(writer, &piece, err))
@@ -311,7 +311,7 @@ bool uki_write(struct uki_writer *writer, const struct clo_pieces *pieces, struc
     pthread_t thread;
 
     if (pieces->failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     bool is_noted = is_hashing(writer);
     bool has_thread = is_noted && pieces->size >= THREAD_WORTH &&
                       pthread_create(&thread, NULL, note_all, &noting) == 0;

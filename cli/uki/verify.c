@@ -55,7 +55,7 @@ static bool read_lists(const char *path, struct clo_buffer *out, struct clo_erro
         lists = behind;
     }
     clo_buffer_append(out, lists);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static void append_variable(const struct clo_varstore *store, const char *name,
@@ -78,8 +78,7 @@ static bool read_store(const char *path, struct clo_buffer *db, struct clo_buffe
         return false;
     append_variable(store, "db", db);
     append_variable(store, "dbx", dbx);
-    return (clo_buffer_ok(db) && clo_buffer_ok(dbx)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(db) && clo_buffer_ok(dbx)) || clo_out_of_memory(err);
 }
 
 static bool read_databases(struct verify *in, struct clo_error *err)

@@ -9,7 +9,7 @@ bool uki_work_new(struct uki_work **out, struct clo_error *err)
 {
     *out = calloc(1, sizeof **out);
     if (*out == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     (*out)->group = CLO_UKI_BASE;
     return true;
 }
@@ -53,7 +53,7 @@ bool uki_work_file(struct uki_work *work, const char *path, struct clo_pieces *o
         return false;
     work->file_count++;
     clo_pieces_source(out, file, 0, file->size);
-    return !out->failed || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return !out->failed || clo_out_of_memory(err);
 }
 
 bool uki_work_keep(struct uki_work *work, struct clo_bytes bytes, struct clo_bytes *out,
@@ -66,7 +66,7 @@ bool uki_work_keep(struct uki_work *work, struct clo_bytes bytes, struct clo_byt
     clo_buffer_append(text, bytes);
     work->text_count++;
     *out = clo_buffer_bytes(text);
-    return clo_buffer_ok(text) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(text) || clo_out_of_memory(err);
 }
 
 /* The value as it is, or the file's. */
@@ -75,7 +75,7 @@ static bool raw_text(const char *value, struct clo_buffer *out, struct clo_error
     if (*value == '@')
         return clo_file_read(value + 1, TEXT_LIMIT, out, err);
     clo_buffer_text(out, value);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool uki_work_text(struct uki_work *work, const char *value, struct clo_bytes *out,

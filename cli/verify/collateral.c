@@ -131,7 +131,7 @@ static bool write_piece(const char *path, enum clo_tdx_piece piece, struct clo_b
         clo_hex_write(bytes, &text);
         clo_buffer_text(&text, "\n");
         if (!clo_buffer_ok(&text))
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         bytes = clo_buffer_bytes(&text);
     }
     return clo_file_write(path, bytes, 0644, err);

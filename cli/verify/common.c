@@ -185,7 +185,7 @@ static bool load_expectation(const char *text, struct verify_inputs *out, size_t
     clo_buffer_append(&out->names[index], clo_bytes(text, (size_t)(equals - text)));
     out->expectations[index].name = clo_buffer_string(&out->names[index]);
     out->expectations[index].value = equals + 1;
-    return out->expectations[index].name != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return out->expectations[index].name != NULL || clo_out_of_memory(err);
 }
 
 /* DER, PEM, a table, or the JSON in which Azure's metadata service has them. */
@@ -336,7 +336,7 @@ static bool add_signature(struct clo_evidence *evidence, const char *path, struc
     clo_buffer_be16(&wrapped, (uint16_t)in.size);
     clo_buffer_append(&wrapped, in);
     if (!clo_buffer_ok(&wrapped))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, clo_buffer_bytes(&wrapped), err);
 }
 

@@ -33,7 +33,7 @@ static bool read_id_file(const char *path, const char *key, size_t size, struct 
     struct clo_bytes in = clo_buffer_bytes(&file);
     if (in.size == size) {
         clo_buffer_append(out, in);
-        return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_buffer_ok(out) || clo_out_of_memory(err);
     }
     in = option_value(in, key);
     while (in.size > 0 && (in.data[in.size - 1] == '\n' || in.data[in.size - 1] == '\r'))

@@ -43,6 +43,8 @@ struct clo_error {
 /* Sets the error and returns false. */
 CLO_API bool clo_fail(struct clo_error *err, enum clo_status status, const char *format, ...)
         CLO_PRINTF(3, 4);
+/* Sets the error that malloc and its kin end in, and returns false. */
+CLO_API bool clo_out_of_memory(struct clo_error *err);
 /* Puts "context: " before what the error already says and returns false. */
 CLO_API bool clo_wrap(struct clo_error *err, const char *format, ...) CLO_PRINTF(2, 3);
 /* Replaces what could move a cursor or forge a line: control characters and malformed UTF-8. */

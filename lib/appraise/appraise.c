@@ -26,8 +26,7 @@ void appraise_warn(struct work *w, const char *format, ...)
 
 bool appraise_claim(struct work *w, const char *name, json_t *value, struct clo_error *err)
 {
-    return json_object_set_new(w->appraisal->claims, name, value) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return json_object_set_new(w->appraisal->claims, name, value) == 0 || clo_out_of_memory(err);
 }
 
 /* --- Runtime data: what the guest says of this one exchange --- */
@@ -317,7 +316,7 @@ static bool appraise(struct work *w, struct clo_error *err)
     w->appraisal->is_fresh = shows_freshness(w);
     appraise_open(w, has_bound_tpm);
     if (w->checks->failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return true;
 }
 
@@ -333,7 +332,7 @@ bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise
                         APPRAISE_REFERENCES_MAX);
     appraisal = calloc(1, sizeof *appraisal);
     if (appraisal == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     appraisal->status = CLO_CONTRAINDICATED;
     appraisal->claims = json_object();
     if (policy != NULL) {

@@ -35,7 +35,7 @@ bool appraise_host_inputs(struct work *w, struct clo_error *err)
         if (words == NULL)
             continue;
         if (all == NULL && (all = json_array()) == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         add_words(words, all, text, sizeof text);
     }
     if (*text != '\0')

@@ -121,5 +121,5 @@ bool appraise_provenance(struct work *w, struct clo_error *err)
                 &o, "expires",
                 json_pack("{s:o, s:s}", "at", clo_json_time(w->expires), "what", w->expires_what));
     w->appraisal->provenance = clo_json_finish(&o);
-    return w->appraisal->provenance != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return w->appraisal->provenance != NULL || clo_out_of_memory(err);
 }

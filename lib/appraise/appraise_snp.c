@@ -80,7 +80,7 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
     roots = calloc(inputs->root_count + policy_roots + 1, sizeof *roots);
     crls = calloc(inputs->endorsements.crl_count + 2 * CLO_SNP_CRLS_MAX, sizeof *crls);
     if (roots == NULL || crls == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (size_t i = 0; i < inputs->root_count; i++)
         roots[i] = inputs->roots[i];
     for (size_t i = 0; i < policy_roots; i++)
@@ -106,7 +106,7 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
     json_t *claims = clo_snp_claims(&w->snp);
     bool ok = claims != NULL && json_object_update(w->appraisal->claims, claims) == 0;
     json_decref(claims);
-    return ok || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return ok || clo_out_of_memory(err);
 }
 
 /* A report of the guest's own: REPORT_DATA is SHA-512 of the runtime data. */

@@ -15,7 +15,7 @@ static bool gather_roots(const struct work *w, struct clo_digest **out, size_t *
 
     *out = calloc(inputs->root_count + of_policy + 1, sizeof **out);
     if (*out == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (size_t i = 0; i < inputs->root_count; i++)
         (*out)[i] = inputs->roots[i];
     for (size_t i = 0; i < of_policy; i++)
@@ -141,7 +141,7 @@ bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote *quote, stru
     json_t *claims = clo_tdx_claims(&w->tdx);
     bool ok = claims != NULL && json_object_update(w->appraisal->claims, claims) == 0;
     json_decref(claims);
-    return ok || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return ok || clo_out_of_memory(err);
 }
 
 /* --- The event log --- */

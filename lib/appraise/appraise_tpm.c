@@ -178,7 +178,7 @@ static bool check_pcrs(struct work *w, struct clo_error *err)
             json_object_set_new(values, key, clo_json_hex(clo_digest_bytes(&w->pcrs.values[i]))) !=
                     0) {
             json_decref(values);
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         }
     }
     return appraise_claim(w, "pcrs", json_pack("{s:o}", clo_hash_name(w->pcrs.hash), values), err);
@@ -217,7 +217,7 @@ static bool check_logs(struct work *w, struct clo_error *err)
             !clo_digest_equal(&replayed.values[i], &w->pcrs.values[i]))
             clo_buffer_printf(&differ, "%s%u", differ.size == 0 ? "" : ", ", i);
     if (!clo_buffer_ok(&differ))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_check_that(w->checks, id, differ.size == 0, "%s%s",
                    differ.size == 0 ? "the logs lead to the quoted PCRs"
                                     : "the logs do not lead to the quoted PCRs ",

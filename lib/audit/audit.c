@@ -165,7 +165,7 @@ bool clo_audit_run(const struct clo_audit_request *request, const struct clo_aud
     audit.version = clo_audit_version(release);
     audit.findings = calloc(count + 1, sizeof *audit.findings);
     if (audit.findings == NULL || day == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_audit_waivers_known(request->waivers, request->rules, err))
         return false;
     for (size_t i = 0; i < count; i++) {

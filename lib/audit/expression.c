@@ -329,5 +329,5 @@ bool clo_audit_ask(const char *expression, const struct clo_audit_facts *facts,
         }
     }
     *out = alternative > all ? alternative : all;
-    return clo_buffer_ok(found) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(found) || clo_out_of_memory(err);
 }

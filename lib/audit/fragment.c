@@ -124,7 +124,7 @@ static bool merge(const struct clo_audit_facts *facts, const struct clo_buffer *
     put_config(facts->config, &text);
     clo_buffer_append(&text, clo_buffer_bytes(fragment));
     if (!clo_buffer_ok(&text))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_kconfig_parse(clo_buffer_bytes(&text), out, err);
 }
 
@@ -157,7 +157,7 @@ bool clo_audit_fragment(const struct clo_audit_request *request,
     clo_buffer_text(out, "# For scripts/kconfig/merge_config.sh -m .config THIS, then make "
                          "olddefconfig.\n");
     clo_buffer_append(out, clo_buffer_bytes(&fragment));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* "set CONFIG_DM_CRYPT=y, or =m with dm_crypt.ko in the initrd". */
@@ -202,7 +202,7 @@ bool clo_audit_fix(const struct clo_audit_rule *rule, struct clo_buffer *out, st
 
     if (*rule->fix != '\0') {
         clo_buffer_text(out, rule->fix);
-        return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_buffer_ok(out) || clo_out_of_memory(err);
     }
     if (!clo_audit_terms(rule->wanted, terms, &count, err))
         return false;
@@ -214,5 +214,5 @@ bool clo_audit_fix(const struct clo_audit_rule *rule, struct clo_buffer *out, st
         else
             describe_other(&terms[i], out);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

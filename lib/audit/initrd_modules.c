@@ -40,7 +40,7 @@ static bool add(json_t *modules, const char *path, size_t size, const char *how,
         return true;
     /* A name that is no UTF-8 is no module's. */
     return json_object_set_new_nocheck(modules, name, json_string(how)) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 /* modules.builtin: a path a line. */
@@ -75,7 +75,7 @@ bool clo_audit_modules(struct clo_bytes initrd, json_t **out, struct clo_error *
     CLO_CLEANUP(clo_json_freep) json_t *modules = json_object();
 
     if (modules == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_initrd_walk(initrd, INITRD_LIMIT, visit, modules, err))
         return false;
     *out = CLO_TAKE(modules);

@@ -52,7 +52,7 @@ static bool add(struct clo_kconfig *config, char *name, const char *value, size_
         size_t capacity = config->capacity == 0 ? 4096 : config->capacity * 2;
         struct option *options = realloc(config->options, capacity * sizeof *options);
         if (options == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         config->options = options;
         config->capacity = capacity;
     }
@@ -195,7 +195,7 @@ bool clo_kconfig_parse(struct clo_bytes in, struct clo_kconfig **out, struct clo
     if (in.size > 0 && memchr(in.data, '\0', in.size) != NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "kernel configuration: a NUL character in it");
     if (config == NULL || (config->text = malloc(in.size + 1)) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (in.size > 0)
         memcpy(config->text, in.data, in.size);
     if (!read_lines(config, in.size, err))

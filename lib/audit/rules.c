@@ -256,7 +256,7 @@ static bool put_rule(struct clo_audit_rules *rules, const struct clo_audit_rule 
     if (at == rules->count) {
         struct clo_audit_rule *grown = realloc(rules->rules, (at + 1) * sizeof *grown);
         if (grown == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         rules->rules = grown;
         rules->count++;
     }
@@ -291,7 +291,7 @@ bool clo_audit_rules_add(struct clo_audit_rules *rules, struct clo_bytes table,
                         TABLE_LIMIT >> 20);
     char *text = malloc(table.size + 1);
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     rules->tables[rules->table_count++] = text;
     for (size_t i = 0; i < table.size; i++) {
         uint8_t byte = table.data[i];
@@ -317,7 +317,7 @@ bool clo_audit_rules_new(struct clo_audit_rules **out, struct clo_error *err)
     CLO_CLEANUP(clo_audit_rules_freep) struct clo_audit_rules *rules = calloc(1, sizeof *rules);
 
     if (rules == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_audit_rules_add(rules, clo_audit_builtin(), err))
         return false;
     *out = CLO_TAKE(rules);

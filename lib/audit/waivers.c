@@ -51,7 +51,7 @@ static bool read_line(struct clo_audit_waivers *waivers, char *line, size_t numb
         return clo_fail(err, CLO_ERR_FORMAT, "'%.40s' is no day like 2027-03-31", until);
     struct waiver *grown = realloc(waivers->waivers, (waivers->count + 1) * sizeof *grown);
     if (grown == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     waivers->waivers = grown;
     waivers->waivers[waivers->count++] = (struct waiver){ line, until, reason, number };
     clo_sanitize(reason);
@@ -67,7 +67,7 @@ bool clo_audit_waivers_parse(struct clo_bytes in, struct clo_audit_waivers **out
     if (in.size > WAIVERS_LIMIT || (in.size > 0 && memchr(in.data, '\0', in.size) != NULL))
         return clo_fail(err, CLO_ERR_FORMAT, "waivers: too large, or no text");
     if (waivers == NULL || (waivers->text = malloc(in.size + 1)) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (in.size > 0)
         memcpy(waivers->text, in.data, in.size);
     waivers->text[in.size] = '\0';

@@ -282,7 +282,7 @@ bool clo_utf16_write(const char *text, struct clo_buffer *out, struct clo_error 
         }
     }
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return true;
 }
 

@@ -63,6 +63,11 @@ bool clo_fail(struct clo_error *err, enum clo_status status, const char *format,
     return false;
 }
 
+bool clo_out_of_memory(struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+}
+
 bool clo_wrap(struct clo_error *err, const char *format, ...)
 {
     char inner[sizeof err->text];

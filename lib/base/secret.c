@@ -27,7 +27,7 @@ bool clo_secret_new(size_t size, struct clo_secret **out, struct clo_error *err)
     mapped -= mapped % page;
     struct clo_secret *secret = calloc(1, sizeof *secret);
     if (secret == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     void *data = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) {
         free(secret);

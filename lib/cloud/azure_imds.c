@@ -57,7 +57,7 @@ bool clo_azure_tdquote_write(struct clo_bytes td_report, struct clo_buffer *out,
     clo_buffer_text(out, "{\"report\":\"");
     clo_base64url_write(td_report, out);
     clo_buffer_text(out, "\"}");
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_azure_tdquote_parse(struct clo_bytes in, struct clo_buffer *quote, struct clo_error *err)

@@ -116,7 +116,7 @@ static bool verify_claims(const struct clo_hcl *hcl, struct clo_bytes report_dat
         return false;
     verified = calloc(1, sizeof *verified);
     if (verified == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_json_parse(hcl->claims, &verified->claims, err) ||
         !find_ak(verified->claims, &verified->ak, err))
         return clo_wrap(err, "HCL report: claims");
@@ -186,5 +186,5 @@ bool clo_hcl_write(enum clo_hcl_type type, struct clo_bytes report, struct clo_b
     clo_buffer_le32(out, 1); /* SHA-256 */
     clo_buffer_le32(out, (uint32_t)claims.size);
     clo_buffer_append(out, claims);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

@@ -159,10 +159,10 @@ bool clo_certificate_parse(struct clo_bytes der, struct clo_certificate **out,
         return clo_fail(err, CLO_ERR_FORMAT, "certificate: %zu bytes", der.size);
     certificate = calloc(1, sizeof *certificate);
     if (certificate == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_buffer_append(&certificate->der, der);
     if (!clo_buffer_ok(&certificate->der))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     certificate->path_length = -1;
     if (!x509_signed_read("certificate", clo_buffer_bytes(&certificate->der), &certificate->shell,
                           err) ||

@@ -104,5 +104,5 @@ bool clo_certificate_make(const struct clo_certificate_spec *spec,
         return crypto_fail(err, CLO_ERR_SYSTEM, "making a certificate");
     clo_buffer_append(der, clo_bytes(bytes, (size_t)size));
     OPENSSL_free(bytes);
-    return clo_buffer_ok(der) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(der) || clo_out_of_memory(err);
 }

@@ -148,10 +148,10 @@ bool clo_crl_parse(struct clo_bytes der, struct clo_crl **out, struct clo_error 
         return clo_fail(err, CLO_ERR_FORMAT, "revocation list: %zu bytes", der.size);
     crl = calloc(1, sizeof *crl);
     if (crl == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_buffer_append(&crl->der, der);
     if (!clo_buffer_ok(&crl->der))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!x509_signed_read("revocation list", clo_buffer_bytes(&crl->der), &crl->shell, err) ||
         !read_contents(crl, err))
         return false;

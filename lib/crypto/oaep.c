@@ -28,7 +28,7 @@ bool clo_oaep_seal(const struct clo_public_key *key, enum clo_hash hash, struct 
     if (!ok)
         return crypto_fail(err, CLO_ERR_SYSTEM, "OAEP");
     clo_buffer_append(out, clo_bytes(bytes, size));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_oaep_open(const struct clo_private_key *key, enum clo_hash hash, struct clo_bytes in,

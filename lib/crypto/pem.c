@@ -53,7 +53,7 @@ bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct cl
     der->size = 0;
     clo_buffer_append(der, clo_buffer_bytes(&decoded));
     if (!clo_buffer_ok(der))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     *at = stop + strlen(end);
     return true;
 }
@@ -70,6 +70,5 @@ bool clo_pem_write(const char *label, struct clo_bytes der, struct clo_buffer *p
         clo_buffer_text(pem, "\n");
     }
     clo_buffer_printf(pem, "-----END %s-----\n", label);
-    return (clo_buffer_ok(&text) && clo_buffer_ok(pem)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(&text) && clo_buffer_ok(pem)) || clo_out_of_memory(err);
 }

@@ -59,7 +59,7 @@ static bool private_key(EVP_PKEY *evp, struct clo_private_key **out, struct clo_
     key = calloc(1, sizeof *key);
     if (key == NULL) {
         EVP_PKEY_free(evp);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     key->evp = evp;
     key->kind = kind;

@@ -46,7 +46,7 @@ static bool prepare_rsa(struct clo_public_key *key, struct clo_error *err)
     key->rsa.e = BN_bin2bn(exponent.data, (int)exponent.size, NULL);
     key->rsa.mont = BN_MONT_CTX_new();
     if (scratch == NULL || key->rsa.n == NULL || key->rsa.e == NULL || key->rsa.mont == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!BN_is_odd(key->rsa.e) || BN_is_one(key->rsa.e))
         return clo_fail(err, CLO_ERR_FORMAT, "RSA key: wrong exponent");
     key->bits = (unsigned)BN_num_bits(key->rsa.n);
@@ -66,7 +66,7 @@ static bool prepare_p256(struct clo_public_key *key, struct clo_error *err)
     uint8_t point[1 + 2 * 32];
 
     if (scratch == NULL || (key->p256 = EC_POINT_new(group)) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     point[0] = POINT_CONVERSION_UNCOMPRESSED;
     memcpy(point + 1, key->first.data, 32);
     memcpy(point + 33, key->second.data, 32);
@@ -78,7 +78,7 @@ static bool prepare_p384(struct clo_public_key *key, struct clo_error *err)
 {
     key->p384 = malloc(sizeof *key->p384);
     if (key->p384 == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return p384_multiples_make(key->first, key->second, key->p384) ||
            clo_fail(err, CLO_ERR_FORMAT, "public key: point is not on the curve");
 }
@@ -186,10 +186,10 @@ bool clo_public_key_from_spki(struct clo_bytes der, struct clo_public_key **out,
         return clo_fail(err, CLO_ERR_FORMAT, "public key: %zu bytes", der.size);
     key = calloc(1, sizeof *key);
     if (key == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_buffer_append(&key->spki, der);
     if (!clo_buffer_ok(&key->spki))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!read_spki(key, err) || !prepare(key, err))
         return false;
     *out = CLO_TAKE(key);
@@ -229,7 +229,7 @@ static bool from_parts(struct clo_bytes oid, struct clo_bytes parameter, struct 
     clo_der_write(&whole, CLO_DER_SEQUENCE, clo_buffer_bytes(&both));
     if (!clo_buffer_ok(&algorithm) || !clo_buffer_ok(&string) || !clo_buffer_ok(&both) ||
         !clo_buffer_ok(&whole))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_public_key_from_spki(clo_buffer_bytes(&whole), out, err);
 }
 
@@ -260,7 +260,7 @@ bool clo_public_key_from_rsa(struct clo_bytes modulus, struct clo_bytes exponent
     write_number(&pair, exponent);
     clo_der_write(&key, CLO_DER_SEQUENCE, clo_buffer_bytes(&pair));
     if (!clo_buffer_ok(&pair) || !clo_buffer_ok(&key))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return from_parts(clo_bytes(oid_rsa, sizeof oid_rsa), clo_bytes("\x05\x00", 2),
                       clo_buffer_bytes(&key), out, err);
 }
@@ -280,7 +280,7 @@ bool clo_public_key_from_ec(enum clo_key_kind curve, struct clo_bytes x, struct 
     memcpy(point + 1 + size, y.data, size);
     clo_der_write(&name, CLO_DER_OID, clo_bytes(curves[curve].oid, curves[curve].oid_size));
     if (!clo_buffer_ok(&name))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return from_parts(clo_bytes(oid_ec, sizeof oid_ec), clo_buffer_bytes(&name),
                       clo_bytes(point, 1 + 2 * size), out, err);
 }
@@ -301,7 +301,7 @@ bool clo_public_key_spki(const struct clo_public_key *key, struct clo_buffer *de
                          struct clo_error *err)
 {
     clo_buffer_append(der, clo_buffer_bytes(&key->spki));
-    return clo_buffer_ok(der) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(der) || clo_out_of_memory(err);
 }
 
 bool clo_public_key_fingerprint(const struct clo_public_key *key, struct clo_digest *out,
@@ -326,8 +326,7 @@ bool clo_public_key_numbers(const struct clo_public_key *key, struct clo_buffer 
 {
     clo_buffer_append(first, key->first);
     clo_buffer_append(second, key->second);
-    return (clo_buffer_ok(first) && clo_buffer_ok(second)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(first) && clo_buffer_ok(second)) || clo_out_of_memory(err);
 }
 
 struct evp_pkey_st *clo_public_key_evp(const struct clo_public_key *key)

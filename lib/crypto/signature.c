@@ -121,7 +121,7 @@ bool clo_p256_verify(struct clo_bytes point, enum clo_hash hash, struct clo_byte
     struct clo_public_key key = { .kind = CLO_KEY_P256 };
 
     if (scratch == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (point.size != 64 || signature.size != 64 || crypto_hash_name(hash) == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "signature: key or signature of wrong size");
     memcpy(octets + 1, point.data, point.size);
@@ -223,5 +223,5 @@ bool clo_signature_make(const struct clo_private_key *key, enum clo_signature_sc
     } else {
         clo_buffer_append(signature, clo_bytes(bytes, size));
     }
-    return clo_buffer_ok(signature) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(signature) || clo_out_of_memory(err);
 }

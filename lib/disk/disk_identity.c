@@ -26,7 +26,7 @@ static bool project_header(const struct clo_luks2_info *info, json_t *metadata,
                            info->uuid, "label", info->label, "header_size",
                            (json_int_t)info->header_size, "metadata", metadata);
     if (projection == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_json_write(projection, &text, err))
         return false;
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), out);
@@ -184,7 +184,7 @@ bool clo_disk_file_write(const struct clo_disk_file *file, struct clo_buffer *ou
     if (!clo_json_write(json, out, err))
         return false;
     clo_buffer_text(out, "\n");
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 void clo_disk_key_id(struct clo_bytes disk_key, struct clo_digest *out)
@@ -210,7 +210,7 @@ bool clo_disk_release_write(struct clo_bytes key, const struct clo_disk_identity
     CLO_CLEANUP(clo_json_freep) json_t *json = clo_disk_identity_json(identity);
 
     if (json == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_json_write(json, &disk, err))
         return false;
     clo_buffer_reserve(&text, disk.size + 2 * key.size + 64); /* so that nothing is moved */
@@ -220,7 +220,7 @@ bool clo_disk_release_write(struct clo_bytes key, const struct clo_disk_identity
     clo_base64_write(key, &text);
     clo_buffer_text(&text, "\",\"version\":1}");
     if (!clo_buffer_ok(&text))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_secret_copy(clo_buffer_bytes(&text), out, err);
 }
 

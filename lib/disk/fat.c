@@ -118,7 +118,7 @@ static bool read_chain(const struct fat *fat, uint32_t cluster, size_t size, boo
     }
     if (is_exact && size > 0)
         return clo_fail(err, CLO_ERR_FORMAT, "the chain ends %zu bytes early", size);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* "BOOTX64.EFI" to "BOOTX64 EFI", section 6.1. */

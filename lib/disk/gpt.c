@@ -207,7 +207,7 @@ bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out, struct clo
         if (!clo_bytes_all(clo_bytes_slice(entry, 0, 16), 0))
             clo_buffer_append(out, entry);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- Writing --- */
@@ -229,7 +229,7 @@ static bool append_entries(const struct clo_gpt_partition *partitions, size_t co
         clo_buffer_zero(out, NAME_SIZE - name.size);
     }
     clo_buffer_zero(out, (ENTRY_COUNT - count) * ENTRY_SIZE);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static void append_header(struct clo_buffer *out, const struct clo_guid *disk, uint64_t sectors,
@@ -282,7 +282,7 @@ bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_sectors,
     size_t start = head->size;
 
     if (check == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (disk_sectors < 2 * (ENTRIES_SECTORS + 2) + 1 || count > CLO_GPT_PARTITIONS_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "GPT: %zu partitions on a disk of %llu sectors", count,
                         (unsigned long long)disk_sectors);
@@ -295,7 +295,7 @@ bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_sectors,
     clo_buffer_append(tail, clo_buffer_bytes(&entries));
     append_header(tail, disk, disk_sectors, true, crc);
     if (!clo_buffer_ok(head) || !clo_buffer_ok(tail))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     /* What we write must be what we accept: bounds and overlaps are checked in one place. */
     return clo_gpt_parse(clo_bytes_slice(clo_buffer_bytes(head), start, CLO_GPT_HEAD_SIZE), check,
                          err);

@@ -127,7 +127,7 @@ bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
     uint64_t end = 0;
 
     if (gpt == NULL || grown == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_gpt_parse(head, gpt, err))
         return false;
     if (growth->disk_sectors < gpt->disk_sectors)
@@ -148,5 +148,5 @@ bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
     if (!clo_gpt_parse(clo_bytes(grown, CLO_GPT_HEAD_SIZE), gpt, err))
         return clo_wrap(err, "grown");
     clo_buffer_append(out, clo_bytes(grown, CLO_GPT_HEAD_SIZE));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

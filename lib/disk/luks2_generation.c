@@ -100,6 +100,6 @@ bool clo_luks2_generation_write(uint64_t value, const struct clo_secret *volume_
     token = json_pack("{s:s, s:[], s:I, s:o}", "type", CLO_LUKS2_GENERATION_TYPE, "keyslots",
                       "generation", (json_int_t)value, "mac", clo_json_hex(clo_digest_bytes(&mac)));
     if (token == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_json_write(token, out, err);
 }

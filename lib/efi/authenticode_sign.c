@@ -59,8 +59,7 @@ static bool attributes(const struct clo_digest *digest, struct clo_buffer *out,
     clo_hash(digest->hash, clo_buffer_bytes(&content), &message_digest);
     put_attribute(out, oid_content_type, CLO_DER_OID, oid_indirect_data);
     put_attribute(out, oid_message_digest, CLO_DER_OCTET_STRING, clo_digest_bytes(&message_digest));
-    return (clo_buffer_ok(&content) && clo_buffer_ok(out)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(&content) && clo_buffer_ok(out)) || clo_out_of_memory(err);
 }
 
 bool clo_authenticode_tbs(const struct clo_digest *digest, struct clo_buffer *out,
@@ -71,7 +70,7 @@ bool clo_authenticode_tbs(const struct clo_digest *digest, struct clo_buffer *ou
     if (!attributes(digest, &set, err))
         return false;
     clo_der_write(out, CLO_DER_SET, clo_buffer_bytes(&set));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- SignedData --- */
@@ -117,7 +116,7 @@ static bool put_signer(const struct clo_digest *digest, const struct clo_certifi
     put_signature_algorithm(&signer, is_rsa(certificate), digest->hash);
     clo_der_write(&signer, CLO_DER_OCTET_STRING, signature);
     clo_der_write(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&signer));
-    return clo_buffer_ok(&signer) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&signer) || clo_out_of_memory(err);
 }
 
 /* ContentInfo { type, [0] { SEQUENCE } }. */
@@ -157,7 +156,7 @@ static bool put_signed_data(const struct clo_digest *digest,
     clo_der_write(&data, CLO_DER_EXPLICIT(0), clo_buffer_bytes(&whole));
     clo_der_write(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&data));
     return (clo_buffer_ok(&whole) && clo_buffer_ok(&data) && clo_buffer_ok(out)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 static enum clo_signature_scheme scheme_of(const struct clo_certificate *certificate)
@@ -242,7 +241,7 @@ bool clo_authenticode_sign(struct clo_buffer *image, const struct clo_private_ke
     if (start + table.size > image->size)
         clo_buffer_reserve(image, start + table.size - image->size);
     if (!clo_buffer_ok(image) || !clo_buffer_ok(&table))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     /* There is room: nothing below fails. */
     image->size = body;
     clo_buffer_zero(image, start - body);

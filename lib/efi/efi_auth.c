@@ -131,7 +131,7 @@ static bool make_message(const struct clo_efi_variable *variable,
     clo_buffer_le32(out, variable->attributes);
     clo_buffer_append(out, clo_bytes(time, CLO_EFI_TIME_SIZE));
     clo_buffer_append(out, payload);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- OpenSSL's objects, freed where they leave --- */
@@ -245,7 +245,7 @@ bool clo_efi_auth_verify(const struct clo_efi_auth *auth, const struct clo_efi_v
         return false;
     message_bio = BIO_new_mem_buf(message.data, (int)message.size);
     if (message_bio == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (PKCS7_verify(p7, NULL, NULL, message_bio, NULL, PKCS7_BINARY | PKCS7_NOVERIFY) != 1)
         return refused("the signature does not hold for this variable, attributes, time and data",
                        err);
@@ -284,7 +284,7 @@ static bool sign(const struct clo_buffer *message, const struct clo_private_key 
                         "authenticated variable: cannot be signed: is it the certificate's key?");
     clo_buffer_append(out, clo_bytes(der, (size_t)size));
     OPENSSL_free(der);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_efi_auth_make(const struct clo_efi_variable *variable,
@@ -308,5 +308,5 @@ bool clo_efi_auth_make(const struct clo_efi_variable *variable,
     clo_buffer_guid(out, &guid_pkcs7);
     clo_buffer_append(out, clo_buffer_bytes(&pkcs7));
     clo_buffer_append(out, payload);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

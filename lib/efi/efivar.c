@@ -117,7 +117,7 @@ bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct c
     CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = calloc(1, sizeof *store);
 
     if (store == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     store->file = in;
     if (!find_store(in, store, err))
         return false;
@@ -139,7 +139,7 @@ bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct c
         struct clo_efivar *grown =
                 realloc(store->variables, (store->count + 1) * sizeof *store->variables);
         if (grown == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         store->variables = grown;
         /* An update was cut off when both states are there: the later, added one counts. */
         store->variables[store->count++] = variable;
@@ -229,7 +229,7 @@ bool clo_varstore_write(const struct clo_varstore *store, const struct clo_efiva
         if (!write_variable(&changes[k], &area, err))
             return false;
     if (!clo_buffer_ok(&area))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (area.size > store->capacity)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "variable store: %zu bytes, there is room for %zu", area.size,
@@ -237,7 +237,7 @@ bool clo_varstore_write(const struct clo_varstore *store, const struct clo_efiva
     size_t start = out->size;
     clo_buffer_append(out, store->file);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     uint8_t *variables = out->data + start + store->first;
     memset(variables, 0xff, store->capacity);
     if (area.size > 0)

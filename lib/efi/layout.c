@@ -124,7 +124,7 @@ static bool place(struct clo_pe_part *part, struct layout *layout, uint8_t *head
         (address < layout->memory_end || address % layout->memory_alignment != 0))
         address = align(layout->memory_end, layout->memory_alignment);
     if (part->content.failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (part->content.size > INT32_MAX || size > INT32_MAX || address + size > INT32_MAX ||
         layout->file_end + raw_size > INT32_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %llu bytes make the image larger than 2 GiB",
@@ -168,7 +168,7 @@ bool clo_pe_lay_out(const struct clo_pe *from, struct clo_pe_part *parts, size_t
     clo_buffer_append(head, clo_bytes_slice(from->file, 0, from->section_table_offset));
     clo_buffer_zero(head, headers - from->section_table_offset);
     if (!clo_buffer_ok(head))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     uint8_t *header = head->data + from->section_table_offset;
     for (size_t i = 0; i < count; i++, header += SECTION_HEADER_SIZE) {
         if (!place(&parts[i], &layout, header, err))
@@ -183,5 +183,5 @@ bool clo_pe_lay_out(const struct clo_pe *from, struct clo_pe_part *parts, size_t
         clo_pieces_zero(out, align(parts[i].content.size, layout.file_alignment) -
                                      parts[i].content.size);
     }
-    return !out->failed || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return !out->failed || clo_out_of_memory(err);
 }

@@ -65,5 +65,5 @@ bool clo_sbat_merge(const struct clo_bytes *texts, size_t count, struct clo_buff
         }
     }
     clo_buffer_u8(out, 0); /* shim reads up to it */
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

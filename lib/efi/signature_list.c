@@ -235,7 +235,7 @@ bool clo_signature_list_add(const struct clo_guid *type, const struct clo_guid *
     if (start == out->size)
         start_list(type, OWNER_SIZE + data.size, out);
     add_entry(start, clo_bytes(owner->bytes, sizeof owner->bytes), data, out);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- As sets --- */
@@ -285,7 +285,7 @@ static bool filter(struct clo_bytes from,
         *kept += entries;
         clo_read_skip(&r, walk.r.at);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* edk2 compares whole entries, the owner too (AuthService.c, FilterSignatureList). */

@@ -45,7 +45,7 @@ bool clo_evidence_new(struct clo_evidence **out, struct clo_error *err)
     struct clo_evidence *evidence = calloc(1, sizeof *evidence);
 
     if (evidence == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     *out = evidence;
     return true;
 }
@@ -77,7 +77,7 @@ bool clo_evidence_add(struct clo_evidence *evidence, const char *label, struct c
     clo_buffer_append(&evidence->members[kind], bytes);
     if (!clo_buffer_ok(&evidence->members[kind])) {
         clo_buffer_free(&evidence->members[kind]);
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     }
     evidence->present[kind] = true;
     return true;
@@ -216,6 +216,6 @@ bool clo_evidence_write(const struct clo_evidence *evidence, struct clo_buffer *
     CLO_CLEANUP(clo_json_freep) json_t *json = clo_evidence_json(evidence);
 
     if (json == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return clo_json_write(json, out, err);
 }

@@ -78,11 +78,11 @@ bool clo_resource_expand(const char *text, const struct clo_instances *instances
     }
     const char *whole = clo_buffer_string(&path);
     if (whole == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_resource_check(whole, err))
         return false;
     clo_buffer_text(out, whole);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_resource_template_check(const char *text, struct clo_error *err)

@@ -394,7 +394,7 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
     char name[CLO_REGISTER_NAME];
 
     if (actual == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     /* Without its digests a log looks like one that measured nothing. */
     if (in->log != NULL && !has_bank(in->log, in->hash))
         return clo_fail(err, CLO_ERR_FORMAT, "the event log has no %s digests",
@@ -417,7 +417,7 @@ bool clo_explain(const struct clo_explain_inputs *in, struct clo_explanation *ou
          explanation.has_expected ? &explanation.expected : NULL, &text);
     const char *string = clo_buffer_string(&text);
     if (string == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     snprintf(explanation.text, sizeof explanation.text, "%s", string);
     clo_sanitize(explanation.text);
     *out = explanation;

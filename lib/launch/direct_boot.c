@@ -168,7 +168,7 @@ bool clo_direct_boot_kernel(const struct clo_direct_boot *from, struct clo_buffe
     CLO_CLEANUP(clo_freep) struct header *header = calloc(1, sizeof *header);
 
     if (header == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!read_header(from, header, err))
         return false;
     put_cmdline(header);
@@ -184,5 +184,5 @@ bool clo_direct_boot_kernel(const struct clo_direct_boot *from, struct clo_buffe
     clo_buffer_reserve(out, from->kernel.size);
     clo_buffer_append(out, clo_bytes(header->bytes, changed));
     clo_buffer_append(out, clo_bytes_slice(from->kernel, changed, from->kernel.size));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

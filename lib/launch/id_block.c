@@ -88,7 +88,7 @@ bool clo_snp_id_key_write(const struct clo_public_key *key, struct clo_buffer *o
     write_number(clo_buffer_bytes(&x), out);
     write_number(clo_buffer_bytes(&y), out);
     clo_buffer_zero(out, CLO_SNP_ID_KEY_SIZE - (out->size - start));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_snp_id_key_parse(struct clo_bytes in, struct clo_public_key **out, struct clo_error *err)
@@ -241,7 +241,7 @@ bool clo_snp_id_auth_make(const struct clo_snp_id_block *block,
     clo_buffer_zero(&auth, CLO_SNP_ID_AUTH_SIZE - auth.size);
     clo_buffer_append(out, clo_buffer_bytes(&auth));
     if (!clo_buffer_ok(&message) || !clo_buffer_ok(&auth) || !clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     return true;
 }
 
@@ -252,7 +252,7 @@ bool clo_snp_id_block_verify(const struct clo_snp_id_block *block,
 
     clo_snp_id_block_write(block, &message);
     if (!clo_buffer_ok(&message))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!verify(auth->id_key, "ID key", clo_buffer_bytes(&message), auth->id_block_signature, err))
         return clo_wrap(err, "ID block");
     if (auth->has_author_key &&

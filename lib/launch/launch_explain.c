@@ -395,7 +395,7 @@ bool clo_launch_explain(const struct clo_launch_known *known, const uint8_t *dig
                         CLO_LAUNCH_VCPUS_MAX);
     CLO_CLEANUP(search_freep) struct search *s = calloc(1, sizeof *s);
     if (s == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     s->known = known;
     s->target = digest;
     s->matches = matches;

@@ -119,5 +119,5 @@ bool clo_tdvf_hob(const struct clo_tdvf *tdvf, uint64_t memory, struct clo_buffe
         clo_buffer_le64(out, ranges.items[i].at);
         clo_buffer_le64(out, ranges.items[i].size);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

@@ -103,7 +103,7 @@ static bool read_register(const json_t *json, const char *key, json_t **out, str
         if (!check_rule(rule, err))
             return clo_wrap(err, "\"%s\": rule %zu", key, i);
     *out = json_deep_copy(list);
-    return *out != NULL || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return *out != NULL || clo_out_of_memory(err);
 }
 
 bool clo_ccel_rules_parse(const json_t *json, struct clo_ccel_rules **out, struct clo_error *err)
@@ -112,7 +112,7 @@ bool clo_ccel_rules_parse(const json_t *json, struct clo_ccel_rules **out, struc
     CLO_CLEANUP(clo_ccel_rules_freep) struct clo_ccel_rules *rules = calloc(1, sizeof *rules);
 
     if (rules == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!json_is_object(json) || json_object_size(json) == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "names no register");
     if (!clo_json_only(json, members, err))

@@ -201,7 +201,7 @@ static bool new_policy(struct clo_policy **out, struct clo_error *err)
     struct clo_policy *policy = calloc(1, sizeof *policy);
 
     if (policy == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     snprintf(policy->phase, sizeof policy->phase, "%s", DEFAULT_PHASE);
     policy_init_snp(policy);
     policy_init_tdx(policy);

@@ -168,7 +168,7 @@ bool companions_cmdline(const struct companions *companions, struct clo_buffer *
         clo_buffer_append(out, clo_buffer_bytes(&text));
         out->failed = out->failed || !clo_buffer_ok(&text);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- Sorting out --- */
@@ -204,7 +204,7 @@ static bool pack(const struct clo_uki *uki, const struct clo_companion *const *s
     CLO_CLEANUP(clo_freep) struct stub_file *files = calloc(count + 1, sizeof *files);
 
     if (files == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (size_t kind = 0; kind < COMPANION_ARCHIVES; kind++) {
         struct companion_archive *archive = &out->archives[kind];
         size_t used = 0;
@@ -215,7 +215,7 @@ static bool pack(const struct clo_uki *uki, const struct clo_companion *const *s
         archive->pcr = kinds[kind].pcr;
         stub_archive_append(&archive->bytes, &kinds[kind].target, files, used);
         if (!clo_buffer_ok(&archive->bytes))
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     return true;
 }
@@ -229,7 +229,7 @@ bool companions_parse(const struct clo_uki *uki, const struct clo_companion *ite
 
     found.addons = calloc(count + 1, sizeof *found.addons);
     if (sorted == NULL || found.addons == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!check(uki, items, count, err))
         return false;
     for (size_t i = 0; i < count; i++)

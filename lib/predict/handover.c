@@ -59,8 +59,7 @@ bool handover_section_text(struct clo_bytes text, unsigned stub_version, struct 
         else
             clo_buffer_u8(out, line.data[i]);
     }
-    return (clo_buffer_ok(&whole) && clo_buffer_ok(out)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(&whole) && clo_buffer_ok(out)) || clo_out_of_memory(err);
 }
 
 bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
@@ -161,7 +160,7 @@ bool handover_initrd(const struct clo_uki *uki, size_t profile, const struct com
     initrd.parts = calloc(2 * most, sizeof *initrd.parts);
     pack_sections(uki, profile, &initrd.archives);
     if (initrd.parts == NULL || !clo_buffer_ok(&initrd.archives))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     add_parts(uki, profile, companions, &initrd);
     pad_parts(&initrd);
     *out = initrd;

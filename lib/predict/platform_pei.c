@@ -206,7 +206,7 @@ static bool open_module(const struct clo_volume *pei, struct module *out, struct
                         "firmware: PlatformPei is not laid out to run in place");
     out->referenced = calloc(1, out->data_size);
     if (out->referenced == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (out->is_32_bit)
         follow_relocations(out);
     else
@@ -372,7 +372,7 @@ bool platform_pei_run(const struct clo_volume *pei, const struct clo_machine *ma
     size_t start = out->size;
     clo_buffer_append(out, pei->bytes);
     if (!clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     put_info(out->data + start + info, machine, needs_smm);
     const struct clo_efivar *variable =
             store == NULL ? NULL

@@ -121,7 +121,7 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
 
     if (uki == NULL || p == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_uki_parse(from->uki, uki, err))
         return clo_wrap(err, "UKI");
     if (uki->stub_version < 252)
@@ -151,7 +151,7 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
                      from->name, "origin", "prediction", "uki", describe_uki(from, uki), "events",
                      p->events, "pcrs", p->pcrs, "not_predicted", p->not_predicted);
     if (json == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (from->created != NULL)
         json_object_set_new(json, "created", json_string(from->created));
     if (from->host_inputs != NULL)
@@ -161,7 +161,7 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
     if (!choose_banks(p, err) || !predict_all(p, err))
         return false;
     if (p->failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (json_object_size(p->not_predicted) == 0)
         json_object_del(json, "not_predicted");
     /* Through the reader: what we write must be what we accept. */

@@ -54,7 +54,7 @@ bool predict_4(struct prediction *p, struct clo_error *err)
         return true;
     kernel = malloc(sizeof *kernel);
     if (kernel == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_pe_parse(clo_pe_section_find(&p->uki->pe, ".linux")->data, kernel, err))
         return clo_wrap(err, ".linux");
     return measure_image(p, kernel, "the kernel inside the UKI", err);
@@ -72,7 +72,7 @@ bool predict_5(struct prediction *p, struct clo_error *err)
                                    .name = "partition table" };
 
     if (gpt == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_gpt_parse(p->inputs->disk_head, gpt, err) || !clo_gpt_event(gpt, &data, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&data);
@@ -101,7 +101,7 @@ bool predict_variable_data(const char *name, const struct clo_guid *vendor, stru
     clo_buffer_le64(out, value.size);
     clo_buffer_append(out, clo_buffer_bytes(&wide));
     clo_buffer_append(out, value);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool predict_variable(struct prediction *p, const struct predict_variable *variable,

@@ -24,7 +24,7 @@ static bool measure_version(struct prediction *p, struct clo_error *err)
         return clo_wrap(err, "firmware version");
     clo_buffer_le16(&wide, 0);
     if (!clo_buffer_ok(&wide))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     measure_bytes(p,
                   (struct predict_event){ .pcr = 0,
                                           .type = "EV_S_CRTM_VERSION",

@@ -106,7 +106,7 @@ static bool mirror(struct shim_boot *boot, struct clo_error *err)
     fill_empty(&boot->allowed);
     fill_empty(&boot->forbidden);
     return (clo_buffer_ok(&boot->allowed) && clo_buffer_ok(&boot->forbidden)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+           clo_out_of_memory(err);
 }
 
 /* --- Reading --- */
@@ -157,7 +157,7 @@ bool shim_boot_read(struct prediction *p, struct shim_boot **out, struct clo_err
     struct shim_boot *boot = calloc(1, sizeof *boot);
 
     if (boot == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     *out = boot; /* whoever holds it frees it, however far it was read */
     return read_boot(p, boot, err);
 }

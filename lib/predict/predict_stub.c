@@ -43,7 +43,7 @@ static bool widen(struct clo_buffer *text, struct clo_buffer *wide, struct clo_e
     if (string == NULL || !clo_utf16_write(string, wide, err))
         return clo_fail(err, CLO_ERR_FORMAT, "the command line is no UTF-8");
     clo_buffer_le16(wide, 0);
-    return clo_buffer_ok(wide) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(wide) || clo_out_of_memory(err);
 }
 
 static bool measure_wide(struct prediction *p, unsigned pcr, const char *type, const char *name,
@@ -88,7 +88,7 @@ static bool settle_cmdline(struct prediction *p, struct clo_buffer *whole, struc
     if (whole->size > 0)
         clo_buffer_u8(whole, ' ');
     clo_buffer_append(whole, clo_buffer_bytes(&added));
-    return clo_buffer_ok(whole) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(whole) || clo_out_of_memory(err);
 }
 
 /* --- PCRs 12 and 13: companions --- */

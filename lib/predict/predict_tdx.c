@@ -176,7 +176,7 @@ static bool read_firmware(struct tdx_prediction *p, struct clo_error *err)
     if (p->inputs->firmware.size > 0) {
         p->tdvf = malloc(sizeof *p->tdvf);
         if (p->tdvf == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         if (!clo_tdvf_parse(p->inputs->firmware, p->tdvf, err)) {
             free(p->tdvf);
             p->tdvf = NULL;
@@ -235,7 +235,7 @@ static bool read_uki(struct tdx_prediction *p, struct clo_error *err)
     };
 
     if (uki == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_uki_parse(p->inputs->uki, uki, err))
         return clo_wrap(err, "UKI");
     p->stub_measures = uki->stub_version >= STUB_MEASURES_CC;
@@ -303,7 +303,7 @@ static bool write_reference(struct tdx_prediction *p, const char *origin,
                      p->inputs->name, "origin", origin, "events", p->events, "pcrs", "tdx",
                      p->values);
     if (json == NULL || p->failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (p->inputs->created != NULL)
         json_object_set_new(json, "created", json_string(p->inputs->created));
     const json_t *uki =

@@ -28,7 +28,7 @@ static bool add_kernel(struct tdx_prediction *p, struct clo_error *err)
     struct clo_digest digest;
 
     if (pe == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!inputs->is_header_unchanged) {
         if (!clo_direct_boot_kernel(&boot, &patched, err))
             return clo_wrap(err, "kernel");
@@ -62,7 +62,7 @@ static bool add_kernel_inputs(struct tdx_prediction *p, struct clo_error *err)
         return clo_fail(err, CLO_ERR_USAGE, "the command line is no UTF-8");
     clo_buffer_le16(&wide, 0);
     if (!clo_buffer_ok(&wide))
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     const struct tdx_event event = { 2, "EV_EVENT_TAG", "kernel command line",
                                      clo_bytes_text(string) };
     tdx_measure(p, &event, clo_buffer_bytes(&wide));

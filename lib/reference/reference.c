@@ -242,7 +242,7 @@ bool clo_reference_parse(struct clo_bytes json, struct clo_reference **out, stru
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = calloc(1, sizeof *reference);
 
     if (reference == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_json_parse(json, &reference->json, err) || !check(reference, err))
         return clo_wrap(err, "reference values");
     *out = CLO_TAKE(reference);
@@ -299,10 +299,10 @@ bool clo_reference_write(const struct clo_reference *reference, struct clo_buffe
     char *text = json_dumps(clo_reference_json(reference), JSON_INDENT(1) | JSON_SORT_KEYS);
 
     if (text == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_buffer_text(out, text);
     clo_buffer_text(out, "\n");
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash, unsigned pcr,
@@ -495,8 +495,7 @@ static bool add_logged(json_t *events, const struct clo_eventlog *log,
     json_t *json = json_pack("{s:s, s:s, s:s*, s:o}", "type", type == NULL ? "unknown" : type,
                              "name", has_name ? name : string, "text", has_name ? string : NULL,
                              "digests", event_digests(log, event));
-    return json_array_append_new(json_object_get(events, key), json) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return json_array_append_new(json_object_get(events, key), json) == 0 || clo_out_of_memory(err);
 }
 
 static bool add_values(const struct clo_eventlog *log, uint32_t mask, json_t *pcrs,
@@ -518,7 +517,7 @@ static bool add_values(const struct clo_eventlog *log, uint32_t mask, json_t *pc
                 json_object_set_new(values, key, clo_json_hex(clo_digest_bytes(&bank.values[pcr])));
         }
         if (json_object_set_new(pcrs, clo_hash_name(hash), values) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     return true;
 }
@@ -535,7 +534,7 @@ bool clo_reference_from_eventlog(const char *name, const char *created,
     json = json_pack("{s:i, s:s, s:s, s:o, s:o}", "cloister_reference", 1, "name", name, "origin",
                      "calibration", "events", events, "pcrs", pcrs);
     if (json == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (created != NULL)
         json_object_set_new(json, "created", json_string(created));
     for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {

@@ -204,7 +204,7 @@ static bool conclude(const struct snp_work *w, size_t first, size_t failures, st
     const struct clo_checks *checks = w->checks;
 
     if (checks->failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     for (size_t i = first; i < checks->count; i++)
         if (checks->items[i].result == CLO_CHECK_FAIL)
             return clo_fail(err, CLO_ERR_UNVERIFIED, "%s: %s", checks->items[i].id,

@@ -132,8 +132,7 @@ static bool append_event(const struct json_event *event, struct clo_buffer *out,
     clo_buffer_append(out, digest);
     clo_buffer_le32(out, (uint32_t)data.size);
     clo_buffer_append(out, data);
-    return (clo_buffer_ok(out) && clo_buffer_ok(&runtime)) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (clo_buffer_ok(out) && clo_buffer_ok(&runtime)) || clo_out_of_memory(err);
 }
 
 bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out, struct clo_error *err)
@@ -152,5 +151,5 @@ bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out, struct cl
         if (!read_event(entry, &event, err) || !append_event(&event, out, err))
             return clo_wrap(err, "event %zu", i);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

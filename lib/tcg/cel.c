@@ -177,7 +177,7 @@ static bool take(void *context, const struct cel_record *record, struct clo_erro
     }
     clo_buffer_le32(&reading->body, (uint32_t)data.size);
     clo_buffer_append(&reading->body, data);
-    return clo_buffer_ok(&reading->body) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&reading->body) || clo_out_of_memory(err);
 }
 
 /* TCG_EfiSpecIDEvent for the banks that appear. */
@@ -223,5 +223,5 @@ bool clo_cel_read(struct clo_bytes in, enum clo_cel_encoding encoding, struct cl
     clo_buffer_le32(out, (uint32_t)reading.spec_id.size);
     clo_buffer_append(out, clo_buffer_bytes(&reading.spec_id));
     clo_buffer_append(out, clo_buffer_bytes(&reading.body));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

@@ -122,7 +122,7 @@ static bool read_content(const json_t *json, struct cel_record *record, struct c
         return clo_wrap(err, "content");
     if (text != NULL)
         clo_buffer_text(&record->data, text);
-    return clo_buffer_ok(&record->data) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(&record->data) || clo_out_of_memory(err);
 }
 
 static bool read_record(const json_t *json, struct cel_record *record, struct clo_error *err)

@@ -263,5 +263,5 @@ bool clo_cel_write(const struct clo_eventlog *log, const struct clo_ima *ima,
         clo_buffer_text(out, text == NULL ? "" : text);
         clo_buffer_text(out, "\n");
     }
-    return (!w.failed && clo_buffer_ok(out)) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return (!w.failed && clo_buffer_ok(out)) || clo_out_of_memory(err);
 }

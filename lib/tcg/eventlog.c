@@ -44,7 +44,7 @@ static bool add_event(struct clo_eventlog *log, const struct clo_event *event,
         size_t capacity = log->capacity == 0 ? 128 : 2 * log->capacity;
         struct clo_event *events = realloc(log->events, capacity * sizeof *events);
         if (events == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         log->events = events;
         log->capacity = capacity;
     }
@@ -212,7 +212,7 @@ bool clo_eventlog_parse_start(struct clo_bytes in, struct clo_eventlog **out, st
     struct clo_event event;
 
     if (log == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!read_old_event(&r, &event, err))
         return clo_wrap(err, "no TCG event log: event 0");
     bool is_agile =

@@ -101,7 +101,7 @@ bool clo_ima_parse(struct clo_bytes in, struct clo_ima **out, struct clo_error *
     struct clo_reader r = clo_reader(in);
 
     if (list == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while (clo_reader_left(&r) > STRAY_MAX) {
         if (list->count == ENTRIES_MAX)
             return clo_fail(err, CLO_ERR_FORMAT, "more than %zu entries", ENTRIES_MAX);
@@ -109,7 +109,7 @@ bool clo_ima_parse(struct clo_bytes in, struct clo_ima **out, struct clo_error *
             size_t capacity = list->capacity == 0 ? 128 : 2 * list->capacity;
             struct clo_ima_entry *grown = realloc(list->entries, capacity * sizeof *grown);
             if (grown == NULL)
-                return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+                return clo_out_of_memory(err);
             list->entries = grown;
             list->capacity = capacity;
         }

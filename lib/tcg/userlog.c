@@ -103,7 +103,7 @@ bool clo_userlog_parse(struct clo_bytes in, struct clo_userlog **out, struct clo
     size_t at = 0;
 
     if (log == NULL || (log->records = json_array()) == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while (at < in.size) {
         if (in.data[at] != RECORD_SEPARATOR)
             return clo_fail(err, CLO_ERR_FORMAT, "record %zu: no record separator at byte %zu",
@@ -121,7 +121,7 @@ bool clo_userlog_parse(struct clo_bytes in, struct clo_userlog **out, struct clo
         struct clo_userlog_event *grown =
                 realloc(log->events, (log->count + 1) * sizeof *log->events);
         if (grown == NULL)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
         log->events = grown;
         if (!read_record(record, &log->events[log->count], err))
             return clo_wrap(err, "record %zu", log->count);
@@ -239,10 +239,10 @@ bool clo_userlog_append(const struct clo_userlog_event *event, struct clo_buffer
     if (event->kind != CLO_USERLOG_OTHER)
         json_object_set_new(record, members[event->kind], json_integer(index));
     if (json_array_size(digests) != event->digest_count)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_buffer_u8(log, RECORD_SEPARATOR);
     if (!clo_json_write(record, log, err))
         return false;
     clo_buffer_text(log, "\n");
-    return clo_buffer_ok(log) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(log) || clo_out_of_memory(err);
 }

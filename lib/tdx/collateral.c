@@ -186,7 +186,7 @@ bool clo_tdx_collateral_set(struct clo_tdx_collateral *collateral, enum clo_tdx_
     }
     if (!ok)
         return clo_wrap(err, "%s", pieces[piece].name);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* --- JSON --- */

@@ -288,7 +288,7 @@ static size_t choose(struct work *w, enum clo_tdx_piece piece)
 static bool copy(const struct clo_buffer *from, struct clo_buffer *to, struct clo_error *err)
 {
     clo_buffer_append(to, clo_buffer_bytes(from));
-    return clo_buffer_ok(to) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(to) || clo_out_of_memory(err);
 }
 
 /* What goes with a piece comes from the same set, or from the first that has it: files are given one by

@@ -286,8 +286,8 @@ static bool keep_collateral(struct build *b, struct clo_bytes chain, struct clo_
         clo_buffer_append(&p->texts.pieces[i], clo_buffer_bytes(&b->collateral->pieces[i]));
     for (size_t i = 0; i < CLO_TDX_PIECES; i++)
         if (!clo_buffer_ok(&p->texts.pieces[i]))
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
-    return clo_buffer_ok(&p->chain) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
+    return clo_buffer_ok(&p->chain) || clo_out_of_memory(err);
 }
 
 static bool build_platform(struct build *b, struct clo_bytes chain, struct clo_error *err)
@@ -301,7 +301,7 @@ static bool build_platform(struct build *b, struct clo_bytes chain, struct clo_e
     b->has_signer =
             b->collateral != NULL && !b->trust->without_tcb && find_signer(b, &b->signer_error);
     tdx_check_collateral(b);
-    return !b->checks->failed || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return !b->checks->failed || clo_out_of_memory(err);
 }
 
 bool clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collateral *collateral,
@@ -315,7 +315,7 @@ bool clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collatera
         return clo_fail(err, CLO_ERR_USAGE, "TDX platform: no roots to trust");
     platform = calloc(1, sizeof *platform);
     if (platform == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     struct build b = {
         .platform = platform,
         .collateral = collateral,

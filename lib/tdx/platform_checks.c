@@ -45,7 +45,7 @@ static bool read_tcb_info(struct build *b, struct clo_error *err)
         return true;
     p->tcb_info = calloc(1, sizeof *p->tcb_info);
     if (p->tcb_info == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (tdx_tcb_info_parse(piece(b, CLO_TDX_TCB_INFO), piece(b, CLO_TDX_TCB_INFO_SIGNATURE),
                            p->tcb_info, err))
         return true;
@@ -62,7 +62,7 @@ static bool read_qe_identity(struct build *b, struct clo_error *err)
         return true;
     p->qe_identity = calloc(1, sizeof *p->qe_identity);
     if (p->qe_identity == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (tdx_qe_identity_parse(piece(b, CLO_TDX_QE_IDENTITY),
                               piece(b, CLO_TDX_QE_IDENTITY_SIGNATURE), p->qe_identity, err))
         return true;

@@ -182,7 +182,7 @@ bool clo_tdx_verify(const struct clo_tdx_quote *quote, const struct clo_tdx_plat
     bool is_authentic = first_failure(checks, first, err);
     check_tcb(&w);
     if (checks->failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!is_authentic)
         return false;
     if (!platform->is_ok)

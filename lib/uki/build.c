@@ -39,7 +39,7 @@ bool clo_uki_parts_of(const struct clo_pe *pe, void *source, struct clo_uki_part
         memcpy(part->name, section->name, sizeof part->name);
         clo_pieces_source(&part->content, source, section->raw_offset, section->raw_size);
         if (part->content.failed)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     return true;
 }
@@ -120,7 +120,7 @@ bool clo_uki_part_set(struct clo_uki_parts_list *list, size_t profile, const cha
     if (!check_name(name, err))
         return false;
     if (pieces.failed)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     size_t at = uki_may_repeat(name) ? list->count : uki_find(&names, profile, name);
     if (at < list->count && list->items[at].is_fixed)
         return clo_fail(err, CLO_ERR_USAGE, "section %s is the stub's own", name);
@@ -179,7 +179,7 @@ bool clo_uki_join_profile(struct clo_uki_parts_list *list, const struct clo_pe *
         part->virtual_size = section->virtual_size;
         clo_pieces_source(&part->content, source, section->raw_offset, size);
         if (part->content.failed)
-            return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+            return clo_out_of_memory(err);
     }
     return has_begun || clo_fail(err, CLO_ERR_FORMAT, "holds no .profile");
 }
@@ -222,7 +222,7 @@ static bool append_pieces(const struct clo_pieces *pieces, struct clo_bytes stub
         else
             clo_buffer_zero(out, (size_t)piece->size);
     }
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_uki_build(const struct clo_uki_parts *parts, struct clo_buffer *out, struct clo_error *err)
@@ -241,7 +241,7 @@ bool clo_uki_build(const struct clo_uki_parts *parts, struct clo_buffer *out, st
     bool ok = true;
 
     if (stub == NULL || list == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (!clo_pe_parse(parts->stub, stub, err) || !clo_uki_check_stub(stub, err))
         return clo_wrap(err, "stub");
     if (parts->kernel.size == 0)

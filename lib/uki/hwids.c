@@ -140,7 +140,7 @@ bool clo_hwids_build(const json_t *const *files, size_t count, struct clo_buffer
     CLO_CLEANUP(clo_freep) struct devices *devices = calloc(1, sizeof *devices);
 
     if (devices == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     if (count > DEVICES_MAX)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d files", DEVICES_MAX);
     for (size_t i = 0; i < count; i++)
@@ -150,7 +150,7 @@ bool clo_hwids_build(const json_t *const *files, size_t count, struct clo_buffer
     qsort(devices->items, devices->count, sizeof devices->items[0], by_device);
     devices->count = unique(devices);
     write_devices(devices, out);
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_efifw_head(const char *id, uint64_t size, struct clo_buffer *out, struct clo_error *err)
@@ -163,5 +163,5 @@ bool clo_efifw_head(const char *id, uint64_t size, struct clo_buffer *out, struc
     clo_buffer_le32(out, (uint32_t)strlen(id) + 1);
     clo_buffer_le32(out, (uint32_t)size);
     clo_buffer_append(out, clo_bytes(id, strlen(id) + 1));
-    return clo_buffer_ok(out) || clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

@@ -87,7 +87,7 @@ static bool walk_archive(struct clo_reader *r, clo_cpio_visit visit, void *conte
     bool is_end = false;
 
     if (entry == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while (clo_reader_left(r) > 0) {
         if (!clo_cpio_read(r, entry, &is_end, err))
             return false;

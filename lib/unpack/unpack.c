@@ -49,7 +49,7 @@ static bool too_large(const struct clo_buffer *out, struct clo_error *err)
 {
     if (out->limit != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "unpacks to more than %zu MiB", out->limit >> 20);
-    return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+    return clo_out_of_memory(err);
 }
 
 static bool damaged(const char *name, size_t at, struct clo_error *err)
@@ -71,7 +71,7 @@ static bool unpack_gzip(struct clo_bytes in, uint8_t *chunk, struct clo_buffer *
     int result = Z_OK;
 
     if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     while (result == Z_OK && clo_buffer_ok(out)) {
         unsigned given = at_most(in.size - at);
         stream.next_in = (z_const Bytef *)(uintptr_t)(in.data + at);
@@ -97,7 +97,7 @@ static bool unpack_lzma(struct clo_bytes in, bool is_xz, uint8_t *chunk, struct 
                             : lzma_alone_decoder(&stream, LZMA_MEMORY);
 
     if (result != LZMA_OK)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     stream.next_in = in.data;
     stream.avail_in = in.size;
     while (result == LZMA_OK && clo_buffer_ok(out)) {
@@ -125,7 +125,7 @@ static bool unpack_zstd(struct clo_bytes in, uint8_t *chunk, struct clo_buffer *
     bool is_stuck = false;
 
     if (context == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, ZSTD_WINDOW);
     while (left != 0 && !ZSTD_isError(left) && !is_stuck && clo_buffer_ok(out)) {
         ZSTD_outBuffer output = { chunk, CHUNK, 0 };
@@ -150,7 +150,7 @@ static bool unpack_lz4(struct clo_bytes in, struct clo_buffer *out, size_t *used
     struct clo_reader r = clo_reader(in);
 
     if (block == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     clo_read_skip(&r, 4);
     for (;;) {
         struct clo_reader ahead = r;
@@ -178,7 +178,7 @@ bool clo_unpack(struct clo_bytes in, struct clo_buffer *out, size_t *used, struc
     enum clo_compression compression = clo_compression_guess(in);
 
     if (chunk == NULL)
-        return clo_fail(err, CLO_ERR_SYSTEM, "out of memory");
+        return clo_out_of_memory(err);
     switch (compression) {
     case CLO_COMPRESSION_GZIP:
         return unpack_gzip(in, chunk, out, used, err);
