@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/work.h"
+#include "image/uki/work.h"
 
 #define DEFAULT_PCRS  "4,7,11"
 #define DEFAULT_PHASE "enter-initrd"

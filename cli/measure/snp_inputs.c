@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/hash_jobs.h"
 #include "cli/inputs.h"
 #include "cli/measure/snp.h"
+#include "image/uki/hash_jobs.h"
 
 #define FIRMWARE_LIMIT   ((size_t)256 << 20)
 #define DEFAULT_FEATURES 0x1 /* SNPActive */

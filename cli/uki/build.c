@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/work.h"
+#include "image/uki/work.h"
 
 #define STUBS        "/usr/lib/systemd/boot/efi/"
 #define DEFAULT_STUB STUBS "linuxx64.efi.stub"

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/file.h"
 #include "cloister/encoding.h"
+#include "image/uki/file.h"
 
 #define TEXT_MAX 4096
 

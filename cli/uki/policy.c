@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/work.h"
 #include "cloister/encoding.h"
+#include "image/uki/work.h"
 
 #define KEY_LIMIT ((size_t)64 << 10)
 

@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/file.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
+#include "image/uki/file.h"
 
 #define LISTS_LIMIT ((size_t)16 << 20)
 

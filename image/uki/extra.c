@@ -1,11 +1,11 @@
-/* Sections that are made of folders, for cli/uki/work.h. */
+/* Sections that are made of folders, for image/uki/work.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/uki/work.h"
+#include "image/uki/work.h"
 
 #define FILES_MAX  1024
 #define JSON_LIMIT ((size_t)1 << 20)

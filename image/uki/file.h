@@ -1,7 +1,7 @@
 /* EFI images larger than we want in memory: their heads and small sections are read, the rest is hashed
  * and copied in pieces. */
-#ifndef CLOISTER_CLI_UKI_FILE_H
-#define CLOISTER_CLI_UKI_FILE_H
+#ifndef CLOISTER_IMAGE_UKI_FILE_H
+#define CLOISTER_IMAGE_UKI_FILE_H
 
 #include "cli/cli.h"
 #include "cloister/authenticode.h"

@@ -1,11 +1,11 @@
-/* Signatures of images, for cli/uki/work.h. */
+/* Signatures of images, for image/uki/work.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/work.h"
 #include "device/keystore.h"
+#include "image/uki/work.h"
 
 bool uki_signing_check(const struct uki_signing *signing, struct clo_error *err)
 {

@@ -1,6 +1,6 @@
 /* Hashes that do not depend on each other, on as many threads as there are CPUs. */
-#ifndef CLOISTER_CLI_HASH_JOBS_H
-#define CLOISTER_CLI_HASH_JOBS_H
+#ifndef CLOISTER_IMAGE_UKI_HASH_JOBS_H
+#define CLOISTER_IMAGE_UKI_HASH_JOBS_H
 
 #include "cloister/base.h"
 

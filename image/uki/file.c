@@ -1,4 +1,4 @@
-#include "cli/uki/file.h"
+#include "image/uki/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

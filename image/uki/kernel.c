@@ -1,4 +1,4 @@
-/* What is given as a kernel, for cli/uki/work.h: an EFI image, or one that is compressed; nothing else. */
+/* What is given as a kernel, for image/uki/work.h: an EFI image, or one that is compressed; nothing else. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/work.h"
 #include "cloister/unpack.h"
+#include "image/uki/work.h"
 
 #define HEAD_SIZE      4096
 #define UNPACKED_LIMIT ((size_t)512 << 20)

@@ -1,12 +1,12 @@
-/* Hashing and copying in pieces, for cli/uki/file.h. */
+/* Hashing and copying in pieces, for image/uki/file.h. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/parallel.h"
-#include "cli/uki/file.h"
+#include "image/uki/file.h"
+#include "image/uki/parallel.h"
 
 #define PIECE ((size_t)128 << 10)
 /* Below this a thread costs more than it saves. */

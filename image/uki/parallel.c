@@ -1,4 +1,4 @@
-#include "cli/parallel.h"
+#include "image/uki/parallel.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,4 +1,4 @@
-#include "cli/uki/work.h"
+#include "image/uki/work.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Work that falls into parts, on as many threads as there are processors. */
-#ifndef CLOISTER_CLI_PARALLEL_H
-#define CLOISTER_CLI_PARALLEL_H
+#ifndef CLOISTER_IMAGE_UKI_PARALLEL_H
+#define CLOISTER_IMAGE_UKI_PARALLEL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,10 +1,10 @@
-#include "cli/hash_jobs.h"
+#include "image/uki/hash_jobs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/parallel.h"
 #include "cloister/launch.h"
+#include "image/uki/parallel.h"
 
 #define PARTS 8
 

@@ -1,9 +1,9 @@
 /* What building, editing and signing images share: the sections of the image that is to be, what they
  * are read from, signed PCR policies, and the signatures. */
-#ifndef CLOISTER_CLI_UKI_WORK_H
-#define CLOISTER_CLI_UKI_WORK_H
+#ifndef CLOISTER_IMAGE_UKI_WORK_H
+#define CLOISTER_IMAGE_UKI_WORK_H
 
-#include "cli/uki/file.h"
+#include "image/uki/file.h"
 
 #define UKI_INPUTS_MAX 256
 

@@ -1,10 +1,10 @@
-/* PCR 11 of the image that is to be, and signed policies over it, for cli/uki/work.h. */
+/* PCR 11 of the image that is to be, and signed policies over it, for image/uki/work.h. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cli/uki/work.h"
 #include "cloister/encoding.h"
+#include "image/uki/work.h"
 
 #define KEY_LIMIT     ((size_t)64 << 10)
 #define PCRSIG_LIMIT  ((size_t)1 << 20)
