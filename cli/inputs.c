@@ -74,6 +74,28 @@ bool cli_read_reference(const char *path, struct clo_reference **out, struct clo
            (clo_reference_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", path));
 }
 
+void cli_references_free(struct cli_references *references)
+{
+    for (size_t i = 0; i < references->count; i++)
+        clo_reference_free(references->items[i]);
+}
+
+bool cli_references_load(const struct cli_list *paths, struct cli_references *out,
+                         struct clo_error *err)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        if (!cli_read_reference(paths->items[i], &out->items[i], err))
+            return false;
+        out->count++;
+    }
+    return true;
+}
+
+const struct clo_reference *const *cli_references_view(const struct cli_references *references)
+{
+    return (const struct clo_reference *const *)references->items;
+}
+
 bool cli_guid(const char *option, const char *text, struct clo_guid *out, struct clo_error *err)
 {
     struct clo_error ignored;

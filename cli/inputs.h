@@ -24,6 +24,16 @@ CLO_MUST_USE bool cli_read_pe(const char *path, struct clo_buffer *out, struct c
 /* Reference values. */
 CLO_MUST_USE bool cli_read_reference(const char *path, struct clo_reference **out,
                                      struct clo_error *err);
+/* Those of an option that repeats. There is room for one more, which is made rather than read. */
+struct cli_references {
+    struct clo_reference *items[CLI_LIST_MAX + 1];
+    size_t count;
+};
+void cli_references_free(struct cli_references *references); /* for CLO_CLEANUP */
+CLO_MUST_USE bool cli_references_load(const struct cli_list *paths, struct cli_references *out,
+                                      struct clo_error *err);
+/* As the library takes them. */
+const struct clo_reference *const *cli_references_view(const struct cli_references *references);
 /* The value of an option; a wrong one is CLO_ERR_USAGE. */
 CLO_MUST_USE bool cli_guid(const char *option, const char *text, struct clo_guid *out,
                            struct clo_error *err);

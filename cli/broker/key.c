@@ -25,13 +25,13 @@ struct put_files {
     struct clo_disk_file disk;
     bool has_disk;
     struct clo_policy *parsed;
-    struct policy_references known;
+    struct cli_references known;
 };
 
 static void free_files(struct put_files *files)
 {
     clo_policy_free(files->parsed);
-    policy_references_free(&files->known);
+    cli_references_free(&files->known);
     clo_buffer_free(&files->policy);
     for (size_t i = 0; i < CLO_STORE_REFERENCES_MAX; i++)
         clo_buffer_free(&files->references[i]);

@@ -102,18 +102,6 @@ bool userlog_load(const char *path, struct clo_userlog **out, struct clo_error *
            (clo_userlog_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", path));
 }
 
-enum clo_hash eventlog_best_bank(const struct clo_eventlog *log)
-{
-    enum clo_hash best = CLO_HASH_NONE;
-
-    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
-        enum clo_hash hash = clo_eventlog_algorithm(log, i);
-        if (best == CLO_HASH_NONE || (best == CLO_HASH_SHA1 && hash != CLO_HASH_NONE))
-            best = hash;
-    }
-    return best;
-}
-
 json_t *eventlog_algorithms_json(const struct clo_eventlog *log)
 {
     json_t *list = json_array();

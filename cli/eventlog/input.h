@@ -27,9 +27,6 @@ CLO_MUST_USE bool userlog_load(const char *path, struct clo_userlog **out, struc
 CLO_MUST_USE bool ima_load(const char *path, struct clo_buffer *file, struct clo_ima **out,
                            struct clo_error *err);
 
-/* The first bank that we know, SHA-1 only if there is no other: what says whether an event's text is
- * covered by its digest. */
-enum clo_hash eventlog_best_bank(const struct clo_eventlog *log);
 json_t *eventlog_algorithms_json(const struct clo_eventlog *log);
 
 int cmd_eventlog_convert(int argc, char **argv);

@@ -69,7 +69,7 @@ static json_t *oddities_json(const struct clo_eventlog *log)
 static json_t *log_json(const struct clo_eventlog *log)
 {
     bool is_ccel = clo_eventlog_is_ccel(log);
-    enum clo_hash bank = eventlog_best_bank(log);
+    enum clo_hash bank = clo_eventlog_best_bank(log);
     json_t *events = json_array();
 
     for (size_t i = 0; i < clo_eventlog_count(log); i++)
@@ -154,7 +154,7 @@ static void print_event(const struct clo_event *event, enum clo_hash bank, const
 static void print_log(const struct clo_eventlog *log, const struct show *show)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer oddities = { 0 };
-    enum clo_hash bank = eventlog_best_bank(log);
+    enum clo_hash bank = clo_eventlog_best_bank(log);
 
     printf("%zu events, ", clo_eventlog_count(log));
     print_algorithms(log);

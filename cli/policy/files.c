@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "cli/inputs.h"
 #include "device/file.h"
 
 bool policy_load(const char *name, struct clo_policy **out, struct clo_error *err)
@@ -14,23 +13,6 @@ bool policy_load(const char *name, struct clo_policy **out, struct clo_error *er
     if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
         return false;
     return clo_policy_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", name);
-}
-
-void policy_references_free(struct policy_references *references)
-{
-    for (size_t i = 0; i < references->count; i++)
-        clo_reference_free(references->items[i]);
-}
-
-bool policy_references_load(const struct cli_list *paths, struct policy_references *out,
-                            struct clo_error *err)
-{
-    for (size_t i = 0; i < paths->count; i++) {
-        if (!cli_read_reference(paths->items[i], &out->items[i], err))
-            return false;
-        out->count++;
-    }
-    return true;
 }
 
 void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,

@@ -2,20 +2,11 @@
 #ifndef CLOISTER_CLI_POLICY_H
 #define CLOISTER_CLI_POLICY_H
 
+#include "cli/inputs.h"
 #include "cloister/policy_pins.h"
-
-#include "cli/cli.h"
 
 /* A file, or the built-in one's name. */
 CLO_MUST_USE bool policy_load(const char *name, struct clo_policy **out, struct clo_error *err);
-
-struct policy_references {
-    struct clo_reference *items[CLI_LIST_MAX];
-    size_t count;
-};
-void policy_references_free(struct policy_references *references); /* for CLO_CLEANUP */
-CLO_MUST_USE bool policy_references_load(const struct cli_list *paths,
-                                         struct policy_references *out, struct clo_error *err);
 
 /* "program, debug": the aspects of at least this weight that are open. */
 void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,

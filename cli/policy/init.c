@@ -39,7 +39,7 @@ static const struct kind *find_kind(const char *name)
     return NULL;
 }
 
-static bool knows_mr_td(const struct policy_references *references)
+static bool knows_mr_td(const struct cli_references *references)
 {
     struct clo_digest ignored;
 
@@ -51,7 +51,7 @@ static bool knows_mr_td(const struct policy_references *references)
 
 /* All that is missing, in one line. */
 static bool check_needs(const struct init_options *o, const struct kind *kind,
-                        const struct policy_references *references, struct clo_error *err)
+                        const struct cli_references *references, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer missing = { 0 };
     const struct {
@@ -150,7 +150,7 @@ static bool make_roots(const struct init_options *o, const struct kind *kind, js
     return true;
 }
 
-static uint32_t known_pcrs(const struct policy_references *references)
+static uint32_t known_pcrs(const struct cli_references *references)
 {
     uint32_t known = 0;
 
@@ -205,7 +205,7 @@ static bool set_tdx(const struct init_options *o, json_t *policy, struct clo_err
 }
 
 static bool make(const struct init_options *o, const struct kind *kind,
-                 const struct policy_references *references, json_t **out, struct clo_error *err)
+                 const struct cli_references *references, json_t **out, struct clo_error *err)
 {
     json_t *roots;
 
@@ -225,7 +225,7 @@ static bool make(const struct init_options *o, const struct kind *kind,
 }
 
 /* What was made is held to the same questions as any other; a weak one is not written. */
-static bool check_made(const json_t *json, const struct policy_references *references,
+static bool check_made(const json_t *json, const struct cli_references *references,
                        struct clo_pins *pins, struct clo_error *err)
 {
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
@@ -294,7 +294,7 @@ int cmd_policy_init(int argc, char **argv)
                    "      --minimum-tcb bootloader=4,tee=0,snp=24,microcode=219 --output "
                    "policy.json\n",
     };
-    CLO_CLEANUP(policy_references_free) struct policy_references references = { .count = 0 };
+    CLO_CLEANUP(cli_references_free) struct cli_references references = { .count = 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     struct cli_list operands;
     struct clo_pins pins;
@@ -308,7 +308,7 @@ int cmd_policy_init(int argc, char **argv)
     const struct kind *kind = find_kind(o.kind);
     if (kind == NULL)
         return cli_usage_error(&usage, "--for: snp, tdx, azure-snp or azure-tdx expected");
-    if (!policy_references_load(&o.references, &references, &err) ||
+    if (!cli_references_load(&o.references, &references, &err) ||
         !check_needs(&o, kind, &references, &err) || !make(&o, kind, &references, &json, &err) ||
         !check_made(json, &references, &pins, &err) || !write_policy(&o, json, &err))
         return fail_with(&err);

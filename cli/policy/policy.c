@@ -127,7 +127,7 @@ static int policy_check(int argc, char **argv)
         .example = "  cloister policy check policy.json --reference demo.ref.json \\\n"
                    "      --reference firmware.ref.json\n",
     };
-    CLO_CLEANUP(policy_references_free) struct policy_references references = { .count = 0 };
+    CLO_CLEANUP(cli_references_free) struct cli_references references = { .count = 0 };
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
     struct cli_list operands;
     struct clo_pins pins;
@@ -141,7 +141,7 @@ static int policy_check(int argc, char **argv)
         return cli_usage_error(&usage, "one policy expected");
     if (!read_accepted(&exceptions, &accepted, &err) ||
         !policy_load(operands.items[0], &policy, &err) ||
-        !policy_references_load(&paths, &references, &err))
+        !cli_references_load(&paths, &references, &err))
         return fail_with(&err);
     clo_policy_pins(policy, (const struct clo_reference *const *)references.items, references.count,
                     NULL, &pins);

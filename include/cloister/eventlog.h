@@ -91,6 +91,9 @@ CLO_API const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, 
 /* Hashes by TCG's names for them, those among them that we cannot make; NULL or 0 if it is none of them. */
 CLO_API const char *clo_event_algorithm_name(uint16_t algorithm);
 CLO_API uint16_t clo_event_algorithm_from_name(const char *name);
+/* The first bank that we know, SHA-1 only if there is no other: what says whether an event's text is
+ * covered by its digest. */
+CLO_API enum clo_hash clo_eventlog_best_bank(const struct clo_eventlog *log);
 /* A log for TDX (CCEL): only SHA-384, and no index above that of the last run-time register. */
 CLO_API bool clo_eventlog_is_ccel(const struct clo_eventlog *log);
 /* From the StartupLocality event: PCR 0 begins with it. */

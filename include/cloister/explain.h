@@ -44,4 +44,17 @@ struct clo_explanation {
 CLO_API CLO_MUST_USE bool clo_explain(const struct clo_explain_inputs *inputs,
                                       struct clo_explanation *out, struct clo_error *err);
 
+/* The first of several references that has a value for the register at that point of the boot, or lists its
+ * events; NULL if none does. */
+CLO_API const struct clo_reference *
+clo_explain_reference(const struct clo_reference *const *references, size_t count,
+                      enum clo_hash hash, unsigned reg, const char *phase);
+/* The first bank of the log that a reference has a value in, SHA-1 last; without one, the log's best. */
+CLO_API enum clo_hash clo_explain_bank(const struct clo_eventlog *log,
+                                       const struct clo_reference *const *references, size_t count,
+                                       const char *phase);
+/* The explanation of inputs->pcr as an object (docs/eventlog.md). */
+CLO_API json_t *clo_explanation_json(const struct clo_explain_inputs *inputs,
+                                     const struct clo_explanation *explanation);
+
 #endif

@@ -327,6 +327,18 @@ uint16_t clo_event_algorithm_from_name(const char *name)
     return 0;
 }
 
+enum clo_hash clo_eventlog_best_bank(const struct clo_eventlog *log)
+{
+    enum clo_hash best = CLO_HASH_NONE;
+
+    for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
+        enum clo_hash hash = clo_eventlog_algorithm(log, i);
+        if (best == CLO_HASH_NONE || (best == CLO_HASH_SHA1 && hash != CLO_HASH_NONE))
+            best = hash;
+    }
+    return best;
+}
+
 const char *clo_eventlog_algorithm_name(const struct clo_eventlog *log, size_t index)
 {
     const char *name = index < log->layout.count

@@ -616,6 +616,94 @@ static void test_tables(void **state)
     }
 }
 
+/* A log of two banks, without events. */
+static struct clo_eventlog *two_banks(enum clo_hash first, enum clo_hash second,
+                                      struct clo_buffer *bytes)
+{
+    struct clo_eventlog *log;
+    struct clo_error err;
+
+    log_header(bytes, (const enum clo_hash[]){ first, second }, 2);
+    if (!clo_eventlog_parse(clo_buffer_bytes(bytes), &log, &err))
+        fail_msg("%s", err.text);
+    return log;
+}
+
+/* Of several references the first that speaks of the register; of several banks one that a reference knows. */
+static void test_choice(void **state)
+{
+    static const struct events some = { { "kernel" } };
+    static const char listed[] =
+            "{\"cloister_reference\":1,\"name\":\"d\",\"origin\":\"prediction\","
+            "\"events\":{\"12\":[]},\"pcrs\":{}}";
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *nine = expect(9, &some);
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *eleven = expect(11, &some);
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *twelve = NULL;
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *other = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer more = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    if (!clo_reference_parse(clo_bytes_text(listed), &twelve, &err))
+        fail_msg("%s", err.text);
+    const struct clo_reference *all[] = { nine, eleven, twelve };
+    assert_ptr_equal(clo_explain_reference(all, 3, CLO_HASH_SHA256, 9, ""), nine);
+    assert_ptr_equal(clo_explain_reference(all, 3, CLO_HASH_SHA256, 11, ""), eleven);
+    assert_ptr_equal(clo_explain_reference(all, 3, CLO_HASH_SHA384, 12, ""), twelve);
+    assert_null(clo_explain_reference(all, 3, CLO_HASH_SHA256, 8, ""));
+    assert_null(clo_explain_reference(NULL, 0, CLO_HASH_SHA256, 9, ""));
+
+    log = two_banks(CLO_HASH_SHA1, CLO_HASH_SHA256, &bytes);
+    assert_int_equal(clo_explain_bank(log, all, 3, ""), CLO_HASH_SHA256);
+    assert_int_equal(clo_explain_bank(log, NULL, 0, ""), CLO_HASH_SHA256);
+    other = two_banks(CLO_HASH_SHA384, CLO_HASH_SHA256, &more);
+    assert_int_equal(clo_explain_bank(other, all, 3, ""), CLO_HASH_SHA256);
+    assert_int_equal(clo_explain_bank(other, NULL, 0, ""), CLO_HASH_SHA384);
+}
+
+/* As machines read it: what differs has both sides, with their digests; what does not has neither. */
+static void test_json(void **state)
+{
+    static const struct events expected = { { "kernel", "quiet" } };
+    static const struct events logged = { { "kernel", "debug" } };
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = expect(11, &expected);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_explain_inputs inputs = {
+        .reference = reference, .hash = CLO_HASH_SHA256, .pcr = 11, .phase = ""
+    };
+    struct clo_explanation explanation;
+    struct clo_error err;
+
+    (void)state;
+    write_log(&bytes, 11, &logged);
+    if (!clo_eventlog_parse(clo_buffer_bytes(&bytes), &log, &err))
+        fail_msg("%s", err.text);
+    inputs.log = log;
+    if (!clo_explain(&inputs, &explanation, &err))
+        fail_msg("%s", err.text);
+    json = clo_explanation_json(&inputs, &explanation);
+    assert_int_equal(json_integer_value(json_object_get(json, "pcr")), 11);
+    assert_string_equal(json_string_value(json_object_get(json, "difference")), "changed");
+    assert_int_equal(json_integer_value(json_object_get(json, "event")), 1);
+    const json_t *left = json_object_get(json, "logged");
+    const json_t *right = json_object_get(json, "expected");
+    assert_true(json_is_true(json_object_get(left, "text_is_measured")));
+    assert_string_equal(json_string_value(json_object_get(right, "text")), "quiet");
+    assert_int_equal(json_string_length(json_object_get(left, "digest")), 64);
+    assert_string_not_equal(json_string_value(json_object_get(left, "digest")),
+                            json_string_value(json_object_get(right, "digest")));
+
+    explanation.difference = CLO_DIFFERENCE_NONE;
+    json_t *same = clo_explanation_json(&inputs, &explanation);
+    assert_null(json_object_get(same, "logged"));
+    assert_null(json_object_get(same, "expected"));
+    json_decref(same);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -623,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_own_words),   cmocka_unit_test(test_user_space),
         cmocka_unit_test(test_rtmr),        cmocka_unit_test(test_shim),
         cmocka_unit_test(test_two_logs),    cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_choice),      cmocka_unit_test(test_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
