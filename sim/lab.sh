@@ -15,6 +15,7 @@ LAB_CACHE=${LAB_CACHE:-build/lab/cache}
 LAB_CMDLINE='console=ttyS0 quiet systemd.show_status=1'
 LAB_PCRS='0 1 2 3 4 5 6 7 8 9 11 12 13 14 15'
 LAB_BROKER_PID=
+LAB_PORT=0
 
 cloister() { "$LAB_BUILD/cli/cloister" "$@"; }
 cloister_sim() { "$LAB_BUILD/sim/cloister-sim" "$@"; }
@@ -244,21 +245,6 @@ lab_keys() {
         cloister_sim vtpm new "$LAB/platform" "$LAB/vm/tpm"
 }
 
-# A port that nobody listens on.
-lab_free_port() {
-    local port
-    while :; do
-        port=$((20000 + RANDOM % 20000))
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    done
-    echo "$port"
-}
-
-lab_broker_key() {
-    LAB_PORT=$(lab_free_port)
-    cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
-}
-
 # The image, of $LAB_ROOT. QEMU's user network shows this machine's loopback as 10.0.2.2. The first one's disk key is
 # $LAB/disk.key, and its GUIDs are from $LAB/seed; each later one has its own. Of its host it takes nothing but a place to
 # report to: that is how the lab follows a boot. $LAB_OPEN has options for more.
@@ -314,12 +300,18 @@ lab_register() {
             --disk "$LAB/$name.disk.json" --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json"
 }
 
+# The broker, and its public key as $LAB/broker.pem. Address and key go into the image, so it runs before there is one: the
+# system chooses the port, and a broker that was ended comes back on the same one.
 lab_broker_start() {
+    cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem" || return
     # Not by the function: its process would be a shell, and a signal to it would not reach the broker.
     "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
     LAB_BROKER_PID=$!
     for _ in $(seq 100); do
-        ! grep -q '^listening' "$LAB/broker.log" || return 0
+        if grep -q '^listening' "$LAB/broker.log"; then
+            LAB_PORT=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$LAB/broker.log")
+            return
+        fi
         kill -0 "$LAB_BROKER_PID" 2>/dev/null || break
         sleep 0.05
     done

@@ -57,9 +57,8 @@ vm_check "and says which boot got it" grep -q ' release released .* boot [0-9a-f
 lab_end
 wait
 mv "$LAB/broker" "$LAB/broker.first"
-cloister serve --state "$LAB/broker" --print-key "$LAB/stranger.pem"
-lab_register demo
 lab_broker_start
+lab_register demo
 is_a_stranger() {
     local reason status=0
     reason=$(lab_boot stranger "$LAB/demo.img" --snapshot) || status=$?

@@ -27,9 +27,8 @@ vm_end() { [ "$vm_failures" = 0 ] || exit 1; }
 vm_begin() {
     lab_begin "build/lab/test-$1"
     lab_keys
-    lab_broker_key
+    lab_broker_start
     lab_image "$LAB/demo.img" "$LAB_CMDLINE"
     lab_calibrate
     lab_register demo
-    lab_broker_start
 }
