@@ -5,6 +5,7 @@
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "image/uki/work.h"
+#include "lib/uki/stub.h"
 
 #define KEY_LIMIT     ((size_t)64 << 10)
 #define PCRSIG_LIMIT  ((size_t)1 << 20)
@@ -125,7 +126,7 @@ bool uki_work_pcrs(struct uki_work *work, unsigned hashes, struct uki_pcrs *out,
     CLO_CLEANUP(uki_pcrs_free) struct uki_pcrs pcrs = { .count = count };
     const struct clo_pe_part *part;
 
-    if (work->stub_version < 252)
+    if (!stub_does(work->stub_version, STUB_MEASURES))
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "%s: does not say which systemd it is of: what it measures is not known",
                         work->frame->file.path);

@@ -5,12 +5,9 @@
 #include <strings.h>
 
 #include "lib/predict/handover.h"
+#include "lib/uki/stub.h"
 
-#define NAME_MAX_SIZE       255
-#define STUB_ADDONS         254
-#define STUB_ADDONS_INITRD  257
-#define STUB_CONFEXTS       256
-#define STUB_GLOBAL_EXTENDS 259
+#define NAME_MAX_SIZE 255
 
 /* The kinds that are packed, in the order in which the stub packs them. ".raw" takes both extensions'
  * names in stubs that know no configuration extensions yet. */
@@ -19,44 +16,44 @@ static const struct {
     const char *suffix;
     const char *event;
     unsigned pcr;
-    unsigned since;
+    enum stub_act by;
     struct stub_folder target;
 } kinds[COMPANION_ARCHIVES] = {
     { CLO_COMPANION_BESIDE,
       ".cred",
       "Credentials initrd",
       12,
-      252,
+      STUB_MEASURES,
       { ".extra/credentials", 0500, 0400 } },
     { CLO_COMPANION_CREDENTIALS,
       ".cred",
       "Global credentials initrd",
       12,
-      252,
+      STUB_MEASURES,
       { ".extra/global_credentials", 0500, 0400 } },
     { CLO_COMPANION_BESIDE,
       ".raw",
       "System extension initrd",
       13,
-      252,
+      STUB_MEASURES,
       { ".extra/sysext", 0555, 0444 } },
     { CLO_COMPANION_EXTENSIONS,
       ".raw",
       "Global system extension initrd",
       13,
-      STUB_GLOBAL_EXTENDS,
+      STUB_TAKES_ALL_EXTENSIONS,
       { ".extra/global_sysext", 0555, 0444 } },
     { CLO_COMPANION_BESIDE,
       ".confext.raw",
       "Configuration extension initrd",
       12,
-      STUB_CONFEXTS,
+      STUB_TAKES_CONFEXTS,
       { ".extra/confext", 0555, 0444 } },
     { CLO_COMPANION_EXTENSIONS,
       ".confext.raw",
       "Global configuration extension initrd",
       12,
-      STUB_GLOBAL_EXTENDS,
+      STUB_TAKES_ALL_EXTENSIONS,
       { ".extra/global_confext", 0555, 0444 } },
 };
 
@@ -64,7 +61,7 @@ static const struct {
 static size_t kind_of(const struct clo_companion *item, unsigned stub_version)
 {
     for (size_t i = COMPANION_ARCHIVES; i-- > 0;)
-        if (kinds[i].place == item->place && stub_version >= kinds[i].since &&
+        if (kinds[i].place == item->place && stub_does(stub_version, kinds[i].by) &&
             clo_ends_with(item->name, kinds[i].suffix))
             return i;
     return COMPANION_ARCHIVES;
@@ -73,7 +70,7 @@ static size_t kind_of(const struct clo_companion *item, unsigned stub_version)
 static bool is_addon(const struct clo_companion *item, unsigned stub_version)
 {
     return (item->place == CLO_COMPANION_ADDONS || item->place == CLO_COMPANION_BESIDE) &&
-           clo_ends_with(item->name, ".addon.efi") && stub_version >= STUB_ADDONS;
+           clo_ends_with(item->name, ".addon.efi") && stub_does(stub_version, STUB_TAKES_ADDONS);
 }
 
 static bool is_plain(const char *name)
@@ -141,11 +138,11 @@ static bool add_addon(const struct clo_uki *uki, const struct clo_companion *ite
     if (section_of(&addon->pe, ".dtb").size > 0 || section_of(&addon->pe, ".dtbauto").size > 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "add-on %.64s: a device tree's effect depends on the machine", item->name);
-    if (uki->stub_version < STUB_ADDONS_INITRD &&
+    if (!stub_does(uki->stub_version, STUB_TAKES_ADDON_INITRDS) &&
         (section_of(&addon->pe, ".initrd").size > 0 || section_of(&addon->pe, ".ucode").size > 0))
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "add-on %.64s: .initrd and .ucode are for stubs from %d on", item->name,
-                        STUB_ADDONS_INITRD);
+                        "add-on %.64s: .initrd and .ucode are for stubs from %u on", item->name,
+                        stub_since(STUB_TAKES_ADDON_INITRDS));
     addon->name = item->name;
     addon->is_applied = is_for(&addon->pe, &uki->pe);
     out->addon_count++;
@@ -161,7 +158,7 @@ bool companions_cmdline(const struct companions *companions, struct clo_buffer *
         struct clo_bytes section = section_of(&addon->pe, ".cmdline");
         if (!addon->is_applied || section.size == 0)
             continue;
-        if (!handover_section_text(section, STUB_ADDONS, &text, err))
+        if (!handover_section_text(section, stub_since(STUB_TAKES_ADDONS), &text, err))
             return clo_wrap(err, "add-on %.64s", addon->name);
         if (out->size > 0)
             clo_buffer_u8(out, ' ');

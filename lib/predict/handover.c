@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "lib/predict/companions.h"
-
-#define STUB_TRIMS_BOTH_ENDS 253
-#define STUB_HANDS_UCODE     256
+#include "lib/uki/stub.h"
 
 /* --- Command line --- */
 
@@ -21,7 +19,7 @@ void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buf
 
     if (end != NULL)
         text.size = (size_t)(end - text.data);
-    while (stub_version >= STUB_TRIMS_BOTH_ENDS && text.size > 0 && is_blank(text.data[0]))
+    while (stub_does(stub_version, STUB_TRIMS_BOTH_ENDS) && text.size > 0 && is_blank(text.data[0]))
         text = clo_bytes_slice(text, 1, text.size);
     while (text.size > 0 && is_blank(text.data[text.size - 1]))
         text.size--;
@@ -79,12 +77,12 @@ bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buff
 static const struct {
     const char *section;
     const char *file;
-    unsigned since;
+    enum stub_act by;
 } files[] = {
-    { ".pcrsig", "tpm2-pcr-signature.json", 252 },
-    { ".pcrpkey", "tpm2-pcr-public-key.pem", 252 },
-    { ".osrel", "os-release", 257 },
-    { ".profile", "profile", 257 },
+    { ".pcrsig", "tpm2-pcr-signature.json", STUB_MEASURES },
+    { ".pcrpkey", "tpm2-pcr-public-key.pem", STUB_MEASURES },
+    { ".osrel", "os-release", STUB_PACKS_OSREL },
+    { ".profile", "profile", STUB_PACKS_OSREL },
 };
 
 static struct clo_bytes section_data(const struct clo_pe *pe, const char *name)
@@ -107,7 +105,7 @@ static void pack_sections(const struct clo_uki *uki, size_t profile, struct clo_
 
     for (size_t i = 0; i < CLO_COUNT(files); i++) {
         const struct stub_file file = { files[i].file, own_data(uki, profile, files[i].section) };
-        if (file.data.size > 0 && uki->stub_version >= files[i].since)
+        if (file.data.size > 0 && stub_does(uki->stub_version, files[i].by))
             stub_archive_append(out, &extra, &file, 1);
     }
 }
@@ -125,7 +123,7 @@ static void add_parts(const struct clo_uki *uki, size_t profile,
     for (size_t i = companions->addon_count; i-- > 0;)
         if (companions->addons[i].is_applied)
             add_part(initrd, section_data(&companions->addons[i].pe, ".ucode"));
-    if (uki->stub_version >= STUB_HANDS_UCODE)
+    if (stub_does(uki->stub_version, STUB_TAKES_UCODE))
         add_part(initrd, own_data(uki, profile, ".ucode"));
     add_part(initrd, own_data(uki, profile, ".initrd"));
     for (size_t i = 0; i < COMPANION_ARCHIVES; i++)

@@ -6,6 +6,7 @@
 
 #include "cloister/encoding.h"
 #include "lib/predict/predict_shim.h"
+#include "lib/uki/stub.h"
 
 /* Of these the stub measures what the machine it runs on asks for. */
 static bool check_sections(const struct clo_uki *uki, struct clo_error *err)
@@ -124,7 +125,7 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_out_of_memory(err);
     if (!clo_uki_parse(from->uki, uki, err))
         return clo_wrap(err, "UKI");
-    if (uki->stub_version < 252)
+    if (!stub_does(uki->stub_version, STUB_MEASURES))
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "UKI: stub \"%s\": from systemd 252 on",
                         uki->stub);
     p->inputs = from;

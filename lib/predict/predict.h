@@ -9,10 +9,7 @@
 #include "cloister/uki.h"
 #include "lib/predict/companions.h"
 
-#define PREDICT_HASHES_MAX  4
-#define PREDICT_STUB_SMBIOS 261 /* SMBIOS types 1, 2 and 11, into PCR 1 */
-#define PREDICT_STUB_SECRET \
-    262 /* a secret of the machine's in the initrd, which is measured into PCR 9 */
+#define PREDICT_HASHES_MAX 4
 
 /* What was logged as an authority this boot: firmware and shim each log one once. */
 #define AUTHORITIES_MAX 8

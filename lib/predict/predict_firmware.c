@@ -9,8 +9,7 @@
 #include "cloister/encoding.h"
 #include "cloister/gpt.h"
 #include "lib/predict/predict_shim.h"
-
-#define STUB_LOADS_ITSELF 258 /* and no longer through LoadImage() */
+#include "lib/uki/stub.h"
 
 /* --- PCR 4: what firmware starts --- */
 
@@ -50,7 +49,7 @@ bool predict_4(struct prediction *p, struct clo_error *err)
         if (!measure_image(p, &addon->pe, name, err))
             return false;
     }
-    if (p->is_secure_boot_on || p->uki->stub_version >= STUB_LOADS_ITSELF)
+    if (p->is_secure_boot_on || stub_does(p->uki->stub_version, STUB_LOADS_ITSELF))
         return true;
     kernel = malloc(sizeof *kernel);
     if (kernel == NULL)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/predict/platform_pei.h"
+#include "lib/uki/stub.h"
 
 static void measure_bytes(struct prediction *p, struct predict_event event, struct clo_bytes bytes)
 {
@@ -83,7 +84,7 @@ static void predict_1(struct prediction *p)
             p->store == NULL ? NULL
                              : clo_varstore_find(p->store, "BootOrder", &clo_guid_global_variable);
 
-    if (p->uki->stub_version >= PREDICT_STUB_SMBIOS) {
+    if (stub_does(p->uki->stub_version, STUB_MEASURES_SMBIOS)) {
         predict_not(p, 1,
                     "systemd's stub measures SMBIOS tables too, from 261 on: they are the VMM's");
         return;

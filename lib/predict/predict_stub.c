@@ -8,8 +8,7 @@
 
 #include "cloister/encoding.h"
 #include "lib/predict/handover.h"
-
-#define STUB_PROFILES 257
+#include "lib/uki/stub.h"
 
 /* --- Command lines: what the boot entry passes in, the UKI's own, and the add-ons' --- */
 
@@ -21,7 +20,7 @@ bool predict_options(struct prediction *p, struct clo_error *err)
     size_t profiles = p->uki->profile_count == 0 ? 1 : p->uki->profile_count;
 
     p->options = text;
-    if (digits > 0 && p->uki->stub_version >= STUB_PROFILES &&
+    if (digits > 0 && stub_does(p->uki->stub_version, STUB_KNOWS_PROFILES) &&
         (text[1 + digits] == ' ' || text[1 + digits] == '\0')) {
         p->profile = digits > 9 ? SIZE_MAX : strtoul(text + 1, NULL, 10);
         p->options = text + 1 + digits + (text[1 + digits] == ' ');
@@ -135,7 +134,7 @@ bool predict_9_12_13(struct prediction *p, struct clo_error *err)
 
     if (!settle_cmdline(p, &cmdline, err))
         return false;
-    if (p->uki->stub_version >= PREDICT_STUB_SECRET) {
+    if (stub_does(p->uki->stub_version, STUB_HANDS_SECRET)) {
         measure_companions(p);
         predict_not(
                 p, 9,

@@ -9,9 +9,9 @@
 #include "cloister/uki.h"
 #include "lib/predict/predict.h"
 #include "lib/reference/reference_internal.h"
+#include "lib/uki/stub.h"
 
-#define STUB_MEASURES_CC     256 /* systemd's stub speaks EFI_CC_MEASUREMENT_PROTOCOL from here on */
-#define KERNEL_MEASURES_CC_1 6   /* Linux's EFI stub from 6.9 on */
+#define KERNEL_MEASURES_CC_1 6 /* Linux's EFI stub from 6.9 on */
 #define KERNEL_MEASURES_CC_2 9
 
 /* --- Events --- */
@@ -238,9 +238,9 @@ static bool read_uki(struct tdx_prediction *p, struct clo_error *err)
         return clo_out_of_memory(err);
     if (!clo_uki_parse(p->inputs->uki, uki, err))
         return clo_wrap(err, "UKI");
-    p->stub_measures = uki->stub_version >= STUB_MEASURES_CC;
-    p->stub_measures_smbios = uki->stub_version >= PREDICT_STUB_SMBIOS;
-    p->stub_hands_secret = uki->stub_version >= PREDICT_STUB_SECRET;
+    p->stub_measures = stub_does(uki->stub_version, STUB_MEASURES_CC);
+    p->stub_measures_smbios = stub_does(uki->stub_version, STUB_MEASURES_SMBIOS);
+    p->stub_hands_secret = stub_does(uki->stub_version, STUB_HANDS_SECRET);
     p->kernel_measures = measures_cc(clo_pe_section_find(&uki->pe, ".linux")->data);
     return clo_reference_predict(&from, &p->pcrs, err);
 }

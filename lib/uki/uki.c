@@ -4,28 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STUB_TAKES_FIRST 256
-#define STUB_PROFILES    257
-
+#include "lib/uki/stub.h"
 #include "uki_internal.h"
 
-/* In the order of systemd's enum, with the release whose stub measures it first. .pcrsig is never
- * measured: it holds signatures over the result. */
+/* In the order of systemd's enum, with what a stub that measures it does. .pcrsig is never measured: it
+ * holds signatures over the result. */
 static const struct {
     const char *name;
-    unsigned since;
+    enum stub_act by;
 } measured[] = {
-    { ".linux", 252 }, { ".osrel", 252 },   { ".cmdline", 252 }, { ".initrd", 252 },
-    { ".ucode", 256 }, { ".splash", 252 },  { ".dtb", 252 },     { ".uname", 253 },
-    { ".sbat", 254 },  { ".pcrpkey", 252 }, { ".profile", 257 }, { ".dtbauto", 257 },
-    { ".hwids", 257 }, { ".efifw", 258 },
+    { ".linux", STUB_MEASURES },         { ".osrel", STUB_MEASURES },
+    { ".cmdline", STUB_MEASURES },       { ".initrd", STUB_MEASURES },
+    { ".ucode", STUB_TAKES_UCODE },      { ".splash", STUB_MEASURES },
+    { ".dtb", STUB_MEASURES },           { ".uname", STUB_MEASURES_UNAME },
+    { ".sbat", STUB_MEASURES_SBAT },     { ".pcrpkey", STUB_MEASURES },
+    { ".profile", STUB_KNOWS_PROFILES }, { ".dtbauto", STUB_KNOWS_PROFILES },
+    { ".hwids", STUB_KNOWS_PROFILES },   { ".efifw", STUB_TAKES_EFIFW },
 };
 
 bool clo_uki_is_measured(unsigned stub_version, const char *section)
 {
     for (size_t i = 0; i < CLO_COUNT(measured); i++)
         if (strcmp(measured[i].name, section) == 0)
-            return stub_version >= measured[i].since;
+            return stub_does(stub_version, measured[i].by);
     return false;
 }
 
@@ -80,13 +81,13 @@ static size_t pick(const struct names *names, unsigned stub_version, size_t prof
 {
     size_t found = names->count;
 
-    if (stub_version == 0 || stub_version >= STUB_PROFILES) {
+    if (stub_version == 0 || stub_does(stub_version, STUB_KNOWS_PROFILES)) {
         found = uki_find(names, profile, name);
         return found < names->count ? found : uki_find(names, CLO_UKI_BASE, name);
     }
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(name_at(names, i), name) == 0 &&
-            (found == names->count || stub_version < STUB_TAKES_FIRST))
+            (found == names->count || !stub_does(stub_version, STUB_TAKES_FIRST)))
             found = i;
     return found;
 }
@@ -95,7 +96,7 @@ size_t uki_measured(const struct names *names, unsigned stub_version, size_t pro
                     bool (*is_empty)(const struct names *, size_t))
 {
     for (size_t i = 0; i < CLO_COUNT(measured); i++) {
-        if (stub_version < measured[i].since)
+        if (!stub_does(stub_version, measured[i].by))
             continue;
         size_t at = pick(names, stub_version, profile, measured[i].name);
         if (at < names->count && !is_empty(names, at) && index-- == 0)
