@@ -271,6 +271,12 @@ int cli_error(const struct clo_error *err)
     return cli_exit_status(err->status);
 }
 
+int cli_fail(const char *command, struct clo_error *err)
+{
+    clo_wrap(err, "%s", command);
+    return cli_error(err);
+}
+
 /* The page of a command that is only a list of others: NAME(1), with what each does. */
 static void print_man_list(const char *name, const char *summary,
                            const struct cli_command *commands, size_t count)

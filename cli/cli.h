@@ -51,6 +51,8 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_
 int cli_usage_error(const struct cli_usage *usage, const char *format, ...) CLO_PRINTF(2, 3);
 /* "cloister: WHAT: …" on standard error; returns the exit status for err->status. */
 int cli_error(const struct clo_error *err);
+/* The same with the command in front: "cloister: image build: …". */
+int cli_fail(const char *command, struct clo_error *err);
 int cli_exit_status(enum clo_status status);
 
 /* A command made of subcommands: dispatches on argv[1], prints their list for --help. */
@@ -75,28 +77,14 @@ int cmd_audit(int argc, char **argv);
 int cmd_boot(int argc, char **argv);
 int cmd_eventlog(int argc, char **argv);
 int cmd_evidence(int argc, char **argv);
-int cmd_evidence_collect(int argc, char **argv);
-int cmd_evidence_extend(int argc, char **argv);
-int cmd_evidence_report(int argc, char **argv);
 int cmd_image(int argc, char **argv);
-int cmd_image_inspect(int argc, char **argv);
 int cmd_key(int argc, char **argv);
-int cmd_key_derive(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
-int cmd_measure_policy(int argc, char **argv);
-int cmd_measure_snp(int argc, char **argv);
-int cmd_measure_tdx(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_secureboot(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_uki(int argc, char **argv);
-int cmd_uki_build(int argc, char **argv);
-int cmd_uki_edit(int argc, char **argv);
-int cmd_uki_inspect(int argc, char **argv);
-int cmd_uki_policy(int argc, char **argv);
-int cmd_uki_sign(int argc, char **argv);
-int cmd_uki_verify(int argc, char **argv);
 int cmd_unlock(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -96,6 +96,13 @@ const struct clo_reference *const *cli_references_view(const struct cli_referenc
     return (const struct clo_reference *const *)references->items;
 }
 
+const char *cli_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
 bool cli_guid(const char *option, const char *text, struct clo_guid *out, struct clo_error *err)
 {
     struct clo_error ignored;

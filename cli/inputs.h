@@ -34,6 +34,8 @@ CLO_MUST_USE bool cli_references_load(const struct cli_list *paths, struct cli_r
                                       struct clo_error *err);
 /* As the library takes them. */
 const struct clo_reference *const *cli_references_view(const struct cli_references *references);
+/* "demo.img" of "disk/demo.img". */
+const char *cli_base_name(const char *path);
 /* The value of an option; a wrong one is CLO_ERR_USAGE. */
 CLO_MUST_USE bool cli_guid(const char *option, const char *text, struct clo_guid *out,
                            struct clo_error *err);

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/broker/key.h"
 #include "device/file.h"
 #include "device/sev_guest.h"
 

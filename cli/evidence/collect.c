@@ -1,7 +1,7 @@
 /* cloister evidence collect: what this machine can show for itself, for a verifier elsewhere. */
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/evidence/evidence.h"
 #include "cli/evidence/hardware.h"
 #include "cloister/resource.h"
 #include "device/file.h"

@@ -1,13 +1,13 @@
 /* What the forms of `cloister evidence` that ask the hardware share. */
-#ifndef CLOISTER_CLI_EVIDENCE_H
-#define CLOISTER_CLI_EVIDENCE_H
-
-#include "guest/hardware.h"
+#ifndef CLOISTER_CLI_HARDWARE_H
+#define CLOISTER_CLI_HARDWARE_H
 
 #include "cli/cli.h"
+#include "guest/hardware.h"
 
 #define EVIDENCE_REPORT_DATA_SIZE 64
 #define EVIDENCE_DEVICE_OPTIONS   6
+#define EVIDENCE_UNSET            UINT64_MAX /* a number that no option gave */
 
 struct evidence_device_options {
     const char *tsm, *sev_guest, *tdx_guest;

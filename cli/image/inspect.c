@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/image/identity.h"
+#include "cli/image/image.h"
 #include "cloister/gpt.h"
 #include "cloister/luks2.h"
 #include "device/file.h"

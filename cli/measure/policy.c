@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/measure/measure.h"
 #include "image/uki/work.h"
 
 #define DEFAULT_PCRS  "4,7,11"

@@ -1,6 +1,7 @@
 /* cloister measure snp: the launch digest of an SEV-SNP, SEV-ES or SEV guest. */
 #include <string.h>
 
+#include "cli/measure/measure.h"
 #include "cli/measure/snp.h"
 
 /* --- Checks that need all options --- */

@@ -3,11 +3,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
 #include "cli/eventlog/input.h"
 #include "cli/inputs.h"
 #include "cli/measure/disk.h"
 #include "cli/measure/growth.h"
+#include "cli/measure/measure.h"
 #include "cli/view.h"
 #include "cloister/encoding.h"
 #include "cloister/gpt.h"

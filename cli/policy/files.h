@@ -14,6 +14,7 @@ void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,
 /* A line for each aspect that is open, or that is partly so, behind `prefix`. */
 void policy_print_left(FILE *out, const char *prefix, const struct clo_pins *pins);
 
+int cmd_policy_check(int argc, char **argv);
 int cmd_policy_init(int argc, char **argv);
 int cmd_policy_test(int argc, char **argv);
 

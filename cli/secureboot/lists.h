@@ -34,6 +34,10 @@ void secureboot_file_free(struct secureboot_file *file); /* for CLO_CLEANUP */
 /* The lists of a variable in a store; empty if it is not there. */
 struct clo_bytes secureboot_variable(const struct clo_varstore *store, const char *name);
 
+/* PK, KEK, db, dbx and dbt by their names, any other with its vendor (NULL: none given). */
+CLO_MUST_USE bool secureboot_find_variable(const char *name, const char *vendor,
+                                           struct clo_efi_variable *out, struct clo_error *err);
+
 /* Is it signed by one of the certificates in these lists? Says in the variable's attributes whether it
  * appends or replaces: the signature covers that, and only a file of efivarfs says it. `signer` may be
  * NULL. */
@@ -59,7 +63,9 @@ CLO_MUST_USE bool secureboot_print(struct clo_bytes lists, bool all, struct clo_
 
 int cmd_secureboot_apply(int argc, char **argv);
 int cmd_secureboot_diff(int argc, char **argv);
+int cmd_secureboot_enroll(int argc, char **argv);
 int cmd_secureboot_impact(int argc, char **argv);
+int cmd_secureboot_keygen(int argc, char **argv);
 int cmd_secureboot_list(int argc, char **argv);
 int cmd_secureboot_mok(int argc, char **argv);
 int cmd_secureboot_sbat(int argc, char **argv);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/uki/uki.h"
 #include "image/uki/work.h"
 
 #define STUBS        "/usr/lib/systemd/boot/efi/"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/uki/uki.h"
 #include "image/uki/work.h"
 
 #define ADDON_STUB "/usr/lib/systemd/boot/efi/addonx64.efi.stub"

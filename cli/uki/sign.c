@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/uki/uki.h"
 #include "image/uki/work.h"
 
 #define SIGNATURE_LIMIT ((size_t)64 << 10)

@@ -1,4 +1,4 @@
-#include "cli/cli.h"
+#include "cli/uki/uki.h"
 
 int cmd_uki(int argc, char **argv)
 {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/uki/uki.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
 #include "image/uki/file.h"

@@ -3,10 +3,9 @@
 #ifndef CLOISTER_CLI_VERIFY_H
 #define CLOISTER_CLI_VERIFY_H
 
-#include "cloister/appraise.h"
-
 #include "cli/cli.h"
 #include "cli/fetch.h"
+#include "cloister/appraise.h"
 
 #define VERIFY_OPTIONS_MAX 48
 
@@ -53,6 +52,9 @@ void verify_inputs_free(struct verify_inputs *inputs); /* for CLO_CLEANUP */
 struct verify_tpm_files {
     const char *quote, *signature, *pcrs, *eventlog, *userspace_log;
 };
+/* Appends the options that name them; `ak` is the attestation key's. */
+void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak, struct cli_option *out,
+                            size_t *count);
 CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
                                  const struct verify_tpm_files *files, struct clo_error *err);
 CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
@@ -76,8 +78,9 @@ CLO_MUST_USE bool verify_fetch_tdx(struct clo_source *source, const struct fetch
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
                struct verify_inputs *inputs);
 
-/* The forms that are not a bundle. */
+/* The forms. */
 int cmd_verify_azure(int argc, char **argv);
+int cmd_verify_bundle(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
 int cmd_verify_tdx(int argc, char **argv);
 int cmd_verify_tpm(int argc, char **argv);

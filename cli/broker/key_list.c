@@ -1,0 +1,80 @@
+/* cloister key list: what the broker releases. */
+#include "cli/broker/key.h"
+#include "verifier/store.h"
+
+static void print_rules(const json_t *entry)
+{
+    const char *second = json_string_value(json_object_get(entry, "second_holder"));
+    const char *releases = json_string_value(json_object_get(entry, "releases"));
+    long long lease = json_integer_value(json_object_get(entry, "lease_seconds"));
+
+    printf("%s", json_is_true(json_object_get(entry, "shared")) ? "  shared" : "");
+    printf("  releases %s", releases == NULL ? "-" : releases);
+    if (second != NULL)
+        printf("  second holder %s", second);
+    if (lease > 0)
+        printf("  lease %lld s", lease);
+    printf("  holders %lld", (long long)json_integer_value(json_object_get(entry, "holders")));
+}
+
+static void print_list(const json_t *list)
+{
+    json_t *entry;
+    json_t *name;
+    size_t i, k;
+
+    json_array_foreach (list, i, entry) {
+        printf("%s  %lld bytes  %s  policy \"%s\"",
+               json_string_value(json_object_get(entry, "path")),
+               (long long)json_integer_value(json_object_get(entry, "bytes")),
+               json_string_value(json_object_get(entry, "created")),
+               json_string_value(json_object_get(entry, "policy")));
+        json_array_foreach (json_object_get(entry, "references"), k, name)
+            printf("%s \"%s\"", k == 0 ? "  references" : ",", json_string_value(name));
+        const json_t *disk = json_object_get(entry, "disk");
+        if (disk != NULL)
+            printf("  disk %s generation %lld", json_string_value(json_object_get(disk, "uuid")),
+                   (long long)json_integer_value(json_object_get(disk, "generation")));
+        print_rules(entry);
+        const char *why = json_string_value(json_object_get(entry, "accept_weak"));
+        if (why != NULL)
+            printf("  accepted as weak: %s", why);
+        printf("\n");
+    }
+}
+
+int cmd_key_list(int argc, char **argv)
+{
+    const char *state = NULL;
+    bool as_json = false;
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
+    };
+    const struct cli_usage usage = {
+        .command = "key list",
+        .arguments = "--state DIR",
+        .summary = "Lists what the broker releases, and on which terms; never the secrets.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key list --state broker\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0 || state == NULL)
+        return cli_usage_error(&usage, "only --state is needed");
+    if (!clo_store_open(state, &store, &err) || !clo_store_list(store, &list, &err))
+        return cli_fail("key", &err);
+    if (!as_json) {
+        print_list(list);
+        return CLI_YES;
+    }
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "resources", list);
+    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key", &err);
+}

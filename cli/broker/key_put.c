@@ -1,0 +1,252 @@
+/* cloister key put: a secret, and the terms on which the broker releases it. */
+#include <string.h>
+#include <time.h>
+
+#include "cli/broker/key.h"
+#include "cli/policy/files.h"
+#include "device/file.h"
+#include "verifier/store.h"
+
+#define LEASE_MAX 315360000 /* ten years */
+
+struct put_files {
+    struct clo_buffer policy;
+    struct clo_buffer references[CLO_STORE_REFERENCES_MAX];
+    struct clo_bytes views[CLO_STORE_REFERENCES_MAX];
+    struct clo_secret *secret;
+    struct clo_disk_file disk;
+    bool has_disk;
+    struct clo_policy *parsed;
+    struct cli_references known;
+};
+
+static void free_files(struct put_files *files)
+{
+    clo_policy_free(files->parsed);
+    cli_references_free(&files->known);
+    clo_buffer_free(&files->policy);
+    for (size_t i = 0; i < CLO_STORE_REFERENCES_MAX; i++)
+        clo_buffer_free(&files->references[i]);
+    clo_secret_free(files->secret);
+}
+
+static bool read_files(const char *secret, const char *policy, const struct cli_list *references,
+                       struct put_files *out, struct clo_error *err)
+{
+    if (!clo_file_read(policy, CLO_FILE_LIMIT, &out->policy, err))
+        return false;
+    if (!clo_policy_parse(clo_buffer_bytes(&out->policy), &out->parsed, err))
+        return clo_wrap(err, "%s", policy);
+    for (size_t i = 0; i < references->count; i++) {
+        const char *path = references->items[i];
+        if (!clo_file_read(path, CLO_FILE_LIMIT, &out->references[i], err))
+            return false;
+        if (!clo_reference_parse(clo_buffer_bytes(&out->references[i]), &out->known.items[i], err))
+            return clo_wrap(err, "%s", path);
+        out->known.count++;
+        out->views[i] = clo_buffer_bytes(&out->references[i]);
+    }
+    return clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
+}
+
+/* The identity must be of the disk that this very key opens. */
+static bool read_disk(const char *path, struct put_files *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_digest key_id;
+
+    if (path == NULL)
+        return true;
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &text, err))
+        return false;
+    if (!clo_disk_file_parse(clo_buffer_bytes(&text), &out->disk, err))
+        return clo_wrap(err, "%s", path);
+    clo_disk_key_id(clo_secret_bytes(out->secret), &key_id);
+    if (!clo_digest_equal(&key_id, &out->disk.key_id))
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: is of a disk with another disk key", path);
+    out->has_disk = true;
+    return true;
+}
+
+/* How often, to whom: from the options' words. */
+static bool read_rules(const char *releases, const char *second_holder, uint64_t lease,
+                       struct clo_store_entry *out, struct clo_error *err)
+{
+    if (releases != NULL && strcmp(releases, "any") != 0 && strcmp(releases, "once-per-boot") != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--releases: once-per-boot or any");
+    out->any_releases = releases != NULL && strcmp(releases, "any") == 0;
+    if (second_holder != NULL) {
+        out->second_holder = clo_second_holder_from_name(second_holder);
+        if (out->second_holder == CLO_SECOND_HOLDER_DEFAULT)
+            return clo_fail(err, CLO_ERR_USAGE, "--second-holder: refuse or flag");
+    }
+    if (lease > LEASE_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--lease: at most %d seconds", LEASE_MAX);
+    out->lease_seconds = (int64_t)lease;
+    return true;
+}
+
+/* A name that stands for many machines has no secret: each machine's name has its own. */
+static bool check_path(const char *path, struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    if (clo_resource_has_placeholder(path) && clo_resource_template_check(path, &ignored))
+        return clo_fail(
+                err, CLO_ERR_USAGE,
+                "resource \"%.60s\": stands for many machines: put each machine's key under "
+                "the name that it has there; the broker's refusal names it",
+                path);
+    return clo_resource_check(path, err);
+}
+
+/* The reason becomes part of the terms: in the policy, and so in its digest. */
+static bool note_reason(struct put_files *files, const char *why, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_policy *noted;
+
+    if (!clo_json_parse(clo_buffer_bytes(&files->policy), &json, err))
+        return false;
+    files->policy.size = 0;
+    if (json_object_set_new(json, "accept_weak", json_string(why)) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--accept-weak: not text");
+    if (!clo_json_write(json, &files->policy, err) ||
+        !clo_policy_parse(clo_buffer_bytes(&files->policy), &noted, err))
+        return clo_wrap(err, "--accept-weak");
+    clo_policy_free(files->parsed);
+    files->parsed = noted;
+    return true;
+}
+
+/* What the terms leave open is said; a guest that is not the owner's gets no key unless he says why. */
+static bool check_pins(struct put_files *files, const struct clo_store_entry *entry,
+                       const char *why, struct clo_error *err)
+{
+    const struct clo_pins_context context = {
+        .has_disk = files->has_disk,
+        .has_instance = entry->second_holder == CLO_SECOND_HOLDER_REFUSE && !entry->is_shared,
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer open = { 0 };
+    struct clo_pins pins;
+
+    if (why != NULL && *why == '\0')
+        return clo_fail(err, CLO_ERR_USAGE, "--accept-weak: a reason is expected");
+    if (why != NULL && !note_reason(files, why, err))
+        return false;
+    clo_policy_pins(files->parsed, (const struct clo_reference *const *)files->known.items,
+                    files->known.count, &context, &pins);
+    policy_print_left(stderr, "cloister: key: ", &pins);
+    policy_name_open(&pins, CLO_PIN_MUST, &open);
+    return open.size == 0 || files->parsed->accept_weak[0] != '\0' ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "the policy leaves open: %s (see 'cloister policy check'; --accept-weak WHY "
+                    "puts it all the same)",
+                    clo_buffer_string(&open));
+}
+
+/* Whoever reads the trail finds why a guest got a key that nothing pins. */
+static bool audit_reason(struct clo_store *store, const struct clo_store_entry *entry,
+                         const struct clo_policy *policy, struct clo_error *err)
+{
+    char detail[320];
+    const struct clo_audit row = { .time = entry->now,
+                                   .action = "put",
+                                   .verdict = "weak",
+                                   .session = "",
+                                   .tee = "",
+                                   .resource = entry->path,
+                                   .detail = detail };
+
+    snprintf(detail, sizeof detail, "accepted as weak: %s", policy->accept_weak);
+    return policy->accept_weak[0] == '\0' || clo_store_audit(store, &row, err);
+}
+
+int cmd_key_put(int argc, char **argv)
+{
+    const char *state = NULL, *policy = NULL, *releases = NULL, *second_holder = NULL;
+    const char *disk = NULL, *why = NULL;
+    bool is_shared = false, same_secret = false;
+    uint64_t lease = 0;
+    struct cli_list references = { .count = 0 };
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        { "--policy", "FILE", "what evidence must show (required)", .text = &policy },
+        { "--reference", "FILE",
+          "reference values: of the image, and of its firmware; may be repeated",
+          .list = &references },
+        { "--disk", "FILE",
+          "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
+          .text = &disk },
+        { "--accept-weak", "WHY",
+          "take a policy that leaves firmware, program, command line or debugging open, and note "
+          "why",
+          .text = &why },
+        { "--same-secret", NULL, "the same secret may stand under another path too",
+          .flag = &same_secret },
+        { "--shared", NULL,
+          "also for evidence that does not name it, as Trustee's clients send: any machine that "
+          "fulfils the terms gets it",
+          .flag = &is_shared },
+        { "--releases", "RULE",
+          "once-per-boot (default): in one boot to one key alone; any: as often as asked",
+          .text = &releases },
+        { "--second-holder", "RULE",
+          "another machine while one holds it: refuse, or flag in the audit trail; default refuse "
+          "where the image's template made the name, else flag",
+          .text = &second_holder },
+        { "--lease", "SECONDS",
+          "how long a machine that got it holds it; default 0: until 'key lease --release'",
+          .number = &lease },
+    };
+    const struct cli_usage usage = {
+        .command = "key put",
+        .arguments = "PATH FILE",
+        .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
+                   "is\nreleased. What is there under this path is replaced. A running broker "
+                   "knows it at once.\nA secret that stands under another path already is "
+                   "refused: two disks under one key can\nbe exchanged.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key put --state broker default/disk/demo disk.key \\\n"
+                   "      --disk demo.disk.json --policy policy.json \\\n"
+                   "      --reference demo.ref.json --reference firmware.ref.json\n",
+    };
+    CLO_CLEANUP(free_files) struct put_files files = { 0 };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 2 || state == NULL || policy == NULL)
+        return cli_usage_error(&usage, "PATH, FILE, --state and --policy are needed");
+    if (references.count > CLO_STORE_REFERENCES_MAX)
+        return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
+    if (!check_path(operands.items[0], &err) ||
+        !read_files(operands.items[1], policy, &references, &files, &err) ||
+        !read_disk(disk, &files, &err))
+        return cli_fail("key", &err);
+    struct clo_store_entry entry = { .path = operands.items[0],
+                                     .secret = clo_secret_bytes(files.secret),
+                                     .policy = clo_buffer_bytes(&files.policy),
+                                     .references = files.views,
+                                     .reference_count = references.count,
+                                     .disk = files.has_disk ? &files.disk.identity : NULL,
+                                     .may_repeat_secret = same_secret,
+                                     .is_shared = is_shared,
+                                     .now = (int64_t)time(NULL) };
+    if (!read_rules(releases, second_holder, lease, &entry, &err))
+        return cli_fail("key", &err);
+    if (!check_pins(&files, &entry, why, &err))
+        return cli_fail("key", &err);
+    entry.policy = clo_buffer_bytes(&files.policy);
+    if (!clo_store_open(state, &store, &err) || !audit_reason(store, &entry, files.parsed, &err) ||
+        !clo_store_put(store, &entry, &err))
+        return cli_fail("key", &err);
+    printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
+           references.count, references.count == 1 ? "" : "s",
+           files.has_disk ? ", for the disk " : "", files.has_disk ? files.disk.identity.uuid : "");
+    return CLI_YES;
+}

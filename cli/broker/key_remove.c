@@ -1,0 +1,31 @@
+/* cloister key remove: a secret that no guest gets any more. */
+#include "cli/broker/key.h"
+#include "verifier/store.h"
+
+int cmd_key_remove(int argc, char **argv)
+{
+    const char *state = NULL;
+    const struct cli_option options[] = {
+        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+    };
+    const struct cli_usage usage = {
+        .command = "key remove",
+        .arguments = "PATH",
+        .summary = "Forgets a secret: no guest gets it any more.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key remove --state broker default/disk/demo\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1 || state == NULL)
+        return cli_usage_error(&usage, "PATH and --state are needed");
+    if (!clo_store_open(state, &store, &err) || !clo_store_remove(store, operands.items[0], &err))
+        return cli_fail("key", &err);
+    return CLI_YES;
+}

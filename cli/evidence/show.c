@@ -1,0 +1,274 @@
+/* cloister evidence show: what a bundle or a file says of itself; nothing of it is verified. */
+#include <string.h>
+
+#include "cli/evidence/evidence.h"
+#include "cli/evidence/file.h"
+#include "cloister/encoding.h"
+#include "cloister/eventlog.h"
+#include "cloister/evidence.h"
+#include "cloister/hcl.h"
+#include "cloister/quote.h"
+#include "cloister/snp.h"
+#include "cloister/tdx.h"
+#include "cloister/userlog.h"
+
+/* One line of what a member says; nothing of it is verified. */
+static void describe_snp(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_snp_report report;
+    struct clo_error err;
+    char hex[2 * 48 + 1];
+
+    if (!clo_snp_parse(in, &report, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "SNP report version %u, %s, VMPL %u, measurement %.16s…", report.version,
+                      clo_snp_product_name(clo_snp_report_product(&report)), report.vmpl,
+                      clo_hex_text(report.measurement, hex));
+}
+
+static void describe_hcl(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_hcl hcl;
+    struct clo_error err;
+
+    if (!clo_hcl_parse(in, &hcl, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "%zu bytes of claims; ", hcl.claims.size);
+    if (hcl.report_type == CLO_HCL_SNP)
+        describe_snp(hcl.hardware_report, out);
+    else
+        clo_buffer_text(out, "TDREPORT");
+}
+
+static void describe_tdx(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_tdx_quote quote;
+    struct clo_error err;
+    char hex[2 * CLO_TDX_REGISTER_SIZE + 1];
+
+    if (!clo_tdx_parse(in, &quote, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "TDX quote version %u, body type %u, MRTD %.16s…", quote.version,
+                      (unsigned)quote.body.type, clo_hex_text(quote.body.mr_td, hex));
+}
+
+static void describe_quote(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_quote quote;
+    struct clo_error err;
+
+    if (!clo_quote_parse(in, &quote, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_text(out, "quote");
+    for (size_t i = 0; i < quote.selection_count; i++)
+        clo_buffer_printf(out, " of %s PCRs 0x%06x", clo_hash_name(quote.selections[i].hash),
+                          quote.selections[i].mask);
+    clo_buffer_printf(out, ", %u resets", quote.reset_count);
+}
+
+static void describe_certificates(struct clo_bytes in, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    struct clo_error err;
+
+    if (!clo_snp_certificates_add(&certificates, in, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    for (size_t i = 0; i < certificates.count; i++)
+        clo_buffer_printf(out, "%s%s", i == 0 ? "" : "; ",
+                          clo_certificate_subject(certificates.items[i]));
+}
+
+static void describe_eventlog(struct clo_bytes in, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_error err;
+
+    if (!clo_eventlog_parse(in, &log, &err))
+        clo_buffer_text(out, err.text);
+    else
+        clo_buffer_printf(out, "%zu events", clo_eventlog_count(log));
+}
+
+static void describe_userlog(struct clo_bytes in, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *log = NULL;
+    struct clo_error err;
+
+    if (!clo_userlog_parse(in, &log, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "%zu events", clo_userlog_count(log));
+    for (size_t i = 0; i < clo_userlog_count(log); i++) {
+        const struct clo_userlog_event *event = clo_userlog_at(log, i);
+        char reg[96];
+        clo_userlog_register(event, reg, sizeof reg);
+        clo_buffer_printf(out, "; %s: %s", reg, event->text == NULL ? "" : event->text);
+    }
+}
+
+static void describe_text(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_bytes head = clo_bytes_slice(in, 0, 100);
+
+    clo_buffer_append(out, head);
+    if (head.size < in.size)
+        clo_buffer_text(out, "…");
+}
+
+static const struct {
+    const char *label;
+    void (*describe)(struct clo_bytes in, struct clo_buffer *out);
+} descriptions[] = {
+    { CLO_EVIDENCE_RUNTIME_DATA, describe_text },
+    { CLO_EVIDENCE_HCL_REPORT, describe_hcl },
+    { CLO_EVIDENCE_SNP_REPORT, describe_snp },
+    { CLO_EVIDENCE_SNP_CERTIFICATES, describe_certificates },
+    { CLO_EVIDENCE_TDX_QUOTE, describe_tdx },
+    { CLO_EVIDENCE_TDX_CCEL, describe_eventlog },
+    { CLO_EVIDENCE_TDX_COLLATERAL, describe_text },
+    { CLO_EVIDENCE_TPM_QUOTE, describe_quote },
+    { CLO_EVIDENCE_TPM_PCRS, describe_text },
+    { CLO_EVIDENCE_EVENTLOG, describe_eventlog },
+    { CLO_EVIDENCE_USERSPACE_LOG, describe_userlog },
+};
+
+static bool describe(const char *label, struct clo_bytes bytes, struct clo_buffer *out,
+                     struct clo_error *err)
+{
+    for (size_t i = 0; i < CLO_COUNT(descriptions); i++)
+        if (strcmp(descriptions[i].label, label) == 0)
+            descriptions[i].describe(bytes, out);
+    if (clo_buffer_string(out) == NULL)
+        return clo_out_of_memory(err);
+    clo_sanitize((char *)out->data);
+    return true;
+}
+
+static bool show(const struct clo_evidence *evidence, bool as_json, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *members = json_array();
+
+    for (size_t i = 0; i < clo_evidence_count(evidence); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        const char *media_type;
+        struct clo_bytes bytes;
+        const char *label = clo_evidence_at(evidence, i, &media_type, &bytes);
+        clo_buffer_reserve(&text, 1);
+        if (!describe(label, bytes, &text, err))
+            return false;
+        const char *description = clo_buffer_string(&text);
+        if (!as_json) {
+            printf("%-16s  %7zu bytes  %s\n", label, bytes.size, description);
+            continue;
+        }
+        json_t *member = json_pack("{s:s,s:s,s:I,s:s}", "label", label, "media_type", media_type,
+                                   "size", (json_int_t)bytes.size, "summary", description);
+        if (json_array_append_new(members, member) != 0)
+            return clo_out_of_memory(err);
+    }
+    if (!as_json) {
+        printf("Nothing of this is verified: that is for 'cloister verify'.\n");
+        return true;
+    }
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json = json_pack("{s:s,s:b,s:O}", "type", CLO_EVIDENCE_TYPE, "verified", 0, "members",
+                             members);
+    return cli_print_json(json, err);
+}
+
+/* One line a field; one within another is named "reported_tcb.snp". What is made of evidence is a few
+ * levels deep, whatever the evidence says. */
+static bool print_field(const char *name, json_t *value, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    const char *key;
+    json_t *item;
+    size_t i;
+    char inner[160];
+
+    if (json_is_object(value)) {
+        json_object_foreach (value, key, item) {
+            snprintf(inner, sizeof inner, "%s%s%s", name, name[0] == '\0' ? "" : ".", key);
+            if (!print_field(inner, item, err))
+                return false;
+        }
+        return true;
+    }
+    if (json_is_array(value)) {
+        json_array_foreach (value, i, item) {
+            snprintf(inner, sizeof inner, "%s.%zu", name, i);
+            if (!print_field(inner, item, err))
+                return false;
+        }
+        return true;
+    }
+    if (json_is_string(value))
+        clo_buffer_text(&text, json_string_value(value));
+    else if (!clo_json_write(value, &text, err))
+        return false;
+    printf("%-36s  %s\n", name, clo_buffer_string(&text));
+    return true;
+}
+
+static bool print_fields(json_t *fields, struct clo_error *err)
+{
+    if (!print_field("", fields, err))
+        return false;
+    printf("Nothing of this is verified: that is for 'cloister verify'.\n");
+    return true;
+}
+
+int cmd_evidence_show(int argc, char **argv)
+{
+    bool as_json = false;
+    const struct cli_option options[] = {
+        { .name = "--json", .help = "print one JSON document", .flag = &as_json },
+    };
+    const struct cli_usage usage = {
+        .command = "evidence show",
+        .arguments = "BUNDLE|FILE",
+        .summary = "Shows what a bundle of evidence holds, or every field of an SEV-SNP report, of "
+                   "certificates,\nof a TDX quote or a TDREPORT, without verifying any of it.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister evidence show evidence.json\n",
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *fields = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "one bundle or file expected");
+    if (!evidence_file_read(operands.items[0], CLO_EVIDENCE_LIMIT, &file, &err)) {
+        clo_wrap(&err, "evidence show");
+        return cli_error(&err);
+    }
+    if (evidence_file_json(clo_buffer_bytes(&file), &fields, &err)) {
+        if (as_json ? cli_print_json(fields, &err) : print_fields(fields, &err))
+            return CLI_YES;
+        return cli_error(&err);
+    }
+    if (err.status != CLO_OK || !clo_evidence_parse(clo_buffer_bytes(&file), &evidence, &err)) {
+        clo_wrap(&err, "evidence show: %s", operands.items[0]);
+        return cli_error(&err);
+    }
+    if (!show(evidence, as_json, &err))
+        return cli_error(&err);
+    return CLI_YES;
+}

@@ -1,0 +1,68 @@
+/* cloister verify azure: the quote of a vTPM with the report that vouches for it. */
+#include "cli/evidence/file.h"
+#include "cli/verify/common.h"
+#include "device/file.h"
+
+/* In any form that `verify tdx` takes. */
+static bool add_td_quote(struct clo_evidence *evidence, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer quote = { 0 };
+
+    return evidence_file_read(path, CLO_FILE_LIMIT, &quote, err) &&
+           clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&quote), err);
+}
+
+int cmd_verify_azure(int argc, char **argv)
+{
+    struct verify_options o = { 0 };
+    struct verify_tpm_files files = { 0 };
+    const char *hcl = NULL;
+    const char *td_quote = NULL;
+    const char *ak = NULL;
+    struct cli_option table[VERIFY_OPTIONS_MAX] = {
+        { .name = "--td-quote",
+          .argument = "FILE",
+          .help = "the TDX quote of the TD in the HCL report",
+          .text = &td_quote },
+        { .name = "--hcl",
+          .argument = "FILE",
+          .help = "the HCL report, as NV index 0x01400001 holds it",
+          .text = &hcl },
+    };
+    size_t count = 2;
+    verify_add_tpm_options(&files, &ak, table, &count);
+    verify_add_options(&o, table, &count);
+    fetch_add_options(&o.fetch, table, &count);
+    const struct cli_usage usage = {
+        .command = "verify azure",
+        .arguments = "--hcl FILE --quote FILE --signature FILE",
+        .summary = "Checks the evidence of an Azure confidential VM: the hardware report inside "
+                   "the HCL\nreport, the vTPM's key that it binds, and the quote by that key.",
+        .options = table,
+        .option_count = count,
+        .example = "  cloister verify azure --hcl hcl_report.bin --quote quote.msg \\\n"
+                   "      --signature quote.sig --pcrs pcrs.json --cert vcek.der --nonce 6368\n",
+    };
+    CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 0)
+        return cli_usage_error(&usage, "takes no arguments");
+    if (hcl == NULL)
+        return cli_usage_error(&usage, "--hcl is missing");
+    if ((files.quote == NULL) != (files.signature == NULL))
+        return cli_usage_error(&usage, "--quote and --signature belong together");
+    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
+        (ak != NULL && !verify_load_ak(ak, &inputs, &err)) || !clo_evidence_new(&evidence, &err) ||
+        !verify_add_file(evidence, CLO_EVIDENCE_HCL_REPORT, hcl, &err) ||
+        (td_quote != NULL && !add_td_quote(evidence, td_quote, &err)) ||
+        !verify_add_tpm(evidence, &files, &err))
+        return verify_fail(&err);
+    inputs.inputs.ak = inputs.ak;
+    return verify_run(evidence, &o, &inputs);
+}

@@ -1,0 +1,34 @@
+#include <string.h>
+
+#include "cli/verify/common.h"
+
+void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak,
+                            struct cli_option *table, size_t *count)
+{
+    const struct cli_option options[] = {
+        { .name = "--quote", .argument = "FILE", .help = "TPMS_ATTEST", .text = &files->quote },
+        { .name = "--signature",
+          .argument = "FILE",
+          .help = "TPMT_SIGNATURE, or a bare RSASSA signature with SHA-256",
+          .text = &files->signature },
+        { .name = "--ak",
+          .argument = "FILE",
+          .help = "the attestation key: PEM, a certificate or TPMT_PUBLIC",
+          .text = ak },
+        { .name = "--pcrs",
+          .argument = "FILE",
+          .help = "PCR values, JSON: {\"sha256\": {\"0\": HEX}} or an array",
+          .text = &files->pcrs },
+        { .name = "--eventlog",
+          .argument = "FILE",
+          .help = "the firmware's event log",
+          .text = &files->eventlog },
+        { .name = "--userspace-log",
+          .argument = "FILE",
+          .help = "systemd's tpm2-measure.log",
+          .text = &files->userspace_log },
+    };
+
+    memcpy(table + *count, options, sizeof options);
+    *count += CLO_COUNT(options);
+}
