@@ -279,12 +279,24 @@ lab_calibrate() {
         --calibrate "$LAB/firmware.ref.json" --report "$LAB/calibration.jsonl" --serial "$LAB/calibration.log"
 }
 
+# What $LAB_OPEN lets the images take from their host, as the policy names it.
+lab_host_inputs() {
+    local words=
+    # shellcheck disable=SC2086 # words
+    set -- ${LAB_OPEN:-}
+    for _ in $(seq $(($# / 2))); do
+        words=$words${words:+, }\"$2\"
+        shift 2
+    done
+    printf '%s' "$words"
+}
+
 # The pretend platform's root, the measurement of its pretend firmware (zeros), and every predictable PCR.
 lab_policy() {
     local root
     root=$(awk '{ printf "%s\\n", $0 }' "$LAB/platform/ark.pem")
-    printf '{"cloister_policy": 1, "name": "demo", "tee": ["snp"], "evidence": ["vtpm"], "roots": ["%s"],\n "pcrs": [%s], "phase": "%s",\n "snp": {"vmpl": [0], "measurement": ["%096d"]}}\n' \
-        "$root" "${LAB_PCRS// /, }" enter-initrd 0 >"$LAB/policy.json"
+    printf '{"cloister_policy": 1, "name": "demo", "tee": ["snp"], "evidence": ["vtpm"], "roots": ["%s"],\n "pcrs": [%s], "phase": "%s", "host_inputs": [%s],\n "snp": {"vmpl": [0], "measurement": ["%096d"]}}\n' \
+        "$root" "${LAB_PCRS// /, }" enter-initrd "$(lab_host_inputs)" 0 >"$LAB/policy.json"
 }
 
 # lab_register [NAME]: the key of $LAB/NAME.img (default: demo), the disk it is for, and the terms. Anew each time: which
@@ -297,7 +309,7 @@ lab_register() {
     lab_policy && cloister policy check "$LAB/policy.json" --accept tcb-floor --accept revocation --accept freshness \
         --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json" >/dev/null &&
         cloister key put --state "$LAB/broker" default/disk/demo "$key" --policy "$LAB/policy.json" \
-            --disk "$LAB/$name.disk.json" --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json"
+            --disk "$LAB/$name.disk.json" --forget-generation --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json"
 }
 
 # The broker, and its public key as $LAB/broker.pem. Address and key go into the image, so it runs before there is one: the

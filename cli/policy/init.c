@@ -159,6 +159,25 @@ static uint32_t known_pcrs(const struct cli_references *references)
     return known & ~(1U << 10);
 }
 
+/* What the image takes, as its reference values say: more is denied. Where none says it, nothing can be asked. */
+static void set_host_inputs(json_t *policy, const struct cli_references *references)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *all = json_array();
+    json_t *word;
+    bool is_said = false;
+    size_t k;
+
+    for (size_t i = 0; i < references->count; i++) {
+        const json_t *words =
+                json_object_get(clo_reference_json(references->items[i]), "host_inputs");
+        is_said = is_said || words != NULL;
+        json_array_foreach (words, k, word)
+            json_array_append(all, word);
+    }
+    if (is_said)
+        json_object_set(policy, "host_inputs", all);
+}
+
 static void set_pcrs(json_t *policy, uint32_t known)
 {
     json_t *pcrs = json_array();
@@ -221,6 +240,7 @@ static bool make(const struct init_options *o, const struct kind *kind,
         return clo_out_of_memory(err);
     if (kind->has_tpm)
         set_pcrs(*out, known_pcrs(references));
+    set_host_inputs(*out, references);
     return kind->is_tdx ? set_tdx(o, *out, err) : set_snp(o, kind, *out, err);
 }
 

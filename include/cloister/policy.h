@@ -123,6 +123,10 @@ struct clo_policy {
     bool has_own_db; /* the db in PCR 7 holds the owner's keys alone: then 7 and 11 may stand for 4 */
     bool require_freshness; /* also where nothing is released: `verify` without a nonce is refused */
     struct clo_policy_ages maximum_age;
+    /* What the image may take from its host, in the words of its reference values; not said: nothing. */
+    bool has_host_inputs, any_host_input;
+    char host_inputs[CLO_POLICY_LIST_MAX][128];
+    size_t host_input_count;
     char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;

@@ -4,12 +4,7 @@
 #include <string.h>
 
 #include "appraise_internal.h"
-
-/* Feeding a port takes nothing in. */
-static bool is_only_output(const char *word)
-{
-    return strcmp(word, "report") == 0;
-}
+#include "lib/policy/policy_internal.h"
 
 static void add_words(const json_t *words, json_t *all, char *text, size_t size)
 {
@@ -20,7 +15,7 @@ static void add_words(const json_t *words, json_t *all, char *text, size_t size)
         const char *value = json_string_value(word);
         size_t used = strlen(text);
         json_array_append(all, word);
-        if (!is_only_output(value))
+        if (!policy_host_is_output(value))
             snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ", value);
     }
 }
@@ -40,5 +35,7 @@ bool appraise_host_inputs(struct work *w, struct clo_error *err)
     }
     if (*text != '\0')
         appraise_warn(w, "the image takes from its host: %s", text);
+    if (w->inputs->policy != NULL)
+        policy_check_host(w->inputs->policy, all, w->checks);
     return all == NULL || appraise_claim(w, "host_inputs", all, err);
 }

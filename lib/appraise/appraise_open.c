@@ -87,9 +87,6 @@ static void open_bare_snp(struct work *w)
     uint32_t covers = policy == NULL ? 0 : policy_snp_covers(&policy->snp);
 
     open_launch(w);
-    if (w->inputs->id_block.data != NULL || expects(w, "id_key_digest") ||
-        expects(w, "author_key_digest"))
-        return;
     if ((covers & CLO_COVERS_KERNEL) == 0 || (covers & CLO_COVERS_INITRD) == 0)
         leave_open(w, "program",
                    "nothing says that the launch measurement covers kernel and initrd "

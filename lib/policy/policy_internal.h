@@ -32,6 +32,17 @@ CLO_MUST_USE bool policy_read_age(const json_t *json, const char *key, int64_t *
 CLO_MUST_USE bool policy_read_words(const json_t *json, const char *key, bool *any, char *out,
                                     size_t size, size_t most, size_t *count, struct clo_error *err);
 
+/* The member "host_inputs". */
+CLO_MUST_USE bool policy_read_host(const json_t *json, struct clo_policy *policy,
+                                   struct clo_error *err);
+/* A word for what only goes out: nothing is taken in by it. */
+bool policy_host_is_output(const char *word);
+/* The first of the words (an array, or NULL) that the policy does not name; NULL: it names them all. */
+const char *policy_host_denied(const struct clo_policy *policy, const json_t *words);
+/* Check policy.host_inputs: what the chosen reference values say that the image takes; NULL: none says. */
+void policy_check_host(const struct clo_policy *policy, const json_t *words,
+                       struct clo_checks *checks);
+
 /* Check policy.root: the maker's own root, where the policy names it, or one that it names by its key. */
 void policy_check_root(const struct clo_policy *policy, bool is_makers,
                        const struct clo_digest *root, struct clo_checks *checks);
@@ -53,8 +64,7 @@ bool policy_pcrs_pin_command_line(uint32_t pcrs);
 bool policy_pins(const struct clo_policy_values *list);
 /* What the report must be of is named: by the measurement, or by a key of the owner's. */
 bool policy_snp_pins_launch(const struct clo_policy_snp *policy);
-/* CLO_COVERS_: what of the guest that launch holds fast. A key of the owner's, or HOST_DATA, is his word
- * for all of it. */
+/* CLO_COVERS_: what of the guest that launch holds fast: firmware, and what the owner says besides. */
 uint32_t policy_snp_covers(const struct clo_policy_snp *policy);
 /* Does the policy itself say what MRTD (n is CLO_TDX_RTMR_COUNT) or RTMR n may be? */
 bool policy_tdx_pins(const struct clo_policy_tdx *policy, unsigned n);

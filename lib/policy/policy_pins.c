@@ -32,17 +32,12 @@ bool policy_snp_pins_launch(const struct clo_policy_snp *policy)
            policy_pins(&policy->author_key_digest);
 }
 
-/* HOST_DATA says nothing here: the host writes into it what it likes, the expected value too. */
+/* HOST_DATA says nothing here: the host writes into it what it likes, the expected value too. And a key of the
+ * owner's has signed launch digests, which hold kernel and command line only if the firmware was given their
+ * hashes: that is the owner's to say, as it is of a measurement. */
 uint32_t policy_snp_covers(const struct clo_policy_snp *policy)
 {
-    static const uint32_t all =
-            CLO_COVERS_FIRMWARE | CLO_COVERS_KERNEL | CLO_COVERS_INITRD | CLO_COVERS_CMDLINE;
-
-    if (!policy_snp_pins_launch(policy))
-        return 0;
-    if (policy_pins(&policy->id_key_digest) || policy_pins(&policy->author_key_digest))
-        return all;
-    return CLO_COVERS_FIRMWARE | policy->covers;
+    return policy_snp_pins_launch(policy) ? CLO_COVERS_FIRMWARE | policy->covers : 0;
 }
 
 bool policy_tdx_pins(const struct clo_policy_tdx *policy, unsigned n)
@@ -247,12 +242,17 @@ static void try_way(const struct way *as, enum clo_evidence_kind kind, enum clo_
                     size_t *met)
 {
     struct way w = *as;
+    char unmet[200];
 
     w.kind = kind;
     w.bank = bank;
     if ((clo_policy_evidence(w.policy) >> kind & 1) == 0 ||
         !(w.is_tdx ? can_meet_tdx(&w) : can_meet_snp(&w)))
         return;
+    if (pins_host_unmet(&w, unmet, sizeof unmet) != NULL) {
+        cannot(&w, "%s", unmet);
+        return;
+    }
     (*met)++;
     pins_look(&w);
 }

@@ -67,34 +67,38 @@ static void program_by_pcrs(struct way *w)
                  "PCR 12 is not demanded: the host adds to the command line, init=/bin/sh for one");
 }
 
+/* What an owner's key says of it. */
+#define SIGNED                                                                                    \
+    "a launch digest that the owner's key has signed, which covers %s (\"measurement_covers\"): " \
+    "any of those that it has ever signed"
+
 static void program_by_launch(struct way *w)
 {
     const struct clo_policy_snp *snp = &w->policy->snp;
-    bool by_key = policy_pins(&snp->id_key_digest) || policy_pins(&snp->author_key_digest);
+    /* A key holds for all that it has ever signed, unless the measurement says which of it. */
+    bool by_key = policy_snp_pins_launch(snp) && !policy_pins(&snp->measurement);
     uint32_t covers = policy_snp_covers(snp);
     bool kernel = (covers & CLO_COVERS_KERNEL) != 0 && (covers & CLO_COVERS_INITRD) != 0;
 
-    if (policy_snp_pins_launch(snp) && by_key) {
-        static const char text[] =
-                "an ID key or author key of the owner's: only as far as what it has signed "
-                "holds it; the policy does not show that";
-        pins_say(w, CLO_ASPECT_PROGRAM, CLO_PIN_PARTLY, "%s", text);
-        pins_say(w, CLO_ASPECT_COMMAND_LINE, CLO_PIN_PARTLY, "%s", text);
-        return;
-    }
-    if (kernel)
+    if (kernel && by_key)
+        pins_say(w, CLO_ASPECT_PROGRAM, CLO_PIN_PARTLY, SIGNED, "kernel and initrd");
+    else if (kernel)
         pins_say(w, CLO_ASPECT_PROGRAM, CLO_PIN_PINNED,
                  "the launch measurement, which covers kernel and initrd (\"measurement_covers\")");
     else
         pins_say(w, CLO_ASPECT_PROGRAM, CLO_PIN_OPEN,
-                 "the launch measurement is of firmware alone, as far as the policy says: the same "
-                 "firmware starts any disk of the host's");
-    if ((covers & CLO_COVERS_CMDLINE) != 0)
+                 "the launch %s of firmware alone, as far as the policy says: the same firmware "
+                 "starts "
+                 "any disk of the host's",
+                 by_key ? "digest that the owner's key has signed is" : "measurement is");
+    if ((covers & CLO_COVERS_CMDLINE) != 0 && by_key)
+        pins_say(w, CLO_ASPECT_COMMAND_LINE, CLO_PIN_PARTLY, SIGNED, "it");
+    else if ((covers & CLO_COVERS_CMDLINE) != 0)
         pins_say(w, CLO_ASPECT_COMMAND_LINE, CLO_PIN_PINNED,
                  "the launch measurement, which covers it (\"measurement_covers\")");
     else
         pins_say(w, CLO_ASPECT_COMMAND_LINE, CLO_PIN_OPEN,
-                 "the launch measurement does not cover it, as far as the policy says: the host "
+                 "the launch digest does not cover it, as far as the policy says: the host "
                  "writes it");
 }
 
@@ -393,6 +397,7 @@ void pins_look(struct way *w)
         program_by_registers(w);
     else
         program_by_launch(w);
+    pins_host(w); /* of two that are as bad, what the image says of itself is told */
     host_inputs(w);
     state(w);
     instance(w);

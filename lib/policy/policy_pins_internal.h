@@ -21,6 +21,10 @@ struct way {
 
 void CLO_PRINTF(4, 5) pins_say(struct way *w, enum clo_aspect aspect, enum clo_pin_status status,
                                const char *format, ...);
+/* What the image takes from its host, as its reference values say: whether the policy can be met with them (why
+ * not, written into `out`; NULL: it can), and what is left to the host. */
+const char *pins_host_unmet(const struct way *w, char *out, size_t size);
+void pins_host(struct way *w);
 /* Every aspect of this way: each only ever makes what was said of it worse. */
 void pins_look(struct way *w);
 

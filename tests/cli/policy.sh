@@ -60,6 +60,20 @@ jq '.phase = "enter_initrd"' azure.json >typo.json
 sed 's/"11":"[0-9]*"/"11":{"enter-initrd":"'"$zeros"'"}/' ref >phased.ref
 expect "a phase misspelt" 1 'in phase "enter_initrd"' "$cloister" policy check typo.json --reference phased.ref
 
+# --- host_inputs: what the image takes from its host ---
+jq '.host_inputs = []' ref >closed.ref
+jq '.host_inputs = ["report", "cloud-init"]' ref >open.ref
+init_for() { "$cloister" policy init --for azure-snp --measurement "$m48" --minimum-tcb "$tcb" --reference "$1" --output "$2" 2>notes; }
+init_for closed.ref closed.json || fail "init of an image that takes nothing"
+[ "$(jq -c .host_inputs closed.json)" = '[]' ] || fail "an image that takes nothing: $(jq -c .host_inputs closed.json)"
+[ "$(jq -c .host_inputs azure.json)" = null ] || fail "reference values that do not say"
+expect "the image takes more" 1 'the image takes "cloud-init" from its host' "$cloister" policy check closed.json --reference open.ref
+expect "reference values that do not say what it takes" 1 "no reference value says what the image takes" "$cloister" policy check closed.json --reference ref
+init_for open.ref open.json || fail "init of an image that takes something"
+[ "$(jq -c .host_inputs open.json)" = '["report","cloud-init"]' ] || fail "an image that takes something: $(jq -c .host_inputs open.json)"
+grep -q 'note: partly: host inputs: the image takes from its host, as "host_inputs" allows: cloud-init' notes || fail "notes: $(cat notes)"
+expect "what it takes is named" 0 "sound: nothing that matters is open" "$cloister" policy check open.json --reference open.ref
+
 # --- test: what a policy says of evidence ---
 "$sim" snp --rsa-bits 2048 --at "$at" good || fail "sim"
 b64() { base64 -w0 "$1" | tr '+/' '-_' | tr -d '='; }

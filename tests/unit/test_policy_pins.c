@@ -183,6 +183,25 @@ static const struct {
       " firmware program command-line TCB-floor revocation freshness state instance ",
       " roots host-inputs ",
       NULL },
+    { "an ID key of firmware alone",
+      { .is_bare = true,
+        .has_id_key = true,
+        .measurement = "'id_key_digest':['" TRIAL_ID_KEY "']" },
+      false,
+      false,
+      " program command-line TCB-floor revocation freshness state instance ",
+      " roots host-inputs ",
+      NULL },
+    { "an ID key of all that it has signed",
+      { .is_bare = true,
+        .has_id_key = true,
+        .measurement = "'id_key_digest':['" TRIAL_ID_KEY "']",
+        .snp = COVERS_ALL },
+      false,
+      false,
+      " TCB-floor revocation freshness state instance ",
+      " program command-line roots host-inputs ",
+      NULL },
     { "PCRs without reference values",
       { .members = ",'pcrs':[0,4,11,12]" },
       false,
@@ -247,6 +266,7 @@ static bool change(struct trial *trial, enum clo_aspect aspect)
     switch (aspect) {
     case CLO_ASPECT_FIRMWARE:
         trial->other_measurement = true;
+        trial->has_id_key = false; /* nor has the owner signed it */
         return true;
     case CLO_ASPECT_PROGRAM:
         trial->disturbed = 1U << 4 | 1U << 11;

@@ -4,6 +4,10 @@
 
 #include "scene.h"
 
+#define TRIAL_ID_KEY                                                                               \
+    "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a" \
+    "5a5a"
+
 struct trial {
     const char
             *members; /* of the policy besides version, name, tee and roots: ",…", quotes single */
@@ -11,6 +15,7 @@ struct trial {
     const char *measurement; /* NULL: the report's */
     const char *phase;       /* of the caller */
     bool is_bare;            /* a report of the guest's own, without a TPM */
+    bool has_id_key;         /* ID_KEY_DIGEST is TRIAL_ID_KEY */
     bool no_nonce, no_reference, other_root, no_policy, strict;
     uint64_t guest_policy;                            /* bits that are set in the report besides */
     uint32_t disturbed;                               /* PCRs */
@@ -76,6 +81,8 @@ static inline struct clo_appraisal *trial_run(struct scene *scene, const struct 
     scene->disturbed = t->disturbed;
     if (t->other_measurement)
         scene->maker.report[0x90] ^= 1;
+    if (t->has_id_key)
+        memset(scene->maker.report + 0xe0, 0x5a, 48);
     if (t->old_firmware)
         scene->maker.report[0x1e0 + 6] = 1; /* COMMITTED_TCB, SNP */
     if (t->other_chip) {

@@ -10,7 +10,8 @@ doors_image() {
     local name=$1
     shift
     lab_image "$LAB/$name.img" "$LAB_CMDLINE" --resource "default/disk/$name" --reference "$LAB/$name.ref.json" "$@" &&
-        cloister key put --state "$LAB/broker" "default/disk/$name" "$LAB/$name.disk.key" --policy "$LAB/policy.json" \
+        jq --slurpfile said "$LAB/$name.ref.json" '.host_inputs = $said[0].host_inputs' "$LAB/policy.json" >"$LAB/$name.policy.json" &&
+        cloister key put --state "$LAB/broker" "default/disk/$name" "$LAB/$name.disk.key" --policy "$LAB/$name.policy.json" \
             --disk "$LAB/$name.disk.json" --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json"
 }
 
