@@ -18,7 +18,8 @@
 #define PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 #define TEE_NAME_MAX    32
 #define AUTH_BODY_MAX   4096
-#define REFUSALS_MAX    32 /* rows that one session may cost */
+#define REFUSAL_ROWS    4  /* of one session; the others are counted */
+#define REFUSALS_MAX    32 /* after so many it has to begin anew */
 #define TOKEN_SECONDS   300
 
 enum counter {
@@ -381,19 +382,20 @@ static bool appraise_against(const struct clo_terms *terms, const struct clo_evi
     return true;
 }
 
-static bool appraise_all(struct clo_broker *broker, const struct clo_evidence *evidence,
-                         const struct clo_session *session, int64_t time, struct appraisals *out,
-                         struct clo_error *err)
+static bool appraise_all(struct clo_broker *broker, const struct clo_broker_request *request,
+                         const struct clo_evidence *evidence, const struct clo_session *session,
+                         struct appraisals *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_endorsed_free) struct clo_endorsed endorsed = { .endorser = NULL };
 
-    if (!clo_endorser_take(broker->spec.endorser, evidence, time, &endorsed, err))
+    if (!clo_endorser_take(broker->spec.endorser, evidence, peer_of(request), request->time,
+                           &endorsed, err))
         return false;
     for (int64_t after = 0;;) {
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
         if (!clo_store_next_terms(broker->spec.store, after, &terms, err))
             break;
-        if (!appraise_against(&terms, evidence, &endorsed, session, time, out, err))
+        if (!appraise_against(&terms, evidence, &endorsed, session, request->time, out, err))
             return false;
         after = terms.id;
     }
@@ -522,7 +524,7 @@ static bool attest(struct clo_broker *broker, const struct clo_broker_request *r
         return refuse_junk(broker, request, CLO_JUNK_SESSION, err);
     }
     if (!read_evidence(request, &evidence, err) ||
-        !appraise_all(broker, evidence, &session, request->time, &appraisals, err))
+        !appraise_all(broker, request, evidence, &session, &appraisals, err))
         return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
     if (!appraisals.is_authentic) {
         clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.best));
@@ -552,6 +554,20 @@ static bool check_token(const char *authorization, const struct clo_session_resu
            clo_fail(err, CLO_ERR_REFUSED, "token: not the one of this session");
 }
 
+/* The first refusals of a session have rows of their own, so that the owner sees what was tried; one that goes on is
+ * counted. */
+static bool tell_refusal(struct clo_broker *broker, const struct clo_broker_request *request,
+                         const struct clo_session *session, const struct clo_audit *row,
+                         struct clo_error *err)
+{
+    const struct clo_session_result *shown = clo_session_result(broker->sessions, session);
+
+    if (shown == NULL || shown->refusals < REFUSAL_ROWS)
+        return decide(broker, request, session, row, err);
+    (void)junk(broker, request, CLO_JUNK_REPEATED);
+    return true;
+}
+
 /* Ends what clo_store_begin() began: a decision with its row in one piece, or a refusal, of which nothing stays but the
  * row. It may be told once this returns true. */
 static bool settle(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -566,7 +582,7 @@ static bool settle(struct clo_broker *broker, const struct clo_broker_request *r
         (void)!clo_store_end(store, false, &ignored);
         if (http_status(why->status) == 500)
             return clo_fail(err, why->status, "%s", why->text);
-        return decide(broker, request, session, row, err);
+        return tell_refusal(broker, request, session, row, err);
     }
     clean(request, session, row, &cleaned);
     if (!clo_store_end(store, clo_store_audit(store, &cleaned.audit, err), err))
@@ -616,7 +632,7 @@ static bool decide_release(struct clo_broker *broker, const struct clo_broker_re
     return true;
 }
 
-/* What the session has shown, of which its refusals are a part: each costs a row, and they have an end. */
+/* What the session has shown, of which its refusals are a part: they have an end. */
 static struct clo_session_result *get_shown(struct clo_broker *broker,
                                             const struct clo_broker_request *request,
                                             const struct clo_session *session,

@@ -7,6 +7,7 @@
 #include "cloister/encoding.h"
 #include "cloister/hcl.h"
 #include "endorsements_internal.h"
+#include "verifier/peer.h"
 
 #define LENT_MAX 12 /* certificates for one chain: a third of what an appraisal takes */
 
@@ -35,6 +36,9 @@ bool clo_endorser_new(const struct clo_endorser_spec *spec, struct clo_endorser 
     if (endorser == NULL)
         return clo_out_of_memory(err);
     endorser->spec = *spec;
+    if (spec->random.fill != NULL &&
+        !spec->random.fill(spec->random.context, endorser->key, sizeof endorser->key))
+        return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
     pthread_mutex_init(&endorser->lock, NULL);
     pthread_cond_init(&endorser->wake, NULL);
     endorser->files = calloc(1, sizeof *endorser->files);
@@ -69,46 +73,6 @@ void clo_endorser_freep(struct clo_endorser **endorser)
 
 /* --- Asking for what is not here --- */
 
-/* A place for one more: whatever failed and is not held goes first, then the oldest VCEK. */
-static struct entry **find_place(struct clo_endorser *endorser)
-{
-    struct entry **place = NULL;
-
-    if (endorser->entry_count < ENTRIES_MAX)
-        return &endorser->entries[endorser->entry_count++];
-    for (size_t i = 0; i < ENTRIES_MAX; i++) {
-        struct entry **at = &endorser->entries[i];
-        if ((*at)->kind != ENTRY_VCEK || ((*at)->failures == 0 && !(*at)->is_held))
-            continue; /* lists and collateral stay, and so does what is being fetched */
-        if (place == NULL || ((*place)->is_held && !(*at)->is_held) ||
-            ((*place)->is_held == (*at)->is_held && (*at)->due < (*place)->due))
-            place = at;
-    }
-    if (place != NULL)
-        endorser_entry_free(CLO_TAKE(*place));
-    return place;
-}
-
-struct entry *endorser_want(struct clo_endorser *endorser, const struct entry *request)
-{
-    for (size_t i = 0; i < endorser->entry_count; i++)
-        if (strcmp(endorser->entries[i]->key, request->key) == 0)
-            return endorser->entries[i];
-    struct entry *entry = calloc(1, sizeof *entry);
-    struct entry **place = entry == NULL ? NULL : find_place(endorser);
-    if (place == NULL) {
-        free(entry);
-        return NULL;
-    }
-    *entry = *request;
-    entry->about = (struct clo_buffer){ 0 };
-    clo_buffer_append(&entry->about, clo_buffer_bytes(&request->about));
-    entry->due = endorser_now(endorser);
-    *place = entry;
-    pthread_cond_signal(&endorser->wake);
-    return entry;
-}
-
 /* Says why there is no decision, and sees to it that there will be one. */
 static bool lack(struct clo_endorser *endorser, const struct entry *request, const char *what,
                  struct clo_error *err)
@@ -118,7 +82,8 @@ static bool lack(struct clo_endorser *endorser, const struct entry *request, con
                         "endorsements: the verifier's files have no current %s", what);
     const struct entry *entry = endorser_want(endorser, request);
     if (entry == NULL)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "endorsements: too many are being fetched");
+        return clo_fail(err, CLO_ERR_UNAVAILABLE,
+                        "endorsements: too many are being fetched for this address");
     if (entry->failures > 0)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "endorsements: no current %s: %s", what,
                         entry->why.text);
@@ -223,6 +188,7 @@ static bool lack_vcek(struct clo_endorser *endorser, const struct clo_snp_report
                       struct clo_error *err)
 {
     struct entry request = { .kind = ENTRY_VCEK,
+                             .client = endorser->client,
                              .kds = CLO_KDS_VCEK,
                              .about = { .data = (uint8_t *)(uintptr_t)report->raw.data,
                                         .size = report->raw.size } };
@@ -374,7 +340,8 @@ void clo_endorsed_free(struct clo_endorsed *endorsed)
 }
 
 bool clo_endorser_take(struct clo_endorser *endorser, const struct clo_evidence *evidence,
-                       int64_t at, struct clo_endorsed *out, struct clo_error *err)
+                       const char *peer, int64_t at, struct clo_endorsed *out,
+                       struct clo_error *err)
 {
     struct clo_bytes bytes = clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE);
     struct clo_snp_report report;
@@ -386,6 +353,7 @@ bool clo_endorser_take(struct clo_endorser *endorser, const struct clo_evidence 
         return true;
     pthread_mutex_lock(&endorser->lock);
     out->endorser = endorser;
+    endorser->client = clo_peer_name(clo_bytes(endorser->key, sizeof endorser->key), peer);
     out->endorsements.are_required = true;
     if (clo_appraise_snp_report(evidence, &report))
         return take_snp(endorser, evidence, &report, at, out, err);
@@ -460,8 +428,9 @@ void clo_endorser_metrics(struct clo_endorser *endorser, int64_t now, struct clo
     clo_buffer_printf(out,
                       "cloister_endorsement_fetches_total{result=\"ok\"} %llu\n"
                       "cloister_endorsement_fetches_total{result=\"failed\"} %llu\n"
+                      "cloister_endorsements_turned_away_total %llu\n"
                       "cloister_endorsements_wanted %zu\n",
                       (unsigned long long)endorser->fetched, (unsigned long long)endorser->failed,
-                      wanted);
+                      (unsigned long long)endorser->turned_away, wanted);
     pthread_mutex_unlock(&endorser->lock);
 }

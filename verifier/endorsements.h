@@ -70,10 +70,10 @@ struct clo_endorsed {
     const struct clo_tdx_collateral *sets[1];
     struct clo_endorser *endorser;
 };
-/* `endorser` NULL: the evidence's own decide. CLO_ERR_UNAVAILABLE: what is needed is not here, or too old. */
+/* `peer`: who sent it; what has to be fetched for each is bounded. `endorser` NULL: the evidence's own decide. CLO_ERR_UNAVAILABLE: what is needed is not here, or too old. */
 CLO_MUST_USE bool clo_endorser_take(struct clo_endorser *endorser,
-                                    const struct clo_evidence *evidence, int64_t at,
-                                    struct clo_endorsed *out, struct clo_error *err);
+                                    const struct clo_evidence *evidence, const char *peer,
+                                    int64_t at, struct clo_endorsed *out, struct clo_error *err);
 void clo_endorsed_free(struct clo_endorsed *endorsed); /* for CLO_CLEANUP */
 
 /* Does what is due now: reads the files, makes at most one request. False: nothing was due. */

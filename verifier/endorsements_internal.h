@@ -24,6 +24,8 @@ enum entry_kind {
 struct entry {
     enum entry_kind kind;
     char key[ENTRY_KEY];
+    uint64_t client; /* who made us ask for a VCEK: clo_peer_name() */
+    int64_t taken;   /* when it was asked for */
     /* The request. */
     enum clo_kds_kind kds;
     enum clo_snp_product product;
@@ -55,11 +57,15 @@ struct clo_endorser {
     char files_why[512]; /* the last failure's, so that it is told once */
     struct entry *entries[ENTRIES_MAX];
     size_t entry_count;
-    uint64_t fetched, failed;
+    uint64_t fetched, failed, turned_away;
+    uint64_t client; /* who asks now */
+    uint8_t key[32]; /* of clients' names */
 };
 
 /* Puts a request on the list, or finds it there; the caller holds the lock. NULL: there are too many. */
 struct entry *endorser_want(struct clo_endorser *endorser, const struct entry *request);
+/* What is to be fetched next; NULL: nothing is due. */
+struct entry *endorser_find_due(struct clo_endorser *endorser, int64_t now);
 void endorser_entry_free(struct entry *entry);
 int64_t endorser_now(const struct clo_endorser *endorser);
 /* Starts the thread, and ends it. */

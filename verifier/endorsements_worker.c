@@ -128,19 +128,6 @@ static void publish(struct entry *entry, struct entry *got)
 
 /* --- One piece of work; called and left with the lock held --- */
 
-static struct entry *find_due(struct clo_endorser *endorser, int64_t now)
-{
-    struct entry *found = NULL;
-
-    for (size_t i = 0; i < endorser->entry_count; i++) {
-        struct entry *entry = endorser->entries[i];
-        if (entry->due <= now && (found == NULL || entry->kind < found->kind ||
-                                  (entry->kind == found->kind && entry->due < found->due)))
-            found = entry;
-    }
-    return found;
-}
-
 static struct entry *find_key(struct clo_endorser *endorser, const char *key)
 {
     for (size_t i = 0; i < endorser->entry_count; i++)
@@ -221,7 +208,8 @@ static bool work(struct clo_endorser *endorser)
         do_load(endorser, now);
         did = true;
     }
-    const struct entry *due = endorser->spec.transport == NULL ? NULL : find_due(endorser, now);
+    const struct entry *due =
+            endorser->spec.transport == NULL ? NULL : endorser_find_due(endorser, now);
     if (due != NULL && !endorser->is_ending)
         do_fetch(endorser, due, now);
     return did || due != NULL;

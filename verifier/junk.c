@@ -1,12 +1,12 @@
 #include "verifier/junk.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cloister/encoding.h"
 #include "cloister/json.h"
+#include "verifier/peer.h"
 
 #define SETS     1024
 #define WAYS     8 /* addresses whose digests begin alike: the one that owes least makes room */
@@ -33,7 +33,7 @@ struct clo_junk {
 static const char *const names[CLO_JUNK_KINDS] = {
     [CLO_JUNK_MALFORMED] = "malformed",     [CLO_JUNK_SESSION] = "session",
     [CLO_JUNK_UNAUTHENTIC] = "unauthentic", [CLO_JUNK_WAITING] = "waiting",
-    [CLO_JUNK_LIMITED] = "limited",
+    [CLO_JUNK_LIMITED] = "limited",         [CLO_JUNK_REPEATED] = "repeated",
 };
 
 const char *clo_junk_kind_name(enum clo_junk_kind kind)
@@ -62,23 +62,6 @@ void clo_junk_free(struct clo_junk *junk)
 
 /* --- Addresses --- */
 
-/* Whoever has an IPv6 address has 2^64 of them. */
-static uint64_t name_of(const struct clo_junk *junk, const char *peer)
-{
-    struct clo_bytes address = clo_bytes_text(peer);
-    struct in6_addr six;
-    struct clo_digest digest;
-    uint64_t name = 0;
-
-    if (inet_pton(AF_INET6, peer, &six) == 1)
-        address = IN6_IS_ADDR_V4MAPPED(&six) ? clo_bytes(six.s6_addr + 12, 4)
-                                             : clo_bytes(six.s6_addr, 8);
-    clo_hmac(CLO_HASH_SHA256, clo_bytes(junk->key, sizeof junk->key), address, &digest);
-    for (size_t i = 0; i < sizeof name; i++)
-        name = name << 8 | digest.bytes[i];
-    return name == 0 ? 1 : name;
-}
-
 static void refill(struct address *address, int64_t clock)
 {
     if (clock <= address->clock)
@@ -105,7 +88,7 @@ static struct address *look_up(struct clo_junk *junk, uint64_t name, int64_t clo
 
 static struct address *find_or_make(struct clo_junk *junk, const char *peer, int64_t clock)
 {
-    uint64_t name = name_of(junk, peer);
+    uint64_t name = clo_peer_name(clo_bytes(junk->key, sizeof junk->key), peer);
     struct address *found = look_up(junk, name, clock);
 
     if (found != NULL)
@@ -124,7 +107,8 @@ static struct address *find_or_make(struct clo_junk *junk, const char *peer, int
 
 bool clo_junk_may_ask(struct clo_junk *junk, const char *peer, int64_t clock)
 {
-    const struct address *address = look_up(junk, name_of(junk, peer), clock);
+    const struct address *address =
+            look_up(junk, clo_peer_name(clo_bytes(junk->key, sizeof junk->key), peer), clock);
 
     return address == NULL || address->left > 0;
 }

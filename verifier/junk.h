@@ -15,8 +15,9 @@ enum clo_junk_kind {
     CLO_JUNK_MALFORMED,
     CLO_JUNK_SESSION,     /* none, not ours, over, or nothing was attested in it */
     CLO_JUNK_UNAUTHENTIC, /* a forgery, a replay, or of a root that nobody trusts here */
-    CLO_JUNK_WAITING, /* evidence whose endorsements are not here yet: nobody knows what it is */
-    CLO_JUNK_LIMITED, /* was not looked at: too many of the others before it */
+    CLO_JUNK_WAITING,  /* evidence whose endorsements are not here yet: nobody knows what it is */
+    CLO_JUNK_LIMITED,  /* was not looked at: too many of the others before it */
+    CLO_JUNK_REPEATED, /* refused once more in a session whose refusals have rows already */
     CLO_JUNK_KINDS,
 };
 

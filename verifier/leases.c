@@ -64,7 +64,7 @@ static bool look_at_counts(struct clo_store *store, const struct clo_release *re
         return true;
     if (!prepare(store,
                  "SELECT resets, restarts FROM releases WHERE path = ? AND instance = ?"
-                 " AND resets IS NOT NULL ORDER BY id DESC LIMIT 1",
+                 " AND resets IS NOT NULL AND given_up = 0 ORDER BY id DESC LIMIT 1",
                  &statement, err))
         return false;
     bind_text(statement, 1, release->path);
@@ -91,7 +91,8 @@ static bool look_at_others(struct clo_store *store, const struct clo_release *re
 
     if (!prepare(store,
                  "SELECT instance, max(time) FROM releases WHERE path = ? AND instance <> ?"
-                 " AND instance <> '' GROUP BY instance HAVING ? = 0 OR max(time) > ?"
+                 " AND instance <> '' AND given_up = 0 GROUP BY instance HAVING ? = 0 OR max(time) "
+                 "> ?"
                  " ORDER BY max(time)",
                  &statement, err))
         return false;
@@ -177,12 +178,10 @@ static bool find_lease(struct clo_store *store, const char *path, int64_t *secon
 
     if (!prepare(store, "SELECT lease FROM resources WHERE path = ?", &statement, err))
         return false;
-    bind_text(statement, 1, path);
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_DONE)
-        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
+    if (!find_row(store, statement, path, err))
+        return false;
     *seconds = sqlite3_column_int64(statement, 0);
-    return result == SQLITE_ROW || fail_sql(store, err);
+    return true;
 }
 
 bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
@@ -196,7 +195,7 @@ bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
     if (!find_lease(store, path, &seconds, err) ||
         !prepare(store,
                  "SELECT instance, count(DISTINCT boot), max(time) FROM releases WHERE path = ?"
-                 " GROUP BY instance ORDER BY max(time) DESC",
+                 " AND given_up = 0 GROUP BY instance ORDER BY max(time) DESC",
                  &statement, err))
         return false;
     bind_text(statement, 1, path);
@@ -215,16 +214,18 @@ bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
     return true;
 }
 
-static bool forget(struct clo_store *store, const char *path, size_t *count, struct clo_error *err)
+/* Which boots got it stays: a process of a running root gets nothing because its machine's lease was given up. */
+static bool give_up(struct clo_store *store, const char *path, size_t *count, struct clo_error *err)
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *counted = NULL;
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
     int64_t ignored;
 
     if (!find_lease(store, path, &ignored, err) ||
-        !prepare(store, "SELECT count(DISTINCT instance) FROM releases WHERE path = ?", &counted,
-                 err) ||
-        !prepare(store, "DELETE FROM releases WHERE path = ?", &statement, err))
+        !prepare(store,
+                 "SELECT count(DISTINCT instance) FROM releases WHERE path = ? AND given_up = 0",
+                 &counted, err) ||
+        !prepare(store, "UPDATE releases SET given_up = 1 WHERE path = ?", &statement, err))
         return false;
     bind_text(counted, 1, path);
     bind_text(statement, 1, path);
@@ -238,5 +239,5 @@ bool clo_store_give_up(struct clo_store *store, const char *path, size_t *count,
                        struct clo_error *err)
 {
     return clo_store_begin(store, err) &&
-           clo_store_end(store, forget(store, path, count, err), err);
+           clo_store_end(store, give_up(store, path, count, err), err);
 }

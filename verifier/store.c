@@ -15,7 +15,7 @@
 #include "verifier/store_internal.h"
 
 #define BUSY_MS        10000
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define KEY_FILE_LIMIT 16384
 
 /* Whether a guest must name the resource, whether it gets it more than once in a boot, what becomes of a second
@@ -30,6 +30,11 @@
     " resets INTEGER, restarts INTEGER, tee_key TEXT NOT NULL) STRICT;"                         \
     "CREATE INDEX releases_of_path ON releases (path, boot);"                                   \
     "CREATE INDEX releases_of_boot ON releases (boot);"
+/* A lease that was given up: the machine holds it no more, and its boot got it all the same. */
+#define GIVEN_UP_COLUMN "ALTER TABLE releases ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;"
+/* The last generation of each disk that was ever registered, by its volume key: it outlives the resource. */
+#define GENERATIONS_TABLE \
+    "CREATE TABLE generations (volume_key TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;"
 
 static const char schema[] =
         "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"
@@ -37,21 +42,24 @@ static const char schema[] =
         "CREATE TABLE resources (path TEXT PRIMARY KEY, secret BLOB NOT NULL,"
         " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL,"
         " disk TEXT, generation INTEGER, " SHARED_COLUMN ", " RELEASES_COLUMN
-        ", " SECOND_HOLDER_COLUMN ", " LEASE_COLUMN ") STRICT;" RELEASES_TABLE
+        ", " SECOND_HOLDER_COLUMN ", " LEASE_COLUMN
+        ") STRICT;" RELEASES_TABLE GIVEN_UP_COLUMN GENERATIONS_TABLE
         "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, action TEXT NOT NULL,"
         " verdict TEXT NOT NULL, session TEXT NOT NULL, tee TEXT NOT NULL, resource TEXT,"
         " detail TEXT NOT NULL) STRICT;"
-        "PRAGMA user_version = 2;";
+        "PRAGMA user_version = 3;";
 
 /* Version 1 knew nothing of disks, holders and boots. What it had is for one machine: a guest that does not name it
  * gets it no more. */
-static const char schema_from_1[] = "ALTER TABLE resources ADD COLUMN disk TEXT;"
-                                    "ALTER TABLE resources ADD COLUMN generation INTEGER;"
-                                    "ALTER TABLE resources ADD COLUMN " SHARED_COLUMN ";"
-                                    "ALTER TABLE resources ADD COLUMN " RELEASES_COLUMN ";"
-                                    "ALTER TABLE resources ADD COLUMN " SECOND_HOLDER_COLUMN ";"
-                                    "ALTER TABLE resources ADD COLUMN " LEASE_COLUMN
-                                    ";" RELEASES_TABLE "PRAGMA user_version = 2;";
+static const char schema_from_1[] =
+        "ALTER TABLE resources ADD COLUMN disk TEXT;"
+        "ALTER TABLE resources ADD COLUMN generation INTEGER;"
+        "ALTER TABLE resources ADD COLUMN " SHARED_COLUMN ";"
+        "ALTER TABLE resources ADD COLUMN " RELEASES_COLUMN ";"
+        "ALTER TABLE resources ADD COLUMN " SECOND_HOLDER_COLUMN ";"
+        "ALTER TABLE resources ADD COLUMN " LEASE_COLUMN ";" RELEASES_TABLE;
+/* Version 2 forgot both with the lease and with the resource. */
+static const char schema_from_2[] = GIVEN_UP_COLUMN GENERATIONS_TABLE "PRAGMA user_version = 3;";
 
 /* --- Opening --- */
 
@@ -85,7 +93,8 @@ static bool check_schema(const struct clo_store *store, struct clo_error *err)
     finalize(&statement);
     if (version == 0)
         return execute(store, schema, err);
-    return version > 1 || execute(store, schema_from_1, err);
+    return (version > 1 || execute(store, schema_from_1, err)) &&
+           (version > 2 || execute(store, schema_from_2, err));
 }
 
 static bool open_database(struct clo_store *store, struct clo_error *err)
@@ -287,25 +296,72 @@ static bool disk_text(const struct clo_disk_identity *disk, struct clo_buffer *o
     return json == NULL ? clo_out_of_memory(err) : clo_json_write(json, out, err);
 }
 
-/* The same disk put again, under other terms maybe, keeps the generation that was seen. */
+/* What this path's disk has come to is written down before the row goes, or is another disk's. */
+static bool remember_generation(struct clo_store *store, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (!prepare(store,
+                 "INSERT INTO generations (volume_key, generation)"
+                 " SELECT json_extract(disk, '$.volume_key_hmac'), generation FROM resources"
+                 " WHERE path = ? AND disk IS NOT NULL"
+                 " ON CONFLICT (volume_key) DO UPDATE"
+                 " SET generation = max(generation, excluded.generation)",
+                 &statement, err))
+        return false;
+    bind_text(statement, 1, path);
+    return run(store, statement, err);
+}
+
+static bool forget_generation(struct clo_store *store, const char *key, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+
+    if (!prepare(store, "DELETE FROM generations WHERE volume_key = ?", &statement, err))
+        return false;
+    bind_text(statement, 1, key);
+    return run(store, statement, err);
+}
+
+/* At least what was ever seen of this disk, unless the owner takes an older copy of it on purpose. */
+static bool find_generation(struct clo_store *store, const struct clo_store_entry *entry,
+                            uint64_t *out, struct clo_error *err)
+{
+    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    char key[2 * CLO_HASH_SIZE_MAX + 1];
+
+    *out = entry->disk->generation;
+    clo_hex_text(clo_digest_bytes(&entry->disk->volume_key), key);
+    if (entry->forgets_generation)
+        return forget_generation(store, key, err);
+    if (!prepare(store, "SELECT generation FROM generations WHERE volume_key = ?", &statement, err))
+        return false;
+    bind_text(statement, 1, key);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW && (uint64_t)sqlite3_column_int64(statement, 0) > *out)
+        *out = (uint64_t)sqlite3_column_int64(statement, 0);
+    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+}
+
 static bool put_resource(struct clo_store *store, const struct clo_store_entry *entry,
                          struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer disk = { 0 };
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    uint64_t generation = 0;
     int64_t terms;
 
-    if (!check_secret_is_new(store, entry, err) ||
-        (entry->disk != NULL && !disk_text(entry->disk, &disk, err)) ||
+    if (!check_secret_is_new(store, entry, err) || !remember_generation(store, entry->path, err) ||
+        (entry->disk != NULL && (!disk_text(entry->disk, &disk, err) ||
+                                 !find_generation(store, entry, &generation, err))) ||
         !put_terms(store, entry, &terms, err) ||
         !prepare(store,
                  "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
                  " releases, second_holder, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                  " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
                  " terms = excluded.terms, created = excluded.created,"
-                 " generation = CASE WHEN disk = excluded.disk"
-                 "  THEN max(generation, excluded.generation) ELSE excluded.generation END,"
-                 " disk = excluded.disk, shared = excluded.shared, releases = excluded.releases,"
+                 " generation = excluded.generation, disk = excluded.disk, shared = "
+                 "excluded.shared, releases = excluded.releases,"
                  " second_holder = excluded.second_holder, lease = excluded.lease",
                  &statement, err))
         return false;
@@ -315,7 +371,7 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
     sqlite3_bind_int64(statement, 4, entry->now);
     if (entry->disk != NULL) {
         bind_text(statement, 5, clo_buffer_string(&disk));
-        sqlite3_bind_int64(statement, 6, (int64_t)entry->disk->generation);
+        sqlite3_bind_int64(statement, 6, (int64_t)generation);
     }
     sqlite3_bind_int(statement, 7, entry->is_shared);
     bind_text(statement, 8, entry->any_releases ? ANY_RELEASES : ONCE_PER_BOOT);
@@ -366,13 +422,12 @@ static bool delete_resource(struct clo_store *store, const char *path, struct cl
 {
     CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store, "DELETE FROM resources WHERE path = ?", &statement, err))
+    if (!remember_generation(store, path, err) ||
+        !prepare(store, "DELETE FROM resources WHERE path = ?", &statement, err))
         return false;
     bind_text(statement, 1, path);
-    if (!run(store, statement, err))
-        return false;
-    return sqlite3_changes(store->database) == 1 ||
-           clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
+    return run(store, statement, err) &&
+           (sqlite3_changes(store->database) == 1 || fail_none(path, err));
 }
 
 bool clo_store_remove(struct clo_store *store, const char *path, struct clo_error *err)
@@ -413,13 +468,7 @@ bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_r
                  " JOIN terms ON terms.id = resources.terms WHERE path = ?",
                  &statement, err))
         return false;
-    bind_text(statement, 1, path);
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_DONE)
-        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
-    if (result != SQLITE_ROW)
-        return fail_sql(store, err);
-    return read_resource(statement, path, out, err);
+    return find_row(store, statement, path, err) && read_resource(statement, path, out, err);
 }
 
 /* --- Disks --- */
@@ -432,12 +481,8 @@ bool clo_store_disk(struct clo_store *store, const char *path, bool *has_disk,
 
     if (!prepare(store, "SELECT disk, generation FROM resources WHERE path = ?", &statement, err))
         return false;
-    bind_text(statement, 1, path);
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_DONE)
-        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
-    if (result != SQLITE_ROW)
-        return fail_sql(store, err);
+    if (!find_row(store, statement, path, err))
+        return false;
     *has_disk = sqlite3_column_type(statement, 0) != SQLITE_NULL;
     if (!*has_disk)
         return true;
@@ -527,7 +572,8 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
     if (!prepare(store,
                  "SELECT path, length(secret), created, policy, reference_values, disk, generation,"
                  " shared, releases, second_holder, lease,"
-                 " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path)"
+                 " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path"
+                 "  AND given_up = 0)"
                  " FROM resources"
                  " JOIN terms ON terms.id = resources.terms ORDER BY path",
                  &statement, err))

@@ -41,14 +41,16 @@ struct clo_store_entry {
     const struct clo_bytes *references; /* JSON, each */
     size_t reference_count;
     const struct clo_disk_identity *disk; /* NULL: none is registered with it */
-    bool may_repeat_secret;               /* the secret may stand under another path as well */
+    bool forgets_generation; /* an older copy of the disk than was seen is taken on purpose */
+    bool may_repeat_secret;  /* the secret may stand under another path as well */
     int64_t now;
     bool is_shared;    /* also for evidence that does not name it */
     bool any_releases; /* also again in the same boot */
     enum clo_second_holder second_holder;
     int64_t lease_seconds; /* how long one who got it holds it; 0: until that is given up */
 };
-/* Replaces what is there under this path, but for the last generation that was seen of the same disk.
+/* Replaces what is there under this path, but for the last generation that was seen of the same disk,
+ * under whatever path, and also if that was removed meanwhile.
  * Returns when it is on the disk. CLO_ERR_REFUSED: the secret stands under another path already. */
 CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err);
@@ -132,7 +134,7 @@ CLO_MUST_USE bool clo_store_add_release(struct clo_store *store, const struct cl
  * resource. */
 CLO_MUST_USE bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
                                     struct clo_error *err);
-/* Forgets who holds it and which boots got it; `count` says how many machines they were. */
+/* Forgets who holds it, not which boots got it; `count` says how many machines they were. */
 CLO_MUST_USE bool clo_store_give_up(struct clo_store *store, const char *path, size_t *count,
                                     struct clo_error *err);
 

@@ -53,6 +53,23 @@ static inline bool run(const struct clo_store *store, sqlite3_stmt *statement,
     return sqlite3_step(statement) == SQLITE_DONE || fail_sql(store, err);
 }
 
+/* Refuses, since there is no such resource. */
+static inline bool fail_none(const char *path, struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_REFUSED, "resource \"%.200s\": there is none", path);
+}
+
+/* Steps to the one row of a resource; the statement's only parameter is its path. */
+static inline bool find_row(const struct clo_store *store, sqlite3_stmt *statement,
+                            const char *path, struct clo_error *err)
+{
+    bind_text(statement, 1, path);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_DONE)
+        return fail_none(path, err);
+    return result == SQLITE_ROW || fail_sql(store, err);
+}
+
 static inline const char *column_text(sqlite3_stmt *statement, int index)
 {
     const char *text = (const char *)sqlite3_column_text(statement, index);

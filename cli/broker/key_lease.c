@@ -28,7 +28,7 @@ static int give_up(struct clo_store *store, const char *path)
 
     if (!clo_store_give_up(store, path, &count, &err))
         return cli_fail("key", &err);
-    printf("%s: given up by %zu machine%s; its boots are forgotten\n", path, count,
+    printf("%s: given up by %zu machine%s; a boot that got it gets it no more\n", path, count,
            count == 1 ? "" : "s");
     return CLI_YES;
 }
@@ -40,9 +40,8 @@ int cmd_key_lease(int argc, char **argv)
     const struct cli_option options[] = {
         { "--state", "DIR", "the broker's folder (required)", .text = &state },
         { "--release", NULL,
-          "give it up: the next machine that fulfils the terms gets it, and so does a boot that "
-          "got "
-          "it before",
+          "give it up: the next machine that fulfils the terms gets it; a boot that got it must be "
+          "another one first",
           .flag = &release },
         { "--json", NULL, "print one JSON document", .flag = &as_json },
     };

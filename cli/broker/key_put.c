@@ -166,7 +166,7 @@ int cmd_key_put(int argc, char **argv)
 {
     const char *state = NULL, *policy = NULL, *releases = NULL, *second_holder = NULL;
     const char *disk = NULL, *why = NULL;
-    bool is_shared = false, same_secret = false;
+    bool is_shared = false, same_secret = false, forget_generation = false;
     uint64_t lease = 0;
     struct cli_list references = { .count = 0 };
     const struct cli_option options[] = {
@@ -178,6 +178,9 @@ int cmd_key_put(int argc, char **argv)
         { "--disk", "FILE",
           "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
           .text = &disk },
+        { "--forget-generation", NULL,
+          "take an older copy of the disk than was seen, as one from a backup",
+          .flag = &forget_generation },
         { "--accept-weak", "WHY",
           "take a policy that leaves firmware, program, command line or debugging open, and note "
           "why",
@@ -234,9 +237,12 @@ int cmd_key_put(int argc, char **argv)
                                      .references = files.views,
                                      .reference_count = references.count,
                                      .disk = files.has_disk ? &files.disk.identity : NULL,
+                                     .forgets_generation = forget_generation,
                                      .may_repeat_secret = same_secret,
                                      .is_shared = is_shared,
                                      .now = (int64_t)time(NULL) };
+    if (forget_generation && !files.has_disk)
+        return cli_usage_error(&usage, "--forget-generation is for --disk");
     if (!read_rules(releases, second_holder, lease, &entry, &err))
         return cli_fail("key", &err);
     if (!check_pins(&files, &entry, why, &err))

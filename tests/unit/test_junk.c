@@ -97,16 +97,18 @@ static void test_reports(void **state)
     send(junk, "192.0.2.1", 3, 1000);
     clo_junk_count(junk, CLO_JUNK_SESSION, "192.0.2.2", 1780000007, 1001);
     assert_true(clo_junk_report(junk, 1001, false, text));
-    assert_string_equal(text, "junk: 4 requests from 2 addresses since 2026-05-28T20:26:40Z: "
-                              "malformed 3, session 1, unauthentic 0, waiting 0, limited 0");
+    assert_string_equal(text,
+                        "junk: 4 requests from 2 addresses since 2026-05-28T20:26:40Z: "
+                        "malformed 3, session 1, unauthentic 0, waiting 0, limited 0, repeated 0");
     /* What could not be written down is told later, with what came since. */
     assert_true(clo_junk_report(junk, 1001, false, text));
     clo_junk_told(junk, 1001);
     clo_junk_count(junk, CLO_JUNK_UNAUTHENTIC, "192.0.2.1", 1780000030, 1030);
     assert_false(clo_junk_report(junk, 1001 + CLO_JUNK_PAUSE - 1, false, text));
     assert_true(clo_junk_report(junk, 1001 + CLO_JUNK_PAUSE, false, text));
-    assert_string_equal(text, "junk: 1 request from 1 address since 2026-05-28T20:27:10Z: "
-                              "malformed 0, session 0, unauthentic 1, waiting 0, limited 0");
+    assert_string_equal(text,
+                        "junk: 1 request from 1 address since 2026-05-28T20:27:10Z: "
+                        "malformed 0, session 0, unauthentic 1, waiting 0, limited 0, repeated 0");
     assert_true(clo_junk_report(junk, 1031, true, text)); /* at the end, whatever there is */
     assert_int_equal(clo_junk_total(junk, CLO_JUNK_MALFORMED), 3);
     clo_junk_free(junk);

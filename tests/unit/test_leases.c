@@ -155,6 +155,14 @@ static void test_holders(void **state)
     assert_true(clo_store_give_up(store, PATH, &count, &err));
     assert_int_equal(count, 2);
     assert_int_equal(look(&b, "k3", 1102, 0).other_holders, 0);
+    /* Nobody holds it any more, and the boot that got it got it all the same. */
+    CLO_CLEANUP(clo_json_freep) json_t *after = NULL;
+    assert_true(clo_store_holders(store, PATH, &after, &err));
+    assert_int_equal(json_array_size(after), 0);
+    CHECK(look(&b, "k5", 1102, 0).is_second_in_boot, "a boot outlives the lease");
+    CHECK(!look(&b, "k3", 1102, 0).is_second_in_boot, "the same key once more");
+    const struct clo_holder older = vtpm("bbbbbbbbbb", "b2", 0, 0);
+    CHECK(!look(&older, "k6", 1102, 0).is_older_vtpm, "restored from a backup");
     assert_false(clo_store_give_up(store, "default/disk/none", &count, &err));
     assert_string_equal(err.text, "resource \"default/disk/none\": there is none");
     assert_false(clo_store_holders(store, "default/disk/none", &none, &err));

@@ -132,6 +132,39 @@ static void test_generation(void **state)
     assert_string_equal(err.text, "resource \"default/disk/a\": no disk is registered with it");
 }
 
+/* What was seen of a disk outlives the resource, and its path; only the owner's word takes it back. */
+static void test_generation_kept(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    const struct clo_disk_identity mine = disk(3, 0), another = disk(4, 0);
+    struct clo_store_entry again = { .path = PATH,
+                                     .secret = clo_bytes_text("key"),
+                                     .policy = clo_bytes_text(POLICY),
+                                     .disk = &mine,
+                                     .forgets_generation = true,
+                                     .now = 1780000000 };
+    struct clo_error err;
+
+    (void)state;
+    assert_true(put(store, PATH, "key", POLICY, &mine, false, &err));
+    raise_to(store, 5);
+    assert_true(clo_store_remove(store, PATH, &err));
+    assert_true(put(store, PATH, "key", POLICY, &mine, false, &err));
+    CHECK(generation_of(store, PATH) == 5, "removed and put");
+    assert_true(put(store, PATH, "key", POLICY, &another, false, &err));
+    CHECK(generation_of(store, PATH) == 0, "another disk");
+    assert_true(put(store, PATH, "key", POLICY, &mine, false, &err));
+    CHECK(generation_of(store, PATH) == 5, "another one meanwhile");
+    assert_true(clo_store_remove(store, PATH, &err));
+    assert_true(put(store, "default/disk/moved", "key", POLICY, &mine, false, &err));
+    CHECK(generation_of(store, "default/disk/moved") == 5, "under another path");
+    assert_true(clo_store_remove(store, "default/disk/moved", &err));
+    if (!clo_store_put(store, &again, &err))
+        fail_msg("%s", err.text);
+    CHECK(generation_of(store, PATH) == 0, "the owner's word");
+    assert_true(put(store, PATH, "key", POLICY, NULL, false, &err));
+}
+
 static void test_one_key_for_two(void **state)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
@@ -218,9 +251,8 @@ static void test_terms_of_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_generation),
-        cmocka_unit_test(test_one_key_for_two),
-        cmocka_unit_test(test_from_version_1),
+        cmocka_unit_test(test_generation),      cmocka_unit_test(test_generation_kept),
+        cmocka_unit_test(test_one_key_for_two), cmocka_unit_test(test_from_version_1),
         cmocka_unit_test(test_terms_of_before),
     };
 
