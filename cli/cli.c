@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cloister/civil_time.h"
+#include "lib/base/civil_time.h"
 
 static void print_help(const struct cli_usage *usage)
 {

@@ -1,4 +1,4 @@
-#include "cloister/ccel_rules.h"
+#include "lib/policy/ccel_rules.h"
 
 #include "fuzz.h"
 

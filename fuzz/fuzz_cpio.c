@@ -1,4 +1,4 @@
-#include "cloister/cpio.h"
+#include "lib/unpack/cpio.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* DER: an element has one encoding, so what is read writes back the same, and lies inside what was given;
  * an OID's text reads back to its bytes. */
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #include <string.h>
 

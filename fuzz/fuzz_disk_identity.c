@@ -1,4 +1,4 @@
-#include "cloister/disk_identity.h"
+#include "lib/disk/disk_identity.h"
 
 #include <string.h>
 

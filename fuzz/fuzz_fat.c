@@ -1,4 +1,4 @@
-#include "cloister/fat.h"
+#include "lib/disk/fat.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "cloister/firmware.h"
+#include "lib/launch/firmware.h"
 
 #include "fuzz.h"
 

@@ -1,4 +1,4 @@
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 #include <string.h>
 

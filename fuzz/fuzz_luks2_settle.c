@@ -1,9 +1,9 @@
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 
 #include <string.h>
 
-#include "cloister/luks2_generation.h"
 #include "fuzz.h"
+#include "lib/disk/luks2_generation.h"
 
 #define HEADER 16384
 #define BINARY 4096

@@ -1,5 +1,5 @@
-#include "cloister/gpt.h"
 #include "cloister/reference.h"
+#include "lib/disk/gpt.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "cloister/azure_imds.h"
+#include "lib/cloud/azure_imds.h"
 #include "net/imds.h"
 
 #define TIMEOUT_MS  3000

@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cloister/gpt.h"
 #include "device/file.h"
 #include "guest/disk_internal.h"
+#include "lib/disk/gpt.h"
 
 #define DISKS      "/sys/class/block"
 #define PAUSE_NSEC 20000000L

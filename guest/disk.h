@@ -3,7 +3,7 @@
 #ifndef CLOISTER_GUEST_DISK_H
 #define CLOISTER_GUEST_DISK_H
 
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 
 struct clo_disk {
     char device[64];          /* "/dev/vda2" */

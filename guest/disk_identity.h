@@ -3,8 +3,8 @@
 #ifndef CLOISTER_GUEST_DISK_IDENTITY_H
 #define CLOISTER_GUEST_DISK_IDENTITY_H
 
-#include "cloister/disk_identity.h"
 #include "guest/disk.h"
+#include "lib/disk/disk_identity.h"
 
 /* CLO_ERR_REFUSED names what differs. */
 CLO_MUST_USE bool clo_disk_compare(const struct clo_disk *disk, const struct clo_secret *volume_key,

@@ -6,9 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cloister/luks2.h"
 #include "cloister/userlog.h"
 #include "device/file.h"
+#include "lib/disk/luks2.h"
 
 #define PCR_PHASES     11
 #define PCR_VOLUME_KEY 15

@@ -7,7 +7,7 @@
 #define CLOISTER_GUEST_PARTITIONS_H
 
 #include "cloister/crypto.h"
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 #define CLO_PARTITION_KINDS_MAX 8
 #define CLO_TABLE_EVENTS_MAX    8

@@ -2,7 +2,7 @@
 #ifndef CLOISTER_GUEST_RELEASE_H
 #define CLOISTER_GUEST_RELEASE_H
 
-#include "cloister/disk_identity.h"
+#include "lib/disk/disk_identity.h"
 
 struct clo_release {
     struct clo_secret *key;

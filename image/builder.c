@@ -10,9 +10,6 @@
 #include <unistd.h>
 
 #include "cloister/authenticode.h"
-#include "cloister/disk_identity.h"
-#include "cloister/gpt.h"
-#include "cloister/luks2.h"
 #include "cloister/reference.h"
 #include "cloister/uki.h"
 #include "device/file.h"
@@ -22,6 +19,9 @@
 #include "image/initrd.h"
 #include "image/luks.h"
 #include "image/rootfs.h"
+#include "lib/disk/disk_identity.h"
+#include "lib/disk/gpt.h"
+#include "lib/disk/luks2.h"
 
 #define MIB         ((uint64_t)1 << 20)
 #define OSREL_LIMIT 65536

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cloister/gpt.h"
 #include "cloister/pe.h"
 #include "cloister/uki.h"
-#include "cloister/unpack.h"
 #include "device/file.h"
 #include "image/package.h"
+#include "lib/disk/gpt.h"
+#include "lib/unpack/unpack.h"
 
 #define FILE_LIMIT    ((size_t)1 << 31)
 #define CMDLINE_LIMIT 65536

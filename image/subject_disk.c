@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/fat.h"
-#include "cloister/gpt.h"
-#include "cloister/luks2.h"
 #include "device/file.h"
 #include "image/subject.h"
+#include "lib/disk/fat.h"
+#include "lib/disk/gpt.h"
+#include "lib/disk/luks2.h"
 
 #define ESP_LIMIT   ((uint64_t)2 << 30)
 #define UKI_LIMIT   ((size_t)1 << 30)

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cloister/civil_time.h"
 #include "cloister/json.h"
+#include "lib/base/civil_time.h"
 
 #define JSON_LIMIT ((size_t)4 << 20)
 #define CRL_LIMIT  ((size_t)8 << 20)

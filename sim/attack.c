@@ -8,8 +8,8 @@
 
 #include "cloister/crypto.h"
 #include "cloister/evidence.h"
-#include "cloister/luks2.h"
 #include "device/file.h"
+#include "lib/disk/luks2.h"
 #include "net/kbs.h"
 
 #define TIMEOUT_MS 10000

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "cloister/efivar.h"
-#include "cloister/gpt.h"
 #include "device/file.h"
+#include "lib/disk/gpt.h"
 
 #define MIB            ((uint64_t)1 << 20)
 #define VARSTORE_LIMIT ((size_t)64 << 20)

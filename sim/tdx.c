@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #define DAY 86400LL
 #define SGX "1.2.840.113741.1.13.1"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #define OID_SIZE 32
 

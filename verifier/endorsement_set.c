@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/civil_time.h"
 #include "endorsements_internal.h"
+#include "lib/base/civil_time.h"
 
 void clo_endorsement_set_free(struct clo_endorsement_set *set)
 {

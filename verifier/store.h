@@ -7,10 +7,10 @@
 #define CLOISTER_VERIFIER_STORE_H
 
 #include "cloister/appraise.h"
-#include "cloister/disk_identity.h"
 #include "cloister/policy.h"
 #include "cloister/reference.h"
 #include "cloister/resource.h"
+#include "lib/disk/disk_identity.h"
 
 #define CLO_STORE_REFERENCES_MAX 16
 #define CLO_STORE_SECRET_MAX     ((size_t)65536)

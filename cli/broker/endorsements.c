@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cloister/azure_imds.h"
 #include "device/file.h"
+#include "lib/cloud/azure_imds.h"
 
 #include "cli/verify/collateral.h"
 

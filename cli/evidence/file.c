@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#include "cloister/azure_imds.h"
 #include "cloister/encoding.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
 #include "device/file.h"
+#include "lib/cloud/azure_imds.h"
 
 /* Reports and quotes begin with a small number in 16 bits or more: its second byte is zero, which text has none of. */
 static bool is_binary(struct clo_bytes in)

@@ -2,8 +2,8 @@
 #ifndef CLOISTER_CLI_DISK_KEY_H
 #define CLOISTER_CLI_DISK_KEY_H
 
-#include "cloister/disk_identity.h"
 #include "device/file.h"
+#include "lib/disk/disk_identity.h"
 
 struct cli_disk_key_options {
     const char *file;        /* the owner's; NULL: a new one is made */

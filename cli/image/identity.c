@@ -6,9 +6,9 @@
 #include "cli/measure/disk.h"
 #include "cli/view.h"
 #include "cloister/authenticode.h"
-#include "cloister/gpt.h"
-#include "cloister/luks2.h"
 #include "cloister/reference.h"
+#include "lib/disk/gpt.h"
+#include "lib/disk/luks2.h"
 
 static void set_digest(struct clo_json_object *o, const char *key, struct clo_bytes in)
 {

@@ -7,9 +7,9 @@
 
 #include "cli/image/identity.h"
 #include "cli/image/image.h"
-#include "cloister/gpt.h"
-#include "cloister/luks2.h"
 #include "device/file.h"
+#include "lib/disk/gpt.h"
+#include "lib/disk/luks2.h"
 
 static json_t *partitions_json(const struct clo_gpt *gpt)
 {

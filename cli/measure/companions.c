@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cloister/fat.h"
 #include "cloister/uki.h"
 #include "device/file.h"
+#include "lib/disk/fat.h"
 
 static const struct {
     const char *suffix;

@@ -5,9 +5,9 @@
 #include <strings.h>
 
 #include "cli/inputs.h"
-#include "cloister/fat.h"
-#include "cloister/gpt.h"
 #include "cloister/shim.h"
+#include "lib/disk/fat.h"
+#include "lib/disk/gpt.h"
 
 #define PATH_SIZE 600
 

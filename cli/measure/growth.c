@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cli/inputs.h"
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 static bool read_growth(const struct cli_growth *growth, const struct clo_gpt *gpt,
                         struct clo_gpt_growth *out, struct clo_error *err)

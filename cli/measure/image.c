@@ -2,7 +2,7 @@
 #include "cli/measure/measure.h"
 #include "cli/measure/pcrs.h"
 #include "cli/view.h"
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 int cmd_measure_image(int argc, char **argv)
 {

@@ -10,9 +10,9 @@
 #include "cli/measure/measure.h"
 #include "cli/view.h"
 #include "cloister/encoding.h"
-#include "cloister/gpt.h"
 #include "cloister/reference.h"
 #include "device/file.h"
+#include "lib/disk/gpt.h"
 
 #define FIRMWARE_LIMIT ((size_t)64 << 20)
 #define ACPI_LIMIT     ((size_t)8 << 20)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "cli/inputs.h"
-#include "cloister/azure_imds.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
+#include "lib/cloud/azure_imds.h"
 
 #include "cli/verify/collateral.h"
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli/inputs.h"
-#include "cloister/unpack.h"
 #include "image/uki/work.h"
+#include "lib/unpack/unpack.h"
 
 #define HEAD_SIZE      4096
 #define UNPACKED_LIMIT ((size_t)512 << 20)

@@ -9,7 +9,7 @@
 #define CLOISTER_LAUNCH_H
 
 #include "cloister/crypto.h"
-#include "cloister/ovmf.h"
+#include "lib/launch/ovmf.h"
 
 #define CLO_LAUNCH_PAGE         4096
 #define CLO_LAUNCH_DIGEST_SIZE  48 /* SHA-384, and so are page digests */

@@ -5,10 +5,10 @@
 #ifndef CLOISTER_POLICY_H
 #define CLOISTER_POLICY_H
 
-#include "cloister/ccel_rules.h"
 #include "cloister/pcr.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
+#include "lib/policy/ccel_rules.h"
 
 #define CLO_POLICY_LIST_MAX 64
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cloister/audit.h"
-#include "cloister/cpio.h"
+#include "lib/unpack/cpio.h"
 
 #define INITRD_LIMIT ((size_t)1 << 30)
 #define NAME_LIMIT   128

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "cloister/kconfig.h"
-#include "cloister/unpack.h"
+#include "lib/unpack/unpack.h"
 
 #define BOOT_MAGIC_AT 0x202
 #define PAYLOAD_AT    0x248

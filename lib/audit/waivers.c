@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/civil_time.h"
+#include "lib/base/civil_time.h"
 #include "waivers.h"
 
 #define WAIVERS_LIMIT ((size_t)1 << 20)

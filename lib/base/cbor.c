@@ -1,4 +1,4 @@
-#include "cloister/cbor.h"
+#include "lib/base/cbor.h"
 
 #include <string.h>
 

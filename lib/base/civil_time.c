@@ -1,4 +1,4 @@
-#include "cloister/civil_time.h"
+#include "lib/base/civil_time.h"
 
 /* Days since 1970-01-01 (Howard Hinnant, chrono-Compatible Low-Level Date Algorithms:
  * days_from_civil), for years from 0 on. */

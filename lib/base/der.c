@@ -1,9 +1,9 @@
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/civil_time.h"
+#include "lib/base/civil_time.h"
 
 #define LENGTH_BYTES_MAX 4
 

@@ -1,4 +1,4 @@
-#include "cloister/azure_imds.h"
+#include "lib/cloud/azure_imds.h"
 
 #include <string.h>
 

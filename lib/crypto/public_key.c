@@ -10,7 +10,7 @@
 #include <openssl/objects.h>
 #include <openssl/x509.h>
 
-#include "cloister/der.h"
+#include "lib/base/der.h"
 #include "p384.h"
 
 #define SPKI_MAX     65536

@@ -9,7 +9,7 @@
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 const char *crypto_hash_name(enum clo_hash hash)
 {

@@ -3,7 +3,7 @@
 #define CLOISTER_LIB_CRYPTO_X509_H
 
 #include "cloister/crypto.h"
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #define X509_NAME_TEXT 256
 

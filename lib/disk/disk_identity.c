@@ -1,10 +1,10 @@
-#include "cloister/disk_identity.h"
+#include "lib/disk/disk_identity.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "cloister/encoding.h"
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 
 #define DIGEST_SIZE    32 /* SHA-256 */
 #define DISK_KEY_LIMIT 65536

@@ -1,4 +1,4 @@
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 #define HEADER         CLO_GPT_SECTOR
 #define HEADER_SIZE    92

@@ -1,4 +1,4 @@
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 
 #include <stdlib.h>
 #include <string.h>

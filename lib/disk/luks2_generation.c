@@ -1,9 +1,9 @@
-#include "cloister/luks2_generation.h"
+#include "lib/disk/luks2_generation.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/disk_identity.h"
+#include "lib/disk/disk_identity.h"
 
 static bool read_token(const char *name, const json_t *token, struct clo_luks2_generation *out,
                        struct clo_error *err)

@@ -2,7 +2,7 @@
 #ifndef CLOISTER_DISK_LUKS2_INTERNAL_H
 #define CLOISTER_DISK_LUKS2_INTERNAL_H
 
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 
 #define CLO_LUKS2_BINARY_HEADER   4096
 #define CLO_LUKS2_CHECKSUM_OFFSET 0x1c0

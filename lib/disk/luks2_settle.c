@@ -1,7 +1,7 @@
 /* A header whose two copies differ, because the power went between them. */
 #include <string.h>
 
-#include "cloister/luks2_generation.h"
+#include "lib/disk/luks2_generation.h"
 #include "lib/disk/luks2_internal.h"
 
 #define MAGIC_SIZE    6

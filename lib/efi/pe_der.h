@@ -3,7 +3,7 @@
 #define CLOISTER_LIB_PE_DER_H
 
 #include "cloister/crypto.h"
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 struct der {
     uint8_t tag;

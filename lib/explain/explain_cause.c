@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/gpt.h"
 #include "cloister/reference.h"
+#include "lib/disk/gpt.h"
 
 /* An RTMR holds what several PCRs would: what kind of event differs tells more than the register. */
 static const struct {

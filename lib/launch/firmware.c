@@ -1,8 +1,8 @@
-#include "cloister/firmware.h"
+#include "lib/launch/firmware.h"
 
 #include <string.h>
 
-#include "cloister/unpack.h"
+#include "lib/unpack/unpack.h"
 
 #define PAGE             4096
 #define VOLUME_HEADER    56 /* without the block map */

@@ -1,4 +1,4 @@
-#include "cloister/ovmf.h"
+#include "lib/launch/ovmf.h"
 
 /* 96b582de-1fb2-45f7-baea-a366c55a082d */
 const struct clo_guid clo_guid_ovmf_table = { { 0xde, 0x82, 0xb5, 0x96, 0xb2, 0x1f, 0xf7, 0x45,

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "cloister/ovmf.h"
+#include "lib/launch/ovmf.h"
 
 #define DESCRIPTOR_SIZE 16
 #define SECTION_SIZE    32

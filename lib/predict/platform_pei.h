@@ -3,8 +3,8 @@
 #define CLOISTER_REFERENCE_PLATFORM_PEI_H
 
 #include "cloister/efivar.h"
-#include "cloister/firmware.h"
 #include "cloister/reference.h"
+#include "lib/launch/firmware.h"
 
 /* Appends the volume as it is in memory when it is measured. CLO_ERR_UNSUPPORTED: a build whose PEI
  * leaves its traces elsewhere, or a machine that they are not known of. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 #include "lib/predict/predict_shim.h"
 #include "lib/uki/stub.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cloister/authenticode.h"
-#include "cloister/direct_boot.h"
+#include "lib/launch/direct_boot.h"
 
 #define ACTION "EV_EFI_ACTION"
 #define IMAGE  "EV_EFI_BOOT_SERVICES_APPLICATION"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/firmware.h"
+#include "lib/launch/firmware.h"
 #include "lib/predict/predict.h"
 
 #define DRIVER_CONFIG "EV_EFI_VARIABLE_DRIVER_CONFIG"

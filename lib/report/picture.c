@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 #include "page.h"
 
 #define LINK_HEIGHT 64

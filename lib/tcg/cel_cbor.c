@@ -1,6 +1,6 @@
 #include "cel.h"
-#include "cloister/cbor.h"
 #include "cloister/json.h"
+#include "lib/base/cbor.h"
 
 #define RECORD_MEMBERS 5
 

@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "cel.h"
-#include "cloister/cbor.h"
 #include "cloister/encoding.h"
+#include "lib/base/cbor.h"
 
 #define PCRS_MAX 24
 #define NO_PCR   UINT32_MAX /* where an EV_NO_ACTION may say that it goes */

@@ -6,10 +6,10 @@
 
 #include "cloister/ccel.h"
 #include "cloister/crypto.h"
-#include "cloister/device_path.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
 #include "event_data.h"
+#include "lib/efi/device_path.h"
 
 #define TEXT_MAX  300
 #define GPT_ENTRY 128 /* at least */

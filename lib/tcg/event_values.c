@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/device_path.h"
 #include "event_data.h"
+#include "lib/efi/device_path.h"
 
 #define TEXT_MAX 4096
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/civil_time.h"
 #include "cloister/json.h"
+#include "lib/base/civil_time.h"
 
 struct walk walk_begin(struct clo_bytes text, struct walk_unknown *unknown, struct clo_error *err)
 {

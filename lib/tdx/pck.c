@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/der.h"
+#include "lib/base/der.h"
 #include "tdx_internal.h"
 
 #define EXTENSION_OID "1.2.840.113741.1.13.1"

@@ -1,9 +1,9 @@
-#include "cloister/cpio.h"
+#include "lib/unpack/cpio.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/unpack.h"
+#include "lib/unpack/unpack.h"
 
 #define HEADER_SIZE  110
 #define FIELD_COUNT  13

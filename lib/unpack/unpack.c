@@ -1,4 +1,4 @@
-#include "cloister/unpack.h"
+#include "lib/unpack/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include <lzma.h>
 
-#include "cloister/firmware.h"
+#include "lib/launch/firmware.h"
 #include "test.h"
 
 static inline void volume_begin(struct clo_buffer *out)

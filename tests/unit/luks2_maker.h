@@ -2,7 +2,7 @@
 #ifndef CLOISTER_TEST_LUKS2_MAKER_H
 #define CLOISTER_TEST_LUKS2_MAKER_H
 
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 #include "test.h"
 
 #define LUKS2_UUID     "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11"

@@ -2,7 +2,7 @@
 #ifndef CLOISTER_TEST_OVMF_MAKER_H
 #define CLOISTER_TEST_OVMF_MAKER_H
 
-#include "cloister/ovmf.h"
+#include "lib/launch/ovmf.h"
 #include "test.h"
 
 struct ovmf_item {

@@ -1,5 +1,5 @@
 /* What Azure's metadata service hands out: read, and refused. */
-#include "cloister/azure_imds.h"
+#include "lib/cloud/azure_imds.h"
 
 #include "test.h"
 

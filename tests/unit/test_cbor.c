@@ -1,4 +1,4 @@
-#include "cloister/cbor.h"
+#include "lib/base/cbor.h"
 
 #include "cloister/encoding.h"
 #include "test.h"

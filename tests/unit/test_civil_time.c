@@ -1,4 +1,4 @@
-#include "cloister/civil_time.h"
+#include "lib/base/civil_time.h"
 #include "test.h"
 
 static void test_times(void **state)

@@ -1,5 +1,5 @@
 #include "cloister/crypto.h"
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #include "test.h"
 

@@ -1,4 +1,4 @@
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #include "test.h"
 

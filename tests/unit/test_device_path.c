@@ -1,4 +1,4 @@
-#include "cloister/device_path.h"
+#include "lib/efi/device_path.h"
 
 #include "test.h"
 

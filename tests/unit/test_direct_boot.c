@@ -1,4 +1,4 @@
-#include "cloister/direct_boot.h"
+#include "lib/launch/direct_boot.h"
 
 #include "cloister/crypto.h"
 #include "cloister/json.h"

@@ -1,6 +1,6 @@
 #include "image/esp.h"
 
-#include "cloister/fat.h"
+#include "lib/disk/fat.h"
 #include "uki_maker.h"
 
 static struct clo_scratch scratch;

@@ -1,7 +1,7 @@
 #include "cloister/explain.h"
 
-#include "cloister/gpt.h"
 #include "eventlog_maker.h"
+#include "lib/disk/gpt.h"
 #include "test.h"
 
 /* What was measured into PCR 11, in the order of the log; NULL ends it. */

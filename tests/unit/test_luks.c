@@ -6,7 +6,7 @@
 
 #include <libcryptsetup.h>
 
-#include "cloister/luks2.h"
+#include "lib/disk/luks2.h"
 #include "test.h"
 
 #define UUID "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d11"

@@ -1,5 +1,5 @@
 /* The generation's token, and headers that a power cut left with two different copies. */
-#include "cloister/luks2_generation.h"
+#include "lib/disk/luks2_generation.h"
 
 #include "luks2_maker.h"
 

@@ -1,8 +1,8 @@
 /* Against a software TPM: what is extended is what the log says, and what lib/ predicts. */
 #include "guest/measure.h"
 
-#include "cloister/luks2.h"
 #include "cloister/userlog.h"
+#include "lib/disk/luks2.h"
 #include "swtpm.h"
 
 static void test_phases_and_key(void **state)

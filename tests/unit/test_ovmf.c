@@ -1,4 +1,4 @@
-#include "cloister/ovmf.h"
+#include "lib/launch/ovmf.h"
 
 #include "ovmf_maker.h"
 

@@ -1,8 +1,8 @@
 /* Each register against what its profile says, worked out here a second time from single extends. The
  * VM tests hold the same predictions against firmware, stub and kernel that really measure. */
 #include "cloister/authenticode.h"
-#include "cloister/gpt.h"
 #include "cloister/reference.h"
+#include "lib/disk/gpt.h"
 
 #include "predict_maker.h"
 #include "uki_maker.h"

@@ -4,10 +4,10 @@
 
 #include "cloister/authenticode.h"
 #include "cloister/ccel.h"
-#include "cloister/direct_boot.h"
 #include "cloister/efivar.h"
-#include "cloister/gpt.h"
 #include "cloister/reference.h"
+#include "lib/disk/gpt.h"
+#include "lib/launch/direct_boot.h"
 
 #include "eventlog_maker.h"
 #include "firmware_maker.h"

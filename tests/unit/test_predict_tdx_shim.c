@@ -1,5 +1,5 @@
 /* RTMRs of a boot through shim: registers and order as in published logs of such guests. */
-#include "cloister/gpt.h"
+#include "lib/disk/gpt.h"
 
 #include "eventlog_maker.h"
 #include "shim_boot_maker.h"

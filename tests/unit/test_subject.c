@@ -5,9 +5,9 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#include "cloister/gpt.h"
 #include "cpio_maker.h"
 #include "gzip_maker.h"
+#include "lib/disk/gpt.h"
 #include "pe_maker.h"
 #include "test.h"
 

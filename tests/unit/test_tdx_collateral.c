@@ -1,7 +1,7 @@
 /* PCK certificates' SGX extension, and collateral in every form that is met. */
-#include "cloister/der.h"
 #include "cloister/encoding.h"
 #include "cloister/tdx_collateral.h"
+#include "lib/base/der.h"
 #include "test.h"
 
 /* --- The SGX extension, built item by item --- */

@@ -1,4 +1,4 @@
-#include "cloister/unpack.h"
+#include "lib/unpack/unpack.h"
 
 #include <lz4.h>
 #include <lz4hc.h>

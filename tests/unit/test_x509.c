@@ -6,7 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include "cloister/crypto.h"
-#include "cloister/der.h"
+#include "lib/base/der.h"
 
 #include "test.h"
 

@@ -1,7 +1,7 @@
 /* GUID partition tables (UEFI 2.10 section 5.3) with the Discoverable Partitions' type GUIDs
  * (UAPI.2), and the one that we write. 512-byte sectors. */
-#ifndef CLOISTER_GPT_H
-#define CLOISTER_GPT_H
+#ifndef CLOISTER_LIB_GPT_H
+#define CLOISTER_LIB_GPT_H
 
 #include "cloister/encoding.h"
 

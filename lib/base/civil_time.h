@@ -1,6 +1,6 @@
 /* Times as certificates, collateral and people write them, in UTC, proleptic Gregorian calendar. */
-#ifndef CLOISTER_CIVIL_TIME_H
-#define CLOISTER_CIVIL_TIME_H
+#ifndef CLOISTER_LIB_CIVIL_TIME_H
+#define CLOISTER_LIB_CIVIL_TIME_H
 
 #include "cloister/base.h"
 

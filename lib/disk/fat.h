@@ -1,7 +1,7 @@
 /* FAT16 and FAT32 volumes (Microsoft, FAT: General Overview of On-Disk Format, 1.03; UEFI 2.10 section
  * 13.3): reads files and lists folders, as firmware and systemd's stub find them on an ESP. */
-#ifndef CLOISTER_FAT_H
-#define CLOISTER_FAT_H
+#ifndef CLOISTER_LIB_FAT_H
+#define CLOISTER_LIB_FAT_H
 
 #include "cloister/base.h"
 

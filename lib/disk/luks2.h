@@ -4,12 +4,12 @@
  * The header is not authenticated: whoever holds the disk may name a null cipher in it and have the
  * guest write plaintext (CVE-2025-59054 and its kin). So copy it into memory once, check that copy,
  * and open the disk with that copy. */
-#ifndef CLOISTER_LUKS2_H
-#define CLOISTER_LUKS2_H
+#ifndef CLOISTER_LIB_LUKS2_H
+#define CLOISTER_LIB_LUKS2_H
 
 #include "cloister/crypto.h"
 #include "cloister/json.h"
-#include "cloister/luks2_generation.h"
+#include "lib/disk/luks2_generation.h"
 
 #define CLO_LUKS2_HEADER_MAX   ((size_t)16 << 20) /* both headers and all key slots */
 #define CLO_LUKS2_KEYSLOTS_MAX 32

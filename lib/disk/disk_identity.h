@@ -5,8 +5,8 @@
  * with the key (docs/formats/disk.md), and the guest holds the disk it found against it before the
  * kernel is given the volume key. Nothing in an identity is secret. Who has one has no proof of
  * anything: believe the one that came with the key. */
-#ifndef CLOISTER_DISK_IDENTITY_H
-#define CLOISTER_DISK_IDENTITY_H
+#ifndef CLOISTER_LIB_DISK_IDENTITY_H
+#define CLOISTER_LIB_DISK_IDENTITY_H
 
 #include "cloister/crypto.h"
 #include "cloister/json.h"

@@ -1,7 +1,7 @@
 /* Linux kernels as QEMU hands them to firmware with -kernel (Linux, Documentation/arch/x86/boot.rst;
  * QEMU, hw/i386/x86-common.c): the boot protocol's fields that it fills in, and so what is measured. */
-#ifndef CLOISTER_DIRECT_BOOT_H
-#define CLOISTER_DIRECT_BOOT_H
+#ifndef CLOISTER_LIB_DIRECT_BOOT_H
+#define CLOISTER_LIB_DIRECT_BOOT_H
 
 #include "cloister/base.h"
 

@@ -7,8 +7,8 @@
  * was put aside and put back later is noticed. The host cannot make a higher number, but it can give
  * an older one back, and it can leave the header as it is and put older sectors under it: only
  * integrity of the payload would show that. */
-#ifndef CLOISTER_LUKS2_GENERATION_H
-#define CLOISTER_LUKS2_GENERATION_H
+#ifndef CLOISTER_LIB_LUKS2_GENERATION_H
+#define CLOISTER_LIB_LUKS2_GENERATION_H
 
 #include "cloister/crypto.h"
 #include "cloister/json.h"

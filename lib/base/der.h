@@ -4,8 +4,8 @@
  * Elements are read with clo_reader, whose first fault latches: what DER does not allow (a length that
  * is not minimal or indefinite, a tag of several bytes, an element that ends behind its parent) counts
  * like a short read. */
-#ifndef CLOISTER_DER_H
-#define CLOISTER_DER_H
+#ifndef CLOISTER_LIB_DER_H
+#define CLOISTER_LIB_DER_H
 
 #include "cloister/base.h"
 

@@ -1,7 +1,7 @@
 /* EFI device paths as text (UEFI 2.10, sections 10.3 and 10.6): where firmware says that an image or a
  * boot option lies. */
-#ifndef CLOISTER_DEVICE_PATH_H
-#define CLOISTER_DEVICE_PATH_H
+#ifndef CLOISTER_LIB_DEVICE_PATH_H
+#define CLOISTER_LIB_DEVICE_PATH_H
 
 #include "cloister/encoding.h"
 

@@ -5,8 +5,8 @@
  * Only digests and registers are proven by a replay: an event's type is the log's word, and so is its
  * data where its digest is not the data's hash. So a rule that takes any digest trusts nothing but the
  * number and the place of its events. docs/formats/policy.md has the form. */
-#ifndef CLOISTER_CCEL_RULES_H
-#define CLOISTER_CCEL_RULES_H
+#ifndef CLOISTER_LIB_CCEL_RULES_H
+#define CLOISTER_LIB_CCEL_RULES_H
 
 #include "cloister/eventlog.h"
 #include "cloister/json.h"

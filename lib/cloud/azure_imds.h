@@ -4,8 +4,8 @@
  *
  * The host answers at that address: nothing of it is believed for coming from there. Certificates and
  * quotes carry signatures, and whoever verifies them does so as if the host had sent them, which it has. */
-#ifndef CLOISTER_AZURE_IMDS_H
-#define CLOISTER_AZURE_IMDS_H
+#ifndef CLOISTER_LIB_AZURE_IMDS_H
+#define CLOISTER_LIB_AZURE_IMDS_H
 
 #include "cloister/json.h"
 #include "cloister/snp.h"

@@ -1,8 +1,8 @@
 /* CBOR (RFC 8949), the part that attestation formats are made of: unsigned and negative integers, byte
  * and text strings, arrays, maps, tags; of definite length and in deterministic encoding (section 4.2.1),
  * written so and read no other way. A cursor, as clo_reader: nothing recurses on input. */
-#ifndef CLOISTER_CBOR_H
-#define CLOISTER_CBOR_H
+#ifndef CLOISTER_LIB_CBOR_H
+#define CLOISTER_LIB_CBOR_H
 
 #include "cloister/base.h"
 

@@ -3,8 +3,8 @@
  * `lz4 -l` writes for kernels.
  *
  * Bounded by the ceiling of the buffer that is written to: a small stream can be a large file. */
-#ifndef CLOISTER_UNPACK_H
-#define CLOISTER_UNPACK_H
+#ifndef CLOISTER_LIB_UNPACK_H
+#define CLOISTER_LIB_UNPACK_H
 
 #include "cloister/base.h"
 

@@ -2,8 +2,8 @@
  * when they are unpacked: the volumes of PEI and DXE, which firmware measures into PCR 0.
  *
  * Views into what was given or unpacked, which must outlive them. */
-#ifndef CLOISTER_FIRMWARE_H
-#define CLOISTER_FIRMWARE_H
+#ifndef CLOISTER_LIB_FIRMWARE_H
+#define CLOISTER_LIB_FIRMWARE_H
 
 #include "cloister/encoding.h"
 

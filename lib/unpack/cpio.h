@@ -1,7 +1,7 @@
 /* The initrd: cpio archives in the "newc" format, one behind the other, each plain or compressed
  * (kernel, Documentation/driver-api/early-userspace/buffer-format.rst). */
-#ifndef CLOISTER_CPIO_H
-#define CLOISTER_CPIO_H
+#ifndef CLOISTER_LIB_CPIO_H
+#define CLOISTER_LIB_CPIO_H
 
 #include "cloister/base.h"
 
