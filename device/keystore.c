@@ -1,4 +1,5 @@
 #include "device/keystore.h"
+#include "lib/crypto/openssl.h"
 
 #include <stdlib.h>
 

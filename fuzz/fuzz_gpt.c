@@ -1,3 +1,4 @@
+#include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 
 #include <string.h>

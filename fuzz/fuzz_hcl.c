@@ -1,4 +1,5 @@
 #include "cloister/hcl.h"
+#include "lib/cloud/hcl_write.h"
 
 #include "fuzz.h"
 

@@ -1,4 +1,5 @@
 #include "cloister/igvm.h"
+#include "lib/base/put.h"
 
 #include <string.h>
 

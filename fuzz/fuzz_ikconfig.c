@@ -1,4 +1,5 @@
 #include "cloister/kconfig.h"
+#include "lib/audit/kernel.h"
 
 #include <string.h>
 

@@ -8,6 +8,7 @@
 #include <archive_entry.h>
 
 #include "cloister/kconfig.h"
+#include "lib/audit/kernel.h"
 
 #define BLOCK       ((size_t)64 << 10)
 #define ENTRIES_MAX 200000

@@ -10,6 +10,7 @@
 #include "cloister/uki.h"
 #include "device/file.h"
 #include "image/package.h"
+#include "lib/audit/kernel.h"
 #include "lib/disk/gpt.h"
 #include "lib/unpack/unpack.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/base/put.h"
 
 #define DAY         ((int64_t)86400)
 #define NUMBER_SIZE 72 /* of r and of s in the signature field */

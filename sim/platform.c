@@ -7,6 +7,7 @@
 
 #include "cloister/snp.h"
 #include "device/file.h"
+#include "lib/crypto/certificate_make.h"
 
 #define SPL_OID "1.3.6.1.4.1.3704.1."
 #define DAY     ((int64_t)86400)

@@ -4,6 +4,7 @@
 
 #include "cloister/hcl.h"
 #include "cloister/jose.h"
+#include "lib/cloud/hcl_write.h"
 
 #define NUMBER_SIZE 72 /* of r and of s in the signature field */
 #define P384_SIZE   48

@@ -1,4 +1,6 @@
 #include "verifier/server.h"
+#include "lib/crypto/certificate_make.h"
+#include "lib/crypto/openssl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

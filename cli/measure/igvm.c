@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/measure/snp.h"
+#include "cloister/encoding.h"
 #include "cloister/igvm.h"
 
 #define IGVM_LIMIT ((size_t)1 << 30)

@@ -3,6 +3,7 @@
 
 #include "cli/measure/measure.h"
 #include "cli/measure/snp.h"
+#include "cloister/encoding.h"
 
 /* --- Checks that need all options --- */
 

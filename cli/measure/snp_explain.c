@@ -5,6 +5,7 @@
 
 #include "cli/evidence/file.h"
 #include "cli/measure/snp.h"
+#include "cloister/encoding.h"
 #include "cloister/launch_explain.h"
 #include "cloister/snp.h"
 #include "device/file.h"

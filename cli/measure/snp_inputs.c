@@ -241,7 +241,7 @@ static bool read_kernel(const struct measure_snp_options *options, struct measur
 static bool add_pages(const struct clo_launch_firmware *firmware, uint8_t **out,
                       struct cli_hash_jobs *jobs, struct clo_error *err)
 {
-    struct clo_bytes image = firmware->ovmf.image;
+    struct clo_bytes image = firmware->image;
 
     *out = malloc((image.size / CLO_LAUNCH_PAGE + 1) * CLO_LAUNCH_DIGEST_SIZE);
     if (*out == NULL)

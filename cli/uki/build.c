@@ -4,6 +4,7 @@
 #include "cli/inputs.h"
 #include "cli/uki/uki.h"
 #include "image/uki/work.h"
+#include "lib/base/put.h"
 
 #define STUBS        "/usr/lib/systemd/boot/efi/"
 #define DEFAULT_STUB STUBS "linuxx64.efi.stub"

@@ -7,6 +7,7 @@
 
 #include "image/uki/file.h"
 #include "image/uki/parallel.h"
+#include "lib/base/put.h"
 
 #define PIECE ((size_t)128 << 10)
 /* Below this a thread costs more than it saves. */

@@ -92,9 +92,6 @@ CLO_API void clo_buffer_le64(struct clo_buffer *buffer, uint64_t value);
 CLO_API void clo_buffer_be16(struct clo_buffer *buffer, uint16_t value);
 CLO_API void clo_buffer_be32(struct clo_buffer *buffer, uint32_t value);
 CLO_API void clo_buffer_be64(struct clo_buffer *buffer, uint64_t value);
-/* Into bytes that are there already: a field known only once what is behind it was written. */
-CLO_API void clo_put_le16(uint8_t *at, uint16_t value);
-CLO_API void clo_put_le32(uint8_t *at, uint32_t value);
 CLO_API void clo_buffer_zero(struct clo_buffer *buffer, size_t count);
 CLO_API void clo_buffer_align(struct clo_buffer *buffer, size_t alignment); /* zero padding */
 CLO_API struct clo_bytes clo_buffer_bytes(const struct clo_buffer *buffer);

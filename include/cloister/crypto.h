@@ -239,44 +239,7 @@ CLO_API void clo_crl_freep(struct clo_crl **crl);
 CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
                           struct clo_buffer *der, struct clo_error *err);
 
-/* What to make a certificate of (used by sim/, Secure Boot keys and the broker's TLS). */
-struct clo_certificate_extension_spec {
-    const char *oid;
-    struct clo_bytes value; /* goes into the OCTET STRING as it is */
-    bool critical;
-};
-struct clo_certificate_spec {
-    const char *common_name;
-    const char *organization;      /* NULL: none */
-    int64_t not_before, not_after; /* Unix time */
-    struct clo_bytes serial;       /* big endian */
-    bool is_ca;
-    const char *subject_alt_names; /* OpenSSL's form, "DNS:x,IP:127.0.0.1"; NULL: none */
-    const struct clo_certificate_extension_spec *extensions;
-    size_t extension_count;
-    enum clo_signature_scheme scheme;
-    enum clo_hash hash;
-};
-/* issuer NULL: self-signed, with issuer_key the subject's own. Appends DER to `der`. */
-CLO_API CLO_MUST_USE bool clo_certificate_make(const struct clo_certificate_spec *spec,
-                                               const struct clo_public_key *subject,
-                                               const struct clo_certificate *issuer,
-                                               const struct clo_private_key *issuer_key,
-                                               struct clo_buffer *der, struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
                                         struct clo_buffer *pem, struct clo_error *err);
-
-/* Detached CMS/PKCS#7 pieces live in lib/efi, which needs Authenticode's own content type. They use
- * these to reach OpenSSL's objects, made when first asked for (NULL: out of memory, or OpenSSL reads
- * more strictly than we do); nobody outside lib/ and net/, verifier/ (TLS) may. */
-struct evp_pkey_st;
-struct x509_st;
-/* Takes the reference over, on failure too: for keys that a provider keeps (device/keystore.h). */
-CLO_API CLO_MUST_USE bool clo_private_key_from_evp(struct evp_pkey_st *evp,
-                                                   struct clo_private_key **out,
-                                                   struct clo_error *err);
-CLO_API struct evp_pkey_st *clo_private_key_evp(const struct clo_private_key *key);
-CLO_API struct evp_pkey_st *clo_public_key_evp(const struct clo_public_key *key);
-CLO_API struct x509_st *clo_certificate_x509(const struct clo_certificate *certificate);
 
 #endif

@@ -56,10 +56,4 @@ CLO_API const json_t *clo_hcl_claims(const struct clo_hcl_verified *hcl);
 CLO_API void clo_hcl_verified_free(struct clo_hcl_verified *hcl);
 CLO_API void clo_hcl_verified_freep(struct clo_hcl_verified **hcl);
 
-/* Lays out an HCL report as Azure's paravisor does (for pretend platforms and tests): appended to
- * `out`. `report` is 1184 bytes; `claims` goes in as it is. */
-CLO_API CLO_MUST_USE bool clo_hcl_write(enum clo_hcl_type type, struct clo_bytes report,
-                                        struct clo_bytes claims, struct clo_buffer *out,
-                                        struct clo_error *err);
-
 #endif

@@ -9,8 +9,7 @@
 
 #include "cloister/base.h"
 
-#define CLO_KCONFIG_LIMIT ((size_t)8 << 20)   /* the text */
-#define CLO_KERNEL_LIMIT  ((size_t)512 << 20) /* a kernel, unpacked */
+#define CLO_KCONFIG_LIMIT ((size_t)8 << 20) /* the text */
 
 struct clo_kconfig;
 
@@ -41,15 +40,5 @@ CLO_API bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, cons
 
 /* Does it look like the text of a configuration? */
 CLO_API bool clo_kconfig_guess(struct clo_bytes in);
-
-/* The kernel proper out of a bzImage (Documentation/arch/x86/boot.rst, payload_offset), an EFI zboot
- * image, or a compressed one; what is none of these is given back as it is. `plain` owns what was
- * unpacked. */
-CLO_API CLO_MUST_USE bool clo_kernel_unpack(struct clo_bytes kernel, struct clo_buffer *plain,
-                                            struct clo_bytes *out, struct clo_error *err);
-/* Appends the configuration that a kernel (as clo_kernel_unpack() gives it) carries between IKCFG_ST and
- * IKCFG_ED. `*found` is false, without an error, if it carries none. */
-CLO_API CLO_MUST_USE bool clo_kernel_config(struct clo_bytes kernel, struct clo_buffer *out,
-                                            bool *found, struct clo_error *err);
 
 #endif

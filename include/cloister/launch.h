@@ -9,7 +9,6 @@
 #define CLOISTER_LAUNCH_H
 
 #include "cloister/crypto.h"
-#include "lib/launch/ovmf.h"
 
 #define CLO_LAUNCH_PAGE         4096
 #define CLO_LAUNCH_DIGEST_SIZE  48 /* SHA-384, and so are page digests */
@@ -77,10 +76,14 @@ struct clo_launch_section {
     uint32_t type; /* one of the above */
 };
 
-/* An OVMF or SVSM image, a view; it must outlive this. */
+/* An OVMF or SVSM image, a view; it must outlive this. What the image does not say has a view without
+ * data (NULL). */
 struct clo_launch_firmware {
-    struct clo_ovmf ovmf;
-    bool has_sections; /* it carries SEV metadata */
+    struct clo_bytes image;
+    struct clo_bytes hashes;    /* where it wants the hashes table: u32 address, u32 size */
+    struct clo_bytes es_reset;  /* u32: the address where other CPUs start */
+    struct clo_bytes svsm_info; /* u32: an SVSM's entry point */
+    bool has_sections;          /* it carries SEV metadata */
     struct clo_launch_section sections[CLO_LAUNCH_SECTIONS_MAX];
     size_t section_count;
 };

@@ -8,9 +8,10 @@
 #include "cloister/pcr.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
-#include "lib/policy/ccel_rules.h"
 
 #define CLO_POLICY_LIST_MAX 64
+
+struct clo_ccel_rules;
 
 /* A set of byte strings of one size. Neither values nor "any": the policy does not say. */
 struct clo_policy_values {

@@ -1,5 +1,6 @@
 /* A TD's registers against reference values, and its event log against the policy's rules. */
 #include "cloister/explain.h"
+#include "lib/policy/ccel_rules.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cloister/kconfig.h"
+#include "lib/audit/kernel.h"
 #include "lib/unpack/unpack.h"
 
 #define BOOT_MAGIC_AT 0x202

@@ -1,4 +1,5 @@
 #include "cloister/base.h"
+#include "lib/base/put.h"
 
 #include <stdio.h>
 #include <stdlib.h>

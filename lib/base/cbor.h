@@ -17,19 +17,19 @@ enum clo_cbor_type {
     CLO_CBOR_SIMPLE = 7,
 };
 
-CLO_API void clo_cbor_write(struct clo_buffer *out, enum clo_cbor_type type, uint64_t argument);
-CLO_API void clo_cbor_bytes(struct clo_buffer *out, struct clo_bytes bytes);
-CLO_API void clo_cbor_text(struct clo_buffer *out, const char *text);
+void clo_cbor_write(struct clo_buffer *out, enum clo_cbor_type type, uint64_t argument);
+void clo_cbor_bytes(struct clo_buffer *out, struct clo_bytes bytes);
+void clo_cbor_text(struct clo_buffer *out, const char *text);
 
 /* Each reads one head (and, for strings, what follows) of just this type. An item of another type, an
  * argument that is not in its shortest form, or bytes that are not there latch the reader. */
-CLO_API uint64_t clo_cbor_read(struct clo_reader *r, enum clo_cbor_type type);
-CLO_API struct clo_bytes clo_cbor_read_string(struct clo_reader *r, enum clo_cbor_type type);
+uint64_t clo_cbor_read(struct clo_reader *r, enum clo_cbor_type type);
+struct clo_bytes clo_cbor_read_string(struct clo_reader *r, enum clo_cbor_type type);
 /* The type of the next item; CLO_CBOR_SIMPLE at the end too. */
-CLO_API enum clo_cbor_type clo_cbor_peek(const struct clo_reader *r);
+enum clo_cbor_type clo_cbor_peek(const struct clo_reader *r);
 /* An array's or a map's length, refused above `limit` (and where so many items cannot follow). */
-CLO_API size_t clo_cbor_read_count(struct clo_reader *r, enum clo_cbor_type type, size_t limit);
+size_t clo_cbor_read_count(struct clo_reader *r, enum clo_cbor_type type, size_t limit);
 /* Passes over one whole item of whatever type, however deep. */
-CLO_API void clo_cbor_skip(struct clo_reader *r);
+void clo_cbor_skip(struct clo_reader *r);
 
 #endif

@@ -38,37 +38,37 @@ struct clo_der {
 };
 
 /* The next element, whatever it is. */
-CLO_API struct clo_der clo_der_next(struct clo_reader *r);
+struct clo_der clo_der_next(struct clo_reader *r);
 /* The tag of the next element; 0 at the end. */
-CLO_API uint8_t clo_der_peek(const struct clo_reader *r);
+uint8_t clo_der_peek(const struct clo_reader *r);
 /* The contents of the next element, which must have this tag. */
-CLO_API struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag);
+struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag);
 /* A reader of them: it has failed if `r` has. Whoever enters asks clo_der_done() at its end. */
-CLO_API struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag);
+struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag);
 /* Nothing failed and nothing is left. */
-CLO_API bool clo_der_done(const struct clo_reader *r);
+bool clo_der_done(const struct clo_reader *r);
 /* The contents of the next element if it has this tag; false, and nothing read, if it has not. */
-CLO_API bool clo_der_optional(struct clo_reader *r, uint8_t tag, struct clo_bytes *out);
+bool clo_der_optional(struct clo_reader *r, uint8_t tag, struct clo_bytes *out);
 
 /* An INTEGER's or ENUMERATED's contents as DER allows them: not empty, no needless sign byte. */
-CLO_API bool clo_der_is_integer(struct clo_bytes value);
+bool clo_der_is_integer(struct clo_bytes value);
 /* An INTEGER from 0 to 2^63-1. */
-CLO_API int64_t clo_der_number(struct clo_reader *r);
-CLO_API bool clo_der_boolean(struct clo_reader *r);
+int64_t clo_der_number(struct clo_reader *r);
+bool clo_der_boolean(struct clo_reader *r);
 /* A BIT STRING of whole bytes, as keys and signatures are. */
-CLO_API struct clo_bytes clo_der_bit_string(struct clo_reader *r);
+struct clo_bytes clo_der_bit_string(struct clo_reader *r);
 /* The first 16 bits of a BIT STRING of flags; bit 0 of ASN.1 is bit 0 here. */
-CLO_API unsigned clo_der_flags(struct clo_reader *r);
+unsigned clo_der_flags(struct clo_reader *r);
 /* UTCTime or GeneralizedTime in the one form that RFC 5280 allows (section 4.1.2.5): in seconds and
  * "Z". Unix time. */
-CLO_API int64_t clo_der_time(struct clo_reader *r);
+int64_t clo_der_time(struct clo_reader *r);
 
 /* Writes an element: tag, minimal length, contents. */
-CLO_API void clo_der_write(struct clo_buffer *out, uint8_t tag, struct clo_bytes value);
+void clo_der_write(struct clo_buffer *out, uint8_t tag, struct clo_bytes value);
 
 /* An OID's contents from its dotted form; false if it is none, or longer than `size`. */
-CLO_API bool clo_der_oid_from_text(const char *dotted, uint8_t *out, size_t size, size_t *used);
+bool clo_der_oid_from_text(const char *dotted, uint8_t *out, size_t size, size_t *used);
 /* And back: "1.2.840"; "?" for what is no OID. */
-CLO_API void clo_der_oid_text(struct clo_bytes oid, char *out, size_t size);
+void clo_der_oid_text(struct clo_bytes oid, char *out, size_t size);
 
 #endif

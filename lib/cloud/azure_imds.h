@@ -17,17 +17,16 @@
 
 /* {"vcekCert", "certificateChain", …}: adds what is in it. Of other members (tcbm, cacheControl, …) nothing is
  * looked at. Without a vcekCert it is CLO_ERR_FORMAT; the chain may be absent. */
-CLO_API CLO_MUST_USE bool clo_azure_thim_parse(struct clo_bytes json,
-                                               struct clo_snp_certificates *out,
-                                               struct clo_error *err);
+CLO_MUST_USE bool clo_azure_thim_parse(struct clo_bytes json, struct clo_snp_certificates *out,
+                                       struct clo_error *err);
 /* The request for a quote: {"report": base64url of 1024 bytes}. Appended. */
-CLO_API CLO_MUST_USE bool clo_azure_tdquote_write(struct clo_bytes td_report,
-                                                  struct clo_buffer *out, struct clo_error *err);
+CLO_MUST_USE bool clo_azure_tdquote_write(struct clo_bytes td_report, struct clo_buffer *out,
+                                          struct clo_error *err);
 /* {"quote": base64url}: appended, whatever it holds. */
-CLO_API CLO_MUST_USE bool clo_azure_tdquote_parse(struct clo_bytes json, struct clo_buffer *quote,
-                                                  struct clo_error *err);
+CLO_MUST_USE bool clo_azure_tdquote_parse(struct clo_bytes json, struct clo_buffer *quote,
+                                          struct clo_error *err);
 /* Is it JSON with such a member? For those who take a file in any form. */
-CLO_API bool clo_azure_is_thim(struct clo_bytes in);
-CLO_API bool clo_azure_is_tdquote(struct clo_bytes in);
+bool clo_azure_is_thim(struct clo_bytes in);
+bool clo_azure_is_tdquote(struct clo_bytes in);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
+#include "lib/cloud/hcl_write.h"
 
 /* igvm_attest/get.rs: IgvmAttestRequestHeader, IgvmAttestRequestData. */
 #define HEADER_SIGNATURE     0x414c4348U /* "HCLA" */

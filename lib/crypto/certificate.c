@@ -1,4 +1,5 @@
 #include "cloister/crypto.h"
+#include "lib/crypto/openssl.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
 /* Making certificates, with OpenSSL: for pretend platforms, Secure Boot keys and the broker's TLS. */
+#include "lib/crypto/certificate_make.h"
 #include "crypto_internal.h"
+#include "lib/crypto/openssl.h"
 
 #include <openssl/asn1.h>
 #include <openssl/rsa.h>

@@ -1,4 +1,5 @@
 #include "crypto_internal.h"
+#include "lib/crypto/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/rsa.h>

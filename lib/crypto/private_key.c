@@ -1,4 +1,5 @@
 #include "crypto_internal.h"
+#include "lib/crypto/openssl.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 
 #include "lib/base/der.h"
+#include "lib/crypto/openssl.h"
 #include "p384.h"
 
 #define SPKI_MAX     65536

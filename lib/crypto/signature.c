@@ -10,6 +10,7 @@
 #include <openssl/rsa.h>
 
 #include "lib/base/der.h"
+#include "lib/crypto/openssl.h"
 
 const char *crypto_hash_name(enum clo_hash hash)
 {

@@ -26,21 +26,18 @@ struct clo_disk_identity {
 
 /* From the disk itself. `header` begins at the partition's first byte; the generation is the one in
  * it, whose MAC must hold. */
-CLO_API CLO_MUST_USE bool clo_disk_identity_of(struct clo_bytes header,
-                                               const struct clo_secret *volume_key,
-                                               struct clo_disk_identity *out,
-                                               struct clo_error *err);
+CLO_MUST_USE bool clo_disk_identity_of(struct clo_bytes header, const struct clo_secret *volume_key,
+                                       struct clo_disk_identity *out, struct clo_error *err);
 /* CLO_ERR_REFUSED, naming the first that differs: UUID, volume key, header, or a generation below
  * the registered one. */
-CLO_API CLO_MUST_USE bool clo_disk_identity_compare(const struct clo_disk_identity *registered,
-                                                    const struct clo_disk_identity *found,
-                                                    struct clo_error *err);
+CLO_MUST_USE bool clo_disk_identity_compare(const struct clo_disk_identity *registered,
+                                            const struct clo_disk_identity *found,
+                                            struct clo_error *err);
 
 /* {"uuid","volume_key_hmac","header","generation"}. NULL when out of memory. */
-CLO_API json_t *clo_disk_identity_json(const struct clo_disk_identity *identity);
-CLO_API CLO_MUST_USE bool clo_disk_identity_from_json(const json_t *json,
-                                                      struct clo_disk_identity *out,
-                                                      struct clo_error *err);
+json_t *clo_disk_identity_json(const struct clo_disk_identity *identity);
+CLO_MUST_USE bool clo_disk_identity_from_json(const json_t *json, struct clo_disk_identity *out,
+                                              struct clo_error *err);
 
 /* --- NAME.disk.json --- */
 
@@ -50,21 +47,20 @@ struct clo_disk_file {
     char name[256];           /* the image's, for people */
 };
 
-CLO_API CLO_MUST_USE bool clo_disk_file_parse(struct clo_bytes text, struct clo_disk_file *out,
-                                              struct clo_error *err);
-CLO_API CLO_MUST_USE bool clo_disk_file_write(const struct clo_disk_file *file,
-                                              struct clo_buffer *out, struct clo_error *err);
+CLO_MUST_USE bool clo_disk_file_parse(struct clo_bytes text, struct clo_disk_file *out,
+                                      struct clo_error *err);
+CLO_MUST_USE bool clo_disk_file_write(const struct clo_disk_file *file, struct clo_buffer *out,
+                                      struct clo_error *err);
 /* HMAC(disk key, "cloister:disk-key:1"): tells two disk keys apart without saying what they are. */
-CLO_API void clo_disk_key_id(struct clo_bytes disk_key, struct clo_digest *out);
+void clo_disk_key_id(struct clo_bytes disk_key, struct clo_digest *out);
 
 /* --- What the broker releases for a registered disk --- */
 
 /* {"version","key","disk"}; the key is in it, so the text is a secret. */
-CLO_API CLO_MUST_USE bool clo_disk_release_write(struct clo_bytes key,
-                                                 const struct clo_disk_identity *identity,
-                                                 struct clo_secret **out, struct clo_error *err);
-CLO_API CLO_MUST_USE bool clo_disk_release_parse(struct clo_bytes text, struct clo_secret **key,
-                                                 struct clo_disk_identity *out,
-                                                 struct clo_error *err);
+CLO_MUST_USE bool clo_disk_release_write(struct clo_bytes key,
+                                         const struct clo_disk_identity *identity,
+                                         struct clo_secret **out, struct clo_error *err);
+CLO_MUST_USE bool clo_disk_release_parse(struct clo_bytes text, struct clo_secret **key,
+                                         struct clo_disk_identity *out, struct clo_error *err);
 
 #endif

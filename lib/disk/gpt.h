@@ -12,9 +12,9 @@
 /* Entries and header at the end of the disk. */
 #define CLO_GPT_TAIL_SIZE ((size_t)33 * CLO_GPT_SECTOR)
 
-extern CLO_API const struct clo_guid clo_gpt_type_esp;
-extern CLO_API const struct clo_guid clo_gpt_type_root_x86_64;
-extern CLO_API const struct clo_guid clo_gpt_type_root_arm64;
+extern const struct clo_guid clo_gpt_type_esp;
+extern const struct clo_guid clo_gpt_type_root_x86_64;
+extern const struct clo_guid clo_gpt_type_root_arm64;
 
 struct clo_gpt_partition {
     struct clo_guid type;
@@ -38,27 +38,26 @@ struct clo_gpt {
 };
 
 /* `head` is the disk's beginning, at least CLO_GPT_HEAD_SIZE. Checks sums, bounds and overlaps. */
-CLO_API CLO_MUST_USE bool clo_gpt_parse(struct clo_bytes head, struct clo_gpt *out,
-                                        struct clo_error *err);
+CLO_MUST_USE bool clo_gpt_parse(struct clo_bytes head, struct clo_gpt *out, struct clo_error *err);
 /* The one partition of a type; fails if there is none, or more than one. */
-CLO_API CLO_MUST_USE bool clo_gpt_find(const struct clo_gpt *gpt, const struct clo_guid *type,
-                                       const struct clo_gpt_partition **out, struct clo_error *err);
+CLO_MUST_USE bool clo_gpt_find(const struct clo_gpt *gpt, const struct clo_guid *type,
+                               const struct clo_gpt_partition **out, struct clo_error *err);
 
 /* Appends the head (CLO_GPT_HEAD_SIZE bytes) and the tail (CLO_GPT_TAIL_SIZE) of a disk. */
-CLO_API CLO_MUST_USE bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_sectors,
-                                        const struct clo_gpt_partition *partitions, size_t count,
-                                        struct clo_buffer *head, struct clo_buffer *tail,
-                                        struct clo_error *err);
+CLO_MUST_USE bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_sectors,
+                                const struct clo_gpt_partition *partitions, size_t count,
+                                struct clo_buffer *head, struct clo_buffer *tail,
+                                struct clo_error *err);
 
 /* What firmware measures of the table into PCR 5 (UEFI_GPT_DATA, PC Client Platform Firmware Profile
  * 1.06, section 10.4.2): header, number of partitions, and the entries in use. */
-CLO_API CLO_MUST_USE bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out,
-                                        struct clo_error *err);
+CLO_MUST_USE bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out,
+                                struct clo_error *err);
 
 /* The partition of this number, else of this GUID, else of this name; fails if there is none, or two
  * of the name. */
-CLO_API CLO_MUST_USE bool clo_gpt_pick(const struct clo_gpt *gpt, const char *which,
-                                       const struct clo_gpt_partition **out, struct clo_error *err);
+CLO_MUST_USE bool clo_gpt_pick(const struct clo_gpt *gpt, const char *which,
+                               const struct clo_gpt_partition **out, struct clo_error *err);
 
 /* --- The table of a disk that was grown, as those leave it who grow it (gpt_grow.c) --- */
 
@@ -75,10 +74,10 @@ struct clo_gpt_growth {
     enum clo_gpt_tool tool;
 };
 
-CLO_API bool clo_gpt_tool_from_name(const char *name, enum clo_gpt_tool *out);
+bool clo_gpt_tool_from_name(const char *name, enum clo_gpt_tool *out);
 /* Appends the head of the grown disk, CLO_GPT_HEAD_SIZE bytes. Header and entries are the tool's, byte
  * for byte; the protective MBR, which nobody measures, stays as it is. */
-CLO_API CLO_MUST_USE bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
-                                       struct clo_buffer *out, struct clo_error *err);
+CLO_MUST_USE bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
+                               struct clo_buffer *out, struct clo_error *err);
 
 #endif

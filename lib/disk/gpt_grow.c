@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 
 #define HEADER         CLO_GPT_SECTOR

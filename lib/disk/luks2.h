@@ -29,23 +29,23 @@ struct clo_luks2_info {
 
 /* Reads the header, JSON included; its two copies must both hold and say the same. `in` begins at the
  * partition's first byte. */
-CLO_API CLO_MUST_USE bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out,
-                                          json_t **metadata, struct clo_error *err);
+CLO_MUST_USE bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out,
+                                  json_t **metadata, struct clo_error *err);
 
 /* The white list: one crypt segment of aes-xts-plain64 with a 64-byte key and 4096-byte sectors over
  * the rest of the device; LUKS2 key slots of the same strength inside the header; PBKDF2 digests; no
  * requirement, no re-encryption, no integrity, no unknown member. Refusals name the field.
  * `in` must hold everything up to the payload. */
-CLO_API CLO_MUST_USE bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out,
-                                          struct clo_error *err);
+CLO_MUST_USE bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out,
+                                  struct clo_error *err);
 
 #define CLO_LUKS2_MEASUREMENT_TEXT 80
 
 /* What PCR 15 is extended with once the root's volume key is known, as systemd-cryptsetup does:
  * HMAC(volume key, "cryptsetup:root:UUID") with the bank's hash (systemd, TPM2_PCR_MEASUREMENTS).
  * `text` gets the message. */
-CLO_API void clo_luks2_measurement(const struct clo_secret *volume_key, const char *uuid,
-                                   enum clo_hash hash, char text[CLO_LUKS2_MEASUREMENT_TEXT],
-                                   struct clo_digest *out);
+void clo_luks2_measurement(const struct clo_secret *volume_key, const char *uuid,
+                           enum clo_hash hash, char text[CLO_LUKS2_MEASUREMENT_TEXT],
+                           struct clo_digest *out);
 
 #endif

@@ -22,22 +22,20 @@ struct clo_luks2_generation {
 };
 
 /* From the metadata's "tokens". At most one, of exactly that shape. */
-CLO_API CLO_MUST_USE bool clo_luks2_generation_parse(const json_t *tokens,
-                                                     struct clo_luks2_generation *out,
-                                                     struct clo_error *err);
-CLO_API CLO_MUST_USE bool clo_luks2_generation_verify(const struct clo_luks2_generation *generation,
-                                                      const struct clo_secret *volume_key,
-                                                      const char *uuid, struct clo_error *err);
+CLO_MUST_USE bool clo_luks2_generation_parse(const json_t *tokens, struct clo_luks2_generation *out,
+                                             struct clo_error *err);
+CLO_MUST_USE bool clo_luks2_generation_verify(const struct clo_luks2_generation *generation,
+                                              const struct clo_secret *volume_key, const char *uuid,
+                                              struct clo_error *err);
 /* The token's JSON for this generation. */
-CLO_API CLO_MUST_USE bool clo_luks2_generation_write(uint64_t value,
-                                                     const struct clo_secret *volume_key,
-                                                     const char *uuid, struct clo_buffer *out,
-                                                     struct clo_error *err);
+CLO_MUST_USE bool clo_luks2_generation_write(uint64_t value, const struct clo_secret *volume_key,
+                                             const char *uuid, struct clo_buffer *out,
+                                             struct clo_error *err);
 
 /* The two copies of a header differ after a write that was cut short. Makes both of them the one
  * that is whole and, if both are, the one with the higher sequence number: from there on there is
  * only one header. Nothing is done to one whose copies agree. Fails if neither is whole, or if two
  * with the same sequence number differ. */
-CLO_API CLO_MUST_USE bool clo_luks2_settle(struct clo_buffer *header, struct clo_error *err);
+CLO_MUST_USE bool clo_luks2_settle(struct clo_buffer *header, struct clo_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 /* Signatures made: one shape of PKCS #7 SignedData (RFC 2315), in DER by hand. */
 #include <string.h>
 
+#include "lib/base/put.h"
 #include "lib/efi/authenticode_internal.h"
 
 #define OID(...)                                                                   \

@@ -8,6 +8,6 @@
 /* Appends one line of text: "PciRoot(0x0)/Pci(0x1F,0x2)/HD(1,GPT,…)/\EFI\BOOT\BOOTX64.EFI". Nodes that
  * we do not know become Path(TYPE,SUBTYPE,HEX). False if the path breaks off or has a node that is
  * shorter than its kind: what came before it has been appended. Control characters are replaced. */
-CLO_API bool clo_device_path_text(struct clo_bytes path, struct clo_buffer *out);
+bool clo_device_path_text(struct clo_bytes path, struct clo_buffer *out);
 
 #endif

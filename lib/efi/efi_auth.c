@@ -1,4 +1,5 @@
 #include "cloister/efi_auth.h"
+#include "lib/crypto/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>

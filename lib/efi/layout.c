@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cloister/pe.h"
+#include "lib/base/put.h"
 
 #define SECTION_HEADER_SIZE 40
 #define PAGE                4096U

@@ -1,4 +1,5 @@
 #include "cloister/signature_list.h"
+#include "lib/base/put.h"
 
 #include <string.h>
 

@@ -8,6 +8,7 @@
 #include <jose/openssl.h>
 
 #include "cloister/encoding.h"
+#include "lib/crypto/openssl.h"
 
 #define PLAINTEXT_MAX ((size_t)1 << 20)
 #define CEK_SIZE      32

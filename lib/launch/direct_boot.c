@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cloister/tdvf.h"
+#include "lib/base/put.h"
 
 #define HEADER_SIZE 8192U /* what QEMU rewrites at most */
 #define SECTOR      512U

@@ -35,22 +35,21 @@ enum {
 };
 
 /* `in` begins with a volume; what lies behind it is not looked at. */
-CLO_API CLO_MUST_USE bool clo_volume_parse(struct clo_bytes in, struct clo_volume *out,
-                                           struct clo_error *err);
+CLO_MUST_USE bool clo_volume_parse(struct clo_bytes in, struct clo_volume *out,
+                                   struct clo_error *err);
 /* Walks a volume's files, and a file's sections, from *at = 0 on. False with err->status CLO_OK behind
  * the last. */
-CLO_API bool clo_volume_file_next(const struct clo_volume *volume, size_t *at,
-                                  struct clo_volume_file *out, struct clo_error *err);
-CLO_API bool clo_volume_section_next(struct clo_bytes file, size_t *at,
-                                     struct clo_volume_section *out, struct clo_error *err);
+bool clo_volume_file_next(const struct clo_volume *volume, size_t *at, struct clo_volume_file *out,
+                          struct clo_error *err);
+bool clo_volume_section_next(struct clo_bytes file, size_t *at, struct clo_volume_section *out,
+                             struct clo_error *err);
 /* The one file of this name; false: it is not there, or the volume is malformed before it. */
-CLO_API bool clo_volume_find(const struct clo_volume *volume, const struct clo_guid *name,
-                             struct clo_volume_file *out);
+bool clo_volume_find(const struct clo_volume *volume, const struct clo_guid *name,
+                     struct clo_volume_file *out);
 
 /* Unpacks what the image's volume for it packed, whatever that is: builds for TDX alone have no PEI. */
-CLO_API CLO_MUST_USE bool clo_firmware_unpack_stream(struct clo_bytes image,
-                                                     struct clo_buffer *unpacked,
-                                                     struct clo_error *err);
+CLO_MUST_USE bool clo_firmware_unpack_stream(struct clo_bytes image, struct clo_buffer *unpacked,
+                                             struct clo_error *err);
 
 struct clo_firmware {
     struct clo_volume pei;
@@ -59,7 +58,7 @@ struct clo_firmware {
 
 /* Finds the packed volumes of an OVMF image (code alone, or variables and code), and unpacks them into
  * `unpacked`. */
-CLO_API CLO_MUST_USE bool clo_firmware_unpack(struct clo_bytes image, struct clo_buffer *unpacked,
-                                              struct clo_firmware *out, struct clo_error *err);
+CLO_MUST_USE bool clo_firmware_unpack(struct clo_bytes image, struct clo_buffer *unpacked,
+                                      struct clo_firmware *out, struct clo_error *err);
 
 #endif

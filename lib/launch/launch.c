@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cloister/encoding.h"
+#include "lib/base/put.h"
 #include "lib/launch/launch_internal.h"
 
 #define FOUR_GIB UINT64_C(0x100000000)
@@ -87,14 +89,13 @@ void clo_launch_hashes_table(const struct clo_launch_kernel *kernel,
 static bool find_hashes(const struct clo_launch_firmware *firmware, uint32_t *gpa,
                         struct clo_error *err)
 {
-    const struct clo_ovmf_entry *entry = clo_ovmf_find(&firmware->ovmf, &clo_guid_ovmf_sev_hashes);
-    struct clo_reader r = clo_reader(entry == NULL ? clo_bytes(NULL, 0) : entry->data);
+    struct clo_reader r = clo_reader(firmware->hashes);
 
     *gpa = clo_read_le32(&r);
     uint32_t size = clo_read_le32(&r);
-    if (entry != NULL && !clo_reader_ok(&r))
+    if (firmware->hashes.data != NULL && !clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "hashes table entry: %zu bytes, expected 8",
-                        entry->data.size);
+                        firmware->hashes.size);
     if (*gpa == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "a kernel is given, but this firmware has no hashes table: it would start "
@@ -190,7 +191,7 @@ static bool measure_sections(const struct clo_launch *launch,
 static bool measure_image(const struct clo_launch_firmware *firmware, const uint8_t *digests,
                           uint64_t gpa, struct launch_chain *chain, struct clo_error *err)
 {
-    struct clo_bytes image = firmware->ovmf.image;
+    struct clo_bytes image = firmware->image;
     uint8_t contents[CLO_LAUNCH_DIGEST_SIZE];
 
     if (image.size % CLO_LAUNCH_PAGE != 0)
@@ -210,14 +211,14 @@ static bool measure_image(const struct clo_launch_firmware *firmware, const uint
 
 static uint64_t firmware_gpa(const struct clo_launch *launch)
 {
-    return FOUR_GIB - launch->firmware->ovmf.image.size;
+    return FOUR_GIB - launch->firmware->image.size;
 }
 
 static bool measure_svsm(const struct clo_launch *launch, struct launch_chain *chain,
                          struct clo_error *err)
 {
     uint64_t below = firmware_gpa(launch);
-    size_t size = launch->svsm->ovmf.image.size;
+    size_t size = launch->svsm->image.size;
 
     if (launch->kernel != NULL)
         return clo_fail(err, CLO_ERR_USAGE, "an SVSM launch measures no kernel");
@@ -309,7 +310,7 @@ static bool flat_digest(const struct clo_launch *launch, struct clo_digest *out,
     uint8_t page[CLO_LAUNCH_PAGE];
     uint32_t gpa;
 
-    clo_hasher_add(hasher, launch->firmware->ovmf.image);
+    clo_hasher_add(hasher, launch->firmware->image);
     if (launch->kernel != NULL) {
         if (!find_hashes(launch->firmware, &gpa, err))
             return false;

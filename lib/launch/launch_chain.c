@@ -1,6 +1,7 @@
 /* The chain of an SNP launch digest (AMD 56860, section 8.17.2, table 67). */
 #include <string.h>
 
+#include "lib/base/put.h"
 #include "lib/launch/launch_internal.h"
 
 #define PAGE_INFO_SIZE 0x70

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cloister/launch.h"
+#include "lib/launch/ovmf.h"
 
 #define HEADER_SIZE      16
 #define SECTION_SIZE     12
@@ -94,20 +95,31 @@ static bool read_sections(struct clo_bytes metadata, struct clo_launch_firmware 
     return true;
 }
 
+static struct clo_bytes entry_of(const struct clo_ovmf *ovmf, const struct clo_guid *guid)
+{
+    const struct clo_ovmf_entry *entry = clo_ovmf_find(ovmf, guid);
+
+    return entry == NULL ? clo_bytes(NULL, 0) : entry->data;
+}
+
 bool clo_launch_firmware_parse(struct clo_bytes image, struct clo_launch_firmware *out,
                                struct clo_error *err)
 {
-    struct clo_launch_firmware firmware = { 0 };
+    struct clo_launch_firmware firmware = { .image = image };
     struct clo_bytes metadata;
+    struct clo_ovmf ovmf;
 
     if (image.size == 0 || image.size > UINT32_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "a firmware image of %zu bytes", image.size);
-    if (!clo_ovmf_parse(image, &firmware.ovmf, err))
+    if (!clo_ovmf_parse(image, &ovmf, err))
         return false;
-    if (clo_ovmf_find(&firmware.ovmf, &clo_guid_ovmf_sev_metadata) != NULL &&
-        (!clo_ovmf_metadata(&firmware.ovmf, &clo_guid_ovmf_sev_metadata, &metadata, err) ||
+    if (clo_ovmf_find(&ovmf, &clo_guid_ovmf_sev_metadata) != NULL &&
+        (!clo_ovmf_metadata(&ovmf, &clo_guid_ovmf_sev_metadata, &metadata, err) ||
          !read_sections(metadata, &firmware, err)))
         return clo_wrap(err, "SEV metadata");
+    firmware.hashes = entry_of(&ovmf, &clo_guid_ovmf_sev_hashes);
+    firmware.es_reset = entry_of(&ovmf, &clo_guid_ovmf_sev_es_reset);
+    firmware.svsm_info = entry_of(&ovmf, &clo_guid_ovmf_svsm_info);
     *out = firmware;
     return true;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cloister/tdvf.h"
+#include "lib/base/put.h"
 
 #define RECORD_SIZE 128
 #define GPA_AT      16

@@ -9,13 +9,13 @@
 
 #include "cloister/encoding.h"
 
-CLO_API extern const struct clo_guid clo_guid_ovmf_table;        /* the table's own footer */
-CLO_API extern const struct clo_guid clo_guid_ovmf_sev_hashes;   /* u32 gpa, u32 size */
-CLO_API extern const struct clo_guid clo_guid_ovmf_sev_secret;   /* u32 gpa, u32 size */
-CLO_API extern const struct clo_guid clo_guid_ovmf_sev_es_reset; /* u32 EIP of the other CPUs */
-CLO_API extern const struct clo_guid clo_guid_ovmf_sev_metadata; /* u32 offset from the end */
-CLO_API extern const struct clo_guid clo_guid_ovmf_svsm_info;    /* u32 entry point's offset */
-CLO_API extern const struct clo_guid clo_guid_ovmf_tdx_metadata; /* u32 offset from the end */
+extern const struct clo_guid clo_guid_ovmf_table;        /* the table's own footer */
+extern const struct clo_guid clo_guid_ovmf_sev_hashes;   /* u32 gpa, u32 size */
+extern const struct clo_guid clo_guid_ovmf_sev_secret;   /* u32 gpa, u32 size */
+extern const struct clo_guid clo_guid_ovmf_sev_es_reset; /* u32 EIP of the other CPUs */
+extern const struct clo_guid clo_guid_ovmf_sev_metadata; /* u32 offset from the end */
+extern const struct clo_guid clo_guid_ovmf_svsm_info;    /* u32 entry point's offset */
+extern const struct clo_guid clo_guid_ovmf_tdx_metadata; /* u32 offset from the end */
 
 #define CLO_OVMF_ENTRIES_MAX 64
 
@@ -30,15 +30,14 @@ struct clo_ovmf {
     size_t count;
 };
 
-CLO_API CLO_MUST_USE bool clo_ovmf_parse(struct clo_bytes image, struct clo_ovmf *out,
-                                         struct clo_error *err);
+CLO_MUST_USE bool clo_ovmf_parse(struct clo_bytes image, struct clo_ovmf *out,
+                                 struct clo_error *err);
 /* NULL: there is none. */
-CLO_API const struct clo_ovmf_entry *clo_ovmf_find(const struct clo_ovmf *ovmf,
-                                                   const struct clo_guid *guid);
+const struct clo_ovmf_entry *clo_ovmf_find(const struct clo_ovmf *ovmf,
+                                           const struct clo_guid *guid);
 /* The structure that the entry points to by its distance from the end of the image: everything
  * from there on. An entry that is absent is CLO_ERR_UNSUPPORTED. */
-CLO_API CLO_MUST_USE bool clo_ovmf_metadata(const struct clo_ovmf *ovmf,
-                                            const struct clo_guid *guid, struct clo_bytes *out,
-                                            struct clo_error *err);
+CLO_MUST_USE bool clo_ovmf_metadata(const struct clo_ovmf *ovmf, const struct clo_guid *guid,
+                                    struct clo_bytes *out, struct clo_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/base/put.h"
 #include "lib/launch/launch_internal.h"
 
 /* Offsets in the VMSA. */
@@ -179,17 +180,15 @@ static void put_svsm_state(const struct clo_launch *launch, uint64_t eip, uint8_
 }
 
 /* The u32 of a table entry that must be there. */
-static bool read_entry(const struct clo_launch_firmware *firmware, const struct clo_guid *guid,
-                       const char *what, uint32_t *out, struct clo_error *err)
+static bool read_entry(struct clo_bytes entry, const char *what, uint32_t *out,
+                       struct clo_error *err)
 {
-    const struct clo_ovmf_entry *entry = clo_ovmf_find(&firmware->ovmf, guid);
-
-    if (entry == NULL)
+    if (entry.data == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "the firmware has no %s", what);
-    struct clo_reader r = clo_reader(entry->data);
+    struct clo_reader r = clo_reader(entry);
     *out = clo_read_le32(&r);
     if (!clo_reader_ok(&r))
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes, expected 4", what, entry->data.size);
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes, expected 4", what, entry.size);
     return true;
 }
 
@@ -200,7 +199,7 @@ static bool find_ap_eip(const struct clo_launch *launch, uint32_t *out, struct c
     *out = launch_convention(launch->vmm)->ap_eip;
     if (*out != 0)
         return true;
-    if (!read_entry(launch->firmware, &clo_guid_ovmf_sev_es_reset, what, out, err))
+    if (!read_entry(launch->firmware->es_reset, what, out, err))
         return false;
     return *out != 0 || clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: the address is zero", what);
 }
@@ -214,10 +213,10 @@ bool clo_launch_vmsa(const struct clo_launch *launch, uint32_t index, uint8_t ou
     if (launch->mode == CLO_LAUNCH_SEV)
         return clo_fail(err, CLO_ERR_USAGE, "SEV guests have no VMSA");
     if (launch->mode == CLO_LAUNCH_SNP_SVSM) {
-        if (!read_entry(launch->svsm, &clo_guid_ovmf_svsm_info, "SVSM info block", &eip, err))
+        if (!read_entry(launch->svsm->svsm_info, "SVSM info block", &eip, err))
             return clo_wrap(err, "SVSM");
-        uint64_t end = UINT64_C(0x100000000) - launch->firmware->ovmf.image.size;
-        put_svsm_state(launch, end - launch->vars_size - launch->svsm->ovmf.image.size + eip, page);
+        uint64_t end = UINT64_C(0x100000000) - launch->firmware->image.size;
+        put_svsm_state(launch, end - launch->vars_size - launch->svsm->image.size + eip, page);
     } else {
         if (!find_ap_eip(launch, &eip, err))
             return false;

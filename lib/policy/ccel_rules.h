@@ -15,19 +15,19 @@
 
 struct clo_ccel_rules;
 
-CLO_API CLO_MUST_USE bool clo_ccel_rules_parse(const json_t *json, struct clo_ccel_rules **out,
-                                               struct clo_error *err);
-CLO_API void clo_ccel_rules_free(struct clo_ccel_rules *rules);
-CLO_API void clo_ccel_rules_freep(struct clo_ccel_rules **rules);
+CLO_MUST_USE bool clo_ccel_rules_parse(const json_t *json, struct clo_ccel_rules **out,
+                                       struct clo_error *err);
+void clo_ccel_rules_free(struct clo_ccel_rules *rules);
+void clo_ccel_rules_freep(struct clo_ccel_rules **rules);
 
 /* Does RTMR `n` of the log show what the rules allow, and nothing else? CLO_ERR_REFUSED, naming the first
  * event that is not allowed or the rule that is not met. The caller shows that the log is true. */
-CLO_API CLO_MUST_USE bool clo_ccel_rules_allow(const struct clo_ccel_rules *rules,
-                                               const struct clo_eventlog *log, unsigned n,
-                                               struct clo_error *err);
+CLO_MUST_USE bool clo_ccel_rules_allow(const struct clo_ccel_rules *rules,
+                                       const struct clo_eventlog *log, unsigned n,
+                                       struct clo_error *err);
 /* Are there rules for RTMR `n`, perhaps that it shows nothing? */
-CLO_API bool clo_ccel_rules_has(const struct clo_ccel_rules *rules, unsigned n);
+bool clo_ccel_rules_has(const struct clo_ccel_rules *rules, unsigned n);
 /* Does one of them take any digest? Something else could then stand in that event's place. */
-CLO_API bool clo_ccel_rules_takes_any(const struct clo_ccel_rules *rules, unsigned n);
+bool clo_ccel_rules_takes_any(const struct clo_ccel_rules *rules, unsigned n);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "cloister/encoding.h"
 
+#include "lib/policy/ccel_rules.h"
 #include "lib/policy/policy_internal.h"
 
 #define DEFAULT_PHASE "enter-initrd"

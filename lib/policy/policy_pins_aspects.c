@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/policy/ccel_rules.h"
 #include "lib/policy/policy_pins_internal.h"
 
 #define PCR(n) (1U << (n))

@@ -3,6 +3,7 @@
 
 #include "cloister/encoding.h"
 
+#include "lib/policy/ccel_rules.h"
 #include "lib/policy/policy_internal.h"
 
 /* Intel's quoting enclaves (DCAP QGL, table "Quote header"). */

@@ -4,6 +4,7 @@
 
 #include <lzma.h>
 
+#include "lib/base/put.h"
 #include "lib/launch/firmware.h"
 #include "test.h"
 

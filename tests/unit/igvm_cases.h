@@ -3,6 +3,7 @@
 #define CLOISTER_TEST_IGVM_CASES_H
 
 #include "cloister/igvm.h"
+#include "lib/base/put.h"
 #include "test.h"
 
 static inline void read_igvm_file(const char *name, struct clo_buffer *out)

@@ -5,6 +5,7 @@
 
 #include "cloister/authenticode.h"
 #include "cloister/reference.h"
+#include "lib/crypto/certificate_make.h"
 #include "varstore_maker.h"
 
 static inline struct clo_reference *predict(const struct clo_prediction *from)

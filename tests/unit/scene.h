@@ -7,6 +7,7 @@
 #include "cloister/hcl.h"
 #include "cloister/jose.h"
 #include "eventlog_maker.h"
+#include "lib/cloud/hcl_write.h"
 #include "snp_chain.h"
 
 #define NONCE "bm9uY2Utb2Ytb3Vycw=="

@@ -3,6 +3,7 @@
 #define CLOISTER_TEST_SIGNER_MAKER_H
 
 #include "cloister/crypto.h"
+#include "lib/crypto/certificate_make.h"
 #include "test.h"
 
 struct signer {

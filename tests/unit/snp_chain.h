@@ -4,6 +4,7 @@
 #define CLOISTER_TEST_SNP_CHAIN_H
 
 #include "cloister/snp.h"
+#include "lib/crypto/certificate_make.h"
 #include "test.h"
 
 #define SNP_MAKER_NOW 1780000000LL

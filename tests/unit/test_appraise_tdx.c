@@ -5,6 +5,7 @@
 #include "cloister/hcl.h"
 #include "cloister/jose.h"
 #include "eventlog_maker.h"
+#include "lib/cloud/hcl_write.h"
 #include "sim/tdx.h"
 #include "test.h"
 

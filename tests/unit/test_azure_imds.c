@@ -1,5 +1,6 @@
 /* What Azure's metadata service hands out: read, and refused. */
 #include "lib/cloud/azure_imds.h"
+#include "lib/crypto/certificate_make.h"
 
 #include "test.h"
 

@@ -1,4 +1,5 @@
 #include "cloister/crypto.h"
+#include "lib/crypto/certificate_make.h"
 
 #include "test.h"
 

@@ -12,6 +12,7 @@
 #include "cloister/hcl.h"
 #include "cloister/jose.h"
 #include "guest/unlock.h"
+#include "lib/cloud/hcl_write.h"
 #include "sim/report.h"
 #include "sim/tdx.h"
 #include "swtpm.h"

@@ -1,5 +1,6 @@
 #include "cloister/crypto.h"
 #include "lib/base/der.h"
+#include "lib/crypto/certificate_make.h"
 
 #include "test.h"
 

@@ -2,6 +2,7 @@
 #include "cloister/efi_auth.h"
 
 #include "cloister/signature_list.h"
+#include "lib/crypto/certificate_make.h"
 #include "test.h"
 
 #define NOW 1780000000LL

@@ -1,3 +1,4 @@
+#include "lib/base/put.h"
 #include "lib/launch/firmware.h"
 
 #include "firmware_maker.h"

@@ -1,5 +1,6 @@
 /* What each tool leaves of a table. The numbers of the cases are those that the tools gave for such
  * disks; tests/cli/measure_disk.sh runs them. */
+#include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 
 #include "test.h"

@@ -1,6 +1,7 @@
 #include "cloister/hcl.h"
 
 #include "cloister/jose.h"
+#include "lib/cloud/hcl_write.h"
 #include "vectors.h"
 
 #define CLAIMS "{\"keys\":[]}"

@@ -9,6 +9,8 @@
 #include <openssl/ssl.h>
 
 #include "cloister/crypto.h"
+#include "lib/crypto/certificate_make.h"
+#include "lib/crypto/openssl.h"
 #include "test.h"
 
 /* --- The server: one connection, one answer --- */

@@ -2,6 +2,7 @@
 
 #include "cloister/json.h"
 #include "igvm_cases.h"
+#include "lib/base/put.h"
 
 static bool measure(const struct clo_buffer *file, enum clo_vmm vmm, struct clo_igvm_launch *out,
                     struct clo_error *err)

@@ -1,4 +1,6 @@
 #include "cloister/kconfig.h"
+#include "lib/audit/kernel.h"
+#include "lib/base/put.h"
 
 #include <jansson.h>
 #include <zstd.h>

@@ -490,7 +490,7 @@ static void test_sizes_refused(void **state)
     launch.vars_size = (size_t)1 << 32;
     CHECK(!clo_launch_digest(&launch, &digest, &err), "variables of 4 GiB");
     /* Room for one page, and an SVSM of four. */
-    launch.vars_size = ((size_t)1 << 32) - firmware.ovmf.image.size - CLO_LAUNCH_PAGE;
+    launch.vars_size = ((size_t)1 << 32) - firmware.image.size - CLO_LAUNCH_PAGE;
     CHECK(!clo_launch_digest(&launch, &digest, &err), "an SVSM below zero");
     CHECK(strstr(err.text, "no whole pages below OVMF") != NULL, err.text);
     launch.vars_size = 0;

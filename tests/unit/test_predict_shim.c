@@ -1,5 +1,6 @@
 /* What a boot through shim leaves, worked out a second time. tests/vm/registers.sh holds the same predictions
  * against a shim that really measures. */
+#include "lib/base/put.h"
 #include "shim_boot_maker.h"
 
 #define RUNTIME 0x7U /* attributes of a variable that the running system may write */

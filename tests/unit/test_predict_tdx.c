@@ -6,6 +6,7 @@
 #include "cloister/ccel.h"
 #include "cloister/efivar.h"
 #include "cloister/reference.h"
+#include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 #include "lib/launch/direct_boot.h"
 

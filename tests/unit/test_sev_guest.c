@@ -5,6 +5,7 @@
 #include <linux/sev-guest.h>
 #include <sys/ioctl.h>
 
+#include "lib/base/put.h"
 #include "test.h"
 
 #define REPORT_SIZE 1184

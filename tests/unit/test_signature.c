@@ -2,6 +2,7 @@
 
 #include "cloister/crypto.h"
 #include "cloister/json.h"
+#include "lib/crypto/openssl.h"
 
 #include "test.h"
 

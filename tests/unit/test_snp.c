@@ -1,4 +1,5 @@
 #include "cloister/snp.h"
+#include "lib/base/put.h"
 
 #include <inttypes.h>
 

@@ -1,4 +1,5 @@
 #include "cloister/snp.h"
+#include "lib/crypto/certificate_make.h"
 
 #include "snp_chain.h"
 #include "vectors.h"

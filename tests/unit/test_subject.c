@@ -7,6 +7,7 @@
 
 #include "cpio_maker.h"
 #include "gzip_maker.h"
+#include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 #include "pe_maker.h"
 #include "test.h"

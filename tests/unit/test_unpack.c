@@ -1,3 +1,4 @@
+#include "lib/base/put.h"
 #include "lib/unpack/unpack.h"
 
 #include <lz4.h>

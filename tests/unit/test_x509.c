@@ -7,6 +7,7 @@
 
 #include "cloister/crypto.h"
 #include "lib/base/der.h"
+#include "lib/crypto/openssl.h"
 
 #include "test.h"
 
