@@ -1,5 +1,4 @@
 #include "device/keystore.h"
-#include "lib/crypto/openssl.h"
 
 #include <stdlib.h>
 
@@ -7,6 +6,8 @@
 #include <openssl/provider.h>
 #include <openssl/store.h>
 #include <openssl/ui.h>
+
+#include "lib/crypto/openssl.h"
 
 #define PROVIDERS_MAX 8
 

@@ -1,6 +1,4 @@
 #include "verifier/server.h"
-#include "lib/crypto/certificate_make.h"
-#include "lib/crypto/openssl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +18,9 @@
 #include <event2/util.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include "lib/crypto/certificate_make.h"
+#include "lib/crypto/openssl.h"
 
 #define HEADERS_MAX      16384
 #define TIMEOUT_S        30

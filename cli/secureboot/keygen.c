@@ -7,6 +7,7 @@
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
 #include "device/file.h"
+#include "lib/crypto/certificate_make.h"
 
 #define VALID_SECONDS (20LL * 365 * 24 * 3600)
 

@@ -12,6 +12,8 @@
 #include "cloister/reference.h"
 #include "cloister/resource.h"
 
+CLO_BEGIN_C
+
 enum clo_appraisal_status {
     CLO_AFFIRMING,
     CLO_WARNING, /* authentic, but not all was appraised, something is not pinned, or it may be an old one */
@@ -133,5 +135,7 @@ CLO_API json_t *clo_appraisal_json(const struct clo_appraisal *appraisal);
 /* One line: why it was refused, the most telling reason first (a PCR's explanation, then whatever
  * else failed); or that it was not. This is what the guest is told. Borrowed. */
 CLO_API const char *clo_appraisal_summary(const struct clo_appraisal *appraisal);
+
+CLO_END_C
 
 #endif

@@ -9,6 +9,8 @@
 #include "cloister/json.h"
 #include "cloister/kconfig.h"
 
+CLO_BEGIN_C
+
 /* --- Rules ---------------------------------------------------------------------------------- */
 
 enum clo_audit_severity {
@@ -196,5 +198,7 @@ CLO_API CLO_MUST_USE bool clo_audit_fragment(const struct clo_audit_request *req
                                              const struct clo_audit_facts *facts,
                                              enum clo_audit_severity level, struct clo_buffer *out,
                                              struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -7,6 +7,8 @@
 #include "cloister/crypto.h"
 #include "cloister/pe.h"
 
+CLO_BEGIN_C
+
 /* --- The digest --- */
 
 /* The digest of the file as it is, as firmware (edk2's HashPeImage) and shim take it: everything but
@@ -134,5 +136,7 @@ CLO_API CLO_MUST_USE bool clo_authenticode_appraise(const struct clo_authenticod
                                                     struct clo_bytes db, struct clo_bytes dbx,
                                                     struct clo_authenticode_verdict *out,
                                                     struct clo_error *err);
+
+CLO_END_C
 
 #endif

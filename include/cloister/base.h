@@ -22,6 +22,17 @@
         clo_taken_;                                 \
     })
 
+/* Around what a header declares, for programs in C++. */
+#ifdef __cplusplus
+#define CLO_BEGIN_C extern "C" {
+#define CLO_END_C   }
+#else
+#define CLO_BEGIN_C
+#define CLO_END_C
+#endif
+
+CLO_BEGIN_C
+
 /* --- Errors ------------------------------------------------------------------------------- */
 
 enum clo_status {
@@ -153,5 +164,7 @@ struct clo_random {
     bool (*fill)(void *context, void *out, size_t size);
     void *context;
 };
+
+CLO_END_C
 
 #endif

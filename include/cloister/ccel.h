@@ -5,6 +5,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 #define CLO_CC_TYPE_TDX 2
 
 struct clo_ccel_table {
@@ -24,5 +26,7 @@ CLO_API CLO_MUST_USE bool clo_ccel_table_parse(struct clo_bytes in, struct clo_c
 CLO_API CLO_MUST_USE bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out,
                                              struct clo_error *err);
 #define CLO_EV_DSTACK_RUNTIME 0x08000001U
+
+CLO_END_C
 
 #endif

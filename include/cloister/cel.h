@@ -10,6 +10,8 @@
 #include "cloister/ima.h"
 #include "cloister/userlog.h"
 
+CLO_BEGIN_C
+
 enum clo_cel_encoding {
     CLO_CEL_JSON, /* an array of records */
     CLO_CEL_CBOR, /* the same, in deterministic encoding */
@@ -33,5 +35,7 @@ CLO_API CLO_MUST_USE bool clo_cel_write(const struct clo_eventlog *log, const st
                                         const struct clo_userlog *userlog,
                                         enum clo_cel_encoding encoding, struct clo_buffer *out,
                                         struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "cloister/json.h"
 
+CLO_BEGIN_C
+
 enum clo_check_result {
     CLO_CHECK_PASS,
     CLO_CHECK_FAIL,
@@ -44,5 +46,7 @@ CLO_API const struct clo_check *clo_checks_get(const struct clo_checks *checks, 
 CLO_API const char *clo_check_result_name(enum clo_check_result result); /* "pass" */
 /* [{"id":…,"result":…,"detail":…}]; NULL when out of memory. */
 CLO_API json_t *clo_checks_json(const struct clo_checks *checks);
+
+CLO_END_C
 
 #endif

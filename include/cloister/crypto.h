@@ -7,6 +7,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 /* --- Hashes -------------------------------------------------------------------------------- */
 
 enum clo_hash {
@@ -47,10 +49,6 @@ CLO_API void clo_hasher_freep(struct clo_hasher **hasher);
 
 CLO_API void clo_hmac(enum clo_hash hash, struct clo_bytes key, struct clo_bytes in,
                       struct clo_digest *out);
-/* RFC 5869; `size` at most 255 digests. */
-CLO_API CLO_MUST_USE bool clo_hkdf(enum clo_hash hash, struct clo_bytes key, struct clo_bytes salt,
-                                   struct clo_bytes info, struct clo_secret **out, size_t size,
-                                   struct clo_error *err);
 
 /* --- Public keys and signatures ------------------------------------------------------------- */
 
@@ -241,5 +239,7 @@ CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
 
 CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
                                         struct clo_buffer *pem, struct clo_error *err);
+
+CLO_END_C
 
 #endif

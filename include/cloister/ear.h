@@ -5,6 +5,8 @@
 
 #include "cloister/appraise.h"
 
+CLO_BEGIN_C
+
 #define CLO_EAR_PROFILE "tag:ietf.org,2026:rats/ear#03"
 
 struct clo_ear_spec {
@@ -23,5 +25,7 @@ CLO_API CLO_MUST_USE bool clo_ear_sign(const struct clo_appraisal *appraisal,
                                        const struct clo_ear_spec *spec,
                                        const struct clo_private_key *key, struct clo_buffer *token,
                                        struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -9,6 +9,8 @@
 #include "cloister/crypto.h"
 #include "cloister/efivar.h"
 
+CLO_BEGIN_C
+
 #define CLO_EFIVAR_APPEND 0x40U /* EFI_VARIABLE_APPEND_WRITE: signed, not stored */
 #define CLO_EFI_TIME_SIZE 16
 #define CLO_EFI_TIME_TEXT 20 /* "2010-03-06T19:17:21", with the NUL */
@@ -57,5 +59,7 @@ CLO_API char *clo_efi_time_text(const uint8_t time[CLO_EFI_TIME_SIZE], char out[
  * newer than what is there. */
 CLO_API int clo_efi_time_compare(const uint8_t a[CLO_EFI_TIME_SIZE],
                                  const uint8_t b[CLO_EFI_TIME_SIZE]);
+
+CLO_END_C
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "cloister/encoding.h"
 
+CLO_BEGIN_C
+
 extern CLO_API const struct clo_guid clo_guid_global_variable; /* PK, KEK, SecureBoot */
 extern CLO_API const struct clo_guid clo_guid_image_security;  /* db, dbx */
 extern CLO_API const struct clo_guid clo_guid_cert_x509;       /* signature types */
@@ -62,5 +64,7 @@ CLO_API CLO_MUST_USE bool clo_varstore_enroll(const struct clo_varstore *store, 
                                               struct clo_error *err);
 CLO_API void clo_varstore_free(struct clo_varstore *store);
 CLO_API void clo_varstore_freep(struct clo_varstore **store);
+
+CLO_END_C
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 CLO_API void clo_hex_write(struct clo_bytes in, struct clo_buffer *out); /* lower case */
 CLO_API CLO_MUST_USE bool clo_hex_read(struct clo_bytes text, struct clo_buffer *out,
                                        struct clo_error *err);
@@ -40,5 +42,7 @@ CLO_API bool clo_guid_equal(const struct clo_guid *a, const struct clo_guid *b);
 CLO_API CLO_MUST_USE bool clo_utf16_write(const char *text, struct clo_buffer *out,
                                           struct clo_error *err);
 CLO_API void clo_utf16_text(struct clo_bytes utf16, struct clo_buffer *out);
+
+CLO_END_C
 
 #endif

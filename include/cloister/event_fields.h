@@ -10,8 +10,12 @@
 #include "cloister/eventlog.h"
 #include "cloister/json.h"
 
+CLO_BEGIN_C
+
 /* {"variable": {"value": "db", "covered": true}, …}; data that we cannot read is one field, "bytes".
  * NULL when out of memory. */
 CLO_API json_t *clo_event_fields(const struct clo_event *event, enum clo_hash hash);
+
+CLO_END_C
 
 #endif

@@ -11,6 +11,8 @@
 
 #include "cloister/crypto.h"
 
+CLO_BEGIN_C
+
 #define CLO_EVENT_DIGESTS_MAX 8
 
 /* TCG PC Client Platform Firmware Profile 1.06, table 27, and those that appear in the field. */
@@ -121,5 +123,7 @@ CLO_API void clo_event_describe(const struct clo_event *event, struct clo_buffer
 /* Linux records kernel command line and initrd as tagged events (libstub, efi-stub-helper.c). */
 #define CLO_EVENT_TAG_INITRD       0x8f3b22ecU
 #define CLO_EVENT_TAG_LOAD_OPTIONS 0x8f3b22edU
+
+CLO_END_C
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "cloister/json.h"
 
+CLO_BEGIN_C
+
 #define CLO_EVIDENCE_TYPE  "tag:cloister.dev,2026:evidence"
 #define CLO_EVIDENCE_LIMIT ((size_t)16 << 20) /* of the JSON text */
 
@@ -49,5 +51,7 @@ CLO_API json_t *clo_evidence_json(const struct clo_evidence *evidence); /* NULL:
 /* Appends canonical JSON. */
 CLO_API CLO_MUST_USE bool clo_evidence_write(const struct clo_evidence *evidence,
                                              struct clo_buffer *out, struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -9,6 +9,8 @@
 #include "cloister/reference.h"
 #include "cloister/userlog.h"
 
+CLO_BEGIN_C
+
 enum clo_difference {
     CLO_DIFFERENCE_NONE,       /* the logged events lead to the expected value */
     CLO_DIFFERENCE_CHANGED,    /* an event's digest */
@@ -56,5 +58,7 @@ CLO_API enum clo_hash clo_explain_bank(const struct clo_eventlog *log,
 /* The explanation of inputs->pcr as an object (docs/eventlog.md). */
 CLO_API json_t *clo_explanation_json(const struct clo_explain_inputs *inputs,
                                      const struct clo_explanation *explanation);
+
+CLO_END_C
 
 #endif

@@ -12,6 +12,8 @@
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
 
+CLO_BEGIN_C
+
 #define CLO_HCL_NV_INDEX      0x01400001u
 #define CLO_HCL_HARDWARE_AT   0x20
 #define CLO_HCL_HARDWARE_SIZE 1184
@@ -55,5 +57,7 @@ CLO_API const struct clo_public_key *clo_hcl_ak(const struct clo_hcl_verified *h
 CLO_API const json_t *clo_hcl_claims(const struct clo_hcl_verified *hcl);
 CLO_API void clo_hcl_verified_free(struct clo_hcl_verified *hcl);
 CLO_API void clo_hcl_verified_freep(struct clo_hcl_verified **hcl);
+
+CLO_END_C
 
 #endif

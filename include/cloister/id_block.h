@@ -10,6 +10,8 @@
 
 #include "cloister/crypto.h"
 
+CLO_BEGIN_C
+
 #define CLO_SNP_ID_BLOCK_SIZE     96
 #define CLO_SNP_ID_AUTH_SIZE      4096
 #define CLO_SNP_ID_KEY_SIZE       1028
@@ -66,5 +68,7 @@ CLO_API CLO_MUST_USE bool clo_snp_signature_numbers(struct clo_bytes field, uint
 CLO_API CLO_MUST_USE bool clo_snp_id_block_verify(const struct clo_snp_id_block *block,
                                                   const struct clo_snp_id_auth *auth,
                                                   struct clo_error *err);
+
+CLO_END_C
 
 #endif

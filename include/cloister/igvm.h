@@ -8,6 +8,8 @@
 
 #include "cloister/launch.h"
 
+CLO_BEGIN_C
+
 #define CLO_IGVM_PLATFORMS_MAX 32
 
 enum clo_igvm_platform_type {
@@ -38,9 +40,6 @@ struct clo_igvm {
 CLO_API CLO_MUST_USE bool clo_igvm_parse(struct clo_bytes in, struct clo_igvm *out,
                                          struct clo_error *err);
 
-/* Looks like an IGVM file? */
-CLO_API bool clo_igvm_is(struct clo_bytes in);
-
 struct clo_igvm_launch {
     struct clo_digest digest; /* the SNP launch digest */
     size_t measured_pages;
@@ -58,5 +57,7 @@ struct clo_igvm_launch {
  * would not start as it says, is CLO_ERR_UNSUPPORTED. */
 CLO_API CLO_MUST_USE bool clo_igvm_measure(const struct clo_igvm *igvm, enum clo_vmm vmm,
                                            struct clo_igvm_launch *out, struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "cloister/pcr.h"
 
+CLO_BEGIN_C
+
 #define CLO_IMA_PCR 10
 
 struct clo_ima_entry {
@@ -50,5 +52,7 @@ enum clo_ima_extension {
 CLO_API CLO_MUST_USE bool clo_ima_replay(const struct clo_ima *list,
                                          enum clo_ima_extension extension,
                                          struct clo_pcr_bank *bank, struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -8,6 +8,8 @@
 #include "cloister/crypto.h"
 #include "cloister/json.h"
 
+CLO_BEGIN_C
+
 /* EC on P-256, P-384, P-521, or RSA. Members other than the key's own numbers are left out. */
 CLO_API CLO_MUST_USE bool clo_jwk_from_public_key(const struct clo_public_key *key, json_t **out,
                                                   struct clo_error *err);
@@ -37,5 +39,7 @@ CLO_API CLO_MUST_USE bool clo_jwe_seal_typed(const json_t *recipient_jwk, const 
 CLO_API CLO_MUST_USE bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
                                              char type[CLO_JWE_TYPE], struct clo_secret **out,
                                              struct clo_error *err);
+
+CLO_END_C
 
 #endif

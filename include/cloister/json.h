@@ -7,6 +7,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 #define CLO_JSON_DEPTH_MAX 64
 
 CLO_API CLO_MUST_USE bool clo_json_parse(struct clo_bytes text, json_t **out,
@@ -75,5 +77,7 @@ CLO_API void clo_json_set_bits(struct clo_json_object *object, const char *key, 
                                const struct clo_bit *bits, size_t count);
 /* The object, or NULL if anything failed. */
 CLO_API json_t *clo_json_finish(struct clo_json_object *object);
+
+CLO_END_C
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 #define CLO_KCONFIG_LIMIT ((size_t)8 << 20) /* the text */
 
 struct clo_kconfig;
@@ -40,5 +42,7 @@ CLO_API bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, cons
 
 /* Does it look like the text of a configuration? */
 CLO_API bool clo_kconfig_guess(struct clo_bytes in);
+
+CLO_END_C
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "cloister/snp.h"
 
+CLO_BEGIN_C
+
 #define CLO_KDS_HOST     "kdsintf.amd.com"
 #define CLO_KDS_PATH_MAX 256
 
@@ -40,5 +42,7 @@ CLO_API CLO_MUST_USE bool clo_kds_path(const struct clo_kds_request *request,
  * that we do not know; Milan's hwID has 64 bytes and no fmcSPL, Turin's 8 bytes and one. */
 CLO_API CLO_MUST_USE bool clo_kds_parse(const char *url, struct clo_kds_request *out,
                                         struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "cloister/crypto.h"
 
+CLO_BEGIN_C
+
 #define CLO_LAUNCH_PAGE         4096
 #define CLO_LAUNCH_DIGEST_SIZE  48 /* SHA-384, and so are page digests */
 #define CLO_LAUNCH_VCPUS_MAX    4096
@@ -142,5 +144,7 @@ CLO_API CLO_MUST_USE bool clo_launch_ovmf_hash(const struct clo_launch *launch,
 /* The page of registers that CPU `index` starts with. */
 CLO_API CLO_MUST_USE bool clo_launch_vmsa(const struct clo_launch *launch, uint32_t index,
                                           uint8_t out[CLO_LAUNCH_PAGE], struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "cloister/launch.h"
 
+CLO_BEGIN_C
+
 enum clo_launch_input {
     CLO_INPUT_VMM = 1 << 0,
     CLO_INPUT_KERNEL = 1 << 1,
@@ -58,5 +60,7 @@ CLO_API CLO_MUST_USE bool
 clo_launch_explain(const struct clo_launch_known *known, const uint8_t *digest,
                    struct clo_launch_match matches[CLO_LAUNCH_MATCHES_MAX], size_t *count,
                    struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -5,6 +5,8 @@
 #include "cloister/crypto.h"
 #include "cloister/eventlog.h"
 
+CLO_BEGIN_C
+
 #define CLO_PCR_COUNT 24
 
 struct clo_pcr_bank {
@@ -24,5 +26,7 @@ CLO_API void clo_pcr_measure(struct clo_pcr_bank *bank, unsigned pcr, struct clo
  * does has no digest for this bank. In a CCEL log the "PCRs" are measurement register indexes. */
 CLO_API CLO_MUST_USE bool clo_eventlog_replay(const struct clo_eventlog *log, enum clo_hash hash,
                                               struct clo_pcr_bank *out, struct clo_error *err);
+
+CLO_END_C
 
 #endif

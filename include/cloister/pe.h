@@ -9,6 +9,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 #define CLO_PE_SECTIONS_MAX    96 /* the loader's own limit */
 #define CLO_PE_MACHINE_X86_64  0x8664
 #define CLO_PE_MACHINE_AARCH64 0xaa64
@@ -111,5 +113,7 @@ struct clo_pe_part {
 CLO_API CLO_MUST_USE bool clo_pe_lay_out(const struct clo_pe *from, struct clo_pe_part *parts,
                                          size_t count, struct clo_buffer *head,
                                          struct clo_pieces *out, struct clo_error *err);
+
+CLO_END_C
 
 #endif

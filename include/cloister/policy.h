@@ -9,6 +9,8 @@
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
 
+CLO_BEGIN_C
+
 #define CLO_POLICY_LIST_MAX 64
 
 struct clo_ccel_rules;
@@ -159,5 +161,7 @@ CLO_API void clo_policy_appraise_snp(const struct clo_policy *policy,
 CLO_API void clo_policy_appraise_tdx(const struct clo_policy *policy,
                                      const struct clo_tdx_verified *quote, uint32_t proven,
                                      struct clo_checks *checks);
+
+CLO_END_C
 
 #endif

@@ -9,6 +9,8 @@
 #include "cloister/policy.h"
 #include "cloister/reference.h"
 
+CLO_BEGIN_C
+
 enum clo_aspect {
     CLO_ASPECT_FIRMWARE,
     CLO_ASPECT_PROGRAM,
@@ -63,5 +65,7 @@ CLO_API void clo_policy_pins(const struct clo_policy *policy,
                              const struct clo_pins_context *context, struct clo_pins *out);
 /* How many aspects of at least this weight (MUST: the heaviest) are open. */
 CLO_API size_t clo_pins_open(const struct clo_pins *pins, enum clo_pin_weight weight);
+
+CLO_END_C
 
 #endif

@@ -8,6 +8,8 @@
 #include "cloister/crypto.h"
 #include "cloister/pcr.h"
 
+CLO_BEGIN_C
+
 #define CLO_QUOTE_SELECTIONS_MAX 8
 
 struct clo_quote {
@@ -59,5 +61,7 @@ CLO_API CLO_MUST_USE bool clo_quote_verify(struct clo_bytes attest, struct clo_b
 CLO_API CLO_MUST_USE bool clo_quote_covers(const struct clo_quote_verified *quote,
                                            const struct clo_pcr_bank *bank, uint32_t mask,
                                            struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -11,6 +11,8 @@
 #include "cloister/json.h"
 #include "cloister/pcr.h"
 
+CLO_BEGIN_C
+
 /* The phases of a boot, as systemd-pcrphase names them: a path of what PCR 11 was extended with. */
 #define CLO_PHASE_ENTER_INITRD "enter-initrd"
 #define CLO_PHASE_LEAVE_INITRD "enter-initrd:leave-initrd"
@@ -177,5 +179,7 @@ CLO_API bool clo_reference_mr_td(const struct clo_reference *reference, size_t i
                                  struct clo_digest *out);
 /* Does the reference list the events of `pcr` (perhaps none), and not only its value? */
 CLO_API bool clo_reference_lists_events(const struct clo_reference *reference, unsigned pcr);
+
+CLO_END_C
 
 #endif

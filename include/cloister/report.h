@@ -9,6 +9,8 @@
 
 #include "cloister/json.h"
 
+CLO_BEGIN_C
+
 /* Documents as the program prints them with --json; NULL: not given. At least one must be. */
 struct clo_report_input {
     const json_t *audit;     /* of `cloister audit` */
@@ -28,5 +30,7 @@ CLO_API CLO_MUST_USE bool clo_report_take(struct clo_report_input *input, const 
                                           struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_report_write(const struct clo_report_input *input,
                                            struct clo_buffer *out, struct clo_error *err);
+
+CLO_END_C
 
 #endif

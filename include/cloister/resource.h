@@ -8,6 +8,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 #define CLO_RESOURCE_MAX      200 /* characters of a name */
 #define CLO_INSTANCE_HEX_SIZE 65  /* lower-case hex of a SHA-256 digest, with the NUL */
 
@@ -38,5 +40,7 @@ CLO_API CLO_MUST_USE bool clo_resource_expand(const char *text,
                                               struct clo_buffer *out, struct clo_error *err);
 /* Could `path` have come from this template? */
 CLO_API bool clo_resource_matches(const char *text, const char *path);
+
+CLO_END_C
 
 #endif

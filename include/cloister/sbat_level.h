@@ -7,6 +7,8 @@
 
 #include "cloister/base.h"
 
+CLO_BEGIN_C
+
 #define CLO_SBAT_NAME_MAX 64
 
 struct clo_sbat_entry {
@@ -28,5 +30,7 @@ struct clo_sbat_verdict {
  * would not. False only for malformed texts. */
 CLO_API CLO_MUST_USE bool clo_sbat_check(struct clo_bytes sbat, struct clo_bytes level,
                                          struct clo_sbat_verdict *out, struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -8,6 +8,8 @@
 #include "cloister/encoding.h"
 #include "cloister/pe.h"
 
+CLO_BEGIN_C
+
 /* Vendor of its variables: MokList, MokListX, SbatLevel, … */
 extern CLO_API const struct clo_guid clo_guid_shim_lock;
 
@@ -44,5 +46,7 @@ struct clo_shim_line {
 /* The first line with a file's name; CLO_ERR_FORMAT where there is none, or another alphabet than ASCII. */
 CLO_API CLO_MUST_USE bool clo_shim_line(struct clo_bytes csv, struct clo_shim_line *out,
                                         struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "cloister/efivar.h"
 
+CLO_BEGIN_C
+
 /* "x509", "sha256", "sha384", "x509-sha256", …; "other" for one that we do not know. */
 CLO_API const char *clo_signature_type_name(const struct clo_guid *type);
 /* By such a name; false: none. */
@@ -47,5 +49,7 @@ CLO_API CLO_MUST_USE bool clo_signature_lists_remove(struct clo_bytes base,
                                                      const struct clo_guid *type,
                                                      struct clo_bytes data, struct clo_buffer *out,
                                                      size_t *removed, struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -11,6 +11,8 @@
 #include "cloister/checks.h"
 #include "cloister/crypto.h"
 
+CLO_BEGIN_C
+
 #define CLO_SNP_REPORT_SIZE      1184
 #define CLO_SNP_SIGNED_SIZE      0x2a0
 #define CLO_SNP_VERSION_MIN      2
@@ -254,5 +256,7 @@ CLO_API json_t *clo_snp_report_json(const struct clo_snp_report *report,
 
 /* What a set of certificates and lists holds, decoded: {"certificates": [...], "revocation_lists": [...]}. */
 CLO_API json_t *clo_snp_certificates_json(const struct clo_snp_certificates *certificates);
+
+CLO_END_C
 
 #endif

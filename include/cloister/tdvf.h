@@ -9,6 +9,8 @@
 
 #include "cloister/crypto.h"
 
+CLO_BEGIN_C
+
 #define CLO_TDVF_SECTIONS_MAX 64
 #define CLO_TDVF_PAGE         4096U
 
@@ -62,5 +64,7 @@ CLO_API CLO_MUST_USE bool clo_tdvf_hob(const struct clo_tdvf *tdvf, uint64_t mem
                                        struct clo_buffer *out, struct clo_error *err);
 /* How much of the memory of such a guest lies below 4 GiB; the rest begins there. */
 CLO_API uint64_t clo_qemu_low_memory(uint64_t memory);
+
+CLO_END_C
 
 #endif

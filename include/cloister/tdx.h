@@ -14,6 +14,8 @@
 #include "cloister/crypto.h"
 #include "cloister/tdx_collateral.h"
 
+CLO_BEGIN_C
+
 #define CLO_TDX_RTMR_COUNT    4
 #define CLO_TDX_REGISTER_SIZE 48 /* MRTD, RTMRs and the other SHA-384 registers */
 #define CLO_TDX_TEE_TYPE      0x81
@@ -169,7 +171,6 @@ clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collateral *co
                      struct clo_tdx_platform **out, struct clo_error *err);
 CLO_API void clo_tdx_platform_free(struct clo_tdx_platform *platform);
 CLO_API void clo_tdx_platform_freep(struct clo_tdx_platform **platform);
-CLO_API bool clo_tdx_platform_ok(const struct clo_tdx_platform *platform); /* no check failed */
 /* Members of the collateral that we do not know, comma separated; "" if none. */
 CLO_API const char *clo_tdx_platform_unknown(const struct clo_tdx_platform *platform);
 /* From when to when nothing in it is too old or too young. */
@@ -199,5 +200,7 @@ CLO_API CLO_MUST_USE bool clo_tdx_verify(const struct clo_tdx_quote *quote,
 CLO_API json_t *clo_tdx_claims(const struct clo_tdx_verified *verified);
 CLO_API json_t *clo_tdx_quote_json(const struct clo_tdx_quote *quote);
 CLO_API json_t *clo_tdx_report_json(const struct clo_tdx_report *report);
+
+CLO_END_C
 
 #endif

@@ -10,6 +10,8 @@
 #include "cloister/crypto.h"
 #include "cloister/json.h"
 
+CLO_BEGIN_C
+
 #define CLO_TDX_COLLATERAL_LIMIT ((size_t)8 << 20) /* of one piece, or of the whole as JSON */
 
 /* --- PCK certificates ------------------------------------------------------------------------ */
@@ -147,5 +149,7 @@ struct clo_tdx_tcb {
     struct clo_bytes advisories[CLO_TDX_ADVISORIES_MAX]; /* each once */
     size_t advisory_count;
 };
+
+CLO_END_C
 
 #endif

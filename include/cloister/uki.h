@@ -8,6 +8,8 @@
 #include "cloister/json.h"
 #include "cloister/pe.h"
 
+CLO_BEGIN_C
+
 /* --- Reading --- */
 
 struct clo_uki {
@@ -36,10 +38,9 @@ CLO_API const struct clo_pe_section *clo_uki_section(const struct clo_uki *uki, 
                                                      const char *name);
 
 /* The sections that the stub measures into PCR 11, in its order: gives the n-th that is present
- * and not empty in the first profile; NULL at the end. Its digest is over `data` when VirtualSize is
- * within the file. */
-CLO_API const struct clo_pe_section *clo_uki_measured(const struct clo_uki *uki, size_t index);
-/* In profile number `profile`: its own sections, from its .profile on, hide those before the first. */
+ * and not empty in profile number `profile`; NULL at the end. A profile's own sections, from its .profile
+ * on, hide those before the first. A section's digest is over `data` when VirtualSize is within the
+ * file. */
 CLO_API const struct clo_pe_section *clo_uki_measured_in(const struct clo_uki *uki, size_t profile,
                                                          size_t index);
 
@@ -161,5 +162,7 @@ CLO_API CLO_MUST_USE bool clo_pcrsig_verify(const json_t *pcrsig,
                                             const struct clo_pcr_policy *policy,
                                             const struct clo_public_key *key,
                                             struct clo_error *err);
+
+CLO_END_C
 
 #endif

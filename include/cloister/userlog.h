@@ -7,6 +7,8 @@
 #include "cloister/json.h"
 #include "cloister/pcr.h"
 
+CLO_BEGIN_C
+
 /* What a record extends. Other registers than PCRs and RTMRs are nobody's whose value we prove. */
 enum clo_userlog_kind {
     CLO_USERLOG_PCR,
@@ -48,5 +50,7 @@ CLO_API void clo_userlog_register(const struct clo_userlog_event *event, char *o
 /* Appends one record. */
 CLO_API CLO_MUST_USE bool clo_userlog_append(const struct clo_userlog_event *event,
                                              struct clo_buffer *log, struct clo_error *err);
+
+CLO_END_C
 
 #endif

@@ -1,9 +1,10 @@
 #include "cloister/base.h"
-#include "lib/base/put.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/put.h"
 
 void clo_buffer_free(struct clo_buffer *buffer)
 {

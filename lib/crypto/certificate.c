@@ -1,5 +1,4 @@
 #include "cloister/crypto.h"
-#include "lib/crypto/openssl.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
+#include "lib/crypto/openssl.h"
 #include "x509.h"
 
 #define CERTIFICATE_MAX 65536

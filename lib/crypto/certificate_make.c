@@ -1,11 +1,12 @@
 /* Making certificates, with OpenSSL: for pretend platforms, Secure Boot keys and the broker's TLS. */
 #include "lib/crypto/certificate_make.h"
-#include "crypto_internal.h"
 #include "lib/crypto/openssl.h"
 
 #include <openssl/asn1.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
+
+#include "crypto_internal.h"
 
 static bool set_name(X509_NAME *name, const struct clo_certificate_spec *spec)
 {

@@ -4,11 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <openssl/sha.h>
 
 /* TPM 2.0 Library, part 2, table 9 (TPM_ALG_ID). */
@@ -181,38 +178,4 @@ void clo_hmac(enum clo_hash hash, struct clo_bytes key, struct clo_bytes in, str
     must(EVP_Q_mac(NULL, "HMAC", NULL, hashes[hash].openssl, NULL, key.size == 0 ? empty : key.data,
                    key.size, in.size == 0 ? empty : in.data, in.size, out->bytes, sizeof out->bytes,
                    &size) != NULL);
-}
-
-bool clo_hkdf(enum clo_hash hash, struct clo_bytes key, struct clo_bytes salt,
-              struct clo_bytes info, struct clo_secret **out, size_t size, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
-
-    if (clo_hash_size(hash) == 0 || size == 0 || size > 255 * clo_hash_size(hash))
-        return clo_fail(err, CLO_ERR_USAGE, "HKDF: %zu bytes cannot be had", size);
-    if (!clo_secret_new(size, &secret, err))
-        return false;
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
-    char *name = (char *)(uintptr_t)hashes[hash].openssl;
-    OSSL_PARAM parameters[5];
-    size_t count = 0;
-    parameters[count++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name, 0);
-    parameters[count++] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY,
-                                                            (void *)(uintptr_t)key.data, key.size);
-    if (salt.size > 0)
-        parameters[count++] = OSSL_PARAM_construct_octet_string(
-                OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)salt.data, salt.size);
-    if (info.size > 0)
-        parameters[count++] = OSSL_PARAM_construct_octet_string(
-                OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info.data, info.size);
-    parameters[count] = OSSL_PARAM_construct_end();
-    bool ok = context != NULL &&
-              EVP_KDF_derive(context, clo_secret_data(secret), size, parameters) == 1;
-    EVP_KDF_CTX_free(context);
-    EVP_KDF_free(kdf);
-    if (!ok)
-        return clo_fail(err, CLO_ERR_SYSTEM, "HKDF: libcrypto refused");
-    *out = CLO_TAKE(secret);
-    return true;
 }

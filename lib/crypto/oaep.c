@@ -1,8 +1,9 @@
 #include "crypto_internal.h"
-#include "lib/crypto/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/rsa.h>
+
+#include "lib/crypto/openssl.h"
 
 static bool set_oaep(EVP_PKEY_CTX *context, enum clo_hash hash)
 {

@@ -1,5 +1,4 @@
 #include "crypto_internal.h"
-#include "lib/crypto/openssl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +6,8 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+
+#include "lib/crypto/openssl.h"
 
 static const char *const curves[] = {
     [CLO_KEY_P256] = "prime256v1",

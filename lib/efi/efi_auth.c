@@ -1,11 +1,12 @@
 #include "cloister/efi_auth.h"
-#include "lib/crypto/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/pkcs7.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
+
+#include "lib/crypto/openssl.h"
 
 #define WIN_CERTIFICATE_SIZE 24 /* dwLength, wRevision, wCertificateType, CertType */
 #define WIN_REVISION         0x0200

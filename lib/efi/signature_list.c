@@ -1,7 +1,8 @@
 #include "cloister/signature_list.h"
-#include "lib/base/put.h"
 
 #include <string.h>
+
+#include "lib/base/put.h"
 
 #define LIST_HEADER_SIZE 28
 #define OWNER_SIZE       16

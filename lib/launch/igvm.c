@@ -334,11 +334,6 @@ static bool read_fixed(struct clo_igvm *igvm, struct clo_error *err)
     return check_checksum(igvm, fixed_size, checksum, err);
 }
 
-bool clo_igvm_is(struct clo_bytes in)
-{
-    return in.size >= 4 && memcmp(in.data, "IGVM", 4) == 0;
-}
-
 bool clo_igvm_parse(struct clo_bytes in, struct clo_igvm *out, struct clo_error *err)
 {
     struct clo_igvm igvm = { .file = in };

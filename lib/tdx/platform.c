@@ -356,11 +356,6 @@ void clo_tdx_platform_freep(struct clo_tdx_platform **platform)
     *platform = NULL;
 }
 
-bool clo_tdx_platform_ok(const struct clo_tdx_platform *platform)
-{
-    return platform->is_ok;
-}
-
 const char *clo_tdx_platform_unknown(const struct clo_tdx_platform *platform)
 {
     return platform->unknown;

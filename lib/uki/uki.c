@@ -135,11 +135,6 @@ const struct clo_pe_section *clo_uki_section(const struct clo_uki *uki, size_t p
     return at < names.count ? &uki->pe.sections[at] : NULL;
 }
 
-const struct clo_pe_section *clo_uki_measured(const struct clo_uki *uki, size_t index)
-{
-    return clo_uki_measured_in(uki, 0, index);
-}
-
 /* --- Reading --- */
 
 /* .sdmagic: "#### LoaderInfo: systemd-stub 257.13-1~deb13u1 ####". */

@@ -43,7 +43,7 @@ static void test_build(void **state)
     CHECK(clo_bytes_equal(clo_buffer_bytes(&built), clo_buffer_bytes(&again)), "reproducible");
     CLO_CLEANUP(clo_freep) struct clo_uki *uki = parse(clo_buffer_bytes(&built));
     CHECK(strcmp(uki->stub, "systemd-stub 257.1") == 0 && uki->stub_version == 257, uki->stub);
-    for (; (section = clo_uki_measured(uki, count)) != NULL; count++)
+    for (; (section = clo_uki_measured_in(uki, 0, count)) != NULL; count++)
         CHECK(count < CLO_COUNT(order) && strcmp(section->name, order[count]) == 0, section->name);
     CHECK(count == CLO_COUNT(order), "what PCR 11 gets, in systemd's order");
     section = clo_pe_section_find(&uki->pe, ".linux");
@@ -216,7 +216,7 @@ static void test_magic(void **state)
         CLO_CLEANUP(clo_freep) struct clo_uki *uki = parse(clo_buffer_bytes(&file));
         CHECK(strcmp(uki->stub, cases[i].stub) == 0, cases[i].magic);
         CHECK(uki->stub_version == cases[i].version, cases[i].magic);
-        CHECK((clo_uki_measured(uki, 0) != NULL) == (cases[i].version != 0),
+        CHECK((clo_uki_measured_in(uki, 0, 0) != NULL) == (cases[i].version != 0),
               "of an unknown stub nothing is said");
     }
 }

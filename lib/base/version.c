@@ -1,0 +1,6 @@
+#include "cloister/version.h"
+
+const char *clo_version(void)
+{
+    return CLO_VERSION;
+}
