@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -340,12 +341,32 @@ int cli_dispatch(const char *name, const char *summary, const struct cli_command
     return cli_error(&err);
 }
 
+void cli_print(struct clo_bytes bytes)
+{
+    (void)fwrite(bytes.data, 1, bytes.size, stdout);
+}
+
 bool cli_print_json(const json_t *json, struct clo_error *err)
 {
-    if (json == NULL || json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0 ||
-        putchar('\n') == EOF || fflush(stdout) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+    if (json == NULL)
+        return clo_out_of_memory(err);
+    if (json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY) != 0 && ferror(stdout) == 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "JSON: cannot be made");
+    (void)putchar('\n');
     return true;
+}
+
+/* A pipe that was closed has been read as far as wanted: that is not worth a line. */
+int cli_finish(int status)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    bool is_lost = fflush(stdout) != 0;
+
+    if ((!is_lost && !ferror(stdout)) || (status != CLI_YES && status != CLI_NO))
+        return status;
+    if (poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0)
+        fprintf(stderr, "cloister: standard output: cannot be written\n");
+    return CLI_SURROUNDINGS;
 }
 
 bool cli_time(const char *text, int64_t *out, struct clo_error *err)

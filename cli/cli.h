@@ -64,29 +64,18 @@ struct cli_command {
 int cli_dispatch(const char *name, const char *summary, const struct cli_command *commands,
                  size_t count, int argc, char **argv);
 
-/* Prints one JSON document, indented, on standard output; false (with an error) if it cannot. */
+/* On standard output, as everything that is printed: cli_finish() tells whether it got out. */
+void cli_print(struct clo_bytes bytes);
+/* Prints one JSON document, indented; false (with an error) if it cannot be made, as when it is NULL. */
 CLO_MUST_USE bool cli_print_json(const json_t *json, struct clo_error *err);
+/* The last word of a program: an answer that did not get out is none, and said so on standard error. Returns the
+ * exit status. */
+int cli_finish(int status);
 /* RFC 3339 to Unix time; NULL is now. */
 CLO_MUST_USE bool cli_time(const char *text, int64_t *out, struct clo_error *err);
 /* Is standard output a terminal that wants colour (NO_COLOR and TERM=dumb say no)? */
 bool cli_color(FILE *stream);
 /* The system's randomness for lib/'s clo_random. */
 struct clo_random cli_random(void);
-
-int cmd_audit(int argc, char **argv);
-int cmd_boot(int argc, char **argv);
-int cmd_eventlog(int argc, char **argv);
-int cmd_evidence(int argc, char **argv);
-int cmd_image(int argc, char **argv);
-int cmd_key(int argc, char **argv);
-int cmd_measure(int argc, char **argv);
-int cmd_policy(int argc, char **argv);
-int cmd_report(int argc, char **argv);
-int cmd_secureboot(int argc, char **argv);
-int cmd_serve(int argc, char **argv);
-int cmd_uki(int argc, char **argv);
-int cmd_unlock(int argc, char **argv);
-int cmd_verify(int argc, char **argv);
-int cmd_version(int argc, char **argv);
 
 #endif

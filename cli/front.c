@@ -3,19 +3,14 @@
  * long to load. Both are made of the same objects: the split is for speed alone. */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/commands.h"
 
-static const struct cli_command commands[] = {
-    { "eventlog", cmd_eventlog, NULL }, { "measure", cmd_measure, NULL },
-    { "report", cmd_report, NULL },     { "secureboot", cmd_secureboot, NULL },
-    { "uki", cmd_uki, NULL },
-};
+#define ROW(name, run, summary) { name, run, summary },
+#define NONE(name, run, summary)
 
 /* Where the full program lies: beside this one as it was built, or where it was installed. */
 static void become_full(char **argv)
@@ -35,10 +30,10 @@ static void become_full(char **argv)
     execv(CLOISTER_FULL_PATH, argv);
 }
 
-int main(int argc, char **argv)
+int cli_run(int argc, char **argv)
 {
-    prctl(PR_SET_DUMPABLE, 0);
-    signal(SIGPIPE, SIG_IGN);
+    static const struct cli_command commands[] = { CLI_COMMANDS(ROW, NONE) };
+
     for (size_t i = 0; argc > 1 && i < CLO_COUNT(commands); i++)
         if (strcmp(commands[i].name, argv[1]) == 0)
             return commands[i].run(argc - 1, argv + 1);

@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "cli/audit/text.h"
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/image/identity.h"
 #include "device/file.h"
 #include "guest/facts.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cloister/report.h"
 #include "device/file.h"
 
@@ -72,8 +72,7 @@ static bool write_page(const struct clo_report_input *input, const char *output,
         return false;
     if (output != NULL)
         return clo_file_write(output, clo_buffer_bytes(&page), 0644, err);
-    if (fwrite(page.data, 1, page.size, stdout) != page.size || fflush(stdout) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+    cli_print(clo_buffer_bytes(&page));
     return true;
 }
 

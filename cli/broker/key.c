@@ -1,4 +1,5 @@
 #include "cli/broker/key.h"
+#include "cli/commands.h"
 
 int cmd_key(int argc, char **argv)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/policy/files.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
@@ -116,7 +116,8 @@ static bool write_public_key(const struct clo_private_key *key, const char *path
         return false;
     if (strcmp(path, "-") != 0)
         return clo_file_write(path, clo_buffer_bytes(&pem), 0644, err);
-    return (fwrite(pem.data, 1, pem.size, stdout) == pem.size && fflush(stdout) == 0) ||
+    cli_print(clo_buffer_bytes(&pem));
+    return fflush(stdout) == 0 ||
            clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
 }
 

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cloister/resource.h"
 #include "device/file.h"
 #include "device/tsm.h"

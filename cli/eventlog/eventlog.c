@@ -1,5 +1,5 @@
 /* cloister eventlog: a file for each of its forms. */
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cli/eventlog/input.h"
 
 int cmd_eventlog(int argc, char **argv)

@@ -118,12 +118,11 @@ int cmd_evidence_collect(int argc, char **argv)
     bool ok = collect(&o, &bundle, &err);
     if (ok && o.output != NULL)
         ok = clo_file_write(o.output, clo_buffer_bytes(&bundle), 0644, &err);
-    else if (ok && (fwrite(bundle.data, 1, bundle.size, stdout) != bundle.size ||
-                    putchar('\n') == EOF || fflush(stdout) != 0))
-        ok = clo_fail(&err, CLO_ERR_SYSTEM, "standard output: cannot be written");
-    if (!ok) {
-        clo_wrap(&err, "evidence collect");
-        return cli_error(&err);
+    if (!ok)
+        return cli_fail("evidence collect", &err);
+    if (o.output == NULL) {
+        cli_print(clo_buffer_bytes(&bundle));
+        (void)putchar('\n');
     }
     return CLI_YES;
 }

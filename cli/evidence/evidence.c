@@ -1,4 +1,5 @@
 #include "cli/evidence/evidence.h"
+#include "cli/commands.h"
 
 int cmd_evidence(int argc, char **argv)
 {

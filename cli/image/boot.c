@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/commands.h"
 #include "cloister/encoding.h"
 #include "cloister/eventlog.h"
 #include "cloister/reference.h"

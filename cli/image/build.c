@@ -229,8 +229,7 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
     printf("reference  %s\n", spec->reference_output);
     printf("disk       %s\n", spec->disk_output);
     printf("disk key   %s\n", disk_key);
-    return fflush(stdout) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+    return true;
 }
 
 /* What build reads: all of it owned here. */

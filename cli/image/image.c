@@ -1,4 +1,5 @@
 #include "cli/image/image.h"
+#include "cli/commands.h"
 
 int cmd_image(int argc, char **argv)
 {

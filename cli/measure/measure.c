@@ -1,4 +1,5 @@
 #include "cli/measure/measure.h"
+#include "cli/commands.h"
 
 int cmd_measure(int argc, char **argv)
 {

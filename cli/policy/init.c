@@ -276,8 +276,8 @@ static bool write_policy(const struct init_options *o, const json_t *json, struc
     clo_buffer_printf(&file, "%s\n", text);
     if (o->output != NULL)
         return clo_file_write(o->output, clo_buffer_bytes(&file), 0644, err);
-    return fwrite(file.data, 1, file.size, stdout) == file.size ||
-           clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+    cli_print(clo_buffer_bytes(&file));
+    return true;
 }
 
 int cmd_policy_init(int argc, char **argv)

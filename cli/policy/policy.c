@@ -1,3 +1,4 @@
+#include "cli/commands.h"
 #include "cli/policy/files.h"
 
 int cmd_policy(int argc, char **argv)

@@ -1,3 +1,4 @@
+#include "cli/commands.h"
 #include "cli/secureboot/lists.h"
 
 int cmd_secureboot(int argc, char **argv)

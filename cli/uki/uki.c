@@ -1,4 +1,5 @@
 #include "cli/uki/uki.h"
+#include "cli/commands.h"
 
 int cmd_uki(int argc, char **argv)
 {

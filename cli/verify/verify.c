@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cli/commands.h"
 #include "cli/verify/common.h"
 
 int cmd_verify(int argc, char **argv)

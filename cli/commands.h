@@ -1,0 +1,33 @@
+/* Every command of `cloister`: its name, its function, and what it is for. Both programs are made from this list: the
+ * one that people start holds the LIGHT ones, which need nothing but lib/ and files and so start within a millisecond
+ * or two; the full one holds all of them. */
+#ifndef CLOISTER_CLI_COMMANDS_H
+#define CLOISTER_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+#define CLI_COMMANDS(LIGHT, FULL)                                                                  \
+    FULL("audit", cmd_audit, "is this kernel, image or guest fit to be a confidential VM?")        \
+    LIGHT("uki", cmd_uki, "build, sign, verify and inspect unified kernel images")                 \
+    LIGHT("secureboot", cmd_secureboot, "make Secure Boot keys, enrol them into a variable store") \
+    LIGHT("measure", cmd_measure, "predict registers before the first boot")                       \
+    LIGHT("eventlog", cmd_eventlog, "show, replay and explain what was measured")                  \
+    FULL("image", cmd_image, "build confidential disk images, look into them")                     \
+    FULL("evidence", cmd_evidence, "collect what proves a guest, show what is in it")              \
+    FULL("verify", cmd_verify, "check evidence against endorsements, reference values and policy") \
+    FULL("policy", cmd_policy, "write a policy, say what it pins and what it leaves open")         \
+    FULL("serve", cmd_serve, "verifier and key broker")                                            \
+    FULL("key", cmd_key, "put, list and remove what the broker releases")                          \
+    FULL("unlock", cmd_unlock, "open a disk in the guest, with a key that the broker releases")    \
+    FULL("boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM")                \
+    LIGHT("report", cmd_report, "an audit, an appraisal or an image as a page in plain words")     \
+    LIGHT("version", cmd_version, "print the version")
+
+#define CLI_PROTOTYPE(name, run, summary) int run(int argc, char **argv);
+CLI_COMMANDS(CLI_PROTOTYPE, CLI_PROTOTYPE)
+#undef CLI_PROTOTYPE
+
+/* What a program does with its arguments, as its own list of commands has it; returns the exit status. */
+int cli_run(int argc, char **argv);
+
+#endif
