@@ -2,6 +2,7 @@
 #include "cloister/pcr.h"
 
 #include "fuzz.h"
+#include "lib/tcg/event_facts.h"
 
 /* What parses has its events inside its input, can be described and taken apart, and replays the same twice. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,6 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CLO_CLEANUP(clo_json_freep) json_t *fields = clo_event_fields(event, CLO_HASH_SHA256);
         CLO_CLEANUP(clo_json_freep) json_t *uncovered = clo_event_fields(event, CLO_HASH_NONE);
         MUST(json_object_size(fields) > 0 && json_object_size(uncovered) > 0);
+        CLO_CLEANUP(clo_json_freep) json_t *facts = event_facts(event);
+        MUST(facts == NULL || json_object_size(facts) > 0);
     }
     for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
         struct clo_pcr_bank bank;

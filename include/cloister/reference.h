@@ -111,11 +111,12 @@ CLO_API bool clo_register_is_rtmr(unsigned reg);
 CLO_API const char *clo_register_name(unsigned reg, char out[CLO_REGISTER_NAME]); /* "PCR 4" */
 
 struct clo_reference_event {
-    const char *type;  /* "EV_IPL"; "phase" and "volume-key" for what user space measures */
-    const char *name;  /* what a person calls it: ".cmdline", "Secure Boot db"; never NULL */
-    const char *text;  /* decoded content where short; NULL */
-    const char *from;  /* there from this phase on; NULL: always */
-    const char *given; /* where it was taken from, in a prediction; NULL: it was predicted */
+    const char *type;     /* "EV_IPL"; "phase" and "volume-key" for what user space measures */
+    const char *name;     /* what a person calls it: ".cmdline", "Secure Boot db"; never NULL */
+    const char *text;     /* decoded content where short; NULL */
+    const json_t *fields; /* the same for comparing, of variables and partition tables; NULL */
+    const char *from;     /* there from this phase on; NULL: always */
+    const char *given;    /* where it was taken from, in a prediction; NULL: it was predicted */
     struct clo_digest digests[CLO_HASH_COUNT];
     size_t digest_count;
 };

@@ -6,6 +6,7 @@
 
 #include "cloister/encoding.h"
 #include "lib/explain/explain_internal.h"
+#include "lib/tcg/event_facts.h"
 
 #define EVENTS_MAX   4096
 #define DIGEST_SHOWN 8 /* bytes: enough to tell two apart */
@@ -85,34 +86,20 @@ static void append_expected(const struct clo_reference_event *event, struct clo_
         clo_buffer_printf(out, " \"%.300s\"", event->text);
 }
 
-/* Up to the colon of "db: CN=…": the variable's name. */
-static struct clo_bytes label(const char *text)
-{
-    return clo_bytes(text, strcspn(text, ":"));
-}
-
 /* Another value of the same variable? Digests alone do not say what stands for what. */
 static bool is_same_variable(const struct clo_reference_event *expected,
                              const struct actual *actual)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const char *type = actual->event == NULL ? NULL : clo_event_type_name(actual->event->type);
 
     if (type == NULL || strcmp(type, expected->type) != 0)
         return false;
-    clo_event_describe(actual->event, &text);
-    const char *string = clo_buffer_string(&text);
-    return string != NULL &&
-           clo_bytes_equal(label(string),
-                           label(expected->text == NULL ? expected->name : expected->text));
+    CLO_CLEANUP(clo_json_freep) json_t *logged = event_facts(actual->event);
+    CLO_CLEANUP(clo_json_freep) json_t *wanted = explain_facts(expected);
+    return explain_is_same_variable(wanted, logged);
 }
 
-static bool is_variable(const char *type)
-{
-    return strncmp(type, "EV_EFI_VARIABLE_", 16) == 0;
-}
-
-/* Neither of the two comes again as it is: does its variable? */
+/* Neither event recurs unchanged. Does the same variable appear later? */
 static enum clo_difference align(const struct clo_explain_inputs *in, const struct actual *actual,
                                  size_t count, size_t at,
                                  const struct clo_reference_event *expected)
@@ -121,7 +108,7 @@ static enum clo_difference align(const struct clo_explain_inputs *in, const stru
     const char *type =
             actual[at].event == NULL ? NULL : clo_event_type_name(actual[at].event->type);
 
-    if (type == NULL || !is_variable(type) || !is_variable(expected->type) ||
+    if (type == NULL || !explain_is_variable(type) || !explain_is_variable(expected->type) ||
         is_same_variable(expected, &actual[at]))
         return CLO_DIFFERENCE_CHANGED;
     for (size_t k = at + 1; clo_reference_event_at(in->reference, in->pcr, in->phase, k, &later);
@@ -258,8 +245,10 @@ static bool append_how(const struct clo_reference_event *expected, const struct 
     if ((!is_table && !is_lists) || !append_proven(actual, hash, &logged))
         return false;
     const char *text = clo_buffer_string(&logged);
-    if (is_table ? !explain_table(expected->text, text, &how)
-                 : !explain_lists(expected->text, text, &how))
+    CLO_CLEANUP(clo_json_freep) json_t *was = explain_facts(expected);
+    CLO_CLEANUP(clo_json_freep) json_t *is = event_facts(actual->event);
+    bool is_same_text = expected->text != NULL && text != NULL && strcmp(text, expected->text) == 0;
+    if (is_table ? !explain_table(was, is, is_same_text, &how) : !explain_lists(was, is, &how))
         return false;
     clo_buffer_printf(out, " (%s)", clo_buffer_string(&how));
     return true;

@@ -1,6 +1,5 @@
 #include "lib/explain/explain_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "cloister/reference.h"
@@ -60,68 +59,6 @@ static const struct {
       "a newer shim or another system raised what shim revokes, or Secure Boot was off, "
       "which resets it" },
 };
-
-/* "disk of 2097152 sectors, 2 partitions: …": how many, and what follows. */
-static bool read_table(const char *text, unsigned long long *sectors, const char **rest)
-{
-    int used = 0;
-
-    if (text == NULL || sscanf(text, "disk of %llu sectors, %n", sectors, &used) != 1 || used == 0)
-        return false;
-    *rest = text + used;
-    return true;
-}
-
-bool explain_table(const char *expected, const char *logged, struct clo_buffer *out)
-{
-    unsigned long long was, is;
-    const char *old_rest, *rest;
-
-    if (!read_table(expected, &was, &old_rest) || !read_table(logged, &is, &rest))
-        return false;
-    if (is > was)
-        clo_buffer_printf(out,
-                          "the disk was grown from %llu to %llu bytes: predict it with "
-                          "--disk-size and --grow-partition",
-                          was * CLO_GPT_SECTOR, is * CLO_GPT_SECTOR);
-    else if (is < was)
-        clo_buffer_text(out, "a smaller disk than expected, or one that was not grown");
-    else if (strcmp(old_rest, rest) != 0)
-        clo_buffer_text(out, "a partition was grown or moved, and the disk was not");
-    else
-        clo_buffer_text(out, "the same partitions with other GUIDs, attributes or flags");
-    return true;
-}
-
-/* "dbx: 3 entries, 172 bytes", "dbx: empty": the name's length, and how many; -1: neither. */
-static int read_lists(const char *text, unsigned long long *count)
-{
-    const char *colon = text == NULL ? NULL : strchr(text, ':');
-
-    if (colon == NULL)
-        return -1;
-    *count = 0;
-    if (strcmp(colon, ": empty") == 0 || sscanf(colon, ": %llu entr", count) == 1)
-        return (int)(colon - text);
-    return -1;
-}
-
-bool explain_lists(const char *expected, const char *logged, struct clo_buffer *out)
-{
-    unsigned long long was = 0, is = 0;
-    int size = read_lists(expected, &was);
-
-    if (size < 0 || read_lists(logged, &is) != size || strncmp(expected, logged, (size_t)size) != 0)
-        return false;
-    unsigned long long by = is > was ? is - was : was - is;
-    clo_buffer_printf(out, "%.*s was changed: ", size, expected);
-    if (by == 0)
-        clo_buffer_text(out, "as many entries, and others, or of other owners or in another order");
-    else
-        clo_buffer_printf(out, "%llu entr%s %s", by, by == 1 ? "y" : "ies",
-                          is > was ? "more" : "fewer");
-    return true;
-}
 
 static const char *shim_cause(const char *name)
 {

@@ -5,13 +5,22 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/tcg/event_facts.h"
 #include "reference_internal.h"
+
+/* What is in them is for explanations, which take nothing of another kind. */
+static bool check_fields(const json_t *event, struct clo_error *err)
+{
+    const json_t *fields = json_object_get(event, "fields");
+
+    return fields == NULL || json_is_object(fields) ||
+           clo_fail(err, CLO_ERR_FORMAT, "\"fields\" is not an object");
+}
 
 static bool check_event(const json_t *event, struct clo_error *err)
 {
-    static const char *const members[] = {
-        "type", "name", "text", "from", "given", "digests", NULL
-    };
+    static const char *const members[] = { "type", "name",  "text",    "fields",
+                                           "from", "given", "digests", NULL };
     json_t *digests;
     const char *text;
     const char *hash;
@@ -22,7 +31,7 @@ static bool check_event(const json_t *event, struct clo_error *err)
         !clo_json_get_string_optional(event, "text", &text, err) ||
         !clo_json_get_string_optional(event, "from", &text, err) ||
         !clo_json_get_string_optional(event, "given", &text, err) ||
-        !clo_json_get_object(event, "digests", &digests, err) ||
+        !clo_json_get_object(event, "digests", &digests, err) || !check_fields(event, err) ||
         !clo_json_only(event, members, err))
         return false;
     json_object_foreach (digests, hash, value) {
@@ -337,6 +346,7 @@ static void read_event(const json_t *json, struct clo_reference_event *out)
         .type = json_string_value(json_object_get(json, "type")),
         .name = json_string_value(json_object_get(json, "name")),
         .text = json_string_value(json_object_get(json, "text")),
+        .fields = json_object_get(json, "fields"),
         .from = json_string_value(json_object_get(json, "from")),
         .given = json_string_value(json_object_get(json, "given")),
     };
@@ -492,9 +502,10 @@ static bool add_logged(json_t *events, const struct clo_eventlog *log,
     if (string == NULL || *string == '\0')
         string = "event";
     bool has_name = name_of(event, string, name, sizeof name) && is_proven(log, event);
-    json_t *json = json_pack("{s:s, s:s, s:s*, s:o}", "type", type == NULL ? "unknown" : type,
-                             "name", has_name ? name : string, "text", has_name ? string : NULL,
-                             "digests", event_digests(log, event));
+    json_t *json =
+            json_pack("{s:s, s:s, s:s*, s:o*, s:o}", "type", type == NULL ? "unknown" : type,
+                      "name", has_name ? name : string, "text", has_name ? string : NULL, "fields",
+                      has_name ? event_facts(event) : NULL, "digests", event_digests(log, event));
     return json_array_append_new(json_object_get(events, key), json) == 0 || clo_out_of_memory(err);
 }
 

@@ -6,14 +6,11 @@
 
 #include "cloister/ccel.h"
 #include "cloister/crypto.h"
-#include "cloister/efivar.h"
 #include "cloister/encoding.h"
-#include "event_data.h"
+#include "event_decode.h"
 #include "lib/efi/device_path.h"
 
 #define TEXT_MAX  300
-#define GPT_ENTRY 128 /* at least */
-#define GPT_NAME  72
 #define GPT_SHOWN 4 /* partitions */
 
 static const struct {
@@ -140,8 +137,9 @@ bool clo_event_data_is_measured(const struct clo_event *event, enum clo_hash has
         return true;
     if (event->type == CLO_EV_EFI_VARIABLE_BOOT) {
         /* Older profiles measure the variable's value alone. */
-        struct event_variable variable;
-        return event_read_variable(data, &variable) && hashes_to(variable.value, &digest);
+        struct event_decoded decoded;
+        event_decode(event, &decoded);
+        return decoded.is_whole && hashes_to(decoded.variable.value, &digest);
     }
     return event->type == CLO_EV_IPL && ipl_is_measured(data, &digest);
 }
@@ -174,11 +172,10 @@ static void as_hex(struct clo_bytes data, struct clo_buffer *out)
         clo_buffer_printf(out, "… (%zu bytes)", data.size);
 }
 
-/* "Boot0001" has 16 bytes, "BootOrder" 18. */
-static bool is_boot_variable(uint32_t type, struct clo_bytes name)
+static void as_text_or_hex(struct clo_bytes data, struct clo_buffer *out)
 {
-    return (type == CLO_EV_EFI_VARIABLE_BOOT || type == CLO_EV_EFI_VARIABLE_BOOT2) &&
-           name.size > 8 && memcmp(name.data, "B\0o\0o\0t\0", 8) == 0;
+    if (!as_text(data, out))
+        as_hex(data, out);
 }
 
 static void describe_boot_order(struct clo_bytes value, struct clo_buffer *out)
@@ -192,22 +189,14 @@ static void describe_boot_order(struct clo_bytes value, struct clo_buffer *out)
         clo_buffer_text(out, " …");
 }
 
-/* EFI_LOAD_OPTION (UEFI 2.10 section 3.1.3): its description, and where it leads. */
-static bool describe_boot_option(struct clo_bytes value, struct clo_buffer *out)
+/* What is started, and where it lies. */
+static bool describe_option(const struct event_load_option *option, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
-    struct clo_reader r = clo_reader(value);
 
-    clo_read_skip(&r, 4); /* attributes */
-    uint16_t path_size = clo_read_le16(&r);
-    size_t start = r.at;
-    while (clo_reader_ok(&r) && clo_read_le16(&r) != 0)
-        continue;
-    if (!clo_reader_ok(&r))
-        return false;
-    clo_utf16_text(clo_bytes_slice(value, start, r.at - start - 2), &text);
-    (void)clo_device_path_text(clo_read_bytes(&r, path_size), &path);
+    clo_utf16_text(option->description, &text);
+    (void)clo_device_path_text(option->path, &path);
     const char *description = clo_buffer_string(&text);
     const char *place = clo_buffer_string(&path);
     if (description == NULL || place == NULL)
@@ -219,29 +208,24 @@ static bool describe_boot_option(struct clo_bytes value, struct clo_buffer *out)
     return true;
 }
 
-/* EFI_SIGNATURE_DATA with a certificate, or (shim's own key) the certificate alone. */
-static bool describe_authority(struct clo_bytes value, struct clo_buffer *out)
+static bool describe_authority(const struct event_authority *authority, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
     struct clo_error ignored;
 
-    if (!clo_certificate_parse(clo_bytes_slice(value, sizeof(struct clo_guid), value.size),
-                               &certificate, &ignored) &&
-        !clo_certificate_parse(value, &certificate, &ignored))
+    if (!clo_certificate_parse(authority->certificate, &certificate, &ignored))
         return false;
     clo_buffer_text(out, ": ");
     append_clean(out, clo_certificate_subject(certificate));
     return true;
 }
 
-/* SbatLevel: lines, here behind one another. */
-static bool describe_level(struct clo_bytes value, struct clo_buffer *out)
+/* SbatLevel's lines, with semicolons between. */
+static void describe_level(struct clo_bytes value, struct clo_buffer *out)
 {
     char line[TEXT_MAX] = ": ";
     size_t at = 2;
 
-    if (value.size < 5 || memcmp(value.data, "sbat,", 5) != 0)
-        return false;
     while (value.size > 0 && value.data[value.size - 1] == '\n')
         value.size--;
     for (size_t i = 0; i < value.size && at < sizeof line - 3; i++) {
@@ -251,60 +235,67 @@ static bool describe_level(struct clo_bytes value, struct clo_buffer *out)
     }
     line[at] = '\0';
     append_clean(out, line);
-    return true;
 }
 
-static void describe_variable(const struct clo_event *event, struct clo_buffer *out)
+/* False: only its size tells something. */
+static bool describe_value(const struct event_variable *variable, struct clo_buffer *out)
 {
-    struct event_variable variable;
-    struct clo_signature_entry entry;
-    struct clo_error ignored;
+    size_t count = variable->entry_count;
 
-    bool is_whole = event_read_variable(event->data, &variable);
-    struct clo_bytes value = variable.value;
-    if (!is_whole && variable.name.size == 0) {
+    switch (variable->kind) {
+    case EVENT_VALUE_EMPTY:
+        clo_buffer_text(out, ": empty");
+        return true;
+    case EVENT_VALUE_BYTE:
+        clo_buffer_printf(out, ": %u", variable->value.data[0]);
+        return true;
+    case EVENT_VALUE_LEVEL:
+        describe_level(variable->value, out);
+        return true;
+    case EVENT_VALUE_AUTHORITY:
+        return describe_authority(&variable->authority, out);
+    case EVENT_VALUE_OPTION:
+        return describe_option(&variable->option, out);
+    case EVENT_VALUE_BOOT_ORDER:
+        describe_boot_order(variable->value, out);
+        return true;
+    case EVENT_VALUE_LISTS:
+        clo_buffer_printf(out, ": %zu entr%s, %zu bytes", count, count == 1 ? "y" : "ies",
+                          variable->value.size);
+        return true;
+    case EVENT_VALUE_BYTES:
+        break;
+    }
+    return false;
+}
+
+static void describe_variable(const struct clo_event *event, const struct event_decoded *decoded,
+                              struct clo_buffer *out)
+{
+    const struct event_variable *variable = &decoded->variable;
+
+    if (!decoded->is_whole && variable->name.size == 0) {
         as_hex(event->data, out);
         return;
     }
-    if (!as_text(variable.name, out))
+    if (!as_text(variable->name, out))
         clo_buffer_text(out, "(unnamed)");
-    if (!is_whole) {
+    if (!decoded->is_whole)
         clo_buffer_text(out, ": cut short");
-    } else if (value.size == 0) {
-        clo_buffer_text(out, ": empty");
-    } else if (value.size == 1) {
-        clo_buffer_printf(out, ": %u", value.data[0]);
-    } else if (event->type == CLO_EV_EFI_VARIABLE_AUTHORITY &&
-               (describe_level(value, out) || describe_authority(value, out))) {
-        return;
-    } else if (is_boot_variable(event->type, variable.name) && variable.name.size == 16 &&
-               describe_boot_option(value, out)) {
-        return;
-    } else if (is_boot_variable(event->type, variable.name) && variable.name.size == 18) {
-        describe_boot_order(value, out);
-    } else if (event->type == CLO_EV_EFI_VARIABLE_DRIVER_CONFIG &&
-               clo_signature_list_at(value, 0, &entry, &ignored)) {
-        size_t count = 1;
-        while (clo_signature_list_at(value, count, &entry, &ignored))
-            count++;
-        clo_buffer_printf(out, ": %zu entr%s, %zu bytes", count, count == 1 ? "y" : "ies",
-                          value.size);
-    } else {
-        clo_buffer_printf(out, ": %zu bytes", value.size);
-    }
+    else if (!describe_value(variable, out))
+        clo_buffer_printf(out, ": %zu bytes", variable->value.size);
 }
 
 /* Where the image lies: of a long path only its end, the file. */
-static void describe_image(const struct clo_event *event, struct clo_buffer *out)
+static void describe_image(const struct event_decoded *decoded, struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct event_image image;
 
-    if (!event_read_image(event->data, &image)) {
+    if (!decoded->is_whole) {
         clo_buffer_text(out, "image, cut short");
         return;
     }
-    bool is_whole = clo_device_path_text(image.device_path, &text);
+    bool is_whole = clo_device_path_text(decoded->image.device_path, &text);
     const char *string = clo_buffer_string(&text);
     const char *file = string == NULL ? NULL : strstr(string, "/\\");
     if (string == NULL || *string == '\0')
@@ -315,38 +306,31 @@ static void describe_image(const struct clo_event *event, struct clo_buffer *out
         clo_buffer_text(out, " (its path breaks off)");
 }
 
-/* UEFI_PLATFORM_FIRMWARE_BLOB2, section 10.2.3 of the profile. */
-static void describe_blob(const struct clo_event *event, struct clo_buffer *out)
+static bool describe_blob(const struct event_decoded *decoded, struct clo_buffer *out)
 {
-    struct clo_reader r = clo_reader(event->data);
-    struct clo_bytes name = clo_read_bytes(&r, clo_read_u8(&r));
-    uint64_t base = clo_read_le64(&r);
-    uint64_t size = clo_read_le64(&r);
+    const struct event_blob *blob = &decoded->blob;
 
-    if (!clo_reader_ok(&r) || !as_text(name, out)) {
-        as_hex(event->data, out);
-        return;
-    }
-    clo_buffer_printf(out, ": 0x%llx bytes at 0x%llx", (unsigned long long)size,
-                      (unsigned long long)base);
+    if (!decoded->is_whole || !blob->has_description || !as_text(blob->description, out))
+        return false;
+    clo_buffer_printf(out, ": 0x%llx bytes at 0x%llx", (unsigned long long)blob->size,
+                      (unsigned long long)blob->address);
+    return true;
 }
 
-/* UEFI_HANDOFF_TABLE_POINTERS2: where the table lies that was measured. */
-static void describe_handoff(const struct clo_event *event, struct clo_buffer *out)
+/* Where the table lies that was measured. */
+static bool describe_tables(const struct event_decoded *decoded, struct clo_buffer *out)
 {
-    struct clo_reader r = clo_reader(event->data);
-    struct clo_bytes name = clo_read_bytes(&r, clo_read_u8(&r));
-    uint64_t count = clo_read_le64(&r);
-    struct clo_guid guid = clo_read_guid(&r);
-    uint64_t address = clo_read_le64(&r);
+    const struct event_tables *tables = &decoded->tables;
+    struct event_table table;
     char text[CLO_GUID_TEXT];
 
-    if (!clo_reader_ok(&r) || count != 1 || !as_text(name, out)) {
-        as_hex(event->data, out);
-        return;
-    }
-    clo_buffer_printf(out, ": %s at 0x%llx", clo_guid_text(&guid, text),
-                      (unsigned long long)address);
+    if (!decoded->is_whole || tables->count != 1 || !tables->has_description ||
+        !as_text(tables->description, out))
+        return false;
+    event_table_at(tables, 0, &table);
+    clo_buffer_printf(out, ": %s at 0x%llx", clo_guid_text(&table.vendor, text),
+                      (unsigned long long)table.address);
+    return true;
 }
 
 /* A name in a field of fixed size, as edk2 writes those of fw_cfg's files and td-shim those of its own:
@@ -382,91 +366,49 @@ static void describe_runtime(const struct clo_event *event, struct clo_buffer *o
         as_hex(payload, out);
 }
 
-/* "root 133120-2095103" */
-static void describe_partition(struct clo_bytes entry, struct clo_buffer *out)
+/* "disk of 2097152 sectors, 2 partitions: esp 2048-133119, root 133120-2095103". */
+static bool describe_gpt(const struct event_decoded *decoded, struct clo_buffer *out)
 {
-    struct clo_reader r = clo_reader(clo_bytes_slice(entry, 32, entry.size - 32));
+    const struct event_gpt *gpt = &decoded->gpt;
+    struct event_partition partition;
 
-    uint64_t first = clo_read_le64(&r);
-    uint64_t last = clo_read_le64(&r);
-    clo_read_skip(&r, 8);
-    struct clo_bytes name = clo_read_bytes(&r, GPT_NAME);
-    size_t used = 0;
-    while (used + 2 <= name.size && (name.data[used] != 0 || name.data[used + 1] != 0))
-        used += 2;
-    if (used > 0 && as_text(clo_bytes_slice(name, 0, used), out))
-        clo_buffer_text(out, " ");
-    clo_buffer_printf(out, "%llu-%llu", (unsigned long long)first, (unsigned long long)last);
-}
-
-/* UEFI_GPT_DATA: "disk of 2097152 sectors, 2 partitions: esp 2048-133119, root 133120-2095103". */
-static void describe_gpt(const struct clo_event *event, struct clo_buffer *out)
-{
-    struct clo_reader r = clo_reader(event->data);
-
-    r.at = event->data.size < 32 ? event->data.size : 32;
-    uint64_t alternate = clo_read_le64(&r);
-    clo_read_skip(&r, 44);
-    uint32_t entry_size = clo_read_le32(&r);
-    clo_read_skip(&r, 4);
-    uint64_t count = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || entry_size < GPT_ENTRY || count > clo_reader_left(&r) / entry_size) {
-        as_hex(event->data, out);
-        return;
-    }
-    clo_buffer_printf(out, "disk of %llu sectors, %llu partitions",
-                      (unsigned long long)alternate + 1, (unsigned long long)count);
-    for (uint64_t i = 0; i < count && i < GPT_SHOWN; i++) {
+    if (!decoded->is_whole)
+        return false;
+    clo_buffer_printf(out, "disk of %llu sectors, %zu partitions",
+                      (unsigned long long)gpt->last_sector + 1, gpt->count);
+    for (size_t i = 0; i < gpt->count && i < GPT_SHOWN; i++) {
+        event_partition_at(gpt, i, &partition);
         clo_buffer_text(out, i == 0 ? ": " : ", ");
-        describe_partition(clo_read_bytes(&r, entry_size), out);
+        if (partition.name.size > 0 && as_text(partition.name, out))
+            clo_buffer_text(out, " ");
+        clo_buffer_printf(out, "%llu-%llu", (unsigned long long)partition.first_lba,
+                          (unsigned long long)partition.last_lba);
     }
-    if (count > GPT_SHOWN)
+    if (gpt->count > GPT_SHOWN)
         clo_buffer_text(out, ", …");
+    return true;
 }
 
-static void describe_tag(const struct clo_event *event, struct clo_buffer *out)
+static bool describe_tag(const struct event_decoded *decoded, struct clo_buffer *out)
 {
-    struct event_tag tag;
+    const struct event_tag *tag = &decoded->tag;
 
-    if (!event_read_tag(event->data, &tag)) {
-        as_hex(event->data, out);
-    } else if (tag.tag == CLO_EVENT_TAG_LOAD_OPTIONS) {
+    if (!decoded->is_whole)
+        return false;
+    if (tag->tag == CLO_EVENT_TAG_LOAD_OPTIONS) {
         clo_buffer_text(out, "kernel command line");
-    } else if (tag.tag == CLO_EVENT_TAG_INITRD) {
+    } else if (tag->tag == CLO_EVENT_TAG_INITRD) {
         clo_buffer_text(out, "kernel's initrd");
     } else {
-        clo_buffer_printf(out, "tag 0x%08x ", tag.tag);
-        if (!as_text(tag.data, out))
-            as_hex(tag.data, out);
+        clo_buffer_printf(out, "tag 0x%08x ", tag->tag);
+        as_text_or_hex(tag->data, out);
     }
+    return true;
 }
 
-void clo_event_describe(const struct clo_event *event, struct clo_buffer *out)
+static void describe_other(const struct clo_event *event, struct clo_buffer *out)
 {
     switch (event->type) {
-    case CLO_EV_EFI_VARIABLE_DRIVER_CONFIG:
-    case CLO_EV_EFI_VARIABLE_BOOT:
-    case CLO_EV_EFI_VARIABLE_BOOT2:
-    case CLO_EV_EFI_VARIABLE_AUTHORITY:
-        describe_variable(event, out);
-        return;
-    case CLO_EV_EFI_BOOT_SERVICES_APPLICATION:
-    case CLO_EV_EFI_BOOT_SERVICES_DRIVER:
-    case CLO_EV_EFI_RUNTIME_SERVICES_DRIVER:
-        describe_image(event, out);
-        return;
-    case CLO_EV_EFI_GPT_EVENT:
-        describe_gpt(event, out);
-        return;
-    case CLO_EV_EVENT_TAG:
-        describe_tag(event, out);
-        return;
-    case CLO_EV_EFI_HANDOFF_TABLES2:
-        describe_handoff(event, out);
-        return;
-    case CLO_EV_EFI_PLATFORM_FIRMWARE_BLOB2:
-        describe_blob(event, out);
-        return;
     case CLO_EV_PLATFORM_CONFIG_FLAGS:
         describe_flags(event, out);
         return;
@@ -477,8 +419,41 @@ void clo_event_describe(const struct clo_event *event, struct clo_buffer *out)
         as_hex(event->data, out);
         return;
     default:
-        if (!as_text(event->data, out))
+        as_text_or_hex(event->data, out);
+        return;
+    }
+}
+
+void clo_event_describe(const struct clo_event *event, struct clo_buffer *out)
+{
+    struct event_decoded decoded;
+
+    event_decode(event, &decoded);
+    switch (decoded.kind) {
+    case EVENT_VARIABLE:
+        describe_variable(event, &decoded, out);
+        return;
+    case EVENT_IMAGE:
+        describe_image(&decoded, out);
+        return;
+    case EVENT_GPT:
+        if (!describe_gpt(&decoded, out))
             as_hex(event->data, out);
+        return;
+    case EVENT_TAG:
+        if (!describe_tag(&decoded, out))
+            as_hex(event->data, out);
+        return;
+    case EVENT_TABLES:
+        if (!describe_tables(&decoded, out))
+            as_hex(event->data, out);
+        return;
+    case EVENT_BLOB:
+        if (!describe_blob(&decoded, out))
+            as_text_or_hex(event->data, out);
+        return;
+    case EVENT_OTHER:
+        describe_other(event, out);
         return;
     }
 }

@@ -3,106 +3,62 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "event_data.h"
+#include "event_decode.h"
 #include "event_values.h"
 
 /* --- Images, firmware, tables --- */
 
-static bool image_fields(const struct clo_event *event, struct fields *fields)
+static void image_fields(const struct event_image *image, struct fields *fields)
 {
-    struct event_image image;
-
-    if (!event_read_image(event->data, &image))
-        return false;
     /* The digest is that of the image, not of these words. */
-    field_add(fields, "device_path", field_path(image.device_path), false);
-    field_add(fields, "address", field_address(image.address), false);
-    field_add(fields, "size", field_number(image.size), false);
-    field_add(fields, "link_time_address", field_address(image.link_time_address), false);
-    return true;
+    field_add(fields, "device_path", field_path(image->device_path), false);
+    field_add(fields, "address", field_address(image->address), false);
+    field_add(fields, "size", field_number(image->size), false);
+    field_add(fields, "link_time_address", field_address(image->link_time_address), false);
 }
 
-static json_t *partition(struct clo_bytes entry)
+static void gpt_fields(const struct event_gpt *gpt, struct fields *fields)
 {
-    struct clo_reader r = clo_reader(entry);
-    struct clo_guid type = clo_read_guid(&r);
-    struct clo_guid unique = clo_read_guid(&r);
-    uint64_t first = clo_read_le64(&r);
-    uint64_t last = clo_read_le64(&r);
-
-    clo_read_skip(&r, 8);
-    struct clo_bytes name = clo_read_bytes(&r, clo_reader_left(&r) < 72 ? clo_reader_left(&r) : 72);
-    return json_pack("{s:o, s:o, s:o, s:o, s:o?}", "type", field_guid(&type), "guid",
-                     field_guid(&unique), "first_lba", field_number(first), "last_lba",
-                     field_number(last), "name", field_text(name));
-}
-
-/* UEFI_GPT_DATA, section 10.4.4. */
-static bool gpt_fields(const struct clo_event *event, struct fields *fields)
-{
-    struct clo_reader r = clo_reader(event->data);
-
-    clo_read_skip(&r, 24);
-    clo_read_skip(&r, 8); /* MyLBA is at 24 */
-    uint64_t alternate = clo_read_le64(&r);
-    clo_read_skip(&r, 16);
-    struct clo_guid disk = clo_read_guid(&r);
-    clo_read_skip(&r, 12);
-    uint32_t entry_size = clo_read_le32(&r);
-    r.at = 92;
-    uint64_t count = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || entry_size < 56 || count > EVENT_ENTRIES_MAX ||
-        count > clo_reader_left(&r) / entry_size)
-        return false;
     json_t *partitions = json_array();
-    for (uint64_t i = 0; i < count; i++)
-        json_array_append_new(partitions, partition(clo_read_bytes(&r, entry_size)));
-    field_put(fields, "disk", field_guid(&disk));
-    field_put(fields, "last_sector", field_number(alternate));
-    field_put(fields, "partitions", partitions);
-    return true;
-}
+    struct event_partition partition;
 
-/* UEFI_PLATFORM_FIRMWARE_BLOB and BLOB2, section 10.4.6: the digest is the blob's. */
-static bool blob_fields(const struct clo_event *event, bool has_name, struct fields *fields)
-{
-    struct clo_reader r = clo_reader(event->data);
-    struct clo_bytes name = { 0 };
-
-    if (has_name)
-        name = clo_read_bytes(&r, clo_read_u8(&r));
-    uint64_t base = clo_read_le64(&r);
-    uint64_t size = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || clo_reader_left(&r) != 0)
-        return false;
-    if (has_name)
-        field_add(fields, "description", field_text_or_hex(name), false);
-    field_add(fields, "address", field_address(base), false);
-    field_add(fields, "size", field_number(size), false);
-    return true;
-}
-
-/* UEFI_HANDOFF_TABLE_POINTERS and POINTERS2, section 10.4.7: the digest is the tables'. */
-static bool table_fields(const struct clo_event *event, bool has_name, struct fields *fields)
-{
-    struct clo_reader r = clo_reader(event->data);
-    struct clo_bytes name = { 0 };
-
-    if (has_name)
-        name = clo_read_bytes(&r, clo_read_u8(&r));
-    uint64_t count = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || count > clo_reader_left(&r) / 24)
-        return false;
-    json_t *tables = json_array();
-    for (uint64_t i = 0; i < count; i++) {
-        struct clo_guid vendor = clo_read_guid(&r);
-        json_array_append_new(tables, json_pack("{s:o, s:o}", "vendor", field_guid(&vendor),
-                                                "address", field_address(clo_read_le64(&r))));
+    for (size_t i = 0; i < gpt->count; i++) {
+        event_partition_at(gpt, i, &partition);
+        json_array_append_new(partitions, json_pack("{s:o, s:o, s:o, s:o, s:o?}", "type",
+                                                    field_guid(&partition.type), "guid",
+                                                    field_guid(&partition.guid), "first_lba",
+                                                    field_number(partition.first_lba), "last_lba",
+                                                    field_number(partition.last_lba), "name",
+                                                    field_text(partition.name)));
     }
-    if (has_name)
-        field_add(fields, "description", field_text_or_hex(name), false);
-    field_add(fields, "tables", tables, false);
-    return true;
+    field_put(fields, "disk", field_guid(&gpt->disk));
+    field_put(fields, "last_sector", field_number(gpt->last_sector));
+    field_put(fields, "partitions", partitions);
+}
+
+/* The digest is the blob's. */
+static void blob_fields(const struct event_blob *blob, struct fields *fields)
+{
+    if (blob->has_description)
+        field_add(fields, "description", field_text_or_hex(blob->description), false);
+    field_add(fields, "address", field_address(blob->address), false);
+    field_add(fields, "size", field_number(blob->size), false);
+}
+
+/* The digest is the tables'. */
+static void table_fields(const struct event_tables *tables, struct fields *fields)
+{
+    json_t *array = json_array();
+    struct event_table table;
+
+    for (size_t i = 0; i < tables->count; i++) {
+        event_table_at(tables, i, &table);
+        json_array_append_new(array, json_pack("{s:o, s:o}", "vendor", field_guid(&table.vendor),
+                                               "address", field_address(table.address)));
+    }
+    if (tables->has_description)
+        field_add(fields, "description", field_text_or_hex(tables->description), false);
+    field_add(fields, "tables", array, false);
 }
 
 /* --- Events with a tag --- */
@@ -132,20 +88,17 @@ static const char *tag_name(uint32_t tag)
 }
 
 /* Linux and systemd hash what the event is about, and put a description into it. */
-static bool tag_fields(const struct clo_event *event, enum clo_hash hash, struct fields *fields)
+static void tag_fields(const struct clo_event *event, enum clo_hash hash,
+                       const struct event_tag *tag, struct fields *fields)
 {
-    struct event_tag tag;
+    bool is_content = field_is_digest_of(event, hash, tag->data);
     char value[16];
 
-    if (!event_read_tag(event->data, &tag))
-        return false;
-    bool is_content = field_is_digest_of(event, hash, tag.data);
-    snprintf(value, sizeof value, "0x%08x", tag.tag);
+    snprintf(value, sizeof value, "0x%08x", tag->tag);
     field_put(fields, "tag", json_string(value));
-    if (tag_name(tag.tag) != NULL)
-        field_put(fields, "tag_name", json_string(tag_name(tag.tag)));
-    field_add(fields, "content", field_text_or_hex(tag.data), fields->is_covered || is_content);
-    return true;
+    if (tag_name(tag->tag) != NULL)
+        field_put(fields, "tag_name", json_string(tag_name(tag->tag)));
+    field_add(fields, "content", field_text_or_hex(tag->data), fields->is_covered || is_content);
 }
 
 /* --- Events that are only in the log --- */
@@ -274,44 +227,53 @@ static bool version_fields(const struct clo_event *event, struct fields *fields)
     return true;
 }
 
-static bool decode(const struct clo_event *event, enum clo_hash hash, struct fields *fields)
+static bool other_fields(const struct clo_event *event, struct fields *fields)
 {
     switch (event->type) {
     case CLO_EV_NO_ACTION:
         return no_action_fields(event, fields);
     case CLO_EV_SEPARATOR:
         return separator_fields(event, fields);
-    case CLO_EV_EVENT_TAG:
-        return tag_fields(event, hash, fields);
     case CLO_EV_S_CRTM_VERSION:
         return version_fields(event, fields);
     case CLO_EV_IPL:
         return ipl_fields(event, fields);
-    case CLO_EV_EFI_VARIABLE_DRIVER_CONFIG:
-    case CLO_EV_EFI_VARIABLE_BOOT:
-    case CLO_EV_EFI_VARIABLE_BOOT2:
-    case CLO_EV_EFI_VARIABLE_AUTHORITY:
-        return event_variable_fields(event, hash, fields);
-    case CLO_EV_EFI_BOOT_SERVICES_APPLICATION:
-    case CLO_EV_EFI_BOOT_SERVICES_DRIVER:
-    case CLO_EV_EFI_RUNTIME_SERVICES_DRIVER:
-        return image_fields(event, fields);
-    case CLO_EV_EFI_GPT_EVENT:
-    case CLO_EV_EFI_GPT_EVENT2:
-        return gpt_fields(event, fields);
-    case CLO_EV_POST_CODE:
-    case CLO_EV_EFI_PLATFORM_FIRMWARE_BLOB:
-        return event->data.size == 16 && blob_fields(event, false, fields);
-    case CLO_EV_POST_CODE2:
-    case CLO_EV_EFI_PLATFORM_FIRMWARE_BLOB2:
-        return blob_fields(event, true, fields);
-    case CLO_EV_EFI_HANDOFF_TABLES:
-        return table_fields(event, false, fields);
-    case CLO_EV_EFI_HANDOFF_TABLES2:
-        return table_fields(event, true, fields);
     default:
         return false;
     }
+}
+
+static bool add_fields(const struct clo_event *event, enum clo_hash hash, struct fields *fields)
+{
+    struct event_decoded decoded;
+
+    event_decode(event, &decoded);
+    if (decoded.kind == EVENT_OTHER)
+        return other_fields(event, fields);
+    if (!decoded.is_whole)
+        return false;
+    switch (decoded.kind) {
+    case EVENT_VARIABLE:
+        return event_variable_fields(event, hash, &decoded.variable, fields);
+    case EVENT_IMAGE:
+        image_fields(&decoded.image, fields);
+        return true;
+    case EVENT_GPT:
+        gpt_fields(&decoded.gpt, fields);
+        return true;
+    case EVENT_TAG:
+        tag_fields(event, hash, &decoded.tag, fields);
+        return true;
+    case EVENT_BLOB:
+        blob_fields(&decoded.blob, fields);
+        return true;
+    case EVENT_TABLES:
+        table_fields(&decoded.tables, fields);
+        return true;
+    case EVENT_OTHER:
+        break;
+    }
+    return false;
 }
 
 json_t *clo_event_fields(const struct clo_event *event, enum clo_hash hash)
@@ -320,7 +282,7 @@ json_t *clo_event_fields(const struct clo_event *event, enum clo_hash hash)
                              .is_covered = event->type != CLO_EV_NO_ACTION &&
                                            clo_event_data_is_measured(event, hash) };
 
-    if (fields.object == NULL || decode(event, hash, &fields))
+    if (fields.object == NULL || add_fields(event, hash, &fields))
         return fields.object;
     json_object_clear(fields.object);
     json_t *string = field_text(event->data);

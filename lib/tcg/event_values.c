@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "event_data.h"
 #include "lib/efi/device_path.h"
 
 #define TEXT_MAX 4096

@@ -5,8 +5,7 @@
 #include "cloister/encoding.h"
 #include "cloister/eventlog.h"
 #include "cloister/json.h"
-
-#define EVENT_ENTRIES_MAX 4096 /* of a list in an event */
+#include "event_decode.h"
 
 struct fields {
     json_t *object;
@@ -31,8 +30,8 @@ json_t *field_path(struct clo_bytes data); /* a device path */
 /* An event without a digest in this bank, CLO_HASH_NONE among them, is the digest of nothing. */
 bool field_is_digest_of(const struct clo_event *event, enum clo_hash hash, struct clo_bytes part);
 
-/* Of an event that is about a variable. False if its data is none. */
+/* Of an event that is about a variable. False if that has no name. */
 bool event_variable_fields(const struct clo_event *event, enum clo_hash hash,
-                           struct fields *fields);
+                           const struct event_variable *variable, struct fields *fields);
 
 #endif

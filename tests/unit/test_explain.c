@@ -616,6 +616,60 @@ static void test_tables(void **state)
     }
 }
 
+/* Fields are compared, whatever the words beside them are; words are read in files without fields alone. */
+static void test_fields(void **state)
+{
+    static const struct {
+        const char *name, *fields, *text;
+        struct table logged;
+        const char *cause;
+    } cases[] = {
+        { "grown",
+          "{\"sectors\":8192,\"partitions\":[{\"first\":2048,\"last\":4095,\"name\":\"root\"}]}",
+          "Platte",
+          { 16384, 4095, 1 },
+          "(the disk was grown from 4194304 to 8388608 bytes" },
+        { "a partition moved",
+          "{\"sectors\":8192,\"partitions\":[{\"first\":2048,\"last\":4095,\"name\":\"root\"}]}",
+          "Platte",
+          { 8192, 8000, 1 },
+          "(a partition was grown or moved, and the disk was not)" },
+        { "the same partitions",
+          "{\"sectors\":8192,\"partitions\":[{\"first\":2048,\"last\":4095,\"name\":\"root\"}]}",
+          "Platte",
+          { 8192, 4095, 2 },
+          "(the same partitions with other GUIDs, attributes or flags)" },
+        { "fields of another kind",
+          "{\"sectors\":\"many\"}",
+          "disk of 8192 sectors, 1 partitions: root 2048-4095",
+          { 16384, 4095, 1 },
+          "(usually: another partition table" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+        CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer words = { 0 };
+        struct clo_explanation explanation;
+        struct clo_error err;
+        clo_buffer_printf(&words, "%s\",\"fields\":%s,\"given\":\"x", cases[i].text,
+                          cases[i].fields);
+        expect_table(clo_buffer_string(&words), &(const struct table){ 8192, 4095, 1 }, &reference);
+        measured_table(&cases[i].logged, &data);
+        log_header_sha256(&made);
+        log_event(&made, 5, CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&data));
+        CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+        const struct clo_explain_inputs in = {
+            .reference = reference, .log = log, .hash = CLO_HASH_SHA256, .pcr = 5, .phase = ""
+        };
+        CHECK(clo_explain(&in, &explanation, &err), err.text);
+        CHECK(strstr(explanation.text, cases[i].cause) != NULL, explanation.text);
+    }
+}
+
 /* A log of two banks, without events. */
 static struct clo_eventlog *two_banks(enum clo_hash first, enum clo_hash second,
                                       struct clo_buffer *bytes)
@@ -711,7 +765,8 @@ int main(void)
         cmocka_unit_test(test_own_words),   cmocka_unit_test(test_user_space),
         cmocka_unit_test(test_rtmr),        cmocka_unit_test(test_shim),
         cmocka_unit_test(test_two_logs),    cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_choice),      cmocka_unit_test(test_json),
+        cmocka_unit_test(test_fields),      cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
