@@ -1,5 +1,5 @@
 /* What OVMF, shim, systemd's stub and Linux's EFI stub measure of an image, event by event, as a reference
- * file: predict_firmware.c, predict_shim.c and predict_stub.c say what, predict_events.c writes it down. */
+ * file: predict_firmware.c, predict_shim.c and predict_stub.c say what, record.c writes it down. */
 #include "lib/predict/predict.h"
 
 #include <stdlib.h>
@@ -31,15 +31,15 @@ static bool predict_all(struct prediction *p, struct clo_error *err)
     if (p->store != NULL) {
         if (!predict_7(p, err))
             return clo_wrap(err, "PCR 7");
-        predict_set_values(p, 7, NULL);
+        record_set_value(&p->record, 7, NULL);
     }
     if (!predict_4(p, err))
         return clo_wrap(err, "PCR 4");
-    predict_set_values(p, 4, NULL);
+    record_set_value(&p->record, 4, NULL);
     if (p->inputs->disk_head.size > 0) {
         if (!predict_5(p, err))
             return clo_wrap(err, "PCR 5");
-        predict_set_values(p, 5, NULL);
+        record_set_value(&p->record, 5, NULL);
     }
     if (!predict_9_12_13(p, err))
         return false;
@@ -47,12 +47,12 @@ static bool predict_all(struct prediction *p, struct clo_error *err)
         shim_measure_lists(p);
     /* Nothing else may move these: a command line from SMBIOS, or companions that were not named. */
     for (size_t i = 0; i < CLO_COUNT(stubs); i++) {
-        (void)predict_events_of(p, stubs[i]);
-        predict_set_values(p, stubs[i], NULL);
+        record_list(&p->record, stubs[i]);
+        record_set_value(&p->record, stubs[i], NULL);
     }
-    if (json_object_get(p->not_predicted, "9") == NULL) {
-        (void)predict_events_of(p, 9);
-        predict_set_values(p, 9, NULL);
+    if (!record_is_missing(&p->record, 9)) {
+        record_list(&p->record, 9);
+        record_set_value(&p->record, 9, NULL);
     }
     predict_11(p);
     predict_15(p);
@@ -68,7 +68,7 @@ static json_t *describe_uki(const struct clo_prediction *inputs, const struct cl
     json_t *json = json_pack("{s:o, s:s, s:I}", "sha256", clo_json_hex(clo_digest_bytes(&digest)),
                              "stub", uki->stub, "bytes", (json_int_t)inputs->uki.size);
     if (cmdline != NULL)
-        predict_set_text(json, "cmdline", cmdline->data);
+        record_set_text(json, "cmdline", cmdline->data);
     return json;
 }
 
@@ -87,19 +87,17 @@ static bool choose_banks(struct prediction *p, struct clo_error *err)
     const struct clo_prediction *inputs = p->inputs;
     const enum clo_hash *hashes = inputs->banks == NULL ? by_default : inputs->banks;
 
-    p->bank_count = inputs->banks == NULL ? CLO_COUNT(by_default) : inputs->bank_count;
-    if (p->bank_count == 0 || p->bank_count > PREDICT_HASHES_MAX)
-        return clo_fail(err, CLO_ERR_USAGE, "%zu banks", p->bank_count);
-    if (inputs->volume_key_measurements != NULL && inputs->volume_key_count != p->bank_count)
+    size_t count = inputs->banks == NULL ? CLO_COUNT(by_default) : inputs->bank_count;
+
+    if (count == 0 || count > RECORD_BANKS_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu banks", count);
+    if (inputs->volume_key_measurements != NULL && inputs->volume_key_count != count)
         return clo_fail(err, CLO_ERR_USAGE, "%zu volume key measurements for %zu banks",
-                        inputs->volume_key_count, p->bank_count);
-    for (size_t i = 0; i < p->bank_count; i++) {
+                        inputs->volume_key_count, count);
+    for (size_t i = 0; i < count; i++)
         if (clo_hash_size(hashes[i]) == 0)
             return clo_fail(err, CLO_ERR_USAGE, "no such bank");
-        p->hashes[i] = hashes[i];
-        clo_pcr_reset(&p->banks[i], hashes[i]);
-        json_object_set_new(p->pcrs, clo_hash_name(hashes[i]), json_object());
-    }
+    record_begin(&p->record, hashes, count);
     return true;
 }
 
@@ -108,6 +106,7 @@ static void prediction_freep(struct prediction **p)
     if (*p != NULL) {
         companions_free(&(*p)->companions);
         shim_boot_free((*p)->shim);
+        record_free(&(*p)->record);
     }
     free(*p);
 }
@@ -145,13 +144,12 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_wrap(err, "UKI");
     if (!companions_parse(uki, from->companions, from->companion_count, &p->companions, err))
         return false;
-    p->events = json_object();
-    p->pcrs = json_object();
-    p->not_predicted = json_object();
-    json = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:o}", "cloister_reference", 1, "name",
-                     from->name, "origin", "prediction", "uki", describe_uki(from, uki), "events",
-                     p->events, "pcrs", p->pcrs, "not_predicted", p->not_predicted);
-    if (json == NULL)
+    if (!choose_banks(p, err) || !predict_all(p, err))
+        return false;
+    json = json_pack("{s:i, s:s, s:s, s:o, s:O, s:O}", "cloister_reference", 1, "name", from->name,
+                     "origin", "prediction", "uki", describe_uki(from, uki), "events",
+                     p->record.events, "pcrs", p->record.values);
+    if (json == NULL || p->record.failed)
         return clo_out_of_memory(err);
     if (from->created != NULL)
         json_object_set_new(json, "created", json_string(from->created));
@@ -159,12 +157,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         json_object_set_new(json, "host_inputs", json_deep_copy(from->host_inputs));
     if (p->shim != NULL)
         json_object_set_new(json, "shim", describe_shim(from, p->shim));
-    if (!choose_banks(p, err) || !predict_all(p, err))
-        return false;
-    if (p->failed)
-        return clo_out_of_memory(err);
-    if (json_object_size(p->not_predicted) == 0)
-        json_object_del(json, "not_predicted");
+    if (json_object_size(p->record.not_predicted) > 0)
+        json_object_set(json, "not_predicted", p->record.not_predicted);
     /* Through the reader: what we write must be what we accept. */
     return clo_json_write(json, &text, err) &&
            clo_reference_parse(clo_buffer_bytes(&text), out, err);

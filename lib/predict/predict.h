@@ -8,8 +8,7 @@
 #include "cloister/reference.h"
 #include "cloister/uki.h"
 #include "lib/predict/companions.h"
-
-#define PREDICT_HASHES_MAX 4
+#include "lib/predict/record.h"
 
 /* What was logged as an authority this boot: firmware and shim each log one once. */
 #define AUTHORITIES_MAX 8
@@ -32,44 +31,10 @@ struct prediction {
     size_t profile;      /* of the UKI */
     const char *options; /* the boot entry's command line in place of the UKI's; "": none */
     struct companions companions;
-    enum clo_hash hashes[PREDICT_HASHES_MAX];
-    size_t bank_count;
-    struct clo_pcr_bank banks[PREDICT_HASHES_MAX];
-    json_t *events;        /* PCR → array */
-    json_t *pcrs;          /* hash → PCR → value */
-    json_t *not_predicted; /* PCR → why */
-    bool failed;           /* out of memory while building JSON */
+    struct record record;
 };
 
-struct predict_event {
-    unsigned pcr;
-    const char *type;
-    const char *name;
-    struct clo_bytes text; /* shown when it is short; may be empty */
-    const char *phase;
-};
-
-/* The list of a register's events; made if there is none yet, so that it is known to be empty. */
-json_t *predict_events_of(struct prediction *p, unsigned pcr);
-/* Says why a register is missing. */
-void predict_not(struct prediction *p, unsigned pcr, const char *why);
-/* Only for people: left out where it is long, no UTF-8, or has a NUL inside. */
-void predict_set_text(json_t *json, const char *key, struct clo_bytes text);
-/* What a log's event of this type and data would be described with, so that both sides read alike. */
-void predict_describe(uint32_t type, struct clo_bytes data, struct clo_buffer *out);
-/* Extends every bank by its digest, and writes the event down. */
-void predict_extend(struct prediction *p, const struct predict_event *event,
-                    const struct clo_digest *digests);
-/* The same with the hash of the parts, one behind the other. */
-void predict_measure(struct prediction *p, const struct predict_event *event,
-                     const struct clo_bytes *parts, size_t count);
-void predict_text(struct prediction *p, unsigned pcr, const char *type, const char *name,
-                  const char *text);
-void predict_separator(struct prediction *p, unsigned pcr);
-/* The register is what the events so far make it: for good, or in this phase (NULL: for good). */
-void predict_set_values(struct prediction *p, unsigned pcr, const char *phase);
-
-/* predict_firmware.c: what is started, the partition table, Secure Boot's state. */
+/* predict_variable.c: variables, and what let an image start, into PCR 7. */
 /* UEFI_VARIABLE_DATA: what is measured of a variable. */
 CLO_MUST_USE bool predict_variable_data(const char *name, const struct clo_guid *vendor,
                                         struct clo_bytes value, struct clo_buffer *out,
@@ -100,6 +65,8 @@ struct secure_variable {
 };
 #define PREDICT_SECURE_VARIABLES 6
 extern const struct secure_variable predict_secure_variables[PREDICT_SECURE_VARIABLES];
+
+/* predict_firmware.c: what is started, the partition table, Secure Boot's state. */
 bool predict_is_secure_boot_on(const struct clo_varstore *store);
 CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);

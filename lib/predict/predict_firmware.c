@@ -16,15 +16,15 @@
 static bool measure_image(struct prediction *p, const struct clo_pe *pe, const char *name,
                           struct clo_error *err)
 {
-    struct clo_digest digests[PREDICT_HASHES_MAX];
-    struct predict_event event = { .pcr = 4,
-                                   .type = "EV_EFI_BOOT_SERVICES_APPLICATION",
-                                   .name = name };
+    struct clo_digest digests[RECORD_BANKS_MAX];
+    struct record_event event = { .reg = 4,
+                                  .type = "EV_EFI_BOOT_SERVICES_APPLICATION",
+                                  .name = name };
 
-    for (size_t i = 0; i < p->bank_count; i++)
-        if (!clo_authenticode_digest(pe, p->hashes[i], &digests[i], err))
+    for (size_t i = 0; i < p->record.bank_count; i++)
+        if (!clo_authenticode_digest(pe, p->record.hashes[i], &digests[i], err))
             return clo_wrap(err, "%s", name);
-    predict_extend(p, &event, digests);
+    record_extend(&p->record, &event, digests);
     return true;
 }
 
@@ -36,8 +36,9 @@ bool predict_4(struct prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_pe *kernel = NULL;
 
-    predict_text(p, 4, "EV_EFI_ACTION", "boot attempt", "Calling EFI Application from Boot Option");
-    predict_separator(p, 4);
+    record_text(&p->record, 4, "EV_EFI_ACTION", "boot attempt",
+                "Calling EFI Application from Boot Option");
+    record_separator(&p->record, 4);
     if (p->shim != NULL && !measure_image(p, &p->shim->shim.pe, "shim", err))
         return false;
     if (!measure_image(p, &p->uki->pe, "UKI", err))
@@ -65,88 +66,24 @@ bool predict_5(struct prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct predict_event event = { .pcr = 5,
-                                   .type = "EV_EFI_GPT_EVENT",
-                                   .name = "partition table" };
+    struct record_event event = { .reg = 5, .type = "EV_EFI_GPT_EVENT", .name = "partition table" };
 
     if (gpt == NULL)
         return clo_out_of_memory(err);
     if (!clo_gpt_parse(p->inputs->disk_head, gpt, err) || !clo_gpt_event(gpt, &data, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&data);
-    predict_describe(CLO_EV_EFI_GPT_EVENT, bytes, &text);
-    event.text = clo_buffer_bytes(&text);
-    predict_separator(p, 5);
-    predict_measure(p, &event, &bytes, 1);
-    predict_text(p, 5, "EV_EFI_ACTION", "leaving the firmware", "Exit Boot Services Invocation");
-    predict_text(p, 5, "EV_EFI_ACTION", "left the firmware",
-                 "Exit Boot Services Returned with Success");
+    event.data = bytes;
+    record_separator(&p->record, 5);
+    record_bytes(&p->record, &event, bytes);
+    record_text(&p->record, 5, "EV_EFI_ACTION", "leaving the firmware",
+                "Exit Boot Services Invocation");
+    record_text(&p->record, 5, "EV_EFI_ACTION", "left the firmware",
+                "Exit Boot Services Returned with Success");
     return true;
 }
 
 /* --- PCR 7: Secure Boot's state and keys, and which of them let the UKI start --- */
-
-/* UEFI_VARIABLE_DATA, section 10.4.2 of the profile. */
-bool predict_variable_data(const char *name, const struct clo_guid *vendor, struct clo_bytes value,
-                           struct clo_buffer *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
-
-    if (!clo_utf16_write(name, &wide, err))
-        return false;
-    clo_buffer_append(out, clo_bytes(vendor->bytes, sizeof vendor->bytes));
-    clo_buffer_le64(out, wide.size / 2);
-    clo_buffer_le64(out, value.size);
-    clo_buffer_append(out, clo_buffer_bytes(&wide));
-    clo_buffer_append(out, value);
-    return clo_buffer_ok(out) || clo_out_of_memory(err);
-}
-
-bool predict_variable(struct prediction *p, const struct predict_variable *variable,
-                      struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct predict_event event = { .pcr = 7, .name = variable->title };
-    struct clo_event logged = { .pcr = 7, .type = variable->type };
-
-    if (!predict_variable_data(variable->name, variable->vendor, variable->value, &data, err))
-        return false;
-    struct clo_bytes bytes = clo_buffer_bytes(&data);
-    /* In the words that a log of it will be shown in. */
-    logged.data = bytes;
-    clo_event_describe(&logged, &text);
-    event.type = clo_event_type_name(variable->type);
-    event.text = clo_buffer_bytes(&text);
-    predict_measure(p, &event, &bytes, 1);
-    return true;
-}
-
-bool predict_authority(struct prediction *p, struct authorities *authorities,
-                       const struct predict_variable *variable, struct clo_error *err)
-{
-    for (size_t i = 0; i < authorities->count; i++)
-        if (strcmp(authorities->seen[i].name, variable->name) == 0 &&
-            clo_bytes_equal(authorities->seen[i].value, variable->value))
-            return true;
-    if (authorities->count == AUTHORITIES_MAX)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d authorities", AUTHORITIES_MAX);
-    authorities->seen[authorities->count].name = variable->name;
-    authorities->seen[authorities->count++].value = variable->value;
-    return predict_variable(p, variable, err);
-}
-
-bool predict_signature_at(const struct clo_pe *pe, size_t *index,
-                          struct clo_authenticode_signature *out, struct clo_error *err)
-{
-    while (!clo_authenticode_signature_at(pe->certificates, *index, out, err)) {
-        if (err->status != CLO_ERR_UNSUPPORTED)
-            return false;
-        (*index)++;
-    }
-    return true;
-}
 
 static bool is_made_by(const struct clo_authenticode_signature *signature,
                        const struct clo_signature_entry *entry)
@@ -216,12 +153,6 @@ static bool measure_addons(struct prediction *p, struct authorities *authorities
     return true;
 }
 
-const struct secure_variable predict_secure_variables[] = {
-    { "SecureBoot", &clo_guid_global_variable, false }, { "PK", &clo_guid_global_variable, false },
-    { "KEK", &clo_guid_global_variable, false },        { "db", &clo_guid_image_security, false },
-    { "dbx", &clo_guid_image_security, false },         { "dbt", &clo_guid_image_security, true },
-};
-
 static bool measure_state(struct prediction *p, struct clo_error *err)
 {
     uint8_t is_on = p->is_secure_boot_on;
@@ -242,7 +173,7 @@ static bool measure_state(struct prediction *p, struct clo_error *err)
         if (!predict_variable(p, &variable, err))
             return false;
     }
-    predict_separator(p, 7);
+    record_separator(&p->record, 7);
     return true;
 }
 

@@ -9,11 +9,6 @@
 #include "lib/predict/platform_pei.h"
 #include "lib/uki/stub.h"
 
-static void measure_bytes(struct prediction *p, struct predict_event event, struct clo_bytes bytes)
-{
-    predict_measure(p, &event, &bytes, 1);
-}
-
 /* --- PCR 0 --- */
 
 static bool measure_version(struct prediction *p, struct clo_error *err)
@@ -26,12 +21,12 @@ static bool measure_version(struct prediction *p, struct clo_error *err)
     clo_buffer_le16(&wide, 0);
     if (!clo_buffer_ok(&wide))
         return clo_out_of_memory(err);
-    measure_bytes(p,
-                  (struct predict_event){ .pcr = 0,
-                                          .type = "EV_S_CRTM_VERSION",
-                                          .name = "firmware version",
-                                          .text = clo_bytes_text(version) },
-                  clo_buffer_bytes(&wide));
+    record_bytes(&p->record,
+                 &(struct record_event){ .reg = 0,
+                                         .type = "EV_S_CRTM_VERSION",
+                                         .name = "firmware version",
+                                         .text = clo_bytes_text(version) },
+                 clo_buffer_bytes(&wide));
     return true;
 }
 
@@ -40,12 +35,12 @@ static void measure_volume(struct prediction *p, const char *name, struct clo_by
     char text[40];
 
     snprintf(text, sizeof text, "%zu bytes", volume.size);
-    measure_bytes(p,
-                  (struct predict_event){ .pcr = 0,
-                                          .type = "EV_EFI_PLATFORM_FIRMWARE_BLOB",
-                                          .name = name,
-                                          .text = clo_bytes_text(text) },
-                  volume);
+    record_bytes(&p->record,
+                 &(struct record_event){ .reg = 0,
+                                         .type = "EV_EFI_PLATFORM_FIRMWARE_BLOB",
+                                         .name = name,
+                                         .text = clo_bytes_text(text) },
+                 volume);
 }
 
 static bool predict_0(struct prediction *p, const struct clo_firmware *firmware,
@@ -55,8 +50,8 @@ static bool predict_0(struct prediction *p, const struct clo_firmware *firmware,
         return false;
     measure_volume(p, "PEI volume, as it is in memory", pei);
     measure_volume(p, "DXE volume", firmware->dxe.bytes);
-    predict_separator(p, 0);
-    predict_set_values(p, 0, NULL);
+    record_separator(&p->record, 0);
+    record_set_value(&p->record, 0, NULL);
     return true;
 }
 
@@ -65,17 +60,16 @@ static bool predict_0(struct prediction *p, const struct clo_firmware *firmware,
 static void measure_boot_variable(struct prediction *p, const struct clo_efivar *variable)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_error ignored;
 
-    if (predict_variable_data(variable->name, &variable->vendor, variable->data, &data, &ignored))
-        predict_describe(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), &text);
-    measure_bytes(p,
-                  (struct predict_event){ .pcr = 1,
-                                          .type = "EV_EFI_VARIABLE_BOOT",
-                                          .name = variable->name,
-                                          .text = clo_buffer_bytes(&text) },
-                  variable->data);
+    if (!predict_variable_data(variable->name, &variable->vendor, variable->data, &data, &ignored))
+        clo_buffer_free(&data);
+    record_bytes(&p->record,
+                 &(struct record_event){ .reg = 1,
+                                         .type = "EV_EFI_VARIABLE_BOOT",
+                                         .name = variable->name,
+                                         .data = clo_buffer_bytes(&data) },
+                 variable->data);
 }
 
 static void predict_1(struct prediction *p)
@@ -85,14 +79,14 @@ static void predict_1(struct prediction *p)
                              : clo_varstore_find(p->store, "BootOrder", &clo_guid_global_variable);
 
     if (stub_does(p->uki->stub_version, STUB_MEASURES_SMBIOS)) {
-        predict_not(p, 1,
-                    "systemd's stub measures SMBIOS tables too, from 261 on: they are the VMM's");
+        record_not(&p->record, 1,
+                   "systemd's stub measures SMBIOS tables too, from 261 on: they are the VMM's");
         return;
     }
     if (order == NULL) {
-        predict_not(p, 1,
-                    "firmware makes boot entries for the disks it finds: give a variable store "
-                    "that it has written them to, or calibrate");
+        record_not(&p->record, 1,
+                   "firmware makes boot entries for the disks it finds: give a variable store "
+                   "that it has written them to, or calibrate");
         return;
     }
     measure_boot_variable(p, order);
@@ -105,8 +99,8 @@ static void predict_1(struct prediction *p)
         if (entry != NULL) /* one that is not there is not measured */
             measure_boot_variable(p, entry);
     }
-    predict_separator(p, 1);
-    predict_set_values(p, 1, NULL);
+    record_separator(&p->record, 1);
+    record_set_value(&p->record, 1, NULL);
 }
 
 bool predict_ovmf(struct prediction *p, struct clo_error *err)
@@ -119,8 +113,8 @@ bool predict_ovmf(struct prediction *p, struct clo_error *err)
     if (!clo_firmware_unpack(p->inputs->firmware, &unpacked, &firmware, err))
         return false;
     for (size_t i = 0; i < CLO_COUNT(empty); i++) {
-        predict_separator(p, empty[i]);
-        predict_set_values(p, empty[i], NULL);
+        record_separator(&p->record, empty[i]);
+        record_set_value(&p->record, empty[i], NULL);
     }
     if (platform_pei_run(&firmware.pei, &p->inputs->machine, p->store, &pei, err)) {
         predict_1(p);
@@ -128,9 +122,9 @@ bool predict_ovmf(struct prediction *p, struct clo_error *err)
     }
     if (err->status != CLO_ERR_UNSUPPORTED)
         return false;
-    predict_not(p, 0, err->text);
-    predict_not(p, 1,
-                "not where PCR 0 is not: edk2 of another time than November 2022 measures ACPI "
-                "tables too");
+    record_not(&p->record, 0, err->text);
+    record_not(&p->record, 1,
+               "not where PCR 0 is not: edk2 of another time than November 2022 measures ACPI "
+               "tables too");
     return true;
 }

@@ -207,10 +207,10 @@ static void describe_lists(struct clo_bytes lists, struct clo_buffer *out)
 static void log_value(struct prediction *p, const char *name, struct clo_bytes value,
                       struct clo_bytes text)
 {
-    const struct predict_event event = { .pcr = 14, .type = "EV_IPL", .name = name, .text = text };
+    const struct record_event event = { .reg = 14, .type = "EV_IPL", .name = name, .text = text };
 
     if (value.size > 0)
-        predict_measure(p, &event, &value, 1);
+        record_bytes(&p->record, &event, value);
 }
 
 static void log_lists(struct prediction *p, const char *name, const struct clo_buffer *lists)

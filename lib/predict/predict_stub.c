@@ -52,11 +52,11 @@ static bool measure_wide(struct prediction *p, unsigned pcr, const char *type, c
 
     if (!widen(text, &wide, err))
         return false;
-    struct predict_event event = {
-        .pcr = pcr, .type = type, .name = name, .text = clo_buffer_bytes(text)
+    struct record_event event = {
+        .reg = pcr, .type = type, .name = name, .text = clo_buffer_bytes(text)
     };
     struct clo_bytes bytes = clo_buffer_bytes(&wide);
-    predict_measure(p, &event, &bytes, 1);
+    record_bytes(&p->record, &event, bytes);
     return true;
 }
 
@@ -101,8 +101,8 @@ static void measure_section(struct prediction *p, const struct companion_addon *
     if (!addon->is_applied || found == NULL || found->data.size == 0)
         return;
     snprintf(name, sizeof name, "%s of add-on %s", section, addon->name);
-    struct predict_event event = { .pcr = 12, .type = "EV_EVENT_TAG", .name = name };
-    predict_measure(p, &event, &found->data, 1);
+    struct record_event event = { .reg = 12, .type = "EV_EVENT_TAG", .name = name };
+    record_bytes(&p->record, &event, found->data);
 }
 
 static void measure_companions(struct prediction *p)
@@ -112,11 +112,11 @@ static void measure_companions(struct prediction *p)
     for (size_t i = 0; i < COMPANION_ARCHIVES; i++) {
         const struct companion_archive *archive = &companions->archives[i];
         struct clo_bytes bytes = clo_buffer_bytes(&archive->bytes);
-        struct predict_event event = { .pcr = archive->pcr,
-                                       .type = "EV_IPL",
-                                       .name = archive->name };
+        struct record_event event = { .reg = archive->pcr,
+                                      .type = "EV_IPL",
+                                      .name = archive->name };
         if (bytes.size > 0)
-            predict_measure(p, &event, &bytes, 1);
+            record_bytes(&p->record, &event, bytes);
     }
     for (size_t i = companions->addon_count; i-- > 0;)
         measure_section(p, &companions->addons[i], ".ucode");
@@ -130,14 +130,14 @@ bool predict_9_12_13(struct prediction *p, struct clo_error *err)
 {
     CLO_CLEANUP(handover_initrd_free) struct handover_initrd initrd = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer cmdline = { 0 };
-    struct predict_event event = { .pcr = 9, .type = "EV_EVENT_TAG", .name = "initrd" };
+    struct record_event event = { .reg = 9, .type = "EV_EVENT_TAG", .name = "initrd" };
 
     if (!settle_cmdline(p, &cmdline, err))
         return false;
     if (stub_does(p->uki->stub_version, STUB_HANDS_SECRET)) {
         measure_companions(p);
-        predict_not(
-                p, 9,
+        record_not(
+                &p->record, 9,
                 "the initrd has a secret that systemd's stub keeps for each machine, from 262 on");
         return true;
     }
@@ -146,7 +146,7 @@ bool predict_9_12_13(struct prediction *p, struct clo_error *err)
         return false;
     measure_companions(p);
     if (initrd.count > 0)
-        predict_measure(p, &event, initrd.parts, initrd.count);
+        record_measure(&p->record, &event, initrd.parts, initrd.count);
     return true;
 }
 
@@ -158,10 +158,10 @@ static void measure_phase(struct prediction *p, const char *word, const char *pa
     char name[64];
 
     snprintf(name, sizeof name, "phase %s", word);
-    struct predict_event event = {
-        .pcr = 11, .type = "phase", .name = name, .text = bytes, .phase = path
+    struct record_event event = {
+        .reg = 11, .type = "phase", .name = name, .text = bytes, .phase = path
     };
-    predict_measure(p, &event, &bytes, 1);
+    record_bytes(&p->record, &event, bytes);
 }
 
 static void predict_sections(struct prediction *p)
@@ -172,16 +172,16 @@ static void predict_sections(struct prediction *p)
         char name[64];
         struct clo_bytes title = clo_bytes(section->name, strlen(section->name) + 1);
         snprintf(name, sizeof name, "name of section %s", section->name);
-        struct predict_event first = { .pcr = 11, .type = "EV_IPL", .name = name };
-        predict_measure(p, &first, &title, 1);
+        struct record_event first = { .reg = 11, .type = "EV_IPL", .name = name };
+        record_bytes(&p->record, &first, title);
         snprintf(name, sizeof name, "section %s", section->name);
         bool is_text =
                 strcmp(section->name, ".cmdline") == 0 || strcmp(section->name, ".uname") == 0;
-        struct predict_event second = { .pcr = 11,
-                                        .type = "EV_IPL",
-                                        .name = name,
-                                        .text = is_text ? section->data : clo_bytes(NULL, 0) };
-        predict_measure(p, &second, &section->data, 1);
+        struct record_event second = { .reg = 11,
+                                       .type = "EV_IPL",
+                                       .name = name,
+                                       .text = is_text ? section->data : clo_bytes(NULL, 0) };
+        record_bytes(&p->record, &second, section->data);
     }
 }
 
@@ -200,7 +200,7 @@ void predict_11(struct prediction *p)
     predict_sections(p);
     for (size_t i = 0; i < CLO_COUNT(phases); i++) {
         measure_phase(p, phases[i].word, phases[i].path);
-        predict_set_values(p, 11, phases[i].path);
+        record_set_value(&p->record, 11, phases[i].path);
     }
 }
 
@@ -210,14 +210,14 @@ void predict_15(struct prediction *p)
 {
     if (p->inputs->volume_key_measurements == NULL)
         return;
-    predict_set_values(p, 15, CLO_PHASE_ENTER_INITRD);
-    struct predict_event event = { .pcr = 15,
-                                   .type = "volume-key",
-                                   .name = "volume key of the root",
-                                   .text = p->inputs->volume_key_text == NULL
-                                                   ? clo_bytes(NULL, 0)
-                                                   : clo_bytes_text(p->inputs->volume_key_text),
-                                   .phase = CLO_PHASE_LEAVE_INITRD };
-    predict_extend(p, &event, p->inputs->volume_key_measurements);
-    predict_set_values(p, 15, CLO_PHASE_LEAVE_INITRD);
+    record_set_value(&p->record, 15, CLO_PHASE_ENTER_INITRD);
+    struct record_event event = { .reg = 15,
+                                  .type = "volume-key",
+                                  .name = "volume key of the root",
+                                  .text = p->inputs->volume_key_text == NULL
+                                                  ? clo_bytes(NULL, 0)
+                                                  : clo_bytes_text(p->inputs->volume_key_text),
+                                  .phase = CLO_PHASE_LEAVE_INITRD };
+    record_extend(&p->record, &event, p->inputs->volume_key_measurements);
+    record_set_value(&p->record, 15, CLO_PHASE_LEAVE_INITRD);
 }

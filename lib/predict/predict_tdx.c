@@ -16,57 +16,6 @@
 
 /* --- Events --- */
 
-static void append(struct tdx_prediction *p, const struct tdx_event *event,
-                   const struct clo_digest *digest, const char *given)
-{
-    char key[REFERENCE_KEY];
-
-    reference_key(CLO_REGISTER_RTMR(event->rtmr), key);
-    json_t *list = json_object_get(p->events, key);
-    if (list == NULL) {
-        list = json_array();
-        p->failed = json_object_set_new(p->events, key, list) != 0 || p->failed;
-    }
-    clo_pcr_extend(&p->bank, event->rtmr, digest);
-    json_t *json =
-            json_pack("{s:s, s:s, s:{s:o}}", "type", event->type, "name", event->name, "digests",
-                      clo_hash_name(CLO_HASH_SHA384), clo_json_hex(clo_digest_bytes(digest)));
-    predict_set_text(json, "text", event->text);
-    if (given != NULL)
-        p->failed = json_object_set_new(json, "given", json_string(given)) != 0 || p->failed;
-    p->failed = json_array_append_new(list, json) != 0 || p->failed;
-}
-
-void tdx_add(struct tdx_prediction *p, const struct tdx_event *event,
-             const struct clo_digest *digest)
-{
-    append(p, event, digest, NULL);
-}
-
-void tdx_measure(struct tdx_prediction *p, const struct tdx_event *event, struct clo_bytes data)
-{
-    struct clo_digest digest;
-
-    clo_hash(CLO_HASH_SHA384, data, &digest);
-    append(p, event, &digest, NULL);
-}
-
-void tdx_measure_text(struct tdx_prediction *p, unsigned rtmr, const char *type, const char *name,
-                      const char *text)
-{
-    const struct tdx_event event = { rtmr, type, name, clo_bytes_text(text) };
-
-    tdx_measure(p, &event, clo_bytes_text(text));
-}
-
-void tdx_separator(struct tdx_prediction *p, unsigned rtmr)
-{
-    static const uint8_t zeros[4];
-    const struct tdx_event event = { .rtmr = rtmr, .type = "EV_SEPARATOR", .name = "separator" };
-
-    tdx_measure(p, &event, clo_bytes(zeros, sizeof zeros));
-}
-
 void tdx_take_pcr(struct tdx_prediction *p, unsigned rtmr, unsigned pcr, const char *but,
                   const char *only)
 {
@@ -76,11 +25,14 @@ void tdx_take_pcr(struct tdx_prediction *p, unsigned rtmr, unsigned pcr, const c
         bool is_wanted = strcmp(from.type, "EV_SEPARATOR") != 0 &&
                          (but == NULL || strcmp(from.type, but) != 0) &&
                          (only == NULL || strcmp(from.type, only) == 0);
-        const struct tdx_event event = { rtmr, from.type, from.name,
-                                         from.text == NULL ? clo_bytes(NULL, 0)
-                                                           : clo_bytes_text(from.text) };
+        const struct record_event event = { .reg = CLO_REGISTER_RTMR(rtmr),
+                                            .type = from.type,
+                                            .name = from.name,
+                                            .text = from.text == NULL ? clo_bytes(NULL, 0)
+                                                                      : clo_bytes_text(from.text),
+                                            .fields = from.fields };
         if (is_wanted)
-            append(p, &event, &from.digests[0], NULL);
+            record_extend(&p->record, &event, &from.digests[0]);
     }
 }
 
@@ -94,12 +46,13 @@ void tdx_take_logged(struct tdx_prediction *p, unsigned rtmr, const struct clo_e
     snprintf(number, sizeof number, "0x%08x", logged->type);
     clo_event_describe(logged, &text);
     const char *name = clo_buffer_string(&text);
-    const struct tdx_event event = { .rtmr = rtmr,
-                                     .type = type == NULL ? number : type,
-                                     .name = name == NULL || *name == '\0' ? "event" : name };
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(rtmr),
+                                        .type = type == NULL ? number : type,
+                                        .name = name == NULL || *name == '\0' ? "event" : name,
+                                        .given = p->is_calibration ? NULL : "log" };
     (void)clo_event_digest(logged, CLO_HASH_SHA384,
                            &digest); /* tdx_logged() gave one that has it */
-    append(p, &event, &digest, p->is_calibration ? NULL : "log");
+    record_extend(&p->record, &event, &digest);
 }
 
 const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t *at)
@@ -116,29 +69,6 @@ const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr
     return NULL;
 }
 
-void tdx_set_value(struct tdx_prediction *p, unsigned rtmr)
-{
-    char key[REFERENCE_KEY];
-
-    reference_key(CLO_REGISTER_RTMR(rtmr), key);
-    if (json_object_get(p->events, key) == NULL)
-        p->failed = json_object_set_new(p->events, key, json_array()) != 0 || p->failed;
-    p->failed = json_object_set_new(p->values, key,
-                                    clo_json_hex(clo_digest_bytes(&p->bank.values[rtmr]))) != 0 ||
-                p->failed;
-}
-
-void tdx_not_predicted(struct tdx_prediction *p, const char *reg, const char *why)
-{
-    json_t *reasons = json_object_get(p->values, "not_predicted");
-
-    if (reasons == NULL) {
-        reasons = json_object();
-        p->failed = json_object_set_new(p->values, "not_predicted", reasons) != 0 || p->failed;
-    }
-    p->failed = json_object_set_new(reasons, reg, json_string(why)) != 0 || p->failed;
-}
-
 /* --- MRTD --- */
 
 static void set_order(struct tdx_prediction *p, json_t *values, enum clo_tdx_page_order order,
@@ -147,8 +77,9 @@ static void set_order(struct tdx_prediction *p, json_t *values, enum clo_tdx_pag
     struct clo_digest digest;
 
     clo_tdvf_mrtd(p->tdvf, order, &digest);
-    p->failed = json_object_set_new(values, name, clo_json_hex(clo_digest_bytes(&digest))) != 0 ||
-                p->failed;
+    p->record.failed =
+            json_object_set_new(values, name, clo_json_hex(clo_digest_bytes(&digest))) != 0 ||
+            p->record.failed;
 }
 
 static void predict_mr_td(struct tdx_prediction *p)
@@ -156,7 +87,7 @@ static void predict_mr_td(struct tdx_prediction *p)
     const struct clo_tdx_prediction *inputs = p->inputs;
 
     if (p->tdvf == NULL) {
-        tdx_not_predicted(p, "mr_td", "no firmware image was given");
+        record_not_named(&p->record, "mr_td", "no firmware image was given");
         return;
     }
     json_t *values = json_object();
@@ -164,7 +95,8 @@ static void predict_mr_td(struct tdx_prediction *p)
         set_order(p, values, CLO_TDX_SINGLE_PASS, "single-pass");
     if (!inputs->is_page_order_known || inputs->is_two_pass)
         set_order(p, values, CLO_TDX_TWO_PASS, "two-pass");
-    p->failed = json_object_set_new(p->values, "mr_td", values) != 0 || p->failed;
+    p->record.failed =
+            json_object_set_new(p->record.values, "mr_td", values) != 0 || p->record.failed;
 }
 
 /* --- Inputs --- */
@@ -289,7 +221,8 @@ static bool predict_all(struct tdx_prediction *p, struct clo_error *err)
         return clo_wrap(err, "RTMR 1");
     if (!tdx_predict_rtmr2(p, err))
         return clo_wrap(err, "RTMR 2");
-    tdx_set_value(p, 3); /* user space's; nothing before it extends it */
+    record_set_value(&p->record, CLO_REGISTER_RTMR(3),
+                     NULL); /* user space's; nothing before it extends it */
     return true;
 }
 
@@ -299,10 +232,12 @@ static bool write_reference(struct tdx_prediction *p, const char *origin,
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
 
+    if (json_object_size(p->record.not_predicted) > 0)
+        json_object_set(p->record.values, "not_predicted", p->record.not_predicted);
     json = json_pack("{s:i, s:s, s:s, s:O, s:{}, s:O}", "cloister_reference", 1, "name",
-                     p->inputs->name, "origin", origin, "events", p->events, "pcrs", "tdx",
-                     p->values);
-    if (json == NULL || p->failed)
+                     p->inputs->name, "origin", origin, "events", p->record.events, "pcrs", "tdx",
+                     p->record.values);
+    if (json == NULL || p->record.failed)
         return clo_out_of_memory(err);
     if (p->inputs->created != NULL)
         json_object_set_new(json, "created", json_string(p->inputs->created));
@@ -318,14 +253,12 @@ static bool write_reference(struct tdx_prediction *p, const char *origin,
 bool clo_reference_predict_tdx(const struct clo_tdx_prediction *from, struct clo_reference **out,
                                struct clo_error *err)
 {
+    static const enum clo_hash bank = CLO_HASH_SHA384;
     struct tdx_prediction p = { .inputs = from };
 
-    p.events = json_object();
-    p.values = json_object();
-    clo_pcr_reset(&p.bank, CLO_HASH_SHA384);
+    record_begin(&p.record, &bank, 1);
     bool ok = predict_all(&p, err) && write_reference(&p, "prediction", out, err);
-    json_decref(p.events);
-    json_decref(p.values);
+    record_free(&p.record);
     clo_reference_free(p.pcrs);
     clo_varstore_free(p.store);
     free(p.tdvf);
@@ -336,21 +269,19 @@ bool clo_reference_from_ccel(const char *name, const char *created, const struct
                              struct clo_reference **out, struct clo_error *err)
 {
     const struct clo_tdx_prediction from = { .name = name, .created = created, .given = log };
+    static const enum clo_hash bank = CLO_HASH_SHA384;
     struct tdx_prediction p = { .inputs = &from, .is_calibration = true };
     const struct clo_event *logged;
 
     if (!clo_eventlog_is_ccel(log))
         return clo_fail(err, CLO_ERR_USAGE, "the log is no CCEL");
-    p.events = json_object();
-    p.values = json_object();
-    clo_pcr_reset(&p.bank, CLO_HASH_SHA384);
+    record_begin(&p.record, &bank, 1);
     for (unsigned rtmr = 0; rtmr < CLO_RTMR_COUNT; rtmr++) {
         for (size_t at = 0; (logged = tdx_logged(&p, rtmr, &at)) != NULL;)
             tdx_take_logged(&p, rtmr, logged);
-        tdx_set_value(&p, rtmr);
+        record_set_value(&p.record, CLO_REGISTER_RTMR(rtmr), NULL);
     }
     bool ok = write_reference(&p, "calibration", out, err);
-    json_decref(p.events);
-    json_decref(p.values);
+    record_free(&p.record);
     return ok;
 }

@@ -5,6 +5,7 @@
 #include "cloister/efivar.h"
 #include "cloister/reference.h"
 #include "cloister/tdvf.h"
+#include "lib/predict/record.h"
 
 struct tdx_prediction {
     const struct clo_tdx_prediction *inputs;
@@ -19,34 +20,15 @@ struct tdx_prediction {
     bool stub_measures_smbios; /* into RTMR 0 */
     bool stub_hands_secret;    /* to the kernel, in its initrd */
     bool is_calibration;       /* all of it is taken from the log, and that is said once */
-    json_t *events;            /* "rtmr0" → array */
-    json_t *values;            /* the reference's "tdx" */
-    struct clo_pcr_bank bank;  /* 0 to 3: the RTMRs */
-    bool failed;               /* out of memory while building JSON */
+    struct record record;
 };
 
-struct tdx_event {
-    unsigned rtmr;
-    const char *type;
-    const char *name;
-    struct clo_bytes text; /* shown when it is short; may be empty */
-};
-
-void tdx_add(struct tdx_prediction *p, const struct tdx_event *event,
-             const struct clo_digest *digest);
-void tdx_measure(struct tdx_prediction *p, const struct tdx_event *event, struct clo_bytes data);
-void tdx_measure_text(struct tdx_prediction *p, unsigned rtmr, const char *type, const char *name,
-                      const char *text);
-void tdx_separator(struct tdx_prediction *p, unsigned rtmr);
 /* All events that the UKI's boot measures into this PCR before user space, but those of the types
  * `but` (NULL: none is left out) or with `only` just those. */
 void tdx_take_pcr(struct tdx_prediction *p, unsigned rtmr, unsigned pcr, const char *but,
                   const char *only);
 /* As the log has it, and said so. */
 void tdx_take_logged(struct tdx_prediction *p, unsigned rtmr, const struct clo_event *event);
-/* The register is what its events make it. */
-void tdx_set_value(struct tdx_prediction *p, unsigned rtmr);
-void tdx_not_predicted(struct tdx_prediction *p, const char *reg, const char *why);
 
 /* The next event of the given log that is measured into this RTMR, from *at on, which goes behind it;
  * NULL at the end. */

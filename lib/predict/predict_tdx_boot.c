@@ -21,7 +21,9 @@ static bool add_kernel(struct tdx_prediction *p, struct clo_error *err)
                                           .initrd_size = inputs->initrd.size,
                                           .memory = p->memory,
                                           .cmdline = inputs->cmdline };
-    const struct tdx_event event = { .rtmr = 1, .type = IMAGE, .name = "kernel" };
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(1),
+                                        .type = IMAGE,
+                                        .name = "kernel" };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer patched = { 0 };
     CLO_CLEANUP(clo_freep) struct clo_pe *pe = malloc(sizeof *pe);
     struct clo_bytes kernel = inputs->kernel;
@@ -37,7 +39,7 @@ static bool add_kernel(struct tdx_prediction *p, struct clo_error *err)
     if (!clo_pe_parse(kernel, pe, err) ||
         !clo_authenticode_digest(pe, CLO_HASH_SHA384, &digest, err))
         return clo_wrap(err, "kernel");
-    tdx_add(p, &event, &digest);
+    record_extend(&p->record, &event, &digest);
     return true;
 }
 
@@ -47,7 +49,9 @@ static bool add_kernel_inputs(struct tdx_prediction *p, struct clo_error *err)
     const char *cmdline = p->inputs->cmdline == NULL ? "" : p->inputs->cmdline;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
-    const struct tdx_event initrd = { .rtmr = 2, .type = "EV_EVENT_TAG", .name = "initrd" };
+    const struct record_event initrd = { .reg = CLO_REGISTER_RTMR(2),
+                                         .type = "EV_EVENT_TAG",
+                                         .name = "initrd" };
 
     for (const char *at = cmdline; *at != '\0'; at++)
         if ((*at & 0x80) != 0)
@@ -63,11 +67,13 @@ static bool add_kernel_inputs(struct tdx_prediction *p, struct clo_error *err)
     clo_buffer_le16(&wide, 0);
     if (!clo_buffer_ok(&wide))
         return clo_out_of_memory(err);
-    const struct tdx_event event = { 2, "EV_EVENT_TAG", "kernel command line",
-                                     clo_bytes_text(string) };
-    tdx_measure(p, &event, clo_buffer_bytes(&wide));
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(2),
+                                        .type = "EV_EVENT_TAG",
+                                        .name = "kernel command line",
+                                        .text = clo_bytes_text(string) };
+    record_bytes(&p->record, &event, clo_buffer_bytes(&wide));
     if (p->inputs->initrd.size > 0)
-        tdx_measure(p, &initrd, p->inputs->initrd);
+        record_bytes(&p->record, &initrd, p->inputs->initrd);
     return true;
 }
 
@@ -75,15 +81,18 @@ static bool add_kernel_inputs(struct tdx_prediction *p, struct clo_error *err)
 
 static void add_calling(struct tdx_prediction *p)
 {
-    tdx_measure_text(p, 1, ACTION, "boot attempt", "Calling EFI Application from Boot Option");
+    record_text(&p->record, CLO_REGISTER_RTMR(1), ACTION, "boot attempt",
+                "Calling EFI Application from Boot Option");
     if (!p->inputs->is_separator_in_rtmr0)
-        tdx_separator(p, 1);
+        record_separator(&p->record, CLO_REGISTER_RTMR(1));
 }
 
 static void add_leaving(struct tdx_prediction *p)
 {
-    tdx_measure_text(p, 1, ACTION, "leaving the firmware", "Exit Boot Services Invocation");
-    tdx_measure_text(p, 1, ACTION, "left the firmware", "Exit Boot Services Returned with Success");
+    record_text(&p->record, CLO_REGISTER_RTMR(1), ACTION, "leaving the firmware",
+                "Exit Boot Services Invocation");
+    record_text(&p->record, CLO_REGISTER_RTMR(1), ACTION, "left the firmware",
+                "Exit Boot Services Returned with Success");
 }
 
 /* The partition table, and what is started from it. */
@@ -102,14 +111,14 @@ static bool is_constant(const struct clo_event *logged)
 
 static void add_constant(struct tdx_prediction *p, const struct clo_event *logged)
 {
-    const struct tdx_event event = {
-        .rtmr = 1,
+    const struct record_event event = {
+        .reg = CLO_REGISTER_RTMR(1),
         .type = clo_event_type_name(logged->type),
         .name = logged->type == CLO_EV_SEPARATOR ? "separator" : "action",
         .text = logged->type == CLO_EV_SEPARATOR ? clo_bytes(NULL, 0) : logged->data,
     };
 
-    tdx_measure(p, &event, logged->data);
+    record_bytes(&p->record, &event, logged->data);
 }
 
 /* In the log's order: in place of the first image and the partition table before it comes ours, for
@@ -139,7 +148,7 @@ static bool predict_1_from_log(struct tdx_prediction *p, struct clo_error *err)
     if (!is_started)
         return clo_fail(err, CLO_ERR_USAGE,
                         "the log that is given shows no image that was started");
-    tdx_set_value(p, 1);
+    record_set_value(&p->record, CLO_REGISTER_RTMR(1), NULL);
     return true;
 }
 
@@ -150,7 +159,7 @@ static void take_register(struct tdx_prediction *p, unsigned rtmr)
 
     for (size_t at = 0; (logged = tdx_logged(p, rtmr, &at)) != NULL;)
         tdx_take_logged(p, rtmr, logged);
-    tdx_set_value(p, rtmr);
+    record_set_value(&p->record, CLO_REGISTER_RTMR(rtmr), NULL);
 }
 
 bool tdx_predict_rtmr1(struct tdx_prediction *p, struct clo_error *err)
@@ -159,24 +168,24 @@ bool tdx_predict_rtmr1(struct tdx_prediction *p, struct clo_error *err)
     bool is_direct = inputs->kernel.size > 0;
 
     if (is_direct && !inputs->is_header_unchanged && p->memory == 0) {
-        tdx_not_predicted(p, "rtmr1",
-                          "QEMU tells the kernel where the initrd is, which depends on the "
-                          "memory's size: it was not given");
+        record_not(&p->record, CLO_REGISTER_RTMR(1),
+                   "QEMU tells the kernel where the initrd is, which depends on the "
+                   "memory's size: it was not given");
         return true;
     }
     if (p->pcrs == NULL && !is_direct) {
         if (inputs->given != NULL)
             take_register(p, 1);
         else
-            tdx_not_predicted(p, "rtmr1", "neither a UKI nor a kernel was given");
+            record_not(&p->record, CLO_REGISTER_RTMR(1), "neither a UKI nor a kernel was given");
         return true;
     }
     if (inputs->given != NULL)
         return predict_1_from_log(p, err);
     if (!is_direct && inputs->disk_head.size == 0) {
-        tdx_not_predicted(p, "rtmr1",
-                          "the partition table of the disk it starts from is measured, and was "
-                          "not given");
+        record_not(&p->record, CLO_REGISTER_RTMR(1),
+                   "the partition table of the disk it starts from is measured, and was "
+                   "not given");
         return true;
     }
     if (is_direct && !add_kernel(p, err)) /* loaded, and so measured, before it is an attempt */
@@ -185,7 +194,7 @@ bool tdx_predict_rtmr1(struct tdx_prediction *p, struct clo_error *err)
     if (!is_direct)
         add_uki(p);
     add_leaving(p);
-    tdx_set_value(p, 1);
+    record_set_value(&p->record, CLO_REGISTER_RTMR(1), NULL);
     return true;
 }
 
@@ -197,8 +206,8 @@ bool tdx_predict_rtmr2(struct tdx_prediction *p, struct clo_error *err)
     static const unsigned kernel_pcrs[] = { 8, 9 };
 
     if (p->pcrs != NULL && p->kernel_measures && p->stub_hands_secret) {
-        tdx_not_predicted(
-                p, "rtmr2",
+        record_not(
+                &p->record, CLO_REGISTER_RTMR(2),
                 "the initrd has a secret that systemd's stub keeps for each machine, from 262 on");
         return true;
     }
@@ -216,9 +225,9 @@ bool tdx_predict_rtmr2(struct tdx_prediction *p, struct clo_error *err)
         take_register(p, 2);
         return true;
     } else {
-        tdx_not_predicted(p, "rtmr2", "neither a UKI nor a kernel was given");
+        record_not(&p->record, CLO_REGISTER_RTMR(2), "neither a UKI nor a kernel was given");
         return true;
     }
-    tdx_set_value(p, 2);
+    record_set_value(&p->record, CLO_REGISTER_RTMR(2), NULL);
     return true;
 }

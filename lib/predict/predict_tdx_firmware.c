@@ -8,6 +8,7 @@
 
 #include "lib/launch/firmware.h"
 #include "lib/predict/predict.h"
+#include "lib/tcg/event_decode.h"
 
 #define DRIVER_CONFIG "EV_EFI_VARIABLE_DRIVER_CONFIG"
 #define AUTHORITY     "EV_EFI_VARIABLE_AUTHORITY"
@@ -32,12 +33,13 @@ static bool add_hob(struct tdx_prediction *p, struct clo_error *err)
     char text[40];
 
     snprintf(text, sizeof text, "%llu MiB of memory", (unsigned long long)(p->memory >> 20));
-    const struct tdx_event event = { .type = "EV_EFI_HANDOFF_TABLES2",
-                                     .name = "TD HOB: the guest's memory",
-                                     .text = clo_bytes_text(text) };
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(0),
+                                        .type = "EV_EFI_HANDOFF_TABLES2",
+                                        .name = "TD HOB: the guest's memory",
+                                        .text = clo_bytes_text(text) };
     if (!clo_tdvf_hob(p->tdvf, p->memory, &hob, err))
         return false;
-    tdx_measure(p, &event, clo_buffer_bytes(&hob));
+    record_bytes(&p->record, &event, clo_buffer_bytes(&hob));
     return true;
 }
 
@@ -72,18 +74,18 @@ static void add_cfv(struct tdx_prediction *p, size_t size)
     char text[40];
 
     snprintf(text, sizeof text, "0x%zx bytes of variables", size);
-    const struct tdx_event event = { .type = "EV_EFI_PLATFORM_FIRMWARE_BLOB2",
-                                     .name = "CFV: the variable store",
-                                     .text = clo_bytes_text(text) };
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(0),
+                                        .type = "EV_EFI_PLATFORM_FIRMWARE_BLOB2",
+                                        .name = "CFV: the variable store",
+                                        .text = clo_bytes_text(text) };
 
-    tdx_measure(p, &event, clo_bytes_slice(p->cfv, 0, size));
+    record_bytes(&p->record, &event, clo_bytes_slice(p->cfv, 0, size));
 }
 
 static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_absent,
                                 struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const struct secure_variable *one = &predict_secure_variables[index];
     const struct clo_efivar *variable = clo_varstore_find(p->store, one->name, one->vendor);
     const uint8_t state = predict_is_secure_boot_on(p->store);
@@ -95,11 +97,11 @@ static bool add_secure_variable(struct tdx_prediction *p, size_t index, bool is_
         value = clo_bytes(&state, is_absent ? 0 : 1);
     if (!predict_variable_data(one->name, one->vendor, value, &data, err))
         return false;
-    predict_describe(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data), &text);
-    const struct tdx_event event = { .type = DRIVER_CONFIG,
-                                     .name = one->name,
-                                     .text = clo_buffer_bytes(&text) };
-    tdx_measure(p, &event, clo_buffer_bytes(&data));
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(0),
+                                        .type = DRIVER_CONFIG,
+                                        .name = one->name,
+                                        .data = clo_buffer_bytes(&data) };
+    record_bytes(&p->record, &event, clo_buffer_bytes(&data));
     return true;
 }
 
@@ -117,9 +119,11 @@ static struct clo_bytes acpi_file(const struct tdx_prediction *p, size_t index)
 
 static void add_acpi(struct tdx_prediction *p, size_t index)
 {
-    const struct tdx_event event = { .type = ACPI, .name = acpi_names[index] };
+    const struct record_event event = { .reg = CLO_REGISTER_RTMR(0),
+                                        .type = ACPI,
+                                        .name = acpi_names[index] };
 
-    tdx_measure(p, &event, acpi_file(p, index));
+    record_bytes(&p->record, &event, acpi_file(p, index));
 }
 
 /* --- Boot entries --- */
@@ -148,16 +152,17 @@ static bool find_boot_variable(const struct tdx_prediction *p, const char *name,
 static bool add_boot_variable(struct tdx_prediction *p, const char *name)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer data = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_error ignored;
     struct clo_bytes value;
 
     if (!find_boot_variable(p, name, &value))
         return false;
-    if (predict_variable_data(name, &clo_guid_global_variable, value, &data, &ignored))
-        predict_describe(CLO_EV_EFI_VARIABLE_BOOT, clo_buffer_bytes(&data), &text);
-    const struct tdx_event event = { .type = BOOT, .name = name, .text = clo_buffer_bytes(&text) };
-    tdx_measure(p, &event, value);
+    if (!predict_variable_data(name, &clo_guid_global_variable, value, &data, &ignored))
+        clo_buffer_free(&data);
+    const struct record_event event = {
+        .reg = CLO_REGISTER_RTMR(0), .type = BOOT, .name = name, .data = clo_buffer_bytes(&data)
+    };
+    record_bytes(&p->record, &event, value);
     return true;
 }
 
@@ -185,19 +190,18 @@ static bool knows_boot_entries(const struct tdx_prediction *p)
 
 /* --- With a log of such a machine --- */
 
-/* Name and value of a UEFI_VARIABLE_DATA; false if it is none. */
-static bool read_variable(struct clo_bytes data, struct clo_buffer *name, struct clo_bytes *value)
+/* Of an event about a variable; false if it is cut short. */
+static bool read_variable(const struct clo_event *logged, struct clo_buffer *name,
+                          struct clo_bytes *value)
 {
-    struct clo_reader r = clo_reader(data);
+    struct event_decoded decoded;
 
-    clo_read_skip(&r, 16);
-    uint64_t name_size = clo_read_le64(&r);
-    uint64_t value_size = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || name_size > data.size / 2 || value_size > data.size)
+    event_decode(logged, &decoded);
+    if (decoded.kind != EVENT_VARIABLE || !decoded.is_whole)
         return false;
-    clo_utf16_text(clo_read_bytes(&r, (size_t)name_size * 2), name);
-    *value = clo_read_bytes(&r, (size_t)value_size);
-    return clo_reader_ok(&r) && clo_buffer_string(name) != NULL;
+    clo_utf16_text(decoded.variable.name, name);
+    *value = decoded.variable.value;
+    return clo_buffer_string(name) != NULL;
 }
 
 static bool replace_secure_variable(struct tdx_prediction *p, const struct clo_event *logged,
@@ -206,8 +210,8 @@ static bool replace_secure_variable(struct tdx_prediction *p, const struct clo_e
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer name = { 0 };
     struct clo_bytes value;
 
-    for (size_t i = 0; p->store != NULL && read_variable(logged->data, &name, &value) &&
-                       i < PREDICT_SECURE_VARIABLES;
+    for (size_t i = 0;
+         p->store != NULL && read_variable(logged, &name, &value) && i < PREDICT_SECURE_VARIABLES;
          i++) {
         if (strcmp(clo_buffer_string(&name), predict_secure_variables[i].name) == 0)
             return add_secure_variable(p, i, value.size == 0, err);
@@ -227,7 +231,7 @@ static void replace_boot_variable(struct tdx_prediction *p, const struct clo_eve
     struct clo_bytes value;
     struct clo_bytes ignored;
 
-    bool is_known = read_variable(logged->data, &name, &ignored) &&
+    bool is_known = read_variable(logged, &name, &ignored) &&
                     find_boot_variable(p, clo_buffer_string(&name), &value) &&
                     clo_event_digest(logged, CLO_HASH_SHA384, &digest);
     if (is_known) {
@@ -241,16 +245,15 @@ static void replace_boot_variable(struct tdx_prediction *p, const struct clo_eve
 static bool replace_cfv(struct tdx_prediction *p, const struct clo_event *logged,
                         struct clo_error *err)
 {
-    struct clo_reader r = clo_reader(logged->data);
+    struct event_decoded decoded;
 
     if (p->cfv.size == 0) {
         tdx_take_logged(p, 0, logged);
         return true;
     }
-    clo_read_skip(&r, clo_read_u8(&r)); /* the blob's description */
-    clo_read_skip(&r, 8);               /* where it lies */
-    uint64_t size = clo_read_le64(&r);
-    if (!clo_reader_ok(&r) || size == 0)
+    event_decode(logged, &decoded);
+    uint64_t size = decoded.is_whole ? decoded.blob.size : 0;
+    if (size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "the log's firmware blob does not say its size");
     if (size > p->cfv.size)
         return clo_fail(err, CLO_ERR_USAGE,
@@ -313,7 +316,7 @@ static bool replace(struct tdx_prediction *p, const struct clo_event *logged, si
         return true;
     case CLO_EV_SEPARATOR:
         if (is_zero_separator(logged)) {
-            tdx_separator(p, 0);
+            record_separator(&p->record, CLO_REGISTER_RTMR(0));
             return true;
         }
         tdx_take_logged(p, 0, logged);
@@ -334,7 +337,7 @@ static bool predict_from_log(struct tdx_prediction *p, struct clo_error *err)
             return clo_wrap(err, "the log's event at byte %zu", logged->offset);
     if (p->pcrs != NULL && p->store != NULL)
         tdx_take_pcr(p, 0, 7, NULL, AUTHORITY);
-    tdx_set_value(p, 0);
+    record_set_value(&p->record, CLO_REGISTER_RTMR(0), NULL);
     return true;
 }
 
@@ -406,15 +409,15 @@ static bool predict_plain(struct tdx_prediction *p, struct clo_error *err)
     for (size_t i = 0; i < PREDICT_SECURE_VARIABLES; i++)
         if (!add_secure_variable(p, i, p->inputs->is_secure_boot_absent, err))
             return false;
-    tdx_separator(p, 0);
+    record_separator(&p->record, CLO_REGISTER_RTMR(0));
     for (size_t i = 0; i < CLO_COUNT(acpi_names); i++)
         add_acpi(p, i);
     add_boot_variables(p);
     if (p->inputs->is_separator_in_rtmr0)
-        tdx_separator(p, 0);
+        record_separator(&p->record, CLO_REGISTER_RTMR(0));
     if (p->pcrs != NULL)
         tdx_take_pcr(p, 0, 7, NULL, AUTHORITY);
-    tdx_set_value(p, 0);
+    record_set_value(&p->record, CLO_REGISTER_RTMR(0), NULL);
     return true;
 }
 
@@ -425,6 +428,6 @@ bool tdx_predict_rtmr0(struct tdx_prediction *p, struct clo_error *err)
     const char *missing = what_is_missing(p);
     if (missing == NULL)
         return predict_plain(p, err);
-    tdx_not_predicted(p, "rtmr0", missing);
+    record_not(&p->record, CLO_REGISTER_RTMR(0), missing);
     return true;
 }
