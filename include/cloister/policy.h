@@ -55,6 +55,14 @@ struct clo_policy_ages {
     int64_t collateral; /* TCB info and QE identity */
 };
 
+/* For how long what has gone out of date is accepted all the same, in seconds; 0: not at all. What uses it is
+ * never better than a warning. */
+struct clo_policy_grace {
+    int64_t out_of_date; /* TDX: since the date of the TCB level that the platform reaches */
+    int64_t collateral;  /* TCB info and QE identity, since their next update was due */
+    int64_t crl;         /* revocation lists, likewise */
+};
+
 /* Of SEV-SNP. docs/formats/policy.md says what each means when it is absent. */
 struct clo_policy_snp {
     bool allow_debug;
@@ -99,6 +107,7 @@ struct clo_policy_tdx {
     size_t advisory_count;
     bool any_advisory;
     uint64_t minimum_evaluation_number;
+    int64_t tcb_date; /* the earliest that the date of the TCB level may be; 0: not said */
     bool has_minimum_svn;
     uint8_t minimum_svn[16]; /* each component of TEE_TCB_SVN (and TEE_TCB_SVN2) */
     struct clo_policy_values mr_td, rtmr[CLO_TDX_RTMR_COUNT], mr_seam, mr_signer_seam, mr_config_id,
@@ -130,6 +139,7 @@ struct clo_policy {
     bool has_host_inputs, any_host_input;
     char host_inputs[CLO_POLICY_LIST_MAX][128];
     size_t host_input_count;
+    struct clo_policy_grace grace;
     char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;
@@ -155,7 +165,12 @@ CLO_API void clo_policy_appraise_snp(const struct clo_policy *policy,
                                      const struct clo_snp_verified *report,
                                      struct clo_checks *checks);
 
-/* The same for a TDX quote. `proven` has the registers that a reference value or a replayed log has
+/* Which components of its TCBs fall short of the policy's minima: [{"tcb", "component", "svn", "svn_needed"}];
+ * NULL: none. */
+CLO_API json_t *clo_policy_snp_behind(const struct clo_policy *policy,
+                                      const struct clo_snp_verified *report);
+
+/* As clo_policy_appraise_snp(), for a TDX quote. `proven` has the registers that a reference value or a replayed log has
  * accounted for: bit n for RTMR n, and CLO_POLICY_TDX_MRTD. Those need not be named. */
 #define CLO_POLICY_TDX_MRTD (1U << CLO_TDX_RTMR_COUNT)
 CLO_API void clo_policy_appraise_tdx(const struct clo_policy *policy,

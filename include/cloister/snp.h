@@ -196,6 +196,7 @@ struct clo_snp_trust {
     size_t named_crl_count; /* so many of the first were named for this: one of the lists has to be the chain's */
     size_t owner_crl_count; /* so many of the first are the owner's; older ones of the rest are left out */
     bool owner_crls_alone; /* and without one of the owner's the check fails */
+    int64_t stale_crls;    /* seconds past its next update that are forgiven, and told */
 };
 
 struct clo_snp_verified {
@@ -211,6 +212,7 @@ struct clo_snp_verified {
     bool revocation_checked;   /* a current list of one of the chain's issuers was looked at */
     int64_t revocation_issued; /* its thisUpdate, the older one's of two */
     bool revocation_is_owners; /* and it is the owner's */
+    int64_t revocation_until;  /* its nextUpdate, the earlier one's of two: it may have gone by */
 };
 
 /* Is this one of AMD's ARKs, by fingerprint? UNKNOWN if not. */
@@ -236,6 +238,7 @@ struct clo_snp_endorser {
     bool revocation_checked;
     int64_t revocation_issued;
     bool revocation_is_owners;
+    int64_t revocation_until;
 };
 CLO_API CLO_MUST_USE bool clo_snp_chain_verify(const struct clo_snp_chain *chain,
                                                const struct clo_snp_trust *trust,

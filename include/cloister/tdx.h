@@ -152,6 +152,8 @@ struct clo_tdx_trust {
     const struct clo_certificate *const *certificates;
     size_t certificate_count;
     bool without_tcb; /* leave TCB evaluation out; revocation is looked at where lists are given */
+    /* Seconds past their next update that are forgiven; what uses them is told (clo_tdx_tcb). */
+    int64_t stale_documents, stale_lists;
 };
 /* Is it the Intel SGX Root CA, by fingerprint? */
 CLO_API bool clo_tdx_intel_root(const struct clo_digest *fingerprint);

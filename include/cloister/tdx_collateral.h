@@ -133,6 +133,24 @@ CLO_API const char *clo_tdx_status_name(enum clo_tdx_status status); /* "UpToDat
 CLO_API bool clo_tdx_status_from_name(struct clo_bytes name, enum clo_tdx_status *out);
 
 #define CLO_TDX_ADVISORIES_MAX 64
+#define CLO_TDX_SHORTFALLS_MAX (2 * CLO_TDX_COMPONENTS + 3)
+
+/* What of a platform is behind a level that Intel calls neither out of date nor revoked. */
+enum clo_tdx_part {
+    CLO_TDX_PART_SGX, /* a component of the processor's SVNs (PCK certificate) */
+    CLO_TDX_PART_PCE,
+    CLO_TDX_PART_TDX,    /* a component of TEE_TCB_SVN */
+    CLO_TDX_PART_MODULE, /* the TDX module */
+    CLO_TDX_PART_QE,     /* the quoting enclave */
+};
+CLO_API const char *clo_tdx_part_name(enum clo_tdx_part part); /* "sgx" */
+struct clo_tdx_shortfall {
+    enum clo_tdx_part part;
+    unsigned component;              /* of CLO_TDX_PART_SGX and CLO_TDX_PART_TDX */
+    struct clo_bytes category, type; /* Intel's words for it, "BIOS"; often empty */
+    unsigned svn, needed;
+    int64_t date; /* of the level that needs it */
+};
 
 /* What became of a quote's TCB; views into the platform. */
 struct clo_tdx_tcb {
@@ -148,7 +166,17 @@ struct clo_tdx_tcb {
     uint32_t tcb_info_number, qe_identity_number;        /* TCB evaluation data numbers */
     struct clo_bytes advisories[CLO_TDX_ADVISORIES_MAX]; /* each once */
     size_t advisory_count;
+    int64_t at; /* when it was looked at */
+    /* Seconds past their next update, which the caller forgave; 0: current. */
+    int64_t stale_documents, stale_lists;
+    /* How far behind an outdated TCB is; none where no level could be found that is not. */
+    struct clo_tdx_shortfall shortfalls[CLO_TDX_SHORTFALLS_MAX];
+    size_t shortfall_count;
 };
+/* ": SGX component 1 has SVN 4, needs 6 (level of 2025-01-01)", as many as there is room for; "" if none. */
+CLO_API void clo_tdx_behind_text(const struct clo_tdx_tcb *tcb, char *out, size_t size);
+/* Is it OutOfDate or OutOfDateConfigurationNeeded? */
+CLO_API bool clo_tdx_is_outdated(enum clo_tdx_status status);
 
 CLO_END_C
 

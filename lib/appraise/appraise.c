@@ -138,6 +138,15 @@ static void check_freshness(struct work *w)
                                           : "no nonce shows that the evidence is not an old one");
 }
 
+static void appraise_snp_policy(struct work *w)
+{
+    json_t *behind = clo_policy_snp_behind(w->inputs->policy, &w->snp);
+
+    clo_policy_appraise_snp(w->inputs->policy, &w->snp, w->checks);
+    if (behind != NULL)
+        json_object_set_new(w->appraisal->claims, "tcb_behind", behind);
+}
+
 static void appraise_policy(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
@@ -155,7 +164,7 @@ static void appraise_policy(struct work *w)
     check_ages(w);
     check_freshness(w);
     if (w->is_verified)
-        clo_policy_appraise_snp(policy, &w->snp, w->checks);
+        appraise_snp_policy(w);
     else if (w->is_tdx_verified)
         clo_policy_appraise_tdx(policy, &w->tdx, w->proven_rtmrs, w->checks);
     else if (strcmp(w->appraisal->tee, "tpm") != 0)

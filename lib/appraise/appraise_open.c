@@ -121,8 +121,41 @@ static void open_debug(struct work *w)
         leave_open(w, "debug", "the host may debug this guest: it reads and writes its memory");
 }
 
+/* --- What the policy's grace let pass --- */
+
+static long long days(int64_t seconds)
+{
+    return (long long)((seconds + 86399) / 86400);
+}
+
+static void open_grace(struct work *w)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+    const struct clo_tdx_tcb *tcb = &w->tdx.tcb;
+    int64_t until;
+
+    if (policy == NULL)
+        return;
+    if (w->is_verified && w->snp.revocation_checked && w->inputs->at > w->snp.revocation_until)
+        leave_open(w, "revocation", "grace: the next revocation list has been due for %lld days",
+                   days(w->inputs->at - w->snp.revocation_until));
+    if (!w->is_tdx_verified)
+        return;
+    if (tcb->stale_lists > 0)
+        leave_open(w, "revocation", "grace: the next revocation list has been due for %lld days",
+                   days(tcb->stale_lists));
+    if (tcb->stale_documents > 0)
+        leave_open(w, "collateral",
+                   "grace: newer TCB info or QE identity has been due for %lld days",
+                   days(tcb->stale_documents));
+    if (policy_tdx_grace(policy, tcb, &until))
+        leave_open(w, "TCB", "grace: the TCB is %s, accepted for %lld more days",
+                   clo_tdx_status_name(tcb->status), days(until - tcb->at));
+}
+
 void appraise_open(struct work *w, bool has_tpm)
 {
+    open_grace(w);
     if (has_tpm)
         open_vtpm(w);
     else if (w->is_verified)

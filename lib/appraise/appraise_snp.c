@@ -90,6 +90,7 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
         .amd = policy == NULL || policy->is_strict_builtin ? !has_own : policy->roots_amd,
         .roots = roots,
         .root_count = inputs->root_count + policy_roots,
+        .stale_crls = policy == NULL ? 0 : policy->grace.crl,
     };
     if (!gather_certificates(w, &certificates, err))
         return false;

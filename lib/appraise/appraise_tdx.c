@@ -87,6 +87,10 @@ static bool new_platform(struct work *w, const struct clo_tdx_quote *quote, stru
     if (!gather_roots(w, &roots, &trust.root_count, err))
         return false;
     trust.roots = roots;
+    if (policy != NULL) {
+        trust.stale_documents = policy->grace.collateral;
+        trust.stale_lists = policy->grace.crl;
+    }
     if (!trust.intel && trust.root_count == 0) {
         clo_check_that(w->checks, "tdx.root", false, "the policy names no root of TDX platforms");
         return true;
@@ -109,6 +113,7 @@ static void check_status(struct work *w)
 {
     static const char id[] = "tdx.tcb_status";
     const struct clo_tdx_tcb *tcb = &w->tdx.tcb;
+    char behind[400];
 
     if (w->inputs->policy != NULL)
         return; /* policy.tcb_status */
@@ -119,8 +124,9 @@ static void check_status(struct work *w)
     bool holds = tcb->status != CLO_TDX_OUT_OF_DATE &&
                  tcb->status != CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED &&
                  tcb->status != CLO_TDX_REVOKED && tcb->status != CLO_TDX_NOT_SUPPORTED;
-    clo_check_that(w->checks, id, holds, "Intel calls this platform's TCB %s",
-                   clo_tdx_status_name(tcb->status));
+    clo_tdx_behind_text(tcb, behind, sizeof behind);
+    clo_check_that(w->checks, id, holds, "Intel calls this platform's TCB %s%s",
+                   clo_tdx_status_name(tcb->status), behind);
 }
 
 bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote *quote, struct clo_error *err)

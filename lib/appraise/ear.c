@@ -27,6 +27,7 @@ struct claim {
     const char *const *prefixes;  /* of the checks it concerns: one that failed contraindicates */
     const char *const *needs;     /* groups end in "|", the list in NULL */
     const char *const *must_hold; /* aspects, "freshness" among them */
+    const char *const *warns;     /* aspects that the policy's grace has left open */
 };
 
 static bool has_passed(const struct clo_appraisal *appraisal, const char *id)
@@ -79,6 +80,9 @@ static int vector_value(const struct clo_appraisal *appraisal, const struct clai
 {
     if (has_failed(appraisal, claim->prefixes))
         return AR4SI_CONTRAINDICATED;
+    for (size_t i = 0; claim->warns[i] != NULL; i++)
+        if (is_open(appraisal, claim->warns[i]))
+            return AR4SI_WARNING;
     if (!appraisal->has_policy || !meets_needs(appraisal, claim->needs))
         return 0;
     for (size_t i = 0; claim->must_hold[i] != NULL; i++)
@@ -151,6 +155,9 @@ static json_t *vector(const struct clo_appraisal *appraisal)
         "policy.advisories",
         "policy.evaluation_number",
         "policy.tee_tcb_svn",
+        "policy.tcb_date",
+        "policy.crl_age",
+        "policy.collateral_age",
         "policy.mr_seam",
         "policy.mr_signer_seam",
         NULL,
@@ -182,11 +189,12 @@ static json_t *vector(const struct clo_appraisal *appraisal)
     static const char *const configured[] = { "command line", "debug", NULL };
     static const char *const started[] = { "firmware", "program", "debug", NULL };
     static const char *const nothing[] = { NULL };
+    static const char *const graced[] = { "TCB", "collateral", "revocation", NULL };
     static const struct claim claims[] = {
-        { "instance-identity", identity, who, fresh },
-        { "configuration", configuration, how, configured },
-        { "executables", executables, what, started },
-        { "hardware", hardware, where, nothing },
+        { "instance-identity", identity, who, fresh, nothing },
+        { "configuration", configuration, how, configured, nothing },
+        { "executables", executables, what, started, nothing },
+        { "hardware", hardware, where, nothing, graced },
     };
     json_t *json = json_object();
 

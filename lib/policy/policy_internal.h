@@ -28,6 +28,9 @@ CLO_MUST_USE bool policy_read_version(const json_t *json, const char *key, size_
 /* "30d" or "12h" in seconds, never zero; absent: *out stays. */
 CLO_MUST_USE bool policy_read_age(const json_t *json, const char *key, int64_t *out,
                                   struct clo_error *err);
+/* "2025-03-12", or a time as RFC 3339 writes it; absent: *out stays. */
+CLO_MUST_USE bool policy_read_date(const json_t *json, const char *key, int64_t *out,
+                                   struct clo_error *err);
 /* "any" (then *any is set), or an array of strings of `size` bytes at most, NUL included, into `out`. */
 CLO_MUST_USE bool policy_read_words(const json_t *json, const char *key, bool *any, char *out,
                                     size_t size, size_t most, size_t *count, struct clo_error *err);
@@ -68,6 +71,14 @@ bool policy_snp_pins_launch(const struct clo_policy_snp *policy);
 uint32_t policy_snp_covers(const struct clo_policy_snp *policy);
 /* Does the policy itself say what MRTD (n is CLO_TDX_RTMR_COUNT) or RTMR n may be? */
 bool policy_tdx_pins(const struct clo_policy_tdx *policy, unsigned n);
+/* The member "grace". */
+CLO_MUST_USE bool policy_read_grace(const json_t *json, struct clo_policy *policy,
+                                    struct clo_error *err);
+/* Does the policy's tcb_status name this status? */
+bool policy_tdx_accepts(const struct clo_policy_tdx *policy, enum clo_tdx_status status);
+/* Is an outdated TCB, which the policy does not accept by itself, within its grace? *until is when that ends. */
+bool policy_tdx_grace(const struct clo_policy *policy, const struct clo_tdx_tcb *tcb,
+                      int64_t *until);
 /* The oldest that something may be that was issued then. */
 void policy_check_age(int64_t maximum, const char *id, const char *what, bool is_there,
                       int64_t issued, int64_t at, struct clo_checks *checks);

@@ -335,9 +335,23 @@ static void tcb_tdx(struct way *w)
                                   1U << CLO_TDX_CONFIGURATION_AND_SW_HARDENING_NEEDED;
     const struct clo_policy_tdx *tdx = &w->policy->tdx;
 
-    if ((tdx->tcb_status & ~sound) != 0)
+    int64_t grace = w->policy->grace.out_of_date;
+
+    if ((tdx->tcb_status & ~sound) != 0 && tdx->tcb_date == 0)
         pins_say(w, CLO_ASPECT_TCB, CLO_PIN_OPEN,
                  "a TCB that Intel calls out of date is accepted (tcb_status)");
+    else if ((tdx->tcb_status & ~sound) != 0)
+        pins_say(w, CLO_ASPECT_TCB, CLO_PIN_PARTLY,
+                 "tcb_date; a TCB that Intel calls out of date is accepted (tcb_status)");
+    else if (grace > 0)
+        pins_say(w, CLO_ASPECT_TCB, CLO_PIN_PARTLY,
+                 "grace: a TCB that Intel calls out of date is accepted for %lld days after the "
+                 "date of its level",
+                 (long long)(grace / DAY));
+    else if (tdx->tcb_date != 0 && tdx->minimum_evaluation_number == 0)
+        pins_say(w, CLO_ASPECT_TCB, CLO_PIN_PARTLY,
+                 "tcb_date; no minimum_evaluation_number: what an older evaluation of Intel's says "
+                 "of that level counts");
     else if (tdx->minimum_evaluation_number == 0)
         pins_say(w, CLO_ASPECT_TCB, CLO_PIN_OPEN,
                  "no minimum_evaluation_number: TCB info of an older evaluation, which Intel signs "
@@ -354,9 +368,16 @@ static void revocation(struct way *w)
 {
     const struct clo_policy *policy = w->policy;
 
-    if (w->is_tdx)
+    bool is_demanded = w->is_tdx || policy->snp.require_revocation || policy->maximum_age.crl > 0;
+
+    if (is_demanded && policy->grace.crl > 0)
+        pins_say(w, CLO_ASPECT_REVOCATION, CLO_PIN_PARTLY,
+                 "grace: a list counts for %lld days after its next update was due, and what was "
+                 "revoked in them passes",
+                 (long long)(policy->grace.crl / DAY));
+    else if (w->is_tdx)
         pins_say(w, CLO_ASPECT_REVOCATION, CLO_PIN_PINNED, "Intel's lists, always demanded");
-    else if (policy->snp.require_revocation || policy->maximum_age.crl > 0)
+    else if (is_demanded)
         pins_say(w, CLO_ASPECT_REVOCATION, CLO_PIN_PINNED, "%s",
                  policy->snp.require_revocation ? "require_revocation" : "maximum_age of a list");
     else
@@ -372,7 +393,12 @@ static void freshness(struct way *w)
     bool crl = ages->crl > 0 && ages->crl <= YEARLY;
     bool collateral = !w->is_tdx || (ages->collateral > 0 && ages->collateral <= YEARLY);
 
-    if (crl && collateral && w->is_tdx)
+    if (w->is_tdx && w->policy->grace.collateral > 0)
+        pins_say(w, CLO_ASPECT_FRESHNESS, CLO_PIN_PARTLY,
+                 "grace: TCB info and QE identity count for %lld days after their next update was "
+                 "due",
+                 (long long)(w->policy->grace.collateral / DAY));
+    else if (crl && collateral && w->is_tdx)
         pins_say(w, CLO_ASPECT_FRESHNESS, CLO_PIN_PINNED,
                  "a nonce for each release; lists up to %lld, collateral up to %lld days old",
                  (long long)(ages->crl / DAY), (long long)(ages->collateral / DAY));

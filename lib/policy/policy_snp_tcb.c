@@ -9,7 +9,20 @@ struct findings {
     char text[CLO_CHECK_DETAIL_MAX];
     size_t used;
     bool is_said; /* some minimum was held against something */
+    json_t *list; /* the same for programs; NULL: not wanted */
 };
+
+/* Without memory the list is one shorter; the check has refused all the same. */
+static void list_shortfall(struct findings *findings, const char *tcb, const char *component,
+                           int has, int minimum)
+{
+    if (findings->list == NULL)
+        return;
+    json_array_append_new(findings->list,
+                          json_pack("{s:s, s:s, s:o, s:i}", "tcb", tcb, "component", component,
+                                    "svn", has < 0 ? json_null() : json_integer(has), "svn_needed",
+                                    minimum));
+}
 
 static void CLO_PRINTF(2, 3) find(struct findings *findings, const char *format, ...)
 {
@@ -53,6 +66,7 @@ static void compare(const char *name, const struct clo_snp_tcb *tcb, enum clo_sn
     for (size_t i = 0; i < CLO_COUNT(pairs); i++) {
         if (pairs[i].has >= pairs[i].minimum)
             continue;
+        list_shortfall(out, name, pairs[i].name, pairs[i].has, pairs[i].minimum);
         if (pairs[i].has < 0)
             find(out, "%s has no %s, the policy demands %d", name, pairs[i].name, pairs[i].minimum);
         else
@@ -61,10 +75,9 @@ static void compare(const char *name, const struct clo_snp_tcb *tcb, enum clo_sn
     }
 }
 
-void policy_check_tcb(const struct clo_policy_snp *policy, const struct clo_snp_verified *verified,
-                      struct clo_checks *checks)
+static void compare_all(const struct clo_policy_snp *policy,
+                        const struct clo_snp_verified *verified, struct findings *out)
 {
-    static const char id[] = "policy.tcb";
     const struct clo_snp_report *report = &verified->report;
     const struct {
         const char *name;
@@ -76,12 +89,32 @@ void policy_check_tcb(const struct clo_policy_snp *policy, const struct clo_snp_
         { "CURRENT_TCB", &report->current_tcb, &policy->minimum_current_tcb },
         { "LAUNCH_TCB", &report->launch_tcb, &policy->minimum_launch_tcb },
     };
-    struct findings findings = { .used = 0 };
 
     for (size_t i = 0; i < CLO_COUNT(tcbs); i++) {
-        compare(tcbs[i].name, tcbs[i].tcb, verified->product, &policy->minimum_tcb, &findings);
-        compare(tcbs[i].name, tcbs[i].tcb, verified->product, tcbs[i].own, &findings);
+        compare(tcbs[i].name, tcbs[i].tcb, verified->product, &policy->minimum_tcb, out);
+        compare(tcbs[i].name, tcbs[i].tcb, verified->product, tcbs[i].own, out);
     }
+}
+
+json_t *clo_policy_snp_behind(const struct clo_policy *policy,
+                              const struct clo_snp_verified *verified)
+{
+    struct findings findings = { .list = json_array() };
+
+    compare_all(&policy->snp, verified, &findings);
+    if (json_array_size(findings.list) > 0)
+        return findings.list;
+    json_decref(findings.list);
+    return NULL;
+}
+
+void policy_check_tcb(const struct clo_policy_snp *policy, const struct clo_snp_verified *verified,
+                      struct clo_checks *checks)
+{
+    static const char id[] = "policy.tcb";
+    struct findings findings = { .used = 0 };
+
+    compare_all(policy, verified, &findings);
     if (findings.used > 0)
         clo_check_that(checks, id, false, "%s", findings.text);
     else if (findings.is_said)

@@ -1,5 +1,7 @@
 /* The policy's member "tdx": reading it, and holding a verified TDX quote against it. */
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cloister/encoding.h"
 
@@ -135,6 +137,7 @@ bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_e
         "tcb_status",
         "advisories",
         "minimum_evaluation_number",
+        "tcb_date",
         "allow_debug",
         "allow_migratable",
         "allow_sept_ve",
@@ -176,6 +179,7 @@ bool policy_read_tdx(const json_t *json, struct clo_policy *policy, struct clo_e
                               &(tdx)->advisory_count, err) &&
             policy_read_u64(member, "minimum_evaluation_number", UINT32_MAX,
                             &tdx->minimum_evaluation_number, err) &&
+            policy_read_date(member, "tcb_date", &tdx->tcb_date, err) &&
             read_floor(member, tdx, err) && read_sets(member, tdx, err) &&
             read_ccel(member, tdx, err)) ||
            clo_wrap(err, "\"tdx\"");
@@ -191,16 +195,68 @@ static bool allows_advisory(const struct clo_policy_tdx *tdx, struct clo_bytes a
     return tdx->any_advisory;
 }
 
-static void check_tcb(const struct clo_policy_tdx *tdx, const struct clo_tdx_tcb *tcb,
+static const char *day(int64_t unix_time, char out[24])
+{
+    time_t seconds = (time_t)unix_time;
+    struct tm parts;
+
+    if (gmtime_r(&seconds, &parts) == NULL || strftime(out, 24, "%Y-%m-%d", &parts) == 0)
+        snprintf(out, 24, "%lld", (long long)unix_time);
+    return out;
+}
+
+static void check_status(const struct clo_policy *policy, const struct clo_tdx_tcb *tcb,
+                         struct clo_checks *checks)
+{
+    bool accepts = policy_tdx_accepts(&policy->tdx, tcb->status);
+    int64_t until = 0;
+    bool is_graced = policy_tdx_grace(policy, tcb, &until);
+    bool is_over = !is_graced && until != 0;
+    char behind[400];
+    char grace[80] = "";
+    char when[24];
+
+    clo_tdx_behind_text(tcb, behind, sizeof behind);
+    if (is_graced || is_over)
+        snprintf(grace, sizeof grace,
+                 is_graced ? ", accepted until %s by the policy's grace"
+                           : ", and the policy's grace ended on %s",
+                 day(until, when));
+    clo_check_that(checks, "policy.tcb_status", accepts || is_graced, "the TCB is %s%s%s",
+                   clo_tdx_status_name(tcb->status), grace, behind);
+}
+
+/* The date of the level says what of all that is known is mended; it does not move with the document. */
+static void check_date(const struct clo_policy_tdx *tdx, const struct clo_tdx_tcb *tcb,
+                       struct clo_checks *checks)
+{
+    static const char id[] = "policy.tcb_date";
+    char is[24], must_be[24];
+
+    if (tdx->tcb_date == 0)
+        return;
+    if (tcb->date == 0)
+        clo_check_that(checks, id, false, "the TCB level has no date, and the policy demands one");
+    else
+        clo_check_that(checks, id, tcb->date >= tdx->tcb_date,
+                       "the platform's TCB level is of %s, the policy demands %s or later",
+                       day(tcb->date, is), day(tdx->tcb_date, must_be));
+}
+
+static void check_tcb(const struct clo_policy *policy, const struct clo_tdx_tcb *tcb,
                       struct clo_checks *checks)
 {
+    const struct clo_policy_tdx *tdx = &policy->tdx;
+
     if (!tcb->is_evaluated) {
         clo_check_that(checks, "policy.tcb_status", tdx->allow_unevaluated_tcb,
                        "the TCB was not evaluated");
+        if (tdx->tcb_date != 0)
+            clo_check_skip(checks, "policy.tcb_date", "the TCB was not evaluated: it has no date");
         return;
     }
-    clo_check_that(checks, "policy.tcb_status", (tdx->tcb_status >> tcb->status & 1) != 0,
-                   "the TCB is %s", clo_tdx_status_name(tcb->status));
+    check_status(policy, tcb, checks);
+    check_date(tdx, tcb, checks);
     for (size_t i = 0; i < tcb->advisory_count; i++)
         if (!allows_advisory(tdx, tcb->advisories[i])) {
             clo_check_that(checks, "policy.advisories", false,
@@ -348,7 +404,7 @@ void clo_policy_appraise_tdx(const struct clo_policy *policy,
     clo_check_that(checks, "policy.tee", policy->tee_tdx, "the policy %s TDX",
                    policy->tee_tdx ? "allows" : "does not allow");
     policy_check_root(policy, policy->roots_intel && verified->is_intel, &verified->root, checks);
-    check_tcb(tdx, &verified->tcb, checks);
+    check_tcb(policy, &verified->tcb, checks);
     check_attributes(tdx, body, checks);
     check_vendor(tdx, verified->quote.qe_vendor_id, checks);
     check_floor(tdx, body, checks);

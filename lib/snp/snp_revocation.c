@@ -62,7 +62,8 @@ static bool is_current(const struct snp_work *w, const struct clo_crl *crl, stru
     char from_text[SNP_DATE_TEXT];
     char until_text[SNP_DATE_TEXT];
 
-    if (w->trust->at >= from && w->trust->at <= until)
+    if (w->trust->at >= from &&
+        (w->trust->at <= until || w->trust->at - until <= w->trust->stale_crls))
         return true;
     snp_date_text(from, from_text);
     snp_date_text(until, until_text);
@@ -146,7 +147,12 @@ static void take(struct finding *f)
     struct clo_snp_endorser *endorser = &f->w->endorser;
     int64_t from = clo_crl_this_update(f->decides);
 
-    snp_narrow(endorser, from, clo_crl_next_update(f->decides));
+    int64_t until = clo_crl_next_update(f->decides);
+    bool is_forgiven = f->w->trust->at > until;
+
+    snp_narrow(endorser, from, is_forgiven ? until + f->w->trust->stale_crls : until);
+    if (f->used == 0 || until < endorser->revocation_until)
+        endorser->revocation_until = until;
     if (f->used++ == 0 || from < endorser->revocation_issued)
         endorser->revocation_issued = from;
     endorser->revocation_is_owners =
@@ -163,7 +169,11 @@ static void conclude(struct finding *f)
         w->endorser.revocation_checked = true;
         snp_date_text(w->endorser.revocation_issued, issued);
         clo_check_that(w->checks, id, true,
-                       "no certificate of the chain is revoked, says the list of %s%s", issued,
+                       "no certificate of the chain is revoked, says the list of %s%s%s", issued,
+                       w->trust->at > w->endorser.revocation_until
+                               ? ", whose next update is overdue and whose age the policy's grace "
+                                 "allows"
+                               : "",
                        f->left_out);
     } else if (f->problem.status != CLO_OK) {
         clo_check_that(w->checks, id, false, "%s", f->problem.text);

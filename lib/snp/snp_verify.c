@@ -228,6 +228,7 @@ static void fill(const struct snp_work *w, const struct clo_snp_report *report,
         .revocation_checked = endorser->revocation_checked,
         .revocation_issued = endorser->revocation_issued,
         .revocation_is_owners = endorser->revocation_is_owners,
+        .revocation_until = endorser->revocation_until,
     };
 
     memcpy(verified.csp_id, endorser->leaf.csp_id, sizeof verified.csp_id);

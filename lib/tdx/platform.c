@@ -327,6 +327,8 @@ bool clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collatera
     platform->until = INT64_MAX;
     platform->documents_issued = INT64_MAX;
     platform->lists_issued = INT64_MAX;
+    platform->documents_until = INT64_MAX;
+    platform->lists_until = INT64_MAX;
     bool ok = build_platform(&b, chain, err);
     clo_crl_free(b.root_crl);
     clo_crl_free(b.pck_crl);

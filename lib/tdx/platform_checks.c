@@ -1,5 +1,6 @@
 /* The checks of collateral: genuine, current, of one edition, and of this platform. */
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,12 +146,48 @@ struct dated {
     int64_t from, until;
 };
 
-static void note_issued(struct clo_tdx_platform *p, bool is_document, int64_t issued)
+static void note_dates(struct clo_tdx_platform *p, bool is_document, const struct dated *piece)
 {
     int64_t *oldest = is_document ? &p->documents_issued : &p->lists_issued;
+    int64_t *until = is_document ? &p->documents_until : &p->lists_until;
 
-    if (issued < *oldest)
-        *oldest = issued;
+    if (piece->from < *oldest)
+        *oldest = piece->from;
+    if (piece->until < *until)
+        *until = piece->until;
+}
+
+static void CLO_PRINTF(3, 4) tell(char *text, size_t size, const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list args;
+
+    snprintf(text + used, size - used, "%s", used > 0 ? "; " : "");
+    used = strlen(text);
+    va_start(args, format);
+    vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
+/* Past its next update by no more than what the caller forgives: not wrong, and told. */
+static bool judge(struct build *b, const struct dated *piece, bool is_document, char *text,
+                  size_t size)
+{
+    int64_t grace = is_document ? b->trust->stale_documents : b->trust->stale_lists;
+    int64_t late = b->trust->at > piece->until ? b->trust->at - piece->until : 0;
+    char when[24];
+
+    narrow(b, piece->from, late > 0 && late <= grace ? piece->until + grace : piece->until);
+    note_dates(b->platform, is_document, piece);
+    if (b->trust->at < piece->from) {
+        tell(text, size, "%s not yet issued (%s)", piece->what, date(piece->from, when));
+        return false;
+    }
+    if (late == 0)
+        return true;
+    tell(text, size, "%s too old (next update was due %s)%s", piece->what, date(piece->until, when),
+         late <= grace ? ", which the policy's grace allows" : "");
+    return late <= grace;
 }
 
 static void check_freshness(struct build *b)
@@ -163,8 +200,9 @@ static void check_freshness(struct build *b)
         { .what = "PCK revocation list", .is_there = b->pck_crl != NULL },
         { .what = "root revocation list", .is_there = b->root_crl != NULL },
     };
-    char text[400] = "";
+    char text[480] = "";
     size_t count = 0;
+    bool holds = true;
 
     if (b->trust->without_tcb) {
         clo_check_skip(b->checks, id, "TCB evaluation was left out");
@@ -187,25 +225,15 @@ static void check_freshness(struct build *b)
         pieces[3].until = clo_crl_next_update(b->root_crl);
     }
     for (size_t i = 0; i < CLO_COUNT(pieces); i++) {
-        size_t used = strlen(text);
-        char when[24];
         if (!pieces[i].is_there)
             continue;
         count++;
-        narrow(b, pieces[i].from, pieces[i].until);
-        note_issued(b->platform, i < 2, pieces[i].from);
-        if (b->trust->at > pieces[i].until)
-            snprintf(text + used, sizeof text - used, "%s%s too old (next update was due %s)",
-                     used > 0 ? "; " : "", pieces[i].what, date(pieces[i].until, when));
-        else if (b->trust->at < pieces[i].from)
-            snprintf(text + used, sizeof text - used, "%s%s not yet issued (%s)",
-                     used > 0 ? "; " : "", pieces[i].what, date(pieces[i].from, when));
+        holds = judge(b, &pieces[i], i < 2, text, sizeof text) && holds;
     }
-    bool holds = text[0] == '\0' && count > 0;
-    clo_check_that(b->checks, id, holds, "%s",
-                   holds        ? "all collateral is current"
-                   : count == 0 ? "there is no collateral"
-                                : text);
+    clo_check_that(b->checks, id, holds && count > 0, "%s",
+                   count == 0        ? "there is no collateral"
+                   : text[0] == '\0' ? "all collateral is current"
+                                     : text);
 }
 
 /* --- Revocation --- */

@@ -7,7 +7,7 @@
 #define TCB_TYPE 0
 
 /* {"svn": 3, "category": …, "type": …}; the last two are for people. */
-static uint16_t read_component(struct walk *w)
+static uint16_t read_named_component(struct walk *w, struct clo_bytes names_out[2])
 {
     static const char *const names[] = { "svn", "category", "type", NULL };
     struct walk_object o;
@@ -19,10 +19,17 @@ static uint16_t read_component(struct walk *w)
         if (i == 0)
             svn = (uint16_t)walk_number(w, UINT16_MAX);
         else
-            walk_string(w);
+            names_out[i - 1] = walk_string(w);
     }
     walk_has(w, &o, 1);
     return svn;
+}
+
+static uint16_t read_component(struct walk *w)
+{
+    struct clo_bytes ignored[2];
+
+    return read_named_component(w, ignored);
 }
 
 static void read_components(struct walk *w, uint16_t out[CLO_TDX_COMPONENTS])
@@ -59,6 +66,42 @@ static void read_tcb(struct walk *w, struct tdx_level *level)
     walk_has(w, &o, 0x7);
 }
 
+static void find_component(struct walk *w, size_t component, struct clo_bytes names_out[2])
+{
+    bool first;
+
+    for (walk_array(w, &first); walk_item(w, &first);) {
+        struct clo_bytes names[2] = { 0 };
+        read_named_component(w, names);
+        if (component-- == 0) {
+            names_out[0] = names[0];
+            names_out[1] = names[1];
+        }
+    }
+}
+
+void tdx_component_name(struct clo_bytes tcb, enum clo_tdx_part part, size_t component,
+                        struct clo_bytes *category, struct clo_bytes *type)
+{
+    static const char *const names[] = { "sgxtcbcomponents", "pcesvn", "tdxtcbcomponents", NULL };
+    struct clo_bytes found[2] = { 0 };
+    struct walk_unknown unknown = { 0 };
+    struct clo_error ignored;
+    struct walk w = walk_begin(tcb, &unknown, &ignored);
+    struct walk_object o;
+    int i;
+
+    walk_object(&w, &o, names);
+    while ((i = walk_member(&w, &o)) >= 0) {
+        if ((i == 0 && part == CLO_TDX_PART_SGX) || (i == 2 && part == CLO_TDX_PART_TDX))
+            find_component(&w, component, found);
+        else
+            walk_value(&w);
+    }
+    *category = found[0];
+    *type = found[1];
+}
+
 static void read_level(struct walk *w, struct tdx_level *level)
 {
     static const char *const names[] = { "tcb", "tcbDate", "tcbStatus", "advisoryIDs", NULL };
@@ -67,14 +110,17 @@ static void read_level(struct walk *w, struct tdx_level *level)
 
     walk_object(w, &o, names);
     while ((i = walk_member(w, &o)) >= 0) {
-        if (i == 0)
+        size_t start = w->at;
+        if (i == 0) {
             read_tcb(w, level);
-        else if (i == 1)
+            level->tcb = clo_bytes_slice(w->text, start, w->at - start);
+        } else if (i == 1) {
             level->date = walk_time(w);
-        else if (i == 2)
+        } else if (i == 2) {
             level->status = tdx_status(w);
-        else
+        } else {
             level->advisories = tdx_advisories(w);
+        }
     }
     walk_has(w, &o, 0x7);
 }

@@ -239,6 +239,9 @@ void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_
     out->qe_status = CLO_TDX_NOT_SUPPORTED;
     out->date = 0;
     out->advisory_count = 0;
+    out->shortfall_count = 0;
+    out->stale_documents = 0;
+    out->stale_lists = 0;
     why->status = CLO_OK;
     find_parts(&w, platform);
     if (!gather(&w, out, why) || !is_complete(&w, why))
@@ -247,6 +250,8 @@ void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_
     if (status != CLO_TDX_REVOKED)
         status = check_relaunch(&w, status, out->qe_status);
     out->status = tdx_converge(status, out->qe_status);
+    if (clo_tdx_is_outdated(out->status))
+        tdx_measure_behind(platform, quote, out);
     if (out->status == CLO_TDX_NOT_SUPPORTED)
         clo_fail(why, CLO_ERR_REFUSED, "TDX module %s, QE %s: no status of such a part",
                  clo_tdx_status_name(out->module_status), clo_tdx_status_name(out->qe_status));

@@ -150,6 +150,41 @@ static json_t *advisories_json(const struct clo_tdx_tcb *tcb)
     return array;
 }
 
+static json_t *text_json(struct clo_bytes text)
+{
+    return text.size == 0 ? json_null() : json_stringn((const char *)text.data, text.size);
+}
+
+static json_t *shortfall_json(const struct clo_tdx_shortfall *shortfall)
+{
+    bool is_component = shortfall->part == CLO_TDX_PART_SGX || shortfall->part == CLO_TDX_PART_TDX;
+    struct clo_json_object o = { .json = json_object() };
+
+    clo_json_set(&o, "part", json_string(clo_tdx_part_name(shortfall->part)));
+    if (is_component) {
+        clo_json_set(&o, "component", json_integer(shortfall->component));
+        clo_json_set(&o, "category", text_json(shortfall->category));
+        clo_json_set(&o, "type", text_json(shortfall->type));
+    }
+    clo_json_set(&o, "svn", json_integer(shortfall->svn));
+    clo_json_set(&o, "svn_needed", json_integer(shortfall->needed));
+    clo_json_set(&o, "level_date", clo_json_time(shortfall->date));
+    return clo_json_finish(&o);
+}
+
+/* What an outdated TCB lacks. */
+static json_t *behind_json(const struct clo_tdx_tcb *tcb)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < tcb->shortfall_count; i++)
+        if (json_array_append_new(array, shortfall_json(&tcb->shortfalls[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
 static void set_tcb(struct clo_json_object *o, const struct clo_tdx_tcb *tcb)
 {
     if (!tcb->is_evaluated)
@@ -162,6 +197,8 @@ static void set_tcb(struct clo_json_object *o, const struct clo_tdx_tcb *tcb)
         clo_json_set(o, "tcb_date", clo_json_time(tcb->date));
     clo_json_set(o, "tcb_evaluation_data_number", json_integer((json_int_t)tcb->evaluation_number));
     clo_json_set(o, "advisory_ids", advisories_json(tcb));
+    if (tcb->shortfall_count > 0)
+        clo_json_set(o, "tcb_behind", behind_json(tcb));
 }
 
 json_t *clo_tdx_claims(const struct clo_tdx_verified *verified)

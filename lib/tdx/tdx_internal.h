@@ -21,6 +21,7 @@ struct tdx_level {
     enum clo_tdx_status status;
     int64_t date;
     struct clo_bytes advisories; /* the JSON array, checked; empty: none */
+    struct clo_bytes tcb;        /* the JSON object, checked: it has the components' names */
 };
 
 /* A level of an enclave or of a TDX module. */
@@ -115,12 +116,19 @@ struct clo_tdx_platform {
     bool is_ok;
     int64_t from, until;
     int64_t documents_issued, lists_issued; /* the older of each two */
+    int64_t documents_until, lists_until; /* what of each two runs out first; INT64_MAX: nothing */
     char unknown[820];
 };
 
 /* Which level a quote's TCB reaches, and what follows. False: detail says what is missing. */
 void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_quote *quote,
                   struct clo_tdx_tcb *out, struct clo_error *why);
+/* How far behind: fills the shortfalls of an outdated TCB. */
+void tdx_measure_behind(const struct clo_tdx_platform *platform, const struct clo_tdx_quote *quote,
+                        struct clo_tdx_tcb *out);
+/* What Intel calls a component of a level's TCB; empty where the document does not say. */
+void tdx_component_name(struct clo_bytes tcb, enum clo_tdx_part part, size_t component,
+                        struct clo_bytes *category, struct clo_bytes *type);
 /* What a module's or enclave's status makes of that of the rest; one that they cannot have is NotSupported. */
 enum clo_tdx_status tdx_converge(enum clo_tdx_status status, enum clo_tdx_status part);
 /* The module that the quote names by TEE_TCB_SVN[1]; NULL: the TCB info does not know it. */

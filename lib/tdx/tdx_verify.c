@@ -10,6 +10,7 @@
 struct work {
     const struct clo_tdx_quote *quote;
     const struct clo_tdx_platform *platform;
+    int64_t at;
     struct clo_checks *checks;
     struct clo_tdx_tcb tcb;
 };
@@ -128,6 +129,18 @@ static void check_module(struct work *w)
                             : "MRSIGNERSEAM is not the signer of TDX modules in TCB info");
 }
 
+/* What was forgiven when the platform was made is told with every quote. */
+static void note_stale(struct work *w)
+{
+    const struct clo_tdx_platform *p = w->platform;
+
+    w->tcb.at = w->at;
+    if (w->at > p->documents_until)
+        w->tcb.stale_documents = w->at - p->documents_until;
+    if (w->at > p->lists_until)
+        w->tcb.stale_lists = w->at - p->lists_until;
+}
+
 /* Out of date is for appraisal to judge; that there is no level, or that it is revoked, is not. */
 static void check_tcb(struct work *w)
 {
@@ -144,6 +157,7 @@ static void check_tcb(struct work *w)
         return;
     }
     tdx_evaluate(w->platform, w->quote, &w->tcb, &why);
+    note_stale(w);
     bool holds = w->tcb.status != CLO_TDX_NOT_SUPPORTED && w->tcb.status != CLO_TDX_REVOKED;
     if (w->tcb.status == CLO_TDX_NOT_SUPPORTED)
         clo_check_that(w->checks, id, false,
@@ -168,7 +182,7 @@ bool clo_tdx_verify(const struct clo_tdx_quote *quote, const struct clo_tdx_plat
                     int64_t at, struct clo_checks *checks, struct clo_tdx_verified *out,
                     struct clo_error *err)
 {
-    struct work w = { .quote = quote, .platform = platform, .checks = checks };
+    struct work w = { .quote = quote, .platform = platform, .at = at, .checks = checks };
     size_t first = checks->count;
 
     check_qe_report(&w);

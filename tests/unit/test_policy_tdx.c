@@ -20,7 +20,8 @@ static bool parse_policy(const char *text, struct clo_policy **out, struct clo_e
 static const char everything[] =
         "{'cloister_policy':1,'tee':['tdx'],'roots':['intel'],'tdx':{"
         "'tcb_status':['UpToDate','OutOfDate','TDRelaunchAdvised'],'advisories':['INTEL-SA-00001'],"
-        "'minimum_evaluation_number':17,'minimum_tee_tcb_svn':'03000400000000000000000000000000',"
+        "'minimum_evaluation_number':17,'tcb_date':'2025-03-12','minimum_tee_tcb_svn':'"
+        "03000400000000000000000000000000',"
         "'allow_debug':false,'allow_migratable':false,'allow_sept_ve':false,"
         "'allow_unevaluated_tcb':false,'mr_td':['" R48(
                 "a1") "'],'rtmr0':'any','rtmr1':'any',"
@@ -68,6 +69,17 @@ static void test_refused(void **state)
           "policy: \"tdx\": \"tcb_status\": \"Revoked\" is never accepted" },
         { START ",'tdx':{'tcb_status':['NotSupported']}}",
           "policy: \"tdx\": \"tcb_status\": \"NotSupported\" is never accepted" },
+        { START ",'tdx':{'tcb_date':'2025-13-01'}}",
+          "policy: \"tdx\": \"tcb_date\": neither a date (\"2025-03-12\") nor a time in UTC "
+          "(\"2025-03-12T00:00:00Z\")" },
+        { START ",'tdx':{'tcb_date':'2025-03-12T00:00:00+02:00'}}",
+          "policy: \"tdx\": \"tcb_date\": neither a date (\"2025-03-12\") nor a time in UTC "
+          "(\"2025-03-12T00:00:00Z\")" },
+        { START ",'tdx':{'tcb_date':'1969-12-31'}}", "policy: \"tdx\": \"tcb_date\": before 1970" },
+        { START ",'grace':{'out_of_date':'0d'}}",
+          "policy: \"grace\": \"out_of_date\": neither days (\"30d\") nor hours (\"12h\")" },
+        { START ",'grace':{'collateral':'30d'}}",
+          "policy: \"grace\": unknown member \"collateral\"" },
         { START ",'tdx':{'advisories':[1]}}",
           "policy: \"tdx\": \"advisories\": item 0 is no short string" },
         { START ",'tdx':{'minimum_tee_tcb_svn':'03'}}",

@@ -353,11 +353,59 @@ static void test_lacks(void **state)
     }
 }
 
+/* A list that is overdue by ten days, forgiven for some time. */
+static void test_grace(void **state)
+{
+    static const struct {
+        const char *name;
+        struct list list;
+        int64_t grace;
+        enum clo_check_result result;
+    } graces[] = {
+        { "off", { .from = -40, .until = -10 }, 0, CLO_CHECK_FAIL },
+        { "just inside", { .from = -40, .until = -10 }, 10 * DAY, CLO_CHECK_PASS },
+        { "just outside", { .from = -40, .until = -10 }, 10 * DAY - 1, CLO_CHECK_FAIL },
+        { "not yet issued", { .from = 1, .until = 30 }, 10 * DAY, CLO_CHECK_FAIL },
+        { "overdue, and it revokes",
+          { .from = -40, .until = -10, .revokes_ask = true },
+          10 * DAY,
+          CLO_CHECK_FAIL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(graces); i++) {
+        CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+        CLO_CLEANUP(clo_crl_freep) struct clo_crl *crl = make(&graces[i].list);
+        const struct clo_crl *crls[] = { crl };
+        struct clo_snp_verified verified;
+        struct clo_snp_report report;
+        struct clo_snp_chain chain;
+        struct clo_error err;
+        struct clo_snp_trust trust = { .at = NOW,
+                                       .roots = &forged.root,
+                                       .root_count = 1,
+                                       .crls = crls,
+                                       .crl_count = 1,
+                                       .owner_crl_count = 1,
+                                       .stale_crls = graces[i].grace };
+        CHECK(clo_snp_parse(clo_bytes(forged.report, sizeof forged.report), &report, &err) &&
+                      clo_snp_chain_find(&report, &certificates, &chain, &err),
+              err.text);
+        bool ok = clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err);
+        const struct clo_check *check = clo_checks_get(&checks, "snp.revocation");
+        CHECK(check != NULL && check->result == graces[i].result, graces[i].name);
+        CHECK(ok == (graces[i].result == CLO_CHECK_PASS), graces[i].name);
+        CHECK(!ok || verified.revocation_until == NOW - 10 * DAY, graces[i].name);
+        CHECK(!ok || strstr(check->detail, "overdue") != NULL, graces[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_lacks),
+        cmocka_unit_test(test_grace),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
