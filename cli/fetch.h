@@ -3,15 +3,17 @@
 #ifndef CLOISTER_CLI_FETCH_H
 #define CLOISTER_CLI_FETCH_H
 
+#include "net/pcs.h"
 #include "net/source.h"
 
 #include "cli/cli.h"
 
-#define FETCH_OPTIONS 6
+#define FETCH_OPTIONS 7
 
 struct fetch_options {
     bool fetch;
-    const char *cache, *kds, *pcs, *update, *ca;
+    const char *cache, *kds, *pcs, *ca;
+    struct clo_pcs_edition edition;
 };
 /* Appends FETCH_OPTIONS of them. */
 void fetch_add_options(struct fetch_options *options, struct cli_option *out, size_t *count);

@@ -1,5 +1,6 @@
 #include "net/pcs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -89,7 +90,23 @@ struct json_kind {
     const char *id;
     enum clo_tdx_piece chain;
     const char *fmspc; /* in hex; NULL: none */
+    uint64_t number;   /* TCB evaluation data number; 0: any */
 };
+
+/* A caching service may not know the parameter, and answer with what it has. */
+static bool check_number(const json_t *inner, const struct json_kind *kind, struct clo_error *err)
+{
+    uint64_t number;
+
+    if (kind->number == 0)
+        return true;
+    if (!clo_json_get_u64(inner, "tcbEvaluationDataNumber", &number, err))
+        return false;
+    return number == kind->number ||
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "%s: of TCB evaluation data number %" PRIu64 ", asked for %" PRIu64,
+                    kind->member, number, kind->number);
+}
 
 static bool accept_json(void *context, const struct clo_fetched *document, int64_t *expires,
                         struct clo_error *err)
@@ -109,6 +126,8 @@ static bool accept_json(void *context, const struct clo_fetched *document, int64
     if (strcmp(id, kind->id) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: id is \"%.20s\", expected \"%s\"", kind->member,
                         id, kind->id);
+    if (!check_number(inner, kind, err))
+        return false;
     if (kind->fmspc != NULL) {
         const char *fmspc;
         if (!clo_json_get_string(inner, "fmspc", &fmspc, err))
@@ -152,6 +171,11 @@ static bool get_json(struct clo_source *source, const char *url, struct json_kin
     CLO_CLEANUP(clo_fetched_free) struct clo_fetched document = { 0 };
 
     if (!clo_source_get(source, url, JSON_LIMIT, accept_json, kind, &document, err)) {
+        if (document.status == 410 && kind->number != 0)
+            return clo_fail(err, CLO_ERR_UNVERIFIED,
+                            "%s: TCB evaluation data number %" PRIu64
+                            " is no longer served (status 410)",
+                            url, kind->number);
         if (document.status != 404)
             return false;
         return clo_fail(err, CLO_ERR_UNVERIFIED, "%s: not known there (status 404)", url);
@@ -185,32 +209,38 @@ static bool get_root_crl(struct clo_source *source, const char *url, struct clo_
                             &expires, err);
 }
 
-/* A path of the plan with the update channel behind it. */
-static bool make_url(const char *base, const char *path, const char *update,
+/* A path of the plan, and after it which edition; NULL: the lists, of which there is one. */
+static bool make_url(const char *base, const char *path, const struct clo_pcs_edition *edition,
                      char out[CLO_FETCH_URL_MAX], struct clo_error *err)
 {
-    char whole[160];
+    const char *joint = strchr(path, '?') == NULL ? "?" : "&";
+    char whole[180];
 
-    snprintf(whole, sizeof whole, "%s%s%s", path,
-             update == NULL              ? ""
-             : strchr(path, '?') == NULL ? "?update="
-                                         : "&update=",
-             update == NULL ? "" : update);
+    if (edition != NULL && edition->update != NULL)
+        snprintf(whole, sizeof whole, "%s%supdate=%s", path, joint, edition->update);
+    else if (edition != NULL && edition->evaluation_number != 0)
+        snprintf(whole, sizeof whole, "%s%stcbEvaluationDataNumber=%" PRIu64, path, joint,
+                 edition->evaluation_number);
+    else
+        snprintf(whole, sizeof whole, "%s", path);
     return clo_fetch_url(base, whole, out, err);
 }
 
 static bool get_all(struct clo_source *source, const char *base, const struct clo_tdx_pck *pck,
-                    const char *update, struct clo_tdx_collateral *out, struct clo_error *err)
+                    const struct clo_pcs_edition *edition, struct clo_tdx_collateral *out,
+                    struct clo_error *err)
 {
+    uint64_t number = edition == NULL ? 0 : edition->evaluation_number;
     char url[CLO_FETCH_URL_MAX];
     struct clo_tdx_fetch plan;
 
     clo_tdx_fetch_plan(pck, &plan);
-    struct json_kind tcb = { "tcbInfo", "TDX", CLO_TDX_TCB_INFO_ISSUER_CHAIN, plan.fmspc };
-    struct json_kind qe = { "enclaveIdentity", "TD_QE", CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, NULL };
-    if (!make_url(base, plan.tcb_info, update, url, err) ||
+    struct json_kind tcb = { "tcbInfo", "TDX", CLO_TDX_TCB_INFO_ISSUER_CHAIN, plan.fmspc, number };
+    struct json_kind qe = { "enclaveIdentity", "TD_QE", CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, NULL,
+                            number };
+    if (!make_url(base, plan.tcb_info, edition, url, err) ||
         !get_json(source, url, &tcb, CLO_TDX_TCB_INFO, out, err) ||
-        !make_url(base, plan.qe_identity, update, url, err) ||
+        !make_url(base, plan.qe_identity, edition, url, err) ||
         !get_json(source, url, &qe, CLO_TDX_QE_IDENTITY, out, err) ||
         !make_url(base, plan.pck_crl, NULL, url, err) || !get_pck_crl(source, url, out, err))
         return false;
@@ -222,14 +252,19 @@ static bool get_all(struct clo_source *source, const char *base, const struct cl
 }
 
 bool clo_pcs_get(struct clo_source *source, const char *base, const struct clo_tdx_pck *pck,
-                 const char *update, struct clo_tdx_collateral *out, struct clo_error *err)
+                 const struct clo_pcs_edition *edition, struct clo_tdx_collateral *out,
+                 struct clo_error *err)
 {
+    const char *update = edition == NULL ? NULL : edition->update;
     CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
 
     if (update != NULL && strcmp(update, "standard") != 0 && strcmp(update, "early") != 0)
         return clo_fail(err, CLO_ERR_USAGE, "Intel PCS: update is standard or early, not %s",
                         update);
-    if (!get_all(source, base == NULL ? CLO_PCS_BASE : base, pck, update, &collateral, err))
+    if (update != NULL && edition->evaluation_number != 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "Intel PCS: an update channel or a TCB evaluation data number, not both");
+    if (!get_all(source, base == NULL ? CLO_PCS_BASE : base, pck, edition, &collateral, err))
         return clo_wrap(err, "Intel PCS");
     for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
         if (collateral.pieces[i].size == 0)

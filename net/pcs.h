@@ -13,12 +13,18 @@
 #define CLO_PCS_BASE     "https://api.trustedservices.intel.com"
 #define CLO_PCS_ROOT_CRL "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der"
 
+/* Which of the evaluations that Intel serves side by side. At most one of the two is said; neither: Intel's
+ * standard. */
+struct clo_pcs_edition {
+    const char *update; /* "standard", or "early": announced and not yet in force; NULL: not said */
+    uint64_t evaluation_number; /* tcbEvaluationDataNumber; 0: not said */
+};
+
 /* TCB info, QE identity and revocation lists for the platform of a PCK certificate, with the chains that
  * came in headers: seven pieces, in place of what `out` held of them. `base` NULL is Intel's own service;
- * `update` is "standard" or "early", NULL: not said, which is standard. A platform that the service does
- * not know is CLO_ERR_UNVERIFIED. */
+ * `edition` NULL says nothing. A platform or number that the service does not know is CLO_ERR_UNVERIFIED. */
 CLO_MUST_USE bool clo_pcs_get(struct clo_source *source, const char *base,
-                              const struct clo_tdx_pck *pck, const char *update,
+                              const struct clo_tdx_pck *pck, const struct clo_pcs_edition *edition,
                               struct clo_tdx_collateral *out, struct clo_error *err);
 
 /* The issuer chain in an answer's headers, as PEM: percent-encoded there, and named differently by the

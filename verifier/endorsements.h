@@ -9,6 +9,7 @@
 #define CLOISTER_VERIFIER_ENDORSEMENTS_H
 
 #include "cloister/appraise.h"
+#include "net/pcs.h"
 #include "net/source.h"
 
 #define CLO_ENDORSEMENT_CERTIFICATES_MAX 1024
@@ -39,7 +40,7 @@ struct clo_endorser_spec {
     const struct clo_transport *transport; /* NULL: nothing is fetched; borrowed */
     const struct clo_cache *cache;         /* NULL: none; borrowed */
     const char *kds, *pcs;                 /* NULL: the makers' own services */
-    const char *update;                    /* as clo_pcs_get() wants it */
+    struct clo_pcs_edition edition;        /* as clo_pcs_get() wants it */
     int64_t (*now)(void *context);         /* Unix time */
     struct clo_random random;              /* for the jitter */
     /* A file or a service that did not give what it should, in the background. NULL: nobody listens. */

@@ -79,12 +79,12 @@ static bool fetch_tdx(const struct clo_endorser *endorser, struct clo_source *so
 {
     char fmspc[13];
 
-    if (!clo_pcs_get(source, endorser->spec.pcs, &request->pck, endorser->spec.update,
+    if (!clo_pcs_get(source, endorser->spec.pcs, &request->pck, &endorser->spec.edition,
                      &got->collateral, err))
         return false;
-    if (!endorser_dates(&got->collateral, &got->issued, &got->expires, fmspc))
-        got->issued = got->expires = source->at;
-    return true;
+    /* What cannot be dated is never newer than what is held, and would never be asked for again. */
+    return endorser_dates(&got->collateral, &got->issued, &got->expires, fmspc) ||
+           clo_fail(err, CLO_ERR_FORMAT, "Intel PCS: collateral whose dates cannot be read");
 }
 
 /* The network, without the lock. */

@@ -79,16 +79,17 @@ static bool open_endorsements(struct own_endorsements *own, struct clo_error *er
     struct clo_endorser_spec spec = { .load = own->folder == NULL ? NULL : load_files,
                                       .kds = o->kds,
                                       .pcs = o->pcs,
-                                      .update = o->update,
+                                      .edition = o->edition,
                                       .now = now,
                                       .random = cli_random(),
                                       .on_failure = on_failure,
                                       .context = own };
 
     if (!o->fetch && (o->cache != NULL || o->kds != NULL || o->pcs != NULL || o->ca != NULL ||
-                      o->update != NULL))
+                      o->edition.update != NULL || o->edition.evaluation_number != 0))
         return clo_fail(err, CLO_ERR_USAGE,
-                        "--cache, --kds, --pcs, --update and --ca are for --fetch");
+                        "--cache, --kds, --pcs, --update, --tcb-evaluation-data-number and --ca "
+                        "are for --fetch");
     if (own->folder == NULL && !o->fetch)
         return true;
     if (o->fetch) {

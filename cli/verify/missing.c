@@ -126,9 +126,11 @@ bool verify_fetch(const struct verify_options *o, const struct clo_evidence *evi
 
     if (!fetch_is_asked(&o->fetch)) {
         if (o->fetch.kds == NULL && o->fetch.pcs == NULL && o->fetch.ca == NULL &&
-            o->fetch.update == NULL)
+            o->fetch.edition.update == NULL && o->fetch.edition.evaluation_number == 0)
             return true;
-        return clo_fail(err, CLO_ERR_USAGE, "--kds, --pcs, --update and --ca are for --fetch");
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--kds, --pcs, --update, --tcb-evaluation-data-number and --ca are for "
+                        "--fetch");
     }
     return fetcher_open(&o->fetch, inputs->inputs.at, &fetcher, err) &&
            fetch_snp(&fetcher.source, o->fetch.kds == NULL ? CLO_KDS_BASE : o->fetch.kds, evidence,

@@ -46,6 +46,6 @@ bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *opt
         return true; /* for the appraisal to refuse */
     if (pck.ca == CLO_TDX_CA_UNKNOWN)
         return true;
-    return clo_pcs_get(source, options->pcs, &pck, options->update, &fetched, err) &&
+    return clo_pcs_get(source, options->pcs, &pck, &options->edition, &fetched, err) &&
            verify_add_collateral(inputs, &fetched, err);
 }

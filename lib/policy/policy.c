@@ -258,8 +258,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !clo_json_get_bool_optional(json, "require_freshness", false, &policy->require_freshness,
                                     err) ||
         !read_secure_boot(json, policy, err) || !read_ages(json, policy, err) ||
-        !policy_read_host(json, policy, err) ||
-        !policy_read_grace(json, policy, err) ||
+        !policy_read_host(json, policy, err) || !policy_read_grace(json, policy, err) ||
         !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
         !policy_read_snp(json, policy, err) || !policy_read_tdx(json, policy, err) ||
         !fingerprint(json, policy, err))

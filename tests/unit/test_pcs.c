@@ -133,8 +133,54 @@ static void test_intel(void **state)
         { CLO_PCS_ROOT_CRL, 200, "", clo_buffer_bytes(&d.root_crl), 0 },
     };
     memcpy(net.answers, answers, sizeof answers);
-    CHECK(clo_pcs_get(&source, NULL, &platform, "early", &got, &err), err.text);
+    CHECK(clo_pcs_get(&source, NULL, &platform, &(struct clo_pcs_edition){ .update = "early" },
+                      &got, &err),
+          err.text);
     assert_string_equal(net.last, CLO_PCS_ROOT_CRL);
+}
+
+/* By number: asked for in both documents, and an answer of another number is none. */
+static void test_number(void **state)
+{
+    static const struct {
+        uint64_t number;
+        const char *update;
+        unsigned status;
+        const char *error; /* NULL: it is taken */
+    } numbers[] = {
+        { 18, NULL, 200, NULL },
+        { 17, NULL, 200, "of TCB evaluation data number 18, asked for 17" },
+        { 3, NULL, 410, "TCB evaluation data number 3 is no longer served (status 410)" },
+        { 18, "early", 200, "not both" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(numbers); i++) {
+        CLO_CLEANUP(free_documents) struct documents d = { 0 };
+        CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral got = { 0 };
+        const struct clo_pcs_edition edition = { numbers[i].update, numbers[i].number };
+        struct fake_net net = { 0 };
+        struct clo_transport transport = fake_net_transport(&net);
+        struct clo_source source = { .transport = &transport, .at = FAKE_NET_NOW };
+        char tcb[200], qe[200];
+        struct clo_error err;
+        load(&d);
+        snprintf(tcb, sizeof tcb, "%s&tcbEvaluationDataNumber=%d", BASE TCB,
+                 (int)edition.evaluation_number);
+        snprintf(qe, sizeof qe, "%s?tcbEvaluationDataNumber=%d", BASE QE,
+                 (int)edition.evaluation_number);
+        const struct fake_answer answers[] = {
+            { tcb, numbers[i].status, (const char *)d.tcb_header_old.data, clo_buffer_bytes(&d.tcb),
+              0 },
+            { qe, 200, (const char *)d.qe_header.data, clo_buffer_bytes(&d.qe), 0 },
+            { BASE PCK_CRL, 200, (const char *)d.crl_header.data, clo_buffer_bytes(&d.pck_crl), 0 },
+            { BASE ROOT_CRL, 200, "", clo_buffer_bytes(&d.root_crl), 0 },
+        };
+        memcpy(net.answers, answers, sizeof answers);
+        bool ok = clo_pcs_get(&source, BASE, &platform, &edition, &got, &err);
+        if (ok != (numbers[i].error == NULL) || (!ok && strstr(err.text, numbers[i].error) == NULL))
+            fail_msg("%d: %s", (int)edition.evaluation_number, ok ? "taken" : err.text);
+    }
 }
 
 static void test_refusals(void **state)
@@ -222,7 +268,8 @@ static void test_requests(void **state)
     struct clo_error err;
 
     (void)state;
-    assert_false(clo_pcs_get(&source, NULL, &platform, "late", &got, &err));
+    assert_false(clo_pcs_get(&source, NULL, &platform,
+                             &(struct clo_pcs_edition){ .update = "late" }, &got, &err));
     assert_string_equal(err.text, "Intel PCS: update is standard or early, not late");
     assert_false(clo_pcs_get(&source, "file:///tmp", &platform, NULL, &got, &err));
     assert_int_equal(err.status, CLO_ERR_USAGE);
@@ -260,8 +307,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_caching_service), cmocka_unit_test(test_intel),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_crl_forms),
+        cmocka_unit_test(test_number),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_requests),        cmocka_unit_test(test_crl_forms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
