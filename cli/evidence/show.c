@@ -11,6 +11,7 @@
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
 #include "cloister/userlog.h"
+#include "device/file.h"
 
 /* One line of what a member says; nothing of it is verified. */
 static void describe_snp(struct clo_bytes in, struct clo_buffer *out)
@@ -229,6 +230,39 @@ static bool print_fields(json_t *fields, struct clo_error *err)
     return true;
 }
 
+/* Report and quote by themselves, and certificates, field by field; of several pieces a line each. */
+static bool show_import(const struct clo_import *import, bool as_json, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *fields = NULL;
+
+    if (import->form[0] != '\0' && !as_json)
+        printf("%-36s  %s\n", "form", import->form);
+    if (evidence_file_json(import, &fields, err))
+        return as_json ? cli_print_json(fields, err) : print_fields(fields, err);
+    if (err->status != CLO_OK)
+        return false;
+    if (import->kind == CLO_IMPORT_EVIDENCE)
+        return show(import->evidence, as_json, err);
+    return clo_import_refuse(import, "evidence", err);
+}
+
+static bool show_file(const char *path, bool as_json, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *fields = NULL;
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+
+    if (!clo_file_read(path, CLO_IMPORT_LIMIT, &file, err))
+        return false;
+    struct clo_bytes in = clo_buffer_bytes(&file);
+    if (in.size == CLO_TDX_REPORT_SIZE && in.data[0] == CLO_TDX_TEE_TYPE)
+        return (evidence_file_tdreport(in, &fields, err) &&
+                (as_json ? cli_print_json(fields, err) : print_fields(fields, err))) ||
+               clo_wrap(err, "%s", path);
+    return (clo_import_read(in, &import, err) && show_import(&import, as_json, err)) ||
+           clo_wrap(err, "%s", path);
+}
+
 int cmd_evidence_show(int argc, char **argv)
 {
     bool as_json = false;
@@ -239,14 +273,12 @@ int cmd_evidence_show(int argc, char **argv)
         .command = "evidence show",
         .arguments = "BUNDLE|FILE",
         .summary = "Shows what a bundle of evidence holds, or every field of an SEV-SNP report, of "
-                   "certificates,\nof a TDX quote or a TDREPORT, without verifying any of it.",
+                   "certificates,\nof a TDX quote or a TDREPORT, in any form that is known, "
+                   "without verifying any of it.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister evidence show evidence.json\n",
     };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *fields = NULL;
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -255,20 +287,9 @@ int cmd_evidence_show(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "one bundle or file expected");
-    if (!evidence_file_read(operands.items[0], CLO_EVIDENCE_LIMIT, &file, &err)) {
+    if (!show_file(operands.items[0], as_json, &err)) {
         clo_wrap(&err, "evidence show");
         return cli_error(&err);
     }
-    if (evidence_file_json(clo_buffer_bytes(&file), &fields, &err)) {
-        if (as_json ? cli_print_json(fields, &err) : print_fields(fields, &err))
-            return CLI_YES;
-        return cli_error(&err);
-    }
-    if (err.status != CLO_OK || !clo_evidence_parse(clo_buffer_bytes(&file), &evidence, &err)) {
-        clo_wrap(&err, "evidence show: %s", operands.items[0]);
-        return cli_error(&err);
-    }
-    if (!show(evidence, as_json, &err))
-        return cli_error(&err);
     return CLI_YES;
 }

@@ -23,13 +23,11 @@ struct target {
 static bool read_report(const char *path, struct target *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    struct clo_bytes bytes, table;
     struct clo_snp_report report;
 
-    if (!evidence_file_read(path, CLO_FILE_LIMIT, &file, err))
+    if (!evidence_file_read(path, CLO_EVIDENCE_SNP_REPORT, &file, err))
         return false;
-    if (!clo_snp_unwrap(clo_buffer_bytes(&file), &bytes, &table, err) ||
-        !clo_snp_parse(bytes, &report, err))
+    if (!clo_snp_parse(clo_buffer_bytes(&file), &report, err))
         return clo_wrap(err, "%s", path);
     memcpy(out->digest, report.measurement.data, sizeof out->digest);
     /* A CPU that cannot be is none to try. */

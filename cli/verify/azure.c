@@ -1,16 +1,6 @@
 /* cloister verify azure: the quote of a vTPM with the report that vouches for it. */
 #include "cli/evidence/file.h"
 #include "cli/verify/common.h"
-#include "device/file.h"
-
-/* In any form that `verify tdx` takes. */
-static bool add_td_quote(struct clo_evidence *evidence, const char *path, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer quote = { 0 };
-
-    return evidence_file_read(path, CLO_FILE_LIMIT, &quote, err) &&
-           clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&quote), err);
-}
 
 int cmd_verify_azure(int argc, char **argv)
 {
@@ -35,9 +25,11 @@ int cmd_verify_azure(int argc, char **argv)
     fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
         .command = "verify azure",
-        .arguments = "--hcl FILE --quote FILE --signature FILE",
+        .arguments = "[EVIDENCE | --hcl FILE --quote FILE --signature FILE]",
         .summary = "Checks the evidence of an Azure confidential VM: the hardware report inside "
-                   "the HCL\nreport, the vTPM's key that it binds, and the quote by that key.",
+                   "the HCL\nreport, the vTPM's key that it binds, and the quote by that key. "
+                   "EVIDENCE "
+                   "is all of it in\none file, as Trustee's clients send it.",
         .options = table,
         .option_count = count,
         .example = "  cloister verify azure --hcl hcl_report.bin --quote quote.msg \\\n"
@@ -51,17 +43,20 @@ int cmd_verify_azure(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "takes no arguments");
-    if (hcl == NULL)
+    if (operands.count > 1)
+        return cli_usage_error(&usage, "one file of evidence expected");
+    if (hcl == NULL && operands.count == 0)
         return cli_usage_error(&usage, "--hcl is missing");
     if ((files.quote == NULL) != (files.signature == NULL))
         return cli_usage_error(&usage, "--quote and --signature belong together");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         (ak != NULL && !verify_load_ak(ak, &inputs, &err)) || !clo_evidence_new(&evidence, &err) ||
-        !verify_add_file(evidence, CLO_EVIDENCE_HCL_REPORT, hcl, &err) ||
-        (td_quote != NULL && !add_td_quote(evidence, td_quote, &err)) ||
-        !verify_add_tpm(evidence, &files, &err))
+        (hcl != NULL && !evidence_file_add(hcl, CLO_EVIDENCE_HCL_REPORT, evidence, &err)) ||
+        (td_quote != NULL &&
+         !evidence_file_add(td_quote, CLO_EVIDENCE_TDX_QUOTE, evidence, &err)) ||
+        !verify_add_tpm(evidence, &files, &err) ||
+        (operands.count > 0 &&
+         !evidence_file_add(operands.items[0], CLO_EVIDENCE_HCL_REPORT, evidence, &err)))
         return verify_fail(&err);
     inputs.inputs.ak = inputs.ak;
     return verify_run(evidence, &o, &inputs);

@@ -1,6 +1,25 @@
 /* cloister verify: a bundle of evidence. */
+#include "cli/evidence/file.h"
 #include "cli/verify/common.h"
-#include "device/file.h"
+
+/* A bundle, or evidence in another form that is known. */
+static bool load(const char *path, struct clo_evidence **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+
+    if (!evidence_file_import(path, &import, err))
+        return false;
+    bool is_hardware = import.kind == CLO_IMPORT_EVIDENCE &&
+                       (clo_evidence_has(import.evidence, CLO_EVIDENCE_HCL_REPORT) ||
+                        clo_evidence_has(import.evidence, CLO_EVIDENCE_SNP_REPORT) ||
+                        clo_evidence_has(import.evidence, CLO_EVIDENCE_TDX_QUOTE));
+    /* A bundle that lacks it is for the appraisal to refuse. */
+    if (!is_hardware && !import.is_bundle)
+        return clo_import_refuse(&import, "evidence of a confidential VM", err) ||
+               clo_wrap(err, "%s", path);
+    *out = CLO_TAKE(import.evidence);
+    return true;
+}
 
 int cmd_verify_bundle(int argc, char **argv)
 {
@@ -14,15 +33,14 @@ int cmd_verify_bundle(int argc, char **argv)
         .arguments = "BUNDLE",
         .summary = "Checks a bundle of evidence: that it is authentic, that its pieces belong "
                    "together,\nand, with reference values and a policy, that it is acceptable. "
-                   "Single files are\nfor 'verify snp', 'verify tdx', 'verify azure' and 'verify "
-                   "tpm'.",
+                   "Evidence in the forms of\nother verifiers' clients is taken, too. Single files "
+                   "are for 'verify snp', 'verify tdx',\n'verify azure' and 'verify tpm'.",
         .options = table,
         .option_count = count,
         .example = "  cloister verify evidence.json --policy policy.json \\\n"
                    "      --reference demo.ref.json --reference firmware.ref.json\n",
     };
     CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     struct cli_list operands;
     struct clo_error err;
@@ -34,12 +52,8 @@ int cmd_verify_bundle(int argc, char **argv)
         return cli_usage_error(&usage, "one bundle expected");
     if (!verify_load(&o, &inputs, &err))
         return verify_fail(&err);
-    if (!clo_file_read(operands.items[0], CLO_EVIDENCE_LIMIT, &file, &err))
+    if (!load(operands.items[0], &evidence, &err))
         return verify_fail(&err);
-    if (!clo_evidence_parse(clo_buffer_bytes(&file), &evidence, &err)) {
-        clo_wrap(&err, "%s", operands.items[0]);
-        return verify_fail(&err);
-    }
     if (o.nonce != NULL && clo_evidence_has(evidence, CLO_EVIDENCE_RUNTIME_DATA))
         inputs.inputs.expected_nonce = clo_bytes_text(o.nonce);
     else if (!verify_load_nonce_hex(&o, &inputs, &err))

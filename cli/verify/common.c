@@ -1,18 +1,19 @@
 #include "cli/verify/common.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "lib/cloud/azure_imds.h"
+#include "lib/evidence/import.h"
 
+#include "cli/evidence/file.h"
 #include "cli/verify/collateral.h"
-
-/* TPM 2.0 Library, part 2, table 9. */
-#define TPM_ALG_RSASSA 0x0014
-#define TPM_ALG_SHA256 0x000b
 
 void verify_add_options(struct verify_options *o, struct cli_option *out, size_t *count)
 {
@@ -39,12 +40,12 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .help = "trust this root, known by its key, instead of the maker's; may be repeated",
           .list = &o->roots },
         { .name = "--cert",
-          .argument = "FILE",
-          .help = "certificates: DER, PEM, a GHCB table or Azure's JSON; may be repeated",
+          .argument = "FILE|DIR",
+          .help = "certificates: DER, PEM, PKCS #7, a GHCB table or Azure's JSON; may be repeated",
           .list = &o->certificates },
         { .name = "--crl",
           .argument = "FILE",
-          .help = "a revocation list, DER or PEM; may be repeated",
+          .help = "revocation lists: DER, PEM or hex; may be repeated",
           .list = &o->crls },
         { .name = "--collateral",
           .argument = "DIR|FILE",
@@ -84,12 +85,35 @@ static bool load_policy(const char *name, struct verify_inputs *out, struct clo_
            clo_wrap(err, "%s", name);
 }
 
+static bool load_certificate_file(const char *name, struct clo_import *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+
+    return clo_file_read(name, CLO_FILE_LIMIT, &file, err) &&
+           (clo_import_certificates(clo_buffer_bytes(&file), out, err) ||
+            clo_wrap(err, "%s", name));
+}
+
+/* And the lists that came with them: what they revoke is revoked, whoever handed them in. */
+static bool verify_add_certificates(struct verify_inputs *out,
+                                    const struct clo_snp_certificates *certificates,
+                                    struct clo_error *err)
+{
+    for (size_t i = 0; i < certificates->count; i++)
+        if (!clo_snp_certificates_add(&out->certificates,
+                                      clo_certificate_der(certificates->items[i]), err))
+            return false;
+    for (size_t i = 0; i < certificates->crl_count; i++)
+        if (!clo_snp_certificates_read(&out->certificates, clo_crl_der(certificates->crls[i]), err))
+            return false;
+    return true;
+}
+
 /* A certificate file, or the SHA-256 of a SubjectPublicKeyInfo in hex. */
 static bool load_root(const char *name, struct verify_inputs *out, struct clo_digest *root,
                       struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
-    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
     struct clo_error ignored;
 
     *root = (struct clo_digest){ .hash = CLO_HASH_SHA256 };
@@ -97,17 +121,16 @@ static bool load_root(const char *name, struct verify_inputs *out, struct clo_di
         memcpy(root->bytes, bytes.data, bytes.size);
         return true;
     }
-    bytes.size = 0;
-    if (!clo_file_read(name, CLO_FILE_LIMIT, &bytes, err))
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+    if (!load_certificate_file(name, &import, err))
         return false;
-    if (!clo_snp_certificates_add(&certificates, clo_buffer_bytes(&bytes), err))
-        return clo_wrap(err, "%s", name);
+    const struct clo_snp_certificates *certificates = &import.certificates;
     /* A chain as the key server hands it out has one root among its certificates. */
     const struct clo_certificate *found = NULL;
     size_t count = 0;
-    for (size_t i = 0; i < certificates.count; i++) {
-        const struct clo_certificate *item = certificates.items[i];
-        if (certificates.count > 1 &&
+    for (size_t i = 0; i < certificates->count; i++) {
+        const struct clo_certificate *item = certificates->items[i];
+        if (certificates->count > 1 &&
             !clo_bytes_equal(clo_certificate_subject_name(item), clo_certificate_issuer_name(item)))
             continue;
         found = item;
@@ -115,29 +138,26 @@ static bool load_root(const char *name, struct verify_inputs *out, struct clo_di
     }
     if (count != 1)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu certificates, one root expected", name,
-                        certificates.count);
+                        certificates->count);
     if (!clo_public_key_fingerprint(clo_certificate_key(found), root, err))
         return clo_wrap(err, "%s", name);
-    return clo_snp_certificates_add(&out->certificates, clo_buffer_bytes(&bytes), err) ||
-           clo_wrap(err, "%s", name);
+    return verify_add_certificates(out, certificates, err) || clo_wrap(err, "%s", name);
 }
 
+/* All the lists of a file; certificates next to them are not what was asked for. */
 static bool load_crl(const char *name, struct verify_inputs *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    size_t at = 0;
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
 
-    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
+    if (!load_certificate_file(name, &import, err))
         return false;
-    struct clo_bytes in = clo_buffer_bytes(&file);
-    if (clo_pem_next(in, "X509 CRL", &at, &der, err))
-        in = clo_buffer_bytes(&der);
-    else if (err->status != CLO_OK)
-        return clo_wrap(err, "%s", name);
-    if (!clo_crl_parse(in, &out->crls[out->crl_count], err))
-        return clo_wrap(err, "%s", name);
-    out->crl_count++;
+    if (import.certificates.crl_count == 0)
+        return clo_import_refuse(&import, "a revocation list", err) || clo_wrap(err, "%s", name);
+    for (size_t i = 0; i < import.certificates.crl_count; i++) {
+        if (out->crl_count == CLI_LIST_MAX)
+            return clo_fail(err, CLO_ERR_USAGE, "too many revocation lists");
+        out->crls[out->crl_count++] = CLO_TAKE(import.certificates.crls[i]);
+    }
     return true;
 }
 
@@ -188,17 +208,50 @@ static bool load_expectation(const char *text, struct verify_inputs *out, size_t
     return out->expectations[index].name != NULL || clo_out_of_memory(err);
 }
 
-/* DER, PEM, a table, or the JSON in which Azure's metadata service has them. */
 static bool load_certificates(const char *name, struct verify_inputs *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
 
-    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
-        return false;
-    struct clo_bytes in = clo_buffer_bytes(&file);
-    return (clo_azure_is_thim(in) ? clo_azure_thim_parse(in, &out->certificates, err)
-                                  : clo_snp_certificates_add(&out->certificates, in, err)) ||
-           clo_wrap(err, "%s", name);
+    return load_certificate_file(name, &import, err) &&
+           (verify_add_certificates(out, &import.certificates, err) || clo_wrap(err, "%s", name));
+}
+
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+/* A folder of certificates, as snpguest and others make one. What is something else is left out, and said to be. */
+static bool load_folder(const char *folder, struct verify_inputs *out, struct clo_error *err)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(folder, &entries, is_visible, alphasort);
+    int loaded = 0;
+
+    if (count < 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", folder, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        struct clo_error why = { 0 };
+        if (snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name) < (int)sizeof path &&
+            load_certificates(path, out, &why))
+            loaded++;
+        else
+            fprintf(stderr, "cloister: verify: --cert: left out %s\n", why.text);
+        free(entries[i]);
+    }
+    free(entries);
+    return loaded > 0 || clo_fail(err, CLO_ERR_FORMAT, "%s: holds no certificate", folder);
+}
+
+static bool load_certificates_or_folder(const char *name, struct verify_inputs *out,
+                                        struct clo_error *err)
+{
+    struct stat status;
+
+    if (stat(name, &status) == 0 && S_ISDIR(status.st_mode))
+        return load_folder(name, out, err);
+    return load_certificates(name, out, err);
 }
 
 bool verify_load(const struct verify_options *o, struct verify_inputs *out, struct clo_error *err)
@@ -222,7 +275,7 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
     inputs->roots = out->roots;
     inputs->root_count = o->roots.count;
     for (size_t i = 0; i < o->certificates.count; i++)
-        if (!load_certificates(o->certificates.items[i], out, err))
+        if (!load_certificates_or_folder(o->certificates.items[i], out, err))
             return false;
     inputs->endorsements.certificates = &out->certificates;
     if (!load_collateral(o, out, err))
@@ -258,36 +311,17 @@ bool verify_load_nonce_hex(const struct verify_options *o, struct verify_inputs 
 bool verify_load_ak(const char *path, struct verify_inputs *inputs, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    struct clo_error ignored;
-    bool is_restricted = false;
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
 
     if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
         return false;
-    struct clo_bytes in = clo_buffer_bytes(&file);
-    if (memmem(in.data, in.size, "-----BEGIN PUBLIC KEY", 21) != NULL)
-        return clo_public_key_from_pem(in, &inputs->ak, err) || clo_wrap(err, "%s", path);
-    if (clo_tpm_public_parse(in, &inputs->ak, &is_restricted, &ignored)) {
-        if (!is_restricted)
-            return clo_fail(err, CLO_ERR_REFUSED,
-                            "%s: not a restricted signing key: it could sign a made-up quote",
-                            path);
-        return true;
-    }
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    size_t at = 0;
-    if (clo_pem_next(in, "CERTIFICATE", &at, &der, &ignored))
-        in = clo_buffer_bytes(&der);
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
-    if (clo_public_key_from_spki(in, &inputs->ak, &ignored))
-        return true;
-    if (!clo_certificate_parse(in, &certificate, &ignored))
-        return clo_fail(err, CLO_ERR_FORMAT,
-                        "%s: neither a public key, a certificate nor a TPMT_PUBLIC", path);
-    if (!clo_public_key_spki(clo_certificate_key(certificate), &spki, err))
+    if (!clo_import_key(clo_buffer_bytes(&file), &import, err))
         return clo_wrap(err, "%s", path);
-    return clo_public_key_from_spki(clo_buffer_bytes(&spki), &inputs->ak, err) ||
-           clo_wrap(err, "%s", path);
+    if (import.is_tpm_key && !import.is_restricted)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: not a restricted signing key: it could sign a made-up quote", path);
+    inputs->ak = CLO_TAKE(import.key);
+    return true;
 }
 
 void verify_inputs_free(struct verify_inputs *inputs)
@@ -316,67 +350,41 @@ bool verify_add_file(struct clo_evidence *evidence, const char *label, const cha
            clo_evidence_add(evidence, label, clo_buffer_bytes(&file), err);
 }
 
-/* Some tools write the RSA signature alone. */
+/* A signature and PCR values are read in the light of the quote. */
 static bool add_signature(struct clo_evidence *evidence, const char *path, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
-    struct clo_quote_signature parsed;
-    struct clo_error ignored;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
+    struct clo_bytes attest = clo_evidence_get(evidence, CLO_EVIDENCE_TPM_QUOTE);
 
-    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
-        return false;
-    struct clo_bytes in = clo_buffer_bytes(&file);
-    bool is_bare = (in.size == 256 || in.size == 384 || in.size == 512) &&
-                   !clo_quote_signature_parse(in, &parsed, &ignored);
-    if (!is_bare)
-        return clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, in, err);
-    clo_buffer_be16(&wrapped, TPM_ALG_RSASSA);
-    clo_buffer_be16(&wrapped, TPM_ALG_SHA256);
-    clo_buffer_be16(&wrapped, (uint16_t)in.size);
-    clo_buffer_append(&wrapped, in);
-    if (!clo_buffer_ok(&wrapped))
-        return clo_out_of_memory(err);
-    return clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, clo_buffer_bytes(&wrapped), err);
+    return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
+           ((clo_import_signature(clo_buffer_bytes(&file), attest, &whole, err) &&
+             clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, clo_buffer_bytes(&whole),
+                              err)) ||
+            clo_wrap(err, "%s", path));
 }
 
-/* {"sha256": {"0": hex}} as in bundles, or a bare array of SHA-256 values from PCR 0 on. */
 static bool add_pcrs(struct clo_evidence *evidence, const char *path, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-    size_t i;
-    json_t *value;
+    struct clo_bytes attest = clo_evidence_get(evidence, CLO_EVIDENCE_TPM_QUOTE);
 
-    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
-        return false;
-    if (!clo_json_parse(clo_buffer_bytes(&file), &json, err))
-        return clo_wrap(err, "%s", path);
-    if (json_is_array(json)) {
-        json_t *bank = json_object();
-        json_array_foreach (json, i, value) {
-            char key[24];
-            snprintf(key, sizeof key, "%zu", i);
-            if (json_object_set(bank, key, value) != 0)
-                i = json_array_size(json);
-        }
-        json_decref(json);
-        json = json_pack("{s:o}", "sha256", bank);
-    }
-    return clo_json_write(json, &text, err) &&
-           clo_evidence_add(evidence, CLO_EVIDENCE_TPM_PCRS, clo_buffer_bytes(&text), err);
+    return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
+           ((clo_import_pcrs(clo_buffer_bytes(&file), attest, &text, err) &&
+             clo_evidence_add(evidence, CLO_EVIDENCE_TPM_PCRS, clo_buffer_bytes(&text), err)) ||
+            clo_wrap(err, "%s", path));
 }
 
 bool verify_add_tpm(struct clo_evidence *evidence, const struct verify_tpm_files *files,
                     struct clo_error *err)
 {
     return (files->quote == NULL ||
-            verify_add_file(evidence, CLO_EVIDENCE_TPM_QUOTE, files->quote, err)) &&
+            evidence_file_add(files->quote, CLO_EVIDENCE_TPM_QUOTE, evidence, err)) &&
            (files->signature == NULL || add_signature(evidence, files->signature, err)) &&
            (files->pcrs == NULL || add_pcrs(evidence, files->pcrs, err)) &&
            (files->eventlog == NULL ||
-            verify_add_file(evidence, CLO_EVIDENCE_EVENTLOG, files->eventlog, err)) &&
+            evidence_file_add_log(files->eventlog, CLO_EVIDENCE_EVENTLOG, evidence, err)) &&
            (files->userspace_log == NULL ||
             verify_add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, files->userspace_log, err));
 }

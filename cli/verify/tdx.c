@@ -7,14 +7,14 @@
 #include "cli/verify/common.h"
 
 /* The quote's own chain goes along, so that the folder stands for the whole platform. */
-static bool save(const char *folder, struct clo_bytes file, const struct verify_inputs *inputs,
-                 struct clo_error *err)
+static bool save(const char *folder, const struct clo_evidence *evidence,
+                 const struct verify_inputs *inputs, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tdx_choice_free) struct clo_tdx_choice choice = { 0 };
     size_t count = inputs->inputs.endorsements.tdx_collateral_count;
     struct clo_tdx_quote quote;
 
-    if (!clo_tdx_parse(file, &quote, err) ||
+    if (!clo_tdx_parse(clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE), &quote, err) ||
         !clo_tdx_collateral_choose(inputs->sets, count, count, quote.chain, inputs->inputs.at,
                                    &choice, err))
         return false;
@@ -32,7 +32,9 @@ int cmd_verify_tdx(int argc, char **argv)
     struct cli_option table[VERIFY_OPTIONS_MAX] = {
         { .name = "--eventlog",
           .argument = "FILE",
-          .help = "the TD's event log (CCEL), replayed against the RTMRs",
+          .help = "the TD's event log (CCEL, TCG's canonical form, or dstack's), replayed against "
+                  "the "
+                  "RTMRs",
           .text = &eventlog },
         { .name = "--ccel", .argument = "FILE", .help = "the same", .text = &eventlog },
         { .name = "--save-collateral",
@@ -56,7 +58,6 @@ int cmd_verify_tdx(int argc, char **argv)
                    "--reference guest.ref.json\n",
     };
     CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     struct cli_list operands;
     struct clo_error err;
@@ -67,12 +68,12 @@ int cmd_verify_tdx(int argc, char **argv)
     if (operands.count != 1)
         return cli_usage_error(&usage, "one quote expected");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
-        !evidence_file_read(operands.items[0], CLO_FILE_LIMIT, &file, &err) ||
         !clo_evidence_new(&evidence, &err) ||
-        !clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE, clo_buffer_bytes(&file), &err) ||
-        (eventlog != NULL && !verify_add_file(evidence, CLO_EVIDENCE_TDX_CCEL, eventlog, &err)) ||
-        (folder != NULL && (!verify_fetch(&o, evidence, &inputs, &err) ||
-                            !save(folder, clo_buffer_bytes(&file), &inputs, &err))))
+        (eventlog != NULL &&
+         !evidence_file_add_log(eventlog, CLO_EVIDENCE_TDX_CCEL, evidence, &err)) ||
+        !evidence_file_add(operands.items[0], CLO_EVIDENCE_TDX_QUOTE, evidence, &err) ||
+        (folder != NULL &&
+         (!verify_fetch(&o, evidence, &inputs, &err) || !save(folder, evidence, &inputs, &err))))
         return verify_fail(&err);
     return verify_run(evidence, &o, &inputs);
 }

@@ -1,4 +1,5 @@
 /* cloister verify tpm: a TPM's quote alone. */
+#include "cli/evidence/file.h"
 #include "cli/verify/common.h"
 
 int cmd_verify_tpm(int argc, char **argv)
@@ -12,10 +13,12 @@ int cmd_verify_tpm(int argc, char **argv)
     verify_add_options(&o, table, &count);
     const struct cli_usage usage = {
         .command = "verify tpm",
-        .arguments = "--quote FILE --signature FILE --ak FILE",
+        .arguments = "[EVIDENCE | --quote FILE --signature FILE] --ak FILE",
         .summary =
                 "Checks a TPM's quote against a key that you trust to be a TPM's, and PCR values "
-                "and\nevent logs against the quote. It shows nothing about a confidential VM.",
+                "and\nevent logs against the quote. It shows nothing about a confidential VM. "
+                "EVIDENCE is a quote\nwith its signature in one file, as Trustee's clients and "
+                "go-tpm-tools write it.",
         .options = table,
         .option_count = count,
         .example = "  cloister verify tpm --quote quote.msg --signature quote.sig --ak ak.pem \\\n"
@@ -29,13 +32,15 @@ int cmd_verify_tpm(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "takes no arguments");
-    if (files.quote == NULL || files.signature == NULL || ak == NULL)
+    if (operands.count > 1)
+        return cli_usage_error(&usage, "one file of evidence expected");
+    if (ak == NULL || (operands.count == 0 && (files.quote == NULL || files.signature == NULL)))
         return cli_usage_error(&usage, "--quote, --signature and --ak are needed");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         !verify_load_ak(ak, &inputs, &err) || !clo_evidence_new(&evidence, &err) ||
-        !verify_add_tpm(evidence, &files, &err))
+        !verify_add_tpm(evidence, &files, &err) ||
+        (operands.count > 0 &&
+         !evidence_file_add(operands.items[0], CLO_EVIDENCE_TPM_QUOTE, evidence, &err)))
         return verify_fail(&err);
     inputs.inputs.ak = inputs.ak;
     return verify_run(evidence, &o, &inputs);

@@ -85,8 +85,3 @@ bool clo_azure_is_thim(struct clo_bytes in)
 {
     return has_member(in, "vcekCert");
 }
-
-bool clo_azure_is_tdquote(struct clo_bytes in)
-{
-    return has_member(in, "quote") && !has_member(in, "__cmwc_t");
-}

@@ -27,6 +27,5 @@ CLO_MUST_USE bool clo_azure_tdquote_parse(struct clo_bytes json, struct clo_buff
                                           struct clo_error *err);
 /* Is it JSON with such a member? For those who take a file in any form. */
 bool clo_azure_is_thim(struct clo_bytes in);
-bool clo_azure_is_tdquote(struct clo_bytes in);
 
 #endif

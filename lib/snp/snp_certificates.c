@@ -13,7 +13,8 @@ enum entry {
     ENTRY_CRL
 };
 
-/* GHCB 2.04, table 9; the sixteen bytes in text order, as AMD's and the kernel's users store them. */
+/* GHCB 2.04, table 9; the sixteen bytes in text order, as AMD's and the kernel's users store them. Some hosts write
+ * them as EFI does, the first three fields little endian: those are read, too. */
 static const struct {
     uint8_t guid[16];
     enum entry kind;
@@ -34,6 +35,19 @@ static const struct {
         0xea },
       ENTRY_CRL },
 };
+
+static bool is_guid(const uint8_t known[16], struct clo_bytes guid)
+{
+    static const uint8_t as_efi[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+    bool is_text = guid.size == 16;
+    bool is_efi = is_text;
+
+    for (size_t i = 0; i < 16 && guid.size == 16; i++) {
+        is_text = is_text && guid.data[i] == known[i];
+        is_efi = is_efi && guid.data[i] == known[as_efi[i]];
+    }
+    return is_text || is_efi;
+}
 
 void clo_snp_certificates_free(struct clo_snp_certificates *certificates)
 {
@@ -183,7 +197,7 @@ static bool read_table(struct clo_snp_certificates *certificates, struct clo_byt
                             "certificate table: entry %zu ends behind the table's %zu bytes", index,
                             table.size);
         for (size_t i = 0; i < CLO_COUNT(table_guids); i++) {
-            if (memcmp(guid.data, table_guids[i].guid, sizeof table_guids[i].guid) != 0)
+            if (!is_guid(table_guids[i].guid, guid))
                 continue;
             if (known++ == ENTRIES_MAX)
                 return clo_fail(err, CLO_ERR_FORMAT,
@@ -248,7 +262,7 @@ bool clo_snp_certificates_read(struct clo_snp_certificates *certificates, struct
 bool clo_snp_table_knows(struct clo_bytes guid)
 {
     for (size_t i = 0; i < CLO_COUNT(table_guids); i++)
-        if (clo_bytes_equal(guid, clo_bytes(table_guids[i].guid, sizeof table_guids[i].guid)))
+        if (is_guid(table_guids[i].guid, guid))
             return true;
     return false;
 }

@@ -26,7 +26,7 @@ done
 jq -n --rawfile vcek Milan/vek.pem --rawfile chain Milan/chain.pem '{vcekCert: $vcek, tcbm: "D315000000000004", certificateChain: $chain}' >thim.json
 expect "Azure's JSON" 0 "accepted by policy" "$cloister" verify snp Milan/report.bin --cert thim.json --root "$(cat Milan/root)" --policy Milan/policy.json --at "$at"
 echo '{"vcekCert": "hello"}' >odd.json
-expect "Azure's JSON, odd" 3 "odd.json: Azure THIM: \"vcekCert\": not a certificate in PEM" "$cloister" verify snp Milan/report.bin --cert odd.json --at "$at"
+expect "Azure's JSON, odd" 3 "Azure THIM: \"vcekCert\": not a certificate in PEM" "$cloister" verify snp Milan/report.bin --cert odd.json --at "$at"
 "$sim" snp --vlek --version 3 --rsa-bits 2048 --at "$at" vlek || fail "sim VLEK"
 expect "VLEK" 0 "accepted by policy" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --policy vlek/policy.json --at "$at"
 expect "VLEK, its provider" 0 "as expected" "$cloister" verify snp vlek/extended.bin --root vlek/ark.pem --at "$at" --expect csp_id=CN=provider.example

@@ -9,7 +9,7 @@ printf 'text' >text
 mkdir empty
 expect "no quote" 2 "one quote" "$cloister" verify tdx
 expect "quote absent" 3 "none" "$cloister" verify tdx none
-expect "quote is text" 3 "truncated" "$cloister" verify tdx text
+expect "quote is text" 3 "text: is not a TDX quote in any form" "$cloister" verify tdx text
 expect "collateral absent" 3 "--collateral: none" "$cloister" verify tdx text --collateral none
 expect "collateral is text" 3 "--collateral: text" "$cloister" verify tdx text --collateral text
 expect "collateral folder is empty" 3 "holds no collateral" "$cloister" verify tdx text --collateral empty
@@ -47,7 +47,7 @@ print(json.dumps({"quote": base64.urlsafe_b64encode(open(sys.argv[1], "rb").read
 P
 expect "Azure's JSON" 0 "tdx.quote_signature" "$cloister" verify tdx imds.json --collateral platforms/good/collateral --root "$root" --at $at
 echo '{"quote": 7}' >odd.json
-expect "Azure's JSON, odd" 3 "odd.json: Azure tdquote: \"quote\" is no string" "$cloister" verify tdx odd.json
+expect "Azure's JSON, odd" 3 "odd.json: a TDX quote (JSON of Azure's metadata service): \"quote\": neither text" "$cloister" verify tdx odd.json
 [ $count -ge 60 ] || fail "only $count pretend platforms"
 # As services and consoles hand quotes out: hex, base64, in lines or not.
 good="--collateral platforms/good/collateral --root $root --at $at"
@@ -62,7 +62,7 @@ for form in 0x hex base64 base64url; do
 done
 printf 'zz' | cat quote.hex - >quote.odd
 # shellcheck disable=SC2086
-expect "quote as odd hex" 3 "begins with text" "$cloister" verify tdx quote.odd $good
+expect "quote as odd hex" 3 "is not a TDX quote in any form" "$cloister" verify tdx quote.odd $good
 # What the quote brings along is judged: a sound CA in the collateral does not stand in for a damaged one.
 second=$(LC_ALL=C grep -abo -e '-----BEGIN CERTIFICATE-----' platforms/good/quote.bin | sed -n 2p | cut -d : -f 1)
 cp platforms/good/quote.bin damaged.bin
@@ -140,7 +140,8 @@ for what in duplicate garbage deep huge; do
 done
 expect "an unknown member is part of what is signed" 1 "tdx.tcb_info" "$cloister" verify tdx "$quote" --collateral unknown.json --at $at
 expect "spaces are part of what is signed" 1 "tdx.tcb_info" "$cloister" verify tdx "$quote" --collateral respaced.json --at $at
-for size in 0 47 48 631 632 635 636 4935; do
+expect "nothing" 3 "is empty" "$cloister" verify tdx /dev/null --without tcb --at $at
+for size in 47 48 631 632 635 636 4935; do
     head -c $size "$quote" >short
     expect "cut to $size" 3 "truncated" "$cloister" verify tdx short --without tcb --at $at
 done
