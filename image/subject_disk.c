@@ -7,12 +7,12 @@
 #include "lib/disk/fat.h"
 #include "lib/disk/gpt.h"
 #include "lib/disk/luks2.h"
+#include "lib/predict/boot_disk.h"
 
 #define ESP_LIMIT   ((uint64_t)2 << 30)
 #define UKI_LIMIT   ((size_t)1 << 30)
 #define PROBE_SIZE  (((size_t)64 << 10) + 4096) /* btrfs keeps its superblock at 64 KiB */
 #define CLEAR_LIMIT 512
-#define UKI_PATH    "EFI/BOOT/BOOTX64.EFI"
 #define UKI_FOLDER  "EFI/Linux"
 
 static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172"; /* UAPI.2 */
@@ -103,6 +103,20 @@ static bool take_uki(struct clo_subject *subject, struct clo_bytes volume, const
            clo_subject_add_uki(subject, clo_buffer_bytes(&uki), err);
 }
 
+/* What firmware starts, or the shim that it starts. */
+static bool take_started(struct clo_subject *subject, struct clo_bytes volume,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_boot_disk *boot = calloc(1, sizeof *boot);
+
+    if (boot == NULL)
+        return clo_out_of_memory(err);
+    bool ok = clo_boot_disk_find(volume, NULL, boot, err) &&
+              clo_subject_add_uki(subject, clo_buffer_bytes(&boot->uki), err);
+    clo_boot_disk_free(boot);
+    return ok;
+}
+
 struct ukis {
     char name[CLO_FAT_NAME_MAX]; /* the last one */
     size_t count;
@@ -151,7 +165,7 @@ static bool add_esp(struct clo_subject *subject, int fd, const struct clo_gpt_pa
                         (unsigned)(ESP_LIMIT >> 20));
     if (!read_beginning(fd, esp, ESP_LIMIT, &volume, err))
         return clo_wrap(err, "ESP");
-    if (!take_uki(subject, clo_buffer_bytes(&volume), UKI_PATH, &why))
+    if (!take_started(subject, clo_buffer_bytes(&volume), &why))
         return add_behind_loader(subject, clo_buffer_bytes(&volume), why.text, err);
     return clo_subject_set(subject, "image.uki", "present", err) &&
            clo_subject_set(subject, "image.loader", "none", err);

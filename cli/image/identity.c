@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/measure/disk.h"
+#include "cli/measure/companions.h"
 #include "cli/view.h"
 #include "cloister/authenticode.h"
 #include "cloister/reference.h"
@@ -97,7 +97,7 @@ static json_t *pcrs_json(const json_t *reference)
     return json;
 }
 
-static void add_rtmrs(json_t *registers, const struct cli_boot *boot, struct clo_bytes head)
+static void add_rtmrs(json_t *registers, const struct clo_boot_disk *boot, struct clo_bytes head)
 {
     static const char *const taken[] = { "rtmr1", "rtmr2" };
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
@@ -120,7 +120,7 @@ static void add_rtmrs(json_t *registers, const struct cli_boot *boot, struct clo
             json_object_set(registers, taken[i], json_object_get(tdx, taken[i]));
 }
 
-static void add_registers(struct clo_json_object *o, const struct cli_boot *boot,
+static void add_registers(struct clo_json_object *o, const struct clo_boot_disk *boot,
                           struct clo_bytes head)
 {
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
@@ -148,7 +148,7 @@ static void add_registers(struct clo_json_object *o, const struct cli_boot *boot
 
 static void add_boot(struct clo_json_object *o, struct clo_bytes file, bool has_table)
 {
-    CLO_CLEANUP(cli_boot_free) struct cli_boot boot = { 0 };
+    CLO_CLEANUP(clo_boot_disk_free) struct clo_boot_disk boot = { 0 };
     struct clo_error why;
 
     if (!has_table)

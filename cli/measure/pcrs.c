@@ -10,7 +10,7 @@
 
 void measure_free(struct measure *options)
 {
-    cli_boot_free(&options->boot);
+    clo_boot_disk_free(&options->boot);
     cli_machine_free(&options->machine);
     secureboot_file_free(&options->mok);
     secureboot_file_free(&options->mok_x);

@@ -4,7 +4,6 @@
 
 #include "cli/inputs.h"
 #include "cli/measure/companions.h"
-#include "cli/measure/disk.h"
 #include "cli/measure/growth.h"
 #include "cli/measure/machine.h"
 #include "cli/measure/volume_key.h"
@@ -21,7 +20,7 @@ struct measure {
     const char *load_options;
     const char *shim, *mok_list, *mok_list_x;
     struct cli_list beside, loader;
-    struct cli_boot boot;
+    struct clo_boot_disk boot;
     struct secureboot_file mok, mok_x;
     struct cli_growth growth;
     struct cli_machine machine;

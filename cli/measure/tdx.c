@@ -5,7 +5,7 @@
 
 #include "cli/eventlog/input.h"
 #include "cli/inputs.h"
-#include "cli/measure/disk.h"
+#include "cli/measure/companions.h"
 #include "cli/measure/growth.h"
 #include "cli/measure/measure.h"
 #include "cli/view.h"
@@ -34,7 +34,7 @@ struct files {
     struct clo_eventlog *given;
     struct cli_view disk;
     struct clo_buffer grown;
-    struct cli_boot boot; /* of the disk image */
+    struct clo_boot_disk boot; /* of the disk image */
 };
 
 static void free_files(struct files *files)
@@ -49,7 +49,7 @@ static void free_files(struct files *files)
     for (size_t i = 0; i < CLO_COUNT(buffers); i++)
         clo_buffer_free(buffers[i]);
     cli_view_close(&files->disk);
-    cli_boot_free(&files->boot);
+    clo_boot_disk_free(&files->boot);
 }
 
 /* --- Inputs --- */
@@ -106,7 +106,7 @@ static bool read_image(const struct options *options, struct files *files,
         return clo_wrap(err, "%s", options->image);
     if (options->uki != NULL)
         return true;
-    struct cli_boot *boot = &files->boot;
+    struct clo_boot_disk *boot = &files->boot;
     if (!cli_disk_boot(files->disk.bytes, options->load_options, boot, err))
         return clo_wrap(err, "%s", options->image);
     if (boot->is_by_fallback)

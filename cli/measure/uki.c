@@ -5,7 +5,7 @@
 
 static bool read_uki(const char *path, struct measure *options, struct clo_error *err)
 {
-    struct cli_boot *boot = &options->boot;
+    struct clo_boot_disk *boot = &options->boot;
 
     if (options->load_options != NULL &&
         (size_t)snprintf(boot->options, sizeof boot->options, "%s", options->load_options) >=

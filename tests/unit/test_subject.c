@@ -6,10 +6,12 @@
 #include <archive_entry.h>
 
 #include "cpio_maker.h"
+#include "fat_maker.h"
 #include "gzip_maker.h"
 #include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 #include "pe_maker.h"
+#include "shim_maker.h"
 #include "test.h"
 
 #define CONFIG "CONFIG_DM_CRYPT=m\nCONFIG_EFI=y\n"
@@ -351,6 +353,79 @@ static void test_disks(void **state)
     }
 }
 
+/* The UKI is the one that is started: by firmware, by a shim, or, where neither says which, the only one that a boot
+ * loader would find. */
+static void test_esp(void **state)
+{
+    static const struct {
+        const char *name;
+        struct {
+            const char *path;
+            char what; /* 'U': a UKI; 'S': a shim; 'P': another program */
+        } files[4];
+        const char *uki, *loader;
+    } cases[] = {
+        { "firmware", { { "EFI/BOOT/BOOTX64.EFI", 'U' } }, "present", "none" },
+        { "on Arm", { { "EFI/BOOT/BOOTAA64.EFI", 'U' } }, "present", "none" },
+        { "shim",
+          { { "EFI/BOOT/BOOTX64.EFI", 'S' }, { "EFI/BOOT/grubx64.efi", 'U' } },
+          "present",
+          "none" },
+        { "shim by fallback, whose list is missing",
+          { { "EFI/BOOT/BOOTX64.EFI", 'S' },
+            { "EFI/BOOT/fbx64.efi", 'P' },
+            { "EFI/BOOT/grubx64.efi", 'U' } },
+          "0 folders have a BOOTX64.CSV",
+          NULL },
+        { "a loader",
+          { { "EFI/BOOT/BOOTX64.EFI", 'P' }, { "EFI/Linux/one.efi", 'U' } },
+          "present",
+          "present" },
+        { "shim and a loader",
+          { { "EFI/BOOT/BOOTX64.EFI", 'S' },
+            { "EFI/BOOT/grubx64.efi", 'P' },
+            { "EFI/Linux/one.efi", 'U' } },
+          "present",
+          "present" },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer shim = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
+    const struct pe_section section = { ".text", clo_bytes_text("code") };
+
+    (void)state;
+    make_uki(&uki, true);
+    shim_make(&shim, (struct shim_parts){ 0 });
+    pe_make(&plain, &section, 1);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer disk = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
+        CLO_CLEANUP(clo_subject_free) struct clo_subject subject = { 0 };
+        struct clo_gpt_partition esp = { .type = clo_gpt_type_esp,
+                                         .first_lba = 34,
+                                         .last_lba = 33 + FAT_MAKER_SIZE / CLO_GPT_SECTOR };
+        const struct clo_guid guid = { { 1 } };
+        struct fat_file files[4];
+        struct clo_error err;
+        size_t count = 0;
+        for (; count < 4 && cases[i].files[count].path != NULL; count++) {
+            char what = cases[i].files[count].what;
+            const struct clo_buffer *bytes = what == 'U' ? &uki : what == 'S' ? &shim : &plain;
+            files[count] = (struct fat_file){ cases[i].files[count].path, clo_buffer_bytes(bytes) };
+        }
+        esp.guid.bytes[0] = 2;
+        CHECK(clo_gpt_write(&guid, esp.last_lba + 34, &esp, 1, &disk, &tail, &err), err.text);
+        CHECK(fat_make(&disk, files, count), "a volume");
+        clo_buffer_append(&disk, clo_buffer_bytes(&tail));
+        CHECK(add(&subject, put("esp.img", clo_buffer_bytes(&disk)), &err), err.text);
+        CHECK(strstr(named(&subject, "image.uki"), cases[i].uki) != NULL,
+              named(&subject, "image.uki"));
+        CHECK(cases[i].loader == NULL ||
+                      strcmp(named(&subject, "image.loader"), cases[i].loader) == 0,
+              cases[i].name);
+    }
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -465,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_beside),
         cmocka_unit_test(test_packages),
         cmocka_unit_test(test_disks),
+        cmocka_unit_test(test_esp),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_in_force),
         cmocka_unit_test(test_in_force_of_a_guest),

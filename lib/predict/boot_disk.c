@@ -1,15 +1,15 @@
-#include "cli/measure/disk.h"
+#include "lib/predict/boot_disk.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "cli/inputs.h"
 #include "cloister/shim.h"
 #include "lib/disk/fat.h"
 #include "lib/disk/gpt.h"
 
-#define PATH_SIZE 600
+#define PATH_SIZE   CLO_BOOT_PATH_SIZE
+#define IMAGE_LIMIT CLO_BOOT_IMAGE_LIMIT
 
 /* What an architecture calls its files. */
 static const struct names {
@@ -22,32 +22,11 @@ static const struct names {
     { "BOOTAA64.EFI", "fbaa64.efi", "BOOTAA64.CSV", "grubaa64.efi" },
 };
 
-void cli_boot_free(struct cli_boot *boot)
+void clo_boot_disk_free(struct clo_boot_disk *boot)
 {
     clo_buffer_free(&boot->shim);
     clo_buffer_free(&boot->uki);
-    cli_companions_free(&boot->companions);
-}
-
-static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
-    const struct clo_gpt_partition *esp;
-
-    if (gpt == NULL)
-        return clo_out_of_memory(err);
-    if (!clo_gpt_parse(clo_bytes_slice(disk, 0, CLO_GPT_HEAD_SIZE), gpt, err) ||
-        !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
-        return false;
-    size_t sectors = disk.size / CLO_GPT_SECTOR;
-    for (size_t i = 0; i < gpt->count; i++)
-        if (gpt->partitions[i].last_lba >= sectors)
-            return clo_fail(err, CLO_ERR_FORMAT,
-                            "GPT: partition %u ends behind the disk's end: the image was cut short",
-                            gpt->partitions[i].number);
-    *out = clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
-                           (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);
-    return true;
+    clo_companion_set_free(&boot->companions);
 }
 
 static bool is_shim(const struct clo_buffer *file)
@@ -92,7 +71,7 @@ static bool look_for_csv(void *context, const char *name, bool is_directory, str
     (void)err;
     snprintf(path, sizeof path, "EFI/%s/%s", name, search->csv);
     if (!is_directory || name[0] == '.' || strcasecmp(name, "BOOT") == 0 ||
-        !clo_fat_read(search->esp, path, CLI_IMAGE_LIMIT, &file, &ignored))
+        !clo_fat_read(search->esp, path, IMAGE_LIMIT, &file, &ignored))
         return true;
     search->count++;
     snprintf(search->folder, sizeof search->folder, "EFI/%s", name);
@@ -103,8 +82,9 @@ static bool look_for_csv(void *context, const char *name, bool is_directory, str
 }
 
 /* Puts the entry's shim in place of the first, and its folder and options. */
-static bool follow_fallback(struct clo_bytes esp, const struct names *arch, struct cli_boot *out,
-                            char folder[PATH_SIZE], struct clo_error *err)
+static bool follow_fallback(struct clo_bytes esp, const struct names *arch,
+                            struct clo_boot_disk *out, char folder[PATH_SIZE],
+                            struct clo_error *err)
 {
     CLO_CLEANUP(csv_search_free) struct csv_search search = { .esp = esp, .csv = arch->csv };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer fallback = { 0 };
@@ -113,7 +93,7 @@ static bool follow_fallback(struct clo_bytes esp, const struct names *arch, stru
     char path[PATH_SIZE];
 
     snprintf(path, sizeof path, "%s/%s", folder, arch->fallback);
-    if (!clo_fat_read(esp, path, CLI_IMAGE_LIMIT, &fallback, &ignored))
+    if (!clo_fat_read(esp, path, IMAGE_LIMIT, &fallback, &ignored))
         return true;
     if (!clo_fat_list(esp, "EFI", look_for_csv, &search, err))
         return false;
@@ -132,7 +112,7 @@ static bool follow_fallback(struct clo_bytes esp, const struct names *arch, stru
                         arch->csv);
     snprintf(path, sizeof path, "%s/%s", folder, line.file);
     clo_buffer_free(&out->shim);
-    if (!clo_fat_read(esp, path, CLI_IMAGE_LIMIT, &out->shim, err))
+    if (!clo_fat_read(esp, path, IMAGE_LIMIT, &out->shim, err))
         return false;
     if (!is_shim(&out->shim))
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: fallback's boot entry starts no shim", path);
@@ -160,7 +140,7 @@ static bool refuse_more_trust(void *context, const char *name, bool is_directory
 /* The first word of what the boot entry passes; else what options.csv names; else the default. What is
  * left of the options is the second stage's. */
 static bool name_second(struct clo_bytes esp, const struct names *arch, const char *folder,
-                        struct cli_boot *out, char path[PATH_SIZE], struct clo_error *err)
+                        struct clo_boot_disk *out, char path[PATH_SIZE], struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer csv = { 0 };
     struct clo_shim_line line = { .file = "" };
@@ -173,7 +153,7 @@ static bool name_second(struct clo_bytes esp, const struct names *arch, const ch
         snprintf(line.file, sizeof line.file, "%.*s", (int)length, out->options);
         const char *rest = out->options + length;
         memmove(out->options, rest + (*rest == ' '), strlen(rest + (*rest == ' ')) + 1);
-    } else if (clo_fat_read(esp, path, CLI_IMAGE_LIMIT, &csv, &ignored) &&
+    } else if (clo_fat_read(esp, path, IMAGE_LIMIT, &csv, &ignored) &&
                !clo_shim_line(clo_buffer_bytes(&csv), &line, err)) {
         return clo_wrap(err, "%s", path);
     }
@@ -190,7 +170,7 @@ static bool name_second(struct clo_bytes esp, const struct names *arch, const ch
     return true;
 }
 
-static bool follow_shim(struct clo_bytes esp, const struct names *arch, struct cli_boot *out,
+static bool follow_shim(struct clo_bytes esp, const struct names *arch, struct clo_boot_disk *out,
                         char path[PATH_SIZE], struct clo_error *err)
 {
     char folder[PATH_SIZE] = "EFI/BOOT";
@@ -199,7 +179,7 @@ static bool follow_shim(struct clo_bytes esp, const struct names *arch, struct c
         !clo_fat_list(esp, folder, refuse_more_trust, NULL, err) ||
         !name_second(esp, arch, folder, out, path, err))
         return false;
-    if (!clo_fat_read(esp, path, CLI_IMAGE_LIMIT, &out->uki, err))
+    if (!clo_fat_read(esp, path, IMAGE_LIMIT, &out->uki, err))
         return clo_wrap(err, "shim's second stage");
     return is_uki(&out->uki) ||
            clo_fail(err, CLO_ERR_UNSUPPORTED,
@@ -208,37 +188,76 @@ static bool follow_shim(struct clo_bytes esp, const struct names *arch, struct c
                     path);
 }
 
-static bool read_boot(struct clo_bytes esp, struct cli_boot *out, struct clo_error *err)
+static bool take_options(const char *text, struct clo_boot_disk *out, struct clo_error *err)
 {
-    struct clo_error other;
-    char path[PATH_SIZE];
-    size_t arch = 0;
-
-    bool is_first = clo_fat_read(esp, "EFI/BOOT/BOOTX64.EFI", CLI_IMAGE_LIMIT, &out->uki, err);
-    if (!is_first) {
-        arch = 1;
-        if (!clo_fat_read(esp, "EFI/BOOT/BOOTAA64.EFI", CLI_IMAGE_LIMIT, &out->uki, &other))
-            return false;
-    }
-    snprintf(path, sizeof path, "EFI/BOOT/%s", names[arch].first);
-    if (is_shim(&out->uki)) {
-        out->shim = out->uki;
-        out->uki = (struct clo_buffer){ 0 };
-        if (!follow_shim(esp, &names[arch], out, path, err))
-            return false;
-    }
-    return cli_companions_find(esp, path, &out->companions, err) &&
-           cli_companions_pass_over(clo_buffer_bytes(&out->uki), &out->companions, err);
+    if (text != NULL && strlen(text) >= sizeof out->options)
+        return clo_fail(err, CLO_ERR_USAGE, "load options: at most %zu letters",
+                        sizeof out->options - 1);
+    snprintf(out->options, sizeof out->options, "%s", text == NULL ? "" : text);
+    return true;
 }
 
-bool cli_disk_boot(struct clo_bytes disk, const char *load_options, struct cli_boot *out,
-                   struct clo_error *err)
+/* With the options that were taken. */
+static bool find(struct clo_bytes esp, struct clo_boot_disk *out, struct clo_error *err)
+{
+    struct clo_error other;
+    size_t arch = 0;
+
+    bool is_first = clo_fat_read(esp, "EFI/BOOT/BOOTX64.EFI", IMAGE_LIMIT, &out->uki, err);
+    if (!is_first) {
+        arch = 1;
+        if (!clo_fat_read(esp, "EFI/BOOT/BOOTAA64.EFI", IMAGE_LIMIT, &out->uki, &other))
+            return false;
+    }
+    snprintf(out->path, sizeof out->path, "EFI/BOOT/%s", names[arch].first);
+    if (!is_shim(&out->uki))
+        return true;
+    out->shim = out->uki;
+    out->uki = (struct clo_buffer){ 0 };
+    return follow_shim(esp, &names[arch], out, out->path, err);
+}
+
+bool clo_boot_disk_find(struct clo_bytes esp, const char *load_options, struct clo_boot_disk *out,
+                        struct clo_error *err)
+{
+    return take_options(load_options, out, err) && find(esp, out, err);
+}
+
+/* --- The disk --- */
+
+static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    const struct clo_gpt_partition *esp;
+
+    if (gpt == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_gpt_parse(clo_bytes_slice(disk, 0, CLO_GPT_HEAD_SIZE), gpt, err) ||
+        !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
+        return false;
+    size_t sectors = disk.size / CLO_GPT_SECTOR;
+    for (size_t i = 0; i < gpt->count; i++)
+        if (gpt->partitions[i].last_lba >= sectors)
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "GPT: partition %u ends behind the disk's end: the image was cut short",
+                            gpt->partitions[i].number);
+    *out = clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
+                           (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);
+    return true;
+}
+
+static bool read_boot(struct clo_bytes esp, struct clo_boot_disk *out, struct clo_buffer *remarks,
+                      struct clo_error *err)
+{
+    return find(esp, out, err) && clo_companion_set_find(esp, out->path, &out->companions, err) &&
+           clo_companion_set_sort(clo_buffer_bytes(&out->uki), &out->companions, remarks, err);
+}
+
+bool clo_boot_disk_read(struct clo_bytes disk, const char *load_options, struct clo_boot_disk *out,
+                        struct clo_buffer *remarks, struct clo_error *err)
 {
     struct clo_bytes esp;
 
-    if (load_options != NULL && strlen(load_options) >= sizeof out->options)
-        return clo_fail(err, CLO_ERR_USAGE, "load options: at most %zu letters",
-                        sizeof out->options - 1);
-    snprintf(out->options, sizeof out->options, "%s", load_options == NULL ? "" : load_options);
-    return find_esp(disk, &esp, err) && (read_boot(esp, out, err) || clo_wrap(err, "ESP"));
+    return take_options(load_options, out, err) && find_esp(disk, &esp, err) &&
+           (read_boot(esp, out, remarks, err) || clo_wrap(err, "ESP"));
 }
