@@ -104,9 +104,43 @@ static bool lend(struct clo_snp_certificates *to, struct clo_certificate *certif
     return true;
 }
 
-/* Issuers, and the leaf of this report. */
+static bool names_issuer(const struct clo_snp_certificates *set,
+                         const struct clo_certificate *issuer)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (clo_bytes_equal(clo_certificate_issuer_name(set->items[i]),
+                            clo_certificate_subject_name(issuer)))
+            return true;
+    return false;
+}
+
+/* Of all the issuers those that this chain names, so that an owner with many roots crowds none of them out:
+ * what was fetched first, since it fits. */
+static void lend_issuers(const struct clo_endorser *endorser,
+                         const struct clo_snp_certificates *brought,
+                         struct clo_snp_certificates *out)
+{
+    const struct clo_endorsement_set *files = endorser->files;
+
+    for (size_t i = 0; i < endorser->entry_count; i++)
+        for (size_t k = 0; k < endorser->entries[i]->chain.count; k++) {
+            struct clo_certificate *issuer = endorser->entries[i]->chain.items[k];
+            if (names_issuer(brought, issuer) || names_issuer(out, issuer))
+                (void)lend(out, issuer);
+        }
+    for (size_t i = 0; i < files->certificate_count; i++) {
+        struct clo_certificate *issuer = files->certificates[i];
+        if (clo_certificate_is_ca(issuer, NULL) &&
+            (names_issuer(brought, issuer) || names_issuer(out, issuer)))
+            (void)lend(out, issuer);
+    }
+}
+
+/* The leaf of this report, and the issuers of its chain. */
 static void lend_certificates(const struct clo_endorser *endorser,
-                              const struct clo_snp_report *report, struct clo_snp_certificates *out)
+                              const struct clo_snp_report *report,
+                              const struct clo_snp_certificates *brought,
+                              struct clo_snp_certificates *out)
 {
     const struct clo_endorsement_set *files = endorser->files;
 
@@ -118,12 +152,9 @@ static void lend_certificates(const struct clo_endorser *endorser,
     for (size_t i = 0; i < files->certificate_count; i++)
         if (clo_snp_leaf_fits(files->certificates[i], report))
             (void)lend(out, files->certificates[i]);
-    for (size_t i = 0; i < files->certificate_count; i++)
-        if (clo_certificate_is_ca(files->certificates[i], NULL))
-            (void)lend(out, files->certificates[i]);
-    for (size_t i = 0; i < endorser->entry_count; i++)
-        for (size_t k = 0; k < endorser->entries[i]->chain.count; k++)
-            (void)lend(out, endorser->entries[i]->chain.items[k]);
+    /* The intermediate first; then the root, which it names. */
+    for (int step = 0; step < 2; step++)
+        lend_issuers(endorser, brought, out);
 }
 
 /* Every list that may be of the chain. */
@@ -253,9 +284,13 @@ static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *e
                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates all = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates brought = { 0 };
+    struct clo_bytes table = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
     struct clo_snp_chain chain;
 
-    lend_certificates(endorser, report, &out->certificates);
+    if (table.data != NULL && !clo_snp_certificates_add_table(&brought, table, err))
+        return clo_wrap(err, "evidence: certificates");
+    lend_certificates(endorser, report, &brought, &out->certificates);
     out->endorsements.certificates = &out->certificates;
     if (!find_chain(evidence, report, &out->certificates, &all, &chain, err))
         return false;

@@ -88,11 +88,22 @@ static struct entry **find_place(struct clo_endorser *endorser, const struct ent
     return place;
 }
 
+/* What came is held against the leaf that it was asked for. Where that has failed, the leaf may be one that
+ * somebody made up: the next asker's takes its place. */
+static struct entry *found(struct entry *entry, const struct entry *request)
+{
+    if (entry->kind == ENTRY_CHAIN && !entry->is_held && entry->failures > 0) {
+        clo_buffer_free(&entry->about);
+        clo_buffer_append(&entry->about, clo_buffer_bytes(&request->about));
+    }
+    return entry;
+}
+
 struct entry *endorser_want(struct clo_endorser *endorser, const struct entry *request)
 {
     for (size_t i = 0; i < endorser->entry_count; i++)
         if (strcmp(endorser->entries[i]->key, request->key) == 0)
-            return endorser->entries[i];
+            return found(endorser->entries[i], request);
     struct entry *entry = calloc(1, sizeof *entry);
     struct entry **place = entry == NULL ? NULL : find_place(endorser, request);
     if (place == NULL) {

@@ -257,7 +257,10 @@ bool clo_disk_release_parse(struct clo_bytes text, struct clo_secret **key,
     CLO_CLEANUP(wipe_buffer) struct clo_buffer bytes = { 0 };
     struct clo_disk_identity identity;
 
-    if (!clo_json_parse(text, &json, err) || !read_release(json, &bytes, &identity, err))
+    /* What a JSON error quotes here may be of the key. */
+    if (!clo_json_parse(text, &json, err))
+        return clo_fail(err, CLO_ERR_FORMAT, "released disk key: not JSON");
+    if (!read_release(json, &bytes, &identity, err))
         return clo_wrap(err, "released disk key");
     if (bytes.size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "released disk key: empty");

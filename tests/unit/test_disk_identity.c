@@ -219,7 +219,9 @@ static void test_release(void **state)
         { "another version", "{'version':2,'key':'AAAA','disk':{" DISK "}}", "version 2" },
         { "no key", "{'version':1,'key':'','disk':{" DISK "}}", "released disk key: empty" },
         { "something more", "{'version':1,'key':'AAAA','disk':{" DISK "},'mode':'raw'}", "mode" },
-        { "the raw key", ABC, "released disk key: " },
+        { "the raw key", ABC, "released disk key: not JSON" },
+        { "cut in the key", "{'version':1,'key':'" ABC, "released disk key: not JSON" },
+        { "a bare word", "{'version':1,'key':" ABC "}", "released disk key: not JSON" },
     };
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *text = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
@@ -242,6 +244,7 @@ static void test_release(void **state)
         CHECK(!clo_disk_release_parse(clo_bytes_text(json), &none, &found, &err), cases[i].name);
         CHECK(strstr(err.text, cases[i].error) != NULL, err.text);
         CHECK(none == NULL, cases[i].name);
+        CHECK(strstr(err.text, ABC) == NULL, "bytes of the key in an error");
     }
 }
 
