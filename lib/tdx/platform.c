@@ -252,27 +252,45 @@ static void check_root(struct build *b)
                                                               : "one that the caller trusts");
 }
 
-/* --- The signer of TCB info and QE identity --- */
+/* --- The signers of TCB info and QE identity --- */
 
-static bool find_signer(struct build *b, struct clo_error *err)
+/* Is it in the document's own chain? Where the document came without one, every certificate may be its. */
+static bool is_in_chain(struct clo_bytes pem, const struct clo_certificate *certificate)
 {
-    struct clo_tdx_platform *p = b->platform;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    struct clo_error ignored;
+    size_t at = 0;
 
-    if (p->root == NULL)
-        return clo_fail(err, CLO_ERR_UNVERIFIED, "no root to hold the signer against");
-    clo_fail(err, CLO_ERR_UNVERIFIED, "no certificate \"" COMMON_NAME_TCB "\" to verify it with");
+    while (pem.size > 0 && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored))
+        if (clo_bytes_equal(clo_buffer_bytes(&der), clo_certificate_der(certificate)))
+            return true;
+    return pem.size == 0;
+}
+
+static void find_signer(const struct build *b, enum clo_tdx_piece chain, struct signer *out)
+{
+    const struct clo_tdx_platform *p = b->platform;
+    struct clo_bytes pem = clo_buffer_bytes(&b->collateral->pieces[chain]);
+
+    if (p->root == NULL) {
+        clo_fail(&out->error, CLO_ERR_UNVERIFIED, "no root to hold the signer against");
+        return;
+    }
+    clo_fail(&out->error, CLO_ERR_UNVERIFIED,
+             "no certificate \"" COMMON_NAME_TCB "\"%s to verify it with",
+             pem.size == 0 ? "" : " in its own chain");
     for (size_t i = 0; i < p->certificate_count; i++) {
         const struct clo_certificate *candidate = p->certificates[i];
-        if (!tdx_has_cn(clo_certificate_subject(candidate), COMMON_NAME_TCB))
+        if (!tdx_has_cn(clo_certificate_subject(candidate), COMMON_NAME_TCB) ||
+            !is_in_chain(pem, candidate) || !verify_link(candidate, p->root, &out->error))
             continue;
-        if (!verify_link(candidate, p->root, err))
-            continue;
-        if (clo_certificate_is_ca(candidate, NULL))
-            return clo_fail(err, CLO_ERR_REFUSED, "its signer's certificate is a CA's");
-        b->signer = candidate;
-        return true;
+        if (clo_certificate_is_ca(candidate, NULL)) {
+            clo_fail(&out->error, CLO_ERR_REFUSED, "its signer's certificate is a CA's");
+            return;
+        }
+        out->certificate = candidate;
+        return;
     }
-    return false;
 }
 
 /* --- Building --- */
@@ -298,8 +316,10 @@ static bool build_platform(struct build *b, struct clo_bytes chain, struct clo_e
     find_leaf(b);
     check_chain(b);
     check_root(b);
-    b->has_signer =
-            b->collateral != NULL && !b->trust->without_tcb && find_signer(b, &b->signer_error);
+    if (b->collateral != NULL && !b->trust->without_tcb) {
+        find_signer(b, CLO_TDX_TCB_INFO_ISSUER_CHAIN, &b->tcb_signer);
+        find_signer(b, CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, &b->qe_signer);
+    }
     tdx_check_collateral(b);
     return !b->checks->failed || clo_out_of_memory(err);
 }

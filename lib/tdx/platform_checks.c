@@ -114,7 +114,9 @@ static void check_validity(struct build *b)
 {
     static const char id[] = "tdx.validity";
     const struct clo_tdx_platform *p = b->platform;
-    const struct clo_certificate *certificates[] = { p->leaf, p->ca, p->root, b->signer };
+    const struct clo_certificate *certificates[] = { p->leaf, p->ca, p->root,
+                                                     b->tcb_signer.certificate,
+                                                     b->qe_signer.certificate };
     size_t count = 0;
 
     for (size_t i = 0; i < CLO_COUNT(certificates); i++) {
@@ -269,7 +271,8 @@ static void check_revocation(struct build *b)
     } pairs[] = {
         { b->has_pck_crl ? b->pck_crl : NULL, p->leaf },
         { b->has_root_crl ? b->root_crl : NULL, p->ca },
-        { b->has_root_crl ? b->root_crl : NULL, b->signer },
+        { b->has_root_crl ? b->root_crl : NULL, b->tcb_signer.certificate },
+        { b->has_root_crl ? b->root_crl : NULL, b->qe_signer.certificate },
     };
     size_t used = 0;
 
@@ -292,16 +295,16 @@ static void check_revocation(struct build *b)
 
 /* --- TCB info and QE identity --- */
 
-static bool is_signed(const struct build *b, struct clo_bytes signed_part, bool has_signature,
+static bool is_signed(const struct signer *signer, struct clo_bytes signed_part, bool has_signature,
                       const uint8_t *signature, struct clo_error *err)
 {
     if (!has_signature)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "it has no signature");
-    if (!b->has_signer) {
-        *err = b->signer_error;
+    if (signer->certificate == NULL) {
+        *err = signer->error;
         return false;
     }
-    return tdx_p256_verify(clo_certificate_key(b->signer), signed_part,
+    return tdx_p256_verify(clo_certificate_key(signer->certificate), signed_part,
                            clo_bytes(signature, TDX_P256_SIGNATURE), err);
 }
 
@@ -317,7 +320,8 @@ static void check_tcb_info(struct build *b)
                                                           : "TCB info is missing");
         return;
     }
-    bool holds = is_signed(b, info->signed_part, info->has_signature, info->signature, &err);
+    bool holds = is_signed(&b->tcb_signer, info->signed_part, info->has_signature, info->signature,
+                           &err);
     clo_check_that(b->checks, id, holds, "%s",
                    holds ? "TCB info is signed by Intel's TCB signer's "
                            "key under the same root"
@@ -341,8 +345,8 @@ static void check_qe_identity(struct build *b)
                        identity->id, identity->version);
         return;
     }
-    bool holds =
-            is_signed(b, identity->signed_part, identity->has_signature, identity->signature, &err);
+    bool holds = is_signed(&b->qe_signer, identity->signed_part, identity->has_signature,
+                           identity->signature, &err);
     clo_check_that(b->checks, id, holds, "%s",
                    holds ? "QE identity is signed by Intel's TCB signer's key under the same root"
                          : err.text);

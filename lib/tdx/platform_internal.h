@@ -4,6 +4,12 @@
 
 #include "tdx_internal.h"
 
+/* Who signed TCB info, or QE identity: each has a chain of its own. */
+struct signer {
+    const struct clo_certificate *certificate; /* NULL: not found, and `error` says why */
+    struct clo_error error;
+};
+
 struct build {
     struct clo_tdx_platform *platform;
     const struct clo_tdx_collateral *collateral; /* NULL: none */
@@ -14,9 +20,7 @@ struct build {
     bool has_pck;
     struct clo_error pck_error;
     bool has_trusted_root;
-    const struct clo_certificate *signer; /* of TCB info and QE identity */
-    bool has_signer;
-    struct clo_error signer_error;
+    struct signer tcb_signer, qe_signer;
     struct clo_crl *root_crl, *pck_crl; /* NULL: none */
     bool has_root_crl, has_pck_crl;     /* and genuine */
     struct clo_error tcb_info_error;    /* status CLO_OK: none; else why it says nothing */

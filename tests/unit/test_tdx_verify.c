@@ -142,6 +142,49 @@ static void test_numbers_differ(void **state)
     }
 }
 
+/* Each document has the signer that its own chain brings: a good one in the other's does not stand in. */
+static void test_own_chains(void **state)
+{
+    static const struct {
+        const char *name, *fails, *passes;
+        enum clo_tdx_piece chain, becomes;
+    } chains[] = {
+        { "TCB info's has none", "tdx.tcb_info", "tdx.qe_identity", CLO_TDX_TCB_INFO_ISSUER_CHAIN,
+          CLO_TDX_PCK_CRL_ISSUER_CHAIN },
+        { "QE identity's has none", "tdx.qe_identity", "tdx.tcb_info",
+          CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, CLO_TDX_PCK_CRL_ISSUER_CHAIN },
+        { "TCB info's is expired", "tdx.validity", "tdx.tcb_info", CLO_TDX_TCB_INFO_ISSUER_CHAIN,
+          CLO_TDX_TCB_INFO_ISSUER_CHAIN },
+        { "QE identity's is expired", "tdx.validity", "tdx.qe_identity",
+          CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, CLO_TDX_QE_IDENTITY_ISSUER_CHAIN },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(chains); i++) {
+        CLO_CLEANUP(run_free) struct run run = { 0 };
+        CLO_CLEANUP(sim_tdx_made_free) struct sim_tdx_made expired = { 0 };
+        struct sim_tdx tdx, old;
+        struct clo_error err;
+        good(&tdx);
+        good(&old);
+        old.signer_certificate.not_after = NOW - 1;
+        CHECK(sim_tdx_make(&tdx, &keys, &run.made, &err) &&
+                      sim_tdx_make(&old, &keys, &expired, &err) &&
+                      clo_tdx_parse(clo_buffer_bytes(&run.made.quote), &run.quote, &err),
+              chains[i].name);
+        struct clo_buffer *chain = &run.made.collateral.pieces[chains[i].chain];
+        clo_buffer_free(chain);
+        clo_buffer_append(chain, clo_buffer_bytes(&expired.collateral.pieces[chains[i].becomes]));
+        struct clo_tdx_trust trust = { .at = NOW, .roots = &run.made.trusted, .root_count = 1 };
+        CHECK(clo_tdx_platform_new(run.quote.chain, &run.made.collateral, &trust, &run.checks,
+                                   &run.platform, &err),
+              err.text);
+        CHECK(has_failed(&run.checks, chains[i].fails), chains[i].name);
+        CHECK(has_passed(&run.checks, chains[i].passes), chains[i].name);
+        CHECK(run.checks.failures == 1, chains[i].name);
+    }
+}
+
 /* Each check that a good quote passes is failed by some line of the table. */
 static void test_all_checks_are_broken(void **state)
 {
@@ -459,12 +502,19 @@ static void test_no_roots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),           cmocka_unit_test(test_breakages),
-        cmocka_unit_test(test_numbers_differ), cmocka_unit_test(test_all_checks_are_broken),
-        cmocka_unit_test(test_converge),       cmocka_unit_test(test_older_level),
-        cmocka_unit_test(test_module_rule),    cmocka_unit_test(test_relaunch),
-        cmocka_unit_test(test_lenient),        cmocka_unit_test(test_unknown_members),
-        cmocka_unit_test(test_without_tcb),    cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_breakages),
+        cmocka_unit_test(test_numbers_differ),
+        cmocka_unit_test(test_own_chains),
+        cmocka_unit_test(test_all_checks_are_broken),
+        cmocka_unit_test(test_converge),
+        cmocka_unit_test(test_older_level),
+        cmocka_unit_test(test_module_rule),
+        cmocka_unit_test(test_relaunch),
+        cmocka_unit_test(test_lenient),
+        cmocka_unit_test(test_unknown_members),
+        cmocka_unit_test(test_without_tcb),
+        cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_no_roots),
     };
 
