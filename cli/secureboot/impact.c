@@ -5,10 +5,10 @@
 
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
-#include "cloister/authenticode.h"
 #include "cloister/reference.h"
 #include "cloister/signature_list.h"
 #include "device/file.h"
+#include "lib/efi/authenticode_judge.h"
 
 #define BEFORE 0
 #define AFTER  1
@@ -115,21 +115,6 @@ struct outcome {
     struct clo_digest pcr7[2]; /* .hash NONE: not known, since it is no UKI or would not start */
 };
 
-static bool judge(const struct clo_pe *pe, const struct clo_varstore *store,
-                  struct clo_authenticode_verdict *out, struct clo_error *err)
-{
-    struct clo_authenticode_image image = { .certificates = pe->certificates };
-    struct clo_bytes db = secureboot_variable(store, "db");
-    struct clo_bytes dbx = secureboot_variable(store, "dbx");
-    unsigned hashes = clo_authenticode_hashes(pe->certificates, db, dbx) | 1U << CLO_HASH_SHA256;
-
-    for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++)
-        if ((hashes >> hash & 1) != 0 &&
-            !clo_authenticode_digest(pe, (enum clo_hash)hash, &image.digests[hash], err))
-            return false;
-    return clo_authenticode_appraise(&image, db, dbx, out, err);
-}
-
 /* PCR 7 as the image's boot will leave it; not known where it is no UKI. */
 static void predict(struct clo_bytes image, struct clo_bytes store, enum clo_hash bank,
                     struct clo_digest *out)
@@ -156,8 +141,11 @@ static bool examine(const char *path, const struct impact *impact, struct outcom
         return false;
     if (!clo_pe_parse(clo_buffer_bytes(&file), &pe, err))
         return clo_wrap(err, "%s", path);
+    const struct clo_authenticode_subject image = clo_authenticode_subject(&pe);
     for (size_t i = BEFORE; i <= AFTER; i++) {
-        if (!judge(&pe, impact->stores[i], &out->verdicts[i], err))
+        const struct clo_varstore *store = impact->stores[i];
+        if (!clo_authenticode_judge(&image, secureboot_variable(store, "db"),
+                                    secureboot_variable(store, "dbx"), &out->verdicts[i], err))
             return clo_wrap(err, "%s", path);
         if (out->verdicts[i].is_allowed)
             predict(clo_buffer_bytes(&file), impact->files[i], impact->bank, &out->pcr7[i]);

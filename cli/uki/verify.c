@@ -6,6 +6,7 @@
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
 #include "image/uki/file.h"
+#include "lib/efi/authenticode_judge.h"
 
 #define LISTS_LIMIT ((size_t)16 << 20)
 
@@ -92,51 +93,58 @@ static bool read_databases(struct verify *in, struct clo_error *err)
 
 /* --- One image --- */
 
-/* The first certificate that a signature over this image leads to. */
-static bool find_signer(const struct uki_image *image, const struct cli_list *certificates,
-                        struct result *out, struct clo_error *err)
-{
-    struct clo_authenticode_signature signature;
-    struct clo_error ignored;
-    size_t seen = 0;
+/* An image in a file, with those of its digests that are known. */
+struct file_image {
+    const struct uki_image *image;
+    const struct clo_digest *known;
+};
 
-    for (size_t c = 0; c < certificates->count; c++) {
+static bool file_digests(const void *context, unsigned hashes,
+                         struct clo_digest digests[CLO_HASH_COUNT], struct clo_error *err)
+{
+    const struct file_image *file = context;
+    unsigned missing = 0;
+
+    for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++)
+        if ((hashes >> hash & 1) != 0 && file->known[hash].hash == CLO_HASH_NONE)
+            missing |= 1U << hash;
+        else if ((hashes >> hash & 1) != 0)
+            digests[hash] = file->known[hash];
+    return missing == 0 || uki_image_digests(file->image, missing, digests, err);
+}
+
+/* The first certificate that a signature over this image leads to. */
+static bool find_signer(const struct clo_authenticode_subject *image,
+                        const struct cli_list *certificates, struct result *out,
+                        struct clo_error *err)
+{
+    struct clo_authenticode_lead lead = { .signatures = 0 };
+
+    for (size_t i = 0; i < certificates->count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(certificates->items[c], &certificate, err))
+        if (!cli_read_certificate(certificates->items[i], &certificate, err) ||
+            !clo_authenticode_lead(image, certificate, &lead, err))
             return false;
-        seen = 0;
-        for (size_t i = 0;; i++) {
-            if (!clo_authenticode_signature_at(image->uki.pe.certificates, i, &signature,
-                                               &ignored)) {
-                if (ignored.status == CLO_OK)
-                    break;
-                continue;
-            }
-            seen++;
-            if (!clo_digest_equal(&signature.digest, &out->digests[signature.digest.hash]) ||
-                !clo_authenticode_signature_verify(&signature, certificate, &ignored))
-                continue;
-            out->hash = signature.digest.hash;
-            out->certificate = certificates->items[c];
-            snprintf(out->subject, sizeof out->subject, "%s", clo_certificate_subject(certificate));
-            return true;
-        }
+        if (lead.hash == CLO_HASH_NONE)
+            continue;
+        out->hash = lead.hash;
+        out->certificate = certificates->items[i];
+        snprintf(out->subject, sizeof out->subject, "%s", clo_certificate_subject(certificate));
+        return true;
     }
-    if (seen == 0)
+    if (lead.signatures == 0)
         return clo_fail(err, CLO_ERR_REFUSED, "the image is not signed");
     return clo_fail(
             err, CLO_ERR_REFUSED,
-            "no signature over this image leads to one of the certificates (%zu signatures)", seen);
+            "no signature over this image leads to one of the certificates (%zu signatures)",
+            lead.signatures);
 }
 
-static bool judge(const struct uki_image *image, const struct verify *in, struct result *out,
-                  struct clo_error *err)
+static bool judge(const struct clo_authenticode_subject *image, const struct verify *in,
+                  struct result *out, struct clo_error *err)
 {
-    struct clo_authenticode_image facts = { .certificates = image->uki.pe.certificates };
-
-    memcpy(facts.digests, out->digests, sizeof facts.digests);
-    if (!clo_authenticode_appraise(&facts, clo_buffer_bytes(&in->db), clo_buffer_bytes(&in->dbx),
-                                   &out->verdict, err))
+    if (!clo_authenticode_judge(image, clo_buffer_bytes(&in->db), clo_buffer_bytes(&in->dbx),
+                                &out->verdict, err))
         return false;
     /* Where nobody said what db holds, only what dbx forbids counts. */
     bool ok = in->has_db ? out->verdict.is_allowed : out->verdict.list == NULL;
@@ -161,8 +169,11 @@ static bool verify(const char *path, const struct verify *in, struct result *out
     out->warnings = uki_image_warn(image);
     while (out->hash < CLO_HASH_SHA512 && out->digests[out->hash].hash == CLO_HASH_NONE)
         out->hash++;
-    if ((in->certificates.count > 0 && !find_signer(image, &in->certificates, out, err)) ||
-        ((in->has_db || in->dbx_path != NULL) && !judge(image, in, out, err)))
+    const struct file_image file = { image, out->digests };
+    const struct clo_authenticode_subject subject = { image->uki.pe.certificates, file_digests,
+                                                      &file };
+    if ((in->certificates.count > 0 && !find_signer(&subject, &in->certificates, out, err)) ||
+        ((in->has_db || in->dbx_path != NULL) && !judge(&subject, in, out, err)))
         return clo_wrap(err, "%s", path);
     return !in->is_strict || out->warnings == 0 ||
            clo_fail(err, CLO_ERR_REFUSED, "%s: %zu warnings, and --strict", path, out->warnings);

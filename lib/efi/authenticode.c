@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/efi/authenticode_judge.h"
+
 /* --- What the digest is over --- */
 
 static void add_range(struct clo_authenticode_ranges *out, uint64_t from, uint64_t to)
@@ -118,31 +120,19 @@ bool clo_authenticode_digest_to_sign(const struct clo_pe *pe, enum clo_hash hash
 bool clo_authenticode_verify(const struct clo_pe *pe, const struct clo_certificate *certificate,
                              enum clo_hash *hash, struct clo_error *err)
 {
-    struct clo_authenticode_signature signature;
-    struct clo_error ignored;
-    struct clo_digest digest;
-    size_t seen = 0;
+    const struct clo_authenticode_subject subject = clo_authenticode_subject(pe);
+    struct clo_authenticode_lead lead;
 
-    for (size_t i = 0;; i++) {
-        if (!clo_authenticode_signature_at(pe->certificates, i, &signature, &ignored)) {
-            if (ignored.status == CLO_OK)
-                break;
-            continue;
-        }
-        seen++;
-        if (!clo_authenticode_digest(pe, signature.digest.hash, &digest, err))
-            return false;
-        if (!clo_digest_equal(&digest, &signature.digest) ||
-            !clo_authenticode_signature_verify(&signature, certificate, &ignored))
-            continue;
-        *hash = digest.hash;
-        return true;
-    }
-    if (seen == 0)
+    if (!clo_authenticode_lead(&subject, certificate, &lead, err))
+        return false;
+    if (lead.hash == CLO_HASH_NONE && lead.signatures == 0)
         return clo_fail(err, CLO_ERR_REFUSED, "the image is not signed");
-    return clo_fail(err, CLO_ERR_REFUSED,
-                    "no signature over this image by \"%.100s\" (%zu signatures)",
-                    clo_certificate_subject(certificate), seen);
+    if (lead.hash == CLO_HASH_NONE)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "no signature over this image by \"%.100s\" (%zu signatures)",
+                        clo_certificate_subject(certificate), lead.signatures);
+    *hash = lead.hash;
+    return true;
 }
 
 bool clo_authenticode_certificate(const struct clo_pe *pe, size_t index, struct clo_buffer *out)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloister/authenticode.h"
 #include "cloister/sbat_level.h"
 #include "cloister/signature_list.h"
+#include "lib/efi/authenticode_judge.h"
 
 #define RUNTIME_ACCESS 0x4U
 #define NAMES_SHOWN    4
@@ -342,17 +342,12 @@ static bool check_denied(const struct prediction *p, const struct clo_pe *pe, st
         { "dbx", dbx == NULL ? clo_bytes(NULL, 0) : dbx->data },
         { "MokListX", boot->mok_list_x },
     };
+    const struct clo_authenticode_subject image = clo_authenticode_subject(pe);
     struct clo_bytes none = clo_bytes(NULL, 0);
 
     for (size_t i = 0; i < CLO_COUNT(lists); i++) {
-        struct clo_authenticode_image image = { .certificates = pe->certificates };
         struct clo_authenticode_verdict verdict;
-        unsigned hashes = clo_authenticode_hashes(pe->certificates, none, lists[i].lists);
-        for (unsigned hash = CLO_HASH_SHA1; hash < CLO_HASH_COUNT; hash++)
-            if ((hashes >> hash & 1) != 0 &&
-                !clo_authenticode_digest(pe, (enum clo_hash)hash, &image.digests[hash], err))
-                return false;
-        if (!clo_authenticode_appraise(&image, none, lists[i].lists, &verdict, err))
+        if (!clo_authenticode_judge(&image, none, lists[i].lists, &verdict, err))
             return clo_wrap(err, "%s", lists[i].name);
         if (verdict.list != NULL)
             return clo_fail(err, CLO_ERR_REFUSED, "shim would refuse it: %s: %.150s", lists[i].name,

@@ -1,4 +1,5 @@
-#include "cloister/authenticode.h"
+#include "lib/efi/authenticode_judge.h"
+
 #include "cloister/efivar.h"
 #include "pe_maker.h"
 #include "signer_maker.h"
@@ -311,13 +312,66 @@ static void test_truncated(void **state)
           "the end");
 }
 
+/* Digests come when they are asked for: those that lists and signatures speak of, and no others. */
+struct asked {
+    const struct scene *scene;
+    unsigned *hashes;
+    bool is_lost;
+};
+
+static bool give(const void *context, unsigned hashes, struct clo_digest digests[CLO_HASH_COUNT],
+                 struct clo_error *err)
+{
+    const struct asked *asked = context;
+
+    *asked->hashes |= hashes;
+    for (unsigned hash = 0; hash < CLO_HASH_COUNT; hash++)
+        if ((hashes >> hash & 1) != 0)
+            digests[hash] = asked->scene->image.digests[hash];
+    return !asked->is_lost || clo_fail(err, CLO_ERR_SYSTEM, "the file is gone");
+}
+
+static void test_asked(void **state)
+{
+    struct scene *scene = *state;
+    unsigned hashes = 0;
+    struct asked asked = { .scene = scene, .hashes = &hashes };
+    const struct clo_authenticode_subject subject = { scene->image.certificates, give, &asked };
+    struct clo_authenticode_verdict verdict;
+    struct clo_authenticode_lead lead;
+    struct clo_error err;
+
+    clear(scene);
+    add_certificate(&scene->db, &scene->root);
+    CHECK(clo_authenticode_judge(&subject, clo_buffer_bytes(&scene->db),
+                                 clo_buffer_bytes(&scene->dbx), &verdict, &err),
+          err.text);
+    CHECK(verdict.is_allowed && hashes == 1U << CLO_HASH_SHA256, "what the signature speaks of");
+    add_list(&scene->dbx, SHA384, clo_digest_bytes(&scene->image.digests[CLO_HASH_SHA384]));
+    CHECK(clo_authenticode_judge(&subject, clo_buffer_bytes(&scene->db),
+                                 clo_buffer_bytes(&scene->dbx), &verdict, &err),
+          err.text);
+    CHECK(!verdict.is_allowed && hashes == (1U << CLO_HASH_SHA256 | 1U << CLO_HASH_SHA384),
+          "and dbx");
+    CHECK(clo_authenticode_lead(&subject, scene->middle.certificate, &lead, &err), err.text);
+    CHECK(lead.hash == CLO_HASH_SHA256 && lead.signatures == 1, "to one of its chain");
+    CHECK(clo_authenticode_lead(&subject, scene->other.certificate, &lead, &err), err.text);
+    CHECK(lead.hash == CLO_HASH_NONE && lead.signatures == 1, "to nobody else");
+    asked.is_lost = true;
+    CHECK(!clo_authenticode_judge(&subject, clo_buffer_bytes(&scene->db),
+                                  clo_buffer_bytes(&scene->dbx), &verdict, &err),
+          "an image that cannot be read any more");
+    CHECK(!clo_authenticode_lead(&subject, scene->root.certificate, &lead, &err), "nor here");
+    clear(scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allowed),   cmocka_unit_test(test_forbidden),
         cmocka_unit_test(test_revoked),   cmocka_unit_test(test_not_this_image),
         cmocka_unit_test(test_no_ca),     cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_asked),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
