@@ -10,8 +10,6 @@
 
 CLO_BEGIN_C
 
-#define CLO_IMA_PCR 10
-
 struct clo_ima_entry {
     unsigned pcr;
     struct clo_bytes template_digest; /* SHA-1; all zero: a violation, extended as 0xff… */

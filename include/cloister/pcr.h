@@ -8,6 +8,7 @@
 CLO_BEGIN_C
 
 #define CLO_PCR_COUNT 24
+#define CLO_IMA_PCR   10 /* IMA's: it depends on what runs and is never predicted */
 
 struct clo_pcr_bank {
     enum clo_hash hash;

@@ -7,7 +7,6 @@
 #include "cloister/userlog.h"
 
 #define APPRAISE_WARNINGS_MAX   16
-#define APPRAISE_IMA_PCR        10
 #define APPRAISE_REFERENCES_MAX 64
 #define APPRAISE_OPEN_MAX       8
 
@@ -77,6 +76,7 @@ struct work {
     json_t *root_name;
 };
 
+/* toolbox.c */
 void appraise_warn(struct work *w, const char *format, ...) CLO_PRINTF(2, 3);
 /* Adds a member to the claims; takes `value` over. */
 CLO_MUST_USE bool appraise_claim(struct work *w, const char *name, json_t *value,

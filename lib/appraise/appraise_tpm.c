@@ -213,7 +213,7 @@ static bool check_logs(struct work *w, struct clo_error *err)
     }
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer differ = { 0 };
     for (unsigned i = 0; i < CLO_PCR_COUNT; i++)
-        if ((w->pcr_mask & LOGGED_PCRS) >> i & 1 && i != APPRAISE_IMA_PCR &&
+        if ((w->pcr_mask & LOGGED_PCRS) >> i & 1 && i != CLO_IMA_PCR &&
             !clo_digest_equal(&replayed.values[i], &w->pcrs.values[i]))
             clo_buffer_printf(&differ, "%s%u", differ.size == 0 ? "" : ", ", i);
     if (!clo_buffer_ok(&differ))
@@ -308,7 +308,7 @@ void appraise_pcrs(struct work *w)
     for (size_t i = 0; i < w->reference_count; i++)
         known |= clo_reference_mask(w->references[i], w->pcrs.hash, w->phase) |
                  clo_reference_phased(w->references[i], w->pcrs.hash);
-    known &= ~(1U << APPRAISE_IMA_PCR);
+    known &= ~(1U << CLO_IMA_PCR);
     uint32_t wanted = policy != NULL && policy->has_pcrs ? policy->pcrs : known;
     if (inputs->reference_count == 0 && !has_owner_policy) {
         clo_check_skip(w->checks, "pcr", "no reference values were given");

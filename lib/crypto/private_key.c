@@ -15,16 +15,6 @@ static const char *const curves[] = {
     [CLO_KEY_P521] = "secp521r1",
 };
 
-bool crypto_fail(struct clo_error *err, enum clo_status status, const char *what)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
-
-    clo_fail(err, status, "%s%s%s", what, reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
-    ERR_clear_error();
-    return false;
-}
-
 /* Which of the kinds we know is it? RSA of a size that no one attacks, or a NIST curve. */
 static bool kind_of(EVP_PKEY *evp, enum clo_key_kind *out, struct clo_error *err)
 {

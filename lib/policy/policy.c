@@ -10,7 +10,6 @@
 #include "lib/policy/policy_internal.h"
 
 #define DEFAULT_PHASE "enter-initrd"
-#define IMA_PCR       10
 
 /* --- Reading --- */
 
@@ -99,7 +98,7 @@ static bool read_pcrs(const json_t *json, struct clo_policy *policy, struct clo_
         return true;
     if (!policy_read_mask(json, "pcrs", CLO_PCR_COUNT - 1, &policy->pcrs, err))
         return false;
-    if ((policy->pcrs >> IMA_PCR & 1) != 0)
+    if ((policy->pcrs >> CLO_IMA_PCR & 1) != 0)
         return clo_fail(err, CLO_ERR_FORMAT,
                         "\"pcrs\": PCR 10 (IMA) depends on what runs and is never predicted");
     policy->has_pcrs = true;

@@ -115,7 +115,7 @@ static uint32_t speaks_of(const struct way *w, size_t i)
 {
     return (clo_reference_mask(w->references[i], w->bank, w->policy->phase) |
             clo_reference_phased(w->references[i], w->bank)) &
-           ~PCR(10);
+           ~PCR(CLO_IMA_PCR);
 }
 
 /* Of references that are alternatives the evidence chooses one: a register is held for certain where each of
