@@ -11,8 +11,9 @@ static void look_at_pins(const struct clo_policy *policy)
     for (size_t i = 0; i < CLO_ASPECTS && pins.unmet[0] == '\0'; i++)
         MUST(pins.items[i].status != CLO_PIN_NOT_APPLICABLE && pins.items[i].text[0] != '\0');
     /* Whose firmware it is nobody knows where every value will do. */
-    MUST(pins.unmet[0] != '\0' || !policy->tee_snp || !policy->snp.measurement.any ||
-         policy->snp.id_key_digest.count > 0 || policy->snp.author_key_digest.count > 0 ||
+    MUST(pins.unmet[0] != '\0' || !clo_policy_allows(policy, CLO_TEE_SNP) ||
+         !policy->snp.measurement.any || policy->snp.id_key_digest.count > 0 ||
+         policy->snp.author_key_digest.count > 0 ||
          pins.items[CLO_ASPECT_FIRMWARE].status == CLO_PIN_OPEN || policy->has_pcrs ||
          (clo_policy_evidence(policy) >> CLO_EVIDENCE_OF_BARE & 1) == 0);
 }
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!clo_policy_parse(clo_bytes(data, size), &policy, &err))
         return 0;
-    MUST(policy->roots_amd || policy->roots_intel || policy->root_count > 0);
+    MUST(policy->makers != 0 || policy->root_count > 0);
     MUST(policy->root_count <= CLO_POLICY_LIST_MAX);
     MUST((policy->pcrs & (1U << 10 | 0xffU << 24)) == 0);
     MUST(policy->has_pcrs || policy->pcrs == 0);

@@ -4,6 +4,7 @@
 
 #include "cloister/hcl.h"
 #include "cloister/snp.h"
+#include "cloister/tee.h"
 #include "device/file.h"
 #include "guest/collect_azure.h"
 
@@ -107,19 +108,37 @@ static bool collect_vtpm(const struct clo_collector *from, struct clo_bytes runt
 
 /* --- The hardware itself --- */
 
-static bool collect_snp(const struct clo_hardware_report *report, struct clo_evidence *evidence,
-                        struct clo_error *err)
+static bool add_table(const struct clo_collector *from, const struct clo_hardware_report *report,
+                      struct clo_evidence *evidence, struct clo_error *err)
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
 
-    if (!add(evidence, CLO_EVIDENCE_SNP_REPORT, &report->report, err))
-        return false;
+    (void)from;
     if (report->table.size == 0)
         return true; /* the verifier gets them from AMD */
     return (clo_snp_certificates_add_table(&certificates, clo_buffer_bytes(&report->table), err) ||
             clo_wrap(err, "the host's certificate table")) &&
            add_certificates(evidence, &certificates, err);
 }
+
+static bool add_ccel(const struct clo_collector *from, const struct clo_hardware_report *report,
+                     struct clo_evidence *evidence, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
+    struct clo_error ignored;
+
+    (void)report;
+    return from->ccel == NULL || !clo_file_read(from->ccel, CLO_FILE_LIMIT, &log, &ignored) ||
+           add(evidence, CLO_EVIDENCE_TDX_CCEL, &log, err);
+}
+
+/* What belongs to a report besides itself. */
+static bool (*const companions[CLO_TEES])(const struct clo_collector *from,
+                                          const struct clo_hardware_report *report,
+                                          struct clo_evidence *evidence, struct clo_error *err) = {
+    [CLO_TEE_SNP] = add_table,
+    [CLO_TEE_TDX] = add_ccel,
+};
 
 static bool get_hardware(const struct clo_collector *from, struct clo_bytes report_data,
                          struct clo_hardware_report *out, struct clo_error *err)
@@ -136,20 +155,15 @@ static bool collect_hardware(const struct clo_collector *from, struct clo_bytes 
                              struct clo_evidence *evidence, struct clo_error *err)
 {
     CLO_CLEANUP(clo_hardware_report_free) struct clo_hardware_report report = { .provider = "" };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
-    struct clo_error ignored;
+    enum clo_tee tee;
 
     if (!get_hardware(from, report_data, &report, err))
         return false;
-    if (strcmp(report.provider, CLO_HARDWARE_SNP) == 0)
-        return collect_snp(&report, evidence, err);
-    if (strcmp(report.provider, CLO_HARDWARE_TDX) != 0)
+    if (!clo_tee_of_provider(report.provider, &tee) || companions[tee] == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: provider %s", report.source,
                         report.provider);
-    if (!add(evidence, CLO_EVIDENCE_TDX_QUOTE, &report.report, err))
-        return false;
-    return from->ccel == NULL || !clo_file_read(from->ccel, CLO_FILE_LIMIT, &log, &ignored) ||
-           add(evidence, CLO_EVIDENCE_TDX_CCEL, &log, err);
+    return add(evidence, clo_tee_names(tee)->label, &report.report, err) &&
+           companions[tee](from, &report, evidence, err);
 }
 
 static bool collect_bound(const struct clo_collector *from, struct clo_bytes runtime_data,
@@ -184,9 +198,10 @@ bool clo_collect_tee(const struct clo_collector *from, const char **out, struct 
     static const uint8_t nothing[CLO_TSM_INBLOB_MAX];
     struct clo_error no_vtpm;
     struct clo_hcl hcl;
+    enum clo_tee tee;
 
     if (read_hcl(from->tpm, &report, &hcl, &no_vtpm)) {
-        *out = hcl.report_type == CLO_HCL_TDX ? "az-tdx-vtpm" : "az-snp-vtpm";
+        *out = clo_tee_names(hcl.report_type == CLO_HCL_TDX ? CLO_TEE_TDX : CLO_TEE_SNP)->azure;
         return true;
     }
     if (no_vtpm.status != CLO_ERR_UNAVAILABLE) {
@@ -202,7 +217,9 @@ bool clo_collect_tee(const struct clo_collector *from, const char **out, struct 
                         "(%s) nor of its own (%s)",
                         no_vtpm.text, reason.text);
     }
-    *out = strcmp(own.provider, CLO_HARDWARE_TDX) == 0 ? "tdx" : "snp";
+    if (!clo_tee_of_provider(own.provider, &tee))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: provider %s", own.source, own.provider);
+    *out = clo_tee_names(tee)->name;
     return true;
 }
 

@@ -145,8 +145,17 @@ static void set_tdx(const struct clo_tree *tree, const struct platform *platform
     set_flag(tree, "guest.tdx_perfmon", (attributes & 1ULL << 63) != 0);
 }
 
+/* What isolates the guest, in the words of the two facts. */
+struct isolation {
+    const char *tee, *memory_encryption;
+};
+static const struct isolation unknown = { "unknown", "unknown" }, none = { "none", "off" },
+                              sev = { "sev", "on" }, snp = { "snp", "on" }, tdx = { "tdx", "on" },
+                              snp_paravisor = { "snp-paravisor", "on" },
+                              tdx_paravisor = { "tdx-paravisor", "on" };
+
 /* What isolates a Hyper-V guest that has a paravisor; NULL: nothing does. */
-static const char *hyperv_tee(const struct platform *platform)
+static const struct isolation *hyperv_tee(const struct platform *platform)
 {
     struct leaf leaf;
 
@@ -160,7 +169,7 @@ static const char *hyperv_tee(const struct platform *platform)
     cpuid(platform, LEAF_HYPERV_ISOLATION, &leaf);
     if ((leaf.eax & 1) == 0)
         return NULL;
-    return (leaf.ebx & 15) == 2 ? "snp-paravisor" : (leaf.ebx & 15) == 3 ? "tdx-paravisor" : NULL;
+    return (leaf.ebx & 15) == 2 ? &snp_paravisor : (leaf.ebx & 15) == 3 ? &tdx_paravisor : NULL;
 }
 
 static bool is_tdx(const struct platform *platform)
@@ -172,46 +181,44 @@ static bool is_tdx(const struct platform *platform)
 }
 
 /* SEV in CPUID is what the hypervisor says; SEV_STATUS is what the processor does. */
-static const char *snp_tee(const struct clo_tree *tree, const struct platform *platform)
+static const struct isolation *snp_tee(const struct clo_tree *tree, const struct platform *platform)
 {
     struct leaf leaf;
     uint64_t status;
 
     cpuid(platform, LEAF_SEV, &leaf);
     if ((leaf.eax & 2) == 0)
-        return "none";
+        return &none;
     if (!read_msr(platform, MSR_SEV_STATUS, &status))
-        return platform->tree == NULL && clo_tree_exists(tree, "dev/sev-guest") ? "snp" : "unknown";
+        return platform->tree == NULL && clo_tree_exists(tree, "dev/sev-guest") ? &snp : &unknown;
     if ((status & 4) == 0)
-        return (status & 1) != 0 ? "sev" : "none";
+        return (status & 1) != 0 ? &sev : &none;
     set_snp(tree, status);
-    return "snp";
+    return &snp;
 }
 
-static const char *find_tee(const struct clo_tree *tree, const struct platform *platform)
+static const struct isolation *find_tee(const struct clo_tree *tree,
+                                        const struct platform *platform)
 {
     struct leaf leaf;
 
     if (!cpuid(platform, 0, &leaf))
-        return "unknown";
-    const char *paravisor = hyperv_tee(platform);
+        return &unknown;
+    const struct isolation *paravisor = hyperv_tee(platform);
     if (paravisor != NULL)
         return paravisor;
     if (!is_tdx(platform))
         return snp_tee(tree, platform);
     set_tdx(tree, platform);
-    return "tdx";
+    return &tdx;
 }
 
 static void set_tee(const struct clo_tree *tree, const struct platform *platform)
 {
-    const char *tee = find_tee(tree, platform);
+    const struct isolation *isolation = find_tee(tree, platform);
 
-    clo_fact_set(tree, "guest.tee", tee);
-    clo_fact_set(tree, "guest.memory_encryption",
-                 strcmp(tee, "unknown") == 0 ? "unknown"
-                 : strcmp(tee, "none") == 0  ? "off"
-                                             : "on");
+    clo_fact_set(tree, "guest.tee", isolation->tee);
+    clo_fact_set(tree, "guest.memory_encryption", isolation->memory_encryption);
 }
 
 void clo_facts_platform(const struct clo_tree *tree, const char *platform)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloister/tee.h"
 #include "device/file.h"
 
 #define QGS_TIMEOUT_MS 30000
@@ -47,6 +48,11 @@ static bool by_tsm(const struct clo_hardware *from, const struct clo_hardware_re
     return true;
 }
 
+static void set_provider(struct clo_hardware_report *out, enum clo_tee tee)
+{
+    snprintf(out->provider, sizeof out->provider, "%s", clo_tee_names(tee)->provider);
+}
+
 static bool by_sev_guest(const struct clo_hardware *from,
                          const struct clo_hardware_request *request,
                          struct clo_hardware_report *out, struct clo_error *err)
@@ -56,7 +62,7 @@ static bool by_sev_guest(const struct clo_hardware *from,
 
     if (!clo_sev_guest_open(from->sev_guest, &guest, err))
         return false;
-    snprintf(out->provider, sizeof out->provider, CLO_HARDWARE_SNP);
+    set_provider(out, CLO_TEE_SNP);
     out->source = CLO_SEV_GUEST_DEVICE;
     /* Some hosts do not answer extended requests, or answer with nonsense: a report without
      * certificates is as good, for who verifies it can get them elsewhere. */
@@ -73,7 +79,7 @@ static bool by_qgs(const struct clo_hardware *from, const struct clo_hardware_re
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer td_report = { 0 };
     CLO_CLEANUP(clo_fd_close) int fd = -1;
 
-    snprintf(out->provider, sizeof out->provider, CLO_HARDWARE_TDX);
+    set_provider(out, CLO_TEE_TDX);
     out->source = "QGS";
     return clo_tdx_guest_report(from->tdx_guest, request->report_data, &td_report, err) &&
            clo_qgs_connect(from->qgs_port, &fd, err) &&

@@ -10,9 +10,6 @@
 #include "device/tdx_guest.h"
 #include "device/tsm.h"
 
-#define CLO_HARDWARE_SNP "sev_guest"
-#define CLO_HARDWARE_TDX "tdx_guest"
-
 /* Where to ask; NULL and 0: not there. */
 struct clo_hardware {
     const char *tsm_root;  /* CLO_TSM_ROOT */
@@ -32,7 +29,7 @@ struct clo_hardware_request {
 };
 
 struct clo_hardware_report {
-    char provider[32];          /* CLO_HARDWARE_SNP, CLO_HARDWARE_TDX, or another */
+    char provider[32];          /* one that clo_tee_of_provider() knows, or another */
     const char *source;         /* "configfs-tsm", "/dev/sev-guest", "QGS": static */
     struct clo_buffer report;   /* or the quote */
     struct clo_buffer table;    /* SEV-SNP: certificates, if the host gave any */

@@ -5,6 +5,7 @@
 #include "cli/audit/text.h"
 #include "cli/commands.h"
 #include "cli/image/identity.h"
+#include "cloister/tee.h"
 #include "device/file.h"
 #include "guest/facts.h"
 #include "image/subject.h"
@@ -123,9 +124,14 @@ static const char *guest_platforms(const struct clo_subject *subject, char *out,
     const char *tee = json_string_value(json_object_get(subject->named, "guest.tee"));
     const char *voucher = json_string_value(json_object_get(subject->named, "guest.tpm_voucher"));
 
-    if (tee == NULL || (strncmp(tee, "snp", 3) != 0 && strncmp(tee, "tdx", 3) != 0))
+    size_t length = tee == NULL ? 0 : strcspn(tee, "-"); /* "snp-paravisor" */
+    char name[16];
+    enum clo_tee known;
+
+    snprintf(name, sizeof name, "%.*s", (int)length, tee == NULL ? "" : tee);
+    if (!clo_tee_find(name, &known) || !clo_tee_has_maker(known))
         return "";
-    snprintf(out, size, "%.3s%s%s", tee, tee[3] == '-' ? ",hyperv" : "",
+    snprintf(out, size, "%s%s%s", name, tee[length] == '-' ? ",hyperv" : "",
              voucher != NULL && strcmp(voucher, "svsm") == 0 ? ",svsm" : "");
     return out;
 }

@@ -9,34 +9,23 @@
 #define LIST_DAYS       "366d" /* makers' root lists are issued once a year */
 #define COLLATERAL_DAYS "30d"  /* TCB info and QE identity are issued anew every day */
 
-struct kind {
-    const char *name;
-    bool is_tdx, has_tpm;
-};
-static const struct kind kinds[] = {
-    { "snp", false, false },
-    { "tdx", true, false },
-    { "azure-snp", false, true },
-    { "azure-tdx", true, true },
-};
-
 struct init_options {
     const char *kind, *name, *tcb, *number, *covers, *output;
     struct cli_list references, measurements, roots;
+};
+
+struct kind {
+    const char *name;
+    enum clo_tee tee;
+    bool has_tpm;
+    bool (*set)(const struct init_options *o, const struct kind *kind, json_t *policy,
+                struct clo_error *err);
 };
 
 static int fail_with(struct clo_error *err)
 {
     clo_wrap(err, "policy init");
     return cli_error(err);
-}
-
-static const struct kind *find_kind(const char *name)
-{
-    for (size_t i = 0; i < CLO_COUNT(kinds); i++)
-        if (name != NULL && strcmp(kinds[i].name, name) == 0)
-            return &kinds[i];
-    return NULL;
 }
 
 static bool knows_mr_td(const struct cli_references *references)
@@ -54,20 +43,20 @@ static bool check_needs(const struct init_options *o, const struct kind *kind,
                         const struct cli_references *references, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer missing = { 0 };
+    bool is_tdx = kind->tee == CLO_TEE_TDX;
     const struct {
         bool is_needed;
         const char *what;
     } needs[] = {
-        { o->measurements.count == 0 && !kind->is_tdx,
+        { o->measurements.count == 0 && !is_tdx,
           "--measurement (the firmware's launch digest: 'cloister measure snp')" },
-        { o->measurements.count == 0 && kind->is_tdx && !knows_mr_td(references),
+        { o->measurements.count == 0 && is_tdx && !knows_mr_td(references),
           "--measurement (MRTD: 'cloister measure tdx')" },
-        { o->covers == NULL && !kind->is_tdx && !kind->has_tpm,
+        { o->covers == NULL && !is_tdx && !kind->has_tpm,
           "--covers (what the launch digest holds besides firmware: kernel,initrd,cmdline)" },
-        { o->tcb == NULL && !kind->is_tdx, "--minimum-tcb (bootloader=N,tee=N,snp=N,microcode=N)" },
-        { o->number == NULL && kind->is_tdx,
-          "--evaluation-number (of Intel's TCB evaluation data)" },
-        { o->references.count == 0 && (kind->has_tpm || kind->is_tdx),
+        { o->tcb == NULL && !is_tdx, "--minimum-tcb (bootloader=N,tee=N,snp=N,microcode=N)" },
+        { o->number == NULL && is_tdx, "--evaluation-number (of Intel's TCB evaluation data)" },
+        { o->references.count == 0 && (kind->has_tpm || is_tdx),
           "--reference (of the image, and of its firmware)" },
     };
 
@@ -77,7 +66,7 @@ static bool check_needs(const struct init_options *o, const struct kind *kind,
     if (missing.size > 0)
         return clo_fail(err, CLO_ERR_USAGE, "--for %s: missing: %s", kind->name,
                         clo_buffer_string(&missing));
-    if (!kind->is_tdx && !kind->has_tpm && o->references.count > 0)
+    if (!is_tdx && !kind->has_tpm && o->references.count > 0)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--for snp: a bare report has no registers for reference values");
     return true;
@@ -138,7 +127,7 @@ static bool make_roots(const struct init_options *o, const struct kind *kind, js
 
     *out = roots;
     if (o->roots.count == 0)
-        json_array_append_new(roots, json_string(kind->is_tdx ? "intel" : "amd"));
+        json_array_append_new(roots, json_string(clo_tee_names(kind->tee)->roots));
     for (size_t i = 0; i < o->roots.count; i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
         const char *root = o->roots.items[i];
@@ -156,7 +145,7 @@ static uint32_t known_pcrs(const struct cli_references *references)
 
     for (size_t i = 0; i < references->count; i++)
         known |= clo_reference_mask(references->items[i], CLO_HASH_SHA256, CLO_PHASE_ENTER_INITRD);
-    return known & ~(1U << 10);
+    return known & ~(1U << CLO_IMA_PCR);
 }
 
 /* What the image takes, as its reference values say: more is denied. Where none says it, nothing can be asked. */
@@ -205,11 +194,13 @@ static bool set_snp(const struct init_options *o, const struct kind *kind, json_
     return true;
 }
 
-static bool set_tdx(const struct init_options *o, json_t *policy, struct clo_error *err)
+static bool set_tdx(const struct init_options *o, const struct kind *kind, json_t *policy,
+                    struct clo_error *err)
 {
     char *end;
     unsigned long number = strtoul(o->number, &end, 10);
 
+    (void)kind;
     if (number == 0 || number > UINT32_MAX || *end != '\0')
         return clo_fail(err, CLO_ERR_USAGE, "--evaluation-number %.20s: a number is expected",
                         o->number);
@@ -223,6 +214,21 @@ static bool set_tdx(const struct init_options *o, json_t *policy, struct clo_err
     return true;
 }
 
+static const struct kind kinds[] = {
+    { "snp", CLO_TEE_SNP, false, set_snp },
+    { "tdx", CLO_TEE_TDX, false, set_tdx },
+    { "azure-snp", CLO_TEE_SNP, true, set_snp },
+    { "azure-tdx", CLO_TEE_TDX, true, set_tdx },
+};
+
+static const struct kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < CLO_COUNT(kinds); i++)
+        if (name != NULL && strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
 static bool make(const struct init_options *o, const struct kind *kind,
                  const struct cli_references *references, json_t **out, struct clo_error *err)
 {
@@ -233,7 +239,7 @@ static bool make(const struct init_options *o, const struct kind *kind,
         return false;
     }
     *out = json_pack("{s:i,s:s,s:[s],s:o,s:[s],s:b}", "cloister_policy", 1, "name",
-                     o->name == NULL ? kind->name : o->name, "tee", kind->is_tdx ? "tdx" : "snp",
+                     o->name == NULL ? kind->name : o->name, "tee", clo_tee_names(kind->tee)->name,
                      "roots", roots, "evidence", kind->has_tpm ? "vtpm" : "bare",
                      "require_freshness", 1);
     if (*out == NULL)
@@ -241,7 +247,7 @@ static bool make(const struct init_options *o, const struct kind *kind,
     if (kind->has_tpm)
         set_pcrs(*out, known_pcrs(references));
     set_host_inputs(*out, references);
-    return kind->is_tdx ? set_tdx(o, *out, err) : set_snp(o, kind, *out, err);
+    return kind->set(o, kind, *out, err);
 }
 
 /* What was made is held to the same questions as any other; a weak one is not written. */

@@ -8,6 +8,7 @@
 #include "cloister/pcr.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
+#include "cloister/tee.h"
 
 CLO_BEGIN_C
 
@@ -120,10 +121,8 @@ struct clo_policy {
     char name[128];
     struct clo_digest fingerprint; /* SHA-256 of the canonical JSON: how results name it */
     bool is_strict_builtin;
-    bool tee_snp;
-    bool tee_tdx;
-    bool roots_amd;
-    bool roots_intel;
+    uint32_t tees;   /* bit n: evidence of enum clo_tee n is accepted */
+    uint32_t makers; /* bit n: the roots of that platform's maker are trusted */
     struct clo_digest roots[CLO_POLICY_LIST_MAX]; /* SHA-256 of SubjectPublicKeyInfo */
     size_t root_count;
     struct clo_snp_certificates root_certificates; /* those given as PEM */
@@ -153,6 +152,10 @@ CLO_API CLO_MUST_USE bool clo_policy_parse(struct clo_bytes json, struct clo_pol
 CLO_API CLO_MUST_USE bool clo_policy_strict(struct clo_policy **out, struct clo_error *err);
 CLO_API void clo_policy_free(struct clo_policy *policy);
 CLO_API void clo_policy_freep(struct clo_policy **policy);
+
+CLO_API bool clo_policy_allows(const struct clo_policy *policy, enum clo_tee tee);
+/* Does it name the roots of that platform's maker ("amd", "intel")? */
+CLO_API bool clo_policy_trusts_maker(const struct clo_policy *policy, enum clo_tee tee);
 
 /* The kinds of evidence that it accepts, as a mask: those that it names, or what the rest implies. PCRs and
  * phases are a bound TPM's; without them a vTPM and a bare report will do, never a TPM alone. */

@@ -87,7 +87,9 @@ bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report, st
         roots[inputs->root_count + i] = policy->roots[i];
     struct clo_snp_trust trust = {
         .at = inputs->at,
-        .amd = policy == NULL || policy->is_strict_builtin ? !has_own : policy->roots_amd,
+        .amd = policy == NULL || policy->is_strict_builtin
+                       ? !has_own
+                       : clo_policy_trusts_maker(policy, CLO_TEE_SNP),
         .roots = roots,
         .root_count = inputs->root_count + policy_roots,
         .stale_crls = policy == NULL ? 0 : policy->grace.crl,

@@ -79,8 +79,9 @@ static bool new_platform(struct work *w, const struct clo_tdx_quote *quote, stru
     CLO_CLEANUP(clo_freep) struct clo_digest *roots = NULL;
     struct clo_tdx_trust trust = {
         .at = inputs->at,
-        .intel = policy == NULL || policy->is_strict_builtin ? inputs->root_count == 0
-                                                             : policy->roots_intel,
+        .intel = policy == NULL || policy->is_strict_builtin
+                         ? inputs->root_count == 0
+                         : clo_policy_trusts_maker(policy, CLO_TEE_TDX),
         .without_tcb = inputs->without_tcb,
     };
 

@@ -8,13 +8,42 @@
 
 #include "lib/policy/ccel_rules.h"
 #include "lib/policy/policy_internal.h"
+#include "lib/policy/tee.h"
 
 #define DEFAULT_PHASE "enter-initrd"
 
 /* --- Reading --- */
 
+const struct policy_tee *const policy_tees[] = { &policy_tee_snp, &policy_tee_tdx, NULL };
+
+bool clo_policy_allows(const struct clo_policy *policy, enum clo_tee tee)
+{
+    return (policy->tees >> tee & 1) != 0;
+}
+
+bool clo_policy_trusts_maker(const struct clo_policy *policy, enum clo_tee tee)
+{
+    return (policy->makers >> tee & 1) != 0;
+}
+
+/* What may be said, for a message: `"snp" nor "tdx"`. */
+static const char *list_names(bool roots, const char *last, char *out, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; policy_tees[i] != NULL; i++) {
+        const struct clo_tee_names *names = clo_tee_names(policy_tees[i]->tee);
+        const char *between = i == 0 ? "" : policy_tees[i + 1] == NULL ? last : ", ";
+        int more = snprintf(out + used, size - used, "%s\"%s\"", between,
+                            roots ? names->roots : names->name);
+        used += more > 0 && (size_t)more < size - used ? (size_t)more : 0;
+    }
+    return out;
+}
+
 static bool read_tee(const json_t *json, struct clo_policy *policy, struct clo_error *err)
 {
+    char names[128];
     json_t *array;
     json_t *item;
     size_t i;
@@ -22,14 +51,12 @@ static bool read_tee(const json_t *json, struct clo_policy *policy, struct clo_e
     if (!clo_json_get_array(json, "tee", &array, err))
         return false;
     json_array_foreach (array, i, item) {
-        const char *name = json_string_value(item);
-        if (name != NULL && strcmp(name, "snp") == 0)
-            policy->tee_snp = true;
-        else if (name != NULL && strcmp(name, "tdx") == 0)
-            policy->tee_tdx = true;
-        else
-            return clo_fail(err, CLO_ERR_FORMAT, "\"tee\": item %zu is neither \"snp\" nor \"tdx\"",
-                            i);
+        enum clo_tee tee;
+        if (!json_is_string(item) || !clo_tee_find(json_string_value(item), &tee) ||
+            !clo_tee_has_maker(tee))
+            return clo_fail(err, CLO_ERR_FORMAT, "\"tee\": item %zu is neither %s", i,
+                            list_names(false, " nor ", names, sizeof names));
+        policy->tees |= 1U << tee;
     }
     return true;
 }
@@ -48,21 +75,20 @@ static bool read_root(const json_t *item, struct clo_policy *policy, struct clo_
 {
     const char *text = json_string_value(item);
     struct clo_digest root = { 0 };
+    char names[128];
+    enum clo_tee tee;
 
     if (text == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "no string");
-    if (strcmp(text, "amd") == 0) {
-        policy->roots_amd = true;
-        return true;
-    }
-    if (strcmp(text, "intel") == 0) {
-        policy->roots_intel = true;
+    if (clo_tee_of_roots(text, &tee)) {
+        policy->makers |= 1U << tee;
         return true;
     }
     if (strstr(text, "-----BEGIN") == NULL) {
         root.hash = CLO_HASH_SHA256;
         if (!policy_read_fixed(item, clo_hash_size(root.hash), root.bytes, err))
-            return clo_wrap(err, "neither \"amd\", \"intel\", a SHA-256 in hex, nor PEM");
+            return clo_wrap(err, "neither %s, a SHA-256 in hex, nor PEM",
+                            list_names(true, ", ", names, sizeof names));
         return add_root(policy, &root, err);
     }
     size_t first = policy->root_certificates.count;
@@ -87,7 +113,7 @@ static bool read_roots(const json_t *json, struct clo_policy *policy, struct clo
     json_array_foreach (array, i, item)
         if (!read_root(item, policy, err))
             return clo_wrap(err, "\"roots\": item %zu", i);
-    if (!policy->roots_amd && !policy->roots_intel && policy->root_count == 0)
+    if (policy->makers == 0 && policy->root_count == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "\"roots\": is empty: nothing could ever be accepted");
     return true;
 }
@@ -203,8 +229,8 @@ static bool new_policy(struct clo_policy **out, struct clo_error *err)
     if (policy == NULL)
         return clo_out_of_memory(err);
     snprintf(policy->phase, sizeof policy->phase, "%s", DEFAULT_PHASE);
-    policy_init_snp(policy);
-    policy_init_tdx(policy);
+    for (size_t i = 0; policy_tees[i] != NULL; i++)
+        policy_tees[i]->init(policy);
     *out = policy;
     return true;
 }
@@ -219,9 +245,10 @@ static bool fingerprint(const json_t *json, struct clo_policy *policy, struct cl
     return true;
 }
 
-bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo_error *err)
+/* The members that every policy may have, and those of the platforms. */
+static bool check_members(const json_t *json, struct clo_error *err)
 {
-    static const char *const keys[] = {
+    static const char *const common[] = {
         "cloister_policy",
         "name",
         "tee",
@@ -234,11 +261,29 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         "maximum_age",
         "host_inputs",
         "grace",
-        "snp",
-        "tdx",
         "accept_weak",
-        NULL,
     };
+    const char *keys[CLO_COUNT(common) + CLO_TEES + 1];
+    size_t count = 0;
+
+    for (size_t i = 0; i < CLO_COUNT(common); i++)
+        keys[count++] = common[i];
+    for (size_t i = 0; policy_tees[i] != NULL; i++)
+        keys[count++] = clo_tee_names(policy_tees[i]->tee)->name;
+    keys[count] = NULL;
+    return clo_json_only(json, keys, err);
+}
+
+static bool read_platforms(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    for (size_t i = 0; policy_tees[i] != NULL; i++)
+        if (!policy_tees[i]->read(json, policy, err))
+            return false;
+    return true;
+}
+
+bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo_error *err)
+{
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
     uint64_t version;
@@ -249,7 +294,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
     if (version != 1)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "policy: version %llu, expected 1",
                         (unsigned long long)version);
-    if (!new_policy(&policy, err) || !clo_json_only(json, keys, err) ||
+    if (!new_policy(&policy, err) || !check_members(json, err) ||
         !read_text(json, "name", policy->name, sizeof policy->name, err) ||
         !read_text(json, "phase", policy->phase, sizeof policy->phase, err) ||
         !read_tee(json, policy, err) || !read_roots(json, policy, err) ||
@@ -259,8 +304,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !read_secure_boot(json, policy, err) || !read_ages(json, policy, err) ||
         !policy_read_host(json, policy, err) || !policy_read_grace(json, policy, err) ||
         !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
-        !policy_read_snp(json, policy, err) || !policy_read_tdx(json, policy, err) ||
-        !fingerprint(json, policy, err))
+        !read_platforms(json, policy, err) || !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
     *out = CLO_TAKE(policy);
     return true;
@@ -275,12 +319,11 @@ bool clo_policy_strict(struct clo_policy **out, struct clo_error *err)
     snprintf(policy->name, sizeof policy->name, "strict");
     clo_hash(CLO_HASH_SHA256, clo_bytes_text("strict"), &policy->fingerprint);
     policy->is_strict_builtin = true;
-    policy->tee_snp = true;
-    policy->tee_tdx = true;
-    policy->roots_amd = true;
-    policy->roots_intel = true;
-    policy_strict_snp(policy);
-    policy_strict_tdx(policy);
+    for (size_t i = 0; policy_tees[i] != NULL; i++) {
+        policy->tees |= 1U << policy_tees[i]->tee;
+        policy->makers |= 1U << policy_tees[i]->tee;
+        policy_tees[i]->strict(policy);
+    }
     *out = policy;
     return true;
 }
@@ -290,7 +333,9 @@ void clo_policy_free(struct clo_policy *policy)
     if (policy == NULL)
         return;
     clo_snp_certificates_free(&policy->root_certificates);
-    clo_ccel_rules_free(policy->tdx.ccel);
+    for (size_t i = 0; policy_tees[i] != NULL; i++)
+        if (policy_tees[i]->free != NULL)
+            policy_tees[i]->free(policy);
     free(policy);
 }
 

@@ -46,9 +46,10 @@ const char *policy_host_denied(const struct clo_policy *policy, const json_t *wo
 void policy_check_host(const struct clo_policy *policy, const json_t *words,
                        struct clo_checks *checks);
 
-/* Check policy.root: the maker's own root, where the policy names it, or one that it names by its key. */
-void policy_check_root(const struct clo_policy *policy, bool is_makers,
-                       const struct clo_digest *root, struct clo_checks *checks);
+/* Checks policy.tee and policy.root: the platform's kind, and the maker's own root where the policy names it, or one
+ * that it names by its key. */
+void policy_check_tee(const struct clo_policy *policy, enum clo_tee tee, bool is_makers,
+                      const struct clo_digest *root, struct clo_checks *checks);
 bool policy_says(const struct clo_policy_values *list);
 /* Is the value one of them (or was "any" written)? */
 bool policy_names(const struct clo_policy_values *list, struct clo_bytes value);

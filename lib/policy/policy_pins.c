@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/policy/ccel_rules.h"
-#include "lib/policy/policy_pins_internal.h"
+#include "lib/policy/tee.h"
 
 #define PCR(n) (1U << (n))
 
@@ -25,28 +24,6 @@ bool policy_pcrs_pin_program(uint32_t pcrs, bool has_own_db)
 bool policy_pcrs_pin_command_line(uint32_t pcrs)
 {
     return (pcrs & PCR(12)) != 0;
-}
-
-bool policy_snp_pins_launch(const struct clo_policy_snp *policy)
-{
-    return policy_pins(&policy->measurement) || policy_pins(&policy->id_key_digest) ||
-           policy_pins(&policy->author_key_digest);
-}
-
-/* HOST_DATA says nothing here: the host writes into it what it likes, the expected value too. And a key of the
- * owner's has signed launch digests, which hold kernel and command line only if the firmware was given their
- * hashes: that is the owner's to say, as it is of a measurement. */
-uint32_t policy_snp_covers(const struct clo_policy_snp *policy)
-{
-    return policy_snp_pins_launch(policy) ? CLO_COVERS_FIRMWARE | policy->covers : 0;
-}
-
-bool policy_tdx_pins(const struct clo_policy_tdx *policy, unsigned n)
-{
-    if (n >= CLO_TDX_RTMR_COUNT)
-        return policy_pins(&policy->mr_td);
-    return policy_pins(&policy->rtmr[n]) ||
-           (policy->ccel != NULL && clo_ccel_rules_has(policy->ccel, n) && !policy->rtmr[n].any);
 }
 
 /* --- The linter: which ways there are --- */
@@ -147,7 +124,7 @@ static uint32_t known_pcrs(const struct way *w)
     return known;
 }
 
-static bool CLO_PRINTF(2, 3) cannot(struct way *w, const char *format, ...)
+bool CLO_PRINTF(2, 3) pins_cannot(struct way *w, const char *format, ...)
 {
     va_list args;
 
@@ -160,7 +137,7 @@ static bool CLO_PRINTF(2, 3) cannot(struct way *w, const char *format, ...)
 }
 
 /* As appraise_pcrs() asks: every PCR that is wanted has a reference value, and the list is a sound one. */
-static bool can_meet_pcrs(struct way *w)
+bool pins_can_meet_pcrs(struct way *w)
 {
     const struct clo_policy *policy = w->policy;
     uint32_t known = known_pcrs(w);
@@ -171,72 +148,20 @@ static bool can_meet_pcrs(struct way *w)
         return true;
     }
     if (known == 0)
-        return cannot(w,
-                      "PCRs are a TPM's, and no reference value is given for any in phase \"%s\"",
-                      policy->phase);
+        return pins_cannot(
+                w, "PCRs are a TPM's, and no reference value is given for any in phase \"%s\"",
+                policy->phase);
     for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++)
         if ((w->pcrs & PCR(pcr)) != 0 && (known & PCR(pcr)) == 0)
-            return cannot(w,
-                          "PCR %u is demanded, and no reference value is given for it in phase "
-                          "\"%s\"",
-                          pcr, policy->phase);
+            return pins_cannot(
+                    w,
+                    "PCR %u is demanded, and no reference value is given for it in phase "
+                    "\"%s\"",
+                    pcr, policy->phase);
     return (policy_pcrs_pin_firmware(w->pcrs) && policy_pcrs_pin_command_line(w->pcrs) &&
             policy_pcrs_pin_program(w->pcrs, policy->has_own_db)) ||
-           cannot(w, "the PCRs demanded lack 0 (firmware), 12 (command lines) or 4 (the program)");
-}
-
-static bool names_launch(const struct clo_policy_snp *snp)
-{
-    return policy_says(&snp->measurement) || policy_says(&snp->id_key_digest) ||
-           policy_says(&snp->author_key_digest);
-}
-
-static bool can_meet_snp(struct way *w)
-{
-    if (!names_launch(&w->policy->snp))
-        return cannot(
-                w,
-                "it names no launch measurement (\"snp\": {\"measurement\": […]}), no ID key and "
-                "no author key");
-    if (w->kind == CLO_EVIDENCE_OF_BARE)
-        return w->reference_count == 0 ||
-               cannot(w, "reference values are given, and a bare report has no PCRs");
-    return can_meet_pcrs(w);
-}
-
-/* What reference values prove, where the policy says nothing that goes before them. */
-static void prove_registers(struct way *w)
-{
-    struct clo_digest ignored;
-
-    for (size_t i = 0; i < w->reference_count; i++) {
-        if (clo_reference_mr_td(w->references[i], 0, &ignored))
-            w->proven_rtmrs |= CLO_POLICY_TDX_MRTD;
-        for (unsigned n = 0; n < CLO_TDX_RTMR_COUNT; n++)
-            if (clo_reference_value(w->references[i], CLO_HASH_SHA384, CLO_REGISTER_RTMR(n), "",
-                                    &ignored))
-                w->proven_rtmrs |= 1U << n;
-    }
-}
-
-static bool can_meet_tdx(struct way *w)
-{
-    const struct clo_policy_tdx *tdx = &w->policy->tdx;
-
-    prove_registers(w);
-    if (w->kind == CLO_EVIDENCE_OF_VTPM)
-        return (policy_says(&tdx->mr_td) ||
-                cannot(w, "it names no MRTD (\"tdx\": {\"mr_td\": […]})")) &&
-               can_meet_pcrs(w);
-    if (w->reference_count > 0 && w->proven_rtmrs == 0)
-        return cannot(w, "reference values are given, and none is of a TD's registers");
-    if (!policy_says(&tdx->mr_td) && (w->proven_rtmrs & CLO_POLICY_TDX_MRTD) == 0)
-        return cannot(w, "it names no MRTD, and neither does a reference value");
-    for (unsigned n = 0; n < 3; n++)
-        if (!policy_says(&tdx->rtmr[n]) && (w->proven_rtmrs >> n & 1) == 0 &&
-            (tdx->ccel == NULL || !clo_ccel_rules_has(tdx->ccel, n)))
-            return cannot(w, "neither it nor a reference value says what RTMR %u may be", n);
-    return true;
+           pins_cannot(
+                   w, "the PCRs demanded lack 0 (firmware), 12 (command lines) or 4 (the program)");
 }
 
 static void try_way(const struct way *as, enum clo_evidence_kind kind, enum clo_hash bank,
@@ -247,11 +172,10 @@ static void try_way(const struct way *as, enum clo_evidence_kind kind, enum clo_
 
     w.kind = kind;
     w.bank = bank;
-    if ((clo_policy_evidence(w.policy) >> kind & 1) == 0 ||
-        !(w.is_tdx ? can_meet_tdx(&w) : can_meet_snp(&w)))
+    if ((clo_policy_evidence(w.policy) >> kind & 1) == 0 || !w.tee->can_meet(&w))
         return;
     if (pins_host_unmet(&w, unmet, sizeof unmet) != NULL) {
-        cannot(&w, "%s", unmet);
+        pins_cannot(&w, "%s", unmet);
         return;
     }
     (*met)++;
@@ -261,10 +185,7 @@ static void try_way(const struct way *as, enum clo_evidence_kind kind, enum clo_
 /* What reference values are given, if any, tells which way was meant, and whose reason is told. */
 static bool means_bare(const struct way *w)
 {
-    struct way probe = *w;
-
-    prove_registers(&probe);
-    return w->reference_count == 0 || (w->is_tdx && probe.proven_rtmrs != 0);
+    return w->reference_count == 0 || (w->tee->has_references != NULL && w->tee->has_references(w));
 }
 
 static void try_platform(const struct way *w, size_t *met)
@@ -293,9 +214,9 @@ void clo_policy_pins(const struct clo_policy *policy, const struct clo_reference
     size_t met = 0;
 
     memset(out, 0, sizeof *out);
-    for (int is_tdx = 0; is_tdx < 2; is_tdx++) {
-        way.is_tdx = is_tdx == 1;
-        if (way.is_tdx ? policy->tee_tdx : policy->tee_snp)
+    for (size_t i = 0; policy_tees[i] != NULL; i++) {
+        way.tee = policy_tees[i];
+        if (clo_policy_allows(policy, way.tee->tee))
             try_platform(&way, &met);
     }
     if (met > 0)

@@ -224,11 +224,15 @@ bool policy_read_words(const json_t *json, const char *key, bool *any, char *out
     return true;
 }
 
-void policy_check_root(const struct clo_policy *policy, bool is_makers,
-                       const struct clo_digest *root, struct clo_checks *checks)
+void policy_check_tee(const struct clo_policy *policy, enum clo_tee tee, bool is_makers,
+                      const struct clo_digest *root, struct clo_checks *checks)
 {
     static const char id[] = "policy.root";
-    bool holds = is_makers;
+    bool is_allowed = clo_policy_allows(policy, tee);
+    bool holds = is_makers && clo_policy_trusts_maker(policy, tee);
+
+    clo_check_that(checks, "policy.tee", is_allowed, "the policy %s %s",
+                   is_allowed ? "allows" : "does not allow", clo_tee_names(tee)->title);
 
     /* The built-in policy leaves the roots to the caller: verification has held it to them. */
     if (policy->is_strict_builtin) {

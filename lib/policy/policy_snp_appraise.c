@@ -274,9 +274,7 @@ void clo_policy_appraise_snp(const struct clo_policy *policy,
     const struct clo_policy_snp *snp = &policy->snp;
     const struct clo_snp_report *report = &verified->report;
 
-    clo_check_that(checks, "policy.tee", policy->tee_snp, "the policy %s SEV-SNP",
-                   policy->tee_snp ? "allows" : "does not allow");
-    policy_check_root(policy, policy->roots_amd && verified->is_amd, &verified->root, checks);
+    policy_check_tee(policy, CLO_TEE_SNP, verified->is_amd, &verified->root, checks);
     check_platform(snp, verified, checks);
     check_provider(snp, verified, checks);
     check_chip(snp, verified, checks);

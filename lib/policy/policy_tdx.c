@@ -401,9 +401,7 @@ void clo_policy_appraise_tdx(const struct clo_policy *policy,
     const struct clo_tdx_body *body = &verified->quote.body;
     const struct clo_policy_tdx *tdx = &policy->tdx;
 
-    clo_check_that(checks, "policy.tee", policy->tee_tdx, "the policy %s TDX",
-                   policy->tee_tdx ? "allows" : "does not allow");
-    policy_check_root(policy, policy->roots_intel && verified->is_intel, &verified->root, checks);
+    policy_check_tee(policy, CLO_TEE_TDX, verified->is_intel, &verified->root, checks);
     check_tcb(policy, &verified->tcb, checks);
     check_attributes(tdx, body, checks);
     check_vendor(tdx, verified->quote.qe_vendor_id, checks);

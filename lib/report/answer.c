@@ -240,10 +240,34 @@ static bool is_fresh(const struct page *page)
     return fresh == NULL ? page_check_passed(page, "evidence.nonce") : json_is_true(fresh);
 }
 
+/* The checks that show what the maker has revoked and which TCB is too old, by platform. Evidence of a TPM alone has
+ * neither; what reads like it is held to the first. */
+static const struct {
+    const char *revocation;
+    const char *tcb[2];
+} makers_checks[CLO_TEES] = {
+    [CLO_TEE_SNP] = { "snp.revocation", { "policy.tcb" } },
+    [CLO_TEE_TDX] = { "tdx.revocation", { "tdx.tcb", "policy.tcb_status" } },
+    [CLO_TEE_TPM] = { "snp.revocation", { "policy.tcb" } },
+};
+
+static enum clo_tee tee_of(const struct page *page)
+{
+    enum clo_tee tee;
+
+    return clo_tee_find(page_string(page->in->appraisal, "tee"), &tee) ? tee : CLO_TEE_TPM;
+}
+
+static bool has_tcb_floor(const struct page *page)
+{
+    const char *const *tcb = makers_checks[tee_of(page)].tcb;
+
+    return page_check_passed(page, tcb[0]) && (tcb[1] == NULL || page_check_passed(page, tcb[1]));
+}
+
 static void unasked(struct page *page)
 {
     const json_t *appraisal = page->in->appraisal;
-    bool is_tdx = strcmp(page_string(appraisal, "tee"), "tdx") == 0;
 
     if (!json_is_true(json_object_get(appraisal, "policy_is_owners")))
         because(page, STATE_OPEN, STAGE_PROCESSOR,
@@ -264,13 +288,11 @@ static void unasked(struct page *page)
                 T("What vouches for the evidence has run out since it was appraised."), NULL,
                 T("Collect new evidence with current certificates and revocation lists, and "
                   "appraise it."));
-    if (!page_check_passed(page, is_tdx ? "tdx.revocation" : "snp.revocation"))
+    if (!page_check_passed(page, makers_checks[tee_of(page)].revocation))
         because(page, STATE_OPEN, STAGE_PROCESSOR,
                 T("Nobody looked whether the processor's certificates have been revoked."), NULL,
                 T("Appraise with the maker's current revocation list (--crl, or --fetch)."));
-    if (is_tdx ? !page_check_passed(page, "tdx.tcb") ||
-                         !page_check_passed(page, "policy.tcb_status")
-               : !page_check_passed(page, "policy.tcb"))
+    if (!has_tcb_floor(page))
         because(page, STATE_OPEN, STAGE_PROCESSOR,
                 T("No minimum version of the processor's own software was demanded: known faults "
                   "may be open."),

@@ -99,8 +99,7 @@ static enum bond between_evidence(const json_t *appraisal, const json_t *documen
         return BOND_UNKNOWN;
     if (json_is_object(quoted))
         return between_pcrs(json_object_get(json_object_get(registers, "pcrs"), "sha256"), quoted);
-    return strcmp(page_string(appraisal, "tee"), "tdx") == 0 ? between_rtmrs(registers, claims)
-                                                             : BOND_UNKNOWN;
+    return between_rtmrs(registers, claims);
 }
 
 /* --- What the audit was made for, and where it ran --- */
@@ -118,11 +117,12 @@ static bool is_for(const json_t *audit, const char *platform)
 static enum bond between_platforms(const json_t *audit, const json_t *appraisal)
 {
     const char *tee = page_string(appraisal, "tee");
+    enum clo_tee kind;
     bool has_paravisor = json_object_get(json_object_get(appraisal, "claims"), "hcl") != NULL;
 
     if (audit == NULL || appraisal == NULL)
         return BOND_ABSENT;
-    if (strcmp(tee, "tpm") == 0)
+    if (!clo_tee_find(tee, &kind) || !clo_tee_has_maker(kind))
         return BOND_UNKNOWN;
     return is_for(audit, tee) && (!has_paravisor || is_for(audit, "hyperv")) ? BOND_SAME
                                                                              : BOND_DIFFERENT;

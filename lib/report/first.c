@@ -155,16 +155,19 @@ static void put_processor(const struct page *page)
 {
     const json_t *claims = json_object_get(page->in->appraisal, "claims");
     const json_t *tcb = json_object_get(claims, "reported_tcb");
-    const char *tee = page_string(page->in->appraisal, "tee");
+    const char *product = page_string(claims, "product");
+    enum clo_tee tee;
     char text[200] = "", parts[200] = "";
     static const char *const names[] = { "fmc", "bootloader", "tee", "snp", "microcode" };
 
-    if (strcmp(tee, "snp") == 0)
-        snprintf(text, sizeof text, "AMD EPYC %.40s, SEV-SNP", page_string(claims, "product"));
-    else if (strcmp(tee, "tdx") == 0)
-        snprintf(text, sizeof text, "Intel, TDX");
-    else if (*tee != '\0')
-        snprintf(text, sizeof text, "%s", T("none: a TPM alone"));
+    if (clo_tee_find(page_string(page->in->appraisal, "tee"), &tee)) {
+        const struct clo_tee_names *own = clo_tee_names(tee);
+        if (clo_tee_has_maker(tee))
+            snprintf(text, sizeof text, "%s%s%.40s, %s", own->processor,
+                     *product == '\0' ? "" : " ", product, own->title);
+        else
+            snprintf(text, sizeof text, "%s", T("none: a TPM alone"));
+    }
     for (size_t i = 0; i < CLO_COUNT(names); i++) {
         const json_t *part = json_object_get(tcb, names[i]);
         size_t used = strlen(parts);

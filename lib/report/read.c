@@ -125,15 +125,23 @@ static bool read_checks(const json_t *document, size_t *failures, struct clo_err
     return true;
 }
 
+static bool read_tee(const json_t *document, struct clo_error *err)
+{
+    const char *name = json_string_value(json_object_get(document, "tee"));
+    enum clo_tee tee;
+
+    return (name != NULL && clo_tee_find(name, &tee)) ||
+           clo_fail(err, CLO_ERR_FORMAT, "\"tee\" is \"%.40s\"", name == NULL ? "?" : name);
+}
+
 bool read_appraisal(const json_t *document, struct clo_error *err)
 {
     static const char *const statuses[] = { "affirming", "warning", "contraindicated", NULL };
-    static const char *const tees[] = { "snp", "tdx", "tpm", NULL };
     const char *status = page_string(document, "status");
     const json_t *fresh = json_object_get(document, "is_fresh");
     size_t failures = 0;
 
-    if (!word(document, "status", statuses, err) || !word(document, "tee", tees, err) ||
+    if (!word(document, "status", statuses, err) || !read_tee(document, err) ||
         !read_checks(document, &failures, err) || !object(document, "claims", true, err) ||
         !text(document, "summary", false, err) || !text(document, "policy", false, err) ||
         !text(document, "policy_sha256", false, err) || !text(document, "at", false, err) ||

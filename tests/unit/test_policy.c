@@ -24,7 +24,8 @@ static void test_parse(void **state)
                   "'host_data':['" SHA256_HEX "'],'require_alias_check':true}}",
                   &policy, &err),
           err.text);
-    CHECK(policy->tee_snp && !policy->tee_tdx && policy->roots_amd && policy->root_count == 1,
+    CHECK(clo_policy_allows(policy, CLO_TEE_SNP) && !clo_policy_allows(policy, CLO_TEE_TDX) &&
+                  clo_policy_trusts_maker(policy, CLO_TEE_SNP) && policy->root_count == 1,
           "roots");
     CHECK(policy->has_pcrs && policy->pcrs == 0x810, "pcrs");
     CHECK(strcmp(policy->phase, "enter-initrd:leave-initrd") == 0, policy->phase);
@@ -168,7 +169,9 @@ static void test_strict(void **state)
     (void)state;
     CHECK(clo_policy_strict(&policy, &err), err.text);
     CHECK(policy->is_strict_builtin && strcmp(policy->name, "strict") == 0, policy->name);
-    CHECK(!policy->snp.allow_debug && !policy->snp.allow_migration && policy->roots_amd, "strict");
+    CHECK(!policy->snp.allow_debug && !policy->snp.allow_migration &&
+                  clo_policy_trusts_maker(policy, CLO_TEE_SNP),
+          "strict");
 }
 
 /* Everything that the member "snp" may hold; what is tried here must be all that the schema has. */

@@ -42,7 +42,10 @@ static void test_parse(void **state)
 
     (void)state;
     CHECK(parse_policy(everything, &policy, &err), err.text);
-    CHECK(policy->roots_intel && !policy->roots_amd && policy->tee_tdx, "roots");
+    CHECK(clo_policy_trusts_maker(policy, CLO_TEE_TDX) &&
+                  !clo_policy_trusts_maker(policy, CLO_TEE_SNP) &&
+                  clo_policy_allows(policy, CLO_TEE_TDX),
+          "roots");
     CHECK(policy->tdx.tcb_status == (1U << CLO_TDX_UP_TO_DATE | 1U << CLO_TDX_OUT_OF_DATE |
                                      1U << CLO_TDX_RELAUNCH_ADVISED),
           "tcb_status");
