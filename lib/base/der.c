@@ -52,11 +52,30 @@ uint8_t clo_der_peek(const struct clo_reader *r)
     return clo_reader_left(r) == 0 ? 0 : r->in.data[r->at];
 }
 
+/* Numbers in base 128, each whole and without zeros in front (X.690, section 8.19.2). */
+static bool is_oid(struct clo_bytes value)
+{
+    bool is_inside = false;
+
+    for (size_t i = 0; i < value.size; i++) {
+        if (!is_inside && value.data[i] == 0x80)
+            return false;
+        is_inside = value.data[i] >= 0x80;
+    }
+    return value.size > 0 && !is_inside;
+}
+
 struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag)
 {
+    struct clo_bytes none = { 0 };
+
     if (clo_der_peek(r) != tag)
         r->failed = true;
-    return clo_der_next(r).value;
+    struct clo_bytes value = clo_der_next(r).value;
+    if (!clo_reader_ok(r) || tag != CLO_DER_OID || is_oid(value))
+        return value;
+    r->failed = true;
+    return none;
 }
 
 struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag)
@@ -130,7 +149,9 @@ unsigned clo_der_flags(struct clo_reader *r)
     struct clo_bytes value = clo_der_value(r, CLO_DER_BIT_STRING);
     unsigned flags = 0;
 
-    if (value.size == 0 || value.data[0] > 7 || (value.size == 1 && value.data[0] != 0)) {
+    /* Bits that do not count are zero (X.690, section 11.2.1), or two readers see two sets of flags. */
+    if (value.size == 0 || value.data[0] > 7 || (value.size == 1 && value.data[0] != 0) ||
+        (value.data[value.size - 1] & ((1U << value.data[0]) - 1)) != 0) {
         r->failed = true;
         return 0;
     }

@@ -41,7 +41,7 @@ struct clo_der {
 struct clo_der clo_der_next(struct clo_reader *r);
 /* The tag of the next element; 0 at the end. */
 uint8_t clo_der_peek(const struct clo_reader *r);
-/* The contents of the next element, which must have this tag. */
+/* The contents of the next element, which must have this tag; an OID must be one. */
 struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag);
 /* A reader of them: it has failed if `r` has. Whoever enters asks clo_der_done() at its end. */
 struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 static const char hex_digits[] = "0123456789abcdef";
 
 char *clo_hex_text(struct clo_bytes in, char *out)
@@ -243,36 +245,14 @@ bool clo_guid_equal(const struct clo_guid *a, const struct clo_guid *b)
 
 /* --- UTF-16 --- */
 
-/* Reads one code point of UTF-8 and moves *at behind it; UINT32_MAX if it is malformed. */
-static uint32_t next_code_point(const uint8_t **at)
-{
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    uint8_t first = *(*at)++;
-    size_t size = first < 0x80             ? 1
-                  : (first & 0xe0) == 0xc0 ? 2
-                  : (first & 0xf0) == 0xe0 ? 3
-                  : (first & 0xf8) == 0xf0 ? 4
-                                           : 0;
-    if (size < 2)
-        return size == 1 ? first : UINT32_MAX;
-    uint32_t value = first & (0x7fU >> size);
-    for (size_t i = 1; i < size; i++) {
-        if ((**at & 0xc0) != 0x80)
-            return UINT32_MAX;
-        value = value << 6 | (*(*at)++ & 0x3fU);
-    }
-    bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
-    return value < least[size] || value > 0x10ffff || is_surrogate ? UINT32_MAX : value;
-}
-
 bool clo_utf16_write(const char *text, struct clo_buffer *out, struct clo_error *err)
 {
-    const uint8_t *at = (const uint8_t *)text;
+    struct clo_reader r = clo_reader(clo_bytes_text(text));
 
-    while (*at != 0) {
-        size_t offset = (size_t)(at - (const uint8_t *)text);
-        uint32_t value = next_code_point(&at);
-        if (value == UINT32_MAX)
+    while (clo_reader_left(&r) > 0) {
+        size_t offset = r.at;
+        uint32_t value = clo_utf8_next(&r);
+        if (value == CLO_UTF8_MALFORMED)
             return clo_fail(err, CLO_ERR_FORMAT, "no UTF-8 at byte %zu", offset);
         if (value >= 0x10000) {
             clo_buffer_le16(out, (uint16_t)(0xd800 + ((value - 0x10000) >> 10)));

@@ -197,16 +197,36 @@ bool x509_is_ce(struct clo_bytes oid, uint8_t arc)
     return oid.size == 3 && oid.data[0] == 0x55 && oid.data[1] == 0x1d && oid.data[2] == arc;
 }
 
+/* GeneralNames (RFC 5280, section 4.2.1.6) of the kinds that name an issuer. */
+static bool check_general_names(struct clo_bytes names)
+{
+    struct clo_reader r = clo_reader(names);
+    char text[X509_NAME_TEXT];
+
+    while (clo_reader_left(&r) > 0) {
+        struct clo_der name = clo_der_next(&r);
+        bool is_text = name.tag == CLO_DER_CONTEXT(1) || name.tag == CLO_DER_CONTEXT(2) ||
+                       name.tag == CLO_DER_CONTEXT(6) || name.tag == CLO_DER_CONTEXT(7);
+        if (!is_text && (name.tag != CLO_DER_EXPLICIT(4) || !x509_name_text(name.value, text)))
+            return false;
+    }
+    return clo_reader_ok(&r);
+}
+
 bool x509_authority_key_read(struct clo_bytes value, struct clo_bytes *key_identifier)
 {
     struct clo_reader r = clo_reader(value);
     struct clo_reader inside = clo_der_enter(&r, CLO_DER_SEQUENCE);
     struct clo_bytes key = { 0 };
+    struct clo_bytes issuer = { 0 };
+    struct clo_bytes serial = { 0 };
 
     clo_der_optional(&inside, CLO_DER_CONTEXT(0), &key);
-    while (clo_reader_left(&inside) > 0)
-        clo_der_next(&inside); /* issuer and serial number: another way of saying it */
-    if (!clo_der_done(&r) || !clo_reader_ok(&inside))
+    /* Another way of saying it, which nobody here asks for: well formed all the same. */
+    clo_der_optional(&inside, CLO_DER_EXPLICIT(1), &issuer);
+    bool has_serial = clo_der_optional(&inside, CLO_DER_CONTEXT(2), &serial);
+    if (!clo_der_done(&r) || !clo_der_done(&inside) || !check_general_names(issuer) ||
+        (has_serial && !clo_der_is_integer(serial)))
         return false;
     *key_identifier = key;
     return true;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 #define PARTS_MAX 64
 
 /* Attribute types with a short name: X.520's (2.5.4.n), and four others. */
@@ -93,7 +95,8 @@ static size_t to_utf8(uint32_t code, uint8_t out[4])
     return size;
 }
 
-/* How many bytes a character of this string type has; 0: no text. UTF-8 goes byte by byte. */
+/* How many bytes a character of this string type has; 0: not one that names are made of (RFC 5280,
+ * section 4.1.2.4, and IA5String for mail and domains). UTF-8 goes byte by byte. */
 static size_t character_size(uint8_t tag)
 {
     switch (tag) {
@@ -102,7 +105,6 @@ static size_t character_size(uint8_t tag)
     case CLO_DER_PRINTABLE_STRING:
     case CLO_DER_T61_STRING:
     case CLO_DER_IA5_STRING:
-    case CLO_DER_VISIBLE_STRING:
         return 1;
     case CLO_DER_BMP_STRING:
         return 2;
@@ -111,6 +113,25 @@ static size_t character_size(uint8_t tag)
     default:
         return 0;
     }
+}
+
+/* Whole characters, and no others than Unicode has: two readers of anything else could see two names. */
+static bool check_string(const struct clo_der *value)
+{
+    struct clo_reader r = clo_reader(value->value);
+    size_t size = character_size(value->tag);
+
+    if (size == 0 || value->value.size % size != 0)
+        return false;
+    while (clo_reader_left(&r) > 0) {
+        uint32_t code = value->tag == CLO_DER_UTF8_STRING ? clo_utf8_next(&r)
+                        : size == 4                       ? clo_read_be32(&r)
+                        : size == 2                       ? clo_read_be16(&r)
+                                                          : clo_read_u8(&r);
+        if (!clo_utf8_is_scalar(code))
+            return false;
+    }
+    return true;
 }
 
 static void add_string(struct line *line, const struct clo_der *value)
@@ -146,7 +167,7 @@ static void add_attribute(struct line *line, struct clo_bytes oid, const struct 
             name = other_names[i].name;
     add(line, name != NULL ? name : dotted);
     add(line, "=");
-    if (name != NULL && character_size(value->tag) != 0) {
+    if (name != NULL) {
         add_string(line, value);
         return;
     }
@@ -164,7 +185,7 @@ static bool add_part(struct line *line, struct clo_bytes part)
         struct clo_reader attribute = clo_der_enter(&r, CLO_DER_SEQUENCE);
         struct clo_bytes oid = clo_der_value(&attribute, CLO_DER_OID);
         struct clo_der value = clo_der_next(&attribute);
-        if (!clo_der_done(&attribute))
+        if (!clo_der_done(&attribute) || !check_string(&value))
             return false;
         if (!is_first)
             add(line, "+");

@@ -104,6 +104,7 @@ static void small_types(void **state)
         { "eight unused bits", "03020800", false, false, false, 0 },
         { "keyCertSign and cRLSign", "03020106", false, false, true, 0x60 },
         { "decipherOnly", "0303070080", false, false, true, 0x100 },
+        { "keyCertSign where bits do not count", "03020506", false, false, false, 0 },
     };
 
     (void)state;
@@ -216,6 +217,31 @@ static void object_identifiers(void **state)
     }
 }
 
+static void object_identifiers_read(void **state)
+{
+    static const struct {
+        const char *name, *hex;
+        bool holds;
+    } cases[] = {
+        { "two numbers", "06022b04", true },
+        { "a long number", "06052bffffff7f", true },
+        { "breaks off inside a number", "06022b80", false },
+        { "a number with zeros in front", "06032b8004", false },
+        { "its first number with zeros in front", "0602802b", false },
+        { "no number at all", "0600", false },
+        { "another type", "04022b04", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+        struct clo_reader r = clo_reader(from_hex(cases[i].hex, &bytes));
+        struct clo_bytes oid = clo_der_value(&r, CLO_DER_OID);
+        CHECK(clo_der_done(&r) == cases[i].holds, cases[i].name);
+        CHECK(!cases[i].holds || oid.size != 0, cases[i].name);
+    }
+}
+
 static void entering(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
@@ -245,7 +271,8 @@ int main(void)
         cmocka_unit_test(elements),           cmocka_unit_test(long_form),
         cmocka_unit_test(written_and_read),   cmocka_unit_test(integers),
         cmocka_unit_test(small_types),        cmocka_unit_test(times),
-        cmocka_unit_test(object_identifiers), cmocka_unit_test(entering),
+        cmocka_unit_test(object_identifiers), cmocka_unit_test(object_identifiers_read),
+        cmocka_unit_test(entering),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,16 @@
+/* A certificate that we accept, OpenSSL parses: with the same key, names, serial number, dates, extensions and
+ * rights. */
+#include "openssl_agree.h"
+
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    bool is_read;
+    const char *difference = agree_certificate(clo_bytes(data, size), &is_read);
+
+    if (difference != NULL)
+        fprintf(stderr, "differs: %s\n", difference);
+    MUST(difference == NULL);
+    return 0;
+}
