@@ -227,6 +227,16 @@ CLO_API CLO_MUST_USE bool clo_snp_verify(const struct clo_snp_report *report,
                                          struct clo_checks *checks, struct clo_snp_verified *out,
                                          struct clo_error *err);
 
+/* From bytes to an answer in one call, for programs in other languages. `report` as clo_snp_unwrap() takes it,
+ * its own certificate table included; `certificates` as clo_snp_certificates_read() takes them, or empty; AMD's
+ * own ASK, ASVK and ARK are there already. `root` is the SHA-256 of the one root key that is trusted; empty:
+ * AMD's are. Appends {"verified", "checks", "claims"}, also (without claims) for a report that is not
+ * genuine: then it is false with CLO_ERR_UNVERIFIED. Nothing is appraised. */
+CLO_API CLO_MUST_USE bool clo_snp_verify_json(struct clo_bytes report,
+                                              struct clo_bytes certificates, struct clo_bytes root,
+                                              int64_t at, struct clo_buffer *json,
+                                              struct clo_error *err);
+
 /* The same in two steps, for many reports of one chip and TCB: a chain that was verified once, and is
  * good from `from` until `until`. It borrows the leaf. */
 struct clo_snp_endorser {

@@ -280,12 +280,76 @@ static void test_foreign_list(void **state)
     snp_maker_free(&maker);
 }
 
+/* One call: the same answer as the steps give, and an answer with its checks where it is no. */
+static void test_one_call(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    struct snp_maker *maker = *state;
+    struct clo_error err;
+
+    snp_maker_reset(maker);
+    snp_maker_make(maker, &certificates);
+    for (size_t i = 0; i < certificates.count; i++)
+        assert_true(clo_pem_write("CERTIFICATE", clo_certificate_der(certificates.items[i]), &pem,
+                                  &err));
+    const struct {
+        const char *name;
+        size_t size, root_size;
+        bool is_damaged;
+        int64_t at;
+        enum clo_status status; /* CLO_OK: verifies */
+        const char *json;       /* NULL: none */
+    } cases[] = {
+        { "genuine", CLO_SNP_REPORT_SIZE, 32, false, SNP_MAKER_NOW, CLO_OK, "\"verified\":true" },
+        { "by AMD's roots", CLO_SNP_REPORT_SIZE, 0, false, SNP_MAKER_NOW, CLO_ERR_UNVERIFIED,
+          "\"verified\":false" },
+        { "another day", CLO_SNP_REPORT_SIZE, 32, false, 0, CLO_ERR_UNVERIFIED,
+          "\"verified\":false" },
+        { "changed", CLO_SNP_REPORT_SIZE, 32, true, SNP_MAKER_NOW, CLO_ERR_UNVERIFIED,
+          "\"verified\":false" },
+        { "half a root", CLO_SNP_REPORT_SIZE, 16, false, SNP_MAKER_NOW, CLO_ERR_USAGE, NULL },
+        { "cut short", 100, 32, false, SNP_MAKER_NOW, CLO_ERR_FORMAT, NULL },
+    };
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer json = { 0 };
+        maker->report[0x90] ^= cases[i].is_damaged;
+        bool ok = clo_snp_verify_json(
+                clo_bytes(maker->report, cases[i].size), clo_buffer_bytes(&pem),
+                clo_bytes(maker->root.bytes, cases[i].root_size), cases[i].at, &json, &err);
+        maker->report[0x90] ^= cases[i].is_damaged;
+        if (ok != (cases[i].status == CLO_OK) || (!ok && err.status != cases[i].status))
+            fail_msg("%s: %s", cases[i].name, ok ? "verifies" : err.text);
+        CHECK((json.size != 0) == (cases[i].json != NULL), cases[i].name);
+        CHECK(cases[i].json == NULL || strstr(clo_buffer_string(&json), cases[i].json) != NULL,
+              cases[i].name);
+        CHECK((json.size != 0 && strstr(clo_buffer_string(&json), "\"claims\"") != NULL) == ok,
+              cases[i].name);
+    }
+}
+
+static int start(void **state)
+{
+    static struct snp_maker maker;
+
+    snp_maker_init(&maker);
+    *state = &maker;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    snp_maker_free(*state);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_own_chain),
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_foreign_list),
+        cmocka_unit_test_setup_teardown(test_one_call, start, stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
