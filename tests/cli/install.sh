@@ -1,8 +1,11 @@
 #!/bin/sh
 # What is installed: a page for every command, without a warning from man; the shared library, of which each public
-# header compiles alone, and which a program of somebody else's links.
+# header compiles alone, and which another's program links.
 set -u
-cloister=$1
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+cloister=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+sim=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 failed=0
@@ -67,10 +70,86 @@ EOF
 cc -std=gnu17 -I "$include" "$folder/user.c" -o "$folder/user" -L "$CLOISTER_BUILD/lib" -lcloister || fail "a program does not link"
 said=$(LD_LIBRARY_PATH=$CLOISTER_BUILD/lib "$folder/user") || fail "a program that links does not run"
 [ -n "$said" ] || fail "and says nothing"
-# What it shows is what the headers declare, and all of it.
-nm -D --defined-only "$CLOISTER_BUILD/lib/libcloister.so" | awk '$2 ~ /[TRDB]/ { print $3 }' | sort >"$folder/shown"
+# What it shows is what the headers declare, and all of it; and what it showed before.
+nm -D --defined-only "$CLOISTER_BUILD/lib/libcloister.so" | awk '$2 ~ /[TRDB]/ { print $3 }' | LC_ALL=C sort >"$folder/shown"
 grep -qv '^clo_' "$folder/shown" && fail "shows other names: $(grep -v '^clo_' "$folder/shown" | head -n 3 | tr '\n' ' ')"
-cat "$include"/cloister/*.h | tr '\n' ' ' | grep -oE 'CLO_API[^;{]*' | grep -oE '\bclo_[a-z0-9_]+ *\(|\bclo_[a-z0-9_]+ *$' | tr -d ' (' | sort -u >"$folder/declared"
+cat "$include"/cloister/*.h | tr '\n' ' ' | grep -oE 'CLO_API[^;{]*' | grep -oE '\bclo_[a-z0-9_]+ *\(|\bclo_[a-z0-9_]+(\[\])? *$' | tr -d ' ([]' | LC_ALL=C sort -u >"$folder/declared"
 missing=$(comm -13 "$folder/shown" "$folder/declared")
 [ -z "$missing" ] || fail "declared, but not there: $missing"
+undeclared=$(comm -23 "$folder/shown" "$folder/declared")
+[ -z "$undeclared" ] || fail "shown, but declared in no public header: $undeclared"
+symbols=$CLOISTER_TESTS/../lib/cloister.symbols
+if [ "${CLO_UPDATE:-0}" = 1 ]; then cp "$folder/shown" "$symbols"; fi
+changed=$(diff "$symbols" "$folder/shown" | grep '^[<>]' | tr '\n' ' ')
+[ -z "$changed" ] || fail "not the symbols of lib/cloister.symbols (< gone, which breaks programs; > new): $changed: CLO_UPDATE=1 rewrites the list"
+
+# --- The examples, as programs of others: installed headers, installed library, pkg-config ---
+examples=$CLOISTER_TESTS/../examples
+PKG_CONFIG_PATH=$(dirname "$(find "$folder" -name cloister.pc)")
+PKG_CONFIG_SYSROOT_DIR=$folder
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR
+LD_LIBRARY_PATH=$(dirname "$(find "$folder" -name 'libcloister.so.0')")
+export LD_LIBRARY_PATH
+flags=$(pkg-config --cflags --libs cloister) || fail "pkg-config: no cloister"
+[ "$(pkg-config --modversion cloister)" = "$("$cloister" version | awk 'NR == 1 { print $NF }')" ] || fail "pkg-config says version $(pkg-config --modversion cloister)"
+for example in verify_snp appraise predict; do
+    [ "$(wc -l <"$examples/$example.c")" -lt 60 ] || fail "$example.c is no longer short"
+    # shellcheck disable=SC2086 # flags are words
+    cc -std=c17 -Wall -Wextra -Werror "$examples/$example.c" $flags -o "$folder/$example" || fail "$example.c does not build"
+done
+if command -v c++ >/dev/null; then
+    # shellcheck disable=SC2086
+    c++ -std=c++17 -Wall -Wextra -Werror "$examples/version.cc" $flags -o "$folder/version" || fail "version.cc does not build"
+    "$folder/version" | grep -q ba7816bf8f01cfea || fail "version.cc: not SHA-256 of abc"
+else
+    echo "SKIP: no C++ compiler is installed: version.cc is not built"
+fi
+
+cd "$folder" || exit 4
+"$sim" snp --rsa-bits 2048 good || fail "sim"
+"$sim" snp --rsa-bits 2048 other || fail "sim, another platform"
+# tried NAME STATUS WORDS COMMAND…
+tried() {
+    name=$1 wanted=$2 words=$3 status=0
+    shift 3
+    "$@" >said 2>&1 || status=$?
+    [ "$status" = "$wanted" ] || fail "$name: exit status $status, expected $wanted: $(head -n 3 said)"
+    grep -qF "$words" said || fail "$name: does not say '$words': $(head -n 3 said)"
+}
+measurement=$("$cloister" evidence show good/report.bin --json 2>/dev/null | grep -oE '"measurement": *"[0-9a-f]{96}"' | grep -oE '[0-9a-f]{96}' | head -n 1)
+for report in good/report.bin good/response.bin; do
+    tried "verify_snp, $report" 0 "${measurement:-measurement}" ./verify_snp "$report" good/table.bin "$(cat good/root)"
+done
+tried "verify_snp, another root" 1 "verify_snp: " ./verify_snp good/report.bin good/table.bin "$(cat other/root)"
+tried "verify_snp, AMD's roots" 1 "not trusted" ./verify_snp good/report.bin good/table.bin
+tried "verify_snp, another's certificates" 1 "verify_snp: " ./verify_snp good/report.bin other/table.bin "$(cat good/root)"
+tried "verify_snp, absent" 3 "none: No such file" ./verify_snp none good/table.bin
+
+b64() { base64 -w0 "$1" | tr '+/' '-_' | tr -d '='; }
+bundle() {
+    printf '{"__cmwc_t":"tag:cloister.dev,2026:evidence","snp-report":["application/vnd.cloister.snp-report","%s"],"snp-certificates":["application/vnd.cloister.snp-certificates","%s"]}' \
+        "$(b64 "$1")" "$(b64 good/table.bin)"
+}
+bundle good/report.bin >bundle.json
+bundle other/report.bin >wrong.json
+tried "appraise" 1 'warning: accepted by policy "good"' ./appraise bundle.json good/policy.json
+tried "appraise, another's report" 1 "snp.signature: " ./appraise wrong.json good/policy.json
+tried "appraise, a nonce that nothing shows" 1 "contraindicated: " ./appraise bundle.json good/policy.json bm9uY2U
+tried "appraise, no policy" 3 "appraise: " ./appraise bundle.json bundle.json
+
+printf 'an initrd' >initrd
+stub=$CLOISTER_TESTS/../fuzz/corpus/pe/stub
+make_kernel vmlinuz
+"$cloister" uki build --kernel vmlinuz --initrd initrd --cmdline quiet --stub "$stub" --output demo.efi >/dev/null || fail "uki build"
+"$cloister" measure uki demo.efi --json >measured.json || fail "measure uki"
+tried "predict" 0 "$(grep -oE '"enter-initrd": *"[0-9a-f]{64}"' measured.json | grep -oE '[0-9a-f]{64}' | head -n 1)" ./predict demo.efi
+tried "predict, text" 3 "predict: " ./predict initrd
+
+if command -v python3 >/dev/null; then
+    tried "python" 0 "${measurement:-}" python3 "$examples/python/verify_snp.py" good/report.bin good/table.bin "$(cat good/root)"
+    tried "python, forged" 1 "snp.signature" python3 "$examples/python/verify_snp.py" other/report.bin good/table.bin "$(cat good/root)"
+    tried "python, text" 1 "ValueError" python3 "$examples/python/verify_snp.py" initrd good/table.bin
+else
+    echo "SKIP: python3 is not installed: examples/python is not run"
+fi
 exit $failed
