@@ -125,24 +125,12 @@ static const json_t *host_words(const struct clo_image_spec *spec)
     return json_object_get(json_object_get(spec->guest_config, "host"), "allow");
 }
 
-static bool has_word(const json_t *words, const char *wanted)
-{
-    json_t *word;
-    size_t i;
-
-    json_array_foreach (words, i, word) {
-        if (strcmp(json_string_value(word), wanted) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Both are measured: the command line in its section, and in guest.json what the guest holds it against. */
 static bool close_doors(struct build *build, struct clo_error *err)
 {
     const struct clo_image_spec *spec = build->spec;
 
-    if (!clo_host_words_add(spec->cmdline, has_word(host_words(spec), "cloud-init"),
+    if (!clo_host_words_add(spec->cmdline, clo_host_words_have(host_words(spec), "cloud-init"),
                             &build->cmdline, err))
         return false;
     if (json_object_set_new(spec->guest_config, "cmdline",

@@ -61,3 +61,15 @@ bool clo_host_words_add(const char *given, bool allows_cloud_init, struct clo_bu
         add(given, cloud_init, out);
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
+
+bool clo_host_words_have(const json_t *allowed, const char *wanted)
+{
+    json_t *word;
+    size_t i;
+
+    json_array_foreach (allowed, i, word) {
+        if (strcmp(json_string_value(word), wanted) == 0)
+            return true;
+    }
+    return false;
+}

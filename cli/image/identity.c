@@ -83,17 +83,23 @@ static void add_uki(struct clo_json_object *o, struct clo_bytes uki)
     clo_json_set(o, "uki", clo_json_finish(&json));
 }
 
+/* Those of these members that are there. */
+static void copy_members(const json_t *from, const char *const *names, size_t count, json_t *to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (json_object_get(from, names[i]) != NULL)
+            json_object_set(to, names[i], json_object_get(from, names[i]));
+}
+
 /* What the UKI and the disk alone decide: programs, partition table, the UKI's parts, command lines. Of
  * PCR 7 and the firmware's own only the owner of the variables knows. */
 static json_t *pcrs_json(const json_t *reference)
 {
     static const char *const taken[] = { "4", "5", "9", "11", "12" };
-    const json_t *bank = json_object_get(json_object_get(reference, "pcrs"), "sha256");
     json_t *json = json_object();
 
-    for (size_t i = 0; i < CLO_COUNT(taken); i++)
-        if (json_object_get(bank, taken[i]) != NULL)
-            json_object_set(json, taken[i], json_object_get(bank, taken[i]));
+    copy_members(json_object_get(json_object_get(reference, "pcrs"), "sha256"), taken,
+                 CLO_COUNT(taken), json);
     return json;
 }
 
@@ -114,10 +120,8 @@ static void add_rtmrs(json_t *registers, const struct clo_boot_disk *boot, struc
 
     if (!clo_reference_predict_tdx(&from, &reference, &ignored))
         return;
-    const json_t *tdx = json_object_get(clo_reference_json(reference), "tdx");
-    for (size_t i = 0; i < CLO_COUNT(taken); i++)
-        if (json_object_get(tdx, taken[i]) != NULL)
-            json_object_set(registers, taken[i], json_object_get(tdx, taken[i]));
+    copy_members(json_object_get(clo_reference_json(reference), "tdx"), taken, CLO_COUNT(taken),
+                 registers);
 }
 
 static void add_registers(struct clo_json_object *o, const struct clo_boot_disk *boot,

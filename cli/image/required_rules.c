@@ -6,6 +6,7 @@
 
 #include "cloister/audit.h"
 #include "guest/facts.h"
+#include "image/host_words.h"
 #include "image/subject.h"
 
 /* What the guest closes by itself, whatever the root has in it: it masks the units (guest/host_units.c). */
@@ -16,23 +17,11 @@ static const struct {
     { "rootfs.cloud_init", "cloud-init" },
 };
 
-static bool has_word(const json_t *words, const char *wanted)
-{
-    json_t *word;
-    size_t i;
-
-    json_array_foreach (words, i, word) {
-        if (strcmp(json_string_value(word), wanted) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool is_closed(const struct cli_image_audit *audit, const char *rule)
 {
     for (size_t i = 0; i < CLO_COUNT(closed); i++)
         if (strcmp(closed[i].rule, rule) == 0)
-            return !has_word(audit->allowed, closed[i].unless);
+            return !clo_host_words_have(audit->allowed, closed[i].unless);
     return false;
 }
 
