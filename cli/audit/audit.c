@@ -244,51 +244,52 @@ static bool run(const struct request *request, enum clo_audit_answer *verdict,
     return print(request, &audit, &facts, level, asked.now, err);
 }
 
+/* As given on the command line. */
+static struct request chosen;
+
+static const struct cli_option options[] = {
+    { "--for", "LIST", "platforms: snp, tdx, kvm, hyperv, vtpm, svsm, uki, fde; no-… leaves out",
+      .text = &chosen.platforms },
+    { "--guest", NULL, "the machine that this runs in", .flag = &chosen.guest },
+    { "--root", "DIR", "read the guest's files below DIR; alone: a root file system's files",
+      .text = &chosen.root },
+    { "--platform", "DIR", "files cpuid, msr and tdreport instead of this processor's",
+      .text = &chosen.platform },
+    { "--config", "FILE", "the kernel's configuration (or a package with it) beside the subject",
+      .text = &chosen.config },
+    { "--initrd", "FILE", "the initrd whose modules count", .text = &chosen.initrd },
+    { "--cmdline", "TEXT", "the kernel's command line", .text = &chosen.cmdline },
+    { "--fail-on", "SEVERITY", "exit status 1 down to: required (default), recommended, optional",
+      .text = &chosen.fail_on },
+    { "--waivers", "FILE", "findings that somebody took upon himself until a day",
+      .text = &chosen.waivers },
+    { "--rules", "FILE", "a table of more rules; may repeat", .list = &chosen.rules },
+    { "--print-rules", NULL, "print the table that is built in", .flag = &chosen.print_rules },
+    { "--generate", NULL, "print a configuration fragment that mends what fails",
+      .flag = &chosen.generate },
+    { "--all", NULL, "show what is fit, too", .flag = &chosen.everything },
+    { "--at", "TIME", "the day that waivers are held against (RFC 3339)", .text = &chosen.at },
+    { "--json", NULL, "print JSON", .flag = &chosen.as_json },
+    { "--sarif", NULL, "print SARIF 2.1.0, for CI systems", .flag = &chosen.as_sarif },
+};
+
+static const struct cli_usage usage = {
+    .command = "audit",
+    .arguments = "[SUBJECT]",
+    .summary = "Is this kernel, command line, UKI or disk image fit to be a confidential VM?\n"
+               "SUBJECT is a kernel configuration (also gzip), a kernel that carries one, a "
+               ".deb or\n"
+               ".rpm package, a UKI, a disk image, or a file with a command line. Exit status "
+               "1 if\n"
+               "something required fails or is unknown; docs/audit.md has the rules.",
+    .options = options,
+    .option_count = CLO_COUNT(options),
+    .example = "  cloister audit /boot/config-$(uname -r) --for snp\n"
+               "  cloister audit disk.img --config linux-image.deb --fail-on recommended\n",
+};
+
 int cmd_audit(int argc, char **argv)
 {
-    struct request request = { 0 };
-    const struct cli_option options[] = {
-        { "--for", "LIST",
-          "platforms: snp, tdx, kvm, hyperv, vtpm, svsm, uki, fde; no-… leaves out",
-          .text = &request.platforms },
-        { "--guest", NULL, "the machine that this runs in", .flag = &request.guest },
-        { "--root", "DIR", "read the guest's files below DIR; alone: a root file system's files",
-          .text = &request.root },
-        { "--platform", "DIR", "files cpuid, msr and tdreport instead of this processor's",
-          .text = &request.platform },
-        { "--config", "FILE",
-          "the kernel's configuration (or a package with it) beside the subject",
-          .text = &request.config },
-        { "--initrd", "FILE", "the initrd whose modules count", .text = &request.initrd },
-        { "--cmdline", "TEXT", "the kernel's command line", .text = &request.cmdline },
-        { "--fail-on", "SEVERITY",
-          "exit status 1 down to: required (default), recommended, optional",
-          .text = &request.fail_on },
-        { "--waivers", "FILE", "findings that somebody took upon himself until a day",
-          .text = &request.waivers },
-        { "--rules", "FILE", "a table of more rules; may repeat", .list = &request.rules },
-        { "--print-rules", NULL, "print the table that is built in", .flag = &request.print_rules },
-        { "--generate", NULL, "print a configuration fragment that mends what fails",
-          .flag = &request.generate },
-        { "--all", NULL, "show what is fit, too", .flag = &request.everything },
-        { "--at", "TIME", "the day that waivers are held against (RFC 3339)", .text = &request.at },
-        { "--json", NULL, "print JSON", .flag = &request.as_json },
-        { "--sarif", NULL, "print SARIF 2.1.0, for CI systems", .flag = &request.as_sarif },
-    };
-    const struct cli_usage usage = {
-        .command = "audit",
-        .arguments = "[SUBJECT]",
-        .summary = "Is this kernel, command line, UKI or disk image fit to be a confidential VM?\n"
-                   "SUBJECT is a kernel configuration (also gzip), a kernel that carries one, a "
-                   ".deb or\n"
-                   ".rpm package, a UKI, a disk image, or a file with a command line. Exit status "
-                   "1 if\n"
-                   "something required fails or is unknown; docs/audit.md has the rules.",
-        .options = options,
-        .option_count = CLO_COUNT(options),
-        .example = "  cloister audit /boot/config-$(uname -r) --for snp\n"
-                   "  cloister audit disk.img --config linux-image.deb --fail-on recommended\n",
-    };
     struct cli_list operands;
     enum clo_audit_answer verdict = CLO_AUDIT_NO;
     struct clo_error err;
@@ -296,18 +297,17 @@ int cmd_audit(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (request.print_rules) {
-        struct clo_bytes table = clo_audit_builtin();
-        fwrite(table.data, 1, table.size, stdout);
+    if (chosen.print_rules) {
+        cli_print(clo_audit_builtin());
         return CLI_YES;
     }
-    request.subject = operands.count == 1 ? operands.items[0] : NULL;
+    chosen.subject = operands.count == 1 ? operands.items[0] : NULL;
     if (operands.count > 1 ||
-        (operands.count == 0 && request.cmdline == NULL && !request.guest && request.root == NULL))
+        (operands.count == 0 && chosen.cmdline == NULL && !chosen.guest && chosen.root == NULL))
         return cli_usage_error(&usage, "one SUBJECT, --guest, --root or --cmdline is needed");
-    if (request.as_json + request.as_sarif + request.generate > 1)
+    if (chosen.as_json + chosen.as_sarif + chosen.generate > 1)
         return cli_usage_error(&usage, "--json, --sarif and --generate: one of them");
-    if (!run(&request, &verdict, &err))
+    if (!run(&chosen, &verdict, &err))
         return cli_error(&err);
     return verdict == CLO_AUDIT_YES ? CLI_YES : CLI_NO;
 }

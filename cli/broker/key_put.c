@@ -9,6 +9,13 @@
 
 #define LEASE_MAX 315360000 /* ten years */
 
+struct put_options {
+    const char *state, *policy, *releases, *second_holder, *disk, *why;
+    bool is_shared, same_secret, forget_generation;
+    uint64_t lease;
+    struct cli_list references;
+};
+
 struct put_files {
     struct clo_buffer policy;
     struct clo_buffer references[CLO_STORE_REFERENCES_MAX];
@@ -162,97 +169,102 @@ static bool audit_reason(struct clo_store *store, const struct clo_store_entry *
     return policy->accept_weak[0] == '\0' || clo_store_audit(store, &row, err);
 }
 
-int cmd_key_put(int argc, char **argv)
+static bool put(const struct put_options *o, const char *path, const char *secret,
+                struct clo_error *err)
 {
-    const char *state = NULL, *policy = NULL, *releases = NULL, *second_holder = NULL;
-    const char *disk = NULL, *why = NULL;
-    bool is_shared = false, same_secret = false, forget_generation = false;
-    uint64_t lease = 0;
-    struct cli_list references = { .count = 0 };
-    const struct cli_option options[] = {
-        { "--state", "DIR", "the broker's folder (required)", .text = &state },
-        { "--policy", "FILE", "what evidence must show (required)", .text = &policy },
-        { "--reference", "FILE",
-          "reference values: of the image, and of its firmware; may be repeated",
-          .list = &references },
-        { "--disk", "FILE",
-          "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
-          .text = &disk },
-        { "--forget-generation", NULL,
-          "take an older copy of the disk than was seen, as one from a backup",
-          .flag = &forget_generation },
-        { "--accept-weak", "WHY",
-          "take a policy that leaves firmware, program, command line or debugging open, and note "
-          "why",
-          .text = &why },
-        { "--same-secret", NULL, "the same secret may stand under another path too",
-          .flag = &same_secret },
-        { "--shared", NULL,
-          "also for evidence that does not name it, as Trustee's clients send: any machine that "
-          "fulfils the terms gets it",
-          .flag = &is_shared },
-        { "--releases", "RULE",
-          "once-per-boot (default): in one boot to one key alone; any: as often as asked",
-          .text = &releases },
-        { "--second-holder", "RULE",
-          "another machine while one holds it: refuse, or flag in the audit trail; default refuse "
-          "where the image's template made the name, else flag",
-          .text = &second_holder },
-        { "--lease", "SECONDS",
-          "how long a machine that got it holds it; default 0: until 'key lease --release'",
-          .number = &lease },
-    };
-    const struct cli_usage usage = {
-        .command = "key put",
-        .arguments = "PATH FILE",
-        .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
-                   "is\nreleased. What is there under this path is replaced. A running broker "
-                   "knows it at once.\nA secret that stands under another path already is "
-                   "refused: two disks under one key can\nbe exchanged.",
-        .options = options,
-        .option_count = CLO_COUNT(options),
-        .example = "  cloister key put --state broker default/disk/demo disk.key \\\n"
-                   "      --disk demo.disk.json --policy policy.json \\\n"
-                   "      --reference demo.ref.json --reference firmware.ref.json\n",
-    };
     CLO_CLEANUP(free_files) struct put_files files = { 0 };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+
+    if (!check_path(path, err) || !read_files(secret, o->policy, &o->references, &files, err) ||
+        !read_disk(o->disk, &files, err))
+        return false;
+    struct clo_store_entry entry = { .path = path,
+                                     .secret = clo_secret_bytes(files.secret),
+                                     .policy = clo_buffer_bytes(&files.policy),
+                                     .references = files.views,
+                                     .reference_count = o->references.count,
+                                     .disk = files.has_disk ? &files.disk.identity : NULL,
+                                     .forgets_generation = o->forget_generation,
+                                     .may_repeat_secret = o->same_secret,
+                                     .is_shared = o->is_shared,
+                                     .now = (int64_t)time(NULL) };
+    if (!read_rules(o->releases, o->second_holder, o->lease, &entry, err) ||
+        !check_pins(&files, &entry, o->why, err))
+        return false;
+    entry.policy = clo_buffer_bytes(&files.policy);
+    if (!clo_store_open(o->state, &store, err) || !audit_reason(store, &entry, files.parsed, err) ||
+        !clo_store_put(store, &entry, err))
+        return false;
+    printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
+           entry.reference_count, entry.reference_count == 1 ? "" : "s",
+           files.has_disk ? ", for the disk " : "", files.has_disk ? files.disk.identity.uuid : "");
+    return true;
+}
+
+/* As given on the command line. */
+static struct put_options chosen;
+
+static const struct cli_option options[] = {
+    { "--state", "DIR", "the broker's folder (required)", .text = &chosen.state },
+    { "--policy", "FILE", "what evidence must show (required)", .text = &chosen.policy },
+    { "--reference", "FILE", "reference values: of the image, and of its firmware; may be repeated",
+      .list = &chosen.references },
+    { "--disk", "FILE",
+      "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
+      .text = &chosen.disk },
+    { "--forget-generation", NULL,
+      "take an older copy of the disk than was seen, as one from a backup",
+      .flag = &chosen.forget_generation },
+    { "--accept-weak", "WHY",
+      "take a policy that leaves firmware, program, command line or debugging open, and note "
+      "why",
+      .text = &chosen.why },
+    { "--same-secret", NULL, "the same secret may stand under another path too",
+      .flag = &chosen.same_secret },
+    { "--shared", NULL,
+      "also for evidence that does not name it, as Trustee's clients send: any machine that "
+      "fulfils the terms gets it",
+      .flag = &chosen.is_shared },
+    { "--releases", "RULE",
+      "once-per-boot (default): in one boot to one key alone; any: as often as asked",
+      .text = &chosen.releases },
+    { "--second-holder", "RULE",
+      "another machine while one holds it: refuse, or flag in the audit trail; default refuse "
+      "where the image's template made the name, else flag",
+      .text = &chosen.second_holder },
+    { "--lease", "SECONDS",
+      "how long a machine that got it holds it; default 0: until 'key lease --release'",
+      .number = &chosen.lease },
+};
+
+static const struct cli_usage usage = {
+    .command = "key put",
+    .arguments = "PATH FILE",
+    .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
+               "is\nreleased. What is there under this path is replaced. A running broker "
+               "knows it at once.\nA secret that stands under another path already is "
+               "refused: two disks under one key can\nbe exchanged.",
+    .options = options,
+    .option_count = CLO_COUNT(options),
+    .example = "  cloister key put --state broker default/disk/demo disk.key \\\n"
+               "      --disk demo.disk.json --policy policy.json \\\n"
+               "      --reference demo.ref.json --reference firmware.ref.json\n",
+};
+
+int cmd_key_put(int argc, char **argv)
+{
     struct cli_list operands;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 2 || state == NULL || policy == NULL)
+    if (operands.count != 2 || chosen.state == NULL || chosen.policy == NULL)
         return cli_usage_error(&usage, "PATH, FILE, --state and --policy are needed");
-    if (references.count > CLO_STORE_REFERENCES_MAX)
+    if (chosen.references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
-    if (!check_path(operands.items[0], &err) ||
-        !read_files(operands.items[1], policy, &references, &files, &err) ||
-        !read_disk(disk, &files, &err))
-        return cli_fail("key", &err);
-    struct clo_store_entry entry = { .path = operands.items[0],
-                                     .secret = clo_secret_bytes(files.secret),
-                                     .policy = clo_buffer_bytes(&files.policy),
-                                     .references = files.views,
-                                     .reference_count = references.count,
-                                     .disk = files.has_disk ? &files.disk.identity : NULL,
-                                     .forgets_generation = forget_generation,
-                                     .may_repeat_secret = same_secret,
-                                     .is_shared = is_shared,
-                                     .now = (int64_t)time(NULL) };
-    if (forget_generation && !files.has_disk)
+    if (chosen.forget_generation && chosen.disk == NULL)
         return cli_usage_error(&usage, "--forget-generation is for --disk");
-    if (!read_rules(releases, second_holder, lease, &entry, &err))
-        return cli_fail("key", &err);
-    if (!check_pins(&files, &entry, why, &err))
-        return cli_fail("key", &err);
-    entry.policy = clo_buffer_bytes(&files.policy);
-    if (!clo_store_open(state, &store, &err) || !audit_reason(store, &entry, files.parsed, &err) ||
-        !clo_store_put(store, &entry, &err))
-        return cli_fail("key", &err);
-    printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
-           references.count, references.count == 1 ? "" : "s",
-           files.has_disk ? ", for the disk " : "", files.has_disk ? files.disk.identity.uuid : "");
-    return CLI_YES;
+    return put(&chosen, operands.items[0], operands.items[1], &err) ? CLI_YES
+                                                                    : cli_fail("key", &err);
 }

@@ -229,9 +229,5 @@ int cmd_serve(int argc, char **argv)
                        ? write_public_key(tls_key, print_key, &err)
                        : open_endorsements(&own, &err) &&
                                  serve(store, tls_key, address, (unsigned)seconds, &own, &err));
-    if (!ok) {
-        clo_wrap(&err, "serve");
-        return cli_error(&err);
-    }
-    return CLI_YES;
+    return ok ? CLI_YES : cli_fail("serve", &err);
 }

@@ -128,36 +128,80 @@ static void interrupt(int signal_number)
     clo_boot_interrupt();
 }
 
+struct boot_options {
+    struct clo_boot_spec spec;
+    const char *calibrate;
+    bool verbose, as_json;
+    uint64_t memory, timeout;
+    struct cli_list smbios, extra;
+};
+
+static void complete(struct boot_options *o, struct watcher *watcher)
+{
+    struct clo_boot_spec *spec = &o->spec;
+
+    spec->memory_mib = (unsigned)o->memory;
+    spec->timeout_s = (unsigned)o->timeout;
+    for (size_t i = 0; i < o->smbios.count; i++)
+        spec->smbios[spec->smbios_count++] = o->smbios.items[i];
+    for (size_t i = 0; i < o->extra.count; i++)
+        spec->extra[spec->extra_count++] = o->extra.items[i];
+    if (o->calibrate != NULL) {
+        spec->until = NULL;
+        spec->until_eventlog = true;
+        spec->snapshot = true;
+    }
+    watcher->is_verbose = o->verbose;
+    spec->on_console = on_console;
+    spec->on_report = on_report;
+    spec->context = watcher;
+}
+
+static int boot(struct boot_options *o)
+{
+    struct watcher watcher = { 0 };
+    struct clo_boot_result result;
+    struct clo_error err;
+
+    complete(o, &watcher);
+    signal(SIGINT, interrupt);
+    signal(SIGTERM, interrupt);
+    bool ok = clo_boot(&o->spec, &result, &err);
+    if (ok && o->calibrate != NULL && result.outcome == CLO_BOOT_REACHED)
+        ok = write_calibration(&watcher, o->calibrate, &err);
+    clo_buffer_free(&watcher.eventlog);
+    json_decref(watcher.pcrs);
+    return ok ? print_result(&result, o->as_json) : cli_error(&err);
+}
+
 int cmd_boot(int argc, char **argv)
 {
-    struct clo_boot_spec spec = { .firmware = FIRMWARE, .until = "multi-user.target" };
-    const char *calibrate = NULL;
-    bool verbose = false, as_json = false;
-    uint64_t memory = 512, timeout = 300;
-    struct cli_list smbios = { .count = 0 }, extra = { .count = 0 };
+    struct boot_options o = { .spec = { .firmware = FIRMWARE, .until = "multi-user.target" },
+                              .memory = 512,
+                              .timeout = 300 };
     const struct cli_option options[] = {
         { "--varstore", "FILE", "the VM's own variable store; firmware writes to it (required)",
-          .text = &spec.varstore },
+          .text = &o.spec.varstore },
         { "--tpm", "DIR", "the VM's TPM: a state folder of swtpm's (required)",
-          .text = &spec.tpm_state },
-        { "--firmware", "FILE", "OVMF; default " FIRMWARE, .text = &spec.firmware },
-        { "--memory", "MIB", "default 512", .number = &memory },
-        { "--timeout", "SECONDS", "default 300", .number = &timeout },
+          .text = &o.spec.tpm_state },
+        { "--firmware", "FILE", "OVMF; default " FIRMWARE, .text = &o.spec.firmware },
+        { "--memory", "MIB", "default 512", .number = &o.memory },
+        { "--timeout", "SECONDS", "default 300", .number = &o.timeout },
         { "--until", "TEXT", "what on the console ends it well; default multi-user.target",
-          .text = &spec.until },
+          .text = &o.spec.until },
         { "--calibrate", "FILE",
           "boot only until the guest reports its event log, and write the reference values of "
           "PCRs 0 to 3 and 6 (of an image built with --allow-host report)",
-          .text = &calibrate },
-        { "--report", "FILE", "what the guest reports, JSON lines", .text = &spec.report_path },
-        { "--serial", "FILE", "the console", .text = &spec.serial_path },
+          .text = &o.calibrate },
+        { "--report", "FILE", "what the guest reports, JSON lines", .text = &o.spec.report_path },
+        { "--serial", "FILE", "the console", .text = &o.spec.serial_path },
         { "--smbios-type11", "TEXT", "a string that the host passes in; may repeat",
-          .list = &smbios },
+          .list = &o.smbios },
         { "--qemu", "ARG", "one more argument for QEMU, whatever else a host may do; may repeat",
-          .list = &extra },
-        { "--snapshot", NULL, "leave the image as it is", .flag = &spec.snapshot },
-        { "--verbose", NULL, "show the console while it runs", .flag = &verbose },
-        { "--json", NULL, "print the outcome as JSON", .flag = &as_json },
+          .list = &o.extra },
+        { "--snapshot", NULL, "leave the image as it is", .flag = &o.spec.snapshot },
+        { "--verbose", NULL, "show the console while it runs", .flag = &o.verbose },
+        { "--json", NULL, "print the outcome as JSON", .flag = &o.as_json },
     };
     const struct cli_usage usage = {
         .command = "boot",
@@ -170,41 +214,16 @@ int cmd_boot(int argc, char **argv)
         .example =
                 "  cloister boot demo.img --varstore vm/vars.fd --tpm vm/tpm --report vm/report\n",
     };
-    struct watcher watcher = { 0 };
-    struct clo_boot_result result;
     struct cli_list operands;
-    struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || spec.varstore == NULL || spec.tpm_state == NULL)
+    if (operands.count != 1 || o.spec.varstore == NULL || o.spec.tpm_state == NULL)
         return cli_usage_error(&usage, "one IMAGE, --varstore and --tpm are needed");
-    if (smbios.count > CLO_BOOT_SMBIOS_MAX || extra.count > CLO_BOOT_EXTRA_MAX || memory < 128 ||
-        memory > 1U << 20 || timeout == 0 || timeout > 86400)
+    if (o.smbios.count > CLO_BOOT_SMBIOS_MAX || o.extra.count > CLO_BOOT_EXTRA_MAX ||
+        o.memory < 128 || o.memory > 1U << 20 || o.timeout == 0 || o.timeout > 86400)
         return cli_usage_error(&usage, "--smbios-type11, --memory or --timeout out of range");
-    spec.image = operands.items[0];
-    spec.memory_mib = (unsigned)memory;
-    spec.timeout_s = (unsigned)timeout;
-    for (size_t i = 0; i < smbios.count; i++)
-        spec.smbios[spec.smbios_count++] = smbios.items[i];
-    for (size_t i = 0; i < extra.count; i++)
-        spec.extra[spec.extra_count++] = extra.items[i];
-    if (calibrate != NULL) {
-        spec.until = NULL;
-        spec.until_eventlog = true;
-        spec.snapshot = true;
-    }
-    watcher.is_verbose = verbose;
-    spec.on_console = on_console;
-    spec.on_report = on_report;
-    spec.context = &watcher;
-    signal(SIGINT, interrupt);
-    signal(SIGTERM, interrupt);
-    bool ok = clo_boot(&spec, &result, &err);
-    if (ok && calibrate != NULL && result.outcome == CLO_BOOT_REACHED)
-        ok = write_calibration(&watcher, calibrate, &err);
-    clo_buffer_free(&watcher.eventlog);
-    json_decref(watcher.pcrs);
-    return ok ? print_result(&result, as_json) : cli_error(&err);
+    o.spec.image = operands.items[0];
+    return boot(&o);
 }

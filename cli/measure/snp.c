@@ -151,68 +151,72 @@ static bool measure(const struct measure_snp_options *options, struct clo_error 
     return true;
 }
 
+/* As given on the command line. */
+static struct measure_snp_options chosen;
+
+static const struct cli_option table[] = {
+    { "--ovmf", "FILE", "the firmware", .text = &chosen.ovmf },
+    { "--mode", "MODE", "snp (default), snp:svsm, snp:ovmf-hash, seves or sev",
+      .text = &chosen.mode },
+    { "--vcpus", "N", "how many CPUs the guest has", .text = &chosen.vcpus },
+    { "--vcpu-type", "NAME", "their model, as for QEMU's -cpu: EPYC-v4, EPYC-Milan, …",
+      .text = &chosen.vcpu_type },
+    { "--vcpu-sig", "HEX", "or its CPUID signature", .text = &chosen.vcpu_sig },
+    { "--vcpu-family", "N", "or family,", .text = &chosen.vcpu_family },
+    { "--vcpu-model", "N", "model", .text = &chosen.vcpu_model },
+    { "--vcpu-stepping", "N", "and stepping", .text = &chosen.vcpu_stepping },
+    { "--guest-features", "HEX", "SEV_FEATURES; default 0x1, with DebugSwap 0x21",
+      .text = &chosen.guest_features },
+    { "--vmm", "NAME", "qemu (default), ec2, gce, krun, or one of their variants",
+      .text = &chosen.vmm },
+    { "--vmm-type", "NAME", "the same", .text = &chosen.vmm },
+    { "--kernel", "FILE", "direct boot: the kernel", .text = &chosen.kernel },
+    { "--initrd", "FILE", "its initrd", .text = &chosen.initrd },
+    { "--append", "TEXT", "its command line", .text = &chosen.append },
+    { "--ovmf-hash", "HEX", "start from this digest of the firmware's pages",
+      .text = &chosen.ovmf_hash },
+    { "--snp-ovmf-hash", "HEX", "the same", .text = &chosen.ovmf_hash },
+    { "--svsm", "FILE", "mode snp:svsm: the SVSM", .text = &chosen.svsm },
+    { "--vars-size", "BYTES", "mode snp:svsm: how large OVMF's variables are,",
+      .text = &chosen.vars_size },
+    { "--vars-file", "FILE", "or the file of them", .text = &chosen.vars_file },
+    { "--igvm", "FILE", "instead of all these: an IGVM file, as --vmm qemu or hyperv loads it",
+      .text = &chosen.igvm },
+    { "--dump-vmsa", NULL, "write vmsa0.bin, vmsa1.bin, … to the current folder",
+      .flag = &chosen.dump_vmsa },
+    { "--id-block", "FILE", "write a signed ID block, as QEMU's sev-snp-guest takes it",
+      .text = &chosen.id_block },
+    { "--launch-digest", "HEX", "for this digest (or base64), without measuring anything",
+      .text = &chosen.launch_digest },
+    { "--id-key", "FILE", "P-384 key that signs the ID block (PEM)", .text = &chosen.id_key },
+    { "--author-key", "FILE", "P-384 key that signs the ID key", .text = &chosen.author_key },
+    { "--guest-policy", "HEX", "the ID block's policy; default 0x30000",
+      .text = &chosen.guest_policy },
+    { "--guest-svn", "N", "its security version; default 0", .text = &chosen.guest_svn },
+    { "--family-id", "HEX", "its family, 16 bytes", .text = &chosen.family_id },
+    { "--image-id", "HEX", "its image, 16 bytes", .text = &chosen.image_id },
+    { "--explain", "HEX|FILE", "say which input explains this digest, or this report's",
+      .text = &chosen.explain },
+    { "--max-vcpus", "N", "how many vCPUs --explain tries; default 512",
+      .text = &chosen.max_vcpus },
+    { "--output-format", "FORMAT", "hex (default) or base64", .text = &chosen.output_format },
+    { "--json", NULL, "print one JSON document", .flag = &chosen.json },
+};
+
+static const struct cli_usage usage = {
+    .command = "measure snp",
+    .arguments = "--ovmf FILE --vcpus N --vcpu-type NAME | --igvm FILE",
+    .summary = "Predicts the launch digest of an SEV-SNP guest, or of an SEV-ES or SEV one.\n"
+               "Options are named as sev-snp-measure's.",
+    .options = table,
+    .option_count = CLO_COUNT(table),
+    .takes_one_value = true,
+    .example = "  cloister measure snp --ovmf OVMF.fd --vcpus 4 --vcpu-type EPYC-Milan \\\n"
+               "      --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0'\n",
+};
+
 int cmd_measure_snp(int argc, char **argv)
 {
-    struct measure_snp_options options = { 0 };
-    const struct cli_option table[] = {
-        { "--ovmf", "FILE", "the firmware", .text = &options.ovmf },
-        { "--mode", "MODE", "snp (default), snp:svsm, snp:ovmf-hash, seves or sev",
-          .text = &options.mode },
-        { "--vcpus", "N", "how many CPUs the guest has", .text = &options.vcpus },
-        { "--vcpu-type", "NAME", "their model, as for QEMU's -cpu: EPYC-v4, EPYC-Milan, …",
-          .text = &options.vcpu_type },
-        { "--vcpu-sig", "HEX", "or its CPUID signature", .text = &options.vcpu_sig },
-        { "--vcpu-family", "N", "or family,", .text = &options.vcpu_family },
-        { "--vcpu-model", "N", "model", .text = &options.vcpu_model },
-        { "--vcpu-stepping", "N", "and stepping", .text = &options.vcpu_stepping },
-        { "--guest-features", "HEX", "SEV_FEATURES; default 0x1, with DebugSwap 0x21",
-          .text = &options.guest_features },
-        { "--vmm", "NAME", "qemu (default), ec2, gce, krun, or one of their variants",
-          .text = &options.vmm },
-        { "--vmm-type", "NAME", "the same", .text = &options.vmm },
-        { "--kernel", "FILE", "direct boot: the kernel", .text = &options.kernel },
-        { "--initrd", "FILE", "its initrd", .text = &options.initrd },
-        { "--append", "TEXT", "its command line", .text = &options.append },
-        { "--ovmf-hash", "HEX", "start from this digest of the firmware's pages",
-          .text = &options.ovmf_hash },
-        { "--snp-ovmf-hash", "HEX", "the same", .text = &options.ovmf_hash },
-        { "--svsm", "FILE", "mode snp:svsm: the SVSM", .text = &options.svsm },
-        { "--vars-size", "BYTES", "mode snp:svsm: how large OVMF's variables are,",
-          .text = &options.vars_size },
-        { "--vars-file", "FILE", "or the file of them", .text = &options.vars_file },
-        { "--igvm", "FILE", "instead of all these: an IGVM file, as --vmm qemu or hyperv loads it",
-          .text = &options.igvm },
-        { "--dump-vmsa", NULL, "write vmsa0.bin, vmsa1.bin, … to the current folder",
-          .flag = &options.dump_vmsa },
-        { "--id-block", "FILE", "write a signed ID block, as QEMU's sev-snp-guest takes it",
-          .text = &options.id_block },
-        { "--launch-digest", "HEX", "for this digest (or base64), without measuring anything",
-          .text = &options.launch_digest },
-        { "--id-key", "FILE", "P-384 key that signs the ID block (PEM)", .text = &options.id_key },
-        { "--author-key", "FILE", "P-384 key that signs the ID key", .text = &options.author_key },
-        { "--guest-policy", "HEX", "the ID block's policy; default 0x30000",
-          .text = &options.guest_policy },
-        { "--guest-svn", "N", "its security version; default 0", .text = &options.guest_svn },
-        { "--family-id", "HEX", "its family, 16 bytes", .text = &options.family_id },
-        { "--image-id", "HEX", "its image, 16 bytes", .text = &options.image_id },
-        { "--explain", "HEX|FILE", "say which input explains this digest, or this report's",
-          .text = &options.explain },
-        { "--max-vcpus", "N", "how many vCPUs --explain tries; default 512",
-          .text = &options.max_vcpus },
-        { "--output-format", "FORMAT", "hex (default) or base64", .text = &options.output_format },
-        { "--json", NULL, "print one JSON document", .flag = &options.json },
-    };
-    const struct cli_usage usage = {
-        .command = "measure snp",
-        .arguments = "--ovmf FILE --vcpus N --vcpu-type NAME | --igvm FILE",
-        .summary = "Predicts the launch digest of an SEV-SNP guest, or of an SEV-ES or SEV one.\n"
-                   "Options are named as sev-snp-measure's.",
-        .options = table,
-        .option_count = CLO_COUNT(table),
-        .takes_one_value = true,
-        .example = "  cloister measure snp --ovmf OVMF.fd --vcpus 4 --vcpu-type EPYC-Milan \\\n"
-                   "      --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0'\n",
-    };
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -222,7 +226,7 @@ int cmd_measure_snp(int argc, char **argv)
     if (operands.count != 0)
         return cli_usage_error(&usage, "takes no argument: %s", operands.items[0]);
     status = CLI_YES;
-    if (options.explain != NULL ? explain(&options, &status, &err) : measure(&options, &err))
+    if (chosen.explain != NULL ? explain(&chosen, &status, &err) : measure(&chosen, &err))
         return status;
     if (err.status == CLO_ERR_USAGE)
         return cli_usage_error(&usage, "%s", err.text);

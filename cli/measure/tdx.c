@@ -250,58 +250,62 @@ static bool measure(const struct options *options, struct clo_error *err)
            print_reference(reference, options, err);
 }
 
+/* As given on the command line. */
+static struct options chosen = { .name = "tdx" };
+
+static const struct cli_option table[] = {
+    { "--firmware", "FILE", "TDX firmware image, variables and code in one file",
+      .text = &chosen.firmware },
+    { "--ovmf", "FILE", "the same, as measure snp calls it", .text = &chosen.firmware },
+    { "--page-order", "ORDER", "single (QEMU since 9.0), two, or both; default both",
+      .text = &chosen.page_order },
+    { "--memory", "SIZE", "of the guest, like 8G: TD HOB, and what QEMU tells a kernel",
+      .text = &chosen.memory },
+    { "--varstore", "FILE", "variable store; default the firmware image's own",
+      .text = &chosen.varstore },
+    { "--secure-boot-absent", NULL, "the firmware was built without Secure Boot",
+      .flag = &chosen.secure_boot_absent },
+    { "--uki", "FILE", "the UKI that firmware starts", .text = &chosen.uki },
+    { "--image", "FILE", "the disk it starts from: its partition table, and its UKI",
+      .text = &chosen.image },
+    { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &chosen.growth.disk_size },
+    { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &chosen.growth.partition },
+    { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &chosen.growth.tool },
+    { "--shim", "FILE", "the shim that firmware starts, and that starts the UKI",
+      .text = &chosen.shim },
+    { "--load-options", "TEXT", "what the boot entry passes to the UKI; default nothing",
+      .text = &chosen.load_options },
+    { "--kernel", "FILE", "the kernel that QEMU starts (-kernel)", .text = &chosen.kernel },
+    { "--initrd", "FILE", "its initrd", .text = &chosen.initrd },
+    { "--append", "TEXT", "its command line", .text = &chosen.append },
+    { "--kernel-header", "WHO", "qemu fills in the kernel's setup header; file: nobody does",
+      .text = &chosen.kernel_header },
+    { "--acpi-loader", "FILE", "QEMU's etc/table-loader", .text = &chosen.acpi_loader },
+    { "--acpi-rsdp", "FILE", "QEMU's etc/acpi/rsdp", .text = &chosen.acpi_rsdp },
+    { "--acpi-tables", "FILE", "QEMU's etc/acpi/tables", .text = &chosen.acpi_tables },
+    { "--given", "LOG", "CCEL log of such a machine, for what cannot be predicted",
+      .text = &chosen.given },
+    { "--separator", "REGISTER", "rtmr1, or rtmr0 for firmware of 2022; without --given",
+      .text = &chosen.separator },
+    { "--name", "NAME", "the reference's name; default tdx", .text = &chosen.name },
+    { "--output", "FILE", "write a reference file", .text = &chosen.output },
+    { "--json", NULL, "print one JSON document", .flag = &chosen.json },
+};
+
+static const struct cli_usage usage = {
+    .command = "measure tdx",
+    .arguments = "--firmware FILE [--uki FILE|--image FILE|--kernel FILE]",
+    .summary = "Predicts MRTD and the RTMRs of a TDX guest, event by event.\n"
+               "What is not predicted is told, and what was taken from --given is marked.",
+    .options = table,
+    .option_count = CLO_COUNT(table),
+    .example = "  cloister measure tdx --firmware OVMF.fd --page-order single --json\n"
+               "  cloister measure tdx --firmware OVMF.fd --memory 8G --image guest.img "
+               "--given ccel.bin\n",
+};
+
 int cmd_measure_tdx(int argc, char **argv)
 {
-    struct options options = { .name = "tdx" };
-    const struct cli_option table[] = {
-        { "--firmware", "FILE", "TDX firmware image, variables and code in one file",
-          .text = &options.firmware },
-        { "--ovmf", "FILE", "the same, as measure snp calls it", .text = &options.firmware },
-        { "--page-order", "ORDER", "single (QEMU since 9.0), two, or both; default both",
-          .text = &options.page_order },
-        { "--memory", "SIZE", "of the guest, like 8G: TD HOB, and what QEMU tells a kernel",
-          .text = &options.memory },
-        { "--varstore", "FILE", "variable store; default the firmware image's own",
-          .text = &options.varstore },
-        { "--secure-boot-absent", NULL, "the firmware was built without Secure Boot",
-          .flag = &options.secure_boot_absent },
-        { "--uki", "FILE", "the UKI that firmware starts", .text = &options.uki },
-        { "--image", "FILE", "the disk it starts from: its partition table, and its UKI",
-          .text = &options.image },
-        { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &options.growth.disk_size },
-        { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &options.growth.partition },
-        { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &options.growth.tool },
-        { "--shim", "FILE", "the shim that firmware starts, and that starts the UKI",
-          .text = &options.shim },
-        { "--load-options", "TEXT", "what the boot entry passes to the UKI; default nothing",
-          .text = &options.load_options },
-        { "--kernel", "FILE", "the kernel that QEMU starts (-kernel)", .text = &options.kernel },
-        { "--initrd", "FILE", "its initrd", .text = &options.initrd },
-        { "--append", "TEXT", "its command line", .text = &options.append },
-        { "--kernel-header", "WHO", "qemu fills in the kernel's setup header; file: nobody does",
-          .text = &options.kernel_header },
-        { "--acpi-loader", "FILE", "QEMU's etc/table-loader", .text = &options.acpi_loader },
-        { "--acpi-rsdp", "FILE", "QEMU's etc/acpi/rsdp", .text = &options.acpi_rsdp },
-        { "--acpi-tables", "FILE", "QEMU's etc/acpi/tables", .text = &options.acpi_tables },
-        { "--given", "LOG", "CCEL log of such a machine, for what cannot be predicted",
-          .text = &options.given },
-        { "--separator", "REGISTER", "rtmr1, or rtmr0 for firmware of 2022; without --given",
-          .text = &options.separator },
-        { "--name", "NAME", "the reference's name; default tdx", .text = &options.name },
-        { "--output", "FILE", "write a reference file", .text = &options.output },
-        { "--json", NULL, "print one JSON document", .flag = &options.json },
-    };
-    const struct cli_usage usage = {
-        .command = "measure tdx",
-        .arguments = "--firmware FILE [--uki FILE|--image FILE|--kernel FILE]",
-        .summary = "Predicts MRTD and the RTMRs of a TDX guest, event by event.\n"
-                   "What is not predicted is told, and what was taken from --given is marked.",
-        .options = table,
-        .option_count = CLO_COUNT(table),
-        .example = "  cloister measure tdx --firmware OVMF.fd --page-order single --json\n"
-                   "  cloister measure tdx --firmware OVMF.fd --memory 8G --image guest.img "
-                   "--given ccel.bin\n",
-    };
     struct cli_list operands;
     struct clo_error err;
     int status;
@@ -310,10 +314,10 @@ int cmd_measure_tdx(int argc, char **argv)
         return status;
     if (operands.count != 0)
         return cli_usage_error(&usage, "takes no operand");
-    if (options.firmware == NULL && options.uki == NULL && options.image == NULL &&
-        options.kernel == NULL && options.given == NULL)
+    if (chosen.firmware == NULL && chosen.uki == NULL && chosen.image == NULL &&
+        chosen.kernel == NULL && chosen.given == NULL)
         return cli_usage_error(&usage, "nothing to predict from: --firmware is missing");
-    if (options.shim != NULL && options.uki == NULL)
+    if (chosen.shim != NULL && chosen.uki == NULL)
         return cli_usage_error(&usage, "--shim is that of a --uki; an --image has its own");
-    return measure(&options, &err) || clo_wrap(&err, "measure tdx") ? CLI_YES : cli_error(&err);
+    return measure(&chosen, &err) || clo_wrap(&err, "measure tdx") ? CLI_YES : cli_error(&err);
 }
