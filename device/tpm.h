@@ -75,4 +75,14 @@ CLO_MUST_USE bool clo_tpm_nv_define(struct clo_tpm *tpm, uint32_t index, size_t 
 CLO_MUST_USE bool clo_tpm_nv_write(struct clo_tpm *tpm, uint32_t index, struct clo_bytes bytes,
                                    struct clo_error *err);
 
+/* --- Counters -------------------------------------------------------------------------------- */
+
+/* An index that only rises, by one at a time, and that is not brought back to what it was by defining it anew. 0: it
+ * was never raised. One that is not defined is CLO_ERR_UNAVAILABLE, one that could be written CLO_ERR_REFUSED. */
+CLO_MUST_USE bool clo_tpm_counter_read(struct clo_tpm *tpm, uint32_t index, uint64_t *out,
+                                       struct clo_error *err);
+CLO_MUST_USE bool clo_tpm_counter_raise(struct clo_tpm *tpm, uint32_t index, struct clo_error *err);
+CLO_MUST_USE bool clo_tpm_counter_define(struct clo_tpm *tpm, uint32_t index,
+                                         struct clo_error *err);
+
 #endif

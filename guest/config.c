@@ -157,10 +157,10 @@ static bool read_doors(const json_t *json, struct clo_guest_config *out, struct 
 
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "version",  "name",          "broker",  "resource",
-                                        "network",  "retry_seconds", "modules", "disk",
-                                        "tdx_rtmr", "host",          "cmdline", "partitions",
-                                        NULL };
+    static const char *const keys[] = {
+        "version", "name",     "broker", "resource", "network",    "retry_seconds", "modules",
+        "disk",    "tdx_rtmr", "host",   "cmdline",  "partitions", "tpm_counter",   NULL
+    };
     uint64_t version, seconds;
     bool is_unregistered;
     json_t *broker, *network, *modules;
@@ -176,7 +176,8 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         !clo_json_get_object(json, "network", &network, err) ||
         !clo_json_get_array(json, "modules", &modules, err) ||
         !read_choice(json, "disk", "registered", "unregistered", &is_unregistered, err) ||
-        !read_choice(json, "tdx_rtmr", "required", "optional", &out->rtmr_is_optional, err))
+        !read_choice(json, "tdx_rtmr", "required", "optional", &out->rtmr_is_optional, err) ||
+        !read_choice(json, "tpm_counter", "unused", "used", &out->has_tpm_counter, err))
         return false;
     out->disk_is_registered = !is_unregistered;
     if (!clo_resource_template_check(out->resource, err))

@@ -27,6 +27,7 @@ struct clo_guest_config {
     const char *resource;         /* may hold placeholders: cloister/resource.h */
     bool disk_is_registered;      /* "disk": "registered", or not said: a key alone opens nothing */
     bool rtmr_is_optional;        /* "tdx_rtmr": "optional"; not said: required */
+    bool has_tpm_counter; /* "tpm_counter": "used": the disk's generation is kept in the TPM as well */
     struct clo_guest_network network;
     unsigned retry_seconds;
     const char *modules[CLO_GUEST_MODULES_MAX];

@@ -77,12 +77,13 @@ static bool check_header(const struct clo_disk *disk, const struct clo_buffer *h
 }
 
 bool clo_disk_raise_generation(struct clo_disk *disk, const char *scratch,
-                               const struct clo_secret *volume_key, uint64_t *out,
+                               const struct clo_secret *volume_key, uint64_t least, uint64_t *out,
                                struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
-    uint64_t generation = disk->luks.generation.value + 1;
+    uint64_t next = disk->luks.generation.value + 1;
+    uint64_t generation = next > least ? next : least;
     struct clo_luks2_info info;
 
     if (!clo_luks2_generation_write(generation, volume_key, disk->luks.uuid, &token, err) ||

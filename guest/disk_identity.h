@@ -10,11 +10,11 @@
 CLO_MUST_USE bool clo_disk_compare(const struct clo_disk *disk, const struct clo_secret *volume_key,
                                    const struct clo_disk_identity *registered,
                                    struct clo_error *err);
-/* Writes the next generation into both copies of the header, one after the other, each flushed; from
- * there on `disk` has that header. `scratch` as for clo_disk_volume_key(). Cut short, it leaves a
+/* Writes the next generation (or `least`, if that is more) into both copies of the header, one after the other, each
+ * flushed; from there on `disk` has that header. `scratch` as for clo_disk_volume_key(). Cut short, it leaves a
  * disk of the old or of the new generation. */
 CLO_MUST_USE bool clo_disk_raise_generation(struct clo_disk *disk, const char *scratch,
-                                            const struct clo_secret *volume_key, uint64_t *out,
-                                            struct clo_error *err);
+                                            const struct clo_secret *volume_key, uint64_t least,
+                                            uint64_t *out, struct clo_error *err);
 
 #endif

@@ -10,20 +10,15 @@
 #include <unistd.h>
 
 #include "device/file.h"
-#include "device/tdx_guest.h"
 #include "guest/collect.h"
+#include "guest/gate_table.h"
 #include "guest/host_inputs.h"
 #include "guest/host_units.h"
 #include "guest/partitions.h"
 #include "guest/root.h"
 
-#define RUN              "/run"
-#define BLOCKS           "/sys/class/block"
-#define PCR_TABLE        5
-#define CCEL_TABLE       2 /* RTMR 1, as a CCEL log counts */
-#define RTMR_TABLE       1
-#define TDREPORT_RTMRS   720 /* TDINFO_STRUCT, offset 208 (Intel TDX Module ABI, 348551) */
-#define TDREPORT_DATA_SZ 64
+#define RUN    "/run"
+#define BLOCKS "/sys/class/block"
 
 /* --- What was handed in --- */
 
@@ -101,57 +96,12 @@ static bool read_table(const char *disk, struct clo_buffer *head, struct clo_gpt
            clo_gpt_parse(clo_buffer_bytes(head), out, err);
 }
 
-static bool read_rtmr(struct clo_digest *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer report = { 0 };
-    static const uint8_t zeros[TDREPORT_DATA_SZ];
-
-    out->hash = CLO_HASH_SHA384;
-    if (clo_tdx_guest_read(CLO_TDX_GUEST_MEASUREMENTS, "rtmr1:sha384", out->bytes, err))
-        return true;
-    if (!clo_tdx_guest_report(CLO_TDX_GUEST_DEVICE, clo_bytes(zeros, sizeof zeros), &report, err))
-        return false;
-    struct clo_bytes value = clo_bytes_slice(clo_buffer_bytes(&report),
-                                             TDREPORT_RTMRS + RTMR_TABLE * CLO_TDX_GUEST_MR_SIZE,
-                                             CLO_TDX_GUEST_MR_SIZE);
-    if (value.size != CLO_TDX_GUEST_MR_SIZE)
-        return clo_fail(err, CLO_ERR_FORMAT, "TDREPORT: too short");
-    memcpy(out->bytes, value.data, value.size);
-    return true;
-}
-
-static bool read_pcr(const struct clo_gate *gate, struct clo_digest *out, struct clo_error *err)
-{
-    struct clo_tpm_pcrs pcrs;
-
-    if (!clo_tpm_pcr_read(gate->tpm, gate->bank, 1U << PCR_TABLE, &pcrs, err))
-        return false;
-    if ((pcrs.mask >> PCR_TABLE & 1) == 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "PCR %d cannot be read", PCR_TABLE);
-    *out = pcrs.values[PCR_TABLE];
-    return true;
-}
-
-/* A machine that has a log has a register to hold it against; without one nothing was measured. */
-static bool compare_measured(const struct clo_gate *gate, const struct clo_gpt *gpt,
-                             bool *is_measured, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
-    struct clo_table_events events = { .count = 0 };
-    struct clo_table_register is = { .hash = gate->bank, .index = PCR_TABLE };
-    const char *path = gate->tpm != NULL ? CLO_COLLECT_EVENTLOG : CLO_COLLECT_CCEL;
-
-    if (access(path, F_OK) != 0)
-        return true;
-    if (gate->tpm == NULL)
-        is = (struct clo_table_register){ .hash = CLO_HASH_SHA384, .index = CCEL_TABLE };
-    if (!clo_file_read(path, CLO_FILE_LIMIT, &log, err) ||
-        !(gate->tpm != NULL ? read_pcr(gate, &is.value, err) : read_rtmr(&is.value, err)) ||
-        !clo_partitions_measured(clo_buffer_bytes(&log), &is, &events, err))
-        return false;
-    *is_measured = events.count > 0;
-    return !*is_measured || clo_partitions_compare(gpt, &events, err);
-}
+static const struct clo_table_sources table_sources = {
+    .eventlog = CLO_COLLECT_EVENTLOG,
+    .ccel = CLO_COLLECT_CCEL,
+    .measurements = CLO_TDX_GUEST_MEASUREMENTS,
+    .tdx_guest = CLO_TDX_GUEST_DEVICE,
+};
 
 static bool check_kinds(const struct clo_guest_config *config, const struct clo_gpt *gpt,
                         bool is_measured, struct clo_error *err)
@@ -167,7 +117,8 @@ static bool check_table(const struct clo_gate *gate, const char *disk, struct cl
 {
     bool is_measured = false;
 
-    return (read_table(disk, head, gpt, err) && compare_measured(gate, gpt, &is_measured, err) &&
+    return (read_table(disk, head, gpt, err) &&
+            clo_table_compare(&table_sources, gate->tpm, gate->bank, gpt, &is_measured, err) &&
             check_kinds(gate->config, gpt, is_measured, err) &&
             clo_partitions_check_kernel(BLOCKS, disk, gpt, err)) ||
            clo_wrap(err, "partition table");

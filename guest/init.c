@@ -15,7 +15,7 @@
 #include "device/file.h"
 #include "device/tdx_guest.h"
 #include "device/tsm.h"
-#include "guest/disk_identity.h"
+#include "guest/disk_use.h"
 #include "guest/gate.h"
 #include "guest/measure.h"
 #include "guest/measure_rtmr.h"
@@ -43,6 +43,7 @@ struct guest {
     struct clo_buffer runtime_data; /* what the first evidence was bound to */
     struct clo_secret *volume_key;
     bool is_quote_alone; /* the evidence is a TDX quote, and no vTPM is bound */
+    bool binds_tpm;      /* the evidence has a hardware report that binds the TPM's key */
 };
 
 /* --- The machine --- */
@@ -230,8 +231,9 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
 
     guest->runtime_data.size = 0;
     clo_buffer_append(&guest->runtime_data, clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA));
-    guest->is_quote_alone = clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE).data != NULL &&
-                            clo_evidence_get(evidence, CLO_EVIDENCE_HCL_REPORT).data == NULL;
+    guest->binds_tpm = clo_evidence_get(evidence, CLO_EVIDENCE_HCL_REPORT).data != NULL;
+    guest->is_quote_alone =
+            clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE).data != NULL && !guest->binds_tpm;
     report_evidence(guest, evidence, "enter-initrd");
 }
 
@@ -247,8 +249,13 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
         return false;
     if (!release->has_disk)
         return true;
-    if (!clo_disk_compare(&guest->disk, guest->volume_key, &release->disk, err) ||
-        !clo_disk_raise_generation(&guest->disk, HEADER_FILE, guest->volume_key, generation, err))
+    const struct clo_disk_use use = { .disk = &guest->disk,
+                                      .scratch = HEADER_FILE,
+                                      .volume_key = guest->volume_key,
+                                      .registered = &release->disk,
+                                      .has_counter = guest->config.has_tpm_counter,
+                                      .tpm = guest->binds_tpm ? guest->tpm : NULL };
+    if (!clo_disk_use_again(&use, generation, err))
         return false;
     clo_report_send(&guest->report, json_pack("{s:s, s:I}", "kind", "generation", "generation",
                                               (json_int_t)*generation));

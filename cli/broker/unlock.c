@@ -6,7 +6,7 @@
 #include "cloister/resource.h"
 #include "device/file.h"
 #include "device/tsm.h"
-#include "guest/disk_identity.h"
+#include "guest/disk_use.h"
 #include "guest/measure.h"
 #include "guest/unlock.h"
 #include "net/imds.h"
@@ -24,12 +24,22 @@ static void on_wait(void *context, const char *why, unsigned seconds)
 struct opening {
     struct clo_disk disk;
     struct clo_secret *volume_key;
+    struct clo_tpm *tpm;
+    bool has_counter, binds_tpm;
 };
 
 static void free_opening(struct opening *opening)
 {
     clo_disk_free(&opening->disk);
     clo_secret_freep(&opening->volume_key);
+    clo_tpm_freep(&opening->tpm);
+}
+
+static void on_evidence(void *context, const struct clo_evidence *evidence)
+{
+    struct opening *opening = context;
+
+    opening->binds_tpm = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
 }
 
 static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
@@ -41,23 +51,27 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
     clo_secret_freep(&opening->volume_key);
     if (!clo_disk_volume_key(disk, HEADER_FILE, release->key, &opening->volume_key, err))
         return false;
-    return !release->has_disk ||
-           (clo_disk_compare(disk, opening->volume_key, &release->disk, err) &&
-            clo_disk_raise_generation(disk, HEADER_FILE, opening->volume_key, generation, err));
+    const struct clo_disk_use use = { .disk = disk,
+                                      .scratch = HEADER_FILE,
+                                      .volume_key = opening->volume_key,
+                                      .registered = &release->disk,
+                                      .has_counter = opening->has_counter,
+                                      .tpm = opening->binds_tpm ? opening->tpm : NULL };
+    return !release->has_disk || clo_disk_use_again(&use, generation, err);
 }
 
 static bool get_key(const struct clo_guest_config *config, struct opening *opening,
                     struct clo_error *err)
 {
-    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer userlog = { 0 };
     struct clo_error ignored;
 
-    if (!clo_tpm_open(CLO_TPM_DEVICE, &tpm, err) && err->status != CLO_ERR_UNAVAILABLE)
+    opening->has_counter = config->has_tpm_counter;
+    if (!clo_tpm_open(CLO_TPM_DEVICE, &opening->tpm, err) && err->status != CLO_ERR_UNAVAILABLE)
         return false;
     if (!clo_file_read(CLO_MEASURE_LOG, CLO_FILE_LIMIT, &userlog, &ignored))
         userlog.size = 0; /* nothing was measured by user space */
-    const struct clo_collector collector = { .tpm = tpm,
+    const struct clo_collector collector = { .tpm = opening->tpm,
                                              .hardware = clo_hardware_default,
                                              .eventlog = CLO_COLLECT_EVENTLOG,
                                              .ccel = CLO_COLLECT_CCEL,
@@ -65,6 +79,7 @@ static bool get_key(const struct clo_guest_config *config, struct opening *openi
                                              .userlog = clo_buffer_bytes(&userlog) };
     const struct clo_unlock unlock = { .config = config,
                                        .collector = &collector,
+                                       .on_evidence = on_evidence,
                                        .on_release = on_release,
                                        .on_wait = on_wait,
                                        .context = opening };

@@ -133,6 +133,7 @@ struct guest_options {
     uint64_t retry_seconds;
     bool unregistered_disk;
     bool optional_rtmr;
+    bool tpm_counter;
     struct cli_list allowed; /* words for what is taken from the host */
     const char *credential_key;
 };
@@ -172,12 +173,13 @@ static bool guest_config(const struct guest_options *options, json_t **out, stru
     if (!host_config(options, &host, err) || !read_broker_key(options->key_path, &key, err) ||
         !network_config(options->network, &network, err))
         return false;
-    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s, s:O}", "version", 1, "name",
-                     options->name, "broker", "url", options->url, "key",
+    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s, s:O, s:s*}", "version", 1,
+                     "name", options->name, "broker", "url", options->url, "key",
                      clo_json_base64(clo_buffer_bytes(&key)), "resource", options->resource,
                      "network", network, "retry_seconds", (json_int_t)options->retry_seconds,
                      "disk", options->unregistered_disk ? "unregistered" : "registered", "tdx_rtmr",
-                     options->optional_rtmr ? "optional" : "required", "host", host);
+                     options->optional_rtmr ? "optional" : "required", "host", host, "tpm_counter",
+                     options->tpm_counter ? "used" : NULL);
     return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is no UTF-8");
 }
 
@@ -326,6 +328,9 @@ int cmd_image_build(int argc, char **argv)
         { "--optional-rtmr", NULL,
           "TDX without a vTPM: boot also where the kernel (before 6.16) cannot extend RTMR 3",
           .flag = &guest.optional_rtmr },
+        { "--tpm-counter", NULL,
+          "the guest keeps the disk's generation in its vTPM, too, which must outlive a boot",
+          .flag = &guest.tpm_counter },
         { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",
           .text = &passphrase },
         { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)",

@@ -91,6 +91,56 @@ static const struct {
       "guest configuration: network: more than 3 DNS servers" },
 };
 
+#define MORE(members) WITH(BROKER, DHCP, "," members)
+
+/* What the image lets in, and what belongs on its disk: read as strictly as the rest. */
+static const struct {
+    const char *name, *json, *error; /* error NULL: it parses */
+} doors[] = {
+    { "nothing let in", MORE("\"host\":{\"allow\":[]}"), NULL },
+    { "one word", MORE("\"host\":{\"allow\":[\"cloud-init\"]}"), NULL },
+    { "a word that is not one", MORE("\"host\":{\"allow\":[\"everything\"]}"),
+      "guest configuration: host: \"everything\" is not something" },
+    { "a word that is not text", MORE("\"host\":{\"allow\":[7]}"), "guest configuration: host: " },
+    { "no words", MORE("\"host\":{}"), "guest configuration: host: " },
+    { "not an object", MORE("\"host\":[]"), "guest configuration: host: " },
+    { "an unknown member", MORE("\"host\":{\"allow\":[],\"deny\":[]}"),
+      "guest configuration: host: unknown member \"deny\"" },
+    { "a key that is not a key", MORE("\"host\":{\"allow\":[],\"key\":\"AAAA\"}"),
+      "guest configuration: host: " },
+    { "ESP and root", MORE("\"partitions\":[\"esp\",\"root\"]"), NULL },
+    { "a kind of partition that is not known", MORE("\"partitions\":[\"esp\",\"swap\"]"),
+      "guest configuration: partition \"swap\" is neither esp nor root" },
+    { "a partition that is not text", MORE("\"partitions\":[1]"),
+      "guest configuration: partition 0: not a string" },
+    { "partitions that are not a list", MORE("\"partitions\":\"esp\""),
+      "guest configuration: \"partitions\"" },
+    { "nine partitions",
+      MORE("\"partitions\":[\"esp\",\"esp\",\"esp\",\"esp\",\"esp\",\"esp\",\"esp\",\"esp\","
+           "\"esp\"]"),
+      "guest configuration: more than 8 partitions" },
+    { "a command line that is not text", MORE("\"cmdline\":1"),
+      "guest configuration: \"cmdline\"" },
+    { "the TPM's counter", MORE("\"tpm_counter\":\"used\""), NULL },
+    { "the TPM's counter, maybe", MORE("\"tpm_counter\":\"maybe\""),
+      "guest configuration: tpm_counter: \"maybe\" is neither unused nor used" },
+};
+
+static void test_doors(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(doors); i++) {
+        CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+        struct clo_error err = { 0 };
+        bool ok = clo_guest_config_parse(clo_bytes_text(doors[i].json), &config, &err);
+        CHECK(ok == (doors[i].error == NULL), doors[i].name);
+        CHECK(ok || strncmp(err.text, doors[i].error, strlen(doors[i].error)) == 0, err.text);
+        if (ok)
+            CHECK(config.has_tpm_counter == (strstr(doors[i].json, "\"used\"") != NULL),
+                  doors[i].name);
+    }
+}
+
 static void test_cases(void **state)
 {
     (void)state;
@@ -177,7 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),    cmocka_unit_test(test_disk),
         cmocka_unit_test(test_cases),     cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_doors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* Which disk it is and how often it was used, on headers that libcryptsetup made in a plain file. */
-#include "guest/disk_identity.h"
+#include "guest/disk_use.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -106,7 +106,8 @@ static uint64_t use_once(struct clo_disk_identity *registered)
 
     open_disk(&opened);
     if (!clo_disk_compare(&opened.disk, opened.volume_key, registered, &err) ||
-        !clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, &generation, &err))
+        !clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, 0, &generation,
+                                   &err))
         fail_msg("%s", err.text);
     assert_int_equal(opened.disk.luks.generation.value, generation);
     registered->generation = generation;
@@ -212,6 +213,34 @@ static void test_cut_short(void **state)
     }
 }
 
+/* The TPM's counter may ask for more than the next one; where it is asked for and there is none, nothing is written. */
+static void test_counter(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    struct clo_error err;
+    uint64_t generation;
+
+    (void)state;
+    make_disk(7);
+    open_disk(&opened);
+    const struct clo_disk_identity registered = identity(&opened);
+    const struct clo_disk_use use = { .disk = &opened.disk,
+                                      .scratch = header_file,
+                                      .volume_key = opened.volume_key,
+                                      .registered = &registered,
+                                      .has_counter = true };
+    CHECK(!clo_disk_use_again(&use, &generation, &err), "a counter without a TPM");
+    assert_non_null(strstr(err.text, "keeps its generation in a TPM"));
+    assert_int_equal(opened.disk.luks.generation.value, 0);
+    assert_true(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, 9,
+                                          &generation, &err));
+    assert_int_equal(generation, 9);
+    assert_int_equal(opened.disk.luks.generation.value, 9);
+    assert_true(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, 3,
+                                          &generation, &err));
+    assert_int_equal(generation, 10);
+}
+
 static void test_no_room_to_write(void **state)
 {
     CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
@@ -222,7 +251,7 @@ static void test_no_room_to_write(void **state)
     make_disk(7);
     open_disk(&opened);
     snprintf(opened.disk.device, sizeof opened.disk.device, "%.50s/none", scratch.path);
-    assert_false(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key,
+    assert_false(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, 0,
                                            &generation, &err));
     assert_int_equal(err.status, CLO_ERR_SYSTEM);
     assert_int_equal(opened.disk.luks.generation.value, 0);
@@ -231,9 +260,8 @@ static void test_no_room_to_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_used_again),
-        cmocka_unit_test(test_another_disk),
-        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_used_again),       cmocka_unit_test(test_counter),
+        cmocka_unit_test(test_another_disk),     cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_no_room_to_write),
     };
 

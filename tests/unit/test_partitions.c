@@ -2,67 +2,7 @@
 
 #include <sys/stat.h>
 
-#include "cloister/pcr.h"
-#include "eventlog_maker.h"
-#include "test.h"
-
-#define SECTORS 65536
-
-static struct clo_gpt_partition made(const char *type, unsigned n, uint64_t first)
-{
-    struct clo_gpt_partition partition = { .first_lba = first, .last_lba = first + 2047 };
-    struct clo_error err;
-
-    assert_true(clo_guid_read(type, &partition.type, &err));
-    partition.guid.bytes[0] = (uint8_t)n;
-    snprintf(partition.name, sizeof partition.name, "p%u", n);
-    return partition;
-}
-
-#define ESP  "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
-#define ROOT "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
-#define SWAP "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"
-#define HOME "933ac7e1-2eb4-4f13-b844-0e14e2aef915"
-
-struct table {
-    struct clo_buffer head, tail;
-    struct clo_gpt gpt;
-};
-
-static void make_table(struct table *table, unsigned disk,
-                       const struct clo_gpt_partition *partitions, size_t count)
-{
-    struct clo_guid guid = { { (uint8_t)disk } };
-    struct clo_error err;
-
-    *table = (struct table){ .head = { 0 } };
-    if (!clo_gpt_write(&guid, SECTORS, partitions, count, &table->head, &table->tail, &err) ||
-        !clo_gpt_parse(clo_buffer_bytes(&table->head), &table->gpt, &err))
-        fail_msg("%s", err.text);
-}
-
-static void free_table(struct table *table)
-{
-    clo_buffer_free(&table->head);
-    clo_buffer_free(&table->tail);
-}
-
-/* A log with the table in PCR 5, and that register. */
-static void make_log(const struct clo_gpt *gpt, struct clo_buffer *log,
-                     struct clo_table_register *is)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer event = { 0 };
-    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *parsed = NULL;
-    struct clo_pcr_bank bank;
-    struct clo_error err;
-
-    assert_true(clo_gpt_event(gpt, &event, &err));
-    log_header_sha256(log);
-    log_event(log, 5, CLO_EV_EFI_GPT_EVENT, clo_buffer_bytes(&event));
-    assert_true(clo_eventlog_parse(clo_buffer_bytes(log), &parsed, &err));
-    assert_true(clo_eventlog_replay(parsed, CLO_HASH_SHA256, &bank, &err));
-    *is = (struct clo_table_register){ CLO_HASH_SHA256, 5, bank.values[5] };
-}
+#include "table_maker.h"
 
 static const struct {
     const char *name;
@@ -131,7 +71,7 @@ static void test_compare(void **state)
     static const char *const kinds[] = { "esp", "root" };
     static struct table measured, now;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
-    struct clo_table_register is;
+    struct clo_table_register is = { .hash = CLO_HASH_SHA256, .index = 5 };
     struct clo_table_events events;
     struct clo_error err;
 
@@ -158,7 +98,7 @@ static void test_log_is_held_against_the_register(void **state)
     static struct table table;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer lie = { 0 };
-    struct clo_table_register is;
+    struct clo_table_register is = { .hash = CLO_HASH_SHA256, .index = 5 };
     struct clo_table_events events;
     struct clo_error err;
 

@@ -1,0 +1,104 @@
+#include <stdio.h>
+
+#include "device/tpm.h"
+#include "device/tpm_internal.h"
+
+#define COUNTER_SIZE 8
+
+static bool find(struct clo_tpm *tpm, uint32_t index, const char *name, ESYS_TR *object,
+                 bool *is_written, struct clo_error *err)
+{
+    TPM2B_NV_PUBLIC *area = NULL;
+
+    if (!clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, index, ESYS_TR_NONE, ESYS_TR_NONE,
+                                            ESYS_TR_NONE, object),
+                      name, err))
+        return false;
+    if (!clo_tpm_done(Esys_NV_ReadPublic(tpm->esys, *object, ESYS_TR_NONE, ESYS_TR_NONE,
+                                         ESYS_TR_NONE, &area, NULL),
+                      name, err)) {
+        Esys_TR_Close(tpm->esys, object);
+        return false;
+    }
+    TPMA_NV attributes = area->nvPublic.attributes;
+    size_t size = area->nvPublic.dataSize;
+    Esys_Free(area);
+    *is_written = (attributes & TPMA_NV_WRITTEN) != 0;
+    if ((attributes & TPMA_NV_TPM2_NT_MASK) >> TPMA_NV_TPM2_NT_SHIFT == TPM2_NT_COUNTER &&
+        size == COUNTER_SIZE)
+        return true;
+    Esys_TR_Close(tpm->esys, object);
+    return clo_fail(err, CLO_ERR_REFUSED, "%s: not a counter", name);
+}
+
+static bool read_value(struct clo_tpm *tpm, ESYS_TR object, const char *name, uint64_t *out,
+                       struct clo_error *err)
+{
+    TPM2B_MAX_NV_BUFFER *bytes = NULL;
+
+    if (!clo_tpm_done(Esys_NV_Read(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
+                                   ESYS_TR_NONE, ESYS_TR_NONE, COUNTER_SIZE, 0, &bytes),
+                      name, err))
+        return false;
+    struct clo_reader r = clo_reader(clo_bytes(bytes->buffer, bytes->size));
+    *out = clo_read_be64(&r);
+    bool ok = clo_reader_ok(&r);
+    Esys_Free(bytes);
+    return ok || clo_fail(err, CLO_ERR_FORMAT, "%s: truncated", name);
+}
+
+/* One that was never raised has no value yet: its first is one above all that this TPM's counters had. */
+bool clo_tpm_counter_read(struct clo_tpm *tpm, uint32_t index, uint64_t *out, struct clo_error *err)
+{
+    ESYS_TR object = ESYS_TR_NONE;
+    bool is_written;
+    char name[32];
+
+    snprintf(name, sizeof name, "NV index 0x%08x", index);
+    if (!find(tpm, index, name, &object, &is_written, err))
+        return false;
+    *out = 0;
+    bool ok = !is_written || read_value(tpm, object, name, out, err);
+    Esys_TR_Close(tpm->esys, &object);
+    return ok;
+}
+
+bool clo_tpm_counter_raise(struct clo_tpm *tpm, uint32_t index, struct clo_error *err)
+{
+    ESYS_TR object = ESYS_TR_NONE;
+    bool is_written;
+    char name[32];
+
+    snprintf(name, sizeof name, "NV index 0x%08x", index);
+    if (!find(tpm, index, name, &object, &is_written, err))
+        return false;
+    bool ok = clo_tpm_done(Esys_NV_Increment(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
+                                             ESYS_TR_NONE, ESYS_TR_NONE),
+                           name, err);
+    Esys_TR_Close(tpm->esys, &object);
+    return ok;
+}
+
+bool clo_tpm_counter_define(struct clo_tpm *tpm, uint32_t index, struct clo_error *err)
+{
+    const TPM2B_AUTH no_password = { 0 };
+    const TPM2B_NV_PUBLIC area = {
+        .nvPublic = {
+            .nvIndex = index,
+            .nameAlg = TPM2_ALG_SHA256,
+            .attributes = TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD |
+                          TPMA_NV_NO_DA | TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT,
+            .dataSize = COUNTER_SIZE,
+        },
+    };
+    ESYS_TR object = ESYS_TR_NONE;
+    char name[32];
+
+    snprintf(name, sizeof name, "NV index 0x%08x", index);
+    if (!clo_tpm_done(Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
+                                          ESYS_TR_NONE, ESYS_TR_NONE, &no_password, &area, &object),
+                      name, err))
+        return false;
+    Esys_TR_Close(tpm->esys, &object);
+    return true;
+}
