@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/http_answer.h"
+
 #define HEADERS_MAX 16384
 
 struct exchange {
@@ -102,14 +104,8 @@ static void on_answer(struct evhttp_request *request, void *context)
         *c = (char)tolower((unsigned char)*c);
     copy_until(evhttp_find_header(headers, "Set-Cookie"), "; \t", response->cookie,
                sizeof response->cookie);
-    struct evbuffer *body = evhttp_request_get_input_buffer(request);
-    size_t size = evbuffer_get_length(body);
-    const void *data = size == 0 ? NULL : evbuffer_pullup(body, -1);
-    if (size > 0 && data == NULL)
-        return;
-    clo_buffer_append(&response->body, clo_bytes(data, size));
     response->status = (unsigned)status;
-    exchange->is_answered = clo_buffer_ok(&response->body);
+    exchange->is_answered = http_read_body(request, &response->body);
 }
 
 /* --- The exchange --- */
@@ -226,12 +222,8 @@ static bool explain(const struct exchange *exchange, struct clo_error *err)
     if (exchange->is_other_key)
         return clo_fail(err, CLO_ERR_UNVERIFIED,
                         "the server has another public key than the one that is pinned");
-    if (exchange->failure == EVREQ_HTTP_DATA_TOO_LONG)
-        return clo_fail(err, CLO_ERR_FORMAT, "the answer is too large");
-    if (exchange->failure == EVREQ_HTTP_INVALID_HEADER)
-        return clo_fail(err, CLO_ERR_FORMAT, "the answer is not HTTP");
-    if (!exchange->is_done || exchange->failure == EVREQ_HTTP_TIMEOUT)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "no answer in time");
+    if (!http_check_failure(exchange->failure, exchange->is_done, err))
+        return false;
     if (reason != NULL)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "TLS: %s", reason);
     /* libevent looks at the address of the peer that it has not got. */
@@ -245,14 +237,12 @@ static bool explain(const struct exchange *exchange, struct clo_error *err)
 
 static void end(struct exchange *exchange)
 {
+    /* A connection asks for names as long as it is there. */
     if (exchange->connection != NULL)
         evhttp_connection_free(exchange->connection);
     if (exchange->dns != NULL)
         evdns_base_free(exchange->dns, 1);
-    if (exchange->base != NULL) {
-        event_base_loop(exchange->base, EVLOOP_NONBLOCK); /* what was put off is freed here */
-        event_base_free(exchange->base);
-    }
+    http_end(NULL, exchange->base);
     SSL_CTX_free(exchange->tls);
     clo_buffer_free(&exchange->response.body);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/http_answer.h"
 #include "net/https.h"
 
 #define SCHEME      "http://"
@@ -36,13 +37,7 @@ static void on_answer(struct evhttp_request *request, void *context)
     int status = request == NULL ? 0 : evhttp_request_get_response_code(request);
     if (status <= 0)
         return;
-    struct evbuffer *body = evhttp_request_get_input_buffer(request);
-    size_t size = evbuffer_get_length(body);
-    const void *data = size == 0 ? NULL : evbuffer_pullup(body, -1);
-    if (size > 0 && data == NULL)
-        return;
-    clo_buffer_append(&exchange->body, clo_bytes(data, size));
-    exchange->status = clo_buffer_ok(&exchange->body) ? status : 0;
+    exchange->status = http_read_body(request, &exchange->body) ? status : 0;
 }
 
 /* The form of our other client's URLs with another scheme, and an address for a host. */
@@ -109,12 +104,8 @@ static bool send_request(struct exchange *exchange, const struct clo_https_url *
 
 static bool judge(const struct exchange *exchange, struct clo_error *err)
 {
-    if (exchange->failure == EVREQ_HTTP_DATA_TOO_LONG)
-        return clo_fail(err, CLO_ERR_FORMAT, "the answer is too large");
-    if (exchange->failure == EVREQ_HTTP_INVALID_HEADER)
-        return clo_fail(err, CLO_ERR_FORMAT, "the answer is not HTTP");
-    if (!exchange->is_done || exchange->failure == EVREQ_HTTP_TIMEOUT)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "no answer in time");
+    if (!http_check_failure(exchange->failure, exchange->is_done, err))
+        return false;
     if (exchange->status == 0)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "cannot be reached, or breaks off");
     return exchange->status == 200 ||
@@ -123,12 +114,7 @@ static bool judge(const struct exchange *exchange, struct clo_error *err)
 
 static void end(struct exchange *exchange)
 {
-    if (exchange->connection != NULL)
-        evhttp_connection_free(exchange->connection);
-    if (exchange->base != NULL) {
-        event_base_loop(exchange->base, EVLOOP_NONBLOCK); /* what was put off is freed here */
-        event_base_free(exchange->base);
-    }
+    http_end(exchange->connection, exchange->base);
     clo_buffer_free(&exchange->body);
 }
 

@@ -1,7 +1,7 @@
 /* A whole bundle of a pretend platform, and everything that can be wrong with it. */
 #include "cloister/appraise.h"
 
-#include "scene.h"
+#include "scene_group.h"
 #include "vectors.h"
 
 #define ANYHEX "0000000000000000000000000000000000000000000000000000000000000000"
@@ -13,7 +13,7 @@ struct result {
     struct clo_error err;
 };
 
-static struct result run_with(struct scene *scene, const struct clo_reference *const *references,
+static struct result run_with(struct scene *with, const struct clo_reference *const *references,
                               size_t reference_count)
 {
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
@@ -26,60 +26,41 @@ static struct result run_with(struct scene *scene, const struct clo_reference *c
     struct clo_error err;
 
     must(clo_evidence_new(&evidence, &err), &err);
-    make_evidence(scene, evidence, &certificates);
-    clo_hex_text(clo_digest_bytes(&scene->maker.root), root);
-    clo_hex_text(clo_bytes(scene->maker.report + 0x90, 48), hex);
-    if (scene->policy != NULL)
-        clo_buffer_text(&text, scene->policy);
+    make_evidence(with, evidence, &certificates);
+    clo_hex_text(clo_digest_bytes(&with->maker.root), root);
+    clo_hex_text(clo_bytes(with->maker.report + 0x90, 48), hex);
+    if (with->policy != NULL)
+        clo_buffer_text(&text, with->policy);
     else
         clo_buffer_printf(&text,
                           "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],"
                           "\"roots\":[\"%s\"],\"pcrs\":[0,4,11,12],"
                           "\"snp\":{\"measurement\":[\"%s\"]}}",
-                          scene->root_is_not_given ? ANYHEX : root, hex);
-    if (scene->strict)
+                          with->root_is_not_given ? ANYHEX : root, hex);
+    if (with->strict)
         must(clo_policy_strict(&policy, &err), &err);
-    else if (!scene->no_policy)
+    else if (!with->no_policy)
         must(clo_policy_parse(clo_buffer_bytes(&text), &policy, &err), &err);
     struct clo_appraise_inputs inputs = {
         .policy = policy,
         .references = references,
-        .reference_count = scene->no_reference ? 0 : reference_count,
-        .expected_nonce = scene->no_nonce ? (struct clo_bytes){ 0 } : clo_bytes_text(NONCE),
+        .reference_count = with->no_reference ? 0 : reference_count,
+        .expected_nonce = with->no_nonce ? (struct clo_bytes){ 0 } : clo_bytes_text(NONCE),
         .at = SNP_MAKER_NOW,
-        .roots = &scene->maker.root,
-        .root_count = scene->root_is_not_given ? 0 : 1,
+        .roots = &with->maker.root,
+        .root_count = with->root_is_not_given ? 0 : 1,
         .endorsements.certificates = &certificates,
-        .expectations = &scene->expectation,
-        .expectation_count = scene->expectation.name == NULL ? 0 : 1,
+        .expectations = &with->expectation,
+        .expectation_count = with->expectation.name == NULL ? 0 : 1,
     };
     if (!clo_appraise(evidence, &inputs, &result.appraisal, &result.err))
         result.appraisal = NULL;
     return result;
 }
 
-static struct result run(struct scene *scene, const struct clo_reference *reference)
+static struct result run(struct scene *with, const struct clo_reference *against)
 {
-    return run_with(scene, &reference, 1);
-}
-
-static struct scene scene;
-static struct clo_reference *reference;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scene_init(&scene);
-    reference = make_reference();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scene_free(&scene);
-    clo_reference_free(reference);
-    return 0;
+    return run_with(with, &against, 1);
 }
 
 static void test_accepted(void **state)
@@ -491,5 +472,5 @@ int main(void)
         cmocka_unit_test(test_tdx),       cmocka_unit_test(test_azure_vectors),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_scene_up, tear_scene_down);
 }

@@ -1,26 +1,7 @@
 /* Bundles of genuine evidence with one member that is another's, or one too many: what a client of the broker can put together. */
 #include "cloister/appraise.h"
 
-#include "scene.h"
-
-static struct scene scene;
-static struct clo_reference *reference;
-
-static int set_up(void **state)
-{
-    (void)state;
-    scene_init(&scene);
-    reference = make_reference();
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    scene_free(&scene);
-    clo_reference_free(reference);
-    return 0;
-}
+#include "scene_group.h"
 
 /* The scene's bundle, `label` replaced by (or, where it has none, added as) these bytes. */
 static void make_with(const char *label, struct clo_bytes bytes, struct clo_evidence **out,
@@ -218,5 +199,5 @@ int main(void)
         cmocka_unit_test(test_tpm_of_nobody),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_scene_up, tear_scene_down);
 }

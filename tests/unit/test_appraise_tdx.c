@@ -6,7 +6,7 @@
 #include "cloister/jose.h"
 #include "eventlog_maker.h"
 #include "lib/cloud/hcl_write.h"
-#include "sim/tdx.h"
+#include "tdx_keys.h"
 #include "test.h"
 
 #define NOW   1780000000LL
@@ -15,23 +15,6 @@
     pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair \
             pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair pair   \
                     pair pair pair pair pair pair pair pair pair pair pair pair
-
-static struct sim_tdx_keys keys;
-
-static int make_keys(void **state)
-{
-    struct clo_error err;
-
-    (void)state;
-    return sim_tdx_keys_new(&keys, &err) ? 0 : -1;
-}
-
-static int free_keys(void **state)
-{
-    (void)state;
-    sim_tdx_keys_free(&keys);
-    return 0;
-}
 
 static void must(bool ok, const struct clo_error *err)
 {

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "test.h"
+#include "store_maker.h"
 
 #define ZEROS  "0000000000000000000000000000000000000000000000000000000000000000"
 #define POLICY "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],\"roots\":[\"amd\"]}"
@@ -14,36 +14,6 @@
     "{\"cloister_reference\":1,\"name\":\"demo\",\"origin\":\"prediction\",\"events\":{}," \
     "\"pcrs\":{\"sha256\":{"                                                               \
     "\"12\":\"" ZEROS "\"}}}"
-
-static struct clo_scratch scratch;
-static char folder[4200];
-
-static int set_up(void **state)
-{
-    struct clo_error err;
-
-    (void)state;
-    assert_true(clo_scratch_new(NULL, &scratch, &err));
-    snprintf(folder, sizeof folder, "%s/state", scratch.path);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    clo_scratch_free(&scratch);
-    return 0;
-}
-
-static struct clo_store *open_store(void)
-{
-    struct clo_store *store;
-    struct clo_error err;
-
-    if (!clo_store_open(folder, &store, &err))
-        fail_msg("%s", err.text);
-    return store;
-}
 
 static bool put(struct clo_store *store, const char *path, const char *secret, const char *policy,
                 const char *reference, struct clo_error *err)
@@ -259,5 +229,5 @@ int main(void)
         cmocka_unit_test(test_keys),        cmocka_unit_test(test_killed),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_scratch, free_scratch);
 }

@@ -4,41 +4,11 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
-#include "test.h"
+#include "store_maker.h"
 
 #define PATH   "default/disk/a"
 #define POLICY "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],\"roots\":[\"amd\"]}"
 #define OTHER  "{\"cloister_policy\":1,\"name\":\"other\",\"tee\":[\"snp\"],\"roots\":[\"amd\"]}"
-
-static struct clo_scratch scratch;
-static char folder[4200];
-
-static int set_up(void **state)
-{
-    struct clo_error err;
-
-    (void)state;
-    assert_true(clo_scratch_new(NULL, &scratch, &err));
-    snprintf(folder, sizeof folder, "%s/state", scratch.path);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    clo_scratch_free(&scratch);
-    return 0;
-}
-
-static struct clo_store *open_store(void)
-{
-    struct clo_store *store;
-    struct clo_error err;
-
-    if (!clo_store_open(folder, &store, &err))
-        fail_msg("%s", err.text);
-    return store;
-}
 
 static struct clo_disk_identity disk(uint8_t filler, uint64_t generation)
 {
@@ -256,5 +226,5 @@ int main(void)
         cmocka_unit_test(test_terms_of_before),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, make_scratch, free_scratch);
 }

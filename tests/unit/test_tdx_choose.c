@@ -1,27 +1,10 @@
 /* Of several sets of collateral the pieces that count: each case varies one piece of the good set. */
 #include "checks.h"
-#include "sim/tdx.h"
+#include "tdx_keys.h"
 #include "test.h"
 
 #define NOW 1780000000LL
 #define DAY 86400LL
-
-static struct sim_tdx_keys keys;
-
-static int make_keys(void **state)
-{
-    struct clo_error err;
-
-    (void)state;
-    return sim_tdx_keys_new(&keys, &err) ? 0 : -1;
-}
-
-static int free_keys(void **state)
-{
-    (void)state;
-    sim_tdx_keys_free(&keys);
-    return 0;
-}
 
 enum kind {
     GOOD,

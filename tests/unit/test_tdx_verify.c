@@ -1,27 +1,10 @@
 /* Every check of a TDX quote has something that fails it and nothing else: take the check out, and a line of
  * the table in sim/tdx_breakages.c is accepted. */
 #include "checks.h"
-#include "sim/tdx.h"
+#include "tdx_keys.h"
 #include "test.h"
 
 #define NOW 1780000000LL
-
-static struct sim_tdx_keys keys;
-
-static int make_keys(void **state)
-{
-    struct clo_error err;
-
-    (void)state;
-    return sim_tdx_keys_new(&keys, &err) ? 0 : -1;
-}
-
-static int free_keys(void **state)
-{
-    (void)state;
-    sim_tdx_keys_free(&keys);
-    return 0;
-}
 
 struct run {
     struct sim_tdx_made made;
