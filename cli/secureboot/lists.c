@@ -41,7 +41,6 @@ static bool name_stranger(struct clo_bytes in, struct clo_error *why)
     static const struct {
         const char *start, *name;
     } known[] = {
-        { "{", "is JSON: make a store of virt-firmware's with virt-fw-vars --set-json" },
         { "AMZNUEFI", "is AWS's uefi-data: python-uefivars turns it into a variable store" },
         { "MZ", "is an EFI image, not lists: secureboot list --image makes an entry of it" },
         { "-----BEGIN CERTIFICATE", "is a certificate: secureboot list --cert makes a list of it" },
@@ -120,6 +119,11 @@ bool secureboot_read(const char *path, const char *variable, struct secureboot_f
         if (variable != NULL)
             out->lists = secureboot_variable(out->store, variable);
         return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);
+    }
+    /* JSON is virt-firmware's store or nothing. */
+    if (in.size > 0 && in.data[0] == '{') {
+        *err = no_store;
+        return clo_wrap(err, "%s", path);
     }
     if (in.size <= SECUREBOOT_LIST_LIMIT)
         return read_small(in, out, err) || clo_wrap(err, "%s", path);

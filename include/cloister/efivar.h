@@ -46,14 +46,15 @@ struct clo_efivar {
 
 struct clo_varstore;
 
-/* Finds the volume anywhere in the file at a 4 KiB boundary. Views into `in`. */
+/* Finds the volume anywhere in the file at a 4 KiB boundary; or reads virt-firmware's JSON. Views into `in`, or
+ * of JSON into the store. */
 CLO_API CLO_MUST_USE bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out,
                                              struct clo_error *err);
 CLO_API size_t clo_varstore_count(const struct clo_varstore *store);
 CLO_API const struct clo_efivar *clo_varstore_at(const struct clo_varstore *store, size_t index);
 CLO_API const struct clo_efivar *clo_varstore_find(const struct clo_varstore *store,
                                                    const char *name, const struct clo_guid *vendor);
-/* Appends the whole file with `changes` in place of variables of the same name and vendor, or added. */
+/* Appends the whole file, in the form that it was read in, with `changes` in place of variables of the same name and vendor, or added. */
 CLO_API CLO_MUST_USE bool clo_varstore_write(const struct clo_varstore *store,
                                              const struct clo_efivar *changes, size_t count,
                                              struct clo_buffer *out, struct clo_error *err);

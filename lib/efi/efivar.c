@@ -1,4 +1,4 @@
-#include "cloister/efivar.h"
+#include "efivar_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,17 +35,8 @@ static const struct clo_guid guid_custom_mode = { { 0x0c, 0xec, 0x76, 0xc0, 0x28
 #define VARIABLE_START                 0x55aa
 #define VARIABLE_ADDED                 0x3f
 #define VARIABLE_IN_DELETED_TRANSITION 0x3e
-#define VARIABLES_MAX                  4096
 
 /* --- Variable stores --- */
-
-struct clo_varstore {
-    struct clo_bytes file;
-    size_t first;    /* where the variables begin */
-    size_t capacity; /* how many bytes there are for them */
-    struct clo_efivar *variables;
-    size_t count;
-};
 
 static bool find_store(struct clo_bytes in, struct clo_varstore *store, struct clo_error *err)
 {
@@ -112,6 +103,20 @@ static bool read_variable(struct clo_reader *r, struct clo_efivar *out, uint8_t 
     return true;
 }
 
+bool efivar_add(struct clo_varstore *store, const struct clo_efivar *variable,
+                struct clo_error *err)
+{
+    if (store->count == VARIABLES_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d variables", VARIABLES_MAX);
+    struct clo_efivar *grown =
+            realloc(store->variables, (store->count + 1) * sizeof *store->variables);
+    if (grown == NULL)
+        return clo_out_of_memory(err);
+    store->variables = grown;
+    store->variables[store->count++] = *variable;
+    return true;
+}
+
 bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = calloc(1, sizeof *store);
@@ -119,6 +124,12 @@ bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct c
     if (store == NULL)
         return clo_out_of_memory(err);
     store->file = in;
+    if (efivar_is_json(in)) {
+        if (!efivar_read_json(in, store, err))
+            return false;
+        *out = CLO_TAKE(store);
+        return true;
+    }
     if (!find_store(in, store, err))
         return false;
     struct clo_reader r = clo_reader(clo_bytes_slice(in, store->first, store->capacity));
@@ -134,15 +145,9 @@ bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct c
         clo_read_skip(&r, padding < clo_reader_left(&r) ? padding : clo_reader_left(&r));
         if (state != VARIABLE_ADDED && state != VARIABLE_IN_DELETED_TRANSITION)
             continue;
-        if (store->count == VARIABLES_MAX)
-            return clo_fail(err, CLO_ERR_FORMAT, "more than %d variables", VARIABLES_MAX);
-        struct clo_efivar *grown =
-                realloc(store->variables, (store->count + 1) * sizeof *store->variables);
-        if (grown == NULL)
-            return clo_out_of_memory(err);
-        store->variables = grown;
         /* An update was cut off when both states are there: the later, added one counts. */
-        store->variables[store->count++] = variable;
+        if (!efivar_add(store, &variable, err))
+            return false;
     }
     *out = CLO_TAKE(store);
     return true;
@@ -152,6 +157,7 @@ void clo_varstore_free(struct clo_varstore *store)
 {
     if (store == NULL)
         return;
+    clo_buffer_free(&store->owned);
     free(store->variables);
     free(store);
 }
@@ -212,21 +218,39 @@ static bool write_variable(const struct clo_efivar *variable, struct clo_buffer 
     return true;
 }
 
-bool clo_varstore_write(const struct clo_varstore *store, const struct clo_efivar *changes,
-                        size_t count, struct clo_buffer *out, struct clo_error *err)
+/* The variables that stay, each once, and then the changes. */
+static bool collect(const struct clo_varstore *store, const struct clo_efivar *changes,
+                    size_t count, const struct clo_efivar ***out, size_t *out_count,
+                    struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    const struct clo_efivar **list = calloc(store->count + count + 1, sizeof *list);
+    size_t used = 0;
 
+    if (list == NULL)
+        return clo_out_of_memory(err);
     for (size_t i = 0; i < store->count; i++) {
         const struct clo_efivar *variable = &store->variables[i];
         bool is_replaced = clo_varstore_find(store, variable->name, &variable->vendor) != variable;
         for (size_t k = 0; k < count; k++)
             is_replaced = is_replaced || is_named(variable, changes[k].name, &changes[k].vendor);
-        if (!is_replaced && !write_variable(variable, &area, err))
-            return false;
+        if (!is_replaced)
+            list[used++] = variable;
     }
     for (size_t k = 0; k < count; k++)
-        if (!write_variable(&changes[k], &area, err))
+        list[used++] = &changes[k];
+    *out = list;
+    *out_count = used;
+    return true;
+}
+
+static bool write_volume(const struct clo_varstore *store,
+                         const struct clo_efivar *const *variables, size_t count,
+                         struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+
+    for (size_t i = 0; i < count; i++)
+        if (!write_variable(variables[i], &area, err))
             return false;
     if (!clo_buffer_ok(&area))
         return clo_out_of_memory(err);
@@ -238,11 +262,23 @@ bool clo_varstore_write(const struct clo_varstore *store, const struct clo_efiva
     clo_buffer_append(out, store->file);
     if (!clo_buffer_ok(out))
         return clo_out_of_memory(err);
-    uint8_t *variables = out->data + start + store->first;
-    memset(variables, 0xff, store->capacity);
+    uint8_t *at = out->data + start + store->first;
+    memset(at, 0xff, store->capacity);
     if (area.size > 0)
-        memcpy(variables, area.data, area.size);
+        memcpy(at, area.data, area.size);
     return true;
+}
+
+bool clo_varstore_write(const struct clo_varstore *store, const struct clo_efivar *changes,
+                        size_t count, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) const struct clo_efivar **variables = NULL;
+    size_t total;
+
+    if (!collect(store, changes, count, &variables, &total, err))
+        return false;
+    return store->is_json ? efivar_write_json(variables, total, out, err)
+                          : write_volume(store, variables, total, out, err);
 }
 
 bool clo_varstore_enroll(const struct clo_varstore *store, struct clo_bytes pk,

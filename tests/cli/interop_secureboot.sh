@@ -47,12 +47,12 @@ held "authenticated variable" sign-efi-sig-list "$efitools" "ours reads its"
 
 # What is neither is called what it is.
 cp db.crt certificate
-printf '{"version": 2, "variables": []}\n' >json
+printf '{"a": 1}\n' >json
 printf 'AMZNUEFI and more' >aws
 cp /usr/lib/systemd/boot/efi/linuxx64.efi.stub image
 expect "a certificate" 3 "is a certificate" sb show certificate
 expect "DER" 3 "is DER" sb show db.der
-expect "JSON" 3 "is JSON" sb show json
+expect "JSON" 3 "variable store in JSON: \"version\" is missing" sb show json
 expect "AWS's" 3 "is AWS's uefi-data" sb show aws
 expect "an image" 3 "is an EFI image" sb show image
 exit "$failed"

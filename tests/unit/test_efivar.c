@@ -287,6 +287,75 @@ static void test_store_truncated(void **state)
     }
 }
 
+#define GLOBAL "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+static const struct {
+    const char *name, *json, *error; /* error NULL: it parses */
+} json_cases[] = {
+    { "none", "{\"version\": 2, \"variables\": []}", NULL },
+    { "one",
+      " {\"version\": 2, \"variables\": [{\"name\": \"PK\", \"guid\": \"" GLOBAL
+      "\", \"attr\": 39, \"data\": \"00ff\", \"time\": \"e907030a023527000000000000000000\"}]}",
+      NULL },
+    { "another version", "{\"version\": 1, \"variables\": []}",
+      "variable store in JSON: version 1, not 2" },
+    { "other JSON", "{}", "variable store in JSON: \"version\" is missing" },
+    { "a variable of nothing", "{\"version\": 2, \"variables\": [{}]}",
+      "variable store in JSON: variable 0: \"name\" is missing" },
+    { "without a name",
+      "{\"version\": 2, \"variables\": [{\"name\": \"\", \"guid\": \"" GLOBAL
+      "\", \"attr\": 7, \"data\": \"\"}]}",
+      "variable store in JSON: variable 0: a name of 0 bytes" },
+    { "a time of a byte",
+      "{\"version\": 2, \"variables\": [{\"name\": \"a\", \"guid\": \"" GLOBAL
+      "\", \"attr\": 7, \"data\": \"\", \"time\": \"00\"}]}",
+      "variable store in JSON: variable 0: \"attr\" or \"time\" is not of its size" },
+    { "attributes of 33 bits",
+      "{\"version\": 2, \"variables\": [{\"name\": \"a\", \"guid\": \"" GLOBAL
+      "\", \"attr\": 4294967296, \"data\": \"\"}]}",
+      "variable store in JSON: variable 0: \"attr\" or \"time\" is not of its size" },
+};
+
+static void test_json_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(json_cases); i++) {
+        CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+        struct clo_error err = { 0 };
+        bool ok = clo_varstore_parse(clo_bytes_text(json_cases[i].json), &store, &err);
+        CHECK(ok == (json_cases[i].error == NULL), json_cases[i].name);
+        if (!ok && strcmp(err.text, json_cases[i].error) != 0)
+            fail_msg("%s: %s", json_cases[i].name, err.text);
+    }
+}
+
+/* Comes back in the form that it came in, with the change and without what it replaces. */
+static void test_json_write(void **state)
+{
+    const struct clo_efivar changes[] = { { .name = "PK",
+                                            .vendor = clo_guid_global_variable,
+                                            .attributes = 7,
+                                            .data = clo_bytes_text("new") },
+                                          { .name = "db",
+                                            .vendor = clo_guid_image_security,
+                                            .attributes = 7,
+                                            .data = clo_bytes_text("d") } };
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *again = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_varstore_parse(clo_bytes_text(json_cases[1].json), &store, &err));
+    assert_int_equal(clo_varstore_at(store, 0)->time[0], 0xe9);
+    assert_int_equal(clo_varstore_at(store, 0)->data.data[1], 0xff);
+    assert_true(clo_varstore_write(store, changes, 2, &out, &err));
+    assert_true(clo_varstore_parse(clo_buffer_bytes(&out), &again, &err));
+    assert_int_equal(clo_varstore_count(again), 2);
+    assert_true(clo_bytes_equal(clo_varstore_find(again, "PK", &clo_guid_global_variable)->data,
+                                changes[0].data));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_vectors),       cmocka_unit_test(test_store),
         cmocka_unit_test(test_store_write),   cmocka_unit_test(test_enroll),
         cmocka_unit_test(test_store_refused), cmocka_unit_test(test_store_truncated),
+        cmocka_unit_test(test_json_refused),  cmocka_unit_test(test_json_write),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
