@@ -137,6 +137,19 @@ lab_fetch_ukify() {
     return "$status"
 }
 
+# Tools of others that come from Python's package index alone, as the interop tests hold them against ours: in a folder
+# of their own, and never installed. Made under another name first: a half one is none.
+lab_fetch_python_tools() {
+    local folder=$LAB_CACHE/python-tools
+    [ ! -e "$folder/done" ] || return 0
+    mkdir -p "$LAB_CACHE"
+    rm -rf "${folder:?}"
+    { python3 -m venv "$folder" &&
+        "$folder/bin/pip" install --quiet --disable-pip-version-check virt-firmware==26.10 sev-snp-measure==0.0.13 dcap-qvl==0.7.0; } \
+        >"$LAB_CACHE/pip.log" 2>&1 || return
+    touch "$folder/done"
+}
+
 # lab_fetch_shim_of RELEASE MIRROR KEYRING PACKAGE FILE OUTPUT
 lab_fetch_shim_of() {
     local state status=0

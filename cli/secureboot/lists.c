@@ -41,7 +41,10 @@ static bool name_stranger(struct clo_bytes in, struct clo_error *why)
     static const struct {
         const char *start, *name;
     } known[] = {
-        { "AMZNUEFI", "is AWS's uefi-data: python-uefivars turns it into a variable store" },
+        { "QU1aTlVFRk",
+          "is AWS's uefi-data: virt-fw-vars --input FILE --output-json STORE makes a store of it" },
+        { "AMZNUEFI",
+          "is AWS's uefi-data: virt-fw-vars --input FILE --output-json STORE makes a store of it" },
         { "MZ", "is an EFI image, not lists: secureboot list --image makes an entry of it" },
         { "-----BEGIN CERTIFICATE", "is a certificate: secureboot list --cert makes a list of it" },
         { "QFI\xfb", "is a qcow2 image: qemu-img convert -O raw makes a plain one" },

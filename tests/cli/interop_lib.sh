@@ -57,3 +57,11 @@ sections() {
 
 systemd_version() { /usr/lib/systemd/systemd-measure --version | sed -n 's/^systemd \([0-9]*\).*/\1/p'; }
 package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || rpm -q --qf '%{VERSION}' "$1" 2>/dev/null || echo "?"; }
+
+# python_tools: puts $tools/bin in front of PATH. What is not in the distribution has to be fetched first (./check does).
+python_tools() {
+    tools=${LAB_CACHE:-$CLOISTER_TESTS/../build/lab/cache}/python-tools
+    [ -e "$tools/done" ] || skip "$1 is not in this release, and was not fetched: . sim/lab.sh && lab_fetch_python_tools"
+    PATH=$(absolute "$tools/bin"):$PATH
+}
+python_version() { python3 -c 'import sys, importlib.metadata; print(importlib.metadata.version(sys.argv[1]))' "$1"; }

@@ -49,5 +49,16 @@ expect "another nonce" 1 "" check --ak ak.pem --pcrs pcrs.json --nonce 11
 expect "another key" 1 "" check --ak other.pem --pcrs pcrs.json --nonce $nonce
 expect "other values" 1 "" check --ak ak.pem --pcrs wrong.json --nonce $nonce
 tpm2_checkquote -Q -u ak.pem -m quote -s signature -f pcrs -q $nonce -g sha256 >/dev/null 2>&1 || fail "tpm2_checkquote does not take its own"
+# PCR values in the forms that the tools have: what tpm2_quote writes next to a quote, and what tpm2_pcrread prints.
+expect "its PCR file" 0 "pass  tpm.pcrs" check --ak ak.pem --pcrs pcrs --nonce $nonce
+tpm2_pcrread sha1:0+sha256:0,11 >printed || fail "tpm2_pcrread"
+expect "what tpm2_pcrread prints" 0 "pass  tpm.pcrs" check --ak ak.pem --pcrs printed --nonce $nonce
+sed 's/^\(  *11 *: 0x\)../\1ff/' printed >changed
+expect "a value changed" 1 "fail  tpm.pcrs" check --ak ak.pem --pcrs changed --nonce $nonce
+# Signatures without TPMT_SIGNATURE around them.
+tpm2_quote -Q -c ak.ctx -l sha256:0,11 -q $nonce -m quote -s signature -f plain -g sha256 || fail "tpm2_quote -f plain"
+flush
+expect "a plain ECDSA signature" 0 "pass  tpm.quote.signature" check --ak ak.pem --pcrs pcrs.json --nonce $nonce
+expect "the same, another key" 1 "fail  tpm.quote.signature" check --ak other.pem --pcrs pcrs.json --nonce $nonce
 held "TPM quote" tpm2_quote "$tools" "ours reads its"
 exit "$failed"
