@@ -3,10 +3,9 @@
 #ifndef CLOISTER_CLI_FETCH_H
 #define CLOISTER_CLI_FETCH_H
 
+#include "cli/cli.h"
 #include "net/pcs.h"
 #include "net/source.h"
-
-#include "cli/cli.h"
 
 #define FETCH_OPTIONS 7
 

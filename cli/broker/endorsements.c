@@ -7,10 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/verify/collateral.h"
 #include "device/file.h"
 #include "lib/cloud/azure_imds.h"
-
-#include "cli/verify/collateral.h"
 
 /* Whole collateral is JSON; certificates and lists never begin like it. */
 static bool is_json(struct clo_bytes in)

@@ -103,9 +103,7 @@ int cmd_key_derive(int argc, char **argv)
     if (o.fields.count == 0)
         return cli_usage_error(&usage, "--field is needed: with none, every guest on this chip "
                                        "gets the same key");
-    if (!derive(&o, &err)) {
-        clo_wrap(&err, "key derive");
-        return cli_error(&err);
-    }
+    if (!derive(&o, &err))
+        return cli_fail("key derive", &err);
     return CLI_YES;
 }

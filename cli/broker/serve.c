@@ -3,14 +3,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/broker/endorsements.h"
 #include "cli/commands.h"
+#include "cli/fetch.h"
 #include "cli/policy/files.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "verifier/server.h"
-
-#include "cli/broker/endorsements.h"
-#include "cli/fetch.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
 

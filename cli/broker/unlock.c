@@ -148,9 +148,7 @@ int cmd_unlock(int argc, char **argv)
     if (is_unregistered)
         config.disk_is_registered = false;
     ok = ok && open_disk(operands.items[0], operands.items[1], &config, &err);
-    if (!ok) {
-        clo_wrap(&err, "unlock");
-        return cli_error(&err);
-    }
+    if (!ok)
+        return cli_fail("unlock", &err);
     return CLI_YES;
 }

@@ -88,5 +88,5 @@ int cmd_eventlog_convert(int argc, char **argv)
               clo_file_write(output, clo_buffer_bytes(&out), 0644, &err);
     if (ok)
         note_left_out(log, userlog);
-    return ok || clo_wrap(&err, "eventlog convert") ? CLI_YES : cli_error(&err);
+    return ok ? CLI_YES : cli_fail("eventlog convert", &err);
 }

@@ -167,9 +167,7 @@ int cmd_eventlog_explain(int argc, char **argv)
     enum clo_hash hash = o.bank == NULL ? CLO_HASH_SHA256 : clo_hash_from_name(o.bank);
     if (hash == CLO_HASH_NONE)
         return cli_usage_error(&usage, "--bank: no such hash: %s", o.bank);
-    if (!load(&o, operands.items[0], &err) || !explain(&o, hash, &different, &err)) {
-        clo_wrap(&err, "eventlog explain");
-        return cli_error(&err);
-    }
+    if (!load(&o, operands.items[0], &err) || !explain(&o, hash, &different, &err))
+        return cli_fail("eventlog explain", &err);
     return different == 0 ? CLI_YES : CLI_NO;
 }

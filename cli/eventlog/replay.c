@@ -239,5 +239,5 @@ int cmd_eventlog_replay(int argc, char **argv)
     from.extension = padded ? CLO_IMA_PADDED_SHA1 : CLO_IMA_EACH_BANK;
     ok = ok && ((input.ima != NULL ? replay_ima(&from, &err) : replay_all(&from, &err)) ||
                 clo_wrap(&err, "%s", operands.items[0]));
-    return ok || clo_wrap(&err, "eventlog replay") ? CLI_YES : cli_error(&err);
+    return ok ? CLI_YES : cli_fail("eventlog replay", &err);
 }

@@ -258,10 +258,8 @@ int cmd_eventlog_show(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "takes one event log");
-    if (!eventlog_open_start(operands.items[0], &input, &cut, &err)) {
-        clo_wrap(&err, "eventlog show");
-        return cli_error(&err);
-    }
+    if (!eventlog_open_start(operands.items[0], &input, &cut, &err))
+        return cli_fail("eventlog show", &err);
     if (show.json) {
         document = input.ima != NULL ? ima_json(input.ima) : log_json(input.log);
         return !cli_print_json(document, &err) ? cli_error(&err) : end(&cut);

@@ -287,9 +287,7 @@ int cmd_evidence_show(int argc, char **argv)
         return status;
     if (operands.count != 1)
         return cli_usage_error(&usage, "one bundle or file expected");
-    if (!show_file(operands.items[0], as_json, &err)) {
-        clo_wrap(&err, "evidence show");
-        return cli_error(&err);
-    }
+    if (!show_file(operands.items[0], as_json, &err))
+        return cli_fail("evidence show", &err);
     return CLI_YES;
 }

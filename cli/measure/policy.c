@@ -151,5 +151,5 @@ int cmd_measure_policy(int argc, char **argv)
         return cli_usage_error(&usage, "%s", err.text);
     bool ok = (out != NULL || clo_out_of_memory(&err)) && make(&in, &references, out, &err) &&
               write_out(in.output, out, &err);
-    return ok || clo_wrap(&err, "measure policy") ? CLI_YES : cli_error(&err);
+    return ok ? CLI_YES : cli_fail("measure policy", &err);
 }

@@ -230,6 +230,5 @@ int cmd_measure_snp(int argc, char **argv)
         return status;
     if (err.status == CLO_ERR_USAGE)
         return cli_usage_error(&usage, "%s", err.text);
-    clo_wrap(&err, "measure snp");
-    return cli_error(&err);
+    return cli_fail("measure snp", &err);
 }

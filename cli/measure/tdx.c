@@ -319,5 +319,5 @@ int cmd_measure_tdx(int argc, char **argv)
         return cli_usage_error(&usage, "nothing to predict from: --firmware is missing");
     if (chosen.shim != NULL && chosen.uki == NULL)
         return cli_usage_error(&usage, "--shim is that of a --uki; an --image has its own");
-    return measure(&chosen, &err) || clo_wrap(&err, "measure tdx") ? CLI_YES : cli_error(&err);
+    return measure(&chosen, &err) ? CLI_YES : cli_fail("measure tdx", &err);
 }

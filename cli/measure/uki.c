@@ -70,5 +70,5 @@ int cmd_measure_uki(int argc, char **argv)
     bool ok = read_uki(operands.items[0], &options, &err);
     ok = ok &&
          (measure_pcrs(&options, &from, false, &err) || clo_wrap(&err, "%s", operands.items[0]));
-    return ok || clo_wrap(&err, "measure uki") ? CLI_YES : cli_error(&err);
+    return ok ? CLI_YES : cli_fail("measure uki", &err);
 }

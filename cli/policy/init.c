@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/file.h"
-
 #include "cli/policy/files.h"
+#include "device/file.h"
 
 #define LIST_DAYS       "366d" /* makers' root lists are issued once a year */
 #define COLLATERAL_DAYS "30d"  /* TCB info and QE identity are issued anew every day */
@@ -21,12 +20,6 @@ struct kind {
     bool (*set)(const struct init_options *o, const struct kind *kind, json_t *policy,
                 struct clo_error *err);
 };
-
-static int fail_with(struct clo_error *err)
-{
-    clo_wrap(err, "policy init");
-    return cli_error(err);
-}
 
 static bool knows_mr_td(const struct cli_references *references)
 {
@@ -337,7 +330,7 @@ int cmd_policy_init(int argc, char **argv)
     if (!cli_references_load(&o.references, &references, &err) ||
         !check_needs(&o, kind, &references, &err) || !make(&o, kind, &references, &json, &err) ||
         !check_made(json, &references, &pins, &err) || !write_policy(&o, json, &err))
-        return fail_with(&err);
+        return cli_fail("policy init", &err);
     policy_print_left(stderr, "note: ", &pins);
     return CLI_YES;
 }

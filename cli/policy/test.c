@@ -1,16 +1,9 @@
 /* cloister policy test: evidence at hand against a policy, and which of its checks decided. */
 #include <string.h>
 
-#include "device/file.h"
-
 #include "cli/policy/files.h"
 #include "cli/verify/common.h"
-
-static int fail_with(struct clo_error *err)
-{
-    clo_wrap(err, "policy test");
-    return cli_error(err);
-}
+#include "device/file.h"
 
 static bool appraise(const char *path, struct verify_inputs *inputs,
                      struct clo_appraisal **appraisal, struct clo_error *err)
@@ -85,13 +78,13 @@ int cmd_policy_test(int argc, char **argv)
         return cli_usage_error(&usage, "a policy and at least one bundle expected");
     o.policy = operands.items[0];
     if (!verify_load(&o, &inputs, &err))
-        return fail_with(&err);
+        return cli_fail("policy test", &err);
     if (o.nonce != NULL)
         inputs.inputs.expected_nonce = clo_bytes_text(o.nonce);
     for (size_t i = 1; i < operands.count; i++) {
         CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
         if (!appraise(operands.items[i], &inputs, &appraisal, &err))
-            return fail_with(&err);
+            return cli_fail("policy test", &err);
         print_deciding(operands.items[i], appraisal);
         if (clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED)
             worst = CLI_NO;

@@ -276,9 +276,7 @@ int cmd_secureboot_impact(int argc, char **argv)
     if (o.input == NULL || o.update == NULL)
         return cli_usage_error(&usage, "--input and --update are needed");
     status = CLI_YES;
-    if (!prepare(&o, &impact, &err) || !tell(&o, &impact, &operands, &status, &err)) {
-        clo_wrap(&err, "secureboot impact");
-        return cli_error(&err);
-    }
+    if (!prepare(&o, &impact, &err) || !tell(&o, &impact, &operands, &status, &err))
+        return cli_fail("secureboot impact", &err);
     return status;
 }

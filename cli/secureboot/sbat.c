@@ -70,8 +70,7 @@ static int examine_one(const char *path, struct clo_bytes level, json_t *to)
         return is_allowed ? CLI_YES : CLI_NO;
     if (to != NULL)
         json_array_append_new(to, json_pack("{s:s, s:s}", "file", path, "unreadable", err.text));
-    clo_wrap(&err, "secureboot sbat");
-    return cli_error(&err);
+    return cli_fail("secureboot sbat", &err);
 }
 
 int cmd_secureboot_sbat(int argc, char **argv)
@@ -108,10 +107,8 @@ int cmd_secureboot_sbat(int argc, char **argv)
         return cli_usage_error(&usage, "an image is expected");
     if (as_json)
         json = json_pack("{s:[]}", "images");
-    if (level_path != NULL && !read_level(level_path, &file, &level, &err)) {
-        clo_wrap(&err, "secureboot sbat");
-        return cli_error(&err);
-    }
+    if (level_path != NULL && !read_level(level_path, &file, &level, &err))
+        return cli_fail("secureboot sbat", &err);
     status = CLI_YES;
     for (size_t i = 0; i < operands.count; i++) {
         int one = examine_one(operands.items[i], level, json_object_get(json, "images"));

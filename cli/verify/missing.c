@@ -1,7 +1,6 @@
 /* What the evidence lacks, from the maker's service or the cache: for `cloister verify`. */
-#include "net/kds_client.h"
-
 #include "cli/verify/common.h"
+#include "net/kds_client.h"
 
 /* --- SEV-SNP --- */
 

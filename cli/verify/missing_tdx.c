@@ -1,8 +1,7 @@
 /* Intel's collateral for the quote in the evidence, from its service or the cache. */
+#include "cli/verify/common.h"
 #include "cloister/tdx.h"
 #include "net/pcs.h"
-
-#include "cli/verify/common.h"
 
 /* Is everything given that this quote's platform needs, and current? */
 static bool is_whole(const struct verify_inputs *inputs, struct clo_bytes chain)

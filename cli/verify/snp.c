@@ -1,11 +1,10 @@
 #include <string.h>
 
+#include "cli/evidence/file.h"
+#include "cli/verify/common.h"
 #include "cloister/encoding.h"
 #include "cloister/id_block.h"
 #include "device/file.h"
-
-#include "cli/evidence/file.h"
-#include "cli/verify/common.h"
 
 /* The value behind "id-block=" in the line that QEMU takes; all of it if there is none. */
 static struct clo_bytes option_value(struct clo_bytes in, const char *key)

@@ -1,10 +1,9 @@
 #include <string.h>
 
-#include "cli/verify/collateral.h"
-#include "device/file.h"
-
 #include "cli/evidence/file.h"
+#include "cli/verify/collateral.h"
 #include "cli/verify/common.h"
+#include "device/file.h"
 
 /* The quote's own chain goes along, so that the folder stands for the whole platform. */
 static bool save(const char *folder, const struct clo_evidence *evidence,
