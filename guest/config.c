@@ -140,13 +140,33 @@ static bool read_partitions(const json_t *list, struct clo_guest_config *out, st
     return true;
 }
 
+/* The registers tell which profile was started: any of these is the image's own. */
+static bool read_profile_cmdlines(const json_t *json, struct clo_guest_config *out,
+                                  struct clo_error *err)
+{
+    json_t *lines, *line;
+    size_t i;
+
+    if (json_object_get(json, "profile_cmdlines") == NULL)
+        return true;
+    if (!clo_json_get_array(json, "profile_cmdlines", &lines, err))
+        return false;
+    json_array_foreach (lines, i, line) {
+        if (!json_is_string(line))
+            return clo_fail(err, CLO_ERR_FORMAT, "profile_cmdlines: entry %zu: not a string", i);
+    }
+    out->profile_cmdlines = lines;
+    return true;
+}
+
 /* What the image says of its host and of itself; older images say nothing, and take nothing. */
 static bool read_doors(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
     const json_t *host = json_object_get(json, "host");
     json_t *partitions;
 
-    if (!clo_json_get_string_optional(json, "cmdline", &out->cmdline, err))
+    if (!clo_json_get_string_optional(json, "cmdline", &out->cmdline, err) ||
+        !read_profile_cmdlines(json, out, err))
         return false;
     if (host != NULL && !clo_host_allow_parse(host, &out->host, err))
         return clo_wrap(err, "host");
@@ -158,8 +178,9 @@ static bool read_doors(const json_t *json, struct clo_guest_config *out, struct 
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
     static const char *const keys[] = {
-        "version", "name",     "broker", "resource", "network",    "retry_seconds", "modules",
-        "disk",    "tdx_rtmr", "host",   "cmdline",  "partitions", "tpm_counter",   NULL
+        "version",       "name",       "broker",      "resource",         "network",
+        "retry_seconds", "modules",    "disk",        "tdx_rtmr",         "host",
+        "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", NULL
     };
     uint64_t version, seconds;
     bool is_unregistered;

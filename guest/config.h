@@ -35,7 +35,8 @@ struct clo_guest_config {
     struct clo_host_allow host; /* what is taken from the host; nothing, without the member */
     const char *partitions[CLO_PARTITION_KINDS_MAX];
     size_t partition_count;
-    const char *cmdline; /* the image's own; NULL: not said */
+    const char *cmdline;            /* the image's own; NULL: not said */
+    const json_t *profile_cmdlines; /* those of its UKI's further profiles; NULL: none */
 };
 
 CLO_MUST_USE bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,

@@ -50,6 +50,7 @@ static struct clo_host_look look_for(const struct clo_gate *gate, struct finding
     return (struct clo_host_look){ .root = "/",
                                    .allow = &gate->config->host,
                                    .cmdline = gate->config->cmdline,
+                                   .profile_cmdlines = gate->config->profile_cmdlines,
                                    .found = found,
                                    .context = findings };
 }

@@ -412,6 +412,32 @@ static void tell_words(const struct walk *walk, const char *those_of, const char
                  (const char *)word.data);
 }
 
+/* Each has all words of the other. */
+static bool has_same_words(const char *a, const char *b)
+{
+    struct clo_bytes word;
+
+    for (const char *at = a; next_word(&at, &word);)
+        if (!has_word(b, word))
+            return false;
+    for (const char *at = b; next_word(&at, &word);)
+        if (!has_word(a, word))
+            return false;
+    return true;
+}
+
+static bool is_of_profile(const struct walk *walk, const char *text)
+{
+    json_t *line;
+    size_t i;
+
+    json_array_foreach (walk->look->profile_cmdlines, i, line) {
+        if (has_same_words(text, json_string_value(line)))
+            return true;
+    }
+    return false;
+}
+
 static bool look_at_cmdline(struct walk *walk, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer buffer = { 0 };
@@ -421,6 +447,8 @@ static bool look_at_cmdline(struct walk *walk, struct clo_error *err)
     const char *text = clo_tree_text(&walk->tree, "proc/cmdline", &buffer);
     if (text == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "/proc/cmdline cannot be read");
+    if (is_of_profile(walk, text))
+        return true;
     tell_words(walk, text, walk->look->cmdline, "on the command line, not the image's:");
     tell_words(walk, walk->look->cmdline, text, "missing from the image's command line:");
     return true;

@@ -14,7 +14,8 @@ typedef void clo_host_found(void *context, const char *what);
 struct clo_host_look {
     const char *root; /* "/" */
     const struct clo_host_allow *allow;
-    const char *cmdline; /* the image's own; NULL: not known, and not compared */
+    const char *cmdline;            /* the image's own; NULL: not known, and not compared */
+    const json_t *profile_cmdlines; /* those of its UKI's further profiles; NULL: none */
     clo_host_found *found;
     void *context;
 };

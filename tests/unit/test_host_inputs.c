@@ -126,6 +126,12 @@ static const struct {
     { "a word that is missing", "proc/cmdline", "quiet\n", "cmdline",
       "missing from the image's command line: \"a=\"b c\"\"" },
     { "another order", "proc/cmdline", "a=\"b c\"  quiet\n", NULL, NULL },
+    { "a profile's command line", "proc/cmdline", "debug quiet\n", NULL, NULL },
+    { "a profile's, and a word", "proc/cmdline", "debug quiet a=\"b c\" init=/bin/sh\n", "cmdline",
+      "on the command line, not the image's: \"debug\"; "
+      "on the command line, not the image's: \"init=/bin/sh\"" },
+    { "half of a profile's", "proc/cmdline", "debug a=\"b c\" quiet\n", "cmdline",
+      "on the command line, not the image's: \"debug\"" },
 };
 
 static void found(void *context, const char *what)
@@ -138,9 +144,11 @@ static void found(void *context, const char *what)
 static void look(const char *word, struct clo_buffer *all)
 {
     struct clo_host_allow allow = { .words = { word }, .count = word != NULL };
+    CLO_CLEANUP(clo_json_freep) json_t *profiles = json_pack("[s, s]", "quiet debug", "quiet one");
     struct clo_host_look it = { .root = scratch.path,
                                 .allow = &allow,
                                 .cmdline = "quiet a=\"b c\"",
+                                .profile_cmdlines = profiles,
                                 .found = found,
                                 .context = all };
     struct clo_error err;
