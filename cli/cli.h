@@ -7,6 +7,7 @@
 
 #include "cloister/base.h"
 #include "cloister/json.h"
+#include "device/list.h"
 
 enum {
     CLI_YES = 0,
@@ -16,11 +17,8 @@ enum {
     CLI_SURROUNDINGS = 4,
 };
 
-#define CLI_LIST_MAX 64
-struct cli_list {
-    const char *items[CLI_LIST_MAX];
-    size_t count;
-};
+#define CLI_LIST_MAX CLO_LIST_MAX
+#define cli_list     clo_list
 
 /* Exactly one of the targets is set. An option with `text`, `number` or `list` takes a value. */
 struct cli_option {

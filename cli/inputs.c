@@ -9,42 +9,7 @@
 #include "cloister/pe.h"
 #include "device/file.h"
 
-#define KEY_LIMIT         ((size_t)64 << 10)
-#define CERTIFICATE_LIMIT ((size_t)1 << 20)
-#define VARSTORE_LIMIT    ((size_t)64 << 20)
-
-bool cli_read_private_key(const char *path, struct clo_private_key **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
-
-    if (!clo_file_read_secret(path, KEY_LIMIT, &pem, err))
-        return false;
-    return clo_private_key_from_pem(clo_secret_bytes(pem), out, err) || clo_wrap(err, "%s", path);
-}
-
-bool cli_read_certificate(const char *path, struct clo_certificate **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    size_t at = 0;
-
-    if (!clo_file_read(path, CERTIFICATE_LIMIT, &file, err))
-        return false;
-    struct clo_bytes bytes = clo_buffer_bytes(&file);
-    err->status = CLO_OK;
-    if (bytes.size > 0 && bytes.data[0] != 0x30) { /* a DER SEQUENCE begins so */
-        if (!clo_pem_next(bytes, "CERTIFICATE", &at, &der, err))
-            return err->status == CLO_OK
-                           ? clo_fail(err, CLO_ERR_FORMAT, "%s: holds no certificate", path)
-                           : clo_wrap(err, "%s", path);
-        bytes = clo_buffer_bytes(&der);
-    }
-    if (!clo_certificate_parse(bytes, &certificate, err))
-        return clo_wrap(err, "%s", path);
-    *out = CLO_TAKE(certificate);
-    return true;
-}
+#define VARSTORE_LIMIT ((size_t)64 << 20)
 
 bool cli_read_varstore(const char *path, struct clo_buffer *out, struct clo_error *err)
 {

@@ -6,16 +6,12 @@
 #include "cli/cli.h"
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
+#include "cloister/pe.h"
 #include "cloister/reference.h"
+#include "device/key_file.h"
 
-#define CLI_IMAGE_LIMIT ((size_t)1 << 31) /* a PE file cannot be larger */
+#define CLI_IMAGE_LIMIT CLO_PE_SIZE_MAX
 
-/* PEM, unencrypted. */
-CLO_MUST_USE bool cli_read_private_key(const char *path, struct clo_private_key **out,
-                                       struct clo_error *err);
-/* One certificate, PEM or DER. */
-CLO_MUST_USE bool cli_read_certificate(const char *path, struct clo_certificate **out,
-                                       struct clo_error *err);
 /* The firmware's variables. */
 CLO_MUST_USE bool cli_read_varstore(const char *path, struct clo_buffer *out,
                                     struct clo_error *err);

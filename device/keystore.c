@@ -1,6 +1,9 @@
 #include "device/keystore.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/provider.h>
@@ -51,14 +54,37 @@ bool clo_keystore_provider(const char *name, struct clo_error *err)
     return true;
 }
 
-bool clo_keystore_private_key(const char *uri, struct clo_private_key **out, struct clo_error *err)
+/* The passphrase or PIN that a store wants: the one that was given, else nothing. */
+struct passphrase {
+    struct clo_bytes bytes;
+    bool was_wanted;
+};
+
+static int give_passphrase(char *buffer, int size, int is_writing, void *context)
 {
-    OSSL_STORE_CTX *store =
-            OSSL_STORE_open_ex(uri, NULL, NULL, UI_OpenSSL(), NULL, NULL, NULL, NULL);
+    struct passphrase *passphrase = context;
+
+    (void)is_writing;
+    passphrase->was_wanted = true;
+    if (passphrase->bytes.size == 0 || passphrase->bytes.size > (size_t)size)
+        return -1;
+    memcpy(buffer, passphrase->bytes.data, passphrase->bytes.size);
+    return (int)passphrase->bytes.size;
+}
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
+{
     EVP_PKEY *evp = NULL;
 
-    if (store == NULL)
-        return fail(err, CLO_ERR_FORMAT, "no key store that can be opened");
     (void)OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
     while (evp == NULL && OSSL_STORE_eof(store) == 0 && OSSL_STORE_error(store) == 0) {
         OSSL_STORE_INFO *info = OSSL_STORE_load(store);
@@ -68,9 +94,38 @@ bool clo_keystore_private_key(const char *uri, struct clo_private_key **out, str
             evp = OSSL_STORE_INFO_get1_PKEY(info);
         OSSL_STORE_INFO_free(info);
     }
-    OSSL_STORE_close(store);
+    return evp;
+}
+
+/* A pipeline has nobody to ask: there, a passphrase that was not given is missing. */
+bool clo_keystore_private_key(const char *uri, const struct clo_secret *passphrase,
+                              struct clo_private_key **out, struct clo_error *err)
+{
+    struct passphrase given = { 0 };
+    bool asks = passphrase == NULL && has_terminal();
+    UI_METHOD *gives = asks ? NULL : UI_UTIL_wrap_read_pem_callback(give_passphrase, 0);
+    EVP_PKEY *evp = NULL;
+
+    if (passphrase != NULL)
+        given.bytes = clo_secret_bytes(passphrase);
+    if (!asks && gives == NULL)
+        return clo_out_of_memory(err);
+    OSSL_STORE_CTX *store = OSSL_STORE_open_ex(uri, NULL, NULL, asks ? UI_OpenSSL() : gives, &given,
+                                               NULL, NULL, NULL);
+    if (store != NULL) {
+        evp = first_key(store);
+        OSSL_STORE_close(store);
+    }
+    UI_destroy_method(gives);
+    if (evp == NULL && given.was_wanted) {
+        ERR_clear_error();
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        passphrase == NULL ? "wants a passphrase, and none was given"
+                                           : "wants a passphrase, and this one is wrong");
+    }
     if (evp == NULL)
-        return fail(err, CLO_ERR_FORMAT, "holds no private key");
+        return fail(err, CLO_ERR_FORMAT,
+                    store == NULL ? "no key store that can be opened" : "holds no private key");
     ERR_clear_error();
     return clo_private_key_from_evp(evp, out, err);
 }

@@ -9,24 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cloister/authenticode.h"
 #include "cloister/reference.h"
-#include "cloister/uki.h"
 #include "device/file.h"
 #include "image/encrypt.h"
 #include "image/esp.h"
-#include "image/host_words.h"
-#include "image/initrd.h"
+#include "image/image_uki.h"
 #include "image/luks.h"
 #include "image/rootfs.h"
 #include "lib/disk/disk_identity.h"
 #include "lib/disk/gpt.h"
 #include "lib/disk/luks2.h"
 
-#define MIB         ((uint64_t)1 << 20)
-#define OSREL_LIMIT 65536
-
-static const char plain_osrel[] = "ID=linux\nNAME=Linux\nPRETTY_NAME=Linux\n";
+#define MIB ((uint64_t)1 << 20)
 
 /* Everything on its way to the output: what is scratch goes away with it. */
 struct build {
@@ -42,8 +36,7 @@ struct build {
     uint64_t root_first;
     uint64_t luks_bytes;
     uint64_t disk_bytes;
-    struct clo_buffer uki;
-    struct clo_buffer cmdline; /* the owner's, and what keeps the host out */
+    struct image_uki uki;
     struct clo_secret *volume_key;
     struct clo_disk_file identity;
     char uuid[41];
@@ -53,8 +46,7 @@ static void free_build(struct build *build)
 {
     clo_new_file_free(&build->disk);
     clo_scratch_free(&build->scratch);
-    clo_buffer_free(&build->uki);
-    clo_buffer_free(&build->cmdline);
+    image_uki_free(&build->uki);
     clo_secret_freep(&build->volume_key);
 }
 
@@ -115,89 +107,6 @@ static bool prepare_root(struct build *build, struct clo_error *err)
     if (spec->root_size > build->root_bytes)
         build->root_bytes = round_up(spec->root_size, MIB);
     step(build, CLO_IMAGE_ROOT, 1, 1);
-    return true;
-}
-
-/* --- What it takes from its host --- */
-
-static const json_t *host_words(const struct clo_image_spec *spec)
-{
-    return json_object_get(json_object_get(spec->guest_config, "host"), "allow");
-}
-
-/* Both are measured: the command line in its section, and in guest.json what the guest holds it against. */
-static bool close_doors(struct build *build, struct clo_error *err)
-{
-    const struct clo_image_spec *spec = build->spec;
-
-    if (!clo_host_words_add(spec->cmdline, clo_host_words_have(host_words(spec), "cloud-init"),
-                            &build->cmdline, err))
-        return false;
-    if (json_object_set_new(spec->guest_config, "cmdline",
-                            json_string(clo_buffer_string(&build->cmdline))) != 0)
-        return clo_fail(err, CLO_ERR_USAGE, "the command line is not UTF-8");
-    return json_object_set_new(spec->guest_config, "partitions",
-                               json_pack("[s, s]", "esp", "root")) == 0 ||
-           clo_out_of_memory(err);
-}
-
-/* --- The UKI --- */
-
-static bool read_osrel(const struct clo_image_spec *spec, struct clo_buffer *out)
-{
-    static const char *const places[] = { "etc/os-release", "usr/lib/os-release" };
-    struct clo_error ignored;
-
-    for (size_t i = 0; i < CLO_COUNT(places); i++) {
-        char path[4200];
-        snprintf(path, sizeof path, "%s/%s", spec->root, places[i]);
-        if (clo_file_read(path, OSREL_LIMIT, out, &ignored) && out->size > 0)
-            return true;
-    }
-    out->size = 0;
-    clo_buffer_text(out, plain_osrel);
-    return clo_buffer_ok(out);
-}
-
-static bool make_uki(struct build *build, struct clo_image_result *result, struct clo_error *err)
-{
-    const struct clo_image_spec *spec = build->spec;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer osrel = { 0 };
-    struct clo_initrd_spec initrd_spec = {
-        .init = spec->init,
-        .modules_folder = spec->modules_folder,
-        .modules = spec->modules,
-        .guest_config = spec->guest_config,
-        .epoch = spec->epoch < 0 ? 0 : spec->epoch,
-    };
-
-    step(build, CLO_IMAGE_INITRD, 0, 1);
-    if (!clo_kernel_release(spec->kernel, result->release, sizeof result->release))
-        return clo_fail(err, CLO_ERR_FORMAT, "kernel: no bzImage that names its release");
-    if (!clo_initrd_build(&initrd_spec, &initrd, err))
-        return false;
-    result->initrd_size = initrd.size;
-    step(build, CLO_IMAGE_INITRD, 1, 1);
-
-    step(build, CLO_IMAGE_UKI, 0, 1);
-    clo_buffer_append(&osrel, spec->osrel);
-    if (osrel.size == 0 && !read_osrel(spec, &osrel))
-        return clo_out_of_memory(err);
-    struct clo_uki_parts parts = {
-        .stub = spec->stub,
-        .osrel = clo_buffer_bytes(&osrel),
-        .cmdline = clo_buffer_bytes(&build->cmdline),
-        .uname = clo_bytes_text(result->release),
-        .initrd = clo_buffer_bytes(&initrd),
-        .kernel = spec->kernel,
-    };
-    if (!clo_uki_build(&parts, &build->uki, err) ||
-        !clo_authenticode_sign(&build->uki, spec->sign_key, spec->sign_certificate, CLO_HASH_SHA256,
-                               err))
-        return false;
-    result->uki_size = build->uki.size;
-    step(build, CLO_IMAGE_UKI, 1, 1);
     return true;
 }
 
@@ -344,8 +253,8 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
 
     step(build, CLO_IMAGE_DISK, 0, 1);
-    if (!clo_esp_make(build->esp_path, clo_buffer_bytes(&build->uki), spec->esp_size, spec->epoch,
-                      &build->esp_bytes, err) ||
+    if (!clo_esp_make(build->esp_path, clo_buffer_bytes(&build->uki.bytes), spec->esp_size,
+                      spec->epoch, &build->esp_bytes, err) ||
         !lay_out(build, head, &tail, err) || !make_header(build, err) ||
         !check_header(build, err) || !clo_new_file_open(spec->output, 0644, &build->disk, err))
         return false;
@@ -362,39 +271,52 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
 
 /* --- The reference values --- */
 
-static bool predict(const struct build *build, struct clo_bytes head, struct clo_buffer *text,
-                    struct clo_error *err)
+void clo_image_reference_name(const char *reference, size_t profile, char *out, size_t size)
+{
+    static const char ending[] = ".ref.json";
+    size_t length = strlen(reference);
+    size_t stem = length;
+
+    if (length > strlen(ending) && strcmp(reference + length - strlen(ending), ending) == 0)
+        stem -= strlen(ending);
+    if (profile == 0)
+        snprintf(out, size, "%s", reference);
+    else
+        snprintf(out, size, "%.*s@%zu%s", (int)stem, reference, profile, reference + stem);
+}
+
+static bool predict(const struct build *build, struct clo_bytes head, size_t profile,
+                    struct clo_buffer *text, struct clo_error *err)
 {
     CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *created = clo_json_time(build->spec->created);
     CLO_CLEANUP(clo_json_freep) json_t *none = json_array();
-    const json_t *words = host_words(build->spec);
-    const json_t *host_inputs = words != NULL ? words : none;
+    const json_t *words =
+            json_object_get(json_object_get(build->spec->guest_config, "host"), "allow");
     enum clo_hash hash = CLO_HASH_SHA256;
     struct clo_digest measurement;
     char volume_key_text[CLO_LUKS2_MEASUREMENT_TEXT];
+    char options[32], name[300];
 
-    step(build, CLO_IMAGE_PREDICT, 0, 1);
+    clo_image_reference_name(build->spec->name, profile, name, sizeof name);
+    snprintf(options, sizeof options, "@%zu", profile);
     clo_luks2_measurement(build->volume_key, build->uuid, hash, volume_key_text, &measurement);
     struct clo_prediction prediction = {
-        .name = build->spec->name,
+        .name = name,
         .created = json_string_value(created),
-        .uki = clo_buffer_bytes(&build->uki),
+        .uki = clo_buffer_bytes(&build->uki.bytes),
         .disk_head = head,
         .varstore = build->spec->varstore,
+        .load_options = profile == 0 ? NULL : options,
         .banks = &hash,
         .bank_count = 1,
         .volume_key_measurements = &measurement,
         .volume_key_count = 1,
         .volume_key_text = volume_key_text,
-        .host_inputs = host_inputs,
+        .host_inputs = words != NULL ? words : none,
     };
-    if (!clo_reference_predict(&prediction, &reference, err))
-        return clo_wrap(err, "prediction");
-    if (!clo_reference_write(reference, text, err))
-        return false;
-    step(build, CLO_IMAGE_PREDICT, 1, 1);
-    return true;
+    return (clo_reference_predict(&prediction, &reference, err) || clo_wrap(err, "prediction")) &&
+           clo_reference_write(reference, text, err);
 }
 
 static bool write_file(const char *path, const struct clo_buffer *text, struct clo_new_file *out,
@@ -405,36 +327,89 @@ static bool write_file(const char *path, const struct clo_buffer *text, struct c
            clo_wrap(err, "%s", path);
 }
 
+/* One for each profile. */
+struct references {
+    struct clo_new_file files[CLO_PE_SECTIONS_MAX];
+    size_t count;
+};
+
+static void free_references(struct references *references)
+{
+    for (size_t i = 0; i < references->count; i++)
+        clo_new_file_free(&references->files[i]);
+}
+
+static bool write_references(const struct build *build, struct clo_bytes head,
+                             struct references *out, struct clo_error *err)
+{
+    step(build, CLO_IMAGE_PREDICT, 0, 1);
+    for (size_t i = 0; i < build->uki.profile_count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        char path[4300];
+        clo_image_reference_name(build->spec->reference_output, i, path, sizeof path);
+        if (!predict(build, head, i, &text, err))
+            return false;
+        out->files[out->count++].fd = -1;
+        if (!write_file(path, &text, &out->files[i], err))
+            return false;
+    }
+    step(build, CLO_IMAGE_PREDICT, 1, 1);
+    return true;
+}
+
+/* --- All of it --- */
+
+static bool start(struct build *build, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) char *copy = strdup(build->spec->output);
+
+    if (copy == NULL)
+        return clo_out_of_memory(err);
+    /* Scratch files hold the root in the clear: they stay on the owner's disk, next to the output. */
+    if (!clo_scratch_new(dirname(copy), &build->scratch, err))
+        return false;
+    snprintf(build->esp_path, sizeof build->esp_path, "%s/esp.img", build->scratch.path);
+    snprintf(build->luks_path, sizeof build->luks_path, "%s/luks.img", build->scratch.path);
+    return true;
+}
+
+static bool finish(struct build *build, struct clo_bytes head, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer identity = { 0 };
+    CLO_CLEANUP(free_references) struct references references = { .count = 0 };
+    CLO_CLEANUP(clo_new_file_free) struct clo_new_file disk = { .fd = -1 };
+
+    if (!write_references(build, head, &references, err) ||
+        (spec->check != NULL &&
+         !spec->check(spec->check_context, clo_buffer_bytes(&build->uki.bytes), build->disk.fd,
+                      err)) ||
+        !clo_disk_file_write(&build->identity, &identity, err) ||
+        !write_file(spec->disk_output, &identity, &disk, err) ||
+        !clo_new_file_commit(&build->disk, err))
+        return false;
+    for (size_t i = 0; i < references.count; i++)
+        if (!clo_new_file_commit(&references.files[i], err))
+            return false;
+    return clo_new_file_commit(&disk, err);
+}
+
 bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,
                      struct clo_error *err)
 {
     CLO_CLEANUP(free_build) struct build build = { .spec = spec, .disk = { .fd = -1 } };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_freep) char *copy = strdup(spec->output);
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer identity = { 0 };
-    CLO_CLEANUP(clo_new_file_free) struct clo_new_file reference = { .fd = -1 };
-    CLO_CLEANUP(clo_new_file_free) struct clo_new_file disk = { .fd = -1 };
     struct clo_image_result result = { 0 };
 
-    if (copy == NULL)
-        return clo_out_of_memory(err);
-    /* Scratch files hold the root in the clear: they stay on the owner's disk, beside the output. */
-    if (!clo_scratch_new(dirname(copy), &build.scratch, err))
+    if (!start(&build, err) || !image_uki_make(spec, build.scratch.path, &build.uki, err))
         return false;
-    snprintf(build.esp_path, sizeof build.esp_path, "%s/esp.img", build.scratch.path);
-    snprintf(build.luks_path, sizeof build.luks_path, "%s/luks.img", build.scratch.path);
-    if (!close_doors(&build, err) || !make_uki(&build, &result, err) ||
-        !prepare_root(&build, err) || !write_disk(&build, &head, &result, err) ||
-        !predict(&build, clo_buffer_bytes(&head), &text, err) ||
-        (spec->check != NULL &&
-         !spec->check(spec->check_context, clo_buffer_bytes(&build.uki), build.disk.fd, err)) ||
-        !clo_disk_file_write(&build.identity, &identity, err))
-        return false;
-    if (!write_file(spec->reference_output, &text, &reference, err) ||
-        !write_file(spec->disk_output, &identity, &disk, err) ||
-        !clo_new_file_commit(&build.disk, err) || !clo_new_file_commit(&reference, err) ||
-        !clo_new_file_commit(&disk, err))
+    result.uki_size = build.uki.bytes.size;
+    result.initrd_size = build.uki.initrd_size;
+    result.profile_count = build.uki.profile_count;
+    memcpy(result.release, build.uki.release, sizeof result.release);
+    if (spec->offline->tbs == NULL &&
+        (!prepare_root(&build, err) || !write_disk(&build, &head, &result, err) ||
+         !finish(&build, clo_buffer_bytes(&head), err)))
         return false;
     result.disk_size = build.disk_bytes;
     memcpy(result.luks_uuid, build.uuid, sizeof result.luks_uuid);

@@ -7,6 +7,8 @@
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
 #include "cloister/json.h"
+#include "image/uki/build.h"
+#include "image/uki/offline.h"
 
 enum clo_image_step {
     CLO_IMAGE_ROOT,
@@ -24,17 +26,16 @@ struct clo_image_spec {
     const char *reference_output;
     const char *disk_output; /* which disk it is: cloister/disk_identity.h */
 
-    struct clo_bytes kernel;
-    struct clo_bytes stub;
-    struct clo_bytes osrel; /* empty: the root folder's own, or a plain one */
-    const char *cmdline;
+    /* The UKI, as `uki build` takes it; initrd, output and, where it names none, os-release come from here. It is
+     * signed by the keys of it, or elsewhere: then nothing but what must be signed is made, or what came back is
+     * put in. */
+    const struct uki_build *uki;
+    const struct uki_offline *offline;
     const char *modules_folder;
     const char *const *modules; /* NULL: the default list */
     const char *init;           /* cloister-init */
-    json_t *guest_config;       /* without "modules", "cmdline" and "partitions", which are added */
+    json_t *guest_config; /* without "modules", "partitions" and the command lines, which are added */
 
-    const struct clo_private_key *sign_key; /* Secure Boot db */
-    const struct clo_certificate *sign_certificate;
     struct clo_bytes varstore; /* the enrolled variable store, for PCR 7 */
 
     struct clo_bytes disk_key;
@@ -57,14 +58,19 @@ struct clo_image_spec {
 };
 
 struct clo_image_result {
-    uint64_t disk_size;
+    uint64_t disk_size; /* 0: nothing was made but what must be signed */
     uint64_t uki_size;
     uint64_t initrd_size;
     uint64_t encrypted;
     uint64_t skipped;
     char luks_uuid[41];
     char release[128];
+    size_t profile_count; /* each has its reference values: clo_image_reference_name() */
 };
+
+/* Those of a profile, which a boot entry chooses by "@N": "demo.ref.json" gives "demo@1.ref.json"; the first has the
+ * name itself. */
+void clo_image_reference_name(const char *reference, size_t profile, char *out, size_t size);
 
 CLO_MUST_USE bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,
                                   struct clo_error *err);

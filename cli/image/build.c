@@ -10,15 +10,14 @@
 #include "cli/image/image.h"
 #include "cli/image/required_rules.h"
 #include "cli/inputs.h"
+#include "cli/uki/options.h"
 #include "cloister/encoding.h"
 #include "cloister/resource.h"
-#include "cloister/uki.h"
 #include "device/file.h"
 #include "guest/host_allow.h"
 #include "image/builder.h"
 
-#define KERNEL_LIMIT ((size_t)512 << 20)
-#define KEY_LIMIT    ((size_t)65536)
+#define PATH_SIZE 4200
 
 /* --- Progress: a line on standard error that is drawn over, on a terminal only --- */
 
@@ -89,16 +88,8 @@ static bool read_broker_key(const char *path, struct clo_buffer *der, struct clo
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    struct clo_error ignored;
 
-    if (cli_read_certificate(path, &certificate, &ignored))
-        return clo_public_key_spki(clo_certificate_key(certificate), der, err);
-    if (!clo_file_read(path, KEY_LIMIT, &pem, err))
-        return false;
-    if (!clo_public_key_from_pem(clo_buffer_bytes(&pem), &key, err))
-        return clo_wrap(err, "%s", path);
-    return clo_public_key_spki(key, der, err);
+    return clo_key_file_public(path, &key, &pem, err) && clo_public_key_spki(key, der, err);
 }
 
 /* "dhcp", or "ADDRESS/PREFIX,GATEWAY[,DNS…]". */
@@ -228,252 +219,295 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
     printf("root       LUKS2 %s, %llu MiB encrypted, %llu MiB free\n", result->luks_uuid,
            (unsigned long long)(result->encrypted >> 20),
            (unsigned long long)(result->skipped >> 20));
-    printf("reference  %s\n", spec->reference_output);
+    for (size_t i = 0; i < result->profile_count; i++) {
+        char path[PATH_SIZE + 100];
+        clo_image_reference_name(spec->reference_output, i, path, sizeof path);
+        printf("reference  %s\n", path);
+    }
     printf("disk       %s\n", spec->disk_output);
     printf("disk key   %s\n", disk_key);
     return true;
 }
 
+/* What the options say. One program runs one command: its table can be built at compile time. */
+static struct {
+    struct uki_build uki;
+    struct uki_offline offline;
+    struct guest_options guest;
+    struct cli_disk_key_options disk_key;
+    struct cli_list accepted;
+    const char *modules, *varstore, *disk_output, *passphrase, *init, *root_size, *esp_size, *seed,
+            *output, *reference;
+    bool all, as_json;
+} in = {
+    .uki = { .stub = UKI_DEFAULT_STUB, .tell = cli_uki_tell },
+    .guest = { .retry_seconds = 60 },
+    .init = CLOISTER_INIT_PATH,
+};
+
+static const struct cli_option options[] = {
+    { "--output", "IMAGE", "the disk to write (required)", .text = &in.output },
+    { "--reference", "FILE",
+      "where the reference values go; default IMAGE's name with .ref.json; those of further "
+      "profiles get "
+      "@1, @2, … before it",
+      .text = &in.reference },
+    UKI_KERNEL_OPTIONS(in.uki),
+    { "--osrel", "FILE", "the same as --os-release; default the root's own",
+      .text = &in.uki.osrel },
+    UKI_SECTION_OPTIONS(in.uki),
+    UKI_POLICY_OPTIONS(in.uki.policy),
+    UKI_SIGNING_OPTIONS(in.uki.signing),
+    { "--sign-key", "FILE|URI", "the same as --key", .list = &in.uki.signing.keys },
+    { "--sign-cert", "FILE", "the same as --cert", .list = &in.uki.signing.certificates },
+    UKI_SIGN_KERNEL_OPTION(in.uki),
+    UKI_OFFLINE_OPTIONS(in.offline),
+    { "--modules", "DIR", "the kernel's modules: .../lib/modules/RELEASE, after depmod (required)",
+      .text = &in.modules },
+    { "--varstore", "FILE", "the enrolled variable store, for PCR 7 (required)",
+      .text = &in.varstore },
+    { "--disk-key", "FILE",
+      "a key that the broker will release, 32 to 512 random bytes; default a new one",
+      .text = &in.disk_key.file },
+    { "--disk-key-output", "FILE", "where a new key goes; default IMAGE's name with .disk.key",
+      .text = &in.disk_key.output },
+    { "--reuse-disk-key", "WHY", "take a --disk-key that opens another disk already",
+      .text = &in.disk_key.reuse },
+    { "--disk-output", "FILE",
+      "where it goes which disk this is, for 'key put --disk'; default IMAGE's name with "
+      ".disk.json",
+      .text = &in.disk_output },
+    { "--unregistered-disk", NULL,
+      "the guest opens whichever disk the key opens, if the broker knows none",
+      .flag = &in.guest.unregistered_disk },
+    { "--optional-rtmr", NULL,
+      "TDX without a vTPM: boot also where the kernel (before 6.16) cannot extend RTMR 3",
+      .flag = &in.guest.optional_rtmr },
+    { "--tpm-counter", NULL,
+      "the guest keeps the disk's generation in its vTPM, too, which must outlive a boot",
+      .flag = &in.guest.tpm_counter },
+    { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",
+      .text = &in.passphrase },
+    { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)",
+      .text = &in.guest.url },
+    { "--broker-key", "PEM", "the broker's public key or certificate (required)",
+      .text = &in.guest.key_path },
+    { "--resource", "PATH",
+      "the key's name at the broker; default default/disk/NAME. {ak}, {chip}, {vm} and "
+      "{report_id} in it stand for the machine that asks",
+      .text = &in.guest.resource },
+    { "--name", "NAME", "the image's name; default IMAGE without its ending",
+      .text = &in.guest.name },
+    { "--network", "HOW", "dhcp (default), or ADDRESS/PREFIX,GATEWAY[,DNS]",
+      .text = &in.guest.network },
+    { "--retry-seconds", "N", "how long the guest tries to reach the broker; default 60",
+      .number = &in.guest.retry_seconds },
+    { "--allow-host", "WORD",
+      "what the guest may take from its host: report, cloud-init, smbios-credential:NAME, …; "
+      "may repeat; default nothing",
+      .list = &in.guest.allowed },
+    { "--credential-key", "PEM", "the key that signs the credentials it may take",
+      .text = &in.guest.credential_key },
+    { "--accept", "RULE", "an audit rule that may fail; may repeat", .list = &in.accepted },
+    { "--init", "FILE", "the cloister-init program", .text = &in.init },
+    { "--root-size", "SIZE", "of the root file system (K, M, G); default as large as needed",
+      .text = &in.root_size },
+    { "--esp-size", "SIZE", "of the EFI system partition", .text = &in.esp_size },
+    { "--seed", "GUID", "what all GUIDs on the disk derive from; default random",
+      .text = &in.seed },
+    { "--encrypt-free", NULL, "encrypt unused blocks too, so that nobody sees which they are",
+      .flag = &in.all },
+    { "--json", NULL, "print the result as JSON", .flag = &in.as_json },
+};
+
+static const struct cli_usage usage = {
+    .command = "image build",
+    .arguments = "ROOT",
+    .summary = "Makes one disk image that boots as a confidential VM, and its reference values.\n"
+               "ROOT is a folder or an ext4 image. Needs neither root nor loop devices. The UKI is "
+               "made\nas `uki build` makes it, with an initrd of its own. With SOURCE_DATE_EPOCH "
+               "set, the\nsame inputs and keys give the same UKI, bit for bit.",
+    .options = options,
+    .option_count = CLO_COUNT(options),
+    .example = "  cloister image build rootfs --kernel boot/vmlinuz-6.12 \\\n"
+               "    --modules lib/modules/6.12 --cmdline 'console=ttyS0' \\\n"
+               "    --stub linuxx64.efi.stub --key keys/db.key --cert keys/db.crt \\\n"
+               "    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem \\\n"
+               "    --output demo.img\n",
+};
+
+/* --- What goes together --- */
+
+static bool check_required(struct clo_error *err)
+{
+    const struct {
+        const char *name, *value;
+    } required[] = {
+        { "--output", in.output },    { "--kernel", in.uki.kernel },
+        { "--modules", in.modules },  { "--varstore", in.varstore },
+        { "--broker", in.guest.url }, { "--broker-key", in.guest.key_path },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(required); i++)
+        if (required[i].value == NULL)
+            return clo_fail(err, CLO_ERR_USAGE, "%s is needed", required[i].name);
+    return true;
+}
+
+/* Firmware that is to start it has to know whose it is. */
+static bool check_signing(struct clo_error *err)
+{
+    bool is_elsewhere = in.offline.tbs != NULL || in.offline.attached != NULL;
+
+    if (!is_elsewhere && in.uki.signing.keys.count == 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--key and --cert are needed (or --write-tbs, --attach)");
+    return !is_elsewhere || uki_offline_check(&in.offline, &in.uki.signing, err);
+}
+
+/* With a certificate alone, of a signature that is made elsewhere. */
+static bool check_uki(struct clo_error *err)
+{
+    struct uki_build uki = in.uki;
+
+    uki.output = in.output;
+    if (in.offline.tbs != NULL || in.offline.attached != NULL)
+        uki.signing.certificates.count = uki.signing.keys.count;
+    for (size_t i = 0; i < uki.sections.count; i++)
+        if (strncmp(uki.sections.items[i], ".initrd:", 8) == 0)
+            return clo_fail(err, CLO_ERR_USAGE, "--section .initrd: an image has its own");
+    return uki_build_check(&uki, err);
+}
+
+/* --- Names that follow from others --- */
+
+struct names {
+    char name[256], resource[300], reference[PATH_SIZE], disk[PATH_SIZE], key[PATH_SIZE];
+};
+
+static void settle_names(struct names *names)
+{
+    if (in.guest.name == NULL) {
+        default_name(in.output, names->name, sizeof names->name);
+        in.guest.name = names->name;
+    }
+    if (in.guest.resource == NULL) {
+        snprintf(names->resource, sizeof names->resource, "default/disk/%s", in.guest.name);
+        in.guest.resource = names->resource;
+    }
+    if (in.reference == NULL) {
+        replace_ending(in.output, ".ref.json", names->reference, sizeof names->reference);
+        in.reference = names->reference;
+    }
+    if (in.disk_output == NULL) {
+        replace_ending(in.output, ".disk.json", names->disk, sizeof names->disk);
+        in.disk_output = names->disk;
+    }
+    if (in.disk_key.output == NULL) {
+        replace_ending(in.output, ".disk.key", names->key, sizeof names->key);
+        in.disk_key.output = names->key;
+    }
+    in.disk_key.disk_output = in.disk_output;
+}
+
+/* --- All of it --- */
+
 /* What build reads: all of it owned here. */
 struct inputs {
-    struct clo_buffer kernel, stub, osrel, varstore;
+    struct clo_buffer varstore;
     struct cli_disk_key disk_key;
     struct clo_secret *passphrase;
-    struct clo_private_key *sign_key;
-    struct clo_certificate *certificate;
     json_t *guest;
 };
 
-static void free_inputs(struct inputs *in)
+static void free_inputs(struct inputs *inputs)
 {
-    clo_buffer_free(&in->kernel);
-    clo_buffer_free(&in->stub);
-    clo_buffer_free(&in->osrel);
-    clo_buffer_free(&in->varstore);
-    cli_disk_key_free(&in->disk_key);
-    clo_secret_free(in->passphrase);
-    clo_private_key_free(in->sign_key);
-    clo_certificate_free(in->certificate);
-    json_decref(in->guest);
+    clo_buffer_free(&inputs->varstore);
+    cli_disk_key_free(&inputs->disk_key);
+    clo_secret_free(inputs->passphrase);
+    json_decref(inputs->guest);
+    uki_signing_close(&in.uki.signing);
+    uki_policy_close(&in.uki.policy);
 }
 
-/* vmlinuz: it must name the release, for .uname and for the user. */
-static bool read_kernel(const char *path, struct clo_buffer *out, struct clo_error *err)
+static bool read_inputs(struct clo_image_spec *spec, struct inputs *out, struct clo_error *err)
 {
-    char release[128];
-
-    if (!clo_file_read(path, KERNEL_LIMIT, out, err))
+    in.uki.policy.providers = in.uki.signing.providers;
+    if (!clo_remove_temporaries_on_signals(err) ||
+        !read_size("--root-size", in.root_size, &spec->root_size, err) ||
+        !read_size("--esp-size", in.esp_size, &spec->esp_size, err) ||
+        !read_seed(in.seed, &spec->seed, err) || !read_epoch(&spec->epoch, err) ||
+        !cli_read_varstore(in.varstore, &out->varstore, err) ||
+        !uki_signing_open(&in.uki.signing, err) || !uki_policy_open(&in.uki.policy, err) ||
+        !clo_passphrase_read(in.passphrase, &out->passphrase, err) ||
+        !guest_config(&in.guest, &out->guest, err))
         return false;
-    return clo_kernel_release(clo_buffer_bytes(out), release, sizeof release) ||
-           clo_fail(err, CLO_ERR_FORMAT, "%s: no bzImage that names its release", path);
-}
-
-/* A passphrase file may end in a newline, which is none of it. */
-static bool read_passphrase(const char *path, struct clo_secret **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *whole = NULL;
-
-    if (path == NULL)
-        return true;
-    if (!clo_file_read_secret(path, 4096, &whole, err))
+    /* What must be signed depends on no disk key: none is made for it. */
+    if (in.offline.tbs == NULL && !cli_disk_key_get(&in.disk_key, &out->disk_key, err))
         return false;
-    struct clo_bytes text = clo_secret_bytes(whole);
-    if (text.size > 0 && text.data[text.size - 1] == '\n')
-        text.size--;
-    if (text.size == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: empty", path);
-    return clo_secret_copy(text, out, err);
+    if (out->disk_key.secret != NULL)
+        spec->disk_key = clo_secret_bytes(out->disk_key.secret);
+    if (out->passphrase != NULL)
+        spec->recovery_passphrase = clo_secret_bytes(out->passphrase);
+    spec->varstore = clo_buffer_bytes(&out->varstore);
+    spec->guest_config = out->guest;
+    spec->created = spec->epoch >= 0 ? spec->epoch : (int64_t)time(NULL);
+    return true;
 }
 
-int cmd_image_build(int argc, char **argv)
+static int make(const char *root, struct clo_error *err)
 {
-    const char *kernel = NULL, *modules = NULL, *stub = NULL, *cmdline = "", *sign_key = NULL;
-    const char *sign_cert = NULL, *varstore = NULL, *disk_output = NULL, *passphrase = NULL;
-    const char *init = CLOISTER_INIT_PATH, *root_size = NULL, *esp_size = NULL, *seed = NULL;
-    const char *output = NULL, *reference = NULL, *osrel = NULL;
-    bool all = false, as_json = false;
-    struct cli_disk_key_options disk_key = { .file = NULL };
-    struct guest_options guest = { .retry_seconds = 60 };
-    struct cli_list accepted = { .count = 0 };
-    const struct cli_option options[] = {
-        { "--output", "IMAGE", "the disk to write (required)", .text = &output },
-        { "--reference", "FILE",
-          "where the reference values go; default IMAGE's name with .ref.json",
-          .text = &reference },
-        { "--kernel", "FILE", "vmlinuz (required)", .text = &kernel },
-        { "--modules", "DIR", "its modules: .../lib/modules/RELEASE, after depmod (required)",
-          .text = &modules },
-        { "--stub", "FILE", "systemd's EFI stub", .text = &stub },
-        { "--cmdline", "TEXT", "the kernel command line", .text = &cmdline },
-        { "--osrel", "FILE", "os-release; default the root's own", .text = &osrel },
-        { "--sign-key", "PEM", "Secure Boot key (db) that signs the UKI (required)",
-          .text = &sign_key },
-        { "--sign-cert", "PEM", "its certificate (required)", .text = &sign_cert },
-        { "--varstore", "FILE", "the enrolled variable store, for PCR 7 (required)",
-          .text = &varstore },
-        { "--disk-key", "FILE",
-          "a key that the broker will release, 32 to 512 random bytes; default a new one",
-          .text = &disk_key.file },
-        { "--disk-key-output", "FILE", "where a new key goes; default IMAGE's name with .disk.key",
-          .text = &disk_key.output },
-        { "--reuse-disk-key", "WHY", "take a --disk-key that opens another disk already",
-          .text = &disk_key.reuse },
-        { "--disk-output", "FILE",
-          "where it goes which disk this is, for 'key put --disk'; default IMAGE's name with "
-          ".disk.json",
-          .text = &disk_output },
-        { "--unregistered-disk", NULL,
-          "the guest opens whichever disk the key opens, if the broker knows none",
-          .flag = &guest.unregistered_disk },
-        { "--optional-rtmr", NULL,
-          "TDX without a vTPM: boot also where the kernel (before 6.16) cannot extend RTMR 3",
-          .flag = &guest.optional_rtmr },
-        { "--tpm-counter", NULL,
-          "the guest keeps the disk's generation in its vTPM, too, which must outlive a boot",
-          .flag = &guest.tpm_counter },
-        { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",
-          .text = &passphrase },
-        { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)",
-          .text = &guest.url },
-        { "--broker-key", "PEM", "the broker's public key or certificate (required)",
-          .text = &guest.key_path },
-        { "--resource", "PATH",
-          "the key's name at the broker; default default/disk/NAME. {ak}, {chip}, {vm} and "
-          "{report_id} in it stand for the machine that asks",
-          .text = &guest.resource },
-        { "--name", "NAME", "the image's name; default IMAGE without its ending",
-          .text = &guest.name },
-        { "--network", "HOW", "dhcp (default), or ADDRESS/PREFIX,GATEWAY[,DNS]",
-          .text = &guest.network },
-        { "--retry-seconds", "N", "how long the guest tries to reach the broker; default 60",
-          .number = &guest.retry_seconds },
-        { "--allow-host", "WORD",
-          "what the guest may take from its host: report, cloud-init, smbios-credential:NAME, …; "
-          "may repeat; default nothing",
-          .list = &guest.allowed },
-        { "--credential-key", "PEM", "the key that signs the credentials it may take",
-          .text = &guest.credential_key },
-        { "--accept", "RULE", "an audit rule that may fail; may repeat", .list = &accepted },
-        { "--init", "FILE", "the cloister-init program", .text = &init },
-        { "--root-size", "SIZE", "of the root file system (K, M, G); default as large as needed",
-          .text = &root_size },
-        { "--esp-size", "SIZE", "of the EFI system partition", .text = &esp_size },
-        { "--seed", "GUID", "what all GUIDs on the disk derive from; default random",
-          .text = &seed },
-        { "--encrypt-free", NULL, "encrypt unused blocks too, so that nobody sees which they are",
-          .flag = &all },
-        { "--json", NULL, "print the result as JSON", .flag = &as_json },
-    };
-    const struct cli_usage usage = {
-        .command = "image build",
-        .arguments = "ROOT",
-        .summary =
-                "Makes one disk image that boots as a confidential VM, and its reference values.\n"
-                "ROOT is a folder or an ext4 image. Needs neither root nor loop devices. With\n"
-                "SOURCE_DATE_EPOCH set, the same inputs and keys give the same UKI, bit for bit.",
-        .options = options,
-        .option_count = CLO_COUNT(options),
-        .example =
-                "  cloister image build rootfs --kernel boot/vmlinuz-6.12 \\\n"
-                "    --modules lib/modules/6.12 --cmdline 'console=ttyS0' \\\n"
-                "    --stub linuxx64.efi.stub --sign-key keys/db.key --sign-cert keys/db.crt \\\n"
-                "    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem \\\n"
-                "    --output demo.img\n",
-    };
-    const struct {
-        const char *name;
-        const char *const *value;
-    } required[] = {
-        { "--output", &output },       { "--kernel", &kernel },
-        { "--modules", &modules },     { "--sign-key", &sign_key },
-        { "--sign-cert", &sign_cert }, { "--varstore", &varstore },
-        { "--broker", &guest.url },    { "--broker-key", &guest.key_path },
-    };
-    CLO_CLEANUP(free_inputs) struct inputs in = { .disk_key.file.fd = -1 };
+    CLO_CLEANUP(free_inputs) struct inputs inputs = { .disk_key.file.fd = -1 };
+    struct cli_image_audit audit = { .root = root, .accepted = &in.accepted };
     struct clo_image_result result;
-    struct clo_error err;
-    struct cli_list operands;
-    char name[256], resource[300], reference_path[4200], disk_path[4200], key_path[4200];
-    int status;
     int progress = -1;
+    struct clo_image_spec spec = { .name = in.guest.name,
+                                   .root = root,
+                                   .output = in.output,
+                                   .reference_output = in.reference,
+                                   .disk_output = in.disk_output,
+                                   .uki = &in.uki,
+                                   .offline = &in.offline,
+                                   .modules_folder = in.modules,
+                                   .init = in.init,
+                                   .encrypt_all = in.all,
+                                   .check = cli_image_audit,
+                                   .check_context = &audit };
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
-        return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one ROOT is needed");
-    for (size_t i = 0; i < CLO_COUNT(required); i++)
-        if (*required[i].value == NULL)
-            return cli_usage_error(&usage, "%s is needed", required[i].name);
-    if (stub == NULL)
-        stub = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
-    if (guest.name == NULL) {
-        default_name(output, name, sizeof name);
-        guest.name = name;
-    }
-    if (guest.resource == NULL) {
-        snprintf(resource, sizeof resource, "default/disk/%s", guest.name);
-        guest.resource = resource;
-    }
-    if (reference == NULL) {
-        replace_ending(output, ".ref.json", reference_path, sizeof reference_path);
-        reference = reference_path;
-    }
-    if (disk_output == NULL) {
-        replace_ending(output, ".disk.json", disk_path, sizeof disk_path);
-        disk_output = disk_path;
-    }
-    if (disk_key.output == NULL) {
-        replace_ending(output, ".disk.key", key_path, sizeof key_path);
-        disk_key.output = key_path;
-    }
-    disk_key.disk_output = disk_output;
-    struct clo_image_spec spec = { .name = guest.name,
-                                   .root = operands.items[0],
-                                   .output = output,
-                                   .reference_output = reference,
-                                   .disk_output = disk_output,
-                                   .cmdline = cmdline,
-                                   .modules_folder = modules,
-                                   .init = init,
-                                   .encrypt_all = all };
-    struct cli_image_audit audit = { .root = spec.root, .accepted = &accepted };
-    if (!cli_image_audit_check(&audit, &err) || !clo_remove_temporaries_on_signals(&err) ||
-        !read_size("--root-size", root_size, &spec.root_size, &err) ||
-        !read_size("--esp-size", esp_size, &spec.esp_size, &err) ||
-        !read_seed(seed, &spec.seed, &err) || !read_epoch(&spec.epoch, &err) ||
-        !read_kernel(kernel, &in.kernel, &err) || !cli_read_pe(stub, &in.stub, &err) ||
-        (osrel != NULL && !clo_file_read(osrel, 65536, &in.osrel, &err)) ||
-        !cli_read_varstore(varstore, &in.varstore, &err) ||
-        !cli_read_private_key(sign_key, &in.sign_key, &err) ||
-        !cli_read_certificate(sign_cert, &in.certificate, &err) ||
-        !read_passphrase(passphrase, &in.passphrase, &err) ||
-        !guest_config(&guest, &in.guest, &err) || !cli_disk_key_get(&disk_key, &in.disk_key, &err))
-        return cli_error(&err);
-    spec.kernel = clo_buffer_bytes(&in.kernel);
-    spec.stub = clo_buffer_bytes(&in.stub);
-    spec.osrel = clo_buffer_bytes(&in.osrel);
-    spec.varstore = clo_buffer_bytes(&in.varstore);
-    spec.sign_key = in.sign_key;
-    spec.sign_certificate = in.certificate;
-    spec.disk_key = clo_secret_bytes(in.disk_key.secret);
-    if (in.passphrase != NULL)
-        spec.recovery_passphrase = clo_secret_bytes(in.passphrase);
-    spec.guest_config = in.guest;
-    audit.allowed = json_object_get(json_object_get(in.guest, "host"), "allow");
-    spec.check = cli_image_audit;
-    spec.check_context = &audit;
-    spec.created = spec.epoch >= 0 ? spec.epoch : (int64_t)time(NULL);
+    if (!cli_image_audit_check(&audit, err) || !read_inputs(&spec, &inputs, err))
+        return cli_error(err);
+    audit.allowed = json_object_get(json_object_get(inputs.guest, "host"), "allow");
     if (isatty(STDERR_FILENO) == 1) {
         spec.progress = show_progress;
         spec.context = &progress;
     }
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error that we report */
-    if (!clo_image_build(&spec, &result, &err) ||
-        !cli_disk_key_keep(&disk_key, &in.disk_key, output, &err)) {
-        if (progress != -1)
-            fprintf(stderr, "\r\033[K");
-        return cli_error(&err);
-    }
-    const char *key = disk_key.file == NULL ? disk_key.output : disk_key.file;
-    return print_result(&spec, &result, key, as_json, &err) ? CLI_YES : cli_error(&err);
+    bool ok = clo_image_build(&spec, &result, err) &&
+              (in.offline.tbs != NULL ||
+               cli_disk_key_keep(&in.disk_key, &inputs.disk_key, in.output, err));
+    if (!ok && progress != -1)
+        fprintf(stderr, "\r\033[K");
+    if (!ok)
+        return cli_error(err);
+    const char *key = in.disk_key.file == NULL ? in.disk_key.output : in.disk_key.file;
+    return in.offline.tbs != NULL || print_result(&spec, &result, key, in.as_json, err)
+                   ? CLI_YES
+                   : cli_error(err);
+}
+
+int cmd_image_build(int argc, char **argv)
+{
+    struct cli_list operands;
+    struct names names;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "one ROOT is needed");
+    if (!check_required(&err) || !check_signing(&err) || !check_uki(&err))
+        return cli_usage_error(&usage, "%s", err.text);
+    settle_names(&names);
+    return make(operands.items[0], &err);
 }

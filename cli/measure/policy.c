@@ -12,7 +12,7 @@
 
 struct policy_options {
     struct cli_list banks, joined, providers;
-    const char *pcrs, *phase, *key, *public_key, *output;
+    const char *pcrs, *phase, *key, *passphrase, *public_key, *output;
     uint32_t mask;
     unsigned hashes;
 };
@@ -84,9 +84,9 @@ static bool make(const struct policy_options *in, const struct cli_list *referen
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
 
-    if (in->key != NULL && !uki_read_key(in->key, &in->providers, &key, err))
+    if (in->key != NULL && !uki_key_read(in->key, in->passphrase, &in->providers, &key, err))
         return false;
-    if (in->public_key != NULL && !uki_read_public_key(in->public_key, &public_key, &pem, err))
+    if (in->public_key != NULL && !clo_key_file_public(in->public_key, &public_key, &pem, err))
         return false;
     for (size_t i = 0; i < in->joined.count; i++)
         if (!uki_join_pcrsig(out, in->joined.items[i], err))
@@ -117,6 +117,8 @@ int cmd_measure_policy(int argc, char **argv)
         { "--bank", "NAME", "a PCR bank (default: sha256; repeatable)", .list = &in.banks },
         { "--key", "FILE|URI", "sign with this RSA key: PEM, or pkcs11:…, handle:…",
           .text = &in.key },
+        { "--key-passphrase-file", "FILE", "its passphrase or PIN; \"-\" and pipes will do",
+          .text = &in.passphrase },
         { "--provider", "NAME", "an OpenSSL provider to load, for a key elsewhere (repeatable)",
           .list = &in.providers },
         { "--public-key", "FILE", "instead of --key: write what its owner signs elsewhere",

@@ -15,7 +15,7 @@ struct measure_snp_options {
     const char *kernel, *initrd, *append;
     const char *svsm, *vars_size, *vars_file;
     const char *output_format;
-    const char *id_block, *id_key, *author_key;
+    const char *id_block, *id_key, *id_key_passphrase, *author_key, *author_key_passphrase;
     const char *guest_policy, *guest_svn, *family_id, *image_id;
     const char *explain, *max_vcpus;
     const char *igvm, *launch_digest;

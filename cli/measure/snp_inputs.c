@@ -5,7 +5,7 @@
 
 #include "cli/inputs.h"
 #include "cli/measure/snp.h"
-#include "image/uki/hash_jobs.h"
+#include "image/uki/page_jobs.h"
 
 #define FIRMWARE_LIMIT   ((size_t)256 << 20)
 #define DEFAULT_FEATURES 0x1 /* SNPActive */
@@ -220,7 +220,7 @@ static bool read_svsm(const struct measure_snp_options *options, struct measure_
 }
 
 static bool read_kernel(const struct measure_snp_options *options, struct measure_snp *out,
-                        struct cli_hash_jobs *jobs, struct clo_error *err)
+                        struct uki_page_jobs *jobs, struct clo_error *err)
 {
     const char *cmdline = options->append == NULL ? "" : options->append;
 
@@ -232,26 +232,26 @@ static bool read_kernel(const struct measure_snp_options *options, struct measur
         !cli_view_open(options->initrd, CLI_IMAGE_LIMIT, &out->initrd_file, err))
         return false;
     clo_launch_kernel_hash(clo_bytes(NULL, 0), clo_bytes(NULL, 0), cmdline, &out->kernel);
-    cli_hash_jobs_add_sha256(jobs, out->kernel_file.bytes, out->kernel.kernel);
-    cli_hash_jobs_add_sha256(jobs, out->initrd_file.bytes, out->kernel.initrd);
+    uki_page_jobs_add_sha256(jobs, out->kernel_file.bytes, out->kernel.kernel);
+    uki_page_jobs_add_sha256(jobs, out->initrd_file.bytes, out->kernel.initrd);
     out->launch.kernel = &out->kernel;
     return true;
 }
 
 static bool add_pages(const struct clo_launch_firmware *firmware, uint8_t **out,
-                      struct cli_hash_jobs *jobs, struct clo_error *err)
+                      struct uki_page_jobs *jobs, struct clo_error *err)
 {
     struct clo_bytes image = firmware->image;
 
     *out = malloc((image.size / CLO_LAUNCH_PAGE + 1) * CLO_LAUNCH_DIGEST_SIZE);
     if (*out == NULL)
         return clo_out_of_memory(err);
-    cli_hash_jobs_add_pages(jobs, image, *out);
+    uki_page_jobs_add_pages(jobs, image, *out);
     return true;
 }
 
 /* SEV and SEV-ES hash the whole image at once. */
-static bool hash_files(struct measure_snp *out, struct cli_hash_jobs *jobs, struct clo_error *err)
+static bool hash_files(struct measure_snp *out, struct uki_page_jobs *jobs, struct clo_error *err)
 {
     bool is_snp = out->launch.mode == CLO_LAUNCH_SNP || out->launch.mode == CLO_LAUNCH_SNP_SVSM;
 
@@ -261,7 +261,7 @@ static bool hash_files(struct measure_snp *out, struct cli_hash_jobs *jobs, stru
     if (out->launch.svsm != NULL &&
         !add_pages(&out->svsm_firmware, &out->svsm_page_digests, jobs, err))
         return false;
-    cli_hash_jobs_run(jobs);
+    uki_page_jobs_run(jobs);
     out->launch.page_digests = out->page_digests;
     out->launch.svsm_page_digests = out->svsm_page_digests;
     return true;
@@ -270,7 +270,7 @@ static bool hash_files(struct measure_snp *out, struct cli_hash_jobs *jobs, stru
 bool measure_snp_read(const struct measure_snp_options *options, struct measure_snp *out,
                       struct clo_error *err)
 {
-    struct cli_hash_jobs jobs = { 0 };
+    struct uki_page_jobs jobs = { 0 };
 
     *out = (struct measure_snp){ 0 };
     if (!read_mode(options, out, err) || !read_signature(options, out, err) ||

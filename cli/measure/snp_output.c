@@ -5,6 +5,7 @@
 #include "cli/measure/snp.h"
 #include "cloister/id_block.h"
 #include "device/file.h"
+#include "image/uki/work.h"
 
 bool measure_snp_dump(const struct clo_launch *launch, struct clo_error *err)
 {
@@ -104,13 +105,15 @@ static bool sign_block(const struct measure_snp_options *options,
                        const struct clo_snp_id_block *block, json_t *document,
                        struct clo_error *err)
 {
+    static const struct cli_list none;
     CLO_CLEANUP(id_keys_free) struct id_keys keys = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer auth = { 0 };
 
-    if (!cli_read_private_key(options->id_key, &keys.id, err))
+    if (!uki_key_read(options->id_key, options->id_key_passphrase, &none, &keys.id, err))
         return false;
     if (options->author_key != NULL &&
-        !cli_read_private_key(options->author_key, &keys.author, err))
+        !uki_key_read(options->author_key, options->author_key_passphrase, &none, &keys.author,
+                      err))
         return false;
     if (!clo_snp_id_auth_make(block, keys.id, keys.author, &auth, err) ||
         !add_base64(document, "id_auth", clo_buffer_bytes(&auth), err) ||

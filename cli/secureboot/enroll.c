@@ -8,7 +8,7 @@ static bool add_certificates(const struct cli_list *files, const struct clo_guid
 {
     for (size_t i = 0; i < files->count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(files->items[i], &certificate, err))
+        if (!clo_certificate_file(files->items[i], &certificate, err))
             return false;
         clo_signature_list_x509(owner, clo_certificate_der(certificate), out);
     }

@@ -52,7 +52,7 @@ static bool make_new(const struct list_options *o, const struct clo_guid *owner,
 {
     for (size_t i = 0; i < o->certificates.count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(o->certificates.items[i], &certificate, err) ||
+        if (!clo_certificate_file(o->certificates.items[i], &certificate, err) ||
             !clo_signature_list_add(&clo_guid_cert_x509, owner, clo_certificate_der(certificate),
                                     out, err))
             return false;

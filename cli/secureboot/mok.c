@@ -27,7 +27,7 @@ static bool read_allowed(struct mok *mok, struct clo_buffer *out, struct clo_err
     clo_buffer_append(out, mok->lists.lists);
     for (size_t i = 0; i < mok->keys.count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(mok->keys.items[i], &certificate, err))
+        if (!clo_certificate_file(mok->keys.items[i], &certificate, err))
             return false;
         clo_signature_list_x509(&clo_guid_shim_lock, clo_certificate_der(certificate), out);
     }

@@ -2,9 +2,11 @@
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
 #include "device/file.h"
+#include "image/uki/work.h"
 
 struct sign_options {
-    const char *variable, *vendor, *key, *certificate, *time, *output;
+    const char *variable, *vendor, *key, *passphrase, *certificate, *time, *output;
+    struct cli_list providers;
     bool append, raw;
 };
 
@@ -19,8 +21,9 @@ static bool sign(const struct sign_options *o, const char *path, struct clo_erro
     int64_t when;
 
     if (!secureboot_find_variable(o->variable, o->vendor, &variable, err) ||
-        !cli_time(o->time, &when, err) || !cli_read_private_key(o->key, &key, err) ||
-        !cli_read_certificate(o->certificate, &certificate, err))
+        !cli_time(o->time, &when, err) ||
+        !uki_key_read(o->key, o->passphrase, &o->providers, &key, err) ||
+        !clo_certificate_file(o->certificate, &certificate, err))
         return false;
     if (o->append)
         variable.attributes |= CLO_EFIVAR_APPEND;
@@ -40,7 +43,13 @@ int cmd_secureboot_sign(int argc, char **argv)
     const struct cli_option options[] = {
         { "--variable", "NAME", "PK, KEK, db, dbx, … (required)", .text = &o.variable },
         { "--vendor", "GUID", "of a variable with another name", .text = &o.vendor },
-        { "--key", "FILE", "PK's for PK and KEK, KEK's for db and dbx (required)", .text = &o.key },
+        { "--key", "FILE|URI",
+          "PK's for PK and KEK, KEK's for db and dbx: PEM, or pkcs11:…, handle:… (required)",
+          .text = &o.key },
+        { "--key-passphrase-file", "FILE", "its passphrase or PIN; \"-\" and pipes will do",
+          .text = &o.passphrase },
+        { "--provider", "NAME", "an OpenSSL provider to load, for a key elsewhere (repeatable)",
+          .list = &o.providers },
         { "--cert", "FILE", "its certificate (required)", .text = &o.certificate },
         { "--append", NULL, "appends to the variable instead of replacing it", .flag = &o.append },
         { "--time", "TIME", "RFC 3339 (now): a change that replaces must be newer than the last",

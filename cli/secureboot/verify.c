@@ -20,7 +20,7 @@ static bool verify(const struct verify_options *o, const struct secureboot_file 
         return false;
     for (size_t i = 0; i < o->certificates.count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(o->certificates.items[i], &certificate, err))
+        if (!clo_certificate_file(o->certificates.items[i], &certificate, err))
             return false;
         clo_signature_list_x509(&nobody, clo_certificate_der(certificate), &anchors);
     }

@@ -2,10 +2,8 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/uki/options.h"
 #include "cli/uki/uki.h"
-#include "image/uki/work.h"
-
-#define ADDON_STUB "/usr/lib/systemd/boot/efi/addonx64.efi.stub"
 
 struct edit {
     const char *image, *cmdline, *profile, *output, *addon, *addon_stub;
@@ -176,7 +174,7 @@ static bool check(const struct edit *in, struct clo_error *err)
            uki_signing_check(&in->signing, err) && uki_policy_check(&in->policy, err);
 }
 
-static bool edit(const struct edit *in, struct clo_error *err)
+static bool edit_image(const struct edit *in, struct clo_error *err)
 {
     CLO_CLEANUP(uki_work_freep) struct uki_work *work = NULL;
 
@@ -188,9 +186,19 @@ static bool edit(const struct edit *in, struct clo_error *err)
            uki_work_write(work, &in->signing, in->output == NULL ? in->image : in->output, err);
 }
 
+static bool edit(struct edit *in, struct clo_error *err)
+{
+    bool ok = clo_remove_temporaries_on_signals(err) && uki_signing_open(&in->signing, err) &&
+              uki_policy_open(&in->policy, err) && edit_image(in, err);
+
+    uki_signing_close(&in->signing);
+    uki_policy_close(&in->policy);
+    return ok;
+}
+
 int cmd_uki_edit(int argc, char **argv)
 {
-    struct edit in = { .addon_stub = ADDON_STUB };
+    struct edit in = { .addon_stub = UKI_ADDON_STUB };
     const struct cli_option options[] = {
         { "--cmdline", "TEXT|@FILE",
           "another kernel command line; of a file, white space at its end is dropped",
@@ -203,7 +211,8 @@ int cmd_uki_edit(int argc, char **argv)
         { "--split-addon", "FILE", "move the sections of --move into an add-on",
           .text = &in.addon },
         { "--move", "NAME", "a section for --split-addon (repeatable)", .list = &in.moved },
-        { "--addon-stub", "FILE", "its stub (default: " ADDON_STUB ")", .text = &in.addon_stub },
+        { "--addon-stub", "FILE", "its stub (default: " UKI_ADDON_STUB ")",
+          .text = &in.addon_stub },
         { "--keep-pcrsig", NULL, "keep signatures over PCR 11 as it was",
           .flag = &in.keeps_policy },
         { "--append-pcrsig", NULL, "add to the signatures that are there",
@@ -234,5 +243,5 @@ int cmd_uki_edit(int argc, char **argv)
     if (!check(&in, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.policy.providers = in.signing.providers;
-    return clo_remove_temporaries_on_signals(&err) && edit(&in, &err) ? CLI_YES : cli_error(&err);
+    return edit(&in, &err) ? CLI_YES : cli_error(&err);
 }

@@ -4,6 +4,7 @@
 #include "cli/inputs.h"
 #include "cli/uki/uki.h"
 #include "cloister/encoding.h"
+#include "device/key_file.h"
 #include "image/uki/work.h"
 
 #define KEY_LIMIT ((size_t)64 << 10)

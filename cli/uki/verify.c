@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/uki/options.h"
 #include "cli/uki/uki.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
@@ -122,7 +123,7 @@ static bool find_signer(const struct clo_authenticode_subject *image,
 
     for (size_t i = 0; i < certificates->count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(certificates->items[i], &certificate, err) ||
+        if (!clo_certificate_file(certificates->items[i], &certificate, err) ||
             !clo_authenticode_lead(image, certificate, &lead, err))
             return false;
         if (lead.hash == CLO_HASH_NONE)
@@ -166,7 +167,7 @@ static bool verify(const char *path, const struct verify *in, struct result *out
         hashes |= 1U << CLO_HASH_SHA256;
     if (!uki_image_digests(image, hashes, out->digests, err))
         return false;
-    out->warnings = uki_image_warn(image);
+    out->warnings = cli_uki_warn(image);
     while (out->hash < CLO_HASH_SHA512 && out->digests[out->hash].hash == CLO_HASH_NONE)
         out->hash++;
     const struct file_image file = { image, out->digests };
@@ -248,7 +249,7 @@ static bool check_certificates(const struct cli_list *paths, struct clo_error *e
 {
     for (size_t i = 0; i < paths->count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        if (!cli_read_certificate(paths->items[i], &certificate, err))
+        if (!clo_certificate_file(paths->items[i], &certificate, err))
             return false;
     }
     return true;

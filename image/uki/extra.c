@@ -152,7 +152,7 @@ static bool add_firmware(struct uki_work *work, const char *path, struct clo_pie
     return true;
 }
 
-bool uki_work_firmware(struct uki_work *work, const struct cli_list *paths, struct clo_error *err)
+bool uki_work_firmware(struct uki_work *work, const struct clo_list *paths, struct clo_error *err)
 {
     for (size_t i = 0; i < paths->count; i++) {
         CLO_CLEANUP(clo_pieces_free) struct clo_pieces pieces = { 0 };

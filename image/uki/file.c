@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/inputs.h"
-
 #define HEAD_SIZE         ((size_t)64 << 10)
 #define SMALL_SECTION     ((uint64_t)256 << 10)
 #define CERTIFICATE_LIMIT ((uint64_t)1 << 20)
@@ -33,9 +31,9 @@ static bool copy_to_memory(int from, const char *path, int *out, struct clo_erro
         if (got == 0)
             break;
         total += (uint64_t)got;
-        if (total > CLI_IMAGE_LIMIT)
+        if (total > CLO_PE_SIZE_MAX)
             return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", path,
-                            CLI_IMAGE_LIMIT);
+                            CLO_PE_SIZE_MAX);
         if (!clo_write_all(fd, clo_bytes(piece, (size_t)got), err))
             return clo_wrap(err, "%s", path);
     }
@@ -64,8 +62,8 @@ bool uki_file_open(const char *path, struct uki_file *out, struct clo_error *err
         if (fstat(fd, &status) != 0)
             return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
     }
-    if ((uint64_t)status.st_size > CLI_IMAGE_LIMIT)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", path, CLI_IMAGE_LIMIT);
+    if ((uint64_t)status.st_size > CLO_PE_SIZE_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: larger than %zu bytes", path, CLO_PE_SIZE_MAX);
     *out = (struct uki_file){ .path = path, .fd = fd, .size = (uint64_t)status.st_size };
     fd = -1;
     return true;
@@ -165,18 +163,6 @@ bool uki_image_open(const char *path, struct uki_image **out, struct clo_error *
     return true;
 }
 
-bool uki_open(const char *path, struct uki_image **out, struct clo_error *err)
-{
-    CLO_CLEANUP(uki_image_freep) struct uki_image *image = NULL;
-
-    if (!uki_image_open(path, &image, err))
-        return false;
-    if (!image->is_uki)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: no UKI: section .linux is missing", path);
-    *out = CLO_TAKE(image);
-    return true;
-}
-
 void uki_image_freep(struct uki_image **image)
 {
     if (*image == NULL)
@@ -187,15 +173,4 @@ void uki_image_freep(struct uki_image **image)
     uki_file_close(&(*image)->file);
     free(*image);
     *image = NULL;
-}
-
-size_t uki_image_warn(const struct uki_image *image)
-{
-    struct clo_pe_warning warning;
-    size_t count = 0;
-
-    for (; clo_pe_warning_at(&image->uki.pe, count, &warning); count++)
-        fprintf(stderr, "cloister: warning: %s: at 0x%llx: %s\n", image->file.path,
-                (unsigned long long)warning.offset, warning.text);
-    return count;
 }

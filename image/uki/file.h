@@ -3,7 +3,6 @@
 #ifndef CLOISTER_IMAGE_UKI_FILE_H
 #define CLOISTER_IMAGE_UKI_FILE_H
 
-#include "cli/cli.h"
 #include "cloister/authenticode.h"
 #include "cloister/uki.h"
 #include "device/file.h"
@@ -33,11 +32,6 @@ struct uki_image {
 /* On the heap: it is large. NULL with an error if it is no EFI image. */
 CLO_MUST_USE bool uki_image_open(const char *path, struct uki_image **out, struct clo_error *err);
 void uki_image_freep(struct uki_image **image);
-/* The same, and a UKI it must be. */
-CLO_MUST_USE bool uki_open(const char *path, struct uki_image **out, struct clo_error *err);
-/* Warnings of clo_pe_warning_at, a line each on standard error. Returns how many. */
-size_t uki_image_warn(const struct uki_image *image);
-
 /* --- Hashing --- */
 
 /* The first `size` bytes of the pieces; zeros where they end before. A second hash shares the reading. */
@@ -63,7 +57,7 @@ CLO_MUST_USE bool uki_image_digests_to_sign(const struct uki_image *image, unsig
 
 /* --- Writing --- */
 
-/* Copies pieces to a new file; what Authenticode hashes, and CheckSum sums, is read beside it on a thread
+/* Copies pieces to a new file; what Authenticode hashes, and CheckSum sums, is read next to it on a thread
  * of its own. */
 struct uki_writer {
     int fd;

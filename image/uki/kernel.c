@@ -1,15 +1,17 @@
 /* What is given as a kernel, for image/uki/work.h: an EFI image, or one that is compressed; nothing else. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/inputs.h"
 #include "image/uki/work.h"
 #include "lib/unpack/unpack.h"
 
 #define HEAD_SIZE      4096
+#define RELEASE_HEAD   ((size_t)66 << 10) /* where a bzImage may name its release */
 #define UNPACKED_LIMIT ((size_t)512 << 20)
 
 static bool starts_with(struct clo_bytes head, size_t at, const char *magic, size_t size)
@@ -52,7 +54,7 @@ static bool refuse(const char *path, struct clo_bytes head, struct clo_error *er
 }
 
 /* Into a file in memory, which the descriptor keeps. */
-static bool unpack(const char *path, enum clo_compression compression, int *out,
+static bool unpack(const char *name, const char *path, enum clo_compression compression, int *out,
                    struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer packed = { 0 };
@@ -60,31 +62,64 @@ static bool unpack(const char *path, enum clo_compression compression, int *out,
     CLO_CLEANUP(clo_fd_close) int fd = -1;
     size_t used;
 
-    if (!clo_file_read(path, CLI_IMAGE_LIMIT, &packed, err))
+    if (!clo_file_read(path, CLO_PE_SIZE_MAX, &packed, err))
         return false;
     if (!clo_unpack(clo_buffer_bytes(&packed), &kernel, &used, err))
-        return clo_wrap(err, "%s: %s", path, clo_compression_name(compression));
+        return clo_wrap(err, "%s: %s", name, clo_compression_name(compression));
     struct clo_bytes bytes = clo_buffer_bytes(&kernel);
     if (!is_efi(clo_bytes_slice(bytes, 0, HEAD_SIZE)))
-        return refuse(path, bytes, err);
+        return refuse(name, bytes, err);
     fd = memfd_create("kernel", MFD_CLOEXEC);
     if (fd < 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", name, strerror(errno));
     if (!clo_write_all(fd, bytes, err))
-        return clo_wrap(err, "%s", path);
+        return clo_wrap(err, "%s", name);
     *out = fd;
     fd = -1;
     return true;
 }
 
-bool uki_kernel_open(struct uki_kernel *kernel, const char *path, struct clo_error *err)
+/* Not regular, it can be read once only, and is asked for several times. */
+static void keep(struct uki_kernel *kernel, int fd)
+{
+    kernel->fd = fd;
+    snprintf(kernel->kept, sizeof kernel->kept, "/proc/self/fd/%d", fd);
+    kernel->path = kernel->kept;
+}
+
+static bool is_regular(const char *path)
+{
+    struct stat status;
+
+    return strcmp(path, "-") != 0 && stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+static bool open_packed(struct uki_kernel *kernel, const char *name, const char *path,
+                        enum clo_compression compression, uki_tell *tell, struct clo_error *err)
+{
+    char line[300];
+    int fd;
+
+    if (!unpack(name, path, compression, &fd, err))
+        return false;
+    clo_fd_close(&kernel->fd);
+    keep(kernel, fd);
+    snprintf(line, sizeof line, "note: %.200s: is compressed (%s), which no stub starts: unpacked",
+             name, clo_compression_name(compression));
+    if (tell != NULL)
+        tell(line);
+    return true;
+}
+
+bool uki_kernel_open(struct uki_kernel *kernel, const char *path, uki_tell *tell,
+                     struct clo_error *err)
 {
     CLO_CLEANUP(uki_file_close) struct uki_file file = { 0 };
     uint8_t bytes[HEAD_SIZE];
 
     kernel->path = path;
     kernel->fd = -1;
-    if (path == NULL || strcmp(path, "-") == 0)
+    if (path == NULL)
         return true;
     if (!uki_file_open(path, &file, err))
         return false;
@@ -95,22 +130,62 @@ bool uki_kernel_open(struct uki_kernel *kernel, const char *path, struct clo_err
     enum clo_compression compression = clo_compression_guess(head);
     if (size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
-    if (is_efi(head) || is_bzimage(head))
-        return true;
-    if (compression == CLO_COMPRESSION_NONE)
+    if (!is_efi(head) && !is_bzimage(head) && compression == CLO_COMPRESSION_NONE)
         return refuse(path, head, err);
-    if (!unpack(path, compression, &kernel->fd, err))
-        return false;
-    snprintf(kernel->unpacked, sizeof kernel->unpacked, "/proc/self/fd/%d", kernel->fd);
-    kernel->path = kernel->unpacked;
-    fprintf(stderr, "cloister: note: %s: is compressed (%s), which no stub starts: unpacked\n",
-            path, clo_compression_name(compression));
-    return true;
+    if (!is_regular(path)) {
+        keep(kernel, file.fd);
+        file.path = NULL;
+    }
+    return is_efi(head) || is_bzimage(head) ||
+           open_packed(kernel, path, kernel->path, compression, tell, err);
 }
 
 void uki_kernel_close(struct uki_kernel *kernel)
 {
-    if (kernel->path == kernel->unpacked)
+    if (kernel->path == kernel->kept)
         clo_fd_close(&kernel->fd);
     kernel->path = NULL;
+}
+
+/* --- Its release --- */
+
+/* "Linux version …" anywhere in the file. */
+static bool scan_banner(const struct uki_file *file, char *out, size_t size)
+{
+    enum {
+        PIECE = 128 << 10
+    };
+    CLO_CLEANUP(clo_freep) uint8_t *room = malloc(PIECE);
+    struct clo_error ignored;
+
+    for (uint64_t at = 0; room != NULL && at < file->size; at += PIECE - CLO_KERNEL_BANNER_MAX) {
+        size_t left = file->size - at < PIECE ? (size_t)(file->size - at) : PIECE;
+        if (!uki_file_read(file, at, room, left, &ignored))
+            return false;
+        if (clo_kernel_banner(clo_bytes(room, left), out, size))
+            return true;
+        if (left < PIECE)
+            break;
+    }
+    return false;
+}
+
+bool uki_kernel_release(const char *path, char out[UKI_RELEASE_MAX], struct clo_error *err)
+{
+    CLO_CLEANUP(uki_file_close) struct uki_file file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+
+    out[0] = '\0';
+    if (!uki_file_open(path, &file, err))
+        return false;
+    size_t size = file.size < RELEASE_HEAD ? (size_t)file.size : RELEASE_HEAD;
+    clo_buffer_zero(&head, size);
+    if (!clo_buffer_ok(&head))
+        return clo_out_of_memory(err);
+    if (size > 0 && !uki_file_read(&file, 0, head.data, size, err))
+        return false;
+    if (!clo_kernel_release(clo_buffer_bytes(&head), out, UKI_RELEASE_MAX) &&
+        !scan_banner(&file, out, UKI_RELEASE_MAX))
+        out[0] = '\0';
+    return true;
 }

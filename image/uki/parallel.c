@@ -24,7 +24,7 @@ static void *take(void *context)
     return NULL;
 }
 
-void cli_parallel(size_t count, uint64_t bytes, void (*run)(void *context, size_t index),
+void uki_parallel(size_t count, uint64_t bytes, void (*run)(void *context, size_t index),
                   void *context)
 {
     struct work work = { .count = count, .run = run, .context = context };

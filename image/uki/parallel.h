@@ -7,7 +7,7 @@
 
 /* Calls run(context, 0) to run(context, count - 1), begun in this order, and returns when all are done. All of them together
  * go over `bytes`: where those are few, or no thread can be had, they run here, one after the other. */
-void cli_parallel(size_t count, uint64_t bytes, void (*run)(void *context, size_t index),
+void uki_parallel(size_t count, uint64_t bytes, void (*run)(void *context, size_t index),
                   void *context);
 
 #endif

@@ -2,12 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/inputs.h"
 #include "cloister/encoding.h"
+#include "device/key_file.h"
 #include "image/uki/work.h"
 #include "lib/uki/stub.h"
 
-#define KEY_LIMIT     ((size_t)64 << 10)
 #define PCRSIG_LIMIT  ((size_t)1 << 20)
 #define DEFAULT_PHASE "enter-initrd"
 #define ALL_BANKS \
@@ -16,6 +15,15 @@
 bool uki_policy_is_wanted(const struct uki_policy *policy)
 {
     return policy->keys.count > 0 || policy->digests != NULL || policy->joined.count > 0;
+}
+
+static struct uki_keys keys_of(const struct uki_policy *policy)
+{
+    return (struct uki_keys){ .option = "--pcr-key",
+                              .passphrase_option = "--pcr-key-passphrase-file",
+                              .keys = &policy->keys,
+                              .passphrases = &policy->passphrases,
+                              .providers = &policy->providers };
 }
 
 bool uki_policy_check(const struct uki_policy *policy, struct clo_error *err)
@@ -38,10 +46,11 @@ bool uki_policy_check(const struct uki_policy *policy, struct clo_error *err)
         if (policy->phases.items[i][strspn(policy->phases.items[i], " ,")] == '\0')
             return clo_fail(err, CLO_ERR_USAGE,
                             "--phases: is empty; \":\" is the path before the first phase");
-    return uki_banks(&policy->banks, &ignored, err);
+    const struct uki_keys private_keys = keys_of(policy);
+    return uki_keys_check(&private_keys, err) && uki_banks(&policy->banks, &ignored, err);
 }
 
-bool uki_banks(const struct cli_list *list, unsigned *out, struct clo_error *err)
+bool uki_banks(const struct clo_list *list, unsigned *out, struct clo_error *err)
 {
     unsigned hashes = 0;
 
@@ -182,32 +191,51 @@ void uki_profile_id(struct uki_work *work, size_t profile, char *out, size_t siz
 
 /* --- Keys --- */
 
-bool uki_read_public_key(const char *path, struct clo_public_key **out, struct clo_buffer *pem,
-                         struct clo_error *err)
+/* What is signed with the one would be looked for under the other. */
+static bool check_pair(const struct uki_policy *policy, size_t index, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
-    struct clo_error ignored;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *own = NULL;
+    struct clo_digest first, second;
 
-    if (!clo_file_read(path, KEY_LIMIT, pem, err))
-        return false;
-    if (clo_public_key_from_pem(clo_buffer_bytes(pem), out, err))
+    if (policy->private_keys[index] == NULL || policy->signers[index] == NULL)
         return true;
-    clo_wrap(err, "%s", path);
-    /* Or a certificate of it. */
-    if (!cli_read_certificate(path, &certificate, &ignored))
+    if (!clo_private_key_public(policy->private_keys[index], &own, err) ||
+        !clo_public_key_fingerprint(own, &first, err) ||
+        !clo_public_key_fingerprint(policy->signers[index], &second, err))
         return false;
-    pem->size = 0;
-    return clo_public_key_spki(clo_certificate_key(certificate), &spki, err) &&
-           clo_public_key_from_spki(clo_buffer_bytes(&spki), out, err) &&
-           clo_pem_write("PUBLIC KEY", clo_buffer_bytes(&spki), pem, err);
+    return clo_digest_equal(&first, &second) ||
+           clo_fail(err, CLO_ERR_USAGE,
+                    "--pcr-public-key %s: is not the public key of --pcr-key %s",
+                    policy->public_keys.items[index], policy->keys.items[index]);
+}
+
+bool uki_policy_open(struct uki_policy *policy, struct clo_error *err)
+{
+    const struct uki_keys keys = keys_of(policy);
+
+    if (!uki_keys_read(&keys, policy->private_keys, err))
+        return false;
+    for (size_t i = 0; i < policy->public_keys.count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+        if (!clo_key_file_public(policy->public_keys.items[i], &policy->signers[i], &pem, err) ||
+            !check_pair(policy, i, err))
+            return false;
+    }
+    return true;
+}
+
+void uki_policy_close(struct uki_policy *policy)
+{
+    for (size_t i = 0; i < CLO_LIST_MAX; i++) {
+        clo_private_key_freep(&policy->private_keys[i]);
+        clo_public_key_freep(&policy->signers[i]);
+    }
 }
 
 bool uki_policy_add_key(struct uki_work *work, const struct uki_policy *policy,
                         struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
     struct clo_bytes text;
@@ -215,11 +243,11 @@ bool uki_policy_add_key(struct uki_work *work, const struct uki_policy *policy,
     if (clo_uki_part_find(&work->list, CLO_UKI_BASE, ".pcrpkey") != NULL)
         return true;
     if (policy->public_keys.count == 1 && policy->keys.count <= 1) {
-        if (!uki_read_public_key(policy->public_keys.items[0], &public_key, &pem, err))
+        /* As the file has it. */
+        if (!clo_key_file_public(policy->public_keys.items[0], &public_key, &pem, err))
             return false;
     } else if (policy->keys.count == 1) {
-        if (!uki_read_key(policy->keys.items[0], &policy->providers, &key, err) ||
-            !clo_private_key_public(key, &public_key, err) ||
+        if (!clo_private_key_public(policy->private_keys[0], &public_key, err) ||
             !clo_public_key_spki(public_key, &spki, err) ||
             !clo_pem_write("PUBLIC KEY", clo_buffer_bytes(&spki), &pem, err))
             return false;
@@ -232,53 +260,18 @@ bool uki_policy_add_key(struct uki_work *work, const struct uki_policy *policy,
 
 /* One signer, or none for digests that are signed elsewhere. */
 struct signer {
-    struct clo_private_key *key;
-    struct clo_public_key *public_key;
+    const struct clo_private_key *key;
+    const struct clo_public_key *public_key;
     const char *phases;
 };
 
-static void free_signers(struct signer (*signers)[CLI_LIST_MAX])
+static struct signer signer_at(const struct uki_policy *policy, size_t index)
 {
-    for (size_t i = 0; i < CLI_LIST_MAX; i++) {
-        clo_private_key_freep(&(*signers)[i].key);
-        clo_public_key_freep(&(*signers)[i].public_key);
-    }
-}
-
-/* What is signed with the one would be looked for under the other. */
-static bool check_pair(const struct signer *signer, const char *key, const char *public_key,
-                       struct clo_error *err)
-{
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *own = NULL;
-    struct clo_digest first, second;
-
-    if (!clo_private_key_public(signer->key, &own, err) ||
-        !clo_public_key_fingerprint(own, &first, err) ||
-        !clo_public_key_fingerprint(signer->public_key, &second, err))
-        return false;
-    return clo_digest_equal(&first, &second) ||
-           clo_fail(err, CLO_ERR_USAGE,
-                    "--pcr-public-key %s: is not the public key of --pcr-key %s", public_key, key);
-}
-
-static bool read_signers(const struct uki_policy *policy, struct signer *out, size_t *count,
-                         struct clo_error *err)
-{
-    *count = policy->keys.count > 0 ? policy->keys.count : 1;
-    for (size_t i = 0; i < *count; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
-        out[i].phases = i < policy->phases.count ? policy->phases.items[i] : DEFAULT_PHASE;
-        if (i < policy->keys.count &&
-            !uki_read_key(policy->keys.items[i], &policy->providers, &out[i].key, err))
-            return false;
-        if (i < policy->public_keys.count &&
-            !uki_read_public_key(policy->public_keys.items[i], &out[i].public_key, &pem, err))
-            return false;
-        if (out[i].key != NULL && out[i].public_key != NULL &&
-            !check_pair(&out[i], policy->keys.items[i], policy->public_keys.items[i], err))
-            return false;
-    }
-    return true;
+    return (struct signer){
+        .key = policy->private_keys[index],
+        .public_key = policy->signers[index],
+        .phases = index < policy->phases.count ? policy->phases.items[index] : DEFAULT_PHASE,
+    };
 }
 
 /* One value of PCR 11, signed or to be signed. */
@@ -420,11 +413,12 @@ static bool check_chosen(struct uki_work *work, const struct uki_policy *policy,
 }
 
 static bool apply_to(struct uki_work *work, const struct uki_policy *policy, size_t profile,
-                     const struct clo_digest pcrs[CLO_HASH_COUNT], const struct signer *signers,
-                     size_t count, json_t *digests, struct clo_error *err)
+                     const struct clo_digest pcrs[CLO_HASH_COUNT], json_t *digests,
+                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *signatures = json_object();
     size_t group = uki_work_profiles(work) == 0 ? CLO_UKI_BASE : profile;
+    size_t count = policy->keys.count > 0 ? policy->keys.count : 1;
 
     if (signatures == NULL)
         return clo_out_of_memory(err);
@@ -433,9 +427,11 @@ static bool apply_to(struct uki_work *work, const struct uki_policy *policy, siz
     for (size_t i = 0; i < policy->joined.count; i++)
         if (!uki_join_pcrsig(signatures, policy->joined.items[i], err))
             return false;
-    for (size_t i = 0; i < count; i++)
-        if (!add_values(&signers[i], pcrs, signatures, digests, err))
+    for (size_t i = 0; i < count; i++) {
+        const struct signer signer = signer_at(policy, i);
+        if (!add_values(&signer, pcrs, signatures, digests, err))
             return false;
+    }
     return json_object_size(signatures) == 0 || set_pcrsig(work, group, signatures, err);
 }
 
@@ -452,22 +448,20 @@ static bool write_digests(const char *path, const json_t *digests, struct clo_er
 
 bool uki_policy_apply(struct uki_work *work, const struct uki_policy *policy, struct clo_error *err)
 {
-    CLO_CLEANUP(free_signers) struct signer signers[CLI_LIST_MAX] = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *digests = json_object();
     CLO_CLEANUP(uki_pcrs_free) struct uki_pcrs pcrs = { 0 };
     unsigned hashes;
-    size_t count;
 
     if (!uki_policy_is_wanted(policy))
         return true;
     if (digests == NULL)
         return clo_out_of_memory(err);
     if (!uki_banks(&policy->banks, &hashes, err) || !check_chosen(work, policy, err) ||
-        !read_signers(policy, signers, &count, err) || !uki_work_pcrs(work, hashes, &pcrs, err))
+        !uki_work_pcrs(work, hashes, &pcrs, err))
         return false;
     for (size_t p = 0; p < pcrs.count; p++)
         if (is_chosen(work, policy, p) &&
-            !apply_to(work, policy, p, pcrs.profiles[p], signers, count, digests, err))
+            !apply_to(work, policy, p, pcrs.profiles[p], digests, err))
             return false;
     return policy->digests == NULL || write_digests(policy->digests, digests, err);
 }

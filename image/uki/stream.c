@@ -135,7 +135,7 @@ bool uki_hash_all(struct uki_hash_job *jobs, size_t count, struct clo_error *err
     qsort(jobs, count, sizeof *jobs, by_cost);
     for (size_t i = 0; i < count; i++)
         total += jobs[i].size;
-    cli_parallel(count, total, run_one, &hashing);
+    uki_parallel(count, total, run_one, &hashing);
     pthread_mutex_destroy(&hashing.lock);
     if (hashing.failed)
         *err = hashing.err;

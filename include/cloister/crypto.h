@@ -114,6 +114,12 @@ CLO_API CLO_MUST_USE bool clo_private_key_new(enum clo_key_kind kind, unsigned r
                                               struct clo_private_key **out, struct clo_error *err);
 CLO_API CLO_MUST_USE bool
 clo_private_key_from_pem(struct clo_bytes pem, struct clo_private_key **out, struct clo_error *err);
+/* The same of one that may be encrypted; an empty passphrase is none. One that is missing or wrong is
+ * CLO_ERR_FORMAT. */
+CLO_API CLO_MUST_USE bool clo_private_key_from_encrypted_pem(struct clo_bytes pem,
+                                                             struct clo_bytes passphrase,
+                                                             struct clo_private_key **out,
+                                                             struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_private_key_pem(const struct clo_private_key *key,
                                               struct clo_secret **out, struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_private_key_public(const struct clo_private_key *key,

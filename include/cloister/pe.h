@@ -11,7 +11,8 @@
 
 CLO_BEGIN_C
 
-#define CLO_PE_SECTIONS_MAX    96 /* the loader's own limit */
+#define CLO_PE_SECTIONS_MAX    96                /* the loader's own limit */
+#define CLO_PE_SIZE_MAX        ((size_t)1 << 31) /* of a file: its fields count to 4 GiB, tools to 2 */
 #define CLO_PE_MACHINE_X86_64  0x8664
 #define CLO_PE_MACHINE_AARCH64 0xaa64
 #define CLO_PE_MACHINE_I386    0x014c

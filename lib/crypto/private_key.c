@@ -70,29 +70,49 @@ bool clo_private_key_new(enum clo_key_kind kind, unsigned rsa_bits, struct clo_p
     return private_key(evp, out, err);
 }
 
-/* Never asks a terminal for a passphrase. */
-static int no_passphrase(char *buffer, int size, int is_writing, void *context)
+/* Never asks a terminal for a passphrase: gives the one there is, and notes that it was wanted. */
+struct passphrase {
+    struct clo_bytes bytes;
+    bool was_wanted;
+};
+
+static int give_passphrase(char *buffer, int size, int is_writing, void *context)
 {
-    (void)buffer;
-    (void)size;
+    struct passphrase *passphrase = context;
+
     (void)is_writing;
-    (void)context;
-    return -1;
+    passphrase->was_wanted = true;
+    if (passphrase->bytes.size == 0 || passphrase->bytes.size > (size_t)size)
+        return -1;
+    memcpy(buffer, passphrase->bytes.data, passphrase->bytes.size);
+    return (int)passphrase->bytes.size;
+}
+
+bool clo_private_key_from_encrypted_pem(struct clo_bytes pem, struct clo_bytes passphrase,
+                                        struct clo_private_key **out, struct clo_error *err)
+{
+    struct passphrase given = { .bytes = passphrase };
+
+    if (pem.size > 1 << 20)
+        return clo_fail(err, CLO_ERR_FORMAT, "private key: %zu bytes", pem.size);
+    BIO *bio = BIO_new_mem_buf(pem.data == NULL ? "" : (const char *)pem.data, (int)pem.size);
+    EVP_PKEY *evp =
+            bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &given);
+    BIO_free(bio);
+    if (evp == NULL) {
+        ERR_clear_error();
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        !given.was_wanted      ? "not a private key in PEM"
+                        : passphrase.size == 0 ? "is encrypted, and no passphrase was given"
+                                               : "is encrypted, and the passphrase is wrong");
+    }
+    return private_key(evp, out, err);
 }
 
 bool clo_private_key_from_pem(struct clo_bytes pem, struct clo_private_key **out,
                               struct clo_error *err)
 {
-    if (pem.size > 1 << 20)
-        return clo_fail(err, CLO_ERR_FORMAT, "private key: %zu bytes", pem.size);
-    BIO *bio = BIO_new_mem_buf(pem.data == NULL ? "" : (const char *)pem.data, (int)pem.size);
-    EVP_PKEY *evp = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-    BIO_free(bio);
-    if (evp == NULL) {
-        ERR_clear_error();
-        return clo_fail(err, CLO_ERR_FORMAT, "no private key in PEM without a passphrase");
-    }
-    return private_key(evp, out, err);
+    return clo_private_key_from_encrypted_pem(pem, clo_bytes(NULL, 0), out, err);
 }
 
 bool clo_private_key_pem(const struct clo_private_key *key, struct clo_secret **out,

@@ -11,17 +11,7 @@ PATH=$PATH:/sbin:/usr/sbin
 for tool in mke2fs mkfs.vfat mcopy jq; do
     command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
-find_varstore
-find_stub
-make_kernel vmlinuz
-make_modules tree
-mkdir -p root/etc root/usr/bin
-printf 'ID=test\nPRETTY_NAME="Test"\n' >root/etc/os-release
-head -c 300000 /dev/urandom >root/usr/bin/program
-"$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
-"$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt >/dev/null || fail "enroll"
-head -c 64 /dev/urandom >disk.key
-openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out broker.pem 2>/dev/null
+make_image_inputs
 seed=7c9a2f34-1be5-4d1e-9f6a-3f6f1f0c9e11
 
 # build OUTPUT [OPTION]…
@@ -32,14 +22,12 @@ build() {
         --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test \
         --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --output "$output" "$@"
 }
-# uki IMAGE: takes the UKI out of the ESP, which begins at 1 MiB.
-uki() { mcopy -n -i "$1@@1M" ::/EFI/BOOT/BOOTX64.EFI "$2"; }
 
 export SOURCE_DATE_EPOCH=1700000000
 expect "build" 0 "LUKS2" build demo.img --seed "$seed"
 [ -s demo.ref.json ] || fail "no reference values"
 build again.img --seed "$seed" --name demo >/dev/null || fail "build again"
-{ uki demo.img one.efi && uki again.img two.efi; } || fail "no UKI on the ESP"
+{ image_uki demo.img one.efi && image_uki again.img two.efi; } || fail "no UKI on the ESP"
 cmp -s one.efi two.efi || fail "the same inputs give another UKI"
 cmp -s demo.ref.json again.ref.json && fail "two images cannot have the same volume key"
 jq 'del(.pcrs.sha256."15", .events."15")' demo.ref.json >one.json
@@ -132,7 +120,7 @@ grep -q 'console=ttyS0 systemd.import_credentials=no systemd.gpt_auto=no ' inspe
 [ "$(jq -c .host_inputs demo.ref.json)" = '[]' ] || fail "an image that takes something: $(jq -c .host_inputs demo.ref.json)"
 expect "an image that takes cloud-init" 0 "LUKS2" build open.img --allow-host report --allow-host cloud-init
 [ "$(jq -c .host_inputs open.ref.json)" = '["report","cloud-init"]' ] || fail "host_inputs: $(jq -c .host_inputs open.ref.json)"
-uki open.img open.efi && grep -q -a 'cloud-init=disabled' open.efi && fail "cloud-init is switched off, though it is allowed"
+image_uki open.img open.efi && grep -q -a 'cloud-init=disabled' open.efi && fail "cloud-init is switched off, though it is allowed"
 grep -q -a 'cloud-init=disabled' one.efi || fail "cloud-init is not switched off"
 expect "a word that is none" 2 "--allow-host: \"everything\" is not something that a host hands in" build no.img --allow-host everything
 expect "a key that is none" 3 "os-release" build no.img --credential-key root/etc/os-release
@@ -156,11 +144,13 @@ mkdir empty
 expect "no output" 2 "--output is needed" "$cloister" image build root
 expect "no root" 2 "one ROOT" "$cloister" image build --output no.img
 expect "root absent" 3 "none" "$cloister" image build none --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b --broker-key broker.pem --init "$init" --output no.img --cmdline x
-for wrong in "--kernel text" "--kernel none" "--modules empty" "--stub text" "--sign-key text" "--sign-cert text" "--varstore text" "--broker-key text" "--init text" "--osrel none"; do
+for wrong in "--kernel text" "--kernel none" "--modules empty" "--stub text" "--varstore text" "--broker-key text" "--init text" "--osrel none"; do
     # shellcheck disable=SC2086 # an option and its value
     expect "$wrong" 3 "${wrong#* }" build no.img $wrong
 done
-expect "command line of nothing" 3 ".cmdline" build no.img --cmdline ''
+expect "a key that is not one" 3 "text: not a private key" build no.img --key text --cert keys/db.crt
+expect "a certificate that is not one" 3 "text: holds no certificate" build no.img --key keys/db.key --cert text
+expect "an empty command line" 2 ".cmdline: is empty" build no.img --cmdline ''
 expect "a short disk key" 2 "32 to 512" build no.img --disk-key short.key
 expect "broker without TLS" 2 "https://" build no.img --broker http://b
 expect "odd network" 2 "--network" build no.img --network tomorrow

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC2059,SC2154
 # image_lib.sh: small stand-ins for what an image is made of. Sourced behind lib.sh.
 
 # make_kernel FILE: what we look at of a bzImage: its header, and the release that it names.
@@ -35,3 +35,46 @@ make_modules() {
     depmod=$(command -v depmod || PATH=$PATH:/sbin:/usr/sbin command -v depmod) || skip "depmod is not installed"
     "$depmod" -b "$1" 6.12.0-test 2>/dev/null || skip "depmod does not work here"
 }
+
+# make_image_inputs: all that an image is built of, in this folder: vmlinuz, modules, root, keys, vars.fd, disk.key, broker.pem. Sets
+# $varstore, $stub, $modules.
+make_image_inputs() {
+    find_varstore
+    find_stub
+    make_kernel vmlinuz
+    make_modules tree
+    mkdir -p root/etc root/usr/bin
+    printf 'ID=test\nPRETTY_NAME="Test"\n' >root/etc/os-release
+    head -c 300000 /dev/urandom >root/usr/bin/program
+    "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
+    "$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt >/dev/null || fail "enroll"
+    head -c 64 /dev/urandom >disk.key
+    openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out broker.pem 2>/dev/null
+}
+
+# image_uki IMAGE FILE: takes the UKI out of the ESP, which begins at 1 MiB.
+image_uki() { mcopy -n -i "$1@@1M" ::/EFI/BOOT/BOOTX64.EFI "$2"; }
+
+# make_rsa_key NAME: NAME.key, NAME.pub.
+make_rsa_key() {
+    openssl genrsa -out "$1.key" 2048 2>/dev/null
+    openssl rsa -in "$1.key" -pubout -out "$1.pub" 2>/dev/null
+}
+
+# find_token: are SoftHSM and OpenSSL's pkcs11 provider installed?
+find_token() {
+    softhsm=$(find /usr/lib -name libsofthsm2.so 2>/dev/null | head -n 1)
+    command -v softhsm2-util >/dev/null && [ -n "$softhsm" ] && openssl list -providers -provider pkcs11 >/dev/null 2>&1
+}
+
+# make_token PKCS8 NAME: a token "test", PIN 1234, with that key.
+make_token() {
+    mkdir -p tokens
+    printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$work" >softhsm2.conf
+    export SOFTHSM2_CONF="$work/softhsm2.conf" PKCS11_PROVIDER_MODULE="$softhsm"
+    softhsm2-util --init-token --free --label test --pin 1234 --so-pin 1234 >/dev/null
+    softhsm2-util --import "$1" --token test --label "$2" --id 01 --pin 1234 >/dev/null
+}
+
+# unhex TEXT: its bytes.
+unhex() { echo "$1" | tr -d ' \n' | sed 's/\(..\)/\1\n/g' | while read -r byte; do [ -n "$byte" ] && printf "\\$(printf %o "0x$byte")"; done; }

@@ -67,14 +67,9 @@ expect "no such provider" 4 "provider nosuchprovider" sign plain.efi --provider 
 expect "no such store" 3 "pkcs99:x" sign plain.efi --key pkcs99:x --cert leaf.crt --output no.efi
 
 # A key in a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed.
-module=$(find /usr/lib -name libsofthsm2.so 2>/dev/null | head -n 1)
-if command -v softhsm2-util >/dev/null && [ -n "$module" ] && openssl list -providers -provider pkcs11 >/dev/null 2>&1; then
-    mkdir tokens
-    printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$work" >softhsm2.conf
-    export SOFTHSM2_CONF="$work/softhsm2.conf" PKCS11_PROVIDER_MODULE="$module"
+if find_token; then
     openssl pkcs8 -topk8 -nocrypt -in leaf.key -out leaf.pk8
-    softhsm2-util --init-token --free --label test --pin 1234 --so-pin 1234 >/dev/null
-    softhsm2-util --import leaf.pk8 --token test --label leaf --id 01 --pin 1234 >/dev/null
+    make_token leaf.pk8 leaf
     sign plain.efi --provider pkcs11 --key 'pkcs11:token=test;object=leaf;type=private;pin-value=1234' --cert leaf.crt --output token.efi ||
         fail "a key in a token"
     cmp -s token.efi direct.efi || fail "a key in a token signs otherwise"
@@ -115,7 +110,6 @@ fi
 
 # db and dbx. A list: type, sizes, owner, data.
 le32() { printf "\\$(printf %o $(($1 & 255)))\\$(printf %o $(($1 >> 8 & 255)))\\$(printf %o $(($1 >> 16 & 255)))\\000"; }
-unhex() { echo "$1" | tr -d ' \n' | sed 's/\(..\)/\1\n/g' | while read -r byte; do [ -n "$byte" ] && printf "\\$(printf %o "0x$byte")"; done; }
 list() { # TYPE (hex) FILE
     unhex "$1"
     le32 $((44 + $(wc -c <"$2")))

@@ -37,7 +37,7 @@ static void test_file(void **state)
         snprintf(path, sizeof path, "%s/key%zu", scratch.path, i);
         snprintf(uri, sizeof uri, "file:%s", path);
         write_key(path, kinds[i], &written);
-        CHECK(clo_keystore_private_key(uri, &key, &err), err.text);
+        CHECK(clo_keystore_private_key(uri, NULL, &key, &err), err.text);
         CHECK(clo_private_key_kind(key) == kinds[i], "kind");
         CHECK(clo_private_key_public(key, &public_key, &err), err.text);
         CHECK(clo_public_key_fingerprint(public_key, &read, &err), err.text);
@@ -62,10 +62,10 @@ static void test_refused(void **state)
     snprintf(path, sizeof path, "%s/text", scratch.path);
     snprintf(uri, sizeof uri, "file:%s", path);
     CHECK(clo_file_write(path, clo_bytes_text("text"), 0600, &err), err.text);
-    CHECK(!clo_keystore_private_key(uri, &key, &err), "no key");
+    CHECK(!clo_keystore_private_key(uri, NULL, &key, &err), "no key");
     CHECK(err.status == CLO_ERR_FORMAT && strncmp(err.text, "holds no private key", 20) == 0,
           err.text);
-    CHECK(!clo_keystore_private_key("nosuchstore:x", &key, &err), "no such store");
+    CHECK(!clo_keystore_private_key("nosuchstore:x", NULL, &key, &err), "no such store");
     CHECK(err.status == CLO_ERR_FORMAT, err.text);
     CHECK(!clo_keystore_provider("nosuchprovider", &err), "no such provider");
     CHECK(err.status == CLO_ERR_UNAVAILABLE &&
