@@ -25,31 +25,13 @@ static bool read_length(const uint8_t *at, size_t left, size_t *length, size_t *
     return *length >= 0x80 && at[1] != 0; /* else it is not minimal */
 }
 
-/* Everything signed is made of these, so it does without the reader's functions. */
-struct clo_der clo_der_next(struct clo_reader *r)
+bool clo_der_is_integer(struct clo_bytes value)
 {
-    size_t left = clo_reader_left(r);
-    size_t length;
-    size_t used;
-
-    if (left >= 2) {
-        const uint8_t *at = r->in.data + r->at;
-        bool is_plain = (at[0] & 0x1f) != 0x1f && at[0] != 0;
-        if (is_plain && read_length(at + 1, left - 1, &length, &used) &&
-            length <= left - 1 - used) {
-            r->at += 1 + used + length;
-            return (struct clo_der){ .tag = at[0],
-                                     .value = { at + 1 + used, length },
-                                     .whole = { at, 1 + used + length } };
-        }
-    }
-    r->failed = true;
-    return (struct clo_der){ 0 };
-}
-
-uint8_t clo_der_peek(const struct clo_reader *r)
-{
-    return clo_reader_left(r) == 0 ? 0 : r->in.data[r->at];
+    if (value.size < 2)
+        return value.size == 1;
+    bool is_padded = (value.data[0] == 0 && value.data[1] < 0x80) ||
+                     (value.data[0] == 0xff && value.data[1] >= 0x80);
+    return !is_padded;
 }
 
 /* Numbers in base 128, each whole and without zeros in front (X.690, section 8.19.2). */
@@ -65,17 +47,67 @@ static bool is_oid(struct clo_bytes value)
     return value.size > 0 && !is_inside;
 }
 
+/* Bits that do not count are zero (X.690, section 11.2.1), or two readers see two sets of flags. */
+static bool is_bit_string(struct clo_bytes value)
+{
+    if (value.size == 0 || value.data[0] > 7)
+        return false;
+    return value.size == 1 ? value.data[0] == 0
+                           : (value.data[value.size - 1] & ((1U << value.data[0]) - 1)) == 0;
+}
+
+/* The contents of the types that allow but one form of each value; others are not looked into. */
+static bool is_value(uint8_t tag, struct clo_bytes value)
+{
+    switch (tag) {
+    case CLO_DER_BOOLEAN:
+        return value.size == 1 && (value.data[0] == 0 || value.data[0] == 0xff);
+    case CLO_DER_INTEGER:
+    case CLO_DER_ENUMERATED:
+        return clo_der_is_integer(value);
+    case CLO_DER_BIT_STRING:
+        return is_bit_string(value);
+    case CLO_DER_NULL:
+        return value.size == 0;
+    case CLO_DER_OID:
+        return is_oid(value);
+    default:
+        return true;
+    }
+}
+
+/* Everything signed is made of these, so it does without the reader's functions. */
+struct clo_der clo_der_next(struct clo_reader *r)
+{
+    size_t left = clo_reader_left(r);
+    size_t length;
+    size_t used;
+
+    if (left >= 2) {
+        const uint8_t *at = r->in.data + r->at;
+        bool is_plain = (at[0] & 0x1f) != 0x1f && at[0] != 0;
+        if (is_plain && read_length(at + 1, left - 1, &length, &used) &&
+            length <= left - 1 - used && is_value(at[0], clo_bytes(at + 1 + used, length))) {
+            r->at += 1 + used + length;
+            return (struct clo_der){ .tag = at[0],
+                                     .value = { at + 1 + used, length },
+                                     .whole = { at, 1 + used + length } };
+        }
+    }
+    r->failed = true;
+    return (struct clo_der){ 0 };
+}
+
+uint8_t clo_der_peek(const struct clo_reader *r)
+{
+    return clo_reader_left(r) == 0 ? 0 : r->in.data[r->at];
+}
+
 struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag)
 {
-    struct clo_bytes none = { 0 };
-
     if (clo_der_peek(r) != tag)
         r->failed = true;
-    struct clo_bytes value = clo_der_next(r).value;
-    if (!clo_reader_ok(r) || tag != CLO_DER_OID || is_oid(value))
-        return value;
-    r->failed = true;
-    return none;
+    return clo_der_next(r).value;
 }
 
 struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag)
@@ -99,21 +131,12 @@ bool clo_der_optional(struct clo_reader *r, uint8_t tag, struct clo_bytes *out)
     return true;
 }
 
-bool clo_der_is_integer(struct clo_bytes value)
-{
-    if (value.size < 2)
-        return value.size == 1;
-    bool is_padded = (value.data[0] == 0 && value.data[1] < 0x80) ||
-                     (value.data[0] == 0xff && value.data[1] >= 0x80);
-    return !is_padded;
-}
-
 int64_t clo_der_number(struct clo_reader *r)
 {
     struct clo_bytes value = clo_der_value(r, CLO_DER_INTEGER);
     int64_t number = 0;
 
-    if (!clo_der_is_integer(value) || value.size > 8 || value.data[0] >= 0x80) {
+    if (value.size == 0 || value.size > 8 || value.data[0] >= 0x80) {
         r->failed = true;
         return 0;
     }
@@ -126,11 +149,7 @@ bool clo_der_boolean(struct clo_reader *r)
 {
     struct clo_bytes value = clo_der_value(r, CLO_DER_BOOLEAN);
 
-    if (value.size != 1 || (value.data[0] != 0 && value.data[0] != 0xff)) {
-        r->failed = true;
-        return false;
-    }
-    return value.data[0] != 0;
+    return value.size == 1 && value.data[0] != 0;
 }
 
 struct clo_bytes clo_der_bit_string(struct clo_reader *r)
@@ -149,12 +168,6 @@ unsigned clo_der_flags(struct clo_reader *r)
     struct clo_bytes value = clo_der_value(r, CLO_DER_BIT_STRING);
     unsigned flags = 0;
 
-    /* Bits that do not count are zero (X.690, section 11.2.1), or two readers see two sets of flags. */
-    if (value.size == 0 || value.data[0] > 7 || (value.size == 1 && value.data[0] != 0) ||
-        (value.data[value.size - 1] & ((1U << value.data[0]) - 1)) != 0) {
-        r->failed = true;
-        return 0;
-    }
     for (size_t i = 0; i < 16 && 1 + i / 8 < value.size; i++)
         if ((value.data[1 + i / 8] & (0x80 >> i % 8)) != 0)
             flags |= 1U << i;

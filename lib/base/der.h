@@ -37,11 +37,12 @@ struct clo_der {
     struct clo_bytes whole; /* with tag and length */
 };
 
-/* The next element, whatever it is. */
+/* The next element, whatever it is. Booleans, numbers, bit strings, NULL and OIDs have the one form that DER
+ * allows. */
 struct clo_der clo_der_next(struct clo_reader *r);
 /* The tag of the next element; 0 at the end. */
 uint8_t clo_der_peek(const struct clo_reader *r);
-/* The contents of the next element, which must have this tag; an OID must be one. */
+/* The contents of the next element, which must have this tag. */
 struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag);
 /* A reader of them: it has failed if `r` has. Whoever enters asks clo_der_done() at its end. */
 struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag);

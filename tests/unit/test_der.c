@@ -18,6 +18,14 @@ static void elements(void **state)
         { "tag 0", "0000", false },
         { "nothing", "", false },
         { "length as large as can be", "3084ffffffff00", false },
+        { "NULL", "0500", true },
+        { "NULL of one byte", "050100", false },
+        { "TRUE as BER has it", "010101", false },
+        { "INTEGER without a byte", "0200", false },
+        { "ENUMERATED with a needless byte", "0a020001", false },
+        { "OID that breaks off", "060180", false },
+        { "a bit among those that do not count", "03020506", false },
+        { "an OCTET STRING of the same", "04020506", true },
     };
 
     (void)state;
