@@ -48,7 +48,7 @@ static bool is_oid(struct clo_bytes value)
 }
 
 /* Bits that do not count are zero (X.690, section 11.2.1), or two readers see two sets of flags. */
-static bool is_bit_string(struct clo_bytes value)
+bool clo_der_is_bit_string(struct clo_bytes value)
 {
     if (value.size == 0 || value.data[0] > 7)
         return false;
@@ -66,7 +66,7 @@ static bool is_value(uint8_t tag, struct clo_bytes value)
     case CLO_DER_ENUMERATED:
         return clo_der_is_integer(value);
     case CLO_DER_BIT_STRING:
-        return is_bit_string(value);
+        return clo_der_is_bit_string(value);
     case CLO_DER_NULL:
         return value.size == 0;
     case CLO_DER_OID:

@@ -53,6 +53,8 @@ bool clo_der_optional(struct clo_reader *r, uint8_t tag, struct clo_bytes *out);
 
 /* An INTEGER's or ENUMERATED's contents as DER allows them: not empty, no needless sign byte. */
 bool clo_der_is_integer(struct clo_bytes value);
+/* The same of a BIT STRING's, where another tag stands for its own. */
+bool clo_der_is_bit_string(struct clo_bytes value);
 /* An INTEGER from 0 to 2^63-1. */
 int64_t clo_der_number(struct clo_reader *r);
 bool clo_der_boolean(struct clo_reader *r);

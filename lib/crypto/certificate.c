@@ -102,11 +102,13 @@ static int64_t read_version(struct clo_reader *r)
 static bool read_extensions(struct clo_certificate *certificate, struct clo_reader *r,
                             int64_t version, struct clo_error *err)
 {
+    /* Unique identifiers, for names that are used again for another owner: no longer done, and not looked at. */
+    static const uint8_t identifiers[] = { CLO_DER_CONTEXT(1), CLO_DER_CONTEXT(2) };
     struct clo_bytes unique;
 
-    /* Names used again for somebody else: nobody does that any more. */
-    clo_der_optional(r, CLO_DER_CONTEXT(1), &unique);
-    clo_der_optional(r, CLO_DER_CONTEXT(2), &unique);
+    for (size_t i = 0; i < CLO_COUNT(identifiers); i++)
+        if (clo_der_optional(r, identifiers[i], &unique) && !clo_der_is_bit_string(unique))
+            return clo_fail(err, CLO_ERR_FORMAT, "certificate: malformed unique identifier");
     if (clo_der_peek(r) == CLO_DER_EXPLICIT(3)) {
         struct clo_reader outer = clo_der_enter(r, CLO_DER_EXPLICIT(3));
         certificate->extensions = clo_der_value(&outer, CLO_DER_SEQUENCE);

@@ -96,10 +96,10 @@ static bool is_image_hash(const struct clo_authenticode_image *image, const stru
 static bool is_tbs_hash(struct clo_bytes certificate, const struct kind *kind,
                         const struct clo_signature_entry *entry)
 {
-    struct der_certificate parts;
+    struct pkcs7_certificate parts;
     struct clo_digest digest;
 
-    if (!der_certificate(certificate, &parts))
+    if (!pkcs7_certificate(certificate, &parts))
         return false;
     clo_hash(kind->hash, parts.tbs, &digest);
     return clo_bytes_equal(clo_bytes_slice(entry->data, 0, clo_hash_size(kind->hash)),

@@ -1,10 +1,10 @@
 /* Signatures read and verified: PKCS #7 SignedData (RFC 2315) as Authenticode uses it. */
 #include <string.h>
 
+#include "lib/base/der.h"
 #include "lib/efi/authenticode_internal.h"
 
 #define SIGNATURES_MAX 64
-#define CHAIN_MAX      8
 
 /* --- The table --- */
 
@@ -46,119 +46,62 @@ static bool entry_at(struct clo_bytes table, size_t index, size_t *offset, struc
 
 /* --- SignedData --- */
 
-static bool is_oid(const struct der *element, struct clo_bytes oid)
-{
-    return element->tag == CLO_DER_OID && clo_bytes_equal(element->content, oid);
-}
-
-/* ContentInfo's [0], and in it the SEQUENCE: gives its contents. */
-static bool explicit_sequence(struct clo_bytes *left, struct clo_bytes *out)
-{
-    struct der wrapper, sequence;
-
-    if (!der_expect(left, CLO_DER_EXPLICIT(0), &wrapper) ||
-        !der_expect(&wrapper.content, CLO_DER_SEQUENCE, &sequence) || wrapper.content.size != 0)
-        return false;
-    *out = sequence.content;
-    return true;
-}
-
 /* SpcIndirectDataContent: an attribute that we do not look into, and the DigestInfo. */
-static bool read_content(struct clo_bytes content, struct clo_authenticode_signature *out)
+static bool read_content(struct clo_bytes in, struct clo_authenticode_signature *out)
 {
-    struct der data, info, algorithm, oid, digest;
-    struct clo_bytes left = content;
+    struct clo_reader r = clo_reader(in);
+    struct clo_bytes content = clo_der_value(&r, CLO_DER_SEQUENCE);
+    struct clo_reader inside = clo_reader(content);
 
-    if (!der_expect(&left, CLO_DER_SEQUENCE, &data) ||
-        !der_expect(&left, CLO_DER_SEQUENCE, &info) || left.size != 0 ||
-        !der_expect(&info.content, CLO_DER_SEQUENCE, &algorithm) ||
-        !der_expect(&algorithm.content, CLO_DER_OID, &oid) ||
-        !der_expect(&info.content, CLO_DER_OCTET_STRING, &digest) || info.content.size != 0)
-        return false;
-    enum clo_hash hash = der_hash(oid.content);
-    if (hash == CLO_HASH_NONE || digest.content.size != clo_hash_size(hash))
+    clo_der_value(&inside, CLO_DER_SEQUENCE);
+    struct clo_reader info = clo_der_enter(&inside, CLO_DER_SEQUENCE);
+    struct clo_reader algorithm = clo_der_enter(&info, CLO_DER_SEQUENCE);
+    enum clo_hash hash = pkcs7_hash(clo_der_value(&algorithm, CLO_DER_OID));
+    struct clo_bytes digest = clo_der_value(&info, CLO_DER_OCTET_STRING);
+    if (!clo_der_done(&r) || !clo_der_done(&inside) || !clo_der_done(&info) ||
+        !clo_reader_ok(&algorithm) || hash == CLO_HASH_NONE || digest.size != clo_hash_size(hash))
         return false;
     out->content = content;
     out->digest = (struct clo_digest){ .hash = hash };
-    memcpy(out->digest.bytes, digest.content.data, digest.content.size);
+    memcpy(out->digest.bytes, digest.data, digest.size);
     return true;
 }
 
-static void read_certificates(struct clo_bytes left, struct clo_authenticode_signature *out)
-{
-    struct der certificate;
-
-    while (out->certificate_count < CLO_AUTHENTICODE_CERTIFICATES_MAX &&
-           der_next(&left, &certificate))
-        if (certificate.tag == CLO_DER_SEQUENCE)
-            out->certificates[out->certificate_count++] = certificate.whole;
-}
-
 /* Unsigned attributes: a token of RFC 3161 (Microsoft's OID for it) or a PKCS #9 countersignature. */
-static bool holds_timestamp(struct clo_bytes left)
+static bool holds_timestamp(struct clo_bytes attributes)
 {
     static const uint8_t rfc3161[] = { 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x03, 0x03, 0x01 };
     static const uint8_t pkcs9[] = { 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x06 };
-    struct der attribute, oid;
+    struct clo_reader r = clo_reader(attributes);
 
-    while (der_expect(&left, CLO_DER_SEQUENCE, &attribute))
-        if (der_expect(&attribute.content, CLO_DER_OID, &oid) &&
-            (clo_bytes_equal(oid.content, clo_bytes(rfc3161, sizeof rfc3161)) ||
-             clo_bytes_equal(oid.content, clo_bytes(pkcs9, sizeof pkcs9))))
+    while (clo_reader_left(&r) > 0 && clo_reader_ok(&r)) {
+        struct clo_reader attribute = clo_der_enter(&r, CLO_DER_SEQUENCE);
+        struct clo_bytes oid = clo_der_value(&attribute, CLO_DER_OID);
+        if (clo_reader_ok(&attribute) &&
+            (clo_bytes_equal(oid, clo_bytes(rfc3161, sizeof rfc3161)) ||
+             clo_bytes_equal(oid, clo_bytes(pkcs9, sizeof pkcs9))))
             return true;
+    }
     return false;
 }
 
-static bool read_signer(struct clo_bytes signers, struct clo_authenticode_signature *out)
+static bool read_signature(struct clo_bytes body, struct clo_authenticode_signature *out)
 {
-    struct der signer, element, name, serial, algorithm, oid, attributes, signature;
+    struct pkcs7 p7;
 
-    if (!der_expect(&signers, CLO_DER_SEQUENCE, &signer) || signers.size != 0) /* exactly one */
+    if (!pkcs7_read(body, &p7) || p7.signer_count != 1 || !p7.has_attributes ||
+        p7.hash == CLO_HASH_NONE || !clo_bytes_equal(p7.content_type, oid_indirect_data) ||
+        !read_content(p7.content, out))
         return false;
-    struct clo_bytes left = signer.content;
-    if (!der_expect(&left, CLO_DER_INTEGER, &element) ||
-        !der_expect(&left, CLO_DER_SEQUENCE, &element) ||
-        !der_expect(&element.content, CLO_DER_SEQUENCE, &name) ||
-        !der_expect(&element.content, CLO_DER_INTEGER, &serial) ||
-        !der_expect(&left, CLO_DER_SEQUENCE, &algorithm) ||
-        !der_expect(&algorithm.content, CLO_DER_OID, &oid) ||
-        !der_expect(&left, CLO_DER_EXPLICIT(0), &attributes) ||
-        !der_expect(&left, CLO_DER_SEQUENCE, &element) ||
-        !der_expect(&left, CLO_DER_OCTET_STRING, &signature))
-        return false;
-    out->hash = der_hash(oid.content);
-    out->issuer = name.whole;
-    out->serial = serial.content;
-    out->signed_attributes = attributes.content;
-    out->signature = signature.content;
-    if (der_expect(&left, CLO_DER_EXPLICIT(1), &attributes))
-        out->has_timestamp = holds_timestamp(attributes.content);
-    return out->hash != CLO_HASH_NONE && left.size == 0;
-}
-
-/* With the ContentInfo around it, or SignedData alone: both are seen. */
-static bool read_signed_data(struct clo_bytes body, struct clo_authenticode_signature *out)
-{
-    struct der outer, element, info, signers;
-
-    if (!der_expect(&body, CLO_DER_SEQUENCE, &outer))
-        return false;
-    struct clo_bytes left = outer.content;
-    if (der_expect(&left, CLO_DER_OID, &element) &&
-        (!is_oid(&element, oid_signed_data) || !explicit_sequence(&left, &left)))
-        return false;
-    if (!der_expect(&left, CLO_DER_INTEGER, &element) ||
-        !der_expect(&left, CLO_DER_SET, &element) || !der_expect(&left, CLO_DER_SEQUENCE, &info))
-        return false;
-    struct clo_bytes content;
-    if (!der_next(&info.content, &element) || !is_oid(&element, oid_indirect_data) ||
-        !explicit_sequence(&info.content, &content) || !read_content(content, out))
-        return false;
-    if (der_expect(&left, CLO_DER_EXPLICIT(0), &element))
-        read_certificates(element.content, out);
-    (void)der_expect(&left, CLO_DER_EXPLICIT(1),
-                     &element); /* revocation lists: nobody looks at them */
-    return der_expect(&left, CLO_DER_SET, &signers) && read_signer(signers.content, out);
+    out->hash = p7.hash;
+    out->issuer = p7.issuer;
+    out->serial = p7.serial;
+    out->signed_attributes = p7.attributes;
+    out->signature = p7.signature;
+    out->has_timestamp = holds_timestamp(p7.unsigned_attributes);
+    memcpy(out->certificates, p7.certificates, sizeof out->certificates);
+    out->certificate_count = p7.certificate_count;
+    return true;
 }
 
 bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
@@ -170,7 +113,7 @@ bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
     if (!entry_at(table, index, &signature.offset, &body, err))
         return false;
     signature.size = body.size;
-    if (!read_signed_data(body, &signature))
+    if (!read_signature(body, &signature))
         return clo_fail(
                 err, CLO_ERR_FORMAT,
                 "certificate table: entry at 0x%zx is no Authenticode signature that we read",
@@ -181,142 +124,52 @@ bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
 
 /* --- Verifying --- */
 
-/* The attributes must name our content type and the digest of the content, each once. */
-static bool attributes_hold(const struct clo_authenticode_signature *signature)
+static struct pkcs7 as_pkcs7(const struct clo_authenticode_signature *signature)
 {
-    struct clo_bytes left = signature->signed_attributes;
-    struct clo_digest digest;
-    struct der attribute, oid, values, value;
-    bool has_type = false;
-    bool has_digest = false;
+    struct pkcs7 p7 = { .content_type = oid_indirect_data,
+                        .content = signature->content,
+                        .certificate_count = signature->certificate_count,
+                        .signer_count = 1,
+                        .hash = signature->hash,
+                        .issuer = signature->issuer,
+                        .serial = signature->serial,
+                        .has_attributes = true,
+                        .attributes = signature->signed_attributes,
+                        .signature = signature->signature };
 
-    clo_hash(signature->hash, signature->content, &digest);
-    while (left.size > 0) {
-        if (!der_expect(&left, CLO_DER_SEQUENCE, &attribute) ||
-            !der_expect(&attribute.content, CLO_DER_OID, &oid) ||
-            !der_expect(&attribute.content, CLO_DER_SET, &values) ||
-            !der_next(&values.content, &value))
-            return false;
-        if (is_oid(&oid, oid_content_type)) {
-            if (has_type || !is_oid(&value, oid_indirect_data) || values.content.size != 0)
-                return false;
-            has_type = true;
-        } else if (is_oid(&oid, oid_message_digest)) {
-            if (has_digest || value.tag != CLO_DER_OCTET_STRING || values.content.size != 0 ||
-                !clo_bytes_equal(value.content, clo_digest_bytes(&digest)))
-                return false;
-            has_digest = true;
-        }
-    }
-    return has_type && has_digest;
-}
-
-static bool made_with(const struct clo_authenticode_signature *signature,
-                      const struct clo_certificate *certificate)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer set = { 0 };
-    const struct clo_public_key *key = clo_certificate_key(certificate);
-    struct clo_error ignored;
-
-    clo_der_write(&set, CLO_DER_SET, signature->signed_attributes);
-    return clo_buffer_ok(&set) &&
-           clo_signature_verify(
-                   key, clo_public_key_kind(key) == CLO_KEY_RSA ? CLO_RSASSA_PKCS1 : CLO_ECDSA_DER,
-                   signature->hash, clo_buffer_bytes(&set), signature->signature, &ignored);
-}
-
-static bool is_signer(const struct clo_authenticode_signature *signature, struct clo_bytes der)
-{
-    struct der_certificate parts;
-
-    return der_certificate(der, &parts) && clo_bytes_equal(parts.issuer, signature->issuer) &&
-           clo_bytes_equal(parts.serial, signature->serial);
+    memcpy(p7.certificates, signature->certificates, sizeof p7.certificates);
+    return p7;
 }
 
 bool clo_authenticode_signer(const struct clo_authenticode_signature *signature,
                              struct clo_bytes *der)
 {
-    for (size_t i = 0; i < signature->certificate_count; i++) {
-        if (!is_signer(signature, signature->certificates[i]))
-            continue;
-        *der = signature->certificates[i];
-        return true;
-    }
-    return false;
+    struct pkcs7 p7 = as_pkcs7(signature);
+
+    return pkcs7_signer(&p7, der);
 }
 
-/* The certificate that came along and issued `parts`, by name; NULL. */
-static const struct clo_bytes *issuer_of(const struct clo_authenticode_signature *signature,
-                                         const struct der_certificate *parts)
-{
-    for (size_t i = 0; i < signature->certificate_count; i++) {
-        struct der_certificate other;
-        if (der_certificate(signature->certificates[i], &other) &&
-            clo_bytes_equal(other.subject, parts->issuer) &&
-            !clo_bytes_equal(other.subject, other.issuer))
-            return &signature->certificates[i];
-    }
-    return NULL;
-}
-
-/* basicConstraints with cA TRUE (RFC 5280, section 4.2.1.9). */
-static bool is_ca(const struct clo_certificate *certificate)
-{
-    struct clo_bytes value;
-    struct der sequence, is_true;
-
-    return clo_certificate_extension(certificate, "2.5.29.19", &value) &&
-           der_expect(&value, CLO_DER_SEQUENCE, &sequence) &&
-           der_expect(&sequence.content, CLO_DER_BOOLEAN, &is_true) && is_true.content.size == 1 &&
-           is_true.content.data[0] == 0xff;
-}
-
-static bool issued(const struct clo_certificate *issuer, const struct clo_certificate *certificate)
-{
-    struct der_certificate parts;
-    struct clo_error ignored;
-
-    return is_ca(issuer) && der_certificate(clo_certificate_der(certificate), &parts) &&
-           parts.hash != CLO_HASH_NONE &&
-           clo_certificate_verify(certificate, issuer, parts.scheme, parts.hash, &ignored);
-}
-
-/* From the signer's certificate up, by name, until one was issued by `anchor`. */
-static bool leads_to(const struct clo_authenticode_signature *signature, struct clo_bytes der,
+/* Made by this signer, whose certificate leads to the anchor. */
+static bool leads_to(const struct pkcs7 *p7, struct clo_bytes der,
                      const struct clo_certificate *anchor)
 {
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *signer = NULL;
     struct clo_error ignored;
 
-    if (!clo_certificate_parse(der, &certificate, &ignored) || !made_with(signature, certificate))
-        return false;
-    for (size_t i = 0; i < CHAIN_MAX; i++) {
-        CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *next = NULL;
-        struct der_certificate parts;
-        if (clo_bytes_equal(clo_certificate_der(certificate), clo_certificate_der(anchor)) ||
-            issued(anchor, certificate))
-            return true;
-        if (!der_certificate(clo_certificate_der(certificate), &parts))
-            return false;
-        const struct clo_bytes *issuer = issuer_of(signature, &parts);
-        if (issuer == NULL || !clo_certificate_parse(*issuer, &next, &ignored) ||
-            !issued(next, certificate))
-            return false;
-        clo_certificate_free(certificate);
-        certificate = CLO_TAKE(next);
-    }
-    return false;
+    return clo_certificate_parse(der, &signer, &ignored) &&
+           pkcs7_made_with(p7, p7->content, signer) && pkcs7_leads_to(p7, der, anchor);
 }
 
 bool clo_authenticode_signature_verify(const struct clo_authenticode_signature *signature,
                                        const struct clo_certificate *anchor, struct clo_error *err)
 {
+    struct pkcs7 p7 = as_pkcs7(signature);
     struct clo_bytes der;
 
-    if (!attributes_hold(signature))
+    if (!pkcs7_attributes_hold(&p7, oid_indirect_data, signature->content))
         return clo_fail(err, CLO_ERR_REFUSED, "what it signed is not what it names");
-    if (clo_authenticode_signer(signature, &der) ? leads_to(signature, der, anchor)
-                                                 : made_with(signature, anchor))
+    if (pkcs7_signer(&p7, &der) ? leads_to(&p7, der, anchor)
+                                : pkcs7_made_with(&p7, p7.content, anchor))
         return true;
     return clo_fail(err, CLO_ERR_REFUSED, "it does not lead to \"%.100s\"",
                     clo_certificate_subject(anchor));

@@ -1,6 +1,7 @@
 /* Signatures made: one shape of PKCS #7 SignedData (RFC 2315), in DER by hand. */
 #include <string.h>
 
+#include "lib/base/der.h"
 #include "lib/base/put.h"
 #include "lib/efi/authenticode_internal.h"
 
@@ -9,12 +10,8 @@
         (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }) \
     }
 
-const struct clo_bytes oid_signed_data = OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02);
 const struct clo_bytes oid_indirect_data =
         OID(0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x04);
-const struct clo_bytes oid_content_type = OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03);
-const struct clo_bytes oid_message_digest =
-        OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04);
 static const struct clo_bytes oid_rsa = OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01);
 
 /* SpcIndirectDataContent, the contents of its SEQUENCE: what the message digest is over. */
@@ -28,7 +25,7 @@ static void indirect_data(const struct clo_digest *digest, struct clo_buffer *ou
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer info = { 0 };
 
-    der_put_hash(&info, digest->hash);
+    pkcs7_put_hash(&info, digest->hash);
     clo_der_write(&info, CLO_DER_OCTET_STRING, clo_digest_bytes(digest));
     clo_buffer_append(out, clo_bytes(attribute, sizeof attribute));
     clo_der_write(out, CLO_DER_SEQUENCE, clo_buffer_bytes(&info));
@@ -54,7 +51,7 @@ static bool attributes(const struct clo_digest *digest, struct clo_buffer *out,
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer content = { 0 };
     struct clo_digest message_digest;
 
-    if (der_hash_oid(digest->hash).size == 0)
+    if (pkcs7_hash_oid(digest->hash).size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "Authenticode: no such hash");
     indirect_data(digest, &content);
     clo_hash(digest->hash, clo_buffer_bytes(&content), &message_digest);
@@ -102,9 +99,9 @@ static bool put_signer(const struct clo_digest *digest, const struct clo_certifi
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signer = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer set = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer name = { 0 };
-    struct der_certificate parts;
+    struct pkcs7_certificate parts;
 
-    if (!der_certificate(clo_certificate_der(certificate), &parts))
+    if (!pkcs7_certificate(clo_certificate_der(certificate), &parts))
         return clo_fail(err, CLO_ERR_FORMAT, "Authenticode: the certificate cannot be read");
     if (!attributes(digest, &set, err))
         return false;
@@ -112,7 +109,7 @@ static bool put_signer(const struct clo_digest *digest, const struct clo_certifi
     clo_der_write(&name, CLO_DER_INTEGER, parts.serial);
     clo_der_write(&signer, CLO_DER_INTEGER, clo_bytes(&version_1, 1));
     clo_der_write(&signer, CLO_DER_SEQUENCE, clo_buffer_bytes(&name));
-    der_put_hash(&signer, digest->hash);
+    pkcs7_put_hash(&signer, digest->hash);
     clo_der_write(&signer, CLO_DER_EXPLICIT(0), clo_buffer_bytes(&set));
     put_signature_algorithm(&signer, is_rsa(certificate), digest->hash);
     clo_der_write(&signer, CLO_DER_OCTET_STRING, signature);
@@ -145,7 +142,7 @@ static bool put_signed_data(const struct clo_digest *digest,
 
     if (!put_signer(digest, certificate, signature, &signers, err))
         return false;
-    der_put_hash(&hashes, digest->hash);
+    pkcs7_put_hash(&hashes, digest->hash);
     clo_der_write(&data, CLO_DER_INTEGER, clo_bytes(&version_1, 1));
     clo_der_write(&data, CLO_DER_SET, clo_buffer_bytes(&hashes));
     put_content(digest, &data);

@@ -1,12 +1,13 @@
 #include "cloister/efi_auth.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pkcs7.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/crypto/openssl.h"
+#include "lib/efi/pkcs7.h"
 
 #define WIN_CERTIFICATE_SIZE 24 /* dwLength, wRevision, wCertificateType, CertType */
 #define WIN_REVISION         0x0200
@@ -136,98 +137,37 @@ static bool make_message(const struct clo_efi_variable *variable,
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
-/* --- OpenSSL's objects, freed where they leave --- */
-
-static void free_pkcs7(PKCS7 **p7)
-{
-    PKCS7_free(*p7);
-}
-
-static void free_bio(BIO **bio)
-{
-    BIO_free(*bio);
-}
-
-static bool refused(const char *what, struct clo_error *err)
-{
-    ERR_clear_error();
-    return clo_fail(err, CLO_ERR_REFUSED, "authenticated variable: %s", what);
-}
-
-/* SignedData in a ContentInfo, or bare. */
-static PKCS7 *read_pkcs7(struct clo_bytes der)
-{
-    const unsigned char *at = der.data;
-    PKCS7 *p7 = d2i_PKCS7(NULL, &at, (long)der.size);
-
-    if (p7 != NULL && PKCS7_type_is_signed(p7) && p7->d.sign != NULL && at == der.data + der.size)
-        return p7;
-    PKCS7_free(p7);
-    p7 = PKCS7_new();
-    at = der.data;
-    if (p7 == NULL || PKCS7_set_type(p7, NID_pkcs7_signed) != 1) {
-        PKCS7_free(p7);
-        return NULL;
-    }
-    PKCS7_SIGNED_free(p7->d.sign);
-    p7->d.sign = d2i_PKCS7_SIGNED(NULL, &at, (long)der.size);
-    if (p7->d.sign != NULL && at == der.data + der.size)
-        return p7;
-    PKCS7_free(p7);
-    return NULL;
-}
+/* --- Verifying --- */
 
 /* One signer, and a hash that firmware takes. */
-static bool check_signer(PKCS7 *p7, struct clo_error *err)
+static bool check_signer(const struct pkcs7 *p7, struct clo_error *err)
 {
-    STACK_OF(PKCS7_SIGNER_INFO) *signers = PKCS7_get_signer_info(p7);
-
-    if (signers == NULL || sk_PKCS7_SIGNER_INFO_num(signers) != 1)
-        return refused("not exactly one signer", err);
-    const PKCS7_SIGNER_INFO *signer = sk_PKCS7_SIGNER_INFO_value(signers, 0);
-    int hash = OBJ_obj2nid(signer->digest_alg->algorithm);
-    if (hash != NID_sha256 && hash != NID_sha384 && hash != NID_sha512)
-        return refused("signed with another hash than SHA-256, SHA-384 or SHA-512", err);
+    if (p7->signer_count != 1)
+        return clo_fail(err, CLO_ERR_REFUSED, "authenticated variable: not exactly one signer");
+    if (p7->hash == CLO_HASH_NONE)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "authenticated variable: signed with another hash than SHA-256, SHA-384 or "
+                        "SHA-512");
     return true;
 }
 
-/* Does the certificate lead to the anchor, by itself or by others that came along? Neither dates nor
- * purposes are looked at, and the anchor need not be a root: as firmware does it. */
-static bool leads_to(X509 *leaf, STACK_OF(X509) * others, const struct clo_certificate *anchor)
+/* Signed is the message, or attributes that name its digest. */
+static bool is_signed(const struct pkcs7 *p7, struct clo_bytes message,
+                      const struct clo_certificate *signer)
 {
-    X509_STORE *store = X509_STORE_new();
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
-    bool ok = store != NULL && context != NULL &&
-              X509_STORE_add_cert(store, clo_certificate_x509(anchor)) == 1 &&
-              X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME) ==
-                      1 &&
-              X509_STORE_CTX_init(context, store, leaf, others) == 1 &&
-              X509_STORE_CTX_set_purpose(context, X509_PURPOSE_ANY) == 1 &&
-              X509_verify_cert(context) == 1;
-
-    X509_STORE_CTX_free(context);
-    X509_STORE_free(store);
-    ERR_clear_error();
-    return ok;
-}
-
-static bool give_signer(X509 *leaf, struct clo_certificate **out, struct clo_error *err)
-{
-    unsigned char *der = NULL;
-    int size = i2d_X509(leaf, &der);
-    bool ok = size > 0 && clo_certificate_parse(clo_bytes(der, (size_t)size), out, err);
-
-    OPENSSL_free(der);
-    return ok || refused("the signer's certificate cannot be read", err);
+    return (!p7->has_attributes || pkcs7_attributes_hold(p7, oid_data, message)) &&
+           pkcs7_made_with(p7, message, signer);
 }
 
 bool clo_efi_auth_verify(const struct clo_efi_auth *auth, const struct clo_efi_variable *variable,
                          const struct clo_certificate *anchor, struct clo_certificate **signer,
                          struct clo_error *err)
 {
-    CLO_CLEANUP(free_pkcs7) PKCS7 *p7 = NULL;
-    CLO_CLEANUP(free_bio) BIO *message_bio = NULL;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer message = { 0 };
+    struct clo_error ignored;
+    struct clo_bytes der;
+    struct pkcs7 p7;
 
     if (auth->pkcs7.size > PAYLOAD_LIMIT || auth->payload.size > PAYLOAD_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: larger than %zu bytes",
@@ -238,32 +178,35 @@ bool clo_efi_auth_verify(const struct clo_efi_auth *auth, const struct clo_efi_v
                         "has no PK");
     if (!make_message(variable, auth->time, auth->payload, &message, err))
         return false;
-    p7 = read_pkcs7(auth->pkcs7);
-    if (p7 == NULL) {
-        ERR_clear_error();
+    if (!pkcs7_read(auth->pkcs7, &p7) || p7.rest.size != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "authenticated variable: malformed PKCS #7");
-    }
-    if (!check_signer(p7, err))
+    if (!check_signer(&p7, err))
         return false;
-    message_bio = BIO_new_mem_buf(message.data, (int)message.size);
-    if (message_bio == NULL)
-        return clo_out_of_memory(err);
-    if (PKCS7_verify(p7, NULL, NULL, message_bio, NULL, PKCS7_BINARY | PKCS7_NOVERIFY) != 1)
-        return refused("the signature does not hold for this variable, attributes, time and data",
-                       err);
-    STACK_OF(X509) *leaves = PKCS7_get0_signers(p7, NULL, 0);
-    bool ok = leaves != NULL && sk_X509_num(leaves) == 1 &&
-              leads_to(sk_X509_value(leaves, 0), p7->d.sign->cert, anchor);
-    if (!ok)
-        clo_fail(err, CLO_ERR_UNVERIFIED,
-                 "authenticated variable: signed by a key that does not lead to this certificate");
-    else if (signer != NULL)
-        ok = give_signer(sk_X509_value(leaves, 0), signer, err);
-    sk_X509_free(leaves);
-    return ok;
+    if (!pkcs7_signer(&p7, &der) || !clo_certificate_parse(der, &certificate, &ignored) ||
+        !is_signed(&p7, clo_buffer_bytes(&message), certificate))
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "authenticated variable: the signature does not hold for this variable, "
+                        "attributes, time and data");
+    if (!pkcs7_leads_to(&p7, der, anchor))
+        return clo_fail(err, CLO_ERR_UNVERIFIED,
+                        "authenticated variable: signed by a key that does not lead to this "
+                        "certificate");
+    if (signer != NULL)
+        *signer = CLO_TAKE(certificate);
+    return true;
 }
 
 /* --- Making --- */
+
+static void free_pkcs7(PKCS7 **p7)
+{
+    PKCS7_free(*p7);
+}
+
+static void free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
 
 static bool sign(const struct clo_buffer *message, const struct clo_private_key *key,
                  const struct clo_certificate *certificate, struct clo_buffer *out,

@@ -1,8 +1,13 @@
 /* Authenticated variables: ours, changed in each place, and Microsoft's and others'. */
 #include "cloister/efi_auth.h"
 
+#include <openssl/evp.h>
+#include <openssl/pkcs7.h>
+
 #include "cloister/signature_list.h"
 #include "lib/crypto/certificate_make.h"
+#include "lib/crypto/openssl.h"
+#include "lib/efi/pkcs7.h"
 #include "test.h"
 
 #define NOW 1780000000LL
@@ -263,12 +268,76 @@ static void test_vectors(void **state)
     }
 }
 
+/* The forms that OpenSSL writes, and what firmware does not take of them. */
+static void test_forms(void **state)
+{
+    enum {
+        BARE = 1,
+        TWO_SIGNERS = 2,
+        LATER = 4
+    };
+    static const int plain = PKCS7_BINARY | PKCS7_DETACHED;
+    static const struct {
+        const char *name;
+        int flags;
+        const char *hash;
+        unsigned form;
+        const char *error; /* NULL: verifies */
+    } cases[] = {
+        { "attributes, in a ContentInfo", plain, "SHA256", 0, NULL },
+        { "attributes, bare", plain, "SHA512", BARE, NULL },
+        { "no attributes, in a ContentInfo", plain | PKCS7_NOATTR, "SHA384", 0, NULL },
+        { "attributes of another message", plain, "SHA256", LATER, "does not hold" },
+        { "another message", plain | PKCS7_NOATTR, "SHA256", LATER, "does not hold" },
+        { "without the signer's certificate", plain | PKCS7_NOCERTS, "SHA256", 0, "does not hold" },
+        { "SHA-1", plain, "SHA1", 0, "another hash" },
+        { "two signers", plain, "SHA256", TWO_SIGNERS, "not exactly one signer" },
+    };
+    const struct clo_efi_variable variable = dbx(CLO_EFIVAR_SECURE);
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer message = { 0 };
+        struct clo_efi_auth auth = { .payload = clo_bytes_text("payload") };
+        const EVP_MD *hash = EVP_get_digestbyname(cases[i].hash);
+        unsigned char *der = NULL;
+        struct clo_error err;
+        assert_true(clo_utf16_write("dbx", &message, &err));
+        clo_buffer_guid(&message, &variable.vendor);
+        clo_buffer_le32(&message, variable.attributes);
+        clo_buffer_append(&message, clo_bytes(auth.time, sizeof auth.time));
+        clo_buffer_append(&message, auth.payload);
+        BIO *bio = BIO_new_mem_buf(message.data, (int)message.size);
+        PKCS7 *p7 = PKCS7_sign(NULL, NULL, NULL, NULL, cases[i].flags | PKCS7_PARTIAL);
+        assert_non_null(PKCS7_sign_add_signer(p7, clo_certificate_x509(leaf),
+                                              clo_private_key_evp(leaf_key), hash, cases[i].flags));
+        if (cases[i].form & TWO_SIGNERS)
+            assert_non_null(PKCS7_sign_add_signer(p7, clo_certificate_x509(root),
+                                                  clo_private_key_evp(root_key), hash,
+                                                  cases[i].flags));
+        assert_int_equal(PKCS7_final(p7, bio, cases[i].flags), 1);
+        int size = cases[i].form & BARE ? i2d_PKCS7_SIGNED(p7->d.sign, &der) : i2d_PKCS7(p7, &der);
+        auth.pkcs7 = clo_bytes(der, (size_t)size);
+        auth.time[6] = cases[i].form & LATER ? 1 : 0;
+        bool ok = clo_efi_auth_verify(&auth, &variable, root, NULL, &err);
+        CHECK(ok == (cases[i].error == NULL), ok ? cases[i].name : err.text);
+        CHECK(ok || strstr(err.text, cases[i].error) != NULL, err.text);
+        for (size_t cut = 0; cut < auth.pkcs7.size; cut++) {
+            struct pkcs7 read;
+            CHECK(!pkcs7_read(clo_bytes(der, cut), &read), "cut short");
+        }
+        PKCS7_free(p7);
+        BIO_free(bio);
+        OPENSSL_free(der);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_made),        cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_other_tools), cmocka_unit_test(test_times),
-        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_forms),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
