@@ -41,6 +41,7 @@
 #include "cloister/kds.h"
 #include "cloister/launch.h"
 #include "cloister/launch_explain.h"
+#include "cloister/missing.h"
 #include "cloister/pcr.h"
 #include "cloister/pe.h"
 #include "cloister/policy.h"

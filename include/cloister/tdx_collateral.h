@@ -87,6 +87,7 @@ CLO_API json_t *clo_tdx_collateral_json(const struct clo_tdx_collateral *collate
 struct clo_tdx_choice {
     struct clo_tdx_collateral collateral;
     bool is_whole; /* everything is there, of this platform, signed by what it brings, and current */
+    uint32_t lacks;     /* bit n: enum clo_tdx_piece n is not, of those that are signed */
     char left_out[400]; /* pieces of this platform that were passed over, and why; "" if none */
 };
 CLO_API void clo_tdx_choice_free(struct clo_tdx_choice *choice); /* for CLO_CLEANUP */

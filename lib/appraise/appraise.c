@@ -7,8 +7,10 @@
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee.h"
 #include "lib/policy/policy_internal.h"
+
+const struct tee *const tees[] = { &tee_hcl, &tee_snp, &tee_tdx, &tee_tpm, NULL };
 
 /* --- Runtime data: what the guest says of this one exchange --- */
 
@@ -60,19 +62,11 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
 
 /* --- Policy, warnings, verdict --- */
 
-static enum clo_evidence_kind kind_of(const struct work *w)
-{
-    if (strcmp(w->appraisal->tee, "tpm") == 0)
-        return CLO_EVIDENCE_OF_TPM;
-    return clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) ? CLO_EVIDENCE_OF_VTPM
-                                                                  : CLO_EVIDENCE_OF_BARE;
-}
-
 /* PCRs, where the policy demands some, are held against nothing in a bare report: it is another kind. */
 static void check_kind(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
-    enum clo_evidence_kind kind = kind_of(w);
+    enum clo_evidence_kind kind = w->tee->kind;
     bool holds = (clo_policy_evidence(policy) >> kind & 1) != 0;
     bool is_implied = !policy->has_evidence && kind == CLO_EVIDENCE_OF_BARE;
 
@@ -84,25 +78,6 @@ static void check_kind(struct work *w)
                                ? "has no TPM that the report binds, and the policy demands PCRs "
                                  "or a phase"
                                : "is not one that the policy accepts");
-}
-
-static void check_ages(struct work *w)
-{
-    const struct clo_policy_ages *ages = &w->inputs->policy->maximum_age;
-    const struct clo_tdx_tcb *tcb = &w->tdx.tcb;
-    int64_t at = w->inputs->at;
-
-    if (w->is_verified)
-        policy_check_age(ages->crl, "policy.crl_age", "revocation list", w->snp.revocation_checked,
-                         w->snp.revocation_issued, at, w->checks);
-    if (!w->is_tdx_verified)
-        return;
-    policy_check_age(ages->crl, "policy.crl_age", "revocation list",
-                     tcb->is_evaluated && tcb->lists_issued != INT64_MAX, tcb->lists_issued, at,
-                     w->checks);
-    policy_check_age(ages->collateral, "policy.collateral_age", "TCB info or QE identity",
-                     tcb->is_evaluated && tcb->documents_issued != INT64_MAX, tcb->documents_issued,
-                     at, w->checks);
 }
 
 /* A nonce of the caller's is in what a verified report or quote signed. */
@@ -119,36 +94,24 @@ static void check_freshness(struct work *w)
                                           : "no nonce shows that the evidence is not an old one");
 }
 
-static void appraise_snp_policy(struct work *w)
-{
-    json_t *behind = clo_policy_snp_behind(w->inputs->policy, &w->snp);
-
-    clo_policy_appraise_snp(w->inputs->policy, &w->snp, w->checks);
-    if (behind != NULL)
-        json_object_set_new(w->appraisal->claims, "tcb_behind", behind);
-}
-
 static void appraise_policy(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
 
-    if (w->is_verified)
-        appraise_warn_of_snp(w);
-    if (w->is_tdx_verified)
-        appraise_warn_of_tdx(w);
+    if (w->hardware != NULL)
+        w->hardware->warn(w);
     if (policy == NULL) {
         if (!w->appraised)
             clo_check_skip(w->checks, "policy", "no policy: nothing was appraised");
         return;
     }
     check_kind(w);
-    check_ages(w);
+    if (w->hardware != NULL)
+        w->hardware->check_ages(w);
     check_freshness(w);
-    if (w->is_verified)
-        appraise_snp_policy(w);
-    else if (w->is_tdx_verified)
-        clo_policy_appraise_tdx(policy, &w->tdx, w->proven_rtmrs, w->checks);
-    else if (strcmp(w->appraisal->tee, "tpm") != 0)
+    if (w->hardware != NULL)
+        w->hardware->check_policy(w);
+    else if (w->tee->kind != CLO_EVIDENCE_OF_TPM)
         clo_check_skip(w->checks, "policy", "there is no verified report to hold it against");
     else
         clo_check_that(w->checks, "policy.tee",
@@ -156,25 +119,36 @@ static void appraise_policy(struct work *w)
                        "a TPM without a hardware report");
 }
 
-/* Which failure tells most: a phase that nobody knows, then what the kernel was
- * told and what was started, before what follows from it. */
+static const struct clo_check *failed(const struct clo_checks *checks, const char *id)
+{
+    const struct clo_check *check = clo_checks_get(checks, id);
+
+    return check != NULL && check->result == CLO_CHECK_FAIL ? check : NULL;
+}
+
+/* Which failure tells most: a phase that nobody knows, then the registers in the order of their kinds. */
 static const struct clo_check *most_telling(const struct clo_checks *checks)
 {
-    static const char *const order[] = {
-        "policy.phase", "pcr.11", "pcr.12", "pcr.13", "pcr.15", "pcr.7", "pcr.4",
-        "pcr.9",        "pcr.5",  "pcr.14", "pcr.0",  "pcr.1",  "pcr.2", "pcr.3",
-        "pcr.6",        "rtmr.2", "rtmr.1", "rtmr.0", "rtmr.3", "mr_td",
-    };
+    const struct clo_check *check = failed(checks, "policy.phase");
 
-    for (size_t i = 0; i < CLO_COUNT(order); i++) {
-        const struct clo_check *check = clo_checks_get(checks, order[i]);
-        if (check != NULL && check->result == CLO_CHECK_FAIL)
-            return check;
-    }
-    for (size_t i = 0; i < checks->count; i++)
+    for (size_t i = 0; check == NULL && tees[i] != NULL; i++)
+        for (size_t k = 0; check == NULL && tees[i]->telling != NULL && tees[i]->telling[k] != NULL;
+             k++)
+            check = failed(checks, tees[i]->telling[k]);
+    for (size_t i = 0; check == NULL && i < checks->count; i++)
         if (checks->items[i].result == CLO_CHECK_FAIL)
-            return &checks->items[i];
-    return NULL;
+            check = &checks->items[i];
+    return check;
+}
+
+static bool is_register(const char *id)
+{
+    for (size_t i = 0; tees[i] != NULL; i++) {
+        const char *begin = tees[i]->register_ids;
+        if (begin != NULL && strncmp(id, begin, strlen(begin)) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* What is left open, in a few words: "program and debug are open". */
@@ -208,7 +182,8 @@ static void conclude_accepted(struct work *w)
     char but[200] = "";
 
     /* A platform whose TCB nobody looked at is never more than a warning. */
-    appraisal->is_tcb_left_out = w->is_tdx_verified && !w->tdx.tcb.is_evaluated;
+    appraisal->is_tcb_left_out = w->hardware != NULL && w->hardware->is_tcb_left_out != NULL &&
+                                 w->hardware->is_tcb_left_out(w);
     appraisal->status =
             is_pinned && is_appraised && !appraisal->is_tcb_left_out ? CLO_AFFIRMING : CLO_WARNING;
     name_open(appraisal, but, sizeof but);
@@ -237,7 +212,7 @@ static void conclude(struct work *w)
         /* A register's explanation says itself where it looked. */
         if (check == NULL)
             snprintf(appraisal->summary, sizeof appraisal->summary, "refused");
-        else if (strncmp(check->id, "pcr.", 4) == 0 || strncmp(check->id, "rtmr.", 5) == 0)
+        else if (is_register(check->id))
             snprintf(appraisal->summary, sizeof appraisal->summary, "%s", check->detail);
         else
             snprintf(appraisal->summary, sizeof appraisal->summary, "%s: %s", check->id,
@@ -247,67 +222,67 @@ static void conclude(struct work *w)
     conclude_accepted(w);
 }
 
-static bool refuse_two_kinds(const struct work *w, struct clo_error *err)
+static bool is_there(const struct work *w, const struct tee *tee)
 {
-    bool has_snp = clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT);
-    bool has_tdx = clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_QUOTE);
+    return tee->label != NULL ? clo_evidence_has(w->evidence, tee->label) : w->inputs->ak != NULL;
+}
 
-    /* An HCL report of TDX has the quote beside it. */
-    if (has_snp && (has_tdx || clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT)))
-        return clo_fail(err, CLO_ERR_FORMAT, "evidence: two hardware reports");
+/* The entry by which the evidence came: the first of the table that is there. Two kinds are refused, but where the
+ * second member belongs to the first (an HCL report of TDX has the quote next to it). */
+static bool find_tee(struct work *w, struct clo_error *err)
+{
+    for (size_t i = 0; tees[i] != NULL; i++) {
+        const struct tee *tee = tees[i];
+        if (!is_there(w, tee))
+            continue;
+        if (w->tee == NULL)
+            w->tee = tee;
+        else if (tee->label != NULL &&
+                 (w->tee->with_label == NULL || strcmp(w->tee->with_label, tee->label) != 0))
+            return clo_fail(err, CLO_ERR_FORMAT, "evidence: two hardware reports");
+    }
+    return true;
+}
+
+static bool appraise_registers(struct work *w, struct clo_error *err)
+{
+    const struct tee *tee = w->tee;
+
+    if (tee->check_registers != NULL) {
+        appraise_select(w);
+        tee->check_registers(w);
+    }
+    /* Next to a bare report a TPM is the host's: what it says is not looked at. */
+    appraise_phase(w);
+    if (tee->has_tpm) {
+        if (!appraise_tpm(w, err))
+            return false;
+        appraise_select(w);
+        appraise_pcrs(w);
+    } else if (w->inputs->reference_count > 0 && tee->check_registers == NULL) {
+        clo_check_that(w->checks, "pcr", false,
+                       "reference values were given, but nothing in the evidence binds PCRs");
+    }
     return true;
 }
 
 static bool appraise(struct work *w, struct clo_error *err)
 {
-    const struct clo_appraise_inputs *inputs = w->inputs;
-
-    if (!refuse_two_kinds(w, err) || !read_runtime_data(w, err))
+    if (!find_tee(w, err) || !read_runtime_data(w, err))
         return false;
-    w->appraisal->tee = "snp";
-    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT)) {
-        if (!appraise_hcl(w, err))
-            return false;
-    } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_SNP_REPORT)) {
-        if (!appraise_snp(w, err))
-            return false;
-    } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_TDX_QUOTE)) {
-        w->appraisal->tee = "tdx";
-        if (!appraise_tdx(w, err))
-            return false;
-        appraise_select(w);
-        appraise_tdx_registers(w);
-    } else if (inputs->ak != NULL) {
-        w->appraisal->tee = "tpm";
-        w->ak = inputs->ak;
-        appraise_warn(w, "no hardware report: the TPM's key is believed because it was given");
-    } else {
+    if (w->tee == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "evidence: no hardware report in it");
-    }
-    /* Beside a bare report a TPM is the host's: what it says is not looked at. */
-    bool has_bound_tpm = clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT) ||
-                         strcmp(w->appraisal->tee, "tpm") == 0;
-    appraise_phase(w, has_bound_tpm);
-    if (has_bound_tpm) {
-        if (!appraise_tpm(w, err))
-            return false;
-        appraise_select(w);
-        appraise_pcrs(w);
-    } else if (inputs->reference_count > 0 && strcmp(w->appraisal->tee, "tdx") != 0) {
-        clo_check_that(w->checks, "pcr", false,
-                       "reference values were given, but nothing in the evidence binds PCRs");
-    }
-    w->appraisal->is_verified = w->is_verified || w->is_tdx_verified;
-    if (!appraise_instances(w, err) || !appraise_id_block(w, err) || !appraise_expectations(w, err))
+    w->appraisal->tee = clo_tee_names(w->tee->id)->name;
+    if (!w->tee->appraise(w, err) || !appraise_registers(w, err))
         return false;
-    if (!appraise_host_inputs(w, err))
+    w->appraisal->is_verified = w->hardware != NULL;
+    if (!appraise_instances(w, err) || !appraise_id_block(w, err) ||
+        !appraise_expectations(w, err) || !appraise_host_inputs(w, err))
         return false;
     appraise_policy(w);
     w->appraisal->is_fresh = shows_freshness(w);
-    appraise_open(w, has_bound_tpm);
-    if (w->checks->failed)
-        return clo_out_of_memory(err);
-    return true;
+    appraise_open(w);
+    return !w->checks->failed || clo_out_of_memory(err);
 }
 
 bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise_inputs *inputs,
@@ -342,8 +317,8 @@ bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise
     if (ok)
         conclude(&w);
     json_decref(w.root_name);
-    clo_hcl_verified_free(w.hcl);
-    clo_tdx_platform_free(w.tdx_platform);
+    for (size_t i = 0; i < CLO_COUNT(w.kept) && w.kept[i].entry != NULL; i++)
+        w.kept[i].entry->free(w.kept[i].state);
     clo_eventlog_free(w.log);
     clo_userlog_free(w.userlog);
     if (!ok)

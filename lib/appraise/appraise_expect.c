@@ -5,103 +5,20 @@
 #include <string.h>
 #include <strings.h>
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee.h"
 
-/* What may be pinned, whether or not this evidence has it: a misspelt name must not pass as "not
- * there". */
-static const char *const names[] = {
-    "version",
-    "product",
-    "guest_svn",
-    "vmpl",
-    "policy",
-    "policy_abi",
-    "family_id",
-    "image_id",
-    "platform_info",
-    "report_data",
-    "measurement",
-    "host_data",
-    "id_key_digest",
-    "author_key_digest",
-    "report_id",
-    "report_id_ma",
-    "chip_id",
-    "current_tcb",
-    "reported_tcb",
-    "committed_tcb",
-    "launch_tcb",
-    "current_version",
-    "committed_version",
-    "cpuid_fam_id",
-    "cpuid_mod_id",
-    "cpuid_step",
-    "launch_mit_vector",
-    "current_mit_vector",
-    "signature_algo",
-    "signer_info",
-    "author_key_en",
-    "mask_chip_key",
-    "chip_id_masked",
-    "hw_id",
-    "signing_key",
-    "csp_id",
-    "root",
-    "nonce",
-    "tee_type",
-    "att_key_type",
-    "qe_vendor_id",
-    "user_data",
-    "body_type",
-    "body_size",
-    "tee_tcb_svn",
-    "mr_seam",
-    "mr_signer_seam",
-    "seam_attributes",
-    "td_attributes",
-    "xfam",
-    "mr_td",
-    "mr_config_id",
-    "mr_owner",
-    "mr_owner_config",
-    "rtmr0",
-    "rtmr1",
-    "rtmr2",
-    "rtmr3",
-    "tee_tcb_svn2",
-    "mr_service_td",
-    "vmid",
-    "td_id",
-    "dev_info",
-    "init_servtd_hash",
-    "init_servtd_attrs",
-    "init_cpu_svn",
-    "init_tee_tcb_svn",
-    "init_tee_fmspc",
-    "cur_servtd_hash",
-    "cur_servtd_attrs",
-    "qe_mr_signer",
-    "qe_isv_svn",
-    "fmspc",
-    "pce_id",
-    "ppid",
-    "cpu_svn",
-    "pce_svn",
-    "sgx_tcb_components",
-    "pck_ca",
-    "tcb_status",
-    "platform_tcb_status",
-    "module_tcb_status",
-    "qe_tcb_status",
-    "tcb_date",
-    "tcb_evaluation_data_number",
-};
-
+/* Whether or not this evidence has it: a misspelt name must not pass as "not there". */
 static bool is_known(const char *name)
 {
-    for (size_t i = 0; i < CLO_COUNT(names); i++)
-        if (strcmp(names[i], name) == 0)
+    static const char *const common[] = { "root", "nonce" };
+
+    for (size_t i = 0; i < CLO_COUNT(common); i++)
+        if (strcmp(common[i], name) == 0)
             return true;
+    for (size_t i = 0; tees[i] != NULL; i++)
+        for (size_t k = 0; tees[i]->claims != NULL && tees[i]->claims[k] != NULL; k++)
+            if (strcmp(tees[i]->claims[k], name) == 0)
+                return true;
     return false;
 }
 

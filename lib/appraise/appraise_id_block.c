@@ -5,7 +5,7 @@
 
 #include "cloister/id_block.h"
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee.h"
 
 static struct clo_digest key_digest(struct clo_bytes key)
 {
@@ -87,10 +87,11 @@ bool appraise_id_block(struct work *w, struct clo_error *err)
     clo_check_that(w->checks, id, holds, "%s",
                    holds ? "signed by the ID key, and that by the author key if there is one"
                          : refused.text);
-    if (!w->is_verified)
+    const struct clo_snp_verified *verified = tee_snp_verified(w);
+    if (verified == NULL)
         return true;
-    check_keys(w->checks, &w->snp.report, &auth);
-    check_fields(w->checks, &w->snp.report, &block);
+    check_keys(w->checks, &verified->report, &auth);
+    check_fields(w->checks, &verified->report, &block);
     w->appraised = true;
     return true;
 }

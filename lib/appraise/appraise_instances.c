@@ -4,7 +4,7 @@
 
 #include "cloister/encoding.h"
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee.h"
 
 static void set_hex(char out[CLO_INSTANCE_HEX_SIZE], const struct clo_bytes *parts, size_t count)
 {
@@ -15,7 +15,7 @@ static void set_hex(char out[CLO_INSTANCE_HEX_SIZE], const struct clo_bytes *par
 }
 
 /* Zeros are what firmware gives where the host masks an identity: nobody's. */
-static void set_instance(struct work *w, enum clo_instance which, struct clo_bytes identity)
+void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_bytes identity)
 {
     if (identity.size > 0 && !clo_bytes_all(identity, 0))
         set_hex(w->appraisal->instances.hex[which], &identity, 1);
@@ -27,15 +27,6 @@ static void copy_hex(char to[CLO_INSTANCE_HEX_SIZE], const char *from)
 }
 
 /* --- A vTPM that a verified report binds --- */
-
-static void take_vm(struct work *w)
-{
-    const json_t *configuration = json_object_get(clo_hcl_claims(w->hcl), "vm-configuration");
-    const char *name = json_string_value(json_object_get(configuration, "vmUniqueId"));
-
-    if (name != NULL)
-        set_instance(w, CLO_INSTANCE_VM, clo_bytes_text(name));
-}
 
 /* The TPM's own counts, signed with the quote: they move with each of its resets, and go back with nothing but an
  * older state of the whole TPM. */
@@ -67,22 +58,19 @@ static void take_vtpm(struct work *w)
 
 static void take_hardware(struct work *w)
 {
+    const struct tee *hardware = w->hardware;
     struct clo_holder *holder = &w->appraisal->holder;
-    const char *chip = w->appraisal->instances.hex[CLO_INSTANCE_CHIP];
-    struct clo_bytes report_id = w->snp.report.report_id;
 
-    if (w->is_verified)
-        set_instance(w, CLO_INSTANCE_CHIP, w->snp.report.chip_id);
-    else if (w->is_tdx_verified)
-        set_instance(w, CLO_INSTANCE_CHIP, clo_bytes(w->tdx.pck.ppid, sizeof w->tdx.pck.ppid));
-    if (clo_evidence_has(w->evidence, CLO_EVIDENCE_HCL_REPORT))
+    appraise_set_instance(w, CLO_INSTANCE_CHIP, hardware->chip(w));
+    if (w->tee != hardware)
         return; /* the report inside may be of another boot: the quote tells */
-    copy_hex(holder->instance, chip);
-    if (!w->is_verified)
+    copy_hex(holder->instance, w->appraisal->instances.hex[CLO_INSTANCE_CHIP]);
+    if (hardware->boot_id == NULL)
         return; /* nothing in a TD's quote tells one boot from another */
-    set_instance(w, CLO_INSTANCE_REPORT_ID, report_id);
-    const struct clo_bytes parts[] = { clo_bytes_text("snp"), report_id };
-    if (!clo_bytes_all(report_id, 0))
+    struct clo_bytes boot = hardware->boot_id(w);
+    appraise_set_instance(w, CLO_INSTANCE_REPORT_ID, boot);
+    const struct clo_bytes parts[] = { clo_bytes_text(clo_tee_names(hardware->id)->name), boot };
+    if (!clo_bytes_all(boot, 0))
         set_hex(holder->boot, parts, CLO_COUNT(parts));
 }
 
@@ -91,9 +79,11 @@ bool appraise_instances(struct work *w, struct clo_error *err)
     struct clo_json_object o = { .json = json_object() };
     bool is_empty = true;
 
-    take_hardware(w);
-    if (w->hcl != NULL) {
-        take_vm(w);
+    if (w->hardware != NULL)
+        take_hardware(w);
+    if (w->is_ak_bound) {
+        if (w->tee->take_instances != NULL)
+            w->tee->take_instances(w);
         take_vtpm(w);
     }
     for (int i = 0; i < CLO_INSTANCE_COUNT; i++)

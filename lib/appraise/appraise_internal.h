@@ -43,6 +43,19 @@ struct clo_appraisal {
     char summary[CLO_CHECK_DETAIL_MAX + 64];
 };
 
+struct tee; /* tee.h */
+
+/* The registers that signed evidence proves: a TPM's PCRs, or the hardware's own. */
+struct registers {
+    const char *prefix; /* "pcr", "rtmr" */
+    enum clo_hash hash;
+    unsigned first;    /* how references number them: this, and on */
+    const char *phase; /* of the reference values; "": they have none */
+    struct clo_digest values[CLO_PCR_COUNT];
+    unsigned count;
+    uint32_t mask; /* bit n: the n-th is proven */
+};
+
 struct work {
     const struct clo_evidence *evidence;
     const struct clo_appraise_inputs *inputs;
@@ -50,14 +63,16 @@ struct work {
     struct clo_checks *checks; /* the appraisal's */
     const char *phase;
     struct clo_bytes runtime_data; /* data NULL: none */
-    struct clo_snp_verified snp;
-    bool is_verified; /* snp was filled */
-    struct clo_tdx_verified tdx;
-    bool is_tdx_verified; /* tdx was filled */
-    struct clo_tdx_platform *tdx_platform;
+    const struct tee *tee;         /* by which the evidence came */
+    const struct tee *hardware;    /* whose report is authentic; NULL: none is */
+    struct {
+        const struct tee *entry;
+        void *state;
+    } kept[2]; /* tee_keep(): a wrapping entry's, and the hardware's */
+    struct registers proven;
     uint32_t proven_rtmrs; /* bit n: reference values account for RTMR n; CLO_POLICY_TDX_MRTD */
-    struct clo_hcl_verified *hcl;
     const struct clo_public_key *ak; /* what the hardware report, or the caller, vouches for */
+    bool is_ak_bound;                /* it is the report that does */
     struct clo_quote_verified quote;
     bool has_quote; /* quote was filled */
     struct clo_pcr_bank pcrs;
@@ -82,44 +97,37 @@ void appraise_warn(struct work *w, const char *format, ...) CLO_PRINTF(2, 3);
 CLO_MUST_USE bool appraise_claim(struct work *w, const char *name, json_t *value,
                                  struct clo_error *err);
 
-/* A report by itself, and what Azure wraps around one. False only for what cannot be read at all. */
-CLO_MUST_USE bool appraise_snp(struct work *w, struct clo_error *err);
-CLO_MUST_USE bool appraise_hcl(struct work *w, struct clo_error *err);
-/* Verifies the report with the evidence's, the caller's and AMD's certificates; w->snp has it then. */
-CLO_MUST_USE bool appraise_snp_verify(struct work *w, const struct clo_snp_report *report,
-                                      struct clo_error *err);
-/* A TDX quote by itself, and its log. */
-CLO_MUST_USE bool appraise_tdx(struct work *w, struct clo_error *err);
-/* Verifies the quote with the caller's collateral; w->tdx has it then. */
-CLO_MUST_USE bool appraise_tdx_verify(struct work *w, const struct clo_tdx_quote *quote,
-                                      struct clo_error *err);
-void appraise_warn_of_tdx(struct work *w);
+/* Takes `claims` over (NULL: memory ran out) and adds all its members. */
+CLO_MUST_USE bool appraise_claims(struct work *w, json_t *claims, struct clo_error *err);
+/* What a report was made for: check `id`. `field` must be SHA-512 of the runtime data, or the nonce that was given. */
+void appraise_report_data(struct work *w, const char *id, const char *name, struct clo_bytes field);
+/* Something that vouches runs out then: the first to do so is told. */
+void appraise_expires(struct work *w, int64_t at, const char *what);
+/* For people, begun ones too. */
+long long appraise_days(int64_t seconds);
+/* Is the claim pinned on the command line? That is as good as in the policy. */
+bool appraise_expects(const struct work *w, const char *claim);
+/* Something that nothing pins. */
+void appraise_leave_open(struct work *w, const char *aspect, const char *format, ...)
+        CLO_PRINTF(3, 4);
+void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_bytes identity);
+
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
 /* What the chosen references say that the image takes from its host: the claim host_inputs, and a warning. */
 CLO_MUST_USE bool appraise_host_inputs(struct work *w, struct clo_error *err);
 /* Chooses among references that are alternatives to each other, once the registers are known. */
 void appraise_select(struct work *w);
-/* MRTD and RTMRs against reference values, the event log against the policy's rules: checks mr_td,
- * rtmr.N, policy.ccel.rtmrN. */
-void appraise_tdx_registers(struct work *w);
-/* Of a verified report: what a policy would have looked at. */
-void appraise_warn_of_snp(struct work *w);
-
 /* The vTPM's part: quote, PCRs, logs. False only for what cannot be read at all. */
 CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
-/* Notes until when the verified chain holds, and whose it is. */
-void appraise_provenance_snp(struct work *w, const struct clo_snp_chain *chain,
-                             const struct clo_crl *const *crls, size_t crl_count);
-void appraise_provenance_tdx(struct work *w);
 /* What the appraisal was made from, for its JSON. */
 CLO_MUST_USE bool appraise_provenance(struct work *w, struct clo_error *err);
 /* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */
 void appraise_pcrs(struct work *w);
 /* The phase that was asked for is one that the references know, of evidence with a TPM: check policy.phase. */
-void appraise_phase(struct work *w, bool has_tpm);
+void appraise_phase(struct work *w);
 /* Does nothing pin which guest this is? Fills the appraisal's `open`. */
-void appraise_open(struct work *w, bool has_tpm);
+void appraise_open(struct work *w);
 /* Who the machine is, as far as verified evidence proves it: claim "instance". */
 CLO_MUST_USE bool appraise_instances(struct work *w, struct clo_error *err);
 /* The pins: checks expect.NAME. False (CLO_ERR_USAGE) for a name that no claim has. */

@@ -2,7 +2,7 @@
  * pen, and must not pass as a phase in which there is less to look at. */
 #include <string.h>
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee.h"
 
 #define WORD_MAX 127
 
@@ -52,13 +52,13 @@ static const char *nearest(const struct work *w)
     return best;
 }
 
-void appraise_phase(struct work *w, bool has_tpm)
+void appraise_phase(struct work *w)
 {
     static const char id[] = "policy.phase";
     bool is_default = strcmp(w->phase, CLO_PHASE_ENTER_INITRD) == 0;
     const char *known = nearest(w);
 
-    if (!has_tpm) {
+    if (!w->tee->has_tpm) {
         if (!is_default)
             clo_check_that(w->checks, id, false,
                            "phase \"%s\" is a TPM's, and nothing in the evidence binds one",

@@ -14,26 +14,19 @@ struct candidate {
     unsigned matches;
 };
 
-/* RTMRs are bits of their own: a guest's evidence proves the ones or the others. */
 static uint32_t registers_of(const struct work *w, struct candidate *candidate)
 {
+    const struct registers *proven = &w->proven;
     uint32_t known = 0;
     struct clo_digest expected;
 
-    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT && w->pcr_mask != 0; pcr++) {
-        if (!clo_reference_value(candidate->reference, w->pcrs.hash, pcr, w->phase, &expected))
-            continue;
-        known |= 1U << pcr;
-        candidate->matches +=
-                (w->pcr_mask >> pcr & 1) != 0 && clo_digest_equal(&expected, &w->pcrs.values[pcr]);
-    }
-    for (unsigned n = 0; n < CLO_RTMR_COUNT && w->pcr_mask == 0 && w->is_tdx_verified; n++) {
-        if (!clo_reference_value(candidate->reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(n), "",
-                                 &expected))
+    for (unsigned n = 0; n < proven->count; n++) {
+        if (!clo_reference_value(candidate->reference, proven->hash, proven->first + n,
+                                 proven->phase, &expected))
             continue;
         known |= 1U << n;
         candidate->matches +=
-                clo_bytes_equal(clo_digest_bytes(&expected), w->tdx.quote.body.rtmr[n]);
+                (proven->mask >> n & 1) != 0 && clo_digest_equal(&expected, &proven->values[n]);
     }
     return known;
 }

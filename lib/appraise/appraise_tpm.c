@@ -20,7 +20,7 @@ static void check_ak(struct work *w)
     struct clo_digest bound;
     struct clo_error err;
 
-    if (w->inputs->ak == NULL || w->hcl == NULL)
+    if (w->inputs->ak == NULL || !w->is_ak_bound)
         return;
     bool same = clo_public_key_fingerprint(w->inputs->ak, &given, &err) &&
                 clo_public_key_fingerprint(w->ak, &bound, &err) && clo_digest_equal(&given, &bound);
@@ -43,7 +43,7 @@ static void check_nonce(struct work *w)
                              : "are not the digest of the runtime data: the quote was made for "
                                "another nonce or key");
         /* The key that signed it is bound by a verified report, or the caller's. */
-        w->appraisal->binds_pubkey = binds && w->hcl != NULL;
+        w->appraisal->binds_pubkey = binds && w->is_ak_bound;
         w->binds_runtime_data = binds;
     } else if (expected.data != NULL) {
         bool same = clo_bytes_equal(qualifying, expected);
@@ -81,7 +81,7 @@ static bool check_quote(struct work *w, struct clo_error *err)
         return clo_fail(err, refused.status, "evidence: %s", refused.text);
     clo_check_that(w->checks, id, w->has_quote, "%s",
                    !w->has_quote    ? refused.text
-                   : w->hcl != NULL ? "the quote is signed by the key that the report binds"
+                   : w->is_ak_bound ? "the quote is signed by the key that the report binds"
                                     : "the quote is signed by the key that was given");
     if (w->has_quote)
         check_nonce(w);
@@ -140,6 +140,17 @@ static bool read_pcrs(struct clo_bytes text, struct clo_pcr_bank *bank, uint32_t
     return true;
 }
 
+/* In place of the hardware's own, if it has any. */
+static void prove_registers(struct work *w)
+{
+    w->proven = (struct registers){ .prefix = "pcr",
+                                    .hash = w->pcrs.hash,
+                                    .phase = w->phase,
+                                    .count = CLO_PCR_COUNT,
+                                    .mask = w->pcr_mask };
+    memcpy(w->proven.values, w->pcrs.values, sizeof w->proven.values);
+}
+
 static bool check_pcrs(struct work *w, struct clo_error *err)
 {
     static const char id[] = "tpm.pcrs";
@@ -170,6 +181,7 @@ static bool check_pcrs(struct work *w, struct clo_error *err)
     if (!covers)
         return true;
     w->pcr_mask = mask;
+    prove_registers(w);
     json_t *values = json_object();
     for (unsigned i = 0; i < CLO_PCR_COUNT; i++) {
         char key[16];

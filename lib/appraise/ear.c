@@ -6,7 +6,7 @@
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee.h"
 
 /* draft-ietf-rats-ar4si-09, section 2.3: trust tiers and the values that stand for them. */
 #define AR4SI_AFFIRMING       2
@@ -20,16 +20,6 @@ static int value_of(enum clo_appraisal_status status)
                                    : AR4SI_CONTRAINDICATED;
 }
 
-/* What an affirming value of a claim rests on: groups of ids, of each of which one passed, and aspects that
- * nothing left open. Less than that is no claim at all. */
-struct claim {
-    const char *name;
-    const char *const *prefixes;  /* of the checks it concerns: one that failed contraindicates */
-    const char *const *needs;     /* groups end in "|", the list in NULL */
-    const char *const *must_hold; /* aspects, "freshness" among them */
-    const char *const *warns;     /* aspects that the policy's grace has left open */
-};
-
 static bool has_passed(const struct clo_appraisal *appraisal, const char *id)
 {
     const struct clo_check *check = clo_checks_get(&appraisal->checks, id);
@@ -41,6 +31,8 @@ static bool meets_needs(const struct clo_appraisal *appraisal, const char *const
 {
     bool is_met = false;
 
+    if (needs == NULL)
+        return false;
     for (; *needs != NULL; needs++) {
         if (strcmp(*needs, "|") != 0) {
             is_met = is_met || has_passed(appraisal, *needs);
@@ -69,21 +61,45 @@ static bool has_failed(const struct clo_appraisal *appraisal, const char *const 
         const struct clo_check *check = &appraisal->checks.items[i];
         if (check->result != CLO_CHECK_FAIL)
             continue;
-        for (size_t k = 0; prefixes[k] != NULL; k++)
+        for (size_t k = 0; prefixes != NULL && prefixes[k] != NULL; k++)
             if (strncmp(check->id, prefixes[k], strlen(prefixes[k])) == 0)
                 return true;
     }
     return false;
 }
 
-static int vector_value(const struct clo_appraisal *appraisal, const struct claim *claim)
+/* What an affirming value rests on besides the checks of some kind of evidence. Less than that is no claim at all. */
+static const struct claim {
+    const char *name;
+    const char *concerns[3]; /* of every kind; ends in NULL */
+    const char *
+            must_hold[4]; /* aspects that nothing left open, "freshness" among them; ends in NULL */
+    const char *warns[4]; /* aspects that the policy's grace has left open; ends in NULL */
+} vector_claims[TEE_CLAIMS] = {
+    [TEE_INSTANCE_IDENTITY] = { "instance-identity",
+                                { "evidence.nonce", "policy.root" },
+                                { "freshness" } },
+    [TEE_CONFIGURATION] = { "configuration", { NULL }, { "command line", "debug" } },
+    [TEE_EXECUTABLES] = { "executables", { NULL }, { "firmware", "program", "debug" } },
+    [TEE_HARDWARE] = { "hardware", { NULL }, { NULL }, { "TCB", "collateral", "revocation" } },
+};
+
+static int vector_value(const struct clo_appraisal *appraisal, enum tee_claim_name which)
 {
-    if (has_failed(appraisal, claim->prefixes))
+    const struct claim *claim = &vector_claims[which];
+    bool is_shown = false;
+
+    if (has_failed(appraisal, claim->concerns))
         return AR4SI_CONTRAINDICATED;
+    for (size_t i = 0; tees[i] != NULL; i++) {
+        if (has_failed(appraisal, tees[i]->ear[which].concerns))
+            return AR4SI_CONTRAINDICATED;
+        is_shown = is_shown || meets_needs(appraisal, tees[i]->ear[which].shows);
+    }
     for (size_t i = 0; claim->warns[i] != NULL; i++)
         if (is_open(appraisal, claim->warns[i]))
             return AR4SI_WARNING;
-    if (!appraisal->has_policy || !meets_needs(appraisal, claim->needs))
+    if (!appraisal->has_policy || !is_shown)
         return 0;
     for (size_t i = 0; claim->must_hold[i] != NULL; i++)
         if (is_open(appraisal, claim->must_hold[i]))
@@ -93,114 +109,12 @@ static int vector_value(const struct clo_appraisal *appraisal, const struct clai
 
 static json_t *vector(const struct clo_appraisal *appraisal)
 {
-    static const char *const identity[] = {
-        "snp.root",
-        "snp.chain",
-        "snp.signature",
-        "snp.chip",
-        "hcl.",
-        "tpm.quote",
-        "tdx.root",
-        "tdx.pck_chain",
-        "tdx.qe_report",
-        "tdx.qe_binding",
-        "tdx.qe",
-        "tdx.quote_signature",
-        "evidence.nonce",
-        "policy.root",
-        "policy.signing_key",
-        "policy.csp_id",
-        NULL,
-    };
-    static const char *const configuration[] = {
-        "policy.debug",
-        "policy.migration",
-        "policy.cxl",
-        "policy.vmpl",
-        "policy.reserved",
-        "policy.guest_policy",
-        "policy.migratable",
-        "policy.sept_ve_disable",
-        "policy.xfam",
-        "policy.td_attributes",
-        "pcr.7",
-        "pcr.12",
-        NULL,
-    };
-    static const char *const executables[] = {
-        "pcr.0",         "pcr.4",
-        "pcr.11",        "policy.measurement",
-        "policy.id_key", "policy.author_key",
-        "id_block.",     "policy.guest_svn",
-        "eventlog.",     "policy.mr_td",
-        "policy.rtmr",   "policy.mr_config_id",
-        "ccel.",         NULL,
-    };
-    static const char *const hardware[] = {
-        "snp.tcb",
-        "snp.revocation",
-        "snp.product",
-        "policy.tcb",
-        "policy.provisional",
-        "policy.current_",
-        "policy.committed_",
-        "policy.launch_",
-        "policy.platform_",
-        "policy.alias_check",
-        "policy.tio",
-        "tdx.tcb",
-        "tdx.revocation",
-        "tdx.freshness",
-        "tdx.module",
-        "policy.advisories",
-        "policy.evaluation_number",
-        "policy.tee_tcb_svn",
-        "policy.tcb_date",
-        "policy.crl_age",
-        "policy.collateral_age",
-        "policy.mr_seam",
-        "policy.mr_signer_seam",
-        NULL,
-    };
-    static const char *const who[] = {
-        "snp.root", "tdx.root", "|", "snp.signature", "tdx.quote_signature", "|", NULL,
-    };
-    static const char *const how[] = { "policy.debug", "|", NULL };
-    /* The TCB against a minimum (or Intel's word), and a list of what is revoked. */
-    static const char *const where[] = {
-        "policy.tcb", "policy.tcb_status", "|", "snp.revocation", "tdx.revocation", "|", NULL,
-    };
-    static const char *const what[] = {
-        "pcr.4",
-        "pcr.11",
-        "policy.measurement",
-        "policy.id_key",
-        "policy.author_key",
-        "id_block.fields",
-        "policy.rtmr1",
-        "rtmr.1",
-        "policy.ccel.rtmr1",
-        "expect.measurement",
-        "expect.rtmr1",
-        "|",
-        NULL,
-    };
-    static const char *const fresh[] = { "freshness", NULL };
-    static const char *const configured[] = { "command line", "debug", NULL };
-    static const char *const started[] = { "firmware", "program", "debug", NULL };
-    static const char *const nothing[] = { NULL };
-    static const char *const graced[] = { "TCB", "collateral", "revocation", NULL };
-    static const struct claim claims[] = {
-        { "instance-identity", identity, who, fresh, nothing },
-        { "configuration", configuration, how, configured, nothing },
-        { "executables", executables, what, started, nothing },
-        { "hardware", hardware, where, nothing, graced },
-    };
     json_t *json = json_object();
 
-    for (size_t i = 0; i < CLO_COUNT(claims); i++)
-        if (json_object_set_new(json, claims[i].name,
-                                json_integer(vector_value(appraisal, &claims[i]))) != 0) {
+    for (unsigned i = 0; i < TEE_CLAIMS; i++)
+        if (json_object_set_new(json, vector_claims[i].name,
+                                json_integer(vector_value(appraisal, (enum tee_claim_name)i))) !=
+            0) {
             json_decref(json);
             return NULL;
         }

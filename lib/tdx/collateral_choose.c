@@ -274,14 +274,14 @@ static size_t choose(struct work *w, enum clo_tdx_piece piece)
             (chosen == w->count || is_better(&ranks[i], &ranks[chosen])))
             chosen = i;
     if (chosen == w->count) {
-        w->out->is_whole = false;
+        w->out->lacks |= 1U << piece;
         return chosen;
     }
     for (size_t i = 0; i < w->count; i++)
         if (i != chosen)
             leave_out(w, piece, &ranks[i], &ranks[chosen]);
-    w->out->is_whole = w->out->is_whole && ranks[chosen].is_ours && ranks[chosen].is_signed &&
-                       ranks[chosen].is_current;
+    if (!ranks[chosen].is_ours || !ranks[chosen].is_signed || !ranks[chosen].is_current)
+        w->out->lacks |= 1U << piece;
     return chosen;
 }
 
@@ -317,7 +317,6 @@ static bool choose_all(struct work *w, struct clo_error *err)
         { CLO_TDX_ROOT_CA_CRL, CLO_TDX_PIECES, CLO_TDX_PIECES },
     };
 
-    w->out->is_whole = true;
     for (size_t i = 0; i < CLO_COUNT(kinds); i++) {
         size_t chosen = choose(w, kinds[i].piece);
         if (chosen < w->count && !copy(&w->sets[chosen]->pieces[kinds[i].piece],
@@ -329,6 +328,7 @@ static bool choose_all(struct work *w, struct clo_error *err)
         if (kinds[i].chain != CLO_TDX_PIECES && !copy_companion(w, chosen, kinds[i].chain, err))
             return false;
     }
+    w->out->is_whole = w->out->lacks == 0;
     return copy_companion(w, w->count, CLO_TDX_PCK_CHAIN, err);
 }
 

@@ -1,10 +1,10 @@
 /* A TD's registers against reference values, and its event log against the policy's rules. */
 #include "cloister/explain.h"
-#include "lib/policy/ccel_rules.h"
 
 #include <stdio.h>
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee_tdx.h"
+#include "lib/policy/ccel_rules.h"
 
 /* --- Reference values --- */
 
@@ -29,7 +29,8 @@ static bool check_mr_td(struct work *w)
 
     for (size_t i = 0; i < w->reference_count; i++)
         for (size_t k = 0; clo_reference_mr_td(w->references[i], k, &expected); k++, known++)
-            if (clo_bytes_equal(clo_digest_bytes(&expected), w->tdx.quote.body.mr_td)) {
+            if (clo_bytes_equal(clo_digest_bytes(&expected),
+                                tee_tdx_verified(w)->quote.body.mr_td)) {
                 w->proven_rtmrs |= CLO_POLICY_TDX_MRTD;
                 clo_check_that(w->checks, id, true, "MRTD: as in \"%s\" (%s)",
                                clo_reference_name(w->references[i]),
@@ -69,7 +70,7 @@ static void check_difference(struct work *w, const char *id, unsigned n,
 static bool check_register(struct work *w, unsigned n)
 {
     const struct clo_appraise_inputs *inputs = w->inputs;
-    struct clo_bytes value = w->tdx.quote.body.rtmr[n];
+    struct clo_bytes value = tee_tdx_verified(w)->quote.body.rtmr[n];
     struct clo_digest actual = { .hash = CLO_HASH_SHA384 };
     struct clo_digest expected;
     char id[] = "rtmr.0";
@@ -115,7 +116,7 @@ static void check_references(struct work *w)
 static void check_rules(struct work *w, const struct clo_pcr_bank *bank, unsigned n)
 {
     const struct clo_ccel_rules *rules = w->inputs->policy->tdx.ccel;
-    struct clo_bytes value = w->tdx.quote.body.rtmr[n];
+    struct clo_bytes value = tee_tdx_verified(w)->quote.body.rtmr[n];
     char id[] = "policy.ccel.rtmr0";
     struct clo_error err;
 
@@ -147,11 +148,11 @@ static void check_log(struct work *w)
         check_rules(w, &bank, n);
 }
 
-void appraise_tdx_registers(struct work *w)
+void tee_tdx_check_registers(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
 
-    if (!w->is_tdx_verified) {
+    if (tee_tdx_verified(w) == NULL) {
         if (w->inputs->reference_count > 0)
             clo_check_skip(w->checks, "rtmr", "there are no proven registers");
         return;
