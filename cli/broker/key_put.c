@@ -141,8 +141,8 @@ static bool check_pins(struct put_files *files, const struct clo_store_entry *en
         return clo_fail(err, CLO_ERR_USAGE, "--accept-weak: a reason is expected");
     if (why != NULL && !note_reason(files, why, err))
         return false;
-    clo_policy_pins(files->parsed, (const struct clo_reference *const *)files->known.items,
-                    files->known.count, &context, &pins);
+    clo_policy_pins(files->parsed, cli_references_view(&files->known), files->known.count, &context,
+                    &pins);
     policy_print_left(stderr, "cloister: key: ", &pins);
     policy_name_open(&pins, CLO_PIN_MUST, &open);
     return open.size == 0 || files->parsed->accept_weak[0] != '\0' ||

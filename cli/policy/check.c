@@ -135,8 +135,7 @@ int cmd_policy_check(int argc, char **argv)
         !policy_load(operands.items[0], &policy, &err) ||
         !cli_references_load(&paths, &references, &err))
         return cli_fail("policy check", &err);
-    clo_policy_pins(policy, (const struct clo_reference *const *)references.items, references.count,
-                    NULL, &pins);
+    clo_policy_pins(policy, cli_references_view(&references), references.count, NULL, &pins);
     if (as_json) {
         CLO_CLEANUP(clo_json_freep) json_t *json = pins_json(policy, &pins, accepted);
         if (!cli_print_json(json, &err))

@@ -256,8 +256,7 @@ static bool check_made(const json_t *json, const struct cli_references *referenc
         err->status = CLO_ERR_USAGE; /* what was given does not fit */
         return false;
     }
-    clo_policy_pins(policy, (const struct clo_reference *const *)references->items,
-                    references->count, NULL, pins);
+    clo_policy_pins(policy, cli_references_view(references), references->count, NULL, pins);
     if (pins->unmet[0] != '\0')
         return clo_fail(err, CLO_ERR_REFUSED, "nothing could fulfil it: %s", pins->unmet);
     policy_name_open(pins, CLO_PIN_SHOULD, &open);

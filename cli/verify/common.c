@@ -264,11 +264,10 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
         return false;
     inputs->policy = out->policy;
     inputs->phase = o->phase;
-    for (size_t i = 0; i < o->references.count; i++)
-        if (!cli_read_reference(o->references.items[i], &out->references[i], err))
-            return false;
-    inputs->references = (const struct clo_reference *const *)out->references;
-    inputs->reference_count = o->references.count;
+    if (!cli_references_load(&o->references, &out->references, err))
+        return false;
+    inputs->references = cli_references_view(&out->references);
+    inputs->reference_count = out->references.count;
     for (size_t i = 0; i < o->roots.count; i++)
         if (!load_root(o->roots.items[i], out, &out->roots[i], err))
             return false;
@@ -328,8 +327,8 @@ void verify_inputs_free(struct verify_inputs *inputs)
 {
     clo_policy_free(inputs->policy);
     clo_snp_certificates_free(&inputs->certificates);
+    cli_references_free(&inputs->references);
     for (size_t i = 0; i < CLI_LIST_MAX; i++) {
-        clo_reference_free(inputs->references[i]);
         clo_crl_free(inputs->crls[i]);
         clo_buffer_free(&inputs->names[i]);
     }

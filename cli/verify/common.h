@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/fetch.h"
+#include "cli/inputs.h"
 #include "cloister/appraise.h"
 
 #define VERIFY_OPTIONS_MAX 48
@@ -24,7 +25,7 @@ void verify_add_options(struct verify_options *options, struct cli_option *out, 
 struct verify_inputs {
     struct clo_appraise_inputs inputs;
     struct clo_policy *policy;
-    struct clo_reference *references[CLI_LIST_MAX];
+    struct cli_references references;
     struct clo_digest roots[CLI_LIST_MAX];
     struct clo_snp_certificates certificates;
     struct clo_crl *crls[CLI_LIST_MAX];
