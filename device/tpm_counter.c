@@ -8,24 +8,13 @@
 static bool find(struct clo_tpm *tpm, uint32_t index, const char *name, ESYS_TR *object,
                  bool *is_written, struct clo_error *err)
 {
-    TPM2B_NV_PUBLIC *area = NULL;
+    TPMS_NV_PUBLIC area;
 
-    if (!clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, index, ESYS_TR_NONE, ESYS_TR_NONE,
-                                            ESYS_TR_NONE, object),
-                      name, err))
+    if (!clo_tpm_nv_find(tpm, index, name, object, &area, err))
         return false;
-    if (!clo_tpm_done(Esys_NV_ReadPublic(tpm->esys, *object, ESYS_TR_NONE, ESYS_TR_NONE,
-                                         ESYS_TR_NONE, &area, NULL),
-                      name, err)) {
-        Esys_TR_Close(tpm->esys, object);
-        return false;
-    }
-    TPMA_NV attributes = area->nvPublic.attributes;
-    size_t size = area->nvPublic.dataSize;
-    Esys_Free(area);
-    *is_written = (attributes & TPMA_NV_WRITTEN) != 0;
-    if ((attributes & TPMA_NV_TPM2_NT_MASK) >> TPMA_NV_TPM2_NT_SHIFT == TPM2_NT_COUNTER &&
-        size == COUNTER_SIZE)
+    *is_written = (area.attributes & TPMA_NV_WRITTEN) != 0;
+    if ((area.attributes & TPMA_NV_TPM2_NT_MASK) >> TPMA_NV_TPM2_NT_SHIFT == TPM2_NT_COUNTER &&
+        area.dataSize == COUNTER_SIZE)
         return true;
     Esys_TR_Close(tpm->esys, object);
     return clo_fail(err, CLO_ERR_REFUSED, "%s: not a counter", name);

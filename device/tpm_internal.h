@@ -12,6 +12,9 @@ struct clo_tpm {
 
 /* Fails for every code but success; says what a person can do something about. */
 CLO_MUST_USE bool clo_tpm_done(TSS2_RC rc, const char *what, struct clo_error *err);
+/* An index and what it is; `name` is how errors call it. The object is the caller's to close. */
+CLO_MUST_USE bool clo_tpm_nv_find(struct clo_tpm *tpm, uint32_t index, const char *name,
+                                  ESYS_TR *object, TPMS_NV_PUBLIC *out, struct clo_error *err);
 /* Takes `tcti`, also when it fails. */
 CLO_MUST_USE bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out,
                                     struct clo_error *err);

@@ -24,8 +24,8 @@ static size_t piece_size(struct clo_tpm *tpm)
     return size > TPM2_MAX_NV_BUFFER_SIZE ? TPM2_MAX_NV_BUFFER_SIZE : size;
 }
 
-static bool find_index(struct clo_tpm *tpm, uint32_t index, const char *name, ESYS_TR *object,
-                       size_t *size, struct clo_error *err)
+bool clo_tpm_nv_find(struct clo_tpm *tpm, uint32_t index, const char *name, ESYS_TR *object,
+                     TPMS_NV_PUBLIC *out, struct clo_error *err)
 {
     TPM2B_NV_PUBLIC *area = NULL;
 
@@ -39,7 +39,7 @@ static bool find_index(struct clo_tpm *tpm, uint32_t index, const char *name, ES
         Esys_TR_Close(tpm->esys, object);
         return false;
     }
-    *size = area->nvPublic.dataSize;
+    *out = area->nvPublic;
     Esys_Free(area);
     return true;
 }
@@ -48,13 +48,14 @@ bool clo_tpm_nv_read(struct clo_tpm *tpm, uint32_t index, size_t limit, struct c
                      struct clo_error *err)
 {
     ESYS_TR object = ESYS_TR_NONE;
-    size_t total = 0;
+    TPMS_NV_PUBLIC area;
     char name[32];
     bool ok = true;
 
     snprintf(name, sizeof name, "NV index 0x%08x", index);
-    if (!find_index(tpm, index, name, &object, &total, err))
+    if (!clo_tpm_nv_find(tpm, index, name, &object, &area, err))
         return false;
+    size_t total = area.dataSize;
     if (total > limit) {
         Esys_TR_Close(tpm->esys, &object);
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes, at most %zu expected", name, total,
@@ -111,13 +112,14 @@ bool clo_tpm_nv_write(struct clo_tpm *tpm, uint32_t index, struct clo_bytes byte
                       struct clo_error *err)
 {
     ESYS_TR object = ESYS_TR_NONE;
-    size_t total = 0;
+    TPMS_NV_PUBLIC area;
     char name[32];
     bool ok = true;
 
     snprintf(name, sizeof name, "NV index 0x%08x", index);
-    if (!find_index(tpm, index, name, &object, &total, err))
+    if (!clo_tpm_nv_find(tpm, index, name, &object, &area, err))
         return false;
+    size_t total = area.dataSize;
     if (bytes.size > total) {
         Esys_TR_Close(tpm->esys, &object);
         return clo_fail(err, CLO_ERR_USAGE, "%s: %zu bytes do not fit into %zu", name, bytes.size,
