@@ -22,6 +22,8 @@
 #include "cloister/ccel.h"
 #include "cloister/cel.h"
 #include "cloister/checks.h"
+#include "cloister/corim.h"
+#include "cloister/cose.h"
 #include "cloister/crypto.h"
 #include "cloister/ear.h"
 #include "cloister/efi_auth.h"

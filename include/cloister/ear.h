@@ -12,9 +12,10 @@ CLO_BEGIN_C
 struct clo_ear_spec {
     const char *developer; /* ear_verifier_id */
     const char *build;
-    int64_t issued;    /* Unix time */
-    int64_t expires;   /* 0: does not say */
-    const char *nonce; /* eat_nonce; NULL: none */
+    int64_t issued;     /* Unix time */
+    int64_t expires;    /* 0: does not say */
+    const char *nonce;  /* eat_nonce; NULL: none */
+    bool has_old_names; /* "ear.status", as until 2025, in the profile of those that read them */
 };
 /* The claims, with one submodule, "cpu0". */
 CLO_API CLO_MUST_USE bool clo_ear_claims(const struct clo_appraisal *appraisal,
@@ -25,6 +26,23 @@ CLO_API CLO_MUST_USE bool clo_ear_sign(const struct clo_appraisal *appraisal,
                                        const struct clo_ear_spec *spec,
                                        const struct clo_private_key *key, struct clo_buffer *token,
                                        struct clo_error *err);
+
+/* The same claims as a CWT: tagged COSE_Sign1, ES256 or ES384 by the key. Names are numbers there, old or new. */
+CLO_API CLO_MUST_USE bool clo_ear_sign_cwt(const struct clo_appraisal *appraisal,
+                                           const struct clo_ear_spec *spec,
+                                           const struct clo_private_key *key,
+                                           struct clo_buffer *token, struct clo_error *err);
+
+#define CLO_EAR_PROFILE_OLD "tag:github.com,2023:veraison/ear"
+
+/* Somebody's result, JWT or CWT, signed by `key`: its claims, always by their new names and with the status in
+ * words. CLO_ERR_REFUSED where the signature does not hold or a status is better than its own vector,
+ * CLO_ERR_UNSUPPORTED for a profile that is not EAR's. Whether it is fresh is for whoever gave the nonce. */
+CLO_API CLO_MUST_USE bool clo_ear_read(struct clo_bytes token, const struct clo_public_key *key,
+                                       json_t **out, struct clo_error *err);
+/* The same of a claims set without a signature: JSON, or CBOR in JSON's place. Nobody's word. */
+CLO_API CLO_MUST_USE bool clo_ear_claims_read(struct clo_bytes claims, json_t **out,
+                                              struct clo_error *err);
 
 CLO_END_C
 

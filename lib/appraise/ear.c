@@ -8,6 +8,8 @@
 
 #include "lib/appraise/tee.h"
 
+#include "lib/appraise/ear_internal.h"
+
 /* draft-ietf-rats-ar4si-09, section 2.3: trust tiers and the values that stand for them. */
 #define AR4SI_AFFIRMING       2
 #define AR4SI_WARNING         32
@@ -167,6 +169,18 @@ bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_
     return true;
 }
 
+/* An earlier draft's names, which rust-ear and Trustee's clients of before read. */
+static bool rename_old(json_t **claims, struct clo_error *err)
+{
+    json_t *old = ear_old_names(*claims);
+
+    if (old == NULL)
+        return clo_out_of_memory(err);
+    json_decref(*claims);
+    *claims = old;
+    return true;
+}
+
 bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
                   const struct clo_private_key *key, struct clo_buffer *token,
                   struct clo_error *err)
@@ -175,5 +189,7 @@ bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_sp
 
     if (clo_private_key_kind(key) != CLO_KEY_P384)
         return clo_fail(err, CLO_ERR_USAGE, "EAR: signed with a P-384 key only");
-    return clo_ear_claims(appraisal, spec, &claims, err) && clo_jws_sign(key, claims, token, err);
+    return clo_ear_claims(appraisal, spec, &claims, err) &&
+           (!spec->has_old_names || rename_old(&claims, err)) &&
+           clo_jws_sign(key, claims, token, err);
 }
