@@ -334,13 +334,19 @@ static bool find_generation(struct clo_store *store, const struct clo_store_entr
     clo_hex_text(clo_digest_bytes(&entry->disk->volume_key), key);
     if (entry->forgets_generation)
         return forget_generation(store, key, err);
-    if (!prepare(store, "SELECT generation FROM generations WHERE volume_key = ?", &statement, err))
+    if (!prepare(store,
+                 "SELECT coalesce(max(generation), 0) FROM"
+                 " (SELECT generation FROM generations WHERE volume_key = ?1 UNION ALL"
+                 "  SELECT generation FROM resources"
+                 "   WHERE json_extract(disk, '$.volume_key_hmac') = ?1)",
+                 &statement, err))
         return false;
     bind_text(statement, 1, key);
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_ROW && (uint64_t)sqlite3_column_int64(statement, 0) > *out)
-        *out = (uint64_t)sqlite3_column_int64(statement, 0);
-    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    uint64_t seen = (uint64_t)sqlite3_column_int64(statement, 0);
+    *out = seen > *out ? seen : *out;
+    return true;
 }
 
 static bool put_resource(struct clo_store *store, const struct clo_store_entry *entry,
