@@ -20,11 +20,8 @@ void endorser_entry_free(struct entry *entry)
 {
     if (entry == NULL)
         return;
-    clo_buffer_free(&entry->about);
-    clo_certificate_free(entry->certificate);
-    clo_snp_certificates_free(&entry->chain);
-    clo_crl_free(entry->crl);
-    clo_tdx_collateral_free(&entry->collateral);
+    clo_buffer_free(&entry->request.about);
+    clo_answer_free(&entry->answer);
     free(entry);
 }
 
@@ -74,9 +71,11 @@ void clo_endorser_freep(struct clo_endorser **endorser)
 /* --- Asking for what is not here --- */
 
 /* Says why there is no decision, and sees to it that there will be one. */
-static bool lack(struct clo_endorser *endorser, const struct entry *request, const char *what,
+static bool lack(struct clo_endorser *endorser, const struct clo_request *request,
                  struct clo_error *err)
 {
+    const char *what = request->name;
+
     if (endorser->spec.transport == NULL)
         return clo_fail(err, CLO_ERR_UNAVAILABLE,
                         "endorsements: the verifier's files have no current %s", what);
@@ -123,8 +122,10 @@ static void lend_issuers(const struct clo_endorser *endorser,
     const struct clo_endorsement_set *files = endorser->files;
 
     for (size_t i = 0; i < endorser->entry_count; i++)
-        for (size_t k = 0; k < endorser->entries[i]->chain.count; k++) {
-            struct clo_certificate *issuer = endorser->entries[i]->chain.items[k];
+        for (size_t k = 0; endorser->entries[i]->kind == ENTRY_CHAIN &&
+                           k < endorser->entries[i]->answer.certificates.count;
+             k++) {
+            struct clo_certificate *issuer = endorser->entries[i]->answer.certificates.items[k];
             if (names_issuer(brought, issuer) || names_issuer(out, issuer))
                 (void)lend(out, issuer);
         }
@@ -146,8 +147,9 @@ static void lend_certificates(const struct clo_endorser *endorser,
 
     for (size_t i = 0; i < endorser->entry_count; i++) {
         const struct entry *entry = endorser->entries[i];
-        if (entry->certificate != NULL && clo_snp_leaf_fits(entry->certificate, report))
-            (void)lend(out, entry->certificate);
+        for (size_t k = 0; entry->kind == ENTRY_VCEK && k < entry->answer.certificates.count; k++)
+            if (clo_snp_leaf_fits(entry->answer.certificates.items[k], report))
+                (void)lend(out, entry->answer.certificates.items[k]);
     }
     for (size_t i = 0; i < files->certificate_count; i++)
         if (clo_snp_leaf_fits(files->certificates[i], report))
@@ -170,32 +172,13 @@ static void lend_crls(const struct clo_endorser *endorser, const struct clo_snp_
             if (count < CLO_COUNT(out->crls) && clo_crl_is_from(files->crls[i], issuers[k]))
                 out->crls[count++] = files->crls[i];
         for (size_t i = 0; issuers[k] != NULL && i < endorser->entry_count; i++) {
-            const struct clo_crl *crl = endorser->entries[i]->crl;
+            const struct clo_crl *crl = endorser->entries[i]->answer.crl;
             if (crl != NULL && count < CLO_COUNT(out->crls) && clo_crl_is_from(crl, issuers[k]))
                 out->crls[count++] = crl;
         }
     }
     out->endorsements.crls = out->crls;
     out->endorsements.crl_count = count;
-}
-
-/* As the appraisal will find it: ours, AMD's, then the evidence's. */
-static bool find_chain(const struct clo_evidence *evidence, const struct clo_snp_report *report,
-                       const struct clo_snp_certificates *ours, struct clo_snp_certificates *all,
-                       struct clo_snp_chain *chain, struct clo_error *err)
-{
-    struct clo_bytes brought = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
-    struct clo_error ignored;
-
-    for (size_t i = 0; i < ours->count; i++)
-        if (!clo_snp_certificates_add(all, clo_certificate_der(ours->items[i]), err))
-            return false;
-    if (!clo_snp_certificates_add_amd(all, err) ||
-        (brought.data != NULL && !clo_snp_certificates_add_table(all, brought, err)))
-        return clo_wrap(err, "evidence: certificates");
-    if (!clo_snp_chain_find(report, all, chain, &ignored))
-        *chain = (struct clo_snp_chain){ 0 };
-    return true;
 }
 
 /* One of AMD's, or that the owner's files name: others can be made up by whoever asks. */
@@ -215,68 +198,22 @@ static bool is_known_root(const struct clo_endorser *endorser, const struct clo_
     return is_known;
 }
 
-static bool lack_vcek(struct clo_endorser *endorser, const struct clo_snp_report *report,
-                      struct clo_error *err)
-{
-    struct entry request = { .kind = ENTRY_VCEK,
-                             .client = endorser->client,
-                             .kds = CLO_KDS_VCEK,
-                             .about = { .data = (uint8_t *)(uintptr_t)report->raw.data,
-                                        .size = report->raw.size } };
-    enum clo_snp_product product = clo_snp_report_product(report);
-    char chip[2 * 8 + 1];
-    char tcb[2 * 8 + 1];
-    struct clo_digest digest;
-
-    clo_hash(CLO_HASH_SHA256, report->chip_id, &digest);
-    clo_hex_text(clo_bytes(digest.bytes, 8), chip);
-    clo_hex_text(clo_bytes(report->reported_tcb.raw, 8), tcb);
-    /* The report is nobody's word yet. All that the request is made of is in its name, so that one who makes a
-     * report up with another's chip and TCB asks for something else. */
-    snprintf(request.key, sizeof request.key, "VCEK of chip %s with TCB %s%s%s", chip, tcb,
-             product == CLO_SNP_UNKNOWN ? "" : " of ",
-             product == CLO_SNP_UNKNOWN ? "" : clo_snp_product_name(product));
-    return lack(endorser, &request, request.key, err);
-}
-
-static bool lack_kds(struct clo_endorser *endorser, enum entry_kind kind,
-                     const struct clo_snp_leaf *leaf, const struct clo_certificate *about,
-                     struct clo_error *err)
-{
-    struct clo_bytes der = clo_certificate_der(about);
-    struct entry request = { .kind = kind,
-                             .product = leaf->product,
-                             .about = { .data = (uint8_t *)(uintptr_t)der.data,
-                                        .size = der.size } };
-    const char *key = leaf->is_vlek ? "VLEK" : "VCEK";
-    const char *what = kind == ENTRY_CRL ? "revocation list" : "certificate chain";
-
-    request.kds = kind == ENTRY_CRL ? (leaf->is_vlek ? CLO_KDS_VLEK_CRL : CLO_KDS_VCEK_CRL)
-                                    : (leaf->is_vlek ? CLO_KDS_VLEK_CHAIN : CLO_KDS_VCEK_CHAIN);
-    snprintf(request.key, sizeof request.key, "%s of %s's %s", what,
-             clo_snp_product_name(leaf->product), key);
-    return lack(endorser, &request, request.key, err);
-}
-
 /* What cannot be got is for the appraisal to refuse; what can is waited for. */
-static bool need_snp(struct clo_endorser *endorser, const struct clo_snp_report *report,
-                     const struct clo_snp_chain *chain, unsigned lacks, struct clo_error *err)
+static bool is_waited_for(const struct clo_endorser *endorser, const struct clo_request *request,
+                          const struct clo_snp_report *report, const struct clo_snp_chain *chain)
 {
     bool fetches = endorser->spec.transport != NULL;
-    struct clo_snp_leaf leaf;
-    struct clo_error ignored;
 
-    if ((lacks & CLO_SNP_LACKS_LEAF) != 0)
-        return !fetches || report->signing_key != CLO_SNP_VCEK ||
-               clo_bytes_all(report->chip_id, 0) || lack_vcek(endorser, report, err);
-    if (!clo_snp_leaf_parse(chain->leaf, &leaf, &ignored))
-        return true;
-    if ((lacks & CLO_SNP_LACKS_ISSUERS) != 0)
-        return !fetches || (chain->intermediate != NULL && chain->root != NULL) ||
-               lack_kds(endorser, ENTRY_CHAIN, &leaf, chain->leaf, err);
-    if ((lacks & CLO_SNP_LACKS_CRL) != 0 && is_known_root(endorser, chain->root))
-        return lack_kds(endorser, ENTRY_CRL, &leaf, chain->root, err);
-    return true;
+    switch (request->kind) {
+    case CLO_REQUEST_VCEK:
+        return fetches && report->signing_key == CLO_SNP_VCEK && !clo_bytes_all(report->chip_id, 0);
+    case CLO_REQUEST_SNP_CHAIN:
+        return fetches && !request->is_named;
+    case CLO_REQUEST_SNP_CRL:
+        return is_known_root(endorser, chain->root);
+    default:
+        return false;
+    }
 }
 
 static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *evidence,
@@ -285,6 +222,7 @@ static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *e
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates all = { 0 };
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates brought = { 0 };
+    CLO_CLEANUP(clo_requests_free) struct clo_requests missing = { 0 };
     struct clo_bytes table = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
     struct clo_snp_chain chain;
 
@@ -292,12 +230,14 @@ static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *e
         return clo_wrap(err, "evidence: certificates");
     lend_certificates(endorser, report, &brought, &out->certificates);
     out->endorsements.certificates = &out->certificates;
-    if (!find_chain(evidence, report, &out->certificates, &all, &chain, err))
+    const struct clo_appraise_inputs inputs = { .at = at, .endorsements = out->endorsements };
+    if (!clo_appraise_snp_chain(evidence, &inputs, report, &all, &chain, err))
         return false;
     lend_crls(endorser, &chain, out);
-    return need_snp(endorser, report, &chain,
-                    clo_snp_chain_lacks(report, &chain, out->crls, out->endorsements.crl_count, at),
-                    err);
+    if (!clo_missing_snp(report, &chain, out->crls, out->endorsements.crl_count, at, &missing, err))
+        return false;
+    return missing.count == 0 || !is_waited_for(endorser, &missing.items[0], report, &chain) ||
+           lack(endorser, &missing.items[0], err);
 }
 
 /* --- TDX --- */
@@ -327,7 +267,7 @@ static bool is_known_platform(const struct clo_endorser *endorser, struct clo_by
            root_check->result == CLO_CHECK_PASS;
 }
 
-static bool choose(const struct clo_endorser *endorser, struct clo_bytes chain, const char *key,
+static bool choose(const struct clo_endorser *endorser, struct clo_bytes chain, const char *name,
                    int64_t at, struct clo_tdx_choice *out, struct clo_error *err)
 {
     const struct clo_tdx_collateral *sets[CLO_TDX_SETS_MAX];
@@ -337,31 +277,30 @@ static bool choose(const struct clo_endorser *endorser, struct clo_bytes chain, 
         sets[count++] = &endorser->files->collateral[i];
     for (size_t i = 0; i < endorser->entry_count; i++)
         if (endorser->entries[i]->kind == ENTRY_COLLATERAL && endorser->entries[i]->is_held &&
-            strcmp(endorser->entries[i]->key, key) == 0)
-            sets[count++] = &endorser->entries[i]->collateral;
+            strcmp(endorser->entries[i]->request.name, name) == 0)
+            sets[count++] = &endorser->entries[i]->answer.collateral;
     return clo_tdx_collateral_choose(sets, count, count, chain, at, out, err);
 }
 
 static bool take_tdx(struct clo_endorser *endorser, const struct clo_tdx_quote *quote, int64_t at,
                      struct clo_endorsed *out, struct clo_error *err)
 {
-    struct entry request = { .kind = ENTRY_COLLATERAL };
-    struct clo_tdx_fetch plan;
+    CLO_CLEANUP(clo_requests_free) struct clo_requests missing = { 0 };
+    char name[CLO_REQUEST_NAME];
+    struct clo_tdx_pck pck;
     struct clo_error ignored;
 
-    if (!clo_tdx_pck_from_chain(quote->chain, &request.pck, &ignored))
+    if (!clo_tdx_pck_from_chain(quote->chain, &pck, &ignored))
         return true; /* for the appraisal to refuse */
-    clo_tdx_fetch_plan(&request.pck, &plan);
-    snprintf(request.key, sizeof request.key, "TDX collateral of FMSPC %s (%s CA)", plan.fmspc,
-             plan.ca);
-    if (!choose(endorser, quote->chain, request.key, at, &out->choice, err))
+    clo_request_name_tdx(&pck, name);
+    if (!choose(endorser, quote->chain, name, at, &out->choice, err) ||
+        !clo_missing_tdx(&pck, &out->choice, &missing, err))
         return false;
     out->sets[0] = &out->choice.collateral;
     out->endorsements.tdx_collateral = out->sets;
     out->endorsements.tdx_collateral_count = 1;
-    return out->choice.is_whole || request.pck.ca == CLO_TDX_CA_UNKNOWN ||
-           !is_known_platform(endorser, quote->chain, at) ||
-           lack(endorser, &request, request.key, err);
+    return missing.count == 0 || !is_known_platform(endorser, quote->chain, at) ||
+           lack(endorser, &missing.items[0], err);
 }
 
 /* --- Both --- */
@@ -458,7 +397,7 @@ void clo_endorser_metrics(struct clo_endorser *endorser, int64_t now, struct clo
         const struct entry *entry = endorser->entries[i];
         wanted += !entry->is_held;
         if (entry->is_held && (entry->kind == ENTRY_CRL || entry->kind == ENTRY_COLLATERAL))
-            append_dates(out, entry->key, "fetched", entry->issued, entry->expires, now);
+            append_dates(out, entry->request.name, "fetched", entry->issued, entry->expires, now);
     }
     clo_buffer_printf(out,
                       "cloister_endorsement_fetches_total{result=\"ok\"} %llu\n"

@@ -4,12 +4,10 @@
 
 #include <pthread.h>
 
-#include "net/kds_client.h"
-#include "net/pcs.h"
+#include "net/endorsements.h"
 #include "verifier/endorsements.h"
 
 #define ENTRIES_MAX 1024
-#define ENTRY_KEY   160
 
 /* In the order in which they are fetched: what many decisions need comes first. */
 enum entry_kind {
@@ -23,20 +21,12 @@ enum entry_kind {
 /* One document, or set of them, that was asked for: how to ask, and what came. */
 struct entry {
     enum entry_kind kind;
-    char key[ENTRY_KEY];
-    uint64_t client; /* who made us ask for a VCEK: clo_peer_name() */
-    int64_t taken;   /* when it was asked for */
-    /* The request. */
-    enum clo_kds_kind kds;
-    enum clo_snp_product product;
-    struct clo_buffer about; /* DER of the root or leaf; the report's bytes; data NULL: none */
-    struct clo_tdx_pck pck;
+    struct clo_request request; /* its name tells one entry from another */
+    uint64_t client;            /* who made us ask for a VCEK: clo_peer_name() */
+    int64_t taken;              /* when it was asked for */
     /* What came. */
     bool is_held;
-    struct clo_certificate *certificate;
-    struct clo_snp_certificates chain;
-    struct clo_crl *crl;
-    struct clo_tdx_collateral collateral;
+    struct clo_answer answer;
     int64_t issued, expires; /* as the document says */
     /* When next. */
     int64_t due;
@@ -63,7 +53,7 @@ struct clo_endorser {
 };
 
 /* Puts a request on the list, or finds it there; the caller holds the lock. NULL: there are too many. */
-struct entry *endorser_want(struct clo_endorser *endorser, const struct entry *request);
+struct entry *endorser_want(struct clo_endorser *endorser, const struct clo_request *request);
 /* What is to be fetched next; NULL: nothing is due. */
 struct entry *endorser_find_due(struct clo_endorser *endorser, int64_t now);
 void endorser_entry_free(struct entry *entry);

@@ -69,17 +69,17 @@ static struct entry **find_oldest(struct clo_endorser *endorser)
 }
 
 /* Lists and collateral stay: what they are of was proven before they were asked for. */
-static struct entry **find_place(struct clo_endorser *endorser, const struct entry *request)
+static struct entry **find_place(struct clo_endorser *endorser, enum entry_kind kind)
 {
     struct entry **place = NULL;
 
-    if (request->kind == ENTRY_VCEK && waiting_of(endorser, request->client) >= CLIENT_MAX) {
-        place = find_failed(endorser, request->client);
+    if (kind == ENTRY_VCEK && waiting_of(endorser, endorser->client) >= CLIENT_MAX) {
+        place = find_failed(endorser, endorser->client);
     } else {
         if (endorser->entry_count < ENTRIES_MAX)
             return &endorser->entries[endorser->entry_count++];
         place = find_failed(endorser, 0);
-        place = place == NULL ? find_crowded(endorser, request->client) : place;
+        place = place == NULL ? find_crowded(endorser, endorser->client) : place;
         place = place == NULL ? find_oldest(endorser) : place;
     }
     endorser->turned_away += place == NULL;
@@ -90,29 +90,48 @@ static struct entry **find_place(struct clo_endorser *endorser, const struct ent
 
 /* What came is held against the leaf that it was asked for. Where that has failed, the leaf may be one that
  * somebody made up: the next asker's takes its place. */
-static struct entry *found(struct entry *entry, const struct entry *request)
+static struct entry *found(struct entry *entry, const struct clo_request *request)
 {
     if (entry->kind == ENTRY_CHAIN && !entry->is_held && entry->failures > 0) {
-        clo_buffer_free(&entry->about);
-        clo_buffer_append(&entry->about, clo_buffer_bytes(&request->about));
+        clo_buffer_free(&entry->request.about);
+        clo_buffer_append(&entry->request.about, clo_buffer_bytes(&request->about));
     }
     return entry;
 }
 
-struct entry *endorser_want(struct clo_endorser *endorser, const struct entry *request)
+static enum entry_kind kind_of(const struct clo_request *request)
 {
+    switch (request->kind) {
+    case CLO_REQUEST_VCEK:
+    case CLO_REQUEST_VLEK:
+        return ENTRY_VCEK;
+    case CLO_REQUEST_SNP_CHAIN:
+        return ENTRY_CHAIN;
+    case CLO_REQUEST_SNP_CRL:
+        return ENTRY_CRL;
+    default:
+        return ENTRY_COLLATERAL;
+    }
+}
+
+struct entry *endorser_want(struct clo_endorser *endorser, const struct clo_request *request)
+{
+    enum entry_kind kind = kind_of(request);
+
     for (size_t i = 0; i < endorser->entry_count; i++)
-        if (strcmp(endorser->entries[i]->key, request->key) == 0)
+        if (strcmp(endorser->entries[i]->request.name, request->name) == 0)
             return found(endorser->entries[i], request);
     struct entry *entry = calloc(1, sizeof *entry);
-    struct entry **place = entry == NULL ? NULL : find_place(endorser, request);
+    struct entry **place = entry == NULL ? NULL : find_place(endorser, kind);
     if (place == NULL) {
         free(entry);
         return NULL;
     }
-    *entry = *request;
-    entry->about = (struct clo_buffer){ 0 };
-    clo_buffer_append(&entry->about, clo_buffer_bytes(&request->about));
+    entry->kind = kind;
+    entry->client = kind == ENTRY_VCEK ? endorser->client : 0;
+    entry->request = *request;
+    entry->request.about = (struct clo_buffer){ 0 };
+    clo_buffer_append(&entry->request.about, clo_buffer_bytes(&request->about));
     entry->due = entry->taken = endorser_now(endorser);
     *place = entry;
     pthread_cond_signal(&endorser->wake);

@@ -49,57 +49,38 @@ static void set_next(const struct clo_endorser *endorser, struct entry *entry, i
 
 /* --- What --- */
 
-static bool fetch_snp(const struct clo_endorser *endorser, struct clo_source *source,
-                      const struct entry *request, struct entry *got, struct clo_error *err)
+/* When the document says that it was issued, and that it ends. What cannot be dated is never newer than what is held,
+ * and would never be asked for again. */
+static bool note_dates(struct entry *got, struct clo_error *err)
 {
-    const char *base = endorser->spec.kds == NULL ? CLO_KDS_BASE : endorser->spec.kds;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer body = { 0 };
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *about = NULL;
-    struct clo_bytes bytes = clo_buffer_bytes(&request->about);
-    struct clo_snp_report report;
-
-    if (request->kind == ENTRY_VCEK)
-        return clo_snp_parse(bytes, &report, err) &&
-               clo_kds_get_vcek(source, base, &report, &body, err) &&
-               clo_certificate_parse(clo_buffer_bytes(&body), &got->certificate, err);
-    if (!clo_certificate_parse(bytes, &about, err) ||
-        !clo_kds_get(source, base, request->kds, request->product, about, &body, err))
-        return false;
-    if (request->kind == ENTRY_CHAIN)
-        return clo_snp_certificates_add(&got->chain, clo_buffer_bytes(&body), err);
-    if (!clo_crl_parse(clo_buffer_bytes(&body), &got->crl, err))
-        return false;
-    got->issued = clo_crl_this_update(got->crl);
-    got->expires = clo_crl_next_update(got->crl);
-    return true;
-}
-
-static bool fetch_tdx(const struct clo_endorser *endorser, struct clo_source *source,
-                      const struct entry *request, struct entry *got, struct clo_error *err)
-{
+    const struct clo_answer *answer = &got->answer;
     char fmspc[13];
 
-    if (!clo_pcs_get(source, endorser->spec.pcs, &request->pck, &endorser->spec.edition,
-                     &got->collateral, err))
-        return false;
-    /* What cannot be dated is never newer than what is held, and would never be asked for again. */
-    return endorser_dates(&got->collateral, &got->issued, &got->expires, fmspc) ||
+    if (answer->crl != NULL) {
+        got->issued = clo_crl_this_update(answer->crl);
+        got->expires = clo_crl_next_update(answer->crl);
+    }
+    return !answer->has_collateral ||
+           endorser_dates(&answer->collateral, &got->issued, &got->expires, fmspc) ||
            clo_fail(err, CLO_ERR_FORMAT, "Intel PCS: collateral whose dates cannot be read");
 }
 
 /* The network, without the lock. */
-static bool fetch(const struct clo_endorser *endorser, const struct entry *request, int64_t now,
+static bool fetch(const struct clo_endorser *endorser, const struct entry *wanted, int64_t now,
                   struct entry *got, struct clo_error *err)
 {
     struct clo_source source = {
         .transport = &endorser->transport,
         .cache = endorser->spec.cache,
         .at = now,
-        .fetched_since = request->is_held ? now - SHARED_SECONDS : INT64_MIN,
+        .fetched_since = wanted->is_held ? now - SHARED_SECONDS : INT64_MIN,
     };
+    const struct clo_makers makers = { .source = &source,
+                                       .kds = endorser->spec.kds,
+                                       .pcs = endorser->spec.pcs,
+                                       .edition = &endorser->spec.edition };
 
-    return request->kind == ENTRY_COLLATERAL ? fetch_tdx(endorser, &source, request, got, err)
-                                             : fetch_snp(endorser, &source, request, got, err);
+    return clo_makers_get(&makers, &wanted->request, &got->answer, err) && note_dates(got, err);
 }
 
 /* An older list than the one that is here, from a mirror or a cache, is none. */
@@ -111,27 +92,20 @@ static bool is_older(const struct entry *got, const struct entry *held)
 
 static void publish(struct entry *entry, struct entry *got)
 {
-    clo_certificate_freep(&entry->certificate);
-    clo_snp_certificates_free(&entry->chain);
-    clo_crl_freep(&entry->crl);
-    clo_tdx_collateral_free(&entry->collateral);
-    entry->certificate = CLO_TAKE(got->certificate);
-    entry->chain = got->chain;
-    entry->crl = CLO_TAKE(got->crl);
-    entry->collateral = got->collateral;
+    clo_answer_free(&entry->answer);
+    entry->answer = got->answer;
     entry->issued = got->issued;
     entry->expires = got->expires;
     entry->is_held = true;
-    got->chain = (struct clo_snp_certificates){ 0 };
-    got->collateral = (struct clo_tdx_collateral){ 0 };
+    got->answer = (struct clo_answer){ 0 };
 }
 
 /* --- One piece of work; called and left with the lock held --- */
 
-static struct entry *find_key(struct clo_endorser *endorser, const char *key)
+static struct entry *find_name(struct clo_endorser *endorser, const char *name)
 {
     for (size_t i = 0; i < endorser->entry_count; i++)
-        if (strcmp(endorser->entries[i]->key, key) == 0)
+        if (strcmp(endorser->entries[i]->request.name, name) == 0)
             return endorser->entries[i];
     return NULL;
 }
@@ -146,23 +120,23 @@ static void tell(const struct clo_endorser *endorser, const struct clo_error *er
 static void do_fetch(struct clo_endorser *endorser, const struct entry *due, int64_t now)
 {
     struct entry *got = calloc(1, sizeof *got);
-    struct entry request = *due;
+    struct entry wanted = *due;
     struct clo_error err = { .status = CLO_OK };
 
     if (got == NULL)
         return;
-    request.about = (struct clo_buffer){ 0 };
-    clo_buffer_append(&request.about, clo_buffer_bytes(&due->about));
+    wanted.request.about = (struct clo_buffer){ 0 };
+    clo_buffer_append(&wanted.request.about, clo_buffer_bytes(&due->request.about));
     pthread_mutex_unlock(&endorser->lock);
-    bool ok = fetch(endorser, &request, now, got, &err);
+    bool ok = fetch(endorser, &wanted, now, got, &err);
     pthread_mutex_lock(&endorser->lock);
     if (!ok && !endorser->is_ending) {
         struct clo_error told = err;
-        clo_wrap(&told, "endorsements: %s", request.key);
+        clo_wrap(&told, "endorsements: %s", wanted.request.name);
         tell(endorser, &told);
     }
     *(ok ? &endorser->fetched : &endorser->failed) += 1;
-    struct entry *entry = find_key(endorser, request.key);
+    struct entry *entry = find_name(endorser, wanted.request.name);
     if (entry != NULL) {
         if (ok && !is_older(got, entry))
             publish(entry, got);
@@ -170,7 +144,7 @@ static void do_fetch(struct clo_endorser *endorser, const struct entry *due, int
         entry->why = err;
         set_next(endorser, entry, endorser_now(endorser));
     }
-    clo_buffer_free(&request.about);
+    clo_buffer_free(&wanted.request.about);
     endorser_entry_free(got);
 }
 

@@ -71,10 +71,6 @@ CLO_MUST_USE bool verify_fetch(const struct verify_options *options,
 CLO_MUST_USE bool verify_add_collateral(struct verify_inputs *inputs,
                                         struct clo_tdx_collateral *collateral,
                                         struct clo_error *err);
-/* Its part for TDX. */
-CLO_MUST_USE bool verify_fetch_tdx(struct clo_source *source, const struct fetch_options *options,
-                                   const struct clo_evidence *evidence,
-                                   struct verify_inputs *inputs, struct clo_error *err);
 /* Fetches, appraises and prints; returns the exit status. */
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
                struct verify_inputs *inputs);

@@ -30,9 +30,10 @@ static int tear_down(void **state)
 
 static struct entry *want(uint64_t client, unsigned chip)
 {
-    struct entry request = { .kind = ENTRY_VCEK, .client = client };
+    struct clo_request request = { .kind = CLO_REQUEST_VCEK };
 
-    snprintf(request.key, sizeof request.key, "chip %u of client %u", chip, (unsigned)client);
+    endorser->client = client;
+    snprintf(request.name, sizeof request.name, "chip %u of client %u", chip, (unsigned)client);
     return endorser_want(endorser, &request);
 }
 
@@ -83,7 +84,7 @@ static void test_many_clients(void **state)
 /* Lists are what many decisions wait for; what is held and what failed comes after who waits. */
 static void test_order(void **state)
 {
-    struct entry request = { .kind = ENTRY_CRL, .key = "a list" };
+    struct clo_request request = { .kind = CLO_REQUEST_SNP_CRL, .name = "a list" };
 
     (void)state;
     assert_int_equal(flood(1, 3), 3);
