@@ -78,3 +78,15 @@ make_token() {
 
 # unhex TEXT: its bytes.
 unhex() { echo "$1" | tr -d ' \n' | sed 's/\(..\)/\1\n/g' | while read -r byte; do [ -n "$byte" ] && printf "\\$(printf %o "0x$byte")"; done; }
+
+# make_uki_inputs: what a UKI with signed policies is made of, in this folder: vmlinuz, initrd (of $1 bytes), osrel, cmdline, pcr.key
+# and other.key with their public halves. build_uki builds one.
+make_uki_inputs() {
+    make_kernel vmlinuz
+    head -c "$1" /dev/urandom >initrd
+    printf 'ID=test\n' >osrel
+    printf quiet >cmdline
+    make_rsa_key pcr
+    make_rsa_key other
+}
+build_uki() { "$cloister" uki build --kernel vmlinuz --initrd initrd --cmdline quiet --os-release osrel "$@"; }

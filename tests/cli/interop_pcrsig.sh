@@ -13,16 +13,8 @@ need openssl jq cryptsetup systemd-creds systemd-cryptenroll $measure
 [ -r $stub ] || fail "$stub is not here; packaging/setup installs it"
 systemd=$(systemd_version)
 start_tpm
-make_kernel vmlinuz
-head -c 100000 /dev/urandom >initrd
-printf 'ID=test\n' >osrel
-printf quiet >cmdline
-for key in pcr other; do
-    openssl genrsa -out $key.key 2048 2>/dev/null
-    openssl rsa -in $key.key -pubout -out $key.pub 2>/dev/null
-done
-build() { "$cloister" uki build --stub $stub --kernel vmlinuz --initrd initrd --cmdline quiet --os-release osrel "$@"; }
-build --pcr-key pcr.key --bank sha1 --bank sha256 --bank sha384 --phases "enter-initrd enter-initrd:leave-initrd" --output ours.efi || fail "build"
+make_uki_inputs 100000
+build_uki --stub $stub --pcr-key pcr.key --bank sha1 --bank sha256 --bank sha384 --phases "enter-initrd enter-initrd:leave-initrd" --output ours.efi || fail "build"
 "$cloister" uki inspect ours.efi --extract .pcrsig:ours.json >/dev/null || fail "extract"
 
 # systemd-measure signs byte for byte the same; but its version 252 makes the signature with the bank's hash, where a TPM
@@ -37,7 +29,7 @@ form() { jq -cS 'with_entries(.key as $bank | .value |= (sort_by(.pol) | map(if 
     fail "systemd-measure signs otherwise: $(cat theirs.json ours.json)"
 
 # Theirs, brought in: it is found and holds, under their key alone.
-build --pcr-public-key pcr.pub --write-digests digests --output unsigned.efi || fail "--write-digests"
+build_uki --stub $stub --pcr-public-key pcr.pub --write-digests digests --output unsigned.efi || fail "--write-digests"
 "$cloister" uki edit unsigned.efi --join-pcrsig theirs.json --output joined.efi || fail "--join-pcrsig"
 expect "theirs holds" 0 "enter-initrd, signed" "$cloister" uki policy joined.efi --key pcr.pub --phase enter-initrd
 expect "not under another key" 1 "not signed" "$cloister" uki policy joined.efi --key other.pub --phase enter-initrd
@@ -60,7 +52,7 @@ opens ours.json || fail "systemd-creds does not open with ours: $(tail -n 1 cred
 held .pcrsig systemd-creds "$systemd" "reads ours"
 
 # What systemd does not take, we do not call signed: another key's, a key named otherwise, other registers.
-build --pcr-key other.key --output other.efi || fail "build"
+build_uki --stub $stub --pcr-key other.key --output other.efi || fail "build"
 "$cloister" uki inspect other.efi --extract .pcrsig:other.json >/dev/null || fail "extract"
 spki=$(openssl rsa -in pcr.key -pubout -outform DER 2>/dev/null | openssl dgst -sha256 -r | cut -d ' ' -f 1)
 jq --arg pkfp "$spki" '.sha256[].pkfp = $pkfp' ours.json >misnamed.json

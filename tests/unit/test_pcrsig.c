@@ -1,4 +1,5 @@
 #include "cloister/uki.h"
+#include "pcr_public_key.h"
 #include "signer_maker.h"
 
 /* Worked out with Python's hashlib from TPM 2.0's and systemd's documents. */
@@ -146,22 +147,13 @@ static void test_sign(void **state)
 /* The name is what `openssl rsa -RSAPublicKey_out -outform DER` writes of it, hashed. */
 static void test_fingerprint(void **state)
 {
-    static const char pem[] = "-----BEGIN PUBLIC KEY-----\n"
-                              "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA+ftGVAwMk86JKcSXIC/u\n"
-                              "cahe18KuJF90psGNf1fpcY3LTPO7CC39L/sgAzVpt5FEqB7aMJgog7DYGu4hfxjz\n"
-                              "yGgbB/lFBbRPOnGNwhS2Dalkz4tBI6cxZhn8fYf3EAwFfU8b5czgLT1N5LjJfcLc\n"
-                              "BWhpVW0yjpSe63qF/ocZO6+SWoZlqbAvDhcOmljwEFY6pSjFdSZN2KD9+vv9ZP5Y\n"
-                              "DHZoq5Dwz9nucgTOrRI11gQPG7ytTUkFzD7RNO/C85klML6v6cJg3PH2NI9x3qy9\n"
-                              "uigCasS1+b5nR3I9u5DReUCbI36kJmgV0sEJnHfXYEJFgqC2lyCtci8UMbrBu8g6\n"
-                              "/wIDAQAB\n"
-                              "-----END PUBLIC KEY-----\n";
     CLO_CLEANUP(clo_json_freep) json_t *pcrsig = json_object();
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
     struct clo_pcr_policy pcr = policy_of(CLO_HASH_SHA256, "enter-initrd");
     struct clo_error err;
 
     (void)state;
-    CHECK(clo_public_key_from_pem(clo_bytes_text(pem), &key, &err), err.text);
+    CHECK(clo_public_key_from_pem(clo_bytes_text(pcr_public_key), &key, &err), err.text);
     CHECK(clo_pcrsig_add(pcrsig, &pcr, key, clo_bytes(NULL, 0), &err), err.text);
     const json_t *entry = json_array_get(json_object_get(pcrsig, "sha256"), 0);
     const char *name = json_string_value(json_object_get(entry, "pkfp"));
