@@ -211,7 +211,9 @@ bool clo_package_read(const char *path, struct clo_package *out, struct clo_erro
         return false;
     if (package.config.size == 0 && package.kernel.size == 0)
         return clo_fail(err, CLO_ERR_FORMAT,
-                        "package: neither a kernel nor its configuration in it");
+                        "package: neither a kernel nor its configuration in it; where they are "
+                        "split, linux-image-… has the kernel (or -unsigned, linux-binary-…), and "
+                        "linux-modules-… or linux-base-… the configuration");
     *out = package;
     package = (struct clo_package){ 0 };
     return true;

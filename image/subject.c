@@ -324,8 +324,15 @@ static bool add_package(struct clo_subject *subject, const char *path, struct cl
     if (package.config.size > 0 && !add_config(subject, clo_buffer_bytes(&package.config), err))
         return false;
     snprintf(subject->release, sizeof subject->release, "%s", package.release);
-    return package.config.size > 0 ||
-           clo_subject_add_kernel(subject, clo_buffer_bytes(&package.kernel), err);
+    if (package.config.size == 0 &&
+        !clo_subject_add_kernel(subject, clo_buffer_bytes(&package.kernel), err))
+        return false;
+    /* As Debian's and Ubuntu's packages are split. */
+    return subject->config != NULL ||
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "package: has a kernel without its configuration: --config gives it, "
+                    "boot/config-%.64s of linux-modules-… or linux-base-…",
+                    subject->release);
 }
 
 /* The file's beginning says which it is; disks and packages are not read whole. */

@@ -46,6 +46,9 @@ static bool refuse(const char *path, struct clo_bytes head, struct clo_error *er
                                ? "is an ELF file: of a kernel, the EFI image is wanted "
                                  "(arch/x86/boot/bzImage, arch/arm64/boot/Image)"
                        : starts_with(head, 0, "#!", 2) ? "is a script, not a kernel"
+                       : starts_with(head, 0, "!<arch>\n", 8)
+                               ? "is a Debian package: unpack it (dpkg-deb -x), the kernel is "
+                                 "boot/vmlinuz-… of linux-image-… (or -unsigned, linux-binary-…)"
                        : starts_with(head, 56, "ARM\x64", 4)
                                ? "is a kernel without an EFI stub (CONFIG_EFI): no stub starts it"
                                : "is not an EFI image, which is what the stub starts as kernel";

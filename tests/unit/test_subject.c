@@ -260,7 +260,12 @@ static void test_packages(void **state)
         { "neither",
           { { "./usr/share/doc/x", "d" }, { "./boot/other", "o" } },
           "",
-          "package: neither a kernel nor its configuration in it" },
+          "package: neither a kernel nor its configuration in it; where they are split" },
+        { "a kernel that was split from its configuration",
+          { { "./boot/vmlinuz-6.4.0-z", "Linux version 6.4.0-z (a@b) #1\n" }, { "./a", "b" } },
+          "",
+          "package: has a kernel without its configuration: --config gives it, "
+          "boot/config-6.4.0-z of linux-modules-" },
         { "two-kernels",
           { { "./boot/config-6.1", CONFIG }, { "./boot/config-6.2", CONFIG } },
           "",
