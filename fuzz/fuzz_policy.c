@@ -1,4 +1,5 @@
 #include "cloister/policy_pins.h"
+#include "lib/policy/policy.h"
 
 #include "fuzz.h"
 

@@ -588,16 +588,18 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
         if (!parse_terms(column_text(statement, 3), column_text(statement, 4), &terms, err))
             return clo_wrap(err, "%s", column_text(statement, 0));
-        json_t *entry = json_pack("{s:s, s:I, s:o, s:s, s:o}", "path", column_text(statement, 0),
-                                  "bytes", (json_int_t)sqlite3_column_int64(statement, 1),
-                                  "created", clo_json_time(sqlite3_column_int64(statement, 2)),
-                                  "policy", terms.policy->name, "references", names_of(&terms));
+        json_t *entry =
+                json_pack("{s:s, s:I, s:o, s:s, s:o}", "path", column_text(statement, 0), "bytes",
+                          (json_int_t)sqlite3_column_int64(statement, 1), "created",
+                          clo_json_time(sqlite3_column_int64(statement, 2)), "policy",
+                          clo_policy_name(terms.policy), "references", names_of(&terms));
         if (!add_rules(statement, 7, entry, err)) {
             json_decref(entry);
             return false;
         }
-        if (terms.policy->accept_weak[0] != '\0' &&
-            json_object_set_new(entry, "accept_weak", json_string(terms.policy->accept_weak)) != 0)
+        if (clo_policy_accept_weak(terms.policy)[0] != '\0' &&
+            json_object_set_new(entry, "accept_weak",
+                                json_string(clo_policy_accept_weak(terms.policy))) != 0)
             return clo_out_of_memory(err);
         if (!add_disk(statement, 5, entry) || json_array_append_new(list, entry) != 0)
             return clo_out_of_memory(err);

@@ -145,7 +145,7 @@ static bool check_pins(struct put_files *files, const struct clo_store_entry *en
                     &pins);
     policy_print_left(stderr, "cloister: key: ", &pins);
     policy_name_open(&pins, CLO_PIN_MUST, &open);
-    return open.size == 0 || files->parsed->accept_weak[0] != '\0' ||
+    return open.size == 0 || clo_policy_accept_weak(files->parsed)[0] != '\0' ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "the policy leaves open: %s (see 'cloister policy check'; --accept-weak WHY "
                     "puts it all the same)",
@@ -165,8 +165,8 @@ static bool audit_reason(struct clo_store *store, const struct clo_store_entry *
                                    .resource = entry->path,
                                    .detail = detail };
 
-    snprintf(detail, sizeof detail, "accepted as weak: %s", policy->accept_weak);
-    return policy->accept_weak[0] == '\0' || clo_store_audit(store, &row, err);
+    snprintf(detail, sizeof detail, "accepted as weak: %s", clo_policy_accept_weak(policy));
+    return clo_policy_accept_weak(policy)[0] == '\0' || clo_store_audit(store, &row, err);
 }
 
 static bool put(const struct put_options *o, const char *path, const char *secret,

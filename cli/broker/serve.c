@@ -134,13 +134,13 @@ static bool print_terms(struct clo_store *store, struct clo_error *err)
         clo_policy_pins(terms.policy, (const struct clo_reference *const *)terms.references,
                         terms.reference_count, NULL, &pins);
         policy_name_open(&pins, CLO_PIN_SHOULD, &open);
-        printf("policy \"%s\": %s%s%s%s\n", terms.policy->name,
+        printf("policy \"%s\": %s%s%s%s\n", clo_policy_name(terms.policy),
                pins.unmet[0] != '\0' ? "nothing can fulfil it: "
                : open.size == 0      ? "nothing that matters is open"
                                      : "open: ",
                pins.unmet[0] != '\0' ? pins.unmet : clo_buffer_string(&open),
-               terms.policy->accept_weak[0] == '\0' ? "" : "; accepted as weak: ",
-               terms.policy->accept_weak);
+               clo_policy_accept_weak(terms.policy)[0] == '\0' ? "" : "; accepted as weak: ",
+               clo_policy_accept_weak(terms.policy));
     }
 }
 

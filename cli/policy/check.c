@@ -63,8 +63,8 @@ static json_t *pins_json(const struct clo_policy *policy, const struct clo_pins 
                                    weight_name(clo_aspect_weight(aspect)), "accepted",
                                    (int)(accepted >> i & 1), "text", pins->items[i].text));
     }
-    return json_pack("{s:s,s:b,s:s,s:o}", "policy", policy->name, "sound", is_sound(pins, accepted),
-                     "unmet", pins->unmet, "aspects", aspects);
+    return json_pack("{s:s,s:b,s:s,s:o}", "policy", clo_policy_name(policy), "sound",
+                     is_sound(pins, accepted), "unmet", pins->unmet, "aspects", aspects);
 }
 
 static void print_pins(const struct clo_pins *pins, uint32_t accepted)

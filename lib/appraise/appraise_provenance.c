@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "lib/appraise/tee.h"
+#include "lib/policy/policy.h"
 
 static json_t *root_json(struct work *w)
 {

@@ -344,3 +344,18 @@ void clo_policy_freep(struct clo_policy **policy)
     clo_policy_free(*policy);
     *policy = NULL;
 }
+
+const char *clo_policy_name(const struct clo_policy *policy)
+{
+    return policy->name;
+}
+
+const struct clo_digest *clo_policy_fingerprint(const struct clo_policy *policy)
+{
+    return &policy->fingerprint;
+}
+
+const char *clo_policy_accept_weak(const struct clo_policy *policy)
+{
+    return policy->accept_weak;
+}

@@ -3,7 +3,7 @@
 #ifndef CLOISTER_LIB_POLICY_INTERNAL_H
 #define CLOISTER_LIB_POLICY_INTERNAL_H
 
-#include "cloister/policy.h"
+#include "lib/policy/policy.h"
 
 /* An array of whole numbers up to `last` (at most 31), as a mask. */
 CLO_MUST_USE bool policy_read_mask(const json_t *json, const char *key, unsigned last,

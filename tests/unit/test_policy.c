@@ -1,4 +1,4 @@
-#include "cloister/policy.h"
+#include "lib/policy/policy.h"
 
 #include "policy_maker.h"
 

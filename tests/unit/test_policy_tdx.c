@@ -1,5 +1,5 @@
 /* The policy's member "tdx": read, refused, and held against a quote with one thing wrong. */
-#include "cloister/policy.h"
+#include "lib/policy/policy.h"
 #include "test.h"
 
 #define R48(hex) R24(hex) R24(hex)

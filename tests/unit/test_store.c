@@ -54,7 +54,7 @@ static void test_put_and_get(void **state)
     assert_string_equal(a.terms, b.terms); /* the same policy and references are the same terms */
     assert_true(clo_store_next_terms(store, 0, &terms, &err));
     assert_string_equal(terms.digest, a.terms);
-    assert_string_equal(terms.policy->name, "mine");
+    assert_string_equal(clo_policy_name(terms.policy), "mine");
     assert_int_equal(terms.reference_count, 1);
     assert_string_equal(clo_reference_name(terms.references[0]), "demo");
     assert_false(clo_store_next_terms(store, terms.id, &none, &err));
