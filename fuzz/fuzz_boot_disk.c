@@ -37,7 +37,7 @@ static void check(const struct clo_boot_disk *boot)
 
     MUST(strnlen(boot->path, sizeof boot->path) < sizeof boot->path && boot->path[0] != '\0');
     MUST(strnlen(boot->options, sizeof boot->options) < sizeof boot->options);
-    if (boot->shim.size > 0) {
+    if (boot->shim.size > 0 && boot->loader.size == 0) {
         MUST(clo_pe_parse(clo_buffer_bytes(&boot->uki), &pe, &err));
         MUST(clo_pe_section_find(&pe, ".linux") != NULL);
     }

@@ -132,6 +132,10 @@ static void add_registers(struct clo_json_object *o, const struct clo_boot_disk 
         .name = "identity",
         .uki = clo_buffer_bytes(&boot->uki),
         .shim = clo_buffer_bytes(&boot->shim),
+        .loader = clo_buffer_bytes(&boot->loader),
+        .loader_conf = clo_buffer_bytes(&boot->loader_conf),
+        .kernel = clo_buffer_bytes(&boot->kernel),
+        .initrd = clo_buffer_bytes(&boot->initrd),
         .companions = boot->companions.items,
         .companion_count = boot->companions.count,
         .load_options = boot->options[0] == '\0' ? NULL : boot->options,
@@ -145,7 +149,7 @@ static void add_registers(struct clo_json_object *o, const struct clo_boot_disk 
     }
     json_t *registers =
             json_pack("{s:{s:o}}", "pcrs", "sha256", pcrs_json(clo_reference_json(reference)));
-    if (registers != NULL)
+    if (registers != NULL && boot->loader.size == 0)
         add_rtmrs(registers, boot, head);
     clo_json_set(o, "registers", registers);
 }
@@ -161,7 +165,8 @@ static void add_boot(struct clo_json_object *o, struct clo_bytes file, bool has_
         clo_json_set(o, "unknown", clo_json_text(why.text));
         return;
     }
-    add_uki(o, clo_buffer_bytes(&boot.uki));
+    if (boot.uki.size > 0)
+        add_uki(o, clo_buffer_bytes(&boot.uki));
     add_registers(o, &boot,
                   has_table ? clo_bytes_slice(file, 0, CLO_GPT_HEAD_SIZE) : clo_bytes(NULL, 0));
 }

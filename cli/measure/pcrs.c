@@ -131,6 +131,10 @@ bool measure_pcrs(struct measure *options, struct clo_prediction *from, bool who
     from->load_options = options->boot.options;
     from->uki = clo_buffer_bytes(&options->boot.uki);
     from->shim = clo_buffer_bytes(&options->boot.shim);
+    from->loader = clo_buffer_bytes(&options->boot.loader);
+    from->loader_conf = clo_buffer_bytes(&options->boot.loader_conf);
+    from->kernel = clo_buffer_bytes(&options->boot.kernel);
+    from->initrd = clo_buffer_bytes(&options->boot.initrd);
     from->companions = options->boot.companions.items;
     from->companion_count = options->boot.companions.count;
     if (!read_mok(options, from, err))

@@ -109,6 +109,12 @@ static bool read_image(const struct options *options, struct files *files,
     struct clo_boot_disk *boot = &files->boot;
     if (!cli_disk_boot(files->disk.bytes, options->load_options, boot, err))
         return clo_wrap(err, "%s", options->image);
+    if (boot->loader.size > 0)
+        return clo_fail(
+                err, CLO_ERR_UNSUPPORTED,
+                "%s: boots through systemd-boot or GRUB: what that measures into RTMRs was never "
+                "seen",
+                options->image);
     if (boot->is_by_fallback)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "%s: boots through shim's fallback, which does not reset a guest without a "

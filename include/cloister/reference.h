@@ -48,16 +48,20 @@ struct clo_machine {
 
 /* What to predict from. An empty view leaves out the PCRs that need it. */
 struct clo_prediction {
-    const char *name;            /* the image's */
-    const char *created;         /* RFC 3339; NULL: not said */
-    struct clo_bytes uki;        /* PCRs 4, 9, 11, 12, 13 */
-    struct clo_bytes disk_head;  /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
-    struct clo_bytes varstore;   /* the firmware's variables: PCR 7 */
-    struct clo_bytes shim;       /* which firmware starts, and which starts the UKI; empty: none */
-    struct clo_bytes mok_list;   /* signature lists in place of the variable store's MokList, */
-    struct clo_bytes mok_list_x; /* and of its MokListX */
-    struct clo_bytes firmware;   /* OVMF's image: PCRs 0 to 3 and 6, as far as they can be known */
-    struct clo_machine machine;  /* that runs it */
+    const char *name;             /* the image's */
+    const char *created;          /* RFC 3339; NULL: not said */
+    struct clo_bytes uki;         /* PCRs 4, 9, 11, 12, 13 */
+    struct clo_bytes disk_head;   /* at least CLO_GPT_HEAD_SIZE bytes: PCR 5 */
+    struct clo_bytes varstore;    /* the firmware's variables: PCR 7 */
+    struct clo_bytes shim;        /* which firmware starts, and which starts the UKI; empty: none */
+    struct clo_bytes loader;      /* systemd-boot or GRUB, that starts UKI or kernel; empty: none */
+    struct clo_bytes loader_conf; /* its loader.conf, or script; empty: none */
+    struct clo_bytes kernel, initrd; /* of its entry, in place of a UKI, with load_options for the
+                                      * command line; empty: the UKI */
+    struct clo_bytes mok_list;       /* signature lists in place of the variable store's MokList, */
+    struct clo_bytes mok_list_x;     /* and of its MokListX */
+    struct clo_bytes firmware;  /* OVMF's image: PCRs 0 to 3 and 6, as far as they can be known */
+    struct clo_machine machine; /* that runs it */
     const struct clo_companion *companions;
     size_t companion_count;
     /* What the boot entry passes to the UKI, "@1" for its second profile; NULL: nothing, as in a boot

@@ -7,6 +7,8 @@
 #include "cloister/shim.h"
 #include "lib/disk/fat.h"
 #include "lib/disk/gpt.h"
+#include "lib/predict/grub.h"
+#include "lib/predict/loader_disk.h"
 
 #define PATH_SIZE   CLO_BOOT_PATH_SIZE
 #define IMAGE_LIMIT CLO_BOOT_IMAGE_LIMIT
@@ -25,6 +27,10 @@ static const struct names {
 void clo_boot_disk_free(struct clo_boot_disk *boot)
 {
     clo_buffer_free(&boot->shim);
+    clo_buffer_free(&boot->loader);
+    clo_buffer_free(&boot->loader_conf);
+    clo_buffer_free(&boot->kernel);
+    clo_buffer_free(&boot->initrd);
     clo_buffer_free(&boot->uki);
     clo_companion_set_free(&boot->companions);
 }
@@ -44,6 +50,18 @@ static bool is_uki(const struct clo_buffer *file)
 
     return clo_pe_parse(clo_buffer_bytes(file), &pe, &ignored) &&
            clo_pe_section_find(&pe, ".linux") != NULL;
+}
+
+static enum loader_kind kind_of(const struct clo_buffer *file)
+{
+    struct clo_error ignored;
+    struct loader loader;
+    struct clo_pe pe;
+
+    if (!clo_pe_parse(clo_buffer_bytes(file), &pe, &ignored))
+        return LOADER_UNKNOWN;
+    loader_recognise(&pe, &loader);
+    return loader.kind;
 }
 
 /* --- Fallback: where it lies beside shim it makes the one boot entry that is started next --- */
@@ -181,11 +199,57 @@ static bool follow_shim(struct clo_bytes esp, const struct names *arch, struct c
         return false;
     if (!clo_fat_read(esp, path, IMAGE_LIMIT, &out->uki, err))
         return clo_wrap(err, "shim's second stage");
-    return is_uki(&out->uki) ||
+    return is_uki(&out->uki) || kind_of(&out->uki) == LOADER_GRUB ||
            clo_fail(err, CLO_ERR_UNSUPPORTED,
-                    "%s: shim starts it, and it is no UKI: the kernel and commands that it would "
-                    "measure (PCRs 4, 7, 8 and 9) cannot be predicted",
+                    "%s: shim starts it, and it is neither a UKI nor GRUB: what it would measure "
+                    "is not predicted",
                     path);
+}
+
+/* --- Boot loaders --- */
+
+/* Puts what systemd-boot starts in its place. */
+static bool follow_systemd_boot(struct clo_bytes esp, struct clo_boot_disk *out,
+                                struct clo_error *err)
+{
+    CLO_CLEANUP(loader_choice_free) struct loader_choice choice = { .is_uki = false };
+
+    if (out->options[0] != '\0')
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "systemd-boot with load options was never seen");
+    if (!loader_choose(esp, &choice, err))
+        return false;
+    out->loader_conf = choice.conf;
+    choice.conf = (struct clo_buffer){ 0 };
+    snprintf(out->path, sizeof out->path, "%s", choice.path);
+    if (choice.is_uki)
+        return clo_fat_read(esp, out->path, IMAGE_LIMIT, &out->uki, err);
+    snprintf(out->options, sizeof out->options, "%s", choice.entry.options);
+    return clo_fat_read(esp, out->path, IMAGE_LIMIT, &out->kernel, err) &&
+           clo_fat_read(esp, choice.entry.initrd_path + 1, IMAGE_LIMIT, &out->initrd, err);
+}
+
+/* Debian's signed images look for their script there; where it says plainly what it loads, that is read. */
+static bool follow_grub(struct clo_bytes esp, struct clo_boot_disk *out, struct clo_error *err)
+{
+    CLO_CLEANUP(grub_script_free) struct grub_script script = { .count = 0 };
+    struct clo_error ignored;
+
+    if (!clo_fat_read(esp, "EFI/debian/grub.cfg", IMAGE_LIMIT, &out->loader_conf, &ignored) ||
+        !grub_script_parse(clo_buffer_bytes(&out->loader_conf), &script, &ignored))
+        return true;
+    return clo_fat_read(esp, script.linux_path + 1, IMAGE_LIMIT, &out->kernel, err) &&
+           clo_fat_read(esp, script.initrd_path + 1, IMAGE_LIMIT, &out->initrd, err);
+}
+
+static bool follow_loader(struct clo_bytes esp, struct clo_boot_disk *out, struct clo_error *err)
+{
+    enum loader_kind kind = kind_of(&out->uki);
+
+    if (kind == LOADER_UNKNOWN)
+        return true;
+    out->loader = out->uki;
+    out->uki = (struct clo_buffer){ 0 };
+    return kind == LOADER_GRUB ? follow_grub(esp, out, err) : follow_systemd_boot(esp, out, err);
 }
 
 static bool take_options(const char *text, struct clo_boot_disk *out, struct clo_error *err)
@@ -210,11 +274,13 @@ static bool find(struct clo_bytes esp, struct clo_boot_disk *out, struct clo_err
             return false;
     }
     snprintf(out->path, sizeof out->path, "EFI/BOOT/%s", names[arch].first);
-    if (!is_shim(&out->uki))
-        return true;
-    out->shim = out->uki;
-    out->uki = (struct clo_buffer){ 0 };
-    return follow_shim(esp, &names[arch], out, out->path, err);
+    if (is_shim(&out->uki)) {
+        out->shim = out->uki;
+        out->uki = (struct clo_buffer){ 0 };
+        if (!follow_shim(esp, &names[arch], out, out->path, err))
+            return false;
+    }
+    return follow_loader(esp, out, err);
 }
 
 bool clo_boot_disk_find(struct clo_bytes esp, const char *load_options, struct clo_boot_disk *out,
@@ -225,7 +291,12 @@ bool clo_boot_disk_find(struct clo_bytes esp, const char *load_options, struct c
 
 /* --- The disk --- */
 
-static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_error *err)
+/* The Boot Loader Specification's second place for entries: bc13c2ff-59e6-4262-a352-b275fd6f7172. */
+static const struct clo_guid xbootldr = { { 0xff, 0xc2, 0x13, 0xbc, 0xe6, 0x59, 0x62, 0x42, 0xa3,
+                                            0x52, 0xb2, 0x75, 0xfd, 0x6f, 0x71, 0x72 } };
+
+static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, bool *has_xbootldr,
+                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     const struct clo_gpt_partition *esp;
@@ -236,6 +307,10 @@ static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_er
         !clo_gpt_find(gpt, &clo_gpt_type_esp, &esp, err))
         return false;
     size_t sectors = disk.size / CLO_GPT_SECTOR;
+    *has_xbootldr = false;
+    for (size_t i = 0; i < gpt->count; i++)
+        if (clo_guid_equal(&gpt->partitions[i].type, &xbootldr))
+            *has_xbootldr = true;
     for (size_t i = 0; i < gpt->count; i++)
         if (gpt->partitions[i].last_lba >= sectors)
             return clo_fail(err, CLO_ERR_FORMAT,
@@ -246,10 +321,18 @@ static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, struct clo_er
     return true;
 }
 
-static bool read_boot(struct clo_bytes esp, struct clo_boot_disk *out, struct clo_buffer *remarks,
-                      struct clo_error *err)
+static bool read_boot(struct clo_bytes esp, bool has_xbootldr, struct clo_boot_disk *out,
+                      struct clo_buffer *remarks, struct clo_error *err)
 {
-    return find(esp, out, err) && clo_companion_set_find(esp, out->path, &out->companions, err) &&
+    if (!find(esp, out, err))
+        return false;
+    if (has_xbootldr && out->loader.size > 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "a boot loader, and a partition for more entries (XBOOTLDR): which is "
+                        "started is not predicted");
+    if (out->uki.size == 0)
+        return true;
+    return clo_companion_set_find(esp, out->path, &out->companions, err) &&
            clo_companion_set_sort(clo_buffer_bytes(&out->uki), &out->companions, remarks, err);
 }
 
@@ -257,7 +340,8 @@ bool clo_boot_disk_read(struct clo_bytes disk, const char *load_options, struct 
                         struct clo_buffer *remarks, struct clo_error *err)
 {
     struct clo_bytes esp;
+    bool has_xbootldr = false;
 
-    return take_options(load_options, out, err) && find_esp(disk, &esp, err) &&
-           (read_boot(esp, out, remarks, err) || clo_wrap(err, "ESP"));
+    return take_options(load_options, out, err) && find_esp(disk, &esp, &has_xbootldr, err) &&
+           (read_boot(esp, has_xbootldr, out, remarks, err) || clo_wrap(err, "ESP"));
 }

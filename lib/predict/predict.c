@@ -22,9 +22,10 @@ static bool check_sections(const struct clo_uki *uki, struct clo_error *err)
 
 static bool predict_all(struct prediction *p, struct clo_error *err)
 {
-    static const unsigned stubs[] = { 8, 12, 13, 14 };
+    static const unsigned stubs[] = { 8, 9, 12, 13, 14 };
 
-    if (!check_sections(p->uki, err))
+    predict_loader_unseen(p);
+    if (p->uki != NULL && !check_sections(p->uki, err))
         return false;
     if (p->inputs->firmware.size > 0 && !predict_ovmf(p, err))
         return false;
@@ -41,20 +42,17 @@ static bool predict_all(struct prediction *p, struct clo_error *err)
             return clo_wrap(err, "PCR 5");
         record_set_value(&p->record, 5, NULL);
     }
-    if (!predict_9_12_13(p, err))
+    if (!(p->loader.kind == LOADER_GRUB ? predict_grub(p, err)
+          : p->kernel != NULL           ? predict_kernel(p, err)
+                                        : predict_9_12_13(p, err)))
         return false;
     if (p->shim != NULL)
         shim_measure_lists(p);
     /* Nothing else may move these: a command line from SMBIOS, or companions that were not named. */
-    for (size_t i = 0; i < CLO_COUNT(stubs); i++) {
-        record_list(&p->record, stubs[i]);
+    for (size_t i = 0; i < CLO_COUNT(stubs); i++)
         record_set_value(&p->record, stubs[i], NULL);
-    }
-    if (!record_is_missing(&p->record, 9)) {
-        record_list(&p->record, 9);
-        record_set_value(&p->record, 9, NULL);
-    }
-    predict_11(p);
+    if (p->uki != NULL)
+        predict_11(p);
     predict_15(p);
     return true;
 }
@@ -107,8 +105,43 @@ static void prediction_freep(struct prediction **p)
         companions_free(&(*p)->companions);
         shim_boot_free((*p)->shim);
         record_free(&(*p)->record);
+        free((*p)->loader_pe);
+        free((*p)->kernel);
+        if ((*p)->script != NULL)
+            grub_script_free((*p)->script);
+        free((*p)->script);
+        clo_buffer_free(&(*p)->passed);
     }
     free(*p);
+}
+
+/* A UKI, unless the loader starts a kernel. */
+static bool read_uki(struct prediction *p, struct clo_uki *uki, struct clo_error *err)
+{
+    const struct clo_prediction *from = p->inputs;
+
+    if (p->kernel != NULL || p->loader.kind == LOADER_GRUB)
+        return true;
+    if (!clo_uki_parse(from->uki, uki, err))
+        return clo_wrap(err, "UKI");
+    if (!stub_does(uki->stub_version, STUB_MEASURES))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "UKI: stub \"%s\": from systemd 252 on",
+                        uki->stub);
+    p->uki = uki;
+    if (!predict_loader_passes(p, err))
+        return clo_wrap(err, "boot loader");
+    if (!predict_options(p, err))
+        return clo_wrap(err, "UKI");
+    return companions_parse(uki, from->companions, from->companion_count, &p->companions, err);
+}
+
+static json_t *describe_loader(const struct prediction *p)
+{
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, p->inputs->loader, &digest);
+    return json_pack("{s:o, s:s}", "sha256", clo_json_hex(clo_digest_bytes(&digest)), "version",
+                     p->loader.name);
 }
 
 bool clo_reference_predict(const struct clo_prediction *from, struct clo_reference **out,
@@ -122,13 +155,7 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
 
     if (uki == NULL || p == NULL)
         return clo_out_of_memory(err);
-    if (!clo_uki_parse(from->uki, uki, err))
-        return clo_wrap(err, "UKI");
-    if (!stub_does(uki->stub_version, STUB_MEASURES))
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "UKI: stub \"%s\": from systemd 252 on",
-                        uki->stub);
     p->inputs = from;
-    p->uki = uki;
     p->is_secure_boot_on = !from->is_secure_boot_off;
     if (from->varstore.size > 0) {
         if (!clo_varstore_parse(from->varstore, &store, err))
@@ -140,15 +167,15 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         return clo_fail(err, CLO_ERR_USAGE, "MokList or MokListX, and no shim that reads them");
     if (from->shim.size > 0 && !shim_boot_read(p, &p->shim, err))
         return clo_wrap(err, "shim");
-    if (!predict_options(p, err))
-        return clo_wrap(err, "UKI");
-    if (!companions_parse(uki, from->companions, from->companion_count, &p->companions, err))
+    if (!choose_banks(p, err))
         return false;
-    if (!choose_banks(p, err) || !predict_all(p, err))
+    if (!predict_loader_read(p, err))
+        return clo_wrap(err, "boot loader");
+    if (!read_uki(p, uki, err) || !predict_all(p, err))
         return false;
-    json = json_pack("{s:i, s:s, s:s, s:o, s:O, s:O}", "cloister_reference", 1, "name", from->name,
-                     "origin", "prediction", "uki", describe_uki(from, uki), "events",
-                     p->record.events, "pcrs", p->record.values);
+    json = json_pack("{s:i, s:s, s:s, s:o*, s:O, s:O}", "cloister_reference", 1, "name", from->name,
+                     "origin", "prediction", "uki", p->uki == NULL ? NULL : describe_uki(from, uki),
+                     "events", p->record.events, "pcrs", p->record.values);
     if (json == NULL || p->record.failed)
         return clo_out_of_memory(err);
     if (from->created != NULL)
@@ -157,6 +184,8 @@ bool clo_reference_predict(const struct clo_prediction *from, struct clo_referen
         json_object_set_new(json, "host_inputs", json_deep_copy(from->host_inputs));
     if (p->shim != NULL)
         json_object_set_new(json, "shim", describe_shim(from, p->shim));
+    if (p->loader_pe != NULL)
+        json_object_set_new(json, "loader", describe_loader(p));
     if (json_object_size(p->record.not_predicted) > 0)
         json_object_set(json, "not_predicted", p->record.not_predicted);
     /* Through the reader: what we write must be what we accept. */

@@ -8,6 +8,8 @@
 #include "cloister/reference.h"
 #include "cloister/uki.h"
 #include "lib/predict/companions.h"
+#include "lib/predict/grub.h"
+#include "lib/predict/loader.h"
 #include "lib/predict/record.h"
 
 /* What was logged as an authority this boot: firmware and shim each log one once. */
@@ -24,7 +26,7 @@ struct shim_boot;
 
 struct prediction {
     const struct clo_prediction *inputs;
-    const struct clo_uki *uki;
+    const struct clo_uki *uki;        /* NULL: a kernel is started */
     const struct clo_varstore *store; /* NULL: not given */
     struct shim_boot *shim;           /* NULL: firmware starts the UKI itself */
     bool is_secure_boot_on;
@@ -32,6 +34,11 @@ struct prediction {
     const char *options; /* the boot entry's command line in place of the UKI's; "": none */
     struct companions companions;
     struct record record;
+    struct loader loader;
+    struct clo_pe *loader_pe;   /* NULL: there is none */
+    struct clo_pe *kernel;      /* in place of the UKI; NULL: it is a UKI */
+    struct grub_script *script; /* NULL: there is no GRUB, or what it does is not predicted */
+    struct clo_buffer passed;   /* a UKI's command line, where the loader hands it over */
 };
 
 /* predict_variable.c: variables, and what let an image start, into PCR 7. */
@@ -72,10 +79,26 @@ CLO_MUST_USE bool predict_4(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_5(struct prediction *p, struct clo_error *err);
 CLO_MUST_USE bool predict_7(struct prediction *p, struct clo_error *err);
 
+/* predict_loader.c */
+CLO_MUST_USE bool predict_loader_read(struct prediction *p, struct clo_error *err);
+CLO_MUST_USE bool predict_loader_passes(struct prediction *p, struct clo_error *err);
+void predict_loader_conf(struct prediction *p);
+void predict_loader_unseen(struct prediction *p);
+CLO_MUST_USE bool predict_kernel(struct prediction *p, struct clo_error *err);
+
+/* predict_grub.c */
+CLO_MUST_USE bool predict_grub_read(struct prediction *p, struct clo_error *err);
+/* How often the kernel is logged into PCR 4. */
+unsigned predict_grub_kernel_logs(const struct prediction *p);
+CLO_MUST_USE bool predict_grub(struct prediction *p, struct clo_error *err);
+
 /* predict_ovmf.c: what it measures of itself, and of its machine. */
 CLO_MUST_USE bool predict_ovmf(struct prediction *p, struct clo_error *err);
 
-/* predict_stub.c: what the boot entry's load options ask for. */
+/* predict_stub.c: UTF-8 as UTF-16 with its NUL. */
+CLO_MUST_USE bool predict_wide(struct prediction *p, unsigned pcr, const char *type,
+                               const char *name, struct clo_buffer *text, struct clo_error *err);
+/* What the boot entry's load options ask for. */
 CLO_MUST_USE bool predict_options(struct prediction *p, struct clo_error *err);
 /* What the stub measures, and what the kernel measures of what it was handed. */
 CLO_MUST_USE bool predict_9_12_13(struct prediction *p, struct clo_error *err);

@@ -28,6 +28,15 @@ static bool measure_image(struct prediction *p, const struct clo_pe *pe, const c
     return true;
 }
 
+/* By shim, once or twice, which checks it for GRUB. */
+static bool measure_grub_kernel(struct prediction *p, struct clo_error *err)
+{
+    for (unsigned i = 0; i < predict_grub_kernel_logs(p); i++)
+        if (!measure_image(p, p->kernel, "kernel", err))
+            return false;
+    return true;
+}
+
 /* The inner kernel goes through LoadImage() in stubs before 258. With Secure Boot on, the stub's
  * override answers before the firmware's measuring handler does; with it off, nothing overrides. Where
  * shim has put its own LoadImage() in place, that knows the kernel as a part of the UKI, and does not
@@ -41,6 +50,12 @@ bool predict_4(struct prediction *p, struct clo_error *err)
     record_separator(&p->record, 4);
     if (p->shim != NULL && !measure_image(p, &p->shim->shim.pe, "shim", err))
         return false;
+    if (p->loader_pe != NULL && !measure_image(p, p->loader_pe, "boot loader", err))
+        return false;
+    if (p->loader.kind == LOADER_GRUB)
+        return measure_grub_kernel(p, err);
+    if (p->kernel != NULL)
+        return measure_image(p, p->kernel, "kernel", err);
     if (!measure_image(p, &p->uki->pe, "UKI", err))
         return false;
     for (size_t i = 0; i < p->companions.addon_count; i++) {
@@ -76,6 +91,7 @@ bool predict_5(struct prediction *p, struct clo_error *err)
     event.data = bytes;
     record_separator(&p->record, 5);
     record_bytes(&p->record, &event, bytes);
+    predict_loader_conf(p);
     record_text(&p->record, 5, "EV_EFI_ACTION", "leaving the firmware",
                 "Exit Boot Services Invocation");
     record_text(&p->record, 5, "EV_EFI_ACTION", "left the firmware",
@@ -187,12 +203,24 @@ bool predict_7(struct prediction *p, struct clo_error *err)
         if (p->is_secure_boot_on &&
             !measure_authority(p, &authorities, &p->shim->shim.pe, "shim", err))
             return false;
-        return shim_measure_variables(p, err) &&
-               shim_measure_authority(p, &p->uki->pe, "UKI", false, err) &&
+        if (!shim_measure_variables(p, err))
+            return false;
+        if (p->loader.kind == LOADER_GRUB)
+            return p->script == NULL ||
+                   (shim_measure_authority(p, p->loader_pe, "boot loader", false, err) &&
+                    shim_measure_authority(p, p->kernel, "kernel", true, err));
+        return shim_measure_authority(p, &p->uki->pe, "UKI", false, err) &&
                measure_addons(p, &authorities, err);
     }
-    return !p->is_secure_boot_on || (measure_authority(p, &authorities, &p->uki->pe, "UKI", err) &&
-                                     measure_addons(p, &authorities, err));
+    if (!p->is_secure_boot_on || p->loader.kind == LOADER_GRUB) /* not predicted without shim */
+        return true;
+    if (p->loader_pe != NULL &&
+        !measure_authority(p, &authorities, p->loader_pe, "boot loader", err))
+        return false;
+    if (p->kernel != NULL)
+        return measure_authority(p, &authorities, p->kernel, "kernel", err);
+    return measure_authority(p, &authorities, &p->uki->pe, "UKI", err) &&
+           measure_addons(p, &authorities, err);
 }
 
 bool predict_is_secure_boot_on(const struct clo_varstore *store)

@@ -78,7 +78,11 @@ static void predict_1(struct prediction *p)
             p->store == NULL ? NULL
                              : clo_varstore_find(p->store, "BootOrder", &clo_guid_global_variable);
 
-    if (stub_does(p->uki->stub_version, STUB_MEASURES_SMBIOS)) {
+    if (p->loader_pe != NULL && loader_does(p->loader.version, LOADER_MEASURES_SMBIOS)) {
+        record_not(&p->record, 1, "systemd-boot measures SMBIOS tables too: they are the VMM's");
+        return;
+    }
+    if (p->uki != NULL && stub_does(p->uki->stub_version, STUB_MEASURES_SMBIOS)) {
         record_not(&p->record, 1,
                    "systemd's stub measures SMBIOS tables too, from 261 on: they are the VMM's");
         return;

@@ -16,6 +16,8 @@
 bool predict_options(struct prediction *p, struct clo_error *err)
 {
     const char *text = p->inputs->load_options == NULL ? "" : p->inputs->load_options;
+    if (p->passed.size > 0)
+        text = clo_buffer_string(&p->passed);
     size_t digits = *text == '@' ? strspn(text + 1, "0123456789") : 0;
     size_t profiles = p->uki->profile_count == 0 ? 1 : p->uki->profile_count;
 
@@ -45,8 +47,8 @@ static bool widen(struct clo_buffer *text, struct clo_buffer *wide, struct clo_e
     return clo_buffer_ok(wide) || clo_out_of_memory(err);
 }
 
-static bool measure_wide(struct prediction *p, unsigned pcr, const char *type, const char *name,
-                         struct clo_buffer *text, struct clo_error *err)
+bool predict_wide(struct prediction *p, unsigned pcr, const char *type, const char *name,
+                  struct clo_buffer *text, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer wide = { 0 };
 
@@ -66,14 +68,17 @@ static bool settle_cmdline(struct prediction *p, struct clo_buffer *whole, struc
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer added = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer profile = { 0 };
 
+    if (p->passed.size > 0 &&
+        !predict_wide(p, 12, "EV_IPL", "command line that the boot loader passes", &p->passed, err))
+        return false;
     if (p->profile != 0) {
         clo_buffer_printf(&profile, "%zu", p->profile);
-        if (!measure_wide(p, 12, "EV_EVENT_TAG", "profile", &profile, err))
+        if (!predict_wide(p, 12, "EV_EVENT_TAG", "profile", &profile, err))
             return false;
     }
     handover_clean(clo_bytes_text(p->options), p->uki->stub_version, whole);
     if (whole->size > 0) {
-        if (!measure_wide(p, 12, "EV_IPL", "command line of the boot entry", whole, err))
+        if (!predict_wide(p, 12, "EV_IPL", "command line of the boot entry", whole, err))
             return false;
     } else if (!handover_cmdline(p->uki, p->profile, whole, err)) {
         return false;
@@ -82,7 +87,7 @@ static bool settle_cmdline(struct prediction *p, struct clo_buffer *whole, struc
         return false;
     if (added.size == 0)
         return true;
-    if (!measure_wide(p, 12, "EV_IPL", "command line of the add-ons", &added, err))
+    if (!predict_wide(p, 12, "EV_IPL", "command line of the add-ons", &added, err))
         return false;
     if (whole->size > 0)
         clo_buffer_u8(whole, ' ');
@@ -142,7 +147,7 @@ bool predict_9_12_13(struct prediction *p, struct clo_error *err)
         return true;
     }
     if (!handover_initrd(p->uki, p->profile, &p->companions, &initrd, err) ||
-        !measure_wide(p, 9, "EV_EVENT_TAG", "kernel command line", &cmdline, err))
+        !predict_wide(p, 9, "EV_EVENT_TAG", "kernel command line", &cmdline, err))
         return false;
     measure_companions(p);
     if (initrd.count > 0)

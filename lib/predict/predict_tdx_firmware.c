@@ -344,8 +344,7 @@ static bool predict_from_log(struct tdx_prediction *p, struct clo_error *err)
 /* --- Without one --- */
 
 /* The order below is that of editions of edk2 before 2025.05. Later ones measure more, which no boot of
- * ours has shown: they are known by what is in the image. Of an image that does not unpack, nothing is
- * known; it is taken for one of those. */
+ * ours has shown: they are known by what is in the image. An image that does not unpack is of neither. */
 static const char *newer_edition(const struct tdx_prediction *p)
 {
     static const struct {
@@ -369,7 +368,8 @@ static const char *newer_edition(const struct tdx_prediction *p)
     struct clo_error ignored;
 
     if (!clo_firmware_unpack_stream(p->inputs->firmware, &unpacked, &ignored))
-        return NULL;
+        return "which edition of edk2 this firmware is, is not known, since its volumes do not "
+               "unpack: give a log of such a machine";
     for (size_t i = 0; i < CLO_COUNT(marks); i++)
         if (memmem(unpacked.data, unpacked.size, marks[i].bytes, marks[i].size) != NULL)
             return marks[i].why;

@@ -159,6 +159,10 @@ void record_set_value(struct record *record, unsigned reg, const char *phase)
     char key[REFERENCE_KEY];
 
     reference_key(reg, key);
+    if (record_is_missing(record, reg)) {
+        json_object_del(record->events, key);
+        return;
+    }
     (void)list_of(record, reg);
     for (size_t i = 0; i < record->bank_count; i++) {
         json_t *value = clo_json_hex(clo_digest_bytes(&record->banks[i].values[slot_of(reg)]));

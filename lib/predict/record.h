@@ -48,7 +48,8 @@ void record_separator(struct record *record, unsigned reg);
 
 /* The register has a list of events from now on, perhaps an empty one. */
 void record_list(struct record *record, unsigned reg);
-/* So has it then, and it is what the events so far make it: for good, or in this phase (NULL: for good). */
+/* So has it then, and it is what the events so far make it: for good, or in this phase (NULL: for good). Of
+ * a register that is said to be missing neither events nor value are told. */
 void record_set_value(struct record *record, unsigned reg, const char *phase);
 /* Says why a register is missing, under the name that the file has for it ("4", "rtmr0", "mr_td"). */
 void record_not(struct record *record, unsigned reg, const char *why);

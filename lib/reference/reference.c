@@ -214,6 +214,7 @@ static bool check(struct clo_reference *reference, struct clo_error *err)
                                            "created",
                                            "uki",
                                            "shim",
+                                           "loader",
                                            "events",
                                            "pcrs",
                                            "tdx",

@@ -104,7 +104,7 @@ jq -e '.events."7" | last | .name == "SbatLevel" and .text == "SbatLevel: sbat,1
 disk none.img
 expect "no second stage" 3 "shim's second stage: FAT volume: there is no EFI/BOOT/grubx64.efi" measure none.img
 put none.img "$shim" /EFI/BOOT/grubx64.efi
-expect "GRUB: what it measures is not known" 3 "EFI/BOOT/grubx64.efi: shim starts it, and it is no UKI" measure none.img
+expect "a second stage that is neither" 3 "EFI/BOOT/grubx64.efi: shim starts it, and it is neither a UKI nor GRUB" measure none.img
 
 # Its name in the boot entry's options, which the UKI then gets without it; whole, or beside shim.
 disk named.img && mmd -i named.img@@1M ::/EFI/linux && put named.img uki.efi /EFI/linux/uki.efi && put named.img uki.efi /EFI/BOOT/uki.efi

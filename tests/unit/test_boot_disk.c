@@ -9,11 +9,13 @@
 
 /* What the files of the cases hold, by a letter. */
 static struct contents {
-    struct clo_buffer uki;   /* 'U': of stub 257 */
-    struct clo_buffer old;   /* 'O': of stub 252 */
-    struct clo_buffer shim;  /* 'S' */
-    struct clo_buffer plain; /* 'P': a program that is neither */
-    struct clo_buffer addon; /* 'A': for another kernel */
+    struct clo_buffer uki;    /* 'U': of stub 257 */
+    struct clo_buffer old;    /* 'O': of stub 252 */
+    struct clo_buffer shim;   /* 'S' */
+    struct clo_buffer plain;  /* 'P': a program that is neither */
+    struct clo_buffer addon;  /* 'A': for another kernel */
+    struct clo_buffer loader; /* 'B': systemd-boot */
+    struct clo_buffer grub;   /* 'G' */
 } contents;
 
 static void make_addon(struct clo_buffer *out)
@@ -24,6 +26,17 @@ static void make_addon(struct clo_buffer *out)
     };
 
     pe_make(out, sections, CLO_COUNT(sections));
+}
+
+static void make_loaders(void)
+{
+    static const char magic[] = "#### LoaderInfo: systemd-boot 257.1 ####";
+    static const char sbat[] = "sbat,1,SBAT Version,sbat,1,x\ngrub,5,FSF,grub,2.12,x\n";
+    const struct pe_section loader[] = { { ".sdmagic", clo_bytes_text(magic) } };
+    const struct pe_section grub[] = { { ".sbat", clo_bytes_text(sbat) } };
+
+    pe_make(&contents.loader, loader, 1);
+    pe_make(&contents.grub, grub, 1);
 }
 
 static int set_up(void **state)
@@ -41,6 +54,7 @@ static int set_up(void **state)
     shim_make(&contents.shim, (struct shim_parts){ 0 });
     pe_make(&contents.plain, plain, CLO_COUNT(plain));
     make_addon(&contents.addon);
+    make_loaders();
     return 0;
 }
 
@@ -52,6 +66,8 @@ static int tear_down(void **state)
     clo_buffer_free(&contents.shim);
     clo_buffer_free(&contents.plain);
     clo_buffer_free(&contents.addon);
+    clo_buffer_free(&contents.loader);
+    clo_buffer_free(&contents.grub);
     return 0;
 }
 
@@ -61,16 +77,16 @@ static struct clo_bytes content(const char *what, struct clo_buffer *text)
     const struct {
         char letter;
         const struct clo_buffer *bytes;
-    } known[] = { { 'U', &contents.uki },
-                  { 'O', &contents.old },
-                  { 'S', &contents.shim },
-                  { 'P', &contents.plain },
-                  { 'A', &contents.addon } };
+    } known[] = { { 'U', &contents.uki },   { 'O', &contents.old },   { 'S', &contents.shim },
+                  { 'P', &contents.plain }, { 'A', &contents.addon }, { 'B', &contents.loader },
+                  { 'G', &contents.grub } };
 
     for (size_t i = 0; i < CLO_COUNT(known); i++)
         if (what[0] == known[i].letter && what[1] == '\0')
             return clo_buffer_bytes(known[i].bytes);
-    for (const char *at = what; *at != '\0'; at++)
+    if (what[0] == '=') /* as it is */
+        clo_buffer_text(text, what + 1);
+    for (const char *at = what[0] == '=' ? "" : what; *at != '\0'; at++)
         clo_buffer_le16(text, (uint8_t)*at);
     return clo_buffer_bytes(text);
 }
@@ -144,7 +160,41 @@ static void test_find(void **state)
         { .name = "no second stage", { SHIM }, .error = "shim's second stage: " },
         { .name = "a second stage that is not a UKI",
           { SHIM, { BOOT "grubx64.efi", "P" } },
-          .error = "grubx64.efi: shim starts it, and it is no UKI" },
+          .error = "grubx64.efi: shim starts it, and it is neither a UKI nor GRUB" },
+        { .name = "systemd-boot, and one UKI",
+          { { BOOT "BOOTX64.EFI", "B" }, { "EFI/Linux/a.efi", "U" } },
+          .path = "EFI/Linux/a.efi" },
+        { .name = "systemd-boot, and the default of two",
+          { { BOOT "BOOTX64.EFI", "B" },
+            { "EFI/Linux/a.efi", "U" },
+            { "EFI/Linux/b.efi", "U" },
+            { "loader/loader.conf", "=default b.efi\n" } },
+          .path = "EFI/Linux/b.efi" },
+        { .name = "systemd-boot, and two without a default",
+          { { BOOT "BOOTX64.EFI", "B" }, { "EFI/Linux/a.efi", "U" }, { "EFI/Linux/b.efi", "U" } },
+          .error = "2 entries, and loader.conf names none of them" },
+        { .name = "systemd-boot, and nothing",
+          { { BOOT "BOOTX64.EFI", "B" } },
+          .error = "0 entries" },
+        { .name = "systemd-boot, and a kernel",
+          { { BOOT "BOOTX64.EFI", "B" },
+            { "loader/entries/a.conf", "=linux /k\ninitrd /i\noptions ro\n" },
+            { "k", "P" },
+            { "i", "=an initrd" } },
+          NULL,
+          NULL,
+          "k",
+          "initrd=\\i ro" },
+        { .name = "systemd-boot, and a kernel that is not there",
+          { { BOOT "BOOTX64.EFI", "B" },
+            { "loader/entries/a.conf", "=linux /k\ninitrd /i\noptions ro\n" } },
+          .error = "there is no k" },
+        { .name = "GRUB, and no script",
+          { SHIM, { BOOT "grubx64.efi", "G" } },
+          NULL,
+          NULL,
+          BOOT "grubx64.efi",
+          .has_shim = true },
         { .name = "named by the boot entry",
           { SHIM, { BOOT "other.efi", "U" } },
           "other.efi @1",
@@ -260,7 +310,7 @@ static void test_find(void **state)
         CHECK(strcmp(boot.options, cases[i].left == NULL ? "" : cases[i].left) == 0, boot.options);
         CHECK((boot.shim.size > 0) == cases[i].has_shim, cases[i].name);
         CHECK(boot.is_by_fallback == cases[i].is_by_fallback, cases[i].name);
-        CHECK(boot.uki.size > 0, cases[i].name);
+        CHECK(boot.loader.size > 0 || boot.uki.size > 0, cases[i].name);
     }
 }
 

@@ -114,9 +114,18 @@ static void make_ovmf_4m_with(struct clo_bytes more, struct clo_buffer *out)
     tdvf_finish(&head, items, CLO_COUNT(items), out);
 }
 
+/* Of an edition before 2025.05: its volumes unpack, and hold nothing new. */
 static void make_ovmf_4m(struct clo_buffer *out)
 {
-    make_ovmf_4m_with(clo_bytes(NULL, 0), out);
+    static const struct clo_guid module = { { 0x21, 0xaa, 0x2c, 0x46 } };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer dxe = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer volume = { 0 };
+
+    volume_begin(&dxe);
+    volume_file(&dxe, &module, 0x07, clo_bytes_text("a module"));
+    volume_end(&dxe, 0x1000);
+    make_firmware(0, clo_buffer_bytes(&dxe), clo_buffer_bytes(&dxe), &volume);
+    make_ovmf_4m_with(clo_buffer_bytes(&volume), out);
 }
 
 static size_t count_given(const struct clo_reference *reference, unsigned n, const char *type)
@@ -361,6 +370,26 @@ static void test_editions(void **state)
         CHECK(*cases[i].reason == '\0' ? *why == '\0' : strstr(why, cases[i].reason) != NULL,
               cases[i].name);
     }
+}
+
+/* Nothing says of which edition it is. */
+static void test_edition_unknown(void **state)
+{
+    CLO_CLEANUP(direct_free) struct direct direct = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };
+    struct clo_digest ignored;
+
+    (void)state;
+    direct_make(&direct, "6.12.0 (x)");
+    make_ovmf_4m_with(clo_bytes(NULL, 0), &image);
+    direct.from.firmware = clo_buffer_bytes(&image);
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = predict(&direct.from);
+    CHECK(strstr(reason(reference, "rtmr0"), "volumes do not unpack") != NULL,
+          reason(reference, "rtmr0"));
+    CHECK(!clo_reference_value(reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(0), "", &ignored),
+          "no value");
+    CHECK(clo_reference_value(reference, CLO_HASH_SHA384, CLO_REGISTER_RTMR(1), "", &ignored),
+          "RTMR 1 does not depend on it");
 }
 
 /* A kernel before 6.9 measures nothing through the firmware's CC protocol; without an initrd nothing is
@@ -700,11 +729,17 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_guest),   cmocka_unit_test(test_editions),
-        cmocka_unit_test(test_direct_boot),  cmocka_unit_test(test_kernels),
-        cmocka_unit_test(test_boot_secret),  cmocka_unit_test(test_uki),
-        cmocka_unit_test(test_uki_with_log), cmocka_unit_test(test_not_predicted),
-        cmocka_unit_test(test_no_variables), cmocka_unit_test(test_page_orders),
+        cmocka_unit_test(test_real_guest),
+        cmocka_unit_test(test_editions),
+        cmocka_unit_test(test_edition_unknown),
+        cmocka_unit_test(test_direct_boot),
+        cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_boot_secret),
+        cmocka_unit_test(test_uki),
+        cmocka_unit_test(test_uki_with_log),
+        cmocka_unit_test(test_not_predicted),
+        cmocka_unit_test(test_no_variables),
+        cmocka_unit_test(test_page_orders),
         cmocka_unit_test(test_refused),
     };
 
