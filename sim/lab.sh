@@ -150,6 +150,16 @@ lab_fetch_python_tools() {
     touch "$folder/done"
 }
 
+# What writes evidence with Google's Go libraries, for the tests of the forms that we read: built where Go is.
+lab_fetch_go_evidence() {
+    [ ! -e "$LAB_CACHE/go-evidence" ] || return 0
+    command -v go >/dev/null || lab_fail "Go is not here" || return
+    mkdir -p "$LAB_CACHE"
+    local output
+    output=$(realpath -m "$LAB_CACHE/go-evidence")
+    (cd tests/cli/go_evidence && go build -o "$output" .) >"$LAB_CACHE/go.log" 2>&1
+}
+
 # lab_fetch_shim_of RELEASE MIRROR KEYRING PACKAGE FILE OUTPUT
 lab_fetch_shim_of() {
     local state status=0

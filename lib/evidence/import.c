@@ -308,7 +308,7 @@ static bool take_json(struct clo_bytes in, unsigned layer, struct clo_import *ou
     if (known)
         return true;
     if (json_is_array(json) && json_is_integer(json_array_get(json, 0)) &&
-        import_value(json, &bytes, &ignored)) {
+        import_value(json, 0, &bytes, &ignored)) {
         import_wrapped(out, "an array of bytes");
         return read_layer(clo_buffer_bytes(&bytes), layer + 1, out, err);
     }
@@ -329,6 +329,22 @@ static bool is_json(struct clo_bytes in)
     struct clo_bytes text = import_trim(in);
 
     return text.size > 0 && (text.data[0] == '{' || text.data[0] == '[') && import_is_text(text);
+}
+
+static bool take_proto(struct clo_bytes in, struct clo_import *out, bool *known,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = import_proto(in);
+
+    *known = false;
+    if (json == NULL)
+        return true;
+    import_wrapped(out, "protobuf");
+    if (!import_document(json, out, known, err))
+        return false;
+    if (!*known)
+        out->form[0] = '\0';
+    return true;
 }
 
 /* Text that stands for bytes, if these are something. */
@@ -389,6 +405,10 @@ static bool read_layer(struct clo_bytes in, unsigned layer, struct clo_import *o
     out->kind = CLO_IMPORT_UNKNOWN;
     out->what = out->command = NULL;
     if (take_magic(in, out) || take_cose(in, out))
+        return true;
+    if (!take_proto(in, out, &known, err))
+        return false;
+    if (known)
         return true;
     return !import_is_text(in) || take_text(in, layer, out, err);
 }

@@ -22,8 +22,13 @@ enum import_form {
 /* Appends what the text stands for in this form, and its name; false if it is not of the form. */
 bool import_decode(struct clo_bytes text, enum import_form form, struct clo_buffer *out,
                    const char **name);
-/* A JSON value that holds bytes: a string in hex or base64, or an array of numbers. Appended. */
-CLO_MUST_USE bool import_value(const json_t *value, struct clo_buffer *out, struct clo_error *err);
+/* A JSON value that holds bytes: a string in hex or base64, or an array of numbers. `size` (0: unknown) settles what could
+ * be either. Appended. */
+CLO_MUST_USE bool import_value(const json_t *value, size_t size, struct clo_buffer *out,
+                               struct clo_error *err);
+/* A member that is base64 for certain, as in protobuf's JSON. In place of what `out` had. */
+CLO_MUST_USE bool import_base64(const json_t *object, const char *name, struct clo_buffer *out,
+                                struct clo_error *err);
 /* The member of an object; `size` 0: of any size. The error names the member. */
 CLO_MUST_USE bool import_member(const json_t *object, const char *name, size_t size,
                                 struct clo_buffer *out, struct clo_error *err);
@@ -63,6 +68,9 @@ CLO_MUST_USE bool import_snp_go(const json_t *report, struct clo_buffer *out,
                                 struct clo_error *err);
 /* The same for a quote of go-tdx-guest's (import_tdx.c). */
 CLO_MUST_USE bool import_tdx_go(const json_t *quote, struct clo_buffer *out, struct clo_error *err);
+/* Messages of Go's libraries in protobuf's binary encoding, as the JSON that they have; NULL if it is none of them
+ * (import_proto.c). */
+json_t *import_proto(struct clo_bytes in);
 /* Certificates and lists, however they come; false with *known false if it is neither (import_certificates.c). */
 CLO_MUST_USE bool import_certificates(struct clo_bytes in, struct clo_snp_certificates *out,
                                       bool *known, struct clo_error *err);

@@ -66,7 +66,7 @@ static bool take_vcek(const json_t *value, struct clo_import *out, struct clo_er
         return true;
     if (text != NULL && strstr(text, "-----BEGIN ") != NULL)
         clo_buffer_text(&bytes, text);
-    else if (!import_value(value, &bytes, err))
+    else if (!import_value(value, 0, &bytes, err))
         return clo_wrap(err, "\"vcek\"");
     if (!import_certificates(clo_buffer_bytes(&bytes), &certificates, &known, err))
         return clo_wrap(err, "\"vcek\"");
@@ -154,7 +154,7 @@ static bool take_ccel(const json_t *json, const char *name, struct clo_import *o
     const json_t *value = json_object_get(json, name);
     struct clo_error ignored;
 
-    if (!json_is_string(value) || !import_value(value, &bytes, &ignored) || bytes.size == 0)
+    if (!json_is_string(value) || !import_value(value, 0, &bytes, &ignored) || bytes.size == 0)
         return true;
     return (clo_import_eventlog(clo_buffer_bytes(&bytes), &log, err) &&
             import_add(out, CLO_EVIDENCE_TDX_CCEL, clo_buffer_bytes(&log), err)) ||
@@ -225,7 +225,7 @@ static bool take_go_snp(const json_t *json, struct clo_import *out, struct clo_e
         bool known;
         if (json_object_get(chain, names[i]) == NULL)
             continue;
-        if (!import_member(chain, names[i], 0, &der, err) ||
+        if (!import_base64(chain, names[i], &der, err) ||
             !import_certificates(clo_buffer_bytes(&der), &certificates, &known, err))
             return clo_wrap(err, "\"certificateChain\"");
     }
@@ -270,12 +270,12 @@ static const json_t *quote_of_sha256(const json_t *quotes)
 static bool values_in_hex(const json_t *values, json_t *bank, struct clo_error *err)
 {
     const char *key;
-    json_t *value;
+    json_t *ignored;
 
-    json_object_foreach ((json_t *)(uintptr_t)values, key, value) {
+    json_object_foreach ((json_t *)(uintptr_t)values, key, ignored) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
-        if (!import_value(value, &bytes, err))
-            return clo_wrap(err, "PCR %.20s", key);
+        if (!import_base64(values, key, &bytes, err))
+            return clo_wrap(err, "PCR values");
         if (json_object_set_new(bank, key, clo_json_hex(clo_buffer_bytes(&bytes))) != 0)
             return clo_out_of_memory(err);
     }
@@ -292,8 +292,8 @@ static bool take_go_tpm(const json_t *json, struct clo_import *out, struct clo_e
 
     if (quote == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "\"quotes\": none of SHA-256");
-    return import_member(quote, "quote", 0, &message, err) &&
-           import_member(quote, "rawSig", 0, &signature, err) && values_in_hex(values, bank, err) &&
+    return import_base64(quote, "quote", &message, err) &&
+           import_base64(quote, "rawSig", &signature, err) && values_in_hex(values, bank, err) &&
            import_add_quote(out, clo_buffer_bytes(&message), clo_buffer_bytes(&signature), bank,
                             err) &&
            import_add_member(out, CLO_EVIDENCE_EVENTLOG, json, "eventLog", true, err);

@@ -9,6 +9,7 @@ enum part_kind {
     BYTES,  /* of exactly `size` */
     SIZED,  /* any number of bytes, after their number in `size` bytes */
     REGISTERS,
+    REST, /* any number, or none: what came after the quote */
 };
 
 /* In the order in which they stand in a quote. */
@@ -89,6 +90,7 @@ static const struct part {
     }
     { CHAIN, "certificateDataType", NUMBER, 2 },
     { CHAIN, "pckCertChain", SIZED, 4 },
+    { { NULL }, "extraBytes", REST, 0 },
 };
 
 static void put_number(struct clo_buffer *out, size_t size, uint64_t number)
@@ -105,7 +107,8 @@ static bool put_registers(const json_t *registers, const struct part *part, stru
                         CLO_TDX_RTMR_COUNT);
     for (size_t i = 0; i < CLO_TDX_RTMR_COUNT; i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
-        if (!import_value(json_array_get(registers, i), &bytes, err) || bytes.size != part->size)
+        if (!import_value(json_array_get(registers, i), part->size, &bytes, err) ||
+            bytes.size != part->size)
             return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": register %zu is not %zu bytes",
                             part->name, i, part->size);
         clo_buffer_append(out, clo_buffer_bytes(&bytes));
@@ -129,9 +132,14 @@ static bool put_part(const json_t *object, const struct part *part, struct clo_b
     case BYTES:
         return import_member(object, part->name, part->size, out, err);
     case SIZED:
-        if (value != NULL && !import_member(object, part->name, 0, &bytes, err))
+        if (value != NULL && !import_base64(object, part->name, &bytes, err))
             return false;
         put_number(out, part->size, bytes.size);
+        clo_buffer_append(out, clo_buffer_bytes(&bytes));
+        return true;
+    case REST:
+        if (value != NULL && !import_base64(object, part->name, &bytes, err))
+            return false;
         clo_buffer_append(out, clo_buffer_bytes(&bytes));
         return true;
     case REGISTERS:

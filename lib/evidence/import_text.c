@@ -103,23 +103,42 @@ static bool read_numbers(const json_t *array, struct clo_buffer *out, struct clo
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
-bool import_value(const json_t *value, struct clo_buffer *out, struct clo_error *err)
+/* Text of nothing but hex digits may be base64 all the same, as that of zeros is: the size decides, if it is known. */
+static bool read_text(struct clo_bytes text, size_t size, struct clo_buffer *out,
+                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
     const char *name;
 
+    bool is_hex = import_decode(text, IMPORT_HEX, &bytes, &name);
+    if ((!is_hex || (size != 0 && bytes.size != size)) &&
+        !import_decode(text, IMPORT_BASE64, &bytes, &name) &&
+        !(is_hex && import_decode(text, IMPORT_HEX, &bytes, &name)))
+        return clo_fail(err, CLO_ERR_FORMAT, "neither hex nor base64");
+    clo_buffer_append(out, clo_buffer_bytes(&bytes));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+bool import_value(const json_t *value, size_t size, struct clo_buffer *out, struct clo_error *err)
+{
     if (json_is_array(value))
         return read_numbers(value, out, err);
     if (!json_is_string(value))
         return clo_fail(err, CLO_ERR_FORMAT, "neither text nor an array of bytes");
     struct clo_bytes text = clo_bytes(json_string_value(value), json_string_length(value));
-    if (text.size == 0)
-        return true;
-    if (!import_decode(text, IMPORT_HEX, &bytes, &name) &&
-        !import_decode(text, IMPORT_BASE64, &bytes, &name))
-        return clo_fail(err, CLO_ERR_FORMAT, "neither hex nor base64");
-    clo_buffer_append(out, clo_buffer_bytes(&bytes));
-    return clo_buffer_ok(out) || clo_out_of_memory(err);
+    return text.size == 0 || read_text(text, size, out, err);
+}
+
+bool import_base64(const json_t *object, const char *name, struct clo_buffer *out,
+                   struct clo_error *err)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    const char *form;
+
+    if (text == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is missing", name);
+    return *text == '\0' || import_decode(clo_bytes_text(text), IMPORT_BASE64, out, &form) ||
+           clo_fail(err, CLO_ERR_FORMAT, "\"%s\": not base64", name);
 }
 
 bool import_member(const json_t *object, const char *name, size_t size, struct clo_buffer *out,
@@ -130,7 +149,7 @@ bool import_member(const json_t *object, const char *name, size_t size, struct c
 
     if (value == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is missing", name);
-    if (!import_value(value, out, err))
+    if (!import_value(value, size, out, err))
         return clo_wrap(err, "\"%s\"", name);
     return size == 0 || out->size - before == size ||
            clo_fail(err, CLO_ERR_FORMAT, "\"%s\": %zu bytes, %zu expected", name,

@@ -160,7 +160,8 @@ static bool number_values(const json_t *values, struct clo_bytes attest, json_t 
                         given, count);
     for (size_t i = 0; i < count; i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer value = { 0 };
-        if (!import_value(json_array_get(values, is_all ? numbers[i] : i), &value, err))
+        if (!import_value(json_array_get(values, is_all ? numbers[i] : i), clo_hash_size(hash),
+                          &value, err))
             return clo_wrap(err, "PCR %u", numbers[i]);
         if (!set_pcr(bank, numbers[i], clo_buffer_bytes(&value), err))
             return false;

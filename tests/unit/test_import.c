@@ -228,6 +228,37 @@ static void unwraps_attest(void **state)
     assert_int_equal(clo_import_attest(in).size, 7);
 }
 
+/* 48 zeros in base64 are 64 "A", which could be hex of 32 bytes: a report's digest of 48 tells. */
+static void sizes_settle_what_is_hex(void **state)
+{
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    static const uint8_t nothing[512];
+    static const struct {
+        const char *name;
+        size_t size;
+    } fields[] = { { "familyId", 16 },        { "imageId", 16 },   { "reportData", 64 },
+                   { "measurement", 48 },     { "hostData", 32 },  { "idKeyDigest", 48 },
+                   { "authorKeyDigest", 48 }, { "reportId", 32 },  { "reportIdMa", 32 },
+                   { "chipId", 64 },          { "signature", 512 } };
+    struct clo_error err;
+
+    (void)state;
+    clo_buffer_text(&text, "{\"report\":{\"version\":2,\"policy\":\"18446744073709551615\"");
+    for (size_t i = 0; i < CLO_COUNT(fields); i++) {
+        clo_buffer_printf(&text, ",\"%s\":\"", fields[i].name);
+        clo_base64_write(clo_bytes(nothing, fields[i].size), &text);
+        clo_buffer_text(&text, "\"");
+    }
+    clo_buffer_text(&text, "},\"certificateChain\":{}}");
+    if (!clo_import_read(clo_buffer_bytes(&text), &import, &err))
+        fail_msg("%s", err.text);
+    struct clo_bytes report = clo_evidence_get(import.evidence, CLO_EVIDENCE_SNP_REPORT);
+    assert_int_equal(report.size, CLO_SNP_REPORT_SIZE);
+    assert_true(clo_bytes_all(clo_bytes_slice(report, 8, 8), 0xff));
+    assert_true(clo_bytes_all(clo_bytes_slice(report, 16, report.size), 0));
+}
+
 /* --- Certificates --- */
 
 static void make_certificate(struct clo_buffer *der)
@@ -320,6 +351,7 @@ int main(void)
         cmocka_unit_test(reads_signatures),
         cmocka_unit_test(unwraps_attest),
         cmocka_unit_test(reads_certificates),
+        cmocka_unit_test(sizes_settle_what_is_hex),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

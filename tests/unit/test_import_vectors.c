@@ -24,7 +24,8 @@ static const struct {
     { "azure/tdx-ak-chain-1780922561/td_quote.bin", "a TDX quote" },
     { "gcp/anchors/tpm_ek_root_1.cer", "a certificate" },
     { "gcp/gce-cos85-no-nonce/ak_pub.tpmt", "a public key (TPMT_PUBLIC)" },
-    { "gcp/gce-cos85-no-nonce/attestation.pb", "in none of the forms that are known" },
+    { "gcp/gce-cos85-no-nonce/attestation.pb",
+      "a TPM quote (protobuf; in it JSON of go-tpm-tools)" },
     { "gcp/gce-cos85-no-nonce/eventlog.bin", "a TCG event log" },
     { "gcp/gce-cos85-no-nonce/quote_sha256.msg", "a TPM quote" },
     { "gcp/gce-cos85-no-nonce/quote_sha256.sig", "a TPM's signature" },
@@ -197,11 +198,45 @@ static void takes_trustee_apart(void **state)
     assert_true(checked > 25);
 }
 
+/* go-tpm-tools' message holds what lies next to it in files of its own. */
+static void takes_go_tpm_tools_apart(void **state)
+{
+    static const struct {
+        const char *label, *file;
+    } parts[] = {
+        { CLO_EVIDENCE_TPM_QUOTE, "gcp/gce-cos85-no-nonce/quote_sha256.msg" },
+        { CLO_EVIDENCE_TPM_SIGNATURE, "gcp/gce-cos85-no-nonce/quote_sha256.sig" },
+        { CLO_EVIDENCE_EVENTLOG, "gcp/gce-cos85-no-nonce/eventlog.bin" },
+    };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    read_vector("gcp/gce-cos85-no-nonce/attestation.pb", &file);
+    assert_true(clo_import_read(clo_buffer_bytes(&file), &import, &err));
+    for (size_t i = 0; i < CLO_COUNT(parts); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer part = { 0 };
+        read_vector(parts[i].file, &part);
+        CHECK(clo_bytes_equal(clo_evidence_get(import.evidence, parts[i].label),
+                              clo_buffer_bytes(&part)),
+              parts[i].file);
+    }
+    /* Every truncation is refused or something smaller, and never reads past its end. */
+    for (size_t size = 0; size < file.size; size += 97) {
+        CLO_CLEANUP(clo_import_free) struct clo_import cut = { 0 };
+        struct clo_bytes in = clo_bytes_slice(clo_buffer_bytes(&file), 0, size);
+        if (clo_import_read(in, &cut, &err))
+            CHECK(cut.kind == CLO_IMPORT_UNKNOWN || clo_evidence_count(cut.evidence) < 4, "cut");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_them),
         cmocka_unit_test(takes_trustee_apart),
+        cmocka_unit_test(takes_go_tpm_tools_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
