@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cloister/corim.h"
 #include "cloister/efivar.h"
 #include "cloister/pe.h"
 #include "device/file.h"
@@ -31,12 +32,29 @@ bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err
     return clo_pe_parse(clo_buffer_bytes(out), pe, err) || clo_wrap(err, "%s", path);
 }
 
+/* Like the JSON, its bringer's word; one that is signed is converted first, with the key that it needs. */
+static bool read_corim(struct clo_bytes file, struct clo_reference **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    int64_t now;
+
+    if (clo_cose_is_sign1(file))
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "a signed CoRIM: check it with 'cloister measure convert --public-key FILE "
+                        "--to json'");
+    return cli_time(NULL, &now, err) && clo_corim_read(file, NULL, now, &json, err) &&
+           clo_corim_to_reference(json, out, err);
+}
+
 bool cli_read_reference(const char *path, struct clo_reference **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
 
     return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
-           (clo_reference_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", path));
+           ((clo_corim_is(clo_buffer_bytes(&file))
+                     ? read_corim(clo_buffer_bytes(&file), out, err)
+                     : clo_reference_parse(clo_buffer_bytes(&file), out, err)) ||
+            clo_wrap(err, "%s", path));
 }
 
 void cli_references_free(struct cli_references *references)

@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+int cmd_measure_convert(int argc, char **argv);
 int cmd_measure_image(int argc, char **argv);
 int cmd_measure_policy(int argc, char **argv);
 int cmd_measure_snp(int argc, char **argv);

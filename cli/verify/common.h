@@ -81,5 +81,6 @@ int cmd_verify_bundle(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
 int cmd_verify_tdx(int argc, char **argv);
 int cmd_verify_tpm(int argc, char **argv);
+int cmd_verify_ear(int argc, char **argv);
 
 #endif

@@ -13,6 +13,7 @@ int cmd_verify(int argc, char **argv)
         { "tdx", cmd_verify_tdx },
         { "azure", cmd_verify_azure },
         { "tpm", cmd_verify_tpm },
+        { "ear", cmd_verify_ear },
     };
 
     for (size_t i = 0; argc > 1 && i < CLO_COUNT(forms); i++)

@@ -88,6 +88,9 @@ static void test_there_and_back(void **state)
         CHECK(!clo_corim_read(clo_buffer_bytes(&corim), is_signed ? NULL : public, NOW, &none,
                               &err),
               "a signature is as it must be");
+        CHECK(strstr(err.text, is_signed ? "the key that it must be signed with is needed"
+                                         : "it is not signed, and a key was named") != NULL,
+              err.text);
     }
 }
 

@@ -1,0 +1,151 @@
+/* cloister measure convert: reference values in the forms that other verifiers exchange, and back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/inputs.h"
+#include "cli/measure/measure.h"
+#include "cloister/corim.h"
+#include "device/file.h"
+
+#define DEFAULT_EXPIRY (30 * 86400)
+
+struct conversion {
+    const char *form, *key, *public_key, *at_text, *expires_text, *output;
+    int64_t at, expires;
+};
+
+/* A CoRIM or CoSERV results as JSON; anything else is not one. */
+static bool read_foreign(const struct conversion *in, struct clo_bytes file, json_t **out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    if (in->public_key != NULL && !clo_key_file_public(in->public_key, &key, &pem, err))
+        return false;
+    if (clo_corim_is(file) || key != NULL)
+        return clo_corim_read(file, key, in->at, out, err);
+    return clo_coserv_read(file, out, err);
+}
+
+static bool is_json(struct clo_bytes file)
+{
+    size_t i = 0;
+
+    while (i < file.size && strchr(" \t\r\n", (char)file.data[i]) != NULL && file.data[i] != 0)
+        i++;
+    return i < file.size && file.data[i] == '{';
+}
+
+static bool read_reference(const struct conversion *in, struct clo_bytes file,
+                           struct clo_reference **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *foreign = NULL;
+
+    if (is_json(file))
+        return in->public_key == NULL
+                       ? clo_reference_parse(file, out, err)
+                       : clo_fail(err, CLO_ERR_USAGE, "--public-key is for a signed CoRIM");
+    return read_foreign(in, file, &foreign, err) && clo_corim_to_reference(foreign, out, err);
+}
+
+/* Whose word it is: the key's that signs, or the owner's that was named. */
+static bool write_coserv(const struct conversion *in, const struct clo_private_key *key,
+                         const struct clo_reference *reference, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    struct clo_digest authority;
+
+    if (key == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--to coserv names an authority: --key is needed");
+    return clo_private_key_public(key, &public_key, err) &&
+           clo_public_key_fingerprint(public_key, &authority, err) &&
+           clo_coserv_write(reference, &authority, in->expires, out, err);
+}
+
+static bool make(const struct conversion *in, struct clo_bytes file, struct clo_buffer *out,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *shown = NULL;
+
+    if (strcmp(in->form, "show") == 0)
+        return read_foreign(in, file, &shown, err) && clo_json_write(shown, out, err);
+    if (in->key != NULL && !clo_key_file_private(in->key, NULL, &key, err))
+        return false;
+    if (!read_reference(in, file, &reference, err))
+        return false;
+    if (strcmp(in->form, "json") == 0)
+        return clo_reference_write(reference, out, err);
+    return strcmp(in->form, "corim") == 0 ? clo_corim_write(reference, key, out, err)
+                                          : write_coserv(in, key, reference, out, err);
+}
+
+static bool read_times(struct conversion *in, struct clo_error *err)
+{
+    if (!cli_time(in->at_text, &in->at, err))
+        return clo_wrap(err, "--at");
+    in->expires = in->at + DEFAULT_EXPIRY;
+    return in->expires_text == NULL || cli_time(in->expires_text, &in->expires, err) ||
+           clo_wrap(err, "--expires");
+}
+
+static bool convert(struct conversion *in, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+
+    if (!read_times(in, err) || !clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    if (!make(in, clo_buffer_bytes(&file), &out, err))
+        return clo_wrap(err, "%s", path);
+    if (in->output != NULL)
+        return cli_is_no_input("--output", in->output, path, err) &&
+               clo_file_write(in->output, clo_buffer_bytes(&out), 0644, err);
+    return (fwrite(out.data, 1, out.size, stdout) == out.size &&
+            (strcmp(in->form, "show") != 0 || putchar('\n') != EOF)) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+}
+
+int cmd_measure_convert(int argc, char **argv)
+{
+    struct conversion in = { .form = "corim" };
+    const struct cli_option table[] = {
+        { "--to", "FORM", "corim (default), coserv, json, or show: what a foreign file holds",
+          .text = &in.form },
+        { "--key", "FILE", "sign the CoRIM with this key (P-256, P-384); the authority in CoSERV",
+          .text = &in.key },
+        { "--public-key", "FILE", "the key that a signed CoRIM must be signed with",
+          .text = &in.public_key },
+        { "--at", "TIME", "the time for a CoRIM's validity (default: now)", .text = &in.at_text },
+        { "--expires", "TIME", "until when the CoSERV results are good (default: 30 days)",
+          .text = &in.expires_text },
+        { "--output", "FILE", "where it goes (default: standard output)", .text = &in.output },
+    };
+    const struct cli_usage usage = {
+        .command = "measure convert",
+        .arguments = "FILE",
+        .summary = "Writes a reference file in a form that other verifiers read, CoRIM or CoSERV, "
+                   "and such a file\nas a reference file. Values travel, events do not.",
+        .options = table,
+        .option_count = CLO_COUNT(table),
+        .example = "  cloister measure convert demo.ref.json --key owner.pem --output demo.corim\n"
+                   "  cloister measure convert demo.corim --public-key owner.pub.pem --to json "
+                   "--output demo.ref.json\n",
+    };
+    struct cli_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (operands.count != 1)
+        return cli_usage_error(&usage, "one file expected");
+    if (strcmp(in.form, "corim") != 0 && strcmp(in.form, "coserv") != 0 &&
+        strcmp(in.form, "json") != 0 && strcmp(in.form, "show") != 0)
+        return cli_usage_error(&usage, "--to: %s is none of corim, coserv, json, show", in.form);
+    return convert(&in, operands.items[0], &err) ? CLI_YES : cli_fail("measure convert", &err);
+}
