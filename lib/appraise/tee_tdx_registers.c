@@ -5,6 +5,7 @@
 
 #include "lib/appraise/tee_tdx.h"
 #include "lib/policy/ccel_rules.h"
+#include "lib/policy/policy.h"
 
 /* --- Reference values --- */
 
