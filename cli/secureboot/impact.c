@@ -44,17 +44,18 @@ static void free_impact(struct impact *impact)
 static bool change(const char *variable, struct impact *impact, struct clo_error *err)
 {
     const struct secureboot_file *update = &impact->update;
-    struct clo_bytes base = secureboot_variable(impact->store.store, variable);
+    struct clo_bytes base = clo_varstore_lists(impact->store.store, variable);
     struct clo_efi_variable changed = { .name = variable,
                                         .vendor = clo_guid_image_security,
                                         .attributes = CLO_EFIVAR_SECURE };
-    struct clo_bytes keys = secureboot_variable(impact->store.store, "KEK");
+    struct clo_bytes keys = clo_varstore_lists(impact->store.store, "KEK");
     struct clo_error why = { 0 };
     size_t added;
 
     if (!clo_signature_lists_check(base, &impact->before_count, err))
         return false;
-    bool is_allowed = !update->is_auth || secureboot_verify(update, &changed, keys, NULL, &why);
+    bool is_allowed =
+            !update->is_auth || clo_auth_update_verify(&update->update, &changed, keys, NULL, &why);
     if (!is_allowed)
         fprintf(stderr,
                 "cloister: note: firmware with this store would refuse the update: by KEK of the "
@@ -144,8 +145,8 @@ static bool examine(const char *path, const struct impact *impact, struct outcom
     const struct clo_authenticode_subject image = clo_authenticode_subject(&pe);
     for (size_t i = BEFORE; i <= AFTER; i++) {
         const struct clo_varstore *store = impact->stores[i];
-        if (!clo_authenticode_judge(&image, secureboot_variable(store, "db"),
-                                    secureboot_variable(store, "dbx"), &out->verdicts[i], err))
+        if (!clo_authenticode_judge(&image, clo_varstore_lists(store, "db"),
+                                    clo_varstore_lists(store, "dbx"), &out->verdicts[i], err))
             return clo_wrap(err, "%s", path);
         if (out->verdicts[i].is_allowed)
             predict(clo_buffer_bytes(&file), impact->files[i], impact->bank, &out->pcr7[i]);

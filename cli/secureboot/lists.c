@@ -9,16 +9,6 @@
 
 /* --- Reading --- */
 
-struct clo_bytes secureboot_variable(const struct clo_varstore *store, const char *name)
-{
-    struct clo_guid vendor;
-    const struct clo_efivar *variable = NULL;
-
-    if (clo_efi_variable_known(name, &vendor))
-        variable = clo_varstore_find(store, name, &vendor);
-    return variable == NULL ? clo_bytes(NULL, 0) : variable->data;
-}
-
 static bool is_lists(struct clo_bytes in)
 {
     struct clo_error ignored;
@@ -67,14 +57,14 @@ static bool name_stranger(struct clo_bytes in, struct clo_error *why)
 static bool read_auth(struct clo_bytes in, struct secureboot_file *out, struct clo_error *err)
 {
     if (!clo_efi_auth_is(in)) {
-        (void)has_attributes(in, &out->attributes);
-        out->has_attributes = true;
+        (void)has_attributes(in, &out->update.attributes);
+        out->update.has_attributes = true;
         in = clo_bytes_slice(in, 4, in.size);
     }
-    if (!clo_efi_auth_parse(in, &out->auth, err))
+    if (!clo_efi_auth_parse(in, &out->update.auth, err))
         return false;
     out->is_auth = true;
-    out->lists = out->auth.payload;
+    out->lists = out->update.auth.payload;
     return clo_signature_lists_check(out->lists, NULL, err);
 }
 
@@ -93,8 +83,8 @@ static bool read_small(struct clo_bytes in, struct secureboot_file *out, struct 
 
     if (is_auth(in))
         return read_auth(in, out, err);
-    if (!is_lists(in) && has_attributes(in, &out->attributes) && is_lists(behind)) {
-        out->has_attributes = true;
+    if (!is_lists(in) && has_attributes(in, &out->update.attributes) && is_lists(behind)) {
+        out->update.has_attributes = true;
         out->lists = behind;
         return true;
     }
@@ -120,7 +110,7 @@ bool secureboot_read(const char *path, const char *variable, struct secureboot_f
             return clo_fail(err, CLO_ERR_USAGE, "--variable %s: expected PK, KEK, db, dbx or dbt",
                             variable);
         if (variable != NULL)
-            out->lists = secureboot_variable(out->store, variable);
+            out->lists = clo_varstore_lists(out->store, variable);
         return clo_signature_lists_check(out->lists, NULL, err) || clo_wrap(err, "%s", path);
     }
     /* JSON is virt-firmware's store or nothing. */

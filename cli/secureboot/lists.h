@@ -4,8 +4,7 @@
 #define CLOISTER_CLI_SECUREBOOT_H
 
 #include "cli/cli.h"
-#include "cloister/efi_auth.h"
-#include "cloister/efivar.h"
+#include "lib/efi/auth_update.h"
 
 #define SECUREBOOT_LIST_LIMIT ((size_t)4 << 20)
 /* Whose entries they are, where nobody says otherwise. Fixed, so that PCR 7 can be told from the
@@ -15,12 +14,10 @@
 /* A file with signature lists, whatever it came as. */
 struct secureboot_file {
     struct clo_buffer bytes;
-    struct clo_varstore *store; /* it is a variable store; NULL */
-    bool is_auth;               /* it is an authenticated variable */
-    bool has_attributes;        /* it is a variable as efivarfs shows it, or takes it */
-    uint32_t attributes;        /* those, of an authenticated variable */
-    struct clo_efi_auth auth;
-    struct clo_bytes lists; /* view; empty for a variable store */
+    struct clo_varstore *store;    /* it is a variable store; NULL */
+    bool is_auth;                  /* it is an authenticated variable */
+    struct clo_auth_update update; /* what that says; its attributes also of lists in efivarfs */
+    struct clo_bytes lists;        /* view; empty for a variable store */
 };
 /* Lists alone, an authenticated variable, either of them as a file of efivarfs (4 bytes of attributes in
  * front), or a variable store, of which `variable` (NULL: none needed) becomes the lists. */
@@ -31,19 +28,9 @@ CLO_MUST_USE bool secureboot_read_lists(const char *path, struct secureboot_file
                                         struct clo_error *err);
 void secureboot_file_free(struct secureboot_file *file); /* for CLO_CLEANUP */
 
-/* The lists of a variable in a store; empty if it is not there. */
-struct clo_bytes secureboot_variable(const struct clo_varstore *store, const char *name);
-
 /* PK, KEK, db, dbx and dbt by their names, any other with its vendor (NULL: none given). */
 CLO_MUST_USE bool secureboot_find_variable(const char *name, const char *vendor,
                                            struct clo_efi_variable *out, struct clo_error *err);
-
-/* Is it signed by one of the certificates in these lists? Says in the variable's attributes whether it
- * appends or replaces: the signature covers that, and only a file of efivarfs says it. `signer` may be
- * NULL. */
-CLO_MUST_USE bool secureboot_verify(const struct secureboot_file *file,
-                                    struct clo_efi_variable *variable, struct clo_bytes anchors,
-                                    struct clo_certificate **signer, struct clo_error *err);
 
 /* One entry, for people. */
 struct secureboot_entry {

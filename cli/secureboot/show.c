@@ -29,7 +29,7 @@ static bool print_store(const struct clo_varstore *store, const struct show *sho
     printf("Secure Boot %s: %s\n", is_on ? "on" : "off",
            has_owner ? "user mode, PK is enrolled" : "setup mode, anybody may enrol keys");
     for (size_t i = 0; i < CLO_COUNT(key_variables); i++) {
-        struct clo_bytes lists = secureboot_variable(store, key_variables[i]);
+        struct clo_bytes lists = clo_varstore_lists(store, key_variables[i]);
         printf("%s%s\n", key_variables[i], lists.size == 0 ? ": not set" : "");
         if (!secureboot_print(lists, show->all, err))
             return clo_wrap(err, "%s", key_variables[i]);
@@ -68,7 +68,7 @@ static bool store_json(const struct clo_varstore *store, bool is_on, bool has_ow
     json_t *variables = json_object_get(json, "variables");
 
     for (size_t i = 0; i < CLO_COUNT(key_variables); i++) {
-        struct clo_bytes lists = secureboot_variable(store, key_variables[i]);
+        struct clo_bytes lists = clo_varstore_lists(store, key_variables[i]);
         json_t *list = json_array();
         if (lists.data == NULL) {
             json_decref(list);
@@ -93,7 +93,7 @@ static bool store_json(const struct clo_varstore *store, bool is_on, bool has_ow
 static bool show_store(const struct clo_varstore *store, const struct show *show,
                        struct clo_error *err)
 {
-    bool has_owner = secureboot_variable(store, "PK").size > 0;
+    bool has_owner = clo_varstore_lists(store, "PK").size > 0;
     bool is_on = has_owner && is_set(store, "SecureBootEnable", 1);
 
     return show->json ? store_json(store, is_on, has_owner, err)
@@ -112,13 +112,13 @@ static bool show_lists(const struct secureboot_file *file, const struct show *sh
     if (!clo_signature_lists_check(file->lists, &count, err))
         return false;
     if (file->is_auth)
-        clo_efi_time_text(file->auth.time, time);
+        clo_efi_time_text(file->update.auth.time, time);
     if (show->json) {
         CLO_CLEANUP(clo_json_freep)
         json_t *json = json_pack("{s:s, s:I, s:[]}", "kind",
-                                 file->is_auth          ? "auth"
-                                 : file->has_attributes ? "efivarfs"
-                                                        : "esl",
+                                 file->is_auth                 ? "auth"
+                                 : file->update.has_attributes ? "efivarfs"
+                                                               : "esl",
                                  "size", (json_int_t)file->lists.size, "entries");
         if (file->is_auth)
             json_object_set_new(json, "time", json_string(time));
@@ -127,7 +127,7 @@ static bool show_lists(const struct secureboot_file *file, const struct show *sh
     }
     if (file->is_auth)
         printf("authenticated variable of %s, a signature of %zu bytes (not verified)\n", time,
-               file->auth.pkcs7.size);
+               file->update.auth.pkcs7.size);
     printf("%zu entries, %zu bytes\n", count, file->lists.size);
     return secureboot_print(file->lists, show->all, err);
 }

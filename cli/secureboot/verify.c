@@ -26,7 +26,7 @@ static bool verify(const struct verify_options *o, const struct secureboot_file 
     }
     if (!clo_buffer_ok(&anchors))
         return clo_out_of_memory(err);
-    return secureboot_verify(file, variable, clo_buffer_bytes(&anchors), signer, err);
+    return clo_auth_update_verify(&file->update, variable, clo_buffer_bytes(&anchors), signer, err);
 }
 
 int cmd_secureboot_verify(int argc, char **argv)
@@ -75,7 +75,7 @@ int cmd_secureboot_verify(int argc, char **argv)
         return cli_fail("secureboot verify", &err);
     }
     bool is_append = (variable.attributes & CLO_EFIVAR_APPEND) != 0;
-    clo_efi_time_text(file.auth.time, time);
+    clo_efi_time_text(file.update.auth.time, time);
     if (o.json) {
         CLO_CLEANUP(clo_json_freep)
         json_t *json = json_pack("{s:s, s:b, s:s, s:s, s:I}", "variable", o.variable, "append",
