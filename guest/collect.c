@@ -4,9 +4,9 @@
 
 #include "cloister/hcl.h"
 #include "cloister/snp.h"
-#include "cloister/tee.h"
 #include "device/file.h"
 #include "guest/collect_azure.h"
+#include "lib/evidence/tee.h"
 
 static bool add(struct clo_evidence *evidence, const char *label, const struct clo_buffer *bytes,
                 struct clo_error *err)

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/tee.h"
 #include "device/file.h"
+#include "lib/evidence/tee.h"
 
 #define QGS_TIMEOUT_MS 30000
 

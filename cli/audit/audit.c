@@ -5,10 +5,10 @@
 #include "cli/audit/text.h"
 #include "cli/commands.h"
 #include "cli/image/identity.h"
-#include "cloister/tee.h"
 #include "device/file.h"
 #include "guest/facts.h"
 #include "image/subject.h"
+#include "lib/evidence/tee.h"
 
 #define TABLE_LIMIT ((size_t)4 << 20)
 

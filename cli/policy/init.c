@@ -4,6 +4,7 @@
 
 #include "cli/policy/files.h"
 #include "device/file.h"
+#include "lib/evidence/tee.h"
 
 #define LIST_DAYS       "366d" /* makers' root lists are issued once a year */
 #define COLLATERAL_DAYS "30d"  /* TCB info and QE identity are issued anew every day */

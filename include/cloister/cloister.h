@@ -59,7 +59,6 @@
 #include "cloister/tdvf.h"
 #include "cloister/tdx.h"
 #include "cloister/tdx_collateral.h"
-#include "cloister/tee.h"
 #include "cloister/uki.h"
 #include "cloister/userlog.h"
 #include "cloister/version.h"

@@ -8,7 +8,6 @@
 #include "cloister/pcr.h"
 #include "cloister/snp.h"
 #include "cloister/tdx.h"
-#include "cloister/tee.h"
 
 CLO_BEGIN_C
 
@@ -39,9 +38,6 @@ CLO_API const char *clo_policy_name(const struct clo_policy *policy);
 CLO_API const struct clo_digest *clo_policy_fingerprint(const struct clo_policy *policy);
 /* Why what it leaves open is accepted; "": it is not. */
 CLO_API const char *clo_policy_accept_weak(const struct clo_policy *policy);
-CLO_API bool clo_policy_allows(const struct clo_policy *policy, enum clo_tee tee);
-/* Does it name the roots of that platform's maker ("amd", "intel")? */
-CLO_API bool clo_policy_trusts_maker(const struct clo_policy *policy, enum clo_tee tee);
 
 /* The kinds of evidence that it accepts, as a mask: those that it names, or what the rest implies. PCRs and
  * phases are a bound TPM's; without them a vTPM and a bare report will do, never a TPM alone. */

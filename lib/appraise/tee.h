@@ -8,10 +8,9 @@
 #ifndef CLOISTER_LIB_APPRAISE_TEE_H
 #define CLOISTER_LIB_APPRAISE_TEE_H
 
-#include "cloister/missing.h"
-#include "cloister/tee.h"
-
 #include "lib/appraise/appraise_internal.h"
+#include "lib/appraise/missing.h"
+#include "lib/evidence/tee.h"
 
 /* What a claim of the trustworthiness vector (ear.c) rests on. */
 struct tee_claim {

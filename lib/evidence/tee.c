@@ -1,4 +1,4 @@
-#include "cloister/tee.h"
+#include "lib/evidence/tee.h"
 
 #include <string.h>
 

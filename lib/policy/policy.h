@@ -3,6 +3,7 @@
 #define CLOISTER_LIB_POLICY_H
 
 #include "cloister/policy.h"
+#include "lib/evidence/tee.h"
 
 #define CLO_POLICY_LIST_MAX 64
 
@@ -125,5 +126,9 @@ struct clo_policy {
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;
 };
+
+bool clo_policy_allows(const struct clo_policy *policy, enum clo_tee tee);
+/* Does it name the roots of that platform's maker ("amd", "intel")? */
+bool clo_policy_trusts_maker(const struct clo_policy *policy, enum clo_tee tee);
 
 #endif

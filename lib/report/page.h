@@ -3,7 +3,7 @@
 #define CLOISTER_REPORT_PAGE_H
 
 #include "cloister/report.h"
-#include "cloister/tee.h"
+#include "lib/evidence/tee.h"
 
 enum state {
     STATE_GOOD,

@@ -1,12 +1,10 @@
 /* The kinds of platform whose evidence is read, and what each is called where: by policies and results, by the KBS
  * protocol, by the kernel, in a bundle. Whoever reads or writes such a name asks this table; how evidence of a kind is
  * verified and appraised is an entry of lib/appraise/tee.h. */
-#ifndef CLOISTER_TEE_H
-#define CLOISTER_TEE_H
+#ifndef CLOISTER_LIB_EVIDENCE_TEE_H
+#define CLOISTER_LIB_EVIDENCE_TEE_H
 
 #include "cloister/base.h"
-
-CLO_BEGIN_C
 
 enum clo_tee {
     CLO_TEE_SNP,
@@ -29,15 +27,13 @@ struct clo_tee_names {
             *azure; /* in the KBS protocol, for the vTPM that it vouches for on Azure; NULL: none */
 };
 
-CLO_API const struct clo_tee_names *clo_tee_names(enum clo_tee tee);
+const struct clo_tee_names *clo_tee_names(enum clo_tee tee);
 /* By the name that policies and results have. */
-CLO_API CLO_MUST_USE bool clo_tee_find(const char *name, enum clo_tee *out);
-CLO_API CLO_MUST_USE bool clo_tee_of_provider(const char *provider, enum clo_tee *out);
+CLO_MUST_USE bool clo_tee_find(const char *name, enum clo_tee *out);
+CLO_MUST_USE bool clo_tee_of_provider(const char *provider, enum clo_tee *out);
 /* By what a policy calls its maker's roots. */
-CLO_API CLO_MUST_USE bool clo_tee_of_roots(const char *roots, enum clo_tee *out);
+CLO_MUST_USE bool clo_tee_of_roots(const char *roots, enum clo_tee *out);
 /* A policy may name it: hardware with a maker, not a TPM alone. */
-CLO_API bool clo_tee_has_maker(enum clo_tee tee);
-
-CLO_END_C
+bool clo_tee_has_maker(enum clo_tee tee);
 
 #endif
