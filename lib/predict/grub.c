@@ -39,10 +39,11 @@ static bool read_words(struct clo_bytes line, char **out, struct clo_error *err)
             continue;
         }
         if (!is_plain(c))
-            return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                            "its script has a '%c': what a line with it comes to is decided when "
-                            "it runs",
-                            c >= ' ' && c <= '~' ? c : '?');
+            return clo_fail(
+                    err, CLO_ERR_UNSUPPORTED,
+                    "GRUB's script has a '%c': what a line with it comes to is decided when "
+                    "it runs",
+                    c >= ' ' && c <= '~' ? c : '?');
         if (is_after_blank && size > 0)
             words[size++] = ' ';
         is_after_blank = false;
@@ -68,7 +69,7 @@ static bool take_path(const char *rest, char out[GRUB_PATH], struct clo_error *e
 
     if (out[0] != '\0' || rest[0] != '/' || size >= GRUB_PATH)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "its script loads %.40s: a second one, or of another place, is not "
+                        "GRUB's script loads %.40s: a second one, or of another place, is not "
                         "predicted",
                         rest);
     memcpy(out, rest, size);
@@ -80,7 +81,7 @@ static bool take_command(struct grub_script *script, const char *words, bool *is
                          struct clo_error *err)
 {
     if (*is_booted)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "its script goes on after \"boot\"");
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "GRUB's script goes on after \"boot\"");
     if (is_command(words, "set") || is_command(words, "echo"))
         return true;
     if (is_command(words, "linux") && words[5] == ' ') {
@@ -91,10 +92,11 @@ static bool take_command(struct grub_script *script, const char *words, bool *is
         script->cmdline != NULL)
         return take_path(words + 7, script->initrd_path, err);
     *is_booted = strcmp(words, "boot") == 0;
-    return *is_booted || clo_fail(err, CLO_ERR_UNSUPPORTED,
-                                  "its script has the command \"%.40s\": what it comes to is not "
-                                  "predicted",
-                                  words);
+    return *is_booted ||
+           clo_fail(err, CLO_ERR_UNSUPPORTED,
+                    "GRUB's script has the command \"%.40s\": what it comes to is not "
+                    "predicted",
+                    words);
 }
 
 bool grub_script_parse(struct clo_bytes text, struct grub_script *out, struct clo_error *err)
@@ -113,7 +115,7 @@ bool grub_script_parse(struct clo_bytes text, struct grub_script *out, struct cl
             continue;
         if (script.count == GRUB_COMMANDS_MAX) {
             free(words);
-            return clo_fail(err, CLO_ERR_UNSUPPORTED, "its script has more than %d commands",
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "GRUB's script has more than %d commands",
                             GRUB_COMMANDS_MAX);
         }
         script.commands[script.count++] = words;
@@ -122,7 +124,7 @@ bool grub_script_parse(struct clo_bytes text, struct grub_script *out, struct cl
     }
     if (!is_booted || script.linux_path[0] == '\0' || script.initrd_path[0] == '\0')
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "its script does not load a kernel and an initrd, and then boots");
+                        "GRUB's script does not load a kernel and an initrd, and then boots");
     *out = script;
     script = (struct grub_script){ .count = 0 };
     return true;

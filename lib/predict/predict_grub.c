@@ -52,6 +52,8 @@ static bool check(struct prediction *p, struct clo_error *err)
 /* What keeps it from being predicted is told of each register that depends on it, and no error. */
 bool predict_grub_read(struct prediction *p, struct clo_error *err)
 {
+    /* It may start a UKI, too. */
+    static const unsigned registers[] = { 4, 7, 8, 9, 11, 12, 13 };
     struct clo_error why;
 
     p->script = calloc(1, sizeof *p->script);
@@ -69,7 +71,6 @@ bool predict_grub_read(struct prediction *p, struct clo_error *err)
     grub_script_free(p->script);
     free(p->script);
     p->script = NULL;
-    static const unsigned registers[] = { 4, 7, 8, 9, 11 };
     for (size_t i = 0; i < CLO_COUNT(registers); i++)
         record_not(&p->record, registers[i], why.text);
     return true;
