@@ -26,7 +26,7 @@ static bool fail(struct clo_error *err, enum clo_status status, const char *what
 }
 
 /* Providers stay until the program ends: keys need them. Then they are given back, before OpenSSL cleans up
- * behind itself: it does not free what somebody still holds. */
+ * after itself: it does not free what is still held. */
 static OSSL_PROVIDER *providers[PROVIDERS_MAX];
 static size_t provider_count;
 

@@ -5,7 +5,7 @@
 
 #include "cloister/crypto.h"
 
-/* Loads a provider by name ("pkcs11", "tpm2"), beside OpenSSL's own. CLO_ERR_UNAVAILABLE if it is not
+/* Loads a provider by name ("pkcs11", "tpm2"), next to OpenSSL's own. CLO_ERR_UNAVAILABLE if it is not
  * installed. */
 CLO_MUST_USE bool clo_keystore_provider(const char *name, struct clo_error *err);
 /* The first private key that a URI names. `passphrase` (a token's PIN) is NULL where none was given: then it is

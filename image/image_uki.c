@@ -7,6 +7,7 @@
 #include "device/file.h"
 #include "image/host_words.h"
 #include "image/initrd.h"
+#include "lib/uki/stub.h"
 
 #define OSREL_LIMIT 65536
 
@@ -205,6 +206,11 @@ static bool read_back(const struct clo_image_spec *spec, struct image_uki *out,
         return true;
     if (!clo_uki_parse(clo_buffer_bytes(&out->bytes), uki, err))
         return clo_wrap(err, "UKI");
+    /* An older stub would take sections of whichever profile comes last. */
+    if (uki->profile_count > 1 && !stub_does(uki->stub_version, STUB_KNOWS_PROFILES))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "--join-profile: the stub is of systemd %u, and knows profiles from %u on",
+                        uki->stub_version, stub_since(STUB_KNOWS_PROFILES));
     out->profile_count = uki->profile_count == 0 ? 1 : uki->profile_count;
     release = clo_pe_section_find(&uki->pe, ".uname");
     snprintf(out->release, sizeof out->release, "%.*s",

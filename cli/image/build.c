@@ -171,7 +171,7 @@ static bool guest_config(const struct guest_options *options, json_t **out, stru
                      "disk", options->unregistered_disk ? "unregistered" : "registered", "tdx_rtmr",
                      options->optional_rtmr ? "optional" : "required", "host", host, "tpm_counter",
                      options->tpm_counter ? "used" : NULL);
-    return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is no UTF-8");
+    return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is not UTF-8");
 }
 
 /* "disk/demo.img" gives "demo". */

@@ -1,4 +1,4 @@
-/* The options of whoever makes or signs UKIs, `uki …` and `image build` alike: the same names and words. */
+/* The options of all commands that make or sign UKIs, `uki …` and `image build` alike: the same names and words. */
 #ifndef CLOISTER_CLI_UKI_OPTIONS_H
 #define CLOISTER_CLI_UKI_OPTIONS_H
 

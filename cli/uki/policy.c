@@ -7,8 +7,6 @@
 #include "device/key_file.h"
 #include "image/uki/work.h"
 
-#define KEY_LIMIT ((size_t)64 << 10)
-
 /* The phases that systemd goes through, and before them. */
 static const char *const usual_phases[] = {
     "",
@@ -25,14 +23,6 @@ struct policy {
     unsigned hashes;
     struct clo_public_key *key;
 };
-
-static bool read_key(const char *path, struct clo_public_key **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
-
-    return clo_file_read(path, KEY_LIMIT, &pem, err) &&
-           (clo_public_key_from_pem(clo_buffer_bytes(&pem), out, err) || clo_wrap(err, "%s", path));
-}
 
 /* Its .pcrsig: of the profile, else of the base; NULL if there is none. */
 static bool read_pcrsig(struct uki_work *work, size_t profile, json_t **out, struct clo_error *err)
@@ -131,6 +121,7 @@ static int show(struct policy *in, struct clo_error *err)
 {
     CLO_CLEANUP(uki_work_freep) struct uki_work *work = NULL;
     CLO_CLEANUP(uki_pcrs_free) struct uki_pcrs pcrs = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *profiles = json_array();
     struct uki_image *image;
     size_t signed_ = 0;
@@ -145,7 +136,7 @@ static int show(struct policy *in, struct clo_error *err)
     }
     if (!clo_uki_parts_of(&image->uki.pe, &image->file, &work->list, err) ||
         !uki_work_pcrs(work, in->hashes, &pcrs, err) ||
-        (in->key_path != NULL && !read_key(in->key_path, &in->key, err)))
+        (in->key_path != NULL && !clo_key_file_public(in->key_path, &in->key, &pem, err)))
         return cli_error(err);
     for (size_t p = 0; p < pcrs.count; p++) {
         char id[256];

@@ -200,7 +200,7 @@ static bool sign_kernel(struct uki_work *work, struct uki_image *kernel,
     return !out->failed || clo_out_of_memory(err);
 }
 
-/* `*image` is NULL where the kernel is no EFI image. */
+/* `*image` is NULL where the kernel is not an EFI image. */
 static bool open_kernel(struct uki_work *work, const struct uki_build *in, struct uki_image **image,
                         struct clo_error *err)
 {

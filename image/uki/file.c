@@ -113,7 +113,7 @@ static bool load(struct uki_image *image, uint64_t at, uint64_t size, struct clo
     return true;
 }
 
-/* What lies behind the head and is small. */
+/* What follows the head and is small. */
 static bool load_small(struct uki_image *image, struct clo_error *err)
 {
     struct clo_pe *pe = &image->uki.pe;

@@ -13,7 +13,7 @@ struct uki_file {
     int fd;
     uint64_t size;
 };
-/* What is no regular file (a pipe, "-") is read into memory that is a file. */
+/* What is not a regular file (a pipe, "-") is read into memory that is a file. */
 CLO_MUST_USE bool uki_file_open(const char *path, struct uki_file *out, struct clo_error *err);
 void uki_file_close(struct uki_file *file); /* for CLO_CLEANUP */
 /* Exactly `size` bytes at `at`. */
@@ -29,7 +29,7 @@ struct uki_image {
     struct clo_uki uki;
     bool is_uki; /* else an EFI image, perhaps a stub or an add-on */
 };
-/* On the heap: it is large. NULL with an error if it is no EFI image. */
+/* On the heap: it is large. False with an error if it is not an EFI image. */
 CLO_MUST_USE bool uki_image_open(const char *path, struct uki_image **out, struct clo_error *err);
 void uki_image_freep(struct uki_image **image);
 /* --- Hashing --- */

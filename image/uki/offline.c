@@ -93,7 +93,9 @@ bool uki_attached_entry(const struct uki_image *image, const struct uki_signing 
     }
     if (signing->certificates.count != 1)
         return clo_fail(err, CLO_ERR_USAGE,
-                        "%s: is no whole signature of this image, and --cert says not whose", path);
+                        "%s: is not a whole signature of this image, and without --cert it is not "
+                        "known whose it is",
+                        path);
     if (!clo_certificate_file(signing->certificates.items[0], &certificate, err) ||
         !digest_of(image, uki_signing_hash(signing, 0), &digest, err))
         return false;

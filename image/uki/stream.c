@@ -208,10 +208,10 @@ static void note(struct uki_writer *writer, uint64_t at, struct clo_bytes bytes)
         if (at >= fields[i].at + fields[i].size || at + bytes.size <= fields[i].at)
             continue;
         size_t before = at < fields[i].at ? (size_t)(fields[i].at - at) : 0;
-        size_t behind = (size_t)(fields[i].at + fields[i].size - at);
+        size_t after = (size_t)(fields[i].at + fields[i].size - at);
         hash_and_sum(writer, at, clo_bytes_slice(bytes, 0, before));
-        bytes = clo_bytes_slice(bytes, behind, bytes.size);
-        at += behind;
+        bytes = clo_bytes_slice(bytes, after, bytes.size);
+        at += after;
     }
     hash_and_sum(writer, at, bytes);
 }
@@ -224,7 +224,7 @@ static bool is_hashing(const struct uki_writer *writer)
     return writer->is_summed;
 }
 
-/* All pieces hashed and summed: what runs beside the copying. */
+/* All pieces hashed and summed: what runs next to the copying. */
 struct noting {
     struct uki_writer *writer;
     const struct clo_pieces *pieces;

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2059,SC2154
-# image_lib.sh: small stand-ins for what an image is made of. Sourced behind lib.sh.
+# image_lib.sh: small stand-ins for what an image is made of. Sourced after lib.sh.
 
 # make_kernel FILE: what we look at of a bzImage: its header, and the release that it names.
 make_kernel() {

@@ -137,6 +137,8 @@ expect "a key by URI" 0 "LUKS2" build store.img --name demo --cmdline 'console=t
 same store.img demo.efi "a key by URI signs otherwise"
 expect "with a passphrase" 0 "LUKS2" build store.img --name demo --cmdline 'console=ttyS0' --key "file:$work/pkcs8.key" --key-passphrase-file passphrase --cert keys/db.crt
 expect "with a wrong one" 3 "wants a passphrase, and this one is wrong" build no.img --cmdline x --key "file:$work/pkcs8.key" --key-passphrase-file wrong --cert keys/db.crt
+# Without a terminal nobody can be asked.
+expect "with none" 3 "wants a passphrase, and none was given" setsid -w "$cloister" uki sign demo.efi --key "file:$work/pkcs8.key" --cert keys/db.crt --output no.efi
 expect "no such store" 3 "pkcs99:x" build no.img --cmdline x --key pkcs99:x --cert keys/db.crt
 expect "no such provider" 4 "provider nosuchprovider" signed no.img --cmdline x --provider nosuchprovider
 if find_token; then
@@ -169,6 +171,9 @@ expect "a bank that is not one" 2 "--bank md5" signed no.img --cmdline x --pcr-k
 expect "phases without a key" 2 "of no use without --pcr-key" signed no.img --cmdline x --phases enter-initrd
 expect "a profile to sign that is not there" 2 "--sign-profile other" signed no.img --cmdline x --pcr-key pcr.key --sign-profile other
 expect "profiles without one's own" 2 "needs a --profile of its own" signed no.img --cmdline x --join-profile debug.efi
+sed 's/systemd-stub 257/systemd-stub 252/' "$stub" >old.stub
+expect "profiles of a stub that knows none" 3 "--join-profile: the stub is of systemd 252, and knows profiles from 257 on" \
+    signed no.img --cmdline x --stub old.stub --profile ID=main --join-profile debug.efi
 expect "a profile that is not one" 3 "vmlinuz" signed no.img --cmdline x --profile ID=main --join-profile vmlinuz
 expect "an initrd of the owner's" 2 "an image has its own" signed no.img --cmdline x --section .initrd:text
 expect "a section that has an option" 2 "--section .cmdline" signed no.img --cmdline x --section .cmdline:y

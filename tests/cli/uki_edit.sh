@@ -157,6 +157,16 @@ gzip -c raw >raw.gz
 "$cloister" uki build --kernel raw.gz --stub "$stub" --output unpacked.efi 2>note || fail "a compressed kernel"
 cmp -s unpacked.efi raw.efi || fail "unpacked, it is another kernel"
 grep -q 'is compressed (gzip)' note || fail "it does not say that it unpacked: $(cat note)"
+printf '!<arch>\ndebian-binary' >package
+expect "a package" 3 "is a Debian package" "$cloister" uki build --kernel package --stub "$stub" --output no.efi
+for kernel in text package nothing text.gz; do
+    "$cloister" uki build --kernel - --stub "$stub" --output no.efi <$kernel 2>/dev/null && fail "$kernel through standard input is taken for a kernel"
+    { cat $kernel | "$cloister" uki build --kernel - --stub "$stub" --output no.efi; } 2>/dev/null && fail "$kernel through a pipe is taken for a kernel"
+done
+for kernel in raw raw.gz; do
+    { cat $kernel | "$cloister" uki build --kernel - --stub "$stub" --output piped.efi; } 2>/dev/null || fail "$kernel through a pipe"
+    cmp -s piped.efi raw.efi || fail "$kernel through a pipe is another kernel"
+done
 "$cloister" uki build --kernel raw --cmdline "$(printf 'x=y %.0s' $(seq 600))" --stub "$stub" --output long.efi 2>note || fail "a long command line"
 grep -q 'the kernel takes 2047' note || fail "no word of a command line that is too long: $(cat note)"
 [ ! -e no.efi ] || fail "a refused build left a file"

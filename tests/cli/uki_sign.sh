@@ -54,7 +54,7 @@ expect "attached" 0 "CN=leaf" verify both.efi --cert leaf.crt
 expect "attached beside it" 0 "CN=curve" verify both.efi --cert curve.crt
 expect "another's certificate" 1 "is not this certificate's" sign plain.efi --attach signature --cert other.crt --output no.efi
 expect "another hash" 1 "is not this certificate's" sign plain.efi --attach signature --cert leaf.crt --hash sha384 --output no.efi
-expect "whose?" 2 "says not whose" sign plain.efi --attach signature --output no.efi
+expect "whose?" 2 "it is not known whose" sign plain.efi --attach signature --output no.efi
 expect "nothing to do" 2 "--write-tbs" sign plain.efi
 expect "two ways" 2 "one of them" sign plain.efi --key leaf.key --cert leaf.crt --remove
 expect "a key too many" 2 "together" sign plain.efi --key leaf.key --key other.key --cert leaf.crt
