@@ -1,16 +1,17 @@
-#include "cloister/efivar.h"
+#include "cloister/signature_list.h"
 
 #include <string.h>
 
 #include "fuzz.h"
 
-static void walk(struct clo_bytes lists)
+static void walk_lists(struct clo_bytes lists)
 {
+    struct clo_signature_walk walk = clo_signature_walk(lists);
     struct clo_signature_entry entry;
     struct clo_error err;
     size_t count = 0;
 
-    while (clo_signature_list_at(lists, count, &entry, &err)) {
+    while (clo_signature_next(&walk, &entry, &err)) {
         MUST(lies_within(entry.whole, lists) && lies_within(entry.data, lists));
         MUST(entry.whole.size == entry.data.size + 16);
         if (++count > 200)
@@ -29,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct clo_bytes in = clo_bytes(data, size);
     struct clo_error err;
 
-    walk(in);
+    walk_lists(in);
     if (!clo_varstore_parse(in, &store, &err))
         return 0;
     bool is_json = memchr(data, '{', size < 64 ? size : 64) != NULL && data[0] != 0;

@@ -6,6 +6,7 @@
 #include "cli/uki/uki.h"
 #include "cloister/efivar.h"
 #include "cloister/encoding.h"
+#include "cloister/signature_list.h"
 #include "image/uki/file.h"
 #include "lib/efi/authenticode_judge.h"
 
@@ -33,15 +34,6 @@ struct result {
 
 /* --- db and dbx --- */
 
-static bool is_lists(struct clo_bytes in, struct clo_error *err)
-{
-    struct clo_signature_entry entry;
-
-    for (size_t i = 0; clo_signature_list_at(in, i, &entry, err); i++)
-        continue;
-    return err->status == CLO_OK;
-}
-
 /* Signature lists, bare or as efivarfs gives them: behind four bytes of attributes. */
 static bool read_lists(const char *path, struct clo_buffer *out, struct clo_error *err)
 {
@@ -52,8 +44,8 @@ static bool read_lists(const char *path, struct clo_buffer *out, struct clo_erro
         return false;
     struct clo_bytes lists = clo_buffer_bytes(&file);
     struct clo_bytes behind = clo_bytes_slice(lists, 4, lists.size);
-    if (!is_lists(lists, err)) {
-        if (!is_lists(behind, &ignored) || lists.size < 4)
+    if (!clo_signature_lists_check(lists, NULL, err)) {
+        if (!clo_signature_lists_check(behind, NULL, &ignored) || lists.size < 4)
             return clo_wrap(err, "%s", path);
         lists = behind;
     }

@@ -25,10 +25,6 @@ struct clo_signature_entry {
 /* Appends a list with one X.509 certificate. */
 CLO_API void clo_signature_list_x509(const struct clo_guid *owner, struct clo_bytes der,
                                      struct clo_buffer *out);
-/* Walks concatenated lists: the entry `index`, counted over all of them. False with
- * err->status CLO_OK behind the last; malformed lists are CLO_ERR_FORMAT. */
-CLO_API bool clo_signature_list_at(struct clo_bytes lists, size_t index,
-                                   struct clo_signature_entry *out, struct clo_error *err);
 
 /* --- Variable stores --- */
 

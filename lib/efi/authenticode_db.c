@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cloister/efivar.h"
+#include "cloister/signature_list.h"
 #include "lib/efi/authenticode_internal.h"
 
 #define TIME_SIZE 16 /* EFI_TIME, behind the digest of an X509 hash entry */
@@ -38,10 +38,11 @@ static const struct kind *kind_of(const struct clo_signature_entry *entry)
 static unsigned hashes_of(struct clo_bytes lists)
 {
     struct clo_signature_entry entry;
+    struct clo_signature_walk walk = clo_signature_walk(lists);
     struct clo_error ignored;
     unsigned hashes = 0;
 
-    for (size_t i = 0; clo_signature_list_at(lists, i, &entry, &ignored); i++) {
+    while (clo_signature_next(&walk, &entry, &ignored)) {
         const struct kind *kind = kind_of(&entry);
         if (kind != NULL && !kind->is_certificate)
             hashes |= 1U << kind->hash;
@@ -202,9 +203,10 @@ static bool forbids(const struct clo_authenticode_image *image,
 static bool is_revoked(struct clo_bytes certificate, struct clo_bytes dbx)
 {
     struct clo_signature_entry entry;
+    struct clo_signature_walk walk = clo_signature_walk(dbx);
     struct clo_error ignored;
 
-    for (size_t i = 0; clo_signature_list_at(dbx, i, &entry, &ignored); i++) {
+    while (clo_signature_next(&walk, &entry, &ignored)) {
         const struct kind *kind = kind_of(&entry);
         if (kind == NULL || !kind->is_certificate)
             continue;
@@ -256,13 +258,15 @@ bool clo_authenticode_appraise(const struct clo_authenticode_image *image, struc
         if ((needed & 1U << hash) != 0 && image->digests[hash].hash != hash)
             return clo_fail(err, CLO_ERR_USAGE, "the image's %s digest is needed",
                             clo_hash_name((enum clo_hash)hash));
-    for (size_t i = 0; clo_signature_list_at(dbx, i, &entry, err); i++)
+    struct clo_signature_walk walk = clo_signature_walk(dbx);
+    for (size_t i = 0; clo_signature_next(&walk, &entry, err); i++)
         if (verdict.list == NULL)
             (void)forbids(image, &entry, i, &verdict);
     if (err->status != CLO_OK)
         return clo_wrap(err, "dbx");
     bool is_forbidden = verdict.list != NULL;
-    for (size_t i = 0; clo_signature_list_at(db, i, &entry, err); i++)
+    walk = clo_signature_walk(db);
+    for (size_t i = 0; clo_signature_next(&walk, &entry, err); i++)
         if (verdict.list == NULL && allows(image, &entry, i, dbx, &verdict))
             verdict.is_allowed = true;
     if (err->status != CLO_OK)

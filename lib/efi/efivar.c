@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cloister/signature_list.h"
+
 /* GUIDs as stored: UEFI 2.10 sections 3.3 and 32.4.1, edk2 MdeModulePkg. */
 const struct clo_guid clo_guid_global_variable = { { 0x61, 0xdf, 0xe4, 0x8b, 0xca, 0x93, 0xd2, 0x11,
                                                      0xaa, 0x0d, 0x00, 0xe0, 0x98, 0x03, 0x2b,
@@ -312,7 +314,8 @@ bool clo_varstore_enroll(const struct clo_varstore *store, struct clo_bytes pk,
         changes[i].time[1] = 0x07;
         changes[i].time[2] = 1;
         changes[i].time[3] = 1;
-        if (!clo_signature_list_at(changes[i].data, 0, &entry, err))
+        struct clo_signature_walk walk = clo_signature_walk(changes[i].data);
+        if (!clo_signature_next(&walk, &entry, err))
             return err->status != CLO_OK
                            ? clo_wrap(err, "%s", changes[i].name)
                            : clo_fail(err, CLO_ERR_USAGE, "%s: no entry", changes[i].name);

@@ -152,27 +152,6 @@ bool clo_signature_lists_check(struct clo_bytes lists, size_t *count, struct clo
     return true;
 }
 
-bool clo_signature_list_at(struct clo_bytes lists, size_t index, struct clo_signature_entry *out,
-                           struct clo_error *err)
-{
-    struct clo_signature_walk walk = clo_signature_walk(lists);
-
-    /* List by list: there may be many entries in one. */
-    err->status = CLO_OK;
-    while (clo_reader_left(&walk.r) > 0) {
-        if (!enter_list(&walk, err))
-            return false;
-        if (index < walk.left) {
-            clo_read_skip(&walk.r, index * walk.entry_size);
-            return clo_signature_next(&walk, out, err);
-        }
-        index -= walk.left;
-        clo_read_skip(&walk.r, walk.left * walk.entry_size);
-        walk.left = 0;
-    }
-    return false;
-}
-
 /* --- Making --- */
 
 static void start_list(const struct clo_guid *type, size_t entry_size, struct clo_buffer *out)

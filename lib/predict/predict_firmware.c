@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "cloister/signature_list.h"
 #include "lib/disk/gpt.h"
 #include "lib/predict/predict_shim.h"
 #include "lib/uki/stub.h"
@@ -124,7 +125,8 @@ static bool find_authority(const struct clo_pe *pe, struct clo_bytes db,
             return false;
         if (!clo_digest_equal(&digest, &signature.digest))
             continue;
-        for (size_t k = 0; clo_signature_list_at(db, k, out, err); k++)
+        struct clo_signature_walk walk = clo_signature_walk(db);
+        while (clo_signature_next(&walk, out, err))
             if (is_made_by(&signature, out))
                 return true;
         if (err->status != CLO_OK)

@@ -1,6 +1,7 @@
 #include "cloister/efivar.h"
 
 #include "cloister/crypto.h"
+#include "signature_entry.h"
 #include "varstore_maker.h"
 #include "vectors.h"
 
@@ -18,16 +19,16 @@ static void test_lists(void **state)
     clo_signature_list_x509(&owner, clo_bytes_text("one"), &lists);
     clo_signature_list_x509(&owner, clo_bytes_text("three"), &lists);
     CHECK(lists.size == 28 + 16 + 3 + 28 + 16 + 5, "size");
-    CHECK(clo_signature_list_at(clo_buffer_bytes(&lists), 1, &entry, &err), err.text);
+    CHECK(signature_entry(clo_buffer_bytes(&lists), 1, &entry, &err), err.text);
     CHECK(clo_guid_equal(&entry.type, &clo_guid_cert_x509), "type");
     CHECK(clo_guid_equal(&entry.owner, &owner), "owner");
     CHECK(clo_bytes_equal(entry.data, clo_bytes_text("three")), "data");
     CHECK(entry.whole.size == 16 + 5 && entry.whole.data + 16 == entry.data.data, "whole");
-    CHECK(!clo_signature_list_at(clo_buffer_bytes(&lists), 2, &entry, &err), "end");
+    CHECK(!signature_entry(clo_buffer_bytes(&lists), 2, &entry, &err), "end");
     CHECK(err.status == CLO_OK, "which is no error");
     for (size_t size = 1; size < lists.size; size++) {
-        bool ok = clo_signature_list_at(clo_bytes_slice(clo_buffer_bytes(&lists), 0, size), 1,
-                                        &entry, &err);
+        bool ok = signature_entry(clo_bytes_slice(clo_buffer_bytes(&lists), 0, size), 1, &entry,
+                                  &err);
         CHECK(!ok, "cut");
         CHECK(err.status == (size == 47 ? CLO_OK : CLO_ERR_FORMAT), "cut");
     }
@@ -53,7 +54,7 @@ static void test_lists_refused(void **state)
         clo_signature_list_x509(&owner, clo_bytes_text("one"), &lists);
         for (size_t k = 0; k < 4; k++)
             lists.data[cases[i].at + k] = (uint8_t)(cases[i].value >> (8 * k));
-        CHECK(!clo_signature_list_at(clo_buffer_bytes(&lists), 0, &entry, &err), cases[i].name);
+        CHECK(!signature_entry(clo_buffer_bytes(&lists), 0, &entry, &err), cases[i].name);
         CHECK(err.status == CLO_ERR_FORMAT &&
                       strcmp(err.text, "signature list at byte 0: wrong sizes") == 0,
               err.text);
@@ -71,7 +72,7 @@ static void same_list(const json_t *expected, struct clo_bytes lists, size_t *at
 
     for (size_t i = 0; i < count; i++, ++*at) {
         char text[CLO_GUID_TEXT];
-        CHECK(clo_signature_list_at(lists, *at, &entry, &err), name);
+        CHECK(signature_entry(lists, *at, &entry, &err), name);
         CHECK(strcmp(clo_guid_text(&entry.type, text),
                      json_string_value(json_object_get(expected, "type_guid"))) == 0,
               name);
@@ -115,14 +116,13 @@ static void test_vectors(void **state)
         size_t offset = (size_t)json_integer_value(json_object_get(expected, "payload_offset"));
         struct clo_bytes lists = clo_bytes_slice(clo_buffer_bytes(&file), offset, file.size);
         if (json_object_get(expected, "error") != NULL) {
-            CHECK(!clo_signature_list_at(lists, 0, &found, &err) && err.status == CLO_ERR_FORMAT,
-                  name);
+            CHECK(!signature_entry(lists, 0, &found, &err) && err.status == CLO_ERR_FORMAT, name);
             refused++;
             continue;
         }
         json_array_foreach (lists_json, k, list)
             same_list(list, lists, &at, name);
-        CHECK(!clo_signature_list_at(lists, at, &found, &err) && err.status == CLO_OK, name);
+        CHECK(!signature_entry(lists, at, &found, &err) && err.status == CLO_OK, name);
         read++;
     }
     CHECK(read > 10 && refused >= 3, "the manifest has its cases");

@@ -2,6 +2,7 @@
 #include "cloister/signature_list.h"
 
 #include "cloister/crypto.h"
+#include "signature_entry.h"
 #include "test.h"
 
 static const struct clo_guid ann = { { 1 } };
@@ -71,7 +72,7 @@ static void test_made(void **state)
         assert_int_equal(entry.data.data[0], i);
         assert_int_equal(entry.whole.size, 16 + entry.data.size);
         assert_true(clo_guid_equal(&entry.owner, i == 2 ? &bob : &ann));
-        assert_true(clo_signature_list_at(clo_buffer_bytes(&lists), i - 1U, &same, &err));
+        assert_true(signature_entry(clo_buffer_bytes(&lists), i - 1U, &same, &err));
         assert_ptr_equal(same.data.data, entry.data.data);
     }
     assert_false(clo_signature_next(&walk, &entry, &err));
@@ -122,8 +123,7 @@ static void test_malformed(void **state)
         struct clo_bytes in = from_hex(cases[i].hex, &bytes);
         CHECK(!clo_signature_lists_check(in, NULL, &err), cases[i].name);
         CHECK(strcmp(err.text, cases[i].error) == 0, err.text);
-        CHECK(!clo_signature_list_at(in, 0, &entry, &err) && err.status == CLO_ERR_FORMAT,
-              cases[i].name);
+        CHECK(!signature_entry(in, 0, &entry, &err) && err.status == CLO_ERR_FORMAT, cases[i].name);
     }
 }
 
@@ -219,7 +219,7 @@ static void test_vectors(void **state)
         CHECK(ok == (cases[i].first != NULL) && count == cases[i].entries, cases[i].file);
         if (!ok)
             continue;
-        assert_true(clo_signature_list_at(clo_buffer_bytes(&file), 0, &entry, &err));
+        assert_true(signature_entry(clo_buffer_bytes(&file), 0, &entry, &err));
         clo_hash(CLO_HASH_SHA256, entry.data, &digest);
         if (entry.data.size == 32)
             memcpy(digest.bytes, entry.data.data, 32);
