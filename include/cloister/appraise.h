@@ -28,7 +28,7 @@ struct clo_expectation {
 };
 
 /* What the caller holds, or has fetched, of what the makers publish. None of it is trusted for being here:
- * it is verified like what the evidence brings, which is a hint beside it. Certificates may come from
+ * it is verified like what the evidence brings, which is a hint next to it. Certificates may come from
  * either, since signatures prove them. Of revocation lists and collateral the newest decide; what the
  * evidence brings of them and is older than what is here is left out, and says so. */
 struct clo_endorsements {
@@ -109,8 +109,8 @@ CLO_API CLO_MUST_USE bool clo_appraisal_releases(const struct clo_appraisal *app
                                                  struct clo_error *err);
 /* The one-time key (JWK) that the evidence binds; NULL unless the binding was verified. */
 CLO_API const json_t *clo_appraisal_tee_pubkey(const struct clo_appraisal *appraisal);
-/* Genuine hardware made it, for this nonce and key: whatever else is wrong with it, it is no forgery
- * and no replay. */
+/* Genuine hardware made it, for this nonce and key: whatever else is wrong with it, it is not a forgery
+ * nor a replay. */
 CLO_API bool clo_appraisal_is_authentic(const struct clo_appraisal *appraisal);
 /* The resource (a template) that the evidence asks for: its runtime data bind it. NULL: none, or not bound. */
 CLO_API const char *clo_appraisal_resource(const struct clo_appraisal *appraisal);

@@ -95,7 +95,7 @@ CLO_API CLO_MUST_USE bool clo_audit_platforms_parse(const char *text, unsigned *
                                                     struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_audit_severity_parse(const char *text, enum clo_audit_severity *out,
                                                    struct clo_error *err);
-/* "6.12.0-144.el10" is 6.12; 0.0 if it is no version. */
+/* "6.12.0-144.el10" is 6.12; 0.0 if it is not a version. */
 CLO_API struct clo_audit_version clo_audit_version(const char *text);
 
 /* --- Facts ---------------------------------------------------------------------------------- */
@@ -135,7 +135,7 @@ enum clo_audit_result {
     CLO_AUDIT_FAIL,
     CLO_AUDIT_OPEN,        /* unknown: not shown to hold, nor not to */
     CLO_AUDIT_CONSEQUENCE, /* fails because of another finding: mend that one first */
-    CLO_AUDIT_WAIVED,      /* fails or is open, and somebody took it upon himself until a day */
+    CLO_AUDIT_WAIVED,      /* fails or is open, but an unexpired waiver accepts it */
 };
 #define CLO_AUDIT_RESULTS 5
 

@@ -65,7 +65,7 @@ CLO_API bool clo_ends_with(const char *name, const char *suffix);
 
 /* --- Views and owned bytes ----------------------------------------------------------------- */
 
-/* A borrowed view. Whoever made it says how long it lives. */
+/* A borrowed view. How long it lives is for its maker to say. */
 struct clo_bytes {
     const uint8_t *data;
     size_t size;

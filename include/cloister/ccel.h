@@ -1,4 +1,4 @@
-/* TDX guests' event logs beside the binary one that cloister/eventlog.h reads: the ACPI table that says
+/* TDX guests' event logs next to the binary one that cloister/eventlog.h reads: the ACPI table that says
  * where it is (UEFI 2.10 section 38.5, CCEL), and the JSON form that dstack hands out. */
 #ifndef CLOISTER_CCEL_H
 #define CLOISTER_CCEL_H

@@ -1,4 +1,4 @@
-/* A list of named checks with their results: what verification and appraisal leave behind.
+/* A list of named checks with their results: what verification and appraisal found.
  *
  * All checks that can be made are made and listed, not only the first that fails. Ids are stable:
  * docs/verify.md has the table. */
@@ -12,7 +12,7 @@ CLO_BEGIN_C
 enum clo_check_result {
     CLO_CHECK_PASS,
     CLO_CHECK_FAIL,
-    CLO_CHECK_SKIP, /* could not be made, and why; or nobody asked for it */
+    CLO_CHECK_SKIP, /* could not be made, and why; or was not asked for */
 };
 
 #define CLO_CHECK_DETAIL_MAX 600

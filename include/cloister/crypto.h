@@ -1,6 +1,6 @@
 /* The one seam to the crypto libraries: hashes, MACs, keys, signatures, certificate chains.
  *
- * Only algorithms somebody here needs are named; everything else is CLO_ERR_UNSUPPORTED. A foreign
+ * Only algorithms that are needed here are named; everything else is CLO_ERR_UNSUPPORTED. A foreign
  * call with three results becomes a bool inside lib/crypto and nowhere else. */
 #ifndef CLOISTER_CRYPTO_H
 #define CLOISTER_CRYPTO_H
@@ -189,7 +189,7 @@ CLO_API bool clo_certificate_extension_next(const struct clo_certificate *certif
 CLO_API bool clo_certificate_extension(const struct clo_certificate *certificate, const char *oid,
                                        struct clo_bytes *out);
 /* Refuses a certificate with a critical extension that is none of BasicConstraints and KeyUsage nor
- * of `known` (dotted OIDs), since whoever does not know one must refuse it (RFC 5280, 4.2). */
+ * of `known` (dotted OIDs), since a reader that does not know one must refuse it (RFC 5280, 4.2). */
 CLO_API CLO_MUST_USE bool clo_certificate_critical_known(const struct clo_certificate *certificate,
                                                          const char *const *known, size_t count,
                                                          struct clo_error *err);
@@ -239,7 +239,7 @@ CLO_API void clo_crl_free(struct clo_crl *crl);
 CLO_API void clo_crl_freep(struct clo_crl **crl);
 
 /* Walks PEM text: gives the DER of the next block labelled `label` ("CERTIFICATE") after *at and
- * moves *at behind it. False at the end; malformed blocks are an error with err->status set. */
+ * moves *at past it. False at the end; malformed blocks are an error with err->status set. */
 CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
                           struct clo_buffer *der, struct clo_error *err);
 

@@ -35,12 +35,12 @@ CLO_API CLO_MUST_USE bool clo_ear_sign_cwt(const struct clo_appraisal *appraisal
 
 #define CLO_EAR_PROFILE_OLD "tag:github.com,2023:veraison/ear"
 
-/* Somebody's result, JWT or CWT, signed by `key`: its claims, always by their new names and with the status in
+/* A verifier's result, JWT or CWT, signed by `key`: its claims, always by their new names and with the status in
  * words. CLO_ERR_REFUSED where the signature does not hold or a status is better than its own vector,
- * CLO_ERR_UNSUPPORTED for a profile that is not EAR's. Whether it is fresh is for whoever gave the nonce. */
+ * CLO_ERR_UNSUPPORTED for a profile that is not EAR's. Whether it is fresh is for the giver of the nonce to say. */
 CLO_API CLO_MUST_USE bool clo_ear_read(struct clo_bytes token, const struct clo_public_key *key,
                                        json_t **out, struct clo_error *err);
-/* The same of a claims set without a signature: JSON, or CBOR in JSON's place. Nobody's word. */
+/* The same of a claims set without a signature: JSON, or CBOR in JSON's place. It proves nothing. */
 CLO_API CLO_MUST_USE bool clo_ear_claims_read(struct clo_bytes claims, json_t **out,
                                               struct clo_error *err);
 

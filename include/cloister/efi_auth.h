@@ -1,8 +1,8 @@
-/* Authenticated variables: EFI_VARIABLE_AUTHENTICATION_2 and the variable's data behind it, as `.auth`
+/* Authenticated variables: EFI_VARIABLE_AUTHENTICATION_2 followed by the variable's data, as `.auth`
  * files and dbx updates have it. (UEFI 2.10 section 8.2.2; PKCS #7 version 1.5, RFC 2315.)
  *
- * What is parsed proves nothing. Whoever verified it knows that the holder of a key of KEK (or PK) wants
- * the variable changed so; dates are not looked at, as firmware does not. */
+ * What is parsed proves nothing. Once it is verified, the holder of a KEK (or PK) key authorised this change.
+ * Validity dates are ignored, as firmware ignores them. */
 #ifndef CLOISTER_EFI_AUTH_H
 #define CLOISTER_EFI_AUTH_H
 
@@ -17,13 +17,13 @@ CLO_BEGIN_C
 
 struct clo_efi_auth {
     uint8_t time[CLO_EFI_TIME_SIZE];
-    struct clo_bytes pkcs7;   /* SignedData, in a ContentInfo or bare; empty: nobody signed it */
+    struct clo_bytes pkcs7;   /* SignedData, in a ContentInfo or bare; empty: it is not signed */
     struct clo_bytes payload; /* the variable's data, or what is appended to it */
 };
-/* Does it say of itself that it is one? For whoever is given some file. */
+/* Does it say of itself that it is one? For callers that are given any file. */
 CLO_API bool clo_efi_auth_is(struct clo_bytes in);
 /* The certificate must be PKCS #7's, and the time without fractions or a zone: what firmware demands of
- * it. It may be no date at all: tools write zeros, and firmware only compares it. */
+ * it. It need not be a date: tools write zeros, and firmware only compares it. */
 CLO_API CLO_MUST_USE bool clo_efi_auth_parse(struct clo_bytes in, struct clo_efi_auth *out,
                                              struct clo_error *err);
 

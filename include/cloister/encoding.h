@@ -1,6 +1,6 @@
 /* Text forms of bytes: hex, base64 and base64url (RFC 4648), GUIDs (UEFI 2.10 appendix A), and
  * UTF-16LE as firmware writes it. Decoders are strict: no spaces, no missing padding, no bits left
- * over, nothing behind the end. */
+ * over, nothing after the end. */
 #ifndef CLOISTER_ENCODING_H
 #define CLOISTER_ENCODING_H
 
@@ -38,7 +38,7 @@ CLO_API struct clo_guid clo_read_guid(struct clo_reader *r);
 CLO_API void clo_buffer_guid(struct clo_buffer *buffer, const struct clo_guid *guid);
 CLO_API bool clo_guid_equal(const struct clo_guid *a, const struct clo_guid *b);
 
-/* UTF-8 to UTF-16LE without a NUL, and back; the second replaces what is no text by U+FFFD. */
+/* UTF-8 to UTF-16LE without a NUL, and back; the second replaces what is not text by U+FFFD. */
 CLO_API CLO_MUST_USE bool clo_utf16_write(const char *text, struct clo_buffer *out,
                                           struct clo_error *err);
 CLO_API void clo_utf16_text(struct clo_bytes utf16, struct clo_buffer *out);

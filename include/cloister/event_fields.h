@@ -3,7 +3,7 @@
  * shim's and systemd's own events.)
  *
  * A field that is covered is as proven as the digest; any other is the log's word alone: firmware hashes
- * a PE image, and writes its device path beside it. An event's type is never covered. */
+ * a PE image, and writes its device path next to the hash. An event's type is never covered. */
 #ifndef CLOISTER_EVENT_FIELDS_H
 #define CLOISTER_EVENT_FIELDS_H
 

@@ -68,7 +68,7 @@ enum clo_eventlog_format {
 
 struct clo_eventlog;
 
-/* Zero or 0xff padding, and up to 7 stray bytes, behind the last event are tolerated and counted. */
+/* Zero or 0xff padding, and up to 7 stray bytes, after the last event are tolerated and counted. */
 CLO_API CLO_MUST_USE bool clo_eventlog_parse(struct clo_bytes in, struct clo_eventlog **out,
                                              struct clo_error *err);
 /* As far as it is whole: what ends it before its end, such as an event that is cut, is in `cut`, else
@@ -104,7 +104,7 @@ CLO_API uint8_t clo_eventlog_startup_locality(const struct clo_eventlog *log);
 /* Appends a line for each thing that firmware does not usually do, and that was tolerated. */
 CLO_API void clo_eventlog_oddities(const struct clo_eventlog *log, struct clo_buffer *out);
 
-/* The n-th of the event's digests, of whatever algorithm; false behind the last. */
+/* The n-th of the event's digests, of whatever algorithm; false after the last. */
 CLO_API bool clo_event_digest_at(const struct clo_event *event, size_t index,
                                  struct clo_event_digest *out);
 /* The event's digest in one bank as a view, empty if it has none; and a copy of it, false if it has none. */

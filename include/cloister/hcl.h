@@ -36,10 +36,10 @@ struct clo_hcl {
     struct clo_bytes claims;          /* JSON, exactly the bytes that are bound */
 };
 
-/* What stands behind the claims (a NV index may be larger) is ignored. */
+/* What follows the claims (a NV index may be larger) is ignored. */
 CLO_API CLO_MUST_USE bool clo_hcl_parse(struct clo_bytes in, struct clo_hcl *out,
                                         struct clo_error *err);
-/* Is REPORT_DATA the hash of the claims, and zero behind it? */
+/* Is REPORT_DATA the hash of the claims, followed by zeros? */
 CLO_API CLO_MUST_USE bool clo_hcl_bind(const struct clo_hcl *hcl, struct clo_bytes report_data,
                                        struct clo_error *err);
 

@@ -32,7 +32,7 @@ struct clo_igvm_platform {
 struct clo_igvm {
     struct clo_bytes file;
     uint32_t format_version;
-    struct clo_bytes headers; /* the variable headers, one behind the other */
+    struct clo_bytes headers; /* the variable headers, concatenated */
     struct clo_igvm_platform platforms[CLO_IGVM_PLATFORMS_MAX];
     size_t platform_count;
 };

@@ -25,7 +25,7 @@ struct clo_ima_entry {
 
 struct clo_ima;
 
-/* Up to 7 bytes behind the last entry, as copies of lists have them, are tolerated and counted. */
+/* Up to 7 bytes after the last entry, as copies of lists have them, are tolerated and counted. */
 CLO_API CLO_MUST_USE bool clo_ima_parse(struct clo_bytes in, struct clo_ima **out,
                                         struct clo_error *err);
 CLO_API void clo_ima_free(struct clo_ima *list);
@@ -36,7 +36,7 @@ CLO_API const struct clo_ima_entry *clo_ima_at(const struct clo_ima *list, size_
 /* The hash of an entry's template data; ones for a violation: what was extended into a bank. */
 CLO_API void clo_ima_digest(const struct clo_ima_entry *entry, enum clo_hash hash,
                             struct clo_digest *out);
-/* Does it begin as such a list does, and not as a firmware's log? For whoever is given some file. */
+/* Does it begin as such a list does, and not as a firmware's log? For callers that are given any file. */
 CLO_API bool clo_ima_is_list(struct clo_bytes in);
 
 /* What was extended: from Linux 5.8 on each bank's own hash of the template's data, before the SHA-1,

@@ -19,7 +19,7 @@ CLO_API CLO_MUST_USE bool clo_jwk_to_public_key(const json_t *jwk, struct clo_pu
 /* Signs with ES256 or ES384 as the key's curve says. */
 CLO_API CLO_MUST_USE bool clo_jws_sign(const struct clo_private_key *key, const json_t *payload,
                                        struct clo_buffer *token, struct clo_error *err);
-/* CLO_ERR_REFUSED if the signature does not hold, CLO_ERR_FORMAT if it is no such token. */
+/* CLO_ERR_REFUSED if the signature does not hold, CLO_ERR_FORMAT if it is not such a token. */
 CLO_API CLO_MUST_USE bool clo_jws_verify(struct clo_bytes token, const struct clo_public_key *key,
                                          json_t **payload, struct clo_error *err);
 

@@ -53,7 +53,7 @@ CLO_API json_t *clo_json_base64url(struct clo_bytes in);
 CLO_API json_t *clo_json_base64(struct clo_bytes in);
 /* Unix time as an RFC 3339 string in UTC. */
 CLO_API json_t *clo_json_time(int64_t unix_time);
-/* Text from outside (names of files, what they hold) as a string: what is no UTF-8 or no text is replaced. */
+/* Text from outside (names of files, what they hold) as a string: what is not UTF-8 or not text is replaced. */
 CLO_API json_t *clo_json_text(const char *text);
 
 /* An object that is filled member by member and asked once at the end. Begins as

@@ -21,7 +21,7 @@ struct clo_kconfig_counts {
     size_t again;   /* set before: the last one counts, as with the kernel's own tools */
 };
 
-/* Lines that are no comment, no option and not blank are refused. */
+/* Lines that are neither a comment nor an option nor blank are refused. */
 CLO_API CLO_MUST_USE bool clo_kconfig_parse(struct clo_bytes in, struct clo_kconfig **out,
                                             struct clo_error *err);
 CLO_API void clo_kconfig_free(struct clo_kconfig *config);

@@ -19,7 +19,7 @@ CLO_BEGIN_C
 
 enum clo_launch_mode {
     CLO_LAUNCH_SNP,
-    CLO_LAUNCH_SNP_SVSM, /* OVMF behind COCONUT-SVSM, as QEMU loads them from two flash images */
+    CLO_LAUNCH_SNP_SVSM, /* OVMF started by COCONUT-SVSM, as QEMU loads them from two flash images */
     CLO_LAUNCH_SEV_ES,
     CLO_LAUNCH_SEV,
 };
@@ -97,7 +97,7 @@ CLO_API CLO_MUST_USE bool clo_launch_firmware_parse(struct clo_bytes image,
 CLO_API bool clo_launch_firmware_has(const struct clo_launch_firmware *firmware,
                                      enum clo_launch_section_type type);
 
-/* SHA-384 of each page, one behind the other: nearly all of the work, and parts of an image can be
+/* SHA-384 of each page, concatenated: nearly all of the work, and parts of an image can be
  * hashed side by side. A page that ends early is not looked at. */
 CLO_API void clo_launch_hash_pages(struct clo_bytes pages, uint8_t *digests);
 

@@ -54,7 +54,7 @@ struct clo_launch_match {
 
 #define CLO_LAUNCH_MATCHES_MAX 16
 
-/* All with the fewest changes, at most CLO_LAUNCH_MATCHES_MAX; none is no error: *count is 0.
+/* All with the fewest changes, at most CLO_LAUNCH_MATCHES_MAX; none is not an error: *count is 0.
  * `digest` has 48 bytes. */
 CLO_API CLO_MUST_USE bool
 clo_launch_explain(const struct clo_launch_known *known, const uint8_t *digest,

@@ -1,8 +1,8 @@
 /* What verifying evidence still lacks of what the makers publish, as a list of requests: certificates, revocation lists,
- * collateral. Nothing is fetched here; whoever can (net/endorsements.h) goes through the list, adds what came to its
+ * collateral. Nothing is fetched here; a caller that can (net/endorsements.h) goes through the list, adds what came to its
  * inputs, and asks again, for what comes next depends on it: the chain's revocation list on the chain.
  *
- * A request rests on evidence that nobody has verified yet. What must not be asked for at a stranger's word is for the
+ * A request rests on evidence that is not verified yet. What must not be asked for at a stranger's word is for the
  * caller to leave out; what cannot be had is for the appraisal to refuse. */
 #ifndef CLOISTER_MISSING_H
 #define CLOISTER_MISSING_H

@@ -37,7 +37,7 @@ struct clo_pe {
     uint32_t file_alignment;
     uint32_t size_of_image;
     uint32_t size_of_headers;
-    size_t coff_offset;              /* of the COFF file header, behind "PE\0\0" */
+    size_t coff_offset;              /* of the COFF file header, after "PE\0\0" */
     size_t optional_offset;          /* of the optional header */
     size_t checksum_offset;          /* of CheckSum */
     size_t certificate_entry_offset; /* of the data directory entry, 8 bytes */
@@ -54,12 +54,12 @@ CLO_API const char *clo_pe_machine_name(uint16_t machine);
 
 CLO_API CLO_MUST_USE bool clo_pe_parse(struct clo_bytes in, struct clo_pe *out,
                                        struct clo_error *err);
-/* Of a file of which only the first bytes are here, SizeOfHeaders of them at least. What lies behind
+/* Of a file of which only the first bytes are here, SizeOfHeaders of them at least. What follows
  * them has an empty view. */
 CLO_API CLO_MUST_USE bool clo_pe_parse_head(struct clo_bytes head, uint64_t file_size,
                                             struct clo_pe *out, struct clo_error *err);
 /* What parses and is still unsafe or odd: writable and executable sections, wrong alignment, gaps, data
- * behind the last section. The n-th, with the file offset of what it speaks of; false at the end. */
+ * after the last section. The n-th, with the file offset of what it speaks of; false at the end. */
 struct clo_pe_warning {
     uint64_t offset;
     char text[160];
@@ -103,14 +103,14 @@ CLO_API void clo_pieces_add(struct clo_pieces *pieces, const struct clo_pieces *
 struct clo_pe_part {
     char name[9];
     uint32_t characteristics;
-    uint64_t virtual_size;     /* in memory: zeros behind the pieces, or less than they are */
+    uint64_t virtual_size;     /* in memory: zeros after the pieces, or less than they are */
     uint32_t virtual_address;  /* kept where it can be; 0: the next that is free */
     bool is_fixed;             /* code that knows its address: it stays, or it fails */
     struct clo_pieces content; /* borrowed */
 };
 
-/* Appends to `out` an unsigned image with the headers of `from` and these sections in this order, one
- * behind the other, at its alignments (pages at least). `head` is filled, and borrowed by `out`. */
+/* Appends to `out` an unsigned image with the headers of `from` and these sections in this order,
+ * one after the other, at its alignments (pages at least). `head` is filled, and borrowed by `out`. */
 CLO_API CLO_MUST_USE bool clo_pe_lay_out(const struct clo_pe *from, struct clo_pe_part *parts,
                                          size_t count, struct clo_buffer *head,
                                          struct clo_pieces *out, struct clo_error *err);

@@ -28,7 +28,7 @@ CLO_API CLO_MUST_USE bool clo_policy_parse(struct clo_bytes json, struct clo_pol
                                            struct clo_error *err);
 /* Built in as "strict": denies debugging, migration agents and reserved bits, trusts AMD's and
  * Intel's roots (or those that the caller names), and demands every PCR for which a reference value is
- * given. Which guest it is it leaves to the caller: what nobody pins makes the verdict a warning. */
+ * given. Which guest it is it leaves to the caller: what is not pinned makes the verdict a warning. */
 CLO_API CLO_MUST_USE bool clo_policy_strict(struct clo_policy **out, struct clo_error *err);
 CLO_API void clo_policy_free(struct clo_policy *policy);
 CLO_API void clo_policy_freep(struct clo_policy **policy);

@@ -3,7 +3,7 @@
  * (docs/formats/reference.md, docs/schema/reference.json).
  *
  * Predicted for edk2's firmware (OVMF) that starts a unified kernel image from the ESP as
- * EFI/BOOT/BOOTX64.EFI, or shim, which starts it. The file is trusted input: whoever gives it says what is right. */
+ * EFI/BOOT/BOOTX64.EFI, or shim, which starts it. The file is trusted input: it says what is right. */
 #ifndef CLOISTER_REFERENCE_H
 #define CLOISTER_REFERENCE_H
 
@@ -19,7 +19,7 @@ CLO_BEGIN_C
 #define CLO_PHASE_SYSINIT      "enter-initrd:leave-initrd:sysinit"
 #define CLO_PHASE_READY        "enter-initrd:leave-initrd:sysinit:ready"
 
-/* A file beside the UKI on its ESP that systemd's stub takes in (systemd-stub(7), "Companion files"). */
+/* A file next to the UKI on its ESP that systemd's stub takes in (systemd-stub(7), "Companion files"). */
 enum clo_companion_place {
     CLO_COMPANION_BESIDE,      /* UKI.extra.d/ */
     CLO_COMPANION_ADDONS,      /* loader/addons/ */
@@ -32,7 +32,7 @@ struct clo_companion {
     struct clo_bytes data;
 };
 
-/* Does a stub of this version look at it there? A companion that it does not is refused by a prediction. */
+/* Does a stub of this version load the companion from that place? Predictions refuse one that it would ignore. */
 CLO_API bool clo_companion_is_taken(const struct clo_companion *companion, unsigned stub_version);
 struct clo_uki;
 /* An add-on for another kernel (.uname) is started and measured by firmware, and then ignored. */
@@ -106,7 +106,7 @@ struct clo_tdx_prediction {
     const struct clo_eventlog *given; /* a CCEL log of such a machine, for what is not predicted */
 };
 
-/* RTMR n beside the PCRs, wherever a register's number is asked for. Its hash is SHA-384, its value and
+/* RTMR n in the number space of PCRs, wherever a register's number is asked for. Its hash is SHA-384, its value and
  * events are the same in every phase. */
 #define CLO_REGISTER_RTMR(n) (64U + (n))
 #define CLO_RTMR_COUNT       4

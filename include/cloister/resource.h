@@ -16,7 +16,7 @@ CLO_BEGIN_C
 enum clo_instance {
     CLO_INSTANCE_CHIP,      /* the processor (SEV-SNP), the platform (TDX) */
     CLO_INSTANCE_REPORT_ID, /* one launch of an SEV-SNP guest */
-    CLO_INSTANCE_VM,        /* what the cloud calls the machine: its word, and nobody else's */
+    CLO_INSTANCE_VM,        /* what the cloud calls the machine: its word alone */
     CLO_INSTANCE_AK,        /* the vTPM: its attestation key */
     CLO_INSTANCE_COUNT,
 };

@@ -17,7 +17,7 @@ struct clo_sbat_entry {
     struct clo_bytes rest; /* vendor, package, version, URL; or the date of a level */
 };
 
-/* The next line of an .sbat section or a level, from *at on, which moves behind it. False with CLO_OK at
+/* The next line of an .sbat section or a level, from *at on, which moves past it. False with CLO_OK at
  * the end (a NUL ends the text, too), with CLO_ERR_FORMAT for a line of another form. */
 CLO_API CLO_MUST_USE bool clo_sbat_next(struct clo_bytes text, size_t *at,
                                         struct clo_sbat_entry *out, struct clo_error *err);

@@ -1,7 +1,7 @@
 /* shim, the first stage that firmware's own keys start and that starts a second one by keys of its owner:
  * what it carries in sections of its own. (shim 15.8 to 16.1: README.tpm, SBAT.md, cert.S, sbat_var.S.)
  *
- * Nothing here is verified: that a shim is authentic says its Authenticode signature. */
+ * Nothing here is verified: whether a shim is authentic is told by its Authenticode signature. */
 #ifndef CLOISTER_SHIM_H
 #define CLOISTER_SHIM_H
 
@@ -26,7 +26,7 @@ struct clo_shim {
     struct clo_bytes level_latest;    /* and the one for those who asked for the latest */
 };
 
-/* Is it a shim? One of whose sections nothing else is known, or that is too old, is one as well. */
+/* Is it a shim? True also for one that is too old to describe, or whose sections cannot be parsed. */
 CLO_API bool clo_shim_is(const struct clo_pe *pe);
 CLO_API CLO_MUST_USE bool clo_shim_parse(struct clo_bytes in, struct clo_shim *out,
                                          struct clo_error *err);

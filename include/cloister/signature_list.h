@@ -14,7 +14,7 @@ CLO_API const char *clo_signature_type_name(const struct clo_guid *type);
 /* By such a name; false: none. */
 CLO_API bool clo_signature_type_find(const char *name, struct clo_guid *out);
 
-/* Walks concatenated lists, each entry once. False behind the last with err->status CLO_OK; malformed
+/* Walks concatenated lists, each entry once. False after the last with err->status CLO_OK; malformed
  * lists, and entries that have not their type's size, are CLO_ERR_FORMAT. */
 struct clo_signature_walk {
     struct clo_reader r;
@@ -44,7 +44,7 @@ CLO_API CLO_MUST_USE bool clo_signature_lists_append(struct clo_bytes base,
                                                      struct clo_bytes addition,
                                                      struct clo_buffer *out, size_t *added,
                                                      struct clo_error *err);
-/* `base` without the entries of this type and data, whoever owns them; lists that become empty go. */
+/* `base` without the entries of this type and data, of any owner; lists that become empty are left out. */
 CLO_API CLO_MUST_USE bool clo_signature_lists_remove(struct clo_bytes base,
                                                      const struct clo_guid *type,
                                                      struct clo_bytes data, struct clo_buffer *out,

@@ -3,7 +3,7 @@
  * Interface Specification 1.00; AMD 56421, GHCB 2.04, section 4.1.8.1 for the certificate table.)
  *
  * A parsed report proves nothing. clo_snp_verified is what clo_snp_verify() makes of one: an AMD
- * processor (or whoever holds a root that the caller named) signed exactly these bytes. Whether the
+ * processor (or the holder of a root that the caller named) signed exactly these bytes. Whether the
  * guest that it describes is acceptable is for appraisal. */
 #ifndef CLOISTER_SNP_H
 #define CLOISTER_SNP_H
@@ -104,7 +104,7 @@ struct clo_snp_report {
  * are refused in the versions we know. */
 CLO_API CLO_MUST_USE bool clo_snp_parse(struct clo_bytes in, struct clo_snp_report *out,
                                         struct clo_error *err);
-/* The report inside what tools hand out: bare, with a certificate table behind it (`table` gets
+/* The report inside what tools hand out: bare, followed by a certificate table (`table` gets
  * it), or in the kernel's MSG_REPORT_RSP buffer. */
 CLO_API CLO_MUST_USE bool clo_snp_unwrap(struct clo_bytes in, struct clo_bytes *report,
                                          struct clo_bytes *table, struct clo_error *err);
@@ -128,16 +128,16 @@ CLO_API void clo_snp_certificates_free(struct clo_snp_certificates *certificates
  * certificate table (GUIDs in text order; entries in DER or PEM). No certificate at all is an error. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add(struct clo_snp_certificates *certificates,
                                                    struct clo_bytes in, struct clo_error *err);
-/* What a host put behind a report, or in its buffer for certificates: none at all is no error there. */
+/* What a host put after a report, or in its buffer for certificates: here it is not an error if there are none. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add_table(struct clo_snp_certificates *certificates,
                                                          struct clo_bytes table,
                                                          struct clo_error *err);
-/* The same as clo_snp_certificates_add(), and one DER revocation list by itself; a set of lists without a certificate will do. */
+/* The same as clo_snp_certificates_add(), and one DER revocation list by itself; revocation lists alone are enough. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_read(struct clo_snp_certificates *certificates,
                                                     struct clo_bytes in, struct clo_error *err);
 /* Is this the GUID of an entry that we read? */
 CLO_API bool clo_snp_table_knows(struct clo_bytes guid);
-/* AMD's own ASK, ASVK and ARK of Milan, Genoa and Turin. Having them is no trust in them. */
+/* AMD's own ASK, ASVK and ARK of Milan, Genoa and Turin. Having them is not trust in them. */
 CLO_API CLO_MUST_USE bool clo_snp_certificates_add_amd(struct clo_snp_certificates *certificates,
                                                        struct clo_error *err);
 
@@ -193,8 +193,8 @@ struct clo_snp_trust {
      * nothing is, the newest says, which has to be current. */
     const struct clo_crl *const *crls;
     size_t crl_count;
-    size_t named_crl_count; /* so many of the first were named for this: one of the lists has to be the chain's */
-    size_t owner_crl_count; /* so many of the first are the owner's; older ones of the rest are left out */
+    size_t named_crl_count; /* the first of the lists, as many as this, were named for it: one list has to be the chain's */
+    size_t owner_crl_count; /* the first of the lists, as many as this, are the owner's; older ones of the rest are left out */
     bool owner_crls_alone; /* and without one of the owner's the check fails */
     int64_t stale_crls;    /* seconds past its next update that are forgiven, and told */
 };
@@ -204,8 +204,7 @@ struct clo_snp_verified {
     enum clo_snp_product product;
     bool is_vlek;
     char csp_id[64];
-    uint8_t hw_id
-            [64]; /* the VCEK's, with zeros behind it: the chip, also where CHIP_ID is masked */
+    uint8_t hw_id[64]; /* the VCEK's, followed by zeros: the chip, also where CHIP_ID is masked */
     bool has_hw_id;
     struct clo_digest root;    /* SHA-256 of the root's SubjectPublicKeyInfo */
     bool is_amd;               /* the root is one of AMD's */

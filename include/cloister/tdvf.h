@@ -3,7 +3,7 @@
  * 344991, section 11; edk2, OvmfPkg/ResetVector/X64/IntelTdxMetadata.asm; Intel, TDX Module Base
  * Architecture Specification 348549, TDH.MEM.PAGE.ADD and TDH.MR.EXTEND; UEFI PI 1.8, volume 3, HOBs.)
  *
- * Strict: what a loader could read another way is refused, for MRTD would be another one there. */
+ * Strict: what a loader could read differently is refused, as it would yield a different MRTD. */
 #ifndef CLOISTER_TDVF_H
 #define CLOISTER_TDVF_H
 

@@ -3,7 +3,7 @@
  * 1.5, TDREPORT_STRUCT and TD_INFO; docs/formats/tdx.md.)
  *
  * A parsed quote proves nothing. clo_tdx_verified is what clo_tdx_verify() makes of one: a quoting
- * enclave of Intel's (or of whoever holds a root that the caller named) signed exactly these bytes.
+ * enclave of Intel's (or of the holder of a root that the caller named) signed exactly these bytes.
  * What Intel thinks of that platform is in its tcb_status; whether the guest is acceptable is for
  * appraisal. A TDREPORT is authenticated by a MAC that its own machine alone can check: it is shown
  * here and never believed. */
@@ -106,11 +106,11 @@ struct clo_tdx_quote {
     struct clo_bytes qe_auth_data; /* of any length */
     uint16_t inner_type;           /* of the certification data: 5 is a chain in PEM */
     struct clo_bytes chain;        /* that chain; empty where there is none */
-    struct clo_bytes trailing;     /* behind the declared data: unsigned, ignored, often padding */
+    struct clo_bytes trailing;     /* after the declared data: unsigned, ignored, often padding */
 };
 
 /* Quotes of version 4 and 5 about a TD. Those of SGX enclaves (version 3, or by their TEE type) and
- * other keys than ECDSA P-256 are CLO_ERR_UNSUPPORTED. Bytes behind the data are allowed, since
+ * other keys than ECDSA P-256 are CLO_ERR_UNSUPPORTED. Bytes after the data are allowed, since
  * every producer's buffer has some; sizes inside must add up exactly. */
 CLO_API CLO_MUST_USE bool clo_tdx_parse(struct clo_bytes in, struct clo_tdx_quote *out,
                                         struct clo_error *err);

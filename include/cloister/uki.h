@@ -19,7 +19,7 @@ struct clo_uki {
     size_t profile_count;  /* .profile sections; 0: there is one profile, without a name */
 };
 
-/* Views into `in`. A PE file without .linux and .sdmagic is no UKI. Sections that are larger in memory
+/* Views into `in`. A PE file without .linux and .sdmagic is not a UKI. Sections that are larger in memory
  * than in the file are refused: their views would not be what is measured. */
 CLO_API CLO_MUST_USE bool clo_uki_parse(struct clo_bytes in, struct clo_uki *out,
                                         struct clo_error *err);
@@ -47,7 +47,7 @@ CLO_API const struct clo_pe_section *clo_uki_measured_in(const struct clo_uki *u
 /* The release ("6.12.117+deb13-cloud-amd64") that a bzImage names (Documentation/arch/x86/boot.rst,
  * kernel_version); false if it names none. `out` is cut to its size. */
 CLO_API bool clo_kernel_release(struct clo_bytes kernel, char *out, size_t size);
-/* What stands behind "Linux version " in any kernel that is not compressed; give it pieces that overlap
+/* What follows "Linux version " in any kernel that is not compressed; give it pieces that overlap
  * by CLO_KERNEL_BANNER_MAX. */
 #define CLO_KERNEL_BANNER_MAX 160
 CLO_API bool clo_kernel_banner(struct clo_bytes piece, char *out, size_t size);

@@ -9,7 +9,7 @@
 
 CLO_BEGIN_C
 
-/* What a record extends. Other registers than PCRs and RTMRs are nobody's whose value we prove. */
+/* What a record extends. The value of registers other than PCRs and RTMRs is not proven. */
 enum clo_userlog_kind {
     CLO_USERLOG_PCR,
     CLO_USERLOG_NV,    /* an NV index of the TPM ("NvPCR", systemd 259 and later) */
@@ -26,7 +26,7 @@ struct clo_userlog_event {
     struct clo_digest digests[CLO_HASH_COUNT];
     size_t digest_count;
     const char *type; /* "phase", "volume-key", …; NULL if it does not say */
-    const char *text; /* what was measured, where it is no secret; NULL */
+    const char *text; /* what was measured, where it is not a secret; NULL */
 };
 
 struct clo_userlog;

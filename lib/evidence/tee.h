@@ -1,5 +1,5 @@
 /* The kinds of platform whose evidence is read, and what each is called where: by policies and results, by the KBS
- * protocol, by the kernel, in a bundle. Whoever reads or writes such a name asks this table; how evidence of a kind is
+ * protocol, by the kernel, in a bundle. Code that reads or writes such a name asks this table; how evidence of a kind is
  * verified and appraised is an entry of lib/appraise/tee.h. */
 #ifndef CLOISTER_LIB_EVIDENCE_TEE_H
 #define CLOISTER_LIB_EVIDENCE_TEE_H
