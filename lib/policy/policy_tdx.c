@@ -271,6 +271,15 @@ static void check_tcb(const struct clo_policy *policy, const struct clo_tdx_tcb 
                        tcb->evaluation_number, (unsigned long long)tdx->minimum_evaluation_number);
 }
 
+/* A later module gives bits a meaning that this program does not know: an owner who names the whole value has
+ * looked at them. Those of byte 0 make a TD untrusted as a whole, whatever they are. */
+#define RESERVED_UNTRUSTED (CLO_TDX_ATTRIBUTES_UNTRUSTED & ~CLO_TDX_ATTRIBUTE_DEBUG)
+
+static bool is_named(const struct clo_policy_values *set, struct clo_bytes value)
+{
+    return policy_pins(set) && policy_names(set, value);
+}
+
 /* Bit by bit what makes a TD no TD: the host can read it, move it, or interrupt it where Linux does
  * not expect that. */
 static void check_attributes(const struct clo_policy_tdx *tdx, const struct clo_tdx_body *body,
@@ -286,7 +295,10 @@ static void check_attributes(const struct clo_policy_tdx *tdx, const struct clo_
                    debug ? "can" : "cannot");
     clo_check_that(checks, "policy.migratable", !migratable || tdx->allow_migratable,
                    "the TD %s be migrated", migratable ? "can" : "cannot");
-    clo_check_that(checks, "policy.reserved", (attributes & ~CLO_TDX_ATTRIBUTES_KNOWN) == 0,
+    clo_check_that(checks, "policy.reserved",
+                   (attributes & ~CLO_TDX_ATTRIBUTES_KNOWN) == 0 ||
+                           (is_named(&tdx->td_attributes, body->td_attributes) &&
+                            (attributes & RESERVED_UNTRUSTED) == 0),
                    "TD attributes 0x%016llx: reserved bits", (unsigned long long)attributes);
     clo_check_that(checks, "policy.sept_ve_disable", no_ve || tdx->allow_sept_ve,
                    "SEPT_VE_DISABLE is %s: %s", no_ve ? "set" : "not set",
@@ -295,7 +307,7 @@ static void check_attributes(const struct clo_policy_tdx *tdx, const struct clo_
     clo_check_that(checks, "policy.seam_attributes", clo_bytes_all(body->seam_attributes, 0),
                    "SEAMATTRIBUTES, which are zero for every production module");
     clo_check_that(checks, "policy.xfam_reserved",
-                   (xfam & ~CLO_TDX_XFAM_KNOWN) == 0 &&
+                   ((xfam & ~CLO_TDX_XFAM_KNOWN) == 0 || is_named(&tdx->xfam, body->xfam)) &&
                            (xfam & CLO_TDX_XFAM_FIXED) == CLO_TDX_XFAM_FIXED,
                    "XFAM 0x%016llx: bits that must be one or zero", (unsigned long long)xfam);
 }

@@ -367,6 +367,52 @@ static void test_rest(void **state)
     }
 }
 
+/* Bits that we do not know, in a value that the owner names in full. */
+static void test_named_reserved(void **state)
+{
+    static const struct {
+        const char *name, *sets, *fails; /* fails NULL: accepted */
+        size_t field, at;
+        uint8_t value;
+    } cases[] = {
+        { "not named", "", "policy.reserved", offsetof(struct clo_tdx_body, td_attributes), 5, 1 },
+        { "named", ",'td_attributes':['0000001000010000']", NULL,
+          offsetof(struct clo_tdx_body, td_attributes), 5, 1 },
+        { "any", ",'td_attributes':'any'", "policy.reserved",
+          offsetof(struct clo_tdx_body, td_attributes), 5, 1 },
+        { "another is named", ",'td_attributes':['0000001000020000']", "policy.reserved",
+          offsetof(struct clo_tdx_body, td_attributes), 5, 1 },
+        { "named, and untrusted", ",'td_attributes':['8000001000000000']", "policy.reserved",
+          offsetof(struct clo_tdx_body, td_attributes), 0, 0x80 },
+        { "XFAM not named", "", "policy.xfam_reserved", offsetof(struct clo_tdx_body, xfam), 3,
+          0x80 },
+        { "XFAM named", ",'xfam':['e702068000000000']", NULL, offsetof(struct clo_tdx_body, xfam),
+          3, 0x80 },
+        { "XFAM named, without SSE", ",'xfam':['e502060000000000']", "policy.xfam_reserved",
+          offsetof(struct clo_tdx_body, xfam), 0, 0xe5 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+        CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+        struct clo_bytes view;
+        struct example e;
+        struct clo_error err;
+        char text[512];
+        example_init(&e);
+        memcpy(&view, (const uint8_t *)&e.verified.quote.body + cases[i].field, sizeof view);
+        set_byte(view, cases[i].at, cases[i].value);
+        snprintf(text, sizeof text,
+                 "{'cloister_policy':1,'tee':['tdx'],'roots':['intel'],'tdx':{'mr_td':'any',"
+                 "'rtmr0':'any','rtmr1':'any','rtmr2':'any','advisories':'any'%s}}",
+                 cases[i].sets);
+        CHECK(parse_policy(text, &policy, &err), err.text);
+        clo_policy_appraise_tdx(policy, &e.verified, 0, &checks);
+        check_only_failure(&checks, cases[i].fails, cases[i].name);
+    }
+}
+
 /* What a policy does not say is denied; what a reference value accounts for need not be said. */
 static void test_silence(void **state)
 {
@@ -408,9 +454,10 @@ static void test_silence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_schema), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_rest),   cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_parse),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_schema),  cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_rest),    cmocka_unit_test(test_named_reserved),
+        cmocka_unit_test(test_silence),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
