@@ -289,6 +289,41 @@ static void test_files_again(void **state)
     expect_snp(endorser, evidence, CLO_CHECK_PASS, "no certificate");
 }
 
+/* Many roots of the owner's, for other machines: the one of this chain, last of all, is lent all the same. */
+static void test_many_roots(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer roots = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer leaf = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    struct clo_error err;
+
+    (void)state;
+    must(clo_private_key_public(snp_keys.ask, &key, &err), &err);
+    for (int i = 0; i < 20; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+        struct sim_certificate spec = forge.ask;
+        char name[32];
+        snprintf(name, sizeof name, "Another root %d", i);
+        spec.subject = spec.issuer = name;
+        must(sim_certificate(&spec, key, snp_keys.ask, &der, &err) &&
+                     clo_pem_write("CERTIFICATE", clo_buffer_bytes(&der), &roots, &err),
+             &err);
+    }
+    must(clo_pem_write("CERTIFICATE", clo_buffer_bytes(&snp.ask), &roots, &err) &&
+                 clo_pem_write("CERTIFICATE", clo_buffer_bytes(&snp.ark), &roots, &err) &&
+                 clo_pem_write("CERTIFICATE", clo_buffer_bytes(&snp.leaf), &leaf, &err) &&
+                 clo_evidence_new(&evidence, &err) &&
+                 clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT,
+                                  clo_bytes(snp.report, sizeof snp.report), &err) &&
+                 clo_evidence_add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, clo_buffer_bytes(&leaf),
+                                  &err),
+         &err);
+    files = (struct files){ .items = { &roots, &snp.crl } };
+    CLO_CLEANUP(clo_endorser_freep) struct clo_endorser *endorser = make(false);
+    expect_snp(endorser, evidence, CLO_CHECK_PASS, "no certificate of the chain is revoked");
+}
+
 static void test_bad_start(void **state)
 {
     const struct clo_endorser_spec spec = { .load = load, .now = now_of, .without_thread = true };
@@ -713,6 +748,7 @@ int main(void)
         cmocka_unit_test_setup(test_stale_choice, reset),
         cmocka_unit_test_setup(test_files_lack, reset),
         cmocka_unit_test_setup(test_files_again, reset),
+        cmocka_unit_test_setup(test_many_roots, reset),
         cmocka_unit_test_setup(test_bad_start, reset),
         cmocka_unit_test_setup(test_fetched, reset),
         cmocka_unit_test_setup(test_outage, reset),
