@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include "cloister/snp.h"
+#include "lib/snp/snp_internal.h"
 
 static bool is_root(const struct clo_certificate *certificate)
 {
@@ -27,6 +28,7 @@ static void test_certificates(void **state)
               err.text);
         enum clo_snp_product product = clo_snp_amd_root(&fingerprint);
         CHECK((product != CLO_SNP_UNKNOWN) == is_root(certificate), subject);
+        CHECK(snp_is_amd_certificate(certificate) == is_root(certificate), subject);
         roots += is_root(certificate);
         products |= is_root(certificate) ? 1U << product : 0;
         for (size_t k = 0; k < amd.count; k++)

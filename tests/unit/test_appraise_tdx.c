@@ -360,6 +360,51 @@ static void test_warning(void **state)
     }
 }
 
+/* Without a policy the evidence is accepted, and what a policy would look at is told; of what is as it must be, nothing. */
+static void test_warnings(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+        uint64_t value;    /* 0: as it is */
+        const char *words; /* NULL: no such warning */
+    } cases[] = {
+        { "as it must be", SIM_TDX_XFAM, 0, NULL },
+        { "every bit of XFAM that is known", SIM_TDX_XFAM, CLO_TDX_XFAM_KNOWN, NULL },
+        { "XFAM without a bit that is fixed", SIM_TDX_XFAM, 0x2, "XFAM 0x" },
+        { "XFAM with a reserved bit", SIM_TDX_XFAM, CLO_TDX_XFAM_FIXED | 1ULL << 63, "XFAM 0x" },
+        { "debug", SIM_TDX_ATTRIBUTES, 1 | 1ULL << 28, "can be debugged" },
+        { "migratable", SIM_TDX_ATTRIBUTES, 1ULL << 29 | 1ULL << 28, "can be migrated" },
+        { "attributes with a reserved bit", SIM_TDX_ATTRIBUTES, 1ULL << 62 | 1ULL << 28,
+          "reserved bits are set" },
+        { "SEPT_VE_DISABLE off", SIM_TDX_ATTRIBUTES, 1ULL << 63, "SEPT_VE_DISABLE is not set" },
+    };
+    static const char *const all[] = { "XFAM 0x", "can be debugged", "can be migrated",
+                                       "reserved bits are set", "SEPT_VE_DISABLE is not set" };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        s.no_policy = true;
+        for (size_t k = 0; cases[i].value != 0 && k < 8; k++)
+            s.tdx.body[cases[i].at + k] = (uint8_t)(cases[i].value >> (8 * k));
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(clo_appraisal_status(appraisal) == CLO_WARNING, cases[i].name);
+        for (size_t k = 0; k < CLO_COUNT(all); k++) {
+            bool is_wanted = cases[i].words != NULL && strcmp(all[k], cases[i].words) == 0;
+            bool is_told = false;
+            for (size_t n = 0; n < clo_appraisal_warning_count(appraisal); n++)
+                is_told = is_told || strstr(clo_appraisal_warning(appraisal, n), all[k]) != NULL;
+            if (is_told != is_wanted)
+                print_message("%s: %s\n", cases[i].name, all[k]);
+            CHECK(is_told == is_wanted, cases[i].name);
+        }
+    }
+}
+
 static void test_qualifying(void **state)
 {
     static const struct {
@@ -478,11 +523,11 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),   cmocka_unit_test(test_brought),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_warning),
-        cmocka_unit_test(test_qualifying), cmocka_unit_test(test_hcl),
-        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_young_enough),
-        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_accepted),     cmocka_unit_test(test_brought),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_qualifying),
+        cmocka_unit_test(test_hcl),          cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_young_enough), cmocka_unit_test(test_open),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -207,11 +207,29 @@ static void test_has(void **state)
     CHECK(!clo_ccel_rules_has(rules, 0) && !clo_ccel_rules_has(rules, 4), "the others");
 }
 
+/* The most that a rule may ask for. */
+static void test_most(void **state)
+{
+    struct clo_ccel_rules *rules = NULL;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(parse("{'rtmr0':[{'type':'EV_IPL','any':true,'minimum':65536,'maximum':65536}]}", &rules,
+                &err),
+          err.text);
+    clo_ccel_rules_free(rules);
+    rules = NULL;
+    CHECK(!parse("{'rtmr0':[{'type':'EV_IPL','any':true,'minimum':65537}]}", &rules, &err) &&
+                  strstr(err.text, "\"minimum\" is more than 65536") != NULL,
+          err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_allow),
+        cmocka_unit_test(test_most),
         cmocka_unit_test(test_has),
     };
 

@@ -1,5 +1,8 @@
 #include "image/esp.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "lib/disk/fat.h"
 #include "uki_maker.h"
 
@@ -77,10 +80,29 @@ static void test_refused(void **state)
     CHECK(strcmp(err.text, "UKI: no PE file: \"MZ\" is missing") == 0, err.text);
 }
 
+/* A file that cannot be written is not a volume that was made. */
+static void test_unwritable(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    char path[4200], folder[4210];
+    uint64_t size = 7;
+    struct clo_error err;
+
+    (void)state;
+    uki_make(&uki, 257, (struct clo_uki_parts){ .kernel = clo_bytes_text("k") });
+    snprintf(path, sizeof path, "%s/unwritable", scratch.path);
+    snprintf(folder, sizeof folder, "%s.efi", path);
+    assert_int_equal(mkdir(folder, 0700), 0); /* where the UKI is put for mcopy */
+    CHECK(!clo_esp_make(path, clo_buffer_bytes(&uki), 0, 0, &size, &err) && size == 7,
+          "counts as made");
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_make),
+        cmocka_unit_test(test_unwritable),
         cmocka_unit_test(test_refused),
     };
 

@@ -89,6 +89,19 @@ static const char *const members =
         "{\"text\":\"abc\",\"number\":7,\"negative\":-1,\"real\":1.5,\"on\":true,\"null\":null,"
         "\"object\":{},\"array\":[1],\"hex\":\"00ff\",\"base64\":\"AP8=\",\"base64url\":\"AP8\"}";
 
+static void whole_numbers(void **state)
+{
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json = parsed("{\"zero\":0,\"most\":9223372036854775807,\"less\":-1}");
+    struct clo_error err;
+    uint64_t number = 7;
+
+    (void)state;
+    CHECK(clo_json_get_u64(json, "zero", &number, &err) && number == 0, "zero");
+    CHECK(clo_json_get_u64(json, "most", &number, &err) && number == INT64_MAX, "most");
+    CHECK(!clo_json_get_u64(json, "less", &number, &err) && number == INT64_MAX, "less than zero");
+}
+
 static void members_have_their_type(void **state)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = parsed(members);
@@ -256,10 +269,15 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strict_reading),          cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(truncations_are_refused), cmocka_unit_test(members_have_their_type),
-        cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
-        cmocka_unit_test(the_canonical_form),      cmocka_unit_test(test_text),
+        cmocka_unit_test(strict_reading),
+        cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(truncations_are_refused),
+        cmocka_unit_test(members_have_their_type),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(members_are_decoded),
+        cmocka_unit_test(unknown_members_are_named),
+        cmocka_unit_test(the_canonical_form),
+        cmocka_unit_test(test_text),
         cmocka_unit_test(an_object_is_asked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

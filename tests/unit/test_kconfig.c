@@ -62,6 +62,34 @@ static void test_lines(void **state)
     CHECK(count == 8, "all");
 }
 
+/* The first of the lines that has both its beginning and its end names the version. */
+static void test_version(void **state)
+{
+    static const struct {
+        const char *text, *version; /* NULL: none */
+    } cases[] = {
+        { "# Linux/x86_64 6.12.0 Kernel Configuration\n# Linux/x86 7.0 Kernel Configuration\n",
+          "6.12.0" },
+        { "# Linux/x86_64 6.12.0\nCONFIG_A=y\n", NULL },
+        { "# Kernel Configuration\nCONFIG_A=y\n", NULL },
+        { "# Linux/6.12.0 Kernel Configuration\nCONFIG_A=y\n", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_kconfig_freep) struct clo_kconfig *parsed = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_error err;
+        clo_buffer_text(&text, cases[i].text);
+        clo_buffer_text(&text, "CONFIG_B=y\n");
+        CHECK(clo_kconfig_parse(clo_buffer_bytes(&text), &parsed, &err), err.text);
+        const char *version = clo_kconfig_version(parsed);
+        CHECK(cases[i].version == NULL ? version == NULL
+                                       : version != NULL && strcmp(version, cases[i].version) == 0,
+              cases[i].text);
+    }
+}
+
 static void test_every_truncation(void **state)
 {
     (void)state;
@@ -272,9 +300,13 @@ static void test_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),   cmocka_unit_test(test_every_truncation),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_kernel),  cmocka_unit_test(test_kernel_refused),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_kernel),
+        cmocka_unit_test(test_kernel_refused),
         cmocka_unit_test(test_vectors),
     };
 
