@@ -33,9 +33,14 @@ Not everything is equal, and where it is not, the tests say so:
 
 - systemd-measure 252 signs the policies of other banks than sha256 with that bank's hash, where a TPM is told SHA-256; ours hold there.
 - efitools' hash-to-efi-sig-list pads a file to 8 bytes as a signature would; firmware, shim and pesign do not, nor do we.
+- dcap-qvl refuses some TDs that Cloister warns of (SEPT_VE_DISABLE, service TDs); the test is of quotes that are not among them.
+- Trustee takes RSASSA signatures of TPMs alone; RSASSA-PSS verifies here.
 - tpm2_eventlog 5.4 does not begin PCR 0 with the startup locality that a log tells.
 
 Held by boots, in `tests/vm`: what OVMF, shim, systemd's stub and Linux measure (docs/registers.md), and a disk that the guest opens. Held by
-vectors of others, in unit tests: SNP reports and launch digests, TDX quotes and collateral, IGVM files, canonical event logs.
+vectors of others, in unit tests: SNP reports and launch digests, TDX quotes and collateral, IGVM files, canonical event logs; in
+`tests/cli/import.sh`: evidence of Trustee's clients. Tools that the distribution does not have (ukify, virt-firmware, sev-snp-measure,
+dcap-qvl, Go's libraries) are fetched into the cache by `sim/lab.sh`; without them those tests say SKIP, and this page is not made.
+Quotes of our own are made in a guest alone, where `tests/vm` verifies them: no stock tool judges them yet.
 No stock tool judges yet: CoRIM, EAR as CWT, the evidence bundle (CMW), our LUKS2 token, the canonical event log that we write.
 PAGE

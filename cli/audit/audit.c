@@ -1,4 +1,7 @@
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -25,6 +28,7 @@ struct request {
     const char *at;
     struct cli_list rules;
     bool guest, as_json, as_sarif, generate, everything, print_rules;
+    json_t *list; /* of a folder's files: where their JSON goes; NULL: it is printed */
 };
 
 static bool read_rules(const struct cli_list *files, struct clo_audit_rules **out,
@@ -209,6 +213,8 @@ static bool print(const struct request *request, const struct clo_audit *audit,
         if (!add_identity(request, json, err))
             return false;
     }
+    if (request->list != NULL)
+        return json_array_append(request->list, json) == 0 || clo_out_of_memory(err);
     if (request->as_sarif || request->as_json)
         return cli_print_json(json, err);
     cli_audit_print(audit, facts, subject, level, request->everything);
@@ -242,6 +248,66 @@ static bool run(const struct request *request, enum clo_audit_answer *verdict,
         return generate(request, &asked, &facts, level, err);
     }
     return print(request, &audit, &facts, level, asked.now, err);
+}
+
+static int is_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+/* One of a folder's files: its answer as an exit status; what cannot be read is named, and stops nothing. */
+static int run_entry(const struct request *request, const char *name)
+{
+    enum clo_audit_answer verdict = CLO_AUDIT_NO;
+    struct request one = *request;
+    char path[4096];
+    struct stat status;
+    struct clo_error err;
+
+    if (snprintf(path, sizeof path, "%s/%s", request->subject, name) >= (int)sizeof path)
+        return CLI_INPUT;
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return CLI_YES;
+    one.subject = path;
+    if (!run(&one, &verdict, &err)) {
+        clo_wrap(&err, "audit");
+        return cli_error(&err);
+    }
+    return verdict == CLO_AUDIT_YES ? CLI_YES : CLI_NO;
+}
+
+/* Every file of a folder: the worst of their exit statuses. */
+static int run_folder(struct request *request)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *list = request->as_json ? json_array() : NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *all = NULL;
+    struct dirent **entries = NULL;
+    int count = scandir(request->subject, &entries, is_visible, alphasort);
+    int worst = CLI_YES;
+    struct clo_error err;
+
+    if (count < 0) {
+        (void)!clo_fail(&err, CLO_ERR_FORMAT, "audit: %s: %s", request->subject, strerror(errno));
+        return cli_error(&err);
+    }
+    request->list = list;
+    for (int i = 0; i < count; i++) {
+        int status = run_entry(request, entries[i]->d_name);
+        worst = status > worst ? status : worst;
+        free(entries[i]);
+    }
+    free(entries);
+    if (list == NULL)
+        return worst;
+    all = json_pack("{s:O}", "audits", list);
+    return cli_print_json(all, &err) ? worst : cli_error(&err);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+
+    return path != NULL && stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 /* As given on the command line. */
@@ -279,9 +345,10 @@ static const struct cli_usage usage = {
     .summary = "Is this kernel, command line, UKI or disk image fit to be a confidential VM?\n"
                "SUBJECT is a kernel configuration (also gzip), a kernel that carries one, a "
                ".deb or\n"
-               ".rpm package, a UKI, a disk image, or a file with a command line. Exit status "
-               "1 if\n"
-               "something required fails or is unknown; docs/audit.md has the rules.",
+               ".rpm package, a UKI, a disk image, or a file with a command line; or a folder of "
+               "such files.\n"
+               "Exit status 1 if something required fails or is unknown; docs/audit.md has the "
+               "rules.",
     .options = options,
     .option_count = CLO_COUNT(options),
     .example = "  cloister audit /boot/config-$(uname -r) --for snp\n"
@@ -307,6 +374,10 @@ int cmd_audit(int argc, char **argv)
         return cli_usage_error(&usage, "one SUBJECT, --guest, --root or --cmdline is needed");
     if (chosen.as_json + chosen.as_sarif + chosen.generate > 1)
         return cli_usage_error(&usage, "--json, --sarif and --generate: one of them");
+    if (is_folder(chosen.subject) && (chosen.as_sarif || chosen.generate))
+        return cli_usage_error(&usage, "--sarif and --generate are for one file");
+    if (is_folder(chosen.subject))
+        return run_folder(&chosen);
     if (!run(&chosen, &verdict, &err))
         return cli_error(&err);
     return verdict == CLO_AUDIT_YES ? CLI_YES : CLI_NO;

@@ -226,4 +226,22 @@ if [ -r "$CLOISTER_VECTORS/kconfig/fedora-42.config" ]; then
     { "$docs/audit-distributions.sh" "$cloister" "$CLOISTER_VECTORS/kconfig" >distributions.md &&
         cmp -s distributions.md "$docs/audit-distributions.md"; } || fail "docs/audit-distributions.md: run docs/audit-distributions.sh"
 fi
+# A folder: what is whole is shown, what is not is named, and the exit status says that not all could be read.
+cd "$work" || exit 4
+mkdir folder
+printf 'CONFIG_64BIT=y\nCONFIG_X86_64=y\n' >folder/config-1
+echo hello >folder/notes
+cp folder/config-1 folder/z-config
+status=0
+"$cloister" audit folder >folder.out 2>folder.err || status=$?
+[ $status = 3 ] || fail "a folder with a bad file: exit status $status"
+[ "$(grep -c '^folder/.*config' folder.out)" = 2 ] || fail "a folder: not both configurations: $(grep '^folder' folder.out)"
+case $(cat folder.err) in "cloister: audit: folder/notes: "*) ;; *) fail "a folder: $(cat folder.err)" ;; esac
+"$cloister" audit folder --json >folder.json 2>/dev/null
+jq -e '.audits | length == 2' folder.json >/dev/null || fail "a folder as JSON"
+rm folder/notes
+status=0
+"$cloister" audit folder >/dev/null 2>&1 || status=$?
+[ $status = 1 ] || fail "a folder of unfit files: exit status $status"
+expect "a folder as SARIF" 2 "are for one file" "$cloister" audit folder --sarif
 exit $failed
