@@ -103,8 +103,9 @@ static bool take_uki(struct clo_subject *subject, struct clo_bytes volume, const
            clo_subject_add_uki(subject, clo_buffer_bytes(&uki), err);
 }
 
-/* What firmware starts, or the shim that it starts. */
-static bool take_started(struct clo_subject *subject, struct clo_bytes volume,
+/* What firmware, a shim or a boot loader starts. A loader counts as one even where it has one choice: files that the
+ * host adds give it others. */
+static bool take_started(struct clo_subject *subject, struct clo_bytes volume, bool *has_loader,
                          struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_boot_disk *boot = calloc(1, sizeof *boot);
@@ -113,6 +114,7 @@ static bool take_started(struct clo_subject *subject, struct clo_bytes volume,
         return clo_out_of_memory(err);
     bool ok = clo_boot_disk_find(volume, NULL, boot, err) &&
               clo_subject_add_uki(subject, clo_buffer_bytes(&boot->uki), err);
+    *has_loader = boot->loader.size > 0;
     clo_boot_disk_free(boot);
     return ok;
 }
@@ -158,6 +160,7 @@ static bool add_esp(struct clo_subject *subject, int fd, const struct clo_gpt_pa
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer volume = { 0 };
+    bool has_loader;
     struct clo_error why;
 
     if (partition_size(esp) > ESP_LIMIT)
@@ -165,10 +168,10 @@ static bool add_esp(struct clo_subject *subject, int fd, const struct clo_gpt_pa
                         (unsigned)(ESP_LIMIT >> 20));
     if (!read_beginning(fd, esp, ESP_LIMIT, &volume, err))
         return clo_wrap(err, "ESP");
-    if (!take_started(subject, clo_buffer_bytes(&volume), &why))
+    if (!take_started(subject, clo_buffer_bytes(&volume), &has_loader, &why))
         return add_behind_loader(subject, clo_buffer_bytes(&volume), why.text, err);
     return clo_subject_set(subject, "image.uki", "present", err) &&
-           clo_subject_set(subject, "image.loader", "none", err);
+           clo_subject_set(subject, "image.loader", has_loader ? "present" : "none", err);
 }
 
 static bool add_luks(struct clo_subject *subject, int fd, const struct clo_gpt_partition *root,

@@ -35,6 +35,7 @@ key put|default/disk/demo secret --state broker --policy $corpus/policy/any-meas
 key lease|default/disk/demo --state broker
 key list|--state broker --json
 key remove|-
+measure convert|-
 measure image|-
 measure policy|-
 measure snp|-
@@ -69,6 +70,7 @@ uki verify|-
 unlock|-
 verify|-
 verify azure|-
+verify ear|-
 verify snp|-
 verify tdx|-
 verify tpm|-

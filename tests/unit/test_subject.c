@@ -366,7 +366,7 @@ static void test_esp(void **state)
         const char *name;
         struct {
             const char *path;
-            char what; /* 'U': a UKI; 'S': a shim; 'P': another program */
+            char what; /* 'U': a UKI; 'S': a shim; 'B': systemd-boot; 'P': another program */
         } files[4];
         const char *uki, *loader;
     } cases[] = {
@@ -386,6 +386,10 @@ static void test_esp(void **state)
           { { "EFI/BOOT/BOOTX64.EFI", 'P' }, { "EFI/Linux/one.efi", 'U' } },
           "present",
           "present" },
+        { "systemd-boot and its one UKI",
+          { { "EFI/BOOT/BOOTX64.EFI", 'B' }, { "EFI/Linux/one.efi", 'U' } },
+          "present",
+          "present" },
         { "shim and a loader",
           { { "EFI/BOOT/BOOTX64.EFI", 'S' },
             { "EFI/BOOT/grubx64.efi", 'P' },
@@ -396,9 +400,14 @@ static void test_esp(void **state)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer shim = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer loader = { 0 };
     const struct pe_section section = { ".text", clo_bytes_text("code") };
+    const struct pe_section marked[] = {
+        section, { ".sdmagic", clo_bytes_text("#### LoaderInfo: systemd-boot 257.1 ####") }
+    };
 
     (void)state;
+    pe_make(&loader, marked, CLO_COUNT(marked));
     make_uki(&uki, true);
     shim_make(&shim, (struct shim_parts){ 0 });
     pe_make(&plain, &section, 1);
@@ -415,7 +424,10 @@ static void test_esp(void **state)
         size_t count = 0;
         for (; count < 4 && cases[i].files[count].path != NULL; count++) {
             char what = cases[i].files[count].what;
-            const struct clo_buffer *bytes = what == 'U' ? &uki : what == 'S' ? &shim : &plain;
+            const struct clo_buffer *bytes = what == 'U'   ? &uki
+                                             : what == 'S' ? &shim
+                                             : what == 'B' ? &loader
+                                                           : &plain;
             files[count] = (struct fat_file){ cases[i].files[count].path, clo_buffer_bytes(bytes) };
         }
         esp.guid.bytes[0] = 2;
