@@ -1,5 +1,5 @@
 #!/bin/sh
-# The table of checks in docs/verify.md and the checks in the source: the same ids.
+# The table of checks in docs/verify.md and the checks in the source: the same ids. And what tests share: tests/README.md names each.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 top=$CLOISTER_TESTS/..
@@ -12,5 +12,8 @@ grep -E '^\| `' "$top/docs/verify.md" | cut -d'|' -f2 | grep -oE "\`$kinds\\.[a-
 sort -u "$work/table" | comm -23 "$work/source" - | while read -r id; do echo "not in docs/verify.md: $id"; done >"$work/missing"
 sort -u "$work/table" | comm -13 "$work/source" - | while read -r id; do echo "not in the source: $id"; done >>"$work/missing"
 uniq -d "$work/table" | while read -r id; do echo "twice in docs/verify.md: $id"; done >>"$work/missing"
+for header in "$top"/tests/unit/*.h; do
+    grep -qF "\`$(basename "$header")\`" "$top/tests/README.md" || echo "not in tests/README.md: $(basename "$header")" >>"$work/missing"
+done
 [ -s "$work/missing" ] && fail "$(cat "$work/missing")"
 exit "$failed"
