@@ -118,9 +118,11 @@ expect "a new key under the old name" 0 "LUKS2" fresh new.img --disk-key elsewhe
 "$cloister" uki inspect one.efi --json >inspect.json || fail "uki inspect"
 grep -q 'console=ttyS0 systemd.import_credentials=no systemd.gpt_auto=no ' inspect.json || fail "the command line: $(cat inspect.json)"
 [ "$(jq -c .host_inputs demo.ref.json)" = '[]' ] || fail "an image that takes something: $(jq -c .host_inputs demo.ref.json)"
-expect "an image that takes cloud-init" 0 "LUKS2" build open.img --allow-host report --allow-host cloud-init
+expect "an image that takes cloud-init" 0 "LUKS2" build open.img --allow-host report --allow-host cloud-init --tpm-counter
 [ "$(jq -c .host_inputs open.ref.json)" = '["report","cloud-init"]' ] || fail "host_inputs: $(jq -c .host_inputs open.ref.json)"
-image_uki open.img open.efi && grep -q -a 'cloud-init=disabled' open.efi && fail "cloud-init is switched off, though it is allowed"
+{ image_uki open.img open.efi && "$cloister" uki inspect open.efi --extract .initrd:initrd >/dev/null; } || fail "no initrd"
+! command -v zstd >/dev/null || zstd -qdc initrd | grep -qa '"tpm_counter": *"used"' || fail "the TPM's counter is not asked for"
+grep -q -a 'cloud-init=disabled' open.efi && fail "cloud-init is switched off, though it is allowed"
 grep -q -a 'cloud-init=disabled' one.efi || fail "cloud-init is not switched off"
 expect "a word that is none" 2 "--allow-host: \"everything\" is not something that a host hands in" build no.img --allow-host everything
 expect "a key that is none" 3 "os-release" build no.img --credential-key root/etc/os-release

@@ -47,6 +47,7 @@ expect "a name of many machines" 2 "stands for many machines" "$cloister" key pu
 expect "an unknown placeholder" 2 "expected REPOSITORY/TYPE/TAG" "$cloister" key put --state "$state" 'default/disk/{disk}' "$work/secret" --policy "$work/policy"
 expect "an odd rule of releases" 2 "--releases: once-per-boot or any" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --releases twice
 expect "an odd rule of holders" 2 "--second-holder: refuse or flag" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --second-holder shout
+expect "a generation of no disk" 2 "--forget-generation is for --disk" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --forget-generation
 expect "an endless lease" 2 "--lease: at most" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/policy" --lease 99999999999
 expect "all rules" 0 "default/config/x: " "$cloister" key put --state "$state" default/config/x "$work/policy" --policy "$work/policy" --shared --releases any --second-holder refuse --lease 3600
 expect "are listed" 0 "  shared  releases any  second holder refuse  lease 3600 s  holders 0" "$cloister" key list --state "$state"
