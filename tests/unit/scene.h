@@ -29,10 +29,11 @@ struct scene {
     uint32_t quoted;        /* PCRs */
     uint32_t disturbed;     /* PCRs that something more was measured into */
     bool no_policy, no_reference, no_nonce, strict;
-    bool sign_with_other_ak;   /* the quote */
-    bool claims_name_other_ak; /* after the report was signed over the others */
-    bool foreign_runtime_data; /* not what was quoted */
-    bool wrong_pcr_value;      /* in tpm-pcrs */
+    bool sign_with_other_ak;       /* the quote */
+    bool gives_ak, gives_other_ak; /* the caller vouches for a key as well */
+    bool claims_name_other_ak;     /* after the report was signed over the others */
+    bool foreign_runtime_data;     /* not what was quoted */
+    bool wrong_pcr_value;          /* in tpm-pcrs */
     bool log_leaves_out_an_event;
     bool log_of_ima; /* PCR 10 differs from its log */
     bool root_is_not_given;

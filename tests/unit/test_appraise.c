@@ -22,6 +22,7 @@ static struct result run_with(struct scene *with, const struct clo_reference *co
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     char hex[2 * 48 + 1];
     char root[2 * 32 + 1];
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *given = NULL;
     struct result result = { 0 };
     struct clo_error err;
 
@@ -41,8 +42,12 @@ static struct result run_with(struct scene *with, const struct clo_reference *co
         must(clo_policy_strict(&policy, &err), &err);
     else if (!with->no_policy)
         must(clo_policy_parse(clo_buffer_bytes(&text), &policy, &err), &err);
+    if (with->gives_ak || with->gives_other_ak)
+        must(clo_private_key_public(with->gives_ak ? with->ak : with->other_ak, &given, &err),
+             &err);
     struct clo_appraise_inputs inputs = {
         .policy = policy,
+        .ak = given,
         .references = references,
         .reference_count = with->no_reference ? 0 : reference_count,
         .expected_nonce = with->no_nonce ? (struct clo_bytes){ 0 } : clo_bytes_text(NONCE),
@@ -70,6 +75,7 @@ static void test_accepted(void **state)
     (void)state;
     scene_reset(&scene);
     scene.log_of_ima = true; /* PCR 10 is nobody's to predict */
+    scene.gives_ak = true;   /* and the key is the one in the claims */
     struct result r = run(&scene, reference);
     if (r.appraisal == NULL)
         fail_msg("%s", r.err.text);
@@ -182,6 +188,10 @@ static void test_refused(void **state)
           .check = "hcl.binding",
           .summary = "REPORT_DATA is not the sha256 digest of the claims",
           .scene = { .claims_name_other_ak = true } },
+        { .name = "another key than the one that was given",
+          .check = "hcl.ak",
+          .summary = "the key that was given is not the one in the claims",
+          .scene = { .gives_other_ak = true } },
         { .name = "a quote by another key",
           .check = "tpm.quote.signature",
           .summary = "quote",
