@@ -27,7 +27,7 @@ struct scene {
     struct sim_tdx tdx;
     struct clo_buffer runtime, log, hcl;
     bool foreign_runtime, no_runtime, no_collateral, without_tcb, no_policy, wrong_nonce,
-            bring_collateral;
+            bring_collateral, own_alone;
     const char *policy; /* members of "tdx", quotes single; NULL: the usual ones */
     const char *top;    /* members of the policy besides: ",…"; NULL: none */
     const char *qualifying;
@@ -127,7 +127,8 @@ static bool run(const struct scene *s, struct clo_appraisal **out, struct clo_er
         .roots = &made.trusted,
         .root_count = 1,
         .endorsements = { .tdx_collateral = sets,
-                          .tdx_collateral_count = s->no_collateral ? 0 : 1 },
+                          .tdx_collateral_count = s->no_collateral ? 0 : 1,
+                          .are_required = s->own_alone },
         .without_tcb = s->without_tcb,
     };
     return clo_appraise(evidence, &inputs, out, err);
@@ -405,6 +406,67 @@ static void test_warnings(void **state)
     }
 }
 
+/* What the evidence brings does not count where the verifier's own alone does, and that is said: not even where the
+ * verifier has none. */
+static void test_own_alone(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        s.bring_collateral = true;
+        s.own_alone = i > 0;
+        s.no_collateral = i == 2;
+        must(run(&s, &appraisal, &err), &err);
+        const struct clo_checks *checks = clo_appraisal_checks(appraisal);
+        const struct clo_check *note = clo_checks_get(checks, "tdx.collateral");
+        CHECK((note != NULL && strstr(note->detail, "only what the verifier holds") != NULL) ==
+                      (i > 0),
+              "said");
+        CHECK(has_passed(checks, "tdx.tcb") == (i < 2), "what counts");
+    }
+}
+
+/* RTMR 0 and 1 are firmware's: a log that does not lead to them fails. What runs may have extended the others since. */
+static void test_log(void **state)
+{
+    static const enum clo_hash bank = CLO_HASH_SHA384;
+    static const struct {
+        const char *name;
+        unsigned wrong; /* register; 4: none */
+        enum clo_check_result result;
+    } cases[] = {
+        { "leads to all", 4, CLO_CHECK_PASS }, { "RTMR 0", 0, CLO_CHECK_FAIL },
+        { "RTMR 1", 1, CLO_CHECK_FAIL },       { "RTMR 2", 2, CLO_CHECK_SKIP },
+        { "RTMR 3", 3, CLO_CHECK_SKIP },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_error err;
+        scene_init(&s);
+        s.no_policy = true;
+        log_header(&s.log, &bank, 1);
+        memset(s.tdx.body + SIM_TDX_RTMR, 0, (size_t)4 * 48); /* nothing is in the log */
+        if (cases[i].wrong < 4)
+            s.tdx.body[SIM_TDX_RTMR + 48 * cases[i].wrong] = 1;
+        must(run(&s, &appraisal, &err), &err);
+        for (unsigned n = 0; n < 4; n++) {
+            char id[] = "ccel.rtmr0";
+            id[9] = (char)('0' + n);
+            CHECK(check_is(clo_appraisal_checks(appraisal), id,
+                           n == cases[i].wrong ? cases[i].result : CLO_CHECK_PASS),
+                  cases[i].name);
+        }
+        CHECK((clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED) == (cases[i].wrong < 2),
+              cases[i].name);
+    }
+}
+
 static void test_qualifying(void **state)
 {
     static const struct {
@@ -525,7 +587,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepted),     cmocka_unit_test(test_brought),
         cmocka_unit_test(test_refused),      cmocka_unit_test(test_warning),
-        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_qualifying),
+        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_own_alone),
+        cmocka_unit_test(test_log),          cmocka_unit_test(test_qualifying),
         cmocka_unit_test(test_hcl),          cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_young_enough), cmocka_unit_test(test_open),
     };
