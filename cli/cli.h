@@ -17,6 +17,7 @@ enum {
     CLI_SURROUNDINGS = 4,
 };
 
+/* Lists that options fill are not the command line's alone: device/list.h. */
 #define CLI_LIST_MAX CLO_LIST_MAX
 #define cli_list     clo_list
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -54,24 +53,6 @@ bool clo_keystore_provider(const char *name, struct clo_error *err)
     return true;
 }
 
-/* The passphrase or PIN that a store wants: the one that was given, else nothing. */
-struct passphrase {
-    struct clo_bytes bytes;
-    bool was_wanted;
-};
-
-static int give_passphrase(char *buffer, int size, int is_writing, void *context)
-{
-    struct passphrase *passphrase = context;
-
-    (void)is_writing;
-    passphrase->was_wanted = true;
-    if (passphrase->bytes.size == 0 || passphrase->bytes.size > (size_t)size)
-        return -1;
-    memcpy(buffer, passphrase->bytes.data, passphrase->bytes.size);
-    return (int)passphrase->bytes.size;
-}
-
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -101,9 +82,9 @@ static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
 bool clo_keystore_private_key(const char *uri, const struct clo_secret *passphrase,
                               struct clo_private_key **out, struct clo_error *err)
 {
-    struct passphrase given = { 0 };
+    struct clo_passphrase given = { 0 };
     bool asks = passphrase == NULL && has_terminal();
-    UI_METHOD *gives = asks ? NULL : UI_UTIL_wrap_read_pem_callback(give_passphrase, 0);
+    UI_METHOD *gives = asks ? NULL : UI_UTIL_wrap_read_pem_callback(clo_passphrase_give, 0);
     EVP_PKEY *evp = NULL;
 
     if (passphrase != NULL)

@@ -70,15 +70,9 @@ bool clo_private_key_new(enum clo_key_kind kind, unsigned rsa_bits, struct clo_p
     return private_key(evp, out, err);
 }
 
-/* Never asks a terminal for a passphrase: gives the one there is, and notes that it was wanted. */
-struct passphrase {
-    struct clo_bytes bytes;
-    bool was_wanted;
-};
-
-static int give_passphrase(char *buffer, int size, int is_writing, void *context)
+int clo_passphrase_give(char *buffer, int size, int is_writing, void *context)
 {
-    struct passphrase *passphrase = context;
+    struct clo_passphrase *passphrase = context;
 
     (void)is_writing;
     passphrase->was_wanted = true;
@@ -91,13 +85,13 @@ static int give_passphrase(char *buffer, int size, int is_writing, void *context
 bool clo_private_key_from_encrypted_pem(struct clo_bytes pem, struct clo_bytes passphrase,
                                         struct clo_private_key **out, struct clo_error *err)
 {
-    struct passphrase given = { .bytes = passphrase };
+    struct clo_passphrase given = { .bytes = passphrase };
 
     if (pem.size > 1 << 20)
         return clo_fail(err, CLO_ERR_FORMAT, "private key: %zu bytes", pem.size);
     BIO *bio = BIO_new_mem_buf(pem.data == NULL ? "" : (const char *)pem.data, (int)pem.size);
     EVP_PKEY *evp =
-            bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, &given);
+            bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, clo_passphrase_give, &given);
     BIO_free(bio);
     if (evp == NULL) {
         ERR_clear_error();
