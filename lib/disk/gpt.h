@@ -50,7 +50,7 @@ CLO_MUST_USE bool clo_gpt_write(const struct clo_guid *disk, uint64_t disk_secto
                                 struct clo_error *err);
 
 /* What firmware measures of the table into PCR 5 (UEFI_GPT_DATA, PC Client Platform Firmware Profile
- * 1.06, section 10.4.2): header, number of partitions, and the entries in use. */
+ * 1.06, section 10.4.4): header, number of partitions, and the entries in use. */
 CLO_MUST_USE bool clo_gpt_event(const struct clo_gpt *gpt, struct clo_buffer *out,
                                 struct clo_error *err);
 
