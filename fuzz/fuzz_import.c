@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     (void)!clo_import_pcrs(in, in, &out, &err);
     (void)!clo_import_signature(in, in, &out, &err);
-    (void)!clo_import_eventlog(in, &out, &err);
+    (void)!clo_import_eventlog(in, &out, NULL, &err);
     MUST(clo_import_attest(in).size <= size);
     if (!clo_import_read(in, &import, &err)) {
         MUST(err.status != CLO_OK);

@@ -1,9 +1,8 @@
 #include "cli/eventlog/input.h"
 
 #include "cli/cli.h"
-#include "cloister/ccel.h"
-#include "cloister/cel.h"
 #include "device/file.h"
+#include "lib/evidence/import.h"
 
 void eventlog_input_free(struct eventlog_input *input)
 {
@@ -12,47 +11,18 @@ void eventlog_input_free(struct eventlog_input *input)
     clo_buffer_free(&input->file);
 }
 
-/* The table that tells where a TDX guest's log is, taken for the log. */
-static bool refuse_table(struct clo_bytes in, struct clo_error *err)
-{
-    struct clo_ccel_table table;
-
-    return clo_ccel_table_parse(in, &table, err) &&
-           clo_fail(err, CLO_ERR_FORMAT,
-                    "is the ACPI table, not the log: that lies in %llu bytes at 0x%llx of the "
-                    "guest's memory, and Linux shows it as /sys/firmware/acpi/tables/data/CCEL",
-                    (unsigned long long)table.size, (unsigned long long)table.address);
-}
-
-/* Makes another form binary: TCG's canonical one, or dstack's JSON, which has no Spec ID event. */
-static bool convert(struct clo_buffer *file, bool *is_header_made, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
-    struct clo_bytes in = clo_buffer_bytes(file);
-    enum clo_cel_encoding encoding;
-
-    if (clo_ccel_is_table(in))
-        return refuse_table(in, err);
-    bool is_canonical = clo_cel_is_log(in, &encoding);
-    if (!is_canonical && (in.size == 0 || in.data[0] != '['))
-        return true;
-    *is_header_made = true;
-    if (is_canonical ? !clo_cel_read(in, encoding, &binary, is_header_made, err)
-                     : !clo_ccel_from_json(in, &binary, err))
-        return false;
-    clo_buffer_free(file);
-    *file = binary;
-    binary = (struct clo_buffer){ 0 };
-    return true;
-}
-
 static bool parse(const char *path, struct clo_buffer *file, struct clo_eventlog **out,
                   struct clo_error *err)
 {
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
     bool is_header_made = false;
 
-    if (!convert(file, &is_header_made, err) ||
-        !clo_eventlog_parse(clo_buffer_bytes(file), out, err))
+    if (!clo_import_eventlog(clo_buffer_bytes(file), &binary, &is_header_made, err))
+        return clo_wrap(err, "%s", path);
+    clo_buffer_free(file);
+    *file = binary;
+    binary = (struct clo_buffer){ 0 };
+    if (!clo_eventlog_parse(clo_buffer_bytes(file), out, err))
         return clo_wrap(err, "%s", path);
     if (is_header_made)
         clo_eventlog_drop_header(*out);

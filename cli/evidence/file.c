@@ -60,7 +60,7 @@ bool evidence_file_add_log(const char *path, const char *label, struct clo_evide
 
     if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
         return false;
-    return (clo_import_eventlog(clo_buffer_bytes(&file), &log, err) &&
+    return (clo_import_eventlog(clo_buffer_bytes(&file), &log, NULL, err) &&
             clo_evidence_add(to, label, clo_buffer_bytes(&log), err)) ||
            clo_wrap(err, "%s", path);
 }

@@ -55,9 +55,9 @@ bool clo_import_refuse(const struct clo_import *import, const char *wanted, stru
 /* --- Event logs ------------------------------------------------------------------------------ */
 
 /* A firmware's log as it is, in hex or base64, in TCG's canonical form (JSON or CBOR), or as dstack's list of
- * events: appended in TCG's binary form. What is none of them is appended as it is, for the parser to refuse. */
+ * events: appended in TCG's binary form; `*is_header_made` (may be NULL) if it had no Spec ID event and got one. What is none of them is appended as it is, for the parser to refuse. */
 CLO_MUST_USE bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out,
-                                      struct clo_error *err);
+                                      bool *is_header_made, struct clo_error *err);
 
 /* --- A TPM's quote, in the forms of tpm2-tools and others ------------------------------------ */
 

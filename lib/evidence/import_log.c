@@ -36,19 +36,27 @@ static struct clo_bytes decoded(struct clo_bytes in, struct clo_buffer *out)
     return in;
 }
 
-bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
+bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, bool *is_header_made,
+                         struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
     enum clo_cel_encoding encoding;
-    bool is_header_made;
+    bool is_made = true;
 
     if (clo_ccel_is_table(in))
         return refuse_table(in, err);
     in = decoded(in, &bytes);
-    if (clo_cel_is_log(in, &encoding))
-        return clo_cel_read(in, encoding, out, &is_header_made, err);
-    if (in.size > 0 && in.data[0] == '[')
-        return clo_ccel_from_json(in, out, err);
-    clo_buffer_append(out, in);
+    if (clo_cel_is_log(in, &encoding)) {
+        if (!clo_cel_read(in, encoding, out, &is_made, err))
+            return false;
+    } else if (in.size > 0 && in.data[0] == '[') {
+        if (!clo_ccel_from_json(in, out, err))
+            return false;
+    } else {
+        is_made = false;
+        clo_buffer_append(out, in);
+    }
+    if (is_header_made != NULL)
+        *is_header_made = is_made;
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
