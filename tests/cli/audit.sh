@@ -211,6 +211,9 @@ if command -v mke2fs >/dev/null && command -v mkfs.vfat >/dev/null && command -v
     mcopy -o -i loader.img@@1M "$stub" ::/EFI/BOOT/BOOTX64.EFI
     expect "a boot loader" 1 "image.loader" "$cloister" audit loader.img --config good.config --fail-on recommended
     expect "whose one UKI is audited" 0 "fit, by what is required" "$cloister" audit loader.img --config good.config
+    sed 's/systemd-stub/systemd-boot/' "$stub" >boot.efi
+    mcopy -o -i loader.img@@1M boot.efi ::/EFI/BOOT/BOOTX64.EFI
+    [ "$("$cloister" audit loader.img --config good.config --json | jq -r '.facts["image.loader"]')" = present ] || fail "systemd-boot is not seen"
     mcopy -i loader.img@@1M one.efi ::/EFI/Linux/debian-6.13.efi
     expect "and two" 1 "2 in EFI/Linux: audit each" "$cloister" audit loader.img --config good.config
     offset=$("$cloister" image inspect disk.img --json | jq '.partitions[] | select(.name == "root").offset')
