@@ -38,26 +38,24 @@ static bool is_beyond(struct clo_bytes text, size_t at)
     return true;
 }
 
-/* Of UTF-8 in a section the stub makes UCS-2, and drops what that has no room for: beyond U+FFFF. That was
- * seen in the middle of a line; at an end, a blank beside it would be dropped or not. */
+/* Of UTF-8 in a section the stub makes UCS-2, drops what that has no room for, beyond U+FFFF, and then cleans
+ * what is left, as boots of 252 and 257 with such characters at both ends have shown. */
 bool handover_section_text(struct clo_bytes text, unsigned stub_version, struct clo_buffer *out,
                            struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer left = { 0 };
+    const uint8_t *end = text.size == 0 ? NULL : memchr(text.data, 0, text.size);
 
-    handover_clean(text, stub_version, &whole);
-    struct clo_bytes line = clo_buffer_bytes(&whole);
-    if (is_beyond(line, 0) || (line.size >= 4 && is_beyond(line, line.size - 4)))
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        ".cmdline begins or ends with a character beyond U+FFFF, which the stub "
-                        "drops: what it then makes of that end was never seen");
-    for (size_t i = 0; i < line.size; i++) {
-        if (is_beyond(line, i))
+    if (end != NULL)
+        text.size = (size_t)(end - text.data);
+    for (size_t i = 0; i < text.size; i++) {
+        if (is_beyond(text, i))
             i += 3;
         else
-            clo_buffer_u8(out, line.data[i]);
+            clo_buffer_u8(&left, text.data[i]);
     }
-    return (clo_buffer_ok(&whole) && clo_buffer_ok(out)) || clo_out_of_memory(err);
+    handover_clean(clo_buffer_bytes(&left), stub_version, out);
+    return (clo_buffer_ok(&left) && clo_buffer_ok(out)) || clo_out_of_memory(err);
 }
 
 bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
