@@ -160,7 +160,7 @@ static void test_extension_cases(void **state)
           "SGX extension: TCB: item 3 has a wrong value",
           { .ppid_size = 16, .component_value = "ff" } },
         { "component not minimal",
-          "SGX extension: TCB: item 3 has a wrong value",
+          "SGX extension: TCB: an item that is no sequence of two",
           { .ppid_size = 16, .component_value = "0003" } },
         { "component is no number",
           "SGX extension: TCB: item 3 has a wrong value",
