@@ -9,11 +9,8 @@ int cmd_verify(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } forms[] = {
-        { "snp", cmd_verify_snp },
-        { "tdx", cmd_verify_tdx },
-        { "azure", cmd_verify_azure },
-        { "tpm", cmd_verify_tpm },
-        { "ear", cmd_verify_ear },
+        { "snp", cmd_verify_snp }, { "tdx", cmd_verify_tdx }, { "azure", cmd_verify_azure },
+        { "tpm", cmd_verify_tpm }, { "ear", cmd_verify_ear },
     };
 
     for (size_t i = 0; argc > 1 && i < CLO_COUNT(forms); i++)
