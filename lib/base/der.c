@@ -72,7 +72,8 @@ static bool is_value(uint8_t tag, struct clo_bytes value)
     case CLO_DER_OID:
         return is_oid(value);
     default:
-        return true;
+        /* SEQUENCE and SET alone are made of elements, of the types that every reader knows. */
+        return tag >= 0x40 || ((tag & 0x20) != 0) == ((tag | 0x21) == CLO_DER_SET);
     }
 }
 

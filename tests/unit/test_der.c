@@ -20,6 +20,8 @@ static void elements(void **state)
         { "length as large as can be", "3084ffffffff00", false },
         { "NULL", "0500", true },
         { "NULL of one byte", "050100", false },
+        { "a NULL made of elements", "2500", false },
+        { "a SEQUENCE that is not", "1000", false },
         { "TRUE as BER has it", "010101", false },
         { "INTEGER without a byte", "0200", false },
         { "ENUMERATED with a needless byte", "0a020001", false },
