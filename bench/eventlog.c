@@ -1,4 +1,4 @@
-/* A log of 10 MiB: parsed and replayed in the library beside go-eventlog, and whole processes beside tpm2_eventlog, in
+/* A log of 10 MiB: parsed and replayed in the library next to go-eventlog, and whole processes next to tpm2_eventlog, in
  * turn in each round. A real log's events are repeated until it is that long (its registers are then of no machine); where
  * there is none, events of our own. What is not installed is left out. */
 #include <string.h>

@@ -1,4 +1,4 @@
-/* An SNP launch digest against the hashing that it cannot avoid; and whole processes: the program beside
+/* An SNP launch digest against the hashing that it cannot avoid; and whole processes: the program next to
  * sev-snp-measure, in turns.
  *
  *   bench-launch FIRMWARE [CLOISTER PEER KERNEL INITRD] */

@@ -1,5 +1,5 @@
 /* A peer is a program that takes a job's name on standard input, does it some times over, and says how often; its
- * processor time is read from outside, so that all are measured alike (and a collector of garbage that runs beside the
+ * processor time is read from outside, so that all are measured alike (and a collector of garbage that runs next to the
  * job counts). */
 #ifndef CLOISTER_BENCH_PEER_H
 #define CLOISTER_BENCH_PEER_H

@@ -60,7 +60,7 @@ static void snp_whole(struct scene *s)
          &err);
 }
 
-/* A TCB that fits no level is no fault here: all signatures are verified by then. */
+/* A TCB that fits no level is not a fault here: all signatures are verified by then. */
 static void tdx_verify(struct scene *s, const struct clo_tdx_collateral *collateral)
 {
     struct clo_tdx_platform *platform = NULL;

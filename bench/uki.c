@@ -1,4 +1,4 @@
-/* UKIs built, signed, measured, verified: whole processes of ours beside ukify, systemd-measure, sbsign, sbverify and
+/* UKIs built, signed, measured, verified: whole processes of ours next to ukify, systemd-measure, sbsign, sbverify and
  * pesign, in turn in each round, with the most memory that each of them had (ru_maxrss). FOLDER on a tmpfs shows the work
  * itself: ours does an fsync, the others do not. What is not installed is left out. */
 #include <string.h>

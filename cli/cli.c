@@ -396,7 +396,7 @@ bool cli_time(const char *text, int64_t *out, struct clo_error *err)
         return clo_fail(err, CLO_ERR_USAGE, "time: %s: 'Z' or an offset is missing", text);
     }
     if (*rest != '\0')
-        return clo_fail(err, CLO_ERR_USAGE, "time: %s: '%s' behind it", text, rest);
+        return clo_fail(err, CLO_ERR_USAGE, "time: %s: '%s' after it", text, rest);
     *out -= sign * (hours * 60 + minutes) * 60;
     return true;
 }

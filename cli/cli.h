@@ -42,7 +42,7 @@ struct cli_usage {
     bool takes_one_value; /* two different texts for one option (it may have two names) are an error */
 };
 
-/* Sorts argv (behind the command's own name) into options and operands. Answers --help itself.
+/* Sorts argv (after the command's own name) into options and operands. Answers --help itself.
  * Returns false when the command should return *status at once. */
 bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_list *operands,
                int *status);

@@ -12,7 +12,7 @@
 #define ROW(name, run, summary) { name, run, summary },
 #define NONE(name, run, summary)
 
-/* Where the full program lies: beside this one as it was built, or where it was installed. */
+/* Where the full program lies: next to this one as it was built, or where it was installed. */
 static void become_full(char **argv)
 {
     static const char *const places[] = { "cloister-full", "../libexec/cloister/cloister-full" };

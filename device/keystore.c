@@ -41,7 +41,7 @@ bool clo_keystore_provider(const char *name, struct clo_error *err)
         return true;
     if (provider_count == PROVIDERS_MAX)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d providers", PROVIDERS_MAX);
-    /* Beside OpenSSL's own, which everything else needs. */
+    /* Next to OpenSSL's own, which everything else needs. */
     OSSL_PROVIDER *provider = OSSL_PROVIDER_try_load(NULL, name, 1);
     if (provider == NULL) {
         fail(err, CLO_ERR_UNAVAILABLE, "cannot be loaded");

@@ -142,7 +142,7 @@ static bool choose_way(const char *path, bool *through, struct clo_error *err)
     return true;
 }
 
-/* Beside its final name, or where scratch files go. */
+/* Next to its final name, or where scratch files go. */
 static char *temporary_for(const char *path, bool through)
 {
     const char *folder = getenv("TMPDIR");

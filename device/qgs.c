@@ -78,8 +78,7 @@ bool clo_qgs_response_parse(struct clo_bytes in, struct clo_bytes *quote, struct
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "QGS: answer truncated at byte %zu", r.at);
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "QGS: %zu bytes behind the quote",
-                        clo_reader_left(&r));
+        return clo_fail(err, CLO_ERR_FORMAT, "QGS: %zu bytes after the quote", clo_reader_left(&r));
     if (quote_size == 0 || quote_size > CLO_QGS_QUOTE_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "QGS: a quote of %u bytes", quote_size);
     *quote = view;

@@ -292,7 +292,7 @@ uint32_t clo_sev_guest_field(const char *name)
     return 0;
 }
 
-/* MSG_KEY_REQ as the kernel's struct has it, and what version 2 has behind it. */
+/* MSG_KEY_REQ as the kernel's struct has it, and what version 2 has after it. */
 struct key_message {
     struct snp_derived_key_req request;
     uint64_t launch_mit_vector;

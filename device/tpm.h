@@ -12,7 +12,7 @@
 #define CLO_TPM_DEVICE "/dev/tpmrm0"
 #define CLO_TPM_AK     0x81000003u /* where Azure's vTPM, and ours, keep the attestation key */
 #define CLO_TPM_PCRS   24
-/* Where the certificates of the key that signed the hardware report may travel beside it (DER). Our
+/* Where the certificates of the key that signed the hardware report may travel next to it (DER). Our
  * own: pretend platforms have them, clouds serve them elsewhere. */
 #define CLO_TPM_NV_VCEK  0x01400003u
 #define CLO_TPM_NV_ASK   0x01400004u

@@ -14,7 +14,7 @@
 enum outcome {
     DONE,
     FAILED,
-    AGAIN, /* somebody else was in between, or the provider is busy */
+    AGAIN, /* another process was in between, or the provider is busy */
 };
 
 static enum outcome explain(const char *attribute, int reason, struct clo_error *err)
@@ -24,7 +24,7 @@ static enum outcome explain(const char *attribute, int reason, struct clo_error 
         clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: the provider is busy (EBUSY)", attribute);
         return AGAIN;
     case EAGAIN: /* EWOULDBLOCK: what was asked changed since the report was made */
-        clo_fail(err, CLO_ERR_SYSTEM, "%s: changed meanwhile by somebody else", attribute);
+        clo_fail(err, CLO_ERR_SYSTEM, "%s: changed meanwhile by another process", attribute);
         return AGAIN;
     case EFBIG:
         clo_fail(

@@ -2,7 +2,7 @@
  * Documentation/ABI/testing/configfs-tsm-report.
  *
  * What comes out is evidence, to be verified elsewhere. The folder is shared by everybody on the
- * machine, so the generation is read before and after: a report that somebody else asked for in
+ * machine, so the generation is read before and after: a report that another process asked for in
  * between is refused, not handed out as ours. */
 #ifndef CLOISTER_DEVICE_TSM_H
 #define CLOISTER_DEVICE_TSM_H
@@ -16,7 +16,7 @@
 struct clo_tsm_request {
     struct clo_bytes inblob;
     int privlevel; /* the VMPL; -1: the lowest that the provider allows, where it knows of any */
-    /* An attestation of what runs at VMPL 0 beside the guest (AMD 58019, section 7): "svsm", and the
+    /* An attestation of what runs at VMPL 0 next to the guest (AMD 58019, section 7): "svsm", and the
      * service; without a service, all of them. NULL: a plain report. */
     const char *service_provider;
     const char *service_guid;
@@ -43,7 +43,7 @@ struct clo_tsm_io {
     const char *name; /* for errors: the folder */
 };
 
-/* Asks for one report. Somebody else's writes, and a provider that is busy, are waited out, a few
+/* Asks for one report. Another process's writes, and a provider that is busy, are waited out, a few
  * times. No such folder, or no provider behind it, is CLO_ERR_UNAVAILABLE. */
 CLO_MUST_USE bool clo_tsm_get(const char *root, const struct clo_tsm_request *request,
                               struct clo_tsm_report *out, struct clo_error *err);

@@ -5,7 +5,7 @@
 #include "cloister/crypto.h"
 #include "fuzz.h"
 
-/* What is patched keeps its size and all that lies behind the setup sectors, and patching it again
+/* What is patched keeps its size and all that lies beyond the setup sectors, and patching it again
  * changes nothing. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

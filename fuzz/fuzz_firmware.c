@@ -15,7 +15,7 @@ static void walk_sections(struct clo_bytes file)
     }
 }
 
-/* Files and sections lie inside, and come one behind the other. */
+/* Files and sections lie inside, and come one after the other. */
 static void walk(struct clo_bytes in)
 {
     struct clo_volume volume;
@@ -35,7 +35,7 @@ static void walk(struct clo_bytes in)
     }
 }
 
-/* A volume; and the same with the header's sum made right, since no mutation would get behind it. */
+/* A volume; and the same with the header's sum made right, since no mutation would get after it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer copy = { 0 };

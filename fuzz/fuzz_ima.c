@@ -2,7 +2,7 @@
 
 #include "fuzz.h"
 
-/* Views lie inside the input, one entry behind the other; what replays touches only its own register. */
+/* Views lie inside the input, one entry after the other; what replays touches only its own register. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLO_CLEANUP(clo_ima_freep) struct clo_ima *list = NULL;

@@ -19,7 +19,7 @@ static void look_at_pins(const struct clo_policy *policy)
          (clo_policy_evidence(policy) >> CLO_EVIDENCE_OF_BARE & 1) == 0);
 }
 
-/* A policy that parses trusts somebody by name, and never demands PCR 10. */
+/* A policy that parses trusts at least one root by name, and never demands PCR 10. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;

@@ -2,7 +2,7 @@
 
 #include "fuzz.h"
 
-/* Sections lie in the image and beside each other; MRTD is the same twice; a HOB names all of the
+/* Sections lie in the image and next to each other; MRTD is the same twice; a HOB names all of the
  * memory, each byte once. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

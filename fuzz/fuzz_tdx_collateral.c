@@ -17,7 +17,7 @@ static void check_signed(struct clo_bytes part, struct clo_bytes in)
     json_decref(json);
 }
 
-/* Of a set and itself, whoever's, comes the set: every piece byte for byte, and never one that nobody brought. */
+/* A set chosen from itself is the set, no matter whose it is: every piece byte for byte, and never one that nobody brought. */
 static void check_choice(const struct clo_tdx_collateral *collateral)
 {
     const struct clo_tdx_collateral *sets[] = { collateral, collateral };
@@ -46,7 +46,7 @@ static void check_collateral(struct clo_bytes in)
     check_choice(&collateral);
     json_t *json = clo_tdx_collateral_json(&collateral);
     if (json == NULL)
-        return; /* texts that are no UTF-8 */
+        return; /* texts that are not UTF-8 */
     MUST(json_object_size(json) == 0 ||
          (clo_json_write(json, &text, &err) &&
           clo_tdx_collateral_parse(clo_buffer_bytes(&text), &again, &err)));

@@ -7,7 +7,7 @@
 #include "guest/collect.h"
 
 /* SEV-SNP: the certificates for the report, of the simulator's vTPM or of IMDS. Those of another chip or TCB are left
- * out, and without any the verifier gets them from AMD: not having them is no error.
+ * out, and without any the verifier gets them from AMD: not having them is not an error.
  * TDX: a quote for the TDREPORT. Without one nothing proves the machine. CLO_ERR_UNAVAILABLE: nobody gives one
  * now; CLO_ERR_UNVERIFIED: it is of another TD. */
 CLO_MUST_USE bool clo_collect_azure(const struct clo_collector *from, const struct clo_hcl *hcl,

@@ -16,7 +16,7 @@ bool clo_ipv4_read(const char *text, uint32_t *out, struct clo_error *err)
     struct in_addr address;
 
     if (inet_pton(AF_INET, text, &address) != 1)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"%.40s\" is no IPv4 address", text);
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%.40s\" is not an IPv4 address", text);
     *out = ntohl(address.s_addr);
     return true;
 }

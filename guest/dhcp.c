@@ -146,7 +146,7 @@ bool clo_dhcp_parse(struct clo_bytes in, uint32_t xid, const uint8_t mac[6],
     if (op != OP_REPLY || hardware != HARDWARE_ETHERNET || hardware_size != 6 || cookie != COOKIE)
         return clo_fail(err, CLO_ERR_FORMAT, "DHCP: no answer");
     if (answered != xid || memcmp(chaddr.data, mac, 6) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "DHCP: an answer for somebody else");
+        return clo_fail(err, CLO_ERR_FORMAT, "DHCP: an answer for another client");
     if (!read_options(&r, &lease, err))
         return clo_wrap(err, "DHCP");
     if (lease.type == CLO_DHCP_NAK) {

@@ -1,5 +1,5 @@
 /* DHCP messages (RFC 2131, options of RFC 2132), as a client needs them: what it asks, and what it is
- * answered. Bytes only; guest/network sends them. Whoever is on the wire may answer: an address
+ * answered. Bytes only; guest/network sends them. Any machine on the wire may answer: an address
  * cannot be believed, nor need it be, since the broker is known by its key. */
 #ifndef CLOISTER_GUEST_DHCP_H
 #define CLOISTER_GUEST_DHCP_H

@@ -136,7 +136,7 @@ static void set_identity(const struct clo_tree *tree, bool is_running)
 
 /* --- Who gets in --- */
 
-/* shadow(5): an empty second field is no password at all. */
+/* shadow(5): an empty second field is not a password at all. */
 static void set_passwords(const struct clo_tree *tree)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer buffer = { 0 };

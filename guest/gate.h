@@ -17,7 +17,7 @@ struct clo_gate {
 
 /* Before the broker is asked: what was handed in. */
 CLO_MUST_USE bool clo_gate_inputs(const struct clo_gate *gate, struct clo_error *err);
-/* And once the disk is known: its partition table, and the disks beside it. */
+/* And once the disk is known: its partition table, and the disks next to it. */
 CLO_MUST_USE bool clo_gate_disk(const struct clo_gate *gate, struct clo_error *err);
 /* With the root's partition open and the root still to be started: all of it again; then the nodes of the other
  * partitions go, units that obey the host are masked, and allowed credentials are put where systemd finds them. */

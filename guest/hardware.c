@@ -113,7 +113,7 @@ bool clo_hardware_get(const struct clo_hardware *from, const struct clo_hardware
             report = (struct clo_hardware_report){ .provider = "" };
             return true;
         }
-        /* Whoever is there and refuses is told of before those who are not there. */
+        /* A device that refuses is told of before those that are not there. */
         if (err->status != CLO_ERR_UNAVAILABLE && status == CLO_ERR_UNAVAILABLE) {
             status = err->status;
             reasons.size = 0;

@@ -1,7 +1,7 @@
 /* A hardware report or quote, from whatever this kernel and host offer: configfs-tsm, else
  * /dev/sev-guest, else /dev/tdx_guest with the host's quoting service over vsock.
  *
- * What comes is evidence for somebody else to verify. */
+ * What comes is evidence for a verifier. */
 #ifndef CLOISTER_GUEST_HARDWARE_H
 #define CLOISTER_GUEST_HARDWARE_H
 

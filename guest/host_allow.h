@@ -10,9 +10,9 @@
  *   port:NAME                  a virtio port, as guest agents have them
  *   agents                     programs that do what the host says may run
  *   cloud-init                 cloud-init may run, and ask its data sources
- *   companions                 files beside the UKI on its ESP may be there
+ *   companions                 files next to the UKI on its ESP may be there
  *   file-systems               9p and virtiofs devices
- *   disks                      disks beside the image's own
+ *   disks                      disks next to the image's own
  *   esp                        the root gets the ESP's device node                                    */
 #ifndef CLOISTER_GUEST_HOST_ALLOW_H
 #define CLOISTER_GUEST_HOST_ALLOW_H

@@ -339,7 +339,7 @@ static bool look_at_device_tree(struct walk *walk, const char *folder, const cha
     return true;
 }
 
-/* --- Beside the UKI --- */
+/* --- Next to the UKI --- */
 
 /* What the stub itself makes of the UKI's own sections (systemd-stub(7)). */
 static bool is_the_stubs(const char *name)
@@ -357,7 +357,7 @@ static bool look_at_companion(struct walk *walk, const char *folder, const char 
                               struct clo_error *err)
 {
     (void)err;
-    tell(walk, "file \"%s/%s\" beside the UKI", folder, name);
+    tell(walk, "file \"%s/%s\" next to the UKI", folder, name);
     return true;
 }
 
@@ -520,7 +520,7 @@ static bool look_at_disk(struct walk *walk, const char *folder, const char *name
     if (known != NULL)
         tell(walk, "disk \"%s\", cloud-init's data source \"%s\"", name, known);
     else
-        tell(walk, "disk \"%s\" beside the image's own", name);
+        tell(walk, "disk \"%s\" next to the image's own", name);
     return true;
 }
 

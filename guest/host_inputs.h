@@ -22,7 +22,7 @@ struct clo_host_look {
 
 /* False if something could not be looked at: then nobody knows. */
 CLO_MUST_USE bool clo_host_look(const struct clo_host_look *look, struct clo_error *err);
-/* Disks beside `own` ("vda"). */
+/* Disks next to `own` ("vda"). */
 CLO_MUST_USE bool clo_host_look_at_disks(const struct clo_host_look *look, const char *own,
                                          struct clo_error *err);
 

@@ -135,7 +135,7 @@ static bool enter_phase(struct guest *guest, const char *phase, struct clo_error
     return guest->tpm == NULL || clo_measure_phase(&guest->measurer, phase, err);
 }
 
-/* For whoever calibrates: the firmware's log, and the registers it must lead to. */
+/* For calibration: the firmware's log, and the registers it must lead to. */
 static void report_eventlog(struct guest *guest)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };

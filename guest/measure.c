@@ -43,7 +43,7 @@ static bool append_to_file(const char *path, struct clo_bytes record, struct clo
 }
 
 /* The register first: a record without its extension would be a lie, the other way round is a log
- * that does not replay, which whoever verifies will notice. */
+ * that does not replay, which a verifier will notice. */
 static bool extend(struct clo_measurer *measurer, const struct clo_userlog_event *event,
                    struct clo_error *err)
 {

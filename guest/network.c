@@ -126,7 +126,7 @@ static bool set_gateway(int fd, const char *name, uint32_t gateway)
 }
 
 /* Clouds' metadata services answer at one link-local address, through the gateway; without one they are on the
- * link itself, or nowhere. It failing is for whoever asks them to find out. */
+ * link itself, or nowhere. Its failure is found out when they are asked. */
 static void set_metadata_route(int fd, const char *name, uint32_t gateway)
 {
     struct sockaddr_in service = ipv4(METADATA_SERVICE, 0);

@@ -26,7 +26,7 @@ static const struct {
     { "root", &clo_gpt_type_root_x86_64 },
 };
 
-/* Types that somebody might be told of by name (UAPI.2). */
+/* Types that are told of by name (UAPI.2). */
 static const struct {
     const char *name, *type;
 } known_types[] = {

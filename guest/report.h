@@ -1,5 +1,5 @@
 /* What the guest says: a line on the console, and, where the host offers a virtio port for it, JSON
- * lines for whoever builds or tests an image. Neither carries a secret; the host reads both.
+ * lines for those who build or test an image. Neither carries a secret; the host reads both.
  *
  *   {"kind":"eventlog","data":base64,"pcrs":{"sha256":{…}}}   the firmware's log, before anything else
  *   {"kind":"step","name":…,"ms":…}                            how long a step took

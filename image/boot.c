@@ -26,7 +26,7 @@ void clo_boot_interrupt(void)
     interrupted = 1;
 }
 
-/* A file that somebody else writes, read line by line as it grows. */
+/* A file that another process writes, read line by line as it grows. */
 struct follower {
     int fd;
     struct clo_buffer line;
@@ -277,7 +277,7 @@ static void read_report_line(struct machine *machine, const char *line)
 
     if (!clo_json_parse(clo_bytes_text(line), &json, &ignored) ||
         !clo_json_get_string(json, "kind", &kind, &ignored))
-        return; /* the guest's word only: what is no report is passed over */
+        return; /* the guest's word only: what is not a report is passed over */
     if (spec->on_report != NULL)
         spec->on_report(spec->context, json);
     if (strcmp(kind, "refused") == 0 && clo_json_get_string(json, "reason", &reason, &ignored))

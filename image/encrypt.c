@@ -49,7 +49,7 @@ static bool is_used(const struct map *map, uint64_t sector)
 }
 
 /* Which blocks does the file system use? Superblock copies, tables, journal and bitmaps are all
- * marked as used in its own bitmap. What is no ext file system is used throughout. */
+ * marked as used in its own bitmap. What is not an ext file system is used throughout. */
 static void read_map(const char *path, uint64_t sectors, struct map *out)
 {
     ext2_filsys fs = NULL;

@@ -82,7 +82,7 @@ bool clo_subject_add_cmdline(struct clo_subject *subject, const char *text, stru
     return true;
 }
 
-/* The first one counts: one that was given beside comes before the subject itself is read. */
+/* The first one counts: one that was given alongside comes before the subject itself is read. */
 static bool add_config(struct clo_subject *subject, struct clo_bytes text, struct clo_error *err)
 {
     subject->about[CLO_AUDIT_KCONFIG] = true;

@@ -21,7 +21,7 @@ void clo_subject_free(struct clo_subject *subject); /* for CLO_CLEANUP */
 /* Of whatever kind the file is. */
 CLO_MUST_USE bool clo_subject_add(struct clo_subject *subject, const char *path,
                                   struct clo_error *err);
-/* What a subject lacks: an initrd beside a kernel, a configuration (or something that holds one) beside a
+/* What a subject lacks: an initrd next to a kernel, a configuration (or something that holds one) next to a
  * UKI, a command line. */
 CLO_MUST_USE bool clo_subject_add_initrd(struct clo_subject *subject, const char *path,
                                          struct clo_error *err);

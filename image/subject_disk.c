@@ -191,7 +191,7 @@ struct scan {
     const char *root;
     bool has_verity;
     bool has_esp;
-    char clear[CLEAR_LIMIT]; /* names, with commas; of partitions that are no ESP */
+    char clear[CLEAR_LIMIT]; /* names, with commas; of partitions that are not ESP */
     char swap[CLEAR_LIMIT];
     char boot[CLEAR_LIMIT];
     char automatic[CLEAR_LIMIT]; /* of a type that systemd acts on by itself */
@@ -254,7 +254,7 @@ static bool add_scan(struct clo_subject *subject, const struct scan *scan, struc
 {
     const char *root = scan->root == NULL ? "none" : scan->root;
 
-    /* A file system beside a hash tree: its root hash is on the command line, or it is not used. */
+    /* A file system next to a hash tree: its root hash is on the command line, or it is not used. */
     if (strcmp(root, "clear") == 0 && scan->has_verity)
         root = "verity";
     return clo_subject_set(subject, "image.root", root, err) &&

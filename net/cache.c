@@ -37,7 +37,7 @@ bool clo_cache_parse(struct clo_bytes in, struct clo_cache_entry *out, struct cl
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "truncated at byte %zu", r.at);
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes behind the end", clo_reader_left(&r));
+        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes beyond the end", clo_reader_left(&r));
     clo_hash(CLO_HASH_SHA256, clo_bytes_slice(in, 0, covered), &digest);
     if (!clo_bytes_equal(clo_digest_bytes(&digest), kept))
         return clo_fail(err, CLO_ERR_FORMAT, "damaged: its digest differs");
@@ -121,7 +121,7 @@ bool clo_cache_open(const char *path, struct clo_cache *out, struct clo_error *e
     if (!make_folders(out->path, err))
         return false;
     if (stat(out->path, &status) != 0 || !S_ISDIR(status.st_mode))
-        return clo_fail(err, CLO_ERR_SYSTEM, "cache: %s: is no folder", out->path);
+        return clo_fail(err, CLO_ERR_SYSTEM, "cache: %s: is not a folder", out->path);
     return true;
 }
 

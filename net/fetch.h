@@ -37,7 +37,7 @@ struct clo_curl;
 struct clo_curl_options {
     const char *ca_file; /* PEM; trust these for TLS instead of the system's; NULL */
     unsigned timeout_ms; /* for one exchange; 0: a minute */
-    /* Asked about once a second: is nobody waiting for the answer any more? NULL: somebody always is. */
+    /* Asked about once a second: is nobody waiting for the answer any more? NULL: always waited for. */
     bool (*is_over)(void *context);
     void *context;
 };
@@ -61,7 +61,7 @@ CLO_MUST_USE bool clo_fetch_header(struct clo_bytes headers, const char *name,
 int64_t clo_retry_after(struct clo_bytes value, int64_t now);
 
 /* A service's base, "https://HOST[:PORT][/PREFIX]" (or http:// for a mirror of one's own: what it
- * serves is signed), with `path` behind it. CLO_ERR_USAGE if the base is not of this form. */
+ * serves is signed), with `path` after it. CLO_ERR_USAGE if the base is not of this form. */
 CLO_MUST_USE bool clo_fetch_url(const char *base, const char *path, char out[CLO_FETCH_URL_MAX],
                                 struct clo_error *err);
 

@@ -1,4 +1,4 @@
-/* libcurl behind dlopen(3): it and its twenty libraries cost a start-up several milliseconds, which
+/* libcurl after dlopen(3): it and its twenty libraries cost a start-up several milliseconds, which
  * only those pay who fetch. */
 #include <dlfcn.h>
 #include <elf.h>

@@ -1,6 +1,6 @@
 /* One HTTPS exchange with a server that is known by its public key and by nothing else.
  *
- * TLS 1.3. The server's name, its certificate's dates and whoever signed it are not looked at: what
+ * TLS 1.3. The server's name, its certificate's dates and its signer are not looked at: what
  * counts is that the SubjectPublicKeyInfo of the presented certificate is the pinned one and that
  * the handshake was signed with it. Small on purpose (libevent and OpenSSL): the guest runs it. */
 #ifndef CLOISTER_NET_HTTPS_H
@@ -17,7 +17,7 @@ struct clo_https_peer {
 
 struct clo_https_request {
     const char *method;       /* "GET" or "POST" */
-    const char *path;         /* "/healthz", put behind the URL's prefix */
+    const char *path;         /* "/healthz", put after the URL's prefix */
     const char *content_type; /* of the body; NULL: none */
     const char *cookie;       /* "name=value"; NULL: none */
     const char *bearer;       /* a token for the Authorization header; NULL: none */

@@ -26,7 +26,7 @@ static bool parse_port(const char *text, size_t size, uint16_t *out, struct clo_
 
     for (size_t i = 0; i < size; i++) {
         if (text[i] < '0' || text[i] > '9' || i == 5)
-            return clo_fail(err, CLO_ERR_USAGE, "the port is no number");
+            return clo_fail(err, CLO_ERR_USAGE, "the port is not a number");
         value = value * 10 + (unsigned)(text[i] - '0');
     }
     if (value == 0 || value > UINT16_MAX)
@@ -64,7 +64,7 @@ static bool parse(const char *text, struct clo_https_url *out, struct clo_error 
     for (size = 0; is_path_character(rest[size]);)
         size++;
     if (rest[size] != '\0' || (size > 0 && rest[0] != '/'))
-        return clo_fail(err, CLO_ERR_USAGE, "unexpected character behind the host");
+        return clo_fail(err, CLO_ERR_USAGE, "unexpected character after the host");
     while (size > 0 && rest[size - 1] == '/')
         size--;
     if (size >= sizeof url.prefix)

@@ -5,7 +5,7 @@
  *   CLO_ERR_UNAVAILABLE  not reachable, overloaded, or it has forgotten the session (it was started
  *                        again): wait and begin anew with clo_kbs_auth(). The only one to retry.
  *   CLO_ERR_REFUSED      the broker says no; the text is its reason
- *   CLO_ERR_UNVERIFIED   somebody else answers at its address
+ *   CLO_ERR_UNVERIFIED   a stranger answers at its address
  *   CLO_ERR_FORMAT       it answers something that is not this protocol */
 #ifndef CLOISTER_NET_KBS_H
 #define CLOISTER_NET_KBS_H

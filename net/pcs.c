@@ -86,7 +86,7 @@ static bool read_next_update(const json_t *object, int64_t *out, struct clo_erro
 }
 
 struct json_kind {
-    const char *member; /* of the outer object, beside its signature */
+    const char *member; /* of the outer object, next to its signature */
     const char *id;
     enum clo_tdx_piece chain;
     const char *fmspc; /* in hex; NULL: none */
@@ -245,7 +245,7 @@ static bool get_all(struct clo_source *source, const char *base, const struct cl
         !make_url(base, plan.pck_crl, NULL, url, err) || !get_pck_crl(source, url, out, err))
         return false;
     /* Intel's service has the root's list where the certificates say; caching services have it
-     * beside the rest. */
+     * next to the rest. */
     if (strcmp(base, CLO_PCS_BASE) == 0)
         return get_root_crl(source, CLO_PCS_ROOT_CRL, out, err);
     return make_url(base, plan.root_ca_crl, NULL, url, err) && get_root_crl(source, url, out, err);

@@ -75,7 +75,7 @@ bool clo_source_get(struct clo_source *source, const char *url, size_t limit,
                         url);
     if (source->cache != NULL) {
         lock = clo_cache_lock(source->cache, source->transport, LOCK_SECONDS);
-        /* Somebody else may have fetched it while we waited. */
+        /* Another process may have fetched it while we waited. */
         if (lock >= 0 && from_cache(source, url, accept, context, out))
             return true;
     }

@@ -191,7 +191,7 @@ const struct sim_breakage sim_breakages[] = {
     { "report-algorithm-2", "snp.signature", { NULL }, NULL, report_algorithm },
     { "report-r-padding", "snp.signature", { NULL }, NULL, report_r_padding },
     { "report-s-padding", "snp.signature", { NULL }, NULL, report_s_padding },
-    { "report-behind-signature", "snp.signature", { NULL }, NULL, report_tail },
+    { "report-after-signature", "snp.signature", { NULL }, NULL, report_tail },
     { "report-says-vlek", "snp.signer", { NULL }, NULL, signer_vlek },
     { "report-says-no-key", "snp.signer", { NULL }, NULL, signer_none },
     { "report-masks-its-key", "snp.signer", { NULL }, NULL, signer_masked },

@@ -1,4 +1,4 @@
-/* SEV-SNP reports of every version and product with the whole chain behind them, good or wrong in one way:
+/* SEV-SNP reports of every version and product with the whole chain after them, good or wrong in one way:
  * the table of breakages says which check has to notice. (AMD 56860, table 23; AMD 57230, tables 8 to 11.) */
 #ifndef CLOISTER_SIM_FORGE_H
 #define CLOISTER_SIM_FORGE_H
@@ -36,7 +36,7 @@ struct sim_forge {
     const struct clo_private_key *leaf_signer, *ask_signer, *ark_signer, *crl_signer,
             *report_signer;
     size_t flip;        /* a byte of the signed report; 0: none */
-    bool root_is_other; /* whoever verifies trusts another key */
+    bool root_is_other; /* the verifier trusts another key */
 };
 
 struct sim_forged {

@@ -408,7 +408,7 @@ lab_verify() {
         --phase "$phase" --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json" "$@"
 }
 
-# --- Attacks: each makes its image or machine; what refuses it is somebody else ---
+# --- Attacks: each makes its image or machine; what refuses it is not the lab ---
 
 lab_esp_offset() { cloister image inspect --json "$1" | jq -r '.partitions[] | select(.name == "esp").offset'; }
 lab_root_offset() { cloister image inspect --json "$1" | jq -r '.partitions[] | select(.name == "root").offset'; }

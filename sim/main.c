@@ -125,7 +125,7 @@ static int cmd_replay(int argc, char **argv)
         { "--key", "PEM", "its public key", .text = &replay.key_path },
         { "--bundle", "FILE", "recorded evidence", .text = &replay.bundle_path },
         { "--resource", "PATH", "what to ask for", .text = &replay.resource },
-        { "--forge-nonce", NULL, "put the new nonce beside the old evidence",
+        { "--forge-nonce", NULL, "put the new nonce next to the old evidence",
           .flag = &replay.forge },
     };
     const struct cli_usage usage = {

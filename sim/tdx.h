@@ -43,7 +43,7 @@ struct sim_tdx {
     struct sim_tdx_document tcb_info, qe_identity;
     const struct clo_private_key *root_key, *ca_key, *leaf_key, *signer_key; /* who signs them */
     const struct clo_private_key *root_crl_key, *pck_crl_key, *qe_report_key, *quote_key;
-    bool root_is_other; /* whoever verifies trusts another key */
+    bool root_is_other; /* the verifier trusts another key */
 };
 
 struct sim_tdx_made {

@@ -121,7 +121,7 @@ static unsigned http_status(enum clo_status status)
     }
 }
 
-/* What went wrong in here is for the log, not for whoever asks. */
+/* What went wrong in here is for the log, not for the client. */
 static void answer_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
                            const struct clo_error *why)
 {
@@ -148,7 +148,7 @@ static void answer_problem(struct clo_broker *broker, struct clo_broker_answer *
 
 /* --- Decisions: written down before they are told --- */
 
-/* What a row and a line on a terminal show: nothing in it is a control character, whoever chose the words. */
+/* What a row and a line on a terminal show: nothing in it is a control character, no matter who chose the words. */
 struct clean_decision {
     struct clo_audit audit;
     char session[2 * CLO_SESSION_NAME_SIZE + 1];
@@ -244,7 +244,7 @@ static bool check_patience(struct clo_broker *broker, const struct clo_broker_re
     return junk(broker, request, CLO_JUNK_LIMITED);
 }
 
-/* A session that is not ours is no refusal: the guest begins anew. */
+/* A session that is not ours is not a refusal: the guest begins anew. */
 static bool get_session(struct clo_broker *broker, const struct clo_broker_request *request,
                         struct clo_session *out, struct clo_error *err)
 {
@@ -539,7 +539,7 @@ static bool attest(struct clo_broker *broker, const struct clo_broker_request *r
 
 /* --- resource --- */
 
-/* A token is not needed beside the session, but a wrong one is somebody else's. */
+/* A token is not needed next to the session, but a wrong one is another session's. */
 static bool check_token(const char *authorization, const struct clo_session_result *result,
                         struct clo_error *err)
 {

@@ -182,7 +182,7 @@ static void lend_crls(const struct clo_endorser *endorser, const struct clo_snp_
     out->endorsements.crl_count = count;
 }
 
-/* One of AMD's, or that the owner's files name: others can be made up by whoever asks. */
+/* One of AMD's, or that the owner's files name: others can be made up by a client. */
 static bool is_known_root(const struct clo_endorser *endorser, const struct clo_certificate *root)
 {
     const struct clo_endorsement_set *files = endorser->files;

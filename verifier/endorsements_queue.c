@@ -89,7 +89,7 @@ static struct entry **find_place(struct clo_endorser *endorser, enum entry_kind 
 }
 
 /* What came is held against the leaf that it was asked for. Where that has failed, the leaf may be one that
- * somebody made up: the next asker's takes its place. */
+ * someone made up: the next asker's takes its place. */
 static struct entry *found(struct entry *entry, const struct clo_request *request)
 {
     if (entry->kind == ENTRY_CHAIN && !entry->is_held && entry->failures > 0) {

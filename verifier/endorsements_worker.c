@@ -9,7 +9,7 @@
 #define FILES_SECONDS   60
 #define REFRESH_SECONDS (6 * 3600) /* or half of what is left, if that is sooner */
 #define REFRESH_MIN     600
-#define WANTED_FIRST    2 /* back-off while somebody waits for it … */
+#define WANTED_FIRST    2 /* back-off while a client waits for it … */
 #define WANTED_MAX      300
 #define HELD_FIRST      60 /* … and while what is here still does */
 #define HELD_MAX        3600

@@ -102,7 +102,7 @@ static bool open_database(struct clo_store *store, struct clo_error *err)
     char path[4200];
 
     snprintf(path, sizeof path, "%s/store.db", store->folder);
-    /* Made here, so that SQLite's own files beside it get the same mode. */
+    /* Made here, so that SQLite's own files next to it get the same mode. */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
@@ -263,7 +263,7 @@ static bool put_terms(struct clo_store *store, const struct clo_store_entry *ent
 
 /* --- Resources --- */
 
-/* One key for two disks makes them exchangeable: whoever holds both may show one as the other. */
+/* One key for two disks makes them exchangeable: the holder of both may show one as the other. */
 static bool check_secret_is_new(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err)
 {

@@ -97,7 +97,7 @@ static bool add_guest(const struct request *request, struct clo_subject *out, st
     return clo_facts_guest(&source, out->named, err) && add_running_kernel(&source, out, err);
 }
 
-/* What is given beside comes first: it is what the subject lacks, or is to be held against instead. */
+/* What is given alongside comes first: it is what the subject lacks, or is to be held against instead. */
 static bool read_subject(const struct request *request, struct clo_subject *out,
                          struct clo_error *err)
 {
@@ -321,14 +321,13 @@ static const struct cli_option options[] = {
       .text = &chosen.root },
     { "--platform", "DIR", "files cpuid, msr and tdreport instead of this processor's",
       .text = &chosen.platform },
-    { "--config", "FILE", "the kernel's configuration (or a package with it) beside the subject",
+    { "--config", "FILE", "the kernel's configuration (or a package with it) next to the subject",
       .text = &chosen.config },
     { "--initrd", "FILE", "the initrd whose modules count", .text = &chosen.initrd },
     { "--cmdline", "TEXT", "the kernel's command line", .text = &chosen.cmdline },
     { "--fail-on", "SEVERITY", "exit status 1 down to: required (default), recommended, optional",
       .text = &chosen.fail_on },
-    { "--waivers", "FILE", "findings that somebody took upon himself until a day",
-      .text = &chosen.waivers },
+    { "--waivers", "FILE", "findings that are accepted until a day", .text = &chosen.waivers },
     { "--rules", "FILE", "a table of more rules; may repeat", .list = &chosen.rules },
     { "--print-rules", NULL, "print the table that is built in", .flag = &chosen.print_rules },
     { "--generate", NULL, "print a configuration fragment that mends what fails",

@@ -37,7 +37,7 @@ static bool make_request(const struct derive_options *o, struct clo_sev_guest_ke
     return true;
 }
 
-/* To a file of its owner's alone, or to a pipe; never where somebody could read it off a screen. */
+/* To a file of its owner's alone, or to a pipe; never to a screen. */
 static bool write_key(const char *path, const struct clo_secret *key, struct clo_error *err)
 {
     if (strcmp(path, "-") != 0)

@@ -152,7 +152,7 @@ static bool check_pins(struct put_files *files, const struct clo_store_entry *en
                     clo_buffer_string(&open));
 }
 
-/* Whoever reads the trail finds why a guest got a key that nothing pins. */
+/* The trail then says why a guest got a key that nothing pins. */
 static bool audit_reason(struct clo_store *store, const struct clo_store_entry *entry,
                          const struct clo_policy *policy, struct clo_error *err)
 {

@@ -47,7 +47,7 @@ static void print_time(int64_t unix_time)
     printf("%s ", text == NULL ? "-" : json_string_value(text));
 }
 
-/* The audit trail's line, for whoever watches. */
+/* The audit trail's line, on the terminal. */
 static void on_decision(void *context, const struct clo_audit *decision)
 {
     (void)context;

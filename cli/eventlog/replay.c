@@ -10,7 +10,7 @@
 #define SYSTEMD_PCR_LAST  15
 #define CC_REGISTER_FIRST 1 /* register index 1 is RTMR 0; index 0 is MRTD */
 
-/* What is replayed, one behind the other; all but the first may be NULL. */
+/* What is replayed, one after the other; all but the first may be NULL. */
 struct replay {
     const struct clo_eventlog *log;
     const struct clo_ima *ima;
@@ -230,7 +230,7 @@ int cmd_eventlog_replay(int argc, char **argv)
               (ima == NULL || ima_load(ima, &ima_file, &ima_list, &err)) &&
               (userspace == NULL || userlog_load(userspace, &userlog, &err));
     if (ok && input.ima != NULL && (ima != NULL || userspace != NULL))
-        return cli_usage_error(&usage, "an IMA list is replayed alone, or behind a firmware's log");
+        return cli_usage_error(&usage, "an IMA list is replayed alone, or after a firmware's log");
     if (ok && padded && input.ima == NULL && ima == NULL)
         return cli_usage_error(&usage, "--ima-padded: there is no IMA list");
     from.log = input.log;

@@ -14,7 +14,7 @@ struct collect_options {
     struct evidence_device_options devices;
 };
 
-/* A nonce needs a key beside it: one that nobody keeps. */
+/* A nonce needs a key next to it: one that nobody keeps. */
 static bool make_runtime_data(const char *nonce, const char *resource, struct clo_buffer *out,
                               struct clo_error *err)
 {

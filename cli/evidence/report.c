@@ -47,12 +47,13 @@ int cmd_evidence_report(int argc, char **argv)
     struct report_options o = { .devices = evidence_device_defaults,
                                 .service_version = EVIDENCE_UNSET };
     struct cli_option options[8 + EVIDENCE_DEVICE_OPTIONS] = {
-        { "--report-data", "HEX", "what the report binds: 1 to 64 bytes, zeros behind (required)",
+        { "--report-data", "HEX", "what the report binds: 1 to 64 bytes, zeros after (required)",
           .text = &o.report_data },
         { "--output", "FILE", "the report or quote (required)", .text = &o.output },
         { "--table", "FILE", "SEV-SNP: the host's certificate table, for 'verify snp --cert'",
           .text = &o.table },
-        { "--service", "NAME", "of a service provider beside the guest: svsm", .text = &o.service },
+        { "--service", "NAME", "of a service provider next to the guest: svsm",
+          .text = &o.service },
         { "--service-guid", "GUID", "one of its services (all)", .text = &o.service_guid },
         { "--service-version", "N", "of its manifest (its first)", .number = &o.service_version },
         { "--manifest", "FILE", "the services' manifest", .text = &o.manifest },

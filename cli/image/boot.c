@@ -16,7 +16,7 @@
 struct watcher {
     bool is_verbose;
     struct clo_buffer eventlog; /* the firmware's, as the guest reported it */
-    json_t *pcrs;               /* and the registers beside it: {"sha256": {"0": hex}} */
+    json_t *pcrs;               /* and the registers next to it: {"sha256": {"0": hex}} */
     struct clo_error err;
     bool failed;
 };

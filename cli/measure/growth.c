@@ -45,7 +45,7 @@ static uint64_t end_of(const struct clo_gpt *gpt, uint32_t number)
     return 0;
 }
 
-/* The tool leaves it as it is, and so does the prediction: whoever asked for it meant another one. */
+/* The tool leaves it as it is, and so does the prediction, which says so. */
 static bool note_unchanged(const struct cli_growth *growth, uint32_t number, struct clo_gpt *gpt,
                            struct clo_bytes head, struct clo_error *err)
 {
@@ -57,7 +57,7 @@ static bool note_unchanged(const struct cli_growth *growth, uint32_t number, str
         return false;
     if (end_of(gpt, number) == end)
         fprintf(stderr,
-                "cloister: note: --grow-partition %s: there is no room behind it, it stays as it "
+                "cloister: note: --grow-partition %s: there is no room after it, it stays as it "
                 "is\n",
                 growth->partition);
     return true;

@@ -1,4 +1,4 @@
-/* A disk as it will be when somebody has grown it, for the commands that predict from one. */
+/* A disk as it will be once it was grown, for the commands that predict from one. */
 #ifndef CLOISTER_CLI_GROWTH_H
 #define CLOISTER_CLI_GROWTH_H
 

@@ -55,7 +55,7 @@ static json_t *hex_number(uint64_t value)
     return json_string(text);
 }
 
-/* The inputs that went into the digest, beside it. */
+/* The inputs that went into the digest, next to it. */
 static void add_inputs(const struct measure_snp *measure, json_t *document)
 {
     const struct clo_launch *launch = &measure->launch;

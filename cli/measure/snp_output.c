@@ -1,4 +1,4 @@
-/* cloister measure snp: what is written beside the digest: VMSAs and the ID block. */
+/* cloister measure snp: what is written next to the digest: VMSAs and the ID block. */
 #include <string.h>
 
 #include "cli/inputs.h"

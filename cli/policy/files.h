@@ -11,7 +11,7 @@ CLO_MUST_USE bool policy_load(const char *name, struct clo_policy **out, struct 
 /* "program, debug": the aspects of at least this weight that are open. */
 void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,
                       struct clo_buffer *out);
-/* A line for each aspect that is open, or that is partly so, behind `prefix`. */
+/* A line for each aspect that is open, or that is partly so, after `prefix`. */
 void policy_print_left(FILE *out, const char *prefix, const struct clo_pins *pins);
 
 int cmd_policy_check(int argc, char **argv);

@@ -113,10 +113,10 @@ static bool prepare(const struct impact_options *o, struct impact *out, struct c
 struct outcome {
     const char *path;
     struct clo_authenticode_verdict verdicts[2];
-    struct clo_digest pcr7[2]; /* .hash NONE: not known, since it is no UKI or would not start */
+    struct clo_digest pcr7[2]; /* .hash NONE: not known, since it is not a UKI or would not start */
 };
 
-/* PCR 7 as the image's boot will leave it; not known where it is no UKI. */
+/* PCR 7 as the image's boot will leave it; not known where it is not a UKI. */
 static void predict(struct clo_bytes image, struct clo_bytes store, enum clo_hash bank,
                     struct clo_digest *out)
 {

@@ -43,7 +43,7 @@ static void system_name(const struct clo_pe *pe, char *out, size_t size)
         (void)clo_uki_field(section->data, "NAME", out, size);
 }
 
-/* What a stub finds in memory: zeros behind what the file has. */
+/* What a stub finds in memory: zeros after what the file has. */
 static bool hash_sections(struct inspected *in, struct clo_error *err)
 {
     const struct clo_pe *pe = &in->image->uki.pe;
@@ -237,7 +237,7 @@ static bool is_text(const char *name)
     return false;
 }
 
-/* NULL where it is no text. */
+/* NULL where it is not text. */
 static json_t *text_json(const struct clo_pe_section *section)
 {
     struct clo_bytes text = section->data;

@@ -34,7 +34,7 @@ struct result {
 
 /* --- db and dbx --- */
 
-/* Signature lists, bare or as efivarfs gives them: behind four bytes of attributes. */
+/* Signature lists, bare or as efivarfs gives them: after four bytes of attributes. */
 static bool read_lists(const char *path, struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };

@@ -6,7 +6,7 @@
 #include "cloister/id_block.h"
 #include "device/file.h"
 
-/* The value behind "id-block=" in the line that QEMU takes; all of it if there is none. */
+/* The value after "id-block=" in the line that QEMU takes; all of it if there is none. */
 static struct clo_bytes option_value(struct clo_bytes in, const char *key)
 {
     const uint8_t *at = in.size == 0 ? NULL : memmem(in.data, in.size, key, strlen(key));

@@ -2,7 +2,7 @@
  * that runs and its update, a db before and after a change.
  *
  * References of one origin that speak of a common register are alternatives. One of them is chosen as a
- * whole, the one with most registers as it says: an image's kernel beside another image's command line
+ * whole, the one with most registers as it says: an image's kernel next to another image's command line
  * is neither. Between origins the order of the caller counts, register by register. */
 #include <string.h>
 

@@ -105,7 +105,7 @@ static bool read_bank(const json_t *values, struct clo_pcr_bank *bank, uint32_t 
         unsigned long pcr = strtoul(key, &end, 10);
         snprintf(canonical, sizeof canonical, "%lu", pcr < CLO_PCR_COUNT ? pcr : 0);
         if (pcr >= CLO_PCR_COUNT || strcmp(canonical, key) != 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"%.20s\" is no PCR", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%.20s\" is not a PCR", key);
         if (!clo_json_get_bytes(values, key, CLO_JSON_HEX, CLO_HASH_SIZE_MAX, &bytes, err))
             return false;
         if (bytes.size != clo_hash_size(bank->hash))

@@ -70,7 +70,7 @@ static bool has_failed(const struct clo_appraisal *appraisal, const char *const 
     return false;
 }
 
-/* What an affirming value rests on besides the checks of some kind of evidence. Less than that is no claim at all. */
+/* What an affirming value rests on besides the checks of some kind of evidence. Less than that is not a claim at all. */
 static const struct claim {
     const char *name;
     const char *concerns[3]; /* of every kind; ends in NULL */

@@ -34,7 +34,7 @@ static bool take_claims(struct work *w, const struct kept *kept, bool binds,
     return appraise_claim(w, "hcl", claims, err);
 }
 
-/* The TDREPORT inside is nobody's word here: the quote beside it is what vouches for the claims, and
+/* The TDREPORT inside is nobody's word here: the quote next to it is what vouches for the claims, and
  * the TDREPORT must be the same TD's. */
 static bool appraise_tdx(struct work *w, const struct clo_hcl *hcl, struct kept *kept,
                          struct clo_error *err)

@@ -278,7 +278,7 @@ static void warn(struct work *w)
                       "counts",
                       tcb->tcb_info_number, tcb->qe_identity_number);
     if (!clo_bytes_all(quote->trailing, 0))
-        appraise_warn(w, "%zu bytes behind the quote are neither signed nor zero; they are ignored",
+        appraise_warn(w, "%zu bytes after the quote are neither signed nor zero; they are ignored",
                       quote->trailing.size);
     if (tcb->is_evaluated && (tcb->status == CLO_TDX_RELAUNCH_ADVISED ||
                               tcb->status == CLO_TDX_RELAUNCH_ADVISED_CONFIGURATION_NEEDED))

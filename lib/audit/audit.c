@@ -72,7 +72,7 @@ static void note(struct clo_audit_finding *finding, const char *format, ...)
     va_end(args);
 }
 
-/* What the kernel's version says where the answer is no "yes": false if the rule is not for that version.
+/* What the kernel's version says where the answer is not "yes": false if the rule is not for that version.
  * An option that is there all the same (a backport) was asked about already. */
 static bool weigh_version(struct clo_audit_finding *finding, struct clo_audit_version version,
                           enum clo_audit_answer *answer, bool *is_too_old)

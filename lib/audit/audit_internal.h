@@ -13,7 +13,7 @@ struct clo_audit_term {
     char key[KEY_MAX];
     char value[VALUE_MAX];
     char operator;           /* '=', '!', '~', '>' */
-    bool begins_alternative; /* behind a '|', or the first */
+    bool begins_alternative; /* after a '|', or the first */
 };
 
 /* Terms joined by '&' (binds first) and '|'. */

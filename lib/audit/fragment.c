@@ -115,7 +115,7 @@ static void put_findings(const struct clo_audit *audit, const struct clo_audit_f
     }
 }
 
-/* The configuration with what was said so far behind it: the last line of an option counts. */
+/* The configuration with what was said so far after it: the last line of an option counts. */
 static bool merge(const struct clo_audit_facts *facts, const struct clo_buffer *fragment,
                   struct clo_kconfig **out, struct clo_error *err)
 {

@@ -38,7 +38,7 @@ static bool add(json_t *modules, const char *path, size_t size, const char *how,
 
     if (!module_name(path, size, name) || json_object_get(modules, name) != NULL)
         return true;
-    /* A name that is no UTF-8 is no module's. */
+    /* A name that is not UTF-8 is not a module's. */
     return json_object_set_new_nocheck(modules, name, json_string(how)) == 0 ||
            clo_out_of_memory(err);
 }

@@ -77,7 +77,7 @@ static bool unquote(char *value)
     return false;
 }
 
-/* "# CONFIG_X is not set", perhaps with a remark behind it; any other comment is passed over. */
+/* "# CONFIG_X is not set", perhaps with a remark after it; any other comment is passed over. */
 static bool read_comment(struct clo_kconfig *config, char *line, size_t number,
                          struct clo_error *err)
 {

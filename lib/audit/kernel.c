@@ -81,7 +81,7 @@ bool clo_kernel_unpack(struct clo_bytes kernel, struct clo_buffer *plain, struct
 bool clo_kernel_config(struct clo_bytes kernel, struct clo_buffer *out, bool *found,
                        struct clo_error *err)
 {
-    /* The marker's text is also in scripts that look for it: only one with gzip behind it counts. */
+    /* The marker's text is also in scripts that look for it: only one with gzip after it counts. */
     static const uint8_t start[] = { 'I', 'K', 'C', 'F', 'G', '_', 'S', 'T', 0x1f, 0x8b, 8 };
     size_t used;
 

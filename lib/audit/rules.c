@@ -128,7 +128,7 @@ static bool read_version(const char *text, struct clo_audit_version *out, struct
 {
     *out = clo_audit_version(text);
     return *text == '\0' || out->major != 0 ||
-           clo_fail(err, CLO_ERR_FORMAT, "'%.40s' is no kernel version", text);
+           clo_fail(err, CLO_ERR_FORMAT, "'%.40s' is not a kernel version", text);
 }
 
 /* "snp+svsm,hyperv": both of the first, or the second. */
@@ -145,7 +145,7 @@ static bool read_platforms(const char *text, struct clo_audit_rule *rule, struct
             size_t size = strcspn(at, "+,");
             unsigned bit = platform_bit(at, size);
             if (bit == 0)
-                return clo_fail(err, CLO_ERR_FORMAT, "for: '%.*s' is no platform",
+                return clo_fail(err, CLO_ERR_FORMAT, "for: '%.*s' is not a platform",
                                 (int)(size < 40 ? size : 40), at);
             *bits |= bit;
             at += size;

@@ -48,7 +48,7 @@ static bool read_line(struct clo_audit_waivers *waivers, char *line, size_t numb
     *until++ = '\0';
     *reason++ = '\0';
     if (!is_day(until))
-        return clo_fail(err, CLO_ERR_FORMAT, "'%.40s' is no day like 2027-03-31", until);
+        return clo_fail(err, CLO_ERR_FORMAT, "'%.40s' is not a day like 2027-03-31", until);
     struct waiver *grown = realloc(waivers->waivers, (waivers->count + 1) * sizeof *grown);
     if (grown == NULL)
         return clo_out_of_memory(err);

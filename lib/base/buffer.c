@@ -19,7 +19,7 @@ bool clo_buffer_ok(const struct clo_buffer *buffer)
     return !buffer->failed;
 }
 
-/* Makes room for `more` bytes and one NUL behind them, for clo_buffer_string(). */
+/* Makes room for `more` bytes and one NUL after them, for clo_buffer_string(). */
 static bool reserve_exactly(struct clo_buffer *buffer, size_t more, bool with_growth)
 {
     size_t needed;

@@ -8,7 +8,7 @@
 CLO_MUST_USE bool clo_civil_time(int year, int month, int day, int hour, int minute, int second,
                                  int64_t *out);
 /* Date and time at the beginning of a text, as RFC 3339 writes them: 2026-01-31T12:00:00 (also with 't' or a
- * space). Behind them, where *rest will be, an offset has to follow: that is for the caller. */
+ * space). After them, where *rest will be, an offset has to follow: that is for the caller. */
 CLO_MUST_USE bool clo_civil_time_read(const char *text, int64_t *out, const char **rest);
 
 #endif

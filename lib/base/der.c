@@ -7,7 +7,7 @@
 
 #define LENGTH_BYTES_MAX 4
 
-/* The length behind the tag, and how many bytes it takes; false if DER does not allow it. */
+/* The length after the tag, and how many bytes it takes; false if DER does not allow it. */
 static bool read_length(const uint8_t *at, size_t left, size_t *length, size_t *used)
 {
     size_t count = at[0] & 0x7f;
@@ -230,7 +230,7 @@ int64_t clo_der_time(struct clo_reader *r)
 
 /* --- Object identifiers --- */
 
-/* The digits of one arc, and the dot behind it if there is one. */
+/* The digits of one arc, and the dot after it if there is one. */
 static bool read_arc(const char **at, uint64_t *out)
 {
     uint64_t arc = 0;

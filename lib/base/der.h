@@ -2,7 +2,7 @@
  * (ITU-T X.690, 02/2021, sections 8.1, 10 and 11.)
  *
  * Elements are read with clo_reader, whose first fault latches: what DER does not allow (a length that
- * is not minimal or indefinite, a tag of several bytes, an element that ends behind its parent) counts
+ * is not minimal or indefinite, a tag of several bytes, an element that ends beyond its parent) counts
  * like a short read. */
 #ifndef CLOISTER_LIB_DER_H
 #define CLOISTER_LIB_DER_H
@@ -44,7 +44,7 @@ struct clo_der clo_der_next(struct clo_reader *r);
 uint8_t clo_der_peek(const struct clo_reader *r);
 /* The contents of the next element, which must have this tag. */
 struct clo_bytes clo_der_value(struct clo_reader *r, uint8_t tag);
-/* A reader of them: it has failed if `r` has. Whoever enters asks clo_der_done() at its end. */
+/* A reader of them: it has failed if `r` has. After entering, clo_der_done() is asked at its end. */
 struct clo_reader clo_der_enter(struct clo_reader *r, uint8_t tag);
 /* Nothing failed and nothing is left. */
 bool clo_der_done(const struct clo_reader *r);
@@ -71,7 +71,7 @@ void clo_der_write(struct clo_buffer *out, uint8_t tag, struct clo_bytes value);
 
 /* An OID's contents from its dotted form; false if it is none, or longer than `size`. */
 bool clo_der_oid_from_text(const char *dotted, uint8_t *out, size_t size, size_t *used);
-/* And back: "1.2.840"; "?" for what is no OID. */
+/* And back: "1.2.840"; "?" for what is not an OID. */
 void clo_der_oid_text(struct clo_bytes oid, char *out, size_t size);
 
 #endif

@@ -62,7 +62,7 @@ static bool get(const json_t *object, const char *key, json_type type, const cha
     if (value == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is missing", key);
     if (json_typeof(value) != type)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is no %s", key, kind);
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is not %s", key, kind);
     *out = value;
     return true;
 }
@@ -72,7 +72,7 @@ bool clo_json_get_string(const json_t *object, const char *key, const char **out
 {
     json_t *value;
 
-    if (!get(object, key, JSON_STRING, "string", &value, err))
+    if (!get(object, key, JSON_STRING, "a string", &value, err))
         return false;
     *out = json_string_value(value);
     return true;
@@ -90,19 +90,19 @@ bool clo_json_get_string_optional(const json_t *object, const char *key, const c
 
 bool clo_json_get_object(const json_t *object, const char *key, json_t **out, struct clo_error *err)
 {
-    return get(object, key, JSON_OBJECT, "object", out, err);
+    return get(object, key, JSON_OBJECT, "an object", out, err);
 }
 
 bool clo_json_get_array(const json_t *object, const char *key, json_t **out, struct clo_error *err)
 {
-    return get(object, key, JSON_ARRAY, "array", out, err);
+    return get(object, key, JSON_ARRAY, "an array", out, err);
 }
 
 bool clo_json_get_u64(const json_t *object, const char *key, uint64_t *out, struct clo_error *err)
 {
     json_t *value;
 
-    if (!get(object, key, JSON_INTEGER, "whole number", &value, err))
+    if (!get(object, key, JSON_INTEGER, "a whole number", &value, err))
         return false;
     if (json_integer_value(value) < 0)
         return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is negative", key);
@@ -127,7 +127,7 @@ bool clo_json_get_bytes(const json_t *object, const char *key, enum clo_json_enc
 {
     json_t *value;
 
-    if (!get(object, key, JSON_STRING, "string", &value, err))
+    if (!get(object, key, JSON_STRING, "a string", &value, err))
         return false;
     struct clo_bytes text = clo_bytes(json_string_value(value), json_string_length(value));
     out->limit = limit;

@@ -3,7 +3,7 @@
  * Hardware Identity Management"; kinvolk/azure-cvm-tooling, az-cvm-vtpm; docs/formats/azure_imds.md.)
  *
  * The host answers at that address: nothing of it is believed for coming from there. Certificates and
- * quotes carry signatures, and whoever verifies them does so as if the host had sent them, which it has. */
+ * quotes carry signatures, and a verifier treats them as if the host had sent them, which it has. */
 #ifndef CLOISTER_LIB_AZURE_IMDS_H
 #define CLOISTER_LIB_AZURE_IMDS_H
 

@@ -80,7 +80,7 @@ bool clo_hcl_bind(const struct clo_hcl *hcl, struct clo_bytes report_data, struc
                         clo_hash_name(hcl->hash));
     if (!clo_bytes_all(clo_bytes_slice(report_data, size, report_data.size), 0))
         return clo_fail(err, CLO_ERR_UNVERIFIED,
-                        "HCL report: REPORT_DATA is not zero behind the digest of the claims");
+                        "HCL report: REPORT_DATA is not zero after the digest of the claims");
     return true;
 }
 

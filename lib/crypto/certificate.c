@@ -117,7 +117,7 @@ static bool read_extensions(struct clo_certificate *certificate, struct clo_read
             return clo_fail(err, CLO_ERR_FORMAT, "certificate: malformed extensions");
     }
     if (!clo_der_done(r))
-        return clo_fail(err, CLO_ERR_FORMAT, "certificate: more behind its extensions");
+        return clo_fail(err, CLO_ERR_FORMAT, "certificate: more after its extensions");
     return read_known_extensions(certificate, err);
 }
 

@@ -168,7 +168,7 @@ static bool read_spki(struct clo_public_key *key, struct clo_error *err)
     if (!clo_der_done(&algorithm) || !clo_der_done(&whole))
         return clo_fail(err, CLO_ERR_FORMAT, "public key: malformed");
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "public key: bytes behind its end");
+        return clo_fail(err, CLO_ERR_FORMAT, "public key: bytes after its end");
     if (clo_bytes_equal(oid, clo_bytes(oid_rsa, sizeof oid_rsa)))
         return read_rsa(key, bits, err);
     if (!clo_bytes_equal(oid, clo_bytes(oid_ec, sizeof oid_ec)))

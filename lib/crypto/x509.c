@@ -147,7 +147,7 @@ bool x509_signed_read(const char *what, struct clo_bytes in, struct x509_signed 
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "%s: no DER, or cut short", what);
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes behind its end", what,
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes after its end", what,
                         clo_reader_left(&r));
     struct clo_der message = clo_der_next(&shell);
     struct clo_der algorithm = clo_der_next(&shell);

@@ -23,7 +23,7 @@ struct x509_signed {
 /* Exactly one element in `in`. `what` begins the error. */
 bool x509_signed_read(const char *what, struct clo_bytes in, struct x509_signed *out,
                       struct clo_error *err);
-/* What a whole AlgorithmIdentifier names; unknown ones are no error. False if it is no DER. */
+/* What a whole AlgorithmIdentifier names; unknown ones are not error. False if it is not DER. */
 bool x509_algorithm_read(struct clo_bytes whole, struct x509_algorithm *out);
 bool x509_signed_with(const struct x509_algorithm *algorithm, enum clo_signature_scheme scheme,
                       enum clo_hash hash);
@@ -36,7 +36,7 @@ bool x509_extensions_check(struct clo_bytes extensions);
 bool x509_is_ce(struct clo_bytes oid, uint8_t arc);
 bool x509_authority_key_read(struct clo_bytes value, struct clo_bytes *key_identifier);
 
-/* A Name in one line, RFC 2253 style, control characters replaced; false if it is no Name. */
+/* A Name in one line, RFC 2253 style, control characters replaced; false if it is not a Name. */
 bool x509_name_text(struct clo_bytes name, char out[X509_NAME_TEXT]);
 
 #endif

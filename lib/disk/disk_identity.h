@@ -1,5 +1,5 @@
 /* Which disk a disk key is for, so that a guest can tell the disk it was built with from every other
- * that the same key opens: an older root, somebody else's, or an old copy of its own.
+ * that the same key opens: an older root, another owner's, or an old copy of its own.
  *
  * `image build` writes an identity next to the image, the broker keeps it and releases it together
  * with the key (docs/formats/disk.md), and the guest holds the disk it found against it before the
@@ -21,7 +21,7 @@ struct clo_disk_identity {
     char uuid[41];                /* of the LUKS2 header */
     struct clo_digest volume_key; /* HMAC(volume key, "cloister:disk:1:UUID") */
     struct clo_digest header;     /* of what may not change in the LUKS2 header */
-    uint64_t generation;          /* how often it was used, as far as whoever says so knows */
+    uint64_t generation;          /* how often it was used, as far as the sayer knows */
 };
 
 /* From the disk itself. `header` begins at the partition's first byte; the generation is the one in

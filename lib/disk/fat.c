@@ -85,7 +85,7 @@ static bool open_volume(struct clo_bytes volume, struct fat *out, struct clo_err
     return true;
 }
 
-/* 0 for the end of a chain, and for what is no cluster. */
+/* 0 for the end of a chain, and for what is not a cluster. */
 static uint32_t next_cluster(const struct fat *fat, uint32_t cluster)
 {
     struct clo_reader r = clo_reader(fat->table);

@@ -53,7 +53,7 @@ static void put_le64(uint8_t *at, uint64_t value)
 }
 
 /* The last usable sector: sfdisk and repart look at it only when the backup has to move. GPT fdisk
- * leaves as much behind it as lies before the first usable one. */
+ * leaves as much after it as lies before the first usable one. */
 static uint64_t last_usable(struct clo_bytes head, const struct clo_gpt *gpt,
                             const struct clo_gpt_growth *growth)
 {

@@ -92,7 +92,7 @@ bool clo_luks2_read_copy(struct clo_bytes in, size_t at, const char *magic,
     return true;
 }
 
-/* The second header lies behind the first, whose size is a power of two: section 2.2. */
+/* The second header lies beyond the first, whose size is a power of two: section 2.2. */
 bool clo_luks2_read_second(struct clo_bytes in, struct clo_luks2_info *out, struct clo_bytes *json,
                            struct clo_error *err)
 {
@@ -173,7 +173,7 @@ static bool read_decimal(const json_t *object, const char *key, uint64_t *out,
     for (const char *at = text; *at != '\0'; at++) {
         if (*at < '0' || *at > '9' || __builtin_mul_overflow(value, 10, &value) ||
             __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
-            return clo_fail(err, CLO_ERR_FORMAT, "%s \"%.32s\" is no number", key, text);
+            return clo_fail(err, CLO_ERR_FORMAT, "%s \"%.32s\" is not a number", key, text);
     }
     if (*text == '\0')
         return clo_fail(err, CLO_ERR_FORMAT, "%s is empty", key);

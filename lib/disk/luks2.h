@@ -1,7 +1,7 @@
 /* The LUKS2 header (LUKS2 On-Disk Format Specification 1.1), and the white list it must pass before
  * a guest uses it.
  *
- * The header is not authenticated: whoever holds the disk may name a null cipher in it and have the
+ * The header is not authenticated: anyone who holds the disk may name a null cipher in it and have the
  * guest write plaintext (CVE-2025-59054 and its kin). So copy it into memory once, check that copy,
  * and open the disk with that copy. */
 #ifndef CLOISTER_LIB_LUKS2_H

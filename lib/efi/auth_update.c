@@ -29,7 +29,7 @@ static bool verify_either(const struct clo_auth_update *update, struct clo_efi_v
     if (clo_efi_auth_verify(auth, variable, anchor, signer, err))
         return true;
     if (err->status != CLO_ERR_REFUSED)
-        return false; /* signed for appending, by somebody else */
+        return false; /* signed for appending, by another key */
     variable->attributes = CLO_EFIVAR_SECURE;
     return clo_efi_auth_verify(auth, variable, anchor, signer, err);
 }

@@ -5,7 +5,7 @@
 #include "cloister/signature_list.h"
 #include "lib/efi/authenticode_internal.h"
 
-#define TIME_SIZE 16 /* EFI_TIME, behind the digest of an X509 hash entry */
+#define TIME_SIZE 16 /* EFI_TIME, after the digest of an X509 hash entry */
 
 /* What an entry is of: the hash of images, a certificate, or the hash of a TBSCertificate. */
 struct kind {

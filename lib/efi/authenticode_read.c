@@ -23,7 +23,7 @@ static bool entry_at(struct clo_bytes table, size_t index, size_t *offset, struc
         struct clo_bytes content = clo_read_bytes(
                 &r, length < WIN_CERTIFICATE_HEADER ? SIZE_MAX : length - WIN_CERTIFICATE_HEADER);
         if (!clo_reader_ok(&r)) {
-            /* What is behind a broken entry cannot be found: it is the last one. */
+            /* What is after a broken entry cannot be found: it is the last one. */
             if (i == index)
                 clo_fail(err, CLO_ERR_FORMAT,
                          "certificate table: entry at 0x%zx: %u bytes, 0x%zx are left", *offset,
@@ -116,7 +116,7 @@ bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
     if (!read_signature(body, &signature))
         return clo_fail(
                 err, CLO_ERR_FORMAT,
-                "certificate table: entry at 0x%zx is no Authenticode signature that we read",
+                "certificate table: entry at 0x%zx is not an Authenticode signature that we read",
                 signature.offset);
     *out = signature;
     return true;

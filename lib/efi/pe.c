@@ -131,7 +131,7 @@ static bool check_overlaps(const struct clo_pe *pe, struct clo_error *err)
         const struct clo_pe_section *a = &pe->sections[i];
         if (a->virtual_address < memory_end)
             return clo_fail(err, CLO_ERR_FORMAT,
-                            "section %s: at address 0x%x, behind which another ends", a->name,
+                            "section %s: at address 0x%x, after which another ends", a->name,
                             a->virtual_address);
         memory_end = (uint64_t)a->virtual_address + a->virtual_size;
         for (size_t k = 0; k < i; k++) {

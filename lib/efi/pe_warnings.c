@@ -70,11 +70,11 @@ static void check_section(struct finding *finding, const struct clo_pe *pe, size
               "section %s: address 0x%x is not aligned to SectionAlignment 0x%x", section->name,
               section->virtual_address, pe->section_alignment);
     if ((uint64_t)section->virtual_address + section->virtual_size > pe->size_of_image)
-        found(finding, header + 8, "section %s ends behind SizeOfImage 0x%x", section->name,
+        found(finding, header + 8, "section %s ends beyond SizeOfImage 0x%x", section->name,
               pe->size_of_image);
 }
 
-/* Bytes of the file that belong to no section: between two, or behind the last. */
+/* Bytes of the file that belong to no section: between two, or after the last. */
 static void check_gaps(struct finding *finding, const struct clo_pe *pe)
 {
     uint64_t at = pe->size_of_headers;
@@ -95,7 +95,7 @@ static void check_gaps(struct finding *finding, const struct clo_pe *pe)
     }
     /* Up to 7 bytes make the certificate table lie at a multiple of 8. */
     if (end > at && !(pe->certificate_size > 0 && end - at < 8))
-        found(finding, at, "0x%llx bytes behind the last section", (unsigned long long)(end - at));
+        found(finding, at, "0x%llx bytes after the last section", (unsigned long long)(end - at));
 }
 
 bool clo_pe_warning_at(const struct clo_pe *pe, size_t index, struct clo_pe_warning *out)

@@ -81,7 +81,7 @@ static bool read_version(struct clo_shim *shim, struct clo_error *err)
         size++;
     memcpy(shim->version, text.data, size);
     if (sscanf(shim->version, "%3u.%3u", &shim->major, &shim->minor) < 1)
-        return clo_fail(err, CLO_ERR_FORMAT, ".data.ident: no version behind \"%s\"", mark);
+        return clo_fail(err, CLO_ERR_FORMAT, ".data.ident: no version after \"%s\"", mark);
     return true;
 }
 
@@ -153,7 +153,7 @@ static bool read_levels(struct clo_shim *shim, struct clo_error *err)
         return clo_fail(err, CLO_ERR_FORMAT, ".sbatlevel: %zu bytes", section.size);
     if (version != 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, ".sbatlevel: version %u", version);
-    /* Places are counted from behind the version. */
+    /* Places are counted from after the version. */
     struct clo_bytes payload = clo_bytes_slice(section, 4, section.size);
     return read_level(payload, automatic, &shim->level_automatic, err) &&
            read_level(payload, latest, &shim->level_latest, err);
@@ -228,7 +228,7 @@ struct clo_bytes clo_shim_level(const struct clo_shim *shim, struct clo_bytes cu
 
 /* --- CSV --- */
 
-/* A field, spaces and quotes as they stand; *at goes behind its comma. */
+/* A field, spaces and quotes as they stand; *at goes after its comma. */
 static void read_field(const char *line, size_t *at, char *out, size_t size)
 {
     size_t length = strcspn(line + *at, ",");

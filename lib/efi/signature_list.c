@@ -9,7 +9,7 @@
 #define SIZE_OFFSET      16 /* SignatureListSize in its list */
 #define ENTRIES_MAX      ((size_t)1 << 16)
 
-/* UEFI 2.10, section 32.4.1: what an entry holds behind its owner; 0: any size. */
+/* UEFI 2.10, section 32.4.1: what an entry holds after its owner; 0: any size. */
 static const struct {
     const char *name;
     struct clo_guid guid;

@@ -114,7 +114,7 @@ static bool take_azure_v0(const json_t *json, struct clo_import *out, struct clo
     return take_azure(json, "report", "quote", out, err);
 }
 
-/* The key that it brings is its own word: whoever verifies names one. */
+/* The key that it brings is its own word: anyone who verifies names one. */
 static bool take_trustee_tpm(const json_t *json, struct clo_import *out, struct clo_error *err)
 {
     return take_tpm_quote(json_object_get(json, "tpm_quote"), out, err);

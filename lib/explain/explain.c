@@ -17,7 +17,7 @@ struct actual {
     const struct clo_userlog_event *user; /* one of user space's, or NULL */
 };
 
-/* How a log names the register: a CCEL counts RTMR 0 as 1, behind MRTD. */
+/* How a log names the register: a CCEL counts RTMR 0 as 1, after MRTD. */
 static unsigned logged_as(unsigned reg)
 {
     return clo_register_is_rtmr(reg) ? reg - CLO_REGISTER_RTMR(0) + 1 : reg;

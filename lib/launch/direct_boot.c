@@ -112,7 +112,7 @@ static bool put_video_mode(struct header *header, const char *cmdline, struct cl
         unsigned long number = strtoul(mode, &end, 0);
         if (*mode < '0' || *mode > '9' || errno != 0 || number > UINT32_MAX ||
             (*end != '\0' && *end != ' '))
-            return clo_fail(err, CLO_ERR_USAGE, "command line: \"vga=%.20s\" is no mode", mode);
+            return clo_fail(err, CLO_ERR_USAGE, "command line: \"vga=%.20s\" is not a mode", mode);
         value = (uint16_t)number;
     }
     clo_put_le16(header->bytes + VID_MODE, value);

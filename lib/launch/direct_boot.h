@@ -15,7 +15,7 @@ struct clo_direct_boot {
     const char *cmdline;  /* for "vga="; NULL: none */
 };
 
-/* Appends the kernel's file with the setup header filled in. CLO_ERR_FORMAT for what is no bzImage,
+/* Appends the kernel's file with the setup header filled in. CLO_ERR_FORMAT for what is not a bzImage,
  * CLO_ERR_USAGE for an initrd that does not fit into the memory. */
 CLO_MUST_USE bool clo_direct_boot_kernel(const struct clo_direct_boot *from, struct clo_buffer *out,
                                          struct clo_error *err);

@@ -39,7 +39,7 @@ static bool sums_to_zero(struct clo_bytes header)
     return sum == 0;
 }
 
-/* Where the first file is: behind the header, or behind the extended one. */
+/* Where the first file is: after the header, or after the extended one. */
 static bool find_first(struct clo_bytes volume, size_t header, size_t extended, size_t *out)
 {
     *out = header;

@@ -34,10 +34,10 @@ enum {
     CLO_SECTION_VOLUME = 0x17,
 };
 
-/* `in` begins with a volume; what lies behind it is not looked at. */
+/* `in` begins with a volume; what lies beyond it is not looked at. */
 CLO_MUST_USE bool clo_volume_parse(struct clo_bytes in, struct clo_volume *out,
                                    struct clo_error *err);
-/* Walks a volume's files, and a file's sections, from *at = 0 on. False with err->status CLO_OK behind
+/* Walks a volume's files, and a file's sections, from *at = 0 on. False with err->status CLO_OK after
  * the last. */
 bool clo_volume_file_next(const struct clo_volume *volume, size_t *at, struct clo_volume_file *out,
                           struct clo_error *err);

@@ -108,7 +108,7 @@ struct igvm_vp igvm_read_vp(struct clo_bytes data)
 static bool check_gpa(uint64_t gpa, struct clo_error *err)
 {
     return gpa % CLO_LAUNCH_PAGE == 0 ||
-           clo_fail(err, CLO_ERR_FORMAT, "address 0x%llx is no page's", (unsigned long long)gpa);
+           clo_fail(err, CLO_ERR_FORMAT, "address 0x%llx is not a page's", (unsigned long long)gpa);
 }
 
 /* Data at an offset in the file; 0 stands for none. */
@@ -212,7 +212,7 @@ static size_t padding(size_t size)
     return (8 - size % 8) % 8;
 }
 
-/* Reads type, size, data, and the padding behind it. */
+/* Reads type, size, data, and the padding after it. */
 static bool read_tlv(struct clo_reader *r, struct igvm_header *out, struct clo_error *err)
 {
     out->type = clo_read_le32(r);
@@ -225,7 +225,7 @@ static bool read_tlv(struct clo_reader *r, struct igvm_header *out, struct clo_e
         return clo_fail(err, CLO_ERR_FORMAT, "type 0x%x, size %u: the headers end before",
                         out->type, size);
     return clo_bytes_all(clo_read_bytes(r, pad), 0) ||
-           clo_fail(err, CLO_ERR_FORMAT, "the padding behind it is not zero");
+           clo_fail(err, CLO_ERR_FORMAT, "the padding after it is not zero");
 }
 
 static bool check_type(const struct igvm_header *header, uint32_t *section, struct clo_error *err)

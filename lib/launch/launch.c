@@ -232,7 +232,7 @@ static bool measure_svsm(const struct clo_launch *launch, struct launch_chain *c
            measure_sections(launch, launch->svsm, chain, err);
 }
 
-/* The table's page right behind the firmware, whether or not a section asks for it. */
+/* The table's page right after the firmware, whether or not a section asks for it. */
 static bool measure_hashes_first(const struct clo_launch *launch, struct launch_chain *chain,
                                  struct clo_error *err)
 {

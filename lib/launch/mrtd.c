@@ -1,5 +1,5 @@
 /* MRTD: SHA-384 over a record of 128 bytes for each page added, and for each 256 bytes measured another
- * with the bytes behind it. */
+ * with the bytes after it. */
 #include <string.h>
 
 #include "cloister/tdvf.h"

@@ -29,7 +29,7 @@ const struct clo_guid clo_guid_ovmf_tdx_metadata = { { 0x35, 0x65, 0x7a, 0xe4, 0
                                                        0x8e, 0xc2 } };
 
 #define BEHIND_TABLE      32 /* the reset vector, which the table ends before */
-#define ENTRY_HEADER_SIZE 18 /* u16 size, GUID: behind the data they describe */
+#define ENTRY_HEADER_SIZE 18 /* u16 size, GUID: after the data they describe */
 
 /* The header that ends `table`, which is cut down to what lies before it. */
 static bool read_header(struct clo_bytes *table, size_t *size, struct clo_guid *guid)

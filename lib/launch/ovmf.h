@@ -2,7 +2,7 @@
  * (edk2, OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm; coconut-svsm's image carries one too).
  *
  * It ends 32 bytes before the end of the image and is walked backwards: each entry is its data, a
- * 16-bit size of all of it, and its GUID. A firmware without the table is no error: it has none of
+ * 16-bit size of all of it, and its GUID. A firmware without the table is not an error: it has none of
  * the entries. Entries are views into the image, which must outlive them. */
 #ifndef CLOISTER_LIB_OVMF_H
 #define CLOISTER_LIB_OVMF_H

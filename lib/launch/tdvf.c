@@ -36,7 +36,7 @@ static bool check_memory(const struct clo_tdvf_section *section, struct clo_erro
     if (section->type >= CLO_TDVF_TD_INFO && is_nowhere)
         return true;
     if (at % CLO_TDVF_PAGE != 0 || size % CLO_TDVF_PAGE != 0 || size == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "0x%llx bytes at 0x%llx are no whole pages",
+        return clo_fail(err, CLO_ERR_FORMAT, "0x%llx bytes at 0x%llx are not whole pages",
                         (unsigned long long)size, (unsigned long long)at);
     if (size > UINT64_MAX - at)
         return clo_fail(err, CLO_ERR_FORMAT, "0x%llx bytes at 0x%llx leave the address space",
@@ -57,7 +57,7 @@ static bool check_content(const struct clo_tdvf_section *section, uint32_t raw_s
         return clo_fail(err, CLO_ERR_FORMAT, "has data, where memory of zeros belongs");
     if (extends && (section->attributes & CLO_TDVF_PAGE_AUG) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "is measured, and added only after that");
-    /* Loaders differ in what lies behind the data: zeros, or what follows in the image. */
+    /* Loaders differ in what lies beyond the data: zeros, or what follows in the image. */
     if (extends && raw_size != section->memory_size)
         return clo_fail(err, CLO_ERR_FORMAT,
                         "0x%llx bytes are measured, and it has 0x%x bytes of data",

@@ -24,7 +24,7 @@ static bool check_digest(const json_t *value, struct clo_error *err)
     return (json_is_string(value) &&
             clo_hex_read(clo_bytes_text(json_string_value(value)), &bytes, &ignored) &&
             bytes.size == clo_hash_size(CLO_HASH_SHA384)) ||
-           clo_fail(err, CLO_ERR_FORMAT, "\"digests\" has what is no SHA-384 digest");
+           clo_fail(err, CLO_ERR_FORMAT, "\"digests\" has what is not a SHA-384 digest");
 }
 
 static bool check_digests(const json_t *list, struct clo_error *err)
@@ -33,7 +33,7 @@ static bool check_digests(const json_t *list, struct clo_error *err)
     size_t i;
 
     if (!json_is_array(list) || json_array_size(list) == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"digests\" is no list, or empty");
+        return clo_fail(err, CLO_ERR_FORMAT, "\"digests\" is not a list, or empty");
     json_array_foreach (list, i, value)
         if (!check_digest(value, err))
             return false;
@@ -73,7 +73,7 @@ static bool check_rule(const json_t *rule, struct clo_error *err)
     bool any;
 
     if (!json_is_object(rule))
-        return clo_fail(err, CLO_ERR_FORMAT, "is no object");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not an object");
     if (!clo_json_only(rule, members, err) || !clo_json_get_string(rule, "type", &text, err) ||
         !clo_json_get_string_optional(rule, "name", &text, err) ||
         !clo_json_get_string_optional(rule, "text", &text, err) ||
@@ -97,7 +97,7 @@ static bool read_register(const json_t *json, const char *key, json_t **out, str
     if (list == NULL)
         return true;
     if (!json_is_array(list) || json_array_size(list) > CLO_CCEL_RULES_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is no list of at most %d rules", key,
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" is not a list of at most %d rules", key,
                         CLO_CCEL_RULES_MAX);
     json_array_foreach (list, i, rule)
         if (!check_rule(rule, err))

@@ -57,7 +57,7 @@ static void host_inputs_by_pcrs(struct way *w)
         uint32_t pcr;
         const char *what;
     } inputs[] = {
-        { 13, "PCR 13 (extensions beside the UKI)" },
+        { 13, "PCR 13 (extensions next to the UKI)" },
         { 5, "PCR 5 (the partition table)" },
         { 9, "PCR 9 (initrds that the boot loader adds)" },
         { 1, "PCR 1 (boot order and settings)" },

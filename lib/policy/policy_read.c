@@ -21,8 +21,8 @@ bool policy_read_mask(const json_t *json, const char *key, unsigned last, uint32
     json_array_foreach (array, i, item) {
         if (!json_is_integer(item) || json_integer_value(item) < 0 ||
             json_integer_value(item) > (json_int_t)last)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": item %zu is no number from 0 to %u", key,
-                            i, last);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": item %zu is not a number from 0 to %u",
+                            key, i, last);
         mask |= 1U << json_integer_value(item);
     }
     *out = mask;
@@ -216,7 +216,7 @@ bool policy_read_words(const json_t *json, const char *key, bool *any, char *out
     json_array_foreach (array, i, item) {
         const char *word = json_string_value(item);
         if (word == NULL || *word == '\0' || strlen(word) >= size)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": item %zu is no short string", key, i);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": item %zu is not a short string", key, i);
         if (*count == most)
             return clo_fail(err, CLO_ERR_FORMAT, "\"%s\": more than %zu", key, most);
         memcpy(out + (*count)++ * size, word, strlen(word) + 1);

@@ -234,7 +234,7 @@ static void check_identity(const struct clo_policy_snp *policy, const struct clo
         clo_check_that(checks, "policy.measurement", false,
                        "the policy names no launch measurement (\"snp\": {\"measurement\": "
                        "[\"%s\"]}), no ID key and no author key: any guest of a genuine machine "
-                       "could be behind this evidence",
+                       "could be after this evidence",
                        clo_hex_text(report->measurement, hex));
     policy_check_values(&policy->measurement, "policy.measurement", "launch measurement",
                         report->measurement, checks);

@@ -52,7 +52,7 @@ static bool read_statuses(const json_t *json, uint32_t *out, struct clo_error *e
         enum clo_tdx_status status;
         const char *name = json_string_value(item);
         if (name == NULL || !clo_tdx_status_from_name(clo_bytes_text(name), &status))
-            return clo_fail(err, CLO_ERR_FORMAT, "\"tcb_status\": item %zu is no status", i);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"tcb_status\": item %zu is not a status", i);
         if (status == CLO_TDX_REVOKED || status == CLO_TDX_NOT_SUPPORTED)
             return clo_fail(err, CLO_ERR_FORMAT, "\"tcb_status\": \"%s\" is never accepted", name);
         *out |= STATUS(status);
@@ -358,7 +358,7 @@ static void check_identity(const struct clo_policy_tdx *tdx, const struct clo_td
         clo_check_that(checks, "policy.mr_td", policy_names(&tdx->mr_td, body->mr_td),
                        policy_says(&tdx->mr_td) ? "MRTD %s"
                                                 : "the policy names no MRTD (\"tdx\": {\"mr_td\": "
-                                                  "[\"%s\"]}): any firmware could be behind this",
+                                                  "[\"%s\"]}): any firmware could be after this",
                        clo_hex_text(body->mr_td, hex));
     for (size_t i = 0; i < CLO_TDX_RTMR_COUNT; i++) {
         const struct clo_policy_values *set = &tdx->rtmr[i];

@@ -180,7 +180,8 @@ static void freshness(struct way *w)
                  (long long)(crl / PINS_DAY));
     else
         pins_say(w, CLO_ASPECT_FRESHNESS, CLO_PIN_OPEN,
-                 "no maximum_age of revocation lists: whoever brings them picks the oldest that "
+                 "no maximum_age of revocation lists: the party that brings them picks the oldest "
+                 "that "
                  "has not run out");
 }
 

@@ -175,7 +175,8 @@ static void freshness(struct way *w)
                  (long long)(ages->crl / PINS_DAY), (long long)(ages->collateral / PINS_DAY));
     else
         pins_say(w, CLO_ASPECT_FRESHNESS, crl || collateral ? CLO_PIN_PARTLY : CLO_PIN_OPEN,
-                 "no maximum_age of %s: whoever brings them picks the oldest that has not run out",
+                 "no maximum_age of %s: the party that brings them picks the oldest that has not "
+                 "run out",
                  crl           ? "collateral"
                  : !collateral ? "lists and collateral"
                                : "revocation lists");

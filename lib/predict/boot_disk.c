@@ -16,7 +16,7 @@
 /* What an architecture calls its files. */
 static const struct names {
     const char *first;    /* what firmware starts where no boot entry says otherwise */
-    const char *fallback; /* beside it: makes boot entries out of the CSV files of other folders */
+    const char *fallback; /* next to it: makes boot entries out of the CSV files of other folders */
     const char *csv;
     const char *second; /* shim's default */
 } names[] = {
@@ -64,7 +64,7 @@ static enum loader_kind kind_of(const struct clo_buffer *file)
     return loader.kind;
 }
 
-/* --- Fallback: where it lies beside shim it makes the one boot entry that is started next --- */
+/* --- Fallback: where it lies next to shim it makes the one boot entry that is started next --- */
 
 struct csv_search {
     struct clo_bytes esp;
@@ -141,7 +141,7 @@ static bool follow_fallback(struct clo_bytes esp, const struct names *arch,
 
 /* --- The second stage --- */
 
-/* Files beside shim that bring more keys or revocations: they would be measured as well. */
+/* Files next to shim that bring more keys or revocations: they would be measured as well. */
 static bool refuse_more_trust(void *context, const char *name, bool is_directory,
                               struct clo_error *err)
 {
@@ -177,7 +177,7 @@ static bool name_second(struct clo_bytes esp, const struct names *arch, const ch
     }
     if (line.file[0] != '\0')
         file = line.file;
-    /* "\EFI\…" is a whole path; anything else lies beside shim. */
+    /* "\EFI\…" is a whole path; anything else lies next to shim. */
     if (strncmp(file, "\\EFI\\", 5) == 0)
         snprintf(path, PATH_SIZE, "%s", file + 1);
     else
@@ -314,7 +314,7 @@ static bool find_esp(struct clo_bytes disk, struct clo_bytes *out, bool *has_xbo
     for (size_t i = 0; i < gpt->count; i++)
         if (gpt->partitions[i].last_lba >= sectors)
             return clo_fail(err, CLO_ERR_FORMAT,
-                            "GPT: partition %u ends behind the disk's end: the image was cut short",
+                            "GPT: partition %u ends beyond the disk's end: the image was cut short",
                             gpt->partitions[i].number);
     *out = clo_bytes_slice(disk, (size_t)esp->first_lba * CLO_GPT_SECTOR,
                            (size_t)(esp->last_lba - esp->first_lba + 1) * CLO_GPT_SECTOR);

@@ -1,4 +1,4 @@
-/* What lies beside a UKI and the stub takes in: add-ons, credentials, extensions (systemd-stub(7),
+/* What lies next to a UKI and the stub takes in: add-ons, credentials, extensions (systemd-stub(7),
  * "Companion files"; systemd, src/boot/stub.c). */
 #ifndef CLOISTER_REFERENCE_COMPANIONS_H
 #define CLOISTER_REFERENCE_COMPANIONS_H
@@ -30,7 +30,7 @@ struct companions {
     struct companion_archive archives[COMPANION_ARCHIVES];
 };
 
-/* Sorts out what this stub takes in. A companion that it would not look at is refused: whoever put it
+/* Sorts out what this stub takes in. A companion that it would not look at is refused: the one who put it
  * there thinks otherwise. */
 CLO_MUST_USE bool companions_parse(const struct clo_uki *uki, const struct clo_companion *items,
                                    size_t count, struct companions *out, struct clo_error *err);

@@ -65,13 +65,13 @@ bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buff
 
     if (section == NULL || section->data.size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "the UKI has no .cmdline: whoever starts it chooses the command line");
+                        "the UKI has no .cmdline: what starts it chooses the command line");
     return handover_section_text(section->data, uki->stub_version, out, err);
 }
 
 /* --- Initrd --- */
 
-/* Archives of one file each, in the order in which the stub puts them behind the initrd. */
+/* Archives of one file each, in the order in which the stub puts them after the initrd. */
 static const struct {
     const char *section;
     const char *file;

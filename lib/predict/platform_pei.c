@@ -28,7 +28,7 @@ static const struct clo_guid guid_memory_types = { { 0x9f, 0x04, 0x19, 0x4c, 0x3
 #define RELOC_HIGHLOW 3
 #define SECTIONS_MAX  16
 
-/* EFI_HOB_PLATFORM_INFO, packed, and behind it two flags of QemuFwCfgPeiLib. */
+/* EFI_HOB_PLATFORM_INFO, packed, and after it two flags of QemuFwCfgPeiLib. */
 enum {
     HOST_BRIDGE = 0x18,
     SMM_REQUIRED = 0x28,
@@ -170,8 +170,8 @@ static void follow_relocations(struct module *module)
     }
 }
 
-/* 64-bit code counts from the next instruction: behind the distance up to 4 bytes of operand follow.
- * What is no instruction refers here and there too. */
+/* 64-bit code counts from the next instruction: after the distance up to 4 bytes of operand follow.
+ * What is not an instruction refers here and there too. */
 static void follow_distances(struct module *module)
 {
     static const uint8_t operands[] = { 0, 1, 2, 4 };
@@ -197,7 +197,7 @@ static bool open_module(const struct clo_volume *pei, struct module *out, struct
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: no PlatformPei in its PEI volume");
     do {
         if (!clo_volume_section_next(file.data, &at, &section, err))
-            return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: PlatformPei is no PE image");
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: PlatformPei is not a PE image");
     } while (section.type != CLO_SECTION_PE32);
     out->image = section.data;
     out->offset = file.offset + section.offset;

@@ -158,7 +158,7 @@ bool shim_boot_read(struct prediction *p, struct shim_boot **out, struct clo_err
 
     if (boot == NULL)
         return clo_out_of_memory(err);
-    *out = boot; /* whoever holds it frees it, however far it was read */
+    *out = boot; /* its holder frees it, however far it was read */
     return read_boot(p, boot, err);
 }
 

@@ -42,7 +42,7 @@ static bool widen(struct clo_buffer *text, struct clo_buffer *wide, struct clo_e
     const char *string = clo_buffer_string(text);
 
     if (string == NULL || !clo_utf16_write(string, wide, err))
-        return clo_fail(err, CLO_ERR_FORMAT, "the command line is no UTF-8");
+        return clo_fail(err, CLO_ERR_FORMAT, "the command line is not UTF-8");
     clo_buffer_le16(wide, 0);
     return clo_buffer_ok(wide) || clo_out_of_memory(err);
 }

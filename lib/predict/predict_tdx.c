@@ -131,7 +131,7 @@ static bool check_given(const struct clo_tdx_prediction *inputs, struct clo_erro
     if (inputs->kernel.size == 0 && (inputs->initrd.size > 0 || inputs->cmdline != NULL))
         return clo_fail(err, CLO_ERR_USAGE, "an initrd or a command line without a kernel");
     if (inputs->given != NULL && !clo_eventlog_is_ccel(inputs->given))
-        return clo_fail(err, CLO_ERR_USAGE, "the log that is given is no CCEL");
+        return clo_fail(err, CLO_ERR_USAGE, "the log that is given is not a CCEL");
     return true;
 }
 
@@ -219,7 +219,7 @@ bool clo_reference_from_ccel(const char *name, const char *created, const struct
     const struct clo_event *logged;
 
     if (!clo_eventlog_is_ccel(log))
-        return clo_fail(err, CLO_ERR_USAGE, "the log is no CCEL");
+        return clo_fail(err, CLO_ERR_USAGE, "the log is not a CCEL");
     record_begin(&p.record, &bank, 1);
     for (unsigned rtmr = 0; rtmr < CLO_RTMR_COUNT; rtmr++) {
         for (size_t at = 0; (logged = tdx_logged(&p, rtmr, &at)) != NULL;)

@@ -30,7 +30,7 @@ void tdx_take_pcr(struct tdx_prediction *p, unsigned rtmr, unsigned pcr, const c
 /* As the log has it, and said so. */
 void tdx_take_logged(struct tdx_prediction *p, unsigned rtmr, const struct clo_event *event);
 
-/* The next event of the given log that is measured into this RTMR, from *at on, which goes behind it;
+/* The next event of the given log that is measured into this RTMR, from *at on, which goes after it;
  * NULL at the end. */
 const struct clo_event *tdx_logged(const struct tdx_prediction *p, unsigned rtmr, size_t *at);
 

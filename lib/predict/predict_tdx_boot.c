@@ -63,7 +63,7 @@ static bool add_kernel_inputs(struct tdx_prediction *p, struct clo_error *err)
         clo_buffer_text(&text, " initrd=initrd");
     const char *string = clo_buffer_string(&text);
     if (string == NULL || !clo_utf16_write(string, &wide, err))
-        return clo_fail(err, CLO_ERR_USAGE, "the command line is no UTF-8");
+        return clo_fail(err, CLO_ERR_USAGE, "the command line is not UTF-8");
     clo_buffer_le16(&wide, 0);
     if (!clo_buffer_ok(&wide))
         return clo_out_of_memory(err);
@@ -122,7 +122,7 @@ static void add_constant(struct tdx_prediction *p, const struct clo_event *logge
 }
 
 /* In the log's order: in place of the first image and the partition table before it comes ours, for
- * those behind it nothing. */
+ * those after it nothing. */
 static bool predict_1_from_log(struct tdx_prediction *p, struct clo_error *err)
 {
     const struct clo_event *logged;

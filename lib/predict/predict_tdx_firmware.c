@@ -311,7 +311,7 @@ static bool replace(struct tdx_prediction *p, const struct clo_event *logged, si
         replace_acpi(p, logged, acpi_seen);
         return true;
     case CLO_EV_EFI_VARIABLE_AUTHORITY:
-        if (p->pcrs == NULL || p->store == NULL) /* else the UKI's own comes behind the others */
+        if (p->pcrs == NULL || p->store == NULL) /* else the UKI's own comes after the others */
             tdx_take_logged(p, 0, logged);
         return true;
     case CLO_EV_SEPARATOR:

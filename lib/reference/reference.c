@@ -59,10 +59,11 @@ static bool check_reasons(const json_t *reasons, struct clo_error *err)
     json_t *value;
 
     if (reasons != NULL && !json_is_object(reasons))
-        return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\" is no object");
+        return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\" is not an object");
     json_object_foreach ((json_t *)(uintptr_t)reasons, key, value) {
         if (!is_pcr_name(key) || !json_is_string(value))
-            return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\": \"%.20s\" is no reason", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\": \"%.20s\" is not a reason",
+                            key);
     }
     return true;
 }
@@ -91,7 +92,7 @@ static bool check_events(const json_t *events, struct clo_error *err)
     json_object_foreach ((json_t *)(uintptr_t)events, key, list) {
         bool is_rtmr = reference_is_rtmr_key(key);
         if ((!is_pcr_name(key) && !is_rtmr) || !json_is_array(list))
-            return clo_fail(err, CLO_ERR_FORMAT, "events: \"%.16s\" is no PCR's list", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "events: \"%.16s\" is not a PCR's list", key);
         json_array_foreach (list, i, event) {
             if (!check_event(event, err))
                 return clo_wrap(err, "events: %s%s, event %zu", is_rtmr ? "" : "PCR ", key, i);
@@ -119,7 +120,7 @@ static bool check_bank(const json_t *bank, size_t size, struct clo_error *err)
 
     json_object_foreach ((json_t *)(uintptr_t)bank, key, value) {
         if (!is_pcr_name(key))
-            return clo_fail(err, CLO_ERR_FORMAT, "\"%.16s\" is no PCR", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%.16s\" is not a PCR", key);
         if (!json_is_object(value)) {
             if (!check_value(bank, key, size, err))
                 return false;
@@ -141,7 +142,7 @@ static bool check_pcrs(const json_t *pcrs, struct clo_error *err)
     json_object_foreach ((json_t *)(uintptr_t)pcrs, name, bank) {
         size_t size = clo_hash_size(clo_hash_from_name(name));
         if (size == 0 || !json_is_object(bank))
-            return clo_fail(err, CLO_ERR_FORMAT, "pcrs: \"%.16s\" is no bank", name);
+            return clo_fail(err, CLO_ERR_FORMAT, "pcrs: \"%.16s\" is not a bank", name);
         if (!check_bank(bank, size, err))
             return clo_wrap(err, "pcrs: %s", name);
     }
@@ -470,7 +471,7 @@ static bool is_proven(const struct clo_eventlog *log, const struct clo_event *ev
     return false;
 }
 
-/* Variables and partition tables have a name beside their content, as in predictions. */
+/* Variables and partition tables have a name next to their content, as in predictions. */
 static bool name_of(const struct clo_event *event, const char *text, char *out, size_t size)
 {
     const char *colon = strchr(text, ':');

@@ -1,5 +1,5 @@
 /* TDX's registers in a file of reference values: MRTD, which has a value for each page order, and RTMR
- * 0 to 3, whose events are listed beside those of the PCRs. */
+ * 0 to 3, whose events are listed next to those of the PCRs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -47,9 +47,10 @@ static bool check_mr_td(const json_t *values, struct clo_error *err)
         return clo_fail(err, CLO_ERR_FORMAT, "\"mr_td\" names no page order");
     json_object_foreach ((json_t *)(uintptr_t)values, key, value) {
         if (strcmp(key, orders[0]) != 0 && strcmp(key, orders[1]) != 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "\"mr_td\": \"%.20s\" is no page order", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"mr_td\": \"%.20s\" is not a page order", key);
         if (!reference_read_digest(value, CLO_HASH_SHA384, &ignored))
-            return clo_fail(err, CLO_ERR_FORMAT, "\"mr_td\": \"%.20s\" is no SHA-384 digest", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"mr_td\": \"%.20s\" is not a SHA-384 digest",
+                            key);
     }
     return true;
 }
@@ -91,7 +92,8 @@ static bool check_reasons(const json_t *reasons, struct clo_error *err)
 
     json_object_foreach ((json_t *)(uintptr_t)reasons, key, value) {
         if (!json_is_string(value) || (!reference_is_rtmr_key(key) && strcmp(key, "mr_td") != 0))
-            return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\": \"%.20s\" is no reason", key);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"not_predicted\": \"%.20s\" is not a reason",
+                            key);
     }
     return true;
 }
@@ -105,7 +107,7 @@ bool reference_check_tdx(const struct clo_reference *reference, struct clo_error
     if (reference->tdx == NULL)
         return true;
     if (!json_is_object(reference->tdx))
-        return clo_fail(err, CLO_ERR_FORMAT, "\"tdx\" is no object");
+        return clo_fail(err, CLO_ERR_FORMAT, "\"tdx\" is not an object");
     if (!clo_json_only(reference->tdx, members, err) ||
         !check_mr_td(json_object_get(reference->tdx, "mr_td"), err) ||
         !check_reasons(json_object_get(reference->tdx, "not_predicted"), err))
@@ -115,7 +117,7 @@ bool reference_check_tdx(const struct clo_reference *reference, struct clo_error
         reference_key(CLO_REGISTER_RTMR(n), key);
         const json_t *value = json_object_get(reference->tdx, key);
         if (value != NULL && !reference_read_digest(value, CLO_HASH_SHA384, &ignored))
-            return clo_fail(err, CLO_ERR_FORMAT, "tdx: \"rtmr%u\" is no SHA-384 digest", n);
+            return clo_fail(err, CLO_ERR_FORMAT, "tdx: \"rtmr%u\" is not a SHA-384 digest", n);
         if (!check_rtmr(reference, n, err))
             return false;
     }

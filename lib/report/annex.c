@@ -87,7 +87,7 @@ static void put_findings(const struct page *page)
     page_markup(page, "</tbody></table></details>\n");
 }
 
-/* One word of a command that somebody will paste into a shell, whatever a document calls its subject. */
+/* One word of a command that a reader will paste into a shell, whatever a document calls its subject. */
 static void shell_word(const struct page *page, const char *text)
 {
     static const char plain[] =

@@ -115,7 +115,7 @@ static void findings_fail(struct page *page)
             page_finding_state(finding) == STATE_BAD) {
             because(page, STATE_BAD, stage_of_finding(finding),
                     strcmp(page_string(finding, "result"), "waived") == 0
-                            ? T("The audit found something required that does not hold. Somebody "
+                            ? T("The audit found something required that does not hold. Someone "
                                 "has accepted it for now; that does not make it hold.")
                             : T("The audit found something required that does not hold."),
                     page_string(finding, "reason"),
@@ -195,7 +195,7 @@ static void unvouched(struct page *page)
     if (page->is_simulation)
         because(page, STATE_OPEN, STAGE_PROCESSOR,
                 T("This is a simulation or a test: no maker of processors vouches for this "
-                  "evidence. Whoever holds the test root can sign whatever they like."),
+                  "evidence. The holder of the test root can sign anything."),
                 page_string(root, "name"),
                 T("Run the image on a real confidential processor, and collect its evidence "
                   "there."));

@@ -51,7 +51,7 @@ static bool has_value(const json_t *expected, const char *actual)
     return false;
 }
 
-/* PCR 4 says which program ran, and 11 what it measured of itself; a loader of somebody else's can extend 11
+/* PCR 4 says which program ran, and 11 what it measured of itself; another loader can extend 11
  * as it likes, so neither will do alone. PCR 5 is the partition table. */
 static enum bond between_pcrs(const json_t *expected, const json_t *quoted)
 {

@@ -49,7 +49,7 @@ void page_doubts(const struct page *page)
           "stolen."),
         T("The processor has a fault, not yet published, that lets its owner read encrypted "
           "memory."),
-        T("Somebody who holds the hardware in their hands attacks the chip or the memory bus."),
+        T("Someone who holds the hardware in their hands attacks the chip or the memory bus."),
         T("The person who built the image, or who holds its signing keys, is not to be trusted."),
         T("This page, or the documents that it was made from, was changed: the commands in the "
           "annex make them again."),
@@ -66,7 +66,7 @@ void page_doubts(const struct page *page)
                        "kernel's."));
     if (json_object_get(inputs, "rules") != NULL)
         page_element(page, "li",
-                     T("The audit's rules were changed by a table of somebody's own, and it left "
+                     T("The audit's rules were changed by a table of one's own, and it left "
                        "out something that matters."));
     page_markup(page, "</ul>\n</section>\n");
 }

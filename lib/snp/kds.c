@@ -10,7 +10,7 @@
 
 static const struct {
     const char *folder; /* between the host and the product */
-    const char *name;   /* behind the product; NULL: the hwID and its parameters */
+    const char *name;   /* after the product; NULL: the hwID and its parameters */
 } kinds[] = {
     [CLO_KDS_VCEK] = { "vcek", NULL },
     [CLO_KDS_VCEK_CHAIN] = { "vcek", "cert_chain" },
@@ -72,7 +72,7 @@ bool clo_kds_path(const struct clo_kds_request *request, char out[CLO_KDS_PATH_M
 
 /* --- Reading --- */
 
-/* If the text begins so, moves behind it. */
+/* If the text begins so, moves after it. */
 static bool take(const char **at, const char *text)
 {
     size_t size = strlen(text);
@@ -165,7 +165,7 @@ static bool take_parameters(const char **at, struct clo_kds_request *request, st
     for (size_t i = 0; i < CLO_COUNT(parameters); i++)
         if ((*parameters[i].value >= 0) != parameters[i].is_needed)
             return clo_fail(err, CLO_ERR_FORMAT, "%s: %s for %s", parameters[i].name,
-                            parameters[i].is_needed ? "is missing" : "is no parameter",
+                            parameters[i].is_needed ? "is missing" : "is not a parameter",
                             clo_snp_product_name(request->product));
     request->spl = spl;
     return true;

@@ -73,7 +73,7 @@ static bool check_reserved(const struct reserved *reserved, struct clo_bytes in,
 }
 
 /* A newer version may use what is reserved today, but it is a report: a version that AMD may reach, a policy
- * with the bit that is always one, and the one signature algorithm, whose numbers leave room behind them. */
+ * with the bit that is always one, and the one signature algorithm, whose numbers leave room after them. */
 static bool check_newer(const struct clo_snp_report *report, struct clo_error *err)
 {
     struct clo_bytes signature = report->signature;

@@ -141,7 +141,7 @@ static bool is_table(struct clo_bytes in)
     return !is_der(in) && in.size >= TABLE_ENTRY && memchr(in.data, 0, TABLE_ENTRY) != NULL;
 }
 
-/* Where the entries' contents may begin: behind the entry of zeros. */
+/* Where the entries' contents may begin: after the entry of zeros. */
 static bool table_end(struct clo_bytes table, size_t *out, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(table);
@@ -158,7 +158,7 @@ static bool table_end(struct clo_bytes table, size_t *out, struct clo_error *err
     return true;
 }
 
-/* Hosts round an entry's length up: DER says how long it is, and zeros behind it are none of it. */
+/* Hosts round an entry's length up: DER says how long it is, and zeros after it are none of it. */
 static struct clo_bytes without_padding(struct clo_bytes in)
 {
     if (!is_der(in) || in.size < DER_HEADER)
@@ -194,7 +194,7 @@ static bool read_table(struct clo_snp_certificates *certificates, struct clo_byt
                             index, offset, end);
         if (offset > table.size || length > table.size - offset)
             return clo_fail(err, CLO_ERR_FORMAT,
-                            "certificate table: entry %zu ends behind the table's %zu bytes", index,
+                            "certificate table: entry %zu ends beyond the table's %zu bytes", index,
                             table.size);
         for (size_t i = 0; i < CLO_COUNT(table_guids); i++) {
             if (!is_guid(table_guids[i].guid, guid))

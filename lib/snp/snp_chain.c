@@ -78,7 +78,7 @@ static bool fit_for_issuer(const struct clo_certificate *issuer, int below, stru
         return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": no RSA key of %d bits", name,
                         RSA_BITS_MIN);
     if (!clo_certificate_is_ca(issuer, &path_length))
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is no CA's", name);
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is not a CA's", name);
     if (path_length >= 0 && path_length < below)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "certificate \"%.100s\": allows %d CAs below it, there is %d", name,

@@ -34,8 +34,8 @@ static bool read_spl(const struct clo_certificate *certificate, const char *arc,
              in.data[3] >= 0x80)
         *out = in.data[3];
     else
-        return clo_fail(err, CLO_ERR_FORMAT, "extension " SNP_OID "%s is no INTEGER from 0 to 255",
-                        arc);
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "extension " SNP_OID "%s is not an INTEGER from 0 to 255", arc);
     return true;
 }
 
@@ -63,10 +63,10 @@ static bool read_text(struct clo_bytes in, char *out, size_t size, const char *w
 {
     if (in.size < 2 || (in.data[0] != 0x16 && in.data[0] != 0x0c) || in.data[1] >= 0x80 ||
         in.data[1] != in.size - 2 || in.size - 2 >= size)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s is no short IA5String", what);
+        return clo_fail(err, CLO_ERR_FORMAT, "%s is not a short IA5String", what);
     for (size_t i = 2; i < in.size; i++)
         if (in.data[i] < 0x20 || in.data[i] > 0x7e)
-            return clo_fail(err, CLO_ERR_FORMAT, "%s has a byte that is no text", what);
+            return clo_fail(err, CLO_ERR_FORMAT, "%s has a byte that is not text", what);
     memcpy(out, in.data + 2, in.size - 2);
     out[in.size - 2] = '\0';
     return true;

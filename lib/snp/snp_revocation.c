@@ -5,7 +5,7 @@
  * So a certificate that any genuine list names is revoked; and that none does is said by the newest list
  * alone, which has to be current. What is out of date, not genuine, or the evidence's and older than
  * the owner's is left out, and said to be: leaving it away could not make the verdict better either. A list of
- * the intermediate's own is worth what the root says of the intermediate, and decides nothing alone: whoever
+ * the intermediate's own is worth what the root says of the intermediate, and decides nothing alone: anyone who
  * stole that key signs such lists, too. */
 #include <stdio.h>
 #include <string.h>

@@ -128,5 +128,5 @@ bool cel_cbor_read(struct clo_bytes in, cel_each *each, void *context, struct cl
             return clo_wrap(err, "record %zu", i);
     }
     return clo_reader_left(&r) == 0 ||
-           clo_fail(err, CLO_ERR_FORMAT, "%zu bytes behind the log", clo_reader_left(&r));
+           clo_fail(err, CLO_ERR_FORMAT, "%zu bytes after the log", clo_reader_left(&r));
 }

@@ -33,7 +33,8 @@ static bool read_algorithm(const json_t *digest, uint16_t *out, struct clo_error
         /* A name that we do not know is a bank that we do not know. */
         number = name == NULL ? UINT64_MAX : 0;
     *out = (uint16_t)number;
-    return number <= UINT16_MAX || clo_fail(err, CLO_ERR_FORMAT, "\"hashAlg\": is no algorithm");
+    return number <= UINT16_MAX ||
+           clo_fail(err, CLO_ERR_FORMAT, "\"hashAlg\": is not an algorithm");
 }
 
 static bool read_digests(const json_t *json, struct cel_record *record, struct clo_error *err)
@@ -65,7 +66,7 @@ static bool read_firmware(const json_t *content, struct cel_record *record, stru
         json_integer_value(type) <= UINT32_MAX)
         record->event_type = (uint32_t)json_integer_value(type);
     else if (name == NULL || !cel_event_type(name, &record->event_type))
-        return clo_fail(err, CLO_ERR_FORMAT, "\"event_type\": is no event's type");
+        return clo_fail(err, CLO_ERR_FORMAT, "\"event_type\": is not an event's type");
     return clo_json_get_bytes(content, "event_data", CLO_JSON_HEX, CEL_BYTES_MAX, &record->data,
                               err);
 }

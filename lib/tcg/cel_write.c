@@ -172,7 +172,7 @@ static bool add_firmware(struct writing *w, const struct clo_eventlog *log, stru
                clo_event_digest_at(event, record.digest_count,
                                    &record.digests[record.digest_count]))
             record.digest_count++;
-        /* Whoever reads it could not replay it; nor do we read it. */
+        /* A reader could not replay it; nor do we read it. */
         if (record.digest_count == 0)
             return clo_fail(err, CLO_ERR_UNSUPPORTED, "event %zu: no digest", i);
         if (!add(w, &record, err))

@@ -98,7 +98,7 @@ static bool is_measured_with_nul(struct clo_bytes data, const struct clo_digest 
 }
 
 /* Boot loaders hash the string without its NUL, or without the word before it: "kernel_cmdline: ",
- * "grub_cmd ". Some leave a byte of rubbish behind the NUL. */
+ * "grub_cmd ". Some leave a byte of rubbish after the NUL. */
 static bool ipl_is_measured(struct clo_bytes data, const struct clo_digest *digest)
 {
     static const char *const ends[] = { ": ", " " };

@@ -50,7 +50,7 @@ static void say_end(const struct clo_eventlog *log, struct clo_buffer *out)
     size_t padding = clo_eventlog_padding(log);
 
     if (padding > 0)
-        clo_buffer_printf(out, "%zu bytes behind the last event: %s\n", padding,
+        clo_buffer_printf(out, "%zu bytes after the last event: %s\n", padding,
                           padding < 8 ? "a stray rest" : "padding");
 }
 

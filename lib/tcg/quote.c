@@ -70,8 +70,7 @@ bool clo_quote_parse(struct clo_bytes attest, struct clo_quote *out, struct clo_
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "quote: truncated at byte %zu", r.at);
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "quote: %zu bytes behind its end",
-                        clo_reader_left(&r));
+        return clo_fail(err, CLO_ERR_FORMAT, "quote: %zu bytes after its end", clo_reader_left(&r));
     *out = quote;
     return true;
 }
@@ -124,7 +123,7 @@ bool clo_quote_signature_parse(struct clo_bytes in, struct clo_quote_signature *
     if (!clo_reader_ok(&r))
         return clo_fail(err, CLO_ERR_FORMAT, "signature: truncated at byte %zu", r.at);
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "signature: %zu bytes behind its end",
+        return clo_fail(err, CLO_ERR_FORMAT, "signature: %zu bytes after its end",
                         clo_reader_left(&r));
     *out = signature;
     return true;
@@ -196,7 +195,7 @@ bool clo_tpm_public_parse(struct clo_bytes in, struct clo_public_key **out, bool
     if (!ok)
         return false;
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "public area: %zu bytes behind its end",
+        return clo_fail(err, CLO_ERR_FORMAT, "public area: %zu bytes after its end",
                         clo_reader_left(&r));
     *is_restricted = (attributes & TPMA_RESTRICTED) != 0 && (attributes & TPMA_SIGN) != 0;
     *out = CLO_TAKE(key);

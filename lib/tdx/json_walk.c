@@ -73,7 +73,7 @@ static bool take(struct walk *w, char c)
 bool walk_end(struct walk *w)
 {
     if (!w->failed && (walk_peek(w) != '\0' || w->at != w->text.size))
-        walk_fail(w, "something behind the end");
+        walk_fail(w, "something beyond the end");
     return !w->failed;
 }
 

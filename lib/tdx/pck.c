@@ -33,7 +33,7 @@ static bool read_item(struct clo_reader *r, struct clo_bytes base, unsigned *arc
 
     *value = clo_der_next(&item);
     if (!clo_der_done(&item))
-        return clo_fail(err, CLO_ERR_FORMAT, "an item that is no sequence of two");
+        return clo_fail(err, CLO_ERR_FORMAT, "an item that is not a sequence of two");
     bool is_below = oid.size == base.size + 1 && memcmp(oid.data, base.data, base.size) == 0;
     *arc = is_below ? oid.data[base.size] : 0;
     return true;

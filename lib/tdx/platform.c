@@ -99,7 +99,7 @@ static bool is_issued_by(const struct clo_certificate *certificate,
 }
 
 /* How many of the certificates may be the leaf (place 0), its CA (1), the root (2). What the quote brings along is judged, damaged or
- * not: a sound one beside it does not stand in. */
+ * not: a sound one next to it does not stand in. */
 static size_t candidates(const struct build *b, size_t place)
 {
     return b->chain_count > place ? b->chain_count : b->platform->certificate_count;
@@ -153,7 +153,7 @@ static bool verify_link(const struct clo_certificate *certificate,
 
     if (!clo_certificate_is_ca(issuer, NULL) ||
         (clo_certificate_key_usage(issuer, &usage) && (usage & CLO_KEY_USAGE_CERT_SIGN) == 0))
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is no CA's",
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is not a CA's",
                         clo_certificate_subject(issuer));
     if (clo_public_key_kind(clo_certificate_key(issuer)) != CLO_KEY_P256)
         return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": no P-256 key",
@@ -213,7 +213,7 @@ static bool verify_chain(struct build *b, struct clo_error *err)
         return false;
     }
     if (p->leaf == NULL)
-        return clo_fail(err, CLO_ERR_UNVERIFIED, "no PCK certificate, in the quote or beside it");
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "no PCK certificate, in the quote or next to it");
     if (!check_leaf(b, err))
         return false;
     if (!has_ca) {

@@ -25,7 +25,7 @@ static bool read_crl(struct build *b, enum clo_tdx_piece which, struct clo_crl *
 }
 
 /* JSON that is whole and says something else than it must (of SGX, of another version, a digit
- * missing) is refused by the check of that document; what is no JSON is malformed input. */
+ * missing) is refused by the check of that document; what is not JSON is malformed input. */
 static bool is_verdict(struct clo_bytes text, struct clo_error *err, struct clo_error *why)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;

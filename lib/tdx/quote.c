@@ -170,7 +170,7 @@ static bool read_inner(struct clo_reader *r, struct clo_tdx_quote *quote, struct
     if (!clo_reader_ok(r))
         return clo_fail(err, CLO_ERR_FORMAT, "inner certification data: truncated");
     if (clo_reader_left(r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes behind the inner certification data",
+        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes after the inner certification data",
                         clo_reader_left(r));
     if (quote->inner_type < 1 || quote->inner_type > CERTIFICATION_CHAIN)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "inner certification data of type %u",
@@ -211,7 +211,7 @@ static bool read_auth_data(struct clo_bytes in, struct clo_tdx_quote *quote, str
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "certification data of type %u, expected 6 (QE report)", type);
     if (clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes behind the certification data",
+        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes after the certification data",
                         clo_reader_left(&r));
     return read_certification(data, quote, err);
 }

@@ -131,7 +131,7 @@ static enum clo_tdx_status check_relaunch(const struct work *w, enum clo_tdx_sta
                    : CLO_TDX_RELAUNCH_ADVISED;
 }
 
-/* Whoever waits for one of them must not miss it because there are many. */
+/* A reader who waits for one of them must not miss it because there are many. */
 static bool add_advisories(struct clo_tdx_tcb *out, struct clo_bytes array, struct clo_error *why)
 {
     struct clo_error ignored;

@@ -39,7 +39,7 @@ static void check_qe_report(struct work *w)
                   : "the quoting enclave's report is not signed by this PCK, or was changed");
 }
 
-/* The attestation key is the enclave's own: its hash, with whatever data the enclave put beside it,
+/* The attestation key is the enclave's own: its hash, with whatever data the enclave put next to it,
  * is in the enclave's report. */
 static void check_qe_binding(struct work *w)
 {

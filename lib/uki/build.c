@@ -58,7 +58,7 @@ bool clo_uki_check_stub(const struct clo_pe *stub, struct clo_error *err)
     if (clo_pe_section_find(stub, ".linux") != NULL)
         return clo_fail(err, CLO_ERR_USAGE, "is a whole UKI, not a stub");
     if (clo_pe_section_find(stub, ".sdmagic") == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "is no systemd stub: .sdmagic is missing");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a systemd stub: .sdmagic is missing");
     if (stub->certificate_size > 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "is signed, at 0x%llx: a stub is not",
                         (unsigned long long)stub->certificate_offset);
@@ -99,7 +99,7 @@ static bool insert(struct clo_uki_parts_list *list, size_t at, const char *name,
     return true;
 }
 
-/* A section that other code stands behind grows only as far as there is room; else it moves away. */
+/* A section that other code stands after grows only as far as there is room; else it moves away. */
 static bool fits(const struct clo_uki_parts_list *list, size_t at, uint64_t size)
 {
     const struct clo_pe_part *part = &list->items[at];
@@ -207,7 +207,7 @@ const struct clo_pe_part *clo_uki_part_measured(const struct clo_uki_parts_list 
 
 /* --- A plain UKI in memory --- */
 
-/* The file's pieces, one behind the other: the stub's are read from it. */
+/* The file's pieces, one after the other: the stub's are read from it. */
 static bool append_pieces(const struct clo_pieces *pieces, struct clo_bytes stub,
                           struct clo_buffer *out, struct clo_error *err)
 {

@@ -62,7 +62,7 @@ static bool read_file(const json_t *json, struct devices *devices, struct clo_er
         return false;
     json_array_foreach (hwids, i, chid) {
         if (!json_is_string(chid))
-            return clo_fail(err, CLO_ERR_FORMAT, "\"hwids\": entry %zu is no string", i);
+            return clo_fail(err, CLO_ERR_FORMAT, "\"hwids\": entry %zu is not a string", i);
         if (!add_device(devices, device, json_string_value(chid), err))
             return false;
     }

@@ -276,7 +276,7 @@ bool clo_kernel_banner(struct clo_bytes piece, char *out, size_t size)
             return false;
         size_t at = (size_t)(start - piece.data) + strlen(before);
         struct clo_bytes text = clo_bytes_slice(piece, at, CLO_KERNEL_BANNER_MAX);
-        /* "%s" of a format string is no release. */
+        /* "%s" of a format string is not a release. */
         if (memchr(text.data, ' ', text.size) != NULL && text.data[0] >= '0' &&
             text.data[0] <= '9' && take_release(text, out, size))
             return true;

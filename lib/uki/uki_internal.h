@@ -15,7 +15,7 @@ struct names {
 bool uki_may_repeat(const char *name);
 /* The index of the first of that name in the base or the profile, from there; `count` if there is none. */
 size_t uki_find(const struct names *names, size_t profile, const char *name);
-/* Behind the last of the base or the profile. */
+/* After the last of the base or the profile. */
 size_t uki_group_end(const struct names *names, size_t profile);
 /* The n-th that is measured in a profile; `count` at the end. */
 size_t uki_measured(const struct names *names, unsigned stub_version, size_t profile, size_t index,

@@ -151,7 +151,7 @@ bool clo_initrd_walk(struct clo_bytes initrd, size_t limit, clo_cpio_visit visit
         if (!walk_archives(&inner, visit, context, err))
             return clo_wrap(err, "initrd: what is packed at byte %zu", r.at);
         if (clo_reader_left(&inner) > 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "initrd: what is packed at byte %zu is no cpio",
+            return clo_fail(err, CLO_ERR_FORMAT, "initrd: what is packed at byte %zu is not a cpio",
                             r.at);
         left -= plain.size;
         if (left == 0)

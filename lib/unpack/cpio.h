@@ -1,4 +1,4 @@
-/* The initrd: cpio archives in the "newc" format, one behind the other, each plain or compressed
+/* The initrd: cpio archives in the "newc" format, one after the other, each plain or compressed
  * (kernel, Documentation/driver-api/early-userspace/buffer-format.rst). */
 #ifndef CLOISTER_LIB_CPIO_H
 #define CLOISTER_LIB_CPIO_H

@@ -24,7 +24,7 @@ enum clo_compression clo_compression_guess(struct clo_bytes in);
 const char *clo_compression_name(enum clo_compression compression); /* "gzip" */
 
 /* Unpacks the one stream that `in` begins with, appending to `out`; `used` is its compressed size, and
- * what lies behind it is not looked at. */
+ * what lies beyond it is not looked at. */
 CLO_MUST_USE bool clo_unpack(struct clo_bytes in, struct clo_buffer *out, size_t *used,
                              struct clo_error *err);
 

@@ -47,7 +47,7 @@ awkward=$(printf 'a b%%\303\251\351.config')
 { sed 's/6.12.0/5.4.0/' good.config | grep -v SEV_GUEST; printf 'CONFIG_LOCALVERSION="\351"\n'; } >"$awkward"
 "$cloister" audit "$awkward" --sarif >audit.sarif
 [ "$(jq -r '[.runs[0].results[].locations[].physicalLocation.artifactLocation.uri] | unique | join(" ")' audit.sarif)" = \
-    a%20b%25%C3%A9%E9.config ] || fail "--sarif: a file's name is no URI"
+    a%20b%25%C3%A9%E9.config ] || fail "--sarif: a file's name is not a URI"
 "$cloister" audit "$awkward" --json >audit.json
 [ "$(jq -r '[.config.options.CONFIG_LOCALVERSION, .config.can_guest_of.snp_guest] | join(" ")' audit.json)" = "? false" ] ||
     fail "what is not UTF-8, or an SNP guest before Linux 5.19"

@@ -35,7 +35,7 @@ printf '\036{"pcr":11,"digests":[{"hashAlg":"sha256","digest":"%064d"}],"content
 jq -e '.not_replayed.sha1' both.json >/dev/null || fail "a bank that user space has not is not named"
 [ "$(jq -r '.pcrs.sha256."11"' both.json)" != "$digest" ] || fail "user space's log changes nothing"
 
-# Records of registers that are no PCRs (systemd 259 and later) extend none; they are told, and nothing is lost for them.
+# Records of registers that are not PCRs (systemd 259 and later) extend none; they are told, and nothing is lost for them.
 {
     cat user.log
     printf '\036{"nv_index":30474752,"digests":[{"hashAlg":"sha256","digest":"%064d"},{"hashAlg":"sha384","digest":"%096d"}],"content_type":"systemd","content":{"nvIndexName":"hardware","string":"hello","eventType":"phase"}}\n' 0 0
@@ -77,7 +77,7 @@ expect "against itself" 0 "registers as expected" "$cloister" eventlog explain "
 expect "against another" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/sha1" --bank sha1
 expect "in the bank that both have" 1 "PCR 11" "$cloister" eventlog explain "$corpus/two-banks" --other-log "$corpus/sha1"
 printf 'this is a text and no log at all, whatever its name is' >text.log
-expect "against what is no log" 3 "text.log: " "$cloister" eventlog explain "$corpus/two-banks" --other-log text.log
+expect "against what is not a log" 3 "text.log: " "$cloister" eventlog explain "$corpus/two-banks" --other-log text.log
 
 # Field by field, and what is out of the ordinary.
 expect "fields" 0 "SecureBoot" "$cloister" eventlog show "$corpus/two-banks" --fields
@@ -102,16 +102,16 @@ head -c 300 log.cel-cbor >cut.cbor
 expect "cut CBOR" 3 "malformed at byte" "$cloister" eventlog replay cut.cbor
 [ ! -e x ] || fail "a refused conversion leaves a file"
 
-# IMA's list: alone, and behind the firmware's log.
+# IMA's list: alone, and after the firmware's log.
 ima=$CLOISTER_TESTS/../fuzz/corpus/ima
 expect "IMA, shown" 0 "/bin/sh" "$cloister" eventlog show "$ima/two-entries"
 expect "IMA, shown as JSON" 0 '"file": "/bin/sh"' "$cloister" eventlog show "$ima/two-entries" --json
 expect "IMA, a violation" 0 "VIOLATION" "$cloister" eventlog show "$ima/violation"
 alone=$("$cloister" eventlog replay "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')
-[ "$("$cloister" eventlog replay "$corpus/two-banks" --ima-log "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "IMA behind the firmware's log: another PCR 10"
+[ "$("$cloister" eventlog replay "$corpus/two-banks" --ima-log "$ima/two-entries" --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "IMA after the firmware's log: another PCR 10"
 [ "$("$cloister" eventlog replay "$ima/two-entries" --ima-padded --json | jq -r '.pcrs.sha256."10"')" != "$alone" ] || fail "--ima-padded changes nothing"
 expect "padded without IMA" 2 "there is no IMA list" "$cloister" eventlog replay "$corpus/two-banks" --ima-padded
-expect "IMA behind IMA" 2 "replayed alone" "$cloister" eventlog replay "$ima/two-entries" --ima-log "$ima/two-entries"
+expect "IMA after IMA" 2 "replayed alone" "$cloister" eventlog replay "$ima/two-entries" --ima-log "$ima/two-entries"
 "$cloister" eventlog convert "$corpus/two-banks" --ima-log "$ima/two-entries" --userspace-log user.log --output all.json || fail "convert all three"
 [ "$(jq -r '[.[].content_type] | unique | join(" ")' all.json)" = "ima_template pcclient_std systemd" ] || fail "not all three kinds are in the canonical log"
 [ "$("$cloister" eventlog replay all.json --json | jq -r '.pcrs.sha256."10"')" = "$alone" ] || fail "canonical: another PCR 10"

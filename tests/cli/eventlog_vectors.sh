@@ -52,7 +52,7 @@ for family in tpm tdx-eventlog; do
 done
 [ "$tried" -ge 38 ] || fail "only $tried cases were tried"
 
-# What is no log, or half of one.
+# What is not a log, or half of one.
 expect "an empty log" 3 "event 0: truncated at byte 0" "$cloister" eventlog replay "$vectors/tpm/neg-keylime-empty/eventlog.bin"
 expect "a log cut short" 3 "event 40: truncated" "$cloister" eventlog replay "$vectors/tpm/truncated-cos-101/eventlog.bin"
 exit "$failed"

@@ -128,7 +128,7 @@ expect "offline, from the cache" 0 "" verify_clean --cache one --kds "$kds"
 [ "$(requests kds)" = 0 ] || fail "asked again: $(cat kds.log)"
 verify_clean --cache one --kds "$kds" --json | jq -e '.checks[] | select(.id == "snp.revocation") | .result == "pass"' >/dev/null ||
     fail "the revocation list was not looked at"
-expect "somebody else's list is none" 0 "no certificate of the chain is revoked" verify_clean --cert "$clean/vek.der" --crl good/crl.der --cache one --kds "$kds"
+expect "a foreign list is none" 0 "no certificate of the chain is revoked" verify_clean --cert "$clean/vek.der" --crl good/crl.der --cache one --kds "$kds"
 # A damaged entry is fetched again, and offline it is none.
 for entry in one/*; do printf 'x' | dd of="$entry" bs=1 seek=50 conv=notrunc status=none; done
 expect "damaged, offline" 4 "not in the cache" verify_clean --cache one --kds "$kds"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# fetch_lib.sh: services on this machine that play AMD's and Intel's. Sourced behind lib.sh.
+# fetch_lib.sh: services on this machine that play AMD's and Intel's. Sourced after lib.sh.
 
 command -v python3 >/dev/null || skip "python3 plays the service"
 tests=$CLOISTER_TESTS

@@ -39,7 +39,7 @@ while IFS= read -r command; do
 done <<EOF
 $commands
 EOF
-# An answer that did not get out is none; whoever closed a pipe has read enough.
+# An answer that did not get out is none; a reader that closed its pipe has read enough.
 if [ -c /dev/full ]; then
     for command in version --help; do
         status=0

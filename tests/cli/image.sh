@@ -55,7 +55,7 @@ cmp -s one.json two.json || fail "measure image predicts otherwise than image bu
 # What others' tools say of it.
 if command -v sgdisk >/dev/null; then
     sgdisk -v demo.img 2>&1 | grep -q 'No problems found' || fail "sgdisk: $(sgdisk -v demo.img 2>&1 | head -n 5)"
-    sgdisk -i 2 demo.img | grep -q '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' || fail "partition 2 is no x86-64 root"
+    sgdisk -i 2 demo.img | grep -q '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' || fail "partition 2 is not a x86-64 root"
 fi
 start=$("$cloister" image inspect demo.img --json | jq '.partitions[1].offset')
 size=$("$cloister" image inspect demo.img --json | jq '.partitions[1].bytes')
@@ -172,7 +172,7 @@ cp --sparse=always demo.img null.img
 printf 'x' | dd of=null.img bs=1 seek=$((start + 5000)) conv=notrunc status=none
 expect "inspect: a changed header" 1 "refused" "$cloister" image inspect null.img
 
-# Interrupted at any moment, or out of space: nothing under the final name, and (unless it was killed) nothing beside.
+# Interrupted at any moment, or out of space: nothing under the final name, and (unless it was killed) nothing next to it.
 beside() { find . -maxdepth 1 \( -name '.cloister-*' -o -name '*.part' -o -name 'stop.*' \) | wc -l; }
 for signal in INT TERM KILL; do
     for delay in 0.05 0.15 0.3; do
@@ -189,7 +189,7 @@ done
 (
     ulimit -f 40000
     build stop.img --root-size 256M --encrypt-free >/dev/null 2>err
-) && fail "a file size limit is no error"
+) && fail "a file size limit is not an error"
 [ ! -e stop.img ] || fail "out of space: a half-made image has its final name"
 [ "$(beside)" = 0 ] || fail "out of space: something is left: $(ls -A)"
 [ "$(wc -l <err)" = 1 ] || fail "out of space: not one line: $(cat err)"

@@ -115,7 +115,7 @@ for firmware in /usr/share/OVMF/OVMF_CODE_4M.secboot.fd /usr/share/OVMF/OVMF_COD
         expect "no processor" 2 "0 vCPUs" measure demo.img --firmware "$firmware" --vcpus 0
     fi
 done
-expect "variables are no firmware" 3 "no OVMF?" measure demo.img --firmware vars.fd
+expect "variables are not firmware" 3 "no OVMF?" measure demo.img --firmware vars.fd
 expect "no firmware file" 3 "none" measure demo.img --firmware none
 expect "memory of no firmware" 2 "--firmware" measure demo.img --memory 4G
 expect "processors of no firmware" 2 "--vcpus is the firmware's" measure demo.img --vcpus 2
@@ -123,7 +123,7 @@ expect "address bits of no firmware" 2 "--address-bits is the firmware's" measur
 expect "a version of no firmware" 2 "--firmware-version is the firmware's" measure demo.img --firmware-version x
 expect "too many processors" 2 "--vcpus 65536: at most" measure demo.img --firmware vars.fd --vcpus 65536
 head -c "$(($(wc -c <demo.img) / 2))" demo.img >short.img
-expect "an image cut short" 3 "partition 2 ends behind the disk's end" measure short.img
+expect "an image cut short" 3 "partition 2 ends beyond the disk's end" measure short.img
 
 # What is not taken.
 printf 'text' >text
@@ -133,7 +133,7 @@ expect "odd size" 2 "--disk-size much: expected a size" measure demo.img --disk-
 expect "size of nothing" 2 "--disk-size 0" measure demo.img --disk-size 0
 expect "odd unit" 2 "--disk-size 4X" measure demo.img --disk-size 4X
 expect "size out of range" 2 "--disk-size" measure demo.img --disk-size 99999999999999999999
-expect "no room to grow" 0 "no room behind it" measure demo.img --disk-size 1G --grow-partition 1
+expect "no room to grow" 0 "no room after it" measure demo.img --disk-size 1G --grow-partition 1
 expect "no such partition" 2 'no partition has the number, GUID or name "data"' measure demo.img --grow-partition data
 expect "no such number" 2 'no partition has the number, GUID or name "3"' measure demo.img --grow-partition 3
 expect "no such tool" 2 "--grown-by parted: expected sfdisk" measure demo.img --disk-size 1G --grown-by parted

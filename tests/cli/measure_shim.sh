@@ -14,7 +14,7 @@ find_varstore
 make_kernel vmlinuz
 make_modules tree
 corpus=$CLOISTER_TESTS/../fuzz/corpus
-stub=$work/stub # of version 258, which starts the kernel itself: ours is no PE file
+stub=$work/stub # of version 258, which starts the kernel itself: ours is not a PE file
 sed 's/systemd-stub 257/systemd-stub 258/' "$corpus/pe/stub" >"$stub"
 # A shim of 16.1; its vendor's certificate is six bytes that look like one.
 shim=$corpus/shim/vendor-certificate
@@ -31,10 +31,10 @@ sha256=2616c4c14c509240aca941f936934328
 # extend REGISTER < DATA: REGISTER becomes SHA-256(REGISTER || SHA-256(DATA)).
 extend() { { cat "$1"; openssl dgst -sha256 -binary; } | openssl dgst -sha256 -binary >"$1.new" && mv "$1.new" "$1"; }
 hex() { od -An -tx1 -v "$1" | tr -d ' \n'; }
-unhex() { python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'; }
+from_hex() { python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'; }
 le32() { printf '%02x%02x%02x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)); }
 # list TYPE HEX: one signature list with one entry of shim's.
-list() { printf '%s%s%s%s%s%s' "$1" "$(le32 $((44 + ${#2} / 2)))" 00000000 "$(le32 $((16 + ${#2} / 2)))" "$shim_lock" "$2" | unhex; }
+list() { printf '%s%s%s%s%s%s' "$1" "$(le32 $((44 + ${#2} / 2)))" 00000000 "$(le32 $((16 + ${#2} / 2)))" "$shim_lock" "$2" | from_hex; }
 openssl x509 -in mok/db.crt -outform DER -out mok.der
 { list "$x509" 308200020500; list "$x509" "$(hex mok.der)"; } >moklist
 list "$sha256" "$(printf '%064d' 0)" >moklistx
@@ -106,7 +106,7 @@ expect "no second stage" 3 "shim's second stage: FAT volume: there is no EFI/BOO
 put none.img "$shim" /EFI/BOOT/grubx64.efi
 expect "a second stage that is neither" 3 "EFI/BOOT/grubx64.efi: shim starts it, and it is neither a UKI nor GRUB" measure none.img
 
-# Its name in the boot entry's options, which the UKI then gets without it; whole, or beside shim.
+# Its name in the boot entry's options, which the UKI then gets without it; whole, or next to shim.
 disk named.img && mmd -i named.img@@1M ::/EFI/linux && put named.img uki.efi /EFI/linux/uki.efi && put named.img uki.efi /EFI/BOOT/uki.efi
 for name in '\EFI\linux\uki.efi' '\uki.efi' uki.efi; do
     "$cloister" measure image named.img --varstore "$varstore" --load-options "$name debug" --json >named.json || fail "$name"
@@ -136,7 +136,7 @@ expect "fallback with two CSV files" 3 "2 folders have a BOOTX64.CSV" measure fa
 # --- What is not taken ---
 
 put default.img "$stub" /EFI/BOOT/shim_certificate_1.efi
-expect "more keys beside shim" 3 "shim_certificate_1.efi: shim takes keys or revocations from it" measure default.img
+expect "more keys next to shim" 3 "shim_certificate_1.efi: shim takes keys or revocations from it" measure default.img
 expect "firmware does not start it" 1 "shim: not signed by a key" "$cloister" measure uki uki.efi --shim "$shim" --varstore vars.fd
 expect "an old shim" 3 "shim 15.4: from 15.8 on" "$cloister" measure uki demo.efi --shim "$corpus/shim/old"
 expect "not a shim" 3 "no shim: section .vendor_cert is missing" "$cloister" measure uki demo.efi --shim "$stub"

@@ -132,9 +132,9 @@ expect "explain: half a digest" 2 "a launch digest has 96 hex digits (48 bytes),
 expect "explain: a SHA-256" 2 "this has 64" "$cloister" measure snp --ovmf "$ovmf" --explain "${real%????????????????????????????????}"
 cp report.bin abcdef
 expect "explain: a file named in hex" 1 "1 vCPUs, you said 2" "$cloister" measure snp --ovmf "$ovmf" --vcpus 2 --vcpu-type EPYC-Milan --explain abcdef
-expect "explain: firmware is no report" 3 "SNP report" "$cloister" measure snp --ovmf "$ovmf" --explain "$ovmf"
+expect "explain: firmware is not a report" 3 "SNP report" "$cloister" measure snp --ovmf "$ovmf" --explain "$ovmf"
 head -c 2000 /dev/zero | tr '\0' 'a' >text
-expect "explain: text is no report" 3 "text: is not an SEV-SNP report in any form" "$cloister" measure snp --ovmf "$ovmf" --explain text
+expect "explain: text is not a report" 3 "text: is not an SEV-SNP report in any form" "$cloister" measure snp --ovmf "$ovmf" --explain text
 expect "contradictory VMMs" 2 "--vmm-type ec2: contradicts qemu" "$cloister" measure snp --ovmf "$ovmf" --vmm qemu --vmm-type ec2
 expect "contradictory digests" 2 "--snp-ovmf-hash ab: contradicts" "$cloister" measure snp --ovmf "$ovmf" --ovmf-hash "$real" --snp-ovmf-hash ab
 expect "the same twice" 2 "--vcpus is missing" "$cloister" measure snp --ovmf "$ovmf" --vmm qemu --vmm-type qemu

@@ -127,7 +127,7 @@ expect "kernel header" 2 "--kernel-header x" "$cloister" measure tdx --firmware 
 expect "initrd alone" 2 "without a kernel" "$cloister" measure tdx --firmware "$firmware" --initrd "$firmware"
 expect "no TDX firmware" 3 "not built for TDX" "$cloister" measure tdx --firmware "$log"
 expect "damaged metadata" 3 "overlaps section 1" "$cloister" measure tdx --firmware "$corpus/tdvf/overlapping-memory"
-expect "log of a TPM" 2 "no CCEL" "$cloister" measure tdx --given "$corpus/eventlog/two-banks"
+expect "log of a TPM" 2 "not a CCEL" "$cloister" measure tdx --given "$corpus/eventlog/two-banks"
 expect "absent" 3 "No such file" "$cloister" measure tdx --firmware none
 expect "ACPI table in place of the log" 3 "/sys/firmware/acpi/tables/data/CCEL" "$cloister" eventlog replay "$corpus/ccel/table"
 expect "damaged ACPI table" 3 "checksum" "$cloister" eventlog show "$corpus/ccel/table-wrong-checksum"

@@ -117,7 +117,7 @@ for words in '<html lang="en">' 'init=&lt;script&gt;alert(1)' 'a &amp; b' '2026-
     'cloister report audit.json appraisal.json image.json' 'counter(page) " / " counter(pages)' 'prefers-color-scheme:dark'; do
     grep -qF "$words" page.html || fail "the page does not say '$words'"
 done
-! grep -q '<script' page.html || fail "somebody else's markup"
+! grep -q '<script' page.html || fail "foreign markup"
 "$cloister" report audit.json appraisal.json image.json --at 2026-11-24T10:00:00Z | cmp -s - page.html || fail "the same documents give another page"
 "$cloister" report audit.json appraisal.json image.json --no-annex >short.html
 ! grep -q 'id="annex"\|href="#annex"' short.html || fail "--no-annex: the annex is there"
@@ -194,7 +194,7 @@ annex() {
 }
 annex "a configuration" a.config --for snp,no-fde,no-vtpm --fail-on optional
 annex "a command line" --cmdline "-x 'y' \$HOME <&>"
-annex "what lies beside" --cmdline quiet --config a.config --rules ./-rules.tsv --waivers 'our waivers' --at 2026-12-01T00:00:00Z
+annex "what lies next to" --cmdline quiet --config a.config --rules ./-rules.tsv --waivers 'our waivers' --at 2026-12-01T00:00:00Z
 annex "a tree" --root tree
 annex "a tree and more" --root tree --config a.config --for tdx,hyperv,svsm
 "$po/rule-texts.sh" | cmp -s - "$po/rule_texts.txt" ||

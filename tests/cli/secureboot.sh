@@ -11,8 +11,8 @@ find_varstore
 expect "keygen" 0 "db.crt" "$cloister" secureboot keygen --output keys --name 'Example "Ltd"'
 for key in PK KEK db; do
     [ "$(stat -c %a "keys/$key.key")" = 600 ] || fail "$key.key can be read by others"
-    openssl x509 -in "keys/$key.crt" -noout -pubkey >cert.pub 2>/dev/null || fail "$key.crt is no certificate"
-    openssl pkey -in "keys/$key.key" -pubout >key.pub 2>/dev/null || fail "$key.key is no key"
+    openssl x509 -in "keys/$key.crt" -noout -pubkey >cert.pub 2>/dev/null || fail "$key.crt is not a certificate"
+    openssl pkey -in "keys/$key.key" -pubout >key.pub 2>/dev/null || fail "$key.key is not a key"
     cmp -s cert.pub key.pub || fail "$key: key and certificate do not belong together"
 done
 openssl x509 -in keys/db.crt -noout -subject | grep -q 'Example' || fail "the name is not in the certificate"
@@ -50,8 +50,8 @@ expect "store is absent" 3 "No such file" "$cloister" secureboot show none
 expect "enroll without a key" 2 "--db" "$cloister" secureboot enroll --input "$varstore" --output no.fd --pk keys/PK.crt --kek keys/KEK.crt
 expect "certificate is text" 3 "text" "$cloister" secureboot enroll --input "$varstore" --output no.fd --pk text --kek keys/KEK.crt --db keys/db.crt
 expect "certificate is a key" 3 "PK.key" "$cloister" secureboot enroll --input "$varstore" --output no.fd --pk keys/PK.key --kek keys/KEK.crt --db keys/db.crt
-expect "dbx is no list" 3 "text" enroll --dbx text --output no.fd
-expect "owner is no GUID" 2 "--owner" enroll --owner me --output no.fd
+expect "dbx is not a list" 3 "text" enroll --dbx text --output no.fd
+expect "owner is not a GUID" 2 "--owner" enroll --owner me --output no.fd
 expect "store to read is cut" 3 "cut.fd" "$cloister" secureboot enroll --input cut.fd --output no.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt
 head -c 400000 /dev/zero >large
 {

@@ -22,7 +22,7 @@ expect "list as JSON" 0 '"default/disk/demo"' "$cloister" key list --state "$sta
 # What is not taken.
 expect "no state" 2 "--state is needed" "$cloister" serve
 expect "no address" 2 "expected ADDRESS:PORT" "$cloister" serve --state "$state" --listen nowhere
-expect "somebody else's address" 4 "192.0.2.1:1" "$cloister" serve --state "$state" --listen 192.0.2.1:1
+expect "a foreign address" 4 "192.0.2.1:1" "$cloister" serve --state "$state" --listen 192.0.2.1:1
 expect "no time for a nonce" 2 "--nonce-seconds" "$cloister" serve --state "$state" --nonce-seconds 0
 expect "odd path" 2 'resource "demo"' "$cloister" key put --state "$state" demo "$work/secret" --policy "$work/policy"
 expect "no such secret" 3 "$work/none" "$cloister" key put --state "$state" a/b/c "$work/none" --policy "$work/policy"

@@ -76,7 +76,7 @@ cp signed.efi kept.efi
     ulimit -f 1
     trap '' XFSZ 2>/dev/null
     build --output kept.efi >/dev/null 2>err
-) && fail "a file size limit is no error"
+) && fail "a file size limit is not an error"
 cmp -s signed.efi kept.efi || fail "a failed write left a part"
 [ "$(find . -name '*.tmp*' -o -name '.kept*' | wc -l)" = 0 ] || fail "a temporary file is left: $(ls -A)"
 exit "$failed"

@@ -47,7 +47,7 @@ others() { "$cloister" uki inspect "$1" --json | jq -c '[.sections[] | select(.n
 [ "$(cmp -l all.efi edited.efi | wc -l)" -le 5 ] || fail "more than the command line changed: $(cmp -l all.efi edited.efi | wc -l) bytes"
 "$cloister" uki edit edited.efi --cmdline quiet || fail "edit in place"
 cmp -s all.efi edited.efi || fail "back again is not the same"
-# One that no longer fits moves what is behind it, and not what it holds.
+# One that no longer fits moves what is after it, and not what it holds.
 "$cloister" uki edit all.efi --cmdline "$(head -c 9000 /dev/zero | tr '\0' x)" --output large.efi || fail "edit, larger"
 [ "$("$cloister" uki inspect large.efi --json | jq -c '[.sections[] | select(.name != ".cmdline") | [.name, .sha256]]')" = \
     "$("$cloister" uki inspect all.efi --json | jq -c '[.sections[] | select(.name != ".cmdline") | [.name, .sha256]]')" ] || fail "larger: another section changed"
@@ -73,7 +73,7 @@ expect "no profile of that name" 2 "no such profile" "$cloister" uki edit all.ef
 stub_version=$(grep -ao 'systemd-stub [0-9][0-9]*' "$stub" | head -n 1 | cut -d ' ' -f 2)
 "$cloister" uki build --stub "$stub" --profile 'ID=debug
 TITLE="Debug it"' --cmdline 'quiet debug' --output debug.profile || fail "a profile"
-[ "$("$cloister" uki inspect debug.profile --json | jq -r .kind)" = profile ] || fail "is no profile"
+[ "$("$cloister" uki inspect debug.profile --json | jq -r .kind)" = profile ] || fail "is not a profile"
 build --initrd initrd --cmdline quiet --profile ID=main --join-profile debug.profile --output two.efi || fail "two profiles"
 [ "$("$cloister" uki inspect two.efi --json | jq -c '[.profiles[].id]')" = '["main","debug"]' ] || fail "profiles: $("$cloister" uki inspect two.efi --json | jq -c .profiles)"
 case $(names two.efi) in *".profile .profile .cmdline") ;; *) fail "order: $(names two.efi)" ;; esac
@@ -81,7 +81,7 @@ values=$("$cloister" uki policy two.efi --phase enter-initrd --json | jq -r '.pr
 [ "$values" = $((stub_version < 257 ? 1 : 2)) ] || fail "stub $stub_version: $values values of PCR 11 for two profiles"
 "$cloister" uki edit two.efi --profile debug --cmdline other --output three.efi || fail "edit a profile"
 [ "$("$cloister" uki inspect three.efi --json | jq -c '[.sections[] | select(.name == ".cmdline") | .text]')" = '["quiet","other"]' ] || fail "the wrong profile was edited"
-expect "a profile is no kernel" 3 "no UKI" "$cloister" uki policy debug.profile
+expect "a profile is not a kernel" 3 "no UKI" "$cloister" uki policy debug.profile
 expect "joined without its own" 2 "--profile of its own" build --join-profile debug.profile --output no.efi
 expect "joined a UKI" 3 "before .profile" build --profile ID=x --join-profile two.efi --output no.efi
 expect "joined a text" 3 "MZ" build --profile ID=x --join-profile initrd --output no.efi
@@ -142,7 +142,7 @@ expect "another machine's add-on" 2 "is for machine" "$cloister" uki edit all.ef
 sed 's/systemd-stub/systemd-addon/' "$stub" | head -c "$(wc -c <"$stub")" >for-addons
 grep -q 'LoaderInfo: systemd-addon' for-addons && expect "a stub for add-ons" 2 "starts no kernel" build --stub for-addons --output no.efi
 expect "another machine's kernel" 2 "is for machine" "$cloister" uki build --kernel all.efi --stub arm --output no.efi
-# What is no kernel is not built in; a compressed one is unpacked, as no stub does it.
+# What is not a kernel is not built in; a compressed one is unpacked, as no stub does it.
 printf 'ID=test\n' >text
 printf '\177ELF and more' >elf
 : >nothing
@@ -183,12 +183,12 @@ expect "--strict" 1 "" "$cloister" uki verify wx-signed.efi --cert keys/db.crt -
     cat all.efi
     echo behind
 } >tail.efi
-expect "data behind the last section" 0 "behind the last section" "$cloister" uki inspect tail.efi
+expect "data after the last section" 0 "after the last section" "$cloister" uki inspect tail.efi
 # A UKI that ukify made, where it is installed: inspected, edited, and section for section what ours is.
 if command -v ukify >/dev/null && ukify build --linux=vmlinuz --initrd=initrd --cmdline=quiet --os-release=@osrel --uname=6.12.0-test --stub="$stub" \
     --output=theirs.efi >/dev/null 2>&1; then
-    # ukify grows the .sbat of systemd 252's stub over .sdmagic, which is right behind it.
-    if "$cloister" uki inspect theirs.efi 2>&1 | grep -q 'section .sdmagic: .* behind which another ends'; then
+    # ukify grows the .sbat of systemd 252's stub over .sdmagic, which is right after it.
+    if "$cloister" uki inspect theirs.efi 2>&1 | grep -q 'section .sdmagic: .* after which another ends'; then
         echo "note: ukify's sections overlap with this stub, and are refused"
         exit "$failed"
     fi

@@ -21,7 +21,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout cur
 verify() { "$cloister" uki verify "$@"; }
 sign() { "$cloister" uki sign "$@"; }
 
-# Two signatures at once, each with its hash; one more beside them; then none.
+# Two signatures at once, each with its hash; one more next to them; then none.
 sign plain.efi --key leaf.key --cert leaf.crt --hash sha256 --key curve.key --cert curve.crt --hash sha384 --output two.efi || fail "two signatures"
 expect "the first" 0 "sha256" verify two.efi --cert leaf.crt
 expect "the second" 0 "sha384" verify two.efi --cert curve.crt
@@ -49,9 +49,9 @@ sign plain.efi --key leaf.key --cert leaf.crt --output direct.efi || fail "sign"
 cmp -s attached.efi direct.efi || fail "made elsewhere it is another file"
 sign plain.efi --write-tbs tbs384 --hash sha384 || fail "--write-tbs"
 openssl dgst -sha384 -sign curve.key -out signature384 tbs384
-sign attached.efi --keep --attach signature384 --cert curve.crt --hash sha384 --output both.efi || fail "--attach beside another"
+sign attached.efi --keep --attach signature384 --cert curve.crt --hash sha384 --output both.efi || fail "--attach next to another"
 expect "attached" 0 "CN=leaf" verify both.efi --cert leaf.crt
-expect "attached beside it" 0 "CN=curve" verify both.efi --cert curve.crt
+expect "attached next to it" 0 "CN=curve" verify both.efi --cert curve.crt
 expect "another's certificate" 1 "is not this certificate's" sign plain.efi --attach signature --cert other.crt --output no.efi
 expect "another hash" 1 "is not this certificate's" sign plain.efi --attach signature --cert leaf.crt --hash sha384 --output no.efi
 expect "whose?" 2 "it is not known whose" sign plain.efi --attach signature --output no.efi
@@ -98,7 +98,7 @@ else
 fi
 [ -z "$tpm" ] || kill "$tpm"
 
-# A timestamp of somebody's is tolerated.
+# A foreign timestamp is tolerated.
 if command -v osslsigncode >/dev/null && osslsigncode add -help 2>&1 | grep -q -- -TSA-cert; then
     openssl req -x509 -newkey rsa:2048 -nodes -keyout tsa.key -out tsa.crt -subj /CN=tsa -days 3650 \
         -addext extendedKeyUsage=critical,timeStamping 2>/dev/null
@@ -133,7 +133,7 @@ expect "dbx forbids it" 1 'dbx entry 0 (X.509 "CN=leaf"' verify direct.efi --db 
 unhex "$("$cloister" uki inspect plain.efi --authenticode sha256 | cut -d' ' -f1)" >digest
 list $sha256 digest >hash.esl
 expect "an unsigned image by its digest" 0 "db entry 0 (SHA-256" verify plain.efi --db hash.esl
-expect "dbx beside a certificate" 1 'dbx entry 0 (X.509 "CN=leaf"' verify direct.efi --cert leaf.crt --dbx leaf.esl
+expect "dbx next to a certificate" 1 'dbx entry 0 (X.509 "CN=leaf"' verify direct.efi --cert leaf.crt --dbx leaf.esl
 expect "a dbx that does not matter" 0 "signed by" verify direct.efi --cert leaf.crt --dbx other.esl
 expect "dbx by digest" 1 "dbx entry 0 (SHA-256" verify direct.efi --db db --dbx hash.esl
 expect "as efivarfs gives it" 0 "db entry 0" sh -c "{ printf '\\047\\000\\000\\000'; cat db; } >attributes; \"$cloister\" uki verify direct.efi --db attributes"

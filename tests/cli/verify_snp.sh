@@ -43,12 +43,12 @@ expect "another's list, and its own" 0 "no certificate of the chain is revoked" 
 
 # One for each check; the library's own test tries all of them.
 "$sim" snp --all --rsa-bits 2048 --at "$at" all || fail "sim --all"
-# A stale or forged list beside a current one does no harm, and is named; alone it does.
+# A stale or forged list next to a current one does no harm, and is named; alone it does.
 # shellcheck disable=SC2317 # called by expect
 lists() { "$cloister" verify snp all/good/report.bin --cert all/good/vek.pem --cert all/good/chain.pem --root "$(cat all/good/root)" --at "$at" "$@"; }
 expect "stale, then current" 0 "left out the owner's: the revocation list of" lists --crl all/crl-stale/crl.der --crl all/good/crl.der
 expect "current, then stale" 0 "left out the owner's: the revocation list of" lists --crl all/good/crl.der --crl all/crl-stale/crl.der
-expect "forged beside current" 0 "signature does not hold" lists --crl all/crl-signed-by-another/crl.der --crl all/good/crl.der
+expect "forged next to current" 0 "signature does not hold" lists --crl all/crl-signed-by-another/crl.der --crl all/good/crl.der
 expect "the host's is stale" 0 "left out the evidence's: the revocation list of" "$cloister" verify snp all/crl-stale/extended.bin --root all/good/ark.pem --crl all/good/crl.der --at "$at"
 expect "stale alone" 1 "get a current one" lists --crl all/crl-stale/crl.der
 for name in good $("$sim" snp --list | awk '!seen[$2]++ { print $1 }'); do

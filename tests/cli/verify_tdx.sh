@@ -33,12 +33,12 @@ P
     count=$((count + 1))
 done
 
-# Several sets: a bad piece beside a good one does no harm, and is named; alone it does.
+# Several sets: a bad piece next to a good one does no harm, and is named; alone it does.
 # shellcheck disable=SC2317 # called by expect
 good() { "$cloister" verify tdx platforms/good/quote.bin --root "$root" --at "$at" "$@"; }
 expect "stale, then current" 0 "left out: the owner's TCB info: not current" good --collateral platforms/tcb-info-old/collateral --collateral platforms/good/collateral
 expect "current, then stale" 0 "left out: the owner's TCB info: not current" good --collateral platforms/good/collateral --collateral platforms/tcb-info-old/collateral
-expect "edited beside good" 0 "its signature does not hold" good --collateral platforms/good/collateral --collateral platforms/tcb-info-edited/collateral
+expect "edited next to good" 0 "its signature does not hold" good --collateral platforms/good/collateral --collateral platforms/tcb-info-edited/collateral
 expect "stale alone" 1 "tdx.freshness" good --collateral platforms/tcb-info-old/collateral
 # As Azure's metadata service hands a quote out.
 python3 - platforms/good/quote.bin >imds.json <<'P'

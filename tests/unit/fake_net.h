@@ -1,4 +1,4 @@
-/* A network that answers from a table, and a clock that moves when somebody sleeps. */
+/* A network that answers from a table, and a clock that moves when the code sleeps. */
 #ifndef CLOISTER_TEST_FAKE_NET_H
 #define CLOISTER_TEST_FAKE_NET_H
 

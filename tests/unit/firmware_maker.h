@@ -104,7 +104,7 @@ static inline void lzma_pack(struct clo_bytes in, struct clo_buffer *out)
         fail_msg("LZMA: %d", (int)result);
 }
 
-/* The packed file's section: GUIDed, its data behind 24 bytes of header. */
+/* The packed file's section: GUIDed, its data after 24 bytes of header. */
 static inline void firmware_guided(struct clo_bytes content, struct clo_buffer *out)
 {
     static const struct clo_guid lzma = { { 0x98, 0x58, 0x4e, 0xee, 0x14, 0x39, 0x59, 0x42, 0x9d,

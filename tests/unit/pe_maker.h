@@ -7,7 +7,7 @@
 
 enum {
     PE_AT = 64,          /* e_lfanew */
-    PE_COFF = PE_AT + 4, /* NumberOfSections is 2 bytes behind */
+    PE_COFF = PE_AT + 4, /* NumberOfSections is 2 bytes after */
     PE_OPTIONAL = PE_COFF + 20,
     PE_CHECKSUM = PE_OPTIONAL + 64,
     PE_DIRECTORIES = PE_OPTIONAL + 112,

@@ -8,7 +8,7 @@
 
 #define UKI_SBAT "sbat,1,SBAT Version\nsystemd-stub,1,systemd\n"
 
-/* A machine of one owner's, whose db has its key; and somebody else, a machine owner in MOK's words. */
+/* A machine of one owner's, whose db has its key; and a stranger, a machine owner in MOK's words. */
 static struct owner db, mok;
 
 static inline int set_up(void **state)

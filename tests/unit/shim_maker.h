@@ -38,7 +38,7 @@ static inline void shim_sbatlevel(struct clo_buffer *out, const char *automatic,
     clo_buffer_append(out, clo_bytes(latest, strlen(latest) + 1));
 }
 
-/* The strings stand behind the sections: their size, then the names from byte 4 on. */
+/* The strings stand after the sections: their size, then the names from byte 4 on. */
 static inline void shim_make_from(struct clo_buffer *out, struct clo_bytes ident,
                                   struct clo_bytes level, struct clo_bytes vendor,
                                   struct clo_bytes sbat)

@@ -32,7 +32,7 @@ static int start_swtpm(void **state)
                            NULL };
     assert_true(clo_process_start(argv, STDERR_FILENO, &swtpm_pid, &err));
     snprintf(socket, sizeof socket, "%s/sock", swtpm_scratch.path);
-    /* The socket is there a moment before somebody listens on it. */
+    /* The socket is there a moment before swtpm listens on it. */
     bool is_open = false;
     for (int i = 0; i < 500 && !is_open; i++) {
         is_open = clo_tpm_open_socket(socket, &tpm, &err);

@@ -30,7 +30,7 @@ static const struct tdvf_item tdvf_parts[] = {
     { 0, 0, 0x800000, 0x6000, CLO_TDVF_TEMP_MEM, 0 },
 };
 
-/* Behind data that are in `out` already. The metadata is the last thing before the table. */
+/* After data that are in `out` already. The metadata is the last thing before the table. */
 static inline void tdvf_finish(const struct tdvf_head *head, const struct tdvf_item *items,
                                size_t count, struct clo_buffer *out)
 {

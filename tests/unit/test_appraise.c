@@ -315,7 +315,7 @@ static void test_not_released(void **state)
     }
 }
 
-/* What cannot be read at all is no verdict, but an error that names the member. */
+/* What cannot be read at all is not a verdict, but an error that names the member. */
 static void test_malformed(void **state)
 {
     static const struct {

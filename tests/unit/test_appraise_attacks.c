@@ -153,7 +153,7 @@ static void test_event_without_action(void **state)
     }
 }
 
-/* Beside a report of the guest's own, which binds no key of a TPM, the TPM may be a program of the host's. */
+/* Next to a report of the guest's own, which binds no key of a TPM, the TPM may be a program of the host's. */
 static void test_tpm_of_nobody(void **state)
 {
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *hcl = NULL;

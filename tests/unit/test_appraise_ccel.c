@@ -123,7 +123,7 @@ static void test_references(void **state)
     }
 }
 
-/* A reference that says nothing of a TD cannot be held against it, and that is no pass. */
+/* A reference that says nothing of a TD cannot be held against it, and that is not a pass. */
 static void test_foreign_reference(void **state)
 {
     static const char text[] = "{\"cloister_reference\":1,\"name\":\"d\",\"origin\":\"prediction\","

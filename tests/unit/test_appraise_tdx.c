@@ -492,7 +492,7 @@ static void test_qualifying(void **state)
 
 /* --- Azure's way --- */
 
-/* The TDREPORT of the TD in the quote, as the paravisor puts it beside the claims. */
+/* The TDREPORT of the TD in the quote, as the paravisor puts it next to the claims. */
 static void tdreport(const struct scene *s, struct clo_buffer *out)
 {
     const uint8_t *body = s->tdx.body;

@@ -227,7 +227,7 @@ static bool fails_of_config(const struct clo_audit_finding *finding, enum clo_au
            (finding->result == CLO_AUDIT_FAIL || finding->result == CLO_AUDIT_CONSEQUENCE);
 }
 
-/* Behind a configuration (the last line counts) it leaves no failure down to its level, but of options that
+/* After a configuration (the last line counts) it leaves no failure down to its level, but of options that
  * something else selects. */
 static void test_generate(void **state)
 {
@@ -348,13 +348,14 @@ static void test_waivers_refused(void **state)
     static const struct {
         const char *name, *text, *error;
     } cases[] = {
-        { "no day", "kconfig.EFI\tsoon\tx", "waivers: line 1: 'soon' is no day like 2027-03-31" },
+        { "no day", "kconfig.EFI\tsoon\tx",
+          "waivers: line 1: 'soon' is not a day like 2027-03-31" },
         { "another way to write days", "kconfig.EFI\t24.11.2026\tx",
-          "waivers: line 1: '24.11.2026' is no day like 2027-03-31" },
+          "waivers: line 1: '24.11.2026' is not a day like 2027-03-31" },
         { "no such month", "a\t2027-13-01\tx",
-          "waivers: line 1: '2027-13-01' is no day like 2027-03-31" },
+          "waivers: line 1: '2027-13-01' is not a day like 2027-03-31" },
         { "no such day", "a\t2027-02-29\tx",
-          "waivers: line 1: '2027-02-29' is no day like 2027-03-31" },
+          "waivers: line 1: '2027-02-29' is not a day like 2027-03-31" },
         { "no reason", "a\t2026-11-24\t",
           "waivers: line 1: expected rule id, last day and reason, with tabs between" },
         { "spaces", "a 2026-11-24 x",

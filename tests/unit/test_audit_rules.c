@@ -260,9 +260,9 @@ static void test_refused(void **state)
           "rule table: line 2: severity: 'bad' is none of required, recommended, optional, info, "
           "off" },
         { "for whom?", HEADER "a\tb\tkconfig\tA=y\tsnp+sgx\tinfo\t-\t-\t-\t-\t-\tr\ts\t-\n",
-          "rule table: line 2: for: 'sgx' is no platform" },
+          "rule table: line 2: for: 'sgx' is not a platform" },
         { "since when?", HEADER "a\tb\tkconfig\tA=y\tany\tinfo\tsix\t-\t-\t-\t-\tr\ts\t-\n",
-          "rule table: line 2: 'six' is no kernel version" },
+          "rule table: line 2: 'six' is not a kernel version" },
         { "no operator", HEADER "a\tb\tkconfig\tA\tany\tinfo\t-\t-\t-\t-\t-\tr\ts\t-\n",
           "rule table: line 2: wanted: expression: expected KEY=VALUE at 'A' of 'A'" },
         { "no value", HEADER "a\tb\tkconfig\tA=y |\tany\tinfo\t-\t-\t-\t-\t-\tr\ts\t-\n",

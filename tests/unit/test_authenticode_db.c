@@ -56,7 +56,7 @@ struct scene {
     struct clo_buffer db, dbx;
 };
 
-/* The chain goes in beside the leaf's certificate: PKCS#7 by hand once more would prove nothing, so the
+/* The chain goes in next to the leaf's certificate: PKCS#7 by hand once more would prove nothing, so the
  * SEQUENCEs around the certificates are stretched. */
 static void add_chain(struct clo_bytes pkcs7, struct clo_bytes leaf, struct clo_bytes middle,
                       struct clo_buffer *out)
@@ -165,7 +165,7 @@ static void test_allowed(void **state)
     clear(scene);
     add_list(&scene->db, SHA384, clo_digest_bytes(&scene->image.digests[CLO_HASH_SHA384]));
     judge(scene, true, "db", 0, "allows it: the digest of this image");
-    /* A list whose entries are not of its kind's size is no list. */
+    /* A list whose entries are not of its kind's size is not a list. */
     clear(scene);
     add_list(&scene->db, SHA256, clo_digest_bytes(&scene->image.digests[CLO_HASH_SHA384]));
     CHECK(!clo_authenticode_appraise(&scene->image, clo_buffer_bytes(&scene->db),
@@ -215,7 +215,7 @@ static void test_revoked(void **state)
     judge(scene, false, NULL, 0, "no entry of db allows it");
 }
 
-/* Another image's signature is no signature; and one that is broken neither. */
+/* Another image's signature is not a signature; and one that is broken neither. */
 static void test_not_this_image(void **state)
 {
     struct scene *scene = *state;

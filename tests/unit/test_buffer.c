@@ -81,7 +81,7 @@ static void an_impossible_size_fails(void **state)
 
     (void)state;
     clo_buffer_reserve(&buffer, SIZE_MAX);
-    CHECK(!clo_buffer_ok(&buffer), "the NUL behind it overflows");
+    CHECK(!clo_buffer_ok(&buffer), "the NUL after it overflows");
     clo_buffer_u8(&overflowing, 1);
     clo_buffer_reserve(&overflowing, SIZE_MAX);
     CHECK(!clo_buffer_ok(&overflowing), "the sum overflows");

@@ -13,7 +13,7 @@ static void slices_stay_inside(void **state)
         { "longer than what is left", 3, 9, 3, 2 },
         { "a size that would overflow the sum", 2, SIZE_MAX, 2, 3 },
         { "at the end", 5, 1, 5, 0 },
-        { "behind the end", SIZE_MAX, SIZE_MAX, 5, 0 },
+        { "beyond the end", SIZE_MAX, SIZE_MAX, 5, 0 },
     };
     struct clo_bytes in = clo_bytes("abcde", 5);
 
@@ -100,7 +100,7 @@ static void taking_leaves_nothing_behind(void **state)
     CHECK(text == NULL && strcmp(taken, "owned") == 0, "CLO_TAKE");
     clo_freep(&taken);
     CHECK(taken == NULL, "clo_freep");
-    clo_freep(&taken); /* nothing to free is no fault */
+    clo_freep(&taken); /* nothing to free is not a fault */
 }
 
 static void crc_32(void **state)

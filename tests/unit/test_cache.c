@@ -1,4 +1,4 @@
-/* Entries as bytes, the folder of them, and what is asked of the network beside it. */
+/* Entries as bytes, the folder of them, and what is asked of the network next to it. */
 #include "net/cache.h"
 
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static void test_parse(void **state)
     }
     clo_buffer_u8(&file, 0);
     assert_false(clo_cache_parse(clo_buffer_bytes(&file), &entry, &err));
-    assert_string_equal(err.text, "1 bytes behind the end");
+    assert_string_equal(err.text, "1 bytes beyond the end");
     file.size--;
     file.data[file.size - 1] ^= 1;
     assert_false(clo_cache_parse(clo_buffer_bytes(&file), &entry, &err));
@@ -104,7 +104,7 @@ static void test_folder(void **state)
     snprintf(path, sizeof path, "%s/file", scratch.path);
     assert_true(clo_file_write(path, clo_bytes_text("x"), 0600, &err));
     assert_false(clo_cache_open(path, &cache, &err));
-    assert_non_null(strstr(err.text, "is no folder"));
+    assert_non_null(strstr(err.text, "is not a folder"));
 }
 
 static void test_default_folder(void **state)
@@ -285,7 +285,7 @@ static void test_processes(void **state)
     assert_int_equal(count.size, 1);
 }
 
-/* Somebody who holds the lock for ever does not hold us for ever. */
+/* A process that holds the lock for ever does not hold us for ever. */
 static void test_lock(void **state)
 {
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { "" };

@@ -77,7 +77,7 @@ static void test_json(void **state)
         { "digest is short",
           "[{\"imr\":0,\"event_type\":1,\"digest\":\"00\",\"event\":\"\",\"event_payload\":\"\"}]",
           "event 0: \"digest\": 1 bytes, expected 48" },
-        { "payload is no hex",
+        { "payload is not hex",
           "[{\"imr\":0,\"event_type\":1,\"digest\":\"" DIGEST
           "\",\"event\":\"\",\"event_payload\":\"x\"}]",
           "event 0: " },

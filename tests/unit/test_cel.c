@@ -176,7 +176,7 @@ static void log_of(const uint16_t *banks, const uint16_t *sizes, size_t count,
     clo_buffer_le32(file, 0);
 }
 
-/* Digests that we cannot make are carried, beside others and alone: the log comes back byte for byte. */
+/* Digests that we cannot make are carried, next to others and alone: the log comes back byte for byte. */
 static void test_unknown_bank(void **state)
 {
     static const struct {
@@ -185,7 +185,7 @@ static void test_unknown_bank(void **state)
         size_t count;
     } cases[] = {
         { "SM3 alone", { 0x0012 }, { 32 }, 1 },
-        { "SM3 behind SHA-256", { 0x000b, 0x0012 }, { 32, 32 }, 2 },
+        { "SM3 after SHA-256", { 0x000b, 0x0012 }, { 32, 32 }, 2 },
         { "SM3 before SHA-256, and SHA3", { 0x0012, 0x000b, 0x0029 }, { 32, 32, 64 }, 3 },
         { "of no name", { 0x0055 }, { 20 }, 1 },
     };
@@ -236,7 +236,7 @@ static void test_no_digest(void **state)
     }
 }
 
-/* IMA's and systemd's records behind the firmware's: the registers are those of all three. */
+/* IMA's and systemd's records after the firmware's: the registers are those of all three. */
 static void test_all_sources(void **state)
 {
     static const enum clo_hash banks[] = { CLO_HASH_SHA256 };
@@ -298,7 +298,7 @@ static void test_refused_json(void **state)
         { RECORD("\"more\":1"), "canonical event log: record 0: unknown member \"more\"" },
         { RECORD("\"content_type\":\"systemd\""), "canonical event log: record 0: no digest" },
         { RECORD("\"content_type\":\"pcclient_std\",\"content\":{\"event_type\":\"EV_NONE\"}"),
-          "canonical event log: record 0: content: \"event_type\": is no event's type" },
+          "canonical event log: record 0: content: \"event_type\": is not an event's type" },
         { RECORD("\"content_type\":-1"),
           "canonical event log: record 0: \"content_type\": is none" },
         { "[{\"pcr\":4294967295,\"digests\":[" SHA1_ZERO "]}]",
@@ -314,7 +314,7 @@ static void test_refused_json(void **state)
           "{\"pcr\":1,\"digests\":[{\"hashAlg\":85,\"digest\":\"0000\"}]}]",
           "canonical event log: record 1: algorithm 0x0055: digests of 1 and of 2 bytes" },
         { "[{\"pcr\":1,\"digests\":[{\"hashAlg\":true,\"digest\":\"00\"}]}]",
-          "canonical event log: record 0: digest 0: \"hashAlg\": is no algorithm" },
+          "canonical event log: record 0: digest 0: \"hashAlg\": is not an algorithm" },
         { "[{\"pcr\":1,\"recnum\":5,\"digests\":[" SHA1_ZERO "]},"
           "{\"pcr\":1,\"recnum\":5,\"digests\":[" SHA1_ZERO "]}]",
           "canonical event log: record 1: recnum 5 of PCR 1 comes too late" },
@@ -364,7 +364,7 @@ static void test_refused_cbor(void **state)
     clo_buffer_append(&behind, clo_bytes(record, sizeof record));
     clo_buffer_u8(&behind, 0);
     CHECK(!clo_cel_read(clo_buffer_bytes(&behind), CLO_CEL_CBOR, &out, &made, &err) &&
-                  strcmp(err.text, "canonical event log: 1 bytes behind the log") == 0,
+                  strcmp(err.text, "canonical event log: 1 bytes after the log") == 0,
           err.text);
 }
 

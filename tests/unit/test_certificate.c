@@ -192,7 +192,7 @@ static void what_is_no_certificate(void **state)
     clo_buffer_u8(&longer, 0);
     struct clo_certificate *certificate = NULL;
     CHECK(!clo_certificate_parse(clo_buffer_bytes(&longer), &certificate, &err), "trailing");
-    assert_string_equal(err.text, "certificate: 1 bytes behind its end");
+    assert_string_equal(err.text, "certificate: 1 bytes after its end");
     clo_buffer_zero(&longer, 65536);
     CHECK(!clo_certificate_parse(clo_buffer_bytes(&longer), &certificate, &err), "large");
     CHECK(strstr(err.text, " bytes") != NULL && certificate == NULL, err.text);

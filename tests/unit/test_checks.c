@@ -10,7 +10,7 @@ static void test_list(void **state)
     CHECK(clo_checks_ok(&checks), "an empty list has no failure");
     CHECK(clo_check_that(&checks, "a.one", true, "holds %d", 1), "returns what holds");
     clo_check_skip(&checks, "a.two", "not asked for");
-    CHECK(clo_checks_ok(&checks), "a skipped check is no failure");
+    CHECK(clo_checks_ok(&checks), "a skipped check is not a failure");
     CHECK(!clo_check_that(&checks, "a.three", false, "line\nbreak \033[31m"), "returns it");
     CHECK(!clo_checks_ok(&checks) && checks.failures == 1, "one failure");
     CHECK(strcmp(clo_checks_get(&checks, "a.three")->detail, "line?break ?[31m") == 0,

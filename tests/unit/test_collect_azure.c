@@ -1,4 +1,4 @@
-/* Evidence in an Azure guest: a software TPM with an HCL report in it, and somebody who plays the metadata
+/* Evidence in an Azure guest: a software TPM with an HCL report in it, and a server that plays the metadata
  * service, rightly and wrongly. */
 #include "guest/collect.h"
 
@@ -295,7 +295,7 @@ static void test_simulator(void **state)
 
 /* --- TDX --- */
 
-/* The TDREPORT of a TD that a quote is made of, as the paravisor puts it beside the claims. */
+/* The TDREPORT of a TD that a quote is made of, as the paravisor puts it next to the claims. */
 static void td_report(const uint8_t *body, struct clo_buffer *out)
 {
     clo_buffer_u8(out, CLO_TDX_TEE_TYPE);

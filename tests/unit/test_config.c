@@ -51,7 +51,7 @@ static const struct {
     { "a second name", WITH(BROKER, DHCP, ",\"name\":\"x\""), "guest configuration: JSON" },
     { "broker without a key", WITH("{\"url\":\"https://a\"}", DHCP, ""),
       "guest configuration: broker: \"key\"" },
-    { "broker key is no key", WITH("{\"url\":\"https://a\",\"key\":\"AAAA\"}", DHCP, ""),
+    { "broker key is not a key", WITH("{\"url\":\"https://a\",\"key\":\"AAAA\"}", DHCP, ""),
       "guest configuration: broker: " },
     { "broker with a certificate", WITH("{\"url\":\"x\",\"key\":\"AA==\",\"ca\":1}", DHCP, ""),
       "guest configuration: broker: unknown member \"ca\"" },
@@ -87,7 +87,7 @@ static const struct {
       WITH(BROKER,
            "{\"mode\":\"static\",\"address\":\"1.2.3.256/8\",\"gateway\":\"1.2.3.1\",\"dns\":[]}",
            ""),
-      "guest configuration: network: \"1.2.3.256\" is no IPv4 address" },
+      "guest configuration: network: \"1.2.3.256\" is not an IPv4 address" },
     { "four DNS servers",
       WITH(BROKER,
            "{\"mode\":\"static\",\"address\":\"1.2.3.4/8\",\"gateway\":\"1.2.3.1\","

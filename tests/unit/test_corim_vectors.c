@@ -177,7 +177,7 @@ static void check_claims(const struct test_case *c)
 
 /* --- The rest --- */
 
-/* A token of another kind is no EAR, and is named. */
+/* A token of another kind is not an EAR, and is named. */
 static void check_azure(const struct test_case *c)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;

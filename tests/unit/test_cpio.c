@@ -62,7 +62,7 @@ static void test_walk(void **state)
           clo_buffer_string(&seen));
 }
 
-/* A truncation either fails, or ends behind an archive: then it gave fewer entries. */
+/* A truncation either fails, or ends beyond an archive: then it gave fewer entries. */
 static void test_every_truncation(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };
@@ -80,7 +80,7 @@ static void test_every_truncation(void **state)
         CHECK(strstr(clo_buffer_string(&seen), "etc/hostname") == NULL || cut + 128 >= initrd.size,
               "it has seen no entry that is not there");
     }
-    /* Nothing; behind the microcode (with up to 3 bytes of padding and the zeros); behind each of the packed ones. */
+    /* Nothing; after the microcode (with up to 3 bytes of padding and the zeros); after each of the packed ones. */
     CHECK(whole > 4 && whole < 512, "some are whole");
 }
 
@@ -140,7 +140,7 @@ static void test_limits(void **state)
     clo_buffer_free(&initrd);
     put_packed(&initrd, clo_buffer_bytes(&plain));
     CHECK(!clo_initrd_walk(clo_buffer_bytes(&initrd), LIMIT, collect, &seen, &err), "packed text");
-    CHECK(strcmp(err.text, "initrd: what is packed at byte 0 is no cpio") == 0, err.text);
+    CHECK(strcmp(err.text, "initrd: what is packed at byte 0 is not a cpio") == 0, err.text);
 }
 
 static bool pass_over(const struct clo_cpio_entry *entry, void *context, struct clo_error *err)

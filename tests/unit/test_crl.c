@@ -65,7 +65,7 @@ static void test_parse(void **state)
     clo_buffer_u8(&der, 0);
     struct clo_crl *none = NULL;
     CHECK(!clo_crl_parse(clo_buffer_bytes(&der), &none, &err), "one byte more");
-    CHECK(strcmp(err.text, "revocation list: 1 bytes behind its end") == 0, err.text);
+    CHECK(strcmp(err.text, "revocation list: 1 bytes after its end") == 0, err.text);
 }
 
 static void test_verify(void **state)
@@ -250,11 +250,11 @@ static void test_contents(void **state)
           { .extensions = "300e 300c 0603551d23 0405 3004 8002 01" },
           0,
           malformed },
-        { "something behind its number",
+        { "something after its number",
           { .extensions = "300f 300d 0603551d14 0406 020102 020103" },
           0,
           malformed },
-        { "something behind the extensions", { .behind = "0500" }, 0, malformed },
+        { "something after the extensions", { .behind = "0500" }, 0, malformed },
     };
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *issuer = make_issuer(&key);

@@ -217,7 +217,7 @@ static void object_identifiers(void **state)
         CHECK(clo_bytes_equal(clo_bytes(bytes, size), clo_buffer_bytes(&expected)), cases[i].text);
         clo_der_oid_text(clo_bytes(bytes, size), text, sizeof text);
         CHECK(strcmp(text, cases[i].text) == 0, text);
-        clo_der_oid_text(clo_bytes(bytes, size), text, 4); /* cut, never behind its end */
+        clo_der_oid_text(clo_bytes(bytes, size), text, 4); /* cut, never after its end */
         CHECK(strncmp(text, cases[i].text, 3) == 0 && text[3] == '\0', text);
     }
     for (size_t i = 0; i < CLO_COUNT(wrong); i++) {

@@ -61,7 +61,7 @@ static void test_text(void **state)
     }
 }
 
-/* At every length something is said, or nothing, and nothing is read behind the end. */
+/* At every length something is said, or nothing, and nothing is read beyond the end. */
 static void test_truncated(void **state)
 {
     (void)state;

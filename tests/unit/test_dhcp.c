@@ -65,7 +65,7 @@ static void test_options(void **state)
     } cases[] = {
         { "padding between", "350105 000000 36040a000202 0104ffff0000 ff", NULL },
         { "no end", "350105 36040a000202 0104ffff0000", NULL },
-        { "bytes behind the end", "350105 36040a000202 0104ffff0000 ff 3501", NULL },
+        { "bytes beyond the end", "350105 36040a000202 0104ffff0000 ff 3501", NULL },
         { "an option that we do not know", "350105 36040a000202 0104ffff0000 2b03aabbcc ff", NULL },
         { "five DNS servers",
           "350105 36040a000202 0104ffff0000 0614 01010101 02020202 03030303"
@@ -112,10 +112,10 @@ static void test_for_others(void **state)
         { "BOOTP", { 2, 1, 6, 0x11223344, 1, 0x56, 0 }, "DHCP: no answer" },
         { "another transaction",
           { 2, 1, 6, 0x11223345, 1, 0x56, 0x63825363 },
-          "DHCP: an answer for somebody else" },
+          "DHCP: an answer for another client" },
         { "another machine",
           { 2, 1, 6, 0x11223344, 1, 0x57, 0x63825363 },
-          "DHCP: an answer for somebody else" },
+          "DHCP: an answer for another client" },
         { "no address",
           { 2, 1, 6, 0x11223344, 0, 0x56, 0x63825363 },
           "DHCP: an offer without an address" },

@@ -104,7 +104,7 @@ static void test_generation(void **state)
         CHECK(ok == (cases[i].error == NULL), "generation");
         CHECK(ok || strcmp(err.text, cases[i].error) == 0, err.text);
     }
-    /* A higher number, by somebody without the volume key. */
+    /* A higher number, written without the volume key. */
     char *number = strstr(metadata, "\"generation\":3");
     assert_non_null(number);
     number[13] = '9';

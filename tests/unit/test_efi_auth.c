@@ -168,7 +168,7 @@ static void test_malformed(void **state)
     }
 }
 
-/* As other tools write them: a time that is no date (efitools appends with zeros), and nobody's signature
+/* As other tools write them: a time that is not a date (efitools appends with zeros), and nobody's signature
  * (virt-fw-vars --output-auth), which parses and proves nothing. */
 static void test_other_tools(void **state)
 {

@@ -25,7 +25,7 @@ static void test_lists(void **state)
     CHECK(clo_bytes_equal(entry.data, clo_bytes_text("three")), "data");
     CHECK(entry.whole.size == 16 + 5 && entry.whole.data + 16 == entry.data.data, "whole");
     CHECK(!signature_entry(clo_buffer_bytes(&lists), 2, &entry, &err), "end");
-    CHECK(err.status == CLO_OK, "which is no error");
+    CHECK(err.status == CLO_OK, "which is not an error");
     for (size_t size = 1; size < lists.size; size++) {
         bool ok = signature_entry(clo_bytes_slice(clo_buffer_bytes(&lists), 0, size), 1, &entry,
                                   &err);
@@ -41,7 +41,7 @@ static void test_lists_refused(void **state)
         size_t at;
         uint32_t value;
     } cases[] = {
-        { "list shorter than its header", 16, 27 }, { "list behind the end", 16, 1000 },
+        { "list shorter than its header", 16, 27 }, { "list beyond the end", 16, 1000 },
         { "header that eats the list", 20, 100 },   { "entries below an owner's size", 24, 15 },
         { "no whole number of entries", 24, 18 },   { "sizes that would wrap", 20, 0xffffffff },
     };
@@ -112,7 +112,7 @@ static void test_vectors(void **state)
             continue;
         CHECK(find_case_file("secureboot", entry, "", path, sizeof path), name);
         read_vector(path, &file);
-        /* An authenticated update has its lists behind time and signature. */
+        /* An authenticated update has its lists after time and signature. */
         size_t offset = (size_t)json_integer_value(json_object_get(expected, "payload_offset"));
         struct clo_bytes lists = clo_bytes_slice(clo_buffer_bytes(&file), offset, file.size);
         if (json_object_get(expected, "error") != NULL) {
@@ -240,22 +240,22 @@ static void test_store_refused(void **state)
     } cases[] = {
         { "no volume", VOLUME + 16, 0, "no firmware volume with variables" },
         { "no signature", VOLUME + 40, 'x', "firmware volume at 0x1000: wrong header" },
-        { "volume behind the file", VOLUME + 35, 1, "firmware volume at 0x1000: wrong header" },
+        { "volume beyond the file", VOLUME + 35, 1, "firmware volume at 0x1000: wrong header" },
         { "short header", VOLUME + 48, 8, "firmware volume at 0x1000: wrong header" },
         { "another kind of store", VOLUME + VOLUME_HEADER, 0,
           "firmware volume at 0x1000: no authenticated variable store" },
         { "not formatted", VOLUME + VOLUME_HEADER + 20, 0xff,
           "variable store at 0x1048: wrong header" },
         { "not healthy", VOLUME + VOLUME_HEADER + 21, 0, "variable store at 0x1048: wrong header" },
-        { "store behind the volume", VOLUME + VOLUME_HEADER + 17, 0x21,
+        { "store beyond the volume", VOLUME + VOLUME_HEADER + 17, 0x21,
           "variable store at 0x1048: wrong header" },
-        { "name behind the store", VOLUME + VOLUME_HEADER + 28 + 38, 1,
+        { "name beyond the store", VOLUME + VOLUME_HEADER + 28 + 38, 1,
           "variable at 0x1064: truncated or without a name" },
         { "odd name", VOLUME + VOLUME_HEADER + 28 + 36, 5,
           "variable at 0x1064: truncated or without a name" },
         { "no name", VOLUME + VOLUME_HEADER + 28 + 36, 0,
           "variable at 0x1064: truncated or without a name" },
-        { "data behind the store", VOLUME + VOLUME_HEADER + 28 + 42, 1,
+        { "data beyond the store", VOLUME + VOLUME_HEADER + 28 + 42, 1,
           "variable at 0x1064: truncated or without a name" },
     };
 

@@ -93,7 +93,7 @@ static struct clo_encrypt_result encrypt(unsigned threads, bool all)
     return result;
 }
 
-/* A source that is no file system: all of it, and zeros up to the payload's end. */
+/* A source that is not a file system: all of it, and zeros up to the payload's end. */
 static void test_plain(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };

@@ -360,7 +360,7 @@ static void test_fetched(void **state)
     assert_true(clo_endorser_work(endorser));
     expect_none(endorser, evidence, "down");
     assert_non_null(strstr(failure, "revocation list of Milan's VCEK: "));
-    /* Not at once again, but soon: somebody waits. */
+    /* Not at once again, but soon: a client waits. */
     assert_false(clo_endorser_work(endorser));
     net.now += 3;
     assert_true(clo_endorser_work(endorser));
@@ -452,7 +452,7 @@ static void test_vcek_fetched(void **state)
     assert_int_equal(net.requests, before);
 }
 
-/* Somebody else's report with the same chip and TCB, made up to be of another product: it is asked for by itself, and
+/* A stranger's report with the same chip and TCB, made up to be of another product: it is asked for by itself, and
  * the genuine one does not wait for that. */
 static void test_vcek_made_up(void **state)
 {

@@ -46,7 +46,7 @@ static void test_text(void **state)
     is_described(CLO_EV_SEPARATOR, clo_bytes("\0\0\0\0", 4), "00000000");
     is_described(CLO_EV_ACTION, clo_bytes("\x01\x02", 2), "0102");
     is_described(CLO_EV_ACTION, clo_bytes(NULL, 0), "");
-    /* A control sequence is no text: it is shown as bytes. A line break is, and is made harmless. */
+    /* A control sequence is not text: it is shown as bytes. A line break is, and is made harmless. */
     is_described(CLO_EV_ACTION, clo_bytes(hostile, sizeof hostile - 1), "610a621b5b324a63");
     is_described(CLO_EV_ACTION, clo_bytes_text("a\nb"), "a?b");
     memset(long_text, 'x', sizeof long_text);
@@ -103,7 +103,7 @@ static void test_variables(void **state)
     variable(&data, "d\0b\0", 4, clo_buffer_bytes(&two));
     is_described(CLO_EV_EFI_VARIABLE_DRIVER_CONFIG, clo_buffer_bytes(&data),
                  "db: 2 entries, 94 bytes");
-    /* What shim logs of its revocations; what is no certificate stays a number of bytes. */
+    /* What shim logs of its revocations; what is not a certificate stays a number of bytes. */
     static const char level[] = "S\0b\0a\0t\0L\0e\0v\0e\0l\0";
     data.size = 0;
     variable(&data, level, sizeof level - 1, clo_bytes_text("sbat,1,2025021800\nshim,4\ngrub,5\n"));

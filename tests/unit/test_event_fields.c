@@ -79,7 +79,7 @@ static void put_variable(struct clo_buffer *out, const char *name, struct clo_by
 
 #define VENDOR "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
-/* Where only the value was hashed, the name beside it is a hint. */
+/* Where only the value was hashed, the name next to it is a hint. */
 static void test_variables(void **state)
 {
     static const struct {

@@ -157,7 +157,7 @@ static void test_padding(void **state)
 static void test_refused(void **state)
 {
     enum {
-        SPEC = 32, /* the Spec ID event's data, its algorithms, and what is behind it */
+        SPEC = 32, /* the Spec ID event's data, its algorithms, and what is after it */
         ALGORITHMS = SPEC + 28,
         EVENT = ALGORITHMS + 2 * 4 + 1,
         SECOND_DIGEST = EVENT + 12 + 2 + 20,
@@ -311,7 +311,7 @@ static void test_oddities(void **state)
 {
     static const enum clo_hash banks[] = { CLO_HASH_SHA256, CLO_HASH_SHA384 };
     static const char *const expected[] = {
-        "3 bytes behind the last event: a stray rest",
+        "3 bytes after the last event: a stray rest",
         "bank sha384: 10 of 10 events have no digest in it",
         "PCR 0 has 2 separators",
         "PCR 7 has no separator: the firmware did not close it",

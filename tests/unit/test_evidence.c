@@ -47,8 +47,8 @@ static void test_refused(void **state)
         const char *text, *error;
     } cases[] = {
         { "", "evidence: JSON: empty" },
-        { "[]", "evidence: is no JSON object" },
-        { "{}", "evidence: is no CMW collection: \"__cmwc_t\" is missing" },
+        { "[]", "evidence: is not JSON object" },
+        { "{}", "evidence: is not a CMW collection: \"__cmwc_t\" is missing" },
         { "{\"__cmwc_t\":\"tag:other\"}",
           "evidence: a collection of type \"tag:other\", expected \"" CLO_EVIDENCE_TYPE "\"" },
         { "{" TYPE "}", "evidence: the bundle is empty" },

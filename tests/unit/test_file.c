@@ -129,7 +129,7 @@ static void nothing_appears_before_commit(void **state)
     CHECK((fcntl(file.fd, F_GETFD) & FD_CLOEXEC) != 0, "O_CLOEXEC");
     clo_new_file_free(&file);
     CHECK(count_files() == 0, "freed without a commit it leaves nothing");
-    clo_new_file_free(&file); /* twice is no fault */
+    clo_new_file_free(&file); /* twice is not a fault */
 
     CHECK(clo_new_file_open(in_scratch("new"), 0600, &file, &err), err.text);
     CHECK(clo_write_all(file.fd, clo_bytes_text("whole"), &err), err.text);
@@ -285,7 +285,7 @@ static void scratch_folders_go_with_what_is_in_them(void **state)
 
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, make_scratch, remove_scratch)
 
-/* From the middle of a file, behind what the buffer has; what is not there is an error, and where. */
+/* From the middle of a file, after what the buffer has; what is not there is an error, and where. */
 static void reads_from_the_middle(void **state)
 {
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch folder = { "" };
@@ -301,7 +301,7 @@ static void reads_from_the_middle(void **state)
     clo_buffer_text(&out, "x");
     CHECK(clo_fd_read(fd, 3, 4, &out, &err), err.text);
     CHECK(strcmp(clo_buffer_string(&out), "x3456") == 0, clo_buffer_string(&out));
-    CHECK(!clo_fd_read(fd, 8, 4, &out, &err), "behind the end");
+    CHECK(!clo_fd_read(fd, 8, 4, &out, &err), "beyond the end");
     CHECK(strcmp(err.text, "cut short at byte 10") == 0, err.text);
 }
 

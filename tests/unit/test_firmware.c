@@ -29,7 +29,7 @@ static void test_walk(void **state)
 
     (void)state;
     make_volume(&made);
-    clo_buffer_text(&made, "what lies behind");
+    clo_buffer_text(&made, "what lies beyond");
     CHECK(clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), err.text);
     CHECK(volume.bytes.size == 512 && volume.first_file == 72, "where");
     CHECK(clo_volume_file_next(&volume, &at, &file, &err), err.text);
@@ -82,7 +82,7 @@ static void test_extended(void **state)
     CHECK(!clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), "longer than the volume");
     clo_put_le16(made.data + 52, 300);
     volume_sum(&made);
-    CHECK(!clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), "behind the volume");
+    CHECK(!clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), "beyond the volume");
 }
 
 static void test_refused(void **state)

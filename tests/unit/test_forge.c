@@ -165,7 +165,7 @@ static void test_turin(void **state)
         uint8_t value;
     } cases[] = {
         { "another chip", "snp.chip", 0x1a7, 0xff },
-        { "something behind the eight bytes", "snp.chip", 0x1a8, 1 },
+        { "something after the eight bytes", "snp.chip", 0x1a8, 1 },
         { "another fmc", "snp.tcb", 0x180, 9 },
         { "another bootloader", "snp.tcb", 0x181, 9 },
         { "another tee", "snp.tcb", 0x182, 9 },

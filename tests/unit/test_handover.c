@@ -82,7 +82,7 @@ static void test_beyond_at_an_end(void **state)
     }
 }
 
-/* Whoever starts a UKI without a command line chooses it: that cannot be predicted. */
+/* What starts a UKI without a command line chooses it: that cannot be predicted. */
 static void test_no_cmdline(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -104,7 +104,7 @@ static void join(const struct handover_initrd *initrd, struct clo_buffer *out)
         clo_buffer_append(out, initrd->parts[i]);
 }
 
-/* Alone, the initrd is handed on as it is. With an archive of the stub behind it (os-release, from
+/* Alone, the initrd is handed on as it is. With an archive of the stub after it (os-release, from
  * 257 on) it is padded to four bytes, and the archive holds the section's bytes. */
 static void test_initrd(void **state)
 {

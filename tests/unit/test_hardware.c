@@ -68,7 +68,7 @@ static void test_who_refuses_is_told_of(void **state)
     assert_non_null(strstr(err.text, "generation: no number"));
     assert_null(strstr(err.text, "/nowhere"));
     assert_int_equal(report.report.size, 0);
-    /* A device that is no TDX guest's. */
+    /* A device that is not a TDX guest's. */
     const struct clo_hardware other = { "/nowhere/tsm", NULL, "/dev/null", 4050 };
     assert_false(get(&other, NULL, -1, &report, &err));
     assert_int_equal(err.status, CLO_ERR_SYSTEM);

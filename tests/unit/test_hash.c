@@ -90,7 +90,7 @@ static void digests_of_two_hashes_differ(void **state)
     CHECK(!clo_digest_equal(&a, &b), "the last byte");
     b.bytes[31] = 0;
     b.bytes[32] = 1;
-    CHECK(clo_digest_equal(&a, &b), "what is behind the digest does not count");
+    CHECK(clo_digest_equal(&a, &b), "what is after the digest does not count");
     b.hash = CLO_HASH_SHA384;
     CHECK(!clo_digest_equal(&a, &b), "zeros of another hash");
 }

@@ -94,8 +94,8 @@ static void test_bind(void **state)
     memcpy(report_data, digest.bytes, 32);
     CHECK(clo_hcl_bind(&hcl, in, &err), err.text);
     report_data[63] = 1;
-    CHECK(!clo_hcl_bind(&hcl, in, &err), "not zero behind it");
-    CHECK(err.status == CLO_ERR_UNVERIFIED && strstr(err.text, "is not zero behind") != NULL,
+    CHECK(!clo_hcl_bind(&hcl, in, &err), "not zero after it");
+    CHECK(err.status == CLO_ERR_UNVERIFIED && strstr(err.text, "is not zero after") != NULL,
           err.text);
     report_data[63] = 0;
     report_data[0] ^= 1;

@@ -105,7 +105,7 @@ static const struct {
       "EFI variable \"LoaderEntryOneShot\"" },
     { "the stub's, of this boot", "StubInfo" LOADER, "6", NULL, NULL },
     { "a token", "LoaderSystemToken" LOADER, "7", NULL, NULL },
-    { "somebody else's", "SystemdOptions-11111111-4b0b-428f-9387-6d876050dc67", "7", NULL, NULL },
+    { "another vendor's", "SystemdOptions-11111111-4b0b-428f-9387-6d876050dc67", "7", NULL, NULL },
     { "guest agent", "sys/class/virtio-ports/vport1p1/name", "org.qemu.guest_agent.0\n",
       "port:org.qemu.guest_agent.0", "virtio port \"org.qemu.guest_agent.0\"" },
     { "our own port", "sys/class/virtio-ports/vport1p1/name", "cloister.report\n", NULL, NULL },
@@ -117,9 +117,9 @@ static const struct {
     { "device tree", "sys/firmware/devicetree/base/chosen/bootargs", "x", "-",
       "\"bootargs\" in the device tree" },
     { "credential on the ESP", ".extra/credentials/a.cred", "x", "companions",
-      "file \".extra/credentials/a.cred\" beside the UKI" },
+      "file \".extra/credentials/a.cred\" next to the UKI" },
     { "extension on the ESP", ".extra/sysext/a.raw", "x", "companions",
-      "file \".extra/sysext/a.raw\" beside the UKI" },
+      "file \".extra/sysext/a.raw\" next to the UKI" },
     { "the UKI's signature of PCR 11", ".extra/tpm2-pcr-signature.json", "{}", NULL, NULL },
     { "a word on the command line", "proc/cmdline", "quiet a=\"b c\" init=/bin/sh\n", "cmdline",
       "on the command line, not the image's: \"init=/bin/sh\"" },
@@ -215,7 +215,7 @@ static void test_disks(void **state)
     assert_string_equal(clo_buffer_string(&all), "");
     put_disk("vdb", "device/model");
     look(NULL, &all);
-    assert_string_equal(clo_buffer_string(&all), "disk \"vdb\" beside the image's own");
+    assert_string_equal(clo_buffer_string(&all), "disk \"vdb\" next to the image's own");
     memcpy(iso + 0x8028, "CIDATA  ", 8);
     put("dev/vdb", clo_bytes(iso, sizeof iso));
     look(NULL, &all);

@@ -272,13 +272,13 @@ static void test_urls_refused(void **state)
         { "https://b:", "the port is not between 1 and 65535" },
         { "https://b:0", "the port is not between 1 and 65535" },
         { "https://b:65536", "the port is not between 1 and 65535" },
-        { "https://b:0000443", "the port is no number" },
-        { "https://b:4x3", "the port is no number" },
+        { "https://b:0000443", "the port is not a number" },
+        { "https://b:4x3", "the port is not a number" },
         { "https://[::1", "the bracket of the IPv6 address is not closed" },
-        { "https://user@b", "unexpected character behind the host" },
-        { "https://b?x", "unexpected character behind the host" },
-        { "https://b/x\r\nHost: c", "unexpected character behind the host" },
-        { "https://b/%2e%2e", "unexpected character behind the host" },
+        { "https://user@b", "unexpected character after the host" },
+        { "https://b?x", "unexpected character after the host" },
+        { "https://b/x\r\nHost: c", "unexpected character after the host" },
+        { "https://b/%2e%2e", "unexpected character after the host" },
     };
 
     (void)state;

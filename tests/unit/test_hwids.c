@@ -57,7 +57,7 @@ static void test_refused(void **state)
         { "{\"type\": \"x\", \"name\": \"n\", \"hwids\": []}",
           "hardware IDs, file 1: \"type\": x: expected devicetree or uefi-fw" },
         { "{\"type\": \"devicetree\", \"name\": \"n\", \"compatible\": \"c\", \"hwids\": [1]}",
-          "hardware IDs, file 1: \"hwids\": entry 0 is no string" },
+          "hardware IDs, file 1: \"hwids\": entry 0 is not a string" },
     };
     static const char *const lacking[] = {
         "{\"name\": \"n\", \"hwids\": []}",

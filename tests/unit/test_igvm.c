@@ -48,14 +48,14 @@ static void test_refused(void **state)
           "IGVM: variable headers at 0x10, size 0x70: not in the file" },
         { "headers at an odd place", "minimal.igvm", 0, 0, 8, 28,
           "IGVM: variable headers at 0x1c, size 0x70: not in the file" },
-        { "headers behind the end", "minimal.igvm", 0, 0, 12, 8336,
+        { "headers beyond the end", "minimal.igvm", 0, 0, 12, 8336,
           "IGVM: variable headers at 0x18, size 0x2090: not in the file" },
-        { "headers far behind the end", "minimal.igvm", 0, 0, 8, 0xfffffff8,
+        { "headers far beyond the end", "minimal.igvm", 0, 0, 8, 0xfffffff8,
           "IGVM: variable headers at 0xfffffff8, size 0x70: not in the file" },
         { "a header that is longer than all", "minimal.igvm", 0, 0, 28, 4096,
           "IGVM: header at 0x18: type 0x1, size 4096: the headers end before" },
         { "padding", "minimal.igvm", IGVM_TYPE_VP, 0, 20, 1,
-          "IGVM: header at 0x68: the padding behind it is not zero" },
+          "IGVM: header at 0x68: the padding after it is not zero" },
         { "a type nobody knows", "minimal.igvm", 0, 0, 24, 0x2,
           "IGVM: header at 0x18: type 0x2 is unknown, and must not be ignored" },
         { "another size", "minimal.igvm", 0, 0, 24, 0x307,
@@ -67,7 +67,7 @@ static void test_refused(void **state)
         { "a mask of another", "everything.igvm", 1, 2, 0, 2,
           "IGVM: header at 0x50: supported platform: compatibility mask 0x2 is another one's" },
         { "page: address", "minimal.igvm", IGVM_TYPE_PAGE, 0, 0, 0x1001,
-          "IGVM: header at 0x48: page data: address 0x1001 is no page's" },
+          "IGVM: header at 0x48: page data: address 0x1001 is not a page's" },
         { "page: flags", "minimal.igvm", IGVM_TYPE_PAGE, 0, 16, 8,
           "IGVM: header at 0x48: page data: reserved bits are not zero" },
         { "page: reserved", "minimal.igvm", IGVM_TYPE_PAGE, 0, 20, 0x10000,
@@ -81,26 +81,26 @@ static void test_refused(void **state)
         { "page: data in the headers", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 0x18,
           "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0x18 are not in the file's "
           "data" },
-        { "page: data behind the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 8336 - 4095,
+        { "page: data beyond the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 8336 - 4095,
           "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0x1091 are not in the file's "
           "data" },
-        { "page: data far behind the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 0xfffff000,
+        { "page: data far beyond the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 0xfffff000,
           "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0xfffff000 are not in the "
           "file's data" },
-        { "page: data of as much behind the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 8336,
+        { "page: data of as much beyond the end", "minimal.igvm", IGVM_TYPE_PAGE, 0, 12, 8336,
           "IGVM: header at 0x48: page data: 0x1000 bytes of data at 0x2090 are not in the file's "
           "data" },
         { "area: size", "everything.igvm", IGVM_TYPE_AREA, 0, 0, 100,
           "IGVM: header at 0x98: parameter area: 0x64 bytes: no whole pages, or too many" },
         { "area: 64 MiB and a page", "everything.igvm", IGVM_TYPE_AREA, 0, 0, 0x4001000,
           "IGVM: header at 0x98: parameter area: 0x4001000 bytes: no whole pages, or too many" },
-        { "area: data behind the end", "everything.igvm", IGVM_TYPE_AREA, 0, 12, 29440,
+        { "area: data beyond the end", "everything.igvm", IGVM_TYPE_AREA, 0, 12, 29440,
           "IGVM: header at 0x98: parameter area: 0x3000 bytes of data at 0x7300 are not in the "
           "file's data" },
         { "insert: address", "everything.igvm", IGVM_TYPE_INSERT, 0, 0, 0x20004,
-          "IGVM: header at 0x258: parameter insert: address 0x20004 is no page's" },
+          "IGVM: header at 0x258: parameter insert: address 0x20004 is not a page's" },
         { "VP: address", "minimal.igvm", IGVM_TYPE_VP, 0, 0, 0xfffff001,
-          "IGVM: header at 0x68: VP context: address 0xfffffffff001 is no page's" },
+          "IGVM: header at 0x68: VP context: address 0xfffffffff001 is not a page's" },
         { "VP: reserved", "minimal.igvm", IGVM_TYPE_VP, 0, 16, 0x10000,
           "IGVM: header at 0x68: VP context: reserved bits are not zero" },
         { "VP: no data", "minimal.igvm", IGVM_TYPE_VP, 0, 12, 0,
@@ -153,7 +153,7 @@ static void test_checksum(void **state)
     CHECK(igvm.platforms[0].highest_vtl == 1, "VTL");
 }
 
-/* A section that is over does not come back: the guest policy, moved behind the pages. */
+/* A section that is over does not come back: the guest policy, moved after the pages. */
 static void test_order(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };

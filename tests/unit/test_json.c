@@ -125,17 +125,17 @@ static void members_have_their_type(void **state)
     CHECK(!clo_json_get_string(json, "absent", &text, &err), "missing");
     assert_string_equal(err.text, "\"absent\" is missing");
     CHECK(!clo_json_get_string(json, "number", &text, &err), "another type");
-    assert_string_equal(err.text, "\"number\" is no string");
+    assert_string_equal(err.text, "\"number\" is not a string");
     CHECK(!clo_json_get_string_optional(json, "null", &text, &err), "null is not absent");
-    assert_string_equal(err.text, "\"null\" is no string");
+    assert_string_equal(err.text, "\"null\" is not a string");
     CHECK(!clo_json_get_object(json, "array", &value, &err), "another type");
-    assert_string_equal(err.text, "\"array\" is no object");
+    assert_string_equal(err.text, "\"array\" is not an object");
     CHECK(!clo_json_get_array(json, "object", &value, &err), "another type");
-    assert_string_equal(err.text, "\"object\" is no array");
+    assert_string_equal(err.text, "\"object\" is not an array");
     CHECK(!clo_json_get_u64(json, "negative", &number, &err), "negative");
     assert_string_equal(err.text, "\"negative\" is negative");
     CHECK(!clo_json_get_u64(json, "real", &number, &err), "a fraction");
-    assert_string_equal(err.text, "\"real\" is no whole number");
+    assert_string_equal(err.text, "\"real\" is not a whole number");
     CHECK(!clo_json_get_bool_optional(json, "number", false, &flag, &err), "a number for a bool");
     assert_string_equal(err.text, "\"number\" is neither true nor false");
     CHECK(!clo_json_get_string(json_object_get(json, "array"), "text", &text, &err), "no object");
@@ -162,7 +162,7 @@ static void members_are_decoded(void **state)
         { "hex", CLO_JSON_HEX, 1, "\"hex\": hex: more than 1 bytes" },
         { "base64", CLO_JSON_BASE64URL, 2, "\"base64\": base64: wrong character at 3" },
         { "text", CLO_JSON_HEX, 9, "\"text\": hex: 3 digits, an odd number" },
-        { "number", CLO_JSON_HEX, 9, "\"number\" is no string" },
+        { "number", CLO_JSON_HEX, 9, "\"number\" is not a string" },
         { "absent", CLO_JSON_HEX, 9, "\"absent\" is missing" },
     };
 

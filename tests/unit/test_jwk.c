@@ -84,7 +84,7 @@ static void what_is_no_key(void **state)
           "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
           "\"y\":\"AA\"}",
           "JWK: \"x\": base64: more than 32 bytes" },
-        { "beside the curve",
+        { "off the curve",
           "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
           "\"y\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\"}",
           "JWK: public key" },
@@ -94,7 +94,7 @@ static void what_is_no_key(void **state)
           "JWK: RSA key of 32 bits" },
         { "exponent 1", "{\"kty\":\"RSA\",\"n\":\"_____w\",\"e\":\"AQ\"}",
           "JWK: RSA key: wrong exponent" },
-        { "a number for a string", "{\"kty\":1}", "JWK: \"kty\" is no string" },
+        { "a number for a string", "{\"kty\":1}", "JWK: \"kty\" is not a string" },
     };
 
     (void)state;

@@ -122,7 +122,7 @@ static void test_refused(void **state)
           "kernel configuration: line 1: no line of a kernel configuration: 'CONFIG_A =y'" },
         { "no end of the text", "CONFIG_A=\"y\n",
           "kernel configuration: line 1: CONFIG_A: text without an end" },
-        { "more behind the text", "CONFIG_A=\"y\" z\n",
+        { "more after the text", "CONFIG_A=\"y\" z\n",
           "kernel configuration: line 1: CONFIG_A: text without an end" },
     };
 

@@ -177,7 +177,7 @@ static void test_parse(void **state)
         { "/vcek/v1/Milan/0001020304050607?blSPL=04", "hwID: 16 characters, expected 128 for Milan",
           0, NULL },
         { "/vcek/v1/Turin/00010203040506zz?blSPL=04", "hwID: ", 0, NULL },
-        { MILAN "&fmcSPL=01", "fmcSPL: is no parameter for Milan", 0, NULL },
+        { MILAN "&fmcSPL=01", "fmcSPL: is not a parameter for Milan", 0, NULL },
         { MILAN "&blSPL=04", "blSPL: given twice", 0, NULL },
         { MILAN "&more&04", "unknown parameter \"more\"", 0, NULL },
         { "/vcek/v1/Turin/0001020304050607?blSPL&04", "unknown parameter \"blSPL\"", 0, NULL },

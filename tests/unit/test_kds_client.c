@@ -251,7 +251,7 @@ static void test_of_others(void **state)
     CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
           err.text);
     assert_int_equal(net.requests, 3);
-    /* From the cache now; not for somebody else, nor when its time is over. */
+    /* From the cache now; not for another chip, nor when its time is over. */
     source.at = clo_certificate_not_after(chain.items[1]) - 1;
     CHECK(clo_kds_get(&source, BASE, CLO_KDS_VCEK_CHAIN, CLO_SNP_MILAN, chain.items[0], &got, &err),
           err.text);
@@ -274,7 +274,7 @@ static void test_of_others(void **state)
     assert_int_equal(net.requests, 5);
 }
 
-/* Somebody else's list, where the shared vectors are. */
+/* A foreign list, where the shared vectors are. */
 static void test_real_crl(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer crl = { 0 };

@@ -166,8 +166,8 @@ static void numbers_there_and_back(void **state)
         struct clo_public_key *longer = NULL;
         clo_buffer_u8(&der, 0);
         CHECK(!clo_public_key_from_spki(clo_buffer_bytes(&der), &longer, &err) && longer == NULL,
-              "a byte behind");
-        assert_string_equal(err.text, "public key: bytes behind its end");
+              "a byte after");
+        assert_string_equal(err.text, "public key: bytes after its end");
     }
 }
 
@@ -179,7 +179,7 @@ static void a_point_is_on_its_curve(void **state)
         const char *x, *y, *error;
     } cases[] = {
         { "on it", CLO_KEY_P256, p256_x, p256_y, NULL },
-        { "beside it", CLO_KEY_P256, p256_x, p256_x, "public key" },
+        { "next to it", CLO_KEY_P256, p256_x, p256_x, "public key" },
         { "the origin", CLO_KEY_P256,
           "0000000000000000000000000000000000000000000000000000000000000000",
           "0000000000000000000000000000000000000000000000000000000000000000", "public key" },
@@ -190,7 +190,7 @@ static void a_point_is_on_its_curve(void **state)
           "EC key: coordinates of 32 and 2 bytes" },
         { "another curve's size", CLO_KEY_P384, p256_x, p256_y,
           "EC key: coordinates of 32 and 32 bytes" },
-        { "RSA is no curve", CLO_KEY_RSA, "", "", "EC key: coordinates of 0 and 0 bytes" },
+        { "RSA is not a curve", CLO_KEY_RSA, "", "", "EC key: coordinates of 0 and 0 bytes" },
     };
 
     (void)state;

@@ -66,7 +66,7 @@ static void test_refused(void **state)
         { "a size too small for them",
           { 39, 1, 2, { { 0x1000, 0x1000, 1 } }, 2 },
           "SEV metadata: size 39 for 2 sections, 4096 bytes are there" },
-        { "a size behind the end",
+        { "a size beyond the end",
           { 4097, 1, 1, { { 0x1000, 0x1000, 1 } }, 1 },
           "SEV metadata: size 4097 for 1 sections, 4096 bytes are there" },
         { "a type nobody knows",

@@ -221,7 +221,8 @@ static void test_another_name(void **state)
     const char *why = decide(ANOTHER, &bare, "of the root", true);
     CHECK(why != NULL && strstr(why, "this boot was given another one before") != NULL,
           why == NULL ? "released" : why);
-    assert_null(decide(ANOTHER, &bare, "of the root", false)); /* shared, so with whoever asks */
+    assert_null(decide(ANOTHER, &bare, "of the root",
+                       false)); /* shared, so with any client that asks */
     assert_null(decide(ANY, &bare, "of the root", true));
     assert_null(decide(ANOTHER, &next, "k2", true));
     /* Where registers tell the initrd from the root, the terms say what each gets. */

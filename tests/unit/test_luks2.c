@@ -137,7 +137,7 @@ static void test_usual(void **state)
 static void test_white_list(void **state)
 {
     static const struct {
-        const char *path, *value, *error; /* behind "LUKS2 header: "; NULL: it passes */
+        const char *path, *value, *error; /* after "LUKS2 header: "; NULL: it passes */
     } cases[] = {
         /* The segment */
         { "segments/0/encryption", "'cipher_null-ecb'",
@@ -155,11 +155,11 @@ static void test_white_list(void **state)
         { "segments/0/offset", "'32768'", "segment 0: offset 32768" },
         { "segments/0/offset", "'16777217'", "segment 0: offset 16777217" },
         { "segments/0/offset", "'33554432'", "segment 0: offset 33554432" },
-        { "segments/0/offset", "'-1'", "segment 0: offset \"-1\" is no number" },
+        { "segments/0/offset", "'-1'", "segment 0: offset \"-1\" is not a number" },
         { "segments/0/offset", "''", "segment 0: offset is empty" },
         { "segments/0/offset", "'99999999999999999999'",
-          "segment 0: offset \"99999999999999999999\" is no number" },
-        { "segments/0/offset", "16777216", "segment 0: \"offset\" is no string" },
+          "segment 0: offset \"99999999999999999999\" is not a number" },
+        { "segments/0/offset", "16777216", "segment 0: \"offset\" is not a string" },
         { "segments/1", "{'type':'linear'}", "segments: 2 of them, only one is allowed" },
         { "segments/0", NULL, "segments: 0 of them, only one is allowed" },
         { "segments", NULL, "\"segments\" is missing" },
@@ -220,7 +220,7 @@ static void test_white_list(void **state)
         { "keyslots/0/area/offset", "'32769'",
           "keyslot 0: area: it begins at 32769, which is not a multiple of 4096" },
         { "keyslots/0/priority", "3", "keyslot 0: priority 3: only 0 to 2 is allowed" },
-        { "keyslots/0/priority", "'2'", "keyslot 0: \"priority\" is no whole number" },
+        { "keyslots/0/priority", "'2'", "keyslot 0: \"priority\" is not a whole number" },
         { "keyslots/32", "{}", "keyslot \"32\": names are 0 to 31" },
         { "keyslots/01", "{}", "keyslot \"01\": names are 0 to 31" },
         { "keyslots/-1", "{}", "keyslot \"-1\": names are 0 to 31" },

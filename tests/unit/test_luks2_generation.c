@@ -20,7 +20,7 @@ static void test_tokens(void **state)
     } cases[] = {
         { "none", "{}", -1, 0, NULL },
         { "one", "{" TOKEN("0", "4") "}", 0, 4, NULL },
-        { "beside another",
+        { "next to another",
           "{'0':{'type':'systemd-tpm2','keyslots':['0'],'x':1}," TOKEN("31", "7") "}", 31, 7,
           NULL },
         { "two", "{" TOKEN("0", "4") "," TOKEN("1", "5") "}", 0, 0, "a second generation" },

@@ -62,7 +62,7 @@ static void test_what_moves_it(void **state)
     } cases[] = {
         { "first byte of the code", 0x1000, true },
         { "last byte of the code", 0x2fff, true },
-        { "behind the code", 0x3000, false },
+        { "beyond the code", 0x3000, false },
         { "the variables", 0x0fff, false },
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer image = { 0 };

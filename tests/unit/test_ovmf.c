@@ -147,7 +147,7 @@ static void test_metadata_refused(void **state)
         uint8_t offset[4];
         const char *error;
     } cases[] = {
-        { "behind the end",
+        { "beyond the end",
           { 0, 0, 0, 0 },
           "OVMF table: entry dc886566-984a-4798-a75e-5585a7bf67cc: 0x0 bytes from the end, the "
           "image has 0x1000" },

@@ -1,4 +1,4 @@
-/* The arithmetic of P-384 beside GMP's own modulo and OpenSSL's points, where it is likeliest to be wrong:
+/* The arithmetic of P-384 next to GMP's own modulo and OpenSSL's points, where it is likeliest to be wrong:
  * next to the prime, at the edges of limbs and parts, and where points meet. */
 #include <openssl/bn.h>
 #include <openssl/ec.h>

@@ -199,7 +199,7 @@ static void test_refusals(void **state)
         const char *name, *url;
         unsigned status;
         const char *headers, *body; /* headers NULL: the right ones */
-        const char *error;          /* behind "Intel PCS: URL: " */
+        const char *error;          /* after "Intel PCS: URL: " */
         enum clo_status kind;
     } cases[] = {
         { "unknown platform", BASE TCB, 404, "", "", "not known there (status 404)",

@@ -55,12 +55,12 @@ static void test_refused(void **state)
     } cases[] = {
         { "no MZ", 0, 'N', 1, "no PE file: \"MZ\" is missing" },
         { "header inside the DOS header", 60, 32, 4, "PE header: e_lfanew is 0x20" },
-        { "header behind the file", 60, 0x7fffffff, 4, "PE header: e_lfanew is 0x7fffffff" },
+        { "header beyond the file", 60, 0x7fffffff, 4, "PE header: e_lfanew is 0x7fffffff" },
         { "no PE", PE_AT, 'N', 1, "no PE file: \"PE\" is missing at 0x40" },
         { "another machine", PE_COFF, 0x200, 2, "PE header: machine 0x0200" },
         { "a machine of PE32", PE_COFF, 0x14c, 2, "optional header: magic 0x20b, not PE32" },
         { "too many sections", PE_COFF + 2, 97, 2, "PE header: 97 sections, at most 96" },
-        { "sections behind the headers", PE_COFF + 2, 20, 2,
+        { "sections beyond the headers", PE_COFF + 2, 20, 2,
           "PE header: SizeOfHeaders 0x400, sections end at 0x468, the file at 0x800" },
         { "short optional header", PE_COFF + 16, 100, 2, "optional header: 100 bytes" },
         { "no room for directories", PE_COFF + 16, 120, 2,
@@ -70,25 +70,26 @@ static void test_refused(void **state)
           "optional header: 4 data directories" },
         { "too many directories", PE_OPTIONAL + 108, 17, 4,
           "optional header: 17 data directories" },
-        { "SizeOfHeaders behind the file", PE_OPTIONAL + 60, 0x10000, 4,
+        { "SizeOfHeaders beyond the file", PE_OPTIONAL + 60, 0x10000, 4,
           "PE header: SizeOfHeaders 0x10000, sections end at 0x198, the file at 0x800" },
-        { "certificates behind the file", CERTIFICATES, 0x900, 4,
+        { "certificates beyond the file", CERTIFICATES, 0x900, 4,
           "certificate table: 0 bytes at 0x900, the file has 0x800" },
         { "certificates not at the end", CERTIFICATES, 0x600, 4,
           "certificate table: 0 bytes at 0x600, the file has 0x800" },
         { "section in the headers", FIRST + 20, 0x200, 4,
           "section .text: 0x200 bytes at 0x200, the file has 0x800" },
-        { "section behind the file", FIRST + 20, 0x700, 4,
+        { "section beyond the file", FIRST + 20, 0x700, 4,
           "section .text: 0x200 bytes at 0x700, the file has 0x800" },
         { "section whose end wraps", FIRST + 16, 0xffffff00, 4,
           "section .text: 0xffffff00 bytes at 0x400, the file has 0x800" },
         { "sections share the file", SECOND + 20, 0x500, 4,
           "sections .text and .sdmagic overlap in the file, at 0x500" },
         { "sections share memory", SECOND + 12, 0x1003, 4,
-          "section .sdmagic: at address 0x1003, behind which another ends" },
+          "section .sdmagic: at address 0x1003, after which another ends" },
         { "section over the headers", FIRST + 12, 0x100, 4,
-          "section .text: at address 0x100, behind which another ends" },
-        { "a name that is no text", FIRST, 0x1b, 1, NULL /* read, and made harmless: see below */ },
+          "section .text: at address 0x100, after which another ends" },
+        { "a name that is not text", FIRST, 0x1b, 1,
+          NULL /* read, and made harmless: see below */ },
     };
 
     (void)state;
@@ -121,7 +122,7 @@ static void test_certificates(void **state)
     CHECK(clo_pe_parse(clo_buffer_bytes(&file), &pe, &err), err.text);
     CHECK(pe.certificates.data == file.data + at && pe.certificates.size == 16, "table");
     pe_put(&file, PE_DIRECTORIES + 36, 8, 4);
-    CHECK(!clo_pe_parse(clo_buffer_bytes(&file), &pe, &err), "bytes behind the table");
+    CHECK(!clo_pe_parse(clo_buffer_bytes(&file), &pe, &err), "bytes beyond the table");
     pe_put(&file, PE_DIRECTORIES + 32, (uint32_t)at + 4, 4);
     pe_put(&file, PE_DIRECTORIES + 36, 12, 4);
     CHECK(!clo_pe_parse(clo_buffer_bytes(&file), &pe, &err), "not at a multiple of 8");
@@ -135,7 +136,7 @@ static void test_checksum(void **state)
     (void)state;
     CHECK(clo_pe_checksum(clo_bytes(bytes, 10), 4) == 1 + 2 + 10, "carry, the field left out");
     CHECK(clo_pe_checksum(clo_bytes(bytes, 9), 4) == 1 + 2 + 9, "odd length");
-    CHECK(clo_pe_checksum(clo_bytes(bytes, 2), 4) == 1 + 2, "field behind the end");
+    CHECK(clo_pe_checksum(clo_bytes(bytes, 2), 4) == 1 + 2, "field beyond the end");
     CHECK(clo_pe_checksum(clo_bytes("\x01\x55\x55\x55\x55\x01", 6), 1) == 0x101 + 6, "odd field");
 }
 

@@ -22,7 +22,7 @@ static void test_one_each(void **state)
         { SECOND + 12, 4, 0x2010, SECOND + 12,
           "section .sdmagic: address 0x2010 is not aligned to SectionAlignment 0x1000" },
         { PE_OPTIONAL + 56, 4, 0x2000, SECOND + 8,
-          "section .sdmagic ends behind SizeOfImage 0x2000" },
+          "section .sdmagic ends beyond SizeOfImage 0x2000" },
         { SECOND + 16, 4, 0x1f0, SECOND + 16,
           "section .sdmagic: 0x1f0 bytes at 0x600 are not aligned to FileAlignment 0x200" },
     };
@@ -63,12 +63,12 @@ static void test_gaps(void **state)
           warning.text);
     CHECK(clo_pe_warning_at(&pe, 1, &warning), "a tail");
     CHECK(warning.offset == 0xa00 &&
-                  strcmp(warning.text, "0x100 bytes behind the last section") == 0,
+                  strcmp(warning.text, "0x100 bytes after the last section") == 0,
           warning.text);
     CHECK(!clo_pe_warning_at(&pe, 2, &warning), "no more");
 }
 
-/* What pads a file to 8 before its certificate table is no tail. */
+/* What pads a file to 8 before its certificate table is not a tail. */
 static void test_padding(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -88,7 +88,7 @@ static void test_padding(void **state)
     CHECK(!clo_pe_warning_at(&pe, 1, &warning), warning.text);
 }
 
-/* A head is enough, and says the same; views behind it are empty. */
+/* A head is enough, and says the same; views after it are empty. */
 static void test_head(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };

@@ -407,7 +407,7 @@ static void test_cut(void **state)
     volume_file(&other, &platform, 6, clo_bytes_text("text"));
     volume_end(&other, 0x1000);
     CHECK(!run(&other, &machine, NULL, &out, &err), "no image");
-    CHECK(strcmp(err.text, "firmware: PlatformPei is no PE image") == 0, err.text);
+    CHECK(strcmp(err.text, "firmware: PlatformPei is not a PE image") == 0, err.text);
     other.size = 0;
     volume_begin(&other);
     volume_end(&other, 0x1000);

@@ -277,7 +277,7 @@ static void test_volume_key(void **state)
     clo_pcr_reset(&bank, CLO_HASH_SHA256);
     is_value(reference, 15, CLO_PHASE_ENTER_INITRD, &bank, "before the disk is opened");
     clo_pcr_extend(&bank, 15, &measurement);
-    is_value(reference, 15, CLO_PHASE_LEAVE_INITRD, &bank, "and behind");
+    is_value(reference, 15, CLO_PHASE_LEAVE_INITRD, &bank, "and after");
 }
 
 static void test_refused(void **state)
@@ -309,7 +309,7 @@ static void test_refused(void **state)
           "UKI: stub \"systemd-stub 251.1\": from systemd 252 "
           "on" },
         { { .uki = clo_buffer_bytes(&no_cmdline) },
-          "the UKI has no .cmdline: whoever starts it chooses the command line" },
+          "the UKI has no .cmdline: what starts it chooses the command line" },
         { { .uki = clo_buffer_bytes(&with_dtb) },
           "PCR 11 of a UKI with .dtbauto depends on the machine" },
         { { .uki = clo_buffer_bytes(&good), .banks = none, .bank_count = 1 }, "no such bank" },

@@ -118,7 +118,7 @@ static void test_refused(void **state)
           0,
           CLO_ERR_UNSUPPORTED,
           "shim: variable MokNew: shim would start MokManager, which waits for a person" },
-        { "MokList is no list",
+        { "MokList is not a list",
           "MokList",
           (const char *)list_cut,
           &db,

@@ -705,7 +705,7 @@ static void test_refused(void **state)
     CHECK(clo_eventlog_parse(clo_buffer_bytes(&file), &log, &err), err.text);
     from = direct.from;
     from.given = log;
-    refuses(&from, "the log that is given is no CCEL");
+    refuses(&from, "the log that is given is not a CCEL");
     file.size = 0;
     log_header(&file, &sha384, 1);
     CHECK(clo_eventlog_parse(clo_buffer_bytes(&file), &other, &err), err.text);

@@ -16,7 +16,11 @@ static void runs_and_says_why_not(void **state)
         enum clo_status status;
     } cases[] = {
         { "output", { "printf", "%s\n", "a b" }, "a b\n", NULL, CLO_OK },
-        { "an argument is no shell's", { "printf", "%s", "$(id); *" }, "$(id); *", NULL, CLO_OK },
+        { "an argument is not a shell's",
+          { "printf", "%s", "$(id); *" },
+          "$(id); *",
+          NULL,
+          CLO_OK },
         { "not there",
           { "cloister-no-such-program" },
           "",

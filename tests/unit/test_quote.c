@@ -70,7 +70,7 @@ static void test_parse(void **state)
     }
     clo_buffer_u8(&made, 0);
     CHECK(!clo_quote_parse(clo_buffer_bytes(&made), &quote, &err), "one byte more");
-    CHECK(strcmp(err.text, "quote: 1 bytes behind its end") == 0, err.text);
+    CHECK(strcmp(err.text, "quote: 1 bytes after its end") == 0, err.text);
 }
 
 static void test_refused(void **state)
@@ -115,7 +115,7 @@ static void test_signature_parse(void **state)
         { "no scheme", "0010 000b", "signature: scheme 0x0010", 0, 0 },
         { "unknown hash", "0014 0012 0001 aa", "signature: unknown hash", 0, 0 },
         { "cut", "0014 000b 0002 aa", "signature: truncated at byte 6", 0, 0 },
-        { "more", "0014 000b 0001 aa 00", "signature: 1 bytes behind its end", 0, 0 },
+        { "more", "0014 000b 0001 aa 00", "signature: 1 bytes after its end", 0, 0 },
         { "nothing", "", "signature: truncated at byte 0", 0, 0 },
     };
 

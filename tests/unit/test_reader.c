@@ -63,7 +63,7 @@ static void no_half_numbers(void **state)
     CHECK(clo_reader_ok(&r) && clo_read_u8(&r) == 0 && !clo_reader_ok(&r), "an empty view");
 }
 
-/* Whoever looks at a place in a file sets it; that the file is shorter is found out by reading. */
+/* The caller who looks at a place in a file sets it; that the file is shorter is found out by reading. */
 static void a_place_behind_the_end(void **state)
 {
     static const uint8_t bytes[] = { 1, 2, 3 };

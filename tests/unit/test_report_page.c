@@ -380,7 +380,7 @@ static void test_answers(void **state)
         { "a waiver does not make it hold",
           "aei",
           { { 'a', "findings/0/result", "'waived'" } },
-          "No|The audit found something required that does not hold. Somebody has accepted",
+          "No|The audit found something required that does not hold. Someone has accepted",
           "gggbo",
           NULL },
         { "an unknown is not good",

@@ -79,7 +79,7 @@ static void test_lines(void **state)
     assert_true(clo_sbat_next(in, &at, &entry, &err));
     assert_int_equal(entry.generation, 7);
     assert_true(clo_bytes_equal(entry.rest, clo_bytes_text("a,b")));
-    assert_false(clo_sbat_next(in, &at, &entry, &err)); /* behind a NUL is padding */
+    assert_false(clo_sbat_next(in, &at, &entry, &err)); /* after a NUL is padding */
     assert_int_equal(err.status, CLO_OK);
     /* A NUL inside a line ends it, and all. */
     at = 0;

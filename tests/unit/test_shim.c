@@ -69,7 +69,7 @@ static void test_refused(void **state)
           { (const uint8_t *)"$Version: x", 11 },
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\0\0\0\0\0\0\0\0\x10\0\0\0\x10\0\0\0", 16 },
-          ".data.ident: no version behind \"$Version: \"" },
+          ".data.ident: no version after \"$Version: \"" },
         { "15.7",
           { (const uint8_t *)"$Version: 15.7 $", 16 },
           { (const uint8_t *)level, sizeof level },
@@ -80,12 +80,12 @@ static void test_refused(void **state)
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\0\0\0\0\0\0\0\0\x10\0\0\0\x10\0\0", 15 },
           ".vendor_cert: 15 bytes" },
-        { "a certificate that ends behind it",
+        { "a certificate that ends beyond it",
           { (const uint8_t *)SHIM_IDENT, sizeof SHIM_IDENT },
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\x05\0\0\0\0\0\0\0\x10\0\0\0\x10\0\0\0abcd", 20 },
           ".vendor_cert: what is allowed: 5 bytes at 16, it has 20" },
-        { "what is forbidden begins behind it",
+        { "what is forbidden begins beyond it",
           { (const uint8_t *)SHIM_IDENT, sizeof SHIM_IDENT },
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\0\0\0\0\0\0\0\0\x10\0\0\0\x11\0\0\0", 16 },
@@ -95,7 +95,7 @@ static void test_refused(void **state)
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\x04\0\0\0\0\0\0\0\x10\0\0\0\x10\0\0\0abcd", 20 },
           ".vendor_cert: signature list at byte 0: wrong sizes" },
-        { "what is forbidden is no list",
+        { "what is forbidden is not a list",
           { (const uint8_t *)SHIM_IDENT, sizeof SHIM_IDENT },
           { (const uint8_t *)level, sizeof level },
           { (const uint8_t *)"\0\0\0\0\x04\0\0\0\x10\0\0\0\x10\0\0\0abcd", 20 },
@@ -136,7 +136,7 @@ static void test_refused(void **state)
     }
 }
 
-/* A name that begins before the strings, behind them, or is no number names no section. */
+/* A name that begins before the strings, after them, or is not a number names no section. */
 static void test_names(void **state)
 {
     static const char *const names[] = { "/999999", "/", "/x", "/27x", "/-1" };

@@ -27,11 +27,11 @@ static void test_parse(void **state)
         { "version 6 is read", 6, 0, NULL },
         { "reserved bits of SIGNER_INFO", 5, 0x49,
           "SNP report: SIGNER_INFO is 0x100: reserved bits are not zero" },
-        { "reserved behind SIGNER_INFO", 3, 0x4c, "SNP report: reserved byte at 0x4c is not zero" },
+        { "reserved after SIGNER_INFO", 3, 0x4c, "SNP report: reserved byte at 0x4c is not zero" },
         { "CPUID in version 2", 2, 0x188, "SNP report: reserved byte at 0x188 is not zero" },
         { "CPUID in version 3", 3, 0x188, NULL },
-        { "behind CPUID", 3, 0x18b, "SNP report: reserved byte at 0x18b is not zero" },
-        { "behind CURRENT_MAJOR", 3, 0x1eb, "SNP report: reserved byte at 0x1eb is not zero" },
+        { "after CPUID", 3, 0x18b, "SNP report: reserved byte at 0x18b is not zero" },
+        { "after CURRENT_MAJOR", 3, 0x1eb, "SNP report: reserved byte at 0x1eb is not zero" },
         { "mitigation vector in version 4", 4, 0x1f8,
           "SNP report: reserved byte at 0x1f8 is not zero" },
         { "mitigation vector in version 5", 5, 0x1f8, NULL },
@@ -75,7 +75,7 @@ static void test_newer(void **state)
         { "R of 48 bytes", 6, 0x2a0 + 47, 1, NULL },
         { "S is too large", 6, 0x2a0 + 72 + 71, 1, "no P-384 signature at its end" },
         { "S of 48 bytes", 6, 0x2a0 + 72 + 47, 1, NULL },
-        { "something behind S", 6, 0x49f, 1, "no P-384 signature at its end" },
+        { "something after S", 6, 0x49f, 1, "no P-384 signature at its end" },
         { "a newer signing key", 6, 0x49, 1, NULL },
     };
     uint8_t report[CLO_SNP_REPORT_SIZE];
@@ -127,7 +127,7 @@ static void test_unwrap(void **state)
           "SNP report: the firmware answered with status 0x27" },
         { "status and size of zero", 0, 0, 0, 4000,
           "SNP report: the response holds 0 bytes, expected 1184" },
-        { "a size that is no report's", 0, 1185, 0x20, 4000,
+        { "a size that is not a report's", 0, 1185, 0x20, 4000,
           "SNP report: the response holds 1185 bytes, expected 1184" },
         { "response cut short", 0, 1184, 0x20, 1215,
           "SNP report: response of 1215 bytes, expected 1216" },
@@ -153,8 +153,8 @@ static void test_unwrap(void **state)
     memset(in, 0, sizeof in);
     make(in, 3);
     in[0x0a] = 3; /* POLICY is never zero */
-    CHECK(clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "zeros behind it");
-    CHECK(report.data == in && report.size == 1184 && table.size == 0, "zeros behind it");
+    CHECK(clo_snp_unwrap(clo_bytes(in, sizeof in), &report, &table, &err), "zeros after it");
+    CHECK(report.data == in && report.size == 1184 && table.size == 0, "zeros after it");
     in[1184 + 3] = 1;
     CHECK(clo_snp_unwrap(clo_bytes(in, 1184 + 24), &report, &table, &err), "with a table");
     CHECK(report.data == in && report.size == 1184 && table.size == 24, "with a table");

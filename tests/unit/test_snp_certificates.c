@@ -45,21 +45,20 @@ static void test_table(void **state)
     static const struct {
         const char *name;
         const char *guid;
-        uint32_t at,
-                more; /* of the one entry; `more` bytes behind the certificate (-1: one less) */
+        uint32_t at, more; /* of the one entry; `more` bytes after the certificate (-1: one less) */
         bool has_end;
         const char *error;
     } cases[] = {
         { "one entry", vcek, 48, 0, true, NULL },
-        { "offset behind the end", vcek, 0xfffffff0, 0, true,
-          "certificate table: entry 0 ends behind the table's" },
-        { "length behind the end", vcek, 48, 1, true,
-          "certificate table: entry 0 ends behind the table's" },
+        { "offset beyond the end", vcek, 0xfffffff0, 0, true,
+          "certificate table: entry 0 ends beyond the table's" },
+        { "length beyond the end", vcek, 48, 1, true,
+          "certificate table: entry 0 ends beyond the table's" },
         { "only an unknown entry", unknown, 48, 0, true,
           "certificate table: without a certificate" },
         { "entry begins in the table itself", vcek, 47, 0, true,
           "certificate table: entry 0 begins at 0x2f, inside the table's own 0x30 bytes" },
-        { "entry is no certificate", vcek, 49, UINT32_MAX, true,
+        { "entry is not a certificate", vcek, 49, UINT32_MAX, true,
           "certificate table: entry 0: PEM" },
     };
     struct snp_maker maker;
@@ -103,7 +102,7 @@ static void test_host_tables(void **state)
         const char *name;
         const char *guid;
         uint32_t at, size;              /* of the first entry; the second is the certificate's */
-        uint32_t padding;               /* zeros behind the certificate */
+        uint32_t padding;               /* zeros after the certificate */
         uint32_t counted;               /* how many of them its length counts */
         uint8_t behind;                 /* the last byte of the padding */
         bool has_certificate;           /* a second entry */
@@ -115,10 +114,10 @@ static void test_host_tables(void **state)
           "entry 1: certificate" },
         { "an empty list", crl, 0, 0, 0, 0, 0, true, NULL, NULL },
         { "an empty entry with an offset", crl, 72, 0, 0, 0, 0, true, NULL, NULL },
-        { "an empty entry behind the end", crl, UINT32_MAX, 0, 0, 0, 0, true, NULL, NULL },
+        { "an empty entry beyond the end", crl, UINT32_MAX, 0, 0, 0, 0, true, NULL, NULL },
         { "an unknown entry", unknown, 72, 4, 0, 0, 0, true, NULL, NULL },
         { "an unknown entry that wraps", unknown, 0xfffffff0, 0x20, 0, 0, 0, true,
-          "entry 0 ends behind", "entry 0 ends behind" },
+          "entry 0 ends beyond", "entry 0 ends beyond" },
         { "empty entries alone", vcek, 0, 0, 0, 0, 0, false, NULL, "without a certificate" },
         { "unknown entries alone", unknown, 72, 4, 64, 0, 0, false, NULL, "without a certificate" },
         { "no entry at all", NULL, 0, 0, 0, 0, 0, false, NULL, "no certificate there" },
@@ -355,30 +354,36 @@ static void test_leaf(void **state)
         { "both", { "5", "1603 613a62" }, "both hwID (VCEK) and cspID (VLEK)" },
         { "structVersion 2", { "1", "020102" }, "structVersion 2" },
         { "no structVersion", { "1", NULL }, "extension 1.3.6.1.4.1.3704.1.1 is missing" },
-        { "negative SPL", { "3.8", "0201 ff" }, "is no INTEGER from 0 to 255" },
-        { "SPL of 256", { "3.8", "0202 0100" }, "is no INTEGER from 0 to 255" },
-        { "SPL of 384", { "3.8", "0202 0180" }, "is no INTEGER from 0 to 255" },
-        { "SPL not in its shortest form", { "3.8", "0202 0010" }, "is no INTEGER from 0 to 255" },
-        { "SPL of another type", { "3.8", "0401 10" }, "is no INTEGER from 0 to 255" },
-        { "SPL of another type, two bytes", { "3.8", "0402 00ff" }, "is no INTEGER from 0 to 255" },
-        { "SPL of no bytes", { "3.8", "0200" }, "is no INTEGER from 0 to 255" },
-        { "SPL whose length is another", { "3.8", "0202 10" }, "is no INTEGER from 0 to 255" },
+        { "negative SPL", { "3.8", "0201 ff" }, "is not an INTEGER from 0 to 255" },
+        { "SPL of 256", { "3.8", "0202 0100" }, "is not an INTEGER from 0 to 255" },
+        { "SPL of 384", { "3.8", "0202 0180" }, "is not an INTEGER from 0 to 255" },
+        { "SPL not in its shortest form",
+          { "3.8", "0202 0010" },
+          "is not an INTEGER from 0 to 255" },
+        { "SPL of another type", { "3.8", "0401 10" }, "is not an INTEGER from 0 to 255" },
+        { "SPL of another type, two bytes",
+          { "3.8", "0402 00ff" },
+          "is not an INTEGER from 0 to 255" },
+        { "SPL of no bytes", { "3.8", "0200" }, "is not an INTEGER from 0 to 255" },
+        { "SPL whose length is another", { "3.8", "0202 10" }, "is not an INTEGER from 0 to 255" },
         { "SPL of two bytes whose length is another",
           { "3.8", "0201 00ff" },
-          "is no INTEGER from 0 to 255" },
-        { "something behind an SPL", { "3.8", "0201 1000" }, "is no INTEGER from 0 to 255" },
-        { "something behind an SPL of two bytes",
+          "is not an INTEGER from 0 to 255" },
+        { "something after an SPL", { "3.8", "0201 1000" }, "is not an INTEGER from 0 to 255" },
+        { "something after an SPL of two bytes",
           { "3.8", "0202 00ff00" },
-          "is no INTEGER from 0 to 255" },
-        { "reserved SPL of another type", { "3.4", "0401 00" }, "is no INTEGER from 0 to 255" },
-        { "bootloader SPL of another type", { "3.1", "0401 01" }, "is no INTEGER from 0 to 255" },
+          "is not an INTEGER from 0 to 255" },
+        { "reserved SPL of another type", { "3.4", "0401 00" }, "is not an INTEGER from 0 to 255" },
+        { "bootloader SPL of another type",
+          { "3.1", "0401 01" },
+          "is not an INTEGER from 0 to 255" },
         { "no fmcSPL on Turin", { "3.9", NULL }, "extension 1.3.6.1.4.1.3704.1.3.9 is missing" },
         { "product name with a control character",
           { "2", "1602 5407" },
-          "productName has a byte that is no text" },
+          "productName has a byte that is not text" },
         { "product name of another type",
           { "2", "0402 5475" },
-          "productName is no short IA5String" },
+          "productName is not a short IA5String" },
     };
 
     (void)state;

@@ -173,7 +173,7 @@ static void test_own_chain(void **state)
             "the report names VLEK as its signer, the certificate is a VCEK", NULL },
           claims_vlek },
         { { "before the certificates", "snp.validity", "valid from", NULL }, too_early },
-        { { "behind the certificates", "snp.validity", "valid from", NULL }, too_late },
+        { { "after the certificates", "snp.validity", "valid from", NULL }, too_late },
         { { "no root at all", "snp.root", "no root is trusted", NULL }, no_roots },
         { { "only AMD is trusted", "snp.root", "is not trusted", NULL }, amd_only },
         { { "VCEK of another chip", "snp.chip", "the VCEK of another chip", NULL }, other_chip },
@@ -190,7 +190,7 @@ static void test_own_chain(void **state)
           pkcs1_leaf },
         { { "leaf signed with SHA-256", "snp.chain", "not signed with the algorithm", NULL },
           sha256_leaf },
-        { { "intermediate is no CA", "snp.chain", "is no CA's", NULL }, no_ca },
+        { { "intermediate is not a CA", "snp.chain", "is not a CA's", NULL }, no_ca },
         { { "intermediate signed by another root", "snp.chain", "signature does not hold",
             "snp.root" },
           foreign_intermediate },
@@ -238,7 +238,7 @@ static void test_missing(void **state)
     snp_maker_free(&maker);
 }
 
-/* A list by somebody else, in nobody's name that matters: named for this it fails, brought along it is passed over. */
+/* A list by another issuer, of no certificate in the chain: named for this it fails, brought along it is passed over. */
 static void test_foreign_list(void **state)
 {
     /* By "CN=leaf", made by OpenSSL 3.0; empty. */

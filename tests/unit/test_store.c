@@ -140,8 +140,8 @@ static void test_folder(void **state)
     snprintf(path, sizeof path, "%s/odd", scratch.path);
     assert_int_equal(mkdir(path, 0700), 0);
     snprintf(path, sizeof path, "%s/odd/store.db", scratch.path);
-    assert_true(
-            clo_file_write(path, clo_bytes_text("this is no database at all, is it?"), 0600, &err));
+    assert_true(clo_file_write(path, clo_bytes_text("this is not a database at all, is it?"), 0600,
+                               &err));
     snprintf(path, sizeof path, "%s/odd", scratch.path);
     assert_false(clo_store_open(path, &store, &err));
     assert_non_null(strstr(err.text, "database"));

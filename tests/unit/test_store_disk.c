@@ -134,7 +134,7 @@ static void test_generation_kept(void **state)
     CHECK(generation_of(store, PATH) == 0, "the owner's word");
     raise_to(store, 7);
     assert_true(put(store, "default/disk/second", "key", POLICY, &mine, true, &err));
-    CHECK(generation_of(store, "default/disk/second") == 7, "beside the first path");
+    CHECK(generation_of(store, "default/disk/second") == 7, "next to the first path");
     assert_true(clo_store_remove(store, "default/disk/second", &err));
     assert_true(put(store, PATH, "key", POLICY, NULL, false, &err));
 }

@@ -160,7 +160,7 @@ static void test_uki(void **state)
     CHECK(strcmp(named(&subject, "uki.initrd"), "present") == 0, "initrd");
 }
 
-/* What is given beside counts before what the subject says. */
+/* What is given alongside counts before what the subject says. */
 static void test_beside(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
@@ -249,7 +249,7 @@ static void test_packages(void **state)
           { { "./usr/lib/modules/6.2-y/vmlinuz", NULL }, { "./a", "b" } },
           "6.12.0-test",
           NULL }, /* as it says of itself */
-        { "beside-its-modules",
+        { "next to-its-modules",
           { { "lib/modules/6.3/config", CONFIG }, { "lib/modules/6.3/x/config", "no" } },
           "6.3",
           NULL },

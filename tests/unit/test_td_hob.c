@@ -59,7 +59,7 @@ static void test_ranges(void **state)
     } cases[] = {
         { "all of it low", 0xaffff000, 8, 0x820000, 0xaffff000 - 0x820000 },
         { "from here on it is split", 0xb0000000, 9, 0x100000000, 0x30000000 },
-        { "no byte behind the last section", 0x820000, 7, 0x810000, 0x10000 },
+        { "no byte after the last section", 0x820000, 7, 0x810000, 0x10000 },
     };
     struct clo_tdvf tdvf;
 

@@ -31,18 +31,18 @@ static void test_refused_sections(void **state)
         struct tdvf_item item;
         const char *error;
     } cases[] = {
-        { "address is no page",
+        { "address is not a page",
           0,
           { 0x1000, 0x2000, 0xffffd800, 0x2000, 0, 1 },
-          "section 0: 0x2000 bytes at 0xffffd800 are no whole pages" },
-        { "size is no page",
+          "section 0: 0x2000 bytes at 0xffffd800 are not whole pages" },
+        { "size is not a page",
           2,
           { 0, 0, 0x810000, 0x10001, 3, 0 },
-          "section 2: 0x10001 bytes at 0x810000 are no whole pages" },
+          "section 2: 0x10001 bytes at 0x810000 are not whole pages" },
         { "no memory",
           2,
           { 0, 0, 0x810000, 0, 3, 0 },
-          "section 2: 0x0 bytes at 0x810000 are no whole pages" },
+          "section 2: 0x0 bytes at 0x810000 are not whole pages" },
         { "leaves the address space",
           2,
           { 0, 0, 0xfffffffffffff000, 0x2000, 3, 2 },
@@ -67,11 +67,11 @@ static void test_refused_sections(void **state)
           0,
           { 0x1000, 0x1fff, 0xffffd000, 0x2000, 0, 1 },
           "section 0: 0x2000 bytes are measured, and it has 0x1fff bytes of data" },
-        { "data behind the image",
+        { "data beyond the image",
           0,
           { 0x3000, 0x2000, 0xffffd000, 0x2000, 0, 1 },
           "section 0: data 0x3000 to 0x5000, the image has 0x4118 bytes" },
-        { "data far behind the image",
+        { "data far beyond the image",
           0,
           { 0xffffffff, 0x2000, 0xffffd000, 0x2000, 0, 1 },
           "section 0: data 0xffffffff to 0x100001fff, the image has 0x4118 bytes" },
@@ -166,7 +166,7 @@ static void test_cut_short(void **state)
         CHECK(!clo_tdvf_parse(front, &tdvf, &err), "its end is missing");
         bool is_whole = clo_tdvf_parse(back, &tdvf, &err);
         CHECK(!is_whole || tdvf.sections[0].data.data + 0x2000 <= back.data + back.size,
-              "a view behind the image");
+              "a view beyond the image");
         CHECK(!is_whole || cut >= 0x3000, "its data are missing");
     }
 }
@@ -197,7 +197,7 @@ static void test_no_memory(void **state)
     tdvf_make(items, CLO_COUNT(items), &image);
     CHECK(!clo_tdvf_parse(clo_buffer_bytes(&image), &tdvf, &err) &&
                   strcmp(err.text,
-                         "TDX metadata: section 6: 0x0 bytes at 0x0 are no whole pages") == 0,
+                         "TDX metadata: section 6: 0x0 bytes at 0x0 are not whole pages") == 0,
           err.text);
 }
 

@@ -43,7 +43,7 @@ struct maker {
     const char *component_value; /* of component 3, hex; NULL: 3 */
     int skip, twice;             /* top item; 0: none */
     size_t ppid_size;
-    uint8_t behind; /* a byte behind the whole; 0: none */
+    uint8_t behind; /* a byte after the whole; 0: none */
     bool unknown;
 };
 
@@ -160,12 +160,12 @@ static void test_extension_cases(void **state)
           "SGX extension: TCB: item 3 has a wrong value",
           { .ppid_size = 16, .component_value = "ff" } },
         { "component not minimal",
-          "SGX extension: TCB: an item that is no sequence of two",
+          "SGX extension: TCB: an item that is not a sequence of two",
           { .ppid_size = 16, .component_value = "0003" } },
-        { "component is no number",
+        { "component is not a number",
           "SGX extension: TCB: item 3 has a wrong value",
           { .ppid_size = 16, .component_tag = CLO_DER_OCTET_STRING } },
-        { "a byte behind it",
+        { "a byte after it",
           "SGX extension: no sequence of the right size",
           { .ppid_size = 16, .behind = 1 } },
     };
@@ -333,7 +333,7 @@ static void test_json_refused(void **state)
         { "[]", "collateral: JSON: byte 0: '{' expected" },
         { "{\"pck_crl\":\"" CRL_HEX "\",\"pck_crl\":\"" CRL_HEX "\"}",
           "collateral: JSON: byte 38: member \"pck_crl\" a second time" },
-        { "{\"pck_crl\":\"" CRL_HEX "\"}x", "collateral: JSON: byte 28: something behind the end" },
+        { "{\"pck_crl\":\"" CRL_HEX "\"}x", "collateral: JSON: byte 28: something beyond the end" },
         { "{\"pck_crl\":7}", "collateral: \"pck_crl\": neither string nor object" },
         { "{\"tcb_info_signature\":\"00\"}",
           "collateral: tcb_info_signature: 1 bytes, expected 64" },

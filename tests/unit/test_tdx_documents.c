@@ -55,7 +55,7 @@ static void test_info(void **state)
     CHECK(info.unknown.count == 0, "nothing unknown");
 }
 
-/* The inner object alone, as dcap-qvl keeps it; a NUL behind it, as C libraries do. */
+/* The inner object alone, as dcap-qvl keeps it; a NUL after it, as C libraries do. */
 static void test_inner(void **state)
 {
     const char *inner = tdx_tcb_info_text + strlen("{\"tcbInfo\":");

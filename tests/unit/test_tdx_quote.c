@@ -110,7 +110,7 @@ static void test_bodies(void **state)
     }
 }
 
-/* Cut anywhere it is refused; only what lies behind the declared data may be missing. */
+/* Cut anywhere it is refused; only what lies beyond the declared data may be missing. */
 static void test_truncated(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
@@ -166,10 +166,10 @@ static void test_refused(void **state)
           CLO_ERR_UNSUPPORTED },
         { "inner type 0", FIELD(inner_type), 0, 2, "TDX quote: inner certification data of type 0",
           CLO_ERR_UNSUPPORTED },
-        { "a byte behind the inner data", FIELD(behind_inner), 1, sizeof(size_t),
-          "TDX quote: 1 bytes behind the inner certification data", CLO_ERR_FORMAT },
-        { "a byte behind the outer data", FIELD(behind_outer), 1, sizeof(size_t),
-          "TDX quote: 1 bytes behind the certification data", CLO_ERR_FORMAT },
+        { "a byte after the inner data", FIELD(behind_inner), 1, sizeof(size_t),
+          "TDX quote: 1 bytes after the inner certification data", CLO_ERR_FORMAT },
+        { "a byte after the outer data", FIELD(behind_outer), 1, sizeof(size_t),
+          "TDX quote: 1 bytes after the certification data", CLO_ERR_FORMAT },
 #undef FIELD
     };
 
@@ -239,7 +239,7 @@ static void test_lenient(void **state)
     struct clo_error err;
     maker.inner_type = 3;
     CHECK(parse(&maker, &bytes, &quote, &err), err.text);
-    CHECK(quote.chain.size == 0, "an identifier is no chain");
+    CHECK(quote.chain.size == 0, "an identifier is not a chain");
 }
 
 /* --- TDREPORT --- */
@@ -285,7 +285,7 @@ static void test_report_refused(void **state)
         CHECK(!clo_tdx_report_parse(clo_bytes(bytes.data, size), &report, &err), "a truncation");
     assert_string_equal(err.text, "TDREPORT: 1023 bytes, expected 1024");
     clo_buffer_u8(&bytes, 0);
-    CHECK(!clo_tdx_report_parse(clo_buffer_bytes(&bytes), &report, &err), "a byte behind it");
+    CHECK(!clo_tdx_report_parse(clo_buffer_bytes(&bytes), &report, &err), "a byte after it");
     bytes.size--;
     bytes.data[1] = 1;
     CHECK(!clo_tdx_report_parse(clo_buffer_bytes(&bytes), &report, &err), "subtype");

@@ -19,7 +19,7 @@ struct kernel {
     unsigned long long generation;
     int floor;                                               /* -1: no such attribute */
     const char *provider, *outblob, *auxblob, *manifestblob; /* NULL: no such attribute */
-    unsigned others[8];  /* writes by somebody else, in each round, before outblob is read */
+    unsigned others[8];  /* writes by another process, in each round, before outblob is read */
     const char *failing; /* this attribute fails… */
     int reason, times;   /* …so, this often */
     /* What has to come of it. */
@@ -229,7 +229,7 @@ static void test_kernel(void **state)
           .times = -1,
           .error = "service_provider: this kernel or provider has no such attribute",
           .writes = "" },
-        { .name = "somebody else wrote once",
+        { .name = "another process wrote once",
           .request = PLAIN,
           .others = { 1 },
           .floor = 0,
@@ -244,7 +244,7 @@ static void test_kernel(void **state)
           .provider = "sev_guest\n",
           .outblob = "R",
           .writes = "inblob=nonce " },
-        { .name = "somebody else writes always",
+        { .name = "another process writes always",
           .request = PLAIN,
           .others = { 1, 1, 1, 1, 1, 2 },
           .floor = 0,
@@ -475,7 +475,7 @@ static void test_refusals(void **state)
     assert_false(clo_tsm_get("/nowhere", &request, &report, &err));
     assert_memory_equal(err.text, "/nowhere: No such file or directory (needs Linux 6.7", 52);
     assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
-    /* A folder whose entries have no attributes is no configfs. */
+    /* A folder whose entries have no attributes is not a configfs. */
     assert_false(clo_tsm_get(scratch.path, &request, &report, &err));
     assert_non_null(strstr(err.text, "generation: this kernel or provider has no such attribute"));
     assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);

@@ -95,7 +95,7 @@ static void test_build_refused(void **state)
     pe_make(&other, no_magic, 1);
     struct clo_uki_parts parts = usual(clo_buffer_bytes(&other));
     CHECK(!clo_uki_build(&parts, &again, &err), "no stub of systemd's");
-    CHECK(strcmp(err.text, "stub: is no systemd stub: .sdmagic is missing") == 0, err.text);
+    CHECK(strcmp(err.text, "stub: is not a systemd stub: .sdmagic is missing") == 0, err.text);
     parts = usual(clo_buffer_bytes(&stub));
     CHECK(clo_uki_build(&parts, &built, &err), err.text);
     parts = usual(clo_buffer_bytes(&built));
@@ -238,7 +238,7 @@ static void test_kernel_release(void **state)
     CHECK(!clo_kernel_release(clo_bytes_slice(clo_buffer_bytes(&kernel), 0, 0x20f), release,
                               sizeof release),
           "cut");
-    kernel.data[0x20e] = 0xff; /* behind the end */
+    kernel.data[0x20e] = 0xff; /* beyond the end */
     CHECK(!clo_kernel_release(clo_buffer_bytes(&kernel), release, sizeof release), "outside");
     kernel.data[0x202] = 'x';
     CHECK(!clo_kernel_release(clo_buffer_bytes(&kernel), release, sizeof release), "no bzImage");

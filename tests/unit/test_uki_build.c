@@ -133,7 +133,7 @@ static void test_set_refused(void **state)
     scene_free(&scene);
 }
 
-/* The stub's .sbat grows in its place while there is room before the code behind it. */
+/* The stub's .sbat grows in its place while there is room before the code after it. */
 static void test_sbat_moves(void **state)
 {
     static const struct pe_section sections[] = {
@@ -226,7 +226,7 @@ static void test_same_again(void **state)
     CHECK(clo_pe_lay_out(&scene.pe, scene.list.items, scene.list.count, &head, &pieces, &err),
           err.text);
     CHECK(scene.list.items[4].virtual_address == 0x5000, "it stays");
-    CHECK(scene.list.items[5].virtual_address == 0x7000, "what is behind moves");
+    CHECK(scene.list.items[5].virtual_address == 0x7000, "what is after moves");
     scene_free(&scene);
 }
 

@@ -92,7 +92,7 @@ static const struct {
 static uint8_t plain[PLAIN_SIZE];
 static uint8_t packed[PACKED_SIZE];
 
-/* One stream, and how long it is, with something else behind it. */
+/* One stream, and how long it is, with something else after it. */
 static void test_one_stream(void **state)
 {
     (void)state;
@@ -151,7 +151,7 @@ static void test_not_unpacked(void **state)
         { "bzip2", "BZh91AY", "compressed with bzip2, which is not unpacked here" },
         { "lzo", "\x89LZO\0\r\n", "compressed with lzo, which is not unpacked here" },
         { "text", "plain text", "not compressed in a way that is known" },
-        { "lz4 that is no block", "\x02\x21\x4c\x18\x03\0\0\0\xff\xff\xff",
+        { "lz4 that is not a block", "\x02\x21\x4c\x18\x03\0\0\0\xff\xff\xff",
           "lz4: damaged or cut short at byte 4" },
     };
 

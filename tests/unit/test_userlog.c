@@ -86,7 +86,7 @@ static void test_truncated(void **state)
     }
 }
 
-/* A digest of a bank that we do not know is no digest of ours; a record without content is borne. */
+/* A digest of a bank that we do not know is not a digest of ours; a record without content is borne. */
 static void test_tolerated(void **state)
 {
     static const char text[] =

@@ -1,4 +1,4 @@
-/* Our reading of certificates and revocation lists beside OpenSSL's: every one in the vectors, ours and
+/* Our reading of certificates and revocation lists next to OpenSSL's: every one in the vectors, ours and
  * the shared ones, must give the same fields. */
 #include <ftw.h>
 

@@ -75,7 +75,7 @@ END
 refused_by_guest() {
     LAB_OPEN='' lab_image "$LAB/closed.img" "$LAB_CMDLINE" --reference "$LAB/closed.ref.json" >/dev/null &&
         cp --sparse=always "$LAB/closed.img" "$LAB/demo.img" && lab_attack esp_credential \
-        'file ".extra/credentials/tmpfiles.extra.cred" beside the UKI'
+        'file ".extra/credentials/tmpfiles.extra.cred" next to the UKI'
 }
 vm_check "a credential next to the UKI of an image that lets none in" refused_by_guest
 

@@ -65,6 +65,6 @@ is_a_stranger() {
     echo "$reason"
     [ "$status" = 1 ] && grep -q 'another public key than the one that is pinned' <<<"$reason"
 }
-vm_check "somebody else at the broker's address is not trusted" is_a_stranger
+vm_check "a stranger at the broker's address is not trusted" is_a_stranger
 vm_check "and gets to see no evidence" test "$(grep -c attest "$LAB/broker.log")" = 0
 vm_end

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every register predicted before the boot is the one measured, for Secure Boot on and off, an old and a new stub, an
-# old and a new kernel, what may lie beside a UKI, and with shim before it.
+# old and a new kernel, what may lie next to a UKI, and with shim before it.
 #
 #   registers.sh                 six boots, each with something else
 #   registers.sh --all [PAGE]    every combination; writes docs/registers.md, or PAGE
@@ -56,7 +56,7 @@ registers_stores() {
         cloister secureboot mok --input /usr/share/OVMF/OVMF_VARS_4M.ms.fd --output "$LAB/ms.fd" --key "$LAB/mok/db.crt"
 }
 
-# Which variable store a boot with this beside the UKI needs, if Secure Boot is in this state.
+# Which variable store a boot with this next to the UKI needs, if Secure Boot is in this state.
 registers_store() {
     case $2 in
     'shim, MokList') echo mok ;;
@@ -150,7 +150,7 @@ by Microsoft.
 
 Stubs: systemd $(release_of old) and $(release_of kernel). Kernels: $(ls "$LAB_CACHE/old/lib/modules") and $(ls "$LAB_CACHE/kernel/lib/modules").
 
-| Secure Boot | stub | kernel | beside the UKI | PCRs 0 to 9, 11 to 15 |
+| Secure Boot | stub | kernel | next to the UKI | PCRs 0 to 9, 11 to 15 |
 | --- | --- | --- | --- | --- |
 PAGE
     for row in "${rows[@]}"; do

@@ -83,7 +83,7 @@ disk_page() {
 
 Made by \`tests/vm/registers_disk.sh --all\`: an image of $(stat -c %s "$image") bytes is copied to a disk of $size (1 GiB), its table is adapted by the
 tool itself, and it is booted under QEMU with OVMF and swtpm, Secure Boot on. \`cloister measure image\` predicted PCR 5 (SHA-256) from the image
-of before, with the options beside it. ($(sfdisk --version | sed 's/.*from //'), $(sgdisk --version | sed 's/.*sgdisk) version /GPT fdisk /'), $(systemd-repart --version | head -n 1), cloud-utils $(dpkg-query -W -f '${Version}' cloud-guest-utils 2>/dev/null).)
+of before, with the options next to it. ($(sfdisk --version | sed 's/.*from //'), $(sgdisk --version | sed 's/.*sgdisk) version /GPT fdisk /'), $(systemd-repart --version | head -n 1), cloud-utils $(dpkg-query -W -f '${Version}' cloud-guest-utils 2>/dev/null).)
 
 | who adapted the table | predicted with | PCR 5 | measured |
 | --- | --- | --- | --- |

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# registers_lib.sh: what the tests of predicted registers share. Sourced behind vm.sh.
+# registers_lib.sh: what the tests of predicted registers share. Sourced after vm.sh.
 
 phase=enter-initrd
 

@@ -62,10 +62,10 @@ stub_page() {
     cat <<PAGE
 # Stubs of other systemd releases
 
-Made by \`tests/vm/registers_stubs.sh --all\`: as in [registers](registers.md), with the stubs that Debian's mirror has beside its own releases'. The kernel is
+Made by \`tests/vm/registers_stubs.sh --all\`: as in [registers](registers.md), with the stubs that Debian's mirror has next to its own releases'. The kernel is
 $(ls "$LAB_CACHE/kernel/lib/modules"). PCRs 0 to 3 and 6 are taken from the log of another boot with the same stub.
 
-| Secure Boot | stub | beside the UKI | PCRs 0 to 9, 11 to 15 |
+| Secure Boot | stub | next to the UKI | PCRs 0 to 9, 11 to 15 |
 | --- | --- | --- | --- |
 PAGE
     for row in "${rows[@]}"; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# vm.sh: what the VM tests share beside sim/lab.sh. Sourced with the lab's folder name; skips (77) where the machine
+# vm.sh: what the VM tests share next to sim/lab.sh. Sourced with the lab's folder name; skips (77) where the machine
 # lacks what a boot needs.
 set -euo pipefail
 cd "${CLOISTER_SOURCE:?}"

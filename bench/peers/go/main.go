@@ -1,5 +1,5 @@
 // What go-sev-guest, go-tdx-guest and go-eventlog take for the jobs that bench/ gives them: for each line on standard input,
-// the job some times over, and then a line that says so. Time is taken by whoever asks.
+// the job some times over, and then a line that says so. The caller takes the time.
 package main
 
 import (

@@ -66,7 +66,7 @@ CASES = [
     ("protocol 2.1", 0x201, 1, 0, 0, 19, 8 << 30, 4096, "a command line of some length"),
     ("protocol 2.3", 0x203, 1, 0, 0x37FFFFFF, 19, 8 << 30, 4096, ""),
     ("loaded low", 0x20F, 0, 0x7F, 0x7FFFFFFF, 19, 8 << 30, 4096, ""),
-    ("one setup sector: what lies behind stays", 0x20F, 1, 0x7F, 0x7FFFFFFF, 1, 8 << 30, 4096, ""),
+    ("one setup sector: what lies beyond stays", 0x20F, 1, 0x7F, 0x7FFFFFFF, 1, 8 << 30, 4096, ""),
     ("no count of setup sectors", 0x20F, 1, 0x7F, 0x7FFFFFFF, 0, 8 << 30, 4096, ""),
 ]
 NAMES = ["name", "protocol", "loadflags", "xloadflags", "initrd_max", "sectors", "memory", "initrd", "cmdline"]

@@ -80,7 +80,7 @@ case("another header of the same meaning", "P-256",
                                      "epk": ec_jwk(sender["P-256"].public_key(), "P-256", 32)}))}, NOT_OPEN)
 off = ec_jwk(sender["P-256"].public_key(), "P-256", 32)
 off["y"] = off["x"]
-case("a sender's point beside the curve", "P-256", ecdh("P-256", epk=off), NOT_OPEN)
+case("a sender's point off the curve", "P-256", ecdh("P-256", epk=off), NOT_OPEN)
 case("a sender's point on another curve", "P-256",
      ecdh("P-256", epk=ec_jwk(sender["P-384"].public_key(), "P-384", 48)), NOT_OPEN)
 case("no protected header", "P-256", {k: v for k, v in good.items() if k != "protected"},

@@ -156,11 +156,11 @@ root = 1 << (target.bit_length() // 3 + 1)
 while root**3 > target:
     root = (2 * root + target // root**2) // 3
 assert (root**3).to_bytes(384, "big").startswith(prefix)
-case("RSA with exponent 3: garbage behind short padding", "rsassa-pkcs1", "sha256", "RSA",
+case("RSA with exponent 3: garbage after short padding", "rsassa-pkcs1", "sha256", "RSA",
      n.to_bytes(384, "big"), b"\3", root.to_bytes(384, "big"), HOLDS_NOT)
 
 # Numbers at the edge of their range: the key is computed so that s is 1, and then 1 plus the order is
-# the same number to arithmetic that forgets to look. And modulus sizes that are no whole bytes.
+# the same number to arithmetic that forgets to look. And modulus sizes that are not whole bytes.
 for curve, name in (("P-256", "sha256"), ("P-384", "sha384")):
     p, b, gx, gy, n, size = CURVES[curve]
     digest = int.from_bytes(hashlib.new(name, message).digest(), "big")

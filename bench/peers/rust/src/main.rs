@@ -1,5 +1,5 @@
 // What the crate dcap-qvl takes for a quote with all its collateral: for each line on standard input, RUNS times over,
-// and then a line that says so. Time is taken by whoever asks (bench/peers.c).
+// and then a line that says so. The caller takes the time (bench/peers.c).
 use dcap_qvl::{verify::QuoteVerifier, QuoteCollateralV3};
 use std::io::{BufRead, Write};
 
