@@ -133,7 +133,7 @@ struct given {
     struct {
         const void *target;
         const char *value;
-    } items[CLI_LIST_MAX];
+    } items[CLO_LIST_MAX];
     size_t count;
 };
 
@@ -173,8 +173,8 @@ static bool set_option(const struct cli_usage *usage, const struct cli_option *o
         return true;
     }
     if (option->list != NULL) {
-        if (option->list->count == CLI_LIST_MAX) {
-            *status = cli_usage_error(usage, "%s: more than %d times", option->name, CLI_LIST_MAX);
+        if (option->list->count == CLO_LIST_MAX) {
+            *status = cli_usage_error(usage, "%s: more than %d times", option->name, CLO_LIST_MAX);
             return false;
         }
         option->list->items[option->list->count++] = value;
@@ -191,17 +191,17 @@ static bool set_option(const struct cli_usage *usage, const struct cli_option *o
     return true;
 }
 
-bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_list *operands,
+bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_list *operands,
                int *status)
 {
     struct given given = { .count = 0 };
     bool options_ended = false;
 
-    *operands = (struct cli_list){ 0 };
+    *operands = (struct clo_list){ 0 };
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (options_ended || word[0] != '-' || strcmp(word, "-") == 0) {
-            if (operands->count == CLI_LIST_MAX) {
+            if (operands->count == CLO_LIST_MAX) {
                 *status = cli_usage_error(usage, "too many arguments");
                 return false;
             }

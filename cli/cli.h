@@ -17,10 +17,6 @@ enum {
     CLI_SURROUNDINGS = 4,
 };
 
-/* Lists that options fill are not the command line's alone: device/list.h. */
-#define CLI_LIST_MAX CLO_LIST_MAX
-#define cli_list     clo_list
-
 /* Exactly one of the targets is set. An option with `text`, `number` or `list` takes a value. */
 struct cli_option {
     const char *name;     /* "--policy" */
@@ -29,7 +25,7 @@ struct cli_option {
     bool *flag;
     const char **text;
     uint64_t *number; /* decimal or 0x hex */
-    struct cli_list *list;
+    struct clo_list *list;
 };
 
 struct cli_usage {
@@ -44,7 +40,7 @@ struct cli_usage {
 
 /* Sorts argv (after the command's own name) into options and operands. Answers --help itself.
  * Returns false when the command should return *status at once. */
-bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct cli_list *operands,
+bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_list *operands,
                int *status);
 /* One line on standard error pointing to --help; returns CLI_USAGE. */
 int cli_usage_error(const struct cli_usage *usage, const char *format, ...) CLO_PRINTF(2, 3);

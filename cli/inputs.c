@@ -63,7 +63,7 @@ void cli_references_free(struct cli_references *references)
         clo_reference_free(references->items[i]);
 }
 
-bool cli_references_load(const struct cli_list *paths, struct cli_references *out,
+bool cli_references_load(const struct clo_list *paths, struct cli_references *out,
                          struct clo_error *err)
 {
     for (size_t i = 0; i < paths->count; i++) {

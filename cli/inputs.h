@@ -22,11 +22,11 @@ CLO_MUST_USE bool cli_read_reference(const char *path, struct clo_reference **ou
                                      struct clo_error *err);
 /* Those of an option that repeats. There is room for one more, which is made rather than read. */
 struct cli_references {
-    struct clo_reference *items[CLI_LIST_MAX + 1];
+    struct clo_reference *items[CLO_LIST_MAX + 1];
     size_t count;
 };
 void cli_references_free(struct cli_references *references); /* for CLO_CLEANUP */
-CLO_MUST_USE bool cli_references_load(const struct cli_list *paths, struct cli_references *out,
+CLO_MUST_USE bool cli_references_load(const struct clo_list *paths, struct cli_references *out,
                                       struct clo_error *err);
 /* As the library takes them. */
 const struct clo_reference *const *cli_references_view(const struct cli_references *references);

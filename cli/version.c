@@ -8,7 +8,7 @@ int cmd_version(int argc, char **argv)
         .summary = "Prints the version.",
         .example = "  cloister version\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))

@@ -219,7 +219,7 @@ int cmd_snp(int argc, char **argv)
         .example = "  cloister-sim snp --product Turin --break vcek-of-another-chip forged\n",
     };
     enum clo_snp_product product;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -160,7 +160,7 @@ int cmd_tdx(int argc, char **argv)
         .options = options,
         .option_count = CLO_COUNT(options),
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

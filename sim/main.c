@@ -43,7 +43,7 @@ static int platform_new(int argc, char **argv)
     };
     CLO_CLEANUP(sim_platform_free) struct sim_platform platform = { 0 };
     struct clo_random random = cli_random();
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 
@@ -74,7 +74,7 @@ static int cmd_facts(int argc, char **argv)
         .arguments = "KIND DIR",
         .summary = "Writes what a processor would say of itself inside a VM: cpuid, msr, tdreport.",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 
@@ -93,7 +93,7 @@ static int vtpm_new(int argc, char **argv)
         .summary = "Makes a software TPM whose attestation key a report of PLATFORM binds.",
     };
     CLO_CLEANUP(sim_platform_free) struct sim_platform platform = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 
@@ -136,7 +136,7 @@ static int cmd_replay(int argc, char **argv)
         .options = options,
         .option_count = CLO_COUNT(options),
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 
@@ -160,7 +160,7 @@ static int cmd_null_cipher(int argc, char **argv)
                 "Rewrites the LUKS2 header at byte OFFSET of FILE so that it names a null cipher.",
     };
     unsigned long long offset = 0;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 
@@ -178,7 +178,7 @@ static int cmd_add_partition(int argc, char **argv)
         .arguments = "IMAGE TYPE NAME MIB",
         .summary = "Makes a disk larger, and adds a partition (TYPE: its GUID) after the last one.",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     struct clo_guid type;
     unsigned size;
@@ -202,7 +202,7 @@ static int cmd_set_variable(int argc, char **argv)
         .arguments = "VARSTORE NAME VENDOR TEXT",
         .summary = "Writes an EFI variable (UTF-16) into a variable store, as its host can.",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     struct clo_guid vendor;
     int status;

@@ -26,12 +26,12 @@ struct request {
     const char *fail_on;
     const char *waivers;
     const char *at;
-    struct cli_list rules;
+    struct clo_list rules;
     bool guest, as_json, as_sarif, generate, everything, print_rules;
     json_t *list; /* of a folder's files: where their JSON goes; NULL: it is printed */
 };
 
-static bool read_rules(const struct cli_list *files, struct clo_audit_rules **out,
+static bool read_rules(const struct clo_list *files, struct clo_audit_rules **out,
                        struct clo_error *err)
 {
     CLO_CLEANUP(clo_audit_rules_freep) struct clo_audit_rules *rules = NULL;
@@ -356,7 +356,7 @@ static const struct cli_usage usage = {
 
 int cmd_audit(int argc, char **argv)
 {
-    struct cli_list operands;
+    struct clo_list operands;
     enum clo_audit_answer verdict = CLO_AUDIT_NO;
     struct clo_error err;
     int status;

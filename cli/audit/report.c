@@ -76,7 +76,7 @@ static bool write_page(const struct clo_report_input *input, const char *output,
     return true;
 }
 
-static bool run(const struct cli_list *files, const char *language, const char *output,
+static bool run(const struct clo_list *files, const char *language, const char *output,
                 const char *at, struct clo_report_input *input, struct clo_error *err)
 {
     json_t *documents[DOCUMENTS_MAX] = { NULL };
@@ -120,7 +120,7 @@ int cmd_report(int argc, char **argv)
                 "  cloister image inspect disk.img --json >image.json\n"
                 "  cloister report audit.json appraisal.json image.json --output report.html\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -7,7 +7,7 @@
 #include "device/sev_guest.h"
 
 struct derive_options {
-    struct cli_list fields;
+    struct clo_list fields;
     const char *output, *device;
     uint64_t vmpl, guest_svn, tcb_version, mit_vector;
     bool vmrk;
@@ -92,7 +92,7 @@ int cmd_key_derive(int argc, char **argv)
         .example = "  cloister key derive --field policy --field family_id --field image_id \\\n"
                    "      --output /run/disk.key\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -61,7 +61,7 @@ int cmd_key_list(int argc, char **argv)
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

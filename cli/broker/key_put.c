@@ -13,7 +13,7 @@ struct put_options {
     const char *state, *policy, *releases, *second_holder, *disk, *why;
     bool is_shared, same_secret, forget_generation;
     uint64_t lease;
-    struct cli_list references;
+    struct clo_list references;
 };
 
 struct put_files {
@@ -37,7 +37,7 @@ static void free_files(struct put_files *files)
     clo_secret_free(files->secret);
 }
 
-static bool read_files(const char *secret, const char *policy, const struct cli_list *references,
+static bool read_files(const char *secret, const char *policy, const struct clo_list *references,
                        struct put_files *out, struct clo_error *err)
 {
     if (!clo_file_read(policy, CLO_FILE_LIMIT, &out->policy, err))
@@ -253,7 +253,7 @@ static const struct cli_usage usage = {
 
 int cmd_key_put(int argc, char **argv)
 {
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

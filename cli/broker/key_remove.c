@@ -17,7 +17,7 @@ int cmd_key_remove(int argc, char **argv)
         .example = "  cloister key remove --state broker default/disk/demo\n",
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

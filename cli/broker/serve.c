@@ -210,7 +210,7 @@ int cmd_serve(int argc, char **argv)
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

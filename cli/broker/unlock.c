@@ -130,7 +130,7 @@ int cmd_unlock(int argc, char **argv)
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -69,7 +69,7 @@ int cmd_eventlog_convert(int argc, char **argv)
     CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
     CLO_CLEANUP(clo_ima_freep) struct clo_ima *ima_list = NULL;
     CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *userlog = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -72,7 +72,7 @@ static bool load_other(const char *path, const struct clo_eventlog *log, struct 
 }
 
 struct explain {
-    struct cli_list paths;
+    struct clo_list paths;
     const char *other, *userspace, *phase, *bank;
     bool json;
     struct cli_references references;
@@ -153,7 +153,7 @@ int cmd_eventlog_explain(int argc, char **argv)
         .example = "  cloister eventlog explain eventlog.bin --reference demo.ref.json "
                    "--reference firmware.ref.json\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     size_t different;
     int status;

@@ -218,7 +218,7 @@ int cmd_eventlog_replay(int argc, char **argv)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer ima_file = { 0 };
     CLO_CLEANUP(clo_ima_freep) struct clo_ima *ima_list = NULL;
     CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *userlog = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -250,7 +250,7 @@ int cmd_eventlog_show(int argc, char **argv)
     };
     CLO_CLEANUP(eventlog_input_free) struct eventlog_input input = { .log = NULL };
     CLO_CLEANUP(clo_json_freep) json_t *document = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err, cut;
     int status;
 

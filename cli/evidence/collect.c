@@ -104,7 +104,7 @@ int cmd_evidence_collect(int argc, char **argv)
         .example = "  cloister evidence collect --nonce \"$NONCE\" --output evidence.json\n",
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bundle = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -57,7 +57,7 @@ int cmd_evidence_extend(int argc, char **argv)
     char name[32];
     char text[2 * CLO_TDX_GUEST_MR_SIZE + 1];
     struct clo_digest digest;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

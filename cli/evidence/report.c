@@ -71,7 +71,7 @@ int cmd_evidence_report(int argc, char **argv)
                    "      --output report.bin\n",
     };
     CLO_CLEANUP(clo_hardware_report_free) struct clo_hardware_report got = { .provider = "" };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -279,7 +279,7 @@ int cmd_evidence_show(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister evidence show evidence.json\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -133,7 +133,7 @@ struct boot_options {
     const char *calibrate;
     bool verbose, as_json;
     uint64_t memory, timeout;
-    struct cli_list smbios, extra;
+    struct clo_list smbios, extra;
 };
 
 static void complete(struct boot_options *o, struct watcher *watcher)
@@ -214,7 +214,7 @@ int cmd_boot(int argc, char **argv)
         .example =
                 "  cloister boot demo.img --varstore vm/vars.fd --tpm vm/tpm --report vm/report\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))

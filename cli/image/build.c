@@ -125,7 +125,7 @@ struct guest_options {
     bool unregistered_disk;
     bool optional_rtmr;
     bool tpm_counter;
-    struct cli_list allowed; /* words for what is taken from the host */
+    struct clo_list allowed; /* words for what is taken from the host */
     const char *credential_key;
 };
 
@@ -235,7 +235,7 @@ static struct {
     struct uki_offline offline;
     struct guest_options guest;
     struct cli_disk_key_options disk_key;
-    struct cli_list accepted;
+    struct clo_list accepted;
     const char *modules, *varstore, *disk_output, *passphrase, *init, *root_size, *esp_size, *seed,
             *output, *reference;
     bool all, as_json;
@@ -497,7 +497,7 @@ static int make(const char *root, struct clo_error *err)
 
 int cmd_image_build(int argc, char **argv)
 {
-    struct cli_list operands;
+    struct clo_list operands;
     struct names names;
     struct clo_error err;
     int status;

@@ -111,7 +111,7 @@ int cmd_image_inspect(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister image inspect demo.img\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     bool is_fit = false;
     int status;

@@ -7,7 +7,7 @@
 
 struct cli_image_audit {
     const char *root; /* a folder, whose files are looked at too, or a file system, which is not */
-    const struct cli_list *accepted; /* rules whose findings are accepted */
+    const struct clo_list *accepted; /* rules whose findings are accepted */
     const json_t *allowed;           /* words for what is taken from the host; NULL: nothing */
 };
 

@@ -16,7 +16,7 @@ static bool read_file(const char *path, enum clo_companion_place place,
     return true;
 }
 
-bool cli_companions_read(const struct cli_list *beside, const struct cli_list *loader,
+bool cli_companions_read(const struct clo_list *beside, const struct clo_list *loader,
                          struct clo_companion_set *out, struct clo_error *err)
 {
     for (size_t i = 0; i < beside->count; i++)

@@ -6,7 +6,7 @@
 #include "lib/predict/boot_disk.h"
 
 /* Files that will lie in UKI.extra.d/ (`beside`), and below loader/ (`loader`). */
-CLO_MUST_USE bool cli_companions_read(const struct cli_list *beside, const struct cli_list *loader,
+CLO_MUST_USE bool cli_companions_read(const struct clo_list *beside, const struct clo_list *loader,
                                       struct clo_companion_set *out, struct clo_error *err);
 /* Says on standard error which of them the stub starts and then ignores. */
 CLO_MUST_USE bool cli_companions_warn(struct clo_bytes uki,

@@ -136,7 +136,7 @@ int cmd_measure_convert(int argc, char **argv)
                    "  cloister measure convert demo.corim --public-key owner.pub.pem --to json "
                    "--output demo.ref.json\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

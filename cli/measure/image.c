@@ -71,7 +71,7 @@ static const struct cli_usage usage = {
 
 int cmd_measure_image(int argc, char **argv)
 {
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -18,7 +18,7 @@ void measure_free(struct measure *options)
 
 /* --- Inputs --- */
 
-static bool read_banks(const struct cli_list *names, enum clo_hash out[BANKS_MAX], size_t *count,
+static bool read_banks(const struct clo_list *names, enum clo_hash out[BANKS_MAX], size_t *count,
                        struct clo_error *err)
 {
     *count = 0;

@@ -13,13 +13,13 @@
 #define MOK_LIST_X_HELP "the same of MokListX"
 
 struct measure {
-    struct cli_list bank_names;
+    struct clo_list bank_names;
     const char *varstore;
     const char *name;
     const char *output;
     const char *load_options;
     const char *shim, *mok_list, *mok_list_x;
-    struct cli_list beside, loader;
+    struct clo_list beside, loader;
     struct clo_boot_disk boot;
     struct secureboot_file mok, mok_x;
     struct cli_growth growth;

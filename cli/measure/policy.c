@@ -11,7 +11,7 @@
 #define DEFAULT_PHASE "enter-initrd"
 
 struct policy_options {
-    struct cli_list banks, joined, providers;
+    struct clo_list banks, joined, providers;
     const char *pcrs, *phase, *key, *passphrase, *public_key, *output;
     uint32_t mask;
     unsigned hashes;
@@ -77,7 +77,7 @@ static bool add_reference(const struct policy_options *in, const char *path,
     return true;
 }
 
-static bool make(const struct policy_options *in, const struct cli_list *references, json_t *out,
+static bool make(const struct policy_options *in, const struct clo_list *references, json_t *out,
                  struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
@@ -139,7 +139,7 @@ int cmd_measure_policy(int argc, char **argv)
                    "      --output tpm2-pcr-signature.json\n",
     };
     CLO_CLEANUP(clo_json_freep) json_t *out = json_object();
-    struct cli_list references;
+    struct clo_list references;
     struct clo_error err;
     int status;
 

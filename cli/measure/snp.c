@@ -222,7 +222,7 @@ static const struct cli_usage usage = {
 
 int cmd_measure_snp(int argc, char **argv)
 {
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

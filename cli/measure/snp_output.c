@@ -105,7 +105,7 @@ static bool sign_block(const struct measure_snp_options *options,
                        const struct clo_snp_id_block *block, json_t *document,
                        struct clo_error *err)
 {
-    static const struct cli_list none;
+    static const struct clo_list none;
     CLO_CLEANUP(id_keys_free) struct id_keys keys = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer auth = { 0 };
 

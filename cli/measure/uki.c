@@ -51,7 +51,7 @@ int cmd_measure_uki(int argc, char **argv)
         .option_count = CLO_COUNT(table),
         .example = "  cloister measure uki demo.efi --bank sha256 --bank sha384\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -14,7 +14,7 @@ static bool is_called(enum clo_aspect aspect, const char *text)
     return name[i] == '\0' && text[i] == '\0';
 }
 
-static bool read_accepted(const struct cli_list *list, uint32_t *out, struct clo_error *err)
+static bool read_accepted(const struct clo_list *list, uint32_t *out, struct clo_error *err)
 {
     *out = 0;
     for (size_t i = 0; i < list->count; i++) {
@@ -97,7 +97,7 @@ static void print_pins(const struct clo_pins *pins, uint32_t accepted)
 
 int cmd_policy_check(int argc, char **argv)
 {
-    struct cli_list paths = { .count = 0 }, exceptions = { .count = 0 };
+    struct clo_list paths = { .count = 0 }, exceptions = { .count = 0 };
     bool as_json = false;
     const struct cli_option options[] = {
         { "--reference", "FILE", "reference values that go with it; may be repeated",
@@ -121,7 +121,7 @@ int cmd_policy_check(int argc, char **argv)
     };
     CLO_CLEANUP(cli_references_free) struct cli_references references = { .count = 0 };
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_pins pins;
     struct clo_error err;
     uint32_t accepted;

@@ -11,7 +11,7 @@
 
 struct init_options {
     const char *kind, *name, *tcb, *number, *covers, *output;
-    struct cli_list references, measurements, roots;
+    struct clo_list references, measurements, roots;
 };
 
 struct kind {
@@ -104,7 +104,7 @@ static bool make_tcb(const char *text, json_t **out, struct clo_error *err)
     return true;
 }
 
-static json_t *measurements(const struct cli_list *list)
+static json_t *measurements(const struct clo_list *list)
 {
     json_t *array = json_array();
 
@@ -315,7 +315,7 @@ int cmd_policy_init(int argc, char **argv)
     };
     CLO_CLEANUP(cli_references_free) struct cli_references references = { .count = 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_pins pins;
     struct clo_error err;
     int status;

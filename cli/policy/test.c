@@ -67,7 +67,7 @@ int cmd_policy_test(int argc, char **argv)
                    "      --reference demo.ref.json --reference firmware.ref.json\n",
     };
     CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
     int worst = CLI_YES;

@@ -51,7 +51,7 @@ int cmd_secureboot_apply(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot apply DBXUpdate.bin --input vars.fd --output new.fd\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -63,7 +63,7 @@ int cmd_secureboot_diff(int argc, char **argv)
     };
     CLO_CLEANUP(secureboot_file_free) struct secureboot_file old = { 0 };
     CLO_CLEANUP(secureboot_file_free) struct secureboot_file new = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -3,7 +3,7 @@
 #include "cli/secureboot/lists.h"
 #include "device/file.h"
 
-static bool add_certificates(const struct cli_list *files, const struct clo_guid *owner,
+static bool add_certificates(const struct clo_list *files, const struct clo_guid *owner,
                              struct clo_buffer *out, struct clo_error *err)
 {
     for (size_t i = 0; i < files->count; i++) {
@@ -17,7 +17,7 @@ static bool add_certificates(const struct cli_list *files, const struct clo_guid
 
 struct enroll {
     const char *input, *output, *dbx, *owner;
-    struct cli_list pk, kek, db;
+    struct clo_list pk, kek, db;
 };
 
 static bool enroll(const struct enroll *in, struct clo_error *err)
@@ -72,7 +72,7 @@ int cmd_secureboot_enroll(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = example,
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -217,7 +217,7 @@ static bool tell_image(const struct impact_options *o, const struct impact *impa
 
 /* `status` gets worse if an image that starts now will not, or is not known. */
 static bool tell(const struct impact_options *o, const struct impact *impact,
-                 const struct cli_list *images, int *status, struct clo_error *err)
+                 const struct clo_list *images, int *status, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep)
     json_t *json = json_pack("{s:s, s:s, s:b, s:I, s:I, s:[]}", "variable", o->variable, "bank",
@@ -268,7 +268,7 @@ int cmd_secureboot_impact(int argc, char **argv)
                    "/boot/efi/EFI/Linux/*.efi\n",
     };
     CLO_CLEANUP(free_impact) struct impact impact = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

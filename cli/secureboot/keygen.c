@@ -161,7 +161,7 @@ int cmd_secureboot_keygen(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot keygen --output keys --name 'Example Ltd'\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -8,7 +8,7 @@
 #include "device/file.h"
 
 struct list_options {
-    struct cli_list merge, certificates, hashes, images, removed;
+    struct clo_list merge, certificates, hashes, images, removed;
     const char *owner, *variable, *output;
     bool sha384;
 };
@@ -179,7 +179,7 @@ int cmd_secureboot_list(int argc, char **argv)
                    "dbx.esl\n",
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer lists = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     size_t count;
     int status;

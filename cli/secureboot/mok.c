@@ -9,7 +9,7 @@
 
 struct mok {
     const char *input, *output, *list, *list_x;
-    struct cli_list keys;
+    struct clo_list keys;
     struct secureboot_file lists, lists_x;
 };
 
@@ -87,7 +87,7 @@ int cmd_secureboot_mok(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot mok --input vars.fd --output vars.fd --key mok.crt\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

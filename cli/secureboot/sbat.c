@@ -97,7 +97,7 @@ int cmd_secureboot_sbat(int argc, char **argv)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     struct clo_bytes level = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

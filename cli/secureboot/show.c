@@ -151,7 +151,7 @@ int cmd_secureboot_show(int argc, char **argv)
         .example = "  cloister secureboot show vars.fd\n",
     };
     CLO_CLEANUP(secureboot_file_free) struct secureboot_file file = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -6,7 +6,7 @@
 
 struct sign_options {
     const char *variable, *vendor, *key, *passphrase, *certificate, *time, *output;
-    struct cli_list providers;
+    struct clo_list providers;
     bool append, raw;
 };
 
@@ -69,7 +69,7 @@ int cmd_secureboot_sign(int argc, char **argv)
                 "  cloister secureboot sign dbx.esl --variable dbx --append --key keys/KEK.key \\\n"
                 "      --cert keys/KEK.crt --output dbx.auth\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -5,7 +5,7 @@
 
 struct verify_options {
     const char *variable, *vendor, *store;
-    struct cli_list certificates;
+    struct clo_list certificates;
     bool json;
 };
 
@@ -53,7 +53,7 @@ int cmd_secureboot_verify(int argc, char **argv)
     CLO_CLEANUP(secureboot_file_free) struct secureboot_file file = { 0 };
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *signer = NULL;
     struct clo_efi_variable variable;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     char time[CLO_EFI_TIME_TEXT];
     size_t count;

@@ -42,7 +42,7 @@ int cmd_uki_build(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = example,
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -7,7 +7,7 @@
 
 struct edit {
     const char *image, *cmdline, *profile, *output, *addon, *addon_stub;
-    struct cli_list sections, removed, moved;
+    struct clo_list sections, removed, moved;
     bool keeps_policy;
     struct uki_signing signing;
     struct uki_policy policy;
@@ -63,7 +63,7 @@ static bool find_part(struct uki_work *work, const char *option, const char *nam
     return true;
 }
 
-static bool remove_sections(struct uki_work *work, const struct cli_list *names,
+static bool remove_sections(struct uki_work *work, const struct clo_list *names,
                             struct clo_error *err)
 {
     struct clo_pe_part *part;
@@ -231,7 +231,7 @@ int cmd_uki_edit(int argc, char **argv)
         .example = "  cloister uki edit guest.efi --cmdline 'console=ttyS0 debug' \\\n"
                    "      --key keys/db.key --cert keys/db.crt --output debug.efi\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -399,7 +399,7 @@ static int print_hash(const char *path, const char *name, bool wants_json, struc
     return cli_print_json(json, err) ? CLI_YES : cli_error(err);
 }
 
-static int inspect_all(struct inspected *in, const char *path, const struct cli_list *extracted,
+static int inspect_all(struct inspected *in, const char *path, const struct clo_list *extracted,
                        bool wants_json)
 {
     struct clo_error err;
@@ -421,7 +421,7 @@ int cmd_uki_inspect(int argc, char **argv)
 {
     bool wants_json = false;
     const char *hash = NULL;
-    struct cli_list extracted = { 0 };
+    struct clo_list extracted = { 0 };
     const struct cli_option options[] = {
         { "--authenticode", "NAME", "print this digest alone: sha1, sha256, sha384, sha512",
           .text = &hash },
@@ -439,7 +439,7 @@ int cmd_uki_inspect(int argc, char **argv)
         .example = "  cloister uki inspect guest.efi\n",
     };
     struct inspected in = { 0 };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -18,7 +18,7 @@ static const char *const usual_phases[] = {
 
 struct policy {
     const char *image, *key_path;
-    struct cli_list banks, phases;
+    struct clo_list banks, phases;
     bool as_json;
     unsigned hashes;
     struct clo_public_key *key;
@@ -179,7 +179,7 @@ int cmd_uki_policy(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister uki policy guest.efi --key keys/pcr.pub --phase enter-initrd\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

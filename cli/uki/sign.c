@@ -86,7 +86,7 @@ int cmd_uki_sign(int argc, char **argv)
                    "  openssl dgst -sha256 -sign db.key -out guest.sig guest.tbs\n"
                    "  cloister uki sign guest.efi --attach guest.sig --cert keys/db.crt\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

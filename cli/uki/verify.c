@@ -13,7 +13,7 @@
 #define LISTS_LIMIT ((size_t)16 << 20)
 
 struct verify {
-    struct cli_list certificates;
+    struct clo_list certificates;
     const char *db_path, *dbx_path, *varstore_path;
     bool is_strict, as_json;
     struct clo_buffer db, dbx; /* signature lists */
@@ -108,7 +108,7 @@ static bool file_digests(const void *context, unsigned hashes,
 
 /* The first certificate that a signature over this image leads to. */
 static bool find_signer(const struct clo_authenticode_subject *image,
-                        const struct cli_list *certificates, struct result *out,
+                        const struct clo_list *certificates, struct result *out,
                         struct clo_error *err)
 {
     struct clo_authenticode_lead lead = { .signatures = 0 };
@@ -213,7 +213,7 @@ static json_t *result_json(const struct result *result, bool ok, const struct cl
 }
 
 /* An image that cannot be read is an answer that is missing: told, and the others are looked at. */
-static int verify_all(const struct cli_list *paths, const struct verify *in)
+static int verify_all(const struct clo_list *paths, const struct verify *in)
 {
     CLO_CLEANUP(clo_json_freep) json_t *all = json_array();
     struct clo_error err;
@@ -237,7 +237,7 @@ static int verify_all(const struct cli_list *paths, const struct verify *in)
 }
 
 /* So that one that cannot be read is told once, and not of each image. */
-static bool check_certificates(const struct cli_list *paths, struct clo_error *err)
+static bool check_certificates(const struct clo_list *paths, struct clo_error *err)
 {
     for (size_t i = 0; i < paths->count; i++) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
@@ -272,7 +272,7 @@ int cmd_uki_verify(int argc, char **argv)
         .example = "  cloister uki verify guest.efi --cert keys/db.crt\n"
                    "  cloister uki verify guest.efi --varstore OVMF_VARS.fd\n",
     };
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -42,7 +42,7 @@ int cmd_verify_bundle(int argc, char **argv)
     };
     CLO_CLEANUP(verify_inputs_free) struct verify_inputs inputs = { 0 };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

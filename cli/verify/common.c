@@ -154,7 +154,7 @@ static bool load_crl(const char *name, struct verify_inputs *out, struct clo_err
     if (import.certificates.crl_count == 0)
         return clo_import_refuse(&import, "a revocation list", err) || clo_wrap(err, "%s", name);
     for (size_t i = 0; i < import.certificates.crl_count; i++) {
-        if (out->crl_count == CLI_LIST_MAX)
+        if (out->crl_count == CLO_LIST_MAX)
             return clo_fail(err, CLO_ERR_USAGE, "too many revocation lists");
         out->crls[out->crl_count++] = CLO_TAKE(import.certificates.crls[i]);
     }
@@ -328,7 +328,7 @@ void verify_inputs_free(struct verify_inputs *inputs)
     clo_policy_free(inputs->policy);
     clo_snp_certificates_free(&inputs->certificates);
     cli_references_free(&inputs->references);
-    for (size_t i = 0; i < CLI_LIST_MAX; i++) {
+    for (size_t i = 0; i < CLO_LIST_MAX; i++) {
         clo_crl_free(inputs->crls[i]);
         clo_buffer_free(&inputs->names[i]);
     }

@@ -13,7 +13,7 @@
 /* As given on the command line. */
 struct verify_options {
     const char *policy, *nonce, *at, *phase;
-    struct cli_list references, roots, certificates, crls, expectations, collateral, without;
+    struct clo_list references, roots, certificates, crls, expectations, collateral, without;
     struct fetch_options fetch;
     bool json;
 };
@@ -26,14 +26,14 @@ struct verify_inputs {
     struct clo_appraise_inputs inputs;
     struct clo_policy *policy;
     struct cli_references references;
-    struct clo_digest roots[CLI_LIST_MAX];
+    struct clo_digest roots[CLO_LIST_MAX];
     struct clo_snp_certificates certificates;
-    struct clo_crl *crls[CLI_LIST_MAX];
+    struct clo_crl *crls[CLO_LIST_MAX];
     size_t crl_count;
-    struct clo_expectation expectations[CLI_LIST_MAX];
-    struct clo_buffer names[CLI_LIST_MAX];                  /* the expectations' */
-    struct clo_tdx_collateral collateral[CLI_LIST_MAX + 1]; /* as given, and what was fetched */
-    const struct clo_tdx_collateral *sets[CLI_LIST_MAX + 1];
+    struct clo_expectation expectations[CLO_LIST_MAX];
+    struct clo_buffer names[CLO_LIST_MAX];                  /* the expectations' */
+    struct clo_tdx_collateral collateral[CLO_LIST_MAX + 1]; /* as given, and what was fetched */
+    const struct clo_tdx_collateral *sets[CLO_LIST_MAX + 1];
     struct clo_buffer nonce;
     struct clo_public_key *ak;
 };

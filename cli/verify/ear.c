@@ -105,7 +105,7 @@ int cmd_verify_ear(int argc, char **argv)
         .example = "  cloister verify ear token.jwt --public-key verifier.pem\n",
     };
     CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
-    struct cli_list operands;
+    struct clo_list operands;
     struct clo_error err;
     int status;
 

@@ -9,7 +9,7 @@
 
 static bool take_crl(struct verify_inputs *inputs, struct clo_answer *answer, struct clo_error *err)
 {
-    if (inputs->crl_count == CLI_LIST_MAX)
+    if (inputs->crl_count == CLO_LIST_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "too many revocation lists");
     inputs->crls[inputs->crl_count++] = CLO_TAKE(answer->crl);
     inputs->inputs.endorsements.crls = (const struct clo_crl *const *)inputs->crls;
