@@ -117,24 +117,6 @@ bool clo_authenticode_digest_to_sign(const struct clo_pe *pe, enum clo_hash hash
            hash_ranges(pe, &ranges, hash, out, err);
 }
 
-bool clo_authenticode_verify(const struct clo_pe *pe, const struct clo_certificate *certificate,
-                             enum clo_hash *hash, struct clo_error *err)
-{
-    const struct clo_authenticode_subject subject = clo_authenticode_subject(pe);
-    struct clo_authenticode_lead lead;
-
-    if (!clo_authenticode_lead(&subject, certificate, &lead, err))
-        return false;
-    if (lead.hash == CLO_HASH_NONE && lead.signatures == 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "the image is not signed");
-    if (lead.hash == CLO_HASH_NONE)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "no signature over this image by \"%.100s\" (%zu signatures)",
-                        clo_certificate_subject(certificate), lead.signatures);
-    *hash = lead.hash;
-    return true;
-}
-
 bool clo_authenticode_certificate(const struct clo_pe *pe, size_t index, struct clo_buffer *out)
 {
     struct clo_authenticode_signature signature;

@@ -105,20 +105,6 @@ static bool read_variable(struct clo_reader *r, struct clo_efivar *out, uint8_t 
     return true;
 }
 
-bool efivar_add(struct clo_varstore *store, const struct clo_efivar *variable,
-                struct clo_error *err)
-{
-    if (store->count == VARIABLES_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "more than %d variables", VARIABLES_MAX);
-    struct clo_efivar *grown =
-            realloc(store->variables, (store->count + 1) * sizeof *store->variables);
-    if (grown == NULL)
-        return clo_out_of_memory(err);
-    store->variables = grown;
-    store->variables[store->count++] = *variable;
-    return true;
-}
-
 bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = calloc(1, sizeof *store);
@@ -153,46 +139,6 @@ bool clo_varstore_parse(struct clo_bytes in, struct clo_varstore **out, struct c
     }
     *out = CLO_TAKE(store);
     return true;
-}
-
-void clo_varstore_free(struct clo_varstore *store)
-{
-    if (store == NULL)
-        return;
-    clo_buffer_free(&store->owned);
-    free(store->variables);
-    free(store);
-}
-
-void clo_varstore_freep(struct clo_varstore **store)
-{
-    clo_varstore_free(*store);
-    *store = NULL;
-}
-
-size_t clo_varstore_count(const struct clo_varstore *store)
-{
-    return store->count;
-}
-
-const struct clo_efivar *clo_varstore_at(const struct clo_varstore *store, size_t index)
-{
-    return index < store->count ? &store->variables[index] : NULL;
-}
-
-static bool is_named(const struct clo_efivar *variable, const char *name,
-                     const struct clo_guid *vendor)
-{
-    return strcmp(variable->name, name) == 0 && clo_guid_equal(&variable->vendor, vendor);
-}
-
-const struct clo_efivar *clo_varstore_find(const struct clo_varstore *store, const char *name,
-                                           const struct clo_guid *vendor)
-{
-    for (size_t i = store->count; i > 0; i--)
-        if (is_named(&store->variables[i - 1], name, vendor))
-            return &store->variables[i - 1];
-    return NULL;
 }
 
 static bool write_variable(const struct clo_efivar *variable, struct clo_buffer *out,
@@ -234,7 +180,8 @@ static bool collect(const struct clo_varstore *store, const struct clo_efivar *c
         const struct clo_efivar *variable = &store->variables[i];
         bool is_replaced = clo_varstore_find(store, variable->name, &variable->vendor) != variable;
         for (size_t k = 0; k < count; k++)
-            is_replaced = is_replaced || is_named(variable, changes[k].name, &changes[k].vendor);
+            is_replaced =
+                    is_replaced || efivar_is_named(variable, changes[k].name, &changes[k].vendor);
         if (!is_replaced)
             list[used++] = variable;
     }

@@ -18,6 +18,8 @@ struct clo_varstore {
 
 CLO_MUST_USE bool efivar_add(struct clo_varstore *store, const struct clo_efivar *variable,
                              struct clo_error *err);
+bool efivar_is_named(const struct clo_efivar *variable, const char *name,
+                     const struct clo_guid *vendor);
 
 /* The JSON of virt-firmware (virt-fw-vars --output-json, QEMU's uefi-vars device): {"version": 2, "variables":
  * [{"name", "guid", "attr", "data": HEX, "time": HEX}]}. */
