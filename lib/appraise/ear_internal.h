@@ -16,6 +16,8 @@ extern const size_t ear_sub_claim_count;
 extern const struct ear_claim ear_vector[]; /* of a trustworthiness vector */
 extern const size_t ear_vector_count;
 
+/* The name that counts, of a name that may be an old one. */
+const char *ear_new_name(const struct ear_claim *claims, size_t count, const char *name);
 /* A copy with the old names and profile; NULL: out of memory. */
 json_t *ear_old_names(const json_t *claims);
 /* The other way round, checked as clo_ear_read() says. */

@@ -1,5 +1,4 @@
-/* Reading an EAR: names of every draft, statuses in words and numbers (draft-ietf-rats-ear-03, sections 3.1 to
- * 3.3; the earlier names: draft-fv-rats-ear and Veraison's libraries). */
+/* Reading an EAR: statuses in words and numbers, by names of every draft (draft-ietf-rats-ear-03, sections 3.1 to 3.3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,87 +6,6 @@
 #include "cloister/jose.h"
 
 #include "lib/appraise/ear_internal.h"
-
-const struct ear_claim ear_claims[] = {
-    { 265, "eat_profile", NULL },
-    { 6, "iat", NULL },
-    { 4, "exp", NULL },
-    { 5, "nbf", NULL },
-    { 10, "eat_nonce", NULL },
-    { 1004, "ear_verifier_id", "ear.verifier-id" },
-    { 1002, "ear_raw_evidence", "ear.raw-evidence" },
-    { 266, "submods", NULL },
-};
-const size_t ear_claim_count = CLO_COUNT(ear_claims);
-
-const struct ear_claim ear_sub_claims[] = {
-    { 1000, "ear_status", "ear.status" },
-    { 1001, "ear_trustworthiness_vector", "ear.trustworthiness-vector" },
-    { 1003, "ear_appraisal_policy_ids", "ear.appraisal-policy-id" },
-};
-const size_t ear_sub_claim_count = CLO_COUNT(ear_sub_claims);
-
-const struct ear_claim ear_vector[] = {
-    { 0, "instance-identity", NULL }, { 1, "configuration", NULL }, { 2, "executables", NULL },
-    { 3, "file-system", NULL },       { 4, "hardware", NULL },      { 5, "runtime-opaque", NULL },
-    { 6, "storage-opaque", NULL },    { 7, "sourced-data", NULL },
-};
-const size_t ear_vector_count = CLO_COUNT(ear_vector);
-
-/* --- Names --- */
-
-static const char *new_name(const struct ear_claim *claims, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (claims[i].old != NULL && strcmp(claims[i].old, name) == 0)
-            return claims[i].name;
-    return name;
-}
-
-static const char *old_name(const struct ear_claim *claims, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (claims[i].old != NULL && strcmp(claims[i].name, name) == 0)
-            return claims[i].old;
-    return name;
-}
-
-static json_t *old_submodule(const json_t *submodule)
-{
-    json_t *out = json_object();
-    const char *name;
-    json_t *value;
-
-    json_object_foreach ((json_t *)(uintptr_t)submodule, name, value) {
-        /* One policy's id, where the new name has a list. */
-        bool is_list = strcmp(name, "ear_appraisal_policy_ids") == 0;
-        json_object_set_new(out, old_name(ear_sub_claims, ear_sub_claim_count, name),
-                            is_list ? json_incref(json_array_get(value, 0))
-                                    : json_deep_copy(value));
-    }
-    return out;
-}
-
-json_t *ear_old_names(const json_t *claims)
-{
-    json_t *out = json_object();
-    json_t *submodules = json_object();
-    const char *name;
-    json_t *value;
-
-    json_object_foreach ((json_t *)(uintptr_t)claims, name, value)
-        if (strcmp(name, "submods") != 0)
-            json_object_set_new(out, old_name(ear_claims, ear_claim_count, name),
-                                json_deep_copy(value));
-    json_object_foreach (json_object_get(claims, "submods"), name, value)
-        json_object_set_new(submodules, name, old_submodule(value));
-    json_object_set_new(out, "eat_profile", json_string(CLO_EAR_PROFILE_OLD));
-    json_object_set_new(out, "submods", submodules);
-    if (json_object_size(out) == json_object_size(claims))
-        return out;
-    json_decref(out);
-    return NULL;
-}
 
 /* --- What a result must be --- */
 
@@ -157,7 +75,7 @@ static bool read_submodule(const json_t *from, json_t **out, struct clo_error *e
     if (!json_is_object(from))
         return clo_fail(err, CLO_ERR_FORMAT, "not an object");
     json_object_foreach ((json_t *)(uintptr_t)from, name, value) {
-        const char *renamed = new_name(ear_sub_claims, ear_sub_claim_count, name);
+        const char *renamed = ear_new_name(ear_sub_claims, ear_sub_claim_count, name);
         json_t *copy = strcmp(renamed, "ear_appraisal_policy_ids") == 0 && json_is_string(value)
                                ? json_pack("[O]", value)
                                : json_deep_copy(value);
@@ -233,7 +151,7 @@ bool ear_normalize(const json_t *claims, json_t **out, struct clo_error *err)
     if (!json_is_number(json_object_get(claims, "iat")))
         return clo_fail(err, CLO_ERR_FORMAT, "no \"iat\"");
     json_object_foreach ((json_t *)(uintptr_t)claims, name, value) {
-        const char *renamed = new_name(ear_claims, ear_claim_count, name);
+        const char *renamed = ear_new_name(ear_claims, ear_claim_count, name);
         if (json_object_get(json, renamed) != NULL)
             return clo_fail(err, CLO_ERR_FORMAT, "\"%s\" by its old name and its new one", renamed);
         if (json_object_set_new(json, renamed, json_deep_copy(value)) != 0)
