@@ -1,4 +1,4 @@
-/* Mutates DER as a tree, for libFuzzer: bytes changed anywhere mostly break a length, and then nothing behind it
+/* Mutates DER as a tree, for libFuzzer: bytes changed anywhere mostly break a length, and then nothing after it
  * is reached. One element is changed, removed, doubled, given another tag or replaced by another; the lengths
  * around it are made to fit. Every second time libFuzzer's own mutations are used. */
 #include <string.h>

@@ -35,7 +35,7 @@ static void walk(struct clo_bytes in)
     }
 }
 
-/* A volume; and the same with the header's sum made right, since no mutation would get after it. */
+/* A volume; and the same with the header's sum made right, since no mutation would get past it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer copy = { 0 };

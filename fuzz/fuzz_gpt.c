@@ -69,7 +69,7 @@ static void parse(struct clo_bytes head)
 }
 
 /* The input is the header's sector and then entries; both checksums are made right, since no
- * mutation would get after them. And it is tried as it is. */
+ * mutation would get past them. And it is tried as it is. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t head[CLO_GPT_HEAD_SIZE];

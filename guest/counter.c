@@ -1,6 +1,6 @@
 #include "guest/counter.h"
 
-#define STEPS_MAX 1024 /* that it can be after: a disk that was used elsewhere before */
+#define STEPS_MAX 1024 /* that it may lag by: a disk that was used elsewhere before */
 
 /* A new counter begins above all that this TPM's counters ever had, so it is raised first: the disk's generation goes
  * to where it begins. */

@@ -20,7 +20,7 @@ bool clo_tree_exists(const struct clo_tree *tree, const char *path);
 bool clo_tree_stat(const struct clo_tree *tree, const char *path, struct stat *out);
 /* The whole of a file; false: not readable. The buffer is new. */
 bool clo_tree_read(const struct clo_tree *tree, const char *path, struct clo_buffer *out);
-/* The same as text, the line ends beyond it taken off; NULL: not readable. The buffer owns. */
+/* The same as text, the line ends after it taken off; NULL: not readable. The buffer owns. */
 const char *clo_tree_text(const struct clo_tree *tree, const char *path, struct clo_buffer *out);
 /* The last part of where a link leads; false if there is none. */
 bool clo_tree_link(const struct clo_tree *tree, const char *path, char *out, size_t size);

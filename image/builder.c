@@ -98,7 +98,7 @@ static bool prepare_root(struct build *build, struct clo_error *err)
         if (size < 0 || (size_t)size >= sizeof build->root_path)
             return clo_fail(err, CLO_ERR_USAGE, "%s: path too long", spec->root);
         if (status.st_size < (off_t)MIB)
-            return clo_fail(err, CLO_ERR_FORMAT, "%s: %lld bytes are not file system image",
+            return clo_fail(err, CLO_ERR_FORMAT, "%s: %lld bytes are not a file system image",
                             spec->root, (long long)status.st_size);
     } else {
         return clo_fail(err, CLO_ERR_FORMAT, "%s: neither a folder nor a file", spec->root);

@@ -191,7 +191,7 @@ struct scan {
     const char *root;
     bool has_verity;
     bool has_esp;
-    char clear[CLEAR_LIMIT]; /* names, with commas; of partitions that are not ESP */
+    char clear[CLEAR_LIMIT]; /* names, with commas; of partitions that are not an ESP */
     char swap[CLEAR_LIMIT];
     char boot[CLEAR_LIMIT];
     char automatic[CLEAR_LIMIT]; /* of a type that systemd acts on by itself */

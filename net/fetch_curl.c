@@ -1,4 +1,4 @@
-/* libcurl after dlopen(3): it and its twenty libraries cost a start-up several milliseconds, which
+/* libcurl through dlopen(3): it and its twenty libraries cost a start-up several milliseconds, which
  * only those pay who fetch. */
 #include <dlfcn.h>
 #include <elf.h>

@@ -7,8 +7,8 @@
 struct clo_source {
     const struct clo_transport *transport; /* NULL: nothing but the cache, whatever its age */
     const struct clo_cache *cache;         /* NULL: none */
-    int64_t at; /* the time that the documents are for: an entry whose end lies beyond it is
-                          asked for again */
+    /* The time that the documents are for: an entry that has run out by then is asked for again. */
+    int64_t at;
     int64_t fetched_since; /* an entry that is older is asked for again; 0, INT64_MIN: any will do */
     unsigned requests;     /* made so far */
 };

@@ -94,7 +94,7 @@ static bool load_certificate_file(const char *name, struct clo_import *out, stru
             clo_wrap(err, "%s", name));
 }
 
-/* And the lists that came with them: what they revoke is revoked, anyone who handed them in. */
+/* And the lists that came with them: what they revoke is revoked, no matter who handed them in. */
 static bool verify_add_certificates(struct verify_inputs *out,
                                     const struct clo_snp_certificates *certificates,
                                     struct clo_error *err)

@@ -1,4 +1,4 @@
-/* cloister verify ear: an attestation result of someone's, for anyone who relies on it. */
+/* cloister verify ear: an attestation result of another verifier, for those who rely on it. */
 #include <stdio.h>
 #include <string.h>
 

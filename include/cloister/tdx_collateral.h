@@ -136,7 +136,7 @@ CLO_API bool clo_tdx_status_from_name(struct clo_bytes name, enum clo_tdx_status
 #define CLO_TDX_ADVISORIES_MAX 64
 #define CLO_TDX_SHORTFALLS_MAX (2 * CLO_TDX_COMPONENTS + 3)
 
-/* What of a platform is after a level that Intel calls neither out of date nor revoked. */
+/* What of a platform falls short of a level that Intel calls neither out of date nor revoked. */
 enum clo_tdx_part {
     CLO_TDX_PART_SGX, /* a component of the processor's SVNs (PCK certificate) */
     CLO_TDX_PART_PCE,
@@ -170,7 +170,7 @@ struct clo_tdx_tcb {
     int64_t at; /* when it was looked at */
     /* Seconds past their next update, which the caller forgave; 0: current. */
     int64_t stale_documents, stale_lists;
-    /* How far after an outdated TCB is; none where no level could be found that is not. */
+    /* How far behind an outdated TCB is; none where no level could be found that is not. */
     struct clo_tdx_shortfall shortfalls[CLO_TDX_SHORTFALLS_MAX];
     size_t shortfall_count;
 };

@@ -23,7 +23,7 @@ struct x509_signed {
 /* Exactly one element in `in`. `what` begins the error. */
 bool x509_signed_read(const char *what, struct clo_bytes in, struct x509_signed *out,
                       struct clo_error *err);
-/* What a whole AlgorithmIdentifier names; unknown ones are not error. False if it is not DER. */
+/* What a whole AlgorithmIdentifier names; unknown ones are not an error. False if it is not DER. */
 bool x509_algorithm_read(struct clo_bytes whole, struct x509_algorithm *out);
 bool x509_signed_with(const struct x509_algorithm *algorithm, enum clo_signature_scheme scheme,
                       enum clo_hash hash);

@@ -21,7 +21,7 @@ struct clo_disk_identity {
     char uuid[41];                /* of the LUKS2 header */
     struct clo_digest volume_key; /* HMAC(volume key, "cloister:disk:1:UUID") */
     struct clo_digest header;     /* of what may not change in the LUKS2 header */
-    uint64_t generation;          /* how often it was used, as far as the sayer knows */
+    uint64_t generation;          /* how often it was used, as far as the one who tells it knows */
 };
 
 /* From the disk itself. `header` begins at the partition's first byte; the generation is the one in

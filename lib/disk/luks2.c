@@ -92,7 +92,7 @@ bool clo_luks2_read_copy(struct clo_bytes in, size_t at, const char *magic,
     return true;
 }
 
-/* The second header lies beyond the first, whose size is a power of two: section 2.2. */
+/* The second header lies after the first, whose size is a power of two: section 2.2. */
 bool clo_luks2_read_second(struct clo_bytes in, struct clo_luks2_info *out, struct clo_bytes *json,
                            struct clo_error *err)
 {

@@ -115,7 +115,7 @@ bool clo_evidence_from_json(const json_t *json, struct clo_evidence **out, struc
     json_t *record;
 
     if (!json_is_object(json))
-        return clo_fail(err, CLO_ERR_FORMAT, "evidence: is not JSON object");
+        return clo_fail(err, CLO_ERR_FORMAT, "evidence: is not a JSON object");
     if (!clo_json_get_string(json, TYPE_MEMBER, &type, err))
         return clo_wrap(err, "evidence: is not a CMW collection");
     if (strcmp(type, CLO_EVIDENCE_TYPE) != 0)

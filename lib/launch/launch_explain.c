@@ -60,9 +60,9 @@ const char *clo_cmdline_variant_text(enum clo_cmdline_variant variant)
     static const char *const texts[CLO_CMDLINE_COUNT] = {
         [CLO_CMDLINE_AS_GIVEN] = "as given",
         [CLO_CMDLINE_WITHOUT_NUL] = "without its NUL",
-        [CLO_CMDLINE_NEWLINE] = "with a line end beyond it",
+        [CLO_CMDLINE_NEWLINE] = "with a line end after it",
         [CLO_CMDLINE_NEWLINE_WITHOUT_NUL] = "with a line end instead of its NUL",
-        [CLO_CMDLINE_TRIMMED] = "without the blanks or line end beyond it",
+        [CLO_CMDLINE_TRIMMED] = "without the blanks or line end after it",
         [CLO_CMDLINE_BLANK] = "with a blank after it",
         [CLO_CMDLINE_EMPTY] = "empty",
     };

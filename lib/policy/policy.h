@@ -54,7 +54,7 @@ struct clo_policy_snp {
     bool allow_cxl;
     bool allow_tio;
     bool allow_masked_chip;
-    bool allow_provisional; /* COMMITTED_TCB and version after the current ones */
+    bool allow_provisional; /* COMMITTED_TCB and version older than the current ones */
     bool allow_unknown_platform_info;
     bool require_alias_check; /* PLATFORM_INFO's ALIAS_CHECK_COMPLETE */
     bool require_revocation;  /* a current revocation list was looked at */

@@ -1,4 +1,4 @@
-/* How far after an outdated TCB is: what of it has a lower SVN than the least level that Intel calls neither
+/* How far behind an outdated TCB is: what of it has a lower SVN than the least level that Intel calls neither
  * out of date nor revoked (Intel PCS API version 4, appendix "TCB info": levels from the newest down). */
 #include <inttypes.h>
 #include <stdio.h>

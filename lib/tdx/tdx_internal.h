@@ -123,7 +123,7 @@ struct clo_tdx_platform {
 /* Which level a quote's TCB reaches, and what follows. False: detail says what is missing. */
 void tdx_evaluate(const struct clo_tdx_platform *platform, const struct clo_tdx_quote *quote,
                   struct clo_tdx_tcb *out, struct clo_error *why);
-/* How far after: fills the shortfalls of an outdated TCB. */
+/* How far behind: fills the shortfalls of an outdated TCB. */
 void tdx_measure_behind(const struct clo_tdx_platform *platform, const struct clo_tdx_quote *quote,
                         struct clo_tdx_tcb *out);
 /* What Intel calls a component of a level's TCB; empty where the document does not say. */

@@ -99,7 +99,7 @@ static bool insert(struct clo_uki_parts_list *list, size_t at, const char *name,
     return true;
 }
 
-/* A section that other code stands after grows only as far as there is room; else it moves away. */
+/* A section that other code follows grows only as far as there is room; else it moves away. */
 static bool fits(const struct clo_uki_parts_list *list, size_t at, uint64_t size)
 {
     const struct clo_pe_part *part = &list->items[at];

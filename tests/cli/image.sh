@@ -55,7 +55,7 @@ cmp -s one.json two.json || fail "measure image predicts otherwise than image bu
 # What others' tools say of it.
 if command -v sgdisk >/dev/null; then
     sgdisk -v demo.img 2>&1 | grep -q 'No problems found' || fail "sgdisk: $(sgdisk -v demo.img 2>&1 | head -n 5)"
-    sgdisk -i 2 demo.img | grep -q '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' || fail "partition 2 is not a x86-64 root"
+    sgdisk -i 2 demo.img | grep -q '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' || fail "partition 2 is not an x86-64 root"
 fi
 start=$("$cloister" image inspect demo.img --json | jq '.partitions[1].offset')
 size=$("$cloister" image inspect demo.img --json | jq '.partitions[1].bytes')

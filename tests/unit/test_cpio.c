@@ -62,7 +62,7 @@ static void test_walk(void **state)
           clo_buffer_string(&seen));
 }
 
-/* A truncation either fails, or ends beyond an archive: then it gave fewer entries. */
+/* A truncation either fails, or ends after an archive: then it gave fewer entries. */
 static void test_every_truncation(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer initrd = { 0 };

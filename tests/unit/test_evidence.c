@@ -47,7 +47,7 @@ static void test_refused(void **state)
         const char *text, *error;
     } cases[] = {
         { "", "evidence: JSON: empty" },
-        { "[]", "evidence: is not JSON object" },
+        { "[]", "evidence: is not a JSON object" },
         { "{}", "evidence: is not a CMW collection: \"__cmwc_t\" is missing" },
         { "{\"__cmwc_t\":\"tag:other\"}",
           "evidence: a collection of type \"tag:other\", expected \"" CLO_EVIDENCE_TYPE "\"" },

@@ -481,7 +481,7 @@ static void test_two_logs(void **state)
              "%s",
              sbat_cause);
     is_told(&without, &with_level, 7, CLO_HASH_SHA256, wanted);
-    /* Digests of another bank are not difference. */
+    /* Digests of another bank are not a difference. */
     log_old_event(&sha1, 7, CLO_EV_SEPARATOR, clo_bytes("\0\0\0\0", 4));
     is_told(&sha1, &with_level, 7, CLO_HASH_SHA256, "PCR 7: the reference has no sha256 digests");
     /* What GRUB reads is neither command line nor initrd. */

@@ -1,4 +1,4 @@
-/* A policy's grace: just inside, just outside and off; with what it must never forgive; and how far after an
+/* A policy's grace: just inside, just outside and off; with what it must never forgive; and how far behind an
  * outdated platform is. */
 #include "checks.h"
 #include "cloister/appraise.h"
@@ -292,7 +292,7 @@ static void test_accepted_in_words(void **state)
     CHECK(clo_appraisal_releases(appraisal, &err), err.text);
 }
 
-/* --- How far after --- */
+/* --- How far behind --- */
 
 static void module_and_qe_are_old(struct sim_tdx *tdx)
 {
