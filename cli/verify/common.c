@@ -340,7 +340,7 @@ void verify_inputs_free(struct verify_inputs *inputs)
 
 /* --- Evidence from single files --- */
 
-bool verify_add_file(struct clo_evidence *evidence, const char *label, const char *path,
+static bool add_file(struct clo_evidence *evidence, const char *label, const char *path,
                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -385,7 +385,7 @@ bool verify_add_tpm(struct clo_evidence *evidence, const struct verify_tpm_files
            (files->eventlog == NULL ||
             evidence_file_add_log(files->eventlog, CLO_EVIDENCE_EVENTLOG, evidence, err)) &&
            (files->userspace_log == NULL ||
-            verify_add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, files->userspace_log, err));
+            add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, files->userspace_log, err));
 }
 
 int verify_fail(struct clo_error *err)

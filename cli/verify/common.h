@@ -58,8 +58,6 @@ void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak, str
                             size_t *count);
 CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
                                  const struct verify_tpm_files *files, struct clo_error *err);
-CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
-                                  const char *path, struct clo_error *err);
 
 /* "cloister: verify: …" on standard error; returns the exit status. */
 int verify_fail(struct clo_error *err);

@@ -27,7 +27,8 @@ static bool is_named(const struct clo_policy *policy, const char *word)
     return policy->any_host_input || policy->is_strict_builtin || policy_host_is_output(word);
 }
 
-const char *policy_host_denied(const struct clo_policy *policy, const json_t *words)
+/* The first of the words (an array, or NULL) that the policy does not name; NULL: it names them all. */
+static const char *denied_word(const struct clo_policy *policy, const json_t *words)
 {
     json_t *word;
     size_t i;
@@ -42,7 +43,7 @@ void policy_check_host(const struct clo_policy *policy, const json_t *words,
                        struct clo_checks *checks)
 {
     static const char id[] = "policy.host_inputs";
-    const char *denied = policy_host_denied(policy, words);
+    const char *denied = denied_word(policy, words);
 
     if (policy->is_strict_builtin || policy->any_host_input)
         clo_check_skip(checks, id, "what the image takes from its host is not asked for");
@@ -74,7 +75,7 @@ const char *pins_host_unmet(const struct way *w, char *out, size_t size)
 
     for (size_t i = 0; i < w->reference_count; i++) {
         const json_t *words = words_of(w, i);
-        const char *first = policy_host_denied(policy, words);
+        const char *first = denied_word(policy, words);
         said += words != NULL;
         met += words != NULL && first == NULL;
         denied = first != NULL ? first : denied;
@@ -102,7 +103,7 @@ static void list_taken(const struct way *w, char *out, size_t size)
         json_array_foreach (words_of(w, i), k, word) {
             size_t used = strlen(out);
             if (!policy_host_is_output(json_string_value(word)) &&
-                policy_host_denied(w->policy, words_of(w, i)) == NULL)
+                denied_word(w->policy, words_of(w, i)) == NULL)
                 snprintf(out + used, size - used, "%s%s", used == 0 ? "" : ", ",
                          json_string_value(word));
         }

@@ -40,8 +40,6 @@ CLO_MUST_USE bool policy_read_host(const json_t *json, struct clo_policy *policy
                                    struct clo_error *err);
 /* A word for what only goes out: nothing is taken in by it. */
 bool policy_host_is_output(const char *word);
-/* The first of the words (an array, or NULL) that the policy does not name; NULL: it names them all. */
-const char *policy_host_denied(const struct clo_policy *policy, const json_t *words);
 /* Check policy.host_inputs: what the chosen reference values say that the image takes; NULL: none says. */
 void policy_check_host(const struct clo_policy *policy, const json_t *words,
                        struct clo_checks *checks);

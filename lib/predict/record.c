@@ -50,11 +50,6 @@ static json_t *list_of(struct record *record, unsigned reg)
     return list;
 }
 
-void record_list(struct record *record, unsigned reg)
-{
-    (void)list_of(record, reg);
-}
-
 void record_set_text(json_t *json, const char *key, struct clo_bytes text)
 {
     while (text.size > 0 && text.data[text.size - 1] == 0)
@@ -154,12 +149,20 @@ static json_t *object_in(struct record *record, json_t *object, const char *key)
     return inner;
 }
 
+static bool is_missing(const struct record *record, unsigned reg)
+{
+    char key[REFERENCE_KEY];
+
+    reference_key(reg, key);
+    return json_object_get(record->not_predicted, key) != NULL;
+}
+
 void record_set_value(struct record *record, unsigned reg, const char *phase)
 {
     char key[REFERENCE_KEY];
 
     reference_key(reg, key);
-    if (record_is_missing(record, reg)) {
+    if (is_missing(record, reg)) {
         json_object_del(record->events, key);
         return;
     }
@@ -187,12 +190,4 @@ void record_not(struct record *record, unsigned reg, const char *why)
 
     reference_key(reg, key);
     record_not_named(record, key, why);
-}
-
-bool record_is_missing(const struct record *record, unsigned reg)
-{
-    char key[REFERENCE_KEY];
-
-    reference_key(reg, key);
-    return json_object_get(record->not_predicted, key) != NULL;
 }

@@ -46,15 +46,12 @@ void record_text(struct record *record, unsigned reg, const char *type, const ch
                  const char *text);
 void record_separator(struct record *record, unsigned reg);
 
-/* The register has a list of events from now on, perhaps an empty one. */
-void record_list(struct record *record, unsigned reg);
-/* So has it then, and it is what the events so far make it: for good, or in this phase (NULL: for good). Of
+/* The register is what the events so far make it, perhaps none: for good, or in this phase (NULL: for good). Of
  * a register that is said to be missing neither events nor value are told. */
 void record_set_value(struct record *record, unsigned reg, const char *phase);
 /* Says why a register is missing, under the name that the file has for it ("4", "rtmr0", "mr_td"). */
 void record_not(struct record *record, unsigned reg, const char *why);
 void record_not_named(struct record *record, const char *name, const char *why);
-bool record_is_missing(const struct record *record, unsigned reg);
 
 /* Only for people: left out where it is long, not UTF-8, or has a NUL inside. */
 void record_set_text(json_t *json, const char *key, struct clo_bytes text);
