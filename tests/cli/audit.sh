@@ -9,7 +9,7 @@ init=$(absolute "$3")
 docs=$(absolute "$CLOISTER_TESTS/../docs/audit.md")
 docs=${docs%/*}
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 tab=$(printf '\t')
 
 # full: a configuration that answers for every option, the wanted ones on.

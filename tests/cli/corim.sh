@@ -3,14 +3,14 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 
 value=$(printf 'a%.0s' $(seq 64))
 cat >demo.ref.json <<EOF
 {"cloister_reference": 1, "name": "demo", "origin": "prediction", "events": {}, "host_inputs": [],
  "pcrs": {"sha256": {"4": "$value", "11": {"enter-initrd": "$value"}}}}
 EOF
-command -v openssl >/dev/null || skip "openssl is not installed"
+skip_without openssl
 openssl ecparam -name secp384r1 -genkey -noout -out owner.pem 2>/dev/null && openssl ec -in owner.pem -pubout -out owner.pub.pem 2>/dev/null
 openssl ecparam -name prime256v1 -genkey -noout -out other.pem 2>/dev/null && openssl ec -in other.pem -pubout -out other.pub.pem 2>/dev/null
 convert() { "$cloister" measure convert "$@"; }

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 corpus=$CLOISTER_TESTS/../fuzz/corpus/eventlog
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 
 # What it says, and in both forms the same.
 expect "show" 0 "SecureBoot: 1" "$cloister" eventlog show "$corpus/two-banks"

@@ -3,7 +3,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 vectors=${CLOISTER_VECTORS:-none}
 if [ ! -r "$vectors/tpm/MANIFEST.json" ] || [ ! -r "$vectors/tdx-eventlog/MANIFEST.json" ]; then
     skip "no event logs here"

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # fetch_lib.sh: services on this machine that play AMD's and Intel's. Sourced after lib.sh.
 
-command -v python3 >/dev/null || skip "python3 plays the service"
+skip_without python3
 tests=$CLOISTER_TESTS
 cd "$work" || exit 4
 export HOME="$work/home" NO_PROXY='*'

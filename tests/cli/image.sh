@@ -8,9 +8,7 @@
 init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
-for tool in mke2fs mkfs.vfat mcopy jq; do
-    command -v "$tool" >/dev/null || skip "$tool is not installed"
-done
+skip_without mke2fs mkfs.vfat mcopy jq
 make_image_inputs
 seed=7c9a2f34-1be5-4d1e-9f6a-3f6f1f0c9e11
 

@@ -8,9 +8,7 @@
 init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
-for tool in mke2fs mkfs.vfat mcopy jq openssl; do
-    command -v "$tool" >/dev/null || skip "$tool is not installed"
-done
+skip_without mke2fs mkfs.vfat mcopy jq openssl
 make_image_inputs
 stub=$CLOISTER_TESTS/../fuzz/corpus/pe/stub # of version 257, whatever is installed: it knows profiles
 make_rsa_key pcr

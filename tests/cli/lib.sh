@@ -40,3 +40,10 @@ skip() {
     echo "SKIP: $1"
     exit 77
 }
+
+# skip_without TOOL…: skips, and says which one is missing.
+skip_without() {
+    for needed; do
+        command -v "$needed" >/dev/null || skip "$needed is not installed"
+    done
+}

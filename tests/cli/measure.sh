@@ -5,7 +5,7 @@
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 make_kernel vmlinuz
 printf 'an initrd' >initrd
 stub=$CLOISTER_TESTS/../fuzz/corpus/pe/stub # of version 257, whatever is installed

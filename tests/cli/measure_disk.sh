@@ -9,9 +9,7 @@
 init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
-for tool in mke2fs mkfs.vfat mcopy jq; do
-    command -v "$tool" >/dev/null || skip "$tool is not installed"
-done
+skip_without mke2fs mkfs.vfat mcopy jq
 find_varstore
 find_stub
 make_kernel vmlinuz

@@ -8,9 +8,7 @@
 init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
-for tool in mke2fs mkfs.vfat mcopy jq python3; do
-    command -v "$tool" >/dev/null || skip "$tool is not installed"
-done
+skip_without mke2fs mkfs.vfat mcopy jq python3
 find_varstore
 make_kernel vmlinuz
 make_modules tree

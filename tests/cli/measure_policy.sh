@@ -3,8 +3,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 4
-command -v openssl >/dev/null || skip "openssl is not installed"
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without openssl jq
 openssl genrsa -out pcr.key 2048 2>/dev/null
 openssl rsa -in pcr.key -pubout -out pcr.pub 2>/dev/null
 openssl ecparam -name prime256v1 -genkey -noout -out ec.key

@@ -2,7 +2,7 @@
 # Launch digests as another implementation computed them, from files; what is not taken; ID blocks.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 vectors=$CLOISTER_TESTS/vectors/launch
 cd "$work" || exit 4
 
@@ -67,7 +67,7 @@ cmp -s vmsa0.bin vmsa1.bin && fail "the first CPU starts like the second"
 
 # A firmware large enough for more than one thread, page by page with openssl: SHA-384 of what was before, the page's own, and
 # 0x70, normal, zeros, its address.
-command -v openssl >/dev/null || skip "openssl is not installed"
+skip_without openssl
 seq 1 60000 | head -c 262144 >large.fd
 split -b 4096 -a 2 -d large.fd page.
 head -c 48 /dev/zero >chain.00

@@ -7,7 +7,7 @@
 corpus=$CLOISTER_TESTS/../fuzz/corpus
 firmware=$corpus/tdvf/good
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 
 # MRTD of an image of one page of code, by hand: the page, its 16 pieces, then 8 pages of memory.
 record() { printf '%s' "$1"; head -c $((16 - ${#1})) /dev/zero; printf '%b' "$2"; head -c 104 /dev/zero; }

@@ -6,7 +6,7 @@
 sim=$(absolute "$2")
 po=$(cd "$(dirname "$0")/../../po" && pwd)
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 
 # --- Documents: an audit and a look into an image as the program makes them, of one image and of two others ---
 identity() {

@@ -5,7 +5,7 @@
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
 cd "$work" || exit 4
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without jq
 make_kernel vmlinuz
 find_stub
 "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"

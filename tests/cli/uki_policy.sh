@@ -6,8 +6,7 @@
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
 cd "$work" || exit 4
-command -v openssl >/dev/null || skip "openssl is not installed"
-command -v jq >/dev/null || skip "jq is not installed"
+skip_without openssl jq
 make_uki_inputs 3000000
 stub=$CLOISTER_TESTS/../fuzz/corpus/pe/stub # of version 257, whatever is installed
 pcrsig() { "$cloister" uki inspect "$1" --json | jq -r '.sections[] | select(.name == ".pcrsig") | .text'; }

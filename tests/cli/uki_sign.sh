@@ -6,7 +6,7 @@
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
 cd "$work" || exit 4
-command -v openssl >/dev/null || skip "openssl is not installed"
+skip_without openssl
 make_kernel vmlinuz
 find_stub
 "$cloister" uki build --kernel vmlinuz --cmdline quiet --stub "$stub" --output plain.efi || fail "build"
