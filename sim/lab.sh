@@ -340,12 +340,16 @@ lab_register() {
 # system chooses the port, and a broker that was ended comes back on the same one.
 lab_broker_start() {
     cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem" || return
+    # Emptied here: the line of the broker before would be read in the moment until the new one opens its log.
+    : >"$LAB/broker.log"
     # Not by the function: its process would be a shell, and a signal to it would not reach the broker.
     "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
     LAB_BROKER_PID=$!
+    local port
     for _ in $(seq 100); do
-        if grep -q '^listening' "$LAB/broker.log"; then
-            LAB_PORT=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$LAB/broker.log")
+        port=$(sed -n 's/^listening on 127.0.0.1:\([0-9][0-9]*\),.*/\1/p' "$LAB/broker.log")
+        if [ -n "$port" ]; then
+            LAB_PORT=$port
             return
         fi
         kill -0 "$LAB_BROKER_PID" 2>/dev/null || break
