@@ -1,0 +1,93 @@
+/* What the broker's files share: each endpoint has a file of its own, and they decide through broker_decide.c. */
+#ifndef CLOISTER_VERIFIER_BROKER_INTERNAL_H
+#define CLOISTER_VERIFIER_BROKER_INTERNAL_H
+
+#include "cloister/jose.h"
+#include "net/kbs.h"
+#include "verifier/broker.h"
+#include "verifier/junk.h"
+
+#define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
+
+enum broker_counter {
+    AUTH,
+    ATTEST_AFFIRMING,
+    ATTEST_WARNING, /* released on, since the owner has said why */
+    ATTEST_REFUSED,
+    ATTEST_MALFORMED,
+    RESOURCE_RELEASED,
+    RESOURCE_REFUSED,
+    GENERATION_RAISED,
+    GENERATION_REFUSED,
+    RESOURCE_FLAGGED,
+    FAILURES,
+    COUNTERS,
+};
+
+struct clo_broker {
+    struct clo_broker_spec spec;
+    struct clo_sessions *sessions;
+    struct clo_private_key *token_key;
+    struct clo_junk *junk;
+    uint64_t counters[COUNTERS];
+};
+
+/* --- Answers (broker.c) --- */
+
+/* Takes `json` over; NULL: out of memory. */
+CLO_MUST_USE bool broker_json(struct clo_broker_answer *answer, const char *content_type,
+                              json_t *json, struct clo_error *err);
+unsigned broker_http_status(enum clo_status status);
+/* Something failed here: for the log. */
+void broker_failed(const struct clo_broker *broker, const struct clo_error *why);
+
+/* --- Decisions, junk, and what a session may ask (broker_decide.c) --- */
+
+/* Writes a decision down; it may be told once this returns true. */
+CLO_MUST_USE bool broker_decide(struct clo_broker *broker, const struct clo_broker_request *request,
+                                const struct clo_session *session, const struct clo_audit *decision,
+                                struct clo_error *err);
+/* Ends what clo_store_begin() began: a decision with its row in one piece, or a refusal, of which nothing stays but the
+ * row. It may be told once this returns true. */
+CLO_MUST_USE bool broker_settle(struct clo_broker *broker, const struct clo_broker_request *request,
+                                const struct clo_session *session, bool decided,
+                                const struct clo_audit *row, const struct clo_error *why,
+                                struct clo_error *err);
+/* "" where it is not known. */
+const char *broker_peer(const struct clo_broker_request *request);
+/* Counts it. Returns false, like clo_fail(). */
+bool broker_junk(struct clo_broker *broker, const struct clo_broker_request *request,
+                 enum clo_junk_kind kind);
+/* Asked before anything is done that costs more than it costs to ask. */
+CLO_MUST_USE bool broker_check_patience(struct clo_broker *broker,
+                                        const struct clo_broker_request *request,
+                                        struct clo_broker_answer *answer, struct clo_error *err);
+/* CLO_ERR_UNVERIFIED: not one of ours; the client begins anew. */
+CLO_MUST_USE bool broker_get_session(struct clo_broker *broker,
+                                     const struct clo_broker_request *request,
+                                     struct clo_session *out, struct clo_error *err);
+/* What the session has shown, of which its refusals are a part: they have an end. NULL: nothing, or too many. */
+struct clo_session_result *broker_get_shown(struct clo_broker *broker,
+                                            const struct clo_broker_request *request,
+                                            const struct clo_session *session,
+                                            struct clo_error *err);
+
+/* --- Endpoints, each in its file --- */
+
+CLO_MUST_USE bool broker_auth(struct clo_broker *broker, const struct clo_broker_request *request,
+                              struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *request,
+                                struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_resource(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_generation(struct clo_broker *broker,
+                                    const struct clo_broker_request *request,
+                                    struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_metrics(struct clo_broker *broker,
+                                 const struct clo_broker_request *request,
+                                 struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_health(struct clo_broker *broker, const struct clo_broker_request *request,
+                                struct clo_broker_answer *answer, struct clo_error *err);
+
+#endif

@@ -1,0 +1,253 @@
+/* POST /kbs/v0/attest: evidence; an attestation result. */
+#include "broker_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cloister/ear.h"
+#include "cloister/encoding.h"
+
+#define TOKEN_SECONDS 300
+
+/* What the evidence was made over must be what the guest says it was made over. */
+static bool check_runtime_data(const json_t *claimed, const struct clo_evidence *evidence,
+                               struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_bytes bound = clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA);
+
+    if (bound.data == NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "the evidence has no runtime data");
+    if (!clo_json_write(claimed, &text, err))
+        return false;
+    return clo_bytes_equal(clo_buffer_bytes(&text), bound) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "the runtime data are not those that the evidence was made over");
+}
+
+static bool read_evidence(const struct clo_broker_request *request, struct clo_evidence **out,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *body = NULL;
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    json_t *runtime_data, *tee_evidence, *primary;
+
+    if (!clo_json_parse(request->body, &body, err) ||
+        !clo_json_get_object(body, "runtime-data", &runtime_data, err) ||
+        !clo_json_get_object(body, "tee-evidence", &tee_evidence, err) ||
+        !clo_json_get_object(tee_evidence, "primary_evidence", &primary, err) ||
+        !clo_evidence_from_json(primary, &evidence, err) ||
+        !check_runtime_data(runtime_data, evidence, err))
+        return false;
+    *out = CLO_TAKE(evidence);
+    return true;
+}
+
+/* The appraisals against everything that something is released on. */
+struct appraisals {
+    struct clo_appraisal *best; /* one that releases; else the one with the fewest failures */
+    bool releases;
+    bool is_authentic; /* by what one of them trusts */
+    size_t tried;
+    struct clo_session_result result;
+};
+
+static void free_appraisals(struct appraisals *appraisals)
+{
+    clo_appraisal_free(appraisals->best);
+    clo_session_result_free(&appraisals->result);
+}
+
+static bool is_better(const struct clo_appraisal *candidate, bool releases,
+                      const struct appraisals *so_far)
+{
+    if (so_far->best == NULL || releases != so_far->releases)
+        return so_far->best == NULL || releases;
+    return clo_appraisal_checks(candidate)->failures < clo_appraisal_checks(so_far->best)->failures;
+}
+
+static bool appraise_against(const struct clo_terms *terms, const struct clo_evidence *evidence,
+                             const struct clo_endorsed *endorsed, const struct clo_session *session,
+                             int64_t time, struct appraisals *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    const struct clo_appraise_inputs inputs = {
+        .policy = terms->policy,
+        .references = (const struct clo_reference *const *)terms->references,
+        .reference_count = terms->reference_count,
+        .expected_nonce = clo_bytes_text(session->nonce),
+        .at = time,
+        .endorsements = endorsed->endorsements,
+    };
+    struct clo_error refused;
+
+    if (!clo_appraise(evidence, &inputs, &appraisal, err))
+        return false;
+    out->tried++;
+    bool releases = clo_appraisal_releases(appraisal, &refused);
+    bool is_authentic = clo_appraisal_is_authentic(appraisal);
+    if (releases && !clo_session_result_add_terms(&out->result, terms->digest, err))
+        return false;
+    out->is_authentic = out->is_authentic || is_authentic;
+    if (is_better(appraisal, releases, out)) {
+        clo_appraisal_free(out->best);
+        out->best = CLO_TAKE(appraisal);
+        out->releases = releases;
+    }
+    return true;
+}
+
+static bool appraise_all(struct clo_broker *broker, const struct clo_broker_request *request,
+                         const struct clo_evidence *evidence, const struct clo_session *session,
+                         struct appraisals *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_endorsed_free) struct clo_endorsed endorsed = { .endorser = NULL };
+
+    if (!clo_endorser_take(broker->spec.endorser, evidence, broker_peer(request), request->time,
+                           &endorsed, err))
+        return false;
+    for (int64_t after = 0;;) {
+        CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+        if (!clo_store_next_terms(broker->spec.store, after, &terms, err))
+            break;
+        if (!appraise_against(&terms, evidence, &endorsed, session, request->time, out, err))
+            return false;
+        after = terms.id;
+    }
+    if (err->status != CLO_OK)
+        return false;
+    return out->tried > 0 || clo_fail(err, CLO_ERR_REFUSED, "no key is registered at this broker");
+}
+
+/* What later requests of this session are held against. */
+static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
+{
+    struct clo_session_result *result = &appraisals->result;
+    const struct clo_appraisal *best = appraisals->best;
+    const char *resource = clo_appraisal_resource(best);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer jwk = { 0 };
+    struct clo_digest digest;
+
+    result->tee_pubkey = json_deep_copy(clo_appraisal_tee_pubkey(best));
+    if (result->tee_pubkey == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_json_write(result->tee_pubkey, &jwk, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&jwk), &digest);
+    clo_hex_text(clo_digest_bytes(&digest), result->tee_key);
+    result->tee = clo_appraisal_tee(best);
+    result->holder = *clo_appraisal_holder(best);
+    if (resource == NULL)
+        return true;
+    if (!clo_resource_expand(resource, clo_appraisal_instances(best), &path, err))
+        return false;
+    snprintf(result->resource, sizeof result->resource, "%s", clo_buffer_string(&path));
+    result->is_one_machines = clo_resource_has_placeholder(resource);
+    return true;
+}
+
+static bool sign_result(struct clo_broker *broker, const struct clo_broker_request *request,
+                        const struct clo_session *session, struct appraisals *appraisals,
+                        struct clo_buffer *token, struct clo_error *err)
+{
+    const struct clo_ear_spec spec = { .developer = "Cloister",
+                                       .build = CLOISTER_VERSION,
+                                       .issued = request->time,
+                                       .expires = request->time + TOKEN_SECONDS,
+                                       .nonce = session->nonce };
+
+    if (!clo_ear_sign(appraisals->best, &spec, broker->token_key, token, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(token), &appraisals->result.token);
+    return true;
+}
+
+/* Whether it is accepted, and if not, why. */
+static bool judge(struct appraisals *appraisals, struct clo_error *why)
+{
+    return clo_appraisal_releases(appraisals->best, why) && fill_result(appraisals, why);
+}
+
+static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
+                        const struct clo_session *session, struct appraisals *appraisals,
+                        struct clo_broker_answer *answer, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    struct clo_error why = { 0 };
+    bool accepted = judge(appraisals, &why);
+    bool is_affirming = clo_appraisal_status(appraisals->best) == CLO_AFFIRMING;
+    bool is_plain = accepted || clo_appraisal_status(appraisals->best) == CLO_CONTRAINDICATED;
+    const struct clo_audit decision = {
+        .action = "attest",
+        .verdict = !accepted      ? "refused"
+                   : is_affirming ? "affirming"
+                                  : "warning",
+        .tee = clo_appraisal_tee(appraisals->best),
+        .resource = appraisals->result.resource[0] == '\0' ? NULL : appraisals->result.resource,
+        .detail = is_plain ? clo_appraisal_summary(appraisals->best) : why.text
+    };
+
+    if (!broker_decide(broker, request, session, &decision, err))
+        return false;
+    broker->counters[!accepted      ? ATTEST_REFUSED
+                     : is_affirming ? ATTEST_AFFIRMING
+                                    : ATTEST_WARNING]++;
+    if (!accepted) {
+        clo_junk_charge(broker->junk, broker_peer(request), request->clock);
+        return clo_fail(err, why.status, "%s", why.text);
+    }
+    if (!sign_result(broker, request, session, appraisals, &token, err))
+        return false;
+    char resource[CLO_RESOURCE_MAX + 1];
+    memcpy(resource, appraisals->result.resource, sizeof resource);
+    clo_session_keep(broker->sessions, session, &appraisals->result);
+    const char *text = clo_buffer_string(&token);
+    return broker_json(answer, "application/json",
+                       text == NULL ? NULL
+                                    : json_pack("{s:s, s:s*}", "token", text, "resource",
+                                                resource[0] == '\0' ? NULL : resource),
+                       err);
+}
+
+/* What is wrong with the broker itself is not the client's junk. */
+static bool refuse_junk(struct clo_broker *broker, const struct clo_broker_request *request,
+                        enum clo_junk_kind kind, const struct clo_error *err)
+{
+    if (broker_http_status(err->status) == 500)
+        return false;
+    if (err->status == CLO_ERR_UNAVAILABLE) /* no decision: the guest comes again */
+        return broker_junk(broker, request, CLO_JUNK_WAITING);
+    broker->counters[kind == CLO_JUNK_MALFORMED ? ATTEST_MALFORMED : ATTEST_REFUSED]++;
+    return broker_junk(broker, request, kind);
+}
+
+/* Parsed and verified first: only evidence that genuine hardware made for this very nonce uses it up, takes a place
+ * among the sessions in use, and is worth a row. */
+bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *request,
+                   struct clo_broker_answer *answer, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(free_appraisals) struct appraisals appraisals = { 0 };
+    struct clo_session session;
+
+    if (!broker_check_patience(broker, request, answer, err) ||
+        !broker_get_session(broker, request, &session, err))
+        return false;
+    if (clo_session_is_used(broker->sessions, &session)) {
+        clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
+        return refuse_junk(broker, request, CLO_JUNK_SESSION, err);
+    }
+    if (!read_evidence(request, &evidence, err) ||
+        !appraise_all(broker, request, evidence, &session, &appraisals, err))
+        return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
+    if (!appraisals.is_authentic) {
+        clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.best));
+        return refuse_junk(broker, request, CLO_JUNK_UNAUTHENTIC, err);
+    }
+    if (!clo_session_use(broker->sessions, &session, request->clock, err)) {
+        broker->counters[ATTEST_REFUSED]++;
+        return false;
+    }
+    return give_result(broker, request, &session, &appraisals, answer, err);
+}
