@@ -19,20 +19,15 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "lib/crypto/certificate_make.h"
-#include "lib/crypto/openssl.h"
-
-#define HEADERS_MAX      16384
-#define TIMEOUT_S        30
-#define CERTIFICATE_DAYS 3650
-#define DAY              86400
-#define BACKLOG          512
-#define TICK_S           10
-#define COOKIE_NAME      "kbs-session-id="
+#define HEADERS_MAX 16384
+#define TIMEOUT_S   30
+#define BACKLOG     512
+#define TICK_S      10
+#define COOKIE_NAME "kbs-session-id="
 
 struct clo_server {
     struct clo_broker *broker;
-    SSL_CTX *tls;
+    struct ssl_ctx_st *tls;
     struct event_base *base;
     struct evhttp *http;
     struct event *stops[2];
@@ -41,48 +36,6 @@ struct clo_server {
 };
 
 /* --- TLS --- */
-
-static bool make_certificate(const struct clo_private_key *key, struct clo_certificate **out,
-                             struct clo_error *err)
-{
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    struct clo_digest fingerprint;
-    int64_t now = (int64_t)time(NULL);
-
-    if (!clo_private_key_public(key, &public, err) ||
-        !clo_public_key_fingerprint(public, &fingerprint, err))
-        return false;
-    fingerprint.bytes[0] &= 0x7f; /* a serial number is positive */
-    const struct clo_certificate_spec spec = {
-        .common_name = "Cloister key broker",
-        .not_before = now - DAY,
-        .not_after = now + (int64_t)CERTIFICATE_DAYS * DAY,
-        .serial = clo_bytes(fingerprint.bytes, 16),
-        .scheme = CLO_ECDSA_DER,
-        .hash = CLO_HASH_SHA256,
-    };
-    return clo_certificate_make(&spec, public, NULL, key, &der, err) &&
-           clo_certificate_parse(clo_buffer_bytes(&der), out, err);
-}
-
-static bool set_up_tls(struct clo_server *server, const struct clo_private_key *key,
-                       struct clo_error *err)
-{
-    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-
-    if (!make_certificate(key, &certificate, err))
-        return clo_wrap(err, "TLS certificate");
-    server->tls = SSL_CTX_new(TLS_server_method());
-    if (server->tls == NULL || SSL_CTX_set_min_proto_version(server->tls, TLS1_3_VERSION) != 1 ||
-        SSL_CTX_use_certificate(server->tls, clo_certificate_x509(certificate)) != 1 ||
-        SSL_CTX_use_PrivateKey(server->tls, clo_private_key_evp(key)) != 1)
-        return clo_fail(err, CLO_ERR_SYSTEM, "TLS 1.3 cannot be set up");
-    /* Every client comes once: nothing to resume, and no ticket key to keep. */
-    SSL_CTX_set_session_cache_mode(server->tls, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(server->tls, 0);
-    return true;
-}
 
 static struct bufferevent *new_stream(struct event_base *base, void *context)
 {
@@ -269,7 +222,7 @@ static bool listen_at(struct clo_server *server, const char *text, struct clo_er
     return true;
 }
 
-bool clo_server_new(struct clo_broker *broker, const struct clo_private_key *tls_key,
+bool clo_server_new(struct clo_broker *broker, const struct clo_tls_identity *identity,
                     const char *address, struct clo_server **out, struct clo_error *err)
 {
     static const int signals[] = { SIGTERM, SIGINT };
@@ -278,8 +231,8 @@ bool clo_server_new(struct clo_broker *broker, const struct clo_private_key *tls
     if (server == NULL)
         return clo_out_of_memory(err);
     server->broker = broker;
-    if (!set_up_tls(server, tls_key, err))
-        return false;
+    if (!clo_tls_context(identity, &server->tls, err))
+        return clo_wrap(err, "TLS");
     server->base = event_base_new();
     server->http = server->base == NULL ? NULL : evhttp_new(server->base);
     if (server->http == NULL)

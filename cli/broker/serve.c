@@ -9,6 +9,7 @@
 #include "cli/policy/files.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
+#include "device/key_file.h"
 #include "verifier/server.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
@@ -144,7 +145,7 @@ static bool print_terms(struct clo_store *store, struct clo_error *err)
     }
 }
 
-static bool serve(struct clo_store *store, const struct clo_private_key *tls_key,
+static bool serve(struct clo_store *store, const struct clo_tls_identity *identity,
                   const char *address, unsigned nonce_seconds, struct own_endorsements *own,
                   struct clo_error *err)
 {
@@ -161,8 +162,8 @@ static bool serve(struct clo_store *store, const struct clo_private_key *tls_key
     struct clo_digest fingerprint;
 
     if (!print_terms(store, err) || !clo_broker_new(&spec, &broker, err) ||
-        !clo_server_new(broker, tls_key, address, &server, err) ||
-        !clo_private_key_public(tls_key, &public, err) ||
+        !clo_server_new(broker, identity, address, &server, err) ||
+        !clo_private_key_public(identity->key, &public, err) ||
         !clo_public_key_fingerprint(public, &fingerprint, err))
         return false;
     printf("listening on %.*s:%u, key sha256 %s\n", (int)(strrchr(address, ':') - address), address,
@@ -171,12 +172,43 @@ static bool serve(struct clo_store *store, const struct clo_private_key *tls_key
     return clo_server_run(server, err);
 }
 
+/* The owner's certificate, or one of our own for the address. */
+struct tls_options {
+    const char *certificate, *key;
+    struct clo_list names;
+};
+
+static bool open_key(const struct tls_options *tls, struct clo_store *store,
+                     struct clo_private_key **out, struct clo_error *err)
+{
+    if ((tls->certificate == NULL) != (tls->key == NULL))
+        return clo_fail(err, CLO_ERR_USAGE, "--tls-cert and --tls-key belong together");
+    if (tls->certificate != NULL && tls->names.count > 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--tls-name is for a certificate of the broker's own");
+    return tls->key != NULL ? clo_key_file_private(tls->key, NULL, out, err)
+                            : clo_store_key(store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, out, err);
+}
+
+static bool open_certificate(const struct tls_options *tls, const char *state, const char *address,
+                             const struct clo_private_key *key, char *path, size_t room,
+                             struct clo_error *err)
+{
+    int size = tls->certificate != NULL ? snprintf(path, room, "%s", tls->certificate)
+                                        : snprintf(path, room, "%s/tls.crt", state);
+
+    if (size < 0 || (size_t)size >= room)
+        return clo_fail(err, CLO_ERR_USAGE, "--state: the name is too long");
+    return tls->certificate != NULL ||
+           clo_tls_certificate_keep(path, key, address, &tls->names, now(NULL), err);
+}
+
 int cmd_serve(int argc, char **argv)
 {
     const char *state = NULL, *address = "127.0.0.1:8443", *print_key = NULL;
     uint64_t seconds = 120;
     CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
-    struct cli_option options[5 + FETCH_OPTIONS] = {
+    struct tls_options tls = { .certificate = NULL };
+    struct cli_option options[8 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept; made on first use (required)",
           .text = &state },
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
@@ -186,13 +218,22 @@ int cmd_serve(int argc, char **argv)
         { "--print-key", "FILE",
           "write the public key that images are built with (PEM, - is standard output), and end",
           .text = &print_key },
+        { "--tls-cert", "FILE",
+          "the certificate that clients see, and those that it hangs on (PEM); default: one of the "
+          "broker's own, in the state's tls.crt",
+          .text = &tls.certificate },
+        { "--tls-key", "FILE", "its key (PEM)", .text = &tls.key },
+        { "--tls-name", "NAME",
+          "a name or address, besides those listened at, for the broker's own certificate; may be "
+          "repeated",
+          .list = &tls.names },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
           "of "
           "what evidence brings",
           .text = &own.folder },
     };
-    size_t option_count = 5;
+    size_t option_count = 8;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
@@ -210,6 +251,8 @@ int cmd_serve(int argc, char **argv)
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
+    struct clo_tls_identity identity;
+    char certificate[4096];
     struct clo_list operands;
     struct clo_error err;
     int status;
@@ -222,11 +265,13 @@ int cmd_serve(int argc, char **argv)
         return cli_usage_error(&usage, "--state is needed");
     if (seconds == 0 || seconds > 3600)
         return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
-    bool ok = clo_store_open(state, &store, &err) &&
-              clo_store_key(store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, &tls_key, &err) &&
-              (print_key != NULL
-                       ? write_public_key(tls_key, print_key, &err)
-                       : open_endorsements(&own, &err) &&
-                                 serve(store, tls_key, address, (unsigned)seconds, &own, &err));
+    bool ok = clo_store_open(state, &store, &err) && open_key(&tls, store, &tls_key, &err);
+    identity = (struct clo_tls_identity){ tls_key, certificate };
+    ok = ok && (print_key != NULL
+                        ? write_public_key(tls_key, print_key, &err)
+                        : open_certificate(&tls, state, address, tls_key, certificate,
+                                           sizeof certificate, &err) &&
+                                  open_endorsements(&own, &err) &&
+                                  serve(store, &identity, address, (unsigned)seconds, &own, &err));
     return ok ? CLI_YES : cli_fail("serve", &err);
 }

@@ -105,6 +105,15 @@ timeout 10 openssl s_client -tls1_2 -connect "127.0.0.1:$port" </dev/null >"$wor
 # The key that it shows is the one that images pin.
 timeout 10 openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | openssl x509 -noout -pubkey >"$work/shown.pem" 2>/dev/null
 cmp -s "$work/shown.pem" "$work/first.pem" || fail "shows another key than --print-key"
+# Its certificate names the address, so that clients that do not pin the key can hold it against that; the owner's own is taken as well.
+timeout 10 openssl s_client -connect "127.0.0.1:$port" -CAfile "$state/tls.crt" -verify_return_error -verify_ip 127.0.0.1 </dev/null >"$work/tls" 2>&1 || fail "the address is not in the certificate: $(cat "$work/tls")"
+openssl x509 -in "$state/tls.crt" -noout -ext basicConstraints 2>/dev/null | grep -q CA:FALSE || fail "the certificate is an issuer's"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/tls.key" -out "$work/tls.crt" -subj /CN=x -days 2 2>/dev/null
+expect "a certificate without its key" 2 "belong together" "$cloister" serve --state "$state" --tls-cert "$work/tls.crt"
+expect "a certificate of another key" 2 "is of another key" "$cloister" serve --state "$state" --listen 127.0.0.1:0 --tls-cert "$work/tls.crt" --tls-key "$state/tls.key"
+expect "names for a certificate that is given" 2 "--tls-name is for" "$cloister" serve --state "$state" --tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --tls-name x
+expect "an odd name" 2 "neither a host's name" "$cloister" serve --state "$state" --listen 127.0.0.1:0 --tls-name 'a b'
+expect "the key of a given certificate" 0 "BEGIN PUBLIC KEY" "$cloister" serve --state "$state" --tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --print-key -
 # Still alive, and what is registered meanwhile is there; then it ends when asked to.
 expect "remove" 0 "" "$cloister" key remove --state "$state" default/disk/demo
 kill -TERM "$pid"
