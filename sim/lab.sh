@@ -138,6 +138,28 @@ lab_fetch_ukify() {
     return "$status"
 }
 
+# A newer release's systemd-cryptenroll and systemd-cryptsetup with their libraries, to be started by its own ld.so: what seals
+# and opens LUKS2 volumes there is held against ours.
+lab_fetch_new_systemd() {
+    local codename mirror keyring state release=forky out=$LAB_CACHE/systemd-forky
+    [ ! -e "$out/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    mkdir -p "$LAB_CACHE"
+    state=$(lab_apt_state "$release" "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
+    if lab_unpack "$state" systemd systemd-cryptsetup libsystemd-shared libsystemd0 libc6 libcryptsetup12 libargon2-1 libjson-c5 \
+        libdevmapper1.02.1 libblkid1 libmount1 libuuid1 libudev1 libselinux1 libpcre2-8-0 libcap2 libcrypt1 libacl1 libseccomp2 libpam0g libgcc-s1 libaudit1 \
+        libcap-ng0 libssl3t64 zlib1g libzstd1 liblzma5 liblz4-1 libpopt0 libtss2-esys-3.0.2-0t64 libtss2-sys1t64 libtss2-mu-4.0.1-0t64 libtss2-rc0t64 \
+        libtss2-tcti-swtpm0t64 libtss2-tctildr0t64 libtss2-tcti-device0t64 2>"$LAB_CACHE/apt.log"; then
+        rm -rf "$out"
+        mkdir -p "$out"
+        cp -a "$state"/tree/. "$out/"
+        touch "$out/complete"
+    fi
+    rm -rf "${state:?}"
+    [ -e "$out/complete" ]
+}
+
 # Tools of others that come from Python's package index alone, as the interop tests hold them against ours: in a folder
 # of their own, and never installed. Made under another name first: a half one is none.
 lab_fetch_python_tools() {

@@ -4,6 +4,7 @@
 #include <openssl/rsa.h>
 
 #include "lib/crypto/openssl.h"
+#include "lib/crypto/tpm_crypto.h"
 
 static bool set_oaep(EVP_PKEY_CTX *context, enum clo_hash hash)
 {
@@ -14,8 +15,27 @@ static bool set_oaep(EVP_PKEY_CTX *context, enum clo_hash hash)
            EVP_PKEY_CTX_set_rsa_mgf1_md_name(context, name, NULL) == 1;
 }
 
+/* libcrypto takes the label's memory over. */
+static bool set_label(EVP_PKEY_CTX *context, struct clo_bytes label)
+{
+    if (label.size == 0)
+        return true;
+    void *copy = OPENSSL_memdup(label.data, label.size);
+    if (copy != NULL && EVP_PKEY_CTX_set0_rsa_oaep_label(context, copy, (int)label.size) == 1)
+        return true;
+    OPENSSL_free(copy);
+    return false;
+}
+
 bool clo_oaep_seal(const struct clo_public_key *key, enum clo_hash hash, struct clo_bytes in,
                    struct clo_buffer *out, struct clo_error *err)
+{
+    return clo_oaep_seal_labelled(key, hash, clo_bytes(NULL, 0), in, out, err);
+}
+
+bool clo_oaep_seal_labelled(const struct clo_public_key *key, enum clo_hash hash,
+                            struct clo_bytes label, struct clo_bytes in, struct clo_buffer *out,
+                            struct clo_error *err)
 {
     uint8_t bytes[RSA_KEY_BYTES_MAX];
     size_t size = sizeof bytes;
@@ -25,6 +45,7 @@ bool clo_oaep_seal(const struct clo_public_key *key, enum clo_hash hash, struct 
     EVP_PKEY *evp = clo_public_key_evp(key);
     EVP_PKEY_CTX *context = evp == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(NULL, evp, NULL);
     bool ok = context != NULL && EVP_PKEY_encrypt_init(context) == 1 && set_oaep(context, hash) &&
+              set_label(context, label) &&
               EVP_PKEY_encrypt(context, bytes, &size, in.data, in.size) == 1;
     EVP_PKEY_CTX_free(context);
     if (!ok)
