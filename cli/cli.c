@@ -191,13 +191,36 @@ static bool set_option(const struct cli_usage *usage, const struct cli_option *o
     return true;
 }
 
-bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_list *operands,
-               int *status)
+static bool check_operands(const struct cli_usage *usage, const struct clo_list *given, int *status)
+{
+    const struct cli_operands *wanted = &usage->operands;
+
+    if (given->count >= wanted->least && given->count <= wanted->most)
+        return true;
+    *status =
+            wanted->what == NULL
+                    ? cli_usage_error(usage, "unexpected argument %s", given->items[0])
+                    : cli_usage_error(usage, "%s expected, %zu given", wanted->what, given->count);
+    return false;
+}
+
+static const struct cli_option *find_option(const struct cli_usage *usage, const char *word,
+                                            size_t name_size)
+{
+    for (size_t i = 0; i < usage->option_count; i++)
+        if (strlen(usage->options[i].name) == name_size &&
+            strncmp(usage->options[i].name, word, name_size) == 0)
+            return &usage->options[i];
+    return NULL;
+}
+
+/* Into the options' targets, and everything else into `operands`. */
+static bool sort_words(const struct cli_usage *usage, int argc, char **argv,
+                       struct clo_list *operands, int *status)
 {
     struct given given = { .count = 0 };
     bool options_ended = false;
 
-    *operands = (struct clo_list){ 0 };
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (options_ended || word[0] != '-' || strcmp(word, "-") == 0) {
@@ -222,11 +245,7 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_
             return false;
         }
         size_t name_size = strcspn(word, "=");
-        const struct cli_option *option = NULL;
-        for (size_t k = 0; k < usage->option_count && option == NULL; k++)
-            if (strlen(usage->options[k].name) == name_size &&
-                strncmp(usage->options[k].name, word, name_size) == 0)
-                option = &usage->options[k];
+        const struct cli_option *option = find_option(usage, word, name_size);
         if (option == NULL) {
             *status = cli_usage_error(usage, "unknown option %.*s", (int)name_size, word);
             return false;
@@ -247,6 +266,18 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_
             !set_option(usage, option, value, status))
             return false;
     }
+    return true;
+}
+
+bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_list *operands,
+               int *status)
+{
+    struct clo_list given = { 0 };
+
+    if (!sort_words(usage, argc, argv, &given, status) || !check_operands(usage, &given, status))
+        return false;
+    if (operands != NULL)
+        *operands = given;
     return true;
 }
 

@@ -28,18 +28,26 @@ struct cli_option {
     struct clo_list *list;
 };
 
+/* What is given without an option's name, as cli_parse() demands it. */
+struct cli_operands {
+    const char *what; /* "one root"; NULL where there are none */
+    size_t least, most;
+};
+
 struct cli_usage {
     const char *command;   /* "image build" */
     const char *arguments; /* "ROOT -o IMAGE" */
-    const char *summary;   /* what it is for, one or two sentences */
+    struct cli_operands operands;
+    const char *summary; /* what it is for, one or two sentences */
     const struct cli_option *options;
     size_t option_count;
     const char *example; /* one worked example, lines ending in \n */
     bool takes_one_value; /* two different texts for one option (it may have two names) are an error */
 };
 
-/* Sorts argv (after the command's own name) into options and operands. Answers --help itself.
- * Returns false when the command should return *status at once. */
+/* Sorts argv (after the command's own name) into options and operands, of which there are as many as the usage
+ * says (`operands` may be NULL where it says none). Answers --help itself. Returns false when the command should
+ * return *status at once. */
 bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_list *operands,
                int *status);
 /* One line on standard error pointing to --help; returns CLI_USAGE. */

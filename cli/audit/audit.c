@@ -341,6 +341,7 @@ static const struct cli_option options[] = {
 static const struct cli_usage usage = {
     .command = "audit",
     .arguments = "[SUBJECT]",
+    .operands = { "at most one subject", 0, 1 },
     .summary = "Is this kernel, command line, UKI or disk image fit to be a confidential VM?\n"
                "SUBJECT is a kernel configuration (also gzip), a kernel that carries one, a "
                ".deb or\n"
@@ -368,8 +369,7 @@ int cmd_audit(int argc, char **argv)
         return CLI_YES;
     }
     chosen.subject = operands.count == 1 ? operands.items[0] : NULL;
-    if (operands.count > 1 ||
-        (operands.count == 0 && chosen.cmdline == NULL && !chosen.guest && chosen.root == NULL))
+    if (operands.count == 0 && chosen.cmdline == NULL && !chosen.guest && chosen.root == NULL)
         return cli_usage_error(&usage, "one SUBJECT, --guest, --root or --cmdline is needed");
     if (chosen.as_json + chosen.as_sarif + chosen.generate > 1)
         return cli_usage_error(&usage, "--json, --sarif and --generate: one of them");

@@ -104,6 +104,7 @@ int cmd_report(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "report",
         .arguments = "JSON…",
+        .operands = { "one to three JSON documents", 1, DOCUMENTS_MAX },
         .summary = "Answers on one HTML page whether a machine can keep a secret from its cloud: "
                    "yes, no, or\n"
                    "not shown. Made from what 'audit', 'verify' and 'image inspect' print with "
@@ -126,7 +127,5 @@ int cmd_report(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count == 0 || operands.count > DOCUMENTS_MAX)
-        return cli_usage_error(&usage, "one to three JSON documents are needed");
     return run(&operands, language, output, at, &input, &err) ? CLI_YES : cli_error(&err);
 }

@@ -92,13 +92,12 @@ int cmd_key_derive(int argc, char **argv)
         .example = "  cloister key derive --field policy --field family_id --field image_id \\\n"
                    "      --output /run/disk.key\n",
     };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0 || o.output == NULL)
+    if (o.output == NULL)
         return cli_usage_error(&usage, "--output is needed");
     if (o.fields.count == 0)
         return cli_usage_error(&usage, "--field is needed: with none, every guest on this chip "

@@ -48,6 +48,7 @@ int cmd_key_lease(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "key lease",
         .arguments = "PATH",
+        .operands = { "one path", 1, 1 },
         .summary = "Shows which machines got a secret and hold it; or gives it up for them, when a "
                    "machine\nwas moved, replaced or restored from a backup.",
         .options = options,
@@ -63,8 +64,8 @@ int cmd_key_lease(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || state == NULL || (release && as_json))
-        return cli_usage_error(&usage, "PATH and --state are needed, and --release goes alone");
+    if (state == NULL || (release && as_json))
+        return cli_usage_error(&usage, "--state is needed, and --release goes alone");
     if (!clo_store_open(state, &store, &err))
         return cli_fail("key", &err);
     if (release)

@@ -61,14 +61,13 @@ int cmd_key_list(int argc, char **argv)
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0 || state == NULL)
-        return cli_usage_error(&usage, "only --state is needed");
+    if (state == NULL)
+        return cli_usage_error(&usage, "--state is needed");
     if (!clo_store_open(state, &store, &err) || !clo_store_list(store, &list, &err))
         return cli_fail("key", &err);
     if (!as_json) {

@@ -240,6 +240,7 @@ static const struct cli_option options[] = {
 static const struct cli_usage usage = {
     .command = "key put",
     .arguments = "PATH FILE",
+    .operands = { "a path and a file", 2, 2 },
     .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
                "is\nreleased. What is there under this path is replaced. A running broker "
                "knows it at once.\nA secret that stands under another path already is "
@@ -259,8 +260,8 @@ int cmd_key_put(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 2 || chosen.state == NULL || chosen.policy == NULL)
-        return cli_usage_error(&usage, "PATH, FILE, --state and --policy are needed");
+    if (chosen.state == NULL || chosen.policy == NULL)
+        return cli_usage_error(&usage, "--state and --policy are needed");
     if (chosen.references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
     if (chosen.forget_generation && chosen.disk == NULL)

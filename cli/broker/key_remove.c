@@ -11,6 +11,7 @@ int cmd_key_remove(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "key remove",
         .arguments = "PATH",
+        .operands = { "one path", 1, 1 },
         .summary = "Forgets a secret: no guest gets it any more.",
         .options = options,
         .option_count = CLO_COUNT(options),
@@ -23,8 +24,8 @@ int cmd_key_remove(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || state == NULL)
-        return cli_usage_error(&usage, "PATH and --state are needed");
+    if (state == NULL)
+        return cli_usage_error(&usage, "--state is needed");
     if (!clo_store_open(state, &store, &err) || !clo_store_remove(store, operands.items[0], &err))
         return cli_fail("key", &err);
     return CLI_YES;

@@ -253,14 +253,11 @@ int cmd_serve(int argc, char **argv)
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
     struct clo_tls_identity identity;
     char certificate[4096];
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "takes no arguments");
     if (state == NULL)
         return cli_usage_error(&usage, "--state is needed");
     if (seconds == 0 || seconds > 3600)

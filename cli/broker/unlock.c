@@ -120,6 +120,7 @@ int cmd_unlock(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "unlock",
         .arguments = "DEVICE NAME",
+        .operands = { "a device and a name", 2, 2 },
         .summary =
                 "Opens a LUKS2 disk in a running guest as /dev/mapper/NAME: checks its header, "
                 "proves\nthe machine to the broker, and uses the key that it releases. The initrd "
@@ -136,8 +137,6 @@ int cmd_unlock(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 2)
-        return cli_usage_error(&usage, "DEVICE and NAME are needed");
     bool ok = clo_file_read(path, CLO_FILE_LIMIT, &text, &err) &&
               (clo_guest_config_parse(clo_buffer_bytes(&text), &config, &err) ||
                clo_wrap(&err, "%s", path));

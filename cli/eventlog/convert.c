@@ -55,6 +55,7 @@ int cmd_eventlog_convert(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "eventlog convert",
         .arguments = "LOG --output FILE",
+        .operands = { "one event log", 1, 1 },
         .summary = "Writes an event log in another form: TCG's Canonical Event Log, as JSON or "
                    "CBOR, with IMA's and\nuser space's records if they are given; or, of a "
                    "canonical log, the binary form.",
@@ -75,8 +76,6 @@ int cmd_eventlog_convert(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "takes one event log");
     if (output == NULL)
         return cli_usage_error(&usage, "--output is missing");
     if (!cli_is_no_input("--output", output, operands.items[0], &err))

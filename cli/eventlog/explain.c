@@ -146,6 +146,7 @@ int cmd_eventlog_explain(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "eventlog explain",
         .arguments = "LOG --reference FILE…|--other-log LOG",
+        .operands = { "one event log", 1, 1 },
         .summary = "Says which event of each register is not what the reference expects, and how.\n"
                    "Exits 0 if none differs, 1 otherwise.",
         .options = options,
@@ -160,8 +161,6 @@ int cmd_eventlog_explain(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "takes one event log");
     if (o.paths.count == 0 && o.other == NULL)
         return cli_usage_error(&usage, "--reference is missing");
     enum clo_hash hash = o.bank == NULL ? CLO_HASH_SHA256 : clo_hash_from_name(o.bank);

@@ -207,6 +207,7 @@ int cmd_eventlog_replay(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "eventlog replay",
         .arguments = "LOG",
+        .operands = { "one event log", 1, 1 },
         .summary = "Computes the registers that an event log leads to: PCRs, or RTMRs for a TDX "
                    "(CCEL) log.\nA binary log, a canonical one (JSON or CBOR), or the kernel's "
                    "IMA list.\nThe log is true if a verified quote shows the same values.",
@@ -224,8 +225,6 @@ int cmd_eventlog_replay(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "takes one event log");
     bool ok = eventlog_open(operands.items[0], &input, &err) &&
               (ima == NULL || ima_load(ima, &ima_file, &ima_list, &err)) &&
               (userspace == NULL || userlog_load(userspace, &userlog, &err));

@@ -241,6 +241,7 @@ int cmd_eventlog_show(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "eventlog show",
         .arguments = "LOG",
+        .operands = { "one event log", 1, 1 },
         .summary = "Shows what firmware, boot loaders or the kernel's IMA measured, event by "
                    "event.\nThe words are the log's own; only digests lead to the registers, and "
                    "each field says whether\nits event's digest covers it.",
@@ -256,8 +257,6 @@ int cmd_eventlog_show(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "takes one event log");
     if (!eventlog_open_start(operands.items[0], &input, &cut, &err))
         return cli_fail("eventlog show", &err);
     if (show.json) {

@@ -104,14 +104,12 @@ int cmd_evidence_collect(int argc, char **argv)
         .example = "  cloister evidence collect --nonce \"$NONCE\" --output evidence.json\n",
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bundle = { 0 };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0 || (o.nonce == NULL) == (o.report_data == NULL) ||
-        (o.nonce != NULL && o.nonce[0] == '\0'))
+    if ((o.nonce == NULL) == (o.report_data == NULL) || (o.nonce != NULL && o.nonce[0] == '\0'))
         return cli_usage_error(&usage, "either --nonce or --report-data is needed");
     if (o.resource != NULL && o.nonce == NULL)
         return cli_usage_error(&usage, "--resource needs --nonce: report data bind nothing else");

@@ -57,13 +57,12 @@ int cmd_evidence_extend(int argc, char **argv)
     char name[32];
     char text[2 * CLO_TDX_GUEST_MR_SIZE + 1];
     struct clo_digest digest;
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0 || rtmr >= CLO_TDX_GUEST_RTMRS)
+    if (rtmr >= CLO_TDX_GUEST_RTMRS)
         return cli_usage_error(&usage, "--rtmr is 0 to 3");
     if ((hex == NULL) == (file == NULL))
         return cli_usage_error(&usage, "either --digest or --file");

@@ -71,13 +71,12 @@ int cmd_evidence_report(int argc, char **argv)
                    "      --output report.bin\n",
     };
     CLO_CLEANUP(clo_hardware_report_free) struct clo_hardware_report got = { .provider = "" };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0 || o.report_data == NULL || o.output == NULL)
+    if (o.report_data == NULL || o.output == NULL)
         return cli_usage_error(&usage, "--report-data and --output are needed");
     if (o.service == NULL && (o.service_guid != NULL || o.manifest != NULL))
         return cli_usage_error(&usage, "--service-guid and --manifest are for --service");

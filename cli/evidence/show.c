@@ -272,6 +272,7 @@ int cmd_evidence_show(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "evidence show",
         .arguments = "BUNDLE|FILE",
+        .operands = { "one bundle or file", 1, 1 },
         .summary = "Shows what a bundle of evidence holds, or every field of an SEV-SNP report, of "
                    "certificates,\nof a TDX quote or a TDREPORT, in any form that is known, "
                    "without verifying any of it.",
@@ -285,8 +286,6 @@ int cmd_evidence_show(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one bundle or file expected");
     if (!show_file(operands.items[0], as_json, &err))
         return cli_fail("evidence show", &err);
     return CLI_YES;

@@ -206,6 +206,7 @@ int cmd_boot(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "boot",
         .arguments = "IMAGE",
+        .operands = { "one image", 1, 1 },
         .summary = "Starts an image under QEMU with Secure Boot enforced and a vTPM, and says how\n"
                    "far it got. Exit status 0: it reached what was asked for; 1: it was refused,\n"
                    "stopped or ran out of time.",
@@ -219,8 +220,8 @@ int cmd_boot(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || o.spec.varstore == NULL || o.spec.tpm_state == NULL)
-        return cli_usage_error(&usage, "one IMAGE, --varstore and --tpm are needed");
+    if (o.spec.varstore == NULL || o.spec.tpm_state == NULL)
+        return cli_usage_error(&usage, "--varstore and --tpm are needed");
     if (o.smbios.count > CLO_BOOT_SMBIOS_MAX || o.extra.count > CLO_BOOT_EXTRA_MAX ||
         o.memory < 128 || o.memory > 1U << 20 || o.timeout == 0 || o.timeout > 86400)
         return cli_usage_error(&usage, "--smbios-type11, --memory or --timeout out of range");

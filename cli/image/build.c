@@ -323,6 +323,7 @@ static const struct cli_option options[] = {
 static const struct cli_usage usage = {
     .command = "image build",
     .arguments = "ROOT",
+    .operands = { "one root", 1, 1 },
     .summary = "Makes one disk image that boots as a confidential VM, and its reference values.\n"
                "ROOT is a folder or an ext4 image. Needs neither root nor loop devices. The UKI is "
                "made\nas `uki build` makes it, with an initrd of its own. With SOURCE_DATE_EPOCH "
@@ -504,8 +505,6 @@ int cmd_image_build(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one ROOT is needed");
     if (!check_required(&err) || !check_signing(&err) || !check_uki(&err))
         return cli_usage_error(&usage, "%s", err.text);
     settle_names(&names);

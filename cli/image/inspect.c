@@ -105,6 +105,7 @@ int cmd_image_inspect(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "image inspect",
         .arguments = "IMAGE",
+        .operands = { "one image", 1, 1 },
         .summary = "Says what is on a disk image, and whether a guest would open its root: the\n"
                    "LUKS2 header is held against the white list. Exit status 1 if it would not.",
         .options = options,
@@ -118,8 +119,6 @@ int cmd_image_inspect(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one IMAGE is needed");
     if (!inspect(operands.items[0], as_json, &is_fit, &err)) {
         clo_wrap(&err, "%s", operands.items[0]);
         return cli_error(&err);

@@ -128,6 +128,7 @@ int cmd_measure_convert(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "measure convert",
         .arguments = "FILE",
+        .operands = { "one file", 1, 1 },
         .summary = "Writes a reference file in a form that other verifiers read, CoRIM or CoSERV, "
                    "and such a file\nas a reference file. Values travel, events do not.",
         .options = table,
@@ -142,8 +143,6 @@ int cmd_measure_convert(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one file expected");
     if (strcmp(in.form, "corim") != 0 && strcmp(in.form, "coserv") != 0 &&
         strcmp(in.form, "json") != 0 && strcmp(in.form, "show") != 0)
         return cli_usage_error(&usage, "--to: %s is none of corim, coserv, json, show", in.form);

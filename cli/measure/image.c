@@ -56,6 +56,7 @@ static const struct cli_option table[] = {
 static const struct cli_usage usage = {
     .command = "measure image",
     .arguments = "IMAGE --varstore FILE",
+    .operands = { "one disk image", 1, 1 },
     .summary = "Predicts the PCRs of a boot from this disk image, event by event.\n"
                "PCR 5 is that of a grown disk with --disk-size and --grow-partition. PCR 15 needs "
                "the volume key and is\nin the file that image build writes (--built); PCRs "
@@ -77,8 +78,6 @@ int cmd_measure_image(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "takes one disk image");
     if (!cli_is_no_input("--output", chosen.output, operands.items[0], &err))
         return cli_usage_error(&usage, "%s", err.text);
     if (chosen.varstore == NULL)

@@ -130,6 +130,7 @@ int cmd_measure_policy(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "measure policy",
         .arguments = "REFERENCE...",
+        .operands = { "at least one reference", 1, CLO_LIST_MAX },
         .summary =
                 "Signs the TPM policy (PolicyPCR) of each state that references foretell, before "
                 "it boots,\nin the form that systemd-cryptsetup reads (tpm2-pcr-signature.json).",
@@ -145,8 +146,6 @@ int cmd_measure_policy(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &references, &status))
         return status;
-    if (references.count == 0)
-        return cli_usage_error(&usage, "expected reference files");
     if ((in.key == NULL) == (in.public_key == NULL))
         return cli_usage_error(&usage, "expected either --key or --public-key");
     if (!read_pcrs(in.pcrs, &in.mask, &err) || !uki_banks(&in.banks, &in.hashes, &err))

@@ -222,14 +222,11 @@ static const struct cli_usage usage = {
 
 int cmd_measure_snp(int argc, char **argv)
 {
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "takes no argument: %s", operands.items[0]);
     status = CLI_YES;
     if (chosen.explain != NULL ? explain(&chosen, &status, &err) : measure(&chosen, &err))
         return status;

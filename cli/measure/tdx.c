@@ -312,14 +312,11 @@ static const struct cli_usage usage = {
 
 int cmd_measure_tdx(int argc, char **argv)
 {
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "takes no operand");
     if (chosen.firmware == NULL && chosen.uki == NULL && chosen.image == NULL &&
         chosen.kernel == NULL && chosen.given == NULL)
         return cli_usage_error(&usage, "nothing to predict from: --firmware is missing");

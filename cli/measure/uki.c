@@ -45,6 +45,7 @@ int cmd_measure_uki(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "measure uki",
         .arguments = "UKI",
+        .operands = { "one UKI", 1, 1 },
         .summary = "Predicts the PCRs of a boot that starts this unified kernel image from the "
                    "firmware.\nPCR 11 is told for each phase of the boot.",
         .options = table,
@@ -57,8 +58,6 @@ int cmd_measure_uki(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "takes one UKI");
     if (!cli_is_no_input("--output", options.output, operands.items[0], &err))
         return cli_usage_error(&usage, "%s", err.text);
     if (options.varstore != NULL && options.without_secure_boot)

@@ -110,6 +110,7 @@ int cmd_policy_check(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "policy check",
         .arguments = "POLICY",
+        .operands = { "one policy", 1, 1 },
         .summary = "Says of each aspect of a guest what pins it, or what an attacker may still "
                    "change. "
                    "POLICY is\na file, or strict, the built-in one. Exit status 0: nothing that "
@@ -129,8 +130,6 @@ int cmd_policy_check(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one policy expected");
     if (!read_accepted(&exceptions, &accepted, &err) ||
         !policy_load(operands.items[0], &policy, &err) ||
         !cli_references_load(&paths, &references, &err))

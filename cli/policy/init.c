@@ -315,15 +315,12 @@ int cmd_policy_init(int argc, char **argv)
     };
     CLO_CLEANUP(cli_references_free) struct cli_references references = { .count = 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-    struct clo_list operands;
     struct clo_pins pins;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "takes no arguments");
     const struct kind *kind = find_kind(o.kind);
     if (kind == NULL)
         return cli_usage_error(&usage, "--for: snp, tdx, azure-snp or azure-tdx expected");

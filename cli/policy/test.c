@@ -58,6 +58,7 @@ int cmd_policy_test(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "policy test",
         .arguments = "POLICY BUNDLE...",
+        .operands = { "a policy and at least one bundle", 2, CLO_LIST_MAX },
         .summary = "Appraises bundles of evidence by a policy and lists the checks that it made of "
                    "each. "
                    "Nothing\nis released. Exit status 1: one of them is refused.",
@@ -74,8 +75,6 @@ int cmd_policy_test(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count < 2)
-        return cli_usage_error(&usage, "a policy and at least one bundle expected");
     o.policy = operands.items[0];
     if (!verify_load(&o, &inputs, &err))
         return cli_fail("policy test", &err);

@@ -43,6 +43,7 @@ int cmd_secureboot_apply(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot apply",
         .arguments = "AUTH --input FILE --output FILE",
+        .operands = { "one update", 1, 1 },
         .summary =
                 "Applies an authenticated variable, such as a dbx update, to a variable store as "
                 "the firmware\nwould: only if the store's own KEK (or PK) allows it and, unless "
@@ -57,7 +58,7 @@ int cmd_secureboot_apply(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || o.input == NULL || o.output == NULL)
-        return cli_usage_error(&usage, "one update, --input and --output are needed");
+    if (o.input == NULL || o.output == NULL)
+        return cli_usage_error(&usage, "--input and --output are needed");
     return apply(&o, operands.items[0], &err) ? CLI_YES : cli_fail("secureboot apply", &err);
 }

@@ -54,6 +54,7 @@ int cmd_secureboot_diff(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot diff",
         .arguments = "OLD NEW",
+        .operands = { "two files", 2, 2 },
         .summary = "Compares signature lists: lists, .auth files, efivarfs files or variable "
                    "stores. Exit status 1\nif they differ; also where only owners or order do, "
                    "since PCR 7 measures the bytes.",
@@ -69,8 +70,6 @@ int cmd_secureboot_diff(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 2)
-        return cli_usage_error(&usage, "two files expected");
     CLO_CLEANUP(clo_json_freep)
     json_t *json = json_pack("{s:[], s:[], s:[]}", "removed", "added", "owner_differs");
     struct difference difference = { .only = { json_object_get(json, "removed"),

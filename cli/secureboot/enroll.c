@@ -72,14 +72,11 @@ int cmd_secureboot_enroll(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = example,
     };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
     if (in.input == NULL || in.output == NULL)
         return cli_usage_error(&usage, "--input and --output are needed");
     if (in.pk.count != 1)

@@ -258,6 +258,7 @@ int cmd_secureboot_impact(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot impact",
         .arguments = "--input FILE --update FILE [IMAGE...]",
+        .operands = { "images", 0, CLO_LIST_MAX },
         .summary =
                 "Says, before it is made, what a change of dbx or db does: which of the images "
                 "will no longer\nstart and by which entry, and the PCR 7 of those UKIs that will. "

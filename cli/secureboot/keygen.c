@@ -161,14 +161,11 @@ int cmd_secureboot_keygen(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot keygen --output keys --name 'Example Ltd'\n",
     };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
     if (output == NULL)
         return cli_usage_error(&usage, "--output is needed");
     if (key_type(type) == NULL)

@@ -179,14 +179,13 @@ int cmd_secureboot_list(int argc, char **argv)
                    "dbx.esl\n",
     };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer lists = { 0 };
-    struct clo_list operands;
     struct clo_error err;
     size_t count;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0 || o.output == NULL)
+    if (o.output == NULL)
         return cli_usage_error(&usage, "--output is needed");
     if (!list(&o, &lists, &err) ||
         !clo_signature_lists_check(clo_buffer_bytes(&lists), &count, &err))

@@ -87,14 +87,11 @@ int cmd_secureboot_mok(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot mok --input vars.fd --output vars.fd --key mok.crt\n",
     };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
     if (mok.input == NULL || mok.output == NULL)
         return cli_usage_error(&usage, "--input and --output are needed");
     if (mok.keys.count == 0 && mok.list == NULL && mok.list_x == NULL)

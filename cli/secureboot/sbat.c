@@ -85,6 +85,7 @@ int cmd_secureboot_sbat(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot sbat",
         .arguments = "IMAGE...",
+        .operands = { "at least one image", 1, CLO_LIST_MAX },
         .summary = "Shows the SBAT generations of EFI images and, with a level, whether a shim of "
                    "that level\nstarts them. Exit status 1 if it does not start one, 3 if one "
                    "could not be read.",
@@ -103,8 +104,6 @@ int cmd_secureboot_sbat(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count == 0)
-        return cli_usage_error(&usage, "an image is expected");
     if (as_json)
         json = json_pack("{s:[]}", "images");
     if (level_path != NULL && !read_level(level_path, &file, &level, &err))

@@ -142,6 +142,7 @@ int cmd_secureboot_show(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot show",
         .arguments = "FILE",
+        .operands = { "one file", 1, 1 },
         .summary =
                 "Shows the Secure Boot keys and the variables in a firmware variable store, or "
                 "what is in\nsignature lists, an authenticated variable (a dbx update) or a file "
@@ -157,8 +158,6 @@ int cmd_secureboot_show(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "expected one file");
     if (!secureboot_read(operands.items[0], NULL, &file, &err))
         return cli_error(&err);
     bool ok = file.store != NULL ? show_store(file.store, &show, &err)

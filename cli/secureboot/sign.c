@@ -60,6 +60,7 @@ int cmd_secureboot_sign(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot sign",
         .arguments = "LISTS --variable NAME --key FILE --cert FILE --output FILE",
+        .operands = { "one file of signature lists", 1, 1 },
         .summary =
                 "Signs a change of a variable, as firmware and 'efi-updatevar' take it. An empty "
                 "file with\n--raw clears the variable.",
@@ -75,8 +76,6 @@ int cmd_secureboot_sign(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one file of signature lists expected");
     if (o.variable == NULL || o.key == NULL || o.certificate == NULL || o.output == NULL)
         return cli_usage_error(&usage, "--variable, --key, --cert and --output are needed");
     return sign(&o, operands.items[0], &err) ? CLI_YES : cli_fail("secureboot sign", &err);

@@ -42,6 +42,7 @@ int cmd_secureboot_verify(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "secureboot verify",
         .arguments = "AUTH --cert FILE",
+        .operands = { "one file", 1, 1 },
         .summary =
                 "Checks an authenticated variable, such as a dbx update: is it signed by a key of "
                 "KEK (or by\none that such a key vouches for), for this variable, time and data? "
@@ -61,8 +62,8 @@ int cmd_secureboot_verify(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || o.certificates.count == 0)
-        return cli_usage_error(&usage, "one file and --cert are needed");
+    if (o.certificates.count == 0)
+        return cli_usage_error(&usage, "--cert is needed");
     if (!secureboot_read(operands.items[0], NULL, &file, &err))
         return cli_fail("secureboot verify", &err);
     if (!file.is_auth) {

@@ -42,14 +42,11 @@ int cmd_uki_build(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = example,
     };
-    struct clo_list operands;
     struct clo_error err;
     int status;
 
-    if (!cli_parse(&usage, argc, argv, &operands, &status))
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (operands.count != 0)
-        return cli_usage_error(&usage, "unexpected argument %s", operands.items[0]);
     if (!uki_build_check(&in, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.policy.providers = in.signing.providers;

@@ -224,6 +224,7 @@ int cmd_uki_edit(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "uki edit",
         .arguments = "IMAGE",
+        .operands = { "one image", 1, 1 },
         .summary = "Changes sections of an EFI image; what the others hold stays as it is.\n"
                    "Signatures that it has are dropped; --key signs again.",
         .options = options,
@@ -237,8 +238,6 @@ int cmd_uki_edit(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "expected one image");
     in.image = operands.items[0];
     if (!check(&in, &err))
         return cli_usage_error(&usage, "%s", err.text);

@@ -432,6 +432,7 @@ int cmd_uki_inspect(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "uki inspect",
         .arguments = "IMAGE",
+        .operands = { "one image", 1, 1 },
         .summary = "Shows what is in an EFI image, and what of it systemd's stub measures into "
                    "PCR 11.\nNothing it shows is verified; 'uki verify' does that.",
         .options = options,
@@ -445,8 +446,6 @@ int cmd_uki_inspect(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "expected one image");
     if (hash != NULL)
         return print_hash(operands.items[0], hash, wants_json, &err);
     status = inspect_all(&in, operands.items[0], &extracted, wants_json);

@@ -173,6 +173,7 @@ int cmd_uki_policy(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "uki policy",
         .arguments = "UKI",
+        .operands = { "one UKI", 1, 1 },
         .summary = "Shows PCR 11 for each profile and boot phase, and which values are signed.\n"
                    "With --key the answer is no when none is.",
         .options = options,
@@ -185,8 +186,6 @@ int cmd_uki_policy(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "expected one UKI");
     if (!uki_banks(&in.banks, &in.hashes, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.image = operands.items[0];

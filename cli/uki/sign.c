@@ -77,6 +77,7 @@ int cmd_uki_sign(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "uki sign",
         .arguments = "IMAGE --key FILE --cert FILE",
+        .operands = { "one image", 1, 1 },
         .summary = "Signs an EFI image for Secure Boot.\nSignatures that it already has are "
                    "replaced, unless --keep says otherwise.",
         .options = options,
@@ -92,8 +93,6 @@ int cmd_uki_sign(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "expected one image");
     if (!check(&in, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.image = operands.items[0];

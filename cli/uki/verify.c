@@ -263,6 +263,7 @@ int cmd_uki_verify(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "uki verify",
         .arguments = "IMAGE… --cert FILE… | --varstore FILE | --db FILE [--dbx FILE]",
+        .operands = { "at least one image", 1, CLO_LIST_MAX },
         .summary =
                 "Says whether one of these certificates signed an image, and which entry of db "
                 "or dbx makes\nfirmware take or refuse it. Dates are not looked at: firmware has "
@@ -278,8 +279,6 @@ int cmd_uki_verify(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count == 0)
-        return cli_usage_error(&usage, "expected an image");
     if (in.certificates.count == 0 && in.db_path == NULL && in.varstore_path == NULL)
         return cli_usage_error(&usage, "--cert, --db or --varstore is needed: whom to believe is "
                                        "yours to say");

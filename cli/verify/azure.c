@@ -26,6 +26,7 @@ int cmd_verify_azure(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "verify azure",
         .arguments = "[EVIDENCE | --hcl FILE --quote FILE --signature FILE]",
+        .operands = { "at most one file of evidence", 0, 1 },
         .summary = "Checks the evidence of an Azure confidential VM: the hardware report inside "
                    "the HCL\nreport, the vTPM's key that it binds, and the quote by that key. "
                    "EVIDENCE "
@@ -43,8 +44,6 @@ int cmd_verify_azure(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count > 1)
-        return cli_usage_error(&usage, "one file of evidence expected");
     if (hcl == NULL && operands.count == 0)
         return cli_usage_error(&usage, "--hcl is missing");
     if ((files.quote == NULL) != (files.signature == NULL))

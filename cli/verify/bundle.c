@@ -31,6 +31,7 @@ int cmd_verify_bundle(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "verify",
         .arguments = "BUNDLE",
+        .operands = { "one bundle", 1, 1 },
         .summary = "Checks a bundle of evidence: that it is authentic, that its pieces belong "
                    "together,\nand, with reference values and a policy, that it is acceptable. "
                    "Evidence in the forms of\nother verifiers' clients is taken, too. Single files "
@@ -48,8 +49,6 @@ int cmd_verify_bundle(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one bundle expected");
     if (!verify_load(&o, &inputs, &err))
         return verify_fail(&err);
     if (!load(operands.items[0], &evidence, &err))

@@ -97,6 +97,7 @@ int cmd_verify_ear(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "verify ear",
         .arguments = "TOKEN",
+        .operands = { "one token", 1, 1 },
         .summary = "Checks an attestation result (EAR) of a verifier's, JWT or CWT, by old claim "
                    "names or new: that\nit is signed, not expired, and whether it says affirming "
                    "or warning.",
@@ -111,8 +112,8 @@ int cmd_verify_ear(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1 || o.public_key == NULL)
-        return cli_usage_error(&usage, "one token and --public-key expected");
+    if (o.public_key == NULL)
+        return cli_usage_error(&usage, "--public-key is needed");
     if (!verify(&o, operands.items[0], &claims, &err))
         return cli_fail("verify ear", &err);
     if (o.json && !cli_print_json(claims, &err))

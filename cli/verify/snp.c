@@ -89,6 +89,7 @@ int cmd_verify_snp(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "verify snp",
         .arguments = "REPORT",
+        .operands = { "one report", 1, 1 },
         .summary =
                 "Checks an SEV-SNP report: bare, with a certificate table, in the kernel's "
                 "response "
@@ -106,8 +107,6 @@ int cmd_verify_snp(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one report expected");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         !load_id_files(&id, &inputs.inputs, &err) || !clo_evidence_new(&evidence, &err) ||
         !evidence_file_add(operands.items[0], CLO_EVIDENCE_SNP_REPORT, evidence, &err))

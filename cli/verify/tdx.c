@@ -47,6 +47,7 @@ int cmd_verify_tdx(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "verify tdx",
         .arguments = "QUOTE",
+        .operands = { "one quote", 1, 1 },
         .summary = "Checks a TDX quote with Intel's collateral for its platform: that it is "
                    "authentic, and\nthat Intel calls the platform's TCB neither out of date nor "
                    "revoked.",
@@ -64,8 +65,6 @@ int cmd_verify_tdx(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count != 1)
-        return cli_usage_error(&usage, "one quote expected");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         !clo_evidence_new(&evidence, &err) ||
         (eventlog != NULL &&

@@ -14,6 +14,7 @@ int cmd_verify_tpm(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "verify tpm",
         .arguments = "[EVIDENCE | --quote FILE --signature FILE] --ak FILE",
+        .operands = { "at most one file of evidence", 0, 1 },
         .summary =
                 "Checks a TPM's quote against a key that you trust to be a TPM's, and PCR values "
                 "and\nevent logs against the quote. It shows nothing about a confidential VM. "
@@ -32,8 +33,6 @@ int cmd_verify_tpm(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (operands.count > 1)
-        return cli_usage_error(&usage, "one file of evidence expected");
     if (ak == NULL || (operands.count == 0 && (files.quote == NULL || files.signature == NULL)))
         return cli_usage_error(&usage, "--quote, --signature and --ak are needed");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||

@@ -36,6 +36,14 @@ while IFS= read -r command; do
     "cloister: "*--no-such-option*"--help'") ;;
     *) fail "$command: a wrong option says: $error" ;;
     esac
+    # One more than any command takes: it says so before it looks at anything else.
+    # shellcheck disable=SC2046
+    error=$("$cloister" "$@" $(seq 65) 2>&1 >/dev/null)
+    [ $? -eq 2 ] || fail "$command: 65 arguments are taken"
+    case $error in
+    *"unexpected argument 1; "* | *" expected, "*" given; "* | *"too many arguments; "*) ;;
+    *) fail "$command: 65 arguments: $error" ;;
+    esac
 done <<EOF
 $commands
 EOF

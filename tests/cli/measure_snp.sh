@@ -204,7 +204,7 @@ not "a key for nothing" 2 "--id-block says where to" "--vcpus 1 --vcpu-type EPYC
 not "an ID block in SEV-ES" 2 "--id-block is for SEV-SNP guests" "--mode seves --vcpus 1 --vcpu-type EPYC --id-block option --id-key $vectors/id-key.pem"
 not "a short family" 2 "--family-id: expected 16 bytes" "--vcpus 1 --vcpu-type EPYC --id-block option --id-key $vectors/id-key.pem --family-id 00"
 not "no key" 3 "cases.json" "--vcpus 1 --vcpu-type EPYC --id-block option --id-key $vectors/cases.json"
-not "a word" 2 "takes no argument" "word"
+not "a word" 2 "unexpected argument word" "word"
 expect "no firmware" 2 "--ovmf is missing" "$cloister" measure snp --vcpus 1 --vcpu-type EPYC
 expect "absent" 3 "No such file" "$cloister" measure snp --ovmf none --vcpus 1 --vcpu-type EPYC
 expect "an unmeasured kernel" 3 "unmeasured" "$cloister" measure snp --ovmf "$vectors/no-hashes.fd" --vcpus 1 --vcpu-type EPYC --kernel "$vectors/kernel"

@@ -201,7 +201,7 @@ annex "a tree and more" --root tree --config a.config --for tdx,hyperv,svsm
     fail "po/rule_texts.txt is not what the rules say: run po/rule-texts.sh >po/rule_texts.txt, translate what is new"
 CLOISTER_LOCALEDIR=$work expect "no catalogue" 4 "no catalogue" "$cloister" report audit.json --language fr
 expect "a language that is none" 2 "neither en nor fr" "$cloister" report audit.json --language tlh
-expect "no document" 2 "are needed" "$cloister" report
+expect "no document" 2 "one to three JSON documents expected, 0 given" "$cloister" report
 expect "two audits" 2 "two documents of the same kind" "$cloister" report audit.json audit.json
 echo '{"a": 1}' >other.json
 expect "something else" 3 "other.json: neither an audit's" "$cloister" report other.json
