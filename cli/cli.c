@@ -5,10 +5,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "device/random.h"
 #include "lib/base/civil_time.h"
 
 static void print_help(const struct cli_usage *usage)
@@ -440,22 +440,7 @@ bool cli_color(FILE *stream)
            strcmp(terminal, "dumb") != 0;
 }
 
-static bool fill_random(void *context, void *out, size_t size)
-{
-    (void)context;
-    while (size > 0) {
-        ssize_t got = getrandom(out, size, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        out = (char *)out + got;
-        size -= (size_t)got;
-    }
-    return true;
-}
-
 struct clo_random cli_random(void)
 {
-    return (struct clo_random){ .fill = fill_random };
+    return clo_random_system;
 }

@@ -6,6 +6,7 @@
 
 #include "cloister/encoding.h"
 #include "cloister/uki.h"
+#include "lib/uki/pcrsig.h"
 
 #define PCR           11
 #define TPM_CC_POLICY 0x0000017fU /* TPM2_PolicyPCR */
@@ -223,13 +224,39 @@ static bool member_is(const json_t *entry, const char *name, const struct clo_di
            clo_bytes_equal(clo_buffer_bytes(&value), clo_digest_bytes(digest));
 }
 
+static bool ref_is(const json_t *entry, const char *ref)
+{
+    const json_t *value = json_object_get(entry, "ref");
+
+    return ref == NULL ? value == NULL
+                       : json_is_string(value) && strcmp(json_string_value(value), ref) == 0;
+}
+
 /* What systemd goes by when it looks for the entry of a state: registers, key, policy, and from 262 on
- * the reference (a policy for one use only; here none is asked for). It takes the first that fits. */
+ * the reference (a policy for one use only; NULL asks for none). It takes the first that fits. */
 static bool fits(const json_t *entry, const struct clo_pcr_policy *policy,
-                 const struct clo_digest *fingerprint)
+                 const struct clo_digest *fingerprint, const char *ref)
 {
     return registers(entry) == policy->pcrs && member_is(entry, "pkfp", fingerprint) &&
-           member_is(entry, "pol", &policy->digest) && json_object_get(entry, "ref") == NULL;
+           member_is(entry, "pol", &policy->digest) && ref_is(entry, ref);
+}
+
+bool clo_pcrsig_find(const json_t *pcrsig, const struct clo_pcr_policy *policy,
+                     const struct clo_digest *fingerprint, const char *ref,
+                     struct clo_buffer *signature, struct clo_error *err)
+{
+    const char *bank = clo_hash_name(policy->bank);
+    const json_t *entry;
+    size_t i;
+
+    if (!check(pcrsig, err))
+        return false;
+    json_array_foreach (json_object_get(pcrsig, bank), i, entry) {
+        if (fits(entry, policy, fingerprint, ref))
+            return clo_json_get_bytes(entry, "sig", CLO_JSON_BASE64, 4096, signature, err) ||
+                   clo_wrap(err, "PCR signatures: %s, entry %zu", bank, i);
+    }
+    return clo_fail(err, CLO_ERR_REFUSED, "no signature for the present state (%s)", bank);
 }
 
 static bool signature_holds(const json_t *entry, const struct clo_pcr_policy *policy,
@@ -258,7 +285,7 @@ bool clo_pcrsig_verify(const json_t *pcrsig, const struct clo_pcr_policy *policy
     clo_public_key_inner_fingerprint(key, &fingerprint);
     json_array_foreach (json_object_get(pcrsig, bank), i, entry) {
         bool holds = signature_holds(entry, policy, key);
-        if (fits(entry, policy, &fingerprint))
+        if (fits(entry, policy, &fingerprint, NULL))
             return holds || clo_fail(err, CLO_ERR_UNVERIFIED,
                                      "the signature over this policy (%s, entry %zu) does not hold",
                                      bank, i);
