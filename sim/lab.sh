@@ -160,6 +160,24 @@ lab_fetch_new_systemd() {
     [ -e "$out/complete" ]
 }
 
+# systemd-pcrlock of the newest release, with its libraries and its loader: it runs from where it is unpacked.
+lab_fetch_pcrlock() {
+    local codename mirror keyring state status=0 out=$LAB_CACHE/pcrlock
+    [ ! -e "$out/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    mkdir -p "$LAB_CACHE"
+    rm -rf "${out:?}"
+    state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
+    # What systemd opens at run time alone (the TPM's transport among it) is no dependency of its packages.
+    { lab_apt "$state" -y --download-only --no-install-recommends install systemd-tpm libcryptsetup12 '?name(^libtss2-tcti-swtpm)' \
+        >"$LAB_CACHE/apt.log" 2>&1 &&
+        mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&
+        [ -x "$out/usr/lib/systemd/systemd-pcrlock" ] && touch "$out/complete"; } || status=$?
+    rm -rf "${state:?}"
+    return "$status"
+}
+
 # Tools of others that come from Python's package index alone, as the interop tests hold them against ours: in a folder
 # of their own, and never installed. Made under another name first: a half one is none.
 lab_fetch_python_tools() {

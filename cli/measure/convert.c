@@ -1,10 +1,12 @@
 /* cloister measure convert: reference values in the forms that other verifiers exchange, and back. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/inputs.h"
 #include "cli/measure/measure.h"
+#include "cli/measure/pcrlock.h"
 #include "cloister/corim.h"
 #include "device/file.h"
 
@@ -13,6 +15,7 @@
 struct conversion {
     const char *form, *key, *public_key, *at_text, *expires_text, *output;
     int64_t at, expires;
+    struct clo_list variants;
 };
 
 /* A CoRIM or CoSERV results as JSON; anything else is not one. */
@@ -38,15 +41,17 @@ static bool is_json(struct clo_bytes file)
     return i < file.size && file.data[i] == '{';
 }
 
-static bool read_reference(const struct conversion *in, struct clo_bytes file,
+static bool read_reference(const struct conversion *in, const char *path, struct clo_bytes file,
                            struct clo_reference **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *foreign = NULL;
 
+    if (is_json(file) && in->public_key != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--public-key is for a signed CoRIM");
+    if (pcrlock_is(file))
+        return pcrlock_read(path, file, out, err);
     if (is_json(file))
-        return in->public_key == NULL
-                       ? clo_reference_parse(file, out, err)
-                       : clo_fail(err, CLO_ERR_USAGE, "--public-key is for a signed CoRIM");
+        return clo_reference_parse(file, out, err);
     return read_foreign(in, file, &foreign, err) && clo_corim_to_reference(foreign, out, err);
 }
 
@@ -65,23 +70,44 @@ static bool write_coserv(const struct conversion *in, const struct clo_private_k
            clo_coserv_write(reference, &authority, in->expires, out, err);
 }
 
-static bool make(const struct conversion *in, struct clo_bytes file, struct clo_buffer *out,
-                 struct clo_error *err)
+static bool write_reference(const struct conversion *in, const struct clo_reference *reference,
+                            struct clo_buffer *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *shown = NULL;
 
-    if (strcmp(in->form, "show") == 0)
-        return read_foreign(in, file, &shown, err) && clo_json_write(shown, out, err);
     if (in->key != NULL && !clo_key_file_private(in->key, NULL, &key, err))
-        return false;
-    if (!read_reference(in, file, &reference, err))
         return false;
     if (strcmp(in->form, "json") == 0)
         return clo_reference_write(reference, out, err);
     return strcmp(in->form, "corim") == 0 ? clo_corim_write(reference, key, out, err)
                                           : write_coserv(in, key, reference, out, err);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* A reference, of whatever holds one; or, with "show", all that a foreign file says. */
+static bool load(const struct conversion *in, const char *path, struct clo_reference **out,
+                 struct clo_buffer *shown, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (is_folder(path) && strcmp(in->form, "show") == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--to show is for a CoRIM or CoSERV file");
+    if (is_folder(path))
+        return pcrlock_load_folder(path, &in->variants, out, err);
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    return (strcmp(in->form, "show") == 0
+                    ? read_foreign(in, clo_buffer_bytes(&file), &json, err) &&
+                              clo_json_write(json, shown, err)
+                    : read_reference(in, path, clo_buffer_bytes(&file), out, err)) ||
+           clo_wrap(err, "%s", path);
 }
 
 static bool read_times(struct conversion *in, struct clo_error *err)
@@ -93,28 +119,48 @@ static bool read_times(struct conversion *in, struct clo_error *err)
            clo_wrap(err, "--expires");
 }
 
-static bool convert(struct conversion *in, const char *path, struct clo_error *err)
+static bool put(const struct conversion *in, struct clo_bytes out, const char *path,
+                struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
-
-    if (!read_times(in, err) || !clo_file_read(path, CLO_FILE_LIMIT, &file, err))
-        return false;
-    if (!make(in, clo_buffer_bytes(&file), &out, err))
-        return clo_wrap(err, "%s", path);
     if (in->output != NULL)
         return cli_is_no_input("--output", in->output, path, err) &&
-               clo_file_write(in->output, clo_buffer_bytes(&out), 0644, err);
+               clo_file_write(in->output, out, 0644, err);
     return (fwrite(out.data, 1, out.size, stdout) == out.size &&
             (strcmp(in->form, "show") != 0 || putchar('\n') != EOF)) ||
            clo_fail(err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+}
+
+static bool convert(struct conversion *in, const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+
+    if (!read_times(in, err) || !load(in, path, &reference, &out, err))
+        return false;
+    if (strcmp(in->form, "pcrlock") == 0)
+        return pcrlock_save(reference, in->output, err) || clo_wrap(err, "%s", path);
+    return (strcmp(in->form, "show") == 0 || write_reference(in, reference, &out, err) ||
+            clo_wrap(err, "%s", path)) &&
+           put(in, clo_buffer_bytes(&out), path, err);
+}
+
+static bool is_form(const char *form)
+{
+    static const char *const forms[] = { "corim", "coserv", "json", "pcrlock", "show" };
+
+    for (size_t i = 0; i < CLO_COUNT(forms); i++)
+        if (strcmp(form, forms[i]) == 0)
+            return true;
+    return false;
 }
 
 int cmd_measure_convert(int argc, char **argv)
 {
     struct conversion in = { .form = "corim" };
     const struct cli_option table[] = {
-        { "--to", "FORM", "corim (default), coserv, json, or show: what a foreign file holds",
+        { "--to", "FORM",
+          "corim (default), coserv, pcrlock (a folder of systemd-pcrlock's components), json, or "
+          "show: what a foreign file holds",
           .text = &in.form },
         { "--key", "FILE", "sign the CoRIM with this key (P-256, P-384); the authority in CoSERV",
           .text = &in.key },
@@ -123,19 +169,25 @@ int cmd_measure_convert(int argc, char **argv)
         { "--at", "TIME", "the time for a CoRIM's validity (default: now)", .text = &in.at_text },
         { "--expires", "TIME", "until when the CoSERV results are good (default: 30 days)",
           .text = &in.expires_text },
-        { "--output", "FILE", "where it goes (default: standard output)", .text = &in.output },
+        { "--variant", "NAME", "of a pcrlock component that has several, this one; may be repeated",
+          .list = &in.variants },
+        { "--output", "FILE", "where it goes (default: standard output); of pcrlock, a folder",
+          .text = &in.output },
     };
     const struct cli_usage usage = {
         .command = "measure convert",
         .arguments = "FILE",
         .operands = { "one file", 1, 1 },
-        .summary = "Writes a reference file in a form that other verifiers read, CoRIM or CoSERV, "
-                   "and such a file\nas a reference file. Values travel, events do not.",
+        .summary = "Writes a reference file in a form that others read, and theirs as a reference "
+                   "file: CoRIM and\nCoSERV, in which values travel and events do not; and "
+                   "systemd-pcrlock's components, which are\nevents. FILE is a reference file, one "
+                   "of those, a folder of components, or pcrlock's policy.",
         .options = table,
         .option_count = CLO_COUNT(table),
         .example = "  cloister measure convert demo.ref.json --key owner.pem --output demo.corim\n"
                    "  cloister measure convert demo.corim --public-key owner.pub.pem --to json "
-                   "--output demo.ref.json\n",
+                   "--output demo.ref.json\n"
+                   "  cloister measure convert demo.ref.json --to pcrlock --output pcrlock.d\n",
     };
     struct clo_list operands;
     struct clo_error err;
@@ -143,8 +195,10 @@ int cmd_measure_convert(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (strcmp(in.form, "corim") != 0 && strcmp(in.form, "coserv") != 0 &&
-        strcmp(in.form, "json") != 0 && strcmp(in.form, "show") != 0)
-        return cli_usage_error(&usage, "--to: %s is none of corim, coserv, json, show", in.form);
+    if (!is_form(in.form))
+        return cli_usage_error(&usage, "--to: %s is none of corim, coserv, pcrlock, json, show",
+                               in.form);
+    if (strcmp(in.form, "pcrlock") == 0 && in.output == NULL)
+        return cli_usage_error(&usage, "--to pcrlock writes a folder: --output is missing");
     return convert(&in, operands.items[0], &err) ? CLI_YES : cli_fail("measure convert", &err);
 }

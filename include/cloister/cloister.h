@@ -45,6 +45,7 @@
 #include "cloister/launch_explain.h"
 #include "cloister/missing.h"
 #include "cloister/pcr.h"
+#include "cloister/pcrlock.h"
 #include "cloister/pe.h"
 #include "cloister/policy.h"
 #include "cloister/policy_pins.h"

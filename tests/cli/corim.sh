@@ -29,7 +29,7 @@ expect "signed, without its key" 1 "the key that it must be signed with is neede
 expect "another's key" 1 "algorithm -35, the key's is -7" convert signed.corim --public-key other.pub.pem --to json
 expect "not signed, with a key" 1 "it is not signed, and a key was named" convert plain.corim --public-key owner.pub.pem --to json
 expect "of no key" 2 "names an authority" convert demo.ref.json --to coserv
-expect "an odd form" 2 "none of corim, coserv, json, show" convert demo.ref.json --to xml
+expect "an odd form" 2 "none of corim, coserv, pcrlock, json, show" convert demo.ref.json --to xml
 expect "over its input" 2 "demo.ref.json" convert demo.ref.json --output demo.ref.json
 printf '\331\001\365\241' >cut.corim
 expect "cut short" 3 "CBOR: more items than bytes" convert cut.corim --to json

@@ -1,0 +1,119 @@
+#!/bin/bash
+# systemd-pcrlock, of a newer systemd than this release may have: what it makes of our components and what we make of its own, of its
+# policy and of its log. sim/lab.sh fetches it (./check does, before the tests).
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/interop_lib.sh
+. "$(dirname "$0")/interop_lib.sh"
+cache=${LAB_CACHE:-$CLOISTER_TESTS/../build/lab/cache}
+[ -e "$cache/pcrlock/complete" ] || skip "systemd-pcrlock is not in this release, and was not fetched: . sim/lab.sh && lab_fetch_pcrlock"
+root=$(realpath "$cache/pcrlock")
+cd "$work" || exit 4
+need jq openssl objcopy
+libraries=$root/usr/lib/x86_64-linux-gnu
+pcrlock() {
+    "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$libraries/systemd:$root/usr/lib/systemd" \
+        "$root/usr/lib/systemd/systemd-pcrlock" "$@" 2>pcrlock.log
+}
+version=$(pcrlock --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')
+[ -n "$version" ] || fail "systemd-pcrlock does not run: $(tail -n 1 pcrlock.log)"
+
+# A UKI, and what it will measure. An EFI image stands for its kernel; nothing starts it here.
+objcopy --remove-section .sbat "$cache/ukify-stub.efi" vmlinuz 2>/dev/null || fail "objcopy"
+head -c 100000 /dev/urandom >initrd
+printf 'ID=test\n' >osrel
+build() { "$cloister" uki build --kernel vmlinuz --initrd initrd --os-release osrel --uname 6.12.0 --stub "$cache/ukify-stub.efi" "$@" >/dev/null || fail "build"; }
+build --cmdline quiet --output a.efi
+build --cmdline "quiet x=1" --output b.efi
+for image in a b; do
+    "$cloister" measure uki $image.efi --bank sha256 --bank sha384 --output $image.ref.json >/dev/null || fail "measure"
+done
+
+# The component that it makes of a UKI itself has the same digests as ours.
+pcrlock lock-uki --pcrlock=theirs.pcrlock a.efi || fail "lock-uki: $(tail -n 1 pcrlock.log)"
+"$cloister" measure convert a.ref.json --to pcrlock --output ours || fail "--to pcrlock"
+digests() { jq -r '.records[] | "\(.pcr) \(.digests[] | select(.hashAlg == "sha256" or .hashAlg == "sha384") | .hashAlg + " " + .digest)"' "$@" | sort; }
+digests theirs.pcrlock >theirs
+digests ours/650-cloister-pcr4.pcrlock.d/a.efi.pcrlock ours/650-cloister-pcr11.pcrlock.d/a.efi.pcrlock | cmp -s - theirs || fail "lock-uki measures otherwise"
+[ "$(wc -l <theirs)" -gt 20 ] || fail "lock-uki says too little"
+held "pcrlock component" "systemd-pcrlock lock-uki" "$version" equal
+
+# A boot of that UKI, as firmware, stub and systemd log and measure it; the TPM is in that state.
+separator=$(printf '\0\0\0\0' | openssl dgst -sha256 -r | cut -d ' ' -f 1)
+separator384=$(printf '\0\0\0\0' | openssl dgst -sha384 -r | cut -d ' ' -f 1)
+jq --arg s256 "$separator" --arg s384 "$separator384" '
+    [.events | to_entries[] | (.key | tonumber) as $pcr | .value[] | select(.from == null) | {pcr: $pcr, type, digests}] |
+    (map(select(.type == "EV_EFI_ACTION")) + [range(8) | {pcr: ., type: "EV_SEPARATOR", digests: {sha256: $s256, sha384: $s384}}] +
+        map(select(.type != "EV_EFI_ACTION" and .type != "EV_SEPARATOR"))) | to_entries |
+    map({recnum: .key, pcr: .value.pcr, digests: [.value.digests | to_entries[] | {hashAlg: .key, digest: .value}], content_type: "pcclient_std",
+        content: {event_type: (if .value.type == "EV_SEPARATOR" then "EV_SEPARATOR" else "EV_IPL" end), event_data: "00000000"}})' a.ref.json >boot.cel.json
+"$cloister" eventlog convert boot.cel.json --to tcg --output firmware.log || fail "convert to tcg"
+jq -j '.events["11"][] | select(.from != null) | "\u001e" + ({pcr: 11, digests: [.digests | to_entries[] | {hashAlg: .key, digest: .value}],
+    content_type: "systemd", content: {eventType: "phase", string: (.name | sub("phase "; ""))}} | tojson) + "\n"' a.ref.json >userspace.log
+start_tpm
+# shellcheck disable=SC2046 # a list
+tpm2_pcrextend $(jq -r '.[] | "\(.pcr):" + (.digests | map("\(.hashAlg)=\(.digest)") | join(","))' boot.cel.json) || fail "extend"
+# shellcheck disable=SC2046
+tpm2_pcrextend $(jq -r '.events["11"][] | select(.from != null) | "11:" + (.digests | to_entries | map("\(.key)=\(.value)") | join(","))' a.ref.json) || fail "extend"
+export SYSTEMD_TPM2_DEVICE=$tpm SYSTEMD_MEASURE_LOG_FIRMWARE=$work/firmware.log SYSTEMD_MEASURE_LOG_USERSPACE=$work/userspace.log
+mkdir system
+cp -r "$root"/usr/lib/pcrlock.d/* system/
+# As an administrator has it: what this system does not measure is masked, and firmware's separator is four zeros.
+rm system/500-separator.pcrlock.d/600-0xffffffff.pcrlock
+ln -sf /dev/null system/750-os-separator.pcrlock
+ln -sf /dev/null system/770-nvpcr-separator.pcrlock
+lock() { # lock COMMAND FOLDER [OPTION]…
+    command=$1 folder=$2
+    shift 2
+    flush
+    pcrlock "$command" --components="$work/system" --components="$work/$folder" "$@"
+}
+
+# It foretells the registers that we foretell: PCR 11 in each phase.
+foretold() { jq -cS '[.sha256[] | {key: (.pcr | tostring), value: (.values | sort)}] | from_entries' "$1"; }
+values() { jq -cS '.pcrs.sha256 | with_entries(select(.key | IN("4", "9", "11")) | .value |= ([if type == "object" then .[] else . end] | sort))' "$1"; }
+lock predict ours --pcr=4,9,11 --json=short >predicted.json || fail "predict: $(tail -n 1 pcrlock.log)"
+[ "$(foretold predicted.json)" = "$(values a.ref.json)" ] || fail "it foretells $(foretold predicted.json), not $(values a.ref.json): $(cat pcrlock.log)"
+held "pcrlock component" "systemd-pcrlock predict" "$version" "reads ours"
+# Two images are variants of one component: it locks to both.
+"$cloister" measure convert b.ref.json --to pcrlock --output ours || fail "a second image"
+lock predict ours --pcr=9 --json=short >both.json || fail "predict: $(tail -n 1 pcrlock.log)"
+[ "$(jq -c '.sha256[0].values | sort' both.json)" = "$(jq -cs '[.[].pcrs.sha256["9"]] | sort' a.ref.json b.ref.json)" ] || fail "two images: $(cat both.json)"
+
+# Back: from the components that it takes, and from its own.
+mkdir all
+cp -r system/* ours/* all/
+expect "which variant" 2 "component 400-secureboot-separator has several variants (300-0x00000000, 600-0xffffffff)" "$cloister" measure convert all --to json
+convert() { "$cloister" measure convert "$@" --to json --variant 300-0x00000000 --variant 300-present; }
+convert all --variant a.efi >again.json || fail "components back"
+[ "$(values again.json)" = "$(values a.ref.json)" ] || fail "back: $(values again.json)"
+expect "which image" 2 "component 650-cloister-pcr11 has several variants (a.efi, b.efi)" convert all
+mkdir own
+cp -r system/* own/
+cp theirs.pcrlock own/650-uki.pcrlock
+convert own >own.json || fail "its own components"
+[ "$(values own.json | jq -c '."11", ."4"')" = "$(values a.ref.json | jq -c '."11", ."4"')" ] || fail "of its own component: $(values own.json)"
+held "pcrlock component" "systemd-pcrlock lock-uki" "$version" "ours reads its"
+
+# Its policy: what the registers may be.
+rm -r ours
+"$cloister" measure convert a.ref.json --to pcrlock --output ours || fail "--to pcrlock"
+lock make-policy ours --pcr=4,9 --policy="$work/pcrlock.json" || fail "make-policy: $(tail -n 1 pcrlock.log)"
+"$cloister" measure convert pcrlock.json --to json >policy.json || fail "the policy"
+[ "$(values policy.json)" = "$(values a.ref.json | jq -c 'del(."11")')" ] || fail "its policy: $(cat policy.json)"
+lock make-policy ours --pcr=11 --policy="$work/phases.json" --force || fail "make-policy: $(tail -n 1 pcrlock.log)"
+expect "one value for each phase" 3 "PCR 11 may have 4 values" "$cloister" measure convert phases.json --to json
+held "pcrlock policy" "systemd-pcrlock make-policy" "$version" "ours reads its"
+
+# Its log in the canonical form adds up to the TPM's registers.
+pcrlock cel --json=short >cel.json || fail "cel: $(tail -n 1 pcrlock.log)"
+"$cloister" eventlog replay cel.json --json >replayed.json || fail "replay of its log"
+for register in 0 4 7 9 11; do
+    [ "$(jq -r ".pcrs.sha256[\"$register\"]" replayed.json)" = "$(pcr sha256 $register)" ] || fail "PCR $register of its log"
+done
+held "canonical event log (JSON)" "systemd-pcrlock cel" "$version" "ours reads its"
+# And it reads the logs that we wrote: to it, each register is as the log says.
+lock log ours --json=short | jq -e '[.pcrs[] | select(.pcr | IN(4, 9, 11)) | .hashMatchesEventLog and .allEventsMatched and .noMissingComponents] == [true, true, true]' \
+    >/dev/null || fail "log: $(tail -n 1 pcrlock.log)"
+held "event log" "systemd-pcrlock log" "$version" "reads ours"
+exit "$failed"
