@@ -8,6 +8,8 @@
 #include "device/file.h"
 #include "guest/disk_internal.h"
 
+#define TOKENS_MAX 32
+
 bool clo_disk_compare(const struct clo_disk *disk, const struct clo_secret *volume_key,
                       const struct clo_disk_identity *registered, struct clo_error *err)
 {
@@ -17,22 +19,63 @@ bool clo_disk_compare(const struct clo_disk *disk, const struct clo_secret *volu
            clo_disk_identity_compare(registered, &found, err);
 }
 
-/* libcryptsetup changes the copy in memory; the disk is not asked again. */
-static bool change_header(const struct clo_disk *disk, const char *scratch, const char *token,
-                          struct clo_buffer *out, struct clo_error *err)
+/* libcryptsetup changes the copy in memory; the disk is not asked again. `change` returns its result. */
+static bool change_header(const struct clo_disk *disk, const char *scratch,
+                          int (*change)(struct crypt_device *device, const void *what),
+                          const void *what, struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_disk_free_device) struct crypt_device *device = NULL;
     char why[CLO_DISK_WHY] = "";
-    int number = disk->luks.generation.token < 0 ? CRYPT_ANY_TOKEN : disk->luks.generation.token;
 
     if (!clo_disk_load(disk, scratch, why, &device, err))
         return false;
-    int result = crypt_token_json_set(device, number, token);
+    crypt_token_external_disable();
+    int result = change(device, what);
     if (result < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: token: %s", disk->device,
                         why[0] != '\0' ? why : strerror(-result));
     clo_disk_free_device(&device); /* and with it everything is in the file */
     return clo_file_read(scratch, CLO_LUKS2_HEADER_MAX, out, err);
+}
+
+struct generation_change {
+    int number;
+    const char *token;
+};
+
+static int set_generation(struct crypt_device *device, const void *what)
+{
+    const struct generation_change *change = what;
+
+    return crypt_token_json_set(device, change->number, change->token);
+}
+
+static bool is_of_types(struct crypt_device *device, int number,
+                        const struct clo_disk_tokens *tokens)
+{
+    const char *type = NULL;
+
+    if (crypt_token_status(device, number, &type) < CRYPT_TOKEN_INTERNAL || type == NULL)
+        return false;
+    for (size_t i = 0; i < CLO_DISK_TOKENS; i++)
+        if (strcmp(type, tokens->types[i]) == 0)
+            return true;
+    return false;
+}
+
+static int set_tokens(struct crypt_device *device, const void *what)
+{
+    const struct clo_disk_tokens *tokens = what;
+    int result = 0;
+
+    for (int i = 0; i < TOKENS_MAX && result >= 0; i++)
+        if (is_of_types(device, i, tokens))
+            result = crypt_token_json_set(device, i, NULL);
+    for (size_t i = 0; i < CLO_DISK_TOKENS && result >= 0; i++) {
+        CLO_CLEANUP(clo_freep) char *text = json_dumps(tokens->tokens[i], JSON_COMPACT);
+        result = text == NULL ? -ENOMEM : crypt_token_json_set(device, CRYPT_ANY_TOKEN, text);
+    }
+    return result;
 }
 
 static bool write_copy(int fd, const char *device, const struct clo_buffer *header, uint64_t at,
@@ -76,6 +119,15 @@ static bool check_header(const struct clo_disk *disk, const struct clo_buffer *h
            clo_fail(err, CLO_ERR_SYSTEM, "%s: the generation was not written", disk->device);
 }
 
+static void take_header(struct clo_disk *disk, struct clo_buffer *header,
+                        const struct clo_luks2_info *info)
+{
+    clo_buffer_free(&disk->header);
+    disk->header = *header;
+    disk->luks = *info;
+    *header = (struct clo_buffer){ 0 };
+}
+
 bool clo_disk_raise_generation(struct clo_disk *disk, const char *scratch,
                                const struct clo_secret *volume_key, uint64_t least, uint64_t *out,
                                struct clo_error *err)
@@ -86,15 +138,32 @@ bool clo_disk_raise_generation(struct clo_disk *disk, const char *scratch,
     uint64_t generation = next > least ? next : least;
     struct clo_luks2_info info;
 
-    if (!clo_luks2_generation_write(generation, volume_key, disk->luks.uuid, &token, err) ||
-        !change_header(disk, scratch, clo_buffer_string(&token), &header, err) ||
+    if (!clo_luks2_generation_write(generation, volume_key, disk->luks.uuid, &token, err))
+        return clo_wrap(err, "generation");
+    const struct generation_change change = {
+        .number = disk->luks.generation.token < 0 ? CRYPT_ANY_TOKEN : disk->luks.generation.token,
+        .token = clo_buffer_string(&token),
+    };
+    if (!change_header(disk, scratch, set_generation, &change, &header, err) ||
         !check_header(disk, &header, volume_key, generation, &info, err) ||
         !write_header(disk, &header, err))
         return clo_wrap(err, "generation");
-    clo_buffer_free(&disk->header);
-    disk->header = header;
-    disk->luks = info;
-    header = (struct clo_buffer){ 0 };
+    take_header(disk, &header, &info);
     *out = generation;
+    return true;
+}
+
+bool clo_disk_write_tokens(struct clo_disk *disk, const char *scratch,
+                           const struct clo_secret *volume_key,
+                           const struct clo_disk_tokens *tokens, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+
+    if (!change_header(disk, scratch, set_tokens, tokens, &header, err) ||
+        !check_header(disk, &header, volume_key, disk->luks.generation.value, &info, err) ||
+        !write_header(disk, &header, err))
+        return clo_wrap(err, "tokens");
+    take_header(disk, &header, &info);
     return true;
 }

@@ -17,4 +17,16 @@ CLO_MUST_USE bool clo_disk_raise_generation(struct clo_disk *disk, const char *s
                                             const struct clo_secret *volume_key, uint64_t least,
                                             uint64_t *out, struct clo_error *err);
 
+/* Tokens in place of all that have one of these types; two of each call are enough. */
+#define CLO_DISK_TOKENS 2
+struct clo_disk_tokens {
+    const char *types[CLO_DISK_TOKENS];
+    json_t *tokens[CLO_DISK_TOKENS];
+};
+/* Written as a generation is: nothing else of the header changes, and cut short it leaves the one or the other. */
+CLO_MUST_USE bool clo_disk_write_tokens(struct clo_disk *disk, const char *scratch,
+                                        const struct clo_secret *volume_key,
+                                        const struct clo_disk_tokens *tokens,
+                                        struct clo_error *err);
+
 #endif

@@ -1,0 +1,159 @@
+#include "guest/tpm_tokens.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "device/random.h"
+#include "guest/disk_identity.h"
+#include "lib/disk/pcr_hint.h"
+
+#define TOKENS_MAX 32
+/* Extended before the root is started: the phase, and the volume key. */
+#define LATCHES (1U << 11 | 1U << 15)
+
+/* Which registers moved, where the disk says what they were. */
+static void name_pcrs(const struct clo_tpm_search *search, const json_t *tokens,
+                      const struct clo_tpm2_token *token, struct clo_error *err)
+{
+    struct clo_tpm_pcrs now;
+    struct clo_pcr_hint hint;
+    struct clo_error ignored;
+    char text[CLO_PCR_HINT_TEXT];
+
+    if (!clo_pcr_hint_find(tokens, clo_buffer_bytes(&token->policies[0]), &hint) ||
+        !clo_tpm_pcr_read(search->tpm, hint.bank, hint.pcrs, &now, &ignored))
+        return;
+    clo_pcr_hint_compare(&hint, hint.pcrs, now.values, text);
+    size_t size = strlen(err->text);
+    snprintf(err->text + size, sizeof err->text - size, "%s", text);
+}
+
+static bool has_latch(const struct clo_tpm2_token *token, struct clo_error *err)
+{
+    return ((token->pcrs | token->signed_pcrs) & LATCHES) != 0 || token->has_pcrlock ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "bound to neither PCR 11 nor PCR 15: the running system could have its key as "
+                    "well");
+}
+
+/* False with `is_end` when the others need not be tried. */
+static bool try_token(const struct clo_tpm_search *search, const json_t *tokens, const json_t *json,
+                      struct clo_secret **out, bool *is_end, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    enum clo_unseal_why why;
+
+    *is_end = false;
+    if (!clo_tpm2_token_parse(json, &token, err) || !has_latch(&token, err))
+        return false;
+    if (token.is_share != search->wants_share)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s",
+                        token.is_share ? "a share, which is of no use without the broker's"
+                                       : "a whole key, where the image wants two shares");
+    if (clo_tpm_slot_key(search->tpm, &token, search->with, out, &why, err))
+        return true;
+    *is_end = !clo_unseal_is_next(why) && why != CLO_UNSEAL_NO_PIN;
+    if (why == CLO_UNSEAL_PCRS_DIFFER || why == CLO_UNSEAL_NO_SIGNATURE)
+        name_pcrs(search, tokens, &token, err);
+    return false;
+}
+
+static bool is_tpm_token(const json_t *token)
+{
+    const char *type = json_string_value(json_object_get(token, "type"));
+
+    return type != NULL &&
+           (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 || strcmp(type, CLO_TPM2_TOKEN_OWN) == 0);
+}
+
+/* In the order of their numbers, as libcryptsetup takes them. */
+bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *disk,
+                    struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_luks2_info info;
+    bool is_end = false;
+
+    if (!clo_luks2_parse(clo_buffer_bytes(&disk->header), &info, &metadata, err))
+        return false;
+    const json_t *tokens = json_object_get(metadata, "tokens");
+    clo_fail(err, CLO_ERR_REFUSED, "the disk has no key for a TPM");
+    for (unsigned i = 0; i < TOKENS_MAX && !is_end; i++) {
+        char name[12];
+        snprintf(name, sizeof name, "%u", i);
+        const json_t *token = json_object_get(tokens, name);
+        if (!is_tpm_token(token))
+            continue;
+        if (try_token(search, tokens, token, out, &is_end, err))
+            return true;
+        clo_wrap(err, "token %u", i);
+        if (search->on_refusal != NULL)
+            search->on_refusal(search->context, err->text);
+    }
+    err->status = CLO_ERR_REFUSED;
+    return clo_wrap(err, "TPM");
+}
+
+bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
+                  struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *joined = NULL;
+    size_t size = clo_secret_size(one);
+
+    if (size != clo_secret_size(other))
+        return clo_fail(err, CLO_ERR_REFUSED, "shares of %zu and %zu bytes are not of one key",
+                        size, clo_secret_size(other));
+    if (!clo_secret_copy(clo_secret_bytes(one), &joined, err))
+        return false;
+    for (size_t i = 0; i < size; i++)
+        clo_secret_data(joined)[i] ^= clo_secret_bytes(other).data[i];
+    *out = CLO_TAKE(joined);
+    return true;
+}
+
+/* --- Enrolling --- */
+
+static bool seal_now(struct clo_tpm *tpm, enum clo_hash bank, unsigned keyslot,
+                     const struct clo_secret *disk_key, struct clo_tpm2_token *out, json_t **hint,
+                     struct clo_error *err)
+{
+    struct clo_digest values[CLO_TPM_PCRS];
+    struct clo_pcr_hint present = { .bank = bank, .pcrs = CLO_TPM_TOKENS_PCRS };
+    struct clo_tpm_pcrs pcrs;
+    size_t count = 0;
+
+    if (!clo_tpm_pcr_read(tpm, bank, CLO_TPM_TOKENS_PCRS, &pcrs, err))
+        return false;
+    for (unsigned i = 0; i < CLO_TPM_PCRS; i++)
+        if ((pcrs.mask >> i & 1) != 0) {
+            values[count++] = pcrs.values[i];
+            present.values[i] = pcrs.values[i];
+        }
+    const struct clo_tpm2_sealing sealing = {
+        .bank = bank, .pcrs = pcrs.mask, .values = values, .keyslot = keyslot, .is_own = true
+    };
+    if (!clo_tpm2_sealing_check(&sealing, err) ||
+        !clo_tpm_seal(tpm, &sealing, clo_secret_bytes(disk_key), &clo_random_system, out, err))
+        return false;
+    *hint = clo_pcr_hint_json(clo_buffer_bytes(&out->policies[0]), &present);
+    return *hint != NULL || clo_out_of_memory(err);
+}
+
+bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *disk,
+                   const char *scratch, const struct clo_secret *volume_key,
+                   const struct clo_secret *disk_key, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *hint = NULL;
+
+    if (!seal_now(tpm, bank, 0, disk_key, &token, &hint, err))
+        return clo_wrap(err, "sealing to the TPM");
+    json = clo_tpm2_token_json(&token);
+    if (json == NULL)
+        return clo_out_of_memory(err);
+    const struct clo_disk_tokens tokens = { .types = { CLO_TPM2_TOKEN_OWN, CLO_PCR_HINT_TYPE },
+                                            .tokens = { json, hint } };
+    return clo_disk_write_tokens(disk, scratch, volume_key, &tokens, err) ||
+           clo_wrap(err, "sealing to the TPM");
+}

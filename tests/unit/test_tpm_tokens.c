@@ -1,0 +1,248 @@
+/* A disk whose key a software TPM keeps: enrolled after an attested boot, opened without anybody, refused in another state. */
+#include "guest/tpm_tokens.h"
+
+#include "device/random.h"
+#include "guest/disk_identity.h"
+#include "lib/disk/pcr_hint.h"
+#include "luks_disk.h"
+#include "swtpm.h"
+
+static char last[1024]; /* the last refusal */
+static size_t refusals;
+
+static void on_refusal(void *context, const char *why)
+{
+    (void)context;
+    refusals++;
+    snprintf(last, sizeof last, "%s", why);
+}
+
+struct opened {
+    struct clo_disk disk;
+    struct clo_secret *key, *volume_key;
+};
+
+static void close_disk(struct opened *opened)
+{
+    clo_disk_free(&opened->disk);
+    clo_secret_freep(&opened->key);
+    clo_secret_freep(&opened->volume_key);
+}
+
+static void open_disk(struct opened *out)
+{
+    struct clo_error err;
+
+    memcpy(out->disk.device, device, sizeof device);
+    assert_true(clo_secret_copy(clo_bytes(disk_key, sizeof disk_key), &out->key, &err));
+    if (!clo_disk_read_header(&out->disk, &err) ||
+        !clo_disk_volume_key(&out->disk, header_file, out->key, &out->volume_key, &err))
+        fail_msg("%s", err.text);
+}
+
+static void extend(unsigned pcr)
+{
+    enum clo_hash banks[CLO_HASH_COUNT];
+    struct clo_digest digests[CLO_HASH_COUNT];
+    struct clo_error err;
+    size_t count;
+
+    assert_true(clo_tpm_banks(tpm, banks, &count, &err));
+    for (size_t i = 0; i < count; i++)
+        clo_hash(banks[i], clo_bytes_text("something else"), &digests[i]);
+    assert_true(clo_tpm_pcr_extend(tpm, pcr, digests, count, &err));
+}
+
+/* As the next boot does it, from the device alone. */
+static bool unlock(bool wants_share, struct clo_secret **key, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { 0 };
+    const struct clo_unseal with = { 0 };
+    const struct clo_tpm_search search = {
+        .tpm = tpm, .with = &with, .wants_share = wants_share, .on_refusal = on_refusal
+    };
+
+    refusals = 0;
+    memcpy(disk.device, device, sizeof device);
+    assert_true(clo_disk_read_header(&disk, err));
+    return clo_tpm_search(&search, &disk, key, err);
+}
+
+static void must_refuse(bool wants_share, const char *words)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    struct clo_error err;
+
+    assert_false(unlock(wants_share, &key, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    CHECK(strstr(err.text, words) != NULL, err.text);
+}
+
+static void must_open(void)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    struct clo_error err;
+
+    if (!unlock(false, &key, &err))
+        fail_msg("%s", err.text);
+    assert_true(clo_bytes_equal(clo_secret_bytes(key), clo_bytes(disk_key, sizeof disk_key)));
+}
+
+static void enrol(void)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    struct clo_error err;
+
+    open_disk(&opened);
+    if (!clo_tpm_enrol(tpm, CLO_HASH_SHA256, &opened.disk, header_file, opened.volume_key,
+                       opened.key, &err))
+        fail_msg("%s", err.text);
+}
+
+/* First boot by attestation, then unattended; in another state refused, by the register's name, until it is enrolled anew. */
+static void test_enrol(void **state)
+{
+    static const unsigned registers[] = { 0, 2, 4, 7, 11, 12, 13, 15 };
+
+    (void)state;
+    make_disk(7);
+    must_refuse(false, "TPM: the disk has no key for a TPM");
+    enrol();
+    must_open();
+    must_open();
+    for (size_t i = 0; i < CLO_COUNT(registers); i++) {
+        char words[80];
+        extend(registers[i]);
+        snprintf(words, sizeof words,
+                 "the PCRs are not those that it was sealed for: PCR %u differs", registers[i]);
+        must_refuse(false, words);
+        enrol();
+        must_open();
+    }
+}
+
+/* What the broker registered is not changed by it. */
+static void test_identity(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened before = { 0 };
+    CLO_CLEANUP(close_disk) struct opened after = { 0 };
+    struct clo_disk_identity registered;
+    struct clo_error err;
+
+    (void)state;
+    make_disk(8);
+    open_disk(&before);
+    assert_true(clo_disk_identity_of(clo_buffer_bytes(&before.disk.header), before.volume_key,
+                                     &registered, &err));
+    enrol();
+    enrol();
+    open_disk(&after);
+    if (!clo_disk_compare(&after.disk, after.volume_key, &registered, &err))
+        fail_msg("%s", err.text);
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_luks2_info info;
+    assert_true(clo_luks2_parse(clo_buffer_bytes(&after.disk.header), &info, &metadata, &err));
+    assert_int_equal(json_object_size(json_object_get(metadata, "tokens")), 2);
+}
+
+/* Seals with a choice of its own, and writes that token alone. */
+static void write_token(uint32_t pcrs, bool is_share, bool is_other_tpm, struct clo_bytes secret)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *hint = NULL;
+    struct clo_digest values[CLO_TPM_PCRS];
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+    size_t count = 0;
+
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, pcrs, &now, &err));
+    for (unsigned i = 0; i < CLO_TPM_PCRS; i++)
+        if ((pcrs >> i & 1) != 0)
+            values[count++] = now.values[i];
+    const struct clo_tpm2_sealing sealing = { .bank = CLO_HASH_SHA256,
+                                              .pcrs = pcrs,
+                                              .values = values,
+                                              .is_own = true,
+                                              .is_share = is_share };
+    assert_true(clo_tpm_seal(tpm, &sealing, secret, &clo_random_system, &token, &err));
+    if (is_other_tpm)
+        token.blobs[0].data[40] ^= 1;
+    json = clo_tpm2_token_json(&token);
+    hint = json_pack("{s:s, s:[]}", "type", "note", "keyslots");
+    const struct clo_disk_tokens tokens = { .types = { CLO_TPM2_TOKEN_OWN, "note" },
+                                            .tokens = { json, hint } };
+    open_disk(&opened);
+    if (!clo_disk_write_tokens(&opened.disk, header_file, opened.volume_key, &tokens, &err))
+        fail_msg("%s", err.text);
+}
+
+/* A key that the running system could have as well is not taken, though the TPM would give it. */
+static void test_latch(void **state)
+{
+    (void)state;
+    make_disk(9);
+    write_token(1U << 0 | 1U << 4 | 1U << 12, false, false, clo_bytes(disk_key, sizeof disk_key));
+    must_refuse(false, "the running system could have its key as well");
+}
+
+static void test_other_tpm(void **state)
+{
+    (void)state;
+    make_disk(10);
+    write_token(CLO_TPM_TOKENS_PCRS, false, true, clo_bytes(disk_key, sizeof disk_key));
+    must_refuse(false, "token 0: sealed to another TPM");
+    assert_int_equal(refusals, 1);
+    assert_non_null(strstr(last, "token 0"));
+}
+
+/* A share is no key, and a key is no share; put together they are the disk key. */
+static void test_share(void **state)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *ours = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *brokers = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *joined = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *half = NULL;
+    uint8_t share[64], other[64];
+    struct clo_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof share; i++) {
+        share[i] = (uint8_t)(i * 41 + 3);
+        other[i] = (uint8_t)(share[i] ^ (uint8_t)disk_key[i]);
+    }
+    make_disk(11);
+    write_token(CLO_TPM_TOKENS_PCRS, true, false, clo_bytes(share, sizeof share));
+    must_refuse(false, "a share, which is of no use without the broker's");
+    if (!unlock(true, &ours, &err))
+        fail_msg("%s", err.text);
+    assert_true(clo_secret_copy(clo_bytes(other, sizeof other), &brokers, &err));
+    assert_true(clo_tpm_join(ours, brokers, &joined, &err));
+    assert_true(clo_bytes_equal(clo_secret_bytes(joined), clo_bytes(disk_key, sizeof disk_key)));
+    assert_true(clo_secret_copy(clo_bytes(other, 32), &half, &err));
+    assert_false(clo_tpm_join(ours, half, &joined, &err));
+    write_token(CLO_TPM_TOKENS_PCRS, false, false, clo_bytes(disk_key, sizeof disk_key));
+    must_refuse(true, "a whole key, where the image wants two shares");
+}
+
+static int set_up_all(void **state)
+{
+    return set_up(state) == 0 ? start_swtpm(state) : -1;
+}
+
+static int tear_down_all(void **state)
+{
+    return stop_swtpm(state) == 0 ? tear_down(state) : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_enrol), cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_latch), cmocka_unit_test(test_other_tpm),
+        cmocka_unit_test(test_share),
+    };
+
+    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+}
