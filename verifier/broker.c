@@ -5,8 +5,6 @@
 
 #include "verifier/generation.h"
 
-#define PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
-
 bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
                     struct clo_error *err)
 {
@@ -15,6 +13,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
     if (broker == NULL)
         return clo_out_of_memory(err);
     broker->spec = *spec;
+    pthread_mutex_init(&broker->lock, NULL);
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
                           &broker->sessions, err) ||
         !clo_junk_new(spec->random, &broker->junk, err) ||
@@ -31,6 +30,7 @@ void clo_broker_free(struct clo_broker *broker)
     clo_sessions_free(broker->sessions);
     clo_private_key_free(broker->token_key);
     clo_junk_free(broker->junk);
+    pthread_mutex_destroy(&broker->lock);
     free(broker);
 }
 
@@ -44,6 +44,16 @@ void clo_broker_answer_free(struct clo_broker_answer *answer)
 {
     clo_buffer_free(&answer->body);
     *answer = (struct clo_broker_answer){ 0 };
+}
+
+void broker_enter(struct clo_broker *broker)
+{
+    pthread_mutex_lock(&broker->lock);
+}
+
+void broker_leave(struct clo_broker *broker)
+{
+    pthread_mutex_unlock(&broker->lock);
 }
 
 /* --- Answers --- */
@@ -84,8 +94,8 @@ unsigned broker_http_status(enum clo_status status)
 }
 
 /* What went wrong in here is for the log, not for the client. */
-static void answer_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
-                           const struct clo_error *why)
+void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
+                    const struct clo_error *why)
 {
     unsigned status = broker_http_status(why->status);
     bool is_session = why->status == CLO_ERR_UNVERIFIED;
@@ -102,8 +112,8 @@ static void answer_problem(struct clo_broker *broker, struct clo_broker_answer *
     answer->status = status;
     if (!broker_json(answer, "application/problem+json",
                      json_pack("{s:s, s:i, s:s}", "type",
-                               is_session ? CLO_KBS_PROBLEM_SESSION : PROBLEM_REFUSED, "status",
-                               (int)status, "detail", detail),
+                               is_session ? CLO_KBS_PROBLEM_SESSION : BROKER_PROBLEM_REFUSED,
+                               "status", (int)status, "detail", detail),
                      &ignored))
         clo_buffer_free(&answer->body); /* the status says enough */
 }
@@ -139,7 +149,9 @@ void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_reques
     struct clo_broker_answer answer = { .status = 200, .content_type = "application/json" };
     struct clo_error err = { 0 };
 
+    broker_enter(broker);
     if (!route(broker, request, &answer, &err))
-        answer_problem(broker, &answer, &err);
+        broker_problem(broker, &answer, &err);
+    broker_leave(broker);
     *out = answer;
 }

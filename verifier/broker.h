@@ -16,7 +16,7 @@
 #include "verifier/sessions.h"
 #include "verifier/store.h"
 
-#define CLO_BROKER_BODY_MAX    ((size_t)16 << 20)
+#define CLO_BROKER_BODY_MAX    ((size_t)4 << 20)
 #define CLO_BROKER_TOKEN_KEY   "token"
 #define CLO_BROKER_SESSION_MAX 65536
 
@@ -57,9 +57,17 @@ struct clo_broker_answer {
     struct clo_buffer body;
 };
 
+/* All of these may be called from several threads at once. */
 void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_request *request,
                        struct clo_broker_answer *out);
 void clo_broker_answer_free(struct clo_broker_answer *answer); /* for CLO_CLEANUP */
+
+/* Before a body is read: may one follow `head`, and how long? False: `out` is the answer. */
+CLO_MUST_USE bool clo_broker_admit(struct clo_broker *broker, const struct clo_broker_request *head,
+                                   size_t *body_max, struct clo_broker_answer *out);
+/* To what is not a request: of it only peer, time and clock are looked at. It counts as junk. */
+void clo_broker_refuse(struct clo_broker *broker, const struct clo_broker_request *request,
+                       unsigned status, const char *why, struct clo_broker_answer *out);
 
 /* To be called now and then, and with `is_last` at the end: writes down what was counted and not told yet. */
 void clo_broker_tick(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last);

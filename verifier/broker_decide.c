@@ -92,7 +92,9 @@ bool broker_junk(struct clo_broker *broker, const struct clo_broker_request *req
 
 void clo_broker_tick(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last)
 {
+    broker_enter(broker);
     report_junk(broker, time, clock, is_last);
+    broker_leave(broker);
 }
 
 /* Asked before anything is done that costs more than it costs to ask. */

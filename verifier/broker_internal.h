@@ -2,12 +2,15 @@
 #ifndef CLOISTER_VERIFIER_BROKER_INTERNAL_H
 #define CLOISTER_VERIFIER_BROKER_INTERNAL_H
 
+#include <pthread.h>
+
 #include "cloister/jose.h"
 #include "net/kbs.h"
 #include "verifier/broker.h"
 #include "verifier/junk.h"
 
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
+#define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 
 enum broker_counter {
     AUTH,
@@ -26,13 +29,24 @@ enum broker_counter {
 
 struct clo_broker {
     struct clo_broker_spec spec;
+    /* Of all that follows, and of the store. Every request holds it, but while it parses, appraises and signs. */
+    pthread_mutex_t lock;
     struct clo_sessions *sessions;
     struct clo_private_key *token_key;
     struct clo_junk *junk;
     uint64_t counters[COUNTERS];
 };
 
+/* Around what takes long and touches nothing that is shared: leave, and enter again. Whatever was borrowed before has to be
+ * asked for anew. */
+void broker_enter(struct clo_broker *broker);
+void broker_leave(struct clo_broker *broker);
+
 /* --- Answers (broker.c) --- */
+
+/* What a failure is to the client. */
+void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
+                    const struct clo_error *why);
 
 /* Takes `json` over; NULL: out of memory. */
 CLO_MUST_USE bool broker_json(struct clo_broker_answer *answer, const char *content_type,

@@ -66,7 +66,8 @@ static bool is_better(const struct clo_appraisal *candidate, bool releases,
     return clo_appraisal_checks(candidate)->failures < clo_appraisal_checks(so_far->best)->failures;
 }
 
-static bool appraise_against(const struct clo_terms *terms, const struct clo_evidence *evidence,
+static bool appraise_against(struct clo_broker *broker, const struct clo_terms *terms,
+                             const struct clo_evidence *evidence,
                              const struct clo_endorsed *endorsed, const struct clo_session *session,
                              int64_t time, struct appraisals *out, struct clo_error *err)
 {
@@ -81,7 +82,10 @@ static bool appraise_against(const struct clo_terms *terms, const struct clo_evi
     };
     struct clo_error refused;
 
-    if (!clo_appraise(evidence, &inputs, &appraisal, err))
+    broker_leave(broker);
+    bool ok = clo_appraise(evidence, &inputs, &appraisal, err);
+    broker_enter(broker);
+    if (!ok)
         return false;
     out->tried++;
     bool releases = clo_appraisal_releases(appraisal, &refused);
@@ -110,7 +114,8 @@ static bool appraise_all(struct clo_broker *broker, const struct clo_broker_requ
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
         if (!clo_store_next_terms(broker->spec.store, after, &terms, err))
             break;
-        if (!appraise_against(&terms, evidence, &endorsed, session, request->time, out, err))
+        if (!appraise_against(broker, &terms, evidence, &endorsed, session, request->time, out,
+                              err))
             return false;
         after = terms.id;
     }
@@ -157,7 +162,10 @@ static bool sign_result(struct clo_broker *broker, const struct clo_broker_reque
                                        .expires = request->time + TOKEN_SECONDS,
                                        .nonce = session->nonce };
 
-    if (!clo_ear_sign(appraisals->best, &spec, broker->token_key, token, err))
+    broker_leave(broker);
+    bool ok = clo_ear_sign(appraisals->best, &spec, broker->token_key, token, err);
+    broker_enter(broker);
+    if (!ok)
         return false;
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(token), &appraisals->result.token);
     return true;
@@ -238,8 +246,10 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
         clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
         return refuse_junk(broker, request, CLO_JUNK_SESSION, err);
     }
-    if (!read_evidence(request, &evidence, err) ||
-        !appraise_all(broker, request, evidence, &session, &appraisals, err))
+    broker_leave(broker);
+    bool ok = read_evidence(request, &evidence, err);
+    broker_enter(broker);
+    if (!ok || !appraise_all(broker, request, evidence, &session, &appraisals, err))
         return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
     if (!appraisals.is_authentic) {
         clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.best));

@@ -3,177 +3,275 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <unistd.h>
 
-#include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
-#include <event2/event.h>
-#include <event2/http.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <event2/util.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 
-#define HEADERS_MAX 16384
-#define TIMEOUT_S   30
-#define BACKLOG     512
-#define TICK_S      10
-#define COOKIE_NAME "kbs-session-id="
+#include "verifier/door.h"
+#include "verifier/service.h"
+
+#define BACKLOG        4096
+#define BROKER_TICK_MS 10000
+#define STUCK_MS       10000 /* a worker that has not ticked for so long is not alive */
+#define DESCRIPTORS    32    /* that are not connections: files, the store, what is fetched, … */
+#define OF_A_WORKER    4     /* … and of each worker */
+#define CROWDED(limit) ((limit) / 4 * 3)        /* from here on an address may have */
+#define OF_ONE(limit)  ((limit) / 64 + 4)       /* so many, */
+#define NEARLY(limit)  ((limit) - (limit) / 16) /* and from here on the idle make room */
 
 struct clo_server {
-    struct clo_broker *broker;
-    struct ssl_ctx_st *tls;
+    struct clo_server_spec spec;
+    struct door door;
+    SSL_CTX *tls;
     struct event_base *base;
-    struct evhttp *http;
-    struct event *stops[2];
+    struct evconnlistener *listeners[CLO_SERVICE_LISTENERS_MAX];
+    size_t listener_count;
+    struct event *signals[3];
     struct event *tick;
+    struct worker **workers; /* the first one has its connections in our own loop */
+    unsigned worker_count, next;
+    size_t limit;
+    bool is_paused, is_ending;
+    int64_t broker_tick, watchdog, watchdog_due;
     uint16_t port;
 };
 
+static void tell(const struct clo_server *server, const struct clo_error *err)
+{
+    if (server->spec.on_failure != NULL)
+        server->spec.on_failure(server->spec.context, err);
+}
+
 /* --- TLS --- */
 
-static struct bufferevent *new_stream(struct event_base *base, void *context)
+/* HTTP/1.1 is all that is spoken here: a client that offers others alone is not answered (RFC 7301 section 3.2). */
+static int choose_protocol(SSL *tls, const unsigned char **out, unsigned char *out_size,
+                           const unsigned char *in, unsigned in_size, void *context)
 {
-    struct clo_server *server = context;
-    SSL *tls = SSL_new(server->tls);
+    static const unsigned char ours[] = "\x08http/1.1";
+    unsigned char *chosen = NULL;
 
-    if (tls == NULL)
-        return NULL;
-    struct bufferevent *stream = bufferevent_openssl_socket_new(
-            base, -1, tls, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-    if (stream == NULL)
-        SSL_free(tls);
-    else
-        bufferevent_openssl_set_allow_dirty_shutdown(stream, 1); /* HTTP has lengths of its own */
-    return stream;
+    (void)tls;
+    (void)context;
+    if (SSL_select_next_proto(&chosen, out_size, ours, sizeof ours - 1, in, in_size) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
 }
 
-/* --- Requests --- */
-
-/* The value of our cookie among others. */
-static bool find_cookie(const char *header, char *out, size_t room)
+static bool open_tls(const struct clo_server *server, SSL_CTX **out, struct clo_error *err)
 {
-    const char *at = header;
+    SSL_CTX *tls = NULL;
 
-    while (at != NULL && *at != '\0') {
-        at += strspn(at, " ;");
-        size_t size = strcspn(at, ";");
-        if (strncmp(at, COOKIE_NAME, strlen(COOKIE_NAME)) == 0) {
-            const char *value = at + strlen(COOKIE_NAME);
-            size_t value_size = strcspn(value, "; ");
-            if (value_size >= room)
-                return false;
-            memcpy(out, value, value_size);
-            out[value_size] = '\0';
-            return true;
+    if (!server->spec.open_tls(server->spec.context, &tls, err))
+        return clo_wrap(err, "TLS");
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF); /* HTTP has lengths of its own */
+    SSL_CTX_set_read_ahead(tls, 1);
+    SSL_CTX_set_alpn_select_cb(tls, choose_protocol, NULL);
+    *out = tls;
+    return true;
+}
+
+/* Connections that are open keep what they began with. */
+static void reload(struct clo_server *server)
+{
+    SSL_CTX *tls = NULL;
+    struct clo_error err;
+
+    clo_service_notify_reloading();
+    if (open_tls(server, &tls, &err)) {
+        SSL_CTX_free(server->tls);
+        server->tls = tls;
+    } else {
+        clo_wrap(&err, "reload: nothing has changed");
+        tell(server, &err);
+    }
+    clo_service_notify("READY=1");
+}
+
+/* --- Who comes in --- */
+
+static void pause_listening(struct clo_server *server)
+{
+    if (server->is_paused)
+        return;
+    server->is_paused = true;
+    door_count(&server->door.metrics, DOOR_PAUSES);
+    for (size_t i = 0; i < server->listener_count; i++)
+        evconnlistener_disable(server->listeners[i]);
+}
+
+static void resume_listening(struct clo_server *server)
+{
+    server->is_paused = false;
+    for (size_t i = 0; i < server->listener_count; i++)
+        evconnlistener_enable(server->listeners[i]);
+}
+
+/* The one with the fewest connections; among equals each in its turn. */
+static struct worker *choose_worker(struct clo_server *server)
+{
+    struct worker *best = NULL;
+    size_t fewest = SIZE_MAX;
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        struct worker *worker = server->workers[(server->next + i) % server->worker_count];
+        size_t count = atomic_load(&worker->count);
+        if (count < fewest) {
+            fewest = count;
+            best = worker;
         }
-        at += size;
     }
-    return false;
+    server->next = (server->next + 1) % server->worker_count;
+    return best;
 }
 
-static int64_t seconds_on(clockid_t clock)
+static void write_peer(const struct sockaddr *address, char out[PEER_SIZE])
 {
-    struct timespec time;
+    const void *bytes =
+            address->sa_family == AF_INET
+                    ? (const void *)&((const struct sockaddr_in *)(const void *)address)->sin_addr
+                    : &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
 
-    clock_gettime(clock, &time);
-    return (int64_t)time.tv_sec;
+    out[0] = '\0';
+    if (address->sa_family == AF_INET || address->sa_family == AF_INET6)
+        (void)!inet_ntop(address->sa_family, bytes, out, PEER_SIZE);
 }
 
-static const char *method_name(struct evhttp_request *message)
+static void hand_out(struct clo_server *server, struct arrival *arrival)
 {
-    switch (evhttp_request_get_command(message)) {
-    case EVHTTP_REQ_GET:
-        return "GET";
-    case EVHTTP_REQ_POST:
-        return "POST";
-    default:
-        return "";
-    }
-}
+    struct worker *worker = choose_worker(server);
 
-static void send_answer(struct evhttp_request *message, const struct clo_broker_answer *answer)
-{
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(message);
-    struct evbuffer *body = evbuffer_new();
-    char cookie[CLO_SESSION_COOKIE + 64];
-
-    snprintf(cookie, sizeof cookie, COOKIE_NAME "%s; Path=/; Secure; HttpOnly; SameSite=Strict",
-             answer->cookie);
-    bool ok =
-            body != NULL && evhttp_add_header(headers, "Content-Type", answer->content_type) == 0 &&
-            evhttp_add_header(headers, "Cache-Control", "no-store") == 0 &&
-            (answer->cookie[0] == '\0' || evhttp_add_header(headers, "Set-Cookie", cookie) == 0) &&
-            evbuffer_add(body, answer->body.data, answer->body.size) == 0;
-    if (ok)
-        evhttp_send_reply(message, (int)answer->status, NULL, body);
-    else
-        evhttp_send_error(message, 500, NULL);
-    if (body != NULL)
-        evbuffer_free(body);
-}
-
-static void on_request(struct evhttp_request *message, void *context)
-{
-    struct clo_server *server = context;
-    CLO_CLEANUP(clo_broker_answer_free) struct clo_broker_answer answer = { 0 };
-    struct evkeyvalq *headers = evhttp_request_get_input_headers(message);
-    struct evbuffer *input = evhttp_request_get_input_buffer(message);
-    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(message));
-    size_t size = evbuffer_get_length(input);
-    const void *data = size == 0 ? NULL : evbuffer_pullup(input, -1);
-    char cookie[CLO_SESSION_COOKIE];
-    char *peer = NULL;
-    ev_uint16_t port;
-
-    evhttp_connection_get_peer(evhttp_request_get_connection(message), &peer, &port);
-    if (path == NULL || (size > 0 && data == NULL)) {
-        evhttp_send_error(message, path == NULL ? 400 : 500, NULL);
+    atomic_fetch_add(&worker->count, 1);
+    SSL_CTX_up_ref(server->tls);
+    arrival->tls = server->tls;
+    if (worker == server->workers[0]) {
+        worker_take(worker, arrival);
         return;
     }
-    const struct clo_broker_request request = {
-        .method = method_name(message),
-        .path = path,
-        .cookie = find_cookie(evhttp_find_header(headers, "Cookie"), cookie, sizeof cookie) ? cookie
-                                                                                            : NULL,
-        .authorization = evhttp_find_header(headers, "Authorization"),
-        .peer = peer,
-        .body = clo_bytes(data, size),
-        .time = seconds_on(CLOCK_REALTIME),
-        .clock = seconds_on(CLOCK_BOOTTIME),
-    };
-    clo_broker_answer(server->broker, &request, &answer);
-    send_answer(message, &answer);
+    if (worker_give(worker, arrival))
+        return;
+    door_count(&server->door.metrics, DOOR_TURNED_AWAY);
+    worker_turn_away(worker, arrival);
 }
 
-/* --- Listening --- */
-
-static void tick(struct clo_server *server, bool is_last)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int size, void *context)
 {
-    clo_broker_tick(server->broker, seconds_on(CLOCK_REALTIME), seconds_on(CLOCK_BOOTTIME),
+    struct clo_server *server = context;
+    struct door *door = &server->door;
+    struct arrival arrival = { .kind = ARRIVAL_CONNECTION, .fd = fd };
+    size_t count = atomic_load(&door->connections);
+
+    (void)listener;
+    (void)size;
+    write_peer(address, arrival.peer);
+    if (count >= server->limit ||
+        !clo_addresses_enter(door->addresses, arrival.peer,
+                             count >= CROWDED(server->limit) ? OF_ONE(server->limit) : 0,
+                             &arrival.address)) {
+        door_count(&door->metrics, DOOR_TURNED_AWAY);
+        close(fd);
+    } else {
+        door_count(&door->metrics, DOOR_ACCEPTED);
+        count = atomic_fetch_add(&door->connections, 1) + 1;
+        arrival.room = count >= NEARLY(server->limit) ? 1 : 0;
+        hand_out(server, &arrival);
+    }
+    if (atomic_load(&door->connections) >= server->limit)
+        pause_listening(server);
+}
+
+/* No descriptors, no memory: asking again at once would only spin. */
+static void on_accept_failed(struct evconnlistener *listener, void *context)
+{
+    (void)listener;
+    pause_listening(context);
+}
+
+/* --- Time and signals --- */
+
+static void tick_broker(struct clo_server *server, bool is_last)
+{
+    clo_broker_tick(server->spec.broker, door_seconds(CLOCK_REALTIME), door_seconds(CLOCK_BOOTTIME),
                     is_last);
+}
+
+/* Alive is a server all of whose workers are. */
+static void tick_watchdog(struct clo_server *server, int64_t now)
+{
+    if (server->watchdog == 0 || now < server->watchdog_due)
+        return;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (now - (int64_t)atomic_load(&server->workers[i]->alive) > STUCK_MS)
+            return;
+    clo_service_notify("WATCHDOG=1");
+    server->watchdog_due = now + server->watchdog / 3;
+}
+
+/* Where there is no place, the idle make some. */
+static void ask_for_room(struct clo_server *server)
+{
+    const struct arrival word = { .kind = ARRIVAL_ROOM,
+                                  .fd = -1,
+                                  .room = server->limit / 32 / server->worker_count + 1 };
+
+    for (unsigned i = 0; i < server->worker_count; i++)
+        (void)!worker_give(server->workers[i], &word);
 }
 
 static void on_tick(evutil_socket_t none, short what, void *context)
 {
+    struct clo_server *server = context;
+    int64_t now = door_now();
+
     (void)none;
     (void)what;
-    tick(context, false);
+    if (now >= server->broker_tick) {
+        server->broker_tick = now + BROKER_TICK_MS;
+        tick_broker(server, false);
+    }
+    tick_watchdog(server, now);
+    if (!server->is_paused || server->is_ending)
+        return;
+    if (atomic_load(&server->door.connections) >= server->limit)
+        ask_for_room(server);
+    else
+        resume_listening(server);
 }
 
-static void on_stop(evutil_socket_t signal_number, short what, void *context)
+static void on_signal(evutil_socket_t number, short what, void *context)
 {
     struct clo_server *server = context;
 
-    (void)signal_number;
     (void)what;
-    event_base_loopexit(server->base, NULL);
+    if (number == SIGHUP) {
+        reload(server);
+        return;
+    }
+    if (server->is_ending) {
+        atomic_store(&server->door.is_at_once, true); /* asked twice */
+        return;
+    }
+    server->is_ending = true;
+    clo_service_notify("STOPPING=1");
+    for (size_t i = 0; i < server->listener_count; i++)
+        evconnlistener_disable(server->listeners[i]);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_drain(server->workers[i]);
 }
+
+/* --- Listening --- */
 
 /* libevent takes no port 0: it is parsed as another one and set back. */
 static bool parse_address(const char *text, struct sockaddr_storage *out, int *size)
@@ -196,6 +294,31 @@ static bool parse_address(const char *text, struct sockaddr_storage *out, int *s
     return true;
 }
 
+static bool add_listener(struct clo_server *server, struct evconnlistener *listener,
+                         const char *name, struct clo_error *err)
+{
+    if (listener == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", name, strerror(errno));
+    evconnlistener_set_error_cb(listener, on_accept_failed);
+    server->listeners[server->listener_count++] = listener;
+    return true;
+}
+
+static bool read_port(struct clo_server *server, struct clo_error *err)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+
+    if (getsockname(evconnlistener_get_fd(server->listeners[0]), (struct sockaddr *)&address,
+                    &size) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "the socket's address: %s", strerror(errno));
+    if (address.ss_family == AF_INET6)
+        server->port = ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
+    else if (address.ss_family == AF_INET)
+        server->port = ntohs(((const struct sockaddr_in *)&address)->sin_port);
+    return true;
+}
+
 static bool listen_at(struct clo_server *server, const char *text, struct clo_error *err)
 {
     struct sockaddr_storage address;
@@ -203,55 +326,110 @@ static bool listen_at(struct clo_server *server, const char *text, struct clo_er
 
     if (!parse_address(text, &address, &size))
         return clo_fail(err, CLO_ERR_USAGE, "%s: expected ADDRESS:PORT, like 127.0.0.1:8443", text);
-    struct evconnlistener *listener = evconnlistener_new_bind(
-            server->base, NULL, NULL,
-            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-            (const struct sockaddr *)&address, size);
-    if (listener == NULL)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", text, strerror(errno));
-    if (evhttp_bind_listener(server->http, listener) == NULL) {
-        evconnlistener_free(listener);
-        return clo_out_of_memory(err);
-    }
-    socklen_t length = sizeof address;
-    if (getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &length) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", text, strerror(errno));
-    server->port =
-            ntohs(address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&address)->sin6_port
-                                                : ((const struct sockaddr_in *)&address)->sin_port);
+    return add_listener(server,
+                        evconnlistener_new_bind(server->base, on_accept, server,
+                                                LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC |
+                                                        LEV_OPT_REUSEABLE,
+                                                BACKLOG, (const struct sockaddr *)&address, size),
+                        text, err);
+}
+
+static bool listen_to(struct clo_server *server, int fd, struct clo_error *err)
+{
+    evutil_make_socket_nonblocking(fd);
+    return add_listener(
+            server,
+            evconnlistener_new(server->base, on_accept, server, LEV_OPT_CLOSE_ON_FREE, 0, fd),
+            "a socket that was handed over", err);
+}
+
+static bool start_listening(struct clo_server *server, struct clo_error *err)
+{
+    const struct clo_server_spec *spec = &server->spec;
+
+    for (size_t i = 0; i < spec->listener_count; i++)
+        if (!listen_to(server, spec->listeners[i], err))
+            return false;
+    return (spec->listener_count > 0 || listen_at(server, spec->address, err)) &&
+           read_port(server, err);
+}
+
+/* --- Beginning and end --- */
+
+/* As many descriptors as we may have; and no more connections than they allow. */
+static bool find_limit(struct clo_server *server, struct clo_error *err)
+{
+    size_t wanted =
+            server->spec.connections == 0 ? CLO_SERVER_CONNECTIONS : server->spec.connections;
+    size_t ours = DESCRIPTORS + (size_t)OF_A_WORKER * server->worker_count;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "descriptors: %s", strerror(errno));
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        (void)!getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur <= ours)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "%llu descriptors are too few",
+                        (unsigned long long)limit.rlim_cur);
+    server->limit = limit.rlim_cur - ours < wanted ? (size_t)limit.rlim_cur - ours : wanted;
     return true;
 }
 
-bool clo_server_new(struct clo_broker *broker, const struct clo_tls_identity *identity,
-                    const char *address, struct clo_server **out, struct clo_error *err)
+static unsigned count_processors(void)
 {
-    static const int signals[] = { SIGTERM, SIGINT };
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+
+    return count < 1                             ? 1
+           : count > (int)CLO_SERVER_THREADS_MAX ? CLO_SERVER_THREADS_MAX
+                                                 : (unsigned)count;
+}
+
+static bool make_workers(struct clo_server *server, struct clo_error *err)
+{
+    server->workers = calloc(server->worker_count, sizeof(struct worker *));
+    if (server->workers == NULL)
+        return clo_out_of_memory(err);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (!worker_new(&server->door, i == 0 ? server->base : NULL, &server->workers[i], err))
+            return false;
+    return true;
+}
+
+static bool catch_signals(struct clo_server *server, struct clo_error *err)
+{
+    static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+
+    for (size_t i = 0; i < CLO_COUNT(numbers); i++) {
+        server->signals[i] = evsignal_new(server->base, numbers[i], on_signal, server);
+        if (server->signals[i] == NULL || event_add(server->signals[i], NULL) != 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "signals cannot be caught");
+    }
+    server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
+    return (server->tick != NULL &&
+            event_add(server->tick, &(struct timeval){ .tv_usec = TICK_MS * 1000 }) == 0) ||
+           clo_out_of_memory(err);
+}
+
+bool clo_server_new(const struct clo_server_spec *spec, struct clo_server **out,
+                    struct clo_error *err)
+{
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = calloc(1, sizeof *server);
 
     if (server == NULL)
         return clo_out_of_memory(err);
-    server->broker = broker;
-    if (!clo_tls_context(identity, &server->tls, err))
-        return clo_wrap(err, "TLS");
+    server->spec = *spec;
+    server->worker_count = spec->threads == 0 ? count_processors() : spec->threads;
+    server->door.broker = spec->broker;
+    atomic_store(&server->door.large_bodies, LARGE_BODIES);
+    server->watchdog = clo_service_watchdog_ms();
     server->base = event_base_new();
-    server->http = server->base == NULL ? NULL : evhttp_new(server->base);
-    if (server->http == NULL)
+    if (server->base == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "no event loop");
-    evhttp_set_bevcb(server->http, new_stream, server);
-    evhttp_set_gencb(server->http, on_request, server);
-    evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
-    evhttp_set_max_headers_size(server->http, HEADERS_MAX);
-    evhttp_set_max_body_size(server->http, (ev_ssize_t)CLO_BROKER_BODY_MAX);
-    evhttp_set_timeout(server->http, TIMEOUT_S);
-    for (size_t i = 0; i < CLO_COUNT(signals); i++) {
-        server->stops[i] = evsignal_new(server->base, signals[i], on_stop, server);
-        if (server->stops[i] == NULL || event_add(server->stops[i], NULL) != 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "signals cannot be caught");
-    }
-    server->tick = event_new(server->base, -1, EV_PERSIST, on_tick, server);
-    if (server->tick == NULL || event_add(server->tick, &(struct timeval){ .tv_sec = TICK_S }) != 0)
-        return clo_out_of_memory(err);
-    if (!listen_at(server, address, err))
+    if (!find_limit(server, err) || !open_tls(server, &server->tls, err) ||
+        !clo_addresses_new(spec->random, &server->door.addresses, err) ||
+        !catch_signals(server, err) || !make_workers(server, err) || !start_listening(server, err))
         return false;
     *out = CLO_TAKE(server);
     return true;
@@ -261,15 +439,19 @@ void clo_server_free(struct clo_server *server)
 {
     if (server == NULL)
         return;
-    for (size_t i = 0; i < CLO_COUNT(server->stops); i++)
-        if (server->stops[i] != NULL)
-            event_free(server->stops[i]);
+    for (size_t i = 0; i < server->listener_count; i++)
+        evconnlistener_free(server->listeners[i]);
+    for (unsigned i = 0; server->workers != NULL && i < server->worker_count; i++)
+        worker_free(server->workers[i]);
+    free(server->workers);
+    for (size_t i = 0; i < CLO_COUNT(server->signals); i++)
+        if (server->signals[i] != NULL)
+            event_free(server->signals[i]);
     if (server->tick != NULL)
         event_free(server->tick);
-    if (server->http != NULL)
-        evhttp_free(server->http);
     if (server->base != NULL)
         event_base_free(server->base);
+    clo_addresses_free(server->door.addresses);
     SSL_CTX_free(server->tls);
     free(server);
 }
@@ -287,8 +469,18 @@ uint16_t clo_server_port(const struct clo_server *server)
 
 bool clo_server_run(struct clo_server *server, struct clo_error *err)
 {
+    bool ok = true;
+
     signal(SIGPIPE, SIG_IGN);
-    bool ok = event_base_dispatch(server->base) >= 0;
-    tick(server, true);
-    return ok || clo_fail(err, CLO_ERR_SYSTEM, "the event loop failed");
+    for (unsigned i = 1; ok && i < server->worker_count; i++)
+        ok = worker_start(server->workers[i], err);
+    if (ok) {
+        clo_service_notify("READY=1");
+        ok = event_base_dispatch(server->base) >= 0 ||
+             clo_fail(err, CLO_ERR_SYSTEM, "the event loop failed");
+    }
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_stop(server->workers[i], server->is_ending && ok);
+    tick_broker(server, true);
+    return ok;
 }

@@ -145,74 +145,113 @@ static bool print_terms(struct clo_store *store, struct clo_error *err)
     }
 }
 
-static bool serve(struct clo_store *store, const struct clo_tls_identity *identity,
-                  const char *address, unsigned nonce_seconds, struct own_endorsements *own,
-                  struct clo_error *err)
-{
-    CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
-    CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
-    const struct clo_broker_spec spec = { .store = store,
-                                          .random = cli_random(),
-                                          .nonce_seconds = nonce_seconds,
-                                          .endorser = own->endorser,
-                                          .on_decision = on_decision,
-                                          .on_failure = on_failure };
-    char hex[2 * CLO_HASH_SIZE_MAX + 1];
-    struct clo_digest fingerprint;
-
-    if (!print_terms(store, err) || !clo_broker_new(&spec, &broker, err) ||
-        !clo_server_new(broker, identity, address, &server, err) ||
-        !clo_private_key_public(identity->key, &public, err) ||
-        !clo_public_key_fingerprint(public, &fingerprint, err))
-        return false;
-    printf("listening on %.*s:%u, key sha256 %s\n", (int)(strrchr(address, ':') - address), address,
-           clo_server_port(server), clo_hex_text(clo_digest_bytes(&fingerprint), hex));
-    fflush(stdout);
-    return clo_server_run(server, err);
-}
-
 /* The owner's certificate, or one of our own for the address. */
 struct tls_options {
     const char *certificate, *key;
     struct clo_list names;
+    const char *state, *address;
+    struct clo_store *store;
 };
 
-static bool open_key(const struct tls_options *tls, struct clo_store *store,
-                     struct clo_private_key **out, struct clo_error *err)
+static bool open_key(const struct tls_options *tls, struct clo_private_key **out,
+                     struct clo_error *err)
 {
     if ((tls->certificate == NULL) != (tls->key == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--tls-cert and --tls-key belong together");
     if (tls->certificate != NULL && tls->names.count > 0)
         return clo_fail(err, CLO_ERR_USAGE, "--tls-name is for a certificate of the broker's own");
     return tls->key != NULL ? clo_key_file_private(tls->key, NULL, out, err)
-                            : clo_store_key(store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, out, err);
+                            : clo_store_key(tls->store, CLO_SERVER_TLS_KEY, CLO_KEY_P256, out, err);
 }
 
-static bool open_certificate(const struct tls_options *tls, const char *state, const char *address,
-                             const struct clo_private_key *key, char *path, size_t room,
-                             struct clo_error *err)
+static bool open_certificate(const struct tls_options *tls, const struct clo_private_key *key,
+                             char *path, size_t room, struct clo_error *err)
 {
     int size = tls->certificate != NULL ? snprintf(path, room, "%s", tls->certificate)
-                                        : snprintf(path, room, "%s/tls.crt", state);
+                                        : snprintf(path, room, "%s/tls.crt", tls->state);
 
     if (size < 0 || (size_t)size >= room)
         return clo_fail(err, CLO_ERR_USAGE, "--state: the name is too long");
     return tls->certificate != NULL ||
-           clo_tls_certificate_keep(path, key, address, &tls->names, now(NULL), err);
+           clo_tls_certificate_keep(path, key, tls->address, &tls->names, now(NULL), err);
+}
+
+/* At the start and at each SIGHUP: the files as they are then. */
+static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    const struct tls_options *tls = context;
+    char certificate[4096];
+
+    if (!open_key(tls, &key, err) ||
+        !open_certificate(tls, key, certificate, sizeof certificate, err))
+        return false;
+    const struct clo_tls_identity identity = { key, certificate };
+    return clo_tls_context(&identity, out, err);
+}
+
+/* What the door is like. */
+struct door_options {
+    uint64_t threads, connections;
+};
+
+static bool print_listening(const struct clo_server *server, const struct tls_options *tls,
+                            struct clo_error *err)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct clo_digest fingerprint;
+
+    if (!open_key(tls, &key, err) || !clo_private_key_public(key, &public, err) ||
+        !clo_public_key_fingerprint(public, &fingerprint, err))
+        return false;
+    printf("listening on %.*s:%u, key sha256 %s\n",
+           (int)(strrchr(tls->address, ':') - tls->address), tls->address, clo_server_port(server),
+           clo_hex_text(clo_digest_bytes(&fingerprint), hex));
+    fflush(stdout);
+    return true;
+}
+
+static bool serve(struct tls_options *tls, const struct door_options *door, unsigned nonce_seconds,
+                  struct own_endorsements *own, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
+    CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
+    const struct clo_broker_spec spec = { .store = tls->store,
+                                          .random = cli_random(),
+                                          .nonce_seconds = nonce_seconds,
+                                          .endorser = own->endorser,
+                                          .on_decision = on_decision,
+                                          .on_failure = on_failure };
+    struct clo_server_spec server_spec = { .random = cli_random(),
+                                           .address = tls->address,
+                                           .threads = (unsigned)door->threads,
+                                           .connections = (size_t)door->connections,
+                                           .open_tls = open_tls,
+                                           .on_failure = on_failure,
+                                           .context = tls };
+
+    if (!print_terms(tls->store, err) || !clo_broker_new(&spec, &broker, err))
+        return false;
+    server_spec.broker = broker;
+    return clo_server_new(&server_spec, &server, err) && print_listening(server, tls, err) &&
+           clo_server_run(server, err);
 }
 
 int cmd_serve(int argc, char **argv)
 {
-    const char *state = NULL, *address = "127.0.0.1:8443", *print_key = NULL;
+    const char *print_key = NULL;
     uint64_t seconds = 120;
     CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
-    struct tls_options tls = { .certificate = NULL };
-    struct cli_option options[8 + FETCH_OPTIONS] = {
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct tls_options tls = { .address = "127.0.0.1:8443" };
+    struct door_options door = { 0, CLO_SERVER_CONNECTIONS };
+    struct cli_option options[10 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept; made on first use (required)",
-          .text = &state },
+          .text = &tls.state },
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
-          .text = &address },
+          .text = &tls.address },
         { "--nonce-seconds", "N", "how long a nonce is good, once; default 120",
           .number = &seconds },
         { "--print-key", "FILE",
@@ -232,8 +271,12 @@ int cmd_serve(int argc, char **argv)
           "of "
           "what evidence brings",
           .text = &own.folder },
+        { "--threads", "N", "event loops; default: one for each processor",
+          .number = &door.threads },
+        { "--connections", "N", "at most so many at once; default 16384",
+          .number = &door.connections },
     };
-    size_t option_count = 8;
+    size_t option_count = 10;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
@@ -249,26 +292,25 @@ int cmd_serve(int argc, char **argv)
                    "  cloister serve --state broker --listen 0.0.0.0:8443 --endorsements amd/ "
                    "--fetch\n",
     };
-    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *tls_key = NULL;
-    struct clo_tls_identity identity;
-    char certificate[4096];
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (state == NULL)
+    if (tls.state == NULL)
         return cli_usage_error(&usage, "--state is needed");
     if (seconds == 0 || seconds > 3600)
         return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
-    bool ok = clo_store_open(state, &store, &err) && open_key(&tls, store, &tls_key, &err);
-    identity = (struct clo_tls_identity){ tls_key, certificate };
-    ok = ok && (print_key != NULL
-                        ? write_public_key(tls_key, print_key, &err)
-                        : open_certificate(&tls, state, address, tls_key, certificate,
-                                           sizeof certificate, &err) &&
-                                  open_endorsements(&own, &err) &&
-                                  serve(store, &identity, address, (unsigned)seconds, &own, &err));
+    if (door.threads > CLO_SERVER_THREADS_MAX)
+        return cli_usage_error(&usage, "--threads: at most 256");
+    if (door.connections == 0 || door.connections > CLO_SERVER_CONNECTIONS_MAX)
+        return cli_usage_error(&usage, "--connections: 1 to 1000000");
+    bool ok = clo_store_open(tls.state, &store, &err);
+    tls.store = store;
+    ok = ok &&
+         (print_key != NULL ? open_key(&tls, &key, &err) && write_public_key(key, print_key, &err)
+                            : open_endorsements(&own, &err) &&
+                                      serve(&tls, &door, (unsigned)seconds, &own, &err));
     return ok ? CLI_YES : cli_fail("serve", &err);
 }
