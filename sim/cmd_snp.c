@@ -211,6 +211,7 @@ int cmd_snp(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "snp",
         .arguments = "DIR",
+        .operands = { "one DIR", 0, 1 },
         .summary =
                 "Writes an SEV-SNP report with its chain, revocation list, a policy that accepts "
                 "the good\none, and (failing) the checks that must fail.",

@@ -156,6 +156,7 @@ int cmd_tdx(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "tdx",
         .arguments = "DIR",
+        .operands = { "one DIR", 0, 1 },
         .summary = "Makes a TDX quote, with PCK chain and collateral under a root of its own.",
         .options = options,
         .option_count = CLO_COUNT(options),

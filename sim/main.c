@@ -37,6 +37,7 @@ static int platform_new(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "platform new",
         .arguments = "DIR",
+        .operands = { "one DIR", 1, 1 },
         .summary = "Makes a pretend platform, and prints its root's fingerprint for a policy.",
         .options = options,
         .option_count = CLO_COUNT(options),
@@ -72,6 +73,7 @@ static int cmd_facts(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "facts",
         .arguments = "KIND DIR",
+        .operands = { "KIND and DIR", 2, 2 },
         .summary = "Writes what a processor would say of itself inside a VM: cpuid, msr, tdreport.",
     };
     struct clo_list operands;
@@ -90,6 +92,7 @@ static int vtpm_new(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "vtpm new",
         .arguments = "PLATFORM STATE",
+        .operands = { "PLATFORM and STATE", 2, 2 },
         .summary = "Makes a software TPM whose attestation key a report of PLATFORM binds.",
     };
     CLO_CLEANUP(sim_platform_free) struct sim_platform platform = { 0 };
@@ -156,6 +159,7 @@ static int cmd_null_cipher(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "null-cipher",
         .arguments = "FILE OFFSET",
+        .operands = { "FILE and OFFSET", 2, 2 },
         .summary =
                 "Rewrites the LUKS2 header at byte OFFSET of FILE so that it names a null cipher.",
     };
@@ -176,6 +180,7 @@ static int cmd_add_partition(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "add-partition",
         .arguments = "IMAGE TYPE NAME MIB",
+        .operands = { "IMAGE TYPE NAME MIB", 4, 4 },
         .summary = "Makes a disk larger, and adds a partition (TYPE: its GUID) after the last one.",
     };
     struct clo_list operands;
@@ -200,6 +205,7 @@ static int cmd_set_variable(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "set-variable",
         .arguments = "VARSTORE NAME VENDOR TEXT",
+        .operands = { "VARSTORE NAME VENDOR TEXT", 4, 4 },
         .summary = "Writes an EFI variable (UTF-16) into a variable store, as its host can.",
     };
     struct clo_list operands;
