@@ -15,6 +15,7 @@
 #include "image/esp.h"
 #include "image/image_uki.h"
 #include "image/luks.h"
+#include "image/root_check.h"
 #include "image/rootfs.h"
 #include "lib/disk/disk_identity.h"
 #include "lib/disk/gpt.h"
@@ -93,15 +94,10 @@ static bool prepare_root(struct build *build, struct clo_error *err)
                              err) ||
             stat(build->root_path, &status) != 0)
             return false;
-    } else if (S_ISREG(status.st_mode)) {
+    } else {
         int size = snprintf(build->root_path, sizeof build->root_path, "%s", spec->root);
         if (size < 0 || (size_t)size >= sizeof build->root_path)
             return clo_fail(err, CLO_ERR_USAGE, "%s: path too long", spec->root);
-        if (status.st_size < (off_t)MIB)
-            return clo_fail(err, CLO_ERR_FORMAT, "%s: %lld bytes are not a file system image",
-                            spec->root, (long long)status.st_size);
-    } else {
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: neither a folder nor a file", spec->root);
     }
     build->root_bytes = round_up((uint64_t)status.st_size, MIB);
     if (spec->root_size > build->root_bytes)
@@ -401,7 +397,8 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
     struct clo_image_result result = { 0 };
 
-    if (!start(&build, err) || !image_uki_make(spec, build.scratch.path, &build.uki, err))
+    if (!clo_root_check(spec->root, err) || !start(&build, err) ||
+        !image_uki_make(spec, build.scratch.path, &build.uki, err))
         return false;
     result.uki_size = build.uki.bytes.size;
     result.initrd_size = build.uki.initrd_size;

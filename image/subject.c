@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cloister/pe.h"
 #include "cloister/uki.h"
+#include "device/container.h"
 #include "device/file.h"
 #include "image/package.h"
 #include "lib/audit/kernel.h"
@@ -335,6 +337,24 @@ static bool add_package(struct clo_subject *subject, const char *path, struct cl
                     subject->release);
 }
 
+/* A disk in a container; `is_one` says whether it is. */
+static bool add_container(struct clo_subject *subject, const char *path, bool *is_one,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
+    CLO_CLEANUP(clo_fd_close) int fd = -1;
+    struct stat status;
+
+    *is_one = false;
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+        return true;
+    if (!clo_container_open(path, &container, err))
+        return false;
+    *is_one = container.kind != CLO_CONTAINER_RAW;
+    return !*is_one ||
+           (clo_container_unpack(&container, &fd, err) && clo_subject_add_disk(subject, fd, err));
+}
+
 /* The file's beginning says which it is; disks and packages are not read whole. */
 static bool add_file(struct clo_subject *subject, const char *path, struct clo_error *err)
 {
@@ -342,7 +362,12 @@ static bool add_file(struct clo_subject *subject, const char *path, struct clo_e
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     uint8_t head[HEAD_SIZE];
     ssize_t got = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
+    bool is_container;
 
+    if (!add_container(subject, path, &is_container, err))
+        return false;
+    if (is_container)
+        return true;
     if (got >= CLO_GPT_SECTOR + 8 && memcmp(head + CLO_GPT_SECTOR, "EFI PART", 8) == 0)
         return clo_subject_add_disk(subject, fd, err);
     if (got > 0 && clo_package_guess(clo_bytes(head, (size_t)got)))

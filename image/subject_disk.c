@@ -7,25 +7,15 @@
 #include "lib/disk/fat.h"
 #include "lib/disk/gpt.h"
 #include "lib/disk/luks2.h"
+#include "lib/disk/probe.h"
 #include "lib/predict/boot_disk.h"
 
 #define ESP_LIMIT   ((uint64_t)2 << 30)
 #define UKI_LIMIT   ((size_t)1 << 30)
-#define PROBE_SIZE  (((size_t)64 << 10) + 4096) /* btrfs keeps its superblock at 64 KiB */
 #define CLEAR_LIMIT 512
 #define UKI_FOLDER  "EFI/Linux"
 
 static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172"; /* UAPI.2 */
-
-/* What a partition holds, by the magic numbers that libblkid knows it by. */
-enum content {
-    CONTENT_UNKNOWN,
-    CONTENT_CLEAR,
-    CONTENT_SWAP,
-    CONTENT_VERITY,
-    CONTENT_LUKS1,
-    CONTENT_LUKS2
-};
 
 /* Types that systemd acts on by itself (UAPI.2), but the root's: swap, home, srv, var, tmp, usr and verity. */
 static bool is_automatic(const struct clo_gpt_partition *partition)
@@ -45,32 +35,37 @@ static bool is_automatic(const struct clo_gpt_partition *partition)
     return false;
 }
 
-static enum content probe(struct clo_bytes in)
+/* A file system that is in the clear, whatever else may be in it. */
+static bool is_clear(enum clo_content content)
+{
+    switch (content) {
+    case CLO_CONTENT_UNKNOWN:
+    case CLO_CONTENT_SWAP:
+    case CLO_CONTENT_VERITY:
+    case CLO_CONTENT_LUKS1:
+    case CLO_CONTENT_LUKS2:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* What a root is called in facts. */
+static const char *root_name(enum clo_content content)
 {
     static const struct {
-        size_t at;
-        const char *magic;
-        size_t size;
-        enum content content;
-    } known[] = {
-        { 0, "LUKS\xba\xbe\0\x01", 8, CONTENT_LUKS1 },
-        { 0, "LUKS\xba\xbe\0\x02", 8, CONTENT_LUKS2 },
-        { 0, "verity\0\0", 8, CONTENT_VERITY },
-        { 4086, "SWAPSPACE2", 10, CONTENT_SWAP },
-        { 0x438, "\x53\xef", 2, CONTENT_CLEAR }, /* ext2, ext3, ext4 */
-        { 0, "XFSB", 4, CONTENT_CLEAR },
-        { 0x10040, "_BHRfS_M", 8, CONTENT_CLEAR },       /* btrfs */
-        { 0, "hsqs", 4, CONTENT_CLEAR },                 /* squashfs */
-        { 0x400, "\xe2\xe1\xf5\xe0", 4, CONTENT_CLEAR }, /* erofs */
-        { 0x200, "LABELONE", 8, CONTENT_CLEAR },         /* LVM, whatever is in it */
-        { 510, "\x55\xaa", 2, CONTENT_CLEAR },           /* FAT, among others */
+        enum clo_content content;
+        const char *name;
+    } names[] = {
+        { CLO_CONTENT_UNKNOWN, "unknown" }, { CLO_CONTENT_SWAP, "swap" },
+        { CLO_CONTENT_VERITY, "verity" },   { CLO_CONTENT_LUKS1, "luks1" },
+        { CLO_CONTENT_LUKS2, "luks2" },
     };
 
-    for (size_t i = 0; i < CLO_COUNT(known); i++)
-        if (clo_bytes_equal(clo_bytes_slice(in, known[i].at, known[i].size),
-                            clo_bytes(known[i].magic, known[i].size)))
-            return known[i].content;
-    return CONTENT_UNKNOWN;
+    for (size_t i = 0; i < CLO_COUNT(names); i++)
+        if (names[i].content == content)
+            return names[i].name;
+    return "clear";
 }
 
 static uint64_t partition_size(const struct clo_gpt_partition *partition)
@@ -208,12 +203,10 @@ static void list(char *names, const struct clo_gpt_partition *partition)
 }
 
 static bool add_root(struct clo_subject *subject, int fd, const struct clo_gpt_partition *root,
-                     enum content content, struct scan *scan, struct clo_error *err)
+                     enum clo_content content, struct scan *scan, struct clo_error *err)
 {
-    static const char *const names[] = { "unknown", "clear", "swap", "verity", "luks1", "luks2" };
-
-    scan->root = names[content];
-    return content != CONTENT_LUKS2 || add_luks(subject, fd, root, err);
+    scan->root = root_name(content);
+    return content != CLO_CONTENT_LUKS2 || add_luks(subject, fd, root, err);
 }
 
 static bool add_partition(struct clo_subject *subject, int fd,
@@ -221,26 +214,28 @@ static bool add_partition(struct clo_subject *subject, int fd,
                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer beginning = { 0 };
+    struct clo_probe found;
 
     if (clo_guid_equal(&partition->type, &clo_gpt_type_esp)) {
         bool is_first = !scan->has_esp;
         scan->has_esp = true;
         return !is_first || add_esp(subject, fd, partition, err);
     }
-    if (!read_beginning(fd, partition, PROBE_SIZE, &beginning, err))
+    if (!read_beginning(fd, partition, CLO_PROBE_SIZE, &beginning, err))
         return false;
-    enum content content = probe(clo_buffer_bytes(&beginning));
+    clo_probe(clo_buffer_bytes(&beginning), &found);
+    enum clo_content content = found.content;
     if (is_automatic(partition))
         list(scan->automatic, partition);
     if (clo_guid_equal(&partition->type, &clo_gpt_type_root_x86_64))
         return add_root(subject, fd, partition, content, scan, err);
-    if (content == CONTENT_VERITY)
+    if (content == CLO_CONTENT_VERITY)
         scan->has_verity = true;
-    else if (content == CONTENT_SWAP)
+    else if (content == CLO_CONTENT_SWAP)
         list(scan->swap, partition);
-    else if (is_type(partition, xbootldr_type) && content == CONTENT_CLEAR)
+    else if (is_type(partition, xbootldr_type) && is_clear(content))
         list(scan->boot, partition);
-    else if (content == CONTENT_CLEAR)
+    else if (is_clear(content))
         list(scan->clear, partition);
     return true;
 }

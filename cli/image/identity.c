@@ -176,7 +176,7 @@ bool cli_identity(const char *path, json_t **out, struct clo_error *err)
     CLO_CLEANUP(cli_view_close) struct cli_view view = { 0 };
     struct clo_json_object o = { .json = json_object() };
 
-    if (!cli_view_open(path, SIZE_MAX, &view, err)) {
+    if (!cli_view_open_disk(path, &view, err)) {
         json_decref(o.json);
         return false;
     }

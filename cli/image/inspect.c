@@ -7,7 +7,7 @@
 
 #include "cli/image/identity.h"
 #include "cli/image/image.h"
-#include "device/file.h"
+#include "device/container.h"
 #include "lib/disk/gpt.h"
 #include "lib/disk/luks2.h"
 
@@ -51,9 +51,17 @@ static void print_text(const struct clo_gpt *gpt, const struct clo_luks2_info *l
                luks->uuid, luks->cipher, luks->sector_size, luks->keyslot_count);
 }
 
+static bool read_disk(const struct clo_container *container, uint64_t at, size_t size,
+                      struct clo_buffer *out, struct clo_error *err)
+{
+    clo_buffer_zero(out, size);
+    return clo_buffer_ok(out) ? clo_container_read(container, at, out->data, size, err)
+                              : clo_out_of_memory(err);
+}
+
 static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
@@ -61,9 +69,10 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
     struct clo_luks2_info luks = { 0 };
     struct clo_error refusal;
 
-    if (fd < 0 || gpt == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
-    if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
+    if (gpt == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_container_open(path, &container, err) ||
+        !read_disk(&container, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
         !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err))
         return false;
     bool ok = clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, &refusal);
@@ -71,7 +80,7 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
         uint64_t size = (root->last_lba - root->first_lba + 1) * CLO_GPT_SECTOR;
         if (size > CLO_LUKS2_HEADER_MAX)
             size = CLO_LUKS2_HEADER_MAX;
-        if (!clo_fd_read(fd, root->first_lba * CLO_GPT_SECTOR, (size_t)size, &header, err))
+        if (!read_disk(&container, root->first_lba * CLO_GPT_SECTOR, (size_t)size, &header, err))
             return false;
         ok = clo_luks2_check(clo_buffer_bytes(&header), &luks, &refusal);
     }

@@ -10,7 +10,7 @@ static bool measure(const char *path, struct measure *options, struct clo_error 
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
     struct clo_prediction from = { .name = cli_base_name(path) };
 
-    if (!cli_view_open(path, SIZE_MAX, &disk, err))
+    if (!cli_view_open_disk(path, &disk, err))
         return false;
     from.disk_head = clo_bytes_slice(disk.bytes, 0, CLO_GPT_HEAD_SIZE);
     if (!cli_disk_boot(disk.bytes, options->load_options, &options->boot, err) ||

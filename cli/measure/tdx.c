@@ -99,7 +99,7 @@ static bool read_image(const struct options *options, struct files *files,
 {
     if (options->image == NULL)
         return true;
-    if (!cli_view_open(options->image, SIZE_MAX, &files->disk, err))
+    if (!cli_view_open_disk(options->image, &files->disk, err))
         return false;
     out->disk_head = clo_bytes_slice(files->disk.bytes, 0, CLO_GPT_HEAD_SIZE);
     if (!cli_grow(&options->growth, &out->disk_head, &files->grown, err))

@@ -193,7 +193,8 @@ PATH=$PATH:/sbin:/usr/sbin
 if command -v mke2fs >/dev/null && command -v mkfs.vfat >/dev/null && command -v mcopy >/dev/null; then
     find_varstore
     make_modules modules
-    mkdir -p root/etc
+    mkdir -p root/etc root/sbin
+    : >root/sbin/init
     "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
     "$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt >/dev/null || fail "enroll"
     head -c 64 /dev/urandom >disk.key

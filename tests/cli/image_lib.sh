@@ -43,7 +43,8 @@ make_image_inputs() {
     find_stub
     make_kernel vmlinuz
     make_modules tree
-    mkdir -p root/etc root/usr/bin
+    mkdir -p root/etc root/sbin root/usr/bin
+    : >root/sbin/init
     printf 'ID=test\nPRETTY_NAME="Test"\n' >root/etc/os-release
     head -c 300000 /dev/urandom >root/usr/bin/program
     "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"

@@ -14,7 +14,8 @@ find_stub
 find_varstore
 make_kernel vmlinuz
 make_modules modules
-mkdir -p root/etc
+mkdir -p root/etc root/sbin
+: >root/sbin/init
 echo 'ID=test' >root/etc/os-release
 head -c 64 /dev/urandom >disk.key
 openssl genrsa -out broker.key 2048 2>/dev/null

@@ -14,7 +14,8 @@ find_varstore
 find_stub
 make_kernel vmlinuz
 make_modules tree
-mkdir -p root/etc
+mkdir -p root/etc root/sbin
+: >root/sbin/init
 printf 'ID=test\n' >root/etc/os-release
 "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
 "$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt >/dev/null || fail "enroll"

@@ -18,7 +18,8 @@ for version in 252 256 257; do
     sed "s/systemd-stub 257/systemd-boot $version/" "$corpus/pe/stub" >"boot.$version"
 done
 
-mkdir -p root/etc
+mkdir -p root/etc root/sbin
+: >root/sbin/init
 echo 'ID=test' >root/etc/os-release
 head -c 64 /dev/urandom >disk.key
 openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out broker.pem 2>/dev/null

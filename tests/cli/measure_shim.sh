@@ -79,7 +79,8 @@ expect "no SBAT" 1 "no .sbat section: shim does not start it" "$cloister" measur
 
 # --- A disk: shim first, then what it starts ---
 
-mkdir -p root/etc
+mkdir -p root/etc root/sbin
+: >root/sbin/init
 echo 'ID=test' >root/etc/os-release
 head -c 64 /dev/urandom >disk.key
 openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out broker.pem 2>/dev/null

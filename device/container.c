@@ -1,0 +1,342 @@
+#include "device/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/fs.h>
+
+#include "device/file.h"
+
+#define PIECE         ((size_t)1 << 20)
+#define EXPANSION_MAX 1200 /* deflate's own limit is 1032 */
+
+const char *clo_container_name(enum clo_container_kind kind)
+{
+    static const char *const names[] = {
+        [CLO_CONTAINER_RAW] = "raw",
+        [CLO_CONTAINER_QCOW2] = "qcow2",
+        [CLO_CONTAINER_VHD] = "fixed VHD",
+        [CLO_CONTAINER_VHD_DYNAMIC] = "dynamic VHD",
+    };
+
+    return names[kind];
+}
+
+bool container_fd_read(int fd, uint64_t at, void *out, size_t size, struct clo_error *err)
+{
+    uint8_t *to = out;
+
+    while (size > 0) {
+        ssize_t got = pread(fd, to, size, (off_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": %s", at, strerror(errno));
+        if (got == 0)
+            break;
+        to += got;
+        at += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    memset(to, 0, size);
+    return true;
+}
+
+/* --- Which it is --- */
+
+static bool refuse_others(struct clo_bytes head, struct clo_error *err)
+{
+    static const struct {
+        size_t at;
+        const char *magic;
+        size_t size;
+        const char *name;
+    } others[] = {
+        { 0, "KDMV", 4, "VMDK" },
+        { 0, "COWD", 4, "VMDK" },
+        { 0, "# Disk DescriptorFile", 21, "VMDK" },
+        { 0, "vhdxfile", 8, "VHDX" },
+        { 0x40, "\x7f\x10\xda\xbe", 4, "VDI" },
+        { 0, "QED\0", 4, "QED" },
+        { 0, "WithoutFreeSpace", 16, "Parallels" },
+        { 0, "WithouFreSpacExt", 16, "Parallels" },
+        { 0, "Bochs Virtual HD Image", 22, "Bochs" },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(others); i++)
+        if (clo_bytes_equal(clo_bytes_slice(head, others[i].at, others[i].size),
+                            clo_bytes(others[i].magic, others[i].size)))
+            return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                            "is a %s container: 'qemu-img convert -O qcow2' gives one that is read",
+                            others[i].name);
+    return true;
+}
+
+static bool open_vhd(struct clo_container *container, struct clo_bytes footer,
+                     struct clo_error *err)
+{
+    struct clo_vhd *vhd = &container->vhd;
+    uint8_t header[CLO_VHD_HEADER_SIZE];
+
+    if (!clo_vhd_parse(footer, container->size, vhd, err))
+        return false;
+    container->kind = vhd->is_dynamic ? CLO_CONTAINER_VHD_DYNAMIC : CLO_CONTAINER_VHD;
+    container->size = vhd->size;
+    if (!vhd->is_dynamic)
+        return true;
+    if (!container_fd_read(container->fd, vhd->header_at, header, sizeof header, err) ||
+        !clo_vhd_parse_header(clo_bytes(header, sizeof header), vhd, err))
+        return false;
+    container->table = malloc((size_t)vhd->table_count * 4);
+    if (container->table == NULL)
+        return clo_out_of_memory(err);
+    if (!container_fd_read(container->fd, vhd->table_at, container->table,
+                           (size_t)vhd->table_count * 4, err))
+        return false;
+    struct clo_reader r = clo_reader(clo_bytes(container->table, (size_t)vhd->table_count * 4));
+    for (uint32_t i = 0; i < vhd->table_count; i++)
+        container->table[i] = clo_read_be32(&r);
+    return true;
+}
+
+/* A fixed VHD is told by its last sector alone; a raw disk that happens to end so has a wrong sum. */
+static bool recognise(struct clo_container *container, struct clo_error *err)
+{
+    uint8_t head[CLO_QCOW2_HEAD_SIZE] = { 0 }, footer[CLO_VHD_FOOTER_SIZE];
+    size_t size = container->size < sizeof head ? (size_t)container->size : sizeof head;
+    struct clo_bytes beginning = clo_bytes(head, size), end = clo_bytes(footer, sizeof footer);
+    struct clo_vhd vhd;
+    struct clo_error ignored;
+
+    if (!container_fd_read(container->fd, 0, head, sizeof head, err) ||
+        !refuse_others(beginning, err))
+        return false;
+    if (clo_qcow2_guess(beginning)) {
+        container->kind = CLO_CONTAINER_QCOW2;
+        return clo_qcow2_parse(beginning, container->size, &container->qcow2, err) &&
+               container_qcow2_open(container, err);
+    }
+    if (clo_vhd_guess(beginning))
+        return open_vhd(container, beginning, err);
+    if (container->size >= 2 * (uint64_t)sizeof footer) {
+        if (!container_fd_read(container->fd, container->size - sizeof footer, footer,
+                               sizeof footer, err))
+            return false;
+        if (clo_vhd_guess(end) && clo_vhd_parse(end, container->size, &vhd, &ignored))
+            return open_vhd(container, end, err);
+    }
+    return true;
+}
+
+static bool size_of(int fd, uint64_t *size, struct clo_error *err)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
+    *size = (uint64_t)status.st_size;
+    if (S_ISREG(status.st_mode) || (S_ISBLK(status.st_mode) && ioctl(fd, BLKGETSIZE64, size) == 0))
+        return true;
+    return clo_fail(err, CLO_ERR_FORMAT, "neither a file nor a disk");
+}
+
+bool clo_container_open(const char *path, struct clo_container *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
+
+    container.fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (container.fd < 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
+    if (!size_of(container.fd, &container.size, err) || !recognise(&container, err))
+        return false;
+    *out = container;
+    container = (struct clo_container){ .fd = -1 };
+    return true;
+}
+
+void clo_container_close(struct clo_container *container)
+{
+    clo_fd_close(&container->fd);
+    free(container->l1);
+    free(container->table);
+    *container = (struct clo_container){ .fd = -1 };
+}
+
+/* --- Reading --- */
+
+/* Within one block. */
+static bool read_vhd_block(const struct clo_container *container, uint64_t at, uint8_t *out,
+                           size_t size, struct clo_error *err)
+{
+    const struct clo_vhd *vhd = &container->vhd;
+    uint32_t entry = container->table[at / vhd->block_size];
+    uint64_t place;
+
+    if (entry == CLO_VHD_UNUSED) {
+        memset(out, 0, size);
+        return true;
+    }
+    return clo_vhd_block(vhd, entry, &place, err) &&
+           container_fd_read(container->fd, place + at % vhd->block_size, out, size, err);
+}
+
+static bool read_vhd(const struct clo_container *container, uint64_t at, uint8_t *out, size_t size,
+                     struct clo_error *err)
+{
+    while (size > 0) {
+        uint64_t left = container->vhd.block_size - at % container->vhd.block_size;
+        size_t now = left < size ? (size_t)left : size;
+        if (!read_vhd_block(container, at, out, now, err))
+            return false;
+        at += now;
+        out += now;
+        size -= now;
+    }
+    return true;
+}
+
+bool clo_container_read(const struct clo_container *container, uint64_t at, void *out, size_t size,
+                        struct clo_error *err)
+{
+    if (at > container->size || size > container->size - at)
+        return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
+    if (container->kind == CLO_CONTAINER_QCOW2)
+        return container_qcow2_read(container, at, out, size, err);
+    if (container->kind == CLO_CONTAINER_VHD_DYNAMIC)
+        return read_vhd(container, at, out, size, err);
+    return container_fd_read(container->fd, at, out, size, err);
+}
+
+/* --- Holes --- */
+
+static void raw_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                       bool *is_hole)
+{
+    off_t data = lseek(container->fd, (off_t)at, SEEK_DATA);
+    uint64_t end = container->size;
+
+    *is_hole = data < 0 ? errno == ENXIO : (uint64_t)data > at;
+    if (*is_hole && data >= 0 && (uint64_t)data < end)
+        end = (uint64_t)data;
+    if (!*is_hole) {
+        off_t hole = lseek(container->fd, (off_t)at, SEEK_HOLE);
+        if (hole > (off_t)at && (uint64_t)hole < end)
+            end = (uint64_t)hole;
+    }
+    *size = end - at;
+}
+
+static void vhd_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                       bool *is_hole)
+{
+    const struct clo_vhd *vhd = &container->vhd;
+    uint64_t block = at / vhd->block_size;
+
+    *is_hole = container->table[block] == CLO_VHD_UNUSED;
+    while (block + 1 < vhd->table_count &&
+           (container->table[block + 1] == CLO_VHD_UNUSED) == *is_hole)
+        block++;
+    uint64_t end = (block + 1) * vhd->block_size;
+    *size = (end < container->size ? end : container->size) - at;
+}
+
+bool clo_container_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                          bool *is_hole, struct clo_error *err)
+{
+    if (at >= container->size)
+        return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
+    if (container->kind == CLO_CONTAINER_QCOW2)
+        return container_qcow2_extent(container, at, size, is_hole, err);
+    if (container->kind == CLO_CONTAINER_VHD_DYNAMIC)
+        vhd_extent(container, at, size, is_hole);
+    else
+        raw_extent(container, at, size, is_hole);
+    return true;
+}
+
+/* --- As a plain disk --- */
+
+static bool open_unnamed(uint64_t size, int *fd, struct clo_error *err)
+{
+    const char *folder = getenv("TMPDIR");
+
+    if (folder == NULL || *folder != '/')
+        folder = "/var/tmp";
+    *fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (*fd < 0 || ftruncate(*fd, (off_t)size) != 0) {
+        clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+        clo_fd_close(fd);
+        return false;
+    }
+    return true;
+}
+
+struct copy {
+    const struct clo_container *container;
+    int fd;
+    uint8_t *piece;
+    uint64_t
+            budget; /* what it may come to, since a container can name one cluster a million times */
+};
+
+static bool write_piece(struct copy *copy, uint64_t at, size_t size, struct clo_error *err)
+{
+    struct clo_bytes bytes = clo_bytes(copy->piece, size);
+
+    /* A container may say "data" of what is all zeros: it stays a hole. */
+    if (clo_bytes_all(bytes, 0))
+        return true;
+    if (size > copy->budget)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: unpacks to more than %u times the file's size",
+                        clo_container_name(copy->container->kind), EXPANSION_MAX);
+    copy->budget -= size;
+    if (lseek(copy->fd, (off_t)at, SEEK_SET) < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "unpacking: %s", strerror(errno));
+    return clo_write_all(copy->fd, bytes, err) || clo_wrap(err, "unpacking");
+}
+
+static bool copy_extent(struct copy *copy, uint64_t at, uint64_t size, struct clo_error *err)
+{
+    while (size > 0) {
+        size_t now = size < PIECE ? (size_t)size : PIECE;
+        if (!clo_container_read(copy->container, at, copy->piece, now, err) ||
+            !write_piece(copy, at, now, err))
+            return false;
+        at += now;
+        size -= now;
+    }
+    return true;
+}
+
+bool clo_container_unpack(const struct clo_container *container, int *fd, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int out = -1;
+    CLO_CLEANUP(clo_freep) uint8_t *piece = NULL;
+    uint64_t size, file_size;
+    bool is_hole;
+
+    if (container->kind == CLO_CONTAINER_RAW) {
+        *fd = fcntl(container->fd, F_DUPFD_CLOEXEC, 0);
+        return *fd >= 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    }
+    piece = malloc(PIECE);
+    if (piece == NULL)
+        return clo_out_of_memory(err);
+    if (!size_of(container->fd, &file_size, err) || !open_unnamed(container->size, &out, err))
+        return false;
+    struct copy copy = { container, out, piece, file_size * EXPANSION_MAX };
+    for (uint64_t at = 0; at < container->size; at += size)
+        if (!clo_container_extent(container, at, &size, &is_hole, err) ||
+            (!is_hole && !copy_extent(&copy, at, size, err)))
+            return false;
+    *fd = out;
+    out = -1;
+    return true;
+}

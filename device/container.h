@@ -1,0 +1,54 @@
+/* What a disk image is in: nothing (raw), qcow2, a fixed or dynamic VHD. Told apart by magic numbers, read as the disk
+ * that is in it. Bytes that the container does not have read as zeros.
+ *
+ * Reading keeps no state, so that threads may share one. */
+#ifndef CLOISTER_DEVICE_CONTAINER_H
+#define CLOISTER_DEVICE_CONTAINER_H
+
+#include "lib/disk/qcow2.h"
+#include "lib/disk/vhd.h"
+
+enum clo_container_kind {
+    CLO_CONTAINER_RAW,
+    CLO_CONTAINER_QCOW2,
+    CLO_CONTAINER_VHD, /* fixed */
+    CLO_CONTAINER_VHD_DYNAMIC,
+};
+
+struct clo_container {
+    enum clo_container_kind kind;
+    int fd;
+    uint64_t size; /* of the disk */
+    struct clo_qcow2 qcow2;
+    struct clo_vhd vhd;
+    uint64_t *l1;    /* of qcow2 */
+    uint32_t *table; /* of a dynamic VHD */
+};
+
+const char *clo_container_name(enum clo_container_kind kind); /* "qcow2" */
+/* Containers that are known and not read (VMDK, VHDX, VDI, …) are refused by name. Errors do not name the path. */
+CLO_MUST_USE bool clo_container_open(const char *path, struct clo_container *out,
+                                     struct clo_error *err);
+void clo_container_close(struct clo_container *container); /* for CLO_CLEANUP */
+
+/* Exactly `size` bytes; beyond the disk's end is CLO_ERR_FORMAT. */
+CLO_MUST_USE bool clo_container_read(const struct clo_container *container, uint64_t at, void *out,
+                                     size_t size, struct clo_error *err);
+/* How far from `at` on, which lies in the disk, it is all data or all hole. */
+CLO_MUST_USE bool clo_container_extent(const struct clo_container *container, uint64_t at,
+                                       uint64_t *size, bool *is_hole, struct clo_error *err);
+/* A descriptor of the plain disk: the file itself where it is raw, else a sparse copy without a name in $TMPDIR or
+ * /var/tmp. */
+CLO_MUST_USE bool clo_container_unpack(const struct clo_container *container, int *fd,
+                                       struct clo_error *err);
+
+/* container_qcow2.c */
+bool container_qcow2_open(struct clo_container *container, struct clo_error *err);
+bool container_qcow2_read(const struct clo_container *container, uint64_t at, uint8_t *out,
+                          size_t size, struct clo_error *err);
+bool container_qcow2_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                            bool *is_hole, struct clo_error *err);
+/* What the file has of `size` bytes, zeros after its end. */
+bool container_fd_read(int fd, uint64_t at, void *out, size_t size, struct clo_error *err);
+
+#endif

@@ -1,0 +1,99 @@
+#!/bin/sh
+# Disks in containers: what qemu-img makes of one disk is read as that disk, whichever container it is in; what cannot be read is
+# refused by name; and neither a container nor a whole disk becomes a root.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+init=$(absolute "$2")
+cd "$work" || exit 4
+PATH=$PATH:/sbin:/usr/sbin
+export TMPDIR="$work"
+skip_without qemu-img mke2fs mkfs.vfat mcopy jq
+make_image_inputs
+
+# build ROOT OUTPUT [OPTION]…
+build() {
+    from=$1 output=$2
+    shift 2
+    "$cloister" image build "$from" --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline 'console=ttyS0' \
+        --key keys/db.key --cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test \
+        --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --output "$output" "$@"
+}
+build root demo.img >/dev/null || fail "build"
+
+# convert NAME FORMAT [OPTION]…
+convert() {
+    file=$1 format=$2
+    shift 2
+    qemu-img convert -f raw -O "$format" "$@" demo.img "$file" || fail "qemu-img: $file"
+}
+convert v3.qcow2 qcow2
+convert v2.qcow2 qcow2 -o compat=0.10
+convert zlib.qcow2 qcow2 -c
+convert zstd.qcow2 qcow2 -c -o compression_type=zstd
+convert small.qcow2 qcow2 -o cluster_size=512
+convert large.qcow2 qcow2 -c -o cluster_size=2M
+convert fixed.vhd vpc -o subformat=fixed,force_size=on
+convert dynamic.vhd vpc -o subformat=dynamic,force_size=on
+"$cloister" image inspect demo.img --json | jq -S . >raw.json
+"$cloister" measure image demo.img --varstore vars.fd --name demo --output raw.ref.json >/dev/null || fail "measure"
+for file in v3.qcow2 v2.qcow2 zlib.qcow2 zstd.qcow2 small.qcow2 large.qcow2 fixed.vhd dynamic.vhd; do
+    expect "inspect $file" 0 "a guest opens it" "$cloister" image inspect "$file"
+    # SHA-256 and size of the whole disk are in it.
+    "$cloister" image inspect "$file" --json | jq -S . >this.json
+    cmp -s raw.json this.json || fail "$file is read as another disk: $(diff raw.json this.json | head -n 4)"
+done
+"$cloister" measure image zlib.qcow2 --varstore vars.fd --name demo --output this.ref.json >/dev/null || fail "measure zlib.qcow2"
+jq -S .pcrs raw.ref.json >one.json
+jq -S .pcrs this.ref.json >two.json
+cmp -s one.json two.json || fail "measure reads another disk in a container"
+"$cloister" audit demo.img --json | jq -S 'del(.identity) | walk(if type == "object" then del(.subject) else . end)' >one.json
+"$cloister" audit v3.qcow2 --json | jq -S 'del(.identity) | walk(if type == "object" then del(.subject) else . end)' >two.json
+cmp -s one.json two.json || fail "audit reads another disk in a container: $(diff one.json two.json | head -n 4)"
+[ -z "$(find . -maxdepth 1 -name '#*' -o -maxdepth 1 -name 'tmp*')" ] || fail "unpacking left something"
+
+# What needs another file or a key, and what is not read.
+qemu-img create -q -f qcow2 -b v3.qcow2 -F qcow2 backed.qcow2
+qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 locked.qcow2 1M
+qemu-img create -q -f qcow2 -o data_file=apart.raw apart.qcow2 1M
+qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=64k sub.qcow2 1M
+qemu-img create -q -f vmdk disk.vmdk 1M
+qemu-img create -q -f vhdx disk.vhdx 4M
+qemu-img create -q -f vdi disk.vdi 1M
+head -c 100000 v3.qcow2 >cut.qcow2
+while read -r file why; do
+    expect "$file" 3 "$file: $why" "$cloister" image inspect "$file"
+    expect "audit $file" 3 "$file: $why" "$cloister" audit "$file"
+done <<'EOT'
+backed.qcow2 qcow2: has a backing file: 'qemu-img convert
+locked.qcow2 qcow2: is encrypted: 'qemu-img convert
+apart.qcow2 qcow2: keeps its data in another file
+sub.qcow2 qcow2: has subclusters
+disk.vmdk is a VMDK container: 'qemu-img convert
+disk.vhdx is a VHDX container
+disk.vdi is a VDI container
+cut.qcow2 qcow2: the first table is not in the file
+EOT
+
+# What is not a root does not become one.
+mkdir empty
+mke2fs -q -F -t ext4 bare.ext4 8M
+mke2fs -q -F -t ext4 -d root good.ext4 32M
+head -c 2000000 /dev/urandom >noise
+while read -r file why; do
+    expect "a root of $file" 3 "$file: $why" build "$file" no.img
+done <<'EOT'
+v3.qcow2 is a disk in a qcow2 container, not a root: 'cloister image convert' takes it
+fixed.vhd is a disk in a fixed VHD container, not a root
+backed.qcow2 qcow2: has a backing file
+demo.img is a whole disk, not a root: 'cloister image convert' takes it
+empty is not the root of a system: it has no init
+bare.ext4 is not the root of a system: it has no init
+noise is not a file system: a root is a folder or an ext4 file system
+disk.vmdk is a VMDK container
+EOT
+[ ! -e no.img ] || fail "something was written"
+expect "an ext4 file system" 0 "LUKS2" build good.ext4 good.img --os-release root/etc/os-release
+
+exit "$failed"
