@@ -10,6 +10,7 @@
 #define KEY_LIMIT         4096
 #define RETRY_SECONDS_MAX 86400
 #define PREFIX_MAX        32
+#define TPM_NAME_SIZE     34 /* algorithm and SHA-256 */
 
 bool clo_ipv4_read(const char *text, uint32_t *out, struct clo_error *err)
 {
@@ -175,12 +176,33 @@ static bool read_doors(const json_t *json, struct clo_guest_config *out, struct 
             read_partitions(partitions, out, err));
 }
 
+static bool read_unlock(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
+{
+    static const char *const words[] = { "broker", "tpm", "tpm-or-broker", "both" };
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, "unlock", &text, err) ||
+        (json_object_get(json, "tpm_srk") != NULL &&
+         !clo_json_get_bytes(json, "tpm_srk", CLO_JSON_HEX, TPM_NAME_SIZE, &out->tpm_srk, err)))
+        return false;
+    if (out->tpm_srk.size != 0 && out->tpm_srk.size != TPM_NAME_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "tpm_srk: %zu bytes, a name of SHA-256 has %d",
+                        out->tpm_srk.size, TPM_NAME_SIZE);
+    for (unsigned i = 0; i < CLO_COUNT(words); i++)
+        if (text == NULL || strcmp(text, words[i]) == 0) {
+            out->unlock_by = (enum clo_unlock_by)i;
+            return true;
+        }
+    return clo_fail(err, CLO_ERR_FORMAT, "unlock: \"%.40s\" is not a way to the disk's key", text);
+}
+
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
     static const char *const keys[] = {
         "version",       "name",       "broker",      "resource",         "network",
         "retry_seconds", "modules",    "disk",        "tdx_rtmr",         "host",
-        "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", NULL
+        "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", "unlock",
+        "tpm_srk",       NULL
     };
     uint64_t version, seconds;
     bool is_unregistered;
@@ -198,7 +220,8 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         !clo_json_get_array(json, "modules", &modules, err) ||
         !read_choice(json, "disk", "registered", "unregistered", &is_unregistered, err) ||
         !read_choice(json, "tdx_rtmr", "required", "optional", &out->rtmr_is_optional, err) ||
-        !read_choice(json, "tpm_counter", "unused", "used", &out->has_tpm_counter, err))
+        !read_choice(json, "tpm_counter", "unused", "used", &out->has_tpm_counter, err) ||
+        !read_unlock(json, out, err))
         return false;
     out->disk_is_registered = !is_unregistered;
     if (!clo_resource_template_check(out->resource, err))
@@ -229,6 +252,7 @@ void clo_guest_config_free(struct clo_guest_config *config)
 {
     json_decref(config->json);
     clo_buffer_free(&config->broker_key);
+    clo_buffer_free(&config->tpm_srk);
     clo_host_allow_free(&config->host);
     *config = (struct clo_guest_config){ 0 };
 }

@@ -19,6 +19,14 @@ struct clo_guest_network {
     size_t dns_count;
 };
 
+/* Where the disk's key comes from. */
+enum clo_unlock_by {
+    CLO_UNLOCK_BROKER, /* "broker", or not said */
+    CLO_UNLOCK_TPM,    /* "tpm": nobody is asked */
+    CLO_UNLOCK_TPM_OR_BROKER, /* "tpm-or-broker": the broker's key is sealed to the TPM for the next boots */
+    CLO_UNLOCK_BOTH,          /* "both": a share of each */
+};
+
 struct clo_guest_config {
     json_t *json; /* the strings below live in it */
     const char *name;
@@ -28,6 +36,8 @@ struct clo_guest_config {
     bool disk_is_registered;      /* "disk": "registered", or not said: a key alone opens nothing */
     bool rtmr_is_optional;        /* "tdx_rtmr": "optional"; not said: required */
     bool has_tpm_counter; /* "tpm_counter": "used": the disk's generation is kept in the TPM as well */
+    enum clo_unlock_by unlock_by;
+    struct clo_buffer tpm_srk; /* "tpm_srk": the name of the TPM's storage key; empty: not said */
     struct clo_guest_network network;
     unsigned retry_seconds;
     const char *modules[CLO_GUEST_MODULES_MAX];

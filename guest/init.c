@@ -15,6 +15,7 @@
 #include "device/file.h"
 #include "device/tdx_guest.h"
 #include "device/tsm.h"
+#include "guest/counter.h"
 #include "guest/disk_use.h"
 #include "guest/gate.h"
 #include "guest/measure.h"
@@ -23,11 +24,13 @@
 #include "guest/network.h"
 #include "guest/report.h"
 #include "guest/root.h"
+#include "guest/tpm_tokens.h"
 #include "guest/unlock.h"
 #include "net/imds.h"
 
 #define RUN_FOLDER      "/run/cloister"
 #define HEADER_FILE     RUN_FOLDER "/luks-header"
+#define PCR_SIGNATURES  "/.extra/tpm2-pcr-signature.json"
 #define MAPPER_NAME     "root"
 #define MAPPER_DEVICE   "/dev/mapper/" MAPPER_NAME
 #define DEVICE_PATIENCE 10 /* seconds for a disk, and for a TPM, to appear */
@@ -42,8 +45,11 @@ struct guest {
     struct clo_disk disk;
     struct clo_buffer runtime_data; /* what the first evidence was bound to */
     struct clo_secret *volume_key;
-    bool is_quote_alone; /* the evidence is a TDX quote, and no vTPM is bound */
-    bool binds_tpm;      /* the evidence has a hardware report that binds the TPM's key */
+    struct clo_secret *disk_key; /* as it was released, until it is sealed to the TPM */
+    struct clo_secret *share;    /* the TPM's, where both are needed */
+    json_t *pcrsig;              /* what the UKI's owner signed; NULL: nothing */
+    bool is_quote_alone;         /* the evidence is a TDX quote, and no vTPM is bound */
+    bool binds_tpm;              /* the evidence has a hardware report that binds the TPM's key */
 };
 
 /* --- The machine --- */
@@ -237,15 +243,110 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
     report_evidence(guest, evidence, "enter-initrd");
 }
 
+/* --- The key from the TPM --- */
+
+static void on_refusal(void *context, const char *why)
+{
+    const struct guest *guest = context;
+
+    clo_report_say(&guest->report, "TPM: %s", why);
+}
+
+/* The stub puts the signatures there that the UKI carries. */
+static void read_pcrsig(struct guest *guest)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_error err;
+
+    if (guest->pcrsig != NULL || access(PCR_SIGNATURES, R_OK) != 0)
+        return;
+    if (!clo_file_read(PCR_SIGNATURES, CLO_FILE_LIMIT, &text, &err) ||
+        !clo_json_parse(clo_buffer_bytes(&text), &guest->pcrsig, &err))
+        clo_report_say(&guest->report, "%s: %s", PCR_SIGNATURES, err.text);
+}
+
+/* Generations are the broker's to count, but the TPM's counter refuses an older disk without it, too. */
+static bool check_counter(struct guest *guest, struct clo_error *err)
+{
+    uint64_t generation = guest->disk.luks.generation.value;
+    uint64_t ignored;
+
+    return !guest->config.has_tpm_counter ||
+           clo_counter_check(guest->tpm, generation == 0 ? 1 : generation, generation, &ignored,
+                             err);
+}
+
+/* By the tokens of the header that was checked: the volume key, or the TPM's share of the disk key. */
+static bool ask_tpm(struct guest *guest, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found found = { .key = NULL };
+    struct clo_tpm2_name srk;
+
+    if (guest->tpm == NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "TPM: there is none");
+    read_pcrsig(guest);
+    if (guest->config.tpm_srk.size == sizeof srk.bytes)
+        memcpy(srk.bytes, guest->config.tpm_srk.data, sizeof srk.bytes);
+    const struct clo_unseal with = { .pcrsig = guest->pcrsig,
+                                     .srk = guest->config.tpm_srk.size == 0 ? NULL : &srk };
+    const struct clo_tpm_search search = { .tpm = guest->tpm,
+                                           .with = &with,
+                                           .wants_share =
+                                                   guest->config.unlock_by == CLO_UNLOCK_BOTH,
+                                           .on_refusal = on_refusal,
+                                           .context = guest };
+    if (!search.wants_share)
+        return clo_tpm_volume_key(&search, &guest->disk, HEADER_FILE, &guest->volume_key, err) &&
+               check_counter(guest, err);
+    if (!clo_tpm_search(&search, &guest->disk, &found, err))
+        return false;
+    guest->share = CLO_TAKE(found.key);
+    return true;
+}
+
+/* For the next boots: what was released now is the TPM's to give back, in this state alone. A boot does not fail for
+ * it: the broker is asked again. */
+static void enrol(struct guest *guest)
+{
+    struct clo_error err;
+
+    if (guest->disk_key == NULL || guest->tpm == NULL)
+        return;
+    if (clo_tpm_enrol(guest->tpm, table_bank(&guest->measurer), &guest->disk, HEADER_FILE,
+                      guest->volume_key, guest->disk_key, &err))
+        clo_report_send(&guest->report, json_pack("{s:s}", "kind", "enrolled"));
+    else
+        clo_report_say(&guest->report, "%s", err.text);
+    clo_secret_freep(&guest->disk_key);
+    clo_report_step(&guest->report, "sealed to the TPM");
+}
+
+/* --- The key from the broker --- */
+
+/* What was released is the disk key, or its share. */
+static bool take_key(struct guest *guest, const struct clo_release *release,
+                     struct clo_secret **out, struct clo_error *err)
+{
+    bool is_kept = guest->config.unlock_by == CLO_UNLOCK_TPM_OR_BROKER && release->has_disk;
+
+    clo_secret_freep(&guest->disk_key);
+    if (guest->share != NULL)
+        return clo_tpm_join(guest->share, release->key, out, err);
+    return clo_secret_copy(clo_secret_bytes(release->key), out, err) &&
+           (!is_kept || clo_secret_copy(clo_secret_bytes(release->key), &guest->disk_key, err));
+}
+
 /* The disk, before the kernel knows its key: it must be the one that was registered. Then it counts as
  * used once more. */
 static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
                        struct clo_error *err)
 {
     struct guest *guest = context;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
 
     clo_secret_freep(&guest->volume_key);
-    if (!clo_disk_volume_key(&guest->disk, HEADER_FILE, release->key, &guest->volume_key, err))
+    if (!take_key(guest, release, &key, err) ||
+        !clo_disk_volume_key(&guest->disk, HEADER_FILE, key, &guest->volume_key, err))
         return false;
     if (!release->has_disk)
         return true;
@@ -279,7 +380,7 @@ static struct clo_collector collector_of(const struct guest *guest)
                                    .userlog = clo_buffer_bytes(&guest->measurer.log) };
 }
 
-static bool get_key(struct guest *guest, struct clo_error *err)
+static bool ask_broker(struct guest *guest, struct clo_error *err)
 {
     const struct clo_collector collector = collector_of(guest);
     const struct clo_unlock unlock = { .config = &guest->config,
@@ -298,6 +399,27 @@ static bool get_key(struct guest *guest, struct clo_error *err)
     clo_network_down(&guest->network);
     clo_report_step(&guest->report, "attestation");
     return true;
+}
+
+static bool get_key(struct guest *guest, struct clo_error *err)
+{
+    enum clo_unlock_by by = guest->config.unlock_by;
+
+    if (by == CLO_UNLOCK_BROKER)
+        return ask_broker(guest, err);
+    bool is_given = ask_tpm(guest, err);
+    clo_report_step(&guest->report, "TPM asked");
+    if (by == CLO_UNLOCK_TPM || (by == CLO_UNLOCK_BOTH && !is_given))
+        return is_given;
+    if (is_given && by == CLO_UNLOCK_TPM_OR_BROKER) {
+        clo_report_send(&guest->report, json_pack("{s:s}", "kind", "unattended"));
+        return true;
+    }
+    bool ok = ask_broker(guest, err);
+    clo_secret_freep(&guest->share);
+    if (ok)
+        enrol(guest);
+    return ok;
 }
 
 /* --- The root --- */
@@ -384,6 +506,8 @@ int main(void)
                         json_pack("{s:s, s:s}", "kind", "refused", "reason", err.text));
     }
     clo_secret_freep(&guest.volume_key);
+    clo_secret_freep(&guest.disk_key);
+    clo_secret_freep(&guest.share);
     sync();
     (void)reboot(RB_POWER_OFF);
     for (;;)

@@ -36,11 +36,35 @@ static bool has_latch(const struct clo_tpm2_token *token, struct clo_error *err)
                     "well");
 }
 
+void clo_tpm_found_free(struct clo_tpm_found *found)
+{
+    clo_secret_freep(&found->key);
+}
+
+/* After a whole key of our own stands which disk it is for. */
+static bool take_found(const struct clo_tpm2_token *token, const struct clo_secret *sealed,
+                       struct clo_tpm_found *out, struct clo_error *err)
+{
+    struct clo_tpm_found found = { .is_bound = token->is_own && !token->is_share };
+    struct clo_bytes bytes = clo_secret_bytes(sealed);
+    size_t digest = found.is_bound ? clo_hash_size(CLO_HASH_SHA256) : 0;
+
+    if (bytes.size <= digest)
+        return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes were sealed: too few", bytes.size);
+    if (!clo_secret_copy(clo_bytes_slice(bytes, 0, bytes.size - digest), &found.key, err))
+        return false;
+    found.disk.hash = CLO_HASH_SHA256;
+    memcpy(found.disk.bytes, bytes.data + bytes.size - digest, digest);
+    *out = found;
+    return true;
+}
+
 /* False with `is_end` when the others need not be tried. */
 static bool try_token(const struct clo_tpm_search *search, const json_t *tokens, const json_t *json,
-                      struct clo_secret **out, bool *is_end, struct clo_error *err)
+                      struct clo_tpm_found *out, bool *is_end, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
     enum clo_unseal_why why;
 
     *is_end = false;
@@ -50,8 +74,8 @@ static bool try_token(const struct clo_tpm_search *search, const json_t *tokens,
         return clo_fail(err, CLO_ERR_REFUSED, "%s",
                         token.is_share ? "a share, which is of no use without the broker's"
                                        : "a whole key, where the image wants two shares");
-    if (clo_tpm_slot_key(search->tpm, &token, search->with, out, &why, err))
-        return true;
+    if (clo_tpm_slot_key(search->tpm, &token, search->with, &key, &why, err))
+        return take_found(&token, key, out, err);
     *is_end = !clo_unseal_is_next(why) && why != CLO_UNSEAL_NO_PIN;
     if (why == CLO_UNSEAL_PCRS_DIFFER || why == CLO_UNSEAL_NO_SIGNATURE)
         name_pcrs(search, tokens, &token, err);
@@ -68,7 +92,7 @@ static bool is_tpm_token(const json_t *token)
 
 /* In the order of their numbers, as libcryptsetup takes them. */
 bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *disk,
-                    struct clo_secret **out, struct clo_error *err)
+                    struct clo_tpm_found *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
     struct clo_luks2_info info;
@@ -94,6 +118,36 @@ bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *
     return clo_wrap(err, "TPM");
 }
 
+static bool is_sealed_disk(const struct clo_tpm_found *found, const struct clo_disk *disk,
+                           const struct clo_secret *volume_key, struct clo_error *err)
+{
+    struct clo_disk_identity identity;
+    struct clo_digest digest;
+
+    if (!found->is_bound)
+        return true;
+    if (!clo_disk_identity_of(clo_buffer_bytes(&disk->header), volume_key, &identity, err))
+        return false;
+    clo_disk_identity_digest(&identity, &digest);
+    return clo_digest_equal(&digest, &found->disk) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "TPM: not the disk that the key was sealed for, though the key opens it");
+}
+
+bool clo_tpm_volume_key(const struct clo_tpm_search *search, const struct clo_disk *disk,
+                        const char *scratch, struct clo_secret **volume_key, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found found = { .key = NULL };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+
+    if (!clo_tpm_search(search, disk, &found, err) ||
+        !clo_disk_volume_key(disk, scratch, found.key, &key, err) ||
+        !is_sealed_disk(&found, disk, key, err))
+        return false;
+    *volume_key = CLO_TAKE(key);
+    return true;
+}
+
 bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
                   struct clo_secret **out, struct clo_error *err)
 {
@@ -114,7 +168,7 @@ bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
 /* --- Enrolling --- */
 
 static bool seal_now(struct clo_tpm *tpm, enum clo_hash bank, unsigned keyslot,
-                     const struct clo_secret *disk_key, struct clo_tpm2_token *out, json_t **hint,
+                     const struct clo_secret *sealed, struct clo_tpm2_token *out, json_t **hint,
                      struct clo_error *err)
 {
     struct clo_digest values[CLO_TPM_PCRS];
@@ -133,10 +187,33 @@ static bool seal_now(struct clo_tpm *tpm, enum clo_hash bank, unsigned keyslot,
         .bank = bank, .pcrs = pcrs.mask, .values = values, .keyslot = keyslot, .is_own = true
     };
     if (!clo_tpm2_sealing_check(&sealing, err) ||
-        !clo_tpm_seal(tpm, &sealing, clo_secret_bytes(disk_key), &clo_random_system, out, err))
+        !clo_tpm_seal(tpm, &sealing, clo_secret_bytes(sealed), &clo_random_system, out, err))
         return false;
     *hint = clo_pcr_hint_json(clo_buffer_bytes(&out->policies[0]), &present);
     return *hint != NULL || clo_out_of_memory(err);
+}
+
+/* The key, and which disk it is for. */
+static bool bind(const struct clo_disk *disk, const struct clo_secret *volume_key,
+                 const struct clo_secret *disk_key, struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
+    size_t size = clo_secret_size(disk_key);
+    struct clo_disk_identity identity;
+    struct clo_digest digest;
+
+    if (!clo_disk_identity_of(clo_buffer_bytes(&disk->header), volume_key, &identity, err))
+        return false;
+    clo_disk_identity_digest(&identity, &digest);
+    if (size + 32 > CLO_TPM2_SECRET_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "a disk key of %zu bytes: at most %d fit", size,
+                        CLO_TPM2_SECRET_MAX - 32);
+    if (!clo_secret_new(size + 32, &sealed, err))
+        return false;
+    memcpy(clo_secret_data(sealed), clo_secret_bytes(disk_key).data, size);
+    memcpy(clo_secret_data(sealed) + size, digest.bytes, 32);
+    *out = CLO_TAKE(sealed);
+    return true;
 }
 
 bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *disk,
@@ -146,8 +223,10 @@ bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *dis
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *hint = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
 
-    if (!seal_now(tpm, bank, 0, disk_key, &token, &hint, err))
+    if (!bind(disk, volume_key, disk_key, &sealed, err) ||
+        !seal_now(tpm, bank, 0, sealed, &token, &hint, err))
         return clo_wrap(err, "sealing to the TPM");
     json = clo_tpm2_token_json(&token);
     if (json == NULL)

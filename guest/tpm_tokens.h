@@ -22,9 +22,20 @@ struct clo_tpm_search {
     void *context;
 };
 
-/* The key of a key slot, or the share of one. CLO_ERR_REFUSED: no token gave any; the text says why the last did not. */
+struct clo_tpm_found {
+    struct clo_secret *key;
+    bool is_bound;
+    struct clo_digest disk; /* clo_disk_identity_digest() */
+};
+void clo_tpm_found_free(struct clo_tpm_found *found); /* for CLO_CLEANUP */
+
+/* The key of a key slot, or the share of one; of a whole key in an own token also which disk it is for. CLO_ERR_REFUSED: no token gave any; the text says why the last did not. */
 CLO_MUST_USE bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *disk,
-                                 struct clo_secret **out, struct clo_error *err);
+                                 struct clo_tpm_found *out, struct clo_error *err);
+/* The volume key with it. A disk that it opens and was not sealed for is CLO_ERR_REFUSED. */
+CLO_MUST_USE bool clo_tpm_volume_key(const struct clo_tpm_search *search,
+                                     const struct clo_disk *disk, const char *scratch,
+                                     struct clo_secret **volume_key, struct clo_error *err);
 /* The other share put to it. */
 CLO_MUST_USE bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
                                struct clo_secret **out, struct clo_error *err);

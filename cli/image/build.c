@@ -16,6 +16,8 @@
 #include "device/file.h"
 #include "guest/host_allow.h"
 #include "image/builder.h"
+#include "lib/tcg/tpm2_policy.h"
+#include "lib/tcg/tpm2_seal.h"
 
 #define PATH_SIZE 4200
 
@@ -125,6 +127,7 @@ struct guest_options {
     bool unregistered_disk;
     bool optional_rtmr;
     bool tpm_counter;
+    const char *unlock, *tpm_srk;
     struct clo_list allowed; /* words for what is taken from the host */
     const char *credential_key;
 };
@@ -151,26 +154,53 @@ static bool host_config(const struct guest_options *options, json_t **out, struc
     return true;
 }
 
+/* The name of the storage key that --tpm-srk has the public part of. */
+static bool unlock_config(const struct guest_options *options, json_t **srk, struct clo_error *err)
+{
+    static const char *const words[] = { "broker", "tpm", "tpm-or-broker", "both" };
+    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    struct clo_tpm2_name name;
+    bool is_known = options->unlock == NULL;
+
+    for (size_t i = 0; i < CLO_COUNT(words) && !is_known; i++)
+        is_known = strcmp(options->unlock, words[i]) == 0;
+    if (!is_known)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--unlock %.40s: expected broker, tpm, tpm-or-broker or both",
+                        options->unlock);
+    if (options->tpm_srk == NULL)
+        return true;
+    if (!clo_file_read(options->tpm_srk, CLO_TPM2_PARENT_LIMIT, &area, err))
+        return false;
+    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
+        return clo_wrap(err, "%s", options->tpm_srk);
+    clo_tpm2_name_of(parent.public_part, &name);
+    *srk = clo_json_hex(clo_bytes(name.bytes, sizeof name.bytes));
+    return *srk != NULL || clo_out_of_memory(err);
+}
+
 static bool guest_config(const struct guest_options *options, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *host = NULL;
-    json_t *network;
+    json_t *network, *srk = NULL;
 
     if (!clo_resource_template_check(options->resource, err))
         return clo_wrap(err, "--resource");
     if (strncmp(options->url, "https://", 8) != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--broker %s: expected https://…", options->url);
     if (!host_config(options, &host, err) || !read_broker_key(options->key_path, &key, err) ||
-        !network_config(options->network, &network, err))
+        !unlock_config(options, &srk, err) || !network_config(options->network, &network, err))
         return false;
-    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s, s:O, s:s*}", "version", 1,
-                     "name", options->name, "broker", "url", options->url, "key",
+    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s, s:O, s:s*, s:s*, s:o*}",
+                     "version", 1, "name", options->name, "broker", "url", options->url, "key",
                      clo_json_base64(clo_buffer_bytes(&key)), "resource", options->resource,
                      "network", network, "retry_seconds", (json_int_t)options->retry_seconds,
                      "disk", options->unregistered_disk ? "unregistered" : "registered", "tdx_rtmr",
                      options->optional_rtmr ? "optional" : "required", "host", host, "tpm_counter",
-                     options->tpm_counter ? "used" : NULL);
+                     options->tpm_counter ? "used" : NULL, "unlock", options->unlock, "tpm_srk",
+                     srk);
     return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is not UTF-8");
 }
 
@@ -286,6 +316,13 @@ static const struct cli_option options[] = {
     { "--tpm-counter", NULL,
       "the guest keeps the disk's generation in its vTPM, too, which must outlive a boot",
       .flag = &in.guest.tpm_counter },
+    { "--unlock", "WAY",
+      "where the guest's key comes from: broker (default), tpm, tpm-or-broker (the broker's is "
+      "sealed for the next boots), both (a share of each)",
+      .text = &in.guest.unlock },
+    { "--tpm-srk", "FILE",
+      "the public storage key of the one TPM that may give the key: TPM2B_PUBLIC",
+      .text = &in.guest.tpm_srk },
     { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",
       .text = &in.passphrase },
     { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)",

@@ -81,6 +81,16 @@ bool clo_disk_identity_compare(const struct clo_disk_identity *registered,
     return true;
 }
 
+void clo_disk_identity_digest(const struct clo_disk_identity *identity, struct clo_digest *out)
+{
+    const struct clo_bytes parts[] = { clo_bytes_text("cloister:sealed-disk:1:"),
+                                       clo_bytes(identity->uuid, sizeof identity->uuid),
+                                       clo_digest_bytes(&identity->volume_key),
+                                       clo_digest_bytes(&identity->header) };
+
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), out);
+}
+
 /* --- JSON --- */
 
 json_t *clo_disk_identity_json(const struct clo_disk_identity *identity)

@@ -34,6 +34,9 @@ CLO_MUST_USE bool clo_disk_identity_compare(const struct clo_disk_identity *regi
                                             const struct clo_disk_identity *found,
                                             struct clo_error *err);
 
+/* SHA-256 over all of it but the generation: what a key that a TPM keeps is sealed together with. */
+void clo_disk_identity_digest(const struct clo_disk_identity *identity, struct clo_digest *out);
+
 /* {"uuid","volume_key_hmac","header","generation"}. NULL when out of memory. */
 json_t *clo_disk_identity_json(const struct clo_disk_identity *identity);
 CLO_MUST_USE bool clo_disk_identity_from_json(const json_t *json, struct clo_disk_identity *out,

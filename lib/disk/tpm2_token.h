@@ -2,8 +2,8 @@
  *
  *   systemd-tpm2    as systemd-cryptenroll 248 to 262 writes and systemd-cryptsetup reads it. The key slot opens with
  *                   the base64 text of what was sealed.
- *   cloister-tpm2   the same members. What was sealed is the disk key itself, or the share of it that belongs
- *                   to the broker's ("share": "broker"), so that no key slot is added for it.
+ *   cloister-tpm2   the same members. What was sealed is the disk key itself and which disk it is for, or the share of it that
+ *                   belongs to the broker's ("share": "broker"), so that no key slot is added for it.
  *
  * A header is not authenticated, and so its tokens are not: whoever holds the disk may write others. What a token
  * says is believed only as far as the TPM gives a key for it that opens the disk. */

@@ -7,7 +7,8 @@
 
 #include "cloister/crypto.h"
 
-#define CLO_TPM2_SECRET_MAX 128
+#define CLO_TPM2_SECRET_MAX   128
+#define CLO_TPM2_PARENT_LIMIT 2048 /* what a file with a public part may have */
 
 /* A storage key's public part: restricted, decrypting, of RSA or of a NIST curve, with SHA-256 and AES-CFB. */
 struct clo_tpm2_parent {

@@ -54,7 +54,7 @@ static void extend(unsigned pcr)
 }
 
 /* As the next boot does it, from the device alone. */
-static bool unlock(bool wants_share, struct clo_secret **key, struct clo_error *err)
+static bool unlock(bool wants_share, struct clo_tpm_found *key, struct clo_error *err)
 {
     CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { 0 };
     const struct clo_unseal with = { 0 };
@@ -70,7 +70,7 @@ static bool unlock(bool wants_share, struct clo_secret **key, struct clo_error *
 
 static void must_refuse(bool wants_share, const char *words)
 {
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found key = { .key = NULL };
     struct clo_error err;
 
     assert_false(unlock(wants_share, &key, &err));
@@ -78,14 +78,28 @@ static void must_refuse(bool wants_share, const char *words)
     CHECK(strstr(err.text, words) != NULL, err.text);
 }
 
+/* The volume key, as the next boot gets it. */
+static bool open_by_tpm(struct clo_secret **volume_key, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { 0 };
+    const struct clo_unseal with = { 0 };
+    const struct clo_tpm_search search = { .tpm = tpm, .with = &with };
+
+    memcpy(disk.device, device, sizeof device);
+    assert_true(clo_disk_read_header(&disk, err));
+    return clo_tpm_volume_key(&search, &disk, header_file, volume_key, err);
+}
+
 static void must_open(void)
 {
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
     struct clo_error err;
 
-    if (!unlock(false, &key, &err))
+    open_disk(&opened);
+    if (!open_by_tpm(&volume_key, &err))
         fail_msg("%s", err.text);
-    assert_true(clo_bytes_equal(clo_secret_bytes(key), clo_bytes(disk_key, sizeof disk_key)));
+    assert_true(clo_bytes_equal(clo_secret_bytes(volume_key), clo_secret_bytes(opened.volume_key)));
 }
 
 static void enrol(void)
@@ -197,10 +211,38 @@ static void test_other_tpm(void **state)
     assert_non_null(strstr(last, "token 0"));
 }
 
-/* A share is no key, and a key is no share; put together they are the disk key. */
+/* Another disk under the same disk key: its volume key is another, and the key was not sealed for it. */
+static void test_other_disk(void **state)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *note = json_pack("{s:s, s:[]}", "type", "note", "keyslots");
+    CLO_CLEANUP(close_disk) struct opened first = { 0 };
+    CLO_CLEANUP(close_disk) struct opened second = { 0 };
+    struct clo_luks2_info info;
+    struct clo_error err;
+
+    (void)state;
+    make_disk(12);
+    enrol();
+    open_disk(&first);
+    assert_true(clo_luks2_parse(clo_buffer_bytes(&first.disk.header), &info, &metadata, &err));
+    make_disk(13);
+    open_disk(&second);
+    const struct clo_disk_tokens tokens = {
+        .types = { CLO_TPM2_TOKEN_OWN, "note" },
+        .tokens = { json_object_get(json_object_get(metadata, "tokens"), "0"), note },
+    };
+    assert_true(clo_disk_write_tokens(&second.disk, header_file, second.volume_key, &tokens, &err));
+    assert_false(open_by_tpm(&volume_key, &err));
+    assert_string_equal(err.text,
+                        "TPM: not the disk that the key was sealed for, though the key opens it");
+}
+
+/* A share is not a key, and a key is not a share; put together they are the disk key. */
 static void test_share(void **state)
 {
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *ours = NULL;
+    CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found ours = { .key = NULL };
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *brokers = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *joined = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *half = NULL;
@@ -218,10 +260,10 @@ static void test_share(void **state)
     if (!unlock(true, &ours, &err))
         fail_msg("%s", err.text);
     assert_true(clo_secret_copy(clo_bytes(other, sizeof other), &brokers, &err));
-    assert_true(clo_tpm_join(ours, brokers, &joined, &err));
+    assert_true(clo_tpm_join(ours.key, brokers, &joined, &err));
     assert_true(clo_bytes_equal(clo_secret_bytes(joined), clo_bytes(disk_key, sizeof disk_key)));
     assert_true(clo_secret_copy(clo_bytes(other, 32), &half, &err));
-    assert_false(clo_tpm_join(ours, half, &joined, &err));
+    assert_false(clo_tpm_join(ours.key, half, &joined, &err));
     write_token(CLO_TPM_TOKENS_PCRS, false, false, clo_bytes(disk_key, sizeof disk_key));
     must_refuse(true, "a whole key, where the image wants two shares");
 }
@@ -241,7 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_enrol), cmocka_unit_test(test_identity),
         cmocka_unit_test(test_latch), cmocka_unit_test(test_other_tpm),
-        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_share), cmocka_unit_test(test_other_disk),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
