@@ -46,15 +46,27 @@ static bool read_corim(struct clo_bytes file, struct clo_reference **out, struct
            clo_corim_to_reference(json, out, err);
 }
 
+bool cli_read_reference_file(const char *path, struct clo_buffer *file, struct clo_reference **out,
+                             struct clo_error *err)
+{
+    struct clo_bytes in;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, file, err))
+        return false;
+    in = clo_buffer_bytes(file);
+    if (!clo_corim_is(in))
+        return clo_reference_parse(in, out, err) || clo_wrap(err, "%s", path);
+    if (!read_corim(in, out, err))
+        return clo_wrap(err, "%s", path);
+    clo_buffer_free(file);
+    return clo_reference_write(*out, file, err);
+}
+
 bool cli_read_reference(const char *path, struct clo_reference **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
 
-    return clo_file_read(path, CLO_FILE_LIMIT, &file, err) &&
-           ((clo_corim_is(clo_buffer_bytes(&file))
-                     ? read_corim(clo_buffer_bytes(&file), out, err)
-                     : clo_reference_parse(clo_buffer_bytes(&file), out, err)) ||
-            clo_wrap(err, "%s", path));
+    return cli_read_reference_file(path, &file, out, err);
 }
 
 void cli_references_free(struct cli_references *references)

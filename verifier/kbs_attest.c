@@ -160,7 +160,9 @@ static bool sign_result(struct clo_broker *broker, const struct clo_broker_reque
                                        .build = CLOISTER_VERSION,
                                        .issued = request->time,
                                        .expires = request->time + TOKEN_SECONDS,
-                                       .nonce = session->nonce };
+                                       .nonce = session->nonce,
+                                       .has_old_names = broker->spec.has_old_names,
+                                       .tee_pubkey = appraisals->result.tee_pubkey };
 
     broker_leave(broker);
     bool ok = clo_ear_sign(appraisals->best, &spec, broker->token_key, token, err);

@@ -45,11 +45,9 @@ static bool read_files(const char *secret, const char *policy, const struct clo_
     if (!clo_policy_parse(clo_buffer_bytes(&out->policy), &out->parsed, err))
         return clo_wrap(err, "%s", policy);
     for (size_t i = 0; i < references->count; i++) {
-        const char *path = references->items[i];
-        if (!clo_file_read(path, CLO_FILE_LIMIT, &out->references[i], err))
+        if (!cli_read_reference_file(references->items[i], &out->references[i],
+                                     &out->known.items[i], err))
             return false;
-        if (!clo_reference_parse(clo_buffer_bytes(&out->references[i]), &out->known.items[i], err))
-            return clo_wrap(err, "%s", path);
         out->known.count++;
         out->views[i] = clo_buffer_bytes(&out->references[i]);
     }

@@ -190,9 +190,10 @@ static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *e
     return clo_tls_context(&identity, out, err);
 }
 
-/* What the door is like. */
+/* What the door is like, and what is given out at it. */
 struct door_options {
     uint64_t threads, connections;
+    const char *result_names;
 };
 
 static bool print_listening(const struct clo_server *server, const struct tls_options *tls,
@@ -221,6 +222,7 @@ static bool serve(struct tls_options *tls, const struct door_options *door, unsi
     const struct clo_broker_spec spec = { .store = tls->store,
                                           .random = cli_random(),
                                           .nonce_seconds = nonce_seconds,
+                                          .has_old_names = strcmp(door->result_names, "old") == 0,
                                           .endorser = own->endorser,
                                           .on_decision = on_decision,
                                           .on_failure = on_failure };
@@ -246,8 +248,8 @@ int cmd_serve(int argc, char **argv)
     CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     struct tls_options tls = { .address = "127.0.0.1:8443" };
-    struct door_options door = { 0, CLO_SERVER_CONNECTIONS };
-    struct cli_option options[10 + FETCH_OPTIONS] = {
+    struct door_options door = { 0, CLO_SERVER_CONNECTIONS, "ear" };
+    struct cli_option options[11 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept; made on first use (required)",
           .text = &tls.state },
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
@@ -266,6 +268,10 @@ int cmd_serve(int argc, char **argv)
           "a name or address, besides those listened at, for the broker's own certificate; may be "
           "repeated",
           .list = &tls.names },
+        { "--result-names", "NAMES",
+          "of the claims in results: ear (draft-ietf-rats-ear-03; default), or old: those that "
+          "Trustee and Veraison's libraries of before 2026 read (\"ear.status\")",
+          .text = &door.result_names },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
           "of "
@@ -276,7 +282,7 @@ int cmd_serve(int argc, char **argv)
         { "--connections", "N", "at most so many at once; default 16384",
           .number = &door.connections },
     };
-    size_t option_count = 10;
+    size_t option_count = 11;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
@@ -302,6 +308,9 @@ int cmd_serve(int argc, char **argv)
         return cli_usage_error(&usage, "--state is needed");
     if (seconds == 0 || seconds > 3600)
         return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
+    if (strcmp(door.result_names, "ear") != 0 && strcmp(door.result_names, "old") != 0)
+        return cli_usage_error(&usage, "--result-names: %s is neither ear nor old",
+                               door.result_names);
     if (door.threads > CLO_SERVER_THREADS_MAX)
         return cli_usage_error(&usage, "--threads: at most 256");
     if (door.connections == 0 || door.connections > CLO_SERVER_CONNECTIONS_MAX)

@@ -16,6 +16,9 @@ struct clo_ear_spec {
     int64_t expires;    /* 0: does not say */
     const char *nonce;  /* eat_nonce; NULL: none */
     bool has_old_names; /* "ear.status", as until 2025, in the profile of those that read them */
+    const json_t
+            *tee_pubkey; /* by old names alone: the key that the evidence binds, where Trustee's
+                               * programs look for it; NULL: not said */
 };
 /* The claims, with one submodule, "cpu0". */
 CLO_API CLO_MUST_USE bool clo_ear_claims(const struct clo_appraisal *appraisal,

@@ -169,13 +169,22 @@ bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_
     return true;
 }
 
-/* An earlier draft's names, which rust-ear and Trustee's clients of before read. */
-static bool rename_old(json_t **claims, struct clo_error *err)
+/* An earlier draft's names, which Trustee and Veraison's libraries of before read; and the guest's key where they have
+ * it. */
+static bool rename_old(const struct clo_ear_spec *spec, json_t **claims, struct clo_error *err)
 {
     json_t *old = ear_old_names(*claims);
+    json_t *cpu = json_object_get(json_object_get(old, "submods"), "cpu0");
 
     if (old == NULL)
         return clo_out_of_memory(err);
+    if (spec->tee_pubkey != NULL &&
+        json_object_set_new(cpu, "ear.veraison.annotated-evidence",
+                            json_pack("{s:{s:o}}", "runtime_data_claims", "tee-pubkey",
+                                      json_deep_copy(spec->tee_pubkey))) != 0) {
+        json_decref(old);
+        return clo_out_of_memory(err);
+    }
     json_decref(*claims);
     *claims = old;
     return true;
@@ -190,6 +199,6 @@ bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_sp
     if (clo_private_key_kind(key) != CLO_KEY_P384)
         return clo_fail(err, CLO_ERR_USAGE, "EAR: signed with a P-384 key only");
     return clo_ear_claims(appraisal, spec, &claims, err) &&
-           (!spec->has_old_names || rename_old(&claims, err)) &&
+           (!spec->has_old_names || rename_old(spec, &claims, err)) &&
            clo_jws_sign(key, claims, token, err);
 }

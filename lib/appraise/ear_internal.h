@@ -18,8 +18,10 @@ extern const size_t ear_vector_count;
 
 /* The name that counts, of a name that may be an old one. */
 const char *ear_new_name(const struct ear_claim *claims, size_t count, const char *name);
-/* A copy with the old names and profile; NULL: out of memory. */
+/* A copy with the old names and profile, statuses in words; NULL: out of memory. */
 json_t *ear_old_names(const json_t *claims);
+/* "affirming" of 2. */
+const char *ear_status_name(int64_t value);
 /* The other way round, checked as clo_ear_read() says. */
 CLO_MUST_USE bool ear_normalize(const json_t *claims, json_t **out, struct clo_error *err);
 /* Claims in CBOR: as JSON by new names, and from it. */

@@ -46,19 +46,25 @@ static const char *old_name(const struct ear_claim *claims, size_t count, const 
     return name;
 }
 
+/* One policy's id where the new name has a list, a word where it has a number: what readers of the old names take. */
+static json_t *old_value(const char *name, const json_t *value)
+{
+    if (strcmp(name, "ear_appraisal_policy_ids") == 0)
+        return json_deep_copy(json_array_get(value, 0));
+    if (strcmp(name, "ear_status") == 0 && json_is_integer(value))
+        return json_string(ear_status_name(json_integer_value(value)));
+    return json_deep_copy(value);
+}
+
 static json_t *old_submodule(const json_t *submodule)
 {
     json_t *out = json_object();
     const char *name;
     json_t *value;
 
-    json_object_foreach ((json_t *)(uintptr_t)submodule, name, value) {
-        /* One policy's id, where the new name has a list. */
-        bool is_list = strcmp(name, "ear_appraisal_policy_ids") == 0;
+    json_object_foreach ((json_t *)(uintptr_t)submodule, name, value)
         json_object_set_new(out, old_name(ear_sub_claims, ear_sub_claim_count, name),
-                            is_list ? json_incref(json_array_get(value, 0))
-                                    : json_deep_copy(value));
-    }
+                            old_value(name, value));
     return out;
 }
 

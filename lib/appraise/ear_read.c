@@ -23,6 +23,11 @@ static size_t tier_of(int64_t value)
                                          : 0;
 }
 
+const char *ear_status_name(int64_t value)
+{
+    return tiers[tier_of(value)].name;
+}
+
 static bool read_status(const json_t *value, size_t *out, struct clo_error *err)
 {
     const char *name = json_string_value(value);

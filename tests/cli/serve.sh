@@ -19,11 +19,20 @@ expect "list" 0 'policy "mine"  references "demo"' "$cloister" key list --state 
 expect "list as JSON" 0 '"default/disk/demo"' "$cloister" key list --state "$state" --json
 "$cloister" key list --state "$state" --json | grep -q 'nobody prints' && fail "the list shows a secret"
 
+# Reference values as a CoRIM: kept as the reference file that they say.
+"$cloister" measure convert "$work/ref" --output "$work/ref.corim" || fail "convert to CoRIM"
+expect "a CoRIM" 0 "released on 1 reference file" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/ref.corim"
+expect "and its list" 0 'policy "mine"  references "demo"' "$cloister" key list --state "$state"
+openssl ecparam -name prime256v1 -genkey -noout -out "$work/owner.pem" 2>/dev/null
+"$cloister" measure convert "$work/ref" --key "$work/owner.pem" --output "$work/signed.corim" || fail "convert to a signed CoRIM"
+expect "a signed one is converted first" 2 "measure convert --public-key FILE" "$cloister" key put --state "$state" default/disk/demo "$work/secret" --policy "$work/policy" --reference "$work/signed.corim"
+
 # What is not taken.
 expect "no state" 2 "--state is needed" "$cloister" serve
 expect "no address" 2 "expected ADDRESS:PORT" "$cloister" serve --state "$state" --listen nowhere
 expect "a foreign address" 4 "192.0.2.1:1" "$cloister" serve --state "$state" --listen 192.0.2.1:1
 expect "no time for a nonce" 2 "--nonce-seconds" "$cloister" serve --state "$state" --nonce-seconds 0
+expect "odd names" 2 "--result-names: new is neither ear nor old" "$cloister" serve --state "$state" --result-names new
 expect "odd path" 2 'resource "demo"' "$cloister" key put --state "$state" demo "$work/secret" --policy "$work/policy"
 expect "no such secret" 3 "$work/none" "$cloister" key put --state "$state" a/b/c "$work/none" --policy "$work/policy"
 expect "policy is none" 3 "$work/secret" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/secret"

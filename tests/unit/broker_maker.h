@@ -98,17 +98,23 @@ static inline void put(const char *path, const char *secret, bool same_measureme
     must(clo_store_put(store, &entry, &err), &err);
 }
 
-static inline struct clo_broker *new_broker(void)
+static inline struct clo_broker *new_broker_with(bool has_old_names)
 {
     const struct clo_broker_spec spec = { .store = store,
                                           .random = { .fill = fill_random },
                                           .nonce_seconds = 60,
+                                          .has_old_names = has_old_names,
                                           .on_decision = on_decision };
     struct clo_broker *made;
     struct clo_error err;
 
     must(clo_broker_new(&spec, &made, &err), &err);
     return made;
+}
+
+static inline struct clo_broker *new_broker(void)
+{
+    return new_broker_with(false);
 }
 
 static inline int set_up(void **state)

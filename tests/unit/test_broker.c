@@ -1,6 +1,7 @@
 /* The whole protocol without a socket: a pretend platform's evidence, one registered image, and
  * everything that must not get a key. */
 #include "broker_maker.h"
+#include "cloister/ear.h"
 
 static void test_released(void **state)
 {
@@ -33,6 +34,38 @@ static void test_released(void **state)
     client.clock = 1060;
     CHECK(ask(&client, "GET", RESOURCE, "") == 401, "the session is over");
     CHECK(strcmp(member(&client, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "and said to be");
+}
+
+/* Results by the names that Trustee's programs read, with the guest's key where they look for it. */
+static void test_old_names(void **state)
+{
+    static const char evidence[] = "ear.veraison.annotated-evidence";
+    CLO_CLEANUP(free_client) struct client client = { .clock = 1000 };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *token_key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *read = NULL;
+    struct clo_broker *usual = broker;
+    struct clo_error err;
+
+    (void)state;
+    reset_scene();
+    broker = new_broker_with(true);
+    begin(&client);
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    must(clo_store_key(store, CLO_BROKER_TOKEN_KEY, CLO_KEY_P384, &token_key, &err), &err);
+    must(clo_private_key_public(token_key, &public, &err), &err);
+    const char *token = member(&client, "token");
+    must(clo_jws_verify(clo_bytes_text(token), public, &claims, &err), &err);
+    const json_t *cpu = json_object_get(json_object_get(claims, "submods"), "cpu0");
+    CHECK(strcmp(json_string_value(json_object_get(cpu, "ear.status")), "affirming") == 0,
+          "status");
+    const json_t *data = json_object_get(json_object_get(cpu, evidence), "runtime_data_claims");
+    CHECK(json_is_string(json_object_get(json_object_get(data, "tee-pubkey"), "kty")), "the key");
+    CHECK(json_object_get(cpu, "ear_status") == NULL, "no new name next to it");
+    must(clo_ear_read(clo_bytes_text(token), public, &read, &err), &err);
+    clo_broker_free(broker);
+    broker = usual;
 }
 
 /* --- What does not --- */
@@ -222,13 +255,10 @@ static void test_nothing_registered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_released),
-        cmocka_unit_test(test_refused_evidence),
-        cmocka_unit_test(test_foreign_root),
-        cmocka_unit_test(test_nonce_once),
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_odd_requests),
-        cmocka_unit_test(test_nothing_registered),
+        cmocka_unit_test(test_released),         cmocka_unit_test(test_old_names),
+        cmocka_unit_test(test_refused_evidence), cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_nonce_once),       cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_odd_requests),     cmocka_unit_test(test_nothing_registered),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
