@@ -1,0 +1,432 @@
+#include "cli/image/making.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/image/required_rules.h"
+#include "cli/inputs.h"
+#include "cloister/encoding.h"
+#include "cloister/resource.h"
+#include "device/file.h"
+#include "guest/host_allow.h"
+#include "lib/tcg/tpm2_policy.h"
+#include "lib/tcg/tpm2_seal.h"
+
+#define PATH_SIZE 4200
+
+/* --- Progress: a line on standard error that is drawn over, on a terminal only --- */
+
+static const char *const step_names[] = {
+    [CLO_IMAGE_ROOT] = "root file system",
+    [CLO_IMAGE_INITRD] = "initrd",
+    [CLO_IMAGE_UKI] = "UKI",
+    [CLO_IMAGE_DISK] = "disk",
+    [CLO_IMAGE_ENCRYPT] = "encrypting",
+    [CLO_IMAGE_PREDICT] = "predicting",
+};
+
+static void show_progress(void *context, enum clo_image_step step, uint64_t done, uint64_t total)
+{
+    int *last = context;
+    int percent = total == 0 ? 100 : (int)(100 * done / total);
+    int state = (int)step * 101 + percent;
+
+    if (state == *last)
+        return;
+    *last = state;
+    fprintf(stderr, "\r\033[K%-18s %3d %%", step_names[step], percent);
+    if (step == CLO_IMAGE_PREDICT && percent == 100)
+        fprintf(stderr, "\r\033[K");
+    fflush(stderr);
+}
+
+/* --- Inputs --- */
+
+/* NULL leaves it at what it is. */
+static bool read_size(const char *option, const char *text, uint64_t *out, struct clo_error *err)
+{
+    if (text == NULL)
+        return true;
+    if (!cli_size(option, text, out, err))
+        return false;
+    return *out <= UINT64_MAX >> 8 ||
+           clo_fail(err, CLO_ERR_USAGE, "%s %s: too large", option, text);
+}
+
+static bool read_seed(const char *text, struct clo_guid *out, struct clo_error *err)
+{
+    struct clo_random random = cli_random();
+
+    if (text != NULL)
+        return cli_guid("--seed", text, out, err);
+    return random.fill(random.context, out->bytes, sizeof out->bytes) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
+}
+
+/* SOURCE_DATE_EPOCH (reproducible-builds.org), or -1. */
+static bool read_epoch(int64_t *out, struct clo_error *err)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    char *end;
+
+    *out = -1;
+    if (text == NULL || *text == '\0')
+        return true;
+    *out = strtoll(text, &end, 10);
+    if (*end != '\0' || *out < 0)
+        return clo_fail(err, CLO_ERR_USAGE, "SOURCE_DATE_EPOCH: %s: no time", text);
+    return true;
+}
+
+/* The broker's public key, from a PEM public key or certificate, as DER. */
+static bool read_broker_key(const char *path, struct clo_buffer *der, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+
+    return clo_key_file_public(path, &key, &pem, err) && clo_public_key_spki(key, der, err);
+}
+
+/* "dhcp", or "ADDRESS/PREFIX,GATEWAY[,DNS…]". */
+static bool network_config(const char *text, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) char *copy = NULL;
+
+    if (text == NULL || strcmp(text, "dhcp") == 0) {
+        *out = json_pack("{s:s}", "mode", "dhcp");
+        return *out != NULL || clo_out_of_memory(err);
+    }
+    char *rest = copy = strdup(text);
+    char *address = strsep(&rest, ",");
+    char *gateway = rest == NULL ? NULL : strsep(&rest, ",");
+    if (address == NULL || strchr(address, '/') == NULL || gateway == NULL)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--network %s: expected dhcp or ADDRESS/PREFIX,GATEWAY[,DNS]", text);
+    json_t *dns = json_array();
+    for (char *server; rest != NULL && (server = strsep(&rest, ",")) != NULL;)
+        json_array_append_new(dns, json_string(server));
+    *out = json_pack("{s:s, s:s, s:s, s:o}", "mode", "static", "address", address, "gateway",
+                     gateway, "dns", dns);
+    return *out != NULL || clo_out_of_memory(err);
+}
+
+/* {"allow": [word…], "key": base64}, as guest/host_allow.h reads it. */
+static bool host_config(const struct cli_guest_options *options, json_t **out,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *host = json_pack("{s:[]}", "allow");
+
+    for (size_t i = 0; i < options->allowed.count; i++)
+        if (!clo_host_word_check(options->allowed.items[i], err)) {
+            err->status = CLO_ERR_USAGE;
+            return clo_wrap(err, "--allow-host");
+        } else if (json_array_append_new(json_object_get(host, "allow"),
+                                         json_string(options->allowed.items[i])) != 0) {
+            return clo_out_of_memory(err);
+        }
+    if (options->credential_key != NULL &&
+        (!read_broker_key(options->credential_key, &key, err) ||
+         json_object_set_new(host, "key", clo_json_base64(clo_buffer_bytes(&key))) != 0))
+        return false;
+    *out = CLO_TAKE(host);
+    return true;
+}
+
+/* The name of the storage key that --tpm-srk has the public part of. */
+static bool unlock_config(const struct cli_guest_options *options, json_t **srk,
+                          struct clo_error *err)
+{
+    static const char *const words[] = { "broker", "tpm", "tpm-or-broker", "both" };
+    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    struct clo_tpm2_name name;
+    bool is_known = options->unlock == NULL;
+
+    for (size_t i = 0; i < CLO_COUNT(words) && !is_known; i++)
+        is_known = strcmp(options->unlock, words[i]) == 0;
+    if (!is_known)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--unlock %.40s: expected broker, tpm, tpm-or-broker or both",
+                        options->unlock);
+    if (options->tpm_srk == NULL)
+        return true;
+    if (!clo_file_read(options->tpm_srk, CLO_TPM2_PARENT_LIMIT, &area, err))
+        return false;
+    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
+        return clo_wrap(err, "%s", options->tpm_srk);
+    clo_tpm2_name_of(parent.public_part, &name);
+    *srk = clo_json_hex(clo_bytes(name.bytes, sizeof name.bytes));
+    return *srk != NULL || clo_out_of_memory(err);
+}
+
+static bool guest_config(const struct cli_guest_options *options, json_t **out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *host = NULL;
+    json_t *network, *srk = NULL;
+
+    if (!clo_resource_template_check(options->resource, err))
+        return clo_wrap(err, "--resource");
+    if (strncmp(options->url, "https://", 8) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--broker %s: expected https://…", options->url);
+    if (!host_config(options, &host, err) || !read_broker_key(options->key_path, &key, err) ||
+        !unlock_config(options, &srk, err) || !network_config(options->network, &network, err))
+        return false;
+    *out = json_pack("{s:i, s:s, s:{s:s, s:o}, s:s, s:o, s:I, s:s, s:s, s:O, s:s*, s:s*, s:o*}",
+                     "version", 1, "name", options->name, "broker", "url", options->url, "key",
+                     clo_json_base64(clo_buffer_bytes(&key)), "resource", options->resource,
+                     "network", network, "retry_seconds", (json_int_t)options->retry_seconds,
+                     "disk", options->unregistered_disk ? "unregistered" : "registered", "tdx_rtmr",
+                     options->optional_rtmr ? "optional" : "required", "host", host, "tpm_counter",
+                     options->tpm_counter ? "used" : NULL, "unlock", options->unlock, "tpm_srk",
+                     srk);
+    return *out != NULL || clo_fail(err, CLO_ERR_USAGE, "a name is not UTF-8");
+}
+
+/* "disk/demo.img" gives "demo". */
+static void default_name(const char *output, char *name, size_t size)
+{
+    const char *slash = strrchr(output, '/');
+    const char *base = slash == NULL ? output : slash + 1;
+    const char *dot = strrchr(base, '.');
+
+    snprintf(name, size, "%.*s", dot == NULL || dot == base ? (int)strlen(base) : (int)(dot - base),
+             base);
+}
+
+/* Replaces the ending: "demo.img" gives "demo.ref.json". */
+static void replace_ending(const char *output, const char *ending, char *path, size_t size)
+{
+    const char *slash = strrchr(output, '/');
+    const char *dot = strrchr(output, '.');
+    bool has_ending = dot != NULL && (slash == NULL || dot > slash + 1);
+
+    snprintf(path, size, "%.*s%s", has_ending ? (int)(dot - output) : (int)strlen(output), output,
+             ending);
+}
+
+static bool print_result(const struct clo_image_spec *spec, const struct clo_image_result *result,
+                         const char *disk_key, bool as_json, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (as_json) {
+        json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "name",
+                         spec->name, "image", spec->output, "reference", spec->reference_output,
+                         "disk", spec->disk_output, "disk_key", disk_key, "disk_bytes",
+                         (json_int_t)result->disk_size, "uki_bytes", (json_int_t)result->uki_size,
+                         "initrd_bytes", (json_int_t)result->initrd_size, "encrypted_bytes",
+                         (json_int_t)result->encrypted, "free_bytes", (json_int_t)result->skipped,
+                         "luks_uuid", result->luks_uuid, "kernel", result->release);
+        return cli_print_json(json, err);
+    }
+    printf("image      %s, %llu MiB\n", spec->output,
+           (unsigned long long)(result->disk_size >> 20));
+    printf("kernel     %s\n", result->release);
+    printf("UKI        %.1f MB, of which the initrd %.1f MB\n", (double)result->uki_size / 1e6,
+           (double)result->initrd_size / 1e6);
+    printf("root       LUKS2 %s, %llu MiB encrypted, %llu MiB free\n", result->luks_uuid,
+           (unsigned long long)(result->encrypted >> 20),
+           (unsigned long long)(result->skipped >> 20));
+    for (size_t i = 0; i < result->profile_count; i++) {
+        char path[PATH_SIZE + 100];
+        clo_image_reference_name(spec->reference_output, i, path, sizeof path);
+        printf("reference  %s\n", path);
+    }
+    printf("disk       %s\n", spec->disk_output);
+    printf("disk key   %s\n", disk_key);
+    return true;
+}
+
+/* --- What goes together --- */
+
+static bool check_required(const struct cli_making *making, struct clo_error *err)
+{
+    const struct {
+        const char *name, *value;
+    } required[] = {
+        { "--output", making->output },     { "--varstore", making->varstore },
+        { "--broker", making->guest.url },  { "--broker-key", making->guest.key_path },
+        { "--kernel", making->uki.kernel }, { "--modules", making->modules },
+    };
+
+    /* A disk has kernel and modules of its own. */
+    for (size_t i = 0; i < CLO_COUNT(required) - (making->build != NULL ? 2 : 0); i++)
+        if (required[i].value == NULL)
+            return clo_fail(err, CLO_ERR_USAGE, "%s is needed", required[i].name);
+    return true;
+}
+
+/* Firmware that is to start it has to know whose it is. */
+static bool check_signing(const struct cli_making *making, struct clo_error *err)
+{
+    bool is_elsewhere = making->offline.tbs != NULL || making->offline.attached != NULL;
+
+    if (!is_elsewhere && making->uki.signing.keys.count == 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--key and --cert are needed (or --write-tbs, --attach)");
+    return !is_elsewhere || uki_offline_check(&making->offline, &making->uki.signing, err);
+}
+
+/* With a certificate alone, of a signature that is made elsewhere. */
+static bool check_uki(const struct cli_making *making, struct clo_error *err)
+{
+    struct uki_build uki = making->uki;
+
+    uki.output = making->output;
+    if (uki.kernel == NULL)
+        uki.kernel = making->output; /* one that is found later */
+    if (making->offline.tbs != NULL || making->offline.attached != NULL)
+        uki.signing.certificates.count = uki.signing.keys.count;
+    for (size_t i = 0; i < uki.sections.count; i++)
+        if (strncmp(uki.sections.items[i], ".initrd:", 8) == 0)
+            return clo_fail(err, CLO_ERR_USAGE, "--section .initrd: an image has its own");
+    return uki_build_check(&uki, err);
+}
+
+bool cli_making_check(const struct cli_making *making, struct clo_error *err)
+{
+    return check_required(making, err) && check_signing(making, err) && check_uki(making, err);
+}
+
+/* --- Names that follow from others --- */
+
+struct names {
+    char name[256], resource[300], reference[PATH_SIZE], disk[PATH_SIZE], key[PATH_SIZE];
+};
+
+static void settle_names(struct cli_making *making, struct names *names)
+{
+    if (making->guest.name == NULL) {
+        default_name(making->output, names->name, sizeof names->name);
+        making->guest.name = names->name;
+    }
+    if (making->guest.resource == NULL) {
+        snprintf(names->resource, sizeof names->resource, "default/disk/%s", making->guest.name);
+        making->guest.resource = names->resource;
+    }
+    if (making->reference == NULL) {
+        replace_ending(making->output, ".ref.json", names->reference, sizeof names->reference);
+        making->reference = names->reference;
+    }
+    if (making->disk_output == NULL) {
+        replace_ending(making->output, ".disk.json", names->disk, sizeof names->disk);
+        making->disk_output = names->disk;
+    }
+    if (making->disk_key.output == NULL) {
+        replace_ending(making->output, ".disk.key", names->key, sizeof names->key);
+        making->disk_key.output = names->key;
+    }
+    making->disk_key.disk_output = making->disk_output;
+}
+
+/* --- All of it --- */
+
+/* What build reads: all of it owned here. */
+struct inputs {
+    struct cli_making *making;
+    struct clo_buffer varstore;
+    struct cli_disk_key disk_key;
+    struct clo_secret *passphrase;
+    json_t *guest;
+};
+
+static void free_inputs(struct inputs *inputs)
+{
+    clo_buffer_free(&inputs->varstore);
+    cli_disk_key_free(&inputs->disk_key);
+    clo_secret_free(inputs->passphrase);
+    json_decref(inputs->guest);
+    uki_signing_close(&inputs->making->uki.signing);
+    uki_policy_close(&inputs->making->uki.policy);
+}
+
+static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, struct inputs *out,
+                        struct clo_error *err)
+{
+    making->uki.policy.providers = making->uki.signing.providers;
+    if (!clo_remove_temporaries_on_signals(err) ||
+        !read_size("--root-size", making->root_size, &spec->root_size, err) ||
+        !read_size("--esp-size", making->esp_size, &spec->esp_size, err) ||
+        !read_seed(making->seed, &spec->seed, err) || !read_epoch(&spec->epoch, err) ||
+        !cli_read_varstore(making->varstore, &out->varstore, err) ||
+        !uki_signing_open(&making->uki.signing, err) ||
+        !uki_policy_open(&making->uki.policy, err) ||
+        !clo_passphrase_read(making->passphrase, &out->passphrase, err) ||
+        !guest_config(&making->guest, &out->guest, err))
+        return false;
+    /* What must be signed depends on no disk key: none is made for it. */
+    if (making->offline.tbs == NULL && !cli_disk_key_get(&making->disk_key, &out->disk_key, err))
+        return false;
+    if (out->disk_key.secret != NULL)
+        spec->disk_key = clo_secret_bytes(out->disk_key.secret);
+    if (out->passphrase != NULL)
+        spec->recovery_passphrase = clo_secret_bytes(out->passphrase);
+    spec->varstore = clo_buffer_bytes(&out->varstore);
+    spec->guest_config = out->guest;
+    spec->created = spec->epoch >= 0 ? spec->epoch : (int64_t)time(NULL);
+    return true;
+}
+
+static bool build(struct cli_making *making, const struct clo_image_spec *spec,
+                  struct inputs *inputs, struct clo_image_result *result, struct clo_error *err)
+{
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error that we report */
+    if (!(making->build == NULL ? clo_image_build(spec, result, err)
+                                : making->build(making->context, spec, result, err)))
+        return false;
+    return making->offline.tbs != NULL ||
+           cli_disk_key_keep(&making->disk_key, &inputs->disk_key, making->output, err);
+}
+
+static int make(struct cli_making *making, const char *root, struct clo_error *err)
+{
+    CLO_CLEANUP(free_inputs) struct inputs inputs = { .making = making, .disk_key.file.fd = -1 };
+    struct cli_image_audit audit = { .root = root, .accepted = &making->accepted };
+    struct clo_image_result result;
+    int progress = -1;
+    struct clo_image_spec spec = { .name = making->guest.name,
+                                   .root = root,
+                                   .output = making->output,
+                                   .reference_output = making->reference,
+                                   .disk_output = making->disk_output,
+                                   .uki = &making->uki,
+                                   .offline = &making->offline,
+                                   .modules_folder = making->modules,
+                                   .init = making->init,
+                                   .encrypt_all = making->all,
+                                   .check = cli_image_audit,
+                                   .check_context = &audit };
+
+    if (!cli_image_audit_check(&audit, err) || !read_inputs(making, &spec, &inputs, err))
+        return cli_error(err);
+    audit.allowed = json_object_get(json_object_get(inputs.guest, "host"), "allow");
+    if (isatty(STDERR_FILENO) == 1) {
+        spec.progress = show_progress;
+        spec.context = &progress;
+    }
+    bool ok = build(making, &spec, &inputs, &result, err);
+    if (!ok && progress != -1)
+        fprintf(stderr, "\r\033[K");
+    if (!ok)
+        return cli_error(err);
+    const char *key =
+            making->disk_key.file == NULL ? making->disk_key.output : making->disk_key.file;
+    return making->offline.tbs != NULL || print_result(&spec, &result, key, making->as_json, err)
+                   ? CLI_YES
+                   : cli_error(err);
+}
+
+int cli_making_run(struct cli_making *making, const char *root, struct clo_error *err)
+{
+    struct names names;
+
+    settle_names(making, &names);
+    return make(making, root, err);
+}
