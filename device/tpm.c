@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_tcti_device.h>
@@ -64,10 +65,20 @@ bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out, struct clo
     return true;
 }
 
+/* A software TPM, where somebody runs one: its socket in place of a device. */
+static bool is_socket(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 bool clo_tpm_open(const char *device, struct clo_tpm **out, struct clo_error *err)
 {
     size_t size = 0;
 
+    if (is_socket(device))
+        return clo_tpm_open_socket(device, out, err);
     if (access(device, R_OK | W_OK) != 0)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", device,
                         errno == ENOENT ? "there is no TPM" : strerror(errno));

@@ -20,7 +20,7 @@
 
 struct clo_tpm;
 
-/* A TPM device node, usually CLO_TPM_DEVICE. An absent one is CLO_ERR_UNAVAILABLE. */
+/* A TPM device node, usually CLO_TPM_DEVICE, or a software TPM's socket. An absent one is CLO_ERR_UNAVAILABLE. */
 CLO_MUST_USE bool clo_tpm_open(const char *device, struct clo_tpm **out, struct clo_error *err);
 /* A software TPM's unix socket (`swtpm socket --tpm2 --server type=unixio,path=PATH --flags
  * not-need-init,startup-clear`): for pretend platforms and tests. */

@@ -1,15 +1,15 @@
 #!/bin/bash
-# interop.sh CLOISTER CLOISTER-INIT: runs the tests of formats against other people's tools, and prints docs/interop.md from
+# interop.sh CLOISTER CLOISTER-INIT CLOISTER-SIM: runs the tests of formats against other people's tools, and prints docs/interop.md from
 # what they held. Fails if one of them does: then there is no page.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-cloister=$(realpath -e "$1") init=$(realpath -e "$2")
+cloister=$(realpath -e "$1") init=$(realpath -e "$2") sim=$(realpath -e "$3")
 export CLOISTER_TESTS=$here/../tests
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
 for test in "$here"/../tests/cli/interop_*.sh; do
     [ "${test##*/}" != interop_lib.sh ] || continue
-    bash "$test" "$cloister" "$init" >"$rows.one" 2>/dev/null || { cat "$rows.one" >&2; rm -f "$rows.one"; exit 1; }
+    bash "$test" "$cloister" "$init" "$sim" >"$rows.one" 2>/dev/null || { cat "$rows.one" >&2; rm -f "$rows.one"; exit 1; }
     awk -F'\t' -v test="$(basename "$test" .sh)" '$1 == "interop" { print $2 "\t" $3 "\t" $4 "\t" $5 "\t" test }' "$rows.one" >>"$rows"
     rm -f "$rows.one"
 done

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Event logs and quotes: what tpm2-tools reads of a log, and the quotes that it makes and checks.
+# Event logs and quotes: what tpm2-tools reads of a log, the quotes that it makes, and ours that it checks.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/interop_lib.sh
 . "$(dirname "$0")/interop_lib.sh"
+sim=$(absolute "$3")
 cd "$work" || exit 4
 need openssl jq python3 tpm2_eventlog tpm2_quote tpm2_checkquote tpm2_createek tpm2_createak tpm2_readpublic
 tools=$(package_version tpm2-tools)
@@ -29,9 +30,35 @@ for log in "$corpus/two-banks" back; do
 done
 held "event log" tpm2_eventlog "$tools" "both ways"
 
+# A quote of our own, made as a guest makes it, of a pretend machine's software TPM: checked by tpm2_checkquote, with the nonce that our
+# evidence says; and not with another nonce, nor other registers.
+{ "$sim" platform new platform >platform.log && "$sim" vtpm new platform tpm; } || fail "a pretend machine"
+swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/socket" --flags not-need-init,startup-clear >swtpm.log 2>&1 &
+tpm_pid=$!
+trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ ! -S socket ] || break
+    sleep 0.2
+done
+"$cloister" evidence collect --nonce 00112233 --tpm "$work/socket" --eventlog "$corpus/two-banks" --output bundle.json || fail "collect"
+kill "$tpm_pid"
+wait "$tpm_pid" 2>/dev/null
+for member in tpm-quote tpm-signature runtime-data; do
+    jq -r --arg member $member '.[$member][1]' bundle.json | tr -- '-_' '+/' | sed 's/$/==/' | openssl base64 -d -A >own.$member
+    [ -s own.$member ] || fail "$member: not in the bundle"
+done
+start_tpm # the same one, in its next boot
+tpm2_readpublic -Q -c 0x81000003 -f pem -o own.pem || fail "our attestation key"
+tpm2_pcrread -Q sha256:0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15 -F serialized -o own.pcrs || fail "registers"
+bound=$(openssl dgst -sha256 -r own.runtime-data | cut -d ' ' -f 1)
+judge() { tpm2_checkquote -Q -u own.pem -m own.tpm-quote -s own.tpm-signature -g sha256 -f own.pcrs -q "$1" >checkquote.log 2>&1; }
+judge "$bound" || fail "tpm2_checkquote does not take ours: $(tail -n 1 checkquote.log)"
+! judge "0000${bound#????}" || fail "tpm2_checkquote takes another nonce"
+{ tpm2_pcrextend "11:sha256=$(printf '%064d' 7)" && tpm2_pcrread -Q sha256:0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15 -F serialized -o own.pcrs; } || fail "extend"
+! judge "$bound" || fail "tpm2_checkquote takes other registers"
+held "TPM quote" tpm2_checkquote "$tools" "reads ours"
+
 # Quotes: made by tpm2_quote, in both of its forms of a signature, checked by us; and not under another key or nonce.
-start_tpm
-tpm2_pcrextend "11:sha256=$(printf '%064d' 7)" || fail "extend"
 {
     tpm2_createek -Q -c ek.ctx -G ecc -u ek.pub && flush &&
         tpm2_createak -Q -C ek.ctx -c ak.ctx -G ecc -g sha256 -s ecdsa -u ak.pem -f pem -n ak.name && flush &&
