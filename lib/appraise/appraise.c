@@ -8,6 +8,7 @@
 #include "cloister/jose.h"
 
 #include "lib/appraise/tee.h"
+#include "lib/appraise/verified.h"
 #include "lib/policy/policy_internal.h"
 
 const struct tee *const tees[] = { &tee_hcl, &tee_snp, &tee_tdx, &tee_tpm, NULL };
@@ -244,85 +245,200 @@ static bool find_tee(struct work *w, struct clo_error *err)
     return true;
 }
 
-static bool appraise_registers(struct work *w, struct clo_error *err)
-{
-    const struct tee *tee = w->tee;
+/* --- First stage: what the evidence proves --- */
 
-    if (tee->check_registers != NULL) {
-        appraise_select(w);
-        tee->check_registers(w);
-    }
-    /* Next to a bare report a TPM is the host's: what it says is not looked at. */
-    appraise_phase(w);
-    if (tee->has_tpm) {
-        if (!appraise_tpm(w, err))
-            return false;
-        appraise_select(w);
-        appraise_pcrs(w);
-    } else if (w->inputs->reference_count > 0 && tee->check_registers == NULL) {
-        clo_check_that(w->checks, "pcr", false,
-                       "reference values were given, but nothing in the evidence binds PCRs");
-    }
-    return true;
-}
-
-static bool appraise(struct work *w, struct clo_error *err)
+static bool verify(struct work *w, struct clo_error *err)
 {
     if (!find_tee(w, err) || !read_runtime_data(w, err))
         return false;
     if (w->tee == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "evidence: no hardware report in it");
     w->appraisal->tee = clo_tee_names(w->tee->id)->name;
-    if (!w->tee->appraise(w, err) || !appraise_registers(w, err))
+    /* Next to a bare report a TPM is the host's: what it says is not looked at. */
+    if (!w->tee->appraise(w, err) || (w->tee->has_tpm && !appraise_tpm(w, err)))
         return false;
     w->appraisal->is_verified = w->hardware != NULL;
-    if (!appraise_instances(w, err) || !appraise_id_block(w, err) ||
-        !appraise_expectations(w, err) || !appraise_host_inputs(w, err))
+    return appraise_instances(w, err) && (!w->checks->failed || clo_out_of_memory(err));
+}
+
+struct clo_verified_evidence {
+    struct clo_appraise_inputs inputs;
+    struct clo_appraisal *appraisal; /* as far as the first stage makes it */
+    struct work work;
+};
+
+bool clo_evidence_verify(const struct clo_evidence *evidence,
+                         const struct clo_appraise_inputs *inputs,
+                         struct clo_verified_evidence **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_verified_evidence_freep)
+    struct clo_verified_evidence *verified = calloc(1, sizeof *verified);
+
+    if (verified == NULL)
+        return clo_out_of_memory(err);
+    verified->appraisal = calloc(1, sizeof *verified->appraisal);
+    if (verified->appraisal == NULL)
+        return clo_out_of_memory(err);
+    verified->inputs = *inputs;
+    verified->appraisal->status = CLO_CONTRAINDICATED;
+    verified->appraisal->claims = json_object();
+    verified->work = (struct work){ .evidence = evidence,
+                                    .inputs = &verified->inputs,
+                                    .appraisal = verified->appraisal,
+                                    .checks = &verified->appraisal->checks };
+    if (!verify(&verified->work, err))
+        return false;
+    *out = CLO_TAKE(verified);
+    return true;
+}
+
+void clo_verified_evidence_free(struct clo_verified_evidence *verified)
+{
+    if (verified == NULL)
+        return;
+    struct work *w = &verified->work;
+    json_decref(w->root_name);
+    for (size_t i = 0; i < CLO_COUNT(w->kept) && w->kept[i].entry != NULL; i++)
+        w->kept[i].entry->free(w->kept[i].state);
+    clo_eventlog_free(w->log);
+    clo_userlog_free(w->userlog);
+    clo_appraisal_free(verified->appraisal);
+    free(verified);
+}
+
+void clo_verified_evidence_freep(struct clo_verified_evidence **verified)
+{
+    clo_verified_evidence_free(*verified);
+    *verified = NULL;
+}
+
+bool clo_verified_evidence_is_authentic(const struct clo_verified_evidence *verified)
+{
+    return clo_appraisal_is_authentic(verified->appraisal);
+}
+
+/* --- Second stage: what terms say to that --- */
+
+static void appraise_registers(struct work *w)
+{
+    const struct tee *tee = w->tee;
+
+    if (strcmp(w->proven.prefix == NULL ? "" : w->proven.prefix, "pcr") == 0)
+        w->proven.phase = w->phase;
+    if (tee->check_registers != NULL) {
+        appraise_select(w);
+        tee->check_registers(w);
+    }
+    appraise_phase(w);
+    if (tee->has_tpm) {
+        appraise_select(w);
+        appraise_pcrs(w);
+    } else if (w->inputs->reference_count > 0 && tee->check_registers == NULL) {
+        clo_check_that(w->checks, "pcr", false,
+                       "reference values were given, but nothing in the evidence binds PCRs");
+    }
+}
+
+static bool appraise(struct work *w, struct clo_error *err)
+{
+    appraise_registers(w);
+    if (!appraise_id_block(w, err) || !appraise_expectations(w, err) ||
+        !appraise_host_inputs(w, err))
         return false;
     appraise_policy(w);
     w->appraisal->is_fresh = shows_freshness(w);
     appraise_open(w);
-    return !w->checks->failed || clo_out_of_memory(err);
+    if (w->checks->failed)
+        return clo_out_of_memory(err);
+    if (w->explains && !appraise_provenance(w, err))
+        return false;
+    conclude(w);
+    return true;
+}
+
+/* One's own, to go on with: the claims' values are shared. */
+static struct clo_appraisal *copy(const struct clo_appraisal *from)
+{
+    struct clo_appraisal *to = malloc(sizeof *to);
+
+    if (to == NULL)
+        return NULL;
+    *to = *from;
+    to->provenance = NULL;
+    to->tee_pubkey = json_incref(from->tee_pubkey);
+    to->claims = json_copy(from->claims);
+    to->checks = (struct clo_checks){ 0 };
+    if (to->claims != NULL && clo_checks_copy(&from->checks, &to->checks))
+        return to;
+    clo_appraisal_free(to);
+    return NULL;
+}
+
+static void name_policy(struct clo_appraisal *appraisal, const struct clo_policy *policy)
+{
+    if (policy == NULL)
+        return;
+    appraisal->has_policy = true;
+    appraisal->has_strict_policy = policy->is_strict_builtin;
+    snprintf(appraisal->policy_name, sizeof appraisal->policy_name, "%s",
+             policy->name[0] == '\0' ? "unnamed" : policy->name);
+    appraisal->policy_fingerprint = policy->fingerprint;
+    appraisal->accepts_weak = policy->accept_weak[0] != '\0';
+}
+
+bool clo_policies_trust_alike(const struct clo_policy *a, const struct clo_policy *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return clo_digest_equal(&a->trust, &b->trust);
+}
+
+bool clo_appraise_verified(const struct clo_verified_evidence *verified,
+                           const struct clo_appraise_terms *terms, struct clo_appraisal **out,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    struct clo_appraise_inputs inputs = verified->inputs;
+    struct work w = verified->work;
+
+    if (terms->reference_count > APPRAISE_REFERENCES_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "%zu references, at most %d", terms->reference_count,
+                        APPRAISE_REFERENCES_MAX);
+    if (!clo_policies_trust_alike(terms->policy, inputs.policy))
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "the evidence was verified by other roots than the policy's");
+    appraisal = copy(verified->appraisal);
+    if (appraisal == NULL)
+        return clo_out_of_memory(err);
+    name_policy(appraisal, terms->policy);
+    inputs.policy = terms->policy;
+    inputs.references = terms->references;
+    inputs.reference_count = terms->reference_count;
+    w.inputs = &inputs;
+    w.appraisal = appraisal;
+    w.checks = &appraisal->checks;
+    w.explains = terms->explains;
+    w.phase = inputs.phase != NULL    ? inputs.phase
+              : inputs.policy != NULL ? inputs.policy->phase
+                                      : CLO_PHASE_ENTER_INITRD;
+    if (!appraise(&w, err))
+        return false;
+    *out = CLO_TAKE(appraisal);
+    return true;
 }
 
 bool clo_appraise(const struct clo_evidence *evidence, const struct clo_appraise_inputs *inputs,
                   struct clo_appraisal **out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
-    const struct clo_policy *policy = inputs->policy;
-    struct work w = { .evidence = evidence, .inputs = inputs };
+    CLO_CLEANUP(clo_verified_evidence_freep) struct clo_verified_evidence *verified = NULL;
+    const struct clo_appraise_terms terms = { .policy = inputs->policy,
+                                              .references = inputs->references,
+                                              .reference_count = inputs->reference_count,
+                                              .explains = true };
 
     if (inputs->reference_count > APPRAISE_REFERENCES_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "%zu references, at most %d", inputs->reference_count,
                         APPRAISE_REFERENCES_MAX);
-    appraisal = calloc(1, sizeof *appraisal);
-    if (appraisal == NULL)
-        return clo_out_of_memory(err);
-    appraisal->status = CLO_CONTRAINDICATED;
-    appraisal->claims = json_object();
-    if (policy != NULL) {
-        appraisal->has_policy = true;
-        appraisal->has_strict_policy = policy->is_strict_builtin;
-        snprintf(appraisal->policy_name, sizeof appraisal->policy_name, "%s",
-                 policy->name[0] == '\0' ? "unnamed" : policy->name);
-        appraisal->policy_fingerprint = policy->fingerprint;
-        appraisal->accepts_weak = policy->accept_weak[0] != '\0';
-    }
-    w.appraisal = appraisal;
-    w.checks = &appraisal->checks;
-    w.phase = inputs->phase != NULL ? inputs->phase
-              : policy != NULL      ? policy->phase
-                                    : CLO_PHASE_ENTER_INITRD;
-    bool ok = appraise(&w, err) && appraise_provenance(&w, err);
-    if (ok)
-        conclude(&w);
-    json_decref(w.root_name);
-    for (size_t i = 0; i < CLO_COUNT(w.kept) && w.kept[i].entry != NULL; i++)
-        w.kept[i].entry->free(w.kept[i].state);
-    clo_eventlog_free(w.log);
-    clo_userlog_free(w.userlog);
-    if (!ok)
-        return false;
-    *out = CLO_TAKE(appraisal);
-    return true;
+    return clo_evidence_verify(evidence, inputs, &verified, err) &&
+           clo_appraise_verified(verified, &terms, out, err);
 }

@@ -62,6 +62,7 @@ struct work {
     struct clo_appraisal *appraisal;
     struct clo_checks *checks; /* the appraisal's */
     const char *phase;
+    bool explains; /* which event differs, and what all was made from, is asked for */
     struct clo_bytes runtime_data; /* data NULL: none */
     const struct tee *tee;         /* by which the evidence came */
     const struct tee *hardware;    /* whose report is authentic; NULL: none is */

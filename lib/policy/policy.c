@@ -245,6 +245,27 @@ static bool fingerprint(const json_t *json, struct clo_policy *policy, struct cl
     return true;
 }
 
+static void set_trust(struct clo_policy *policy)
+{
+    uint8_t rules[4 + 8 + 8 + 1];
+    struct clo_bytes parts[CLO_POLICY_LIST_MAX + CLO_SNP_CERTIFICATES_MAX + 1];
+    size_t count = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        rules[i] = (uint8_t)(policy->makers >> (8 * i));
+    for (size_t i = 0; i < 8; i++) {
+        rules[4 + i] = (uint8_t)((uint64_t)policy->grace.crl >> (8 * i));
+        rules[12 + i] = (uint8_t)((uint64_t)policy->grace.collateral >> (8 * i));
+    }
+    rules[20] = policy->is_strict_builtin;
+    parts[count++] = clo_bytes(rules, sizeof rules);
+    for (size_t i = 0; i < policy->root_count; i++)
+        parts[count++] = clo_digest_bytes(&policy->roots[i]);
+    for (size_t i = 0; i < policy->root_certificates.count; i++)
+        parts[count++] = clo_certificate_der(policy->root_certificates.items[i]);
+    clo_hash_many(CLO_HASH_SHA256, parts, count, &policy->trust);
+}
+
 /* The members that every policy may have, and those of the platforms. */
 static bool check_members(const json_t *json, struct clo_error *err)
 {
@@ -306,6 +327,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
         !read_platforms(json, policy, err) || !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
+    set_trust(policy);
     *out = CLO_TAKE(policy);
     return true;
 }
@@ -324,6 +346,7 @@ bool clo_policy_strict(struct clo_policy **out, struct clo_error *err)
         policy->makers |= 1U << policy_tees[i]->tee;
         policy_tees[i]->strict(policy);
     }
+    set_trust(policy);
     *out = policy;
     return true;
 }

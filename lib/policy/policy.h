@@ -103,6 +103,9 @@ struct clo_policy_tdx {
 struct clo_policy {
     char name[128];
     struct clo_digest fingerprint; /* SHA-256 of the canonical JSON: how results name it */
+    /* Of what verifying evidence by it hangs on (roots, makers, grace): where two are equal, evidence that one
+     * calls authentic is authentic by the other. */
+    struct clo_digest trust;
     bool is_strict_builtin;
     uint32_t tees;   /* bit n: evidence of enum clo_tee n is accepted */
     uint32_t makers; /* bit n: the roots of that platform's maker are trusted */
