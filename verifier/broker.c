@@ -17,6 +17,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
                           &broker->sessions, err) ||
         !clo_junk_new(spec->random, &broker->junk, err) ||
+        !clo_term_book_new(spec->store, 0, &broker->book, err) ||
         !clo_store_key(spec->store, CLO_BROKER_TOKEN_KEY, CLO_KEY_P384, &broker->token_key, err))
         return false;
     *out = CLO_TAKE(broker);
@@ -30,6 +31,7 @@ void clo_broker_free(struct clo_broker *broker)
     clo_sessions_free(broker->sessions);
     clo_private_key_free(broker->token_key);
     clo_junk_free(broker->junk);
+    clo_term_book_free(broker->book);
     pthread_mutex_destroy(&broker->lock);
     free(broker);
 }

@@ -8,6 +8,7 @@
 #include "net/kbs.h"
 #include "verifier/broker.h"
 #include "verifier/junk.h"
+#include "verifier/terms.h"
 
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
 #define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
@@ -34,6 +35,7 @@ struct clo_broker {
     struct clo_sessions *sessions;
     struct clo_private_key *token_key;
     struct clo_junk *junk;
+    struct clo_term_book *book;
     uint64_t counters[COUNTERS];
 };
 

@@ -43,62 +43,16 @@ static bool read_evidence(const struct clo_broker_request *request, struct clo_e
     return true;
 }
 
-/* The appraisals against everything that something is released on. */
+/* The appraisals by everything that something is released on, and what later requests are held against. */
 struct appraisals {
-    struct clo_appraisal *best; /* one that releases; else the one with the fewest failures */
-    bool releases;
-    bool is_authentic; /* by what one of them trusts */
-    size_t tried;
+    struct clo_term_answer by;
     struct clo_session_result result;
 };
 
 static void free_appraisals(struct appraisals *appraisals)
 {
-    clo_appraisal_free(appraisals->best);
+    clo_term_answer_free(&appraisals->by);
     clo_session_result_free(&appraisals->result);
-}
-
-static bool is_better(const struct clo_appraisal *candidate, bool releases,
-                      const struct appraisals *so_far)
-{
-    if (so_far->best == NULL || releases != so_far->releases)
-        return so_far->best == NULL || releases;
-    return clo_appraisal_checks(candidate)->failures < clo_appraisal_checks(so_far->best)->failures;
-}
-
-static bool appraise_against(struct clo_broker *broker, const struct clo_terms *terms,
-                             const struct clo_evidence *evidence,
-                             const struct clo_endorsed *endorsed, const struct clo_session *session,
-                             int64_t time, struct appraisals *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
-    const struct clo_appraise_inputs inputs = {
-        .policy = terms->policy,
-        .references = (const struct clo_reference *const *)terms->references,
-        .reference_count = terms->reference_count,
-        .expected_nonce = clo_bytes_text(session->nonce),
-        .at = time,
-        .endorsements = endorsed->endorsements,
-    };
-    struct clo_error refused;
-
-    broker_leave(broker);
-    bool ok = clo_appraise(evidence, &inputs, &appraisal, err);
-    broker_enter(broker);
-    if (!ok)
-        return false;
-    out->tried++;
-    bool releases = clo_appraisal_releases(appraisal, &refused);
-    bool is_authentic = clo_appraisal_is_authentic(appraisal);
-    if (releases && !clo_session_result_add_terms(&out->result, terms->digest, err))
-        return false;
-    out->is_authentic = out->is_authentic || is_authentic;
-    if (is_better(appraisal, releases, out)) {
-        clo_appraisal_free(out->best);
-        out->best = CLO_TAKE(appraisal);
-        out->releases = releases;
-    }
-    return true;
 }
 
 static bool appraise_all(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -110,25 +64,27 @@ static bool appraise_all(struct clo_broker *broker, const struct clo_broker_requ
     if (!clo_endorser_take(broker->spec.endorser, evidence, broker_peer(request), request->time,
                            &endorsed, err))
         return false;
-    for (int64_t after = 0;;) {
-        CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
-        if (!clo_store_next_terms(broker->spec.store, after, &terms, err))
-            break;
-        if (!appraise_against(broker, &terms, evidence, &endorsed, session, request->time, out,
-                              err))
-            return false;
-        after = terms.id;
-    }
-    if (err->status != CLO_OK)
+    const struct clo_term_question question = { .evidence = evidence,
+                                                .nonce = clo_bytes_text(session->nonce),
+                                                .time = request->time,
+                                                .endorsements = &endorsed.endorsements };
+    broker_leave(broker);
+    bool ok = clo_terms_hold(broker->book, &question, &out->by, err);
+    broker_enter(broker);
+    if (!ok)
         return false;
-    return out->tried > 0 || clo_fail(err, CLO_ERR_REFUSED, "no key is registered at this broker");
+    for (size_t i = 0; i < out->by.fulfilled_count; i++)
+        if (!clo_session_result_add_terms(&out->result, out->by.fulfilled[i], err))
+            return false;
+    return out->by.best != NULL ||
+           clo_fail(err, CLO_ERR_REFUSED, "no key is registered at this broker");
 }
 
 /* What later requests of this session are held against. */
 static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
 {
     struct clo_session_result *result = &appraisals->result;
-    const struct clo_appraisal *best = appraisals->best;
+    const struct clo_appraisal *best = appraisals->by.best;
     const char *resource = clo_appraisal_resource(best);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer jwk = { 0 };
@@ -165,7 +121,7 @@ static bool sign_result(struct clo_broker *broker, const struct clo_broker_reque
                                        .tee_pubkey = appraisals->result.tee_pubkey };
 
     broker_leave(broker);
-    bool ok = clo_ear_sign(appraisals->best, &spec, broker->token_key, token, err);
+    bool ok = clo_ear_sign(appraisals->by.best, &spec, broker->token_key, token, err);
     broker_enter(broker);
     if (!ok)
         return false;
@@ -176,7 +132,7 @@ static bool sign_result(struct clo_broker *broker, const struct clo_broker_reque
 /* Whether it is accepted, and if not, why. */
 static bool judge(struct appraisals *appraisals, struct clo_error *why)
 {
-    return clo_appraisal_releases(appraisals->best, why) && fill_result(appraisals, why);
+    return clo_appraisal_releases(appraisals->by.best, why) && fill_result(appraisals, why);
 }
 
 static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -186,16 +142,16 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
     struct clo_error why = { 0 };
     bool accepted = judge(appraisals, &why);
-    bool is_affirming = clo_appraisal_status(appraisals->best) == CLO_AFFIRMING;
-    bool is_plain = accepted || clo_appraisal_status(appraisals->best) == CLO_CONTRAINDICATED;
+    bool is_affirming = clo_appraisal_status(appraisals->by.best) == CLO_AFFIRMING;
+    bool is_plain = accepted || clo_appraisal_status(appraisals->by.best) == CLO_CONTRAINDICATED;
     const struct clo_audit decision = {
         .action = "attest",
         .verdict = !accepted      ? "refused"
                    : is_affirming ? "affirming"
                                   : "warning",
-        .tee = clo_appraisal_tee(appraisals->best),
+        .tee = clo_appraisal_tee(appraisals->by.best),
         .resource = appraisals->result.resource[0] == '\0' ? NULL : appraisals->result.resource,
-        .detail = is_plain ? clo_appraisal_summary(appraisals->best) : why.text
+        .detail = is_plain ? clo_appraisal_summary(appraisals->by.best) : why.text
     };
 
     if (!broker_decide(broker, request, session, &decision, err))
@@ -253,8 +209,8 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
     broker_enter(broker);
     if (!ok || !appraise_all(broker, request, evidence, &session, &appraisals, err))
         return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
-    if (!appraisals.is_authentic) {
-        clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.best));
+    if (!appraisals.by.is_authentic) {
+        clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.by.best));
         return refuse_junk(broker, request, CLO_JUNK_UNAUTHENTIC, err);
     }
     if (!clo_session_use(broker->sessions, &session, request->clock, err)) {

@@ -28,14 +28,14 @@ enum clo_second_holder clo_second_holder_from_name(const char *name)
 static bool look_at_boot(struct clo_store *store, const struct clo_release *release,
                          struct clo_release_history *out, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
     if (release->holder->boot[0] == '\0')
         return true; /* nothing tells this boot from another */
-    if (!prepare(store,
-                 "SELECT count(*) FILTER (WHERE path = ?), count(*) FROM releases"
-                 " WHERE boot = ? AND tee_key <> ?",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "SELECT count(*) FILTER (WHERE path = ?), count(*) FROM releases"
+                       " WHERE boot = ? AND tee_key <> ?",
+                       &statement, err))
         return false;
     bind_text(statement, 1, release->path);
     bind_text(statement, 2, release->holder->boot);
@@ -57,15 +57,15 @@ static bool is_older(uint32_t now, uint32_t before)
 static bool look_at_counts(struct clo_store *store, const struct clo_release *release,
                            struct clo_release_history *out, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     const struct clo_holder *holder = release->holder;
 
     if (!holder->has_counts)
         return true;
-    if (!prepare(store,
-                 "SELECT resets, restarts FROM releases WHERE path = ? AND instance = ?"
-                 " AND resets IS NOT NULL AND given_up = 0 ORDER BY id DESC LIMIT 1",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "SELECT resets, restarts FROM releases WHERE path = ? AND instance = ?"
+                       " AND resets IS NOT NULL AND given_up = 0 ORDER BY id DESC LIMIT 1",
+                       &statement, err))
         return false;
     bind_text(statement, 1, release->path);
     bind_text(statement, 2, holder->instance);
@@ -86,15 +86,16 @@ static bool look_at_others(struct clo_store *store, const struct clo_release *re
                            int64_t lease_seconds, struct clo_release_history *out,
                            struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     int result;
 
-    if (!prepare(store,
-                 "SELECT instance, max(time) FROM releases WHERE path = ? AND instance <> ?"
-                 " AND instance <> '' AND given_up = 0 GROUP BY instance HAVING ? = 0 OR max(time) "
-                 "> ?"
-                 " ORDER BY max(time)",
-                 &statement, err))
+    if (!store_prepare(
+                store,
+                "SELECT instance, max(time) FROM releases WHERE path = ? AND instance <> ?"
+                " AND instance <> '' AND given_up = 0 GROUP BY instance HAVING ? = 0 OR max(time) "
+                "> ?"
+                " ORDER BY max(time)",
+                &statement, err))
         return false;
     bind_text(statement, 1, release->path);
     bind_text(statement, 2, release->holder->instance);
@@ -112,6 +113,7 @@ bool clo_store_history(struct clo_store *store, const struct clo_release *releas
                        int64_t lease_seconds, struct clo_release_history *out,
                        struct clo_error *err)
 {
+    STORE_LOCK(store);
     struct clo_release_history history = { 0 };
 
     if (!look_at_boot(store, release, &history, err) ||
@@ -129,12 +131,12 @@ bool clo_store_history(struct clo_store *store, const struct clo_release *releas
 static bool drop_same(struct clo_store *store, const struct clo_release *release,
                       struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store,
-                 "DELETE FROM releases WHERE path = ? AND instance = ? AND boot = ?"
-                 " AND (tee_key = ? OR boot = '')",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "DELETE FROM releases WHERE path = ? AND instance = ? AND boot = ?"
+                       " AND (tee_key = ? OR boot = '')",
+                       &statement, err))
         return false;
     bind_text(statement, 1, release->path);
     bind_text(statement, 2, release->holder->instance);
@@ -146,14 +148,16 @@ static bool drop_same(struct clo_store *store, const struct clo_release *release
 bool clo_store_add_release(struct clo_store *store, const struct clo_release *release,
                            struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     const struct clo_holder *holder = release->holder;
 
     if (!drop_same(store, release, err) ||
-        !prepare(store,
-                 "INSERT INTO releases (path, time, session, tee, instance, boot, resets, restarts,"
-                 " tee_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                 &statement, err))
+        !store_prepare(
+                store,
+                "INSERT INTO releases (path, time, session, tee, instance, boot, resets, restarts,"
+                " tee_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                &statement, err))
         return false;
     bind_text(statement, 1, release->path);
     sqlite3_bind_int64(statement, 2, release->time);
@@ -174,9 +178,9 @@ bool clo_store_add_release(struct clo_store *store, const struct clo_release *re
 static bool find_lease(struct clo_store *store, const char *path, int64_t *seconds,
                        struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store, "SELECT lease FROM resources WHERE path = ?", &statement, err))
+    if (!store_prepare(store, "SELECT lease FROM resources WHERE path = ?", &statement, err))
         return false;
     if (!find_row(store, statement, path, err))
         return false;
@@ -187,16 +191,18 @@ static bool find_lease(struct clo_store *store, const char *path, int64_t *secon
 bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
                        struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
     int64_t seconds;
     int result;
 
     if (!find_lease(store, path, &seconds, err) ||
-        !prepare(store,
-                 "SELECT instance, count(DISTINCT boot), max(time) FROM releases WHERE path = ?"
-                 " AND given_up = 0 GROUP BY instance ORDER BY max(time) DESC",
-                 &statement, err))
+        !store_prepare(
+                store,
+                "SELECT instance, count(DISTINCT boot), max(time) FROM releases WHERE path = ?"
+                " AND given_up = 0 GROUP BY instance ORDER BY max(time) DESC",
+                &statement, err))
         return false;
     bind_text(statement, 1, path);
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -217,15 +223,16 @@ bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
 /* Which boots got it stays: a process of a running root gets nothing because its machine's lease was given up. */
 static bool give_up(struct clo_store *store, const char *path, size_t *count, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *counted = NULL;
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *counted = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     int64_t ignored;
 
     if (!find_lease(store, path, &ignored, err) ||
-        !prepare(store,
-                 "SELECT count(DISTINCT instance) FROM releases WHERE path = ? AND given_up = 0",
-                 &counted, err) ||
-        !prepare(store, "UPDATE releases SET given_up = 1 WHERE path = ?", &statement, err))
+        !store_prepare(
+                store,
+                "SELECT count(DISTINCT instance) FROM releases WHERE path = ? AND given_up = 0",
+                &counted, err) ||
+        !store_prepare(store, "UPDATE releases SET given_up = 1 WHERE path = ?", &statement, err))
         return false;
     bind_text(counted, 1, path);
     bind_text(statement, 1, path);

@@ -8,58 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cloister/crypto.h"
 #include "cloister/encoding.h"
-#include "device/file.h"
 
 #include "verifier/store_internal.h"
 
-#define BUSY_MS        10000
-#define SCHEMA_VERSION 3
-#define KEY_FILE_LIMIT 16384
-
-/* Whether a guest must name the resource, whether it gets it more than once in a boot, what becomes of a second
- * holder, and how long (seconds; 0: until it is given up) the first one holds. */
-#define SHARED_COLUMN        "shared INTEGER NOT NULL DEFAULT 0"
-#define RELEASES_COLUMN      "releases TEXT NOT NULL DEFAULT 'once-per-boot'"
-#define SECOND_HOLDER_COLUMN "second_holder TEXT"
-#define LEASE_COLUMN         "lease INTEGER NOT NULL DEFAULT 0"
-#define RELEASES_TABLE                                                                          \
-    "CREATE TABLE releases (id INTEGER PRIMARY KEY, path TEXT NOT NULL, time INTEGER NOT NULL," \
-    " session TEXT NOT NULL, tee TEXT NOT NULL, instance TEXT NOT NULL, boot TEXT NOT NULL,"    \
-    " resets INTEGER, restarts INTEGER, tee_key TEXT NOT NULL) STRICT;"                         \
-    "CREATE INDEX releases_of_path ON releases (path, boot);"                                   \
-    "CREATE INDEX releases_of_boot ON releases (boot);"
-/* A lease that was given up: the machine holds it no more, and its boot got it all the same. */
-#define GIVEN_UP_COLUMN "ALTER TABLE releases ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;"
-/* The last generation of each disk that was ever registered, by its volume key: it outlives the resource. */
-#define GENERATIONS_TABLE \
-    "CREATE TABLE generations (volume_key TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;"
-
-static const char schema[] =
-        "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"
-        " policy TEXT NOT NULL, reference_values TEXT NOT NULL) STRICT;"
-        "CREATE TABLE resources (path TEXT PRIMARY KEY, secret BLOB NOT NULL,"
-        " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL,"
-        " disk TEXT, generation INTEGER, " SHARED_COLUMN ", " RELEASES_COLUMN
-        ", " SECOND_HOLDER_COLUMN ", " LEASE_COLUMN
-        ") STRICT;" RELEASES_TABLE GIVEN_UP_COLUMN GENERATIONS_TABLE
-        "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, action TEXT NOT NULL,"
-        " verdict TEXT NOT NULL, session TEXT NOT NULL, tee TEXT NOT NULL, resource TEXT,"
-        " detail TEXT NOT NULL) STRICT;"
-        "PRAGMA user_version = 3;";
-
-/* Version 1 knew nothing of disks, holders and boots. What it had is for one machine: a guest that does not name it
- * gets it no more. */
-static const char schema_from_1[] =
-        "ALTER TABLE resources ADD COLUMN disk TEXT;"
-        "ALTER TABLE resources ADD COLUMN generation INTEGER;"
-        "ALTER TABLE resources ADD COLUMN " SHARED_COLUMN ";"
-        "ALTER TABLE resources ADD COLUMN " RELEASES_COLUMN ";"
-        "ALTER TABLE resources ADD COLUMN " SECOND_HOLDER_COLUMN ";"
-        "ALTER TABLE resources ADD COLUMN " LEASE_COLUMN ";" RELEASES_TABLE;
-/* Version 2 forgot both with the lease and with the resource. */
-static const char schema_from_2[] = GIVEN_UP_COLUMN GENERATIONS_TABLE "PRAGMA user_version = 3;";
+#define BUSY_MS 10000
 
 /* --- Opening --- */
 
@@ -75,26 +28,6 @@ static bool make_folder(const char *folder, struct clo_error *err)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "%s: holds secrets and must be yours alone: chmod 700", folder);
     return true;
-}
-
-static bool check_schema(const struct clo_store *store, struct clo_error *err)
-{
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
-
-    if (!prepare(store, "PRAGMA user_version", &statement, err))
-        return false;
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        return fail_sql(store, err);
-    int version = sqlite3_column_int(statement, 0);
-    if (version < 0 || version > SCHEMA_VERSION)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "%s: database: version %d, made by another release", store->folder,
-                        version);
-    finalize(&statement);
-    if (version == 0)
-        return execute(store, schema, err);
-    return (version > 1 || execute(store, schema_from_1, err)) &&
-           (version > 2 || execute(store, schema_from_2, err));
 }
 
 static bool open_database(struct clo_store *store, struct clo_error *err)
@@ -119,18 +52,31 @@ static bool open_database(struct clo_store *store, struct clo_error *err)
                  "PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF; BEGIN IMMEDIATE",
                  err))
         return false;
-    if (check_schema(store, err))
+    if (store_schema_bring_up(store, err))
         return execute(store, "COMMIT", err);
     struct clo_error ignored;
     (void)!execute(store, "ROLLBACK", &ignored);
     return false;
 }
 
+static void make_lock(struct clo_store *store)
+{
+    pthread_mutexattr_t recursive;
+
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&store->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+}
+
 bool clo_store_open(const char *folder, struct clo_store **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = calloc(1, sizeof *store);
 
-    if (store == NULL || (store->folder = strdup(folder)) == NULL)
+    if (store == NULL)
+        return clo_out_of_memory(err);
+    make_lock(store);
+    if ((store->folder = strdup(folder)) == NULL)
         return clo_out_of_memory(err);
     if (!make_folder(folder, err) || !open_database(store, err))
         return false;
@@ -142,7 +88,14 @@ void clo_store_free(struct clo_store *store)
 {
     if (store == NULL)
         return;
+    while (store->statements != NULL) {
+        struct store_statement *next = store->statements->next;
+        sqlite3_finalize(store->statements->statement);
+        free(store->statements);
+        store->statements = next;
+    }
     sqlite3_close(store->database);
+    pthread_mutex_destroy(&store->lock);
     free(store->folder);
     free(store);
 }
@@ -153,112 +106,30 @@ void clo_store_freep(struct clo_store **store)
     *store = NULL;
 }
 
-/* --- Terms --- */
+/* --- Statements --- */
 
-void clo_terms_free(struct clo_terms *terms)
+bool store_prepare(struct clo_store *store, const char *sql, sqlite3_stmt **out,
+                   struct clo_error *err)
 {
-    clo_policy_free(terms->policy);
-    for (size_t i = 0; i < terms->reference_count; i++)
-        clo_reference_free(terms->references[i]);
-    *terms = (struct clo_terms){ 0 };
-}
+    struct store_statement *kept = store->statements;
 
-static bool parse_terms(const char *policy, const char *references, struct clo_terms *out,
-                        struct clo_error *err)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
-    json_t *entry;
-    size_t i;
-
-    if (!clo_policy_parse(clo_bytes_text(policy), &out->policy, err) ||
-        !clo_json_parse(clo_bytes_text(references), &list, err))
-        return false;
-    json_array_foreach (list, i, entry) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-        if (i == CLO_STORE_REFERENCES_MAX)
-            return clo_fail(err, CLO_ERR_FORMAT, "more than %d references",
-                            CLO_STORE_REFERENCES_MAX);
-        if (!clo_json_write(entry, &text, err) ||
-            !clo_reference_parse(clo_buffer_bytes(&text), &out->references[i], err))
-            return clo_wrap(err, "reference %zu", i);
-        out->reference_count++;
+    while (kept != NULL && kept->sql != sql)
+        kept = kept->next;
+    if (kept == NULL) {
+        kept = calloc(1, sizeof *kept);
+        if (kept == NULL)
+            return clo_out_of_memory(err);
+        kept->sql = sql;
+        if (sqlite3_prepare_v3(store->database, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                               &kept->statement, NULL) != SQLITE_OK) {
+            free(kept);
+            return fail_sql(store, err);
+        }
+        kept->next = store->statements;
+        store->statements = kept;
     }
+    *out = kept->statement;
     return true;
-}
-
-bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_terms *out,
-                          struct clo_error *err)
-{
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
-    CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
-    struct clo_error why;
-
-    err->status = CLO_OK;
-    if (!prepare(store,
-                 "SELECT id, policy, reference_values, digest FROM terms WHERE id > ?"
-                 " ORDER BY id LIMIT 1",
-                 &statement, err))
-        return false;
-    sqlite3_bind_int64(statement, 1, after);
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_DONE)
-        return false;
-    if (result != SQLITE_ROW)
-        return fail_sql(store, err);
-    terms.id = sqlite3_column_int64(statement, 0);
-    snprintf(terms.digest, sizeof terms.digest, "%s", column_text(statement, 3));
-    /* They could be read when they were put: what is wrong now is ours, and not for who asks. */
-    if (!parse_terms(column_text(statement, 1), column_text(statement, 2), &terms, &why))
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: terms %lld: %s", store->folder,
-                        (long long)terms.id, why.text);
-    *out = terms;
-    terms = (struct clo_terms){ 0 };
-    return true;
-}
-
-/* The same policy and references are the same terms. */
-static bool put_terms(struct clo_store *store, const struct clo_store_entry *entry, int64_t *id,
-                      struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer references = { 0 };
-    CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
-    CLO_CLEANUP(clo_terms_free) struct clo_terms parsed = { 0 };
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
-    char hex[2 * CLO_HASH_SIZE_MAX + 1];
-    struct clo_digest digest;
-
-    for (size_t i = 0; i < entry->reference_count; i++) {
-        json_t *reference;
-        if (!clo_json_parse(entry->references[i], &reference, err) ||
-            json_array_append_new(list, reference) != 0)
-            return clo_wrap(err, "reference %zu", i);
-    }
-    clo_buffer_append(&policy, entry->policy);
-    if (!clo_json_write(list, &references, err))
-        return false;
-    const char *policy_text = clo_buffer_string(&policy);
-    const char *references_text = clo_buffer_string(&references);
-    if (policy_text == NULL || references_text == NULL)
-        return clo_out_of_memory(err);
-    if (!parse_terms(policy_text, references_text, &parsed, err))
-        return false;
-    struct clo_bytes parts[] = { clo_bytes(policy_text, policy.size + 1),
-                                 clo_bytes(references_text, references.size) };
-    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);
-    clo_hex_text(clo_digest_bytes(&digest), hex);
-    if (!prepare(store,
-                 "INSERT INTO terms (digest, policy, reference_values) VALUES (?, ?, ?)"
-                 " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
-                 &statement, err))
-        return false;
-    bind_text(statement, 1, hex);
-    bind_text(statement, 2, policy_text);
-    bind_text(statement, 3, references_text);
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        return fail_sql(store, err);
-    *id = sqlite3_column_int64(statement, 0);
-    return run(store, statement, err);
 }
 
 /* --- Resources --- */
@@ -267,12 +138,12 @@ static bool put_terms(struct clo_store *store, const struct clo_store_entry *ent
 static bool check_secret_is_new(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
     if (entry->may_repeat_secret)
         return true;
-    if (!prepare(store, "SELECT path FROM resources WHERE secret = ? AND path <> ? LIMIT 1",
-                 &statement, err))
+    if (!store_prepare(store, "SELECT path FROM resources WHERE secret = ? AND path <> ? LIMIT 1",
+                       &statement, err))
         return false;
     sqlite3_bind_blob(statement, 1, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
     bind_text(statement, 2, entry->path);
@@ -299,15 +170,15 @@ static bool disk_text(const struct clo_disk_identity *disk, struct clo_buffer *o
 /* What this path's disk has come to is written down before the row goes, or is another disk's. */
 static bool remember_generation(struct clo_store *store, const char *path, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store,
-                 "INSERT INTO generations (volume_key, generation)"
-                 " SELECT json_extract(disk, '$.volume_key_hmac'), generation FROM resources"
-                 " WHERE path = ? AND disk IS NOT NULL"
-                 " ON CONFLICT (volume_key) DO UPDATE"
-                 " SET generation = max(generation, excluded.generation)",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "INSERT INTO generations (volume_key, generation)"
+                       " SELECT json_extract(disk, '$.volume_key_hmac'), generation FROM resources"
+                       " WHERE path = ? AND disk IS NOT NULL"
+                       " ON CONFLICT (volume_key) DO UPDATE"
+                       " SET generation = max(generation, excluded.generation)",
+                       &statement, err))
         return false;
     bind_text(statement, 1, path);
     return run(store, statement, err);
@@ -315,9 +186,9 @@ static bool remember_generation(struct clo_store *store, const char *path, struc
 
 static bool forget_generation(struct clo_store *store, const char *key, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store, "DELETE FROM generations WHERE volume_key = ?", &statement, err))
+    if (!store_prepare(store, "DELETE FROM generations WHERE volume_key = ?", &statement, err))
         return false;
     bind_text(statement, 1, key);
     return run(store, statement, err);
@@ -327,19 +198,19 @@ static bool forget_generation(struct clo_store *store, const char *key, struct c
 static bool find_generation(struct clo_store *store, const struct clo_store_entry *entry,
                             uint64_t *out, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     char key[2 * CLO_HASH_SIZE_MAX + 1];
 
     *out = entry->disk->generation;
     clo_hex_text(clo_digest_bytes(&entry->disk->volume_key), key);
     if (entry->forgets_generation)
         return forget_generation(store, key, err);
-    if (!prepare(store,
-                 "SELECT coalesce(max(generation), 0) FROM"
-                 " (SELECT generation FROM generations WHERE volume_key = ?1 UNION ALL"
-                 "  SELECT generation FROM resources"
-                 "   WHERE json_extract(disk, '$.volume_key_hmac') = ?1)",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "SELECT coalesce(max(generation), 0) FROM"
+                       " (SELECT generation FROM generations WHERE volume_key = ?1 UNION ALL"
+                       "  SELECT generation FROM resources"
+                       "   WHERE json_extract(disk, '$.volume_key_hmac') = ?1)",
+                       &statement, err))
         return false;
     bind_text(statement, 1, key);
     if (sqlite3_step(statement) != SQLITE_ROW)
@@ -353,23 +224,24 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
                          struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer disk = { 0 };
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     uint64_t generation = 0;
     int64_t terms;
 
     if (!check_secret_is_new(store, entry, err) || !remember_generation(store, entry->path, err) ||
         (entry->disk != NULL && (!disk_text(entry->disk, &disk, err) ||
                                  !find_generation(store, entry, &generation, err))) ||
-        !put_terms(store, entry, &terms, err) ||
-        !prepare(store,
-                 "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
-                 " releases, second_holder, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                 " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
-                 " terms = excluded.terms, created = excluded.created,"
-                 " generation = excluded.generation, disk = excluded.disk, shared = "
-                 "excluded.shared, releases = excluded.releases,"
-                 " second_holder = excluded.second_holder, lease = excluded.lease",
-                 &statement, err))
+        !store_put_terms(store, entry, &terms, err) ||
+        !store_prepare(
+                store,
+                "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
+                " releases, second_holder, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
+                " terms = excluded.terms, created = excluded.created,"
+                " generation = excluded.generation, disk = excluded.disk, shared = "
+                "excluded.shared, releases = excluded.releases,"
+                " second_holder = excluded.second_holder, lease = excluded.lease",
+                &statement, err))
         return false;
     bind_text(statement, 1, entry->path);
     sqlite3_bind_blob(statement, 2, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
@@ -389,19 +261,31 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
 
 /* --- Transactions --- */
 
+static bool run_once(struct clo_store *store, const char *sql, struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    return store_prepare(store, sql, &statement, err) && run(store, statement, err);
+}
+
 bool clo_store_begin(struct clo_store *store, struct clo_error *err)
 {
-    return execute(store, "BEGIN IMMEDIATE", err);
+    pthread_mutex_lock(&store->lock);
+    if (run_once(store, "BEGIN IMMEDIATE", err))
+        return true;
+    pthread_mutex_unlock(&store->lock);
+    return false;
 }
 
 bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
 {
     struct clo_error ignored;
 
-    if (ok && execute(store, "COMMIT", err))
-        return true;
-    (void)!execute(store, "ROLLBACK", &ignored);
-    return false;
+    ok = ok && run_once(store, "COMMIT", err);
+    if (!ok)
+        (void)!run_once(store, "ROLLBACK", &ignored);
+    pthread_mutex_unlock(&store->lock);
+    return ok;
 }
 
 static const char drop_unused_terms[] =
@@ -420,16 +304,15 @@ bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
     if (entry->secret.size == 0 || entry->secret.size > CLO_STORE_SECRET_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "secret: %zu bytes, 1 to %zu are allowed",
                         entry->secret.size, CLO_STORE_SECRET_MAX);
-    return execute(store, "BEGIN IMMEDIATE", err) &&
-           finish(store, put_resource(store, entry, err), err);
+    return clo_store_begin(store, err) && finish(store, put_resource(store, entry, err), err);
 }
 
 static bool delete_resource(struct clo_store *store, const char *path, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
     if (!remember_generation(store, path, err) ||
-        !prepare(store, "DELETE FROM resources WHERE path = ?", &statement, err))
+        !store_prepare(store, "DELETE FROM resources WHERE path = ?", &statement, err))
         return false;
     bind_text(statement, 1, path);
     return run(store, statement, err) &&
@@ -438,8 +321,7 @@ static bool delete_resource(struct clo_store *store, const char *path, struct cl
 
 bool clo_store_remove(struct clo_store *store, const char *path, struct clo_error *err)
 {
-    return execute(store, "BEGIN IMMEDIATE", err) &&
-           finish(store, delete_resource(store, path, err), err);
+    return clo_store_begin(store, err) && finish(store, delete_resource(store, path, err), err);
 }
 
 void clo_store_resource_free(struct clo_store_resource *resource)
@@ -467,12 +349,14 @@ static bool read_resource(sqlite3_stmt *statement, const char *path, struct clo_
 bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_resource *out,
                    struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store,
-                 "SELECT digest, secret, shared, releases, second_holder, lease FROM resources"
-                 " JOIN terms ON terms.id = resources.terms WHERE path = ?",
-                 &statement, err))
+    if (!store_prepare(
+                store,
+                "SELECT digest, secret, shared, releases, second_holder, lease FROM resources"
+                " JOIN terms ON terms.id = resources.terms WHERE path = ?",
+                &statement, err))
         return false;
     return find_row(store, statement, path, err) && read_resource(statement, path, out, err);
 }
@@ -482,10 +366,12 @@ bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_r
 bool clo_store_disk(struct clo_store *store, const char *path, bool *has_disk,
                     struct clo_disk_identity *disk, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
 
-    if (!prepare(store, "SELECT disk, generation FROM resources WHERE path = ?", &statement, err))
+    if (!store_prepare(store, "SELECT disk, generation FROM resources WHERE path = ?", &statement,
+                       err))
         return false;
     if (!find_row(store, statement, path, err))
         return false;
@@ -502,15 +388,17 @@ bool clo_store_disk(struct clo_store *store, const char *path, bool *has_disk,
 bool clo_store_raise_generation(struct clo_store *store, const char *path, uint64_t generation,
                                 struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     struct clo_disk_identity disk;
     bool has_disk;
 
     if (generation > CLO_DISK_GENERATION_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "generation %llu is out of range",
                         (unsigned long long)generation);
-    if (!prepare(store, "UPDATE resources SET generation = ?1 WHERE path = ?2 AND generation < ?1",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "UPDATE resources SET generation = ?1 WHERE path = ?2 AND generation < ?1",
+                       &statement, err))
         return false;
     sqlite3_bind_int64(statement, 1, (int64_t)generation);
     bind_text(statement, 2, path);
@@ -571,22 +459,24 @@ static bool add_rules(sqlite3_stmt *statement, int at, json_t *entry, struct clo
 
 bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
     int result;
 
-    if (!prepare(store,
-                 "SELECT path, length(secret), created, policy, reference_values, disk, generation,"
-                 " shared, releases, second_holder, lease,"
-                 " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path"
-                 "  AND given_up = 0)"
-                 " FROM resources"
-                 " JOIN terms ON terms.id = resources.terms ORDER BY path",
-                 &statement, err))
+    if (!store_prepare(
+                store,
+                "SELECT path, length(secret), created, policy, reference_values, disk, generation,"
+                " shared, releases, second_holder, lease,"
+                " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path"
+                "  AND given_up = 0)"
+                " FROM resources"
+                " JOIN terms ON terms.id = resources.terms ORDER BY path",
+                &statement, err))
         return false;
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
-        if (!parse_terms(column_text(statement, 3), column_text(statement, 4), &terms, err))
+        if (!store_parse_terms(column_text(statement, 3), column_text(statement, 4), &terms, err))
             return clo_wrap(err, "%s", column_text(statement, 0));
         json_t *entry =
                 json_pack("{s:s, s:I, s:o, s:s, s:o}", "path", column_text(statement, 0), "bytes",
@@ -614,12 +504,13 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
 
 bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry, struct clo_error *err)
 {
-    CLO_CLEANUP(finalize) sqlite3_stmt *statement = NULL;
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prepare(store,
-                 "INSERT INTO audit (time, action, verdict, session, tee, resource, detail)"
-                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                 &statement, err))
+    if (!store_prepare(store,
+                       "INSERT INTO audit (time, action, verdict, session, tee, resource, detail)"
+                       " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                       &statement, err))
         return false;
     sqlite3_bind_int64(statement, 1, entry->time);
     bind_text(statement, 2, entry->action);
@@ -630,54 +521,4 @@ bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry, str
         bind_text(statement, 6, entry->resource);
     bind_text(statement, 7, entry->detail);
     return run(store, statement, err) || clo_wrap(err, "audit trail");
-}
-
-/* --- Keys --- */
-
-static bool make_key(const char *key_path, const char *public_path, enum clo_key_kind kind,
-                     struct clo_private_key **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer public_pem = { 0 };
-
-    /* The private half last: once it is there, everything is. */
-    if (!clo_private_key_new(kind, 0, &key, err) || !clo_private_key_public(key, &public, err) ||
-        !clo_public_key_spki(public, &der, err) ||
-        !clo_pem_write("PUBLIC KEY", clo_buffer_bytes(&der), &public_pem, err) ||
-        !clo_private_key_pem(key, &pem, err) ||
-        !clo_file_write(public_path, clo_buffer_bytes(&public_pem), 0644, err) ||
-        !clo_file_write(key_path, clo_secret_bytes(pem), 0600, err))
-        return false;
-    *out = CLO_TAKE(key);
-    return true;
-}
-
-bool clo_store_key(const struct clo_store *store, const char *name, enum clo_key_kind kind,
-                   struct clo_private_key **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
-    char path[4200], public_path[4200];
-
-    snprintf(path, sizeof path, "%s/%s.key", store->folder, name);
-    snprintf(public_path, sizeof public_path, "%s/%s.pem", store->folder, name);
-    /* One at a time: two programs must not make two keys. */
-    if (!execute(store, "BEGIN IMMEDIATE", err))
-        return false;
-    bool ok = access(path, F_OK) != 0 && errno == ENOENT
-                      ? make_key(path, public_path, kind, &key, err)
-                      : clo_file_read_secret(path, KEY_FILE_LIMIT, &pem, err) &&
-                                (clo_private_key_from_pem(clo_secret_bytes(pem), &key, err) ||
-                                 clo_wrap(err, "%s", path));
-    struct clo_error ignored;
-    (void)!execute(store, "ROLLBACK", &ignored);
-    if (!ok)
-        return false;
-    if (clo_private_key_kind(key) != kind)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: a key of another kind", path);
-    *out = CLO_TAKE(key);
-    return true;
 }

@@ -98,6 +98,20 @@ void clo_terms_free(struct clo_terms *terms); /* for CLO_CLEANUP */
 /* The terms with the smallest id above `after`; false without an error (CLO_OK) at the end. */
 CLO_MUST_USE bool clo_store_next_terms(struct clo_store *store, int64_t after,
                                        struct clo_terms *out, struct clo_error *err);
+/* CLO_ERR_REFUSED: there are none with this id. */
+CLO_MUST_USE bool clo_store_terms(struct clo_store *store, int64_t id, struct clo_terms *out,
+                                  struct clo_error *err);
+/* Another number after anything about terms changed. */
+CLO_MUST_USE bool clo_store_terms_version(struct clo_store *store, uint64_t *out,
+                                          struct clo_error *err);
+struct clo_store_terms_row {
+    int64_t id;
+    char digest[65];
+};
+/* All of them, by rising ids, as they are at this version or later; to be freed. */
+CLO_MUST_USE bool clo_store_terms_rows(struct clo_store *store, uint64_t *version,
+                                       struct clo_store_terms_row **out, size_t *count,
+                                       struct clo_error *err);
 
 /* --- Decisions --- */
 
@@ -156,8 +170,7 @@ CLO_MUST_USE bool clo_store_audit(struct clo_store *store, const struct clo_audi
 /* --- The service's own keys --- */
 
 /* From NAME.key (PEM, 0600), made on first use together with NAME.pem, its public half. */
-CLO_MUST_USE bool clo_store_key(const struct clo_store *store, const char *name,
-                                enum clo_key_kind kind, struct clo_private_key **out,
-                                struct clo_error *err);
+CLO_MUST_USE bool clo_store_key(struct clo_store *store, const char *name, enum clo_key_kind kind,
+                                struct clo_private_key **out, struct clo_error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef CLOISTER_VERIFIER_STORE_INTERNAL_H
 #define CLOISTER_VERIFIER_STORE_INTERNAL_H
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "verifier/store.h"
@@ -10,10 +11,42 @@
 #define ONCE_PER_BOOT "once-per-boot"
 #define ANY_RELEASES  "any"
 
+/* A statement that is prepared once, by its text, which is a literal. */
+struct store_statement {
+    struct store_statement *next;
+    const char *sql;
+    sqlite3_stmt *statement;
+};
+
 struct clo_store {
     char *folder;
     sqlite3 *database;
+    /* Recursive. Whoever uses the database has it; from clo_store_begin() to clo_store_end() it is one's own. */
+    pthread_mutex_t lock;
+    struct store_statement *statements;
 };
+
+/* For CLO_CLEANUP: STORE_LOCK(store); holds the lock until the function returns. */
+static inline void store_unlock(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+static inline pthread_mutex_t *store_lock(struct clo_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    return &store->lock;
+}
+#define STORE_LOCK(store) CLO_CLEANUP(store_unlock) pthread_mutex_t *held_lock = store_lock(store)
+
+/* A policy and a list of references, as rows hold them. */
+CLO_MUST_USE bool store_parse_terms(const char *policy, const char *references,
+                                    struct clo_terms *out, struct clo_error *err);
+/* Within a transaction: the row of an entry's terms. */
+CLO_MUST_USE bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entry,
+                                  int64_t *id, struct clo_error *err);
+
+/* Makes the tables, or brings them to the form of this release (store_schema.c). Within a transaction. */
+CLO_MUST_USE bool store_schema_bring_up(struct clo_store *store, struct clo_error *err);
 
 /* --- SQLite --- */
 
@@ -29,18 +62,19 @@ static inline bool execute(const struct clo_store *store, const char *sql, struc
            fail_sql(store, err);
 }
 
-static inline void finalize(sqlite3_stmt **statement)
+/* For CLO_CLEANUP: the statement stays prepared, for its next use. */
+static inline void put_back(sqlite3_stmt **statement)
 {
-    sqlite3_finalize(*statement);
+    if (*statement == NULL)
+        return;
+    sqlite3_reset(*statement);
+    sqlite3_clear_bindings(*statement);
     *statement = NULL;
 }
 
-static inline bool prepare(const struct clo_store *store, const char *sql, sqlite3_stmt **out,
-                           struct clo_error *err)
-{
-    return sqlite3_prepare_v2(store->database, sql, -1, out, NULL) == SQLITE_OK ||
-           fail_sql(store, err);
-}
+/* `sql` is a literal. Not twice at once. */
+CLO_MUST_USE bool store_prepare(struct clo_store *store, const char *sql, sqlite3_stmt **out,
+                                struct clo_error *err);
 
 static inline void bind_text(sqlite3_stmt *statement, int index, const char *text)
 {

@@ -121,6 +121,9 @@ CLO_MUST_USE bool appraise_host_inputs(struct work *w, struct clo_error *err);
 void appraise_select(struct work *w);
 /* The vTPM's part: quote, PCRs, logs. False only for what cannot be read at all. */
 CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
+/* {"sha256": {"0": hex, …}}: one bank, the one that is quoted. */
+CLO_MUST_USE bool appraise_read_pcrs(struct clo_bytes text, struct clo_pcr_bank *bank,
+                                     uint32_t *mask, struct clo_error *err);
 /* What the appraisal was made from, for its JSON. */
 CLO_MUST_USE bool appraise_provenance(struct work *w, struct clo_error *err);
 /* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */

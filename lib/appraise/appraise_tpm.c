@@ -117,9 +117,8 @@ static bool read_bank(const json_t *values, struct clo_pcr_bank *bank, uint32_t 
     return true;
 }
 
-/* {"sha256": {"0": hex, …}}: one bank, the one that is quoted. */
-static bool read_pcrs(struct clo_bytes text, struct clo_pcr_bank *bank, uint32_t *mask,
-                      struct clo_error *err)
+bool appraise_read_pcrs(struct clo_bytes text, struct clo_pcr_bank *bank, uint32_t *mask,
+                        struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     const char *name;
@@ -165,7 +164,7 @@ static bool check_pcrs(struct work *w, struct clo_error *err)
             clo_check_skip(w->checks, id, "the evidence has no PCR values");
         return true;
     }
-    if (!read_pcrs(text, &w->pcrs, &mask, err))
+    if (!appraise_read_pcrs(text, &w->pcrs, &mask, err))
         return clo_wrap(err, "evidence: PCR values");
     if (!w->has_quote) {
         clo_check_skip(w->checks, id, "there is no verified quote to hold them against");

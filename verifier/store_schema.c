@@ -1,0 +1,76 @@
+/* The tables of the store, and how a store of an older release gets them: each step leads from one version to the next,
+ * and a new store takes them all. What a step says never changes. */
+#include <stdio.h>
+
+#include "verifier/store_internal.h"
+
+static const char *const steps[] = {
+    /* 1 */
+    "CREATE TABLE terms (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,"
+    " policy TEXT NOT NULL, reference_values TEXT NOT NULL) STRICT;"
+    "CREATE TABLE resources (path TEXT PRIMARY KEY, secret BLOB NOT NULL,"
+    " terms INTEGER NOT NULL REFERENCES terms, created INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, action TEXT NOT NULL,"
+    " verdict TEXT NOT NULL, session TEXT NOT NULL, tee TEXT NOT NULL, resource TEXT,"
+    " detail TEXT NOT NULL) STRICT;",
+    /* 2: disks, holders and boots. Whether a guest must name the resource (what there was before is one machine's: a
+     * guest that does not name it gets it no more), whether it gets it more than once in a boot, what becomes of a second
+     * holder, and how long (seconds; 0: until it is given up) the first one holds. */
+    "ALTER TABLE resources ADD COLUMN disk TEXT;"
+    "ALTER TABLE resources ADD COLUMN generation INTEGER;"
+    "ALTER TABLE resources ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE resources ADD COLUMN releases TEXT NOT NULL DEFAULT 'once-per-boot';"
+    "ALTER TABLE resources ADD COLUMN second_holder TEXT;"
+    "ALTER TABLE resources ADD COLUMN lease INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE releases (id INTEGER PRIMARY KEY, path TEXT NOT NULL, time INTEGER NOT NULL,"
+    " session TEXT NOT NULL, tee TEXT NOT NULL, instance TEXT NOT NULL, boot TEXT NOT NULL,"
+    " resets INTEGER, restarts INTEGER, tee_key TEXT NOT NULL) STRICT;"
+    "CREATE INDEX releases_of_path ON releases (path, boot);"
+    "CREATE INDEX releases_of_boot ON releases (boot);",
+    /* 3: a lease that was given up (the machine holds it no more, and its boot got it all the same), and the last
+     * generation of each disk that was ever registered, by its volume key: it outlives the resource. */
+    "ALTER TABLE releases ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE generations (volume_key TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;",
+    /* 4: a count of what changed about terms, for those who keep them in memory. */
+    "CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;"
+    "INSERT INTO counts VALUES ('terms', 1);"
+    "CREATE TRIGGER terms_added AFTER INSERT ON terms BEGIN"
+    " UPDATE counts SET value = value + 1 WHERE name = 'terms'; END;"
+    "CREATE TRIGGER terms_gone AFTER DELETE ON terms BEGIN"
+    " UPDATE counts SET value = value + 1 WHERE name = 'terms'; END;"
+    "CREATE TRIGGER terms_changed AFTER UPDATE OF id, policy, reference_values ON terms BEGIN"
+    " UPDATE counts SET value = value + 1 WHERE name = 'terms'; END;",
+};
+
+static bool read_version(struct clo_store *store, int *out, struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "PRAGMA user_version", &statement, err))
+        return false;
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    *out = sqlite3_column_int(statement, 0);
+    return true;
+}
+
+bool store_schema_bring_up(struct clo_store *store, struct clo_error *err)
+{
+    int last = (int)CLO_COUNT(steps);
+    char set[48];
+    int version;
+
+    if (!read_version(store, &version, err))
+        return false;
+    if (version < 0 || version > last)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "%s: database: version %d, made by another release", store->folder,
+                        version);
+    if (version == last)
+        return true;
+    for (int i = version; i < last; i++)
+        if (!execute(store, steps[i], err))
+            return false;
+    snprintf(set, sizeof set, "PRAGMA user_version = %d", last);
+    return execute(store, set, err);
+}
