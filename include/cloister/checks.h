@@ -34,8 +34,6 @@ struct clo_checks {
 
 CLO_API void clo_checks_free(struct clo_checks *checks);  /* for CLO_CLEANUP: leaves it empty */
 CLO_API void clo_checks_clear(struct clo_checks *checks); /* empty again, keeping its memory */
-/* Into an empty list, with room for more; false: out of memory. */
-CLO_MUST_USE bool clo_checks_copy(const struct clo_checks *from, struct clo_checks *to);
 /* Adds one; both return `holds`. */
 CLO_API bool clo_check_that(struct clo_checks *checks, const char *id, bool holds,
                             const char *format, ...) CLO_PRINTF(4, 5);

@@ -356,6 +356,22 @@ static bool appraise(struct work *w, struct clo_error *err)
     return true;
 }
 
+/* With room for those that follow. */
+static bool copy_checks(const struct clo_checks *from, struct clo_checks *to)
+{
+    size_t capacity = from->count + 32;
+    struct clo_check *items = malloc(capacity * sizeof *items);
+
+    if (items == NULL)
+        return false;
+    if (from->count > 0)
+        memcpy(items, from->items, from->count * sizeof *items);
+    *to = *from;
+    to->items = items;
+    to->capacity = capacity;
+    return true;
+}
+
 /* One's own, to go on with: the claims' values are shared. */
 static struct clo_appraisal *copy(const struct clo_appraisal *from)
 {
@@ -368,7 +384,7 @@ static struct clo_appraisal *copy(const struct clo_appraisal *from)
     to->tee_pubkey = json_incref(from->tee_pubkey);
     to->claims = json_copy(from->claims);
     to->checks = (struct clo_checks){ 0 };
-    if (to->claims != NULL && clo_checks_copy(&from->checks, &to->checks))
+    if (to->claims != NULL && copy_checks(&from->checks, &to->checks))
         return to;
     clo_appraisal_free(to);
     return NULL;

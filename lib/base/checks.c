@@ -23,21 +23,6 @@ void clo_checks_clear(struct clo_checks *checks)
     checks->failed = false;
 }
 
-bool clo_checks_copy(const struct clo_checks *from, struct clo_checks *to)
-{
-    size_t capacity = from->count + 32;
-    struct clo_check *items = malloc(capacity * sizeof *items);
-
-    if (items == NULL)
-        return false;
-    if (from->count > 0)
-        memcpy(items, from->items, from->count * sizeof *items);
-    *to = *from;
-    to->items = items;
-    to->capacity = capacity;
-    return true;
-}
-
 static void add(struct clo_checks *checks, const char *id, enum clo_check_result result,
                 const char *format, va_list args)
 {
