@@ -8,111 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/help.h"
 #include "device/random.h"
 #include "lib/base/civil_time.h"
-
-static void print_help(const struct cli_usage *usage)
-{
-    size_t width = 0;
-
-    printf("Usage: cloister %s%s%s%s\n\n%s\n", usage->command,
-           usage->option_count > 0 ? " [OPTION]…" : "", *usage->arguments != '\0' ? " " : "",
-           usage->arguments, usage->summary);
-    for (size_t i = 0; i < usage->option_count; i++) {
-        const struct cli_option *option = &usage->options[i];
-        size_t size = strlen(option->name) +
-                      (option->argument == NULL ? 0 : 1 + strlen(option->argument));
-        width = size > width ? size : width;
-    }
-    printf("\nOptions:\n");
-    for (size_t i = 0; i < usage->option_count; i++) {
-        const struct cli_option *option = &usage->options[i];
-        char left[128];
-        snprintf(left, sizeof left, "%s%s%s", option->name, option->argument == NULL ? "" : " ",
-                 option->argument == NULL ? "" : option->argument);
-        printf("  %-*s  %s\n", (int)width, left, option->help);
-    }
-    printf("  %-*s  this text\n", (int)width, "--help");
-    if (usage->example != NULL)
-        printf("\nExample:\n%s", usage->example);
-}
-
-/* Text of ours in a man page: backslashes, and dots and quotes where a line begins. */
-static void print_roff(const char *text)
-{
-    bool line_begins = true;
-
-    for (; *text != '\0'; text++) {
-        if (line_begins && (*text == '.' || *text == '\''))
-            fputs("\\&", stdout);
-        if (*text == '\\')
-            fputs("\\e", stdout);
-        else if (*text == '-')
-            fputs("\\-", stdout);
-        else
-            putchar(*text);
-        line_begins = *text == '\n';
-    }
-}
-
-/* man(7), section 1: the same table that --help prints. */
-static void print_man(const struct cli_usage *usage)
-{
-    printf(".TH CLOISTER-");
-    for (const char *at = usage->command; *at != '\0'; at++)
-        putchar(*at == ' ' ? '-' : *at >= 'a' && *at <= 'z' ? *at - 'a' + 'A' : *at);
-    printf(" 1 \"\" \"cloister %s\" \"Cloister\"\n.SH NAME\ncloister ", CLOISTER_VERSION);
-    print_roff(usage->command);
-    fputs(" \\- ", stdout);
-    size_t first = strcspn(usage->summary, ".\n");
-    printf("%.*s\n.SH SYNOPSIS\n.B cloister ", (int)first, usage->summary);
-    print_roff(usage->command);
-    fputs(usage->option_count > 0 ? "\n[OPTION]... " : "\n", stdout);
-    print_roff(usage->arguments);
-    fputs("\n.SH DESCRIPTION\n", stdout);
-    print_roff(usage->summary);
-    fputs(usage->option_count > 0 ? "\n.SH OPTIONS\n" : "\n", stdout);
-    for (size_t i = 0; i < usage->option_count; i++) {
-        const struct cli_option *option = &usage->options[i];
-        fputs(".TP\n.B ", stdout);
-        print_roff(option->name);
-        if (option->argument != NULL) {
-            putchar(' ');
-            print_roff(option->argument);
-        }
-        putchar('\n');
-        print_roff(option->help);
-        putchar('\n');
-    }
-    fputs(".SH EXIT STATUS\n0 yes, 1 no, 2 wrong usage, 3 an input cannot be read or is "
-          "malformed,\n"
-          "4 the surroundings lack something.\n",
-          stdout);
-    if (usage->example != NULL) {
-        fputs(".SH EXAMPLE\n.nf\n", stdout);
-        print_roff(usage->example);
-        fputs(".fi\n", stdout);
-    }
-    fputs(".SH SEE ALSO\n.BR cloister (1)\n", stdout);
-}
-
-/* What man pages and completions are made from, so that they cannot tell another story than
- * --help: --help=man, --help=commands, --help=options. */
-static bool print_other_help(const struct cli_usage *usage, const char *word)
-{
-    if (strcmp(word, "--help=man") == 0) {
-        print_man(usage);
-    } else if (strcmp(word, "--help=commands") == 0) {
-        printf("%s\n", usage->command);
-    } else if (strcmp(word, "--help=options") == 0) {
-        for (size_t i = 0; i < usage->option_count; i++)
-            printf("%s\n", usage->options[i].name);
-        printf("--help\n");
-    } else {
-        return false;
-    }
-    return true;
-}
 
 int cli_usage_error(const struct cli_usage *usage, const char *format, ...)
 {
@@ -204,14 +102,70 @@ static bool check_operands(const struct cli_usage *usage, const struct clo_list 
     return false;
 }
 
-static const struct cli_option *find_option(const struct cli_usage *usage, const char *word,
-                                            size_t name_size)
+static const struct {
+    const char letter[3], *name;
+} letters[] = { { "-o", "--output" }, { "-q", "--quiet" } };
+
+const char *cli_letter(const char *option)
 {
-    for (size_t i = 0; i < usage->option_count; i++)
-        if (strlen(usage->options[i].name) == name_size &&
-            strncmp(usage->options[i].name, word, name_size) == 0)
-            return &usage->options[i];
+    for (size_t i = 0; i < CLO_COUNT(letters); i++)
+        if (strcmp(letters[i].name, option) == 0)
+            return letters[i].letter;
     return NULL;
+}
+
+/* Is the word, as far as `size`, one of the names that stand in `names` with spaces between them? */
+static bool is_among(const char *names, const char *word, size_t size)
+{
+    for (; names != NULL; names = strchr(names, ' ')) {
+        names += *names == ' ';
+        if (strncmp(names, word, size) == 0 && (names[size] == ' ' || names[size] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static const struct cli_option *find_option(const struct cli_usage *usage, const char *word,
+                                            size_t size)
+{
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        const char *letter = cli_letter(option->name);
+        if (is_among(option->name, word, size) || is_among(option->was, word, size) ||
+            (letter != NULL && is_among(letter, word, size)))
+            return option;
+    }
+    return NULL;
+}
+
+static const char *option_name(const void *context, size_t i)
+{
+    const struct cli_usage *usage = context;
+
+    return i < usage->option_count ? usage->options[i].name : NULL;
+}
+
+static int unknown_option(const struct cli_usage *usage, const char *word, size_t size)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%.*s", (int)size, word);
+    const char *meant = cli_nearest(name, option_name, usage);
+    return cli_usage_error(usage, "unknown option %s%s%s%s", name,
+                           meant == NULL ? "" : " (did you mean ", meant == NULL ? "" : meant,
+                           meant == NULL ? "" : "?)");
+}
+
+bool cli_takes_quiet(const struct cli_usage *usage)
+{
+    return find_option(usage, "--json", strlen("--json")) != NULL;
+}
+
+/* An answer that goes nowhere still has to be written: main looks at how that went. */
+static bool become_quiet(const struct cli_usage *usage, const char *word)
+{
+    return (strcmp(word, "--quiet") == 0 || strcmp(word, "-q") == 0) && cli_takes_quiet(usage) &&
+           freopen("/dev/null", "w", stdout) != NULL;
 }
 
 /* Into the options' targets, and everything else into `operands`. */
@@ -235,19 +189,16 @@ static bool sort_words(const struct cli_usage *usage, int argc, char **argv,
             options_ended = true;
             continue;
         }
-        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            print_help(usage);
+        if (cli_help(usage, word)) {
             *status = CLI_YES;
             return false;
         }
-        if (print_other_help(usage, word)) {
-            *status = CLI_YES;
-            return false;
-        }
+        if (become_quiet(usage, word))
+            continue;
         size_t name_size = strcspn(word, "=");
         const struct cli_option *option = find_option(usage, word, name_size);
         if (option == NULL) {
-            *status = cli_usage_error(usage, "unknown option %.*s", (int)name_size, word);
+            *status = unknown_option(usage, word, name_size);
             return false;
         }
         const char *value = word[name_size] == '=' ? word + name_size + 1 : NULL;
@@ -309,67 +260,64 @@ int cli_fail(const char *command, struct clo_error *err)
     return cli_error(err);
 }
 
-/* The page of a command that is only a list of others: NAME(1), with what each does. */
-static void print_man_list(const char *name, const char *summary,
-                           const struct cli_command *commands, size_t count)
-{
-    const char *hyphen = *name == '\0' ? "" : "-";
+/* Lists of commands, for cli_nearest(). */
+struct command_list {
+    const struct cli_command *commands;
+    size_t count;
+};
 
-    printf(".TH CLOISTER%s%s 1 \"\" \"cloister %s\" \"Cloister\"\n.SH NAME\ncloister%s%s \\- ",
-           hyphen, name, CLOISTER_VERSION, *name == '\0' ? "" : " ", name);
-    printf("%.*s\n.SH SYNOPSIS\n.B cloister %s\n.I COMMAND\n[OPTION]...\n.SH DESCRIPTION\n",
-           (int)strcspn(summary, ".\n"), summary, name);
-    print_roff(summary);
-    fputs("\n.SH COMMANDS\n", stdout);
-    for (size_t i = 0; i < count; i++) {
-        printf(".TP\n.BR cloister%s%s\\-%s (1)\n", *name == '\0' ? "" : "\\-", name,
-               commands[i].name);
-        print_roff(commands[i].summary);
-        putchar('\n');
-    }
+static const char *command_name(const void *context, size_t i)
+{
+    const struct command_list *list = context;
+
+    return i < list->count ? list->commands[i].name : NULL;
+}
+
+static int unknown_command(const char *name, const struct command_list *list, const char *word)
+{
+    const char *meant = cli_nearest(word, command_name, list);
+    struct clo_error err;
+
+    clo_fail(&err, CLO_ERR_USAGE, "%s%sunknown command '%s'%s%s%s; see 'cloister%s%s --help'", name,
+             *name == '\0' ? "" : ": ", word, meant == NULL ? "" : " (did you mean '",
+             meant == NULL ? "" : meant, meant == NULL ? "" : "'?)", *name == '\0' ? "" : " ",
+             name);
+    return cli_error(&err);
+}
+
+/* `help uki build` is `uki build --help`. */
+static int run_help(const char *name, const char *summary, const struct command_list *list,
+                    int argc, char **argv)
+{
+    static char help[] = "--help";
+    char *words[8] = { argv[0] };
+    int count = 1;
+
+    for (int i = 2; i < argc && count < (int)CLO_COUNT(words) - 2; i++)
+        words[count++] = argv[i];
+    words[count++] = help;
+    words[count] = NULL;
+    return cli_dispatch(name, summary, list->commands, list->count, count, words);
 }
 
 int cli_dispatch(const char *name, const char *summary, const struct cli_command *commands,
                  size_t count, int argc, char **argv)
 {
-    const char *space = *name == '\0' ? "" : " ";
+    const struct command_list list = { commands, count };
 
     if (argc < 2) {
         fprintf(stderr, "cloister: %s%sa command is missing; see 'cloister%s%s --help'\n", name,
-                *name == '\0' ? "" : ": ", space, name);
+                *name == '\0' ? "" : ": ", *name == '\0' ? "" : " ", name);
         return CLI_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
-        printf("Usage: cloister%s%s COMMAND [OPTION]…\n\n%s\n\nCommands:\n", space, name, summary);
-        for (size_t i = 0; i < count; i++)
-            printf("  %-11s %s\n", commands[i].name, commands[i].summary);
-        printf("\n'cloister%s%s COMMAND --help' says more.\n", space, name);
+    if (strcmp(argv[1], "help") == 0 && argc > 2)
+        return run_help(name, summary, &list, argc, argv);
+    if (cli_help_list(name, summary, commands, count, argv[1]))
         return CLI_YES;
-    }
-    if (strcmp(argv[1], "--help=commands") == 0) {
-        for (size_t i = 0; i < count; i++) {
-            char *words[] = { (char *)(uintptr_t)commands[i].name, argv[1], NULL };
-            commands[i].run(2, words);
-        }
-        return CLI_YES;
-    }
-    if (strcmp(argv[1], "--help=man") == 0) {
-        print_man_list(name, summary, commands, count);
-        return CLI_YES;
-    }
-    if (strcmp(argv[1], "--help=options") == 0) {
-        for (size_t i = 0; i < count; i++)
-            printf("%s\n", commands[i].name);
-        return CLI_YES;
-    }
     for (size_t i = 0; i < count; i++)
         if (strcmp(commands[i].name, argv[1]) == 0)
             return commands[i].run(argc - 1, argv + 1);
-    struct clo_error err;
-    clo_fail(&err, CLO_ERR_USAGE, "%s%sunknown command '%s'; see 'cloister%s%s --help'", name,
-             *name == '\0' ? "" : ": ", argv[1], space, name);
-    return cli_error(&err);
+    return unknown_command(name, &list, argv[1]);
 }
 
 void cli_print(struct clo_bytes bytes)

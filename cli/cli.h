@@ -26,6 +26,8 @@ struct cli_option {
     const char **text;
     uint64_t *number; /* decimal or 0x hex */
     struct clo_list *list;
+    const char *was;    /* older names, which are taken and not shown: "--append --options" */
+    const char *values; /* the words that it may have, where they are few: "snp tdx" */
 };
 
 /* What is given without an option's name, as cli_parse() demands it. */
@@ -57,6 +59,10 @@ int cli_error(const struct clo_error *err);
 /* The same with the command in front: "cloister: image build: …". */
 int cli_fail(const char *command, struct clo_error *err);
 int cli_exit_status(enum clo_status status);
+/* The letter that stands for an option in every command ("-o" for "--output"), or NULL. */
+const char *cli_letter(const char *option);
+/* Does the command report something, so that it may be told to say nothing? */
+bool cli_takes_quiet(const struct cli_usage *usage);
 
 /* A command made of subcommands: dispatches on argv[1], prints their list for --help. */
 struct cli_command {

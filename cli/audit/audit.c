@@ -315,7 +315,7 @@ static struct request chosen;
 
 static const struct cli_option options[] = {
     { "--for", "LIST", "platforms: snp, tdx, kvm, hyperv, vtpm, svsm, uki, fde; no-… leaves out",
-      .text = &chosen.platforms },
+      .text = &chosen.platforms, .values = "snp tdx kvm hyperv vtpm svsm uki fde" },
     { "--guest", NULL, "the machine that this runs in", .flag = &chosen.guest },
     { "--root", "DIR", "read the guest's files below DIR; alone: a root file system's files",
       .text = &chosen.root },
@@ -326,7 +326,7 @@ static const struct cli_option options[] = {
     { "--initrd", "FILE", "the initrd whose modules count", .text = &chosen.initrd },
     { "--cmdline", "TEXT", "the kernel's command line", .text = &chosen.cmdline },
     { "--fail-on", "SEVERITY", "exit status 1 down to: required (default), recommended, optional",
-      .text = &chosen.fail_on },
+      .text = &chosen.fail_on, .values = "required recommended optional" },
     { "--waivers", "FILE", "findings that are accepted until a day", .text = &chosen.waivers },
     { "--rules", "FILE", "a table of more rules; may repeat", .list = &chosen.rules },
     { "--print-rules", NULL, "print the table that is built in", .flag = &chosen.print_rules },

@@ -95,7 +95,7 @@ int cmd_report(int argc, char **argv)
     struct clo_report_input input = { .version = CLOISTER_VERSION };
     const char *language = "en", *output = NULL, *at = NULL;
     const struct cli_option options[] = {
-        { "--language", "en|fr", "of the page (en)", .text = &language },
+        { "--language", "en|fr", "of the page (en)", .text = &language, .values = "en fr" },
         { "--title", "TEXT", "what the report is about", .text = &input.title },
         { "--output", "FILE", "write the page there, not to standard output", .text = &output },
         { "--no-annex", NULL, "leave out the annex for the auditor", .flag = &input.without_annex },

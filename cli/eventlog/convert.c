@@ -46,7 +46,8 @@ int cmd_eventlog_convert(int argc, char **argv)
     const char *userspace = NULL;
     const char *output = NULL;
     const struct cli_option options[] = {
-        { "--to", "FORM", "cel-json (default), cel-cbor, or tcg: the binary form", .text = &form },
+        { "--to", "FORM", "cel-json (default), cel-cbor, or tcg: the binary form", .text = &form,
+          .values = "cel-json cel-cbor tcg" },
         { "--ima-log", "FILE", "with what the kernel's IMA measured", .text = &ima },
         { "--userspace-log", "FILE", "with what user space measured (tpm2-measure.log)",
           .text = &userspace },

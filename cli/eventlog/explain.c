@@ -140,7 +140,7 @@ int cmd_eventlog_explain(int argc, char **argv)
           .text = &o.phase },
         { "--bank", "NAME",
           "the bank to look at; default the first that both sides have, SHA-1 last",
-          .text = &o.bank },
+          .text = &o.bank, .values = "sha1 sha256 sha384 sha512" },
         { "--json", NULL, "print one JSON document", .flag = &o.json },
     };
     const struct cli_usage usage = {

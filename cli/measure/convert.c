@@ -161,7 +161,7 @@ int cmd_measure_convert(int argc, char **argv)
         { "--to", "FORM",
           "corim (default), coserv, pcrlock (a folder of systemd-pcrlock's components), json, or "
           "show: what a foreign file holds",
-          .text = &in.form },
+          .text = &in.form, .values = "corim coserv pcrlock json show" },
         { "--key", "FILE", "sign the CoRIM with this key (P-256, P-384); the authority in CoSERV",
           .text = &in.key },
         { "--public-key", "FILE", "the key that a signed CoRIM must be signed with",

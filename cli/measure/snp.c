@@ -157,7 +157,7 @@ static struct measure_snp_options chosen;
 static const struct cli_option table[] = {
     { "--ovmf", "FILE", "the firmware", .text = &chosen.ovmf },
     { "--mode", "MODE", "snp (default), snp:svsm, snp:ovmf-hash, seves or sev",
-      .text = &chosen.mode },
+      .text = &chosen.mode, .values = "snp snp:svsm snp:ovmf-hash seves sev" },
     { "--vcpus", "N", "how many CPUs the guest has", .text = &chosen.vcpus },
     { "--vcpu-type", "NAME", "their model, as for QEMU's -cpu: EPYC-v4, EPYC-Milan, …",
       .text = &chosen.vcpu_type },
@@ -168,7 +168,7 @@ static const struct cli_option table[] = {
     { "--guest-features", "HEX", "SEV_FEATURES; default 0x1, with DebugSwap 0x21",
       .text = &chosen.guest_features },
     { "--vmm", "NAME", "qemu (default), ec2, gce, krun, or one of their variants",
-      .text = &chosen.vmm },
+      .text = &chosen.vmm, .values = "qemu ec2 gce krun" },
     { "--vmm-type", "NAME", "the same", .text = &chosen.vmm },
     { "--kernel", "FILE", "direct boot: the kernel", .text = &chosen.kernel },
     { "--initrd", "FILE", "its initrd", .text = &chosen.initrd },
@@ -204,7 +204,8 @@ static const struct cli_option table[] = {
       .text = &chosen.explain },
     { "--max-vcpus", "N", "how many vCPUs --explain tries; default 512",
       .text = &chosen.max_vcpus },
-    { "--output-format", "FORMAT", "hex (default) or base64", .text = &chosen.output_format },
+    { "--output-format", "FORMAT", "hex (default) or base64", .text = &chosen.output_format,
+      .values = "hex base64" },
     { "--json", NULL, "print one JSON document", .flag = &chosen.json },
 };
 

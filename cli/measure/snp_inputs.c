@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/help.h"
 #include "cli/inputs.h"
 #include "cli/measure/snp.h"
 #include "image/uki/page_jobs.h"
@@ -115,6 +116,24 @@ static bool read_family(const struct measure_snp_options *options, struct measur
            set_signature(out, signature, err);
 }
 
+static const char *vcpu_type_name(const void *context, size_t i)
+{
+    const struct clo_vcpu_type *type = clo_vcpu_type_at(i);
+
+    (void)context;
+    return type == NULL ? NULL : type->name;
+}
+
+static bool unknown_vcpu_type(const char *name, struct clo_error *err)
+{
+    const char *meant = cli_nearest(name, vcpu_type_name, NULL);
+
+    return clo_fail(err, CLO_ERR_USAGE,
+                    "--vcpu-type: no such CPU model: %s%s%s%s; --vcpu-sig takes any", name,
+                    meant == NULL ? "" : " (did you mean ", meant == NULL ? "" : meant,
+                    meant == NULL ? "" : "?)");
+}
+
 static bool read_signature(const struct measure_snp_options *options, struct measure_snp *out,
                            struct clo_error *err)
 {
@@ -127,9 +146,7 @@ static bool read_signature(const struct measure_snp_options *options, struct mea
     if (options->vcpu_type != NULL) {
         const struct clo_vcpu_type *type = clo_vcpu_type_find(options->vcpu_type);
         if (type == NULL)
-            return clo_fail(err, CLO_ERR_USAGE,
-                            "--vcpu-type: no such CPU model: %s; --vcpu-sig takes any",
-                            options->vcpu_type);
+            return unknown_vcpu_type(options->vcpu_type, err);
         if (!set_signature(out, type->signature, err))
             return false;
     }

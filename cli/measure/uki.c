@@ -23,7 +23,7 @@ int cmd_measure_uki(int argc, char **argv)
     CLO_CLEANUP(measure_free) struct measure options = { 0 };
     const struct cli_option table[] = {
         { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
-          .list = &options.bank_names },
+          .list = &options.bank_names, .values = "sha1 sha256 sha384 sha512" },
         { "--varstore", "FILE", "the firmware's variable store: predicts PCR 7 too",
           .text = &options.varstore },
         { "--no-secure-boot", NULL, "without a variable store: Secure Boot will be off",

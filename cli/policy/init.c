@@ -283,7 +283,8 @@ int cmd_policy_init(int argc, char **argv)
 {
     struct init_options o = { 0 };
     const struct cli_option options[] = {
-        { "--for", "KIND", "snp, tdx, azure-snp or azure-tdx (required)", .text = &o.kind },
+        { "--for", "KIND", "snp, tdx, azure-snp or azure-tdx (required)", .text = &o.kind,
+          .values = "snp tdx azure-snp azure-tdx" },
         { "--reference", "FILE", "of the image, and of its firmware; may be repeated",
           .list = &o.references },
         { "--measurement", "HEX", "the firmware's launch digest or MRTD; may be repeated",

@@ -38,7 +38,8 @@ int cmd_secureboot_apply(int argc, char **argv)
     const struct cli_option options[] = {
         { "--input", "FILE", "the variable store (required)", .text = &o.input },
         { "--output", "FILE", "where the changed one goes (required)", .text = &o.output },
-        { "--variable", "NAME", "which variable the update is for (dbx)", .text = &o.variable },
+        { "--variable", "NAME", "which variable the update is for (dbx)", .text = &o.variable,
+          .values = "PK KEK db dbx" },
     };
     const struct cli_usage usage = {
         .command = "secureboot apply",

@@ -48,7 +48,8 @@ int cmd_secureboot_diff(int argc, char **argv)
     const char *variable = "dbx";
     bool as_json = false;
     const struct cli_option options[] = {
-        { "--variable", "NAME", "which variable of a store (dbx)", .text = &variable },
+        { "--variable", "NAME", "which variable of a store (dbx)", .text = &variable,
+          .values = "PK KEK db dbx" },
         { "--json", NULL, "print one JSON document", .flag = &as_json },
     };
     const struct cli_usage usage = {

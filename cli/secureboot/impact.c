@@ -251,8 +251,9 @@ int cmd_secureboot_impact(int argc, char **argv)
         { "--input", "FILE", "the variable store as it is (required)", .text = &o.input },
         { "--update", "FILE", "a dbx update, .auth, or signature lists to append (required)",
           .text = &o.update },
-        { "--variable", "NAME", "db or dbx (dbx)", .text = &o.variable },
-        { "--bank", "HASH", "of PCR 7 (sha256)", .text = &o.bank },
+        { "--variable", "NAME", "db or dbx (dbx)", .text = &o.variable, .values = "db dbx" },
+        { "--bank", "HASH", "of PCR 7 (sha256)", .text = &o.bank,
+          .values = "sha1 sha256 sha384 sha512" },
         { "--json", NULL, "print one JSON document", .flag = &o.json },
     };
     const struct cli_usage usage = {

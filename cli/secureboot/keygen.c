@@ -150,7 +150,8 @@ int cmd_secureboot_keygen(int argc, char **argv)
           .text = &output },
         { "--name", "TEXT", "what the certificates are called (default: Cloister Secure Boot)",
           .text = &name },
-        { "--type", "TYPE", "rsa2048 (default), rsa3072, rsa4096, p256 or p384", .text = &type },
+        { "--type", "TYPE", "rsa2048 (default), rsa3072, rsa4096, p256 or p384", .text = &type,
+          .values = "rsa2048 rsa3072 rsa4096 p256 p384" },
     };
     const struct cli_usage usage = {
         .command = "secureboot keygen",

@@ -153,7 +153,7 @@ int cmd_secureboot_list(int argc, char **argv)
           "start with these: signature lists, .auth, efivarfs, a variable store (repeatable)",
           .list = &o.merge },
         { "--variable", "NAME", "which variable of a store: PK, KEK, db or dbx",
-          .text = &o.variable },
+          .text = &o.variable, .values = "PK KEK db dbx" },
         { "--cert", "FILE", "add a certificate, PEM or DER (repeatable)", .list = &o.certificates },
         { "--hash", "HEX", "add a digest, SHA-256 or SHA-384 (repeatable)", .list = &o.hashes },
         { "--image", "FILE", "add the Authenticode digest of an EFI image (repeatable)",

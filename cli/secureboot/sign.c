@@ -41,7 +41,8 @@ int cmd_secureboot_sign(int argc, char **argv)
 {
     struct sign_options o = { 0 };
     const struct cli_option options[] = {
-        { "--variable", "NAME", "PK, KEK, db, dbx, … (required)", .text = &o.variable },
+        { "--variable", "NAME", "PK, KEK, db, dbx, … (required)", .text = &o.variable,
+          .values = "PK KEK db dbx" },
         { "--vendor", "GUID", "of a variable with another name", .text = &o.vendor },
         { "--key", "FILE|URI",
           "PK's for PK and KEK, KEK's for db and dbx: PEM, or pkcs11:…, handle:… (required)",

@@ -33,7 +33,8 @@ int cmd_secureboot_verify(int argc, char **argv)
 {
     struct verify_options o = { .variable = "dbx" };
     const struct cli_option options[] = {
-        { "--variable", "NAME", "which variable it is for (dbx)", .text = &o.variable },
+        { "--variable", "NAME", "which variable it is for (dbx)", .text = &o.variable,
+          .values = "PK KEK db dbx" },
         { "--vendor", "GUID", "of a variable with another name", .text = &o.vendor },
         { "--cert", "FILE", "a certificate of KEK, or PK's (repeatable, required)",
           .list = &o.certificates },

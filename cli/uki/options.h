@@ -49,7 +49,7 @@
     { "--cert", "FILE", "its certificate, PEM or DER (one for each --key)", \
       .list = &(signing).certificates }, \
     { "--hash", "NAME", "what to sign: sha256 (default), sha384, sha512", \
-      .list = &(signing).hashes }, \
+      .list = &(signing).hashes, .values = "sha256 sha384 sha512" }, \
     { "--provider", "NAME", "an OpenSSL provider to load, for keys elsewhere (repeatable)", \
       .list = &(signing).providers }
 #define UKI_SIGN_KERNEL_OPTION(in) \
@@ -62,7 +62,7 @@
     { "--pcr-public-key", "FILE", "the public key of --pcr-key, or of a key that is elsewhere", \
       .list = &(policy).public_keys }, \
     { "--bank", "NAME", "a PCR bank to sign for (default: sha256; repeatable)", \
-      .list = &(policy).banks }, \
+      .list = &(policy).banks, .values = "sha1 sha256 sha384 sha512" }, \
     { "--phases", "PATH…", "boot phases for the n-th --pcr-key (default: enter-initrd)", \
       .list = &(policy).phases }, \
     { "--sign-profile", "ID", "sign the policy of this profile only (repeatable)", \

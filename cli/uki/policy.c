@@ -161,7 +161,8 @@ int cmd_uki_policy(int argc, char **argv)
 {
     struct policy in = { 0 };
     const struct cli_option options[] = {
-        { "--bank", "NAME", "a PCR bank (default: sha256; repeatable)", .list = &in.banks },
+        { "--bank", "NAME", "a PCR bank (default: sha256; repeatable)", .list = &in.banks,
+          .values = "sha1 sha256 sha384 sha512" },
         { "--phase", "PATH",
           "a boot phase, like enter-initrd:leave-initrd (default: all of "
           "systemd's; repeatable)",

@@ -55,7 +55,8 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .argument = "tcb",
           .help = "leave the evaluation of a TDX platform's TCB out; then never better than a "
                   "warning",
-          .list = &o->without },
+          .list = &o->without,
+          .values = "tcb" },
         { .name = "--expect",
           .argument = "CLAIM=VALUE",
           .help = "what a claim must be, like measurement=HEX; may be repeated",

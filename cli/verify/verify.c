@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/verify/common.h"
 
 int cmd_verify(int argc, char **argv)
@@ -8,9 +9,13 @@ int cmd_verify(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
+        const char *summary;
     } forms[] = {
-        { "snp", cmd_verify_snp }, { "tdx", cmd_verify_tdx }, { "azure", cmd_verify_azure },
-        { "tpm", cmd_verify_tpm }, { "ear", cmd_verify_ear },
+        { "snp", cmd_verify_snp, "an SEV-SNP report" },
+        { "tdx", cmd_verify_tdx, "a TDX quote" },
+        { "azure", cmd_verify_azure, "an Azure HCL report and a quote of its vTPM" },
+        { "tpm", cmd_verify_tpm, "a TPM's quote" },
+        { "ear", cmd_verify_ear, "another verifier's result" },
     };
 
     for (size_t i = 0; argc > 1 && i < CLO_COUNT(forms); i++)
@@ -18,8 +23,10 @@ int cmd_verify(int argc, char **argv)
             return forms[i].run(argc - 1, argv + 1);
     int status = cmd_verify_bundle(argc, argv);
     /* Help, man pages and completions are made from this list. */
-    for (size_t i = 0; argc == 2 && strcmp(argv[1], "--help=commands") == 0 && i < CLO_COUNT(forms);
-         i++)
-        status = forms[i].run(argc, argv);
+    for (size_t i = 0; argc == 2 && i < CLO_COUNT(forms); i++)
+        if (strcmp(argv[1], "--help=commands") == 0)
+            status = forms[i].run(argc, argv);
+        else if (strcmp(argv[1], "--help=complete") == 0)
+            cli_help_complete(forms[i].name, NULL, forms[i].summary, NULL);
     return status;
 }

@@ -4,6 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 top=$CLOISTER_TESTS/..
+sim=$(absolute "$2")
 cd "$work" || exit 4
 
 "$cloister" --help=commands >commands
@@ -33,13 +34,13 @@ sort commands | comm -13 - readme >missing
 [ ! -s missing ] || fail "in README's table, and not a command: $(cat missing)"
 
 # Man pages, as they are installed: one for each command, and each list of commands refers to its own.
-MESON_INSTALL_DESTDIR_PREFIX=$work sh "$top/docs/man.sh" "$cloister" man || fail "man pages"
+MESON_INSTALL_DESTDIR_PREFIX=$work sh "$top/docs/man.sh" "$cloister" "$sim" man || fail "man pages"
 while IFS= read -r command; do
     page=cloister-$(printf %s "$command" | tr ' ' -)
-    [ -s "man/$page.1" ] || fail "$command: no man page"
+    [ -s "man/man1/$page.1" ] || fail "$command: no man page"
     list=cloister
     [ "$command" = "${command#* }" ] || list=cloister-${command%% *}
-    [ "$list" = cloister-verify ] || sed 's/\\-/-/g' "man/$list.1" | grep -q "^\.BR $page (1)" || fail "$command: not in $list(1)"
+    [ "$list" = cloister-verify ] || sed 's/\\-/-/g' "man/man1/$list.1" | grep -q "^\.BR $page (1)" || fail "$command: not in $list(1)"
 done <commands
 
 # The completion offers each word after the words before it.

@@ -26,7 +26,7 @@ while IFS= read -r command; do
         *) fail "$command: --help leaves out $option" ;;
         esac
         [ "$option" = --help ] && continue
-        printf '%s' "$man" | sed 's/\\-/-/g' | grep -q -e "^\.B $option" || fail "$command: the man page leaves out $option"
+        printf '%s' "$man" | sed 's/\\-/-/g' | grep -q -e "^\.B \(-., \)\{0,1\}$option" || fail "$command: the man page leaves out $option"
     done
     error=$("$cloister" "$@" --no-such-option 2>&1 >/dev/null)
     status=$?

@@ -27,13 +27,32 @@ while IFS= read -r command; do
     [ -s "$page" ] || fail "$command: no man page"
 done <"$folder/commands"
 if command -v man >/dev/null; then
-    for page in "$man1"/*.1; do
+    for page in "$man1"/*.1 "$man1"/../man5/* "$man1"/../man7/*; do
         warnings=$(MANROFFSEQ='' MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
         [ -z "$warnings" ] || fail "$(basename "$page"): $warnings"
     done
 else
     echo "SKIP: man is not installed: pages are not checked for warnings"
 fi
+
+for page in man5/cloister-policy.5 man5/cloister-reference.5 man5/guest.json.5 man7/cloister.7 man1/cloister-sim.1; do
+    [ -s "$man1/../$page" ] || fail "no $page"
+done
+# What whatis shows is one whole sentence: "name - what it is for", and no more than a line.
+for page in "$man1"/*.1; do
+    line=$(sed -n '/^\.SH NAME$/{n;p;q}' "$page")
+    case $line in
+    *[a-z0-9\)\"?]) ;;
+    *) fail "$(basename "$page"): the NAME line is cut: $line" ;;
+    esac
+    case $line in
+    "$(basename "$page" .1) \\- "*) ;;
+    *) fail "$(basename "$page"): the NAME line names another page: $line" ;;
+    esac
+    for heading in 'EXIT STATUS' 'SEE ALSO'; do
+        grep -q "^\.SH $heading$" "$page" || fail "$(basename "$page"): no $heading"
+    done
+done
 
 # Completion: the words that --help=options gives, for every command and list of commands.
 find "$folder" -path '*bash-completion/completions/cloister' | grep -q . || fail "no completion"

@@ -1,0 +1,95 @@
+#!/bin/sh
+# One voice: what is the same in every command (letters, help, silence), the word that was probably meant, and what
+# completions offer in bash, zsh and fish.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+top=$CLOISTER_TESTS/..
+cd "$work" || exit 4
+
+# --- Did you mean ---
+expect "a command" 2 "unknown command 'audti' (did you mean 'audit'?)" "$cloister" audti
+expect "a subcommand" 2 "unknown command 'bild' (did you mean 'build'?)" "$cloister" uki bild
+expect "the beginning of one" 2 "did you mean 'secureboot'" "$cloister" secure
+expect "an option" 2 "unknown option --fro (did you mean --for?)" "$cloister" audit --fro snp
+expect "a CPU model" 2 "no such CPU model: EPYC-Mlan (did you mean EPYC-Milan?)" \
+    "$cloister" measure snp --ovmf none --vcpus 1 --vcpu-type EPYC-Mlan
+"$cloister" zzzzzz 2>said
+grep -q "did you mean" said && fail "a word that is like no other: $(cat said)"
+
+# --- The same everywhere ---
+expect "-V" 0 "cloister " "$cloister" -V
+expect "help CMD" 0 "Usage: cloister uki build" "$cloister" help uki build
+expect "help LIST" 0 "Usage: cloister uki COMMAND" "$cloister" help uki
+expect "LIST help CMD" 0 "Usage: cloister uki build" "$cloister" uki help build
+expect "help of a word that is not a command" 2 "unknown command 'uik' (did you mean 'uki'?)" "$cloister" help uik
+"$cloister" audit --help | grep -q -- '-q, --quiet' || fail "audit: no -q in its help"
+"$cloister" uki build --help | grep -q -- '-o, --output FILE' || fail "uki build: no -o in its help"
+printf 'console=ttyS0\n' >cmdline
+"$cloister" audit --cmdline quiet >loud
+loud=$?
+"$cloister" audit --cmdline quiet -q >silent
+[ $? = "$loud" ] || fail "-q changes the exit status"
+[ -s loud ] || fail "audit says nothing"
+[ ! -s silent ] || fail "-q: says $(head -n 1 silent)"
+"$cloister" secureboot keygen -o keys >/dev/null || fail "keygen -o"
+[ -s keys/db.key ] || fail "keygen -o: no keys"
+
+# --- Completions ---
+# Each line: the command so far, and a word that is offered next.
+cat >offers <<'END'
+cloister |verify
+cloister uk|uki
+cloister verify |snp
+cloister verify |azure
+cloister help ver|verify
+cloister uki b|build
+cloister uki build --ke|--kernel
+cloister policy init --for |azure-snp
+cloister secureboot keygen --type |p384
+cloister report --language |fr
+cloister uki build --kernel cmd|cmdline
+END
+mkdir bin && ln -s "$cloister" bin/cloister
+PATH=$work/bin:$PATH
+if command -v bash >/dev/null; then
+    while IFS='|' read -r so_far wanted; do
+        # shellcheck disable=SC2016
+        bash -c '
+            complete() { :; }
+            . "$1"/packaging/completions/cloister.bash
+            read -ra COMP_WORDS <<<"$2"
+            case $2 in *" ") COMP_WORDS+=("") ;; esac
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _cloister
+            printf "%s\n" "${COMPREPLY[@]}"' bash "$top" "$so_far" >offered
+        grep -qx -- "$wanted" offered || fail "bash: '$so_far' does not offer $wanted: $(head -n 3 offered | tr '\n' ' ')"
+    done <offers
+fi
+if command -v fish >/dev/null; then
+    while IFS='|' read -r so_far wanted; do
+        HOME=$work fish --no-config -c "source $top/packaging/completions/cloister.fish; complete -C '$so_far'" </dev/null >offered 2>&1
+        cut -f 1 offered | grep -qx -- "$wanted" || fail "fish: '$so_far' does not offer $wanted: $(head -n 3 offered | tr '\n' ' ')"
+    done <offers
+else
+    echo "SKIP: fish is not installed: its completion is not tried"
+fi
+if command -v zsh >/dev/null; then
+    while IFS='|' read -r so_far wanted; do
+        # The completion's own functions, with zsh's builtins for them replaced by ones that print.
+        # shellcheck disable=SC2016
+        zsh -f -c '
+            _describe() { print -rl -- ${choices%%:*}; }
+            compadd() { print -rl -- $values; }
+            _files() { print -l *; }
+            words=(${(z)2}); [[ $2 == *" " ]] && words+=("")
+            CURRENT=$#words
+            body=$(<$1/packaging/completions/cloister.zsh)
+            eval "_cloister() { $body
+            }"
+            _cloister' zsh "$top" "$so_far" >offered 2>&1
+        grep -qx -- "$wanted" offered || fail "zsh: '$so_far' does not offer $wanted: $(head -n 3 offered | tr '\n' ' ')"
+    done <offers
+else
+    echo "SKIP: zsh is not installed: its completion is not tried"
+fi
+exit "$failed"
