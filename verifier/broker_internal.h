@@ -11,6 +11,7 @@
 #include "verifier/terms.h"
 
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
+#define BROKER_JSON_VALUES_MAX 20000 /* of a body */
 #define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 
 enum broker_counter {

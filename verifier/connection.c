@@ -46,6 +46,7 @@ void connection_free(struct connection *c)
     if (c->is_waiting)
         TAILQ_REMOVE(&c->worker->waiting, c, waiting);
     SSL_free(c->tls);
+    SSL_CTX_free(c->tls_context);
     close(c->fd);
     clo_addresses_leave(door->addresses, c->address);
     atomic_fetch_sub(&c->worker->count, 1);
@@ -416,8 +417,24 @@ static bool advance(struct connection *c)
 
 /* --- What the socket says --- */
 
+/* One that says nothing costs little. */
+static bool begin_tls(struct connection *c)
+{
+    c->tls = SSL_new(c->tls_context);
+    if (c->tls == NULL || SSL_set_fd(c->tls, c->fd) != 1) {
+        connection_free(c);
+        return false;
+    }
+    SSL_set_accept_state(c->tls);
+    SSL_CTX_free(c->tls_context);
+    c->tls_context = NULL;
+    return true;
+}
+
 static bool shake_hands(struct connection *c)
 {
+    if (c->tls == NULL && !begin_tls(c))
+        return false;
     ERR_clear_error();
     int result = SSL_do_handshake(c->tls);
     if (result != 1) {
@@ -492,20 +509,15 @@ static void on_event(evutil_socket_t fd, short what, void *context)
 void connection_begin(struct worker *worker, const struct arrival *arrival)
 {
     struct connection *c = calloc(1, sizeof *c);
-    SSL *tls = SSL_new(arrival->tls);
 
-    if (c == NULL || tls == NULL || SSL_set_fd(tls, arrival->fd) != 1) {
-        SSL_free(tls);
-        free(c);
+    if (c == NULL) {
         worker_turn_away(worker, arrival);
         return;
     }
-    SSL_CTX_free(arrival->tls);
     setsockopt(arrival->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-    SSL_set_accept_state(tls);
     c->worker = worker;
     c->fd = arrival->fd;
-    c->tls = tls;
+    c->tls_context = arrival->tls;
     c->address = arrival->address;
     memcpy(c->peer, arrival->peer, sizeof c->peer);
     TAILQ_INSERT_TAIL(&worker->all, c, all);
@@ -513,7 +525,6 @@ void connection_begin(struct worker *worker, const struct arrival *arrival)
     event_assign(&c->writable, worker->base, c->fd, EV_WRITE, on_event, c);
     enter(c, STAGE_HANDSHAKE, HANDSHAKE_MS);
     event_add(&c->readable, NULL);
-    go(c);
 }
 
 /* A body has to come with a least rate, too: else 15 seconds of a few bytes each would be for everybody. */

@@ -78,7 +78,8 @@ struct connection {
     bool keeps_alive; /* after the answer that is being written */
     bool is_cut_off;  /* what is still to come of its request is not read */
     int fd;
-    SSL *tls;
+    SSL_CTX *tls_context; /* until the client has said something */
+    SSL *tls;             /* then */
     struct event readable, writable;
     int64_t since, deadline; /* of the stage, in ms */
     struct clo_buffer in;    /* not yet understood */

@@ -32,7 +32,7 @@ static bool read_evidence(const struct clo_broker_request *request, struct clo_e
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     json_t *runtime_data, *tee_evidence, *primary;
 
-    if (!clo_json_parse(request->body, &body, err) ||
+    if (!clo_json_parse_bounded(request->body, BROKER_JSON_VALUES_MAX, &body, err) ||
         !clo_json_get_object(body, "runtime-data", &runtime_data, err) ||
         !clo_json_get_object(body, "tee-evidence", &tee_evidence, err) ||
         !clo_json_get_object(tee_evidence, "primary_evidence", &primary, err) ||

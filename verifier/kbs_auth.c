@@ -15,7 +15,7 @@ static bool read_auth(const struct clo_broker_request *request, struct clo_error
     if (request->body.size > AUTH_BODY_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes, at most %d", request->body.size,
                         AUTH_BODY_MAX);
-    if (!clo_json_parse(request->body, &body, err) ||
+    if (!clo_json_parse_bounded(request->body, BROKER_JSON_VALUES_MAX, &body, err) ||
         !clo_json_get_string(body, "version", &version, err) ||
         !clo_json_get_string(body, "tee", &tee, err))
         return false;

@@ -13,6 +13,9 @@ CLO_BEGIN_C
 
 CLO_API CLO_MUST_USE bool clo_json_parse(struct clo_bytes text, json_t **out,
                                          struct clo_error *err);
+/* For what strangers send: no more than `values_max` values and names are made of it. */
+CLO_API CLO_MUST_USE bool clo_json_parse_bounded(struct clo_bytes text, size_t values_max,
+                                                 json_t **out, struct clo_error *err);
 CLO_API void clo_json_freep(json_t **json); /* for CLO_CLEANUP: drops one reference */
 
 /* Members of an object. They fail, naming the key, when it is absent or of another type; the

@@ -6,10 +6,11 @@
 
 #include "cloister/encoding.h"
 
-/* jansson stops at 2048 levels by recursion; the depth is counted here first, over the bytes. */
-static bool depth_is_bounded(struct clo_bytes text)
+/* jansson stops at 2048 levels by recursion, and makes a value of every two bytes: both are counted here first, over the
+ * bytes. A name counts as a value. */
+static bool is_bounded(struct clo_bytes text, size_t values_max, struct clo_error *err)
 {
-    size_t depth = 0;
+    size_t depth = 0, values = 1;
     bool in_string = false;
 
     for (size_t i = 0; i < text.size; i++) {
@@ -19,32 +20,43 @@ static bool depth_is_bounded(struct clo_bytes text)
                 i++;
             else if (c == '"')
                 in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > CLO_JSON_DEPTH_MAX)
-                return false;
-        } else if ((c == ']' || c == '}') && depth > 0) {
-            depth--;
+            continue;
         }
+        if (c == '"')
+            in_string = true;
+        else if (c == '[' || c == '{')
+            depth++;
+        else if ((c == ']' || c == '}') && depth > 0)
+            depth--;
+        values += c == ',' || c == ':' || c == '[' || c == '{';
+        if (depth > CLO_JSON_DEPTH_MAX)
+            return clo_fail(err, CLO_ERR_FORMAT, "JSON: nested deeper than %d", CLO_JSON_DEPTH_MAX);
+        if (values > values_max)
+            return clo_fail(err, CLO_ERR_FORMAT, "JSON: more than %zu values", values_max);
     }
     return true;
 }
 
-bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err)
+bool clo_json_parse_bounded(struct clo_bytes text, size_t values_max, json_t **out,
+                            struct clo_error *err)
 {
     json_error_t error;
 
     if (text.size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "JSON: empty");
-    if (!depth_is_bounded(text))
-        return clo_fail(err, CLO_ERR_FORMAT, "JSON: nested deeper than %d", CLO_JSON_DEPTH_MAX);
+    if (!is_bounded(text, values_max, err))
+        return false;
     json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "JSON: %s (line %d, column %d)", error.text,
                         error.line, error.column);
     *out = json;
     return true;
+}
+
+bool clo_json_parse(struct clo_bytes text, json_t **out, struct clo_error *err)
+{
+    return clo_json_parse_bounded(text, SIZE_MAX, out, err);
 }
 
 void clo_json_freep(json_t **json)

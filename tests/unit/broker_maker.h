@@ -206,11 +206,10 @@ static inline void begin(struct client *client)
 }
 
 /* The scene's evidence, over this client's nonce unless the scene has one of its own. */
-static inline unsigned attest(struct client *client)
+static inline void make_attest(const struct client *client, struct clo_buffer *body)
 {
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer body = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *runtime_data = NULL;
     struct clo_error err;
 
@@ -224,7 +223,14 @@ static inline unsigned attest(struct client *client)
     json_t *json =
             json_pack("{s:O, s:{s:o, s:s}}", "runtime-data", runtime_data, "tee-evidence",
                       "primary_evidence", clo_evidence_json(evidence), "additional_evidence", "");
-    must(clo_json_write(json, &body, &err), &err);
+    must(clo_json_write(json, body, &err), &err);
+}
+
+static inline unsigned attest(struct client *client)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer body = { 0 };
+
+    make_attest(client, &body);
     return ask(client, "POST", "/kbs/v0/attest", clo_buffer_string(&body));
 }
 

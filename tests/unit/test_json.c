@@ -72,6 +72,29 @@ static void nesting_is_bounded(void **state)
     }
 }
 
+static void values_are_counted(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t values; /* so many, names too */
+    } texts[] = {
+        { "[]", 2 },
+        { "[1,2]", 3 },
+        { "[{},{}]", 5 },
+        { "{\"a\":\"[,:{\\\",\",\"b\":[]}", 6 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(texts); i++)
+        for (size_t most = 0; most <= texts[i].values; most++) {
+            CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+            struct clo_error err = { 0 };
+            bool ok = clo_json_parse_bounded(clo_bytes_text(texts[i].text), most, &json, &err);
+            CHECK(ok == (most == texts[i].values), texts[i].text);
+            CHECK(ok || strstr(err.text, "JSON: more than ") != NULL, texts[i].text);
+        }
+}
+
 static void truncations_are_refused(void **state)
 {
     static const char text[] = "{\"name\":\"d\\u00e9mo\",\"pcrs\":[0,1,{\"x\":null}],\"on\":true}";
@@ -271,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strict_reading),
         cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(values_are_counted),
         cmocka_unit_test(truncations_are_refused),
         cmocka_unit_test(members_have_their_type),
         cmocka_unit_test(whole_numbers),
