@@ -15,6 +15,7 @@
 #include "image/esp.h"
 #include "image/image_uki.h"
 #include "image/luks.h"
+#include "image/overlay.h"
 #include "image/root_check.h"
 #include "image/rootfs.h"
 #include "lib/disk/disk_identity.h"
@@ -85,6 +86,10 @@ static bool prepare_root(struct build *build, struct clo_error *err)
     struct stat status;
 
     step(build, CLO_IMAGE_ROOT, 0, 1);
+    if (spec->root_overlay != NULL) {
+        build->root_bytes = round_up(clo_overlay_size(spec->root_overlay), MIB);
+        return true;
+    }
     if (stat(spec->root, &status) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", spec->root, strerror(errno));
     if (S_ISDIR(status.st_mode)) {
@@ -226,6 +231,7 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
     struct clo_encrypt_result encrypted;
     struct clo_encrypt_spec spec = {
         .source = build->root_path,
+        .overlay = build->spec->root_overlay,
         .target = build->disk.fd,
         .offset = build->root_first + CLO_LUKS_PAYLOAD_OFFSET,
         .size = build->root_bytes,
@@ -397,7 +403,7 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
     struct clo_image_result result = { 0 };
 
-    if (!clo_root_check(spec->root, err) || !start(&build, err) ||
+    if ((spec->root_overlay == NULL && !clo_root_check(spec->root, err)) || !start(&build, err) ||
         !image_uki_make(spec, build.scratch.path, &build.uki, err))
         return false;
     result.uki_size = build.uki.bytes.size;

@@ -19,10 +19,14 @@ enum clo_image_step {
     CLO_IMAGE_PREDICT,
 };
 
+struct clo_overlay;
+
 struct clo_image_spec {
     const char *name;
-    const char *root;   /* a folder, or a raw file system image */
-    const char *output; /* the disk */
+    const char *root; /* a folder, or a raw file system image */
+    struct clo_overlay
+            *root_overlay; /* or this, which has an ext4 file system: then `root` is a name */
+    const char *output;    /* the disk */
     const char *reference_output;
     const char *disk_output; /* which disk it is: cloister/disk_identity.h */
 

@@ -14,6 +14,7 @@
 #include <openssl/evp.h>
 
 #include "device/file.h"
+#include "image/overlay.h"
 
 #define SECTOR            4096U
 #define CHUNK             ((size_t)2 << 20)
@@ -50,12 +51,16 @@ static bool is_used(const struct map *map, uint64_t sector)
 
 /* Which blocks does the file system use? Superblock copies, tables, journal and bitmaps are all
  * marked as used in its own bitmap. What is not an ext file system is used throughout. */
-static void read_map(const char *path, uint64_t sectors, struct map *out)
+static void read_map(const struct clo_encrypt_spec *spec, struct map *out)
 {
+    uint64_t sectors = spec->size / SECTOR;
     ext2_filsys fs = NULL;
+    struct clo_error ignored;
 
     *out = (struct map){ .sectors = sectors };
-    if (ext2fs_open(path, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs) != 0)
+    if (spec->overlay != NULL
+                ? !clo_overlay_open_ext(spec->overlay, 0, &fs, &ignored)
+                : ext2fs_open(spec->source, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs) != 0)
         return;
     uint64_t blocks = ext2fs_blocks_count(fs->super);
     uint8_t *used = NULL;
@@ -77,9 +82,28 @@ static void fail(struct job *job, enum clo_status status, const char *what, int 
     pthread_mutex_unlock(&job->lock);
 }
 
+static bool read_overlay(struct job *job, uint8_t *buffer, uint64_t at, size_t size)
+{
+    uint64_t left = at < job->source_size ? job->source_size - at : 0;
+    size_t have = left < size ? (size_t)left : size;
+    struct clo_error err;
+
+    memset(buffer + have, 0, size - have);
+    if (clo_overlay_read(job->spec->overlay, at, buffer, have, &err))
+        return true;
+    pthread_mutex_lock(&job->lock);
+    if (!atomic_exchange(&job->failed, true))
+        *job->err = err;
+    pthread_mutex_unlock(&job->lock);
+    return false;
+}
+
 static bool read_source(struct job *job, uint8_t *buffer, uint64_t at, size_t size)
 {
     size_t have = 0;
+
+    if (job->spec->overlay != NULL)
+        return read_overlay(job, buffer, at, size);
 
     while (have < size && at + have < job->source_size) {
         ssize_t got = pread(job->source, buffer + have, size - have, (off_t)(at + have));
@@ -225,30 +249,47 @@ static int open_direct(int target, uint64_t offset)
     return open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
 }
 
+static bool open_source(const struct clo_encrypt_spec *spec, int *fd, uint64_t *size,
+                        struct clo_error *err)
+{
+    struct stat status;
+
+    if (spec->overlay != NULL) {
+        *size = clo_overlay_size(spec->overlay);
+        return true;
+    }
+    *fd = open(spec->source, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0 || fstat(*fd, &status) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", spec->source, strerror(errno));
+    *size = (uint64_t)status.st_size;
+    return true;
+}
+
 bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result *out,
                  struct clo_error *err)
 {
-    CLO_CLEANUP(clo_fd_close) int source = open(spec->source, O_RDONLY | O_CLOEXEC);
+    CLO_CLEANUP(clo_fd_close) int source = -1;
     CLO_CLEANUP(clo_fd_close) int direct = -1;
     pthread_t threads[THREADS_MAX];
     struct map map = { 0 };
-    struct stat status;
+    uint64_t source_size;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    if (source < 0 || fstat(source, &status) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", spec->source, strerror(errno));
+    if (!open_source(spec, &source, &source_size, err))
+        return false;
     if (clo_secret_size(spec->volume_key) != 64 || spec->size % SECTOR != 0 ||
-        (uint64_t)status.st_size > spec->size)
-        return clo_fail(err, CLO_ERR_USAGE, "%s: %lld bytes do not fit a payload of %llu",
-                        spec->source, (long long)status.st_size, (unsigned long long)spec->size);
+        source_size > spec->size)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: %llu bytes do not fit a payload of %llu",
+                        spec->source, (unsigned long long)source_size,
+                        (unsigned long long)spec->size);
     if (!spec->all)
-        read_map(spec->source, spec->size / SECTOR, &map);
+        read_map(spec, &map);
     direct = open_direct(spec->target, spec->offset);
     struct job job = { .spec = spec,
                        .map = &map,
                        .source = source,
                        .direct = direct,
-                       .source_size = (uint64_t)status.st_size,
+                       .source_size = source_size,
                        .err = err };
     pthread_mutex_init(&job.lock, NULL);
     unsigned wanted = spec->threads != 0 ? spec->threads

@@ -9,9 +9,12 @@
 
 #include "cloister/base.h"
 
+struct clo_overlay;
+
 struct clo_encrypt_spec {
-    const char *source; /* a raw file system image */
-    int target;         /* written from `offset` on */
+    const char *source;          /* a raw file system image */
+    struct clo_overlay *overlay; /* or this */
+    int target;                  /* written from `offset` on */
     uint64_t offset;
     uint64_t size; /* of the payload, at least the source's; a multiple of 4096 */
     const struct clo_secret *volume_key; /* 64 bytes */

@@ -19,7 +19,7 @@
 
 /* What disks and networks of QEMU, the clouds and their vTPMs want; the cipher; where evidence
  * comes from. Kernels build some of these in, and lack others. */
-static const char *const default_modules[] = {
+const char *const clo_initrd_modules[] = {
     "dm_mod",      "dm_crypt",    "xts",          "?aesni_intel", "?sha256_ssse3",
     "?virtio_pci", "?virtio_blk", "?virtio_scsi", "?virtio_net",  "?virtio_console",
     "?virtio_rng", "?sd_mod",     "?nvme",        "?nvme_tcp",    "?hv_vmbus",
@@ -144,7 +144,7 @@ static bool put_modules(const struct writer *writer, const struct clo_initrd_spe
     CLO_CLEANUP(clo_modules_free) struct clo_modules modules = { 0 };
 
     if (!clo_modules_get(spec->modules_folder,
-                         spec->modules == NULL ? default_modules : spec->modules, &modules,
+                         spec->modules == NULL ? clo_initrd_modules : spec->modules, &modules,
                          writer->err) ||
         !put(writer, "lib/modules", AE_IFDIR, 0755, NULL, clo_bytes(NULL, 0)))
         return false;

@@ -5,6 +5,9 @@
 
 #include "cloister/json.h"
 
+/* The default list: what the disks, networks and TPMs of clouds want. */
+extern const char *const clo_initrd_modules[];
+
 struct clo_initrd_spec {
     const char *init;           /* the cloister-init program */
     const char *modules_folder; /* …/lib/modules/RELEASE */

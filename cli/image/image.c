@@ -5,6 +5,7 @@ int cmd_image(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
         { "build", cmd_image_build, "make a confidential disk image and its reference values" },
+        { "convert", cmd_image_convert, "turn a distribution's disk into a confidential one" },
         { "inspect", cmd_image_inspect,
           "say what is on an image, and whether a guest would open it" },
     };

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 int cmd_image_build(int argc, char **argv);
+int cmd_image_convert(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
 
 #endif

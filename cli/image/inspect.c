@@ -54,6 +54,8 @@ static void print_text(const struct clo_gpt *gpt, const struct clo_luks2_info *l
 static bool read_disk(const struct clo_container *container, uint64_t at, size_t size,
                       struct clo_buffer *out, struct clo_error *err)
 {
+    if (at < container->size && size > container->size - at)
+        size = (size_t)(container->size - at);
     clo_buffer_zero(out, size);
     return clo_buffer_ok(out) ? clo_container_read(container, at, out->data, size, err)
                               : clo_out_of_memory(err);

@@ -29,6 +29,7 @@ evidence report|-
 evidence show|$corpus/evidence/three-members
 evidence show|$corpus/evidence/three-members --json
 image build|-
+image convert|-
 image inspect|-
 key derive|-
 key put|default/disk/demo secret --state broker --policy $corpus/policy/any-measurement --accept-weak test

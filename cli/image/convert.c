@@ -1,0 +1,74 @@
+/* cloister image convert: a distribution's disk as it is, turned into a confidential one. */
+#include "image/convert.h"
+
+#include "cli/image/image.h"
+#include "cli/image/making.h"
+
+static void tell(const char *line)
+{
+    fprintf(stderr, "%s\n", line);
+}
+
+/* One program runs one command: its table can be built at compile time. */
+static struct clo_convert_spec spec = { .tell = tell };
+
+static bool build(void *context, const struct clo_image_spec *base, struct clo_image_result *out,
+                  struct clo_error *err)
+{
+    const struct clo_convert_spec *convert = context;
+
+    return clo_image_convert(convert, base, out, err) ||
+           (err->status != CLO_ERR_USAGE && clo_wrap(err, "%s", convert->input));
+}
+
+static struct cli_making in = CLI_MAKING_DEFAULTS;
+static bool is_quiet;
+
+static const struct cli_option options[] = {
+    { "--root-partition", "N",
+      "the number of the root's partition, where more than one has an init",
+      .text = &spec.root_partition },
+    { "--kernel-release", "RELEASE", "which of its kernels; default the newest",
+      .text = &spec.release },
+    { "--drop", "FOLDER",
+      "a file system of its own, as /etc/fstab names it, that is left behind; may repeat",
+      .list = &spec.dropped },
+    { "--quiet", NULL, "do not say what is found and changed", .flag = &is_quiet },
+    CLI_MAKING_OPTIONS(in),
+};
+
+static const struct cli_usage usage = {
+    .command = "image convert",
+    .arguments = "DISK IMAGE",
+    .operands = { "a disk and where the image goes", 2, 2 },
+    .summary =
+            "Turns a distribution's disk into one that boots as a confidential VM. DISK is raw, "
+            "qcow2 or\nVHD, and is not written to. Its ext4 root is kept as it is and encrypted; "
+            "kernel, modules,\ncommand line and os-release are found in it; /etc/fstab and "
+            "boot loader hooks are\nadapted inside. What cannot be carried over is refused, with "
+            "the reason. Needs neither\nroot nor loop devices nor device-mapper.",
+    .options = options,
+    .option_count = CLO_COUNT(options),
+    .example = "  cloister image convert debian-12-generic-amd64.qcow2 demo.img \\\n"
+               "    --key keys/db.key --cert keys/db.crt --varstore vars.fd \\\n"
+               "    --broker https://10.0.2.2:8443 --broker-key broker.pem\n",
+};
+
+int cmd_image_convert(int argc, char **argv)
+{
+    struct clo_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    spec.input = operands.items[0];
+    if (is_quiet)
+        spec.tell = NULL;
+    in.output = operands.items[1];
+    in.build = build;
+    in.context = &spec;
+    if (!cli_making_check(&in, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    return cli_making_run(&in, spec.input, &err);
+}

@@ -1,0 +1,38 @@
+/* How a disk is laid out: its table, what its partitions hold, and which of them is the root. */
+#ifndef CLOISTER_IMAGE_LAYOUT_H
+#define CLOISTER_IMAGE_LAYOUT_H
+
+#include "device/container.h"
+#include "lib/disk/gpt.h"
+#include "lib/disk/probe.h"
+
+#define CLO_LAYOUT_PARTS 128
+
+struct clo_layout_part {
+    unsigned number; /* as Linux counts them; 0: the whole disk */
+    uint64_t first, size;
+    struct clo_probe probe;
+    char guid[CLO_GUID_TEXT]; /* the partition's own; empty: none */
+    char name[109];
+    bool is_esp;
+};
+
+struct clo_layout {
+    const char *table; /* "GPT", "MBR", "no" */
+    struct clo_layout_part parts[CLO_LAYOUT_PARTS];
+    size_t count;
+};
+
+CLO_MUST_USE bool clo_layout_read(const struct clo_container *disk, struct clo_layout *out,
+                                  struct clo_error *err);
+/* Which partition a device of fstab is: by UUID, label, partition UUID, partition label or number; NULL: none of this disk. */
+const struct clo_layout_part *clo_layout_find(const struct clo_layout *layout, const char *device);
+/* "partition 3 (btrfs, UUID …)", for people. */
+void clo_layout_part_text(const struct clo_layout_part *part, char *out, size_t size);
+/* The ext4 file system with an init: the one of that number, or the only one. What else could be a root, and cannot be
+ * read here, is named with the way out. */
+CLO_MUST_USE bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *layout,
+                                  const char *wanted, const char *scratch,
+                                  const struct clo_layout_part **out, struct clo_error *err);
+
+#endif
