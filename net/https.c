@@ -17,14 +17,19 @@
 
 #define HEADERS_MAX 16384
 
-struct exchange {
+struct clo_https_connection {
+    char *name; /* the URL as it was given */
     struct clo_https_url url;
     struct clo_bytes spki;
+    bool is_kept; /* for more than one request */
     struct event_base *base;
     struct evdns_base *dns;
-    struct evhttp_connection *connection;
+    struct evhttp_connection *connection; /* NULL: not connected */
     struct bufferevent *stream;
     SSL_CTX *tls;
+    struct event *deadline;
+    bool is_gone; /* the server has closed it */
+    /* Of the request that is under way. */
     bool is_done;
     bool is_answered;
     bool is_other_key;
@@ -39,7 +44,7 @@ struct exchange {
  * server holds its private half is what TLS 1.3's CertificateVerify shows. */
 static int verify_key(X509_STORE_CTX *presented, void *context)
 {
-    struct exchange *exchange = context;
+    struct clo_https_connection *exchange = context;
     X509 *certificate = X509_STORE_CTX_get0_cert(presented);
     unsigned char *der = NULL;
     int size = certificate == NULL ? -1 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
@@ -52,7 +57,7 @@ static int verify_key(X509_STORE_CTX *presented, void *context)
     return is_pinned ? 1 : 0;
 }
 
-static SSL *new_tls(struct exchange *exchange)
+static SSL *new_tls(struct clo_https_connection *exchange)
 {
     exchange->tls = SSL_CTX_new(TLS_client_method());
     if (exchange->tls == NULL || SSL_CTX_set_min_proto_version(exchange->tls, TLS1_3_VERSION) != 1)
@@ -78,7 +83,7 @@ static void copy_until(const char *value, const char *ends, char *out, size_t ro
 
 static void on_error(enum evhttp_request_error failure, void *context)
 {
-    struct exchange *exchange = context;
+    struct clo_https_connection *exchange = context;
 
     exchange->failure = (int)failure;
     exchange->system_error = errno;
@@ -86,7 +91,7 @@ static void on_error(enum evhttp_request_error failure, void *context)
 
 static void on_answer(struct evhttp_request *request, void *context)
 {
-    struct exchange *exchange = context;
+    struct clo_https_connection *exchange = context;
     int status = request == NULL ? 0 : evhttp_request_get_response_code(request);
 
     exchange->is_done = true;
@@ -117,13 +122,31 @@ static bool is_address(const struct clo_https_url *url)
     return url->is_ipv6 || inet_pton(AF_INET, url->host, &v4) == 1;
 }
 
-static bool connect_to(struct exchange *exchange, const struct clo_https_request *request,
-                       struct clo_error *err)
+static void on_deadline(evutil_socket_t none, short what, void *context)
+{
+    struct clo_https_connection *exchange = context;
+
+    (void)none;
+    (void)what;
+    event_base_loopbreak(exchange->base);
+}
+
+static void on_close(struct evhttp_connection *connection, void *context)
+{
+    struct clo_https_connection *exchange = context;
+
+    (void)connection;
+    exchange->is_gone = true;
+}
+
+static bool connect_to(struct clo_https_connection *exchange, struct clo_error *err)
 {
     const struct clo_https_url *url = &exchange->url;
 
     exchange->base = event_base_new();
-    if (exchange->base == NULL)
+    exchange->deadline =
+            exchange->base == NULL ? NULL : event_new(exchange->base, -1, 0, on_deadline, exchange);
+    if (exchange->deadline == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "no event loop");
     if (!is_address(url)) {
         exchange->dns = evdns_base_new(exchange->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
@@ -152,16 +175,14 @@ static bool connect_to(struct exchange *exchange, const struct clo_https_request
     }
     evhttp_connection_set_retries(exchange->connection, 0);
     evhttp_connection_set_max_headers_size(exchange->connection, HEADERS_MAX);
-    evhttp_connection_set_max_body_size(exchange->connection,
-                                        (ev_ssize_t)(request->response_limit == 0
-                                                             ? CLO_HTTPS_RESPONSE_MAX
-                                                             : request->response_limit));
+    evhttp_connection_set_closecb(exchange->connection, on_close, exchange);
     return true;
 }
 
-static bool add_headers(const struct clo_https_url *url, const struct clo_https_request *request,
-                        struct evkeyvalq *headers)
+static bool add_headers(const struct clo_https_connection *exchange,
+                        const struct clo_https_request *request, struct evkeyvalq *headers)
 {
+    const struct clo_https_url *url = &exchange->url;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer host = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bearer = { 0 };
 
@@ -172,7 +193,7 @@ static bool add_headers(const struct clo_https_url *url, const struct clo_https_
     const char *bearer_text = clo_buffer_string(&bearer);
     return host_text != NULL && bearer_text != NULL &&
            evhttp_add_header(headers, "Host", host_text) == 0 &&
-           evhttp_add_header(headers, "Connection", "close") == 0 &&
+           (exchange->is_kept || evhttp_add_header(headers, "Connection", "close") == 0) &&
            (request->content_type == NULL ||
             evhttp_add_header(headers, "Content-Type", request->content_type) == 0) &&
            (request->cookie == NULL ||
@@ -181,8 +202,8 @@ static bool add_headers(const struct clo_https_url *url, const struct clo_https_
             evhttp_add_header(headers, "Authorization", bearer_text) == 0);
 }
 
-static bool send_request(struct exchange *exchange, const struct clo_https_request *request,
-                         struct clo_error *err)
+static bool send_request(struct clo_https_connection *exchange,
+                         const struct clo_https_request *request, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
     struct timeval deadline = { .tv_sec = request->timeout_ms / 1000,
@@ -193,7 +214,7 @@ static bool send_request(struct exchange *exchange, const struct clo_https_reque
     const char *target_text = clo_buffer_string(&target);
     struct evhttp_request *message = evhttp_request_new(on_answer, exchange);
     if (target_text == NULL || message == NULL ||
-        !add_headers(&exchange->url, request, evhttp_request_get_output_headers(message)) ||
+        !add_headers(exchange, request, evhttp_request_get_output_headers(message)) ||
         evbuffer_add(evhttp_request_get_output_buffer(message), request->body.data,
                      request->body.size) != 0) {
         if (message != NULL)
@@ -202,18 +223,23 @@ static bool send_request(struct exchange *exchange, const struct clo_https_reque
     }
     evhttp_request_set_error_cb(message, on_error);
     evhttp_connection_set_timeout_tv(exchange->connection, &deadline);
+    evhttp_connection_set_max_body_size(exchange->connection,
+                                        (ev_ssize_t)(request->response_limit == 0
+                                                             ? CLO_HTTPS_RESPONSE_MAX
+                                                             : request->response_limit));
     errno = 0;
     /* The connection owns the request from here on, also when this fails. */
     if (evhttp_make_request(exchange->connection, message,
                             is_post ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, target_text) != 0)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "cannot connect");
-    event_base_loopexit(exchange->base, &deadline);
+    event_add(exchange->deadline, &deadline);
     event_base_dispatch(exchange->base);
+    event_del(exchange->deadline);
     return true;
 }
 
 /* Why there was no answer. OpenSSL's reason comes before errno, which it may have set. */
-static bool explain(const struct exchange *exchange, struct clo_error *err)
+static bool explain(const struct clo_https_connection *exchange, struct clo_error *err)
 {
     unsigned long tls_error =
             exchange->stream == NULL ? 0 : bufferevent_get_openssl_error(exchange->stream);
@@ -235,35 +261,99 @@ static bool explain(const struct exchange *exchange, struct clo_error *err)
     return clo_fail(err, CLO_ERR_UNAVAILABLE, "the connection broke off");
 }
 
-static void end(struct exchange *exchange)
+static void disconnect(struct clo_https_connection *exchange)
 {
     /* A connection asks for names as long as it is there. */
     if (exchange->connection != NULL)
         evhttp_connection_free(exchange->connection);
     if (exchange->dns != NULL)
         evdns_base_free(exchange->dns, 1);
+    if (exchange->deadline != NULL)
+        event_free(exchange->deadline);
     http_end(NULL, exchange->base);
     SSL_CTX_free(exchange->tls);
-    clo_buffer_free(&exchange->response.body);
+    exchange->connection = NULL;
+    exchange->stream = NULL;
+    exchange->dns = NULL;
+    exchange->deadline = NULL;
+    exchange->base = NULL;
+    exchange->tls = NULL;
+    exchange->is_gone = false;
+}
+
+bool clo_https_open(const struct clo_https_peer *peer, struct clo_https_connection **out,
+                    struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_closep)
+    struct clo_https_connection *exchange = calloc(1, sizeof *exchange);
+
+    if (exchange == NULL || (exchange->name = strdup(peer->url)) == NULL)
+        return clo_out_of_memory(err);
+    exchange->spki = peer->spki;
+    exchange->is_kept = true;
+    if (!clo_https_url_parse(peer->url, &exchange->url, err))
+        return false;
+    *out = CLO_TAKE(exchange);
+    return true;
+}
+
+void clo_https_close(struct clo_https_connection *connection)
+{
+    if (connection == NULL)
+        return;
+    disconnect(connection);
+    free(connection->name);
+    free(connection);
+}
+
+void clo_https_closep(struct clo_https_connection **connection)
+{
+    clo_https_close(*connection);
+    *connection = NULL;
+}
+
+/* One that the server has closed since is made anew: nothing was sent over it that could be sent twice. */
+static bool ask(struct clo_https_connection *exchange, const struct clo_https_request *request,
+                struct clo_error *err)
+{
+    ERR_clear_error();
+    exchange->is_done = exchange->is_answered = exchange->is_other_key = false;
+    exchange->failure = -1;
+    exchange->system_error = 0;
+    if (exchange->connection != NULL)
+        event_base_loop(exchange->base, EVLOOP_NONBLOCK);
+    if (exchange->is_gone)
+        disconnect(exchange);
+    if (exchange->connection == NULL && !connect_to(exchange, err))
+        return false;
+    return send_request(exchange, request, err) &&
+           (exchange->is_answered || explain(exchange, err));
+}
+
+bool clo_https_ask(struct clo_https_connection *connection, const struct clo_https_request *request,
+                   struct clo_https_response *out, struct clo_error *err)
+{
+    bool ok = ask(connection, request, err);
+
+    if (ok)
+        *out = connection->response;
+    else
+        clo_buffer_free(&connection->response.body);
+    connection->response = (struct clo_https_response){ 0 };
+    if (!ok || connection->is_gone || !connection->is_kept)
+        disconnect(connection);
+    return ok || clo_wrap(err, "%s", connection->name);
 }
 
 bool clo_https_request(const struct clo_https_peer *peer, const struct clo_https_request *request,
                        struct clo_https_response *out, struct clo_error *err)
 {
-    struct exchange exchange = { .spki = peer->spki, .failure = -1 };
+    CLO_CLEANUP(clo_https_closep) struct clo_https_connection *connection = NULL;
 
-    if (!clo_https_url_parse(peer->url, &exchange.url, err))
+    if (!clo_https_open(peer, &connection, err))
         return false;
-    ERR_clear_error();
-    bool ok = connect_to(&exchange, request, err) && send_request(&exchange, request, err);
-    if (ok && !exchange.is_answered)
-        ok = explain(&exchange, err);
-    if (ok) {
-        *out = exchange.response;
-        exchange.response.body = (struct clo_buffer){ 0 };
-    }
-    end(&exchange);
-    return ok || clo_wrap(err, "%s", peer->url);
+    connection->is_kept = false;
+    return clo_https_ask(connection, request, out, err);
 }
 
 void clo_https_response_free(struct clo_https_response *response)

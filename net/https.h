@@ -1,4 +1,4 @@
-/* One HTTPS exchange with a server that is known by its public key and by nothing else.
+/* HTTPS with a server that is known by its public key and by nothing else.
  *
  * TLS 1.3. The server's name, its certificate's dates and its signer are not looked at: what
  * counts is that the SubjectPublicKeyInfo of the presented certificate is the pinned one and that
@@ -39,6 +39,16 @@ struct clo_https_response {
 CLO_MUST_USE bool clo_https_request(const struct clo_https_peer *peer,
                                     const struct clo_https_request *request,
                                     struct clo_https_response *out, struct clo_error *err);
+/* The same over one connection, which is kept as long as the server keeps it, and made anew then. The peer's key is
+ * borrowed until it is closed. */
+struct clo_https_connection;
+CLO_MUST_USE bool clo_https_open(const struct clo_https_peer *peer,
+                                 struct clo_https_connection **out, struct clo_error *err);
+void clo_https_close(struct clo_https_connection *connection);
+void clo_https_closep(struct clo_https_connection **connection);
+CLO_MUST_USE bool clo_https_ask(struct clo_https_connection *connection,
+                                const struct clo_https_request *request,
+                                struct clo_https_response *out, struct clo_error *err);
 void clo_https_response_free(struct clo_https_response *response); /* for CLO_CLEANUP */
 
 /* The parts of a URL as accepted above. */

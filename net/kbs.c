@@ -10,7 +10,7 @@
 #define SESSION_COOKIE "kbs-session-id="
 
 struct clo_kbs_client {
-    char *url;
+    struct clo_https_connection *connection; /* one for all requests of a boot */
     struct clo_buffer spki;
     unsigned timeout_ms;
     char cookie[256];
@@ -21,15 +21,15 @@ bool clo_kbs_new(const char *url, struct clo_bytes spki, unsigned timeout_ms,
                  struct clo_kbs_client **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_kbs_freep) struct clo_kbs_client *client = calloc(1, sizeof *client);
-    struct clo_https_url parts;
 
-    if (client == NULL || (client->url = strdup(url)) == NULL)
+    if (client == NULL)
         return clo_out_of_memory(err);
-    if (!clo_https_url_parse(url, &parts, err))
-        return false;
     clo_buffer_append(&client->spki, spki);
     if (!clo_buffer_ok(&client->spki))
         return clo_out_of_memory(err);
+    const struct clo_https_peer peer = { url, clo_buffer_bytes(&client->spki) };
+    if (!clo_https_open(&peer, &client->connection, err))
+        return false;
     client->timeout_ms = timeout_ms;
     *out = CLO_TAKE(client);
     return true;
@@ -39,7 +39,7 @@ void clo_kbs_free(struct clo_kbs_client *client)
 {
     if (client == NULL)
         return;
-    free(client->url);
+    clo_https_close(client->connection);
     clo_buffer_free(&client->spki);
     clo_buffer_free(&client->token);
     free(client);
@@ -87,7 +87,6 @@ static bool ask(struct clo_kbs_client *client, const char *method, const char *p
                 struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct clo_https_peer peer = { client->url, clo_buffer_bytes(&client->spki) };
     const char *bearer = clo_buffer_string(&client->token);
     struct clo_https_request request = {
         .method = method,
@@ -101,7 +100,7 @@ static bool ask(struct clo_kbs_client *client, const char *method, const char *p
     if (body != NULL && !clo_json_write(body, &text, err))
         return false;
     request.body = clo_buffer_bytes(&text);
-    if (!clo_https_request(&peer, &request, response, err))
+    if (!clo_https_ask(client->connection, &request, response, err))
         return false;
     if (response->status != 200)
         return explain(response, err);

@@ -13,7 +13,7 @@
 #include "lib/crypto/openssl.h"
 #include "test.h"
 
-/* --- The server: one connection, one answer --- */
+/* --- The server: one connection and one answer, if it is not told otherwise --- */
 
 struct server {
     const char *answer; /* NULL: none; the connection is held open */
@@ -22,42 +22,69 @@ struct server {
     uint16_t port;
     struct clo_private_key *key;
     struct clo_certificate *certificate;
-    char request[4096]; /* what came */
+    unsigned connections, answers; /* how many of them, and on each; 0: one */
+    bool is_over;                  /* its thread is joined */
+    bool hangs_up;                 /* without waiting for the client */
+    unsigned handshakes;
+    char request[4096]; /* what came last */
     pthread_t thread;
 };
+
+/* False: the client has gone. */
+static bool read_request(struct server *server, SSL *connection)
+{
+    size_t have = 0;
+
+    memset(server->request, 0, sizeof server->request);
+    while (have + 1 < sizeof server->request && strstr(server->request, "\r\n\r\n") == NULL) {
+        int got = SSL_read(connection, server->request + have,
+                           (int)(sizeof server->request - 1 - have));
+        if (got <= 0)
+            return false;
+        have += (size_t)got;
+    }
+    return true;
+}
+
+static void serve_one(struct server *server, SSL *connection)
+{
+    char rest[256];
+
+    if (SSL_accept(connection) != 1)
+        return;
+    server->handshakes++;
+    for (unsigned i = 0; i < (server->answers == 0 ? 1 : server->answers); i++) {
+        if (!read_request(server, connection))
+            return;
+        if (server->answer != NULL)
+            SSL_write(connection, server->answer, (int)strlen(server->answer));
+    }
+    if (server->answer != NULL)
+        SSL_shutdown(connection);
+    if (server->hangs_up)
+        return;
+    while (SSL_read(connection, rest, sizeof rest) > 0)
+        ; /* until the client has gone: closing earlier would take the answer back */
+}
 
 static void *serve(void *context)
 {
     struct server *server = context;
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
-    int fd = accept(server->socket, NULL, NULL);
-    char rest[256];
 
     SSL_CTX_use_certificate(tls, clo_certificate_x509(server->certificate));
     SSL_CTX_use_PrivateKey(tls, clo_private_key_evp(server->key));
     if (server->max_version != 0)
         SSL_CTX_set_max_proto_version(tls, server->max_version);
-    SSL *connection = SSL_new(tls);
-    SSL_set_fd(connection, fd);
-    if (SSL_accept(connection) == 1) {
-        size_t have = 0;
-        while (have + 1 < sizeof server->request && strstr(server->request, "\r\n\r\n") == NULL) {
-            int got = SSL_read(connection, server->request + have,
-                               (int)(sizeof server->request - 1 - have));
-            if (got <= 0)
-                break;
-            have += (size_t)got;
-        }
-        if (server->answer != NULL) {
-            SSL_write(connection, server->answer, (int)strlen(server->answer));
-            SSL_shutdown(connection);
-        }
-        while (SSL_read(connection, rest, sizeof rest) > 0)
-            ; /* until the client has gone: closing earlier would take the answer back */
+    for (unsigned i = 0; i < (server->connections == 0 ? 1 : server->connections); i++) {
+        int fd = accept(server->socket, NULL, NULL);
+        SSL *connection = SSL_new(tls);
+        SSL_set_fd(connection, fd);
+        serve_one(server, connection);
+        SSL_free(connection);
+        close(fd);
     }
-    SSL_free(connection);
     SSL_CTX_free(tls);
-    close(fd);
     return NULL;
 }
 
@@ -93,7 +120,8 @@ static void stop(struct server *server)
         return;
     /* One that nobody has called is called now, so that it ends. */
     shutdown(server->socket, SHUT_RDWR);
-    pthread_join(server->thread, NULL);
+    if (!server->is_over)
+        pthread_join(server->thread, NULL);
     close(server->socket);
     clo_private_key_free(server->key);
     clo_certificate_free(server->certificate);
@@ -232,6 +260,87 @@ static void test_nobody(void **state)
           err.text);
 }
 
+/* --- One connection for several requests --- */
+
+static struct clo_https_connection *open_to(const struct server *server, struct clo_buffer *spki)
+{
+    struct clo_https_connection *connection = NULL;
+    struct clo_error err;
+    char url[64];
+
+    snprintf(url, sizeof url, "https://127.0.0.1:%u", server->port);
+    CHECK(clo_public_key_spki(clo_certificate_key(server->certificate), spki, &err), err.text);
+    const struct clo_https_peer peer = { .url = url, .spki = clo_buffer_bytes(spki) };
+    CHECK(clo_https_open(&peer, &connection, &err), err.text);
+    return connection;
+}
+
+static void ask_on(struct clo_https_connection *connection, const char *name)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    struct clo_error err;
+
+    if (!clo_https_ask(connection, &get, &response, &err))
+        fail_msg("%s: %s", name, err.text);
+    CHECK(clo_bytes_equal(clo_buffer_bytes(&response.body), clo_bytes_text("hello")), name);
+}
+
+#define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+static void test_kept(void **state)
+{
+    static const struct {
+        const char *name;
+        struct server server;
+        unsigned pause_ms;
+    } cases[] = {
+        { "three requests, one handshake", { .answer = HELLO, .answers = 3 }, 0 },
+        { "the server says that it closes",
+          { .answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+            .connections = 3 },
+          0 },
+        { "the server closes meanwhile",
+          { .answer = HELLO, .connections = 3, .hangs_up = true },
+          200 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(stop) struct server server = cases[i].server;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
+        start(&server);
+        struct clo_https_connection *connection = open_to(&server, &spki);
+        for (int request = 0; request < 3; request++) {
+            ask_on(connection, cases[i].name);
+            usleep(cases[i].pause_ms * 1000);
+        }
+        clo_https_close(connection);
+        pthread_join(server.thread, NULL);
+        CHECK(server.handshakes == (server.connections == 0 ? 1 : 3), cases[i].name);
+        server.is_over = true;
+    }
+}
+
+/* A second one waits for its own time, not for what was left of the first one's. */
+static void test_times(void **state)
+{
+    CLO_CLEANUP(stop) struct server server = { .answer = HELLO, .answers = 3 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
+    struct clo_https_request hasty = get;
+    struct clo_error err;
+
+    (void)state;
+    start(&server);
+    struct clo_https_connection *connection = open_to(&server, &spki);
+    hasty.timeout_ms = 1000;
+    for (int request = 0; request < 3; request++) {
+        CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+        CHECK(clo_https_ask(connection, &hasty, &response, &err), err.text);
+        usleep(600000);
+    }
+    clo_https_close(connection);
+}
+
 /* --- URLs --- */
 
 static void test_urls(void **state)
@@ -295,7 +404,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answer),       cmocka_unit_test(test_other_key),
         cmocka_unit_test(test_old_tls),      cmocka_unit_test(test_bad_answers),
-        cmocka_unit_test(test_nobody),       cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_nobody),       cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_times),        cmocka_unit_test(test_urls),
         cmocka_unit_test(test_urls_refused),
     };
 
