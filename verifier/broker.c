@@ -16,6 +16,8 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
     pthread_mutex_init(&broker->lock, NULL);
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
                           &broker->sessions, err) ||
+        !clo_sessions_share(broker->sessions, spec->store, spec->clock, err) ||
+        !clo_store_audit_sign(spec->store, err) ||
         !clo_junk_new(spec->random, &broker->junk, err) ||
         !clo_term_book_new(spec->store, 0, &broker->book, err) ||
         !clo_store_key(spec->store, CLO_BROKER_TOKEN_KEY, CLO_KEY_P384, &broker->token_key, err))

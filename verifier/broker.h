@@ -26,7 +26,8 @@ struct clo_broker_spec {
     struct clo_store *store; /* borrowed */
     struct clo_random random;
     unsigned nonce_seconds;
-    bool has_old_names; /* of results: clo_ear_spec */
+    int64_t clock;                 /* of now, as requests have it */
+    bool has_old_names;            /* of results: clo_ear_spec */
     struct clo_endorser *endorser; /* borrowed; NULL: what evidence brings decides */
     /* One line for each decision; no secret in it. NULL: nobody listens. */
     void (*on_decision)(void *context, const struct clo_audit *decision);

@@ -17,6 +17,7 @@ struct clean_decision {
     char session[2 * CLO_SESSION_NAME_SIZE + 1];
     char resource[CLO_RESOURCE_MAX + 1];
     char detail[700];
+    struct clo_audit_vm vm;
 };
 
 static void clean(const struct clo_broker_request *request, const struct clo_session *session,
@@ -31,6 +32,11 @@ static void clean(const struct clo_broker_request *request, const struct clo_ses
     clo_sanitize(out->detail);
     out->audit.session = out->session;
     out->audit.detail = out->detail;
+    out->vm = decision->vm == NULL ? (struct clo_audit_vm){ 0 } : *decision->vm;
+    snprintf(out->vm.address, sizeof out->vm.address, "%s", broker_peer(request));
+    clo_sanitize(out->vm.address);
+    clo_sanitize(out->vm.image);
+    out->audit.vm = &out->vm;
     if (decision->resource == NULL)
         return;
     snprintf(out->resource, sizeof out->resource, "%s", decision->resource);
@@ -42,6 +48,24 @@ static void tell(const struct clo_broker *broker, const struct clean_decision *d
 {
     if (broker->spec.on_decision != NULL)
         broker->spec.on_decision(broker->spec.context, &decision->audit);
+}
+
+bool broker_decide_attested(struct clo_broker *broker, const struct clo_broker_request *request,
+                            const struct clo_session *session, const struct clo_audit *decision,
+                            const struct clo_session_result *shown, struct clo_error *err)
+{
+    struct clo_store *store = broker->spec.store;
+    struct clean_decision cleaned;
+
+    clean(request, session, decision, &cleaned);
+    if (!clo_store_begin(store, err) ||
+        !clo_store_end(store,
+                       clo_session_settle(broker->sessions, session, shown, err) &&
+                               clo_store_audit(store, &cleaned.audit, err),
+                       err))
+        return false;
+    tell(broker, &cleaned);
+    return true;
 }
 
 bool broker_decide(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -92,8 +116,12 @@ bool broker_junk(struct clo_broker *broker, const struct clo_broker_request *req
 
 void clo_broker_tick(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last)
 {
+    struct clo_error err;
+
     broker_enter(broker);
     report_junk(broker, time, clock, is_last);
+    if (is_last && !clo_store_audit_checkpoint(broker->spec.store, time, &err))
+        broker_failed(broker, &err);
     broker_leave(broker);
 }
 

@@ -64,6 +64,12 @@ void broker_failed(const struct clo_broker *broker, const struct clo_error *why)
 CLO_MUST_USE bool broker_decide(struct clo_broker *broker, const struct clo_broker_request *request,
                                 const struct clo_session *session, const struct clo_audit *decision,
                                 struct clo_error *err);
+/* The same, of evidence that is authentic: its nonce is used up in the same transaction, with what was shown (NULL:
+ * nothing). CLO_ERR_REFUSED: it was used before. */
+CLO_MUST_USE bool
+broker_decide_attested(struct clo_broker *broker, const struct clo_broker_request *request,
+                       const struct clo_session *session, const struct clo_audit *decision,
+                       const struct clo_session_result *shown, struct clo_error *err);
 /* Ends what clo_store_begin() began: a decision with its row in one piece, or a refusal, of which nothing stays but the
  * row. It may be told once this returns true. */
 CLO_MUST_USE bool broker_settle(struct clo_broker *broker, const struct clo_broker_request *request,

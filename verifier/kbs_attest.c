@@ -135,12 +135,27 @@ static bool judge(struct appraisals *appraisals, struct clo_error *why)
     return clo_appraisal_releases(appraisals->by.best, why) && fill_result(appraisals, why);
 }
 
+/* Which VM this was about, for the audit trail: what its evidence proves of it. */
+static struct clo_audit_vm name_vm(const struct clo_appraisal *appraisal)
+{
+    const struct clo_instances *instances = clo_appraisal_instances(appraisal);
+    struct clo_audit_vm vm = { 0 };
+
+    snprintf(vm.chip, sizeof vm.chip, "%s", instances->hex[CLO_INSTANCE_CHIP]);
+    snprintf(vm.report_id, sizeof vm.report_id, "%s", instances->hex[CLO_INSTANCE_REPORT_ID]);
+    snprintf(vm.instance, sizeof vm.instance, "%s", clo_appraisal_holder(appraisal)->instance);
+    snprintf(vm.image, sizeof vm.image, "%s", clo_appraisal_policy_name(appraisal));
+    return vm;
+}
+
 static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
                         const struct clo_session *session, struct appraisals *appraisals,
                         struct clo_broker_answer *answer, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
     struct clo_error why = { 0 };
+    struct clo_audit_vm vm = name_vm(appraisals->by.best);
+    appraisals->result.vm = vm;
     bool accepted = judge(appraisals, &why);
     bool is_affirming = clo_appraisal_status(appraisals->by.best) == CLO_AFFIRMING;
     bool is_plain = accepted || clo_appraisal_status(appraisals->by.best) == CLO_CONTRAINDICATED;
@@ -151,10 +166,14 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
                                   : "warning",
         .tee = clo_appraisal_tee(appraisals->by.best),
         .resource = appraisals->result.resource[0] == '\0' ? NULL : appraisals->result.resource,
-        .detail = is_plain ? clo_appraisal_summary(appraisals->by.best) : why.text
+        .detail = is_plain ? clo_appraisal_summary(appraisals->by.best) : why.text,
+        .vm = &vm,
     };
 
-    if (!broker_decide(broker, request, session, &decision, err))
+    if (accepted && !sign_result(broker, request, session, appraisals, &token, err))
+        return false;
+    if (!broker_decide_attested(broker, request, session, &decision,
+                                accepted ? &appraisals->result : NULL, err))
         return false;
     broker->counters[!accepted      ? ATTEST_REFUSED
                      : is_affirming ? ATTEST_AFFIRMING
@@ -163,8 +182,6 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
         clo_junk_charge(broker->junk, broker_peer(request), request->clock);
         return clo_fail(err, why.status, "%s", why.text);
     }
-    if (!sign_result(broker, request, session, appraisals, &token, err))
-        return false;
     char resource[CLO_RESOURCE_MAX + 1];
     memcpy(resource, appraisals->result.resource, sizeof resource);
     clo_session_keep(broker->sessions, session, &appraisals->result);

@@ -25,15 +25,16 @@ static bool check_token(const char *authorization, const struct clo_session_resu
 }
 
 static bool seal(struct clo_broker *broker, const struct clo_broker_request *request,
-                 const struct clo_release_question *question, struct clo_release_decision *decision,
-                 json_t **jwe, struct clo_error *why)
+                 const struct clo_session *session, const struct clo_release_question *question,
+                 struct clo_release_decision *decision, json_t **jwe, struct clo_error *why)
 {
     struct clo_store *store = broker->spec.store;
 
     return check_token(request->authorization, question->shown, why) &&
            clo_release_decide(store, question, decision, why) &&
            clo_generation_seal(store, question->path, decision->resource.secret,
-                               question->shown->tee_pubkey, jwe, why);
+                               question->shown->tee_pubkey, jwe, why) &&
+           clo_session_note_release(broker->sessions, session, question->path, why);
 }
 
 /* Decides, and writes down both what was decided and who has it now, in one piece: of two that ask at once the second
@@ -49,12 +50,13 @@ static bool decide_release(struct clo_broker *broker, const struct clo_broker_re
 
     if (!clo_store_begin(broker->spec.store, err))
         return false;
-    bool released = seal(broker, request, question, &decision, &sealed, &why);
+    bool released = seal(broker, request, session, question, &decision, &sealed, &why);
     const struct clo_audit row = { .action = "release",
                                    .verdict = released ? "released" : "refused",
                                    .tee = question->shown->tee,
                                    .resource = question->path,
-                                   .detail = released ? decision.note : why.text };
+                                   .detail = released ? decision.note : why.text,
+                                   .vm = &question->shown->vm };
     if (!broker_settle(broker, request, session, released, &row, &why, err))
         return false;
     broker->counters[released ? RESOURCE_RELEASED : RESOURCE_REFUSED]++;
@@ -91,6 +93,5 @@ bool broker_resource(struct clo_broker *broker, const struct clo_broker_request 
         shown->refusals++;
         return false;
     }
-    clo_session_note_release(broker->sessions, &session, question.path);
     return broker_json(answer, "application/json", CLO_TAKE(jwe), err);
 }

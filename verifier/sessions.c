@@ -6,10 +6,14 @@
 
 #include "cloister/encoding.h"
 
-#define KEY_SIZE 32
-#define MAC_SIZE 32
-/* ends, name, MAC */
-#define COOKIE_BYTES (8 + CLO_SESSION_NAME_SIZE + MAC_SIZE)
+#include "verifier/session_result.h"
+
+#define KEY_SIZE      32
+#define KEYS_LEAST    600 /* seconds that a key of the store is given to new sessions */
+#define KEYS_SESSIONS 4   /* or so many lives of a session, whichever is longer */
+#define MAC_SIZE      32
+/* ends, key, name, MAC */
+#define COOKIE_BYTES (8 + 4 + CLO_SESSION_NAME_SIZE + MAC_SIZE)
 
 struct used {
     struct used *next; /* in its bucket */
@@ -19,7 +23,12 @@ struct used {
 };
 
 struct clo_sessions {
+    struct clo_store *store; /* NULL: keys and nonces are the process's own */
     struct clo_secret *key;
+    struct clo_session_key keys[CLO_SESSION_KEYS]; /* of the store, newest first */
+    size_t key_count;
+    int64_t keys_read;
+    size_t evicted; /* the bucket that made room last */
     struct clo_random random;
     unsigned seconds;
     size_t limit;
@@ -53,35 +62,6 @@ bool clo_sessions_new(struct clo_random random, unsigned seconds, size_t limit,
     return true;
 }
 
-void clo_session_result_free(struct clo_session_result *result)
-{
-    json_decref(result->tee_pubkey);
-    free(result->released);
-    free(result->terms);
-    *result = (struct clo_session_result){ 0 };
-}
-
-bool clo_session_result_add_terms(struct clo_session_result *result, const char *digest,
-                                  struct clo_error *err)
-{
-    char(*terms)[CLO_SESSION_DIGEST] =
-            reallocarray(result->terms, result->term_count + 1, sizeof *terms);
-
-    if (terms == NULL)
-        return clo_out_of_memory(err);
-    result->terms = terms;
-    snprintf(terms[result->term_count++], sizeof *terms, "%s", digest);
-    return true;
-}
-
-bool clo_session_result_fulfils(const struct clo_session_result *result, const char *digest)
-{
-    for (size_t i = 0; i < result->term_count; i++)
-        if (strcmp(result->terms[i], digest) == 0)
-            return true;
-    return false;
-}
-
 static void free_used(struct used *used)
 {
     clo_session_result_free(&used->result);
@@ -100,6 +80,7 @@ void clo_sessions_free(struct clo_sessions *sessions)
         }
     free(sessions->buckets);
     clo_secret_free(sessions->key);
+    explicit_bzero(sessions->keys, sizeof sessions->keys);
     free(sessions);
 }
 
@@ -111,17 +92,33 @@ void clo_sessions_freep(struct clo_sessions **sessions)
 
 /* --- Cookie and nonce --- */
 
+static bool find_key(const struct clo_sessions *sessions, int64_t id, struct clo_bytes *out)
+{
+    if (sessions->store == NULL) {
+        *out = clo_secret_bytes(sessions->key);
+        return id == 0;
+    }
+    for (size_t i = 0; i < sessions->key_count; i++)
+        if (sessions->keys[i].id == id) {
+            *out = clo_bytes(sessions->keys[i].key, sizeof sessions->keys[i].key);
+            return true;
+        }
+    return false;
+}
+
+/* The key's number needs no MAC: under another one it would be another MAC. */
 static bool mac(const struct clo_sessions *sessions, const char *purpose,
                 const struct clo_session *session, struct clo_digest *out)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer message = { 0 };
+    struct clo_bytes key;
 
     clo_buffer_text(&message, purpose);
     clo_buffer_be64(&message, (uint64_t)session->ends);
     clo_buffer_append(&message, clo_bytes(session->name, sizeof session->name));
-    if (!clo_buffer_ok(&message))
+    if (!clo_buffer_ok(&message) || !find_key(sessions, session->key, &key))
         return false;
-    clo_hmac(CLO_HASH_SHA256, clo_secret_bytes(sessions->key), clo_buffer_bytes(&message), out);
+    clo_hmac(CLO_HASH_SHA256, key, clo_buffer_bytes(&message), out);
     return true;
 }
 
@@ -147,6 +144,7 @@ static bool derive(const struct clo_sessions *sessions, struct clo_session *sess
     if (!mac(sessions, "cookie", session, &proof) || !mac(sessions, "nonce", session, &value))
         return false;
     clo_buffer_be64(&raw, (uint64_t)session->ends);
+    clo_buffer_be32(&raw, (uint32_t)session->key);
     clo_buffer_append(&raw, clo_bytes(session->name, sizeof session->name));
     clo_buffer_append(&raw, clo_digest_bytes(&proof));
     if (!clo_buffer_ok(&raw))
@@ -157,11 +155,51 @@ static bool derive(const struct clo_sessions *sessions, struct clo_session *sess
            copy_text(&nonce, session->nonce, sizeof session->nonce);
 }
 
-bool clo_session_begin(const struct clo_sessions *sessions, int64_t now, struct clo_session *out,
+static unsigned key_seconds(const struct clo_sessions *sessions)
+{
+    unsigned lives = KEYS_SESSIONS * sessions->seconds;
+
+    return lives > KEYS_LEAST ? lives : KEYS_LEAST;
+}
+
+/* Another one who serves from the store may have made a new key. */
+static bool read_keys(struct clo_sessions *sessions, int64_t now, struct clo_error *err)
+{
+    sessions->keys_read = now;
+    return clo_store_session_keys(sessions->store, sessions->random, now, key_seconds(sessions),
+                                  sessions->keys, &sessions->key_count, err);
+}
+
+bool clo_sessions_share(struct clo_sessions *sessions, struct clo_store *store, int64_t now,
+                        struct clo_error *err)
+{
+    sessions->store = store;
+    return read_keys(sessions, now, err);
+}
+
+/* The newest, made anew once it is old. */
+static bool choose_key(struct clo_sessions *sessions, int64_t now, int64_t *out,
+                       struct clo_error *err)
+{
+    *out = 0;
+    if (sessions->store == NULL)
+        return true;
+    const struct clo_session_key *newest = &sessions->keys[0];
+    bool is_fresh = sessions->key_count > 0 && now >= newest->made &&
+                    now - newest->made < (int64_t)key_seconds(sessions);
+    if (!is_fresh && !read_keys(sessions, now, err))
+        return false;
+    *out = sessions->keys[0].id;
+    return true;
+}
+
+bool clo_session_begin(struct clo_sessions *sessions, int64_t now, struct clo_session *out,
                        struct clo_error *err)
 {
     struct clo_session session = { .ends = now + sessions->seconds };
 
+    if (!choose_key(sessions, now, &session.key, err))
+        return false;
     if (!sessions->random.fill(sessions->random.context, session.name, sizeof session.name))
         return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
     if (!derive(sessions, &session))
@@ -170,24 +208,40 @@ bool clo_session_begin(const struct clo_sessions *sessions, int64_t now, struct 
     return true;
 }
 
-bool clo_session_get(const struct clo_sessions *sessions, const char *cookie, int64_t now,
+static bool fail_foreign(struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_UNVERIFIED,
+                    "session: not one of this broker's, or of before it was started again");
+}
+
+bool clo_session_get(struct clo_sessions *sessions, const char *cookie, int64_t now,
                      struct clo_session *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer raw = { .limit = COOKIE_BYTES };
     struct clo_session session = { 0 };
     struct clo_error ignored;
+    struct clo_bytes key;
 
     if (!clo_base64url_read(clo_bytes_text(cookie), &raw, &ignored) || raw.size != COOKIE_BYTES)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "session: not one of this broker's");
     struct clo_reader r = clo_reader(clo_buffer_bytes(&raw));
     session.ends = (int64_t)clo_read_be64(&r);
+    session.key = clo_read_be32(&r);
     memcpy(session.name, clo_read_bytes(&r, sizeof session.name).data, sizeof session.name);
+    /* Another's new key: looked for once in a second. */
+    if (!find_key(sessions, session.key, &key)) {
+        if (sessions->store == NULL || sessions->keys_read == now)
+            return fail_foreign(err);
+        if (!read_keys(sessions, now, err))
+            return false;
+        if (!find_key(sessions, session.key, &key))
+            return fail_foreign(err);
+    }
     if (!derive(sessions, &session))
         return clo_out_of_memory(err);
     /* The cookie must be the one that we would make of its own parts: MAC included. */
     if (!clo_bytes_equal_secret(clo_bytes_text(session.cookie), clo_bytes_text(cookie)))
-        return clo_fail(err, CLO_ERR_UNVERIFIED,
-                        "session: not one of this broker's, or of before it was started again");
+        return fail_foreign(err);
     if (now >= session.ends)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "session: is over, its nonce is too old");
     *out = session;
@@ -233,29 +287,98 @@ static void forget_ended(struct clo_sessions *sessions, int64_t now)
         }
 }
 
-bool clo_session_is_used(const struct clo_sessions *sessions, const struct clo_session *session)
+/* What is in the store as well makes room, a bucket at a time. */
+static void make_room(struct clo_sessions *sessions)
 {
-    return find(sessions, session) != NULL;
+    while (sessions->count == sessions->limit) {
+        struct used **bucket =
+                &sessions->buckets[sessions->evicted++ & (sessions->bucket_count - 1)];
+        while (*bucket != NULL) {
+            struct used *used = *bucket;
+            *bucket = used->next;
+            free_used(used);
+            sessions->count--;
+        }
+    }
 }
 
-bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *session, int64_t now,
-                     struct clo_error *err)
+static struct used *add_used(struct clo_sessions *sessions, const struct clo_session *session,
+                             struct clo_error *err)
 {
-    forget_ended(sessions, now);
-    if (find(sessions, session) != NULL)
-        return clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
-    if (sessions->count == sessions->limit)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "too many sessions at once");
+    if (sessions->store != NULL)
+        make_room(sessions);
+    if (sessions->count == sessions->limit) {
+        clo_fail(err, CLO_ERR_UNAVAILABLE, "too many sessions at once");
+        return NULL;
+    }
     struct used *used = calloc(1, sizeof *used);
-    if (used == NULL)
-        return clo_out_of_memory(err);
+    if (used == NULL) {
+        clo_out_of_memory(err);
+        return NULL;
+    }
     struct used **bucket = bucket_of(sessions, session->name);
     used->ends = session->ends;
     used->next = *bucket;
     memcpy(used->name, session->name, sizeof used->name);
     *bucket = used;
     sessions->count++;
-    return true;
+    return used;
+}
+
+/* What another one, or this one before it was started again, knows of it. */
+static struct used *look_up(struct clo_sessions *sessions, const struct clo_session *session)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct used *used = find(sessions, session);
+    struct clo_error ignored;
+    bool is_used;
+
+    if (used != NULL || sessions->store == NULL)
+        return used;
+    if (!clo_store_session(sessions->store, clo_bytes(session->name, sizeof session->name),
+                           &is_used, &text, &ignored) ||
+        !is_used)
+        return NULL;
+    used = add_used(sessions, session, &ignored);
+    if (used != NULL && text.size > 0 &&
+        !clo_session_result_read(clo_buffer_bytes(&text), &used->result, &ignored))
+        clo_session_result_free(&used->result);
+    return used;
+}
+
+bool clo_session_is_used(struct clo_sessions *sessions, const struct clo_session *session)
+{
+    return look_up(sessions, session) != NULL;
+}
+
+bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *session, int64_t now,
+                     struct clo_error *err)
+{
+    forget_ended(sessions, now);
+    if (look_up(sessions, session) != NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
+    return add_used(sessions, session, err) != NULL;
+}
+
+static bool write_result(const struct clo_session_result *result, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    if (result == NULL || result->tee_pubkey == NULL)
+        return true;
+    return clo_session_result_write(result, out, err);
+}
+
+bool clo_session_settle(struct clo_sessions *sessions, const struct clo_session *session,
+                        const struct clo_session_result *result, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (sessions->store == NULL)
+        return true;
+    if (!write_result(result, &text, err))
+        return false;
+    return clo_store_use_nonce(sessions->store, clo_bytes(session->name, sizeof session->name),
+                               session->key, text.size == 0 ? NULL : clo_buffer_string(&text), err);
 }
 
 void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,
@@ -270,26 +393,35 @@ void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *s
     *result = (struct clo_session_result){ 0 };
 }
 
-struct clo_session_result *clo_session_result(const struct clo_sessions *sessions,
+struct clo_session_result *clo_session_result(struct clo_sessions *sessions,
                                               const struct clo_session *session)
 {
-    struct used *used = find(sessions, session);
+    struct used *used = look_up(sessions, session);
 
     return used == NULL || used->result.tee_pubkey == NULL ? NULL : &used->result;
 }
 
-void clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
-                              const char *path)
+bool clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
+                              const char *path, struct clo_error *err)
 {
-    struct used *used = find(sessions, session);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_session_result *result = clo_session_result(sessions, session);
 
-    if (used == NULL)
-        return;
-    free(used->result.released);
-    used->result.released = strdup(path); /* out of memory: nothing was released in it */
+    if (result == NULL)
+        return true;
+    char *released = strdup(path);
+    if (released == NULL)
+        return clo_out_of_memory(err);
+    free(result->released);
+    result->released = released;
+    if (sessions->store == NULL)
+        return true;
+    return write_result(result, &text, err) &&
+           clo_store_set_session(sessions->store, clo_bytes(session->name, sizeof session->name),
+                                 clo_buffer_string(&text), err);
 }
 
-bool clo_session_released(const struct clo_sessions *sessions, const struct clo_session *session,
+bool clo_session_released(struct clo_sessions *sessions, const struct clo_session *session,
                           const char *path)
 {
     const struct clo_session_result *result = clo_session_result(sessions, session);

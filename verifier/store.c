@@ -95,6 +95,7 @@ void clo_store_free(struct clo_store *store)
         store->statements = next;
     }
     sqlite3_close(store->database);
+    clo_private_key_free(store->audit_key);
     pthread_mutex_destroy(&store->lock);
     free(store->folder);
     free(store);
@@ -498,27 +499,4 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
         return fail_sql(store, err);
     *out = CLO_TAKE(list);
     return true;
-}
-
-/* --- Audit --- */
-
-bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry, struct clo_error *err)
-{
-    STORE_LOCK(store);
-    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-
-    if (!store_prepare(store,
-                       "INSERT INTO audit (time, action, verdict, session, tee, resource, detail)"
-                       " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                       &statement, err))
-        return false;
-    sqlite3_bind_int64(statement, 1, entry->time);
-    bind_text(statement, 2, entry->action);
-    bind_text(statement, 3, entry->verdict);
-    bind_text(statement, 4, entry->session);
-    bind_text(statement, 5, entry->tee);
-    if (entry->resource != NULL)
-        bind_text(statement, 6, entry->resource);
-    bind_text(statement, 7, entry->detail);
-    return run(store, statement, err) || clo_wrap(err, "audit trail");
 }

@@ -152,7 +152,39 @@ CLO_MUST_USE bool clo_store_holders(struct clo_store *store, const char *path, j
 CLO_MUST_USE bool clo_store_give_up(struct clo_store *store, const char *path, size_t *count,
                                     struct clo_error *err);
 
+/* --- Sessions (verifier/sessions.h) --- */
+
+struct clo_session_key {
+    int64_t id;
+    int64_t made; /* on the caller's clock */
+    uint8_t key[32];
+};
+#define CLO_SESSION_KEYS 2
+
+/* The newest keys of this boot of the machine, newest first; a new one is made where there is none, or where the newest is
+ * older than `seconds`. All who use the store have the same. */
+CLO_MUST_USE bool clo_store_session_keys(struct clo_store *store, struct clo_random random,
+                                         int64_t now, unsigned seconds,
+                                         struct clo_session_key out[CLO_SESSION_KEYS],
+                                         size_t *count, struct clo_error *err);
+/* Within a transaction: uses a nonce up, with what its session has shown (NULL: nothing). CLO_ERR_REFUSED: it was used. */
+CLO_MUST_USE bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t key,
+                                      const char *result, struct clo_error *err);
+/* Within a transaction: something more about it. */
+CLO_MUST_USE bool clo_store_set_session(struct clo_store *store, struct clo_bytes name,
+                                        const char *result, struct clo_error *err);
+/* `out` stays empty where nothing was shown. */
+CLO_MUST_USE bool clo_store_session(struct clo_store *store, struct clo_bytes name, bool *is_used,
+                                    struct clo_buffer *out, struct clo_error *err);
+
 /* --- Audit --- */
+
+/* Which VM a decision was about; an empty text: not known. */
+struct clo_audit_vm {
+    char chip[65], report_id[65], instance[65]; /* as instances are named: lower-case hex */
+    char image[128];                            /* the policy that its evidence was held against */
+    char address[64];
+};
 
 struct clo_audit {
     int64_t time;        /* Unix */
@@ -162,10 +194,48 @@ struct clo_audit {
     const char *tee;
     const char *resource; /* NULL: none */
     const char *detail;
+    const struct clo_audit_vm *vm; /* NULL: none */
 };
 /* Returns when it is on the disk: nothing is released that is not written down first. */
 CLO_MUST_USE bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry,
                                   struct clo_error *err);
+
+/* The trail is a chain: each row has the SHA-256 digest of the one before and of itself, and the end of the chain is signed
+ * now and then. So a row that was changed, removed or moved shows; a trail that was cut off and signed anew by someone who
+ * has the key shows by a checkpoint that is kept elsewhere. docs/formats/audit.md has the bytes. */
+struct clo_audit_point {
+    int64_t row; /* the last row that it covers; 0: none */
+    int64_t time;
+    uint8_t chain[32];
+    bool dropped; /* what it covers is not in the trail any more */
+};
+#define CLO_AUDIT_KEY "audit"
+
+/* From now on this program signs checkpoints, with the store's key of that name. */
+CLO_MUST_USE bool clo_store_audit_sign(struct clo_store *store, struct clo_error *err);
+/* Signs the end of the chain. Nothing is done where it is signed already. */
+CLO_MUST_USE bool clo_store_audit_checkpoint(struct clo_store *store, int64_t now,
+                                             struct clo_error *err);
+/* {"row","time","chain","dropped","signature"} of the last one. CLO_ERR_REFUSED: there is none. */
+CLO_MUST_USE bool clo_store_audit_last_checkpoint(struct clo_store *store, json_t **out,
+                                                  struct clo_error *err);
+
+struct clo_audit_verdict {
+    int64_t first, last; /* the rows that are there; 0: none */
+    size_t checkpoints;  /* that are signed by the key */
+    int64_t covered;     /* up to this row; what follows is chained and not signed yet */
+};
+/* The whole trail against its chain and its checkpoints, and against one that was kept elsewhere (NULL: none).
+ * CLO_ERR_REFUSED, with the first row that is not as it was written. */
+CLO_MUST_USE bool clo_store_audit_verify(struct clo_store *store, const struct clo_public_key *key,
+                                         const json_t *kept, struct clo_audit_verdict *out,
+                                         struct clo_error *err);
+/* Rows after `after`, at most `limit`, of that resource (NULL: any): [{"row","time","action","verdict",…}]. */
+CLO_MUST_USE bool clo_store_audit_rows(struct clo_store *store, int64_t after, size_t limit,
+                                       const char *resource, json_t **out, struct clo_error *err);
+/* Drops rows of before that time, after signing what they hash to; `count` says how many. */
+CLO_MUST_USE bool clo_store_audit_drop(struct clo_store *store, int64_t before, int64_t now,
+                                       size_t *count, struct clo_error *err);
 
 /* --- The service's own keys --- */
 

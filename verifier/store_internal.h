@@ -24,6 +24,7 @@ struct clo_store {
     /* Recursive. Whoever uses the database has it; from clo_store_begin() to clo_store_end() it is one's own. */
     pthread_mutex_t lock;
     struct store_statement *statements;
+    struct clo_private_key *audit_key; /* signs checkpoints; NULL: this program makes none */
 };
 
 /* For CLO_CLEANUP: STORE_LOCK(store); holds the lock until the function returns. */
@@ -44,6 +45,9 @@ CLO_MUST_USE bool store_parse_terms(const char *policy, const char *references,
 /* Within a transaction: the row of an entry's terms. */
 CLO_MUST_USE bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entry,
                                   int64_t *id, struct clo_error *err);
+
+/* Chains the rows of a trail that had none. */
+CLO_MUST_USE bool store_audit_chain_all(struct clo_store *store, struct clo_error *err);
 
 /* Makes the tables, or brings them to the form of this release (store_schema.c). Within a transaction. */
 CLO_MUST_USE bool store_schema_bring_up(struct clo_store *store, struct clo_error *err);

@@ -40,7 +40,23 @@ static const char *const steps[] = {
     " UPDATE counts SET value = value + 1 WHERE name = 'terms'; END;"
     "CREATE TRIGGER terms_changed AFTER UPDATE OF id, policy, reference_values ON terms BEGIN"
     " UPDATE counts SET value = value + 1 WHERE name = 'terms'; END;",
+    /* 5: keys of nonces and cookies, by the boot of the machine whose clock they go by, and the nonces that were used
+     * with what their sessions have shown. They go with their key. */
+    "CREATE TABLE session_keys (id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL,"
+    " made INTEGER NOT NULL, key BLOB NOT NULL) STRICT;"
+    "CREATE TABLE sessions (name BLOB PRIMARY KEY, key INTEGER NOT NULL, result TEXT)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sessions_of_key ON sessions (key);",
+    /* 6: the audit trail as a chain: each row names the VM, and what all rows up to it hash to; the last of them once
+     * more; and signed checkpoints. */
+    "ALTER TABLE audit ADD COLUMN vm TEXT;"
+    "ALTER TABLE audit ADD COLUMN chain BLOB;"
+    "CREATE TABLE audit_head (id INTEGER PRIMARY KEY CHECK (id = 1), row INTEGER NOT NULL,"
+    " chain BLOB NOT NULL) STRICT;"
+    "CREATE TABLE audit_checkpoints (row INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
+    " chain BLOB NOT NULL, dropped INTEGER NOT NULL, signature BLOB NOT NULL) STRICT;",
 };
+#define CHAINED_FROM 6
 
 static bool read_version(struct clo_store *store, int *out, struct clo_error *err)
 {
@@ -69,7 +85,8 @@ bool store_schema_bring_up(struct clo_store *store, struct clo_error *err)
     if (version == last)
         return true;
     for (int i = version; i < last; i++)
-        if (!execute(store, steps[i], err))
+        if (!execute(store, steps[i], err) ||
+            (i + 1 == CHAINED_FROM && !store_audit_chain_all(store, err)))
             return false;
     snprintf(set, sizeof set, "PRAGMA user_version = %d", last);
     return execute(store, set, err);

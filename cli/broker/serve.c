@@ -214,6 +214,15 @@ static bool print_listening(const struct clo_server *server, const struct tls_op
     return true;
 }
 
+/* The clock that the server's requests have: it does not jump. */
+static int64_t boot_seconds(void)
+{
+    struct timespec now = { 0 };
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return now.tv_sec;
+}
+
 static bool serve(struct tls_options *tls, const struct door_options *door, unsigned nonce_seconds,
                   struct own_endorsements *own, struct clo_error *err)
 {
@@ -222,6 +231,7 @@ static bool serve(struct tls_options *tls, const struct door_options *door, unsi
     const struct clo_broker_spec spec = { .store = tls->store,
                                           .random = cli_random(),
                                           .nonce_seconds = nonce_seconds,
+                                          .clock = boot_seconds(),
                                           .has_old_names = strcmp(door->result_names, "old") == 0,
                                           .endorser = own->endorser,
                                           .on_decision = on_decision,

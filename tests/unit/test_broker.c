@@ -174,7 +174,7 @@ static void test_nonce_once(void **state)
           member(&nobody, "detail"));
 }
 
-/* A broker that was started again knows nothing of what it gave out before. */
+/* A broker that was started again goes on where it was: what was given out is good, and what was used is not. */
 static void test_restart(void **state)
 {
     CLO_CLEANUP(free_client) struct client client = { .clock = 3500 };
@@ -188,9 +188,35 @@ static void test_restart(void **state)
     clo_broker_freep(&broker);
     broker = new_broker();
     reset_scene();
-    CHECK(attest(&client) == 401, "a nonce of before");
-    CHECK(strcmp(member(&client, "type"), CLO_KBS_PROBLEM_SESSION) == 0, "begin anew");
-    CHECK(ask(&attested, "GET", RESOURCE, "") == 401, "a session of before");
+    CHECK(attest(&attested) == 403, "a nonce that was used before the restart");
+    CHECK(strcmp(member(&attested, "detail"), "nonce: used before; each is good once") == 0,
+          member(&attested, "detail"));
+    CHECK(ask(&attested, "GET", RESOURCE, "") == 200, "a session of before");
+    open_answer(&attested, SECRET);
+    reset_scene();
+    CHECK(attest(&client) == 200, "a nonce of before that was not used");
+}
+
+/* Two brokers on one store: a nonce that one gave out is used up at either, once. */
+static void test_replica(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 3600 };
+    struct clo_broker *first = broker;
+    struct clo_broker *second = new_broker();
+
+    (void)state;
+    reset_scene();
+    begin(&client);
+    broker = second;
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    broker = first;
+    reset_scene();
+    CHECK(attest(&client) == 403, "used at the other one");
+    CHECK(strcmp(member(&client, "detail"), "nonce: used before; each is good once") == 0,
+          member(&client, "detail"));
+    CHECK(ask(&client, "GET", RESOURCE, "") == 200, "what the other one accepted");
+    open_answer(&client, SECRET);
+    clo_broker_free(second);
 }
 
 static void test_odd_requests(void **state)
@@ -255,10 +281,15 @@ static void test_nothing_registered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_released),         cmocka_unit_test(test_old_names),
-        cmocka_unit_test(test_refused_evidence), cmocka_unit_test(test_foreign_root),
-        cmocka_unit_test(test_nonce_once),       cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_odd_requests),     cmocka_unit_test(test_nothing_registered),
+        cmocka_unit_test(test_released),
+        cmocka_unit_test(test_old_names),
+        cmocka_unit_test(test_refused_evidence),
+        cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_nonce_once),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_replica),
+        cmocka_unit_test(test_odd_requests),
+        cmocka_unit_test(test_nothing_registered),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

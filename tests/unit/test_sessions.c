@@ -22,7 +22,7 @@ static struct clo_sessions *new_sessions(uint8_t *seed, size_t limit)
     return sessions;
 }
 
-static void begin(const struct clo_sessions *sessions, int64_t now, struct clo_session *out)
+static void begin(struct clo_sessions *sessions, int64_t now, struct clo_session *out)
 {
     struct clo_error err;
 
