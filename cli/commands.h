@@ -15,6 +15,8 @@
     FULL("image", cmd_image, "build confidential disk images, look into them")                     \
     FULL("evidence", cmd_evidence, "collect what proves a guest, show what is in it")              \
     FULL("verify", cmd_verify, "check evidence against endorsements, reference values and policy") \
+    FULL("calibrate", cmd_calibrate,                                                               \
+         "reference values of firmware, from a machine's own evidence")                            \
     FULL("policy", cmd_policy, "write a policy, say what it pins and what it leaves open")         \
     FULL("serve", cmd_serve, "verifier and key broker")                                            \
     FULL("key", cmd_key, "put, list and remove what the broker releases")                          \

@@ -65,8 +65,8 @@ static bool load_other(const char *path, const struct clo_eventlog *log, struct 
     bool ok = clo_eventlog_is_ccel(other)
                       ? clo_reference_from_ccel(path, NULL, other, item, err)
                       : clo_reference_from_eventlog(path, NULL, other,
-                                                    registers_of(log) | registers_of(other), item,
-                                                    err);
+                                                    registers_of(log) | registers_of(other),
+                                                    CLO_HASH_NONE, item, err);
     out->count += ok;
     return ok || clo_wrap(err, "%s", path);
 }

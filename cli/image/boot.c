@@ -90,7 +90,7 @@ static bool write_calibration(struct watcher *watcher, const char *path, struct 
     return (clo_eventlog_parse(clo_buffer_bytes(&watcher->eventlog), &log, err) &&
             check_replay(watcher, log, mask, err) &&
             clo_reference_from_eventlog("firmware", json_string_value(created), log, mask,
-                                        &reference, err) &&
+                                        CLO_HASH_NONE, &reference, err) &&
             clo_reference_write(reference, &text, err) &&
             clo_file_write(path, clo_buffer_bytes(&text), 0644, err)) ||
            clo_wrap(err, "calibration");

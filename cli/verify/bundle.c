@@ -2,8 +2,7 @@
 #include "cli/evidence/file.h"
 #include "cli/verify/common.h"
 
-/* A bundle, or evidence in another form that is known. */
-static bool load(const char *path, struct clo_evidence **out, struct clo_error *err)
+bool verify_load_bundle(const char *path, struct clo_evidence **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
 
@@ -51,7 +50,7 @@ int cmd_verify_bundle(int argc, char **argv)
         return status;
     if (!verify_load(&o, &inputs, &err))
         return verify_fail(&err);
-    if (!load(operands.items[0], &evidence, &err))
+    if (!verify_load_bundle(operands.items[0], &evidence, &err))
         return verify_fail(&err);
     if (o.nonce != NULL && clo_evidence_has(evidence, CLO_EVIDENCE_RUNTIME_DATA))
         inputs.inputs.expected_nonce = clo_bytes_text(o.nonce);

@@ -40,6 +40,9 @@ struct verify_inputs {
 
 CLO_MUST_USE bool verify_load(const struct verify_options *options, struct verify_inputs *out,
                               struct clo_error *err);
+/* A bundle, or evidence in another form that is known. */
+CLO_MUST_USE bool verify_load_bundle(const char *path, struct clo_evidence **out,
+                                     struct clo_error *err);
 /* --nonce as bytes in hex, for evidence that has no runtime data. */
 CLO_MUST_USE bool verify_load_nonce_hex(const struct verify_options *options,
                                         struct verify_inputs *inputs, struct clo_error *err);

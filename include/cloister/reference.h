@@ -134,9 +134,11 @@ CLO_API CLO_MUST_USE bool clo_reference_predict_tdx(const struct clo_tdx_predict
                                                     struct clo_reference **out,
                                                     struct clo_error *err);
 /* Takes events and values of the PCRs in `mask` from a log, for calibration. The caller shows first
- * that the log replays to the PCRs of the TPM. */
+ * that the log replays to the PCRs of the TPM; `only` is the bank for which that was shown, and
+ * CLO_HASH_NONE takes all of the log's. */
 CLO_API CLO_MUST_USE bool clo_reference_from_eventlog(const char *name, const char *created,
                                                       const struct clo_eventlog *log, uint32_t mask,
+                                                      enum clo_hash only,
                                                       struct clo_reference **out,
                                                       struct clo_error *err);
 /* The same from a CCEL log, for RTMR 0 to 3. */

@@ -444,14 +444,21 @@ const char *clo_reference_phase_at(const struct clo_reference *reference, size_t
 /* --- Calibration --- */
 
 /* The digests of every bank that the log has and we know. */
-static json_t *event_digests(const struct clo_eventlog *log, const struct clo_event *event)
+/* Is this bank of the log taken? `only` CLO_HASH_NONE: all that are known are. */
+static bool is_taken(enum clo_hash hash, enum clo_hash only)
+{
+    return hash != CLO_HASH_NONE && (only == CLO_HASH_NONE || hash == only);
+}
+
+static json_t *event_digests(const struct clo_eventlog *log, const struct clo_event *event,
+                             enum clo_hash only)
 {
     json_t *digests = json_object();
     struct clo_digest digest;
 
     for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
         enum clo_hash hash = clo_eventlog_algorithm(log, i);
-        if (hash != CLO_HASH_NONE && clo_event_digest(event, hash, &digest))
+        if (is_taken(hash, only) && clo_event_digest(event, hash, &digest))
             json_object_set_new(digests, clo_hash_name(hash),
                                 clo_json_hex(clo_digest_bytes(&digest)));
     }
@@ -459,13 +466,14 @@ static json_t *event_digests(const struct clo_eventlog *log, const struct clo_ev
 }
 
 /* Its content, where a digest proves it: "dbx: 3 entries, 172 bytes". */
-static bool is_proven(const struct clo_eventlog *log, const struct clo_event *event)
+static bool is_proven(const struct clo_eventlog *log, const struct clo_event *event,
+                      enum clo_hash only)
 {
     struct clo_digest ignored;
 
     for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
         enum clo_hash hash = clo_eventlog_algorithm(log, i);
-        if (hash != CLO_HASH_NONE && clo_event_digest(event, hash, &ignored))
+        if (is_taken(hash, only) && clo_event_digest(event, hash, &ignored))
             return clo_event_data_is_measured(event, hash);
     }
     return false;
@@ -491,7 +499,7 @@ static bool name_of(const struct clo_event *event, const char *text, char *out, 
 }
 
 static bool add_logged(json_t *events, const struct clo_eventlog *log,
-                       const struct clo_event *event, struct clo_error *err)
+                       const struct clo_event *event, enum clo_hash only, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     const char *type = clo_event_type_name(event->type);
@@ -503,22 +511,22 @@ static bool add_logged(json_t *events, const struct clo_eventlog *log,
     const char *string = clo_buffer_string(&text);
     if (string == NULL || *string == '\0')
         string = "event";
-    bool has_name = name_of(event, string, name, sizeof name) && is_proven(log, event);
-    json_t *json =
-            json_pack("{s:s, s:s, s:s*, s:o*, s:o}", "type", type == NULL ? "unknown" : type,
-                      "name", has_name ? name : string, "text", has_name ? string : NULL, "fields",
-                      has_name ? event_facts(event) : NULL, "digests", event_digests(log, event));
+    bool has_name = name_of(event, string, name, sizeof name) && is_proven(log, event, only);
+    json_t *json = json_pack("{s:s, s:s, s:s*, s:o*, s:o}", "type", type == NULL ? "unknown" : type,
+                             "name", has_name ? name : string, "text", has_name ? string : NULL,
+                             "fields", has_name ? event_facts(event) : NULL, "digests",
+                             event_digests(log, event, only));
     return json_array_append_new(json_object_get(events, key), json) == 0 || clo_out_of_memory(err);
 }
 
-static bool add_values(const struct clo_eventlog *log, uint32_t mask, json_t *pcrs,
-                       struct clo_error *err)
+static bool add_values(const struct clo_eventlog *log, uint32_t mask, enum clo_hash only,
+                       json_t *pcrs, struct clo_error *err)
 {
     struct clo_pcr_bank bank;
 
     for (size_t i = 0; i < clo_eventlog_algorithm_count(log); i++) {
         enum clo_hash hash = clo_eventlog_algorithm(log, i);
-        if (hash == CLO_HASH_NONE)
+        if (!is_taken(hash, only))
             continue;
         if (!clo_eventlog_replay(log, hash, &bank, err))
             return false;
@@ -536,7 +544,7 @@ static bool add_values(const struct clo_eventlog *log, uint32_t mask, json_t *pc
 }
 
 bool clo_reference_from_eventlog(const char *name, const char *created,
-                                 const struct clo_eventlog *log, uint32_t mask,
+                                 const struct clo_eventlog *log, uint32_t mask, enum clo_hash only,
                                  struct clo_reference **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
@@ -559,9 +567,9 @@ bool clo_reference_from_eventlog(const char *name, const char *created,
     for (size_t i = 0; i < clo_eventlog_count(log); i++) {
         const struct clo_event *event = clo_eventlog_at(log, i);
         if (event->type != CLO_EV_NO_ACTION && event->pcr < CLO_PCR_COUNT &&
-            (mask >> event->pcr & 1) != 0 && !add_logged(events, log, event, err))
+            (mask >> event->pcr & 1) != 0 && !add_logged(events, log, event, only, err))
             return clo_wrap(err, "event %zu", i);
     }
-    return add_values(log, mask, pcrs, err) && clo_json_write(json, &text, err) &&
+    return add_values(log, mask, only, pcrs, err) && clo_json_write(json, &text, err) &&
            clo_reference_parse(clo_buffer_bytes(&text), out, err);
 }

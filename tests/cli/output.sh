@@ -16,6 +16,7 @@ answers() {
     cat <<END
 audit|config
 boot|-
+calibrate|-
 eventlog convert|-
 eventlog explain|$log --other-log $log
 eventlog explain|$log --other-log $log --json

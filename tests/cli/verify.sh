@@ -14,6 +14,9 @@ for command in "verify" "evidence show"; do
     # shellcheck disable=SC2086 # a command is one word or two
     for wrong in text empty folder none; do expect "$command $wrong" 3 "$wrong" "$cloister" $command "$wrong"; done
 done
+for wrong in text empty folder none; do expect "calibrate $wrong" 3 "$wrong" "$cloister" calibrate --evidence "$wrong"; done
+expect "calibrate from nothing" 3 "nothing.json" "$cloister" calibrate --evidence nothing.json
+expect "calibrate without evidence" 2 "--evidence is missing" "$cloister" calibrate
 expect "no bundle" 2 "" "$cloister" verify
 expect "two bundles" 2 "" "$cloister" verify text text
 expect "no report" 3 "none" "$cloister" verify snp none

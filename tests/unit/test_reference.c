@@ -288,7 +288,8 @@ static void test_from_eventlog(void **state)
     log_event(&made, 4, CLO_EV_EFI_ACTION, clo_bytes_text("not asked for"));
     CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
     CHECK(clo_eventlog_replay(log, CLO_HASH_SHA256, &bank, &err), err.text);
-    CHECK(clo_reference_from_eventlog("c", NULL, log, 0x3, &reference, &err), err.text);
+    CHECK(clo_reference_from_eventlog("c", NULL, log, 0x3, CLO_HASH_NONE, &reference, &err),
+          err.text);
     CHECK(strcmp(clo_reference_origin(reference), "calibration") == 0, "origin");
     CHECK(clo_reference_mask(reference, CLO_HASH_SHA256, "") == 0x3, "what was asked for");
     for (unsigned pcr = 0; pcr < 2; pcr++) {
@@ -300,13 +301,37 @@ static void test_from_eventlog(void **state)
     CHECK(!clo_reference_lists_events(reference, 4), "not asked for");
 }
 
+/* A quote proves one bank: what the log says of another is nobody's word but the host's. */
+static void test_from_one_bank(void **state)
+{
+    static const enum clo_hash banks[] = { CLO_HASH_SHA256, CLO_HASH_SHA384 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
+    CLO_CLEANUP(clo_eventlog_freep) struct clo_eventlog *log = NULL;
+    struct clo_error err;
+
+    (void)state;
+    log_header(&made, banks, 2);
+    log_event_of(&made, 0, CLO_EV_IPL, banks, 2, clo_bytes_text("x"), clo_bytes_text("x"));
+    CHECK(clo_eventlog_parse(clo_buffer_bytes(&made), &log, &err), err.text);
+    for (size_t i = 0; i < 2; i++) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        struct clo_reference_event event;
+        CHECK(clo_reference_from_eventlog("c", NULL, log, 1, banks[i], &reference, &err), err.text);
+        CHECK(clo_reference_mask(reference, banks[i], "") == 1, "the bank that is proven");
+        CHECK(clo_reference_mask(reference, banks[1 - i], "") == 0, "the other one");
+        CHECK(clo_reference_event_at(reference, 0, "", 0, &event) && event.digest_count == 1 &&
+                      event.digests[0].hash == banks[i],
+              "of its events, too");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),     cmocka_unit_test(test_for),
         cmocka_unit_test(test_refused),   cmocka_unit_test(test_from_eventlog),
         cmocka_unit_test(test_tdx),       cmocka_unit_test(test_tdx_refused),
-        cmocka_unit_test(test_from_ccel),
+        cmocka_unit_test(test_from_ccel), cmocka_unit_test(test_from_one_bank),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

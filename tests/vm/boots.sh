@@ -22,6 +22,35 @@ refuses_nonce() {
 vm_check "another nonce is refused" refuses_nonce
 vm_check "and said to be" grep -q '^fail  evidence.nonce' "$LAB/nonce.out"
 
+# Reference values of the firmware from that evidence alone: those that the owner's own calibration gave.
+calibrates() {
+    cloister calibrate --evidence "$LAB/second.evidence.json" --root "$LAB/platform/ark.pem" --output "$LAB/calibrated.ref.json" &&
+        jq -S '.pcrs.sha256' "$LAB/firmware.ref.json" >"$LAB/pcrs.own" &&
+        jq -S '.pcrs.sha256' "$LAB/calibrated.ref.json" | cmp - "$LAB/pcrs.own" &&
+        [ "$(jq -c '.pcrs | keys' "$LAB/calibrated.ref.json")" = '["sha256"]' ]
+}
+vm_check "the firmware's reference values come from a machine's evidence, too" calibrates
+# not_calibrated WORDS: by what is in other.evidence.json.
+not_calibrated() {
+    local status=0
+    cloister calibrate --evidence "$LAB/other.evidence.json" --root "$LAB/platform/ark.pem" --output "$LAB/none.ref.json" \
+        2>"$LAB/calibrate.err" || status=$?
+    [ "$status" = 1 ] && [ ! -e "$LAB/none.ref.json" ] && grep -q "$1" "$LAB/calibrate.err"
+}
+jq 'del(.eventlog)' "$LAB/second.evidence.json" >"$LAB/other.evidence.json"
+vm_check "not from evidence without its log" not_calibrated 'has no event log'
+python3 - "$LAB/second.evidence.json" "$LAB/calibrated.ref.json" >"$LAB/other.evidence.json" <<'PY'
+import base64, json, sys
+bundle, reference = (json.load(open(path)) for path in sys.argv[1:])
+media, text = bundle["eventlog"]
+log = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+digest = bytes.fromhex(reference["events"]["0"][0]["digests"]["sha256"])
+assert log.count(digest) > 0
+bundle["eventlog"] = [media, base64.urlsafe_b64encode(log.replace(digest, bytes(32), 1)).decode().rstrip("=")]
+json.dump(bundle, sys.stdout)
+PY
+vm_check "nor from a log that does not lead to the quoted PCRs" not_calibrated 'do not lead to the quoted PCRs 0'
+
 # The disk key as bytes, hex and base64, in everything that the host holds or was told.
 key_is_nowhere() {
     local hex base64 file
