@@ -1,7 +1,7 @@
 #!/bin/bash
 # The disk is this disk, in this generation: an older root under a newer image's table and UKI, and an old copy of the
 # disk, are refused by the guest by name, although firmware and broker find nothing odd; what happens between the disk's
-# write and the broker's record is survived in both orders.
+# write and the broker's record is survived in both orders; a counter in the TPM tells an old copy where the broker does not.
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
 
@@ -42,13 +42,13 @@ vm_check "the copy of before is refused by the guest" \
 # --- Between the disk and the broker ---
 
 cp --sparse=always "$LAB/demo.img" "$LAB/before.img"
+store_sql() { python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])' "$LAB/broker/store.db" "$1"; }
 # Only the record is kept from being made: a trigger in the broker's own database refuses it, as a full disk would.
-no_record() { python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])' "$LAB/broker/store.db" "$1"; }
 cut_off() {
     local status=0
-    no_record "CREATE TRIGGER stop BEFORE UPDATE OF generation ON resources BEGIN SELECT RAISE(ABORT, 'cut off'); END"
+    store_sql "CREATE TRIGGER stop BEFORE UPDATE OF generation ON resources BEGIN SELECT RAISE(ABORT, 'cut off'); END"
     refused ahead "gave up after" "$LAB/demo.img" || status=$?
-    no_record "DROP TRIGGER stop"
+    store_sql "DROP TRIGGER stop"
     return "$status"
 }
 vm_check "a broker that cannot write it down: the guest does not go on" cut_off
@@ -66,6 +66,24 @@ torn() {
     goes_on torn
 }
 vm_check "a header whose first copy is half written" torn
+
+# --- The TPM's own counter ---
+
+lab_image "$LAB/counted.img" "$LAB_CMDLINE" --tpm-counter
+lab_register counted
+counts() { lab_boot "$1" "$LAB/counted.img" --until 'Welcome to'; }
+vm_check "an image that counts in the TPM: first boot" counts counted-first
+cp --sparse=always "$LAB/counted.img" "$LAB/counted-before.img"
+vm_check "and second" counts counted-second
+mkdir "$LAB/other" && cloister_sim vtpm new "$LAB/platform" "$LAB/other/tpm"
+has_no_counter() {
+    LAB_TPM=$LAB/other/tpm refused counted-moved "disk: this TPM has no counter of its generations" "$LAB/counted.img" --snapshot
+}
+vm_check "another TPM, which has no counter of this disk, is refused" has_no_counter
+# A broker that was restored from its backup has forgotten the second boot: the TPM alone is left to tell.
+store_sql "UPDATE resources SET generation = 1; UPDATE generations SET generation = 1"
+vm_check "the copy of before is refused by what the TPM has seen, by a broker that forgot" \
+    refused counted-back "which the TPM's counter has seen: an old copy of the disk" "$LAB/counted-before.img" --snapshot
 
 # --- A broker that knows no disk ---
 
