@@ -341,7 +341,7 @@ void verify_inputs_free(struct verify_inputs *inputs)
 
 /* --- Evidence from single files --- */
 
-static bool add_file(struct clo_evidence *evidence, const char *label, const char *path,
+bool verify_add_file(struct clo_evidence *evidence, const char *label, const char *path,
                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -386,7 +386,7 @@ bool verify_add_tpm(struct clo_evidence *evidence, const struct verify_tpm_files
            (files->eventlog == NULL ||
             evidence_file_add_log(files->eventlog, CLO_EVIDENCE_EVENTLOG, evidence, err)) &&
            (files->userspace_log == NULL ||
-            add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, files->userspace_log, err));
+            verify_add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, files->userspace_log, err));
 }
 
 int verify_fail(struct clo_error *err)

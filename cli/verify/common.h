@@ -56,6 +56,9 @@ void verify_inputs_free(struct verify_inputs *inputs); /* for CLO_CLEANUP */
 struct verify_tpm_files {
     const char *quote, *signature, *pcrs, *eventlog, *userspace_log;
 };
+/* Adds a file as it is. */
+CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
+                                  const char *path, struct clo_error *err);
 /* Appends the options that name them; `ak` is the attestation key's. */
 void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak, struct cli_option *out,
                             size_t *count);

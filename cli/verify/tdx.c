@@ -27,6 +27,7 @@ int cmd_verify_tdx(int argc, char **argv)
 {
     struct verify_options o = { 0 };
     const char *eventlog = NULL;
+    const char *userspace_log = NULL;
     const char *folder = NULL;
     struct cli_option table[VERIFY_OPTIONS_MAX] = {
         { .name = "--eventlog",
@@ -36,12 +37,16 @@ int cmd_verify_tdx(int argc, char **argv)
                   "RTMRs",
           .text = &eventlog },
         { .name = "--ccel", .argument = "FILE", .help = "the same", .text = &eventlog },
+        { .name = "--userspace-log",
+          .argument = "FILE",
+          .help = "what user space extended RTMRs with after it (systemd's cc-measure.log)",
+          .text = &userspace_log },
         { .name = "--save-collateral",
           .argument = "DIR",
           .help = "keep all that it was verified with, for a verification elsewhere",
           .text = &folder },
     };
-    size_t count = 3;
+    size_t count = 4;
     verify_add_options(&o, table, &count);
     fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
@@ -65,10 +70,14 @@ int cmd_verify_tdx(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
+    if (userspace_log != NULL && eventlog == NULL)
+        return cli_usage_error(&usage, "--userspace-log goes on from --eventlog, which is missing");
     if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
         !clo_evidence_new(&evidence, &err) ||
         (eventlog != NULL &&
          !evidence_file_add_log(eventlog, CLO_EVIDENCE_TDX_CCEL, evidence, &err)) ||
+        (userspace_log != NULL &&
+         !verify_add_file(evidence, CLO_EVIDENCE_USERSPACE_LOG, userspace_log, &err)) ||
         !evidence_file_add(operands.items[0], CLO_EVIDENCE_TDX_QUOTE, evidence, &err) ||
         (folder != NULL &&
          (!verify_fetch(&o, evidence, &inputs, &err) || !save(folder, evidence, &inputs, &err))))

@@ -3,7 +3,8 @@
 #ifndef CLOISTER_CCEL_H
 #define CLOISTER_CCEL_H
 
-#include "cloister/base.h"
+#include "cloister/eventlog.h"
+#include "cloister/userlog.h"
 
 CLO_BEGIN_C
 
@@ -26,6 +27,12 @@ CLO_API CLO_MUST_USE bool clo_ccel_table_parse(struct clo_bytes in, struct clo_c
 CLO_API CLO_MUST_USE bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out,
                                              struct clo_error *err);
 #define CLO_EV_DSTACK_RUNTIME 0x08000001U
+
+/* The log and, after its events, what user space extended RTMRs with (cc-measure.log): as events of type EV_IPL with the
+ * measured text for their data. Records of other registers are passed over. */
+CLO_API CLO_MUST_USE bool clo_ccel_append(struct clo_bytes bytes, const struct clo_eventlog *log,
+                                          const struct clo_userlog *userlog, struct clo_buffer *out,
+                                          struct clo_error *err);
 
 CLO_END_C
 

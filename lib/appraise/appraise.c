@@ -302,6 +302,7 @@ void clo_verified_evidence_free(struct clo_verified_evidence *verified)
         w->kept[i].entry->free(w->kept[i].state);
     clo_eventlog_free(w->log);
     clo_userlog_free(w->userlog);
+    clo_buffer_free(&w->log_bytes);
     clo_appraisal_free(verified->appraisal);
     free(verified);
 }

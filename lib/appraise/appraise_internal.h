@@ -79,6 +79,7 @@ struct work {
     struct clo_pcr_bank pcrs;
     uint32_t pcr_mask; /* the quoted ones: they are proven */
     struct clo_eventlog *log;
+    struct clo_buffer log_bytes; /* that the log looks at, where they are not the evidence's */
     struct clo_userlog *userlog;
     /* Of the caller's references, those that count for these registers (appraise_select). */
     const struct clo_reference *references[APPRAISE_REFERENCES_MAX];

@@ -1,6 +1,8 @@
 /* TDX: a quote with its platform's collateral, bare with the TD's event log, or next to another's report. */
 #include <stdlib.h>
 
+#include "cloister/ccel.h"
+
 #include "lib/appraise/tee_tdx.h"
 #include "lib/policy/policy_internal.h"
 
@@ -223,6 +225,22 @@ static void check_register(struct work *w, const struct clo_pcr_bank *bank, size
                        equal ? "replays" : "does not replay", i);
 }
 
+/* What user space measured becomes events of the log, so that rules and explanations see it, too. */
+static bool go_on(struct work *w, struct clo_bytes ccel, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_userlog_freep) struct clo_userlog *userlog = NULL;
+    struct clo_bytes bytes = clo_evidence_get(w->evidence, CLO_EVIDENCE_USERSPACE_LOG);
+
+    if (bytes.data == NULL)
+        return true;
+    if (!clo_userlog_parse(bytes, &userlog, err) ||
+        !clo_ccel_append(ccel, w->log, userlog, &w->log_bytes, err))
+        return clo_wrap(err, "evidence: user space's log");
+    clo_eventlog_freep(&w->log);
+    return clo_eventlog_parse(clo_buffer_bytes(&w->log_bytes), &w->log, err) ||
+           clo_wrap(err, "evidence: CCEL and user space's log");
+}
+
 static bool replay_log(struct work *w, struct clo_error *err)
 {
     struct clo_bytes bytes = clo_evidence_get(w->evidence, CLO_EVIDENCE_TDX_CCEL);
@@ -234,6 +252,8 @@ static bool replay_log(struct work *w, struct clo_error *err)
         return clo_wrap(err, "evidence: CCEL");
     if (!clo_eventlog_is_ccel(w->log))
         return clo_fail(err, CLO_ERR_FORMAT, "evidence: CCEL: not the event log of a TD");
+    if (!go_on(w, bytes, err))
+        return false;
     if (!clo_eventlog_replay(w->log, CLO_HASH_SHA384, &bank, err))
         return clo_wrap(err, "evidence: CCEL");
     for (size_t i = 0; tee_tdx_verified(w) != NULL && i < CLO_TDX_RTMR_COUNT; i++)

@@ -105,6 +105,19 @@ static void runtime_data(const struct json_event *event, struct clo_buffer *out)
     clo_buffer_append(out, clo_buffer_bytes(&event->payload));
 }
 
+/* TCG_PCR_EVENT2 with a SHA-384 digest. */
+static void write_event(uint32_t rtmr, uint32_t type, struct clo_bytes digest,
+                        struct clo_bytes data, struct clo_buffer *out)
+{
+    clo_buffer_le32(out, rtmr + 1);
+    clo_buffer_le32(out, type);
+    clo_buffer_le32(out, 1);
+    clo_buffer_le16(out, ALG_SHA384);
+    clo_buffer_append(out, digest);
+    clo_buffer_le32(out, (uint32_t)data.size);
+    clo_buffer_append(out, data);
+}
+
 static bool append_event(const struct json_event *event, struct clo_buffer *out,
                          struct clo_error *err)
 {
@@ -125,13 +138,7 @@ static bool append_event(const struct json_event *event, struct clo_buffer *out,
     }
     if (digest.size != 48)
         return clo_fail(err, CLO_ERR_FORMAT, "\"digest\": %zu bytes, expected 48", digest.size);
-    clo_buffer_le32(out, (uint32_t)event->rtmr + 1);
-    clo_buffer_le32(out, (uint32_t)event->type);
-    clo_buffer_le32(out, 1);
-    clo_buffer_le16(out, ALG_SHA384);
-    clo_buffer_append(out, digest);
-    clo_buffer_le32(out, (uint32_t)data.size);
-    clo_buffer_append(out, data);
+    write_event((uint32_t)event->rtmr, (uint32_t)event->type, digest, data, out);
     return (clo_buffer_ok(out) && clo_buffer_ok(&runtime)) || clo_out_of_memory(err);
 }
 
@@ -151,5 +158,40 @@ bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out, struct cl
         if (!read_event(entry, &event, err) || !append_event(&event, out, err))
             return clo_wrap(err, "event %zu", i);
     }
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+/* --- What user space measured --- */
+
+static bool append_record(const struct clo_userlog_event *event, struct clo_buffer *out,
+                          struct clo_error *err)
+{
+    struct clo_bytes text = clo_bytes_text(event->text == NULL ? "" : event->text);
+
+    if (event->kind != CLO_USERLOG_RTMR)
+        return true;
+    for (size_t i = 0; i < event->digest_count; i++) {
+        if (event->digests[i].hash != CLO_HASH_SHA384)
+            continue;
+        write_event(event->index, CLO_EV_IPL, clo_digest_bytes(&event->digests[i]), text, out);
+        return true;
+    }
+    return clo_fail(err, CLO_ERR_FORMAT, "no sha384 digest");
+}
+
+bool clo_ccel_append(struct clo_bytes bytes, const struct clo_eventlog *log,
+                     const struct clo_userlog *userlog, struct clo_buffer *out,
+                     struct clo_error *err)
+{
+    size_t count = clo_eventlog_count(log);
+
+    if (count == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "the firmware's log has no events to go on from");
+    /* Without what pads the firmware's log at its end. */
+    struct clo_bytes last = clo_eventlog_at(log, count - 1)->data;
+    clo_buffer_append(out, clo_bytes_slice(bytes, 0, (size_t)(last.data + last.size - bytes.data)));
+    for (size_t i = 0; i < clo_userlog_count(userlog); i++)
+        if (!append_record(clo_userlog_at(userlog, i), out, err))
+            return clo_wrap(err, "record %zu", i);
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

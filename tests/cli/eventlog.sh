@@ -32,6 +32,7 @@ expect "it is not replayed" 3 "truncated at byte" "$cloister" eventlog replay lo
 # User space's log goes on where the firmware's ends.
 printf '\036{"pcr":11,"digests":[{"hashAlg":"sha256","digest":"%064d"}],"content_type":"systemd","content":{"eventType":"phase","string":"enter-initrd"}}\n' 0 >user.log
 "$cloister" eventlog replay "$corpus/two-banks" --userspace-log user.log --json >both.json || fail "replay both"
+expect "user space's alone" 3 "is a log of user space (tpm2-measure.log, cc-measure.log): it goes on where the firmware's ends, as --userspace-log" "$cloister" eventlog replay user.log
 jq -e '.not_replayed.sha1' both.json >/dev/null || fail "a bank that user space has not is not named"
 [ "$(jq -r '.pcrs.sha256."11"' both.json)" != "$digest" ] || fail "user space's log changes nothing"
 

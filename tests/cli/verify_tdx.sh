@@ -13,6 +13,7 @@ expect "quote is text" 3 "text: is not a TDX quote in any form" "$cloister" veri
 expect "collateral absent" 3 "--collateral: none" "$cloister" verify tdx text --collateral none
 expect "collateral is text" 3 "--collateral: text" "$cloister" verify tdx text --collateral text
 expect "collateral folder is empty" 3 "holds no collateral" "$cloister" verify tdx text --collateral empty
+expect "user space's log of no firmware" 2 "--userspace-log goes on from --eventlog" "$cloister" verify tdx text --userspace-log text
 expect "something else left out" 2 "only \"tcb\"" "$cloister" verify tdx text --without signature
 
 # Pretend platforms: a good one, and one for every check, which fails that check (and no other but those that hang on it).
@@ -36,6 +37,7 @@ done
 # Several sets: a bad piece next to a good one does no harm, and is named; alone it does.
 # shellcheck disable=SC2317 # called by expect
 good() { "$cloister" verify tdx platforms/good/quote.bin --root "$root" --at "$at" "$@"; }
+expect "user space's log is text" 3 "user space's log: record 0" good --collateral platforms/good/collateral --userspace-log text --eventlog "$CLOISTER_TESTS/../fuzz/corpus/eventlog/ccel"
 expect "stale, then current" 0 "left out: the owner's TCB info: not current" good --collateral platforms/tcb-info-old/collateral --collateral platforms/good/collateral
 expect "current, then stale" 0 "left out: the owner's TCB info: not current" good --collateral platforms/good/collateral --collateral platforms/tcb-info-old/collateral
 expect "edited next to good" 0 "its signature does not hold" good --collateral platforms/good/collateral --collateral platforms/tcb-info-edited/collateral

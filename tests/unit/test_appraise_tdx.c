@@ -4,6 +4,7 @@
 #include "cloister/appraise.h"
 #include "cloister/hcl.h"
 #include "cloister/jose.h"
+#include "cloister/userlog.h"
 #include "eventlog_maker.h"
 #include "lib/cloud/hcl_write.h"
 #include "tdx_keys.h"
@@ -25,7 +26,7 @@ static void must(bool ok, const struct clo_error *err)
 /* What one bundle is made of; a case changes some of it. */
 struct scene {
     struct sim_tdx tdx;
-    struct clo_buffer runtime, log, hcl;
+    struct clo_buffer runtime, log, userlog, hcl;
     bool foreign_runtime, no_runtime, no_collateral, without_tcb, no_policy, wrong_nonce,
             bring_collateral, own_alone;
     const char *policy; /* members of "tdx", quotes single; NULL: the usual ones */
@@ -37,6 +38,7 @@ static void scene_free(struct scene *s)
 {
     clo_buffer_free(&s->runtime);
     clo_buffer_free(&s->log);
+    clo_buffer_free(&s->userlog);
     clo_buffer_free(&s->hcl);
 }
 
@@ -107,6 +109,8 @@ static bool run(const struct scene *s, struct clo_appraisal **out, struct clo_er
         add(evidence, CLO_EVIDENCE_RUNTIME_DATA, runtime);
     if (s->log.size > 0)
         add(evidence, CLO_EVIDENCE_TDX_CCEL, clo_buffer_bytes(&s->log));
+    if (s->userlog.size > 0)
+        add(evidence, CLO_EVIDENCE_USERSPACE_LOG, clo_buffer_bytes(&s->userlog));
     if (s->bring_collateral) {
         CLO_CLEANUP(clo_json_freep) json_t *json = clo_tdx_collateral_json(&made.collateral);
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
@@ -467,6 +471,67 @@ static void test_log(void **state)
     }
 }
 
+/* What user space measured goes on where firmware's log ends, and the policy's rules see it. */
+static void test_user_log(void **state)
+{
+    static const enum clo_hash bank = CLO_HASH_SHA384;
+    static const struct {
+        const char *name;
+        struct clo_userlog_event event; /* its digest is of "enter-initrd" */
+        const char *policy;
+        enum clo_check_result rtmr2, rules;
+    } cases[] = {
+        { "accounts for RTMR 2",
+          { .kind = CLO_USERLOG_RTMR, .index = 2, .text = "enter-initrd" },
+          "'ccel':{'rtmr2':[{'type':'EV_IPL','text':'enter-initrd'}]}",
+          CLO_CHECK_PASS,
+          CLO_CHECK_PASS },
+        { "is none that the rules allow",
+          { .kind = CLO_USERLOG_RTMR, .index = 2, .text = "enter-initrd" },
+          "'ccel':{'rtmr2':[{'type':'EV_IPL','text':'another'}]}",
+          CLO_CHECK_PASS,
+          CLO_CHECK_FAIL },
+        { "its words are not what was measured",
+          { .kind = CLO_USERLOG_RTMR, .index = 2, .text = "another" },
+          "'ccel':{'rtmr2':[{'type':'EV_IPL','text':'another'}]}",
+          CLO_CHECK_PASS,
+          CLO_CHECK_FAIL },
+        { "is of another register",
+          { .kind = CLO_USERLOG_RTMR, .index = 3 },
+          "'ccel':{'rtmr2':[{'type':'EV_IPL','text':'enter-initrd'}]}",
+          CLO_CHECK_SKIP,
+          CLO_CHECK_FAIL },
+        { "is of a PCR",
+          { .kind = CLO_USERLOG_PCR, .pcr = 11 },
+          "'ccel':{'rtmr2':[{'type':'EV_IPL','text':'enter-initrd'}]}",
+          CLO_CHECK_SKIP,
+          CLO_CHECK_FAIL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        struct clo_userlog_event event = cases[i].event;
+        struct clo_pcr_bank registers;
+        struct clo_error err;
+        scene_init(&s);
+        s.policy = cases[i].policy;
+        log_header(&s.log, &bank, 1);
+        clo_buffer_zero(&s.log, 7); /* what firmware leaves after its log */
+        clo_hash(bank, clo_bytes_text("enter-initrd"), &event.digests[event.digest_count++]);
+        must(clo_userlog_append(&event, &s.userlog, &err), &err);
+        clo_pcr_reset(&registers, bank);
+        clo_pcr_extend(&registers, 2, &event.digests[0]);
+        memset(s.tdx.body + SIM_TDX_RTMR, 0, (size_t)4 * 48);
+        memcpy(s.tdx.body + SIM_TDX_RTMR + 2 * 48, registers.values[2].bytes, 48);
+        must(run(&s, &appraisal, &err), &err);
+        const struct clo_checks *checks = clo_appraisal_checks(appraisal);
+        CHECK(check_is(checks, "ccel.rtmr2", cases[i].rtmr2), cases[i].name);
+        CHECK(check_is(checks, "policy.ccel.rtmr2", cases[i].rules), cases[i].name);
+    }
+}
+
 static void test_qualifying(void **state)
 {
     static const struct {
@@ -585,12 +650,13 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),     cmocka_unit_test(test_brought),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_warning),
-        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_own_alone),
-        cmocka_unit_test(test_log),          cmocka_unit_test(test_qualifying),
-        cmocka_unit_test(test_hcl),          cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_young_enough), cmocka_unit_test(test_open),
+        cmocka_unit_test(test_accepted),   cmocka_unit_test(test_brought),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_own_alone),
+        cmocka_unit_test(test_log),        cmocka_unit_test(test_user_log),
+        cmocka_unit_test(test_qualifying), cmocka_unit_test(test_hcl),
+        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_young_enough),
+        cmocka_unit_test(test_open),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);
