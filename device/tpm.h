@@ -26,6 +26,8 @@ CLO_MUST_USE bool clo_tpm_open(const char *device, struct clo_tpm **out, struct 
  * not-need-init,startup-clear`): for pretend platforms and tests. */
 CLO_MUST_USE bool clo_tpm_open_socket(const char *path, struct clo_tpm **out,
                                       struct clo_error *err);
+/* Either: "swtpm:PATH" is a socket. */
+CLO_MUST_USE bool clo_tpm_open_named(const char *name, struct clo_tpm **out, struct clo_error *err);
 void clo_tpm_free(struct clo_tpm *tpm);
 void clo_tpm_freep(struct clo_tpm **tpm);
 

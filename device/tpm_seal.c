@@ -115,7 +115,8 @@ static bool seal(struct sealer *sealer, const struct clo_tpm2_sealing *sealing,
         return clo_fail(err, CLO_ERR_USAGE, "%zu bytes for %zu objects", secret.size,
                         token->shards);
     if (!make_auth(sealing, random, token, sealer, err) ||
-        !clo_tpm_find_srk(sealer->tpm, &sealer->parent, err) ||
+        !(sealing->is_legacy ? clo_tpm_parent(sealer->tpm, token, NULL, &sealer->parent, err)
+                             : clo_tpm_find_srk(sealer->tpm, &sealer->parent, err)) ||
         !clo_tpm_done(clo_tpm_session(sealer->tpm, &sealer->parent, ESYS_TR_NONE, ESYS_TR_NONE,
                                       TPM2_SE_HMAC, &sealer->session),
                       "session", err))
@@ -123,7 +124,8 @@ static bool seal(struct sealer *sealer, const struct clo_tpm2_sealing *sealing,
     for (size_t i = 0; i < token->shards; i++)
         if (!seal_shard(sealer, token, i, clo_bytes_slice(secret, i * each, each), err))
             return false;
-    return write_parent(sealer->tpm, token, err);
+    token->primary = CLO_TPM2_PRIMARY_ECC;
+    return sealing->is_legacy || write_parent(sealer->tpm, token, err);
 }
 
 bool clo_tpm_seal(struct clo_tpm *tpm, const struct clo_tpm2_sealing *sealing,

@@ -139,3 +139,12 @@ bool clo_tpm_open_socket(const char *path, struct clo_tpm **out, struct clo_erro
     return clo_tpm_open_tcti((TSS2_TCTI_CONTEXT *)(void *)tcti, out, err) ||
            clo_wrap(err, "%s", path);
 }
+
+bool clo_tpm_open_named(const char *name, struct clo_tpm **out, struct clo_error *err)
+{
+    static const char prefix[] = "swtpm:";
+    size_t size = sizeof prefix - 1;
+
+    return strncmp(name, prefix, size) == 0 ? clo_tpm_open_socket(name + size, out, err)
+                                            : clo_tpm_open(name, out, err);
+}

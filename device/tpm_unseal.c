@@ -2,6 +2,7 @@
 
 #include <tss2/tss2_mu.h>
 
+#include "device/tpm_pin.h"
 #include "device/tpm_storage.h"
 #include "lib/crypto/tpm_crypto.h"
 #include "lib/uki/pcrsig.h"
@@ -23,6 +24,7 @@ struct unsealer {
     bool exponent_is_zero; /* the policy key's name is the newer one */
     struct clo_digest auth;
     size_t auth_size;
+    struct clo_secret *lock; /* of a PIN with Argon2id */
     enum clo_unseal_why *why;
 };
 
@@ -347,7 +349,7 @@ static bool set_pin(struct unsealer *u, struct clo_bytes pin, struct clo_error *
         return true;
     if (pin.size == 0)
         return fails(u, CLO_UNSEAL_NO_PIN, CLO_ERR_REFUSED, "it wants a PIN", err);
-    if (!clo_tpm2_pin_text(pin, clo_buffer_bytes(&u->token->salt), &text, err))
+    if (!clo_tpm_pin(u->token, pin, &text, &u->lock, err))
         return false;
     clo_tpm2_auth_value(clo_secret_bytes(text), &u->auth, &u->auth_size);
     return true;
@@ -360,8 +362,6 @@ static bool prepare(struct unsealer *u, struct clo_tpm_handle *parent, struct cl
     if (token->has_pcrlock)
         return fails(u, CLO_UNSEAL_NO_NV, CLO_ERR_UNSUPPORTED, "pcrlock policies are not read here",
                      err);
-    if (token->argon2_memory != 0)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "a PIN stretched by Argon2id is not read here");
     if (!choose_bank(u, err) || !set_pin(u, u->with->pin, err))
         return false;
     if (token->public_key.size != 0 &&
@@ -374,9 +374,10 @@ static bool prepare(struct unsealer *u, struct clo_tpm_handle *parent, struct cl
     return false;
 }
 
-bool clo_tpm_unseal(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
-                    const struct clo_unseal *with, struct clo_secret **out,
-                    enum clo_unseal_why *why, struct clo_error *err)
+/* What was sealed, and the PIN's part of the key slot's key. */
+static bool unseal_with(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
+                        const struct clo_unseal *with, struct clo_secret **out,
+                        struct clo_secret **lock, enum clo_unseal_why *why, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm_handle_free) struct clo_tpm_handle parent = { .object = ESYS_TR_NONE };
     struct unsealer u = { .tpm = tpm, .token = token, .with = with, .why = why };
@@ -385,7 +386,17 @@ bool clo_tpm_unseal(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
     bool ok = prepare(&u, &parent, err) && unseal(&u, &parent, out, err);
     clo_public_key_freep(&u.signer);
     clo_wipe(&u.auth, sizeof u.auth);
+    *lock = u.lock;
     return ok;
+}
+
+bool clo_tpm_unseal(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
+                    const struct clo_unseal *with, struct clo_secret **out,
+                    enum clo_unseal_why *why, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *lock = NULL;
+
+    return unseal_with(tpm, token, with, out, &lock, why, err);
 }
 
 bool clo_tpm_slot_key(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
@@ -393,9 +404,12 @@ bool clo_tpm_slot_key(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
                       enum clo_unseal_why *why, struct clo_error *err)
 {
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *lock = NULL;
 
-    if (!clo_tpm_unseal(tpm, token, with, &sealed, why, err))
+    if (!unseal_with(tpm, token, with, &sealed, &lock, why, err))
         return false;
+    if (lock != NULL)
+        return clo_tpm_pin_slot_key(lock, clo_secret_bytes(sealed), out, err);
     if (!token->is_own)
         return clo_tpm2_slot_key(clo_secret_bytes(sealed), out, err);
     *out = CLO_TAKE(sealed);

@@ -291,6 +291,7 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
                                      .srk = guest->config.tpm_srk.size == 0 ? NULL : &srk };
     const struct clo_tpm_search search = { .tpm = guest->tpm,
                                            .with = &with,
+                                           .needs_latch = true,
                                            .wants_share =
                                                    guest->config.unlock_by == CLO_UNLOCK_BOTH,
                                            .on_refusal = on_refusal,

@@ -68,7 +68,8 @@ static bool try_token(const struct clo_tpm_search *search, const json_t *tokens,
     enum clo_unseal_why why;
 
     *is_end = false;
-    if (!clo_tpm2_token_parse(json, &token, err) || !has_latch(&token, err))
+    if (!clo_tpm2_token_parse(json, &token, err) ||
+        (search->needs_latch && !has_latch(&token, err)))
         return false;
     if (token.is_share != search->wants_share)
         return clo_fail(err, CLO_ERR_REFUSED, "%s",
@@ -193,29 +194,6 @@ static bool seal_now(struct clo_tpm *tpm, enum clo_hash bank, unsigned keyslot,
     return *hint != NULL || clo_out_of_memory(err);
 }
 
-/* The key, and which disk it is for. */
-static bool bind(const struct clo_disk *disk, const struct clo_secret *volume_key,
-                 const struct clo_secret *disk_key, struct clo_secret **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
-    size_t size = clo_secret_size(disk_key);
-    struct clo_disk_identity identity;
-    struct clo_digest digest;
-
-    if (!clo_disk_identity_of(clo_buffer_bytes(&disk->header), volume_key, &identity, err))
-        return false;
-    clo_disk_identity_digest(&identity, &digest);
-    if (size + 32 > CLO_TPM2_SECRET_MAX)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "a disk key of %zu bytes: at most %d fit", size,
-                        CLO_TPM2_SECRET_MAX - 32);
-    if (!clo_secret_new(size + 32, &sealed, err))
-        return false;
-    memcpy(clo_secret_data(sealed), clo_secret_bytes(disk_key).data, size);
-    memcpy(clo_secret_data(sealed) + size, digest.bytes, 32);
-    *out = CLO_TAKE(sealed);
-    return true;
-}
-
 bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *disk,
                    const char *scratch, const struct clo_secret *volume_key,
                    const struct clo_secret *disk_key, struct clo_error *err)
@@ -225,7 +203,8 @@ bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *dis
     CLO_CLEANUP(clo_json_freep) json_t *hint = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
 
-    if (!bind(disk, volume_key, disk_key, &sealed, err) ||
+    if (!clo_disk_sealed_key(clo_buffer_bytes(&disk->header), volume_key,
+                             clo_secret_bytes(disk_key), &sealed, err) ||
         !seal_now(tpm, bank, 0, sealed, &token, &hint, err))
         return clo_wrap(err, "sealing to the TPM");
     json = clo_tpm2_token_json(&token);

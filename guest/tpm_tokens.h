@@ -16,6 +16,7 @@
 struct clo_tpm_search {
     struct clo_tpm *tpm;
     const struct clo_unseal *with;
+    bool needs_latch; /* for a root: a key that the running system could have as well is not taken */
     bool wants_share; /* tokens of a share alone; else those of a whole key alone */
     /* Called with the reason for each token that gave nothing. */
     void (*on_refusal)(void *context, const char *why);

@@ -5,9 +5,11 @@
 #include "cli/commands.h"
 #include "cloister/resource.h"
 #include "device/file.h"
+#include "device/key_file.h"
 #include "device/tsm.h"
 #include "guest/disk_use.h"
 #include "guest/measure.h"
+#include "guest/tpm_tokens.h"
 #include "guest/unlock.h"
 #include "net/imds.h"
 
@@ -104,9 +106,88 @@ static bool open_disk(const char *device, const char *name, const struct clo_gue
     return ok;
 }
 
+/* --- From the TPM --- */
+
+struct by_tpm {
+    const char *device, *signatures, *pin;
+    bool is_wanted, is_test;
+};
+
+static void on_refusal(void *context, const char *why)
+{
+    (void)context;
+    fprintf(stderr, "cloister: unlock: %s\n", why);
+}
+
+static bool search_tokens(const struct by_tpm *by, struct opening *opening, const char *scratch,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *pcrsig = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pin = NULL;
+    struct clo_unseal with = { .pcrsig = NULL };
+
+    if (by->signatures != NULL && (!clo_file_read(by->signatures, CLO_FILE_LIMIT, &text, err) ||
+                                   !clo_json_parse(clo_buffer_bytes(&text), &pcrsig, err)))
+        return clo_wrap(err, "%s", by->signatures);
+    if (by->pin != NULL && !clo_passphrase_read(by->pin, &pin, err))
+        return false;
+    with.pcrsig = pcrsig;
+    with.pin = pin == NULL ? clo_bytes(NULL, 0) : clo_secret_bytes(pin);
+    const struct clo_tpm_search search = { .tpm = opening->tpm,
+                                           .with = &with,
+                                           .on_refusal = on_refusal };
+    return clo_tpm_volume_key(&search, &opening->disk, scratch, &opening->volume_key, err);
+}
+
+static bool open_by_tpm(const char *device, const char *name, const struct by_tpm *by,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(free_opening) struct opening opening = { .volume_key = NULL };
+    CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { 0 };
+    char header[sizeof scratch.path + 8];
+
+    if (strlen(device) >= sizeof opening.disk.device)
+        return clo_fail(err, CLO_ERR_USAGE, "%.60s…: the path is too long", device);
+    memcpy(opening.disk.device, device, strlen(device) + 1);
+    if (!clo_disk_read_header(&opening.disk, err) ||
+        !clo_tpm_open_named(by->device, &opening.tpm, err) || !clo_scratch_new(NULL, &scratch, err))
+        return false;
+    snprintf(header, sizeof header, "%s/header", scratch.path);
+    if (!search_tokens(by, &opening, header, err))
+        return false;
+    if (!by->is_test)
+        return clo_disk_open(&opening.disk, header, opening.volume_key, name, err);
+    printf("opens      %s, by this TPM\n", opening.disk.luks.uuid);
+    return true;
+}
+
+/* --- From the broker --- */
+
+static bool open_by_broker(const char *device, const char *name, const char *path,
+                           const char *resource, bool is_unregistered, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &text, err))
+        return false;
+    if (!clo_guest_config_parse(clo_buffer_bytes(&text), &config, err))
+        return clo_wrap(err, "%s", path);
+    if (resource != NULL) {
+        if (!clo_resource_template_check(resource, err))
+            return false;
+        config.resource = resource;
+    }
+    if (is_unregistered)
+        config.disk_is_registered = false;
+    return open_disk(device, name, &config, err);
+}
+
 int cmd_unlock(int argc, char **argv)
 {
     const char *path = CLO_GUEST_CONFIG, *resource = NULL;
+    struct by_tpm by = { .device = CLO_TPM_DEVICE };
     bool is_unregistered = false;
     const struct cli_option options[] = {
         { "--config", "FILE", "which broker, by which key; default " CLO_GUEST_CONFIG,
@@ -116,38 +197,41 @@ int cmd_unlock(int argc, char **argv)
         { "--unregistered-disk", NULL,
           "take a key that comes without the disk that it is for: any disk that it opens will do",
           .flag = &is_unregistered },
+        { "--by-tpm", NULL, "the key comes from the TPM, by the tokens in the disk's header",
+          .flag = &by.is_wanted },
+        { "--tpm", "DEVICE", "which one; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
+          .text = &by.device },
+        { "--pcr-signature", "FILE", "signed PCR policies: a UKI's .pcrsig",
+          .text = &by.signatures },
+        { "--pin-file", "FILE", "the PIN that a token wants", .text = &by.pin },
+        { "--test", NULL, "with --by-tpm: say whether it opens, and map nothing",
+          .flag = &by.is_test },
     };
     const struct cli_usage usage = {
         .command = "unlock",
         .arguments = "DEVICE NAME",
-        .operands = { "a device and a name", 2, 2 },
-        .summary =
-                "Opens a LUKS2 disk in a running guest as /dev/mapper/NAME: checks its header, "
-                "proves\nthe machine to the broker, and uses the key that it releases. The initrd "
-                "does the same\nfor the root by itself.",
+        .operands = { "a device and a name", 1, 2 },
+        .summary = "Opens a LUKS2 disk in a running guest as /dev/mapper/NAME: checks its header, "
+                   "proves\nthe machine to the broker, and uses the key that it releases; or takes "
+                   "the key from the TPM.\nThe initrd does the same for the root by itself.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister unlock /dev/vdb data --resource default/disk/data\n",
     };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
     struct clo_list operands;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    bool ok = clo_file_read(path, CLO_FILE_LIMIT, &text, &err) &&
-              (clo_guest_config_parse(clo_buffer_bytes(&text), &config, &err) ||
-               clo_wrap(&err, "%s", path));
-    if (ok && resource != NULL) {
-        ok = clo_resource_template_check(resource, &err);
-        config.resource = resource;
-    }
-    if (is_unregistered)
-        config.disk_is_registered = false;
-    ok = ok && open_disk(operands.items[0], operands.items[1], &config, &err);
-    if (!ok)
-        return cli_fail("unlock", &err);
-    return CLI_YES;
+    if (by.is_test && !by.is_wanted)
+        return cli_usage_error(&usage, "--test goes with --by-tpm");
+    if (operands.count != (by.is_test ? 1 : 2))
+        return cli_usage_error(&usage,
+                               by.is_test ? "expected a device" : "expected a device and a name");
+    const char *name = by.is_test ? NULL : operands.items[1];
+    bool ok = by.is_wanted ? open_by_tpm(operands.items[0], name, &by, &err)
+                           : open_by_broker(operands.items[0], name, path, resource,
+                                            is_unregistered, &err);
+    return ok ? CLI_YES : cli_fail("unlock", &err);
 }

@@ -8,6 +8,7 @@ int cmd_image(int argc, char **argv)
         { "convert", cmd_image_convert, "turn a distribution's disk into a confidential one" },
         { "inspect", cmd_image_inspect,
           "say what is on an image, and whether a guest would open it" },
+        { "seal", cmd_image_seal, "seal its disk's key to a TPM, for states to come" },
     };
 
     return cli_dispatch("image", "Makes confidential disk images, and looks into them.", commands,

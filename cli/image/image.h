@@ -7,5 +7,6 @@
 int cmd_image_build(int argc, char **argv);
 int cmd_image_convert(int argc, char **argv);
 int cmd_image_inspect(int argc, char **argv);
+int cmd_image_seal(int argc, char **argv);
 
 #endif

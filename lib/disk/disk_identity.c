@@ -8,6 +8,7 @@
 
 #define DIGEST_SIZE    32 /* SHA-256 */
 #define DISK_KEY_LIMIT 65536
+#define SEALED_KEY_MAX 96 /* 128 bytes is all that a TPM seals, and the digest is in it */
 #define UUID_DIGITS    "0123456789abcdefABCDEF-"
 
 /* --- From a disk --- */
@@ -89,6 +90,26 @@ void clo_disk_identity_digest(const struct clo_disk_identity *identity, struct c
                                        clo_digest_bytes(&identity->header) };
 
     clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), out);
+}
+
+bool clo_disk_sealed_key(struct clo_bytes header, const struct clo_secret *volume_key,
+                         struct clo_bytes disk_key, struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
+    struct clo_disk_identity identity;
+    struct clo_digest digest;
+
+    if (disk_key.size > SEALED_KEY_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "a disk key of %zu bytes: a TPM seals at most %d",
+                        disk_key.size, SEALED_KEY_MAX);
+    if (!clo_disk_identity_of(header, volume_key, &identity, err) ||
+        !clo_secret_new(disk_key.size + DIGEST_SIZE, &sealed, err))
+        return false;
+    clo_disk_identity_digest(&identity, &digest);
+    memcpy(clo_secret_data(sealed), disk_key.data, disk_key.size);
+    memcpy(clo_secret_data(sealed) + disk_key.size, digest.bytes, DIGEST_SIZE);
+    *out = CLO_TAKE(sealed);
+    return true;
 }
 
 /* --- JSON --- */

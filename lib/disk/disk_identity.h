@@ -36,6 +36,10 @@ CLO_MUST_USE bool clo_disk_identity_compare(const struct clo_disk_identity *regi
 
 /* SHA-256 over all of it but the generation: what a key that a TPM keeps is sealed together with. */
 void clo_disk_identity_digest(const struct clo_disk_identity *identity, struct clo_digest *out);
+/* The disk key with that after it. */
+CLO_MUST_USE bool clo_disk_sealed_key(struct clo_bytes header, const struct clo_secret *volume_key,
+                                      struct clo_bytes disk_key, struct clo_secret **out,
+                                      struct clo_error *err);
 
 /* {"uuid","volume_key_hmac","header","generation"}. NULL when out of memory. */
 json_t *clo_disk_identity_json(const struct clo_disk_identity *identity);

@@ -174,6 +174,9 @@ bool clo_tpm2_sealing_offline(const struct clo_tpm2_sealing *sealing,
     struct clo_digest auth;
     size_t auth_size;
 
+    if (sealing->is_legacy)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "the primary of older systemd is the TPM's own to make");
     if (!clo_tpm2_sealing_token(sealing, &token, err) ||
         !make_auth(sealing, random, &token, &auth, &auth_size, err))
         return false;

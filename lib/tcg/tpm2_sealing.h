@@ -19,6 +19,7 @@ struct clo_tpm2_sealing {
     struct clo_bytes pin;           /* empty: none */
     unsigned keyslot;
     bool is_own, is_share; /* as in the token */
+    bool is_legacy; /* under the primary of systemd before 254, made anew each time; only by the TPM itself */
 };
 
 /* PCRs 7 and 11 alone leave firmware, command line and add-ons to the host: refused, with what is missing. */

@@ -32,6 +32,7 @@ evidence show|$corpus/evidence/three-members --json
 image build|-
 image convert|-
 image inspect|-
+image seal|-
 key derive|-
 key put|default/disk/demo secret --state broker --policy $corpus/policy/any-measurement --accept-weak test
 key lease|default/disk/demo --state broker
@@ -49,6 +50,7 @@ policy check|strict --json
 policy init|-
 policy test|-
 report|-
+seal|-
 secureboot apply|-
 secureboot diff|db.esl db.esl
 secureboot enroll|-

@@ -1,0 +1,84 @@
+/* cloister image seal: a disk's key, sealed to a TPM that is elsewhere, for states that are foretold. */
+#include <string.h>
+
+#include "cli/image/image.h"
+#include "cli/seal/states.h"
+#include "device/file.h"
+#include "device/random.h"
+
+#define SRK_HANDLE 0x81000001u
+
+struct target {
+    struct clo_tpm2_parent parent;
+    uint32_t handle;
+};
+
+static bool seal_there(void *context, const struct clo_tpm2_sealing *sealing,
+                       struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
+{
+    const struct target *target = context;
+
+    return clo_tpm2_sealing_offline(sealing, &target->parent, target->handle, secret,
+                                    &clo_random_system, out, err);
+}
+
+static bool seal(const struct cli_seal *in, const char *srk, uint64_t handle, const char *path,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(cli_seal_plan_free) struct cli_seal_plan plan = { .bank = CLO_HASH_NONE };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    struct target target = { .handle = (uint32_t)handle };
+
+    if (handle >> 24 != 0x81)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--srk-handle 0x%llx: expected 0x81000000 to 0x81ffffff",
+                        (unsigned long long)handle);
+    if (srk == NULL || in->references.count == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--srk and --reference are needed");
+    if (!cli_seal_plan(in, &plan, err) || !clo_file_read(srk, CLO_TPM2_PARENT_LIMIT, &area, err))
+        return false;
+    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &target.parent, err))
+        return clo_wrap(err, "%s", srk);
+    plan.job.seal = seal_there;
+    plan.job.context = &target;
+    bool ok = cli_seal_run(in, &plan, path, err);
+    clo_tpm2_parent_free(&target.parent);
+    return ok;
+}
+
+int cmd_image_seal(int argc, char **argv)
+{
+    struct cli_seal in = { .key = NULL };
+    const char *srk = NULL;
+    uint64_t handle = SRK_HANDLE;
+    const struct cli_option options[] = {
+        { "--srk", "FILE", "the TPM's public storage key, TPM2B_PUBLIC (required)", .text = &srk },
+        { "--srk-handle", "HANDLE", "where the TPM keeps it; default 0x81000001",
+          .number = &handle },
+        { "--reference", "FILE",
+          "seal for the state that it foretells: images' and firmware's (required, repeatable)",
+          .list = &in.references },
+        CLI_SEAL_OPTIONS(in),
+    };
+    const struct cli_usage usage = {
+        .command = "image seal",
+        .arguments = "IMAGE",
+        .operands = { "one image", 1, 1 },
+        .summary =
+                "Seals the key of an image's root to a TPM that is elsewhere, by its public "
+                "storage key, for\nthe states that references foretell: the image as it is, and as "
+                "it will be after an update.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister image seal demo.img --key demo.disk.key --srk vm.srk \\\n"
+                   "      --reference demo.ref.json --reference firmware.ref.json --disk "
+                   "demo.disk.json\n",
+    };
+    struct clo_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    return seal(&in, srk, handle, operands.items[0], &err) ? CLI_YES : cli_fail("image seal", &err);
+}

@@ -1,0 +1,84 @@
+/* cloister seal: a disk's key, sealed to the TPM of the machine that this runs on. */
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/seal/states.h"
+#include "device/random.h"
+#include "device/tpm_seal.h"
+
+static bool seal_here(void *context, const struct clo_tpm2_sealing *sealing,
+                      struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
+{
+    return clo_tpm_seal(context, sealing, secret, &clo_random_system, out, err);
+}
+
+/* Without a reference: as the registers are now. */
+static bool add_present(struct clo_tpm *tpm, struct cli_seal_plan *plan, struct clo_error *err)
+{
+    struct clo_seal_state *state = &plan->states[0];
+    struct clo_tpm_pcrs now;
+    size_t count = 0;
+
+    if (!clo_tpm_pcr_read(tpm, plan->bank, plan->job.sealing.pcrs, &now, err))
+        return false;
+    *state = (struct clo_seal_state){ .name = "the present state",
+                                      .hint = { .bank = plan->bank, .pcrs = now.mask } };
+    for (unsigned pcr = 0; pcr < CLO_TPM_PCRS; pcr++) {
+        if ((now.mask >> pcr & 1) == 0)
+            continue;
+        state->values[count++] = now.values[pcr];
+        state->hint.values[pcr] = now.values[pcr];
+    }
+    plan->job.state_count = 1;
+    return true;
+}
+
+static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, const char *path,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(cli_seal_plan_free) struct cli_seal_plan plan = { .bank = CLO_HASH_NONE };
+    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
+
+    if (!cli_seal_plan(in, &plan, err) || !clo_tpm_open_named(device, &tpm, err) ||
+        (plan.job.state_count == 0 && !add_present(tpm, &plan, err)))
+        return false;
+    plan.job.sealing.is_legacy = is_legacy;
+    plan.job.seal = seal_here;
+    plan.job.context = tpm;
+    return cli_seal_run(in, &plan, path, err);
+}
+
+int cmd_seal(int argc, char **argv)
+{
+    struct cli_seal in = { .key = NULL };
+    const char *device = CLO_TPM_DEVICE;
+    bool is_legacy = false;
+    const struct cli_option options[] = {
+        { "--tpm", "DEVICE", "the TPM; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
+          .text = &device },
+        { "--reference", "FILE",
+          "seal for the state that it foretells; default the present one (repeatable)",
+          .list = &in.references },
+        { "--legacy-primary", NULL, "under the primary that systemd before 254 knows alone",
+          .flag = &is_legacy },
+        CLI_SEAL_OPTIONS(in),
+    };
+    const struct cli_usage usage = {
+        .command = "seal",
+        .arguments = "DEVICE",
+        .operands = { "one device or file", 1, 1 },
+        .summary = "Seals the key of a LUKS2 volume to the TPM of this machine, in the volume's "
+                   "header: the TPM\ngives it back while firmware, boot loader, UKI and what the "
+                   "host passes in are the same.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister seal /dev/vdb --key data.key --pcrs 0,4,7,11,12,13\n",
+    };
+    struct clo_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    return seal(&in, device, is_legacy, operands.items[0], &err) ? CLI_YES : cli_fail("seal", &err);
+}

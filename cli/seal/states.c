@@ -1,0 +1,259 @@
+#include "cli/seal/states.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/file.h"
+#include "device/random.h"
+
+#define KEY_LIMIT       512
+#define NAME_OF_DISK    ".disk.json"
+#define DISK_FILE_LIMIT ((size_t)1 << 20)
+#define DEFAULT_PHASE   "enter-initrd"
+
+void cli_seal_plan_free(struct cli_seal_plan *plan)
+{
+    cli_references_free(&plan->references);
+    clo_secret_freep(&plan->key);
+    clo_secret_freep(&plan->pin);
+    clo_public_key_freep(&plan->signer);
+}
+
+/* --- The states --- */
+
+static bool has_pcr(const struct clo_reference *reference, const struct cli_seal_plan *plan,
+                    unsigned pcr, const char *phase, struct clo_digest *out)
+{
+    return clo_reference_value(reference, plan->bank, pcr, phase, out);
+}
+
+/* An image's own reference first, then whatever else says something about a register: firmware's. */
+static bool find_value(const struct cli_seal_plan *plan, size_t image, size_t other, unsigned pcr,
+                       const char *phase, struct clo_digest *out)
+{
+    const struct cli_references *all = &plan->references;
+
+    if (has_pcr(all->items[image], plan, pcr, phase, out) ||
+        (other < all->count && has_pcr(all->items[other], plan, pcr, phase, out)))
+        return true;
+    for (size_t i = 0; i < all->count; i++)
+        if (has_pcr(all->items[i], plan, pcr, phase, out))
+            return true;
+    return false;
+}
+
+static bool add_state(const struct cli_seal *in, struct cli_seal_plan *plan, size_t image,
+                      size_t other, struct clo_error *err)
+{
+    struct clo_seal_state *state = &plan->states[plan->job.state_count];
+    const char *name = in->references.items[image];
+    size_t count = 0;
+
+    if (plan->job.state_count == CLI_SEAL_STATES)
+        return clo_fail(err, CLO_ERR_USAGE, "more than %d states", CLI_SEAL_STATES);
+    *state = (struct clo_seal_state){ .name = name, .hint = { .bank = plan->bank } };
+    for (unsigned pcr = 0; pcr < CLO_TPM2_PCRS; pcr++) {
+        struct clo_digest *value = &state->values[count];
+        if ((plan->job.sealing.pcrs >> pcr & 1) == 0)
+            continue;
+        if (!find_value(plan, image, other, pcr, in->phase, value))
+            return clo_fail(err, CLO_ERR_REFUSED, "%s: no reference has a value of PCR %u (%s)",
+                            name, pcr, clo_hash_name(plan->bank));
+        state->hint.values[pcr] = *value;
+        state->hint.pcrs |= UINT32_C(1) << pcr;
+        count++;
+    }
+    plan->job.state_count++;
+    return true;
+}
+
+/* Each image's with each firmware's. An image's is one that knows PCR 11. */
+static bool make_states(const struct cli_seal *in, struct cli_seal_plan *plan,
+                        struct clo_error *err)
+{
+    const struct cli_references *all = &plan->references;
+    struct clo_digest ignored;
+    size_t images = 0;
+
+    for (size_t i = 0; i < all->count; i++) {
+        bool is_alone = true;
+        if (!has_pcr(all->items[i], plan, 11, in->phase, &ignored))
+            continue;
+        images++;
+        for (size_t k = 0; k < all->count; k++) {
+            if (has_pcr(all->items[k], plan, 11, in->phase, &ignored))
+                continue;
+            is_alone = false;
+            if (!add_state(in, plan, i, k, err))
+                return false;
+        }
+        if (is_alone && !add_state(in, plan, i, all->count, err))
+            return false;
+    }
+    return images != 0 || all->count == 0 ||
+           clo_fail(err, CLO_ERR_REFUSED, "--reference: none is an image's (PCR 11)");
+}
+
+/* --- The policy --- */
+
+static bool read_pcrs(const char *option, const char *text, uint32_t *out, struct clo_error *err)
+{
+    uint32_t mask = 0;
+
+    for (const char *at = text; *at != '\0';) {
+        char *end;
+        unsigned long pcr = strtoul(at, &end, 10);
+        if (*at < '0' || *at > '9' || pcr >= CLO_TPM2_PCRS || (mask >> pcr & 1) != 0 ||
+            (*end != '\0' && *end != ',' && *end != '+'))
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "%s %.64s: expected numbers from 0 to %d, each once", option, text,
+                            CLO_TPM2_PCRS - 1);
+        mask |= UINT32_C(1) << pcr;
+        at = *end == '\0' ? end : end + 1;
+    }
+    *out = mask;
+    return true;
+}
+
+static bool read_signer(const struct cli_seal *in, struct cli_seal_plan *plan,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    struct clo_tpm2_sealing *sealing = &plan->job.sealing;
+
+    if ((in->signed_pcrs == NULL) != (in->signer == NULL))
+        return clo_fail(err, CLO_ERR_USAGE, "--signed-pcrs and --policy-key go together");
+    if (in->ref != NULL && in->signer == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--policy-ref goes with --policy-key");
+    if (in->signer == NULL)
+        return true;
+    if (!read_pcrs("--signed-pcrs", in->signed_pcrs, &sealing->signed_pcrs, err) ||
+        !clo_key_file_public(in->signer, &plan->signer, &pem, err))
+        return false;
+    sealing->signer = plan->signer;
+    sealing->ref = in->ref;
+    return true;
+}
+
+static bool read_form(const struct cli_seal *in, struct cli_seal_plan *plan, struct clo_error *err)
+{
+    static const char *const words[] = { "systemd", "own", "share" };
+    const char *form = in->form == NULL ? words[0] : in->form;
+    size_t i = 0;
+
+    while (i < CLO_COUNT(words) && strcmp(form, words[i]) != 0)
+        i++;
+    if (i == CLO_COUNT(words))
+        return clo_fail(err, CLO_ERR_USAGE, "--form %.40s: expected systemd, own or share", form);
+    plan->job.form = (enum clo_seal_form)i;
+    if ((plan->job.form == CLO_SEAL_SHARE) != (in->share != NULL))
+        return clo_fail(err, CLO_ERR_USAGE, "--form share and --share-output go together");
+    return true;
+}
+
+static bool read_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
+                        struct clo_error *err)
+{
+    struct clo_tpm2_sealing *sealing = &plan->job.sealing;
+
+    plan->bank = in->bank == NULL ? CLO_HASH_SHA256 : clo_hash_from_name(in->bank);
+    if (plan->bank == CLO_HASH_NONE)
+        return clo_fail(err, CLO_ERR_USAGE, "--bank %.20s: not a hash", in->bank);
+    sealing->bank = plan->bank;
+    if (!read_form(in, plan, err) || !read_signer(in, plan, err) ||
+        !read_pcrs("--pcrs", in->pcrs == NULL ? CLI_SEAL_PCRS : in->pcrs, &sealing->pcrs, err))
+        return false;
+    if (in->pcrs == NULL)
+        sealing->pcrs &= ~sealing->signed_pcrs;
+    if (in->pin != NULL) {
+        if (!clo_passphrase_read(in->pin, &plan->pin, err))
+            return false;
+        sealing->pin = clo_secret_bytes(plan->pin);
+    }
+    return true;
+}
+
+bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct clo_error *err)
+{
+    struct cli_seal with = *in;
+
+    with.phase = in->phase == NULL ? DEFAULT_PHASE : in->phase;
+    if (in->key == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--key is needed");
+    if (!read_policy(&with, out, err) || !clo_tpm2_sealing_check(&out->job.sealing, err) ||
+        !cli_references_load(&in->references, &out->references, err) ||
+        !make_states(&with, out, err) || !clo_file_read_secret(in->key, KEY_LIMIT, &out->key, err))
+        return false;
+    out->job.key = out->key;
+    out->job.states = out->states;
+    out->job.drops_others = in->drops_others;
+    out->job.makes_recovery = in->makes_recovery;
+    out->job.random = &clo_random_system;
+    return true;
+}
+
+/* --- Afterwards --- */
+
+/* Key slots are part of what a disk is: its file must follow, or the broker's guest refuses the disk. */
+static bool update_identity(const struct cli_seal *in, const struct clo_seal_disk *disk,
+                            const struct clo_seal_result *result, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer before = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer after = { 0 };
+    struct clo_disk_file file;
+
+    if (in->identity == NULL)
+        return true;
+    if (!clo_file_read(in->identity, DISK_FILE_LIMIT, &before, err))
+        return false;
+    if (!clo_disk_file_parse(clo_buffer_bytes(&before), &file, err))
+        return clo_wrap(err, "%s", in->identity);
+    if (!clo_disk_identity_of(clo_buffer_bytes(&disk->header), result->volume_key, &file.identity,
+                              err))
+        return false;
+    if (result->share != NULL)
+        clo_disk_key_id(clo_secret_bytes(result->share), &file.key_id);
+    return clo_disk_file_write(&file, &after, err) &&
+           clo_file_write(in->identity, clo_buffer_bytes(&after), 0644, err);
+}
+
+static bool print_result(const struct cli_seal *in, const struct cli_seal_plan *plan,
+                         const struct clo_seal_result *result, struct clo_error *err)
+{
+    const char *recovery =
+            result->recovery == NULL ? NULL : (const char *)clo_secret_bytes(result->recovery).data;
+    int size = result->recovery == NULL ? 0 : (int)clo_secret_size(result->recovery);
+
+    if (in->as_json) {
+        CLO_CLEANUP(clo_json_freep) json_t *names = json_array();
+        CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+        for (size_t i = 0; i < plan->job.state_count; i++)
+            json_array_append_new(names, clo_json_text(plan->states[i].name));
+        json = json_pack("{s:O, s:i, s:i}", "states", names, "tokens", (int)result->tokens,
+                         "dropped", (int)result->dropped);
+        if (recovery != NULL)
+            json_object_set_new(json, "recovery", json_stringn(recovery, (size_t)size));
+        return cli_print_json(json, err);
+    }
+    for (size_t i = 0; i < plan->job.state_count; i++)
+        printf("sealed     %s\n", plan->states[i].name);
+    if (result->dropped != 0)
+        printf("dropped    %zu\n", result->dropped);
+    if (recovery != NULL)
+        printf("recovery   %.*s\n", size, recovery);
+    return true;
+}
+
+bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan, const char *path,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(clo_seal_close) struct clo_seal_disk disk = { .fd = -1 };
+    CLO_CLEANUP(clo_seal_result_free) struct clo_seal_result result = { .tokens = 0 };
+
+    if (!clo_seal_open(path, true, &disk, err) || !clo_seal(&disk, &plan->job, &result, err))
+        return clo_wrap(err, "%s", path);
+    /* Without its half the disk's key is as good as lost for a guest: it is written before anything is said. */
+    return (result.share == NULL ||
+            clo_file_write(in->share, clo_secret_bytes(result.share), 0600, err)) &&
+           update_identity(in, &disk, &result, err) && print_result(in, plan, &result, err);
+}

@@ -1,0 +1,68 @@
+/* What `seal` and `image seal` share: the options that say under which policy, for which states and in which form. */
+#ifndef CLOISTER_CLI_SEAL_STATES_H
+#define CLOISTER_CLI_SEAL_STATES_H
+
+#include "cli/inputs.h"
+#include "image/seal.h"
+
+#define CLI_SEAL_PCRS   "0,2,4,7,11,12,13"
+#define CLI_SEAL_STATES 16
+
+struct cli_seal {
+    struct clo_list references;
+    const char *key, *pcrs, *signed_pcrs, *signer, *ref, *phase, *bank, *pin, *form, *share,
+            *identity;
+    bool drops_others, makes_recovery, as_json;
+};
+
+/* The rows that both have; `more` in front of them. */
+#define CLI_SEAL_OPTIONS(in)                                                                      \
+    { "--key", "FILE", "the key or passphrase that opens it now (required)", .text = &(in).key }, \
+            { "--pcrs", "LIST",                                                                   \
+              "bound to their values; default " CLI_SEAL_PCRS ", less those of --signed-pcrs",    \
+              .text = &(in).pcrs },                                                               \
+            { "--signed-pcrs", "LIST", "bound to what --policy-key signs: 11, mostly",            \
+              .text = &(in).signed_pcrs },                                                        \
+            { "--policy-key", "PEM", "public RSA key of the UKI's signed policies",               \
+              .text = &(in).signer },                                                             \
+            { "--policy-ref", "TEXT", "the reference that its signatures have (systemd 262)",     \
+              .text = &(in).ref },                                                                \
+            { "--phase", "PATH", "the registers' values in this phase; default enter-initrd",     \
+              .text = &(in).phase },                                                              \
+            { "--bank", "NAME", "the PCR bank; default sha256", .text = &(in).bank },             \
+            { "--pin-file", "FILE", "a PIN that is asked for as well", .text = &(in).pin },       \
+            { "--form", "FORM",                                                                   \
+              "systemd (default; systemd opens it too), own (no key slot is added) or share "     \
+              "(half of it: "                                                                     \
+              "the other half is the broker's)",                                                  \
+              .text = &(in).form },                                                               \
+            { "--share-output", "FILE", "where the broker's half goes, for 'key put'",            \
+              .text = &(in).share },                                                              \
+            { "--disk", "FILE", "the NAME.disk.json that is brought up to date",                  \
+              .text = &(in).identity },                                                           \
+            { "--replace", NULL, "drop what was sealed to a TPM before",                          \
+              .flag = &(in).drops_others },                                                       \
+            { "--recovery", NULL, "add a recovery key, and print it this once",                   \
+              .flag = &(in).makes_recovery },                                                     \
+    {                                                                                             \
+        "--json", NULL, "print JSON", .flag = &(in).as_json                                       \
+    }
+
+/* What comes of them; the values live in it. */
+struct cli_seal_plan {
+    struct clo_seal_job job;
+    struct clo_seal_state states[CLI_SEAL_STATES];
+    struct cli_references references;
+    struct clo_secret *key, *pin;
+    struct clo_public_key *signer;
+    enum clo_hash bank;
+};
+void cli_seal_plan_free(struct cli_seal_plan *plan); /* for CLO_CLEANUP */
+/* The policy, and the states that --reference names; none: the caller adds one. */
+CLO_MUST_USE bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out,
+                                struct clo_error *err);
+/* Checks the policy, seals, brings the disk's file up to date, and prints. */
+CLO_MUST_USE bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan,
+                               const char *path, struct clo_error *err);
+
+#endif

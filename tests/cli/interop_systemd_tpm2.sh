@@ -1,0 +1,184 @@
+#!/bin/sh
+# LUKS2 volumes sealed to a TPM: systemd-cryptenroll seals and we open, we seal and systemd opens, with this release's systemd and
+# with a newer one. None of it needs device-mapper: keys are tried against key slots.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/interop_lib.sh
+. "$(dirname "$0")/interop_lib.sh"
+cd "$work" || exit 4
+need openssl jq python3 cryptsetup systemd-cryptenroll tpm2_pcrextend tpm2_readpublic tpm2_flushcontext
+newer=${LAB_CACHE:-$CLOISTER_TESTS/../build/lab/cache}/systemd-forky
+[ -e "$newer/complete" ] || skip "a newer systemd was not fetched: . sim/lab.sh && lab_fetch_new_systemd"
+newer=$(absolute "$newer")
+systemd=$(systemd_version)
+
+# A software TPM on a unix socket, which both tpm2-tss and we speak to, one after the other.
+mkdir tpm
+swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --server "type=unixio,path=$work/sock" --ctrl "type=unixio,path=$work/sock.ctrl" \
+    --flags not-need-init,startup-clear >swtpm.log 2>&1 &
+tpm_pid=$!
+trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
+tpm=swtpm:path=$work/sock
+export TPM2TOOLS_TCTI="$tpm"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    tpm2_pcrread sha256:11 >/dev/null 2>&1 && break
+    sleep 0.2
+done
+
+# Registers of a machine that booted: each extended once.
+for number in 0 2 4 7 11; do tpm2_pcrextend "$number:sha256=$(printf '%064d' "$number")" || fail "extend"; done
+extend() { tpm2_pcrextend "$1:sha256=$(printf '%064d' 99)"; }
+
+# The newer release's programs, with its own libraries.
+with_newer() {
+    program=$1
+    shift
+    lib=$newer/usr/lib/x86_64-linux-gnu
+    SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE=0 "$lib/ld-linux-x86-64.so.2" --library-path "$lib:$lib/systemd:$newer/usr/lib/systemd" \
+        "$newer/usr/bin/$program" "$@"
+}
+newest=$(with_newer systemd-cryptenroll --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')
+[ "${newest:-0}" -ge 257 ] || fail "the newer systemd does not start"
+
+# volume: a new one, under key.
+head -c 64 /dev/urandom >key
+volume() {
+    rm -f volume
+    truncate -s 20M volume
+    cryptsetup luksFormat -q --sector-size 4096 --key-size 512 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 volume key || fail "luksFormat"
+}
+enroll() {
+    flush
+    systemd-cryptenroll --unlock-key-file=key --tpm2-device="$tpm" "$@" volume >enroll.log 2>&1 || fail "$systemd: cryptenroll $*: $(tail -n 1 enroll.log)"
+}
+enroll_newer() {
+    flush
+    with_newer systemd-cryptenroll --unlock-key-file=key --tpm2-device="$tpm" "$@" volume >enroll.log 2>&1 || fail "$newest: cryptenroll $*: $(tail -n 1 enroll.log)"
+}
+# shellcheck disable=SC2317 # expect calls it
+ours() { flush && "$cloister" unlock volume --by-tpm --tpm "swtpm:$work/sock" --test "$@"; }
+seal() { flush && "$cloister" seal volume --key key --tpm "swtpm:$work/sock" "$@"; }
+
+# What libcryptsetup's token plug-in of this release makes of it, and what the newer systemd-cryptenroll does: it has to open the
+# volume before it adds a key slot.
+cat >by_token.py <<'PY'
+import ctypes, sys
+class Parameters(ctypes.Structure):
+    _fields_ = [("mask", ctypes.c_uint32), ("device", ctypes.c_char_p), ("signature", ctypes.c_char_p)]
+lib = ctypes.CDLL("libcryptsetup.so.12")
+device = ctypes.c_void_p()
+if lib.crypt_init(ctypes.byref(device), sys.argv[1].encode()) != 0 or lib.crypt_load(device, b"LUKS2", None) != 0:
+    sys.exit(4)
+signature = sys.argv[3].encode() if len(sys.argv) > 3 else None
+parameters = Parameters(0xffffffff, sys.argv[2].encode(), signature)
+slot = lib.crypt_activate_by_token_pin(device, None, b"systemd-tpm2", -1, None, ctypes.c_size_t(0), ctypes.byref(parameters), 0)
+sys.exit(0 if slot >= 0 else 1)
+PY
+theirs() { flush && python3 by_token.py volume "$tpm" "$@" >theirs.log 2>&1; }
+theirs_newer() { flush && cp volume tried && with_newer systemd-cryptenroll --unlock-tpm2-device="$tpm" --recovery-key tried >theirs.log 2>&1; }
+
+# Theirs, opened by us: registers; a signed policy; a PIN, stretched in both ways; under the older primary and the newer storage key.
+{ openssl genrsa -out pcr.key 2048 && openssl rsa -in pcr.key -pubout -out pcr.pub; } 2>/dev/null || fail "policy key"
+jq -n --arg v "$(pcr sha256 11)" '{cloister_reference: 1, name: "test", origin: "prediction", events: {}, pcrs: {sha256: {"11": {"enter-initrd": $v}}}}' >eleven.ref.json
+"$cloister" measure policy eleven.ref.json --pcrs 11 --key pcr.key --output signed.json || fail "measure policy"
+printf 1234 >pin
+printf 4321 >wrong
+volume
+enroll --tpm2-pcrs=0+4+7+11
+expect "of $systemd" 0 "opens" ours
+volume
+enroll_newer --tpm2-pcrs=0+4+7+11
+expect "of $newest" 0 "opens" ours
+volume
+enroll --tpm2-pcrs=7 --tpm2-public-key=pcr.pub --tpm2-public-key-pcrs=11 --tpm2-signature=signed.json
+expect "signed, of $systemd" 0 "opens" ours --pcr-signature signed.json
+expect "signed, without the signature" 1 "no signature for the present PCRs" ours
+volume
+enroll_newer --tpm2-pcrs=7 --tpm2-public-key=pcr.pub --tpm2-public-key-pcrs=11 --tpm2-signature=signed.json
+expect "signed, of $newest" 0 "opens" ours --pcr-signature signed.json
+volume
+NEWPIN=1234 enroll --tpm2-pcrs=7 --tpm2-with-pin=yes
+expect "a PIN, of $systemd" 0 "opens" ours --pin-file pin
+expect "another PIN, of $systemd" 1 "the PIN is wrong" ours --pin-file wrong
+volume
+NEWPIN=1234 enroll_newer --tpm2-pcrs=7 --tpm2-with-pin=yes
+cryptsetup token export --token-id 0 volume | jq -e '.tpm2_argon2id_memcost > 0' >/dev/null || fail "the newer systemd does not stretch PINs by Argon2id"
+expect "a PIN by Argon2id, of $newest" 0 "opens" ours --pin-file pin
+expect "another PIN by Argon2id" 1 "the PIN is wrong" ours --pin-file wrong
+held "systemd-tpm2 token" systemd-cryptenroll "$systemd, $newest" "ours reads its"
+
+# Sealed by the newer one to a storage key's public part, without the TPM.
+tpm2_readpublic -Q -c 0x81000001 -f tss -o srk || fail "storage key"
+volume
+with_newer systemd-cryptenroll --unlock-key-file=key --tpm2-device-key=srk --tpm2-pcrs="7:sha256=$(pcr sha256 7)+11:sha256=$(pcr sha256 11)" volume >enroll.log 2>&1 ||
+    fail "--tpm2-device-key: $(tail -n 1 enroll.log)"
+expect "sealed offline by $newest" 0 "opens" ours
+
+# Three tokens, only the last of which fits; each of the others says why.
+volume
+enroll_newer --tpm2-pcrs="7:sha256=$(printf '%064d' 5)"
+enroll_newer --tpm2-pcrs=12
+extend 12
+enroll_newer --tpm2-pcrs=7+11
+expect "the third of three" 0 "opens" ours
+case $(cat err) in
+*"token 0: the PCRs are not those"*"token 1: the PCRs are not those"*) ;; # and the third is tried
+*) fail "it does not say why the first two gave nothing: $(cat err)" ;;
+esac
+
+# Ours, opened by them: the key slot's key is what counts, so nothing but it is tried.
+volume
+seal --legacy-primary >/dev/null || fail "seal"
+theirs || fail "$systemd does not open what we sealed: $(tail -n 1 theirs.log)"
+expect "and so do we" 0 "opens" ours
+volume
+seal --recovery >sealed || fail "seal"
+theirs_newer || fail "$newest does not open what we sealed: $(tail -n 1 theirs.log)"
+expect "and so do we" 0 "opens" ours
+sed -n 's/^recovery *//p' sealed | tr -d '\n' >recovery
+[ "$(wc -c <recovery)" = 71 ] || fail "the recovery key is not eight groups of eight"
+cryptsetup open --test-passphrase --key-file recovery volume || fail "the recovery key does not open it"
+cryptsetup luksDump volume | grep -q systemd-recovery || fail "the recovery key is not marked as one"
+volume
+seal --legacy-primary --signed-pcrs 11 --policy-key pcr.pub >/dev/null || fail "seal"
+theirs "$work/signed.json" || fail "$systemd does not open what we sealed under a signed policy: $(tail -n 1 theirs.log)"
+volume
+seal --signed-pcrs 11 --policy-key pcr.pub >/dev/null || fail "seal"
+# cryptenroll looks for signatures in the system's folders alone; cryptsetup is told, and stops where it needs device-mapper.
+flush
+with_newer systemd-cryptsetup attach test volume - "tpm2-device=$tpm,tpm2-signature=$work/signed.json,headless=true" >theirs.log 2>&1
+grep -q "Failed to activate with TPM2 acquired key: Operation not supported" theirs.log ||
+    fail "$newest does not unseal what we sealed under a signed policy: $(tail -n 1 theirs.log)"
+held "systemd-tpm2 token" systemd-cryptsetup "$systemd, $newest" "reads ours"
+
+# Sealed offline, to two states at once, one of which is the present one.
+state() { jq -n --arg n "$1" --arg b "$2" --arg v "$(pcr sha256 0)" --arg w "$(pcr sha256 2)" --arg x "$(pcr sha256 4)" --arg y "$(pcr sha256 7)" --arg z "$(pcr sha256 12)" \
+    '{cloister_reference: 1, name: $n, origin: "prediction", events: {}, pcrs: {sha256: {"0": $v, "2": $w, "4": $x, "7": $y, "12": $z, "13": ("0" * 64), "11": {"enter-initrd": $b}}}}'; }
+state next "$(printf '%064d' 3)" >next.ref.json
+state now "$(pcr sha256 11)" >now.ref.json
+volume
+"$cloister" image seal volume --key key --srk srk --reference next.ref.json --reference now.ref.json >/dev/null || fail "image seal"
+expect "sealed offline by us" 0 "opens" ours
+theirs_newer || fail "$newest does not open what we sealed offline: $(tail -n 1 theirs.log)"
+held "systemd-tpm2 token, offline" systemd-cryptenroll "$newest" "both ways"
+
+# Another state: nobody gets the key, and we say why.
+extend 11
+expect "another UKI" 1 "the PCRs are not those that it was sealed for: PCR 11 differs" ours
+! theirs_newer || fail "$newest opens it in another state"
+
+# What was sealed before goes with --replace, and its key slots.
+seal --replace >/dev/null || fail "seal --replace"
+expect "in place of it" 0 "opens" ours
+[ "$(cryptsetup luksDump volume | grep -c ': systemd-tpm2')" = 1 ] || fail "older tokens are still there"
+[ "$(cryptsetup luksDump volume | grep -c ': luks2')" = 2 ] || fail "older key slots are still there"
+
+# What is refused before anything is written.
+cp volume before
+expect "7 and 11 alone" 1 "the policy leaves out PCR 0" seal --pcrs 7,11
+expect "a key that opens nothing" 1 "the key opens no key slot" "$cloister" seal volume --key pin --tpm "swtpm:$work/sock"
+expect "no reference's register" 1 "no reference has a value of PCR 0" "$cloister" image seal volume --key key --srk srk --reference eleven.ref.json
+expect "not a storage key" 3 "" "$cloister" image seal volume --key key --srk pin --reference now.ref.json
+expect "a form that is none" 2 "expected systemd, own or share" seal --form luks
+cmp -s before volume || fail "a refusal has changed the volume"
+exit "$failed"
