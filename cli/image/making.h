@@ -86,14 +86,15 @@ struct cli_making {
             { "--tpm-counter", NULL,                                                               \
               "the guest keeps the disk's generation in its vTPM, too, which must outlive a boot", \
               .flag = &(in).guest.tpm_counter },                                                   \
-            { "--unlock", "WAY", \
-      "where the guest's key comes from: broker (default), tpm, tpm-or-broker (the broker's is " \
-      "sealed for the next boots), both (a share of each)", \
-      .text = &(in).guest.unlock }, \
-    { "--tpm-srk", "FILE", \
-      "the public storage key of the one TPM that may give the key: TPM2B_PUBLIC", \
-      .text = &(in).guest.tpm_srk }, \
-    { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",          \
+            { "--unlock", "WAY",                                                                   \
+              "where the guest's key comes from: broker (default), tpm, tpm-or-broker (the "       \
+              "broker's is "                                                                       \
+              "sealed for the next boots), both (a share of each)",                                \
+              .text = &(in).guest.unlock },                                                        \
+            { "--tpm-srk", "FILE",                                                                 \
+              "the public storage key of the one TPM that may give the key: TPM2B_PUBLIC",         \
+              .text = &(in).guest.tpm_srk },                                                       \
+            { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",          \
               .text = &(in).passphrase },                                                          \
             { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)", \
               .text = &(in).guest.url },                                                           \

@@ -4,6 +4,7 @@
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
 
+LAB_TIMEOUT=600 # several boots on a busy machine
 lab_begin build/lab/test-sealed
 lab_keys
 lab_broker_start
