@@ -38,6 +38,8 @@ struct clo_broker {
     struct clo_junk *junk;
     struct clo_term_book *book;
     uint64_t counters[COUNTERS];
+    bool is_probed, is_writable; /* the store, when it was last tried */
+    int64_t probed;
 };
 
 /* Around what takes long and touches nothing that is shared: leave, and enter again. Whatever was borrowed before has to be

@@ -348,31 +348,31 @@ static void append_label(struct clo_buffer *out, const char *text)
             clo_buffer_u8(out, (uint8_t)*text);
 }
 
-static void append_dates(struct clo_buffer *out, const char *name, const char *from, int64_t issued,
-                         int64_t expires, int64_t now)
-{
-    const struct {
-        const char *metric;
-        int64_t value;
-    } lines[] = { { "age", now - issued }, { "left", expires - now } };
+/* Prometheus wants the lines of a metric together. */
+enum date {
+    AGE,
+    LEFT,
+    DATES,
+};
 
-    for (size_t i = 0; i < CLO_COUNT(lines); i++) {
-        clo_buffer_printf(out, "cloister_endorsement_%s_seconds{from=\"%s\",name=\"",
-                          lines[i].metric, from);
-        append_label(out, name);
-        clo_buffer_printf(out, "\"} %lld\n", (long long)lines[i].value);
-    }
+static void append_date(struct clo_buffer *out, enum date date, const char *name, const char *from,
+                        int64_t issued, int64_t expires, int64_t now)
+{
+    clo_buffer_printf(out, "cloister_endorsement_%s_seconds{from=\"%s\",name=\"",
+                      date == AGE ? "age" : "left", from);
+    append_label(out, name);
+    clo_buffer_printf(out, "\"} %lld\n", (long long)(date == AGE ? now - issued : expires - now));
 }
 
-static void append_files(const struct clo_endorsement_set *files, int64_t now,
+static void append_files(const struct clo_endorsement_set *files, enum date date, int64_t now,
                          struct clo_buffer *out)
 {
     for (size_t i = 0; i < files->crl_count; i++) {
         char name[200];
         snprintf(name, sizeof name, "revocation list of %s, %zu", clo_crl_issuer(files->crls[i]),
                  i);
-        append_dates(out, name, "files", clo_crl_this_update(files->crls[i]),
-                     clo_crl_next_update(files->crls[i]), now);
+        append_date(out, date, name, "files", clo_crl_this_update(files->crls[i]),
+                    clo_crl_next_update(files->crls[i]), now);
     }
     for (size_t i = 0; i < files->collateral_count; i++) {
         char name[64];
@@ -382,7 +382,27 @@ static void append_files(const struct clo_endorsement_set *files, int64_t now,
         if (!endorser_dates(&files->collateral[i], &issued, &expires, fmspc))
             continue;
         snprintf(name, sizeof name, "TDX collateral of FMSPC %s, %zu", fmspc, i);
-        append_dates(out, name, "files", issued, expires, now);
+        append_date(out, date, name, "files", issued, expires, now);
+    }
+}
+
+static void append_dates(const struct clo_endorser *endorser, enum date date, int64_t now,
+                         struct clo_buffer *out)
+{
+    static const char *const descriptions[DATES] = {
+        [AGE] = "# HELP cloister_endorsement_age_seconds How old a list or a set is.\n"
+                "# TYPE cloister_endorsement_age_seconds gauge\n",
+        [LEFT] = "# HELP cloister_endorsement_left_seconds How long it still holds.\n"
+                 "# TYPE cloister_endorsement_left_seconds gauge\n",
+    };
+
+    clo_buffer_text(out, descriptions[date]);
+    append_files(endorser->files, date, now, out);
+    for (size_t i = 0; i < endorser->entry_count; i++) {
+        const struct entry *entry = endorser->entries[i];
+        if (entry->is_held && (entry->kind == ENTRY_CRL || entry->kind == ENTRY_COLLATERAL))
+            append_date(out, date, entry->request.name, "fetched", entry->issued, entry->expires,
+                        now);
     }
 }
 
@@ -393,19 +413,23 @@ void clo_endorser_metrics(struct clo_endorser *endorser, int64_t now, struct clo
     if (endorser == NULL)
         return;
     pthread_mutex_lock(&endorser->lock);
-    append_files(endorser->files, now, out);
-    for (size_t i = 0; i < endorser->entry_count; i++) {
-        const struct entry *entry = endorser->entries[i];
-        wanted += !entry->is_held;
-        if (entry->is_held && (entry->kind == ENTRY_CRL || entry->kind == ENTRY_COLLATERAL))
-            append_dates(out, entry->request.name, "fetched", entry->issued, entry->expires, now);
-    }
-    clo_buffer_printf(out,
-                      "cloister_endorsement_fetches_total{result=\"ok\"} %llu\n"
-                      "cloister_endorsement_fetches_total{result=\"failed\"} %llu\n"
-                      "cloister_endorsements_turned_away_total %llu\n"
-                      "cloister_endorsements_wanted %zu\n",
-                      (unsigned long long)endorser->fetched, (unsigned long long)endorser->failed,
-                      (unsigned long long)endorser->turned_away, wanted);
+    append_dates(endorser, AGE, now, out);
+    append_dates(endorser, LEFT, now, out);
+    for (size_t i = 0; i < endorser->entry_count; i++)
+        wanted += !endorser->entries[i]->is_held;
+    clo_buffer_printf(
+            out,
+            "# HELP cloister_endorsement_fetches_total Requests to the makers.\n"
+            "# TYPE cloister_endorsement_fetches_total counter\n"
+            "cloister_endorsement_fetches_total{result=\"ok\"} %llu\n"
+            "cloister_endorsement_fetches_total{result=\"failed\"} %llu\n"
+            "# HELP cloister_endorsements_turned_away_total For which there was no place.\n"
+            "# TYPE cloister_endorsements_turned_away_total counter\n"
+            "cloister_endorsements_turned_away_total %llu\n"
+            "# HELP cloister_endorsements_wanted Asked for and not here yet.\n"
+            "# TYPE cloister_endorsements_wanted gauge\n"
+            "cloister_endorsements_wanted %zu\n",
+            (unsigned long long)endorser->fetched, (unsigned long long)endorser->failed,
+            (unsigned long long)endorser->turned_away, wanted);
     pthread_mutex_unlock(&endorser->lock);
 }

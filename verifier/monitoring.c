@@ -1,30 +1,59 @@
 /* GET /healthz and /metrics. */
 #include "broker_internal.h"
 
+#include <string.h>
+
+#define PROBE_SECONDS 10 /* between two looks at whether the disk takes anything */
+
+/* --- Metrics --- */
+
+/* Those of one family follow each other. */
+static const struct {
+    const char *family, *labels, *help;
+} counters[COUNTERS] = {
+    [AUTH] = { "cloister_auth_total", "", "Nonces that were given out." },
+    [ATTEST_AFFIRMING] = { "cloister_attest_total", "{result=\"affirming\"}",
+                           "Attestations by their result." },
+    [ATTEST_WARNING] = { "cloister_attest_total", "{result=\"warning\"}", "" },
+    [ATTEST_REFUSED] = { "cloister_attest_total", "{result=\"refused\"}", "" },
+    [ATTEST_MALFORMED] = { "cloister_attest_total", "{result=\"malformed\"}", "" },
+    [RESOURCE_RELEASED] = { "cloister_resource_total", "{result=\"released\"}",
+                            "Requests for resources by their result." },
+    [RESOURCE_REFUSED] = { "cloister_resource_total", "{result=\"refused\"}", "" },
+    [GENERATION_RAISED] = { "cloister_generation_total", "{result=\"raised\"}",
+                            "Generations of disks that guests told, by the result." },
+    [GENERATION_REFUSED] = { "cloister_generation_total", "{result=\"refused\"}", "" },
+    [RESOURCE_FLAGGED] = { "cloister_resource_flagged_total", "",
+                           "Releases to a second holder that were let through." },
+    [FAILURES] = { "cloister_failures_total", "", "Failures of the broker itself." },
+};
+
+static void describe(struct clo_buffer *out, const char *name, const char *type, const char *help)
+{
+    clo_buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void write_counters(const struct clo_broker *broker, struct clo_buffer *out)
+{
+    for (size_t i = 0; i < COUNTERS; i++) {
+        if (i == 0 || strcmp(counters[i].family, counters[i - 1].family) != 0)
+            describe(out, counters[i].family, "counter", counters[i].help);
+        clo_buffer_printf(out, "%s%s %llu\n", counters[i].family, counters[i].labels,
+                          (unsigned long long)broker->counters[i]);
+    }
+    describe(out, "cloister_junk_total", "counter", "Requests that prove nothing.");
+    for (int i = 0; i < CLO_JUNK_KINDS; i++)
+        clo_buffer_printf(out, "cloister_junk_total{kind=\"%s\"} %llu\n",
+                          clo_junk_kind_name((enum clo_junk_kind)i),
+                          (unsigned long long)clo_junk_total(broker->junk, (enum clo_junk_kind)i));
+}
+
 bool broker_metrics(struct clo_broker *broker, const struct clo_broker_request *request,
                     struct clo_broker_answer *answer, struct clo_error *err)
 {
-    static const char *const names[COUNTERS] = {
-        [AUTH] = "cloister_auth_total",
-        [ATTEST_AFFIRMING] = "cloister_attest_total{result=\"affirming\"}",
-        [ATTEST_WARNING] = "cloister_attest_total{result=\"warning\"}",
-        [ATTEST_REFUSED] = "cloister_attest_total{result=\"refused\"}",
-        [ATTEST_MALFORMED] = "cloister_attest_total{result=\"malformed\"}",
-        [RESOURCE_RELEASED] = "cloister_resource_total{result=\"released\"}",
-        [RESOURCE_REFUSED] = "cloister_resource_total{result=\"refused\"}",
-        [GENERATION_RAISED] = "cloister_generation_total{result=\"raised\"}",
-        [GENERATION_REFUSED] = "cloister_generation_total{result=\"refused\"}",
-        [RESOURCE_FLAGGED] = "cloister_resource_flagged_total",
-        [FAILURES] = "cloister_failures_total",
-    };
-
-    for (size_t i = 0; i < COUNTERS; i++)
-        clo_buffer_printf(&answer->body, "%s %llu\n", names[i],
-                          (unsigned long long)broker->counters[i]);
-    for (int i = 0; i < CLO_JUNK_KINDS; i++)
-        clo_buffer_printf(&answer->body, "cloister_junk_total{kind=\"%s\"} %llu\n",
-                          clo_junk_kind_name((enum clo_junk_kind)i),
-                          (unsigned long long)clo_junk_total(broker->junk, (enum clo_junk_kind)i));
+    write_counters(broker, &answer->body);
+    describe(&answer->body, "cloister_sessions_in_use", "gauge",
+             "Sessions whose nonce was used and whose time is not over.");
     clo_buffer_printf(&answer->body, "cloister_sessions_in_use %zu\n",
                       clo_sessions_in_use(broker->sessions, request->clock));
     clo_endorser_metrics(broker->spec.endorser, request->time, &answer->body);
@@ -32,14 +61,37 @@ bool broker_metrics(struct clo_broker *broker, const struct clo_broker_request *
     return clo_buffer_ok(&answer->body) || clo_out_of_memory(err);
 }
 
+/* --- Health --- */
+
+/* A decision is written down before it is told: where nothing can be written, nothing can be decided. */
+static bool probe(struct clo_broker *broker, int64_t clock)
+{
+    struct clo_error err;
+
+    if (broker->is_probed && clock >= broker->probed && clock < broker->probed + PROBE_SECONDS &&
+        broker->is_writable)
+        return true;
+    broker->is_probed = true;
+    broker->probed = clock;
+    broker->is_writable = clo_store_check_writable(broker->spec.store, &err);
+    if (!broker->is_writable)
+        broker_failed(broker, &err);
+    return broker->is_writable;
+}
+
 bool broker_health(struct clo_broker *broker, const struct clo_broker_request *request,
                    struct clo_broker_answer *answer, struct clo_error *err)
 {
-    uint64_t version;
+    bool has_terms = false;
+    struct clo_error why;
 
-    (void)request;
-    /* Healthy is who can still read what it needs for a decision. */
-    if (!clo_store_terms_version(broker->spec.store, &version, err))
-        return false;
+    if (!clo_store_has_terms(broker->spec.store, &has_terms, &why)) {
+        broker_failed(broker, &why);
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: the store cannot be read");
+    }
+    if (!has_terms)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: no key is registered");
+    if (!probe(broker, request->clock))
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: the store cannot be written");
     return broker_json(answer, "application/json", json_pack("{s:s}", "status", "ok"), err);
 }

@@ -364,11 +364,12 @@ static bool find_limit(struct clo_server *server, struct clo_error *err)
     size_t ours = DESCRIPTORS + (size_t)OF_A_WORKER * server->worker_count;
     struct rlimit limit;
 
+    /* A sandbox may forbid both: then what everybody has will do. */
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "descriptors: %s", strerror(errno));
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        (void)!getrlimit(RLIMIT_NOFILE, &limit);
+        limit = (struct rlimit){ 1024, 1024 };
+    const struct rlimit raised = { limit.rlim_max, limit.rlim_max };
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        limit = raised;
     if (limit.rlim_cur <= ours)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "%llu descriptors are too few",
                         (unsigned long long)limit.rlim_cur);

@@ -113,6 +113,10 @@ CLO_MUST_USE bool clo_store_terms_rows(struct clo_store *store, uint64_t *versio
                                        struct clo_store_terms_row **out, size_t *count,
                                        struct clo_error *err);
 
+CLO_MUST_USE bool clo_store_has_terms(struct clo_store *store, bool *out, struct clo_error *err);
+/* Would a decision be written down now? Returns when something was. */
+CLO_MUST_USE bool clo_store_check_writable(struct clo_store *store, struct clo_error *err);
+
 /* --- Decisions --- */
 
 /* From one to the other nobody else writes: what was read to decide on is so still when it is

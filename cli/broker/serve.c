@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cli/broker/endorsements.h"
+#include "cli/broker/serve_log.h"
 #include "cli/commands.h"
 #include "cli/fetch.h"
 #include "cli/policy/files.h"
@@ -11,6 +12,7 @@
 #include "device/file.h"
 #include "device/key_file.h"
 #include "verifier/server.h"
+#include "verifier/service.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
 
@@ -20,6 +22,7 @@ struct own_endorsements {
     struct fetch_options fetch;
     struct fetcher fetcher;
     struct clo_endorser *endorser;
+    bool is_json_log;
 };
 
 static void own_endorsements_free(struct own_endorsements *own)
@@ -41,31 +44,6 @@ static int64_t now(void *context)
     return (int64_t)time(NULL);
 }
 
-static void print_time(int64_t unix_time)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *text = clo_json_time(unix_time);
-
-    printf("%s ", text == NULL ? "-" : json_string_value(text));
-}
-
-/* The audit trail's line, on the terminal. */
-static void on_decision(void *context, const struct clo_audit *decision)
-{
-    (void)context;
-    print_time(decision->time);
-    printf("%s %s %.8s%s%s%s%s\n", decision->action, decision->verdict, decision->session,
-           decision->resource == NULL ? "" : " ",
-           decision->resource == NULL ? "" : decision->resource,
-           decision->detail[0] == '\0' ? "" : ": ", decision->detail);
-    fflush(stdout);
-}
-
-static void on_failure(void *context, const struct clo_error *err)
-{
-    (void)context;
-    fprintf(stderr, "cloister: serve: %s\n", err->text);
-}
-
 static bool is_over(void *context)
 {
     const struct own_endorsements *own = context;
@@ -82,7 +60,8 @@ static bool open_endorsements(struct own_endorsements *own, struct clo_error *er
                                       .edition = o->edition,
                                       .now = now,
                                       .random = cli_random(),
-                                      .on_failure = on_failure,
+                                      .on_failure = own->is_json_log ? serve_log_failure_json
+                                                                     : serve_log_failure,
                                       .context = own };
 
     if (!o->fetch && (o->cache != NULL || o->kds != NULL || o->pcs != NULL || o->ca != NULL ||
@@ -123,7 +102,7 @@ static bool write_public_key(const struct clo_private_key *key, const char *path
 }
 
 /* What the terms leave open that matters, in a line for each of them. Nothing is refused that was accepted. */
-static bool print_terms(struct clo_store *store, struct clo_error *err)
+static bool print_terms(struct clo_store *store, bool is_json, struct clo_error *err)
 {
     for (int64_t after = 0;;) {
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
@@ -135,6 +114,13 @@ static bool print_terms(struct clo_store *store, struct clo_error *err)
         clo_policy_pins(terms.policy, (const struct clo_reference *const *)terms.references,
                         terms.reference_count, NULL, &pins);
         policy_name_open(&pins, CLO_PIN_SHOULD, &open);
+        if (is_json) {
+            serve_log_json("policy",
+                           json_pack("{s:s, s:s, s:s, s:s}", "name", clo_policy_name(terms.policy),
+                                     "open", clo_buffer_string(&open), "unmet", pins.unmet,
+                                     "accept_weak", clo_policy_accept_weak(terms.policy)));
+            continue;
+        }
         printf("policy \"%s\": %s%s%s%s\n", clo_policy_name(terms.policy),
                pins.unmet[0] != '\0' ? "nothing can fulfil it: "
                : open.size == 0      ? "nothing that matters is open"
@@ -193,11 +179,12 @@ static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *e
 /* What the door is like, and what is given out at it. */
 struct door_options {
     uint64_t threads, connections;
-    const char *result_names;
+    const char *result_names, *log;
+    int listeners[CLO_SERVICE_LISTENERS_MAX];
 };
 
 static bool print_listening(const struct clo_server *server, const struct tls_options *tls,
-                            struct clo_error *err)
+                            bool is_json, struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
@@ -207,9 +194,15 @@ static bool print_listening(const struct clo_server *server, const struct tls_op
     if (!open_key(tls, &key, err) || !clo_private_key_public(key, &public, err) ||
         !clo_public_key_fingerprint(public, &fingerprint, err))
         return false;
+    clo_hex_text(clo_digest_bytes(&fingerprint), hex);
+    if (is_json) {
+        serve_log_json("listening",
+                       json_pack("{s:i, s:s}", "port", clo_server_port(server), "key_sha256", hex));
+        return true;
+    }
     printf("listening on %.*s:%u, key sha256 %s\n",
            (int)(strrchr(tls->address, ':') - tls->address), tls->address, clo_server_port(server),
-           clo_hex_text(clo_digest_bytes(&fingerprint), hex));
+           hex);
     fflush(stdout);
     return true;
 }
@@ -223,32 +216,36 @@ static int64_t boot_seconds(void)
     return now.tv_sec;
 }
 
-static bool serve(struct tls_options *tls, const struct door_options *door, unsigned nonce_seconds,
+static bool serve(struct tls_options *tls, struct door_options *door, unsigned nonce_seconds,
                   struct own_endorsements *own, struct clo_error *err)
 {
     CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
-    const struct clo_broker_spec spec = { .store = tls->store,
-                                          .random = cli_random(),
-                                          .nonce_seconds = nonce_seconds,
-                                          .clock = boot_seconds(),
-                                          .has_old_names = strcmp(door->result_names, "old") == 0,
-                                          .endorser = own->endorser,
-                                          .on_decision = on_decision,
-                                          .on_failure = on_failure };
+    const struct clo_broker_spec spec = {
+        .store = tls->store,
+        .random = cli_random(),
+        .nonce_seconds = nonce_seconds,
+        .clock = boot_seconds(),
+        .has_old_names = strcmp(door->result_names, "old") == 0,
+        .endorser = own->endorser,
+        .on_decision = own->is_json_log ? serve_log_decision_json : serve_log_decision,
+        .on_failure = own->is_json_log ? serve_log_failure_json : serve_log_failure
+    };
     struct clo_server_spec server_spec = { .random = cli_random(),
                                            .address = tls->address,
                                            .threads = (unsigned)door->threads,
                                            .connections = (size_t)door->connections,
                                            .open_tls = open_tls,
-                                           .on_failure = on_failure,
+                                           .listeners = door->listeners,
+                                           .on_failure = spec.on_failure,
                                            .context = tls };
 
-    if (!print_terms(tls->store, err) || !clo_broker_new(&spec, &broker, err))
+    if (!clo_service_listeners(door->listeners, &server_spec.listener_count, err) ||
+        !print_terms(tls->store, own->is_json_log, err) || !clo_broker_new(&spec, &broker, err))
         return false;
     server_spec.broker = broker;
-    return clo_server_new(&server_spec, &server, err) && print_listening(server, tls, err) &&
-           clo_server_run(server, err);
+    return clo_server_new(&server_spec, &server, err) &&
+           print_listening(server, tls, own->is_json_log, err) && clo_server_run(server, err);
 }
 
 int cmd_serve(int argc, char **argv)
@@ -258,8 +255,8 @@ int cmd_serve(int argc, char **argv)
     CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     struct tls_options tls = { .address = "127.0.0.1:8443" };
-    struct door_options door = { 0, CLO_SERVER_CONNECTIONS, "ear" };
-    struct cli_option options[11 + FETCH_OPTIONS] = {
+    struct door_options door = { 0, CLO_SERVER_CONNECTIONS, "ear", "text", { 0 } };
+    struct cli_option options[12 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept; made on first use (required)",
           .text = &tls.state },
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
@@ -291,8 +288,10 @@ int cmd_serve(int argc, char **argv)
           .number = &door.threads },
         { "--connections", "N", "at most so many at once; default 16384",
           .number = &door.connections },
+        { "--log", "FORM", "of what is said while it runs: text (default), or json: a value a line",
+          .text = &door.log },
     };
-    size_t option_count = 11;
+    size_t option_count = 12;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
@@ -318,6 +317,9 @@ int cmd_serve(int argc, char **argv)
         return cli_usage_error(&usage, "--state is needed");
     if (seconds == 0 || seconds > 3600)
         return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
+    if (strcmp(door.log, "text") != 0 && strcmp(door.log, "json") != 0)
+        return cli_usage_error(&usage, "--log %s: text or json", door.log);
+    own.is_json_log = strcmp(door.log, "json") == 0;
     if (strcmp(door.result_names, "ear") != 0 && strcmp(door.result_names, "old") != 0)
         return cli_usage_error(&usage, "--result-names: %s is neither ear nor old",
                                door.result_names);

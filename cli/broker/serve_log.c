@@ -1,0 +1,63 @@
+#include "cli/broker/serve_log.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "cloister/json.h"
+
+static void print_time(int64_t unix_time)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *text = clo_json_time(unix_time);
+
+    printf("%s ", text == NULL ? "-" : json_string_value(text));
+}
+
+/* The audit trail's line, on the terminal. */
+void serve_log_decision(void *context, const struct clo_audit *decision)
+{
+    (void)context;
+    flockfile(stdout);
+    print_time(decision->time);
+    printf("%s %s %.8s%s%s%s%s\n", decision->action, decision->verdict, decision->session,
+           decision->resource == NULL ? "" : " ",
+           decision->resource == NULL ? "" : decision->resource,
+           decision->detail[0] == '\0' ? "" : ": ", decision->detail);
+    fflush(stdout);
+    funlockfile(stdout);
+}
+
+void serve_log_failure(void *context, const struct clo_error *err)
+{
+    (void)context;
+    fprintf(stderr, "cloister: serve: %s\n", err->text);
+}
+
+void serve_log_json(const char *event, json_t *members)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *line = members;
+
+    if (line == NULL ||
+        json_object_set_new(line, "time", clo_json_time((int64_t)time(NULL))) != 0 ||
+        json_object_set_new(line, "event", json_string(event)) != 0)
+        return;
+    flockfile(stdout);
+    json_dumpf(line, stdout, JSON_COMPACT | JSON_SORT_KEYS);
+    putchar('\n');
+    fflush(stdout);
+    funlockfile(stdout);
+}
+
+void serve_log_decision_json(void *context, const struct clo_audit *decision)
+{
+    (void)context;
+    serve_log_json("decision", json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s}", "action",
+                                         decision->action, "verdict", decision->verdict, "session",
+                                         decision->session, "tee", decision->tee, "resource",
+                                         decision->resource, "detail", decision->detail));
+}
+
+void serve_log_failure_json(void *context, const struct clo_error *err)
+{
+    (void)context;
+    serve_log_json("failure", json_pack("{s:s}", "detail", err->text));
+}

@@ -1,0 +1,15 @@
+/* What `serve` says while it serves: lines for people, or JSON for machines, one value a line. */
+#ifndef CLOISTER_CLI_SERVE_LOG_H
+#define CLOISTER_CLI_SERVE_LOG_H
+
+#include "verifier/broker.h"
+
+/* For clo_broker_spec. Decisions go to standard output, failures to standard error; in JSON all of it to standard output. */
+void serve_log_decision(void *context, const struct clo_audit *decision);
+void serve_log_failure(void *context, const struct clo_error *err);
+void serve_log_decision_json(void *context, const struct clo_audit *decision);
+void serve_log_failure_json(void *context, const struct clo_error *err);
+/* Takes the members over, and adds time and kind. */
+void serve_log_json(const char *event, json_t *members);
+
+#endif
