@@ -58,9 +58,11 @@ static bool unlock(bool wants_share, struct clo_tpm_found *key, struct clo_error
 {
     CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { 0 };
     const struct clo_unseal with = { 0 };
-    const struct clo_tpm_search search = {
-        .tpm = tpm, .with = &with, .wants_share = wants_share, .on_refusal = on_refusal
-    };
+    const struct clo_tpm_search search = { .tpm = tpm,
+                                           .with = &with,
+                                           .needs_latch = true,
+                                           .wants_share = wants_share,
+                                           .on_refusal = on_refusal };
 
     refusals = 0;
     memcpy(disk.device, device, sizeof device);
