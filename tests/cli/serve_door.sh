@@ -1,5 +1,6 @@
 #!/bin/sh
-# Connections that are slow, idle or too many, and what the broker says to systemd.
+# Connections that are slow, idle or too many, and what the broker says to systemd. door.py has
+# the cases, "a head, byte by byte" among them.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Requests that no client should send, byte for byte over TLS.
+# Requests that no client should send, byte for byte over TLS. door.py has the cases,
+# "a body of auth that is too large" among them.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
