@@ -68,14 +68,16 @@ static bool explain(const struct clo_https_response *response, struct clo_error 
     CLO_CLEANUP(clo_json_freep) json_t *problem = NULL;
     struct clo_error ignored;
     const char *detail = NULL;
-    const char *type = NULL;
+    const char *type = NULL, *kind = NULL;
 
     if (strcmp(response->content_type, "application/problem+json") == 0 &&
         clo_json_parse(clo_buffer_bytes(&response->body), &problem, &ignored)) {
         detail = json_string_value(json_object_get(problem, "detail"));
         type = json_string_value(json_object_get(problem, "type"));
+        kind = json_string_value(json_object_get(problem, "problem"));
     }
-    bool is_unknown_session = type != NULL && strcmp(type, CLO_KBS_PROBLEM_SESSION) == 0;
+    bool is_unknown_session = (type != NULL && strcmp(type, CLO_KBS_PROBLEM_SESSION) == 0) ||
+                              (kind != NULL && strcmp(kind, CLO_KBS_PROBLEM_SESSION) == 0);
     enum clo_status status = meaning(response->status, is_unknown_session);
     if (detail != NULL)
         return clo_fail(err, status, "%s", detail);

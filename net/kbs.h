@@ -14,7 +14,8 @@
 
 #define CLO_KBS_VERSION "0.1.1"
 
-/* The problem type (RFC 9457) of a request whose session the broker does not know. */
+/* The problem (RFC 9457: its type, or "problem" next to a type that others know) of a request whose session the broker
+ * does not know. */
 #define CLO_KBS_PROBLEM_SESSION "tag:cloister.dev,2026:problem:session"
 
 struct clo_kbs_client;

@@ -1,9 +1,24 @@
 #include "broker_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "verifier/generation.h"
+
+#define ERROR_PREFIX "https://github.com/confidential-containers/kbs/errors/"
+
+static bool open_token_key(struct clo_broker *broker, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    bool is_p384 = broker->spec.signs_es384;
+
+    return clo_store_key(broker->spec.store,
+                         is_p384 ? CLO_BROKER_TOKEN_KEY_ES384 : CLO_BROKER_TOKEN_KEY,
+                         is_p384 ? CLO_KEY_P384 : CLO_KEY_P256, &broker->token_key, err) &&
+           clo_private_key_public(broker->token_key, &public, err) &&
+           clo_jwk_thumbprint(public, broker->token_key_id, err);
+}
 
 bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
                     struct clo_error *err)
@@ -19,8 +34,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
         !clo_sessions_share(broker->sessions, spec->store, spec->clock, err) ||
         !clo_store_audit_sign(spec->store, err) ||
         !clo_junk_new(spec->random, &broker->junk, err) ||
-        !clo_term_book_new(spec->store, 0, &broker->book, err) ||
-        !clo_store_key(spec->store, CLO_BROKER_TOKEN_KEY, CLO_KEY_P384, &broker->token_key, err))
+        !clo_term_book_new(spec->store, 0, &broker->book, err) || !open_token_key(broker, err))
         return false;
     *out = CLO_TAKE(broker);
     return true;
@@ -97,54 +111,110 @@ unsigned broker_http_status(enum clo_status status)
     }
 }
 
+bool broker_refuse(struct clo_broker_answer *answer, unsigned status, const char *error)
+{
+    answer->status = status;
+    answer->error = error;
+    return false;
+}
+
+/* An answer of 429 stays one, and so does what an endpoint has chosen, but not where no decision could be made. */
+static unsigned status_of(const struct clo_broker_answer *answer, const struct clo_error *why)
+{
+    unsigned status = broker_http_status(why->status);
+
+    if (answer->status == 200 || (status >= 500 && answer->status != 429))
+        return status;
+    return answer->status;
+}
+
+static json_t *problem(const struct clo_broker_answer *answer, unsigned status, bool is_session,
+                       const char *detail)
+{
+    char type[128];
+    const char *own = is_session ? CLO_KBS_PROBLEM_SESSION : BROKER_PROBLEM_REFUSED;
+
+    snprintf(type, sizeof type, ERROR_PREFIX "%s", answer->error == NULL ? "" : answer->error);
+    return json_pack("{s:s, s:i, s:s, s:s}", "type", answer->error == NULL ? own : type, "status",
+                     (int)status, "detail", detail, "problem", own);
+}
+
 /* What went wrong in here is for the log, not for the client. */
 void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
                     const struct clo_error *why)
 {
-    unsigned status = broker_http_status(why->status);
-    bool is_session = why->status == CLO_ERR_UNVERIFIED;
+    unsigned status = status_of(answer, why);
     const char *detail = status == 500 ? "the broker itself failed" : why->text;
+    struct clo_broker_answer refusal = { .status = status, .error = answer->error };
     struct clo_error ignored;
 
-    if (answer->status == 429)
-        status = 429;
     if (status == 500) {
         broker->counters[FAILURES]++;
         broker_failed(broker, why);
     }
     clo_broker_answer_free(answer);
-    answer->status = status;
+    *answer = refusal;
     if (!broker_json(answer, "application/problem+json",
-                     json_pack("{s:s, s:i, s:s}", "type",
-                               is_session ? CLO_KBS_PROBLEM_SESSION : BROKER_PROBLEM_REFUSED,
-                               "status", (int)status, "detail", detail),
-                     &ignored))
+                     problem(answer, status, why->status == CLO_ERR_UNVERIFIED, detail), &ignored))
         clo_buffer_free(&answer->body); /* the status says enough */
 }
 
 /* --- Routes --- */
+
+#define KBS_PREFIX "/kbs/v0/"
+
+/* `error`: by which of Trustee's names a refusal is answered where the endpoint chooses none, and with 401, which tells
+ * its clients that they are to read on; NULL: with statuses of our own. */
+static const struct route {
+    const char *method, *path;
+    bool is_prefix;
+    bool (*handle)(struct clo_broker *broker, const struct clo_broker_request *request,
+                   struct clo_broker_answer *answer, struct clo_error *err);
+    const char *error;
+} routes[] = {
+    { "POST", KBS_PREFIX "auth", false, broker_auth, BROKER_ERROR_ATTESTATION },
+    { "POST", KBS_PREFIX "attest", false, broker_attest, BROKER_ERROR_ATTESTATION },
+    { "GET", BROKER_RESOURCE_PREFIX, true, broker_resource, NULL },
+    { "POST", CLO_GENERATION_PREFIX, true, broker_generation, NULL },
+    { "GET", "/healthz", false, broker_health, NULL },
+    { "GET", "/metrics", false, broker_metrics, NULL },
+};
+
+static bool matches(const struct route *route, const struct clo_broker_request *request)
+{
+    return strcmp(route->method, request->method) == 0 &&
+           (route->is_prefix ? strncmp(request->path, route->path, strlen(route->path)) == 0
+                             : strcmp(request->path, route->path) == 0);
+}
+
+/* To Trustee's clients a path that is not known is a plug-in that is not there. */
+static bool no_route(struct clo_broker *broker, const struct clo_broker_request *request,
+                     struct clo_broker_answer *answer, struct clo_error *err)
+{
+    bool is_kbs = strncmp(request->path, KBS_PREFIX, strlen(KBS_PREFIX)) == 0;
+    const char *plugin = request->path + strlen(KBS_PREFIX);
+
+    broker_refuse(answer, 404, is_kbs ? BROKER_ERROR_NO_PLUGIN : BROKER_ERROR_PATH);
+    if (is_kbs)
+        clo_fail(err, CLO_ERR_FORMAT, "Plugin %.*s not found", (int)strcspn(plugin, "/"), plugin);
+    else
+        clo_fail(err, CLO_ERR_FORMAT, "no such request");
+    return broker_junk(broker, request, CLO_JUNK_MALFORMED);
+}
+
 static bool route(struct clo_broker *broker, const struct clo_broker_request *request,
                   struct clo_broker_answer *answer, struct clo_error *err)
 {
-    bool is_get = strcmp(request->method, "GET") == 0;
-    bool is_post = strcmp(request->method, "POST") == 0;
-
-    if (is_post && strcmp(request->path, "/kbs/v0/auth") == 0)
-        return broker_auth(broker, request, answer, err);
-    if (is_post && strcmp(request->path, "/kbs/v0/attest") == 0)
-        return broker_attest(broker, request, answer, err);
-    if (is_get &&
-        strncmp(request->path, BROKER_RESOURCE_PREFIX, strlen(BROKER_RESOURCE_PREFIX)) == 0)
-        return broker_resource(broker, request, answer, err);
-    if (is_post &&
-        strncmp(request->path, CLO_GENERATION_PREFIX, strlen(CLO_GENERATION_PREFIX)) == 0)
-        return broker_generation(broker, request, answer, err);
-    if (is_get && strcmp(request->path, "/healthz") == 0)
-        return broker_health(broker, request, answer, err);
-    if (is_get && strcmp(request->path, "/metrics") == 0)
-        return broker_metrics(broker, request, answer, err);
-    clo_fail(err, CLO_ERR_FORMAT, "no such request");
-    return broker_junk(broker, request, CLO_JUNK_MALFORMED);
+    for (size_t i = 0; i < CLO_COUNT(routes); i++) {
+        if (!matches(&routes[i], request))
+            continue;
+        if (routes[i].handle(broker, request, answer, err))
+            return true;
+        if (routes[i].error != NULL && answer->error == NULL && answer->status == 200)
+            broker_refuse(answer, 401, routes[i].error);
+        return false;
+    }
+    return no_route(broker, request, answer, err);
 }
 
 void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_request *request,

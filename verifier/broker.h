@@ -2,13 +2,14 @@
  * request to answer. It has no socket and no clock.
  *
  *   POST /kbs/v0/auth                 a nonce, and a session
- *   POST /kbs/v0/attest               evidence; an attestation result (EAR, a JWT signed ES384)
+ *   POST /kbs/v0/attest               evidence; an attestation result (EAR, a JWT)
  *   GET  /kbs/v0/resource/R/T/N       a secret, as JWE to the key that the evidence binds
  *   POST /cloister/v0/generation/…    how often its disk was used (verifier/generation.h)
  *   GET  /healthz, /metrics
  *
  * A refusal is problem JSON (RFC 9457) whose "detail" is one line that the guest shows: which value
- * differs, and which event caused it. */
+ * differs, and which event caused it. Its type, and the status, are those that Trustee's clients go by: 401 has them
+ * begin anew, 404 and 403 end it (docs/trustee.md). */
 #ifndef CLOISTER_VERIFIER_BROKER_H
 #define CLOISTER_VERIFIER_BROKER_H
 
@@ -17,8 +18,10 @@
 #include "verifier/store.h"
 
 #define CLO_BROKER_BODY_MAX    ((size_t)4 << 20)
-#define CLO_BROKER_TOKEN_KEY   "token"
 #define CLO_BROKER_SESSION_MAX 65536
+/* What tokens are signed with: ES256 unless the other one is asked for. */
+#define CLO_BROKER_TOKEN_KEY       "token-es256"
+#define CLO_BROKER_TOKEN_KEY_ES384 "token"
 
 struct clo_broker;
 
@@ -26,8 +29,9 @@ struct clo_broker_spec {
     struct clo_store *store; /* borrowed */
     struct clo_random random;
     unsigned nonce_seconds;
-    int64_t clock;                 /* of now, as requests have it */
-    bool has_old_names;            /* of results: clo_ear_spec */
+    int64_t clock;      /* of now, as requests have it */
+    bool has_old_names; /* of results: clo_ear_spec */
+    bool signs_es384;
     struct clo_endorser *endorser; /* borrowed; NULL: what evidence brings decides */
     /* One line for each decision; no secret in it. NULL: nobody listens. */
     void (*on_decision)(void *context, const struct clo_audit *decision);
@@ -55,6 +59,7 @@ struct clo_broker_request {
 struct clo_broker_answer {
     unsigned status;
     const char *content_type;        /* static */
+    const char *error;               /* static: Trustee's name of a refusal; NULL: none has one */
     char cookie[CLO_SESSION_COOKIE]; /* to be set; empty: none */
     struct clo_buffer body;
 };

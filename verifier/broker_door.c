@@ -29,6 +29,12 @@ static bool fits(size_t rule, const struct clo_broker_request *head)
                     : strcmp(head->path, rules[rule].path) == 0);
 }
 
+static bool refuse_session(const struct clo_broker_request *head, struct clo_broker_answer *answer)
+{
+    return strncmp(head->path, "/kbs/", 5) == 0 &&
+           broker_refuse(answer, 401, BROKER_ERROR_ATTESTATION);
+}
+
 /* Nobody without a session of ours makes us read more than a question; and one that has sent too much junk, nothing. */
 static bool admit(struct clo_broker *broker, const struct clo_broker_request *head,
                   size_t *body_max, struct clo_broker_answer *answer, struct clo_error *err)
@@ -40,8 +46,9 @@ static bool admit(struct clo_broker *broker, const struct clo_broker_request *he
         if (!fits(i, head))
             continue;
         *body_max = rules[i].body_max;
-        return !rules[i].has_session || (broker_check_patience(broker, head, answer, err) &&
-                                         broker_get_session(broker, head, &session, err));
+        return !rules[i].has_session ||
+               (broker_check_patience(broker, head, answer, err) &&
+                (broker_get_session(broker, head, &session, err) || refuse_session(head, answer)));
     }
     return true;
 }

@@ -5,14 +5,26 @@
 #include <pthread.h>
 
 #include "cloister/jose.h"
+#include "lib/jose/key_id.h"
 #include "net/kbs.h"
 #include "verifier/broker.h"
 #include "verifier/junk.h"
 #include "verifier/terms.h"
 
+#define BROKER_TOKEN_SECONDS   300
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
-#define BROKER_JSON_VALUES_MAX 20000 /* of a body */
 #define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
+
+/* Trustee's names of what went wrong (kbs/src/error.rs). */
+#define BROKER_ERROR_ATTESTATION "AttestationError"
+#define BROKER_ERROR_NO_TOKEN    "TokenNotFound"
+#define BROKER_ERROR_TOKEN       "TokenVerifierError"
+#define BROKER_ERROR_POLICY      "PolicyDeny"
+#define BROKER_ERROR_PLUGIN      "PluginInternalError"
+#define BROKER_ERROR_NO_PLUGIN   "PluginNotFound"
+#define BROKER_ERROR_JWE         "JweError"
+#define BROKER_ERROR_PATH        "InvalidRequestPath"
+#define BROKER_ERROR_ADMIN       "AdminAuth"
 
 enum broker_counter {
     AUTH,
@@ -35,6 +47,7 @@ struct clo_broker {
     pthread_mutex_t lock;
     struct clo_sessions *sessions;
     struct clo_private_key *token_key;
+    char token_key_id[CLO_JWK_THUMBPRINT];
     struct clo_junk *junk;
     struct clo_term_book *book;
     uint64_t counters[COUNTERS];
@@ -57,6 +70,8 @@ void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
 CLO_MUST_USE bool broker_json(struct clo_broker_answer *answer, const char *content_type,
                               json_t *json, struct clo_error *err);
 unsigned broker_http_status(enum clo_status status);
+/* Says by which of Trustee's names, and with which status, the refusal that follows is answered. Returns false. */
+bool broker_refuse(struct clo_broker_answer *answer, unsigned status, const char *error);
 /* Something failed here: for the log. */
 void broker_failed(const struct clo_broker *broker, const struct clo_error *why);
 
@@ -91,6 +106,11 @@ CLO_MUST_USE bool broker_check_patience(struct clo_broker *broker,
 CLO_MUST_USE bool broker_get_session(struct clo_broker *broker,
                                      const struct clo_broker_request *request,
                                      struct clo_session *out, struct clo_error *err);
+/* The session of the bearer token, of the cookie, or of both where they are of one. */
+CLO_MUST_USE bool broker_identify(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_broker_answer *answer, struct clo_session *out,
+                                  struct clo_error *err);
 /* What the session has shown, of which its refusals are a part: they have an end. NULL: nothing, or too many. */
 struct clo_session_result *broker_get_shown(struct clo_broker *broker,
                                             const struct clo_broker_request *request,

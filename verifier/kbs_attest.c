@@ -7,42 +7,6 @@
 #include "cloister/ear.h"
 #include "cloister/encoding.h"
 
-#define TOKEN_SECONDS 300
-
-/* What the evidence was made over must be what the guest says it was made over. */
-static bool check_runtime_data(const json_t *claimed, const struct clo_evidence *evidence,
-                               struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct clo_bytes bound = clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA);
-
-    if (bound.data == NULL)
-        return clo_fail(err, CLO_ERR_REFUSED, "the evidence has no runtime data");
-    if (!clo_json_write(claimed, &text, err))
-        return false;
-    return clo_bytes_equal(clo_buffer_bytes(&text), bound) ||
-           clo_fail(err, CLO_ERR_REFUSED,
-                    "the runtime data are not those that the evidence was made over");
-}
-
-static bool read_evidence(const struct clo_broker_request *request, struct clo_evidence **out,
-                          struct clo_error *err)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *body = NULL;
-    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
-    json_t *runtime_data, *tee_evidence, *primary;
-
-    if (!clo_json_parse_bounded(request->body, BROKER_JSON_VALUES_MAX, &body, err) ||
-        !clo_json_get_object(body, "runtime-data", &runtime_data, err) ||
-        !clo_json_get_object(body, "tee-evidence", &tee_evidence, err) ||
-        !clo_json_get_object(tee_evidence, "primary_evidence", &primary, err) ||
-        !clo_evidence_from_json(primary, &evidence, err) ||
-        !check_runtime_data(runtime_data, evidence, err))
-        return false;
-    *out = CLO_TAKE(evidence);
-    return true;
-}
-
 /* The appraisals by everything that something is released on, and what later requests are held against. */
 struct appraisals {
     struct clo_term_answer by;
@@ -56,18 +20,23 @@ static void free_appraisals(struct appraisals *appraisals)
 }
 
 static bool appraise_all(struct clo_broker *broker, const struct clo_broker_request *request,
-                         const struct clo_evidence *evidence, const struct clo_session *session,
+                         const struct clo_kbs_evidence *sent, const struct clo_session *session,
                          struct appraisals *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_endorsed_free) struct clo_endorsed endorsed = { .endorser = NULL };
 
-    if (!clo_endorser_take(broker->spec.endorser, evidence, broker_peer(request), request->time,
-                           &endorsed, err))
+    if (!clo_endorser_take(broker->spec.endorser, sent->evidence, broker_peer(request),
+                           request->time, &endorsed, err))
         return false;
-    const struct clo_term_question question = { .evidence = evidence,
-                                                .nonce = clo_bytes_text(session->nonce),
-                                                .time = request->time,
-                                                .endorsements = &endorsed.endorsements };
+    const struct clo_term_question question = {
+        .evidence = sent->evidence,
+        .nonce = clo_bytes_text(session->nonce),
+        .time = request->time,
+        .endorsements = &endorsed.endorsements,
+        .runtime_digest = sent->is_own ? clo_bytes(NULL, 0) : clo_buffer_bytes(&sent->bound),
+        .init_data =
+                sent->init_data.size == 0 ? clo_bytes(NULL, 0) : clo_buffer_bytes(&sent->init_data),
+    };
     broker_leave(broker);
     bool ok = clo_terms_hold(broker->book, &question, &out->by, err);
     broker_enter(broker);
@@ -108,25 +77,63 @@ static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
     return true;
 }
 
+/* Trustee's clients, and those who rely on what they show, know the names of an earlier draft. */
 static bool sign_result(struct clo_broker *broker, const struct clo_broker_request *request,
-                        const struct clo_session *session, struct appraisals *appraisals,
-                        struct clo_buffer *token, struct clo_error *err)
+                        const struct clo_session *session, bool is_own,
+                        struct appraisals *appraisals, struct clo_error *err)
 {
-    const struct clo_ear_spec spec = { .developer = "Cloister",
-                                       .build = CLOISTER_VERSION,
-                                       .issued = request->time,
-                                       .expires = request->time + TOKEN_SECONDS,
-                                       .nonce = session->nonce,
-                                       .has_old_names = broker->spec.has_old_names,
-                                       .tee_pubkey = appraisals->result.tee_pubkey };
+    char name[2 * CLO_SESSION_NAME_SIZE + 1];
+    const struct clo_ear_spec spec = {
+        .developer = "Cloister",
+        .build = CLOISTER_VERSION,
+        .issued = request->time,
+        .expires = request->time + BROKER_TOKEN_SECONDS,
+        .nonce = session->nonce,
+        .has_old_names = broker->spec.has_old_names || !is_own,
+        .issuer = "cloister",
+        .id = clo_hex_text(clo_bytes(session->name, sizeof session->name), name),
+        .evidence_name = clo_kbs_tee_name(session->agreed.tee),
+        .key_id = broker->token_key_id,
+    };
 
     broker_leave(broker);
-    bool ok = clo_ear_sign(appraisals->by.best, &spec, broker->token_key, token, err);
+    bool ok = clo_ear_sign(appraisals->by.best, &spec, broker->token_key, &appraisals->result.token,
+                           err);
     broker_enter(broker);
     if (!ok)
         return false;
-    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(token), &appraisals->result.token);
+    clo_hash(CLO_HASH_SHA256, request->body, &appraisals->result.request);
     return true;
+}
+
+/* --- Answering --- */
+
+static bool answer_token(struct clo_broker *broker, const struct clo_session *session,
+                         struct clo_broker_answer *answer, struct clo_error *err)
+{
+    struct clo_session_result *shown = clo_session_result(broker->sessions, session);
+    const char *text = shown == NULL ? NULL : clo_buffer_string(&shown->token);
+
+    if (text == NULL)
+        return clo_out_of_memory(err);
+    memcpy(answer->cookie, session->cookie, sizeof answer->cookie);
+    return broker_json(answer, "application/json",
+                       json_pack("{s:s, s:s*}", "token", text, "resource",
+                                 shown->resource[0] == '\0' ? NULL : shown->resource),
+                       err);
+}
+
+/* A client that lost the answer asks again: the very same request gets the very same token, and nothing else does. */
+static bool was_answered(struct clo_broker *broker, const struct clo_broker_request *request,
+                         const struct clo_session *session)
+{
+    const struct clo_session_result *shown = clo_session_result(broker->sessions, session);
+    struct clo_digest digest;
+
+    if (shown == NULL)
+        return false;
+    clo_hash(CLO_HASH_SHA256, request->body, &digest);
+    return clo_digest_equal(&digest, &shown->request);
 }
 
 /* Whether it is accepted, and if not, why. */
@@ -149,10 +156,10 @@ static struct clo_audit_vm name_vm(const struct clo_appraisal *appraisal)
 }
 
 static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
-                        const struct clo_session *session, struct appraisals *appraisals,
-                        struct clo_broker_answer *answer, struct clo_error *err)
+                        const struct clo_session *session, bool is_own,
+                        struct appraisals *appraisals, struct clo_broker_answer *answer,
+                        struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
     struct clo_error why = { 0 };
     struct clo_audit_vm vm = name_vm(appraisals->by.best);
     appraisals->result.vm = vm;
@@ -170,7 +177,7 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
         .vm = &vm,
     };
 
-    if (accepted && !sign_result(broker, request, session, appraisals, &token, err))
+    if (accepted && !sign_result(broker, request, session, is_own, appraisals, err))
         return false;
     if (!broker_decide_attested(broker, request, session, &decision,
                                 accepted ? &appraisals->result : NULL, err))
@@ -182,15 +189,9 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
         clo_junk_charge(broker->junk, broker_peer(request), request->clock);
         return clo_fail(err, why.status, "%s", why.text);
     }
-    char resource[CLO_RESOURCE_MAX + 1];
-    memcpy(resource, appraisals->result.resource, sizeof resource);
-    clo_session_keep(broker->sessions, session, &appraisals->result);
-    const char *text = clo_buffer_string(&token);
-    return broker_json(answer, "application/json",
-                       text == NULL ? NULL
-                                    : json_pack("{s:s, s:s*}", "token", text, "resource",
-                                                resource[0] == '\0' ? NULL : resource),
-                       err);
+    clo_session_keep(broker->sessions, session, request->clock + BROKER_TOKEN_SECONDS,
+                     &appraisals->result);
+    return answer_token(broker, session, answer, err);
 }
 
 /* What is wrong with the broker itself is not the client's junk. */
@@ -210,21 +211,23 @@ static bool refuse_junk(struct clo_broker *broker, const struct clo_broker_reque
 bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *request,
                    struct clo_broker_answer *answer, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_kbs_evidence_free) struct clo_kbs_evidence sent = { 0 };
     CLO_CLEANUP(free_appraisals) struct appraisals appraisals = { 0 };
     struct clo_session session;
 
     if (!broker_check_patience(broker, request, answer, err) ||
         !broker_get_session(broker, request, &session, err))
         return false;
+    if (was_answered(broker, request, &session))
+        return answer_token(broker, &session, answer, err);
     if (clo_session_is_used(broker->sessions, &session)) {
         clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
         return refuse_junk(broker, request, CLO_JUNK_SESSION, err);
     }
     broker_leave(broker);
-    bool ok = read_evidence(request, &evidence, err);
+    bool ok = clo_kbs_attest_parse(request->body, &session.agreed, session.nonce, &sent, err);
     broker_enter(broker);
-    if (!ok || !appraise_all(broker, request, evidence, &session, &appraisals, err))
+    if (!ok || !appraise_all(broker, request, &sent, &session, &appraisals, err))
         return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
     if (!appraisals.by.is_authentic) {
         clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.by.best));
@@ -234,5 +237,5 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
         broker->counters[ATTEST_REFUSED]++;
         return false;
     }
-    return give_result(broker, request, &session, &appraisals, answer, err);
+    return give_result(broker, request, &session, sent.is_own, &appraisals, answer, err);
 }

@@ -7,34 +7,21 @@
 #include "verifier/generation.h"
 #include "verifier/release.h"
 
-#define BEARER_PREFIX "Bearer "
-
-/* A token is not needed next to the session, but a wrong one is another session's. */
-static bool check_token(const char *authorization, const struct clo_session_result *result,
-                        struct clo_error *err)
-{
-    struct clo_digest digest;
-
-    if (authorization == NULL)
-        return true;
-    if (strncmp(authorization, BEARER_PREFIX, strlen(BEARER_PREFIX)) != 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "authorization: not a bearer token");
-    clo_hash(CLO_HASH_SHA256, clo_bytes_text(authorization + strlen(BEARER_PREFIX)), &digest);
-    return clo_bytes_equal_secret(clo_digest_bytes(&digest), clo_digest_bytes(&result->token)) ||
-           clo_fail(err, CLO_ERR_REFUSED, "token: not the one of this session");
-}
-
-static bool seal(struct clo_broker *broker, const struct clo_broker_request *request,
-                 const struct clo_session *session, const struct clo_release_question *question,
-                 struct clo_release_decision *decision, json_t **jwe, struct clo_error *why)
+/* What is not there is told to be so; what the terms keep back ends the client's request, too; a key that nothing can be
+ * sealed to makes it begin anew. */
+static bool seal(struct clo_broker *broker, const struct clo_session *session,
+                 const struct clo_release_question *question, struct clo_release_decision *decision,
+                 json_t **jwe, struct clo_broker_answer *answer, struct clo_error *why)
 {
     struct clo_store *store = broker->spec.store;
 
-    return check_token(request->authorization, question->shown, why) &&
-           clo_release_decide(store, question, decision, why) &&
-           clo_generation_seal(store, question->path, decision->resource.secret,
-                               question->shown->tee_pubkey, jwe, why) &&
-           clo_session_note_release(broker->sessions, session, question->path, why);
+    if (!clo_release_decide(store, question, decision, why))
+        return decision->is_missing ? broker_refuse(answer, 404, BROKER_ERROR_PLUGIN)
+                                    : broker_refuse(answer, 403, BROKER_ERROR_POLICY);
+    if (!clo_generation_seal(store, question->path, decision->resource.secret,
+                             question->shown->tee_pubkey, jwe, why))
+        return broker_refuse(answer, 401, BROKER_ERROR_JWE);
+    return clo_session_note_release(broker->sessions, session, question->path, why);
 }
 
 /* Decides, and writes down both what was decided and who has it now, in one piece: of two that ask at once the second
@@ -42,7 +29,7 @@ static bool seal(struct clo_broker *broker, const struct clo_broker_request *req
 static bool decide_release(struct clo_broker *broker, const struct clo_broker_request *request,
                            const struct clo_session *session,
                            const struct clo_release_question *question, json_t **jwe,
-                           struct clo_error *err)
+                           struct clo_broker_answer *answer, struct clo_error *err)
 {
     CLO_CLEANUP(clo_release_decision_free) struct clo_release_decision decision = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *sealed = NULL;
@@ -50,7 +37,7 @@ static bool decide_release(struct clo_broker *broker, const struct clo_broker_re
 
     if (!clo_store_begin(broker->spec.store, err))
         return false;
-    bool released = seal(broker, request, session, question, &decision, &sealed, &why);
+    bool released = seal(broker, session, question, &decision, &sealed, answer, &why);
     const struct clo_audit row = { .action = "release",
                                    .verdict = released ? "released" : "refused",
                                    .tee = question->shown->tee,
@@ -76,20 +63,21 @@ bool broker_resource(struct clo_broker *broker, const struct clo_broker_request 
                                              .time = request->time };
     struct clo_session session;
 
-    if (!broker_get_session(broker, request, &session, err))
+    if (!broker_identify(broker, request, answer, &session, err))
         return false;
     question.session = clo_hex_text(clo_bytes(session.name, sizeof session.name), name);
     struct clo_session_result *shown = broker_get_shown(broker, request, &session, err);
     question.shown = shown;
     if (shown == NULL) {
         broker->counters[RESOURCE_REFUSED]++;
-        return false;
+        return broker_refuse(answer, 401, BROKER_ERROR_NO_TOKEN);
     }
     if (!clo_resource_check(question.path, err)) {
         broker->counters[RESOURCE_REFUSED]++;
+        broker_refuse(answer, 401, BROKER_ERROR_PLUGIN);
         return broker_junk(broker, request, CLO_JUNK_MALFORMED);
     }
-    if (!decide_release(broker, request, &session, &question, &jwe, err)) {
+    if (!decide_release(broker, request, &session, &question, &jwe, answer, err)) {
         shown->refusals++;
         return false;
     }

@@ -122,8 +122,13 @@ static bool decide(struct clo_store *store, const struct clo_release_question *q
                                          .tee_key = shown->tee_key };
     struct clo_release_history history;
 
-    if (!check_name(question, err) || !clo_store_get(store, question->path, &out->resource, err) ||
-        !check_terms(question, &out->resource, err) ||
+    if (!check_name(question, err))
+        return false;
+    if (!clo_store_get(store, question->path, &out->resource, err)) {
+        out->is_missing = err->status == CLO_ERR_REFUSED;
+        return false;
+    }
+    if (!check_terms(question, &out->resource, err) ||
         !clo_store_history(store, &release, out->resource.lease_seconds, &history, err) ||
         !check_history(question, &history, out, err))
         return false;
@@ -136,8 +141,10 @@ bool clo_release_decide(struct clo_store *store, const struct clo_release_questi
 {
     CLO_CLEANUP(clo_release_decision_free) struct clo_release_decision decision = { 0 };
 
-    if (!decide(store, question, &decision, err))
+    if (!decide(store, question, &decision, err)) {
+        out->is_missing = decision.is_missing;
         return false;
+    }
     *out = decision;
     decision = (struct clo_release_decision){ 0 };
     return true;

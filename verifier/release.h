@@ -18,6 +18,7 @@ struct clo_release_decision {
     char note
             [240]; /* for the audit trail: who gets it, in which boot, and what is odd about that */
     bool is_flagged;
+    bool is_missing; /* of a refusal: there is no such resource */
 };
 void clo_release_decision_free(struct clo_release_decision *decision); /* for CLO_CLEANUP */
 

@@ -10,6 +10,7 @@
 void clo_session_result_free(struct clo_session_result *result)
 {
     json_decref(result->tee_pubkey);
+    clo_buffer_free(&result->token);
     free(result->released);
     free(result->terms);
     *result = (struct clo_session_result){ 0 };
@@ -74,7 +75,8 @@ bool clo_session_result_write(const struct clo_session_result *result, struct cl
     clo_json_set(&o, "tee_pubkey", json_deep_copy(result->tee_pubkey));
     clo_json_set(&o, "tee_key", json_string(result->tee_key));
     clo_json_set(&o, "tee", json_string(result->tee));
-    clo_json_set_hex(&o, "token", clo_digest_bytes(&result->token));
+    clo_json_set(&o, "token", json_stringn((const char *)result->token.data, result->token.size));
+    clo_json_set_hex(&o, "request", clo_digest_bytes(&result->request));
     clo_json_set(&o, "terms", terms);
     if (result->released != NULL)
         clo_json_set(&o, "released", json_string(result->released));
@@ -168,27 +170,31 @@ static bool read_tee(const json_t *json, const char **out, struct clo_error *err
 
 static bool read_result(const json_t *json, struct clo_session_result *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "tee_pubkey", "tee_key",         "tee",      "token",
-                                        "terms",      "released",        "resource", "holder",
+    static const char *const keys[] = { "tee_pubkey", "tee_key",         "tee",
+                                        "token",      "request",         "terms",
+                                        "released",   "resource",        "holder",
                                         "vm",         "is_one_machines", NULL };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
-    const char *released;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer request = { 0 };
+    const char *released, *token;
     json_t *jwk;
 
     if (!clo_json_only(json, keys, err) || !clo_json_get_object(json, "tee_pubkey", &jwk, err) ||
         !read_text(json, "tee_key", out->tee_key, sizeof out->tee_key, err) ||
-        !read_tee(json, &out->tee, err) ||
-        !clo_json_get_bytes(json, "token", CLO_JSON_HEX, 32, &token, err) ||
+        !read_tee(json, &out->tee, err) || !clo_json_get_string(json, "token", &token, err) ||
+        !clo_json_get_bytes(json, "request", CLO_JSON_HEX, 32, &request, err) ||
         !read_terms(json, out, err) ||
         !clo_json_get_string_optional(json, "released", &released, err) ||
         !read_text(json, "resource", out->resource, sizeof out->resource, err) ||
         !clo_json_get_bool_optional(json, "is_one_machines", false, &out->is_one_machines, err) ||
         !read_holder(json, &out->holder, err) || !read_vm(json, &out->vm, err))
         return false;
-    if (token.size != 32)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"token\": not a digest");
-    out->token.hash = CLO_HASH_SHA256;
-    memcpy(out->token.bytes, token.data, 32);
+    if (request.size != 32)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"request\": not a digest");
+    out->request.hash = CLO_HASH_SHA256;
+    memcpy(out->request.bytes, request.data, 32);
+    clo_buffer_text(&out->token, token);
+    if (!clo_buffer_ok(&out->token))
+        return clo_out_of_memory(err);
     if (released != NULL && (out->released = strdup(released)) == NULL)
         return clo_out_of_memory(err);
     out->tee_pubkey = json_deep_copy(jwk);

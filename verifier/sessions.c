@@ -12,8 +12,9 @@
 #define KEYS_LEAST    600 /* seconds that a key of the store is given to new sessions */
 #define KEYS_SESSIONS 4   /* or so many lives of a session, whichever is longer */
 #define MAC_SIZE      32
-/* ends, key, name, MAC */
-#define COOKIE_BYTES (8 + 4 + CLO_SESSION_NAME_SIZE + MAC_SIZE)
+/* ends, key, name, what was agreed on, MAC */
+#define AGREED_SIZE  3
+#define COOKIE_BYTES (8 + 4 + CLO_SESSION_NAME_SIZE + AGREED_SIZE + MAC_SIZE)
 
 struct used {
     struct used *next; /* in its bucket */
@@ -106,6 +107,13 @@ static bool find_key(const struct clo_sessions *sessions, int64_t id, struct clo
     return false;
 }
 
+static void write_agreed(const struct clo_session *session, struct clo_buffer *out)
+{
+    clo_buffer_u8(out, (uint8_t)session->agreed.tee);
+    clo_buffer_u8(out, (uint8_t)session->agreed.hash);
+    clo_buffer_u8(out, session->agreed.version);
+}
+
 /* The key's number needs no MAC: under another one it would be another MAC. */
 static bool mac(const struct clo_sessions *sessions, const char *purpose,
                 const struct clo_session *session, struct clo_digest *out)
@@ -116,6 +124,7 @@ static bool mac(const struct clo_sessions *sessions, const char *purpose,
     clo_buffer_text(&message, purpose);
     clo_buffer_be64(&message, (uint64_t)session->ends);
     clo_buffer_append(&message, clo_bytes(session->name, sizeof session->name));
+    write_agreed(session, &message);
     if (!clo_buffer_ok(&message) || !find_key(sessions, session->key, &key))
         return false;
     clo_hmac(CLO_HASH_SHA256, key, clo_buffer_bytes(&message), out);
@@ -146,6 +155,7 @@ static bool derive(const struct clo_sessions *sessions, struct clo_session *sess
     clo_buffer_be64(&raw, (uint64_t)session->ends);
     clo_buffer_be32(&raw, (uint32_t)session->key);
     clo_buffer_append(&raw, clo_bytes(session->name, sizeof session->name));
+    write_agreed(session, &raw);
     clo_buffer_append(&raw, clo_digest_bytes(&proof));
     if (!clo_buffer_ok(&raw))
         return false;
@@ -193,10 +203,11 @@ static bool choose_key(struct clo_sessions *sessions, int64_t now, int64_t *out,
     return true;
 }
 
-bool clo_session_begin(struct clo_sessions *sessions, int64_t now, struct clo_session *out,
+bool clo_session_begin(struct clo_sessions *sessions, int64_t now,
+                       const struct clo_kbs_agreed *agreed, struct clo_session *out,
                        struct clo_error *err)
 {
-    struct clo_session session = { .ends = now + sessions->seconds };
+    struct clo_session session = { .ends = now + sessions->seconds, .agreed = *agreed };
 
     if (!choose_key(sessions, now, &session.key, err))
         return false;
@@ -228,6 +239,9 @@ bool clo_session_get(struct clo_sessions *sessions, const char *cookie, int64_t 
     session.ends = (int64_t)clo_read_be64(&r);
     session.key = clo_read_be32(&r);
     memcpy(session.name, clo_read_bytes(&r, sizeof session.name).data, sizeof session.name);
+    session.agreed.tee = (enum clo_kbs_tee)clo_read_u8(&r);
+    session.agreed.hash = (enum clo_hash)clo_read_u8(&r);
+    session.agreed.version = clo_read_u8(&r);
     /* Another's new key: looked for once in a second. */
     if (!find_key(sessions, session.key, &key)) {
         if (sessions->store == NULL || sessions->keys_read == now)
@@ -382,15 +396,29 @@ bool clo_session_settle(struct clo_sessions *sessions, const struct clo_session 
 }
 
 void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,
-                      struct clo_session_result *result)
+                      int64_t until, struct clo_session_result *result)
 {
     struct used *used = find(sessions, session);
 
     if (used == NULL)
         return; /* was not used: has nothing to show */
     clo_session_result_free(&used->result);
+    used->ends = until > used->ends ? until : used->ends;
     used->result = *result;
     *result = (struct clo_session_result){ 0 };
+}
+
+bool clo_session_by_name(struct clo_sessions *sessions, const uint8_t name[CLO_SESSION_NAME_SIZE],
+                         int64_t now, int64_t ends, struct clo_session *out)
+{
+    struct clo_session session = { .ends = ends };
+
+    memcpy(session.name, name, sizeof session.name);
+    const struct used *used = look_up(sessions, &session);
+    if (used == NULL || used->result.tee_pubkey == NULL || now >= used->ends)
+        return false;
+    *out = session;
+    return true;
 }
 
 struct clo_session_result *clo_session_result(struct clo_sessions *sessions,

@@ -14,10 +14,11 @@
 #include "cloister/appraise.h"
 #include "cloister/crypto.h"
 #include "cloister/json.h"
+#include "lib/evidence/kbs_request.h"
 #include "verifier/store.h"
 
 #define CLO_SESSION_NAME_SIZE 16
-#define CLO_SESSION_COOKIE    84 /* text, with the NUL */
+#define CLO_SESSION_COOKIE    88 /* text, with the NUL */
 #define CLO_SESSION_NONCE     48 /* base64, with the NUL */
 #define CLO_SESSION_DIGEST    65 /* hex of a SHA-256 digest, with the NUL */
 
@@ -27,6 +28,7 @@ struct clo_session {
     uint8_t name[CLO_SESSION_NAME_SIZE];
     int64_t ends; /* on the caller's clock */
     int64_t key;  /* of the store's keys; 0: the process's own */
+    struct clo_kbs_agreed agreed;
     char cookie[CLO_SESSION_COOKIE];
     char nonce[CLO_SESSION_NONCE];
 };
@@ -36,7 +38,8 @@ struct clo_session_result {
     json_t *tee_pubkey;               /* the key that answers are sealed to */
     char tee_key[CLO_SESSION_DIGEST]; /* its digest */
     const char *tee;                  /* static: "snp" */
-    struct clo_digest token;
+    struct clo_buffer token;          /* the attestation result, as it was given */
+    struct clo_digest request;        /* that it was given for */
     /* The digests of the terms that its evidence fulfils: the terms themselves may be replaced or removed
      * meanwhile, and others take their place. */
     char (*terms)[CLO_SESSION_DIGEST];
@@ -64,7 +67,8 @@ void clo_sessions_free(struct clo_sessions *sessions);
 void clo_sessions_freep(struct clo_sessions **sessions);
 
 CLO_MUST_USE bool clo_session_begin(struct clo_sessions *sessions, int64_t now,
-                                    struct clo_session *out, struct clo_error *err);
+                                    const struct clo_kbs_agreed *agreed, struct clo_session *out,
+                                    struct clo_error *err);
 /* The session of a cookie. CLO_ERR_UNVERIFIED: not one of ours, or over. */
 CLO_MUST_USE bool clo_session_get(struct clo_sessions *sessions, const char *cookie, int64_t now,
                                   struct clo_session *out, struct clo_error *err);
@@ -77,9 +81,14 @@ CLO_MUST_USE bool clo_session_settle(struct clo_sessions *sessions,
                                      const struct clo_session *session,
                                      const struct clo_session_result *result,
                                      struct clo_error *err);
-/* Keeps what a used session has shown; takes over `result`. */
+/* Keeps what a used session has shown, until it ends or `until`, whichever is later; takes over `result`. */
 void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,
-                      struct clo_session_result *result);
+                      int64_t until, struct clo_session_result *result);
+/* The session that a token was given in, by its name, as long as what it has shown is kept; the token ends at `ends`.
+ * False: none. */
+CLO_MUST_USE bool clo_session_by_name(struct clo_sessions *sessions,
+                                      const uint8_t name[CLO_SESSION_NAME_SIZE], int64_t now,
+                                      int64_t ends, struct clo_session *out);
 /* What it has shown; NULL: nothing. Borrowed until the next call. */
 struct clo_session_result *clo_session_result(struct clo_sessions *sessions,
                                               const struct clo_session *session);

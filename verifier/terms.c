@@ -224,6 +224,8 @@ static bool verify(struct holding *h, struct terms_parsed *parsed,
         .expected_nonce = h->question->nonce,
         .at = h->question->time,
         .endorsements = *h->question->endorsements,
+        .runtime_digest = h->question->runtime_digest,
+        .init_data = h->question->init_data,
     };
     struct clo_verified_evidence *verified;
 

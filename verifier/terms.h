@@ -21,6 +21,7 @@ struct clo_term_question {
     struct clo_bytes nonce; /* the text that was given out */
     int64_t time;
     const struct clo_endorsements *endorsements;
+    struct clo_bytes runtime_digest, init_data; /* as clo_appraise_inputs has them */
 };
 
 struct clo_term_answer {

@@ -71,6 +71,12 @@ struct clo_appraise_inputs {
     struct clo_bytes id_block, id_auth;
     const struct clo_expectation *expectations;
     size_t expectation_count;
+    /* What evidence of clients that hash their runtime data in another way was made over: REPORT_DATA, and a quote's
+     * qualifying data, are this and zeros. data NULL: as our own guests do it (docs/formats/evidence.md). */
+    struct clo_bytes runtime_digest;
+    /* The digest of what was handed to the guest at its start, which HOST_DATA, MRCONFIGID or PCR 8 must hold. data NULL:
+     * nothing was claimed. */
+    struct clo_bytes init_data;
 };
 
 /* The SEV-SNP report in the evidence, bare or inside an HCL report: what endorsements it needs follows from it.

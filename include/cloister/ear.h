@@ -16,15 +16,17 @@ struct clo_ear_spec {
     int64_t expires;    /* 0: does not say */
     const char *nonce;  /* eat_nonce; NULL: none */
     bool has_old_names; /* "ear.status", as until 2025, in the profile of those that read them */
-    const json_t
-            *tee_pubkey; /* by old names alone: the key that the evidence binds, where Trustee's
-                               * programs look for it; NULL: not said */
+    const char *issuer; /* iss; NULL: none */
+    const char *id;     /* jti; NULL: none */
+    /* With old names the claims stand as annotated evidence, too, under this name ("snp"), as Trustee has them; NULL: no. */
+    const char *evidence_name;
+    const char *key_id; /* "kid" in the header of the JWT; NULL: none */
 };
 /* The claims, with one submodule, "cpu0". */
 CLO_API CLO_MUST_USE bool clo_ear_claims(const struct clo_appraisal *appraisal,
                                          const struct clo_ear_spec *spec, json_t **out,
                                          struct clo_error *err);
-/* Signed as a JWT (ES384 by a P-384 key). */
+/* Signed as a JWT (ES256 or ES384, by the key). */
 CLO_API CLO_MUST_USE bool clo_ear_sign(const struct clo_appraisal *appraisal,
                                        const struct clo_ear_spec *spec,
                                        const struct clo_private_key *key, struct clo_buffer *token,

@@ -25,6 +25,7 @@ CLO_BEGIN_C
 #define CLO_EVIDENCE_TPM_PCRS         "tpm-pcrs"       /* JSON {"sha256":{"0":hex}} */
 #define CLO_EVIDENCE_EVENTLOG         "eventlog"       /* TCG, binary */
 #define CLO_EVIDENCE_USERSPACE_LOG    "userspace-log"  /* JSON-SEQ */
+#define CLO_EVIDENCE_SAMPLE           "sample"         /* Trustee's, for tests: nobody signed it */
 
 struct clo_evidence;
 

@@ -23,7 +23,8 @@ CLO_API CLO_MUST_USE bool clo_jws_sign(const struct clo_private_key *key, const 
 CLO_API CLO_MUST_USE bool clo_jws_verify(struct clo_bytes token, const struct clo_public_key *key,
                                          json_t **payload, struct clo_error *err);
 
-/* ECDH-ES+A256KW to an EC key, RSA-OAEP-256 to an RSA one; content A256GCM. */
+/* ECDH-ES+A256KW to an EC key, RSA-OAEP-256 to an RSA one; content A256GCM. A key whose "alg" is another one is
+ * CLO_ERR_REFUSED. */
 CLO_API CLO_MUST_USE bool clo_jwe_seal(const json_t *recipient_jwk, struct clo_bytes plaintext,
                                        json_t **out, struct clo_error *err);
 /* Of plain bytes: a message that says its content is something else is refused. */

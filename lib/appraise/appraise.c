@@ -11,9 +11,18 @@
 #include "lib/appraise/verified.h"
 #include "lib/policy/policy_internal.h"
 
-const struct tee *const tees[] = { &tee_hcl, &tee_snp, &tee_tdx, &tee_tpm, NULL };
+const struct tee *const tees[] = { &tee_hcl, &tee_snp, &tee_tdx, &tee_sample, &tee_tpm, NULL };
 
 /* --- Runtime data: what the guest says of this one exchange --- */
+
+/* Of devices next to the TEE, in Trustee's runtime data: bound like all of them, and judged by nobody here. */
+static bool take_additional(struct work *w, const char *evidence, struct clo_error *err)
+{
+    if (evidence == NULL || evidence[0] == '\0' || strcmp(evidence, "{}") == 0)
+        return true;
+    appraise_warn(w, "the evidence of devices that came along is bound, but was not appraised");
+    return appraise_claim(w, "additional_evidence", json_string("not appraised"), err);
+}
 
 static bool take_resource(struct work *w, const char *resource, struct clo_error *err)
 {
@@ -25,12 +34,15 @@ static bool take_resource(struct work *w, const char *resource, struct clo_error
 
 static bool read_runtime_data(struct work *w, struct clo_error *err)
 {
-    static const char *const keys[] = { "nonce", "tee-pubkey", "resource", NULL };
+    static const char *const own_keys[] = { "nonce", "tee-pubkey", "resource", NULL };
+    static const char *const foreign_keys[] = { "additional-evidence", "nonce", "tee-pubkey",
+                                                NULL };
+    const char *const *keys = w->inputs->runtime_digest.data == NULL ? own_keys : foreign_keys;
     static const char id[] = "evidence.nonce";
     struct clo_bytes expected = w->inputs->expected_nonce;
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-    const char *nonce, *resource;
+    const char *nonce, *resource, *additional;
     json_t *jwk;
 
     w->runtime_data = clo_evidence_get(w->evidence, CLO_EVIDENCE_RUNTIME_DATA);
@@ -46,7 +58,9 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
         !clo_json_get_object(json, "tee-pubkey", &jwk, err) ||
         !clo_jwk_to_public_key(jwk, &key, err) ||
         !clo_json_get_string_optional(json, "resource", &resource, err) ||
-        (resource != NULL && !take_resource(w, resource, err)))
+        (resource != NULL && !take_resource(w, resource, err)) ||
+        !clo_json_get_string_optional(json, "additional-evidence", &additional, err) ||
+        !take_additional(w, additional, err))
         return clo_wrap(err, "evidence: runtime data");
     w->appraisal->tee_pubkey = json_incref(jwk);
     if (expected.data == NULL)
@@ -258,7 +272,8 @@ static bool verify(struct work *w, struct clo_error *err)
     if (!w->tee->appraise(w, err) || (w->tee->has_tpm && !appraise_tpm(w, err)))
         return false;
     w->appraisal->is_verified = w->hardware != NULL;
-    return appraise_instances(w, err) && (!w->checks->failed || clo_out_of_memory(err));
+    return appraise_instances(w, err) && appraise_init_data(w, err) &&
+           (!w->checks->failed || clo_out_of_memory(err));
 }
 
 struct clo_verified_evidence {

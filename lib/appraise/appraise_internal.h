@@ -101,6 +101,8 @@ CLO_MUST_USE bool appraise_claim(struct work *w, const char *name, json_t *value
 
 /* Takes `claims` over (NULL: memory ran out) and adds all its members. */
 CLO_MUST_USE bool appraise_claims(struct work *w, json_t *claims, struct clo_error *err);
+/* Is the field what the runtime data have to be bound by: their digest by `hash`, or what the caller says? */
+bool appraise_binds(const struct work *w, enum clo_hash hash, struct clo_bytes field);
 /* What a report was made for: check `id`. `field` must be SHA-512 of the runtime data, or the nonce that was given. */
 void appraise_report_data(struct work *w, const char *id, const char *name, struct clo_bytes field);
 /* Something that vouches runs out then: the first to do so is told. */
@@ -116,6 +118,8 @@ void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_b
 
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
+/* What was claimed to be handed in at the start, against what the launch holds of it: check init_data. */
+CLO_MUST_USE bool appraise_init_data(struct work *w, struct clo_error *err);
 /* What the chosen references say that the image takes from its host: the claim host_inputs, and a warning. */
 CLO_MUST_USE bool appraise_host_inputs(struct work *w, struct clo_error *err);
 /* Chooses among references that are alternatives to each other, once the registers are known. */

@@ -33,11 +33,9 @@ static void check_nonce(struct work *w)
     static const char id[] = "tpm.quote.nonce";
     struct clo_bytes qualifying = w->quote.quote.qualifying_data;
     struct clo_bytes expected = w->inputs->expected_qualifying;
-    struct clo_digest digest;
 
     if (w->runtime_data.data != NULL) {
-        clo_hash(CLO_HASH_SHA256, w->runtime_data, &digest);
-        bool binds = clo_bytes_equal(qualifying, clo_digest_bytes(&digest));
+        bool binds = appraise_binds(w, CLO_HASH_SHA256, qualifying);
         clo_check_that(w->checks, id, binds, "the quote's qualifying data %s",
                        binds ? "are the digest of the runtime data"
                              : "are not the digest of the runtime data: the quote was made for "

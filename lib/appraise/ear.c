@@ -9,6 +9,7 @@
 #include "lib/appraise/tee.h"
 
 #include "lib/appraise/ear_internal.h"
+#include "lib/jose/key_id.h"
 
 /* draft-ietf-rats-ar4si-09, section 2.3: trust tiers and the values that stand for them. */
 #define AR4SI_AFFIRMING       2
@@ -84,6 +85,11 @@ static const struct claim {
     [TEE_CONFIGURATION] = { "configuration", { NULL }, { "command line", "debug" } },
     [TEE_EXECUTABLES] = { "executables", { NULL }, { "firmware", "program", "debug" } },
     [TEE_HARDWARE] = { "hardware", { NULL }, { NULL }, { "TCB", "collateral", "revocation" } },
+    /* Nothing is claimed of these: no evidence that is read speaks of them. */
+    [TEE_FILE_SYSTEM] = { "file-system", { NULL }, { NULL } },
+    [TEE_RUNTIME_OPAQUE] = { "runtime-opaque", { NULL }, { "debug" } },
+    [TEE_STORAGE_OPAQUE] = { "storage-opaque", { NULL }, { NULL } },
+    [TEE_SOURCED_DATA] = { "sourced-data", { NULL }, { NULL } },
 };
 
 static int vector_value(const struct clo_appraisal *appraisal, enum tee_claim_name which)
@@ -152,6 +158,15 @@ bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_
     bool ok = json_object_set_new(json, "eat_profile", json_string(CLO_EAR_PROFILE)) == 0;
 
     ok = json_object_set_new(json, "iat", json_integer((json_int_t)spec->issued)) == 0 && ok;
+    if (spec->issuer != NULL)
+        ok = json_object_set_new(json, "iss", json_string(spec->issuer)) == 0 && ok;
+    if (spec->id != NULL)
+        ok = json_object_set_new(json, "jti", json_string(spec->id)) == 0 &&
+             json_object_set_new(json, "nbf", json_integer((json_int_t)spec->issued)) == 0 && ok;
+    if (clo_appraisal_tee_pubkey(appraisal) != NULL)
+        ok = json_object_set_new(json, "tee-pubkey",
+                                 json_deep_copy(clo_appraisal_tee_pubkey(appraisal))) == 0 &&
+             ok;
     if (spec->expires != 0)
         ok = json_object_set_new(json, "exp", json_integer((json_int_t)spec->expires)) == 0 && ok;
     if (spec->nonce != NULL)
@@ -169,25 +184,33 @@ bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_
     return true;
 }
 
-/* An earlier draft's names, which Trustee and Veraison's libraries of before read; and the guest's key where they have
- * it. */
-static bool rename_old(const struct clo_ear_spec *spec, json_t **claims, struct clo_error *err)
+/* An earlier draft's names, which Trustee and Veraison's libraries of before read. */
+static bool rename_old(json_t **claims, struct clo_error *err)
 {
     json_t *old = ear_old_names(*claims);
-    json_t *cpu = json_object_get(json_object_get(old, "submods"), "cpu0");
 
     if (old == NULL)
         return clo_out_of_memory(err);
-    if (spec->tee_pubkey != NULL &&
-        json_object_set_new(cpu, "ear.veraison.annotated-evidence",
-                            json_pack("{s:{s:o}}", "runtime_data_claims", "tee-pubkey",
-                                      json_deep_copy(spec->tee_pubkey))) != 0) {
-        json_decref(old);
-        return clo_out_of_memory(err);
-    }
     json_decref(*claims);
     *claims = old;
     return true;
+}
+
+/* As Trustee's relying parties look for them (attestation-service/docs/attestation_token.md). */
+static bool annotate(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
+                     json_t *claims, struct clo_error *err)
+{
+    json_t *submodule = json_object_get(json_object_get(claims, "submods"), "cpu0");
+    const json_t *key = clo_appraisal_tee_pubkey(appraisal);
+
+    if (spec->evidence_name == NULL)
+        return true;
+    json_t *evidence = json_pack("{s:{s:s*, s:O*}, s:o*, s:o}", "runtime_data_claims", "nonce",
+                                 spec->nonce, "tee-pubkey", key, "init_data",
+                                 json_deep_copy(json_object_get(appraisal->claims, "init_data")),
+                                 spec->evidence_name, json_deep_copy(appraisal->claims));
+    return json_object_set_new(submodule, "ear.veraison.annotated-evidence", evidence) == 0 ||
+           clo_out_of_memory(err);
 }
 
 bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
@@ -196,9 +219,10 @@ bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_sp
 {
     CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
 
-    if (clo_private_key_kind(key) != CLO_KEY_P384)
-        return clo_fail(err, CLO_ERR_USAGE, "EAR: signed with a P-384 key only");
+    if (clo_private_key_kind(key) != CLO_KEY_P384 && clo_private_key_kind(key) != CLO_KEY_P256)
+        return clo_fail(err, CLO_ERR_USAGE, "EAR: signed with a P-256 or P-384 key only");
     return clo_ear_claims(appraisal, spec, &claims, err) &&
-           (!spec->has_old_names || rename_old(spec, &claims, err)) &&
-           clo_jws_sign(key, claims, token, err);
+           (!spec->has_old_names ||
+            (rename_old(&claims, err) && annotate(appraisal, spec, claims, err))) &&
+           clo_jws_sign_kid(key, spec->key_id, claims, token, err);
 }

@@ -9,6 +9,8 @@ const struct ear_claim ear_claims[] = {
     { 6, "iat", NULL },
     { 4, "exp", NULL },
     { 5, "nbf", NULL },
+    { 1, "iss", NULL },
+    { 7, "jti", NULL },
     { 10, "eat_nonce", NULL },
     { 1004, "ear_verifier_id", "ear.verifier-id" },
     { 1002, "ear_raw_evidence", "ear.raw-evidence" },

@@ -25,6 +25,10 @@ enum tee_claim_name {
     TEE_CONFIGURATION,
     TEE_EXECUTABLES,
     TEE_HARDWARE,
+    TEE_FILE_SYSTEM,
+    TEE_RUNTIME_OPAQUE,
+    TEE_STORAGE_OPAQUE,
+    TEE_SOURCED_DATA,
     TEE_CLAIMS,
 };
 
@@ -59,6 +63,8 @@ struct tee {
     void (*warn)(struct work *w);         /* of what a policy would have looked at */
     void (*check_policy)(struct work *w); /* checks policy.* */
     void (*check_ages)(struct work *w);
+    struct clo_bytes (*init_data)(
+            const struct work *w); /* where a bare report holds what was handed in; NULL: nowhere */
     struct clo_bytes (*chip)(const struct work *w); /* which machine; zeros: the host masks it */
     struct clo_bytes (*boot_id)(
             const struct work *w); /* which boot of a bare report; NULL: nothing tells */
@@ -72,7 +78,7 @@ struct tee {
     bool (*allows_debug)(const struct work *w);
 };
 
-extern const struct tee tee_snp, tee_tdx, tee_hcl, tee_tpm;
+extern const struct tee tee_snp, tee_tdx, tee_hcl, tee_sample, tee_tpm;
 extern const struct tee
         *const tees[]; /* in the order in which evidence is looked at; ends in NULL */
 

@@ -228,6 +228,11 @@ static struct clo_bytes chip(const struct work *w)
     return own(w)->report.chip_id;
 }
 
+static struct clo_bytes init_data(const struct work *w)
+{
+    return own(w)->report.host_data;
+}
+
 static struct clo_bytes boot_id(const struct work *w)
 {
     return own(w)->report.report_id;
@@ -424,6 +429,7 @@ const struct tee tee_snp = {
     .warn = warn,
     .check_policy = check_policy,
     .check_ages = check_ages,
+    .init_data = init_data,
     .chip = chip,
     .boot_id = boot_id,
     .root = root,

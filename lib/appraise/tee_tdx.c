@@ -349,6 +349,11 @@ static struct clo_bytes chip(const struct work *w)
     return clo_bytes(pck->ppid, sizeof pck->ppid);
 }
 
+static struct clo_bytes init_data(const struct work *w)
+{
+    return own(w)->quote.body.mr_config_id;
+}
+
 static const struct clo_digest *root(const struct work *w, bool *is_makers)
 {
     *is_makers = own(w)->is_intel;
@@ -567,6 +572,7 @@ const struct tee tee_tdx = {
     .warn = warn,
     .check_policy = check_policy,
     .check_ages = check_ages,
+    .init_data = init_data,
     .chip = chip,
     .root = root,
     .is_tcb_left_out = is_tcb_left_out,

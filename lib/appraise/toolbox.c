@@ -67,16 +67,29 @@ void appraise_expires(struct work *w, int64_t at, const char *what)
     w->expires_what = what;
 }
 
+bool appraise_binds(const struct work *w, enum clo_hash hash, struct clo_bytes field)
+{
+    struct clo_bytes expected = w->inputs->runtime_digest;
+    struct clo_digest digest;
+
+    if (expected.data == NULL) {
+        clo_hash(hash, w->runtime_data, &digest);
+        return clo_bytes_equal(field, clo_digest_bytes(&digest));
+    }
+    return expected.size > 0 && expected.size <= field.size &&
+           clo_bytes_equal(clo_bytes_slice(field, 0, expected.size), expected) &&
+           clo_bytes_all(clo_bytes_slice(field, expected.size, field.size), 0);
+}
+
 void appraise_report_data(struct work *w, const char *id, const char *name, struct clo_bytes field)
 {
     struct clo_bytes qualifying = w->inputs->expected_qualifying;
-    struct clo_digest digest;
 
     if (w->runtime_data.data != NULL) {
-        clo_hash(CLO_HASH_SHA512, w->runtime_data, &digest);
         bool binds =
-                clo_check_that(w->checks, id, clo_bytes_equal(field, clo_digest_bytes(&digest)),
-                               "%s and the SHA-512 digest of the runtime data", name);
+                clo_check_that(w->checks, id, appraise_binds(w, CLO_HASH_SHA512, field),
+                               "%s and the %s digest of the runtime data", name,
+                               w->inputs->runtime_digest.data == NULL ? "SHA-512" : "protocol's");
         w->appraisal->binds_pubkey = binds && w->hardware != NULL;
         w->binds_runtime_data = w->appraisal->binds_pubkey;
     } else if (qualifying.data != NULL) {

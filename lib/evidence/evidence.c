@@ -23,6 +23,7 @@ static const struct {
     { CLO_EVIDENCE_TPM_PCRS, MEDIA "tpm-pcrs+json" },
     { CLO_EVIDENCE_EVENTLOG, MEDIA "eventlog" },
     { CLO_EVIDENCE_USERSPACE_LOG, MEDIA "userspace-log+json" },
+    { CLO_EVIDENCE_SAMPLE, MEDIA "sample" },
 };
 
 struct clo_evidence {

@@ -22,6 +22,9 @@ static const struct clo_tee_names tees[CLO_TEES] = {
                       .provider = "tdx_guest",
                       .azure = "az-tdx-vtpm" },
     [CLO_TEE_TPM] = { .name = "tpm", .title = "TPM" },
+    [CLO_TEE_SAMPLE] = { .name = "sample",
+                         .title = "sample evidence",
+                         .label = CLO_EVIDENCE_SAMPLE },
 };
 
 const struct clo_tee_names *clo_tee_names(enum clo_tee tee)

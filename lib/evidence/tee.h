@@ -9,7 +9,8 @@
 enum clo_tee {
     CLO_TEE_SNP,
     CLO_TEE_TDX,
-    CLO_TEE_TPM, /* a TPM alone, which no hardware report vouches for */
+    CLO_TEE_TPM,    /* a TPM alone, which no hardware report vouches for */
+    CLO_TEE_SAMPLE, /* Trustee's sample, which proves nothing: for tests, where a policy names it */
     CLO_TEES,
 };
 

@@ -70,6 +70,18 @@ static bool wrap_for_rsa(json_t *jwe, const struct clo_public_key *key, json_t *
            clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
 }
 
+/* A key that says what it is for gets that or nothing: RSA1_5 and "none" are nothing. */
+static bool check_algorithm(const json_t *jwk, const char *ours, struct clo_error *err)
+{
+    const char *theirs;
+
+    if (!clo_json_get_string_optional(jwk, "alg", &theirs, err))
+        return false;
+    return theirs == NULL || strcmp(theirs, ours) == 0 ||
+           clo_fail(err, CLO_ERR_REFUSED, "alg \"%.40s\": %s is what such a key is sealed to with",
+                    theirs, ours);
+}
+
 bool clo_jwe_seal_typed(const json_t *recipient_jwk, const char *type, struct clo_bytes plaintext,
                         json_t **out, struct clo_error *err)
 {
@@ -81,8 +93,11 @@ bool clo_jwe_seal_typed(const json_t *recipient_jwk, const char *type, struct cl
     if (!clo_jwk_to_public_key(recipient_jwk, &key, err))
         return clo_wrap(err, "JWE recipient");
     bool is_rsa = clo_public_key_kind(key) == CLO_KEY_RSA;
-    jwe = json_pack("{s:{s:s, s:s, s:s*}}", "protected", "alg",
-                    is_rsa ? "RSA-OAEP-256" : "ECDH-ES+A256KW", "enc", "A256GCM", "cty", type);
+    const char *algorithm = is_rsa ? "RSA-OAEP-256" : "ECDH-ES+A256KW";
+    if (!check_algorithm(recipient_jwk, algorithm, err))
+        return clo_wrap(err, "JWE recipient");
+    jwe = json_pack("{s:{s:s, s:s, s:s*}}", "protected", "alg", algorithm, "enc", "A256GCM", "cty",
+                    type);
     if (jwe == NULL || cek == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
     if (!(is_rsa ? wrap_for_rsa(jwe, key, cek, err) : wrap_for_ec(jwe, key, cek, err)))

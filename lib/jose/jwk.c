@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/jose/key_id.h"
 
 static const struct {
     const char *name;
@@ -75,4 +76,24 @@ bool clo_jwk_to_public_key(const json_t *jwk, struct clo_public_key **out, struc
     else
         ok = clo_fail(err, CLO_ERR_UNSUPPORTED, "kty \"%.20s\"", kind);
     return ok || clo_wrap(err, "JWK");
+}
+
+/* The members that a JWK must have, sorted: what clo_jwk_from_public_key() gives, and no more. */
+bool clo_jwk_thumbprint(const struct clo_public_key *key, char out[CLO_JWK_THUMBPRINT],
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer encoded = { 0 };
+    struct clo_digest digest;
+
+    if (!clo_jwk_from_public_key(key, &jwk, err) || !clo_json_write(jwk, &text, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), &digest);
+    clo_base64url_write(clo_digest_bytes(&digest), &encoded);
+    const char *string = clo_buffer_string(&encoded);
+    if (string == NULL || encoded.size >= CLO_JWK_THUMBPRINT)
+        return clo_out_of_memory(err);
+    memcpy(out, string, encoded.size + 1);
+    return true;
 }

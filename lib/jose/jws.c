@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/jose/key_id.h"
 
 #define TOKEN_MAX ((size_t)1 << 20)
 
@@ -23,8 +24,21 @@ static bool algorithm(enum clo_key_kind kind, const char **name, enum clo_hash *
     }
 }
 
+bool clo_jws_algorithm(enum clo_key_kind kind, const char **out, struct clo_error *err)
+{
+    enum clo_hash ignored;
+
+    return algorithm(kind, out, &ignored, err);
+}
+
 bool clo_jws_sign(const struct clo_private_key *key, const json_t *payload,
                   struct clo_buffer *token, struct clo_error *err)
+{
+    return clo_jws_sign_kid(key, NULL, payload, token, err);
+}
+
+bool clo_jws_sign_kid(const struct clo_private_key *key, const char *kid, const json_t *payload,
+                      struct clo_buffer *token, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signed_part = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
@@ -36,7 +50,9 @@ bool clo_jws_sign(const struct clo_private_key *key, const json_t *payload,
         !clo_json_write(payload, &text, err))
         return false;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
-    clo_buffer_printf(&header, "{\"alg\":\"%s\",\"typ\":\"JWT\"}", name);
+    clo_buffer_printf(&header, "{\"alg\":\"%s\",\"typ\":\"JWT\"%s%s%s}", name,
+                      kid == NULL ? "" : ",\"kid\":\"", kid == NULL ? "" : kid,
+                      kid == NULL ? "" : "\"");
     clo_base64url_write(clo_buffer_bytes(&header), &signed_part);
     clo_buffer_text(&signed_part, ".");
     clo_base64url_write(clo_buffer_bytes(&text), &signed_part);

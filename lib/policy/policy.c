@@ -53,12 +53,25 @@ static bool read_tee(const json_t *json, struct clo_policy *policy, struct clo_e
     json_array_foreach (array, i, item) {
         enum clo_tee tee;
         if (!json_is_string(item) || !clo_tee_find(json_string_value(item), &tee) ||
-            !clo_tee_has_maker(tee))
+            (!clo_tee_has_maker(tee) && tee != CLO_TEE_SAMPLE))
             return clo_fail(err, CLO_ERR_FORMAT, "\"tee\": item %zu is neither %s", i,
                             list_names(false, " nor ", names, sizeof names));
         policy->tees |= 1U << tee;
     }
     return true;
+}
+
+/* Nobody signed sample evidence: a policy that takes it is for tests, and for nothing besides. */
+static bool check_sample(const struct clo_policy *policy, struct clo_error *err)
+{
+    if (!clo_policy_allows(policy, CLO_TEE_SAMPLE))
+        return true;
+    if (policy->tees != 1U << CLO_TEE_SAMPLE)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "\"tee\": \"sample\" is for tests, and stands next to no other");
+    return policy->accept_weak[0] != '\0' ||
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "\"tee\": \"sample\" proves nothing: \"accept_weak\" must say why it may be");
 }
 
 static bool add_root(struct clo_policy *policy, const struct clo_digest *root,
@@ -113,7 +126,8 @@ static bool read_roots(const json_t *json, struct clo_policy *policy, struct clo
     json_array_foreach (array, i, item)
         if (!read_root(item, policy, err))
             return clo_wrap(err, "\"roots\": item %zu", i);
-    if (policy->makers == 0 && policy->root_count == 0)
+    if (policy->makers == 0 && policy->root_count == 0 &&
+        !clo_policy_allows(policy, CLO_TEE_SAMPLE))
         return clo_fail(err, CLO_ERR_FORMAT, "\"roots\": is empty: nothing could ever be accepted");
     return true;
 }
@@ -257,7 +271,8 @@ static void set_trust(struct clo_policy *policy)
         rules[4 + i] = (uint8_t)((uint64_t)policy->grace.crl >> (8 * i));
         rules[12 + i] = (uint8_t)((uint64_t)policy->grace.collateral >> (8 * i));
     }
-    rules[20] = policy->is_strict_builtin;
+    rules[20] =
+            (uint8_t)(policy->is_strict_builtin | clo_policy_allows(policy, CLO_TEE_SAMPLE) << 1);
     parts[count++] = clo_bytes(rules, sizeof rules);
     for (size_t i = 0; i < policy->root_count; i++)
         parts[count++] = clo_digest_bytes(&policy->roots[i]);
@@ -325,7 +340,8 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !read_secure_boot(json, policy, err) || !read_ages(json, policy, err) ||
         !policy_read_host(json, policy, err) || !policy_read_grace(json, policy, err) ||
         !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
-        !read_platforms(json, policy, err) || !fingerprint(json, policy, err))
+        !check_sample(policy, err) || !read_platforms(json, policy, err) ||
+        !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
     set_trust(policy);
     *out = CLO_TAKE(policy);

@@ -249,6 +249,7 @@ static const struct {
     [CLO_TEE_SNP] = { "snp.revocation", { "policy.tcb" } },
     [CLO_TEE_TDX] = { "tdx.revocation", { "tdx.tcb", "policy.tcb_status" } },
     [CLO_TEE_TPM] = { "snp.revocation", { "policy.tcb" } },
+    [CLO_TEE_SAMPLE] = { "snp.revocation", { "policy.tcb" } },
 };
 
 static enum clo_tee tee_of(const struct page *page)

@@ -268,7 +268,8 @@ static inline unsigned get(struct client *client, const char *resource)
 
 static inline void check_refused(struct client *client, const char *resource, const char *detail)
 {
-    CHECK(get(client, resource) == 403, resource);
+    CHECK(get(client, resource) == (strstr(detail, ": there is none") != NULL ? 404 : 403),
+          resource);
     CHECK(strcmp(member(client, "detail"), detail) == 0, member(client, "detail"));
     CHECK(strstr(last_decision, detail) != NULL, last_decision);
 }

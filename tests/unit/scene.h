@@ -18,16 +18,17 @@ struct scene {
     struct clo_private_key *ak, *other_ak, *transport;
     /* Set again for each case. */
     const char *nonce;
-    const char *cmdline;    /* an event of PCR 11 */
-    const char *injected;   /* an event of PCR 12; NULL: none */
-    const char *policy;     /* NULL: the usual one */
-    const char *bad_member; /* a label whose bytes are nonsense */
-    const char *left_out;   /* a label that the bundle lacks */
-    const char *resource;   /* what the runtime data ask for; NULL: nothing */
-    const char *vm;         /* vmUniqueId in the claims; NULL: none */
-    uint32_t resets;        /* of the vTPM, before this boot */
-    uint32_t quoted;        /* PCRs */
-    uint32_t disturbed;     /* PCRs that something more was measured into */
+    const char *cmdline;        /* an event of PCR 11 */
+    const char *injected;       /* an event of PCR 12; NULL: none */
+    const char *policy;         /* NULL: the usual one */
+    const char *bad_member;     /* a label whose bytes are nonsense */
+    const char *left_out;       /* a label that the bundle lacks */
+    const char *resource;       /* what the runtime data ask for; NULL: nothing */
+    const char *vm;             /* vmUniqueId in the claims; NULL: none */
+    struct clo_bytes init_data; /* what PCR 8 was extended by; data NULL: nothing */
+    uint32_t resets;            /* of the vTPM, before this boot */
+    uint32_t quoted;            /* PCRs */
+    uint32_t disturbed;         /* PCRs that something more was measured into */
     bool no_policy, no_reference, no_nonce, strict;
     bool sign_with_other_ak;       /* the quote */
     bool gives_ak, gives_other_ak; /* the caller vouches for a key as well */
@@ -68,6 +69,11 @@ static inline void measure(const struct scene *scene, struct clo_pcr_bank *bank,
     append_text_hash(bank, 4, "program");
     append_text_hash(bank, 11, scene->cmdline);
     append_text_hash(bank, 12, scene->injected);
+    if (scene->init_data.data != NULL) {
+        struct clo_digest digest = { .hash = CLO_HASH_SHA256 };
+        memcpy(digest.bytes, scene->init_data.data, 32);
+        clo_pcr_extend(bank, 8, &digest);
+    }
     log_header_sha256(log);
     log_text(log, 0, "firmware");
     log_text(log, 4, scene->log_leaves_out_an_event ? NULL : "program");

@@ -66,16 +66,16 @@ static void test_what_uses_a_nonce(void **state)
     scene.sign_with_other_ak = true;
     begin(&client);
     unsigned before = decisions;
-    CHECK(attest(&client) == 403, "a forgery");
+    CHECK(attest(&client) == 401, "a forgery");
     CHECK(decisions <= before + 1 && strncmp(last_decision, "attest", 6) != 0, last_decision);
     CHECK(metric_is(200000, "cloister_sessions_in_use 0\n"), "takes no place");
     reset_scene();
     scene.cmdline = "init=/bin/sh";
-    CHECK(attest(&client) == 403, "genuine, of another command line");
+    CHECK(attest(&client) == 401, "genuine, of another command line");
     CHECK(strncmp(last_decision, "attest refused", 14) == 0, last_decision);
     CHECK(metric_is(200000, "cloister_sessions_in_use 1\n"), "takes one");
     reset_scene();
-    CHECK(attest(&client) == 403, "the nonce is used up");
+    CHECK(attest(&client) == 401, "the nonce is used up");
     CHECK(strcmp(member(&client, "detail"), "nonce: used before; each is good once") == 0,
           member(&client, "detail"));
 }

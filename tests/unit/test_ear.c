@@ -135,8 +135,57 @@ static void test_sign(void **state)
     CHECK(clo_jws_verify(clo_buffer_bytes(&token), public_key, &claims, &err), err.text);
     CHECK(json_integer_value(json_object_get(submodule(claims), "ear_status")) == 2, "signed");
     CHECK(!clo_ear_sign(appraisal, &spec, scene.ak, &token, &err), "an RSA key");
-    CHECK(err.status == CLO_ERR_USAGE && strcmp(err.text, "EAR: signed with a P-384 key only") == 0,
+    CHECK(err.status == CLO_ERR_USAGE &&
+                  strcmp(err.text, "EAR: signed with a P-256 or P-384 key only") == 0,
           err.text);
+}
+
+/* What Trustee's relying parties look for, under the names that they know; the key may be either curve's. */
+static void test_trustee(void **state)
+{
+    const struct clo_ear_spec spec = { .developer = "cloister",
+                                       .build = "1",
+                                       .issued = 100,
+                                       .expires = 400,
+                                       .nonce = NONCE,
+                                       .has_old_names = true,
+                                       .issuer = "us",
+                                       .id = "07",
+                                       .evidence_name = "az-snp-vtpm",
+                                       .key_id = "k1" };
+    static const char *const all[] = { "instance-identity", "configuration", "executables",
+                                       "file-system",       "hardware",      "runtime-opaque",
+                                       "storage-opaque",    "sourced-data" };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise();
+    CHECK(clo_private_key_new(CLO_KEY_P256, 0, &key, &err), err.text);
+    CHECK(clo_private_key_public(key, &public_key, &err), err.text);
+    CHECK(clo_ear_sign(appraisal, &spec, key, &token, &err), err.text);
+    CHECK(clo_jws_verify(clo_buffer_bytes(&token), public_key, &claims, &err), err.text);
+    CHECK(strcmp(json_string_value(json_object_get(claims, "iss")), "us") == 0, "iss");
+    CHECK(strcmp(json_string_value(json_object_get(claims, "jti")), "07") == 0, "jti");
+    CHECK(json_integer_value(json_object_get(claims, "nbf")) == 100, "nbf");
+    CHECK(json_is_object(json_object_get(claims, "tee-pubkey")), "tee-pubkey");
+    const json_t *vector = json_object_get(submodule(claims), "ear.trustworthiness-vector");
+    CHECK(json_object_size(vector) == CLO_COUNT(all), "eight claims");
+    for (size_t i = 0; i < CLO_COUNT(all); i++)
+        CHECK(json_is_integer(json_object_get(vector, all[i])), all[i]);
+    CHECK(strcmp(json_string_value(json_object_get(submodule(claims), "ear.status")),
+                 "affirming") == 0,
+          "a word");
+    const json_t *evidence = json_object_get(submodule(claims), "ear.veraison.annotated-evidence");
+    CHECK(json_equal(
+                  json_object_get(json_object_get(evidence, "runtime_data_claims"), "tee-pubkey"),
+                  json_object_get(claims, "tee-pubkey")) == 1,
+          "the key where Trustee has it");
+    CHECK(json_is_object(json_object_get(evidence, "az-snp-vtpm")), "claims by the TEE's name");
 }
 
 int main(void)
@@ -145,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_affirming),
         cmocka_unit_test(test_contraindicated),
         cmocka_unit_test(test_sign),
+        cmocka_unit_test(test_trustee),
     };
 
     return cmocka_run_group_tests(tests, make_scene, free_scene);

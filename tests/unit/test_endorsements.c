@@ -622,7 +622,7 @@ static void test_tdx(void **state)
     CLO_CLEANUP(clo_endorser_freep) struct clo_endorser *endorser = make(false);
     CHECK(attest(store, endorser, NULL, detail) == 200, detail);
     CHECK(strstr(detail, "\"token\"") != NULL, detail);
-    CHECK(attest(store, NULL, NULL, detail) == 403, "without collateral");
+    CHECK(attest(store, NULL, NULL, detail) == 401, "without collateral");
     CHECK(attest(store, NULL, &old.collateral, detail) == 200, "the evidence's decides then");
     clo_endorser_freep(&endorser);
     /* The owner has it, and it says that the platform is revoked: an old edition does not help. */
@@ -632,7 +632,7 @@ static void test_tdx(void **state)
     must(sim_tdx_make(&tdx, &tdx_keys, &good, &err), &err);
     files = (struct files){ .items = { &good.root }, .collateral = { &good.collateral } };
     endorser = make(false);
-    CHECK(attest(store, endorser, &old.collateral, detail) == 403, detail);
+    CHECK(attest(store, endorser, &old.collateral, detail) == 401, detail);
     CHECK(strstr(detail, "OutOfDate") != NULL, detail);
     clo_endorser_freep(&endorser);
     /* And none at all: no decision, whatever comes along. */

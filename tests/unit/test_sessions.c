@@ -2,6 +2,8 @@
 
 #include "test.h"
 
+#include "cloister/encoding.h"
+
 /* Another value with each call, the same in each run. */
 static bool fill_counting(void *context, void *out, size_t size)
 {
@@ -24,9 +26,10 @@ static struct clo_sessions *new_sessions(uint8_t *seed, size_t limit)
 
 static void begin(struct clo_sessions *sessions, int64_t now, struct clo_session *out)
 {
+    const struct clo_kbs_agreed agreed = { CLO_KBS_TDX, CLO_HASH_SHA512, 2 };
     struct clo_error err;
 
-    if (!clo_session_begin(sessions, now, out, &err))
+    if (!clo_session_begin(sessions, now, &agreed, out, &err))
         fail_msg("%s", err.text);
 }
 
@@ -136,7 +139,7 @@ static void test_results(void **state)
         assert_true(clo_session_result_add_terms(&result, digests[i], &err));
     }
     assert_true(clo_session_use(sessions, &first, 1000, &err));
-    clo_session_keep(sessions, &first, &result);
+    clo_session_keep(sessions, &first, 0, &result);
     assert_null(result.tee_pubkey); /* taken over */
     const struct clo_session_result *kept = clo_session_result(sessions, &first);
     assert_non_null(kept);
@@ -145,9 +148,55 @@ static void test_results(void **state)
     assert_false(clo_session_result_fulfils(kept, "7"));
     assert_null(clo_session_result(sessions, &second));
     /* A nonce that was not used has nothing to show. */
-    clo_session_keep(sessions, &second, &stray);
+    clo_session_keep(sessions, &second, 0, &stray);
     assert_null(clo_session_result(sessions, &second));
     clo_session_result_free(&stray);
+}
+
+/* What was agreed on travels in the cookie, under its MAC. */
+static void test_agreed(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer raw = { 0 };
+    struct clo_session session, again;
+    struct clo_error err;
+
+    (void)state;
+    begin(sessions, 1000, &session);
+    assert_true(clo_session_get(sessions, session.cookie, 1000, &again, &err));
+    assert_int_equal(again.agreed.tee, CLO_KBS_TDX);
+    assert_int_equal(again.agreed.hash, CLO_HASH_SHA512);
+    assert_int_equal(again.agreed.version, 2);
+    assert_true(clo_base64url_read(clo_bytes_text(session.cookie), &raw, &err));
+    for (size_t i = 24; i < 27; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer cookie = { 0 };
+        raw.data[i] ^= 1;
+        clo_base64url_write(clo_buffer_bytes(&raw), &cookie);
+        assert_false(clo_session_get(sessions, clo_buffer_string(&cookie), 1000, &again, &err));
+        raw.data[i] ^= 1;
+    }
+}
+
+/* By the name in a token a session is found while what it has shown is kept. */
+static void test_by_name(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    struct clo_session_result result = { .tee_pubkey = json_string("k") };
+    struct clo_session session, found;
+    struct clo_error err;
+
+    (void)state;
+    begin(sessions, 1000, &session);
+    assert_false(clo_session_by_name(sessions, session.name, 1000, 2000, &found));
+    assert_true(clo_session_use(sessions, &session, 1000, &err));
+    assert_false(clo_session_by_name(sessions, session.name, 1000, 2000, &found));
+    clo_session_keep(sessions, &session, 1300, &result);
+    assert_true(clo_session_by_name(sessions, session.name, 1299, 2000, &found));
+    assert_non_null(clo_session_result(sessions, &found));
+    assert_false(clo_session_by_name(sessions, session.name, 1300, 2000, &found));
+    assert_false(clo_session_get(sessions, session.cookie, 1060, &found, &err));
 }
 
 int main(void)
@@ -155,7 +204,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_once),           cmocka_unit_test(test_nonces_differ),
         cmocka_unit_test(test_forged_cookies), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_results),
+        cmocka_unit_test(test_results),        cmocka_unit_test(test_agreed),
+        cmocka_unit_test(test_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
