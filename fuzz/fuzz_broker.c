@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct clo_broker_request request = {
         .method = "POST",
         .path = "/kbs/v0/auth",
-        .body = clo_bytes_text("{\"version\":\"0.1.1\",\"tee\":\"snp\"}"),
+        .body = clo_bytes_text("{\"version\":\"0.1.1\",\"tee\":\"snp\",\"extra-params\":{}}"),
         .time = 1780000000,
         .clock = clock += 61,
     };
@@ -73,7 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     request.body = clo_bytes(end + 1, size - line_size - 1);
     clo_broker_answer(get_broker(), &request, &answer);
     MUST(answer.status == 200 || answer.status == 400 || answer.status == 401 ||
-         answer.status == 403 || answer.status == 404 || answer.status == 429 || answer.status == 503);
+         answer.status == 403 || answer.status == 404 || answer.status == 429 ||
+         answer.status == 503);
     MUST(answer.status != 200 || strncmp(path, "/kbs/v0/attest", 14) != 0);
     MUST(answer.status != 200 || strncmp(path, "/kbs/v0/resource/", 17) != 0);
     return 0;

@@ -87,7 +87,7 @@ cp revoked/crl.der own/
 put files
 begin files --endorsements own
 attest revoked >answer
-grep -q '^403' answer || fail "revoked: $(cat answer)"
+grep -q '^401' answer || fail "revoked: $(cat answer)"
 "$cloister" verify snp revoked/report.bin --root "$other" --cert revoked/vek.pem --cert revoked/chain.pem >verify.log 2>&1 ||
     fail "without a list nobody notices: $(tail -n 1 verify.log)"
 metrics >answer
@@ -127,7 +127,7 @@ for _ in $(seq 100); do
     sleep 0.2
 done
 # The pretend report is of no nonce: refused for that, and no longer for want of a list.
-grep -q '^403' answer || fail "fetched: $(cat answer)"
+grep -q '^401' answer || fail "fetched: $(cat answer)"
 metrics >answer
 grep -q 'cloister_endorsement_fetches_total{result="ok"} 1' answer || fail "metrics: $(cat answer)"
 finish fetched
@@ -138,7 +138,7 @@ for _ in $(seq 50); do
     grep -q '^503' answer || break
     sleep 0.2
 done
-grep -q '^403' answer || fail "from the cache: $(cat answer)"
+grep -q '^401' answer || fail "from the cache: $(cat answer)"
 finish fetched
 rm -r cache
 echo '{"/vcek/v1/Milan/crl": [{"status": 200, "file": "good/crl.der", "delay": 60}]}' >kds.routes
