@@ -8,6 +8,7 @@
 
 #include "cloister/json.h"
 #include "device/tpm.h"
+#include "lib/tcg/alternatives.h"
 #include "lib/tcg/tpm2_sealing.h"
 
 #define CLO_TPM_SRK 0x81000001u
@@ -34,10 +35,15 @@ struct clo_unseal {
     const json_t *pcrsig;            /* .pcrsig, of signed policies; NULL: none */
     const struct clo_tpm2_name *srk; /* the storage key that it must be; NULL: the token's word */
     struct clo_bytes pin;            /* empty: none */
+    const struct clo_alternatives *alternatives; /* of NV policies: pcrlock.json; NULL: none */
 };
 
 /* The storage key's TPM2B_PUBLIC at CLO_TPM_SRK: made from systemd's template (ECC, P-256) where there is none. */
 CLO_MUST_USE bool clo_tpm_srk(struct clo_tpm *tpm, struct clo_buffer *out, struct clo_error *err);
+
+/* The name of an NV index whose policy counts, as it is once it was written. */
+CLO_MUST_USE bool clo_tpm_nv_name(struct clo_tpm *tpm, uint32_t index, struct clo_tpm2_name *out,
+                                  struct clo_error *err);
 
 /* Seals `secret` under the TPM's storage key; sizes as for clo_tpm2_sealing_offline(). */
 CLO_MUST_USE bool clo_tpm_seal(struct clo_tpm *tpm, const struct clo_tpm2_sealing *sealing,

@@ -3,6 +3,7 @@
 #include <tss2/tss2_mu.h>
 
 #include "device/tpm_pin.h"
+#include "device/tpm_policy_nv.h"
 #include "device/tpm_storage.h"
 #include "lib/crypto/tpm_crypto.h"
 #include "lib/uki/pcrsig.h"
@@ -225,7 +226,12 @@ static bool build_policy(struct unsealer *u, const struct clo_tpm_handle *sessio
 {
     const struct clo_tpm2_token *token = u->token;
 
-    if (token->public_key.size != 0 && shard == 0 && !policy_authorize(u, session, err))
+    bool is_signed = token->public_key.size != 0 && shard == 0;
+
+    if (is_signed && !policy_authorize(u, session, err))
+        return false;
+    if (!is_signed && token->has_pcrlock &&
+        !clo_tpm_policy_nv(u->tpm, session, u->with->alternatives, u->why, err))
         return false;
     if (token->pcrs != 0 && !policy_pcr(u, session, token->pcrs, err))
         return false;
@@ -359,9 +365,9 @@ static bool prepare(struct unsealer *u, struct clo_tpm_handle *parent, struct cl
 {
     const struct clo_tpm2_token *token = u->token;
 
-    if (token->has_pcrlock)
-        return fails(u, CLO_UNSEAL_NO_NV, CLO_ERR_UNSUPPORTED, "pcrlock policies are not read here",
-                     err);
+    if (token->has_pcrlock && u->with->alternatives == NULL)
+        return fails(u, CLO_UNSEAL_NO_NV, CLO_ERR_REFUSED,
+                     "its policy is in an NV index, and no pcrlock.json says what that is", err);
     if (!choose_bank(u, err) || !set_pin(u, u->with->pin, err))
         return false;
     if (token->public_key.size != 0 &&

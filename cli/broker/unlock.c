@@ -1,4 +1,5 @@
 /* cloister unlock: a disk of a running guest, with a key that the broker releases to it. */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -109,7 +110,7 @@ static bool open_disk(const char *device, const char *name, const struct clo_gue
 /* --- From the TPM --- */
 
 struct by_tpm {
-    const char *device, *signatures, *pin;
+    const char *device, *signatures, *pin, *pcrlock;
     bool is_wanted, is_test;
 };
 
@@ -119,12 +120,26 @@ static void on_refusal(void *context, const char *why)
     fprintf(stderr, "cloister: unlock: %s\n", why);
 }
 
+static bool read_alternatives(const char *path, struct clo_alternatives **out,
+                              struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    *out = malloc(sizeof **out);
+    if (*out == NULL)
+        return clo_out_of_memory(err);
+    return clo_file_read(path, CLO_FILE_LIMIT, &text, err) &&
+           (clo_alternatives_parse(clo_buffer_bytes(&text), *out, err) ||
+            clo_wrap(err, "%s", path));
+}
+
 static bool search_tokens(const struct by_tpm *by, struct opening *opening, const char *scratch,
                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *pcrsig = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *pin = NULL;
+    CLO_CLEANUP(clo_freep) struct clo_alternatives *alternatives = NULL;
     struct clo_unseal with = { .pcrsig = NULL };
 
     if (by->signatures != NULL && (!clo_file_read(by->signatures, CLO_FILE_LIMIT, &text, err) ||
@@ -132,7 +147,10 @@ static bool search_tokens(const struct by_tpm *by, struct opening *opening, cons
         return clo_wrap(err, "%s", by->signatures);
     if (by->pin != NULL && !clo_passphrase_read(by->pin, &pin, err))
         return false;
+    if (by->pcrlock != NULL && !read_alternatives(by->pcrlock, &alternatives, err))
+        return false;
     with.pcrsig = pcrsig;
+    with.alternatives = alternatives;
     with.pin = pin == NULL ? clo_bytes(NULL, 0) : clo_secret_bytes(pin);
     const struct clo_tpm_search search = { .tpm = opening->tpm,
                                            .with = &with,
@@ -203,6 +221,9 @@ int cmd_unlock(int argc, char **argv)
           .text = &by.device },
         { "--pcr-signature", "FILE", "signed PCR policies: a UKI's .pcrsig",
           .text = &by.signatures },
+        { "--pcrlock", "FILE",
+          "what an NV index's policy stands for: systemd-pcrlock's pcrlock.json",
+          .text = &by.pcrlock },
         { "--pin-file", "FILE", "the PIN that a token wants", .text = &by.pin },
         { "--test", NULL, "with --by-tpm: say whether it opens, and map nothing",
           .flag = &by.is_test },

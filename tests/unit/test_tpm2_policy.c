@@ -1,6 +1,7 @@
 /* Policies, held to what systemd-cryptenroll 252 and a software TPM came to; and what is not a storage key. */
 #include "lib/tcg/tpm2_policy.h"
 
+#include "lib/tcg/alternatives.h"
 #include "lib/tcg/tpm2_seal.h"
 #include "test.h"
 
@@ -123,13 +124,60 @@ static void test_parent(void **state)
     }
 }
 
+static void test_alternatives(void **state)
+{
+#define ZERO "'0000000000000000000000000000000000000000000000000000000000000000'"
+#define ONE  "'1111111111111111111111111111111111111111111111111111111111111111'"
+#define NV   ",'nvIndex':25170484"
+    static const struct {
+        const char *name, *json, *error;
+    } cases[] = {
+        { "one and two",
+          "{'pcrBank':'sha256','pcrValues':[{'pcr':7,'values':[" ZERO "]},{'pcr':11,'values':[" ZERO
+          "," ONE "]}]" NV "}",
+          NULL },
+        { "a value twice",
+          "{'pcrBank':'sha256','pcrValues':[{'pcr':7,'values':[" ZERO "," ZERO "]}]" NV "}", NULL },
+        { "a register twice",
+          "{'pcrBank':'sha256','pcrValues':[{'pcr':7,'values':[" ZERO "]},{'pcr':7,'values':[" ZERO
+          "]}]" NV "}",
+          "PCR 7: not a register, or named twice" },
+        { "PCR 24", "{'pcrBank':'sha256','pcrValues':[{'pcr':24,'values':[" ZERO "]}]" NV "}",
+          "PCR 24: not a register" },
+        { "no value", "{'pcrBank':'sha256','pcrValues':[{'pcr':7,'values':[]}]" NV "}",
+          "PCR 7: 0 values" },
+        { "a value of SHA-1", "{'pcrBank':'sha256','pcrValues':[{'pcr':7,'values':['00']}]" NV "}",
+          "PCR 7: a value that is not one" },
+        { "another bank", "{'pcrBank':'md5','pcrValues':[]" NV "}", "pcrBank \"md5\"" },
+        { "an index that is none", "{'pcrBank':'sha256','pcrValues':[],'nvIndex':7}",
+          "nvIndex 0x7" },
+        { "no index", "{'pcrBank':'sha256','pcrValues':[]}", "nvIndex" },
+    };
+    static struct clo_alternatives alternatives;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_error err = { 0 };
+        char text[1024];
+        size_t size = strlen(cases[i].json);
+        for (size_t k = 0; k <= size; k++)
+            text[k] = cases[i].json[k] == '\'' ? '"' : cases[i].json[k];
+        bool ok = clo_alternatives_parse(clo_bytes(text, size), &alternatives, &err);
+        CHECK(ok == (cases[i].error == NULL), ok ? cases[i].name : err.text);
+        CHECK(ok || strstr(err.text, cases[i].error) != NULL, err.text);
+        CHECK(!ok || alternatives.counts[7] == 1, cases[i].name);
+        for (size_t cut = 0; ok && cut < size; cut++)
+            CHECK(!clo_alternatives_parse(clo_bytes(text, cut), &alternatives, &err),
+                  cases[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pcrs),
-        cmocka_unit_test(test_signed_and_pin),
-        cmocka_unit_test(test_to_be_signed),
-        cmocka_unit_test(test_parent),
+        cmocka_unit_test(test_pcrs),         cmocka_unit_test(test_signed_and_pin),
+        cmocka_unit_test(test_to_be_signed), cmocka_unit_test(test_parent),
+        cmocka_unit_test(test_alternatives),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

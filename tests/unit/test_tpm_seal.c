@@ -286,6 +286,86 @@ static void test_other_tpm(void **state)
     opens(&token, &with, clo_bytes_text(SECRET));
 }
 
+#define NV_INDEX 0x01801234u
+
+/* What the index holds: a TPMT_HA of the alternatives' policy. */
+static void approve(const struct clo_alternatives *alternatives)
+{
+    uint8_t bytes[34] = { 0x00, 0x0b };
+    struct clo_digest policy;
+    struct clo_error err;
+
+    clo_alternatives_policy(alternatives, &policy);
+    memcpy(bytes + 2, policy.bytes, 32);
+    if (!clo_tpm_nv_write(tpm, NV_INDEX, clo_bytes(bytes, sizeof bytes), &err))
+        fail_msg("%s", err.text);
+}
+
+/* The present state of two registers, and of PCR 11 another one as well. */
+static void make_alternatives(struct clo_alternatives *out)
+{
+    struct clo_digest value;
+
+    memset(out, 0, sizeof *out);
+    out->bank = CLO_HASH_SHA256;
+    out->nv_index = NV_INDEX;
+    values_of(1U << 4, &out->values[4][0]);
+    values_of(1U << 12, &out->values[12][0]);
+    out->counts[4] = out->counts[12] = 1;
+    clo_hash(CLO_HASH_SHA256, clo_bytes_text("the next UKI"), &value);
+    out->values[11][0] = value;
+    values_of(1U << 11, &out->values[11][1]);
+    out->counts[11] = 2;
+}
+
+/* The index's owner changes what is approved of, and the sealed key stays as it is; alone, and next to a signed policy. */
+static void test_nv(void **state)
+{
+    CLO_CLEANUP(free_signer) struct signer signer = { 0 };
+    static struct clo_alternatives alternatives;
+    struct clo_tpm2_name name;
+    struct clo_error err;
+    uint8_t secret[64] = "first half, of a signed policy..second, of an NV index's policy";
+
+    (void)state;
+    assert_true(clo_private_key_new(CLO_KEY_RSA, 2048, &signer.key, &err));
+    assert_true(clo_private_key_public(signer.key, &signer.public_key, &err));
+    if (!clo_tpm_nv_define(tpm, NV_INDEX, 34, &err) || !clo_tpm_nv_name(tpm, NV_INDEX, &name, &err))
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < 2; i++) {
+        CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+        struct clo_bytes both = clo_bytes(secret, i == 0 ? 32 : 64);
+        const struct clo_tpm2_sealing sealing = { .bank = CLO_HASH_SHA256,
+                                                  .signer = i == 0 ? NULL : signer.public_key,
+                                                  .signed_pcrs = i == 0 ? 0 : 1U << 11,
+                                                  .nv = &name };
+        seal(&sealing, false, both, &token);
+        assert_int_equal(token.shards, i + 1);
+        make_alternatives(&alternatives);
+        sign(&signer, NULL);
+        struct clo_unseal with = { .pcrsig = signer.pcrsig, .alternatives = &alternatives };
+        if (i == 0)
+            refuses(&token, &with, CLO_UNSEAL_NO_NV, "the NV index was never written");
+        approve(&alternatives);
+        opens(&token, &with, both);
+        extend(12);
+        refuses(&token, &with, CLO_UNSEAL_NV_DIFFERS, "the NV index approves of another state");
+        make_alternatives(&alternatives);
+        approve(&alternatives);
+        opens(&token, &with, both);
+        extend(11);
+        sign(&signer, NULL);
+        with.pcrsig = signer.pcrsig;
+        refuses(&token, &with, CLO_UNSEAL_NO_BRANCH,
+                "PCR 11 has none of the 2 values that the NV policy allows");
+        with.alternatives = NULL;
+        refuses(&token, &with, CLO_UNSEAL_NO_NV, "no pcrlock.json says what that is");
+        alternatives.nv_index++;
+        with.alternatives = &alternatives;
+        refuses(&token, &with, CLO_UNSEAL_NO_NV, "the TPM has no such object");
+    }
+}
+
 /* The policy is enforced by the TPM, whatever a token says of it. */
 static void test_lying_token(void **state)
 {
@@ -371,7 +451,7 @@ int main(void)
         cmocka_unit_test(test_signed),        cmocka_unit_test(test_forged),
         cmocka_unit_test(test_exponent_zero), cmocka_unit_test(test_other_tpm),
         cmocka_unit_test(test_lying_token),   cmocka_unit_test(test_check),
-        cmocka_unit_test(test_no_leaks),
+        cmocka_unit_test(test_no_leaks),      cmocka_unit_test(test_nv),
     };
 
     return cmocka_run_group_tests(tests, start_swtpm, stop_swtpm);

@@ -1,0 +1,21 @@
+#include "lib/tcg/alternatives.h"
+
+#include "fuzz.h"
+
+/* What is read stays within its limits, and comes to a policy. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct clo_alternatives alternatives;
+    struct clo_digest policy;
+    struct clo_error err = { 0 };
+
+    if (!clo_alternatives_parse(clo_bytes(data, size), &alternatives, &err)) {
+        MUST(err.status != CLO_OK);
+        return 0;
+    }
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++)
+        MUST(alternatives.counts[pcr] <= CLO_TPM2_OR_MAX);
+    clo_alternatives_policy(&alternatives, &policy);
+    MUST(policy.hash == CLO_HASH_SHA256);
+    return 0;
+}
