@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,43 @@ static bool take_index(void *context, const char *name, struct clo_error *err)
     return take_out(index->adapt, from, INDEX_LIMIT, to, err);
 }
 
+/* An empty file for each module of the index: libkmod asks whether they are there. The index is the root's word: nothing
+ * of it leads out of the folder. */
+static bool place_module(const struct adapt_found *found, char *name, struct clo_error *err)
+{
+    char path[5300];
+
+    if (name[0] == '/' || strstr(name, "..") != NULL || strlen(name) > PATH_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "modules.dep: %.200s: outside of its folder", name);
+    snprintf(path, sizeof path, "%s/%.*s", found->modules, PATH_SIZE, name);
+    if (!make_folders(path, err))
+        return false;
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    return fd >= 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+static bool place_modules(const struct adapt *adapt, const char *from,
+                          const struct adapt_found *found, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer index = { 0 };
+    char path[2 * PATH_SIZE];
+    char *rest;
+
+    snprintf(path, sizeof path, "%s/modules.dep", from);
+    if (!ext_read(adapt->fs, path, INDEX_LIMIT, &index, err))
+        return false;
+    char *lines = (char *)(uintptr_t)clo_buffer_string(&index);
+    if (lines == NULL)
+        return clo_out_of_memory(err);
+    for (char *line = strtok_r(lines, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        line[strcspn(line, ":")] = '\0';
+        if (line[0] != '\0' && !place_module(found, line, err))
+            return false;
+    }
+    return true;
+}
+
 /* What depmod wrote says which files the initrd will want: those alone come out. */
 static bool take_modules(const struct adapt *adapt, const char *from, struct adapt_found *out,
                          struct clo_error *err)
@@ -148,12 +186,12 @@ static bool take_modules(const struct adapt *adapt, const char *from, struct ada
 
     snprintf(path, sizeof path, "%s/", out->modules);
     if (!make_folders(path, err) || !ext_list(adapt->fs, from, take_index, &index, err) ||
+        !place_modules(adapt, from, out, err) ||
         !clo_modules_get(out->modules, clo_initrd_modules, &modules, err))
         return false;
     for (size_t i = 0; i < modules.count; i++) {
         char source[5000];
         const char *inside = modules.paths[i] + strlen(out->modules);
-        /* depmod's list is the root's word: nothing of it leads out of the folder. */
         if (strncmp(modules.paths[i], out->modules, strlen(out->modules)) != 0 ||
             strstr(inside, "..") != NULL)
             return clo_fail(err, CLO_ERR_FORMAT, "modules.dep: %.200s: outside of its folder",
@@ -174,9 +212,12 @@ bool adapt_find_kernel(const struct adapt *adapt, struct adapt_found *out, struc
     if (!choose(adapt, &choice, err))
         return false;
     snprintf(out->release, sizeof out->release, "%s", choice.release);
-    snprintf(out->kernel, sizeof out->kernel, "%s/vmlinuz", adapt->scratch);
-    snprintf(out->modules, sizeof out->modules, "%s/lib/modules/%s", adapt->scratch,
-             choice.release);
+    /* libkmod makes its paths absolute. */
+    CLO_CLEANUP(clo_freep) char *scratch = realpath(adapt->scratch, NULL);
+    if (scratch == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", adapt->scratch, strerror(errno));
+    snprintf(out->kernel, sizeof out->kernel, "%.4096s/vmlinuz", scratch);
+    snprintf(out->modules, sizeof out->modules, "%.4000s/lib/modules/%s", scratch, choice.release);
     if (!modules_folder(adapt, choice.release, folder) ||
         !take_out(adapt, choice.path, KERNEL_LIMIT, out->kernel, err) ||
         !take_modules(adapt, folder, out, err))

@@ -263,6 +263,11 @@ static void read_console_line(struct machine *machine, const char *line)
                machine->firmware_denied ? "the firmware refused to start the UKI: Access Denied "
                                           "(Secure Boot: not signed by a key in db)"
                                         : "the firmware found nothing to start");
+    /* A key was released and the root mounted; then its own system gave up, and waits for a person. */
+    if (strstr(line, "You are in emergency mode") != NULL)
+        decide(machine, CLO_BOOT_STOPPED,
+               "the root's system is in emergency mode: a file system or service that it needs is "
+               "not there");
     if (spec->until != NULL && strstr(line, spec->until) != NULL)
         decide(machine, CLO_BOOT_REACHED, spec->until);
 }

@@ -14,6 +14,7 @@
 #include "image/encrypt.h"
 #include "image/esp.h"
 #include "image/image_uki.h"
+#include "image/journal.h"
 #include "image/luks.h"
 #include "image/overlay.h"
 #include "image/root_check.h"
@@ -46,6 +47,8 @@ struct build {
 
 static void free_build(struct build *build)
 {
+    if (build->spec->journal != NULL)
+        clo_fd_close(&build->disk.fd);
     clo_new_file_free(&build->disk);
     clo_scratch_free(&build->scratch);
     image_uki_free(&build->uki);
@@ -173,7 +176,7 @@ static bool copy_file(struct build *build, const char *path, uint64_t size, uint
     return true;
 }
 
-static bool make_header(struct build *build, struct clo_error *err)
+static bool format_header(struct build *build, const char *path, struct clo_error *err)
 {
     const struct clo_image_spec *spec = build->spec;
     struct clo_guid guid = derive_guid(&spec->seed, "LUKS");
@@ -184,14 +187,64 @@ static bool make_header(struct build *build, struct clo_error *err)
         .recovery_passphrase = spec->recovery_passphrase,
     };
 
-    int fd = open(build->luks_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, (off_t)build->luks_bytes) != 0) {
-        clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", build->luks_path, strerror(errno));
-        clo_fd_close(&fd);
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, (off_t)build->luks_bytes) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    if (!clo_luks_format(path, &luks, &build->volume_key, build->uuid, err))
         return false;
-    }
-    clo_fd_close(&fd);
-    return clo_luks_format(build->luks_path, &luks, &build->volume_key, build->uuid, err);
+    return fsync(fd) == 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+/* A header that was made is kept, with its volume key: what is encrypted already hangs on it. */
+static bool make_header(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    char made[4210];
+
+    if (spec->journal == NULL)
+        return format_header(build, build->luks_path, err);
+    snprintf(build->luks_path, sizeof build->luks_path, "%s", spec->journal->header);
+    if (access(build->luks_path, F_OK) == 0)
+        return clo_luks_open(build->luks_path, spec->disk_key, &build->volume_key, build->uuid,
+                             err);
+    snprintf(made, sizeof made, "%s.new", build->luks_path);
+    (void)unlink(made);
+    if (!format_header(build, made, err))
+        return false;
+    return rename(made, build->luks_path) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", made, strerror(errno));
+}
+
+/* All that decides where what is written, and with which key. */
+static bool identify(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_digest identity;
+
+    clo_buffer_append(&text, clo_digest_bytes(&spec->input));
+    clo_buffer_text(&text, build->uuid);
+    clo_buffer_le64(&text, build->root_first);
+    clo_buffer_le64(&text, build->luks_bytes);
+    clo_buffer_u8(&text, spec->encrypt_all);
+    if (!clo_buffer_ok(&text))
+        return clo_out_of_memory(err);
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), &identity);
+    return clo_journal_identify(spec->journal, &identity, err);
+}
+
+static bool open_disk(struct build *build, struct clo_error *err)
+{
+    struct clo_journal *journal = build->spec->journal;
+
+    if (journal == NULL)
+        return clo_new_file_open(build->spec->output, 0644, &build->disk, err);
+    if (access(journal->disk, F_OK) != 0)
+        journal->done = 0;
+    build->disk.fd = open(journal->disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (build->disk.fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->disk, strerror(errno));
+    return identify(build, err);
 }
 
 /* What we hand out must pass the guest's own white list: better told here than at boot. And this is the
@@ -217,6 +270,16 @@ struct encrypt_progress {
     const struct build *build;
 };
 
+/* First the bytes, then the word that they are there. */
+static bool save_progress(void *context, uint64_t done, struct clo_error *err)
+{
+    const struct encrypt_progress *progress = context;
+
+    if (fdatasync(progress->build->disk.fd) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    return clo_journal_save(progress->build->spec->journal, done, err);
+}
+
 static void tell_progress(void *context, uint64_t done, uint64_t total)
 {
     const struct encrypt_progress *progress = context;
@@ -237,6 +300,8 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
         .size = build->root_bytes,
         .volume_key = build->volume_key,
         .all = build->spec->encrypt_all,
+        .start = build->spec->journal == NULL ? 0 : build->spec->journal->done,
+        .save = build->spec->journal == NULL ? NULL : save_progress,
         .progress = tell_progress,
         .context = &progress,
     };
@@ -258,7 +323,7 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
     if (!clo_esp_make(build->esp_path, clo_buffer_bytes(&build->uki.bytes), spec->esp_size,
                       spec->epoch, &build->esp_bytes, err) ||
         !lay_out(build, head, &tail, err) || !make_header(build, err) ||
-        !check_header(build, err) || !clo_new_file_open(spec->output, 0644, &build->disk, err))
+        !check_header(build, err) || !open_disk(build, err))
         return false;
     if (ftruncate(build->disk.fd, (off_t)build->disk_bytes) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", spec->output, strerror(errno));
@@ -368,7 +433,8 @@ static bool start(struct build *build, struct clo_error *err)
     if (copy == NULL)
         return clo_out_of_memory(err);
     /* Scratch files hold the root in the clear: they stay on the owner's disk, next to the output. */
-    if (!clo_scratch_new(dirname(copy), &build->scratch, err))
+    const struct clo_journal *journal = build->spec->journal;
+    if (!clo_scratch_new(journal == NULL ? dirname(copy) : journal->folder, &build->scratch, err))
         return false;
     snprintf(build->esp_path, sizeof build->esp_path, "%s/esp.img", build->scratch.path);
     snprintf(build->luks_path, sizeof build->luks_path, "%s/luks.img", build->scratch.path);
@@ -387,13 +453,15 @@ static bool finish(struct build *build, struct clo_bytes head, struct clo_error 
          !spec->check(spec->check_context, clo_buffer_bytes(&build->uki.bytes), build->disk.fd,
                       err)) ||
         !clo_disk_file_write(&build->identity, &identity, err) ||
-        !write_file(spec->disk_output, &identity, &disk, err) ||
-        !clo_new_file_commit(&build->disk, err))
+        !write_file(spec->disk_output, &identity, &disk, err))
+        return false;
+    if (spec->journal == NULL && !clo_new_file_commit(&build->disk, err))
         return false;
     for (size_t i = 0; i < references.count; i++)
         if (!clo_new_file_commit(&references.files[i], err))
             return false;
-    return clo_new_file_commit(&disk, err);
+    return clo_new_file_commit(&disk, err) &&
+           (spec->journal == NULL || clo_journal_finish(spec->journal, build->disk.fd, err));
 }
 
 bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,

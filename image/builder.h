@@ -19,6 +19,7 @@ enum clo_image_step {
     CLO_IMAGE_PREDICT,
 };
 
+struct clo_journal;
 struct clo_overlay;
 
 struct clo_image_spec {
@@ -52,6 +53,11 @@ struct clo_image_spec {
     bool encrypt_all; /* free blocks too */
     int64_t epoch;    /* SOURCE_DATE_EPOCH; the UKI's files carry it */
     int64_t created;  /* what the reference file says */
+
+    /* Of a conversion that can be resumed; NULL: on a failure, nothing is left. */
+    struct clo_journal *journal;
+    struct clo_digest
+            input; /* of all that the root's bytes come from: the same in each of its runs */
 
     /* Asked before anything gets its final name; false ends it. NULL: nobody is asked. */
     bool (*check)(void *context, struct clo_bytes uki, int disk, struct clo_error *err);

@@ -1,13 +1,14 @@
 #include "image/convert.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "device/file.h"
 #include "image/adapt.h"
+#include "image/journal.h"
 #include "image/overlay.h"
 
 /* What a conversion holds on its way. */
@@ -19,6 +20,7 @@ struct conversion {
     struct clo_overlay *overlay; /* of the root's partition */
     struct clo_scratch scratch;
     struct adapt_found found;
+    struct clo_journal journal;
 };
 
 static void free_conversion(struct conversion *conversion)
@@ -28,16 +30,44 @@ static void free_conversion(struct conversion *conversion)
     free(conversion->layout);
     clo_buffer_free(&conversion->found.cmdline);
     clo_scratch_free(&conversion->scratch);
+    clo_journal_close(&conversion->journal);
 }
 
-static bool start(struct conversion *conversion, const char *output, struct clo_error *err)
+static bool start(struct conversion *conversion, const struct clo_image_spec *base,
+                  struct clo_error *err)
 {
-    CLO_CLEANUP(clo_freep) char *copy = strdup(output);
+    struct clo_journal *journal = &conversion->journal;
 
     conversion->layout = malloc(sizeof *conversion->layout);
-    if (copy == NULL || conversion->layout == NULL)
+    if (conversion->layout == NULL)
         return clo_out_of_memory(err);
-    return clo_scratch_new(dirname(copy), &conversion->scratch, err);
+    return clo_journal_open(base->output, base->created, &base->seed, journal, err) &&
+           clo_scratch_new(journal->folder, &conversion->scratch, err);
+}
+
+/* The input's file, and what is changed of it. */
+static bool identify(const struct conversion *conversion, struct clo_digest *out,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    uint8_t changes[32];
+    struct stat status;
+
+    if (fstat(conversion->disk.fd, &status) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    if (!clo_overlay_digest(conversion->overlay, changes, err))
+        return false;
+    clo_buffer_le64(&text, (uint64_t)status.st_dev);
+    clo_buffer_le64(&text, (uint64_t)status.st_ino);
+    clo_buffer_le64(&text, (uint64_t)status.st_size);
+    clo_buffer_le64(&text, (uint64_t)status.st_mtim.tv_sec);
+    clo_buffer_le64(&text, (uint64_t)status.st_mtim.tv_nsec);
+    clo_buffer_le64(&text, conversion->root->first);
+    clo_buffer_append(&text, clo_bytes(changes, sizeof changes));
+    if (!clo_buffer_ok(&text))
+        return clo_out_of_memory(err);
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), out);
+    return true;
 }
 
 static bool look(struct conversion *conversion, struct adapt *adapt, struct clo_error *err)
@@ -99,7 +129,7 @@ static bool change(const struct adapt *adapt, const struct clo_image_spec *base,
 static bool adapt_root(struct conversion *conversion, struct adapt *adapt,
                        const struct clo_image_spec *base, struct clo_error *err)
 {
-    bool ok = open_root(conversion, base->created, &adapt->fs, err);
+    bool ok = open_root(conversion, conversion->journal.created, &adapt->fs, err);
 
     ok = ok && change(adapt, base, &conversion->found, err);
     if (!ok) {
@@ -112,7 +142,7 @@ static bool adapt_root(struct conversion *conversion, struct adapt *adapt,
 }
 
 /* What the owner gives comes first; the rest is what was found. */
-static void settle(const struct conversion *conversion, const struct clo_image_spec *base,
+static void settle(struct conversion *conversion, const struct clo_image_spec *base,
                    const char *cmdline, struct uki_build *uki, struct clo_image_spec *out)
 {
     const struct adapt_found *found = &conversion->found;
@@ -129,6 +159,19 @@ static void settle(const struct conversion *conversion, const struct clo_image_s
         out->modules_folder = found->modules;
     }
     out->root_overlay = conversion->overlay;
+    out->journal = &conversion->journal;
+    out->created = conversion->journal.created;
+    out->seed = conversion->journal.seed;
+}
+
+/* What is encrypted already need not be so again. */
+static bool keep(const struct clo_journal *journal, struct clo_error *err)
+{
+    size_t used = strlen(err->text);
+
+    if (journal->is_kept)
+        snprintf(err->text + used, sizeof err->text - used, " (--resume goes on from here)");
+    return false;
 }
 
 static bool convert(struct conversion *conversion, const struct clo_image_spec *base,
@@ -150,17 +193,19 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
     if (cmdline == NULL)
         return clo_out_of_memory(err);
     settle(conversion, base, cmdline, &uki, &spec);
-    return clo_image_build(&spec, out, err);
+    return identify(conversion, &spec.input, err) &&
+           (clo_image_build(&spec, out, err) || keep(&conversion->journal, err));
 }
 
 bool clo_image_convert(const struct clo_convert_spec *spec, const struct clo_image_spec *base,
                        struct clo_image_result *out, struct clo_error *err)
 {
-    CLO_CLEANUP(free_conversion) struct conversion conversion = { .spec = spec, .disk.fd = -1 };
+    CLO_CLEANUP(free_conversion)
+    struct conversion conversion = { .spec = spec, .disk.fd = -1, .journal.lock = -1 };
 
     if ((base->uki->kernel == NULL) != (base->modules_folder == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--kernel and --modules go together");
-    if (!start(&conversion, base->output, err))
+    if (!start(&conversion, base, err))
         return false;
     return convert(&conversion, base, out, err);
 }

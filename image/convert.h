@@ -14,7 +14,7 @@ struct clo_convert_spec {
     void (*tell)(const char *line); /* what was found and changed; NULL: nobody is told */
 };
 
-/* `base`: as for clo_image_build(), with kernel, modules, command line and os-release only where the owner has his own. */
+/* clo_journal_prepare() comes first. `base`: as for clo_image_build(), with kernel, modules, command line and os-release only where the owner has his own. */
 CLO_MUST_USE bool clo_image_convert(const struct clo_convert_spec *spec,
                                     const struct clo_image_spec *base, struct clo_image_result *out,
                                     struct clo_error *err);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <ext2fs/ext2fs.h>
@@ -17,11 +18,13 @@
 #include "image/overlay.h"
 
 #define SECTOR            4096U
-#define CHUNK             ((size_t)2 << 20)
+#define CHUNK             ((size_t)CLO_ENCRYPT_STEP)
 #define SECTORS_PER_CHUNK (CHUNK / SECTOR)
 #define SECTORS_PER_PIECE ((size_t)32)
 #define THREADS_MAX       64
 #define THREADS_PER_CORE  4 /* most of them wait for the disk */
+#define SAVE_EVERY_MS     500
+#define NO_CHUNK          UINT64_MAX
 
 /* Bit n of `used`: sector n of the source is in use. */
 struct map {
@@ -35,11 +38,15 @@ struct job {
     int source;
     int direct; /* the target opened past the page cache; -1: not possible */
     uint64_t source_size;
-    atomic_ullong next_chunk;
+    uint64_t next_chunk;           /* under the lock, as the next three */
+    uint64_t working[THREADS_MAX]; /* the chunk that each is at; NO_CHUNK: none */
+    unsigned workers;
+    bool is_saving;
+    struct timespec saved;
     atomic_ullong encrypted;
     atomic_ullong done;
     atomic_bool failed;
-    pthread_mutex_t lock; /* of `err` and of the progress callback */
+    pthread_mutex_t lock; /* of `err` and of the callbacks, too */
     struct clo_error *err;
 };
 
@@ -211,10 +218,71 @@ static bool do_chunk(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, u
     return true;
 }
 
+static bool take_chunk(struct job *job, unsigned worker, uint64_t *chunk)
+{
+    uint64_t chunks = (job->spec->size + CHUNK - 1) / CHUNK;
+
+    pthread_mutex_lock(&job->lock);
+    bool has = job->next_chunk < chunks;
+    *chunk = job->next_chunk;
+    job->working[worker] = has ? job->next_chunk++ : NO_CHUNK;
+    pthread_mutex_unlock(&job->lock);
+    return has;
+}
+
+/* Is it time? Then all before this chunk is written. The lock is held. */
+static bool wants_save(struct job *job, uint64_t *before)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long passed =
+            (now.tv_sec - job->saved.tv_sec) * 1000 + (now.tv_nsec - job->saved.tv_nsec) / 1000000;
+    if (job->spec->save == NULL || job->is_saving || passed < SAVE_EVERY_MS)
+        return false;
+    *before = job->next_chunk;
+    for (unsigned i = 0; i < job->workers; i++)
+        if (job->working[i] < *before)
+            *before = job->working[i];
+    return true;
+}
+
+/* Others go on meanwhile: what they write is not counted. */
+static void leave_chunk(struct job *job, unsigned worker)
+{
+    uint64_t before;
+    struct clo_error err;
+
+    pthread_mutex_lock(&job->lock);
+    job->working[worker] = NO_CHUNK;
+    bool saves = wants_save(job, &before);
+    job->is_saving = job->is_saving || saves;
+    pthread_mutex_unlock(&job->lock);
+    if (!saves)
+        return;
+    bool ok = job->spec->save(job->spec->context, before * CHUNK, &err);
+    pthread_mutex_lock(&job->lock);
+    job->is_saving = false;
+    clock_gettime(CLOCK_MONOTONIC, &job->saved);
+    if (!ok && !atomic_exchange(&job->failed, true))
+        *job->err = err;
+    pthread_mutex_unlock(&job->lock);
+}
+
+static unsigned register_worker(struct job *job)
+{
+    pthread_mutex_lock(&job->lock);
+    unsigned worker = job->workers++;
+    job->working[worker] = NO_CHUNK;
+    pthread_mutex_unlock(&job->lock);
+    return worker;
+}
+
 static void *work(void *argument)
 {
     struct job *job = argument;
-    uint64_t chunks = (job->spec->size + CHUNK - 1) / CHUNK;
+    unsigned worker = register_worker(job);
+    uint64_t chunk;
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     EVP_CIPHER *aes = EVP_CIPHER_fetch(NULL, "AES-256-XTS", NULL);
     uint8_t *buffer = aligned_alloc(SECTOR, CHUNK);
@@ -224,11 +292,9 @@ static void *work(void *argument)
                             NULL) != 1) {
         fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", ENOMEM);
     } else {
-        while (!atomic_load(&job->failed)) {
-            uint64_t chunk = atomic_fetch_add(&job->next_chunk, 1);
-            if (chunk >= chunks || !do_chunk(job, cipher, buffer, chunk))
-                break;
-        }
+        while (!atomic_load(&job->failed) && take_chunk(job, worker, &chunk) &&
+               do_chunk(job, cipher, buffer, chunk))
+            leave_chunk(job, worker);
     }
     if (buffer != NULL)
         clo_wipe(buffer, CHUNK);
@@ -290,14 +356,17 @@ bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result 
                        .source = source,
                        .direct = direct,
                        .source_size = source_size,
+                       .next_chunk = spec->start / CHUNK,
+                       .done = spec->start,
                        .err = err };
+    clock_gettime(CLOCK_MONOTONIC, &job.saved);
     pthread_mutex_init(&job.lock, NULL);
     unsigned wanted = spec->threads != 0 ? spec->threads
                       : cores > 0        ? THREADS_PER_CORE * (unsigned)cores
                                          : 1;
     unsigned started = 0;
     /* The caller's thread works too. */
-    while (started + 1 < wanted && started < THREADS_MAX &&
+    while (started + 1 < wanted && started + 1 < THREADS_MAX &&
            pthread_create(&threads[started], NULL, work, &job) == 0)
         started++;
     work(&job);
@@ -308,6 +377,6 @@ bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result 
     if (atomic_load(&job.failed))
         return false;
     *out = (struct clo_encrypt_result){ .encrypted = atomic_load(&job.encrypted) };
-    out->skipped = spec->size - out->encrypted;
+    out->skipped = spec->size - spec->start - out->encrypted;
     return true;
 }

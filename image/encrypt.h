@@ -9,6 +9,8 @@
 
 #include "cloister/base.h"
 
+#define CLO_ENCRYPT_STEP ((uint64_t)2 << 20)
+
 struct clo_overlay;
 
 struct clo_encrypt_spec {
@@ -20,6 +22,9 @@ struct clo_encrypt_spec {
     const struct clo_secret *volume_key; /* 64 bytes */
     unsigned threads;                    /* 0: enough to keep cores and disk busy */
     bool all;                            /* encrypt free blocks as well */
+    uint64_t start; /* what lies before it was encrypted already; a multiple of CLO_ENCRYPT_STEP */
+    /* From time to time: all before `done` is written, though it may not be on the disk yet. NULL: nobody asks. */
+    bool (*save)(void *context, uint64_t done, struct clo_error *err);
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 };

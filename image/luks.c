@@ -87,3 +87,26 @@ bool clo_luks_format(const char *path, const struct clo_luks_spec *spec,
     crypt_set_log_callback(NULL, NULL, NULL);
     return true;
 }
+
+bool clo_luks_open(const char *path, struct clo_bytes disk_key, struct clo_secret **volume_key,
+                   char *uuid, struct clo_error *err)
+{
+    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    char why[200] = "";
+    size_t key_size = CLO_LUKS_VOLUME_KEY_SIZE;
+
+    if (!clo_secret_new(key_size, &key, err))
+        return false;
+    crypt_set_log_callback(NULL, keep_quiet, why);
+    bool ok = crypt_init(&device, path) == 0 && crypt_load(device, CRYPT_LUKS2, NULL) == 0 &&
+              crypt_volume_key_get(device, CRYPT_ANY_SLOT, (char *)clo_secret_data(key), &key_size,
+                                   (const char *)disk_key.data, disk_key.size) >= 0;
+    crypt_set_log_callback(NULL, NULL, NULL);
+    if (!ok)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: the disk key does not open it%s%s", path,
+                        why[0] == '\0' ? "" : ": ", why);
+    snprintf(uuid, 41, "%s", crypt_get_uuid(device));
+    *volume_key = CLO_TAKE(key);
+    return true;
+}

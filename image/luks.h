@@ -20,4 +20,8 @@ CLO_MUST_USE bool clo_luks_format(const char *path, const struct clo_luks_spec *
                                   struct clo_secret **volume_key, char *uuid,
                                   struct clo_error *err);
 
+/* The same of a header that is there, by its disk key. */
+CLO_MUST_USE bool clo_luks_open(const char *path, struct clo_bytes disk_key,
+                                struct clo_secret **volume_key, char *uuid, struct clo_error *err);
+
 #endif

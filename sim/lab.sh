@@ -263,6 +263,73 @@ lab_fetch_new_root() {
     [ -e "$LAB_CACHE/root-new.ext4" ]
 }
 
+# A Debian as its cloud images are: kernel, initramfs-tools and GRUB from its packages. A tar, kept.
+lab_fetch_cloud_root() {
+    local codename mirror keyring output=$LAB_CACHE/cloud.tar
+    [ ! -e "$output" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    # shellcheck disable=SC2016 # $1 is mmdebstrap's to expand
+    mmdebstrap --quiet --variant=minbase --format=tar --keyring="$keyring" \
+        --include=systemd,systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,grub-efi-amd64,e2fsprogs \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1/etc/resolv.conf"' \
+        "$codename" "$output.new" "$mirror" 2>"$LAB_CACHE/mmdebstrap.log" ||
+        lab_fail "mmdebstrap: $(tail -n 1 "$LAB_CACHE/mmdebstrap.log")" || return
+    mv "$output.new" "$output"
+}
+
+# lab_cloud_disk OUTPUT: a disk of it, as qcow2: ESP with GRUB, /boot and root of their own, fstab by UUID. Without root, under
+# fakeroot.
+lab_cloud_disk() {
+    local output=$1 work status=0
+    local pack=(bash -c '. sim/lab.sh; lab_cloud_file_systems "$@"' bash)
+    work=$(mktemp -d -p "$LAB")
+    [ "$(id -u)" = 0 ] || pack=(fakeroot "${pack[@]}")
+    "${pack[@]}" "$LAB_CACHE/cloud.tar" "$work" && lab_cloud_table "$work" "$work/disk" &&
+        qemu-img convert -f raw -O qcow2 "$work/disk" "$output" || status=$?
+    rm -rf "${work:?}"
+    return "$status"
+}
+
+LAB_CLOUD_BOOT=6b1e0d3a-5d4c-4f0e-9a51-2f4b0c1d0001
+LAB_CLOUD_ROOT=6b1e0d3a-5d4c-4f0e-9a51-2f4b0c1d0002
+
+# What an installer leaves: fstab, GRUB's configuration and files.
+lab_cloud_configure() {
+    local tree=$1
+    printf '%s\n' "UUID=$LAB_CLOUD_ROOT / ext4 rw,discard,errors=remount-ro 0 1" "UUID=$LAB_CLOUD_BOOT /boot ext4 defaults 0 2" \
+        'UUID=7C1B-44A2 /boot/efi vfat umask=0077 0 1' >"$tree/etc/fstab"
+    sed -i "s/^GRUB_CMDLINE_LINUX_DEFAULT=.*/GRUB_CMDLINE_LINUX_DEFAULT=\"$LAB_CMDLINE\"/" "$tree/etc/default/grub"
+    echo cloister-demo >"$tree/etc/hostname"
+    : >"$tree/etc/machine-id"
+    mkdir -p "$tree/boot/efi"
+    printf 'linux /vmlinuz root=UUID=%s\n' "$LAB_CLOUD_ROOT" >"$tree/boot/grub/grub.cfg"
+}
+
+lab_cloud_file_systems() {
+    local tar=$1 work=$2 tree=$2/tree
+    PATH=$PATH:/usr/sbin:/sbin
+    mkdir -p "$tree" && tar -x -f "$tar" -C "$tree" --exclude './dev/*' && lab_cloud_configure "$tree" || return
+    mkfs.vfat -C -F 32 -i 7C1B44A2 "$work/esp" $((64 << 10)) >/dev/null &&
+        mmd -i "$work/esp" ::/EFI ::/EFI/BOOT &&
+        mcopy -i "$work/esp" "$tree/usr/lib/grub/x86_64-efi/monolithic/grubx64.efi" ::/EFI/BOOT/BOOTX64.EFI &&
+        mke2fs -q -t ext4 -U "$LAB_CLOUD_BOOT" -d "$tree/boot" "$work/boot" 128M >/dev/null || return
+    rm -rf "${tree:?}"/boot/*
+    mke2fs -q -t ext4 -U "$LAB_CLOUD_ROOT" -d "$tree" "$work/root" 900M >/dev/null && rm -rf "$tree"
+}
+
+lab_cloud_table() {
+    local work=$1 disk=$2
+    PATH=$PATH:/usr/sbin:/sbin
+    truncate -s 1100M "$disk"
+    printf 'label: gpt\nstart=1MiB,size=64MiB,type=U\nstart=65MiB,size=128MiB,type=L\nstart=193MiB,size=900MiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\n' |
+        sfdisk -q "$disk" && dd if="$work/esp" of="$disk" bs=1M seek=1 conv=notrunc,sparse status=none &&
+        dd if="$work/boot" of="$disk" bs=1M seek=65 conv=notrunc,sparse status=none &&
+        dd if="$work/root" of="$disk" bs=1M seek=193 conv=notrunc,sparse status=none
+}
+
 lab_fetch() {
     mkdir -p "$LAB_CACHE"
     lab_fetch_kernel && lab_fetch_root

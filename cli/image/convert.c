@@ -6,7 +6,7 @@
 
 static void tell(const char *line)
 {
-    fprintf(stderr, "%s\n", line);
+    printf("%s\n", line);
 }
 
 /* One program runs one command: its table can be built at compile time. */
@@ -22,7 +22,6 @@ static bool build(void *context, const struct clo_image_spec *base, struct clo_i
 }
 
 static struct cli_making in = CLI_MAKING_DEFAULTS;
-static bool is_quiet;
 
 static const struct cli_option options[] = {
     { "--root-partition", "N",
@@ -33,7 +32,8 @@ static const struct cli_option options[] = {
     { "--drop", "FOLDER",
       "a file system of its own, as /etc/fstab names it, that is left behind; may repeat",
       .list = &spec.dropped },
-    { "--quiet", NULL, "do not say what is found and changed", .flag = &is_quiet },
+    { "--resume", NULL, "finish a conversion that was interrupted; the same options as before",
+      .flag = &in.resumes },
     CLI_MAKING_OPTIONS(in),
 };
 
@@ -63,11 +63,12 @@ int cmd_image_convert(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     spec.input = operands.items[0];
-    if (is_quiet)
+    if (in.as_json)
         spec.tell = NULL;
     in.output = operands.items[1];
     in.build = build;
     in.context = &spec;
+    in.is_journalled = true;
     if (!cli_making_check(&in, &err))
         return cli_usage_error(&usage, "%s", err.text);
     return cli_making_run(&in, spec.input, &err);

@@ -160,7 +160,9 @@ bool cli_disk_key_keep(const struct cli_disk_key_options *options, struct cli_di
     struct stat status;
     char record[4200];
 
-    if (options->file == NULL && !clo_new_file_commit(&key->file, err))
+    /* It may have its name already. */
+    if (options->file == NULL && key->file.temporary != NULL &&
+        !clo_new_file_commit(&key->file, err))
         return clo_wrap(err, "disk key");
     if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
         return true; /* a pipe: there is nothing to write it next to */

@@ -13,6 +13,7 @@
 #include "cloister/resource.h"
 #include "device/file.h"
 #include "guest/host_allow.h"
+#include "image/journal.h"
 #include "lib/tcg/tpm2_policy.h"
 #include "lib/tcg/tpm2_seal.h"
 
@@ -347,6 +348,31 @@ static void free_inputs(struct inputs *inputs)
     uki_policy_close(&inputs->making->uki.policy);
 }
 
+/* The key of a conversion that was not finished is next to it. */
+static bool get_disk_key(struct cli_making *making, struct cli_disk_key *out, struct clo_error *err)
+{
+    struct cli_disk_key_options *options = &making->disk_key;
+
+    if (making->resumes && options->file == NULL && access(options->output, F_OK) == 0)
+        options->file = options->output;
+    /* The other disk that it opens may be this one. */
+    if (making->resumes && options->reuse == NULL)
+        options->reuse = "resumed";
+    return cli_disk_key_get(options, out, err) &&
+           (!making->is_journalled || options->file != NULL ||
+            clo_new_file_commit(&out->file, err));
+}
+
+/* After a failure: a new key stays if something hangs on it. */
+static void drop_disk_key(const struct cli_making *making)
+{
+    if (!making->is_journalled)
+        return;
+    clo_journal_forget(making->output);
+    if (making->disk_key.file == NULL && !clo_journal_exists(making->output))
+        (void)unlink(making->disk_key.output);
+}
+
 static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, struct inputs *out,
                         struct clo_error *err)
 {
@@ -362,7 +388,7 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
         !guest_config(&making->guest, &out->guest, err))
         return false;
     /* What must be signed depends on no disk key: none is made for it. */
-    if (making->offline.tbs == NULL && !cli_disk_key_get(&making->disk_key, &out->disk_key, err))
+    if (making->offline.tbs == NULL && !get_disk_key(making, &out->disk_key, err))
         return false;
     if (out->disk_key.secret != NULL)
         spec->disk_key = clo_secret_bytes(out->disk_key.secret);
@@ -385,6 +411,13 @@ static bool build(struct cli_making *making, const struct clo_image_spec *spec,
            cli_disk_key_keep(&making->disk_key, &inputs->disk_key, making->output, err);
 }
 
+/* Without a folder of an unfinished one, a resumption begins anew. */
+static bool prepare(struct cli_making *making, struct clo_error *err)
+{
+    making->resumes = making->resumes && clo_journal_exists(making->output);
+    return !making->is_journalled || clo_journal_prepare(making->output, making->resumes, err);
+}
+
 static int make(struct cli_making *making, const char *root, struct clo_error *err)
 {
     CLO_CLEANUP(free_inputs) struct inputs inputs = { .making = making, .disk_key.file.fd = -1 };
@@ -404,14 +437,21 @@ static int make(struct cli_making *making, const char *root, struct clo_error *e
                                    .check = cli_image_audit,
                                    .check_context = &audit };
 
-    if (!cli_image_audit_check(&audit, err) || !read_inputs(making, &spec, &inputs, err))
+    if (!cli_image_audit_check(&audit, err) || !prepare(making, err))
         return cli_error(err);
+    if (!read_inputs(making, &spec, &inputs, err)) {
+        if (making->is_journalled)
+            clo_journal_forget(making->output);
+        return cli_error(err);
+    }
     audit.allowed = json_object_get(json_object_get(inputs.guest, "host"), "allow");
     if (isatty(STDERR_FILENO) == 1) {
         spec.progress = show_progress;
         spec.context = &progress;
     }
     bool ok = build(making, &spec, &inputs, &result, err);
+    if (!ok)
+        drop_disk_key(making);
     if (!ok && progress != -1)
         fprintf(stderr, "\r\033[K");
     if (!ok)

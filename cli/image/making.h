@@ -36,6 +36,8 @@ struct cli_making {
     bool (*build)(void *context, const struct clo_image_spec *spec, struct clo_image_result *out,
                   struct clo_error *err);
     void *context;
+    bool is_journalled; /* a new disk key gets its name at once: what is half made hangs on it */
+    bool resumes;       /* and is taken from there */
 };
 
 #define CLI_MAKING_DEFAULTS                                           \

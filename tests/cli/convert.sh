@@ -28,7 +28,7 @@ convert() {
 qemu-img convert -f raw -O qcow2 -c disk.raw disk.qcow2 || fail "qemu-img"
 before=$(sha256sum <disk.qcow2)
 expect "a disk" 0 "LUKS2" convert disk.qcow2 demo.img
-cp err found
+cp out found
 [ "$before" = "$(sha256sum <disk.qcow2)" ] || fail "the input was written to"
 for words in "disk: qcow2, 170 MiB, GPT partition table" "root: partition 3 (ext4, $root_uuid): has an init" \
     "/boot: partition 2 (ext4, $boot_uuid): 2 files of kernels copied into the root" "swap: partition 4" \
@@ -73,19 +73,19 @@ cmp -s one two || fail "extended attributes: $(diff one two)"
 
 # Raw, dynamic VHD, an MBR with the root in a logical partition, a bare file system: the same root.
 qemu-img convert -f raw -O vpc -o subformat=dynamic,force_size=on disk.raw disk.vhd || fail "qemu-img: VHD"
-expect "a VHD" 0 "LUKS2" convert disk.vhd vhd.img --quiet
+expect "a VHD" 0 "LUKS2" convert disk.vhd vhd.img
 truncate -s 140M mbr.raw
 printf 'label: dos\nstart=1MiB,size=24MiB,type=83\nstart=26MiB,size=110MiB,type=5\nstart=27MiB,size=96MiB,type=83\n' | sfdisk -q mbr.raw
 dd if=part.boot of=mbr.raw bs=1M seek=1 conv=notrunc,sparse status=none
 dd if=part.root of=mbr.raw bs=1M seek=27 conv=notrunc,sparse status=none
 expect "an MBR" 0 "LUKS2" convert mbr.raw mbr.img
-grep -q 'root: partition 5 (ext4' err || fail "an MBR: $(cat err)"
+grep -q 'root: partition 5 (ext4' out || fail "an MBR: $(cat out)"
 
 # What cannot be carried over. one DISK WORDS [OPTION]…
 one() {
     disk=$1 words=$2
     shift 2
-    expect "$disk" 3 "$disk: $words" convert "$disk" no.img --quiet "$@"
+    expect "$disk" 3 "$disk: $words" convert "$disk" no.img "$@"
     [ ! -e no.img ] || fail "$disk: something was written"
 }
 head -c 3000000 /dev/urandom >noise.raw
@@ -116,12 +116,17 @@ make_disk kernel.raw
 one kernel.raw "no kernel in /boot or /usr/lib/modules: --kernel and --modules give one"
 expect "a kernel of the owner's" 0 "LUKS2" convert kernel.raw own.img --kernel vmlinuz --modules "$modules"
 mv away distribution.boot/vmlinuz-6.12.0-test
+cp distribution/usr/lib/modules/6.12.0-test/modules.dep saved.dep
+echo '../../../../etc/evil.ko:' >>distribution/usr/lib/modules/6.12.0-test/modules.dep
+make_disk evil.raw
+one evil.raw "kernel 6.12.0-test: modules.dep: ../../../../etc/evil.ko: outside of its folder"
+cp saved.dep distribution/usr/lib/modules/6.12.0-test/modules.dep
 mv distribution/usr/lib/modules/6.12.0-test away
 make_disk modules.raw
 one modules.raw "kernel 6.12.0-test has no modules in /usr/lib/modules"
 mv away distribution/usr/lib/modules/6.12.0-test
-expect "no such kernel" 3 "no kernel 5.0 in" convert disk.raw no.img --quiet --kernel-release 5.0
-expect "no such partition" 3 "none is an ext4 file system with an init" convert disk.raw no.img --quiet --root-partition 2
+expect "no such kernel" 3 "no kernel 5.0 in" convert disk.raw no.img --kernel-release 5.0
+expect "no such partition" 3 "none is an ext4 file system with an init" convert disk.raw no.img --root-partition 2
 expect "no image" 2 "a disk and where the image goes expected, 1 given" "$cloister" image convert disk.raw
 [ -z "$(find . -maxdepth 1 -name '*.tmp*' -o -maxdepth 1 -name '.cloister*' -o -maxdepth 1 -name 'cloister-*')" ] || fail "left over: $(ls)"
 

@@ -1,0 +1,224 @@
+#include "image/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cloister/json.h"
+#include "device/file.h"
+
+#define ENDING     ".converting"
+#define TEXT_LIMIT ((size_t)64 << 10)
+
+static bool set_paths(const char *output, struct clo_journal *out, struct clo_error *err)
+{
+    int size = snprintf(out->folder, sizeof out->folder, "%s" ENDING, output);
+
+    if (size < 0 || (size_t)size >= sizeof out->folder)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: path too long", output);
+    snprintf(out->output, sizeof out->output, "%s", output);
+    snprintf(out->disk, sizeof out->disk, "%s/disk", out->folder);
+    snprintf(out->header, sizeof out->header, "%s/header", out->folder);
+    return true;
+}
+
+static void journal_path(const struct clo_journal *journal, char *out, size_t size)
+{
+    snprintf(out, size, "%s/journal.json", journal->folder);
+}
+
+bool clo_journal_exists(const char *output)
+{
+    struct clo_journal journal;
+    struct clo_error ignored;
+    struct stat status;
+
+    return set_paths(output, &journal, &ignored) && lstat(journal.folder, &status) == 0;
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)status;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
+static void remove_folder(const struct clo_journal *journal)
+{
+    (void)nftw(journal->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* --- The journal itself: one small file, which is the old one or the new one --- */
+
+static bool save(const struct clo_journal *journal, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    char seed[CLO_GUID_TEXT], path[4200];
+    CLO_CLEANUP(clo_json_freep)
+    json_t *json =
+            json_pack("{s:i, s:I, s:s, s:s, s:I}", "cloister_journal", 1, "created",
+                      (json_int_t)journal->created, "seed", clo_guid_text(&journal->seed, seed),
+                      "identity", journal->identity, "done", (json_int_t)journal->done);
+
+    if (json == NULL)
+        return clo_out_of_memory(err);
+    journal_path(journal, path, sizeof path);
+    return clo_json_write(json, &text, err) &&
+           clo_file_write(path, clo_buffer_bytes(&text), 0600, err);
+}
+
+static bool parse(const json_t *json, struct clo_journal *out, struct clo_error *err)
+{
+    uint64_t version, created;
+    const char *seed, *identity;
+
+    if (!clo_json_get_u64(json, "cloister_journal", &version, err) ||
+        !clo_json_get_u64(json, "created", &created, err) ||
+        !clo_json_get_string(json, "seed", &seed, err) ||
+        !clo_json_get_string(json, "identity", &identity, err) ||
+        !clo_json_get_u64(json, "done", &out->done, err) || !clo_guid_read(seed, &out->seed, err))
+        return false;
+    if (version != 1)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "of another version");
+    out->created = (int64_t)created;
+    snprintf(out->identity, sizeof out->identity, "%s", identity);
+    return true;
+}
+
+static bool load(struct clo_journal *journal, bool *is_there, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    char path[4200];
+
+    journal_path(journal, path, sizeof path);
+    *is_there = access(path, F_OK) == 0;
+    if (!*is_there)
+        return true;
+    return clo_file_read(path, TEXT_LIMIT, &text, err) &&
+           ((clo_json_parse(clo_buffer_bytes(&text), &json, err) && parse(json, journal, err)) ||
+            clo_wrap(err, "%s", path));
+}
+
+/* --- Its folder --- */
+
+bool clo_journal_prepare(const char *output, bool resumes, struct clo_error *err)
+{
+    struct clo_journal journal;
+
+    if (!set_paths(output, &journal, err))
+        return false;
+    if (mkdir(journal.folder, 0700) == 0 || (errno == EEXIST && resumes))
+        return true;
+    return clo_fail(err, errno == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
+                    journal.folder,
+                    errno == EEXIST ? "a conversion that was not finished: --resume finishes it, "
+                                      "or remove the folder"
+                                    : strerror(errno));
+}
+
+void clo_journal_forget(const char *output)
+{
+    struct clo_journal journal;
+    struct clo_error ignored;
+
+    if (set_paths(output, &journal, &ignored))
+        (void)rmdir(journal.folder);
+}
+
+static bool lock_folder(struct clo_journal *journal, struct clo_error *err)
+{
+    journal->lock = open(journal->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (journal->lock >= 0 && flock(journal->lock, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    return clo_fail(err, CLO_ERR_REFUSED, "%s: %s", journal->folder,
+                    errno == EWOULDBLOCK ? "another conversion is at work" : strerror(errno));
+}
+
+/* Killed between the last two steps: the disk has its name already. Everything is done once more, with nothing left to encrypt. */
+static bool take_back(const struct clo_journal *journal, struct clo_error *err)
+{
+    if (journal->identity[0] == '\0' || access(journal->disk, F_OK) == 0 ||
+        access(journal->output, F_OK) != 0)
+        return true;
+    return rename(journal->output, journal->disk) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->output, strerror(errno));
+}
+
+bool clo_journal_open(const char *output, int64_t created, const struct clo_guid *seed,
+                      struct clo_journal *out, struct clo_error *err)
+{
+    struct clo_journal journal = { .lock = -1, .created = created, .seed = *seed };
+    bool is_there;
+
+    if (!set_paths(output, &journal, err) || !lock_folder(&journal, err) ||
+        !load(&journal, &is_there, err) || (!is_there && !save(&journal, err)) ||
+        (is_there && !take_back(&journal, err))) {
+        clo_fd_close(&journal.lock);
+        return false;
+    }
+    journal.is_kept = journal.identity[0] != '\0';
+    *out = journal;
+    return true;
+}
+
+void clo_journal_close(struct clo_journal *journal)
+{
+    if (journal->lock >= 0 && !journal->is_kept)
+        remove_folder(journal);
+    clo_fd_close(&journal->lock);
+}
+
+bool clo_journal_identify(struct clo_journal *journal, const struct clo_digest *identity,
+                          struct clo_error *err)
+{
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+
+    clo_hex_text(clo_digest_bytes(identity), hex);
+    if (journal->identity[0] != '\0' && strcmp(journal->identity, hex) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: is of another input, or of other options: remove the folder to begin "
+                        "anew",
+                        journal->folder);
+    snprintf(journal->identity, sizeof journal->identity, "%s", hex);
+    journal->is_kept = true;
+    return save(journal, err);
+}
+
+bool clo_journal_save(struct clo_journal *journal, uint64_t done, struct clo_error *err)
+{
+    if (done <= journal->done)
+        return true;
+    journal->done = done;
+    return save(journal, err);
+}
+
+static bool sync_folder(const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) char *copy = strdup(path);
+    CLO_CLEANUP(clo_fd_close) int fd = -1;
+
+    if (copy == NULL)
+        return clo_out_of_memory(err);
+    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return (fd >= 0 && fsync(fd) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+bool clo_journal_finish(struct clo_journal *journal, int disk, struct clo_error *err)
+{
+    if (fsync(disk) != 0 || fchmod(disk, 0644) != 0 || rename(journal->disk, journal->output) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->output, strerror(errno));
+    if (!sync_folder(journal->output, err))
+        return false;
+    journal->is_kept = false;
+    return true;
+}
