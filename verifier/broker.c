@@ -176,6 +176,9 @@ static const struct route {
     { "POST", KBS_PREFIX "attest", false, broker_attest, BROKER_ERROR_ATTESTATION },
     { "GET", BROKER_RESOURCE_PREFIX, true, broker_resource, NULL },
     { "POST", CLO_GENERATION_PREFIX, true, broker_generation, NULL },
+    { "GET", BROKER_JWKS_PATH, false, broker_jwks, NULL },
+    { "GET", "/.well-known/openid-configuration", false, broker_openid, NULL },
+    { "GET", "/.well-known/veraison/verification", false, broker_veraison, NULL },
     { "GET", "/healthz", false, broker_health, NULL },
     { "GET", "/metrics", false, broker_metrics, NULL },
 };

@@ -5,6 +5,7 @@
  *   POST /kbs/v0/attest               evidence; an attestation result (EAR, a JWT)
  *   GET  /kbs/v0/resource/R/T/N       a secret, as JWE to the key that the evidence binds
  *   POST /cloister/v0/generation/…    how often its disk was used (verifier/generation.h)
+ *   GET  /.well-known/…               what tokens are verified with (verifier/well_known.c)
  *   GET  /healthz, /metrics
  *
  * A refusal is problem JSON (RFC 9457) whose "detail" is one line that the guest shows: which value
@@ -32,6 +33,7 @@ struct clo_broker_spec {
     int64_t clock;      /* of now, as requests have it */
     bool has_old_names; /* of results: clo_ear_spec */
     bool signs_es384;
+    const char *public_url; /* who signs tokens, for relying parties; borrowed; NULL: "cloister" */
     struct clo_endorser *endorser; /* borrowed; NULL: what evidence brings decides */
     /* One line for each decision; no secret in it. NULL: nobody listens. */
     void (*on_decision)(void *context, const struct clo_audit *decision);

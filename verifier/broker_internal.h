@@ -12,6 +12,7 @@
 #include "verifier/terms.h"
 
 #define BROKER_TOKEN_SECONDS   300
+#define BROKER_JWKS_PATH       "/.well-known/jwks.json"
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
 #define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 
@@ -124,6 +125,14 @@ CLO_MUST_USE bool broker_auth(struct clo_broker *broker, const struct clo_broker
 CLO_MUST_USE bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *request,
                                 struct clo_broker_answer *answer, struct clo_error *err);
 CLO_MUST_USE bool broker_resource(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_broker_answer *answer, struct clo_error *err);
+/* Keys of tokens, and where they are: /.well-known/… and their set (well_known.c). */
+CLO_MUST_USE bool broker_jwks(struct clo_broker *broker, const struct clo_broker_request *request,
+                              struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_openid(struct clo_broker *broker, const struct clo_broker_request *request,
+                                struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_veraison(struct clo_broker *broker,
                                   const struct clo_broker_request *request,
                                   struct clo_broker_answer *answer, struct clo_error *err);
 CLO_MUST_USE bool broker_generation(struct clo_broker *broker,

@@ -90,7 +90,7 @@ static bool sign_result(struct clo_broker *broker, const struct clo_broker_reque
         .expires = request->time + BROKER_TOKEN_SECONDS,
         .nonce = session->nonce,
         .has_old_names = broker->spec.has_old_names || !is_own,
-        .issuer = "cloister",
+        .issuer = broker->spec.public_url == NULL ? "cloister" : broker->spec.public_url,
         .id = clo_hex_text(clo_bytes(session->name, sizeof session->name), name),
         .evidence_name = clo_kbs_tee_name(session->agreed.tee),
         .key_id = broker->token_key_id,

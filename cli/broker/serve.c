@@ -179,7 +179,7 @@ static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *e
 /* What the door is like, and what is given out at it. */
 struct door_options {
     uint64_t threads, connections;
-    const char *result_names, *log;
+    const char *result_names, *log, *token_algorithm, *public_url;
     int listeners[CLO_SERVICE_LISTENERS_MAX];
 };
 
@@ -227,6 +227,8 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
         .nonce_seconds = nonce_seconds,
         .clock = boot_seconds(),
         .has_old_names = strcmp(door->result_names, "old") == 0,
+        .signs_es384 = strcmp(door->token_algorithm, "ES384") == 0,
+        .public_url = door->public_url,
         .endorser = own->endorser,
         .on_decision = own->is_json_log ? serve_log_decision_json : serve_log_decision,
         .on_failure = own->is_json_log ? serve_log_failure_json : serve_log_failure
@@ -255,8 +257,11 @@ int cmd_serve(int argc, char **argv)
     CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     struct tls_options tls = { .address = "127.0.0.1:8443" };
-    struct door_options door = { 0, CLO_SERVER_CONNECTIONS, "ear", "text", { 0 } };
-    struct cli_option options[12 + FETCH_OPTIONS] = {
+    struct door_options door = { .connections = CLO_SERVER_CONNECTIONS,
+                                 .result_names = "ear",
+                                 .log = "text",
+                                 .token_algorithm = "ES256" };
+    struct cli_option options[14 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept; made on first use (required)",
           .text = &tls.state },
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
@@ -279,6 +284,13 @@ int cmd_serve(int argc, char **argv)
           "of the claims in results: ear (draft-ietf-rats-ear-03; default), or old: those that "
           "Trustee and Veraison's libraries of before 2026 read (\"ear.status\")",
           .text = &door.result_names },
+        { "--token-algorithm", "NAME", "that results are signed with: ES256 (default) or ES384",
+          .text = &door.token_algorithm },
+        { "--public-url", "URL",
+          "what relying parties call this broker by: the issuer of its results, and where their "
+          "key "
+          "is",
+          .text = &door.public_url },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
           "of "
@@ -291,7 +303,7 @@ int cmd_serve(int argc, char **argv)
         { "--log", "FORM", "of what is said while it runs: text (default), or json: a value a line",
           .text = &door.log },
     };
-    size_t option_count = 12;
+    size_t option_count = 14;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
@@ -323,6 +335,12 @@ int cmd_serve(int argc, char **argv)
     if (strcmp(door.result_names, "ear") != 0 && strcmp(door.result_names, "old") != 0)
         return cli_usage_error(&usage, "--result-names: %s is neither ear nor old",
                                door.result_names);
+    if (strcmp(door.token_algorithm, "ES256") != 0 && strcmp(door.token_algorithm, "ES384") != 0)
+        return cli_usage_error(&usage, "--token-algorithm: %s is neither ES256 nor ES384",
+                               door.token_algorithm);
+    if (door.public_url != NULL && strncmp(door.public_url, "https://", 8) != 0)
+        return cli_usage_error(&usage, "--public-url: %s does not begin with https://",
+                               door.public_url);
     if (door.threads > CLO_SERVER_THREADS_MAX)
         return cli_usage_error(&usage, "--threads: at most 256");
     if (door.connections == 0 || door.connections > CLO_SERVER_CONNECTIONS_MAX)

@@ -8,12 +8,14 @@ static bool appraise(struct work *w, struct clo_error *err)
     static const char id[] = "sample.policy";
     struct clo_bytes field = clo_evidence_get(w->evidence, CLO_EVIDENCE_SAMPLE);
     const struct clo_policy *policy = w->inputs->policy;
+    struct clo_bytes expected = w->inputs->runtime_digest;
     bool is_named = policy != NULL && clo_policy_allows(policy, CLO_TEE_SAMPLE);
 
     (void)err;
     clo_check_that(w->checks, id, is_named, "no hardware signed it, and %s",
                    is_named ? "the policy takes that" : "no policy names \"sample\"");
-    if (is_named)
+    /* As the clients make it: the digest as it is, without zeros after it. */
+    if (is_named && field.size == expected.size)
         w->hardware = &tee_sample;
     appraise_report_data(w, "sample.report_data", "report_data", field);
     return true;

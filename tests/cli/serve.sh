@@ -33,6 +33,8 @@ expect "no address" 2 "expected ADDRESS:PORT" "$cloister" serve --state "$state"
 expect "a foreign address" 4 "192.0.2.1:1" "$cloister" serve --state "$state" --listen 192.0.2.1:1
 expect "no time for a nonce" 2 "--nonce-seconds" "$cloister" serve --state "$state" --nonce-seconds 0
 expect "odd names" 2 "--result-names: new is neither ear nor old" "$cloister" serve --state "$state" --result-names new
+expect "an odd algorithm" 2 "--token-algorithm: none is neither" "$cloister" serve --state "$state" --token-algorithm none
+expect "an odd URL" 2 "--public-url: http://x does not begin" "$cloister" serve --state "$state" --public-url http://x
 expect "odd path" 2 'resource "demo"' "$cloister" key put --state "$state" demo "$work/secret" --policy "$work/policy"
 expect "no such secret" 3 "$work/none" "$cloister" key put --state "$state" a/b/c "$work/none" --policy "$work/policy"
 expect "policy is none" 3 "$work/secret" "$cloister" key put --state "$state" a/b/c "$work/secret" --policy "$work/secret"
@@ -73,7 +75,7 @@ expect "a folder that others can read" 1 "must be yours alone" "$cloister" key l
 chmod 700 "$state"
 
 # Over TLS.
-"$cloister" serve --state "$state" --listen 127.0.0.1:0 >"$work/log" 2>&1 &
+"$cloister" serve --state "$state" --listen 127.0.0.1:0 --public-url https://kbs.example >"$work/log" 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 for _ in $(seq 100); do
@@ -123,6 +125,10 @@ expect "a certificate of another key" 2 "is of another key" "$cloister" serve --
 expect "names for a certificate that is given" 2 "--tls-name is for" "$cloister" serve --state "$state" --tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --tls-name x
 expect "an odd name" 2 "neither a host's name" "$cloister" serve --state "$state" --listen 127.0.0.1:0 --tls-name 'a b'
 expect "the key of a given certificate" 0 "BEGIN PUBLIC KEY" "$cloister" serve --state "$state" --tls-cert "$work/tls.crt" --tls-key "$work/tls.key" --print-key -
+ask 'GET /.well-known/openid-configuration HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q '"jwks_uri":"https://kbs.example/.well-known/jwks.json"' "$work/answer" || fail "discovery: $(cat "$work/answer")"
+ask 'GET /.well-known/jwks.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
+grep -q '"alg":"ES256"' "$work/answer" || fail "keys: $(cat "$work/answer")"
 # Still alive, and what is registered meanwhile is there; then it ends when asked to.
 expect "remove" 0 "" "$cloister" key remove --state "$state" default/disk/demo
 kill -TERM "$pid"

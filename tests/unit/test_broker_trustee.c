@@ -387,15 +387,48 @@ static void test_statuses(void **state)
     }
 }
 
+/* A relying party gets the key, by its name, and takes a token with it. */
+static void test_keys(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 1100 };
+    CLO_CLEANUP(free_client) struct client relying = { .clock = 1100 };
+    CLO_CLEANUP(clo_json_freep) json_t *key = trustee_key(p256, NULL);
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    CHECK(trustee_auth(&client, "0.4.0", "sample") == 200, member(&client, "detail"));
+    CHECK(attest_sample(&client, key) == 200, member(&client, "detail"));
+    CHECK(ask(&relying, "GET", "/.well-known/jwks.json", "") == 200, "keys");
+    CLO_CLEANUP(clo_json_freep)
+    json_t *shown = json_incref(json_array_get(json_object_get(relying.json, "keys"), 0));
+    const json_t *jwk = shown;
+    CHECK(strcmp(json_string_value(json_object_get(jwk, "alg")), "ES256") == 0, "alg");
+    must(clo_jwk_to_public_key(jwk, &public_key, &err), &err);
+    const char *token = member(&client, "token");
+    must(clo_jws_verify(clo_bytes_text(token), public_key, &claims, &err), &err);
+    must(clo_base64url_read(clo_bytes(token, strcspn(token, ".")), &header, &err), &err);
+    CHECK(strstr(clo_buffer_string(&header), json_string_value(json_object_get(jwk, "kid"))) !=
+                  NULL,
+          "kid");
+    CHECK(ask(&relying, "GET", "/.well-known/veraison/verification", "") == 200, "Veraison's");
+    CHECK(json_equal(json_object_get(relying.json, "ear-verification-key"), shown) == 1,
+          "the same key");
+    CHECK(ask(&relying, "GET", "/.well-known/openid-configuration", "") == 404, "no URL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_snp),        cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_versions),   cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_bearer),     cmocka_unit_test(test_forged_tokens),
-        cmocka_unit_test(test_confusion),  cmocka_unit_test(test_additional),
-        cmocka_unit_test(test_init_data),  cmocka_unit_test(test_sample_refused),
-        cmocka_unit_test(test_algorithms), cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_snp),       cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_versions),  cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_bearer),    cmocka_unit_test(test_forged_tokens),
+        cmocka_unit_test(test_confusion), cmocka_unit_test(test_additional),
+        cmocka_unit_test(test_init_data), cmocka_unit_test(test_sample_refused),
+        cmocka_unit_test(test_keys),      cmocka_unit_test(test_algorithms),
+        cmocka_unit_test(test_statuses),
     };
 
     return cmocka_run_group_tests(tests, set_up_trustee, tear_down_trustee);
