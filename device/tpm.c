@@ -12,8 +12,7 @@
 
 #include "device/tpm_internal.h"
 
-/* For CLO_CLEANUP on what ESYS allocates. */
-static void free_esys(void *pointer_to_pointer)
+void clo_tpm_free_esys(void *pointer_to_pointer)
 {
     void **pointer = pointer_to_pointer;
 
@@ -119,7 +118,7 @@ void clo_tpm_freep(struct clo_tpm **tpm)
 bool clo_tpm_banks(struct clo_tpm *tpm, enum clo_hash out[CLO_HASH_COUNT], size_t *count,
                    struct clo_error *err)
 {
-    CLO_CLEANUP(free_esys) TPMS_CAPABILITY_DATA *data = NULL;
+    CLO_CLEANUP(clo_tpm_free_esys) TPMS_CAPABILITY_DATA *data = NULL;
     TPMI_YES_NO more = TPM2_NO;
     size_t found = 0;
 
@@ -148,7 +147,7 @@ bool clo_tpm_banks(struct clo_tpm *tpm, enum clo_hash out[CLO_HASH_COUNT], size_
     return true;
 }
 
-static void select_pcrs(enum clo_hash hash, uint32_t mask, TPML_PCR_SELECTION *out)
+void clo_tpm_select(enum clo_hash hash, uint32_t mask, TPML_PCR_SELECTION *out)
 {
     *out = (TPML_PCR_SELECTION){ .count = 1 };
     out->pcrSelections[0].hash = clo_hash_to_tpm(hash);
@@ -195,12 +194,12 @@ bool clo_tpm_pcr_read(struct clo_tpm *tpm, enum clo_hash hash, uint32_t mask,
     if (mask >> CLO_TPM_PCRS != 0)
         return clo_fail(err, CLO_ERR_USAGE, "PCRs: there are %d", CLO_TPM_PCRS);
     while (left != 0) {
-        CLO_CLEANUP(free_esys) TPML_PCR_SELECTION *got = NULL;
-        CLO_CLEANUP(free_esys) TPML_DIGEST *values = NULL;
+        CLO_CLEANUP(clo_tpm_free_esys) TPML_PCR_SELECTION *got = NULL;
+        CLO_CLEANUP(clo_tpm_free_esys) TPML_DIGEST *values = NULL;
         TPML_PCR_SELECTION selection;
         uint32_t now = 0;
 
-        select_pcrs(hash, left, &selection);
+        clo_tpm_select(hash, left, &selection);
         if (!clo_tpm_done(Esys_PCR_Read(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                         &selection, &now, &got, &values),
                           "PCRs", err))
@@ -256,8 +255,8 @@ bool clo_tpm_quote(struct clo_tpm *tpm, uint32_t key, enum clo_hash hash, uint32
                    struct clo_bytes qualifying, struct clo_buffer *attest,
                    struct clo_buffer *signature, struct clo_error *err)
 {
-    CLO_CLEANUP(free_esys) TPM2B_ATTEST *quoted = NULL;
-    CLO_CLEANUP(free_esys) TPMT_SIGNATURE *signed_by_key = NULL;
+    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_ATTEST *quoted = NULL;
+    CLO_CLEANUP(clo_tpm_free_esys) TPMT_SIGNATURE *signed_by_key = NULL;
     TPMT_SIG_SCHEME scheme = { .scheme = TPM2_ALG_NULL }; /* the key's own */
     TPM2B_DATA data = { 0 };
     TPML_PCR_SELECTION selection;
@@ -269,7 +268,7 @@ bool clo_tpm_quote(struct clo_tpm *tpm, uint32_t key, enum clo_hash hash, uint32
     data.size = (uint16_t)qualifying.size;
     if (qualifying.size > 0)
         memcpy(data.buffer, qualifying.data, qualifying.size);
-    select_pcrs(hash, mask, &selection);
+    clo_tpm_select(hash, mask, &selection);
 
     snprintf(name, sizeof name, "attestation key 0x%08x", key);
     if (!clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, key, ESYS_TR_NONE, ESYS_TR_NONE,
@@ -322,7 +321,7 @@ static bool take_public(const TPM2B_PUBLIC *area, struct clo_public_key **out,
 bool clo_tpm_public_key(struct clo_tpm *tpm, uint32_t handle, struct clo_public_key **out,
                         struct clo_error *err)
 {
-    CLO_CLEANUP(free_esys) TPM2B_PUBLIC *area = NULL;
+    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_PUBLIC *area = NULL;
     ESYS_TR object = ESYS_TR_NONE;
     char name[24];
 
@@ -341,7 +340,7 @@ bool clo_tpm_public_key(struct clo_tpm *tpm, uint32_t handle, struct clo_public_
 bool clo_tpm_create_ak(struct clo_tpm *tpm, uint32_t handle, struct clo_public_key **out,
                        struct clo_error *err)
 {
-    CLO_CLEANUP(free_esys) TPM2B_PUBLIC *area = NULL;
+    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_PUBLIC *area = NULL;
     const TPM2B_SENSITIVE_CREATE sensitive = { 0 };
     const TPM2B_DATA outside = { 0 };
     const TPML_PCR_SELECTION no_pcrs = { 0 };

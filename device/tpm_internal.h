@@ -15,6 +15,9 @@ CLO_MUST_USE bool clo_tpm_done(TSS2_RC rc, const char *what, struct clo_error *e
 /* An index and what it is; `name` is how errors call it. The object is the caller's to close. */
 CLO_MUST_USE bool clo_tpm_nv_find(struct clo_tpm *tpm, uint32_t index, const char *name,
                                   ESYS_TR *object, TPMS_NV_PUBLIC *out, struct clo_error *err);
+/* The registers of `mask` in one bank. */
+void clo_tpm_select(enum clo_hash hash, uint32_t mask, TPML_PCR_SELECTION *out);
+void clo_tpm_free_esys(void *pointer_to_pointer); /* for CLO_CLEANUP on what ESYS allocates */
 /* Takes `tcti`, also when it fails. */
 CLO_MUST_USE bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out,
                                     struct clo_error *err);

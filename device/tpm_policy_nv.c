@@ -14,12 +14,9 @@ struct shower {
 
 static bool show(struct shower *s, uint32_t mask, struct clo_error *err)
 {
-    TPML_PCR_SELECTION selection = { .count = 1 };
+    TPML_PCR_SELECTION selection;
 
-    selection.pcrSelections[0].hash = clo_hash_to_tpm(s->alternatives->bank);
-    selection.pcrSelections[0].sizeofSelect = 3;
-    for (size_t i = 0; i < 3; i++)
-        selection.pcrSelections[0].pcrSelect[i] = (uint8_t)(mask >> (8 * i));
+    clo_tpm_select(s->alternatives->bank, mask, &selection);
     TSS2_RC rc = Esys_PolicyPCR(s->tpm->esys, s->session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
                                 NULL, &selection);
     if (clo_tpm_kind(rc) == TPM2_RC_PCR_CHANGED)

@@ -66,42 +66,26 @@ static bool seal_shard(struct sealer *sealer, struct clo_tpm2_token *token, size
 static bool make_auth(const struct clo_tpm2_sealing *sealing, const struct clo_random *random,
                       struct clo_tpm2_token *token, struct sealer *sealer, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *text = NULL;
-    uint8_t salt[CLO_TPM2_SALT];
     struct clo_digest auth;
     size_t size;
 
-    if (sealing->pin.size == 0)
-        return true;
-    if (!random->fill(random->context, salt, sizeof salt))
-        return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
-    clo_buffer_append(&token->salt, clo_bytes(salt, sizeof salt));
-    if (!clo_tpm2_pin_text(sealing->pin, clo_bytes(salt, sizeof salt), &text, err))
+    if (!clo_tpm2_sealing_auth(sealing, random, token, &auth, &size, err))
         return false;
-    clo_tpm2_auth_value(clo_secret_bytes(text), &auth, &size);
     sealer->sensitive.sensitive.userAuth.size = (uint16_t)size;
     memcpy(sealer->sensitive.sensitive.userAuth.buffer, auth.bytes, size);
     clo_wipe(&auth, sizeof auth);
     return true;
 }
 
-/* Which key it is under, in the token. */
 static bool write_parent(struct clo_tpm *tpm, struct clo_tpm2_token *token, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
-    struct clo_tpm2_name name;
 
     if (!clo_tpm_srk(tpm, &area, err) ||
         !clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
         return false;
-    clo_tpm2_name_of(parent.public_part, &name);
-    const struct clo_tpm2_srk srk = { .handle = CLO_TPM_SRK,
-                                      .name = clo_bytes(name.bytes, sizeof name.bytes),
-                                      .public_part = parent.public_part };
-    clo_tpm2_srk_write(&srk, &token->srk);
-    token->primary = clo_public_key_kind(parent.key) == CLO_KEY_RSA ? CLO_TPM2_PRIMARY_RSA
-                                                                    : CLO_TPM2_PRIMARY_ECC;
+    clo_tpm2_sealing_parent(&parent, CLO_TPM_SRK, token);
     return true;
 }
 

@@ -10,14 +10,6 @@ const TPMT_SYM_DEF clo_tpm_aes = {
     .mode.aes = TPM2_ALG_CFB,
 };
 
-void clo_tpm_free_esys(void *pointer_to_pointer)
-{
-    void **pointer = pointer_to_pointer;
-
-    Esys_Free(*pointer);
-    *pointer = NULL;
-}
-
 void clo_tpm_handle_free(struct clo_tpm_handle *handle)
 {
     if (handle->tpm == NULL || handle->object == ESYS_TR_NONE)

@@ -28,6 +28,5 @@ TSS2_RC clo_tpm_session(struct clo_tpm *tpm, const struct clo_tpm_handle *parent
                         ESYS_TR through, TPM2_SE kind, struct clo_tpm_handle *out);
 /* Code of a TPM's answer, without the number of the handle, session or parameter. */
 TSS2_RC clo_tpm_kind(TSS2_RC rc);
-void clo_tpm_free_esys(void *pointer_to_pointer); /* for CLO_CLEANUP on what ESYS allocates */
 
 #endif

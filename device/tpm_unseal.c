@@ -100,21 +100,12 @@ static bool load(struct unsealer *u, const struct clo_tpm_handle *parent, size_t
 
 /* --- The policy --- */
 
-static void select_pcrs(const struct unsealer *u, uint32_t mask, TPML_PCR_SELECTION *out)
-{
-    *out = (TPML_PCR_SELECTION){ .count = 1 };
-    out->pcrSelections[0].hash = clo_hash_to_tpm(u->bank);
-    out->pcrSelections[0].sizeofSelect = 3;
-    for (size_t i = 0; i < 3; i++)
-        out->pcrSelections[0].pcrSelect[i] = (uint8_t)(mask >> (8 * i));
-}
-
 static bool policy_pcr(struct unsealer *u, const struct clo_tpm_handle *session, uint32_t mask,
                        struct clo_error *err)
 {
     TPML_PCR_SELECTION selection;
 
-    select_pcrs(u, mask, &selection);
+    clo_tpm_select(u->bank, mask, &selection);
     return done(u,
                 Esys_PolicyPCR(u->tpm->esys, session->object, ESYS_TR_NONE, ESYS_TR_NONE,
                                ESYS_TR_NONE, NULL, &selection),

@@ -410,12 +410,12 @@ static bool get_key(struct guest *guest, struct clo_error *err)
         return ask_broker(guest, err);
     bool is_given = ask_tpm(guest, err);
     clo_report_step(&guest->report, "TPM asked");
-    if (by == CLO_UNLOCK_TPM || (by == CLO_UNLOCK_BOTH && !is_given))
-        return is_given;
-    if (is_given && by == CLO_UNLOCK_TPM_OR_BROKER) {
+    if (is_given && by != CLO_UNLOCK_BOTH) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "unattended"));
         return true;
     }
+    if (!is_given && by != CLO_UNLOCK_TPM_OR_BROKER)
+        return false;
     bool ok = ask_broker(guest, err);
     clo_secret_freep(&guest->share);
     if (ok)

@@ -30,7 +30,8 @@ struct clo_tpm_found {
 };
 void clo_tpm_found_free(struct clo_tpm_found *found); /* for CLO_CLEANUP */
 
-/* The key of a key slot, or the share of one; of a whole key in an own token also which disk it is for. CLO_ERR_REFUSED: no token gave any; the text says why the last did not. */
+/* The key of a key slot, or the share of one; of a whole key in an own token also which disk it is for.
+ * CLO_ERR_REFUSED: no token gave any; the text says why the last did not. */
 CLO_MUST_USE bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *disk,
                                  struct clo_tpm_found *out, struct clo_error *err);
 /* The volume key with it. A disk that it opens and was not sealed for is CLO_ERR_REFUSED. */

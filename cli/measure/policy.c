@@ -17,29 +17,6 @@ struct policy_options {
     unsigned hashes;
 };
 
-/* "4,7,11", or with "+" between them as systemd has it. */
-static bool read_pcrs(const char *text, uint32_t *out, struct clo_error *err)
-{
-    uint32_t mask = 0;
-
-    for (const char *at = text;;) {
-        char *end;
-        unsigned long pcr = strtoul(at, &end, 10);
-        if (*at < '0' || *at > '9' || pcr >= CLO_POLICY_PCRS || (mask >> pcr & 1) != 0)
-            break;
-        mask |= 1U << pcr;
-        if (*end == '\0') {
-            *out = mask;
-            return true;
-        }
-        if (*end != ',' && *end != '+')
-            break;
-        at = end + 1;
-    }
-    return clo_fail(err, CLO_ERR_USAGE, "--pcrs %.64s: expected numbers from 0 to %d, each once",
-                    text, CLO_POLICY_PCRS - 1);
-}
-
 static bool foretold(const struct policy_options *in, const struct clo_reference *reference,
                      enum clo_hash bank, struct clo_pcr_policy *out, struct clo_error *err)
 {
@@ -149,7 +126,7 @@ int cmd_measure_policy(int argc, char **argv)
         return status;
     if ((in.key == NULL) == (in.public_key == NULL))
         return cli_usage_error(&usage, "expected either --key or --public-key");
-    if (!read_pcrs(in.pcrs, &in.mask, &err) || !uki_banks(&in.banks, &in.hashes, &err))
+    if (!cli_pcr_list("--pcrs", in.pcrs, &in.mask, &err) || !uki_banks(&in.banks, &in.hashes, &err))
         return cli_usage_error(&usage, "%s", err.text);
     bool ok = (out != NULL || clo_out_of_memory(&err)) && make(&in, &references, out, &err) &&
               write_out(in.output, out, &err);

@@ -96,25 +96,6 @@ static bool make_states(const struct cli_seal *in, struct cli_seal_plan *plan,
 
 /* --- The policy --- */
 
-static bool read_pcrs(const char *option, const char *text, uint32_t *out, struct clo_error *err)
-{
-    uint32_t mask = 0;
-
-    for (const char *at = text; *at != '\0';) {
-        char *end;
-        unsigned long pcr = strtoul(at, &end, 10);
-        if (*at < '0' || *at > '9' || pcr >= CLO_TPM2_PCRS || (mask >> pcr & 1) != 0 ||
-            (*end != '\0' && *end != ',' && *end != '+'))
-            return clo_fail(err, CLO_ERR_USAGE,
-                            "%s %.64s: expected numbers from 0 to %d, each once", option, text,
-                            CLO_TPM2_PCRS - 1);
-        mask |= UINT32_C(1) << pcr;
-        at = *end == '\0' ? end : end + 1;
-    }
-    *out = mask;
-    return true;
-}
-
 static bool read_signer(const struct cli_seal *in, struct cli_seal_plan *plan,
                         struct clo_error *err)
 {
@@ -127,7 +108,7 @@ static bool read_signer(const struct cli_seal *in, struct cli_seal_plan *plan,
         return clo_fail(err, CLO_ERR_USAGE, "--policy-ref goes with --policy-key");
     if (in->signer == NULL)
         return true;
-    if (!read_pcrs("--signed-pcrs", in->signed_pcrs, &sealing->signed_pcrs, err) ||
+    if (!cli_pcr_list("--signed-pcrs", in->signed_pcrs, &sealing->signed_pcrs, err) ||
         !clo_key_file_public(in->signer, &plan->signer, &pem, err))
         return false;
     sealing->signer = plan->signer;
@@ -161,7 +142,7 @@ static bool read_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
         return clo_fail(err, CLO_ERR_USAGE, "--bank %.20s: not a hash", in->bank);
     sealing->bank = plan->bank;
     if (!read_form(in, plan, err) || !read_signer(in, plan, err) ||
-        !read_pcrs("--pcrs", in->pcrs == NULL ? CLI_SEAL_PCRS : in->pcrs, &sealing->pcrs, err))
+        !cli_pcr_list("--pcrs", in->pcrs == NULL ? CLI_SEAL_PCRS : in->pcrs, &sealing->pcrs, err))
         return false;
     if (in->pcrs == NULL)
         sealing->pcrs &= ~sealing->signed_pcrs;

@@ -132,9 +132,9 @@ bool clo_tpm2_slot_key(struct clo_bytes sealed, struct clo_secret **out, struct 
 
 /* --- Offline --- */
 
-static bool make_auth(const struct clo_tpm2_sealing *sealing, const struct clo_random *random,
-                      struct clo_tpm2_token *token, struct clo_digest *auth, size_t *size,
-                      struct clo_error *err)
+bool clo_tpm2_sealing_auth(const struct clo_tpm2_sealing *sealing, const struct clo_random *random,
+                           struct clo_tpm2_token *token, struct clo_digest *auth, size_t *size,
+                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *text = NULL;
     uint8_t salt[CLO_TPM2_SALT];
@@ -151,8 +151,8 @@ static bool make_auth(const struct clo_tpm2_sealing *sealing, const struct clo_r
     return true;
 }
 
-static void write_parent(const struct clo_tpm2_parent *parent, uint32_t handle,
-                         struct clo_tpm2_token *token)
+void clo_tpm2_sealing_parent(const struct clo_tpm2_parent *parent, uint32_t handle,
+                             struct clo_tpm2_token *token)
 {
     struct clo_tpm2_name name;
 
@@ -178,7 +178,7 @@ bool clo_tpm2_sealing_offline(const struct clo_tpm2_sealing *sealing,
         return clo_fail(err, CLO_ERR_USAGE,
                         "the primary of older systemd is the TPM's own to make");
     if (!clo_tpm2_sealing_token(sealing, &token, err) ||
-        !make_auth(sealing, random, &token, &auth, &auth_size, err))
+        !clo_tpm2_sealing_auth(sealing, random, &token, &auth, &auth_size, err))
         return false;
     size_t each = token.shards == 1 ? secret.size : CLO_TPM2_SHARD_SIZE;
     bool ok = each * token.shards == secret.size ||
@@ -192,7 +192,7 @@ bool clo_tpm2_sealing_offline(const struct clo_tpm2_sealing *sealing,
     clo_wipe(&auth, sizeof auth);
     if (!ok)
         return false;
-    write_parent(parent, handle, &token);
+    clo_tpm2_sealing_parent(parent, handle, &token);
     *out = token;
     token = (struct clo_tpm2_token){ 0 };
     return true;

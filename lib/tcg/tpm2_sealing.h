@@ -37,6 +37,14 @@ CLO_MUST_USE bool clo_tpm2_pin_text(struct clo_bytes pin, struct clo_bytes salt,
                                     struct clo_secret **out, struct clo_error *err);
 /* An object's authorization value for a text: its SHA-256 without zeros at the end. */
 void clo_tpm2_auth_value(struct clo_bytes text, struct clo_digest *out, size_t *size);
+/* A new salt for the PIN goes into the token; what the objects' authorization value is then: none without a PIN. */
+CLO_MUST_USE bool clo_tpm2_sealing_auth(const struct clo_tpm2_sealing *sealing,
+                                        const struct clo_random *random,
+                                        struct clo_tpm2_token *token, struct clo_digest *auth,
+                                        size_t *size, struct clo_error *err);
+/* Which storage key the objects are under goes into the token. */
+void clo_tpm2_sealing_parent(const struct clo_tpm2_parent *parent, uint32_t handle,
+                             struct clo_tpm2_token *token);
 /* What the key slot of a systemd token opens with: the base64 text. */
 CLO_MUST_USE bool clo_tpm2_slot_key(struct clo_bytes sealed, struct clo_secret **out,
                                     struct clo_error *err);
