@@ -22,6 +22,7 @@
 #include "lib/disk/disk_identity.h"
 #include "lib/disk/gpt.h"
 #include "lib/disk/luks2.h"
+#include "lib/disk/vhd.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -313,6 +314,18 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
     return true;
 }
 
+/* The disk is whole MiB already. */
+static bool write_footer(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer footer = { 0 };
+    struct clo_guid id = derive_guid(&spec->seed, "VHD");
+
+    return !spec->is_vhd ||
+           (clo_vhd_write_footer(build->disk_bytes, &id, spec->created, &footer, err) &&
+            write_at(build, clo_buffer_bytes(&footer), build->disk_bytes, err));
+}
+
 static bool write_disk(struct build *build, struct clo_buffer *head,
                        struct clo_image_result *result, struct clo_error *err)
 {
@@ -330,7 +343,8 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
     if (!write_at(build, clo_buffer_bytes(head), 0, err) ||
         !copy_file(build, build->esp_path, build->esp_bytes, build->esp_first, err) ||
         !copy_file(build, build->luks_path, CLO_LUKS_PAYLOAD_OFFSET, build->root_first, err) ||
-        !write_at(build, clo_buffer_bytes(&tail), build->disk_bytes - CLO_GPT_TAIL_SIZE, err))
+        !write_at(build, clo_buffer_bytes(&tail), build->disk_bytes - CLO_GPT_TAIL_SIZE, err) ||
+        !write_footer(build, err))
         return false;
     step(build, CLO_IMAGE_DISK, 1, 1);
     return encrypt_root(build, result, err);

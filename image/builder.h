@@ -51,6 +51,7 @@ struct clo_image_spec {
     uint64_t root_size; /* 0: as large as needed */
     uint64_t esp_size;
     bool encrypt_all; /* free blocks too */
+    bool is_vhd;      /* with the footer of a fixed VHD, as Azure takes it */
     int64_t epoch;    /* SOURCE_DATE_EPOCH; the UKI's files carry it */
     int64_t created;  /* what the reference file says */
 

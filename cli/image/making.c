@@ -14,6 +14,7 @@
 #include "device/file.h"
 #include "guest/host_allow.h"
 #include "image/journal.h"
+#include "lib/predict/predict.h"
 #include "lib/tcg/tpm2_policy.h"
 #include "lib/tcg/tpm2_seal.h"
 
@@ -373,6 +374,27 @@ static void drop_disk_key(const struct cli_making *making)
         (void)unlink(making->disk_key.output);
 }
 
+static bool read_format(const char *text, bool *is_vhd, struct clo_error *err)
+{
+    *is_vhd = text != NULL && strcmp(text, "vhd") == 0;
+    return *is_vhd || text == NULL || strcmp(text, "raw") == 0 ||
+           clo_fail(err, CLO_ERR_USAGE, "--format %.40s: expected raw or vhd", text);
+}
+
+/* Without keys in it, firmware would start whatever lies on the ESP: PCR 7 would say so, and mean nothing. */
+static bool read_enrolled(const char *path, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_varstore_freep) struct clo_varstore *store = NULL;
+
+    if (!cli_read_varstore(path, out, err) ||
+        !clo_varstore_parse(clo_buffer_bytes(out), &store, err))
+        return false;
+    return predict_is_secure_boot_on(store) ||
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "%s: Secure Boot is off in it: 'cloister secureboot enroll' puts keys in",
+                    path);
+}
+
 static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, struct inputs *out,
                         struct clo_error *err)
 {
@@ -381,7 +403,8 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
         !read_size("--root-size", making->root_size, &spec->root_size, err) ||
         !read_size("--esp-size", making->esp_size, &spec->esp_size, err) ||
         !read_seed(making->seed, &spec->seed, err) || !read_epoch(&spec->epoch, err) ||
-        !cli_read_varstore(making->varstore, &out->varstore, err) ||
+        !read_format(making->format, &spec->is_vhd, err) ||
+        !read_enrolled(making->varstore, &out->varstore, err) ||
         !uki_signing_open(&making->uki.signing, err) ||
         !uki_policy_open(&making->uki.policy, err) ||
         !clo_passphrase_read(making->passphrase, &out->passphrase, err) ||

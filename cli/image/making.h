@@ -30,7 +30,7 @@ struct cli_making {
     struct cli_disk_key_options disk_key;
     struct clo_list accepted;
     const char *modules, *varstore, *disk_output, *passphrase, *init, *root_size, *esp_size, *seed,
-            *output, *reference;
+            *output, *reference, *format;
     bool all, as_json;
     /* What makes the image of a root; NULL: clo_image_build(). */
     bool (*build)(void *context, const struct clo_image_spec *spec, struct clo_image_result *out,
@@ -122,6 +122,9 @@ struct cli_making {
             { "--accept", "RULE", "an audit rule that may fail; may repeat",                       \
               .list = &(in).accepted },                                                            \
             { "--init", "FILE", "the cloister-init program", .text = &(in).init },                 \
+            { "--format", "FORMAT",                                                                \
+              "raw (default), or vhd: fixed, of whole MiB, as Azure takes it",                     \
+              .text = &(in).format },                                                              \
             { "--root-size", "SIZE",                                                               \
               "of the root file system (K, M, G); default as large as needed",                     \
               .text = &(in).root_size },                                                           \

@@ -96,4 +96,17 @@ EOT
 [ ! -e no.img ] || fail "something was written"
 expect "an ext4 file system" 0 "LUKS2" build good.ext4 good.img --os-release root/etc/os-release
 
+
+# A VHD of ours is as large as Azure wants it, and the same disk for others' tools.
+seed=7c9a2f34-1be5-4d1e-9f6a-3f6f1f0c9e11
+expect "a VHD" 0 "LUKS2" build root ours.vhd --format vhd --seed $seed
+[ "$(($(stat -c %s ours.vhd) % 1048576))" = 512 ] || fail "$(stat -c %s ours.vhd) bytes"
+[ "$(qemu-img info -f vpc --output=json ours.vhd | jq '."virtual-size"')" = "$(($(stat -c %s ours.vhd) - 512))" ] ||
+    fail "qemu-img: $(qemu-img info -f vpc ours.vhd)"
+qemu-img convert -f vpc -O raw ours.vhd ours.raw || fail "qemu-img reads it not"
+head -c -512 ours.vhd | cmp -s - ours.raw || fail "qemu-img reads another disk"
+expect "inspect it" 0 "a guest opens it" "$cloister" image inspect ours.vhd
+expect "no such format" 2 "--format vmdk: expected raw or vhd" build root no.img --format vmdk
+expect "a store without keys" 3 "$varstore: Secure Boot is off in it" build root no.img --varstore "$varstore"
+
 exit "$failed"

@@ -13,17 +13,22 @@ lab_begin build/lab/test-convert
 lab_keys
 lab_broker_start
 lab_cloud_disk "$LAB/cloud.qcow2"
+# convert NAME [OPTION]…
 convert() {
-    cloister image convert "$LAB/cloud.qcow2" "$LAB/demo.img" --allow-host report --name demo --disk-key-output "$LAB/disk.key" \
-        --seed "$(cat "$LAB/seed")" --stub "$LAB_CACHE/kernel/stub.efi" --init "$LAB_BUILD/guest/cloister-init" \
-        --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" --broker "https://10.0.2.2:$LAB_PORT" \
-        --broker-key "$LAB/broker.pem" --retry-seconds 20
+    local name=$1
+    shift
+    cloister image convert "$LAB/cloud.qcow2" "$LAB/$name.img" --allow-host report --name demo --stub "$LAB_CACHE/kernel/stub.efi" \
+        --init "$LAB_BUILD/guest/cloister-init" --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
+        --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" --retry-seconds 20 "$@"
 }
-vm_check "one command" convert
+vm_check "one command" convert demo --disk-key-output "$LAB/disk.key" --seed "$(cat "$LAB/seed")"
 lab_calibrate
 lab_register demo
 
-nothing_failed() { ! grep -E 'emergency mode|Failed to start|Dependency failed|Timed out waiting' "$LAB/$1.log"; }
+# Without libtss2, which the smallest Debian leaves out, systemd's own measurements fail; nothing waits for them.
+nothing_failed() {
+    ! tr -d '\r' <"$LAB/$1.log" | grep -aE 'emergency mode|Failed to start|Dependency failed|Timed out waiting' | grep -v 'systemd-pc'
+}
 for boot in first second; do
     vm_check "$boot boot" lab_boot "$boot" "$LAB/demo.img"
     vm_check "$boot boot: no unit fails" nothing_failed "$boot"
@@ -39,4 +44,10 @@ with open(sys.argv[1], "rb") as image:
 PY
 }
 vm_check "nothing of the root is in the clear" in_the_clear
+
+# A system that gives up after its key was released is a failed boot, told at once.
+vm_check "one that gives up" convert emergency --cmdline "$LAB_CMDLINE systemd.unit=emergency.target" --accept cmdline.single
+lab_register emergency
+gives_up() { ! lab_boot emergency "$LAB/emergency.img" >"$LAB/emergency.out" && grep -q 'in emergency mode' "$LAB/emergency.out"; }
+vm_check "its boot is a failure" gives_up
 vm_end
