@@ -1,0 +1,412 @@
+/* door [THREADS [SECONDS]]: what the broker's door costs. A broker in a process of its own, guests in this one: handshakes and an
+ * answer of a few bytes next to nginx with the same key, in turn; and whole sessions (auth, attest, resource) next to the signatures
+ * that each of them needs. Processor time of the server is read from outside, so that a busy machine shows less; times are on the wall. */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "cloister/encoding.h"
+#include "cloister/jose.h"
+#include "device/file.h"
+#include "net/https.h"
+#include "net/kbs.h"
+#include "sim/forge.h"
+#include "verifier/server.h"
+
+#define TABLE   "/nginx.conf"
+#define PATH    "default/config/bench"
+#define GUESTS  8
+#define SAMPLES 65536
+
+static const char tee_pubkey[] = "{\"alg\":\"ECDH-ES+A256KW\",\"crv\":\"P-256\",\"kty\":\"EC\","
+                                 "\"x\":\"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY\","
+                                 "\"y\":\"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU\"}";
+
+static void must(bool ok, const struct clo_error *err)
+{
+    if (!ok)
+        bench_fail(err);
+}
+
+/* --- A platform, and a broker that knows it --- */
+
+struct scene {
+    struct sim_forge_keys keys;
+    struct sim_forged forged;
+    struct clo_buffer table;
+    struct clo_private_key *tls_key, *token_key;
+    struct clo_buffer spki;
+    char certificate[4200], key_file[4200];
+    int64_t now;
+    uint16_t port; /* of the server that is asked */
+};
+
+static bool fill_random(void *context, void *out, size_t size)
+{
+    (void)context;
+    return getentropy(out, size) == 0;
+}
+
+static void make_scene(struct scene *s, const char *folder)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *pem = NULL;
+    const struct clo_list names = { .count = 0 };
+    struct sim_forge forge;
+    struct clo_error err;
+
+    s->now = (int64_t)time(NULL);
+    must(sim_forge_keys_new(4096, &s->keys, &err), &err);
+    sim_forge_good(CLO_SNP_GENOA, 3, false, s->now, &s->keys, &forge);
+    must(sim_forge(&forge, &s->keys, &s->forged, &err), &err);
+    sim_forge_table(&s->forged, false, &s->table);
+    must(clo_private_key_new(CLO_KEY_P256, 0, &s->tls_key, &err) &&
+                 clo_private_key_new(CLO_KEY_P256, 0, &s->token_key, &err) &&
+                 clo_private_key_public(s->tls_key, &public, &err) &&
+                 clo_public_key_spki(public, &s->spki, &err) &&
+                 clo_private_key_pem(s->tls_key, &pem, &err),
+         &err);
+    snprintf(s->certificate, sizeof s->certificate, "%s/tls.crt", folder);
+    snprintf(s->key_file, sizeof s->key_file, "%s/tls.key", folder);
+    must(clo_tls_certificate_keep(s->certificate, s->tls_key, "127.0.0.1:0", &names, s->now,
+                                  &err) &&
+                 clo_file_write(s->key_file, clo_secret_bytes(pem), 0600, &err),
+         &err);
+}
+
+static void put(struct clo_store *store, const struct scene *s)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
+    char root[2 * 32 + 1], measurement[2 * 48 + 1];
+    struct clo_error err;
+
+    clo_hex_text(clo_digest_bytes(&s->forged.root), root);
+    clo_hex_text(clo_bytes(s->forged.report + 0x90, 48), measurement);
+    clo_buffer_printf(&policy,
+                      "{\"cloister_policy\":1,\"name\":\"bench\",\"tee\":[\"snp\"],\"roots\":"
+                      "[\"%s\"],\"snp\":{\"measurement\":[\"%s\"],\"measurement_covers\":"
+                      "[\"kernel\",\"initrd\",\"cmdline\"]}}",
+                      root, measurement);
+    const struct clo_store_entry entry = { .path = PATH,
+                                           .secret = clo_bytes_text("what is released"),
+                                           .policy = clo_buffer_bytes(&policy),
+                                           .now = s->now,
+                                           .is_shared = true,
+                                           .any_releases = true,
+                                           .second_holder = CLO_SECOND_HOLDER_FLAG };
+    must(clo_store_put(store, &entry, &err), &err);
+}
+
+static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *err)
+{
+    const struct scene *s = context;
+    const struct clo_tls_identity identity = { s->tls_key, s->certificate };
+
+    return clo_tls_context(&identity, out, err);
+}
+
+/* In the child: serves until it is killed. */
+_Noreturn static void serve(struct scene *s, const char *folder, unsigned threads, int tell)
+{
+    const struct clo_random random = { .fill = fill_random };
+    struct clo_store *store;
+    struct clo_broker *broker;
+    struct clo_server *server;
+    struct clo_error err;
+
+    must(clo_store_open(folder, &store, &err), &err);
+    put(store, s);
+    const struct clo_broker_spec spec = { .store = store, .random = random, .nonce_seconds = 120 };
+    must(clo_broker_new(&spec, &broker, &err), &err);
+    const struct clo_server_spec server_spec = { .broker = broker,
+                                                 .random = random,
+                                                 .address = "127.0.0.1:0",
+                                                 .threads = threads,
+                                                 .open_tls = open_tls,
+                                                 .context = s };
+    must(clo_server_new(&server_spec, &server, &err), &err);
+    uint16_t port = clo_server_port(server);
+    if (write(tell, &port, sizeof port) != (ssize_t)sizeof port)
+        exit(4);
+    must(clo_server_run(server, &err), &err);
+    exit(0);
+}
+
+static pid_t start_broker(struct scene *s, const char *folder, unsigned threads)
+{
+    int tell[2];
+    pid_t child = pipe(tell) == 0 ? fork() : -1;
+
+    if (child == 0)
+        serve(s, folder, threads, tell[1]);
+    if (child < 0 || read(tell[0], &s->port, sizeof s->port) != (ssize_t)sizeof s->port)
+        exit(4);
+    return child;
+}
+
+/* One process without a master, on the next port; -1: it is not installed. */
+static pid_t start_nginx(const struct scene *s, const char *folder, uint16_t port)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    char name[4300];
+    struct clo_error err;
+
+    snprintf(name, sizeof name, "%s" TABLE, folder);
+    clo_buffer_printf(
+            &text,
+            "daemon off; master_process off; pid %s/pid; error_log %s/error;\n"
+            "events { worker_connections 4096; }\n"
+            "http { access_log off; keepalive_requests 10000000; client_body_temp_path %s;\n"
+            "proxy_temp_path %s; fastcgi_temp_path %s; uwsgi_temp_path %s; scgi_temp_path %s;\n"
+            "server { listen 127.0.0.1:%u ssl backlog=4096; ssl_certificate %s;\n"
+            "ssl_certificate_key %s; ssl_protocols TLSv1.3; ssl_session_tickets off;\n"
+            "ssl_session_cache off; location / { return 200 '{\"status\":\"ok\"}'; } } }\n",
+            folder, folder, folder, folder, folder, folder, folder, port, s->certificate,
+            s->key_file);
+    must(clo_file_write(name, clo_buffer_bytes(&text), 0600, &err), &err);
+    pid_t child = fork();
+    if (child == 0) {
+        execlp("nginx", "nginx", "-c", name, "-e", "/dev/null", (char *)NULL);
+        execl("/usr/sbin/nginx", "nginx", "-c", name, "-e", "/dev/null", (char *)NULL);
+        _exit(127);
+    }
+    usleep(500000);
+    return child > 0 && waitpid(child, NULL, WNOHANG) == 0 ? child : -1;
+}
+
+/* --- Guests --- */
+
+struct guest {
+    pthread_t thread;
+    const struct scene *scene;
+    uint16_t port;
+    bool (*ask)(struct guest *, struct clo_error *);
+    bool is_kept; /* one connection for all */
+    double until;
+    struct clo_https_connection *connection;
+    struct clo_kbs_client *client;
+    size_t count;
+    double *spent;
+};
+
+static void url_of(const struct guest *g, char out[64])
+{
+    snprintf(out, 64, "https://127.0.0.1:%u", g->port);
+}
+
+static bool ask_health(struct guest *g, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    const struct clo_https_request request = { .method = "GET",
+                                               .path = "/healthz",
+                                               .timeout_ms = 20000 };
+    char url[64];
+
+    url_of(g, url);
+    const struct clo_https_peer peer = { url, clo_buffer_bytes(&g->scene->spki) };
+    if (g->connection == NULL && !clo_https_open(&peer, &g->connection, err))
+        return false;
+    bool ok = clo_https_ask(g->connection, &request, &response, err);
+    if (!g->is_kept)
+        clo_https_closep(&g->connection);
+    return ok;
+}
+
+static bool make_evidence(const struct scene *s, const json_t *runtime_data, json_t **out,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    uint8_t report[CLO_SNP_REPORT_SIZE];
+    struct clo_digest digest;
+
+    memcpy(report, s->forged.report, sizeof report);
+    if (!clo_json_write(runtime_data, &text, err))
+        return false;
+    clo_hash(CLO_HASH_SHA512, clo_buffer_bytes(&text), &digest);
+    memcpy(report + 0x50, digest.bytes, 64);
+    if (!clo_signature_make(s->keys.vek, CLO_ECDSA_RAW, CLO_HASH_SHA384,
+                            clo_bytes(report, CLO_SNP_SIGNED_SIZE), &signature, err))
+        return false;
+    for (size_t i = 0; i < 48; i++) {
+        report[CLO_SNP_SIGNED_SIZE + i] = signature.data[47 - i];
+        report[CLO_SNP_SIGNED_SIZE + 72 + i] = signature.data[95 - i];
+    }
+    if (!clo_evidence_new(&evidence, err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_RUNTIME_DATA, clo_buffer_bytes(&text), err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT, clo_bytes(report, sizeof report),
+                          err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, clo_buffer_bytes(&s->table),
+                          err))
+        return false;
+    *out = clo_evidence_json(evidence);
+    return *out != NULL;
+}
+
+/* What a boot asks for. */
+static bool ask_session(struct guest *g, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer nonce = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer resource = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *evidence = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
+    char url[64];
+
+    url_of(g, url);
+    if (g->client == NULL &&
+        !clo_kbs_new(url, clo_buffer_bytes(&g->scene->spki), 20000, &g->client, err))
+        return false;
+    if (!clo_kbs_auth(g->client, "snp", &nonce, err))
+        return false;
+    CLO_CLEANUP(clo_json_freep)
+    json_t *runtime_data = json_pack("{s:s, s:o}", "nonce", clo_buffer_string(&nonce), "tee-pubkey",
+                                     json_loads(tee_pubkey, 0, NULL));
+    bool ok = make_evidence(g->scene, runtime_data, &evidence, err) &&
+              clo_kbs_attest(g->client, runtime_data, evidence, &token, &resource, err) &&
+              clo_kbs_resource(g->client, PATH, &jwe, err);
+    if (!g->is_kept)
+        clo_kbs_freep(&g->client);
+    return ok;
+}
+
+static void *run_guest(void *context)
+{
+    struct guest *g = context;
+    struct clo_error err;
+
+    while (bench_now() < g->until && g->count < SAMPLES) {
+        double start = bench_now();
+        must(g->ask(g, &err), &err);
+        g->spent[g->count++] = (bench_now() - start) * 1e3;
+    }
+    clo_https_closep(&g->connection);
+    clo_kbs_freep(&g->client);
+    return NULL;
+}
+
+/* --- Rows --- */
+
+static double processor_time(pid_t process)
+{
+    clockid_t clock;
+
+    return clock_getcpuclockid(process, &clock) == 0 ? bench_seconds(clock) : 0;
+}
+
+/* Microseconds of the server's processor time for one. */
+static double measure(const char *name, const struct guest *kind, pid_t server, unsigned guests,
+                      double seconds)
+{
+    struct guest all[GUESTS];
+    size_t count = 0;
+    double start = bench_now(), before = processor_time(server);
+    double *spent = calloc((size_t)GUESTS * SAMPLES, sizeof *spent);
+
+    if (spent == NULL)
+        exit(4);
+    for (unsigned i = 0; i < guests; i++) {
+        all[i] = *kind;
+        all[i].until = start + seconds;
+        all[i].spent = calloc(SAMPLES, sizeof *all[i].spent);
+        if (all[i].spent == NULL || pthread_create(&all[i].thread, NULL, run_guest, &all[i]) != 0)
+            exit(4);
+    }
+    for (unsigned i = 0; i < guests; i++) {
+        pthread_join(all[i].thread, NULL);
+        memcpy(spent + count, all[i].spent, all[i].count * sizeof *spent);
+        count += all[i].count;
+        free(all[i].spent);
+    }
+    double each = (processor_time(server) - before) / (double)count * 1e6;
+    qsort(spent, count, sizeof *spent, bench_by_value);
+    printf("%-44s %9.0f %9.1f %9.2f %9.2f\n", name, each, (double)count / (bench_now() - start),
+           spent[count / 2], spent[count * 99 / 100]);
+    free(spent);
+    return each;
+}
+
+/* The signatures that a session needs: the report's with its chain, and the result's. */
+static double measure_floor(const struct scene *s)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *leaf = NULL;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *ask = NULL;
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *ark = NULL;
+    CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+    const struct clo_snp_trust trust = { .at = s->now, .roots = &s->forged.root, .root_count = 1 };
+    struct clo_snp_report report;
+    struct clo_snp_verified verified;
+    struct clo_error err;
+    double start = bench_seconds(CLOCK_THREAD_CPUTIME_ID);
+    const int runs = 200;
+
+    for (int i = 0; i < runs; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+        clo_checks_clear(&checks);
+        clo_certificate_freep(&leaf);
+        clo_certificate_freep(&ask);
+        clo_certificate_freep(&ark);
+        must(clo_snp_parse(clo_bytes(s->forged.report, sizeof s->forged.report), &report, &err) &&
+                     clo_certificate_parse(clo_buffer_bytes(&s->forged.leaf), &leaf, &err) &&
+                     clo_certificate_parse(clo_buffer_bytes(&s->forged.ask), &ask, &err) &&
+                     clo_certificate_parse(clo_buffer_bytes(&s->forged.ark), &ark, &err),
+             &err);
+        const struct clo_snp_chain chain = { leaf, ask, ark };
+        must(clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err) &&
+                     clo_signature_make(s->token_key, CLO_ECDSA_RAW, CLO_HASH_SHA256,
+                                        clo_bytes(s->forged.report, 512), &signature, &err),
+             &err);
+    }
+    double each = (bench_seconds(CLOCK_THREAD_CPUTIME_ID) - start) / runs * 1e6;
+    printf("%-44s %9.0f\n", "signatures of a session: the floor", each);
+    return each;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+    double seconds = argc > 2 ? atof(argv[2]) : 2;
+    char folder[4096] = "/tmp/bench-door-XXXXXX", state[4200], command[4300];
+    struct scene s = { .port = 0 };
+
+    if (mkdtemp(folder) == NULL)
+        return 4;
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(state, sizeof state, "%s/state", folder);
+    make_scene(&s, folder);
+    pid_t broker = start_broker(&s, state, threads);
+    struct guest guest = { .scene = &s, .port = s.port };
+    struct guest other = { .scene = &s, .port = (uint16_t)(s.port == 65535 ? 1024 : s.port + 1) };
+    pid_t nginx = start_nginx(&s, folder, other.port);
+
+    printf("The door, %u thread%s\n%-44s %9s %9s %9s %9s\n", threads, threads == 1 ? "" : "s", "",
+           "us each", "a second", "p50 ms", "p99 ms");
+    double floor = measure_floor(&s);
+    guest.ask = other.ask = ask_health;
+    double ours = measure("healthz, a handshake each", &guest, broker, 4, seconds), theirs = 0;
+    if (nginx > 0)
+        theirs = measure("  nginx, the same", &other, nginx, 4, seconds);
+    guest.is_kept = other.is_kept = true;
+    measure("healthz, kept connections", &guest, broker, 4, seconds);
+    if (nginx > 0)
+        measure("  nginx, the same", &other, nginx, 4, seconds);
+    guest.ask = ask_session;
+    double kept = measure("session, kept connections", &guest, broker, 4, seconds);
+    measure("  one guest alone", &guest, broker, 1, seconds);
+    guest.is_kept = false;
+    double fresh = measure("session, a handshake each", &guest, broker, 4, seconds);
+    printf("kept: %.2f of the floor's rate", floor / kept);
+    if (nginx > 0)
+        printf("; fresh: %.2f of floor and nginx's handshake; handshakes: %.2f of nginx's",
+               (floor + theirs) / fresh, theirs / ours);
+    printf("\n");
+    kill(broker, SIGKILL);
+    if (nginx > 0)
+        kill(nginx, SIGKILL);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) == 0 ? 0 : 4;
+}
