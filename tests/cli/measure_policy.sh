@@ -54,7 +54,7 @@ refused() { # STATUS WORDS ARGUMENT...
     expect "measure policy $*" "$want" "$words" "$cloister" measure policy "$@" --output none.json
     [ ! -e none.json ] || fail "$*: left a file"
 }
-refused 2 'expected reference files' --key pcr.key
+refused 2 'at least one reference expected' --key pcr.key
 refused 2 'either --key or --public-key' running.ref.json
 refused 2 'either --key or --public-key' running.ref.json --key pcr.key --public-key pcr.pub
 for pcrs in 24 -1 4,4 '4,' '' x '4 7'; do
