@@ -446,11 +446,11 @@ lab_register() {
 # The broker, and its public key as $LAB/broker.pem. Address and key go into the image, so it runs before there is one: the
 # system chooses the port, and a broker that was ended comes back on the same one.
 lab_broker_start() {
-    cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem" || return
+    cloister serve --state "$LAB/broker" --init --print-key "$LAB/broker.pem" || return
     # Emptied here: the line of the broker before would be read in the moment until the new one opens its log.
     : >"$LAB/broker.log"
     # Not by the function: its process would be a shell, and a signal to it would not reach the broker.
-    "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
+    "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --init --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
     LAB_BROKER_PID=$!
     local port
     for _ in $(seq 100); do

@@ -145,6 +145,44 @@ static bool drop_same(struct clo_store *store, const struct clo_release *release
     return run(store, statement, err);
 }
 
+static bool had_it(struct clo_store *store, const struct clo_release *release, bool *out,
+                   struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "SELECT 1 FROM releases WHERE path = ? AND tee_key = ? LIMIT 1",
+                       &statement, err))
+        return false;
+    bind_text(statement, 1, release->path);
+    bind_text(statement, 2, release->tee_key);
+    int result = sqlite3_step(statement);
+    *out = result == SQLITE_ROW;
+    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+}
+
+static bool count_release(struct clo_store *store, const struct clo_release *release,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    bool again;
+
+    if (!had_it(store, release, &again, err))
+        return false;
+    if (again)
+        return true;
+    if (!store_prepare(store,
+                       "UPDATE resources SET release_count = release_count + 1 WHERE path = ?"
+                       " AND (release_limit = 0 OR release_count < release_limit)",
+                       &statement, err))
+        return false;
+    bind_text(statement, 1, release->path);
+    return run(store, statement, err) &&
+           (sqlite3_changes(store->database) == 1 ||
+            clo_fail(err, CLO_ERR_REFUSED,
+                     "resource \"%.200s\": was released as often as it may be (--limit)",
+                     release->path));
+}
+
 bool clo_store_add_release(struct clo_store *store, const struct clo_release *release,
                            struct clo_error *err)
 {
@@ -152,7 +190,7 @@ bool clo_store_add_release(struct clo_store *store, const struct clo_release *re
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     const struct clo_holder *holder = release->holder;
 
-    if (!drop_same(store, release, err) ||
+    if (!count_release(store, release, err) || !drop_same(store, release, err) ||
         !store_prepare(
                 store,
                 "INSERT INTO releases (path, time, session, tee, instance, boot, resets, restarts,"

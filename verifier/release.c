@@ -32,6 +32,20 @@ static bool check_terms(const struct clo_release_question *question,
            clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": is not for this image", question->path);
 }
 
+/* What the owner took back counts at once, also for a session that was accepted before. */
+static bool check_revoked(struct clo_store *store, const struct clo_release_question *question,
+                          const struct clo_store_resource *resource, struct clo_error *err)
+{
+    bool is_revoked;
+
+    if (resource->is_revoked)
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": was revoked", question->path);
+    if (!clo_store_is_machine_revoked(store, question->shown->holder.instance, &is_revoked, err))
+        return false;
+    return !is_revoked || clo_fail(err, CLO_ERR_REFUSED,
+                                   "resource \"%s\": this machine was revoked", question->path);
+}
+
 static const char *time_text(int64_t time, json_t **owner)
 {
     *owner = clo_json_time(time);
@@ -128,7 +142,8 @@ static bool decide(struct clo_store *store, const struct clo_release_question *q
         out->is_missing = err->status == CLO_ERR_REFUSED;
         return false;
     }
-    if (!check_terms(question, &out->resource, err) ||
+    if (!check_revoked(store, question, &out->resource, err) ||
+        !check_terms(question, &out->resource, err) ||
         !clo_store_history(store, &release, out->resource.lease_seconds, &history, err) ||
         !check_history(question, &history, out, err))
         return false;

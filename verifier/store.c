@@ -1,5 +1,6 @@
 #include "verifier/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,6 +28,44 @@ static bool make_folder(const char *folder, struct clo_error *err)
     if ((status.st_mode & 077) != 0 || status.st_uid != geteuid())
         return clo_fail(err, CLO_ERR_REFUSED,
                         "%s: holds secrets and must be yours alone: chmod 700", folder);
+    return true;
+}
+
+/* Each file by itself: a folder that was open for a while may have let others make or link one. */
+static bool check_file(int folder, const char *name, struct clo_error *err)
+{
+    struct stat status;
+    const char *suffix = strrchr(name, '.');
+    bool is_public = suffix != NULL && (strcmp(suffix, ".pem") == 0 || strcmp(suffix, ".crt") == 0);
+
+    if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", name, strerror(errno));
+    if (S_ISDIR(status.st_mode))
+        return true;
+    if (!S_ISREG(status.st_mode) || status.st_uid != geteuid())
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: must be a file of your own", name);
+    if ((status.st_mode & (is_public ? 022 : 077)) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: others can %s it: chmod 600", name,
+                        is_public ? "write" : "read");
+    return true;
+}
+
+static void close_folder(DIR **folder)
+{
+    if (*folder != NULL)
+        closedir(*folder);
+}
+
+static bool check_files(const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(close_folder) DIR *folder = opendir(path);
+    const struct dirent *entry;
+
+    if (folder == NULL)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    while ((entry = readdir(folder)) != NULL)
+        if (entry->d_name[0] != '.' && !check_file(dirfd(folder), entry->d_name, err))
+            return clo_wrap(err, "%s", path);
     return true;
 }
 
@@ -78,10 +117,20 @@ bool clo_store_open(const char *folder, struct clo_store **out, struct clo_error
     make_lock(store);
     if ((store->folder = strdup(folder)) == NULL)
         return clo_out_of_memory(err);
-    if (!make_folder(folder, err) || !open_database(store, err))
+    if (!make_folder(folder, err) || !check_files(folder, err) || !open_database(store, err))
         return false;
     *out = CLO_TAKE(store);
     return true;
+}
+
+bool clo_store_open_existing(const char *folder, struct clo_store **out, struct clo_error *err)
+{
+    char path[4200];
+
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    if (access(path, F_OK) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: no broker keeps its state there", folder);
+    return clo_store_open(folder, out, err);
 }
 
 void clo_store_free(struct clo_store *store)
@@ -96,6 +145,7 @@ void clo_store_free(struct clo_store *store)
     }
     sqlite3_close(store->database);
     clo_private_key_free(store->audit_key);
+    store_master_free(store->master);
     pthread_mutex_destroy(&store->lock);
     free(store->folder);
     free(store);
@@ -137,16 +187,17 @@ bool store_prepare(struct clo_store *store, const char *sql, sqlite3_stmt **out,
 
 /* One key for two disks makes them exchangeable: the holder of both may show one as the other. */
 static bool check_secret_is_new(struct clo_store *store, const struct clo_store_entry *entry,
-                                struct clo_error *err)
+                                const struct clo_digest *name, struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
     if (entry->may_repeat_secret)
         return true;
-    if (!store_prepare(store, "SELECT path FROM resources WHERE secret = ? AND path <> ? LIMIT 1",
+    if (!store_prepare(store,
+                       "SELECT path FROM resources WHERE secret_name = ? AND path <> ? LIMIT 1",
                        &statement, err))
         return false;
-    sqlite3_bind_blob(statement, 1, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 1, name->bytes, 32, SQLITE_STATIC);
     bind_text(statement, 2, entry->path);
     int result = sqlite3_step(statement);
     if (result == SQLITE_ROW)
@@ -155,6 +206,35 @@ static bool check_secret_is_new(struct clo_store *store, const struct clo_store_
                         "under one key can be exchanged; --same-secret if that is meant",
                         entry->path, column_text(statement, 0));
     return result == SQLITE_DONE || fail_sql(store, err);
+}
+
+/* Never the same twice, also of a path that was removed meanwhile. */
+static bool next_version(struct clo_store *store, int64_t *out, struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store,
+                       "UPDATE counts SET value = value + 1 WHERE name = 'secrets'"
+                       " RETURNING value",
+                       &statement, err))
+        return false;
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    *out = sqlite3_column_int64(statement, 0);
+    return run(store, statement, err);
+}
+
+/* A store that is sealed takes nothing in the clear. */
+static bool check_is_unlocked(struct clo_store *store, struct clo_error *err)
+{
+    bool is_sealed;
+    size_t in_clear;
+
+    if (!clo_store_is_sealed(store, &is_sealed, &in_clear, err))
+        return false;
+    return !is_sealed || store->master != NULL ||
+           clo_fail(err, CLO_ERR_REFUSED, "%s: is sealed under a master key: --master-key",
+                    store->folder);
 }
 
 /* The disk without its generation, which has a column of its own and only rises. */
@@ -226,26 +306,38 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer disk = { 0 };
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer sealed = { 0 };
+    struct clo_digest name;
+    struct clo_bytes kept;
     uint64_t generation = 0;
-    int64_t terms;
+    int64_t terms, version;
 
-    if (!check_secret_is_new(store, entry, err) || !remember_generation(store, entry->path, err) ||
+    store_name_secret(store, entry->secret, &name);
+    if (!check_is_unlocked(store, err) || !check_secret_is_new(store, entry, &name, err) ||
+        !next_version(store, &version, err) ||
+        !store_seal_secret(store, entry->path, version, entry->secret, &sealed, &kept, err) ||
+        !remember_generation(store, entry->path, err) ||
         (entry->disk != NULL && (!disk_text(entry->disk, &disk, err) ||
                                  !find_generation(store, entry, &generation, err))) ||
         !store_put_terms(store, entry, &terms, err) ||
         !store_prepare(
                 store,
                 "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
-                " releases, second_holder, lease) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " releases, second_holder, lease, sealed, version, secret_name,"
+                " release_limit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
                 " terms = excluded.terms, created = excluded.created,"
                 " generation = excluded.generation, disk = excluded.disk, shared = "
                 "excluded.shared, releases = excluded.releases,"
-                " second_holder = excluded.second_holder, lease = excluded.lease",
+                " second_holder = excluded.second_holder, lease = excluded.lease,"
+                " sealed = excluded.sealed, version = excluded.version,"
+                " secret_name = excluded.secret_name,"
+                " release_limit = excluded.release_limit, release_count = 0,"
+                " revoked = NULL",
                 &statement, err))
         return false;
     bind_text(statement, 1, entry->path);
-    sqlite3_bind_blob(statement, 2, entry->secret.data, (int)entry->secret.size, SQLITE_STATIC);
+    sqlite3_bind_blob(statement, 2, kept.data, (int)kept.size, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, terms);
     sqlite3_bind_int64(statement, 4, entry->now);
     if (entry->disk != NULL) {
@@ -257,6 +349,10 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
     if (entry->second_holder != CLO_SECOND_HOLDER_DEFAULT)
         bind_text(statement, 9, clo_second_holder_name(entry->second_holder));
     sqlite3_bind_int64(statement, 10, entry->lease_seconds);
+    sqlite3_bind_int64(statement, 11, store_master_id(store));
+    sqlite3_bind_int64(statement, 12, version);
+    sqlite3_bind_blob(statement, 13, name.bytes, 32, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 14, entry->release_limit);
     return run(store, statement, err);
 }
 
@@ -290,7 +386,7 @@ bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
 }
 
 static const char drop_unused_terms[] =
-        "DELETE FROM terms WHERE id NOT IN (SELECT terms FROM resources)";
+        "DELETE FROM terms WHERE NOT EXISTS (SELECT 1 FROM resources WHERE terms = terms.id)";
 
 static bool finish(struct clo_store *store, bool ok, struct clo_error *err)
 {
@@ -331,8 +427,8 @@ void clo_store_resource_free(struct clo_store_resource *resource)
     *resource = (struct clo_store_resource){ 0 };
 }
 
-static bool read_resource(sqlite3_stmt *statement, const char *path, struct clo_store_resource *out,
-                          struct clo_error *err)
+static bool read_resource(const struct clo_store *store, sqlite3_stmt *statement, const char *path,
+                          struct clo_store_resource *out, struct clo_error *err)
 {
     const void *data = sqlite3_column_blob(statement, 1);
     size_t size = (size_t)sqlite3_column_bytes(statement, 1);
@@ -344,7 +440,12 @@ static bool read_resource(sqlite3_stmt *statement, const char *path, struct clo_
     out->any_releases = strcmp(column_text(statement, 3), ANY_RELEASES) == 0;
     out->second_holder = clo_second_holder_from_name(column_text(statement, 4));
     out->lease_seconds = sqlite3_column_int64(statement, 5);
-    return clo_secret_copy(clo_bytes(data, size), &out->secret, err);
+    out->release_limit = sqlite3_column_int64(statement, 8);
+    out->release_count = sqlite3_column_int64(statement, 9);
+    out->is_revoked = sqlite3_column_type(statement, 10) != SQLITE_NULL;
+    return store_open_secret(store, path, sqlite3_column_int64(statement, 7),
+                             sqlite3_column_int64(statement, 6), clo_bytes(data, size),
+                             &out->secret, err);
 }
 
 bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_resource *out,
@@ -355,11 +456,12 @@ bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_r
 
     if (!store_prepare(
                 store,
-                "SELECT digest, secret, shared, releases, second_holder, lease FROM resources"
+                "SELECT digest, secret, shared, releases, second_holder, lease, sealed, version,"
+                " release_limit, release_count, revoked FROM resources"
                 " JOIN terms ON terms.id = resources.terms WHERE path = ?",
                 &statement, err))
         return false;
-    return find_row(store, statement, path, err) && read_resource(statement, path, out, err);
+    return find_row(store, statement, path, err) && read_resource(store, statement, path, out, err);
 }
 
 /* --- Disks --- */
@@ -441,6 +543,19 @@ static bool add_disk(sqlite3_stmt *statement, int column, json_t *entry)
            json_object_set(entry, "disk", disk) == 0;
 }
 
+/* The four columns from `at` on. */
+static bool add_releases(sqlite3_stmt *statement, int at, json_t *entry, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep)
+    json_t *more = json_pack("{s:I, s:I, s:b, s:b}", "release_limit",
+                             (json_int_t)sqlite3_column_int64(statement, at), "release_count",
+                             (json_int_t)sqlite3_column_int64(statement, at + 1), "revoked",
+                             sqlite3_column_type(statement, at + 2) != SQLITE_NULL, "sealed",
+                             sqlite3_column_int64(statement, at + 3) != 0);
+
+    return (more != NULL && json_object_update(entry, more) == 0) || clo_out_of_memory(err);
+}
+
 /* The five columns from `at` on. */
 static bool add_rules(sqlite3_stmt *statement, int at, json_t *entry, struct clo_error *err)
 {
@@ -465,15 +580,16 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
     CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
     int result;
 
-    if (!store_prepare(
-                store,
-                "SELECT path, length(secret), created, policy, reference_values, disk, generation,"
-                " shared, releases, second_holder, lease,"
-                " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path"
-                "  AND given_up = 0)"
-                " FROM resources"
-                " JOIN terms ON terms.id = resources.terms ORDER BY path",
-                &statement, err))
+    if (!store_prepare(store,
+                       "SELECT path, length(secret) - iif(sealed = 0, 0, 28), created, policy, "
+                       "reference_values, disk, generation,"
+                       " shared, releases, second_holder, lease,"
+                       " (SELECT count(DISTINCT instance) FROM releases WHERE path = resources.path"
+                       "  AND given_up = 0),"
+                       " release_limit, release_count, revoked, sealed"
+                       " FROM resources"
+                       " JOIN terms ON terms.id = resources.terms ORDER BY path",
+                       &statement, err))
         return false;
     while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
@@ -484,7 +600,7 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
                           (json_int_t)sqlite3_column_int64(statement, 1), "created",
                           clo_json_time(sqlite3_column_int64(statement, 2)), "policy",
                           clo_policy_name(terms.policy), "references", names_of(&terms));
-        if (!add_rules(statement, 7, entry, err)) {
+        if (!add_rules(statement, 7, entry, err) || !add_releases(statement, 12, entry, err)) {
             json_decref(entry);
             return false;
         }
@@ -499,4 +615,75 @@ bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err
         return fail_sql(store, err);
     *out = CLO_TAKE(list);
     return true;
+}
+
+/* --- Terms and revocation of what is there --- */
+
+static bool set_terms(struct clo_store *store, const struct clo_store_entry *entry,
+                      struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    int64_t terms;
+
+    if (!store_put_terms(store, entry, &terms, err) ||
+        !store_prepare(store, "UPDATE resources SET terms = ? WHERE path = ?", &statement, err))
+        return false;
+    sqlite3_bind_int64(statement, 1, terms);
+    bind_text(statement, 2, entry->path);
+    return run(store, statement, err) &&
+           (sqlite3_changes(store->database) == 1 || fail_none(entry->path, err));
+}
+
+bool clo_store_set_terms(struct clo_store *store, const struct clo_store_entry *entry,
+                         struct clo_error *err)
+{
+    return clo_store_begin(store, err) && finish(store, set_terms(store, entry, err), err);
+}
+
+bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked, int64_t now,
+                      struct clo_error *err)
+{
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "UPDATE resources SET revoked = ? WHERE path = ?", &statement, err))
+        return false;
+    if (is_revoked)
+        sqlite3_bind_int64(statement, 1, now);
+    bind_text(statement, 2, path);
+    return run(store, statement, err) &&
+           (sqlite3_changes(store->database) == 1 || fail_none(path, err));
+}
+
+bool clo_store_revoke_machine(struct clo_store *store, const char *instance, bool is_revoked,
+                              int64_t now, struct clo_error *err)
+{
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    const char *sql = is_revoked ? "INSERT INTO revoked_machines (instance, time) VALUES (?1, ?2)"
+                                   " ON CONFLICT DO UPDATE SET time = excluded.time"
+                                 : "DELETE FROM revoked_machines WHERE instance = ?1";
+
+    if (!store_prepare(store, sql, &statement, err))
+        return false;
+    bind_text(statement, 1, instance);
+    if (is_revoked)
+        sqlite3_bind_int64(statement, 2, now);
+    return run(store, statement, err) &&
+           (sqlite3_changes(store->database) == 1 ||
+            clo_fail(err, CLO_ERR_REFUSED, "machine %.64s: is not revoked", instance));
+}
+
+bool clo_store_is_machine_revoked(struct clo_store *store, const char *instance, bool *out,
+                                  struct clo_error *err)
+{
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "SELECT 1 FROM revoked_machines WHERE instance = ?", &statement, err))
+        return false;
+    bind_text(statement, 1, instance);
+    int result = sqlite3_step(statement);
+    *out = result == SQLITE_ROW;
+    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
 }

@@ -19,8 +19,25 @@ struct clo_store;
 
 /* Makes the folder and what is in it where they are not there. */
 CLO_MUST_USE bool clo_store_open(const char *folder, struct clo_store **out, struct clo_error *err);
+/* As above, and never makes one. */
+CLO_MUST_USE bool clo_store_open_existing(const char *folder, struct clo_store **out,
+                                          struct clo_error *err);
 void clo_store_free(struct clo_store *store);
 void clo_store_freep(struct clo_store **store);
+
+/* --- Secrets at rest --- */
+
+#define CLO_MASTER_KEY_SIZE 32
+
+/* From now on secrets are sealed and opened under this key. A store without any secret takes it for its own.
+ * CLO_ERR_REFUSED: it is another one's, or secrets lie in the clear. */
+CLO_MUST_USE bool clo_store_unlock(struct clo_store *store, const struct clo_secret *key,
+                                   struct clo_error *err);
+/* Seals all secrets under this key: what lay in the clear, or under the key that the store was unlocked with. */
+CLO_MUST_USE bool clo_store_seal(struct clo_store *store, const struct clo_secret *key,
+                                 size_t *count, struct clo_error *err);
+CLO_MUST_USE bool clo_store_is_sealed(struct clo_store *store, bool *is_sealed, size_t *in_clear,
+                                      struct clo_error *err);
 
 /* --- Resources --- */
 
@@ -48,6 +65,7 @@ struct clo_store_entry {
     bool any_releases; /* also again in the same boot */
     enum clo_second_holder second_holder;
     int64_t lease_seconds; /* how long one who got it holds it; 0: until that is given up */
+    int64_t release_limit; /* how often it is released in all; 0: as often as the rest allows */
 };
 /* Replaces what is there under this path, but for the last generation that was seen of the same disk,
  * under whatever path, and also if that was removed meanwhile.
@@ -57,6 +75,18 @@ CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_
 /* [{"path","bytes","created","policy","references":[name…],"disk":{…},"shared","releases",
  * "second_holder","lease_seconds","holders","accept_weak"}]: no secret in it. */
 CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
+/* Other terms for what is there; the secret, and who holds it, stay. Of `entry` path, policy and references count.
+ * CLO_ERR_REFUSED if there is none. */
+CLO_MUST_USE bool clo_store_set_terms(struct clo_store *store, const struct clo_store_entry *entry,
+                                      struct clo_error *err);
+/* Nothing is released under this path any more (or again), whatever was attested before. CLO_ERR_REFUSED if there is none. */
+CLO_MUST_USE bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked,
+                                   int64_t now, struct clo_error *err);
+/* Nor to this machine (clo_holder.instance). */
+CLO_MUST_USE bool clo_store_revoke_machine(struct clo_store *store, const char *instance,
+                                           bool is_revoked, int64_t now, struct clo_error *err);
+CLO_MUST_USE bool clo_store_is_machine_revoked(struct clo_store *store, const char *instance,
+                                               bool *out, struct clo_error *err);
 /* CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_remove(struct clo_store *store, const char *path,
                                    struct clo_error *err);
@@ -68,6 +98,8 @@ struct clo_store_resource {
     bool any_releases;
     enum clo_second_holder second_holder;
     int64_t lease_seconds;
+    int64_t release_limit, release_count;
+    bool is_revoked;
 };
 void clo_store_resource_free(struct clo_store_resource *resource); /* for CLO_CLEANUP */
 /* CLO_ERR_REFUSED if there is none. */
@@ -146,6 +178,7 @@ struct clo_release_history {
 CLO_MUST_USE bool clo_store_history(struct clo_store *store, const struct clo_release *release,
                                     int64_t lease_seconds, struct clo_release_history *out,
                                     struct clo_error *err);
+/* Counts it, unless its key had it before. CLO_ERR_REFUSED: its limit is reached. */
 CLO_MUST_USE bool clo_store_add_release(struct clo_store *store, const struct clo_release *release,
                                         struct clo_error *err);
 /* [{"instance","boots","time","lease_ends"}] of a resource, the last holder first. CLO_ERR_REFUSED if there is no such
@@ -240,6 +273,16 @@ CLO_MUST_USE bool clo_store_audit_rows(struct clo_store *store, int64_t after, s
 /* Drops rows of before that time, after signing what they hash to; `count` says how many. */
 CLO_MUST_USE bool clo_store_audit_drop(struct clo_store *store, int64_t before, int64_t now,
                                        size_t *count, struct clo_error *err);
+
+/* --- Backups --- */
+
+/* A copy as of now, with the service's keys, into a folder that is not there yet; it may be served from meanwhile. */
+CLO_MUST_USE bool clo_store_backup(struct clo_store *store, const char *folder,
+                                   struct clo_error *err);
+/* A store of such a copy, in a folder that is not there yet. The database must be whole and the audit trail as it was
+ * written. Nonces and sessions of before count no more; counts of releases and generations are those of the copy. */
+CLO_MUST_USE bool clo_store_restore(const char *backup, const char *folder, int64_t now,
+                                    struct clo_error *err);
 
 /* --- The service's own keys --- */
 

@@ -18,12 +18,15 @@ struct store_statement {
     sqlite3_stmt *statement;
 };
 
+struct store_master;
+
 struct clo_store {
     char *folder;
     sqlite3 *database;
     /* Recursive. Whoever uses the database has it; from clo_store_begin() to clo_store_end() it is one's own. */
     pthread_mutex_t lock;
     struct store_statement *statements;
+    struct store_master *master;       /* NULL: none was given */
     struct clo_private_key *audit_key; /* signs checkpoints; NULL: this program makes none */
 };
 
@@ -45,6 +48,24 @@ CLO_MUST_USE bool store_parse_terms(const char *policy, const char *references,
 /* Within a transaction: the row of an entry's terms. */
 CLO_MUST_USE bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entry,
                                   int64_t *id, struct clo_error *err);
+
+/* --- Secrets at rest (store_secrets.c) --- */
+
+void store_master_free(struct store_master *master);
+int64_t store_master_id(const struct clo_store *store); /* 0: none */
+/* What is to be kept of a secret: `sealed`, which it fills, or the secret itself where there is no master key. */
+CLO_MUST_USE bool store_seal_secret(const struct clo_store *store, const char *path,
+                                    int64_t version, struct clo_bytes secret,
+                                    struct clo_buffer *sealed, struct clo_bytes *out,
+                                    struct clo_error *err);
+CLO_MUST_USE bool store_open_secret(const struct clo_store *store, const char *path,
+                                    int64_t version, int64_t master, struct clo_bytes sealed,
+                                    struct clo_secret **out, struct clo_error *err);
+/* The same for the same secret, and telling nothing of it to those who have not the master key. */
+void store_name_secret(const struct clo_store *store, struct clo_bytes secret,
+                       struct clo_digest *out);
+/* Names the secrets of a store that had no names. */
+CLO_MUST_USE bool store_name_all(struct clo_store *store, struct clo_error *err);
 
 /* Chains the rows of a trail that had none. */
 CLO_MUST_USE bool store_audit_chain_all(struct clo_store *store, struct clo_error *err);

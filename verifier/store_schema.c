@@ -55,8 +55,22 @@ static const char *const steps[] = {
     " chain BLOB NOT NULL) STRICT;"
     "CREATE TABLE audit_checkpoints (row INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
     " chain BLOB NOT NULL, dropped INTEGER NOT NULL, signature BLOB NOT NULL) STRICT;",
+    /* 7: secrets sealed under a master key (0: none) and their version, a name by which the same one is found again, how
+     * often each may be released and was, and what is revoked. */
+    "CREATE TABLE masters (id INTEGER PRIMARY KEY AUTOINCREMENT, proof BLOB NOT NULL) STRICT;"
+    "ALTER TABLE resources ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE resources ADD COLUMN version INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE resources ADD COLUMN secret_name BLOB;"
+    "ALTER TABLE resources ADD COLUMN release_limit INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE resources ADD COLUMN release_count INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE resources ADD COLUMN revoked INTEGER;"
+    "CREATE INDEX resources_of_secret ON resources (secret_name);"
+    "CREATE INDEX resources_of_terms ON resources (terms);"
+    "CREATE TABLE revoked_machines (instance TEXT PRIMARY KEY, time INTEGER NOT NULL) STRICT;"
+    "INSERT INTO counts VALUES ('secrets', 0);",
 };
 #define CHAINED_FROM 6
+#define NAMED_FROM   7
 
 static bool read_version(struct clo_store *store, int *out, struct clo_error *err)
 {
@@ -86,7 +100,8 @@ bool store_schema_bring_up(struct clo_store *store, struct clo_error *err)
         return true;
     for (int i = version; i < last; i++)
         if (!execute(store, steps[i], err) ||
-            (i + 1 == CHAINED_FROM && !store_audit_chain_all(store, err)))
+            (i + 1 == CHAINED_FROM && !store_audit_chain_all(store, err)) ||
+            (i + 1 == NAMED_FROM && !store_name_all(store, err)))
             return false;
     snprintf(set, sizeof set, "PRAGMA user_version = %d", last);
     return execute(store, set, err);

@@ -1,6 +1,6 @@
 /* cloister key lease: which machines hold a secret. */
 #include "cli/broker/key.h"
-#include "verifier/store.h"
+#include "cli/broker/state.h"
 
 static void print_holders(const char *path, const json_t *list)
 {
@@ -66,7 +66,7 @@ int cmd_key_lease(int argc, char **argv)
         return status;
     if (state == NULL || (release && as_json))
         return cli_usage_error(&usage, "--state is needed, and --release goes alone");
-    if (!clo_store_open(state, &store, &err))
+    if (!cli_open_state_shut(state, &store, &err))
         return cli_fail("key", &err);
     if (release)
         return give_up(store, operands.items[0]);

@@ -1,6 +1,6 @@
 /* cloister key list: what the broker releases. */
 #include "cli/broker/key.h"
-#include "verifier/store.h"
+#include "cli/broker/state.h"
 
 static void print_rules(const json_t *entry)
 {
@@ -15,6 +15,11 @@ static void print_rules(const json_t *entry)
     if (lease > 0)
         printf("  lease %lld s", lease);
     printf("  holders %lld", (long long)json_integer_value(json_object_get(entry, "holders")));
+    long long limit = json_integer_value(json_object_get(entry, "release_limit"));
+    if (limit > 0)
+        printf("  released %lld of %lld",
+               (long long)json_integer_value(json_object_get(entry, "release_count")), limit);
+    printf("%s", json_is_true(json_object_get(entry, "revoked")) ? "  REVOKED" : "");
 }
 
 static void print_list(const json_t *list)
@@ -68,7 +73,7 @@ int cmd_key_list(int argc, char **argv)
         return status;
     if (state == NULL)
         return cli_usage_error(&usage, "--state is needed");
-    if (!clo_store_open(state, &store, &err) || !clo_store_list(store, &list, &err))
+    if (!cli_open_state_shut(state, &store, &err) || !clo_store_list(store, &list, &err))
         return cli_fail("key", &err);
     if (!as_json) {
         print_list(list);

@@ -3,55 +3,37 @@
 #include <time.h>
 
 #include "cli/broker/key.h"
-#include "cli/policy/files.h"
+#include "cli/broker/state.h"
+#include "cli/broker/terms_files.h"
 #include "device/file.h"
-#include "verifier/store.h"
 
 #define LEASE_MAX 315360000 /* ten years */
 
 struct put_options {
-    const char *state, *policy, *releases, *second_holder, *disk, *why;
+    const char *state, *master, *policy, *releases, *second_holder, *disk, *why;
     bool is_shared, same_secret, forget_generation;
-    uint64_t lease;
+    uint64_t lease, limit;
     struct clo_list references;
 };
 
 struct put_files {
-    struct clo_buffer policy;
-    struct clo_buffer references[CLO_STORE_REFERENCES_MAX];
-    struct clo_bytes views[CLO_STORE_REFERENCES_MAX];
+    struct cli_terms_files terms;
     struct clo_secret *secret;
     struct clo_disk_file disk;
     bool has_disk;
-    struct clo_policy *parsed;
-    struct cli_references known;
 };
 
 static void free_files(struct put_files *files)
 {
-    clo_policy_free(files->parsed);
-    cli_references_free(&files->known);
-    clo_buffer_free(&files->policy);
-    for (size_t i = 0; i < CLO_STORE_REFERENCES_MAX; i++)
-        clo_buffer_free(&files->references[i]);
+    cli_terms_files_free(&files->terms);
     clo_secret_free(files->secret);
 }
 
 static bool read_files(const char *secret, const char *policy, const struct clo_list *references,
                        struct put_files *out, struct clo_error *err)
 {
-    if (!clo_file_read(policy, CLO_FILE_LIMIT, &out->policy, err))
-        return false;
-    if (!clo_policy_parse(clo_buffer_bytes(&out->policy), &out->parsed, err))
-        return clo_wrap(err, "%s", policy);
-    for (size_t i = 0; i < references->count; i++) {
-        if (!cli_read_reference_file(references->items[i], &out->references[i],
-                                     &out->known.items[i], err))
-            return false;
-        out->known.count++;
-        out->views[i] = clo_buffer_bytes(&out->references[i]);
-    }
-    return clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
+    return cli_terms_files_read(policy, references, &out->terms, err) &&
+           clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
 }
 
 /* The identity must be of the disk that this very key opens. */
@@ -106,7 +88,7 @@ static bool check_path(const char *path, struct clo_error *err)
 }
 
 /* The reason becomes part of the terms: in the policy, and so in its digest. */
-static bool note_reason(struct put_files *files, const char *why, struct clo_error *err)
+static bool note_reason(struct cli_terms_files *files, const char *why, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     struct clo_policy *noted;
@@ -132,22 +114,13 @@ static bool check_pins(struct put_files *files, const struct clo_store_entry *en
         .has_disk = files->has_disk,
         .has_instance = entry->second_holder == CLO_SECOND_HOLDER_REFUSE && !entry->is_shared,
     };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer open = { 0 };
-    struct clo_pins pins;
 
     if (why != NULL && *why == '\0')
         return clo_fail(err, CLO_ERR_USAGE, "--accept-weak: a reason is expected");
-    if (why != NULL && !note_reason(files, why, err))
+    if (why != NULL && !note_reason(&files->terms, why, err))
         return false;
-    clo_policy_pins(files->parsed, cli_references_view(&files->known), files->known.count, &context,
-                    &pins);
-    policy_print_left(stderr, "cloister: key: ", &pins);
-    policy_name_open(&pins, CLO_PIN_MUST, &open);
-    return open.size == 0 || clo_policy_accept_weak(files->parsed)[0] != '\0' ||
-           clo_fail(err, CLO_ERR_REFUSED,
-                    "the policy leaves open: %s (see 'cloister policy check'; --accept-weak WHY "
-                    "puts it all the same)",
-                    clo_buffer_string(&open));
+    return cli_terms_check_pins(&files->terms, &context, "--accept-weak WHY puts it all the same",
+                                err);
 }
 
 /* The trail then says why a guest got a key that nothing pins. */
@@ -178,8 +151,8 @@ static bool put(const struct put_options *o, const char *path, const char *secre
         return false;
     struct clo_store_entry entry = { .path = path,
                                      .secret = clo_secret_bytes(files.secret),
-                                     .policy = clo_buffer_bytes(&files.policy),
-                                     .references = files.views,
+                                     .policy = clo_buffer_bytes(&files.terms.policy),
+                                     .references = files.terms.views,
                                      .reference_count = o->references.count,
                                      .disk = files.has_disk ? &files.disk.identity : NULL,
                                      .forgets_generation = o->forget_generation,
@@ -189,9 +162,12 @@ static bool put(const struct put_options *o, const char *path, const char *secre
     if (!read_rules(o->releases, o->second_holder, o->lease, &entry, err) ||
         !check_pins(&files, &entry, o->why, err))
         return false;
-    entry.policy = clo_buffer_bytes(&files.policy);
-    if (!clo_store_open(o->state, &store, err) || !audit_reason(store, &entry, files.parsed, err) ||
-        !clo_store_put(store, &entry, err))
+    if (o->limit > INT32_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--limit: at most %d", INT32_MAX);
+    entry.release_limit = (int64_t)o->limit;
+    entry.policy = clo_buffer_bytes(&files.terms.policy);
+    if (!cli_open_state(o->state, o->master, true, &store, err) ||
+        !audit_reason(store, &entry, files.terms.parsed, err) || !clo_store_put(store, &entry, err))
         return false;
     printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
            entry.reference_count, entry.reference_count == 1 ? "" : "s",
@@ -203,7 +179,8 @@ static bool put(const struct put_options *o, const char *path, const char *secre
 static struct put_options chosen;
 
 static const struct cli_option options[] = {
-    { "--state", "DIR", "the broker's folder (required)", .text = &chosen.state },
+    { "--state", "DIR", "the broker's folder, made where there is none (required)",
+      .text = &chosen.state },
     { "--policy", "FILE", "what evidence must show (required)", .text = &chosen.policy },
     { "--reference", "FILE", "reference values: of the image, and of its firmware; may be repeated",
       .list = &chosen.references },
@@ -233,6 +210,10 @@ static const struct cli_option options[] = {
     { "--lease", "SECONDS",
       "how long a machine that got it holds it; default 0: until 'key lease --release'",
       .number = &chosen.lease },
+    { "--limit", "N",
+      "release it N times in all, whatever is asked: to so many keys of guests; default: no limit",
+      .number = &chosen.limit },
+    CLI_MASTER_OPTION(&chosen.master),
 };
 
 static const struct cli_usage usage = {

@@ -1,6 +1,6 @@
 /* cloister key remove: a secret that no guest gets any more. */
 #include "cli/broker/key.h"
-#include "verifier/store.h"
+#include "cli/broker/state.h"
 
 int cmd_key_remove(int argc, char **argv)
 {
@@ -26,7 +26,8 @@ int cmd_key_remove(int argc, char **argv)
         return status;
     if (state == NULL)
         return cli_usage_error(&usage, "--state is needed");
-    if (!clo_store_open(state, &store, &err) || !clo_store_remove(store, operands.items[0], &err))
+    if (!cli_open_state_shut(state, &store, &err) ||
+        !clo_store_remove(store, operands.items[0], &err))
         return cli_fail("key", &err);
     return CLI_YES;
 }

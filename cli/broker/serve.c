@@ -5,6 +5,7 @@
 
 #include "cli/broker/endorsements.h"
 #include "cli/broker/serve_log.h"
+#include "cli/broker/state.h"
 #include "cli/commands.h"
 #include "cli/fetch.h"
 #include "cli/policy/files.h"
@@ -207,6 +208,24 @@ static bool print_listening(const struct clo_server *server, const struct tls_op
     return true;
 }
 
+/* Said plainly: the folder is all that guards them. */
+static bool print_secrets(struct clo_store *store, bool as_json, struct clo_error *err)
+{
+    bool is_sealed;
+    size_t in_clear;
+
+    if (!clo_store_is_sealed(store, &is_sealed, &in_clear, err))
+        return false;
+    if (as_json)
+        serve_log_json("secrets", json_pack("{s:b, s:I}", "sealed", is_sealed, "in_clear",
+                                            (json_int_t)in_clear));
+    else if (is_sealed)
+        printf("secrets: sealed under a master key\n");
+    else
+        printf("secrets: in the clear (%zu): no master key\n", in_clear);
+    return true;
+}
+
 /* The clock that the server's requests have: it does not jump. */
 static int64_t boot_seconds(void)
 {
@@ -243,6 +262,7 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
                                            .context = tls };
 
     if (!clo_service_listeners(door->listeners, &server_spec.listener_count, err) ||
+        !print_secrets(tls->store, own->is_json_log, err) ||
         !print_terms(tls->store, own->is_json_log, err) || !clo_broker_new(&spec, &broker, err))
         return false;
     server_spec.broker = broker;
@@ -252,7 +272,8 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
 
 int cmd_serve(int argc, char **argv)
 {
-    const char *print_key = NULL;
+    const char *print_key = NULL, *master = NULL;
+    bool makes = false;
     uint64_t seconds = 120;
     CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
@@ -261,9 +282,11 @@ int cmd_serve(int argc, char **argv)
                                  .result_names = "ear",
                                  .log = "text",
                                  .token_algorithm = "ES256" };
-    struct cli_option options[14 + FETCH_OPTIONS] = {
-        { "--state", "DIR", "where everything is kept; made on first use (required)",
-          .text = &tls.state },
+    struct cli_option options[16 + FETCH_OPTIONS] = {
+        { "--state", "DIR", "where everything is kept (required)", .text = &tls.state },
+        { "--init", NULL, "make the folder, the first time: a broker with keys of its own",
+          .flag = &makes },
+        CLI_MASTER_OPTION(&master),
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
           .text = &tls.address },
         { "--nonce-seconds", "N", "how long a nonce is good, once; default 120",
@@ -303,7 +326,7 @@ int cmd_serve(int argc, char **argv)
         { "--log", "FORM", "of what is said while it runs: text (default), or json: a value a line",
           .text = &door.log },
     };
-    size_t option_count = 14;
+    size_t option_count = 16;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",
@@ -315,7 +338,7 @@ int cmd_serve(int argc, char **argv)
                 "the audit trail.",
         .options = options,
         .option_count = option_count,
-        .example = "  cloister serve --state broker --print-key broker.pem\n"
+        .example = "  cloister serve --state broker --init --print-key broker.pem\n"
                    "  cloister serve --state broker --listen 0.0.0.0:8443 --endorsements amd/ "
                    "--fetch\n",
     };
@@ -345,7 +368,7 @@ int cmd_serve(int argc, char **argv)
         return cli_usage_error(&usage, "--threads: at most 256");
     if (door.connections == 0 || door.connections > CLO_SERVER_CONNECTIONS_MAX)
         return cli_usage_error(&usage, "--connections: 1 to 1000000");
-    bool ok = clo_store_open(tls.state, &store, &err);
+    bool ok = cli_open_state(tls.state, master, makes, &store, &err);
     tls.store = store;
     ok = ok &&
          (print_key != NULL ? open_key(&tls, &key, &err) && write_public_key(key, print_key, &err)

@@ -19,7 +19,7 @@ mkdir -p root/etc root/sbin
 echo 'ID=test' >root/etc/os-release
 head -c 64 /dev/urandom >disk.key
 openssl genrsa -out broker.key 2048 2>/dev/null
-"$cloister" serve --state broker --print-key broker.pem 2>/dev/null || fail "a broker's key"
+"$cloister" serve --state broker --init --print-key broker.pem 2>/dev/null || fail "a broker's key"
 "$cloister" secureboot keygen --output keys >/dev/null || fail "keygen"
 "$cloister" secureboot enroll --input "$varstore" --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt || fail "enroll"
 "$cloister" image build root --output disk.img --name test --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline quiet --init "$init" \

@@ -38,6 +38,18 @@ key put|default/disk/demo secret --state broker --policy $corpus/policy/any-meas
 key lease|default/disk/demo --state broker
 key list|--state broker --json
 key remove|-
+key terms|default/disk/demo --state broker --policy weak.json
+key revoke|default/disk/demo --state broker
+key master|--state sealed --master-key master.key
+key backup|-
+key restore|-
+audit-log checkpoint|--state broker
+audit-log show|--state broker
+audit-log show|--state broker --json
+audit-log verify|--state broker
+audit-log verify|--state broker --json
+audit-log follow|-
+audit-log prune|--state broker --keep 1
 measure convert|-
 measure image|-
 measure policy|-
@@ -119,6 +131,9 @@ printf 'CONFIG_AMD_MEM_ENCRYPT=y\n' >config
 "$cloister" uki build --kernel vmlinuz --initrd initrd --cmdline quiet --stub "$corpus/pe/stub" --output demo.efi >out || fail "a UKI"
 "$cloister" secureboot list --hash 00000000000000000000000000000000000000000000000000000000000000aa --output db.esl >out || fail "a list"
 head -c 32 /dev/zero >secret
+echo '{"cloister_policy":1,"name":"weak","tee":["snp"],"roots":["amd"],"snp":{"measurement":"any"},"accept_weak":"a test"}' >weak.json
+"$cloister" key master --make master.key || fail "a master key"
+"$cloister" key put default/disk/demo secret --state sealed --master-key master.key --policy weak.json >out 2>&1 || fail "a sealed secret"
 
 # Every command of the help is in the list, and the other way round.
 "$cloister" --help=commands | sort >known

@@ -103,7 +103,7 @@ printf 'another' >other
 expect "a sound one, and what remains" 0 "a/b/sound" put a/b/sound other --policy azure.json --reference ref
 put a/b/sound other --policy azure.json --reference ref 2>notes >/dev/null
 grep -q "key: open: instance: every machine" notes || fail "what remains: $(cat notes)"
-"$cloister" serve --state state --listen 127.0.0.1:0 >log 2>&1 &
+"$cloister" serve --state state --init --listen 127.0.0.1:0 >log 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
 for _ in $(seq 100); do

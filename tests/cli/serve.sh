@@ -10,7 +10,7 @@ printf 'a secret that nobody prints' >"$work/secret"
 state=$work/state
 
 # Keys.
-expect "public key" 0 "BEGIN PUBLIC KEY" "$cloister" serve --state "$state" --print-key -
+expect "public key" 0 "BEGIN PUBLIC KEY" "$cloister" serve --state "$state" --init --print-key -
 "$cloister" serve --state "$state" --print-key "$work/first.pem"
 "$cloister" serve --state "$state" --print-key "$work/again.pem"
 cmp -s "$work/first.pem" "$work/again.pem" || fail "another key the second time"

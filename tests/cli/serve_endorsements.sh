@@ -14,9 +14,9 @@ kds=http://127.0.0.1:$port
 # What is not taken.
 mkdir own
 echo "not a certificate" >own/odd.pem
-expect "a file that is none" 3 "own/odd.pem" "$cloister" serve --state state --listen 127.0.0.1:0 --endorsements own
-expect "no such folder" 3 "nowhere" "$cloister" serve --state state --listen 127.0.0.1:0 --endorsements nowhere
-expect "a mirror without --fetch" 2 "for --fetch" "$cloister" serve --state state --listen 127.0.0.1:0 --kds "$kds"
+expect "a file that is none" 3 "own/odd.pem" "$cloister" serve --state state --init --listen 127.0.0.1:0 --endorsements own
+expect "no such folder" 3 "nowhere" "$cloister" serve --state state --init --listen 127.0.0.1:0 --endorsements nowhere
+expect "a mirror without --fetch" 2 "for --fetch" "$cloister" serve --state state --init --listen 127.0.0.1:0 --kds "$kds"
 rm own/odd.pem
 
 # begin NAME OPTION…: a broker; its port is in $broker.
@@ -24,7 +24,7 @@ begin() {
     name=$1
     shift
     : >"$name.log"
-    "$cloister" serve --state "$name" --listen 127.0.0.1:0 "$@" >"$name.log" 2>&1 &
+    "$cloister" serve --state "$name" --init --listen 127.0.0.1:0 "$@" >"$name.log" 2>&1 &
     pid=$!
     servers="$servers $pid"
     for _ in $(seq 100); do

@@ -181,6 +181,7 @@ static void test_from_version_1(void **state)
     assert_int_equal(mkdir(folder, 0700), 0);
     snprintf(path, sizeof path, "%s/store.db", folder);
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(sqlite3_exec(database, old, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(database);
     for (int i = 0; i < 2; i++) { /* and once more, when it is new already */
@@ -214,6 +215,7 @@ static void test_terms_of_before(void **state)
     assert_true(put(store, PATH, "key", POLICY, &mine, false, &err));
     snprintf(path, sizeof path, "%s/store.db", folder);
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(sqlite3_exec(database, "UPDATE terms SET policy = '{}'", NULL, NULL, NULL),
                      SQLITE_OK);
     sqlite3_close(database);

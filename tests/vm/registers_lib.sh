@@ -13,7 +13,7 @@ registers_begin() {
     echo 'ID=registers' >"$LAB/root/etc/os-release"
     cloister_sim platform new "$LAB/platform" >"$LAB/platform.root"
     cloister_sim vtpm new "$LAB/platform" "$LAB/tpm"
-    cloister serve --state "$LAB/broker" --print-key "$LAB/broker.pem"
+    cloister serve --state "$LAB/broker" --init --print-key "$LAB/broker.pem"
 }
 
 # registers_image KERNEL STUB: made once for each.

@@ -1,0 +1,88 @@
+/* cloister key master: secrets under a master key, for the first time or under another one. */
+#include <string.h>
+#include <time.h>
+
+#include "cli/broker/key.h"
+#include "cli/broker/state.h"
+#include "verifier/master_key.h"
+
+static int tell(struct clo_store *store, const char *state)
+{
+    struct clo_error err;
+    bool is_sealed;
+    size_t in_clear;
+
+    if (!clo_store_is_sealed(store, &is_sealed, &in_clear, &err))
+        return cli_fail("key", &err);
+    if (is_sealed)
+        printf("%s: secrets are sealed under a master key\n", state);
+    else
+        printf("%s: %zu secret%s in the clear: there is no master key\n", state, in_clear,
+               in_clear == 1 ? " lies" : "s lie");
+    return is_sealed ? CLI_YES : CLI_NO;
+}
+
+static bool seal(struct clo_store *store, const char *fresh, size_t *count, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    const struct clo_audit row = { .time = (int64_t)time(NULL),
+                                   .action = "master",
+                                   .verdict = "changed",
+                                   .session = "",
+                                   .tee = "",
+                                   .detail = "secrets are sealed under another master key" };
+
+    return clo_master_key_read(fresh, &key, err) && clo_store_seal(store, key, count, err) &&
+           clo_store_audit(store, &row, err);
+}
+
+int cmd_key_master(int argc, char **argv)
+{
+    const char *state = NULL, *present = NULL, *fresh = NULL, *made = NULL;
+    const struct cli_option options[] = {
+        CLI_STATE_OPTION(&state),
+        CLI_MASTER_OPTION(&present),
+        { "--new", "FILE", "seal all secrets under this key (32 bytes, or 64 digits of hex)",
+          .text = &fresh },
+        { "--make", "FILE", "make a key, into a file that is not there yet, and end",
+          .text = &made },
+    };
+    const struct cli_usage usage = {
+        .command = "key master",
+        .arguments = "[--state DIR]",
+        .summary =
+                "Says whether a broker's secrets are sealed under a master key; seals them under "
+                "one, or under\nanother. Each is sealed by AES-256-GCM for its path and version. "
+                "The file must be yours\nalone; under systemd it may be a credential, which "
+                "systemd-creds(1) seals to a TPM.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key master --make master.key\n"
+                   "  cloister key master --state broker --new master.key\n"
+                   "  cloister key master --state broker --master-key master.key --new next.key\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct clo_error err;
+    size_t count;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, NULL, &status))
+        return status;
+    if ((state == NULL) == (made == NULL))
+        return cli_usage_error(&usage, "either --state or --make is needed");
+    if (made != NULL)
+        return clo_master_key_make(made, cli_random(), &err) ? CLI_YES : cli_fail("key", &err);
+    if (fresh == NULL && present == NULL) {
+        if (!cli_open_state_shut(state, &store, &err))
+            return cli_fail("key", &err);
+        return tell(store, state);
+    }
+    if (!cli_open_state(state, present, false, &store, &err))
+        return cli_fail("key", &err);
+    if (fresh == NULL)
+        return tell(store, state);
+    if (!seal(store, fresh, &count, &err))
+        return cli_fail("key", &err);
+    printf("%s: %zu secret%s sealed\n", state, count, count == 1 ? "" : "s");
+    return CLI_YES;
+}

@@ -1,0 +1,61 @@
+/* cloister key revoke: nothing under a path, or to a machine, any more. */
+#include <time.h>
+
+#include "cli/broker/key.h"
+#include "cli/broker/state.h"
+
+static bool revoke(struct clo_store *store, const char *name, bool is_machine, bool is_revoked,
+                   struct clo_error *err)
+{
+    int64_t now = (int64_t)time(NULL);
+    const struct clo_audit row = { .time = now,
+                                   .action = "revoke",
+                                   .verdict = is_revoked ? "revoked" : "allowed",
+                                   .session = "",
+                                   .tee = "",
+                                   .resource = is_machine ? NULL : name,
+                                   .detail = is_machine ? name : "" };
+    bool ok = is_machine ? clo_store_revoke_machine(store, name, is_revoked, now, err)
+                         : clo_store_revoke(store, name, is_revoked, now, err);
+
+    return ok && clo_store_audit(store, &row, err);
+}
+
+int cmd_key_revoke(int argc, char **argv)
+{
+    const char *state = NULL;
+    bool is_machine = false, undo = false;
+    const struct cli_option options[] = {
+        CLI_STATE_OPTION(&state),
+        { "--machine", NULL,
+          "not a path but a machine, by the name that 'key lease' and the audit trail have for it",
+          .flag = &is_machine },
+        { "--undo", NULL, "allow it again", .flag = &undo },
+    };
+    const struct cli_usage usage = {
+        .command = "key revoke",
+        .arguments = "PATH|MACHINE",
+        .operands = { "one path or machine", 1, 1 },
+        .summary = "Releases nothing under a path, or nothing to a machine, any more: at once, "
+                   "also to those\nthat were accepted before. What a guest has got it has: change "
+                   "the disk's key for that.",
+        .options = options,
+        .option_count = CLO_COUNT(options),
+        .example = "  cloister key revoke default/disk/demo --state broker\n"
+                   "  cloister key revoke 3f0c… --machine --state broker\n",
+    };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    struct clo_list operands;
+    struct clo_error err;
+    int status;
+
+    if (!cli_parse(&usage, argc, argv, &operands, &status))
+        return status;
+    if (state == NULL)
+        return cli_usage_error(&usage, "--state is needed");
+    const char *name = operands.items[0];
+    if (!cli_open_state_shut(state, &store, &err) || !revoke(store, name, is_machine, !undo, &err))
+        return cli_fail("key", &err);
+    printf("%s: %s\n", name, undo ? "is released again" : "is revoked");
+    return CLI_YES;
+}
