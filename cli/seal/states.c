@@ -161,6 +161,8 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
     with.phase = in->phase == NULL ? DEFAULT_PHASE : in->phase;
     if (in->key == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--key is needed");
+    if (in->share != NULL && !cli_is_no_input("--share-output", in->share, in->key, err))
+        return false;
     if (!read_policy(&with, out, err) || !clo_tpm2_sealing_check(&out->job.sealing, err) ||
         !cli_references_load(&in->references, &out->references, err) ||
         !make_states(&with, out, err) || !clo_file_read_secret(in->key, KEY_LIMIT, &out->key, err))
