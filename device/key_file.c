@@ -50,10 +50,10 @@ bool clo_certificate_file(const char *path, struct clo_certificate **out, struct
     if (!clo_file_read(path, CERTIFICATE_LIMIT, &file, err))
         return false;
     struct clo_bytes bytes = clo_buffer_bytes(&file);
-    err->status = CLO_OK;
     if (bytes.size > 0 && bytes.data[0] != 0x30) { /* a DER SEQUENCE begins so */
-        if (!clo_pem_next(bytes, "CERTIFICATE", &at, &der, err))
-            return err->status == CLO_OK
+        enum clo_next next = clo_pem_next(bytes, "CERTIFICATE", &at, &der, err);
+        if (next != CLO_NEXT_ITEM)
+            return next == CLO_NEXT_END
                            ? clo_fail(err, CLO_ERR_FORMAT, "%s: holds no certificate", path)
                            : clo_wrap(err, "%s", path);
         bytes = clo_buffer_bytes(&der);

@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (unsigned bit = 0; bit < 32; bit++)
             MUST((platforms >> bit & 1) == 0 || clo_audit_platform_name(1U << bit) != NULL);
     }
-    if (clo_audit_severity_parse(words, &severity, &err))
-        MUST(clo_audit_severity_parse(clo_audit_severity_name(severity), &same, &err) &&
+    if (clo_audit_severity_from_name(words, &severity))
+        MUST(clo_audit_severity_from_name(clo_audit_severity_name(severity), &same) &&
              same == severity);
     return 0;
 }

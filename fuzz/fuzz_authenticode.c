@@ -7,13 +7,15 @@
 /* What a signature says of itself lies in the table; what its own certificates verify was not changed. */
 static void check_signatures(const struct clo_pe *pe)
 {
+    struct clo_authenticode_walk walk = clo_authenticode_walk(pe->certificates);
     struct clo_authenticode_signature signature;
-    struct clo_error err;
+    struct clo_error err = { .status = CLO_OK };
+    enum clo_next next;
 
-    for (size_t i = 0; i < 4; i++) {
+    while ((next = clo_authenticode_next(&walk, &signature, &err)) != CLO_NEXT_END) {
         struct clo_bytes named;
-        if (!clo_authenticode_signature_at(pe->certificates, i, &signature, &err)) {
-            MUST(err.status == CLO_OK || err.text[0] != '\0');
+        if (next == CLO_NEXT_FAILED) {
+            MUST(err.status != CLO_OK && err.text[0] != '\0');
             continue;
         }
         MUST(lies_within(signature.content, pe->certificates));

@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct clo_error err;
     bool made;
 
-    (void)clo_cel_is_log(in, &encoding);
+    (void)clo_cel_is(in, &encoding);
     for (int i = CLO_CEL_JSON; i <= CLO_CEL_CBOR; i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer binary = { 0 };
         if (clo_cel_read(in, (enum clo_cel_encoding)i, &binary, &made, &err))

@@ -39,14 +39,15 @@ static void blocks(struct clo_bytes pem)
     size_t at = 0;
     size_t before = 0;
 
-    while (clo_pem_next(pem, "CERTIFICATE", &at, &der, &err)) {
+    while (clo_pem_next(pem, "CERTIFICATE", &at, &der, &err) == CLO_NEXT_ITEM) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer written = { 0 };
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer again = { 0 };
         size_t start = 0;
         MUST(at > before && at <= pem.size);
         before = at;
         MUST(clo_pem_write("CERTIFICATE", clo_buffer_bytes(&der), &written, &err));
-        MUST(clo_pem_next(clo_buffer_bytes(&written), "CERTIFICATE", &start, &again, &err));
+        MUST(clo_pem_next(clo_buffer_bytes(&written), "CERTIFICATE", &start, &again, &err) ==
+             CLO_NEXT_ITEM);
         MUST(clo_bytes_equal(clo_buffer_bytes(&der), clo_buffer_bytes(&again)));
         one(clo_buffer_bytes(&der));
     }

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(added == 0 && clo_bytes_equal(clo_buffer_bytes(&twice), in));
     struct clo_signature_walk walk = clo_signature_walk(in);
     struct clo_signature_entry entry;
-    while (clo_signature_next(&walk, &entry, &err)) {
+    while (clo_signature_next(&walk, &entry, &err) == CLO_NEXT_ITEM) {
         MUST(lies_within(entry.whole, in));
         MUST(clo_signature_lists_have(in, &entry.type, entry.data, &entry.owner));
     }

@@ -9,7 +9,8 @@ static void walk_sections(struct clo_bytes file)
     struct clo_error err;
     size_t at = 0;
 
-    for (size_t before = 0; clo_volume_section_next(file, &at, &section, &err); before = at) {
+    for (size_t before = 0; clo_volume_section_next(file, &at, &section, &err) == CLO_NEXT_ITEM;
+         before = at) {
         MUST(at > before);
         MUST(lies_within(section.data, file) && section.offset + section.data.size <= file.size);
     }
@@ -26,7 +27,8 @@ static void walk(struct clo_bytes in)
     if (!clo_volume_parse(in, &volume, &err))
         return;
     MUST(lies_within(volume.bytes, in));
-    for (size_t before = 0; clo_volume_file_next(&volume, &at, &file, &err); before = at) {
+    for (size_t before = 0; clo_volume_file_next(&volume, &at, &file, &err) == CLO_NEXT_ITEM;
+         before = at) {
         MUST(at > before);
         MUST(lies_within(file.data, volume.bytes));
         MUST(file.offset + file.data.size <= volume.bytes.size);

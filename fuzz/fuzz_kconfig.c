@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct clo_error err;
     size_t count = 0;
 
-    (void)clo_kconfig_guess(in);
+    (void)clo_kconfig_is(in);
     if (!clo_kconfig_parse(in, &config, &err))
         return 0;
     for (; clo_kconfig_at(config, count, &name, &value); count++) {

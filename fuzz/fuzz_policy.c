@@ -9,7 +9,7 @@ static void look_at_pins(const struct clo_policy *policy)
     struct clo_pins pins;
 
     clo_policy_pins(policy, NULL, 0, NULL, &pins);
-    for (size_t i = 0; i < CLO_ASPECTS && pins.unmet[0] == '\0'; i++)
+    for (size_t i = 0; i < CLO_ASPECT_COUNT && pins.unmet[0] == '\0'; i++)
         MUST(pins.items[i].status != CLO_PIN_NOT_APPLICABLE && pins.items[i].text[0] != '\0');
     /* Whose firmware it is nobody knows where every value will do. */
     MUST(pins.unmet[0] != '\0' || !clo_policy_allows(policy, CLO_TEE_SNP) ||

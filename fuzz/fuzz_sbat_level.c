@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct clo_error err;
     size_t at = 0;
 
-    for (size_t before = 0; clo_sbat_next(in, &at, &entry, &err); before = at) {
+    for (size_t before = 0; clo_sbat_next(in, &at, &entry, &err) == CLO_NEXT_ITEM; before = at) {
         MUST(at > before && entry.name[0] != '\0' && entry.generation > 0);
         MUST(strlen(entry.name) < sizeof entry.name && lies_within(entry.rest, in));
     }

@@ -27,7 +27,7 @@ static void check_choice(const struct clo_tdx_collateral *collateral)
         struct clo_error err;
         MUST(clo_tdx_collateral_choose(sets, CLO_COUNT(sets), owner, (struct clo_bytes){ 0 },
                                        1780000000, &choice, &err));
-        for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+        for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
             MUST(clo_bytes_equal(clo_buffer_bytes(&choice.collateral.pieces[i]),
                                  clo_buffer_bytes(&collateral->pieces[i])));
         MUST(memchr(choice.left_out, 0, sizeof choice.left_out) != NULL);

@@ -133,9 +133,10 @@ static bool add_ccel(const struct clo_collector *from, const struct clo_hardware
 }
 
 /* What belongs to a report besides itself. */
-static bool (*const companions[CLO_TEES])(const struct clo_collector *from,
-                                          const struct clo_hardware_report *report,
-                                          struct clo_evidence *evidence, struct clo_error *err) = {
+static bool (*const companions[CLO_TEE_COUNT])(const struct clo_collector *from,
+                                               const struct clo_hardware_report *report,
+                                               struct clo_evidence *evidence,
+                                               struct clo_error *err) = {
     [CLO_TEE_SNP] = add_table,
     [CLO_TEE_TDX] = add_ccel,
 };

@@ -13,7 +13,7 @@
 #define BLOCK       ((size_t)64 << 10)
 #define ENTRIES_MAX 200000
 
-bool clo_package_guess(struct clo_bytes head)
+bool clo_package_is(struct clo_bytes head)
 {
     return (head.size >= 8 && memcmp(head.data, "!<arch>\n", 8) == 0) ||
            (head.size >= 4 && memcmp(head.data, "\xed\xab\xee\xdb", 4) == 0);

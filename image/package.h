@@ -11,7 +11,7 @@ struct clo_package {
     char release[128];        /* of which there is one; empty: not told */
 };
 
-bool clo_package_guess(struct clo_bytes head);
+bool clo_package_is(struct clo_bytes head);
 /* A package with kernels of more than one release is refused. */
 CLO_MUST_USE bool clo_package_read(const char *path, struct clo_package *out,
                                    struct clo_error *err);

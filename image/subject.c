@@ -276,7 +276,7 @@ static bool add_text(struct clo_subject *subject, struct clo_bytes text, struct 
 {
     CLO_CLEANUP(clo_freep) char *copy = NULL;
 
-    if (clo_kconfig_guess(text))
+    if (clo_kconfig_is(text))
         return add_config(subject, text, err);
     if (is_one_line(text)) {
         copy = strndup((const char *)text.data, text.size);
@@ -308,13 +308,13 @@ bool clo_subject_add_bytes(struct clo_subject *subject, struct clo_bytes in, str
         return clo_subject_add_kernel(subject, in, err);
     if (in.size >= 2 && memcmp(in.data, "MZ", 2) == 0)
         return clo_subject_add_uki(subject, in, err);
-    if (clo_compression_guess(in) == CLO_COMPRESSION_NONE)
+    if (clo_compression_of(in) == CLO_COMPRESSION_NONE)
         return add_text(subject, in, err);
     if (!clo_unpack(in, &plain, &used, err))
         return false;
     struct clo_bytes inner = clo_buffer_bytes(&plain);
-    return clo_kconfig_guess(inner) ? add_config(subject, inner, err)
-                                    : clo_subject_add_kernel(subject, inner, err);
+    return clo_kconfig_is(inner) ? add_config(subject, inner, err)
+                                 : clo_subject_add_kernel(subject, inner, err);
 }
 
 static bool add_package(struct clo_subject *subject, const char *path, struct clo_error *err)
@@ -370,7 +370,7 @@ static bool add_file(struct clo_subject *subject, const char *path, struct clo_e
         return true;
     if (got >= CLO_GPT_SECTOR + 8 && memcmp(head + CLO_GPT_SECTOR, "EFI PART", 8) == 0)
         return clo_subject_add_disk(subject, fd, err);
-    if (got > 0 && clo_package_guess(clo_bytes(head, (size_t)got)))
+    if (got > 0 && clo_package_is(clo_bytes(head, (size_t)got)))
         return add_package(subject, path, err);
     return clo_file_read(path, FILE_LIMIT, &whole, err) &&
            clo_subject_add_bytes(subject, clo_buffer_bytes(&whole), err);

@@ -6,7 +6,7 @@
 #include "cloister/audit.h"
 
 struct clo_subject {
-    bool about[CLO_AUDIT_WHATS];
+    bool about[CLO_AUDIT_WHAT_COUNT];
     struct clo_kconfig *config; /* NULL: not known, as all of these */
     char *cmdline;              /* as it was given */
     char *in_force;             /* what the kernel makes of it: clo_subject_facts() fills it */

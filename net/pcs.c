@@ -22,21 +22,21 @@ static bool check_chain(struct clo_bytes pem, struct clo_error *err)
     for (;; count++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
-        *err = (struct clo_error){ .status = CLO_OK };
-        if (!clo_pem_next(pem, "CERTIFICATE", &at, &der, err))
+        enum clo_next next = clo_pem_next(pem, "CERTIFICATE", &at, &der, err);
+        if (next == CLO_NEXT_FAILED)
+            return false;
+        if (next == CLO_NEXT_END)
             break;
         if (!clo_certificate_parse(clo_buffer_bytes(&der), &certificate, err))
             return clo_wrap(err, "certificate %zu", count);
     }
-    if (err->status != CLO_OK)
-        return false;
     return count > 0 || clo_fail(err, CLO_ERR_FORMAT, "holds no certificate");
 }
 
 bool clo_pcs_chain_read(struct clo_bytes headers, enum clo_tdx_piece piece, struct clo_buffer *out,
                         struct clo_error *err)
 {
-    static const char *const names[CLO_TDX_PIECES][2] = {
+    static const char *const names[CLO_TDX_PIECE_COUNT][2] = {
         [CLO_TDX_TCB_INFO_ISSUER_CHAIN] = { "TCB-Info-Issuer-Chain", "SGX-TCB-Info-Issuer-Chain" },
         [CLO_TDX_QE_IDENTITY_ISSUER_CHAIN] = { "SGX-Enclave-Identity-Issuer-Chain",
                                                "Enclave-Identity-Issuer-Chain" },
@@ -266,7 +266,7 @@ bool clo_pcs_get(struct clo_source *source, const char *base, const struct clo_t
                         "Intel PCS: an update channel or a TCB evaluation data number, not both");
     if (!get_all(source, base == NULL ? CLO_PCS_BASE : base, pck, edition, &collateral, err))
         return clo_wrap(err, "Intel PCS");
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++) {
         if (collateral.pieces[i].size == 0)
             continue;
         clo_buffer_free(&out->pieces[i]);

@@ -164,7 +164,7 @@ static bool load_certificate(const char *folder, const char *name, struct clo_bu
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (!clo_file_read(path, 65536, &pem, err))
         return false;
-    return clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, der, err) ||
+    return clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, der, err) == CLO_NEXT_ITEM ||
            clo_fail(err, CLO_ERR_FORMAT, "%s: no certificate", path);
 }
 

@@ -253,7 +253,7 @@ static bool make_collateral(const struct sim_tdx *tdx, const struct chains *chai
     clo_buffer_append(&out->pieces[CLO_TDX_PCK_CRL_ISSUER_CHAIN], clo_buffer_bytes(&chains->ca));
     if (tdx->chain_beside)
         clo_buffer_append(&out->pieces[CLO_TDX_PCK_CHAIN], clo_buffer_bytes(&chains->pck));
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
         if ((tdx->left_out >> i & 1) != 0)
             clo_buffer_free(&out->pieces[i]);
     return true;

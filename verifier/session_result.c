@@ -160,7 +160,7 @@ static bool read_tee(const json_t *json, const char **out, struct clo_error *err
 
     if (!clo_json_get_string(json, "tee", &name, err))
         return false;
-    for (int i = 0; i < CLO_TEES; i++)
+    for (int i = 0; i < CLO_TEE_COUNT; i++)
         if (strcmp(clo_tee_names((enum clo_tee)i)->name, name) == 0) {
             *out = clo_tee_names((enum clo_tee)i)->name;
             return true;

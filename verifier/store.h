@@ -127,9 +127,9 @@ struct clo_terms {
     size_t reference_count;
 };
 void clo_terms_free(struct clo_terms *terms); /* for CLO_CLEANUP */
-/* The terms with the smallest id above `after`; false without an error (CLO_OK) at the end. */
-CLO_MUST_USE bool clo_store_next_terms(struct clo_store *store, int64_t after,
-                                       struct clo_terms *out, struct clo_error *err);
+/* The terms with the smallest id above `after`. */
+CLO_MUST_USE enum clo_next clo_store_next_terms(struct clo_store *store, int64_t after,
+                                                struct clo_terms *out, struct clo_error *err);
 /* CLO_ERR_REFUSED: there are none with this id. */
 CLO_MUST_USE bool clo_store_terms(struct clo_store *store, int64_t id, struct clo_terms *out,
                                   struct clo_error *err);

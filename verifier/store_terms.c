@@ -73,23 +73,24 @@ bool clo_store_terms(struct clo_store *store, int64_t id, struct clo_terms *out,
     return result == SQLITE_ROW ? read_terms(store, statement, out, err) : fail_sql(store, err);
 }
 
-bool clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_terms *out,
-                          struct clo_error *err)
+enum clo_next clo_store_next_terms(struct clo_store *store, int64_t after, struct clo_terms *out,
+                                   struct clo_error *err)
 {
     STORE_LOCK(store);
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    err->status = CLO_OK;
     if (!store_prepare(store,
                        "SELECT id, policy, reference_values, digest FROM terms WHERE id > ?"
                        " ORDER BY id LIMIT 1",
                        &statement, err))
-        return false;
+        return CLO_NEXT_FAILED;
     sqlite3_bind_int64(statement, 1, after);
     int result = sqlite3_step(statement);
     if (result == SQLITE_DONE)
-        return false;
-    return result == SQLITE_ROW ? read_terms(store, statement, out, err) : fail_sql(store, err);
+        return CLO_NEXT_END;
+    if (result != SQLITE_ROW)
+        return fail_sql(store, err);
+    return read_terms(store, statement, out, err) ? CLO_NEXT_ITEM : CLO_NEXT_FAILED;
 }
 
 bool clo_store_terms_version(struct clo_store *store, uint64_t *out, struct clo_error *err)

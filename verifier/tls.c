@@ -167,7 +167,7 @@ static bool fits(struct clo_bytes pem, const struct clo_private_key *key, const 
     struct clo_error ignored;
     size_t at = 0;
 
-    return copy != NULL && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored) &&
+    return copy != NULL && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored) == CLO_NEXT_ITEM &&
            clo_certificate_parse(clo_buffer_bytes(&der), &certificate, &ignored) &&
            clo_private_key_public(key, &public, &ignored) &&
            clo_public_key_fingerprint(public, &own, &ignored) &&

@@ -133,7 +133,7 @@ static const char *guest_platforms(const struct clo_subject *subject, char *out,
     enum clo_tee known;
 
     snprintf(name, sizeof name, "%.*s", (int)length, tee == NULL ? "" : tee);
-    if (!clo_tee_find(name, &known) || !clo_tee_has_maker(known))
+    if (!clo_tee_from_name(name, &known) || !clo_tee_has_maker(known))
         return "";
     snprintf(out, size, "%s%s%s", name, tee[length] == '-' ? ",hyperv" : "",
              voucher != NULL && strcmp(voucher, "svsm") == 0 ? ",svsm" : "");
@@ -232,8 +232,11 @@ static bool run(const struct request *request, enum clo_audit_answer *verdict,
     enum clo_audit_severity level = CLO_AUDIT_REQUIRED;
     struct clo_audit_request asked = { .rules = NULL };
 
-    if ((request->fail_on != NULL && !clo_audit_severity_parse(request->fail_on, &level, err)) ||
-        !cli_time(request->at, &asked.now, err) || !read_rules(&request->rules, &rules, err) ||
+    if (request->fail_on != NULL && !clo_audit_severity_from_name(request->fail_on, &level))
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "severity: '%.40s' is none of required, recommended, optional, info",
+                        request->fail_on);
+    if (!cli_time(request->at, &asked.now, err) || !read_rules(&request->rules, &rules, err) ||
         !read_waivers(request->waivers, &waivers, err) || !read_subject(request, &subject, err) ||
         !choose_platforms(request, &subject, &asked.platforms, err))
         return false;

@@ -10,7 +10,7 @@
 
 static const struct {
     const char *word, *color;
-} looks[CLO_AUDIT_RESULTS] = {
+} looks[CLO_AUDIT_RESULT_COUNT] = {
     [CLO_AUDIT_PASS] = { "pass", "\033[32m" },
     [CLO_AUDIT_FAIL] = { "FAIL", "\033[31m" },
     [CLO_AUDIT_OPEN] = { "unknown", "\033[33m" },
@@ -100,7 +100,7 @@ static void print_head(const struct clo_audit *audit, const struct clo_audit_fac
                        const char *subject)
 {
     printf("%s: ", subject);
-    for (size_t i = 0, n = 0; i < CLO_AUDIT_WHATS; i++)
+    for (size_t i = 0, n = 0; i < CLO_AUDIT_WHAT_COUNT; i++)
         if (facts->about[i])
             printf("%s%s", n++ == 0 ? "" : ", ", clo_audit_what_name((enum clo_audit_what)i));
     if (audit->version.major != 0)
@@ -118,7 +118,7 @@ static void print_tally(const struct clo_audit *audit, enum clo_audit_severity l
     static const char *const verdicts[] = { "not fit", "not shown to be fit", "fit" };
 
     printf("\n%-12s %6s %6s %8s %8s %7s\n", "", "pass", "fail", "follows", "unknown", "waived");
-    for (size_t i = 0; i < CLO_AUDIT_SEVERITIES; i++)
+    for (size_t i = 0; i < CLO_AUDIT_SEVERITY_COUNT; i++)
         printf("%-12s %6zu %6zu %8zu %8zu %7zu\n",
                clo_audit_severity_name((enum clo_audit_severity)i), audit->tally[i][CLO_AUDIT_PASS],
                audit->tally[i][CLO_AUDIT_FAIL], audit->tally[i][CLO_AUDIT_CONSEQUENCE],
@@ -139,7 +139,7 @@ void cli_audit_print(const struct clo_audit *audit, const struct clo_audit_facts
     size_t shown = level > CLO_AUDIT_RECOMMENDED ? (size_t)level : CLO_AUDIT_RECOMMENDED;
     if (is_blind(facts))
         shown = (size_t)level;
-    for (size_t i = 0; i < CLO_AUDIT_SEVERITIES; i++)
+    for (size_t i = 0; i < CLO_AUDIT_SEVERITY_COUNT; i++)
         if (everything || i <= shown)
             print_severity(audit, (enum clo_audit_severity)i, everything, color);
     print_tally(audit, level);

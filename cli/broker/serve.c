@@ -109,8 +109,9 @@ static bool print_terms(struct clo_store *store, bool is_json, struct clo_error 
         CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer open = { 0 };
         struct clo_pins pins;
-        if (!clo_store_next_terms(store, after, &terms, err))
-            return err->status == CLO_OK;
+        enum clo_next next = clo_store_next_terms(store, after, &terms, err);
+        if (next != CLO_NEXT_ITEM)
+            return next == CLO_NEXT_END;
         after = terms.id;
         clo_policy_pins(terms.policy, (const struct clo_reference *const *)terms.references,
                         terms.reference_count, NULL, &pins);

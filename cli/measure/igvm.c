@@ -13,11 +13,11 @@ static bool check_options(const struct measure_snp_options *options, enum clo_vm
     enum clo_launch_mode mode = CLO_LAUNCH_SNP;
 
     *vmm = CLO_VMM_QEMU;
-    if (options->vmm != NULL && !clo_vmm_find(options->vmm, vmm))
+    if (options->vmm != NULL && !clo_vmm_from_name(options->vmm, vmm))
         return clo_fail(err, CLO_ERR_USAGE, "--vmm: no such VMM: %s; qemu and hyperv load IGVM",
                         options->vmm);
     if (options->mode != NULL &&
-        (!clo_launch_mode_find(options->mode, &mode) || mode != CLO_LAUNCH_SNP))
+        (!clo_launch_mode_from_name(options->mode, &mode) || mode != CLO_LAUNCH_SNP))
         return clo_fail(err, CLO_ERR_USAGE, "--igvm is for mode snp");
     if (options->vcpus != NULL && strcmp(options->vcpus, "1") != 0)
         return clo_fail(err, CLO_ERR_USAGE,

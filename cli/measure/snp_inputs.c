@@ -70,13 +70,13 @@ static bool read_mode(const struct measure_snp_options *options, struct measure_
     const char *mode = options->mode == NULL ? "snp" : options->mode;
 
     out->only_ovmf_hash = strcmp(mode, MODE_OVMF_HASH) == 0;
-    if (!out->only_ovmf_hash && !clo_launch_mode_find(mode, &out->launch.mode))
+    if (!out->only_ovmf_hash && !clo_launch_mode_from_name(mode, &out->launch.mode))
         return clo_fail(err, CLO_ERR_USAGE,
                         "--mode: no such mode: %s; there are snp, snp:svsm, " MODE_OVMF_HASH
                         ", seves, sev",
                         mode);
     out->has_vmm = options->vmm != NULL;
-    if (out->has_vmm && !clo_vmm_find(options->vmm, &out->launch.vmm))
+    if (out->has_vmm && !clo_vmm_from_name(options->vmm, &out->launch.vmm))
         return clo_fail(err, CLO_ERR_USAGE,
                         "--vmm: no such VMM: %s; there are qemu, ec2, gce, krun, and variants of "
                         "them",

@@ -19,9 +19,9 @@ static bool read_accepted(const struct clo_list *list, uint32_t *out, struct clo
     *out = 0;
     for (size_t i = 0; i < list->count; i++) {
         unsigned which = 0;
-        while (which < CLO_ASPECTS && !is_called((enum clo_aspect)which, list->items[i]))
+        while (which < CLO_ASPECT_COUNT && !is_called((enum clo_aspect)which, list->items[i]))
             which++;
-        if (which == CLO_ASPECTS)
+        if (which == CLO_ASPECT_COUNT)
             return clo_fail(err, CLO_ERR_USAGE, "--accept %.40s: there is no such aspect",
                             list->items[i]);
         *out |= 1U << which;
@@ -45,7 +45,7 @@ static bool is_sound(const struct clo_pins *pins, uint32_t accepted)
 {
     bool sound = pins->unmet[0] == '\0';
 
-    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++)
         sound = sound && !is_wanting(pins, i, accepted);
     return sound;
 }
@@ -55,7 +55,7 @@ static json_t *pins_json(const struct clo_policy *policy, const struct clo_pins 
 {
     json_t *aspects = json_array();
 
-    for (unsigned i = 0; i < CLO_ASPECTS; i++) {
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++) {
         enum clo_aspect aspect = (enum clo_aspect)i;
         json_array_append_new(
                 aspects, json_pack("{s:s,s:s,s:s,s:b,s:s}", "aspect", clo_aspect_name(aspect),
@@ -78,12 +78,12 @@ static void print_pins(const struct clo_pins *pins, uint32_t accepted)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer names = { 0 };
     bool colour = cli_color(stdout);
 
-    for (unsigned i = 0; i < CLO_ASPECTS && pins->unmet[0] == '\0'; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT && pins->unmet[0] == '\0'; i++)
         printf("%s%-8s%s  %-16s  %s%s\n", colour ? colours[pins->items[i].status] : "",
                clo_pin_status_name(pins->items[i].status), colour ? "\033[0m" : "",
                clo_aspect_name((enum clo_aspect)i), pins->items[i].text,
                (accepted >> i & 1) != 0 ? " (accepted)" : "");
-    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++)
         if (is_wanting(pins, i, accepted))
             clo_buffer_printf(&names, "%s%s", names.size == 0 ? "" : ", ",
                               clo_aspect_name((enum clo_aspect)i));

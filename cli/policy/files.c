@@ -18,7 +18,7 @@ bool policy_load(const char *name, struct clo_policy **out, struct clo_error *er
 void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,
                       struct clo_buffer *out)
 {
-    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++)
         if (pins->items[i].status == CLO_PIN_OPEN &&
             clo_aspect_weight((enum clo_aspect)i) <= weight)
             clo_buffer_printf(out, "%s%s", out->size == 0 ? "" : ", ",
@@ -29,7 +29,7 @@ void policy_print_left(FILE *out, const char *prefix, const struct clo_pins *pin
 {
     if (pins->unmet[0] != '\0')
         fprintf(out, "%snothing can fulfil this policy: %s\n", prefix, pins->unmet);
-    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++)
         if (pins->items[i].status >= CLO_PIN_PARTLY)
             fprintf(out, "%s%s: %s: %s\n", prefix, clo_pin_status_name(pins->items[i].status),
                     clo_aspect_name((enum clo_aspect)i), pins->items[i].text);

@@ -29,8 +29,9 @@ static bool compare(struct clo_bytes a, struct clo_bytes b, size_t side, bool as
 {
     struct clo_signature_walk walk = clo_signature_walk(a);
     struct clo_signature_entry entry;
+    enum clo_next next;
 
-    while (clo_signature_next(&walk, &entry, err)) {
+    while ((next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM) {
         if (!clo_signature_lists_have(b, &entry.type, entry.data, NULL)) {
             note_down(out->only[side], &entry, side == 0 ? "-" : "+", as_json);
             out->counts[side]++;
@@ -40,7 +41,7 @@ static bool compare(struct clo_bytes a, struct clo_bytes b, size_t side, bool as
             out->counts[2]++;
         }
     }
-    return err->status == CLO_OK;
+    return next == CLO_NEXT_END;
 }
 
 int cmd_secureboot_diff(int argc, char **argv)

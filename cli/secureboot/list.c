@@ -26,7 +26,7 @@ static bool read_hash(const char *text, struct clo_guid *type, struct clo_buffer
                         "%.80s: %zu bytes, 32 (SHA-256) or 48 (SHA-384) "
                         "expected",
                         text, out->size);
-    return clo_signature_type_find(out->size == 32 ? "sha256" : "sha384", type);
+    return clo_signature_type_from_name(out->size == 32 ? "sha256" : "sha384", type);
 }
 
 static bool add_image(const char *path, bool sha384, const struct clo_guid *owner,
@@ -42,7 +42,7 @@ static bool add_image(const char *path, bool sha384, const struct clo_guid *owne
     if (!clo_pe_parse(clo_buffer_bytes(&file), &pe, err) ||
         !clo_authenticode_digest(&pe, sha384 ? CLO_HASH_SHA384 : CLO_HASH_SHA256, &digest, err))
         return clo_wrap(err, "%s", path);
-    return clo_signature_type_find(sha384 ? "sha384" : "sha256", &type) &&
+    return clo_signature_type_from_name(sha384 ? "sha384" : "sha256", &type) &&
            clo_signature_list_add(&type, owner, clo_digest_bytes(&digest), out, err);
 }
 
@@ -91,6 +91,7 @@ static bool remove_hash(const char *text, struct clo_buffer *lists, struct clo_e
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer left = { 0 };
     struct clo_signature_walk walk = clo_signature_walk(clo_buffer_bytes(lists));
     struct clo_signature_entry entry;
+    enum clo_next next;
     struct clo_guid type;
     size_t removed = 0;
 
@@ -98,7 +99,7 @@ static bool remove_hash(const char *text, struct clo_buffer *lists, struct clo_e
         return clo_wrap(err, "--remove");
     struct clo_bytes data = clo_buffer_bytes(&hash);
     /* A certificate is named by its SHA-256. */
-    while (clo_signature_next(&walk, &entry, err)) {
+    while ((next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM) {
         struct clo_digest digest;
         clo_hash(CLO_HASH_SHA256, entry.data, &digest);
         if (clo_guid_equal(&entry.type, &clo_guid_cert_x509) &&
@@ -108,7 +109,7 @@ static bool remove_hash(const char *text, struct clo_buffer *lists, struct clo_e
             break;
         }
     }
-    if (err->status != CLO_OK ||
+    if (next == CLO_NEXT_FAILED ||
         !clo_signature_lists_remove(clo_buffer_bytes(lists), &type, data, &left, &removed, err))
         return false;
     if (removed == 0)

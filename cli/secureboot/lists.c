@@ -222,9 +222,10 @@ bool secureboot_print(struct clo_bytes lists, bool all, struct clo_error *err)
 {
     struct clo_signature_walk walk = clo_signature_walk(lists);
     struct clo_signature_entry signature;
+    enum clo_next next;
     size_t hashes = 0;
 
-    while (clo_signature_next(&walk, &signature, err)) {
+    while ((next = clo_signature_next(&walk, &signature, err)) == CLO_NEXT_ITEM) {
         struct secureboot_entry entry;
         bool is_certificate = clo_guid_equal(&signature.type, &clo_guid_cert_x509);
         if (!is_certificate && !all) {
@@ -240,5 +241,5 @@ bool secureboot_print(struct clo_bytes lists, bool all, struct clo_error *err)
     }
     if (hashes > 0)
         printf("  %zu hashes (--all lists them)\n", hashes);
-    return err->status == CLO_OK;
+    return next == CLO_NEXT_END;
 }

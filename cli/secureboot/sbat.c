@@ -40,7 +40,8 @@ static bool examine(const char *path, struct clo_bytes level, json_t *to, bool *
         return clo_wrap(err, "%s", path);
     *is_allowed = verdict.is_allowed;
     json_t *components = json_array();
-    while (clo_sbat_next(sbat, &at, &entry, err)) {
+    enum clo_next next;
+    while ((next = clo_sbat_next(sbat, &at, &entry, err)) == CLO_NEXT_ITEM) {
         json_array_append_new(components, json_pack("{s:s, s:I}", "name", entry.name, "generation",
                                                     (json_int_t)entry.generation));
         if (to == NULL)
@@ -57,7 +58,7 @@ static bool examine(const char *path, struct clo_bytes level, json_t *to, bool *
         printf("%s: %s\n", path, level.data != NULL ? verdict.text : "no .sbat section");
     }
     json_decref(components);
-    return err->status == CLO_OK || clo_wrap(err, "%s: .sbat", path);
+    return next == CLO_NEXT_END || clo_wrap(err, "%s: .sbat", path);
 }
 
 /* The exit status that it asks for. One that cannot be read is told, and the others are looked at. */

@@ -51,11 +51,12 @@ static bool lists_json(struct clo_bytes lists, json_t *to, struct clo_error *err
 {
     struct clo_signature_walk walk = clo_signature_walk(lists);
     struct clo_signature_entry entry;
+    enum clo_next next;
 
-    while (clo_signature_next(&walk, &entry, err))
+    while ((next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM)
         if (json_array_append_new(to, secureboot_entry_json(&entry)) != 0)
             return clo_out_of_memory(err);
-    return err->status == CLO_OK;
+    return next == CLO_NEXT_END;
 }
 
 static bool store_json(const struct clo_varstore *store, bool is_on, bool has_owner,

@@ -116,17 +116,15 @@ struct signer {
 /* The n-th, over all signatures; false at the end. */
 static bool signer_at(const struct inspected *in, size_t index, struct signer *out)
 {
-    struct clo_bytes table = in->image->uki.pe.certificates;
+    struct clo_authenticode_walk walk = clo_authenticode_walk(in->image->uki.pe.certificates);
     struct clo_bytes named;
     struct clo_error err;
+    enum clo_next next;
 
     *out = (struct signer){ 0 };
-    for (size_t i = 0;; i++) {
-        if (!clo_authenticode_signature_at(table, i, &out->signature, &err)) {
-            if (err.status == CLO_OK)
-                return false;
+    while ((next = clo_authenticode_next(&walk, &out->signature, &err)) != CLO_NEXT_END) {
+        if (next == CLO_NEXT_FAILED)
             continue;
-        }
         const struct clo_authenticode_signature *signature = &out->signature;
         if (index >= signature->certificate_count) {
             index -= signature->certificate_count;
@@ -141,6 +139,7 @@ static bool signer_at(const struct inspected *in, size_t index, struct signer *o
                 clo_authenticode_signature_verify(signature, out->certificate, &err);
         return true;
     }
+    return false;
 }
 
 static void fingerprint(struct clo_bytes in, char *hex)

@@ -54,7 +54,7 @@ static bool load_folder(const char *folder, struct clo_tdx_collateral *out, stru
     for (size_t i = 0; i < CLO_COUNT(aliases); i++)
         if (!load_named(folder, aliases[i].file, aliases[i].piece, out, &found, err))
             return false;
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++) {
         enum clo_tdx_piece piece = (enum clo_tdx_piece)i;
         if (!load_named(folder, clo_tdx_piece_file(piece), piece, out, &found, err))
             return false;
@@ -73,7 +73,7 @@ static bool is_piece(const char *path, enum clo_tdx_piece *out)
             *out = aliases[i].piece;
             return true;
         }
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
         if (strcmp(clo_tdx_piece_file((enum clo_tdx_piece)i), name) == 0) {
             *out = (enum clo_tdx_piece)i;
             return true;
@@ -91,7 +91,7 @@ bool collateral_is_piece(const char *path)
 /* What the second has goes over what the first has. */
 static void merge(struct clo_tdx_collateral *into, struct clo_tdx_collateral *from)
 {
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++) {
         if (from->pieces[i].size == 0)
             continue;
         clo_buffer_free(&into->pieces[i]);
@@ -142,7 +142,7 @@ bool collateral_save(const struct clo_tdx_collateral *collateral, const char *fo
 {
     if (mkdir(folder, 0755) != 0 && errno != EEXIST)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++) {
         enum clo_tdx_piece piece = (enum clo_tdx_piece)i;
         struct clo_bytes bytes = clo_buffer_bytes(&collateral->pieces[i]);
         char path[4096];

@@ -130,7 +130,7 @@ bool uki_kernel_open(struct uki_kernel *kernel, const char *path, uki_tell *tell
     if (!uki_file_read(&file, 0, bytes, size, err))
         return false;
     struct clo_bytes head = clo_bytes(bytes, size);
-    enum clo_compression compression = clo_compression_guess(head);
+    enum clo_compression compression = clo_compression_of(head);
     if (size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
     if (!is_efi(head) && !is_bzimage(head) && compression == CLO_COMPRESSION_NONE)

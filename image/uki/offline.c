@@ -70,8 +70,9 @@ static bool is_signature_of(struct clo_bytes bytes, const struct uki_image *imag
     struct clo_error ignored;
 
     clo_authenticode_entry(bytes, &table);
+    struct clo_authenticode_walk walk = clo_authenticode_walk(clo_buffer_bytes(&table));
     return clo_buffer_ok(&table) &&
-           clo_authenticode_signature_at(clo_buffer_bytes(&table), 0, &signature, &ignored) &&
+           clo_authenticode_next(&walk, &signature, &ignored) == CLO_NEXT_ITEM &&
            digest_of(image, signature.digest.hash, &digest, &ignored) &&
            clo_digest_equal(&digest, &signature.digest);
 }

@@ -18,8 +18,8 @@ enum clo_audit_severity {
     CLO_AUDIT_RECOMMENDED, /* an attack surface or a leak that need not be there */
     CLO_AUDIT_OPTIONAL,    /* worth having */
     CLO_AUDIT_INFO,        /* good to know */
+    CLO_AUDIT_SEVERITY_COUNT,
 };
-#define CLO_AUDIT_SEVERITIES 4
 
 /* What is being audited; a rule is about one of these. */
 enum clo_audit_what {
@@ -29,8 +29,8 @@ enum clo_audit_what {
     CLO_AUDIT_IMAGE,
     CLO_AUDIT_GUEST,  /* a machine that runs */
     CLO_AUDIT_ROOTFS, /* the files of its root */
+    CLO_AUDIT_WHAT_COUNT,
 };
-#define CLO_AUDIT_WHATS 6
 
 /* What the machine is to be; a rule applies to some of these. */
 enum clo_audit_platform {
@@ -93,8 +93,8 @@ CLO_API const char *clo_audit_platform_name(unsigned bit);
 /* "snp,hyperv,no-fde": the TEEs, or the host, replace the default ones; the rest adds or takes away. */
 CLO_API CLO_MUST_USE bool clo_audit_platforms_parse(const char *text, unsigned *out,
                                                     struct clo_error *err);
-CLO_API CLO_MUST_USE bool clo_audit_severity_parse(const char *text, enum clo_audit_severity *out,
-                                                   struct clo_error *err);
+CLO_API CLO_MUST_USE bool clo_audit_severity_from_name(const char *name,
+                                                       enum clo_audit_severity *out);
 /* "6.12.0-144.el10" is 6.12; 0.0 if it is not a version. */
 CLO_API struct clo_audit_version clo_audit_version(const char *text);
 
@@ -102,7 +102,7 @@ CLO_API struct clo_audit_version clo_audit_version(const char *text);
 
 /* What is known of the subject. Everything is borrowed; NULL is "not known". */
 struct clo_audit_facts {
-    bool about[CLO_AUDIT_WHATS]; /* of what kinds the subject is */
+    bool about[CLO_AUDIT_WHAT_COUNT]; /* of what kinds the subject is */
     const struct clo_kconfig *config;
     const char *release; /* the kernel's; its configuration's header counts without */
     const char *cmdline;
@@ -136,8 +136,8 @@ enum clo_audit_result {
     CLO_AUDIT_OPEN,        /* unknown: not shown to hold, nor not to */
     CLO_AUDIT_CONSEQUENCE, /* fails because of another finding: mend that one first */
     CLO_AUDIT_WAIVED,      /* fails or is open, but an unexpired waiver accepts it */
+    CLO_AUDIT_RESULT_COUNT,
 };
-#define CLO_AUDIT_RESULTS 5
 
 struct clo_audit_finding {
     const struct clo_audit_rule *rule;
@@ -158,7 +158,7 @@ struct clo_audit {
     struct clo_audit_finding
             *findings; /* in the order of the rules; those that do not apply left out */
     size_t count;
-    size_t tally[CLO_AUDIT_SEVERITIES][CLO_AUDIT_RESULTS];
+    size_t tally[CLO_AUDIT_SEVERITY_COUNT][CLO_AUDIT_RESULT_COUNT];
     unsigned platforms;
     struct clo_audit_version version;
 };

@@ -84,11 +84,16 @@ struct clo_authenticode_signature {
     bool has_timestamp; /* RFC 3161 or PKCS #9 countersignature, not looked into */
 };
 
-/* The n-th signature of a certificate table. False with CLO_OK at its end; with CLO_ERR_FORMAT, naming
- * the offset, where the table or this entry is malformed; CLO_ERR_UNSUPPORTED for other kinds. */
-CLO_API CLO_MUST_USE bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
-                                                        struct clo_authenticode_signature *out,
-                                                        struct clo_error *err);
+/* Walks the signatures of a certificate table. An entry that is malformed (CLO_ERR_FORMAT, naming the
+ * offset) or of another kind (CLO_ERR_UNSUPPORTED) is a failed step: the next one is of the entry after it. */
+struct clo_authenticode_walk {
+    struct clo_reader r;
+    size_t count;
+};
+CLO_API struct clo_authenticode_walk clo_authenticode_walk(struct clo_bytes table);
+CLO_API CLO_MUST_USE enum clo_next clo_authenticode_next(struct clo_authenticode_walk *walk,
+                                                         struct clo_authenticode_signature *out,
+                                                         struct clo_error *err);
 /* The certificate in it that its own names as the signer's; false if it did not come along. */
 CLO_API bool clo_authenticode_signer(const struct clo_authenticode_signature *signature,
                                      struct clo_bytes *der);

@@ -51,6 +51,13 @@ struct clo_error {
     char text[512]; /* for people; control characters already replaced */
 };
 
+/* What the next step of a walk over untrusted bytes found. Compare it: an end is not a failure, and neither is an item. */
+enum clo_next {
+    CLO_NEXT_FAILED = 0, /* and err says why; false, as clo_fail() returns it */
+    CLO_NEXT_ITEM = 1,
+    CLO_NEXT_END = 2, /* `out` and err are as they were */
+};
+
 /* Sets the error and returns false. */
 CLO_API bool clo_fail(struct clo_error *err, enum clo_status status, const char *format, ...)
         CLO_PRINTF(3, 4);

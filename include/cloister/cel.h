@@ -18,7 +18,7 @@ enum clo_cel_encoding {
 };
 
 /* Does it look like one? For callers that are given any file. */
-CLO_API bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out);
+CLO_API bool clo_cel_is(struct clo_bytes in, enum clo_cel_encoding *out);
 /* Appends the log in its binary, crypto-agile form. Firmware's events come back byte for byte; those of
  * IMA and systemd become EV_IPL with their template or text as data. Records of NV indexes are passed
  * over: they are in no PCR. A Spec ID event that the log does not have is made: `*is_header_made`. */

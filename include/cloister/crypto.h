@@ -17,9 +17,9 @@ enum clo_hash {
     CLO_HASH_SHA256,
     CLO_HASH_SHA384,
     CLO_HASH_SHA512,
+    CLO_HASH_COUNT, /* CLO_HASH_NONE included */
 };
 #define CLO_HASH_SIZE_MAX 64
-#define CLO_HASH_COUNT    5 /* values of the enum, CLO_HASH_NONE included */
 
 struct clo_digest {
     enum clo_hash hash;
@@ -239,9 +239,9 @@ CLO_API void clo_crl_free(struct clo_crl *crl);
 CLO_API void clo_crl_freep(struct clo_crl **crl);
 
 /* Walks PEM text: gives the DER of the next block labelled `label` ("CERTIFICATE") after *at and
- * moves *at past it. False at the end; malformed blocks are an error with err->status set. */
-CLO_API bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
-                          struct clo_buffer *der, struct clo_error *err);
+ * moves *at past it. A malformed block is CLO_ERR_FORMAT. */
+CLO_API CLO_MUST_USE enum clo_next clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
+                                                struct clo_buffer *der, struct clo_error *err);
 
 CLO_API CLO_MUST_USE bool clo_pem_write(const char *label, struct clo_bytes der,
                                         struct clo_buffer *pem, struct clo_error *err);

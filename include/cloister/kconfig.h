@@ -41,7 +41,7 @@ CLO_API bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, cons
                             const char **value);
 
 /* Does it look like the text of a configuration? */
-CLO_API bool clo_kconfig_guess(struct clo_bytes in);
+CLO_API bool clo_kconfig_is(struct clo_bytes in);
 
 CLO_END_C
 

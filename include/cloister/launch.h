@@ -25,7 +25,7 @@ enum clo_launch_mode {
 };
 CLO_API const char *clo_launch_mode_name(enum clo_launch_mode mode); /* "snp", "snp:svsm", … */
 /* Also as others write them: "sev-es", "SEV-SNP". */
-CLO_API bool clo_launch_mode_find(const char *name, enum clo_launch_mode *out);
+CLO_API bool clo_launch_mode_from_name(const char *name, enum clo_launch_mode *out);
 
 /* --- vCPU types ------------------------------------------------------------------------------ */
 
@@ -53,10 +53,10 @@ enum clo_vmm {
     CLO_VMM_KRUN,
     CLO_VMM_KRUN_VIRTEE, /* as the crate sev computes it */
     CLO_VMM_HYPERV,      /* IGVM files only */
+    CLO_VMM_COUNT,
 };
-#define CLO_VMM_COUNT 9
-CLO_API const char *clo_vmm_name(enum clo_vmm vmm);             /* "qemu", "ec2-rdx0", … */
-CLO_API bool clo_vmm_find(const char *name, enum clo_vmm *out); /* in any case */
+CLO_API const char *clo_vmm_name(enum clo_vmm vmm);                  /* "qemu", "ec2-rdx0", … */
+CLO_API bool clo_vmm_from_name(const char *name, enum clo_vmm *out); /* in any case */
 CLO_API bool clo_vmm_fits(enum clo_vmm vmm, enum clo_launch_mode mode);
 /* Does RDX start with the CPUID signature? */
 CLO_API bool clo_vmm_uses_signature(enum clo_vmm vmm);

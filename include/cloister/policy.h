@@ -17,7 +17,7 @@ enum clo_evidence_kind {
     CLO_EVIDENCE_OF_SVSM, /* a vTPM in an SVSM, likewise */
     CLO_EVIDENCE_OF_BARE, /* the hardware report or quote alone */
     CLO_EVIDENCE_OF_TPM,  /* a TPM alone, whose key the caller vouches for */
-    CLO_EVIDENCE_KINDS,
+    CLO_EVIDENCE_KIND_COUNT,
 };
 CLO_API const char *clo_evidence_kind_name(enum clo_evidence_kind kind); /* "vtpm" */
 

@@ -25,7 +25,7 @@ enum clo_aspect {
     CLO_ASPECT_FRESHNESS,
     CLO_ASPECT_STATE,    /* which disk */
     CLO_ASPECT_INSTANCE, /* which machine */
-    CLO_ASPECTS,
+    CLO_ASPECT_COUNT,
 };
 enum clo_pin_status { /* from good to bad */
     CLO_PIN_NOT_APPLICABLE,
@@ -46,7 +46,7 @@ struct clo_pin {
 };
 
 struct clo_pins {
-    struct clo_pin items[CLO_ASPECTS];
+    struct clo_pin items[CLO_ASPECT_COUNT];
     char unmet[320]; /* no evidence at all can fulfil it: why; "" where some can */
 };
 

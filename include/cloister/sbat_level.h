@@ -17,10 +17,10 @@ struct clo_sbat_entry {
     struct clo_bytes rest; /* vendor, package, version, URL; or the date of a level */
 };
 
-/* The next line of an .sbat section or a level, from *at on, which moves past it. False with CLO_OK at
- * the end (a NUL ends the text, too), with CLO_ERR_FORMAT for a line of another form. */
-CLO_API CLO_MUST_USE bool clo_sbat_next(struct clo_bytes text, size_t *at,
-                                        struct clo_sbat_entry *out, struct clo_error *err);
+/* The next line of an .sbat section or a level, from *at on, which moves past it. A NUL ends the
+ * text, too; a line of another form is CLO_ERR_FORMAT. */
+CLO_API CLO_MUST_USE enum clo_next clo_sbat_next(struct clo_bytes text, size_t *at,
+                                                 struct clo_sbat_entry *out, struct clo_error *err);
 
 struct clo_sbat_verdict {
     bool is_allowed;

@@ -12,10 +12,10 @@ CLO_BEGIN_C
 /* "x509", "sha256", "sha384", "x509-sha256", …; "other" for one that we do not know. */
 CLO_API const char *clo_signature_type_name(const struct clo_guid *type);
 /* By such a name; false: none. */
-CLO_API bool clo_signature_type_find(const char *name, struct clo_guid *out);
+CLO_API bool clo_signature_type_from_name(const char *name, struct clo_guid *out);
 
-/* Walks concatenated lists, each entry once. False after the last with err->status CLO_OK; malformed
- * lists, and entries that have not their type's size, are CLO_ERR_FORMAT. */
+/* Walks concatenated lists, each entry once. Malformed lists, and entries that do not have their type's
+ * size, are CLO_ERR_FORMAT. */
 struct clo_signature_walk {
     struct clo_reader r;
     struct clo_guid type; /* of the list that it is in */
@@ -23,8 +23,9 @@ struct clo_signature_walk {
     size_t entry_size;
 };
 CLO_API struct clo_signature_walk clo_signature_walk(struct clo_bytes lists);
-CLO_API bool clo_signature_next(struct clo_signature_walk *walk, struct clo_signature_entry *out,
-                                struct clo_error *err);
+CLO_API CLO_MUST_USE enum clo_next clo_signature_next(struct clo_signature_walk *walk,
+                                                      struct clo_signature_entry *out,
+                                                      struct clo_error *err);
 /* All of it. `count` gets the number of entries; may be NULL. */
 CLO_API CLO_MUST_USE bool clo_signature_lists_check(struct clo_bytes lists, size_t *count,
                                                     struct clo_error *err);

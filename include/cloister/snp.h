@@ -35,8 +35,8 @@ enum clo_snp_product {
     CLO_SNP_GENOA, /* Bergamo and Siena too */
     CLO_SNP_TURIN,
     CLO_SNP_VENICE,
+    CLO_SNP_PRODUCT_COUNT, /* CLO_SNP_UNKNOWN included */
 };
-#define CLO_SNP_PRODUCT_COUNT 5
 CLO_API const char *clo_snp_product_name(enum clo_snp_product product); /* "Milan" */
 
 /* The named bits of POLICY and PLATFORM_INFO, from the lowest up. */

@@ -57,12 +57,12 @@ enum clo_tdx_piece {
     CLO_TDX_PCK_CRL_ISSUER_CHAIN,
     CLO_TDX_ROOT_CA_CRL,
     CLO_TDX_PCK_CHAIN,
-    CLO_TDX_PIECES,
+    CLO_TDX_PIECE_COUNT,
 };
 
 /* A zeroed struct is empty. */
 struct clo_tdx_collateral {
-    struct clo_buffer pieces[CLO_TDX_PIECES];
+    struct clo_buffer pieces[CLO_TDX_PIECE_COUNT];
 };
 CLO_API void clo_tdx_collateral_free(struct clo_tdx_collateral *collateral);
 /* "tcb_info": the member of the JSON form; "tcb_info.json": the file in a folder. */
@@ -128,7 +128,7 @@ enum clo_tdx_status {
     CLO_TDX_RELAUNCH_ADVISED, /* the two of a TD that outlived an update of the module */
     CLO_TDX_RELAUNCH_ADVISED_CONFIGURATION_NEEDED,
     CLO_TDX_NOT_SUPPORTED, /* no level of the collateral fits: neither good nor out of date */
-    CLO_TDX_STATUSES,
+    CLO_TDX_STATUS_COUNT,
 };
 CLO_API const char *clo_tdx_status_name(enum clo_tdx_status status); /* "UpToDate" */
 CLO_API bool clo_tdx_status_from_name(struct clo_bytes name, enum clo_tdx_status *out);

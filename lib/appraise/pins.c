@@ -17,10 +17,10 @@ enum field {
 /* A class is a platform's and a kind's number in one. */
 static unsigned class_of(enum clo_tee tee, enum clo_evidence_kind kind)
 {
-    return (unsigned)tee * CLO_EVIDENCE_KINDS + (unsigned)kind;
+    return (unsigned)tee * CLO_EVIDENCE_KIND_COUNT + (unsigned)kind;
 }
 
-_Static_assert(CLO_TEES *CLO_EVIDENCE_KINDS <= CLO_PIN_CLASSES, "a class is a bit of 32");
+_Static_assert(CLO_TEE_COUNT *CLO_EVIDENCE_KIND_COUNT <= CLO_PIN_CLASSES, "a class is a bit of 32");
 _Static_assert(FIELD_TDX + 8 <= CLO_PIN_FIELDS, "a field has its number");
 
 /* The hash is part of it: the same PCR has other values in another bank. */
@@ -290,7 +290,7 @@ bool clo_pins_demand(const struct clo_appraise_terms *terms, struct clo_pins *ou
     uint32_t kinds = clo_policy_evidence(terms->policy);
 
     for (size_t i = 0; i < CLO_COUNT(tees_known); i++)
-        for (int kind = 0; kind < CLO_EVIDENCE_KINDS; kind++)
+        for (int kind = 0; kind < CLO_EVIDENCE_KIND_COUNT; kind++)
             if (clo_policy_allows(terms->policy, tees_known[i]) && (kinds >> kind & 1) != 0 &&
                 !demand_class(&pins, terms, tees_known[i], (enum clo_evidence_kind)kind, err))
                 return false;

@@ -7,8 +7,8 @@
 #include "audit_internal.h"
 #include "waivers.h"
 
-static const char *const results[CLO_AUDIT_RESULTS] = { "pass", "fail", "unknown", "consequence",
-                                                        "waived" };
+static const char *const results[CLO_AUDIT_RESULT_COUNT] = { "pass", "fail", "unknown",
+                                                             "consequence", "waived" };
 
 const char *clo_audit_result_name(enum clo_audit_result result)
 {

@@ -38,9 +38,9 @@ static json_t *tally_json(const struct clo_audit *audit)
 {
     json_t *json = json_object();
 
-    for (size_t i = 0; i < CLO_AUDIT_SEVERITIES; i++) {
+    for (size_t i = 0; i < CLO_AUDIT_SEVERITY_COUNT; i++) {
         json_t *row = json_object();
-        for (size_t k = 0; k < CLO_AUDIT_RESULTS; k++)
+        for (size_t k = 0; k < CLO_AUDIT_RESULT_COUNT; k++)
             json_object_set_new(row, clo_audit_result_name((enum clo_audit_result)k),
                                 json_integer((json_int_t)audit->tally[i][k]));
         json_object_set_new(json, clo_audit_severity_name((enum clo_audit_severity)i), row);
@@ -125,7 +125,7 @@ json_t *clo_audit_json(const struct clo_audit *audit, const struct clo_audit_fac
             json_decref(about);
             return NULL;
         }
-    for (size_t i = 0; i < CLO_AUDIT_WHATS; i++)
+    for (size_t i = 0; i < CLO_AUDIT_WHAT_COUNT; i++)
         if (facts->about[i])
             json_array_append_new(about, json_string(clo_audit_what_name((enum clo_audit_what)i)));
     json = json_pack("{s:i, s:o, s:o, s:o, s:s, s:s, s:o, s:o}", "cloister_audit", 1, "subject",

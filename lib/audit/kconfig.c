@@ -247,7 +247,7 @@ bool clo_kconfig_at(const struct clo_kconfig *config, size_t index, const char *
     return true;
 }
 
-bool clo_kconfig_guess(struct clo_bytes in)
+bool clo_kconfig_is(struct clo_bytes in)
 {
     struct clo_bytes head = clo_bytes_slice(in, 0, 64 << 10);
 

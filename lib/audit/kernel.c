@@ -67,7 +67,7 @@ bool clo_kernel_unpack(struct clo_bytes kernel, struct clo_buffer *plain, struct
         if (!zboot_payload(kernel, &payload, err))
             return false;
     }
-    if (clo_compression_guess(payload) == CLO_COMPRESSION_NONE) {
+    if (clo_compression_of(payload) == CLO_COMPRESSION_NONE) {
         *out = payload;
         return true;
     }

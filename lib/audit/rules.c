@@ -13,10 +13,10 @@ static const char header[] =
         "id\tgroup\twhat\twanted\tfor\tseverity\tsince\tuntil\tneeds\tdepends\t"
         "checked\treason\tsource\tfix";
 
-static const char *const severities[CLO_AUDIT_SEVERITIES] = { "required", "recommended", "optional",
-                                                              "info" };
-static const char *const whats[CLO_AUDIT_WHATS] = { "kconfig", "cmdline", "uki",
-                                                    "image",   "guest",   "rootfs" };
+static const char *const severities[CLO_AUDIT_SEVERITY_COUNT] = { "required", "recommended",
+                                                                  "optional", "info" };
+static const char *const whats[CLO_AUDIT_WHAT_COUNT] = { "kconfig", "cmdline", "uki",
+                                                         "image",   "guest",   "rootfs" };
 
 static const struct {
     const char *name;
@@ -73,13 +73,12 @@ static unsigned platform_bit(const char *text, size_t size)
     return 0;
 }
 
-bool clo_audit_severity_parse(const char *text, enum clo_audit_severity *out, struct clo_error *err)
+bool clo_audit_severity_from_name(const char *name, enum clo_audit_severity *out)
 {
     size_t index;
 
-    if (!find(severities, CLO_AUDIT_SEVERITIES, text, &index))
-        return clo_fail(err, CLO_ERR_USAGE,
-                        "severity: '%.40s' is none of required, recommended, optional, info", text);
+    if (!find(severities, CLO_AUDIT_SEVERITY_COUNT, name, &index))
+        return false;
     *out = (enum clo_audit_severity)index;
     return true;
 }
@@ -219,11 +218,11 @@ static bool read_rule(char *line, struct clo_audit_rule *out, bool *is_off, stru
     *is_off = strcmp(cells[5], "off") == 0;
     if (*is_off)
         return true;
-    if (!find(whats, CLO_AUDIT_WHATS, cells[2], &what))
+    if (!find(whats, CLO_AUDIT_WHAT_COUNT, cells[2], &what))
         return clo_fail(err, CLO_ERR_FORMAT,
                         "what: '%.40s' is none of kconfig, cmdline, uki, image, guest, rootfs",
                         cells[2]);
-    if (!find(severities, CLO_AUDIT_SEVERITIES, cells[5], &severity))
+    if (!find(severities, CLO_AUDIT_SEVERITY_COUNT, cells[5], &severity))
         return clo_fail(err, CLO_ERR_FORMAT,
                         "severity: '%.40s' is none of required, recommended, optional, info, off",
                         cells[5]);

@@ -22,19 +22,18 @@ static bool is_space(uint8_t c)
     return c == '\n' || c == '\r' || c == ' ' || c == '\t';
 }
 
-bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct clo_buffer *der,
-                  struct clo_error *err)
+enum clo_next clo_pem_next(struct clo_bytes pem, const char *label, size_t *at,
+                           struct clo_buffer *der, struct clo_error *err)
 {
     char begin[64];
     char end[64];
     size_t start;
     size_t stop;
 
-    err->status = CLO_OK;
     snprintf(begin, sizeof begin, "-----BEGIN %s-----", label);
     snprintf(end, sizeof end, "-----END %s-----", label);
     if (pem.size == 0 || !find(pem, *at, begin, &start))
-        return false;
+        return CLO_NEXT_END;
     if (!find(pem, start, end, &stop))
         return clo_fail(err, CLO_ERR_FORMAT, "PEM: block \"%s\" at byte %zu has no end", label,
                         start);
@@ -55,7 +54,7 @@ bool clo_pem_next(struct clo_bytes pem, const char *label, size_t *at, struct cl
     if (!clo_buffer_ok(der))
         return clo_out_of_memory(err);
     *at = stop + strlen(end);
-    return true;
+    return CLO_NEXT_ITEM;
 }
 
 bool clo_pem_write(const char *label, struct clo_bytes der, struct clo_buffer *pem,

@@ -203,10 +203,11 @@ bool clo_public_key_from_pem(struct clo_bytes pem, struct clo_public_key **out,
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
     size_t at = 0;
 
-    err->status = CLO_OK;
-    if (!clo_pem_next(pem, "PUBLIC KEY", &at, &der, err))
-        return err->status != CLO_OK ? false
-                                     : clo_fail(err, CLO_ERR_FORMAT, "no PEM block \"PUBLIC KEY\"");
+    enum clo_next next = clo_pem_next(pem, "PUBLIC KEY", &at, &der, err);
+    if (next == CLO_NEXT_FAILED)
+        return false;
+    if (next == CLO_NEXT_END)
+        return clo_fail(err, CLO_ERR_FORMAT, "no PEM block \"PUBLIC KEY\"");
     return clo_public_key_from_spki(clo_buffer_bytes(&der), out, err);
 }
 

@@ -41,9 +41,10 @@ bool clo_auth_update_verify(const struct clo_auth_update *update, struct clo_efi
     struct clo_signature_walk walk = clo_signature_walk(anchors);
     struct clo_signature_entry entry;
     struct clo_error why = { 0 };
+    enum clo_next next;
 
     clo_fail(&why, CLO_ERR_REFUSED, "there is no certificate that could allow it");
-    while (clo_signature_next(&walk, &entry, err)) {
+    while ((next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
         struct clo_error ignored;
         if (clo_guid_equal(&entry.type, &clo_guid_cert_x509) &&
@@ -51,7 +52,7 @@ bool clo_auth_update_verify(const struct clo_auth_update *update, struct clo_efi
             verify_either(update, variable, certificate, signer, &why))
             return true;
     }
-    if (err->status == CLO_OK)
+    if (next == CLO_NEXT_END)
         *err = why;
     return false;
 }

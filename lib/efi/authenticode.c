@@ -119,19 +119,19 @@ bool clo_authenticode_digest_to_sign(const struct clo_pe *pe, enum clo_hash hash
 
 bool clo_authenticode_certificate(const struct clo_pe *pe, size_t index, struct clo_buffer *out)
 {
+    struct clo_authenticode_walk walk = clo_authenticode_walk(pe->certificates);
     struct clo_authenticode_signature signature;
-    struct clo_error err;
+    struct clo_error ignored;
+    enum clo_next next;
 
-    for (size_t i = 0;; i++) {
-        if (!clo_authenticode_signature_at(pe->certificates, i, &signature, &err)) {
-            if (err.status == CLO_OK)
-                return false;
+    while ((next = clo_authenticode_next(&walk, &signature, &ignored)) != CLO_NEXT_END) {
+        if (next == CLO_NEXT_FAILED)
             continue;
-        }
         if (index < signature.certificate_count) {
             clo_buffer_append(out, signature.certificates[index]);
             return clo_buffer_ok(out);
         }
         index -= signature.certificate_count;
     }
+    return false;
 }

@@ -42,7 +42,7 @@ static unsigned hashes_of(struct clo_bytes lists)
     struct clo_error ignored;
     unsigned hashes = 0;
 
-    while (clo_signature_next(&walk, &entry, &ignored)) {
+    while (clo_signature_next(&walk, &entry, &ignored) == CLO_NEXT_ITEM) {
         const struct kind *kind = kind_of(&entry);
         if (kind != NULL && !kind->is_certificate)
             hashes |= 1U << kind->hash;
@@ -53,16 +53,16 @@ static unsigned hashes_of(struct clo_bytes lists)
 unsigned clo_authenticode_hashes(struct clo_bytes certificates, struct clo_bytes db,
                                  struct clo_bytes dbx)
 {
+    struct clo_authenticode_walk walk = clo_authenticode_walk(certificates);
     struct clo_authenticode_signature signature;
-    struct clo_error err;
+    struct clo_error ignored;
     unsigned hashes = hashes_of(db) | hashes_of(dbx);
+    enum clo_next next;
 
-    for (size_t i = 0;; i++) {
-        if (clo_authenticode_signature_at(certificates, i, &signature, &err))
+    while ((next = clo_authenticode_next(&walk, &signature, &ignored)) != CLO_NEXT_END)
+        if (next == CLO_NEXT_ITEM)
             hashes |= 1U << signature.digest.hash;
-        else if (err.status == CLO_OK)
-            return hashes;
-    }
+    return hashes;
 }
 
 /* --- One entry --- */
@@ -70,6 +70,7 @@ unsigned clo_authenticode_hashes(struct clo_bytes certificates, struct clo_bytes
 /* One of the signatures over this image, numbered for people from 1. */
 struct candidate {
     const struct clo_authenticode_image *image;
+    struct clo_authenticode_walk walk;
     struct clo_authenticode_signature signature;
     size_t number;
 };
@@ -129,25 +130,24 @@ static bool leads_to_entry(const struct clo_authenticode_signature *signature,
     return true;
 }
 
-/* The n-th signature that speaks of this very image. */
-static bool candidate_at(const struct clo_authenticode_image *image, size_t *index,
-                         struct candidate *out)
+static struct candidate candidates(const struct clo_authenticode_image *image)
 {
-    struct clo_error err;
+    return (struct candidate){ .image = image, .walk = clo_authenticode_walk(image->certificates) };
+}
 
-    for (;; (*index)++) {
-        if (!clo_authenticode_signature_at(image->certificates, *index, &out->signature, &err)) {
-            if (err.status == CLO_OK)
-                return false;
-            continue;
-        }
-        const struct clo_digest *digest = &image->digests[out->signature.digest.hash];
-        if (!clo_digest_equal(digest, &out->signature.digest))
-            continue;
-        out->image = image;
-        out->number = ++*index;
-        return true;
+/* The next signature that speaks of this very image; false: there is none left. */
+static bool candidate_next(struct candidate *c)
+{
+    struct clo_error ignored;
+    enum clo_next next;
+
+    while ((next = clo_authenticode_next(&c->walk, &c->signature, &ignored)) != CLO_NEXT_END) {
+        c->number = c->walk.count;
+        if (next == CLO_NEXT_ITEM &&
+            clo_digest_equal(&c->image->digests[c->signature.digest.hash], &c->signature.digest))
+            return true;
     }
+    return false;
 }
 
 /* --- dbx --- */
@@ -157,10 +157,9 @@ static bool forbids(const struct clo_authenticode_image *image,
                     struct clo_authenticode_verdict *out)
 {
     const struct kind *kind = kind_of(entry);
-    struct candidate candidate;
+    struct candidate candidate = candidates(image);
     char subject[200];
     char why[160];
-    size_t at = 0;
 
     if (kind == NULL)
         return false;
@@ -170,7 +169,7 @@ static bool forbids(const struct clo_authenticode_image *image,
         describe("dbx", index, entry, kind->name, "forbids it: the digest of this image", out);
         return true;
     }
-    while (candidate_at(image, &at, &candidate)) {
+    while (candidate_next(&candidate)) {
         if (kind->hash == CLO_HASH_NONE) {
             if (!leads_to_entry(&candidate.signature, entry, subject, sizeof subject))
                 continue;
@@ -206,7 +205,7 @@ static bool is_revoked(struct clo_bytes certificate, struct clo_bytes dbx)
     struct clo_signature_walk walk = clo_signature_walk(dbx);
     struct clo_error ignored;
 
-    while (clo_signature_next(&walk, &entry, &ignored)) {
+    while (clo_signature_next(&walk, &entry, &ignored) == CLO_NEXT_ITEM) {
         const struct kind *kind = kind_of(&entry);
         if (kind == NULL || !kind->is_certificate)
             continue;
@@ -222,10 +221,9 @@ static bool allows(const struct clo_authenticode_image *image,
                    struct clo_authenticode_verdict *out)
 {
     const struct kind *kind = kind_of(entry);
-    struct candidate candidate;
+    struct candidate candidate = candidates(image);
     char subject[200];
     char why[80];
-    size_t at = 0;
 
     if (kind == NULL)
         return false;
@@ -235,7 +233,7 @@ static bool allows(const struct clo_authenticode_image *image,
         describe("db", index, entry, kind->name, "allows it: the digest of this image", out);
         return true;
     }
-    while (kind->hash == CLO_HASH_NONE && candidate_at(image, &at, &candidate)) {
+    while (kind->hash == CLO_HASH_NONE && candidate_next(&candidate)) {
         if (!leads_to_entry(&candidate.signature, entry, subject, sizeof subject) ||
             is_revoked(entry->data, dbx))
             continue;
@@ -259,17 +257,18 @@ bool clo_authenticode_appraise(const struct clo_authenticode_image *image, struc
             return clo_fail(err, CLO_ERR_USAGE, "the image's %s digest is needed",
                             clo_hash_name((enum clo_hash)hash));
     struct clo_signature_walk walk = clo_signature_walk(dbx);
-    for (size_t i = 0; clo_signature_next(&walk, &entry, err); i++)
+    enum clo_next next;
+    for (size_t i = 0; (next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM; i++)
         if (verdict.list == NULL)
             (void)forbids(image, &entry, i, &verdict);
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return clo_wrap(err, "dbx");
     bool is_forbidden = verdict.list != NULL;
     walk = clo_signature_walk(db);
-    for (size_t i = 0; clo_signature_next(&walk, &entry, err); i++)
+    for (size_t i = 0; (next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM; i++)
         if (verdict.list == NULL && allows(image, &entry, i, dbx, &verdict))
             verdict.is_allowed = true;
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return clo_wrap(err, "db");
     if (verdict.list == NULL)
         snprintf(verdict.text, sizeof verdict.text, "no entry of db allows it: %s",

@@ -36,15 +36,15 @@ bool clo_authenticode_lead(const struct clo_authenticode_subject *subject,
 {
     struct clo_authenticode_lead lead = { .hash = CLO_HASH_NONE };
     struct clo_authenticode_signature signature;
+    struct clo_authenticode_walk walk = clo_authenticode_walk(subject->certificates);
     struct clo_error ignored;
+    enum clo_next next;
 
-    for (size_t i = 0; lead.hash == CLO_HASH_NONE; i++) {
+    while (lead.hash == CLO_HASH_NONE &&
+           (next = clo_authenticode_next(&walk, &signature, &ignored)) != CLO_NEXT_END) {
         struct clo_digest digests[CLO_HASH_COUNT] = { 0 };
-        if (!clo_authenticode_signature_at(subject->certificates, i, &signature, &ignored)) {
-            if (ignored.status == CLO_OK)
-                break;
+        if (next == CLO_NEXT_FAILED)
             continue;
-        }
         lead.signatures++;
         enum clo_hash hash = signature.digest.hash;
         if (!subject->digests(subject->context, 1U << hash, digests, err))

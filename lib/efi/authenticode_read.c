@@ -8,40 +8,42 @@
 
 /* --- The table --- */
 
-/* The n-th WIN_CERTIFICATE; its body. */
-static bool entry_at(struct clo_bytes table, size_t index, size_t *offset, struct clo_bytes *body,
-                     struct clo_error *err)
+struct clo_authenticode_walk clo_authenticode_walk(struct clo_bytes table)
 {
-    struct clo_reader r = clo_reader(table);
+    return (struct clo_authenticode_walk){ .r = clo_reader(table) };
+}
 
-    err->status = CLO_OK;
-    for (size_t i = 0; i < SIGNATURES_MAX && clo_reader_left(&r) > 0; i++) {
-        *offset = r.at;
-        uint32_t length = clo_read_le32(&r);
-        uint16_t revision = clo_read_le16(&r);
-        uint16_t type = clo_read_le16(&r);
-        struct clo_bytes content = clo_read_bytes(
-                &r, length < WIN_CERTIFICATE_HEADER ? SIZE_MAX : length - WIN_CERTIFICATE_HEADER);
-        if (!clo_reader_ok(&r)) {
-            /* What is after a broken entry cannot be found: it is the last one. */
-            if (i == index)
-                clo_fail(err, CLO_ERR_FORMAT,
-                         "certificate table: entry at 0x%zx: %u bytes, 0x%zx are left", *offset,
-                         length, table.size - *offset);
-            return false;
-        }
-        size_t padding = (8 - length % 8) % 8;
-        clo_read_skip(&r, padding < clo_reader_left(&r) ? padding : clo_reader_left(&r));
-        if (i != index)
-            continue;
-        if (revision != WIN_CERT_REVISION_2 || type != WIN_CERT_TYPE_PKCS_SIGNED_DATA)
-            return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                            "certificate table: entry at 0x%zx: revision 0x%x, type 0x%x", *offset,
-                            revision, type);
-        *body = content;
-        return true;
+/* The next WIN_CERTIFICATE; its body. */
+static enum clo_next next_entry(struct clo_authenticode_walk *walk, size_t *offset,
+                                struct clo_bytes *body, struct clo_error *err)
+{
+    struct clo_reader *r = &walk->r;
+    size_t left = clo_reader_left(r);
+
+    if (walk->count == SIGNATURES_MAX || left == 0)
+        return CLO_NEXT_END;
+    walk->count++;
+    *offset = r->at;
+    uint32_t length = clo_read_le32(r);
+    uint16_t revision = clo_read_le16(r);
+    uint16_t type = clo_read_le16(r);
+    struct clo_bytes content = clo_read_bytes(
+            r, length < WIN_CERTIFICATE_HEADER ? SIZE_MAX : length - WIN_CERTIFICATE_HEADER);
+    if (!clo_reader_ok(r)) {
+        walk->count =
+                SIGNATURES_MAX; /* what is after a broken entry cannot be found: it is the last one */
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "certificate table: entry at 0x%zx: %u bytes, 0x%zx are left", *offset,
+                        length, left);
     }
-    return false;
+    size_t padding = (8 - length % 8) % 8;
+    clo_read_skip(r, padding < clo_reader_left(r) ? padding : clo_reader_left(r));
+    if (revision != WIN_CERT_REVISION_2 || type != WIN_CERT_TYPE_PKCS_SIGNED_DATA)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "certificate table: entry at 0x%zx: revision 0x%x, type 0x%x", *offset,
+                        revision, type);
+    *body = content;
+    return CLO_NEXT_ITEM;
 }
 
 /* --- SignedData --- */
@@ -104,14 +106,15 @@ static bool read_signature(struct clo_bytes body, struct clo_authenticode_signat
     return true;
 }
 
-bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
-                                   struct clo_authenticode_signature *out, struct clo_error *err)
+enum clo_next clo_authenticode_next(struct clo_authenticode_walk *walk,
+                                    struct clo_authenticode_signature *out, struct clo_error *err)
 {
     struct clo_authenticode_signature signature = { 0 };
     struct clo_bytes body;
+    enum clo_next next = next_entry(walk, &signature.offset, &body, err);
 
-    if (!entry_at(table, index, &signature.offset, &body, err))
-        return false;
+    if (next != CLO_NEXT_ITEM)
+        return next;
     signature.size = body.size;
     if (!read_signature(body, &signature))
         return clo_fail(
@@ -119,7 +122,7 @@ bool clo_authenticode_signature_at(struct clo_bytes table, size_t index,
                 "certificate table: entry at 0x%zx is not an Authenticode signature that we read",
                 signature.offset);
     *out = signature;
-    return true;
+    return CLO_NEXT_ITEM;
 }
 
 /* --- Verifying --- */

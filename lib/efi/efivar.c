@@ -262,8 +262,9 @@ bool clo_varstore_enroll(const struct clo_varstore *store, struct clo_bytes pk,
         changes[i].time[2] = 1;
         changes[i].time[3] = 1;
         struct clo_signature_walk walk = clo_signature_walk(changes[i].data);
-        if (!clo_signature_next(&walk, &entry, err))
-            return err->status != CLO_OK
+        enum clo_next next = clo_signature_next(&walk, &entry, err);
+        if (next != CLO_NEXT_ITEM)
+            return next == CLO_NEXT_FAILED
                            ? clo_wrap(err, "%s", changes[i].name)
                            : clo_fail(err, CLO_ERR_USAGE, "%s: no entry", changes[i].name);
     }

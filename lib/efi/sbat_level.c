@@ -31,10 +31,9 @@ static bool read_line(struct clo_bytes line, struct clo_sbat_entry *out, struct 
     return true;
 }
 
-bool clo_sbat_next(struct clo_bytes text, size_t *at, struct clo_sbat_entry *out,
-                   struct clo_error *err)
+enum clo_next clo_sbat_next(struct clo_bytes text, size_t *at, struct clo_sbat_entry *out,
+                            struct clo_error *err)
 {
-    err->status = CLO_OK;
     while (*at < text.size && text.data[*at] != '\0') {
         struct clo_bytes left = clo_bytes_slice(text, *at, text.size);
         const uint8_t *end = memchr(left.data, '\n', left.size);
@@ -46,9 +45,9 @@ bool clo_sbat_next(struct clo_bytes text, size_t *at, struct clo_sbat_entry *out
         while (line.size > 0 && strchr(" \t\r", line.data[line.size - 1]) != NULL)
             line.size--;
         if (line.size > 0)
-            return read_line(line, out, err);
+            return read_line(line, out, err) ? CLO_NEXT_ITEM : CLO_NEXT_FAILED;
     }
-    return false;
+    return CLO_NEXT_END;
 }
 
 /* A text of its kind begins with the line of SBAT itself. */
@@ -57,9 +56,10 @@ static bool check_first(struct clo_bytes text, const char *what, struct clo_erro
     struct clo_sbat_entry entry;
     size_t at = 0;
 
-    if (!clo_sbat_next(text, &at, &entry, err))
-        return err->status != CLO_OK ? clo_wrap(err, "%s", what)
-                                     : clo_fail(err, CLO_ERR_FORMAT, "%s: empty", what);
+    enum clo_next next = clo_sbat_next(text, &at, &entry, err);
+    if (next != CLO_NEXT_ITEM)
+        return next == CLO_NEXT_FAILED ? clo_wrap(err, "%s", what)
+                                       : clo_fail(err, CLO_ERR_FORMAT, "%s: empty", what);
     return strcmp(entry.name, "sbat") == 0 ||
            clo_fail(err, CLO_ERR_FORMAT, "%s: SBAT: begins with \"%s\", not with \"sbat\"", what,
                     entry.name);
@@ -70,9 +70,11 @@ static bool hold_against(const struct clo_sbat_entry *component, struct clo_byte
                          struct clo_sbat_verdict *out, struct clo_error *err)
 {
     struct clo_sbat_entry wanted;
+    enum clo_next next;
     size_t at = 0;
 
-    for (size_t lines = 0; clo_sbat_next(level, &at, &wanted, err); lines++) {
+    for (size_t lines = 0; (next = clo_sbat_next(level, &at, &wanted, err)) == CLO_NEXT_ITEM;
+         lines++) {
         if (lines == LINES_MAX)
             return clo_fail(err, CLO_ERR_FORMAT, "level: more than %d lines", LINES_MAX);
         if (strcmp(wanted.name, component->name) == 0 &&
@@ -83,7 +85,7 @@ static bool hold_against(const struct clo_sbat_entry *component, struct clo_byte
                      component->generation, wanted.generation);
         }
     }
-    return err->status == CLO_OK || clo_wrap(err, "level");
+    return next == CLO_NEXT_END || clo_wrap(err, "level");
 }
 
 bool clo_sbat_check(struct clo_bytes sbat, struct clo_bytes level, struct clo_sbat_verdict *out,
@@ -91,6 +93,7 @@ bool clo_sbat_check(struct clo_bytes sbat, struct clo_bytes level, struct clo_sb
 {
     struct clo_sbat_verdict verdict = { .is_allowed = true };
     struct clo_sbat_entry component;
+    enum clo_next next;
     size_t at = 0;
     size_t count = 0;
 
@@ -102,13 +105,13 @@ bool clo_sbat_check(struct clo_bytes sbat, struct clo_bytes level, struct clo_sb
     }
     if (!check_first(sbat, ".sbat", err))
         return false;
-    for (; clo_sbat_next(sbat, &at, &component, err); count++) {
+    for (; (next = clo_sbat_next(sbat, &at, &component, err)) == CLO_NEXT_ITEM; count++) {
         if (count == LINES_MAX)
             return clo_fail(err, CLO_ERR_FORMAT, ".sbat: more than %d lines", LINES_MAX);
         if (!hold_against(&component, level, &verdict, err))
             return false;
     }
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return clo_wrap(err, ".sbat");
     if (verdict.is_allowed)
         snprintf(verdict.text, sizeof verdict.text, "%zu components, none revoked", count);

@@ -73,7 +73,7 @@ const char *clo_signature_type_name(const struct clo_guid *type)
     return i < CLO_COUNT(types) ? types[i].name : "other";
 }
 
-bool clo_signature_type_find(const char *name, struct clo_guid *out)
+bool clo_signature_type_from_name(const char *name, struct clo_guid *out)
 {
     for (size_t i = 0; i < CLO_COUNT(types); i++)
         if (strcmp(types[i].name, name) == 0) {
@@ -117,15 +117,14 @@ static bool enter_list(struct clo_signature_walk *walk, struct clo_error *err)
     return true;
 }
 
-bool clo_signature_next(struct clo_signature_walk *walk, struct clo_signature_entry *out,
-                        struct clo_error *err)
+enum clo_next clo_signature_next(struct clo_signature_walk *walk, struct clo_signature_entry *out,
+                                 struct clo_error *err)
 {
-    err->status = CLO_OK;
     while (walk->left == 0) {
         if (clo_reader_left(&walk->r) == 0)
-            return false;
+            return CLO_NEXT_END;
         if (!enter_list(walk, err))
-            return false;
+            return CLO_NEXT_FAILED;
     }
     struct clo_bytes whole = clo_read_bytes(&walk->r, walk->entry_size);
     struct clo_reader entry = clo_reader(whole);
@@ -133,19 +132,21 @@ bool clo_signature_next(struct clo_signature_walk *walk, struct clo_signature_en
     out->owner = clo_read_guid(&entry);
     out->data = clo_bytes_slice(whole, OWNER_SIZE, whole.size);
     walk->left--;
-    return clo_reader_ok(&entry);
+    return clo_reader_ok(&entry) ? CLO_NEXT_ITEM
+                                 : clo_fail(err, CLO_ERR_FORMAT, "signature list: truncated");
 }
 
 bool clo_signature_lists_check(struct clo_bytes lists, size_t *count, struct clo_error *err)
 {
     struct clo_signature_walk walk = clo_signature_walk(lists);
     struct clo_signature_entry entry;
+    enum clo_next next;
     size_t entries = 0;
 
-    while (clo_signature_next(&walk, &entry, err))
+    while ((next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM)
         if (++entries > ENTRIES_MAX)
             return clo_fail(err, CLO_ERR_FORMAT, "more than %zu signatures", ENTRIES_MAX);
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return false;
     if (count != NULL)
         *count = entries;
@@ -228,7 +229,7 @@ bool clo_signature_lists_have(struct clo_bytes lists, const struct clo_guid *typ
     struct clo_signature_entry entry;
     struct clo_error ignored;
 
-    while (clo_signature_next(&walk, &entry, &ignored))
+    while (clo_signature_next(&walk, &entry, &ignored) == CLO_NEXT_ITEM)
         if (clo_guid_equal(&entry.type, type) && clo_bytes_equal(entry.data, data) &&
             (owner == NULL || clo_guid_equal(&entry.owner, owner)))
             return true;
@@ -254,7 +255,7 @@ static bool filter(struct clo_bytes from,
         size_t entries = 0;
         for (size_t i = 0; i < count; i++) {
             struct clo_signature_entry entry;
-            if (!clo_signature_next(&walk, &entry, err))
+            if (clo_signature_next(&walk, &entry, err) != CLO_NEXT_ITEM)
                 return false;
             if (!keep(context, &entry))
                 continue;

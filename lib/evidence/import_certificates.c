@@ -76,14 +76,15 @@ static bool add_blocks(struct clo_bytes in, struct clo_snp_certificates *out, si
 
     for (size_t i = 0; i < CLO_COUNT(labels); i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+        enum clo_next next;
         size_t at = 0;
-        while (clo_pem_next(in, labels[i], &at, &der, err)) {
+        while ((next = clo_pem_next(in, labels[i], &at, &der, err)) == CLO_NEXT_ITEM) {
             size_t inside = 0;
             if (!add_elements(clo_buffer_bytes(&der), out, &inside, err))
                 return clo_wrap(err, "PEM: block \"%s\" before byte %zu", labels[i], at);
             *found += inside;
         }
-        if (err->status != CLO_OK)
+        if (next == CLO_NEXT_FAILED)
             return false;
     }
     return true;

@@ -51,7 +51,7 @@ bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, bool *is_h
                 "is a log of user space (tpm2-measure.log, cc-measure.log): it goes on where "
                 "the firmware's ends, as --userspace-log");
     in = decoded(in, &bytes);
-    if (clo_cel_is_log(in, &encoding)) {
+    if (clo_cel_is(in, &encoding)) {
         if (!clo_cel_read(in, encoding, out, &is_made, err))
             return false;
     } else if (in.size > 0 && in.data[0] == '[') {

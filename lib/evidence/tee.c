@@ -4,7 +4,7 @@
 
 #include "cloister/evidence.h"
 
-static const struct clo_tee_names tees[CLO_TEES] = {
+static const struct clo_tee_names tees[CLO_TEE_COUNT] = {
     [CLO_TEE_SNP] = { .name = "snp",
                       .title = "SEV-SNP",
                       .maker = "AMD",
@@ -40,7 +40,7 @@ bool clo_tee_has_maker(enum clo_tee tee)
 /* `at`: the member of the table that is asked for. */
 static bool find(size_t at, const char *text, enum clo_tee *out)
 {
-    for (unsigned i = 0; i < CLO_TEES; i++) {
+    for (unsigned i = 0; i < CLO_TEE_COUNT; i++) {
         const void *member = (const char *)&tees[i] + at;
         const char *own = *(const char *const *)member;
         if (own != NULL && strcmp(own, text) == 0) {
@@ -51,7 +51,7 @@ static bool find(size_t at, const char *text, enum clo_tee *out)
     return false;
 }
 
-bool clo_tee_find(const char *name, enum clo_tee *out)
+bool clo_tee_from_name(const char *name, enum clo_tee *out)
 {
     return find(offsetof(struct clo_tee_names, name), name, out);
 }

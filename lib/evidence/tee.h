@@ -11,7 +11,7 @@ enum clo_tee {
     CLO_TEE_TDX,
     CLO_TEE_TPM,    /* a TPM alone, which no hardware report vouches for */
     CLO_TEE_SAMPLE, /* Trustee's sample, which proves nothing: for tests, where a policy names it */
-    CLO_TEES,
+    CLO_TEE_COUNT,
 };
 
 struct clo_tee_names {
@@ -30,7 +30,7 @@ struct clo_tee_names {
 
 const struct clo_tee_names *clo_tee_names(enum clo_tee tee);
 /* By the name that policies and results have. */
-CLO_MUST_USE bool clo_tee_find(const char *name, enum clo_tee *out);
+CLO_MUST_USE bool clo_tee_from_name(const char *name, enum clo_tee *out);
 CLO_MUST_USE bool clo_tee_of_provider(const char *provider, enum clo_tee *out);
 /* By what a policy calls its maker's roots. */
 CLO_MUST_USE bool clo_tee_of_roots(const char *roots, enum clo_tee *out);

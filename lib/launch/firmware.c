@@ -81,18 +81,17 @@ bool clo_volume_parse(struct clo_bytes in, struct clo_volume *out, struct clo_er
     return true;
 }
 
-bool clo_volume_file_next(const struct clo_volume *volume, size_t *at, struct clo_volume_file *out,
-                          struct clo_error *err)
+enum clo_next clo_volume_file_next(const struct clo_volume *volume, size_t *at,
+                                   struct clo_volume_file *out, struct clo_error *err)
 {
     size_t start = *at == 0 ? volume->first_file : *at;
     struct clo_bytes rest = clo_bytes_slice(volume->bytes, start, volume->bytes.size);
     struct clo_reader r = clo_reader(rest);
     struct clo_volume_file file = { 0 };
 
-    err->status = CLO_OK;
     if (start >= volume->bytes.size || rest.size < FILE_HEADER ||
         clo_bytes_all(clo_bytes_slice(rest, 0, FILE_HEADER), 0xff))
-        return false; /* free space, to the end */
+        return CLO_NEXT_END; /* free space */
     file.name = clo_read_guid(&r);
     clo_read_skip(&r, 2);
     file.type = clo_read_u8(&r);
@@ -108,19 +107,18 @@ bool clo_volume_file_next(const struct clo_volume *volume, size_t *at, struct cl
     file.data = clo_bytes_slice(rest, r.at, (size_t)size - r.at);
     *at = align(start + (size_t)size, 8);
     *out = file;
-    return true;
+    return CLO_NEXT_ITEM;
 }
 
-bool clo_volume_section_next(struct clo_bytes file, size_t *at, struct clo_volume_section *out,
-                             struct clo_error *err)
+enum clo_next clo_volume_section_next(struct clo_bytes file, size_t *at,
+                                      struct clo_volume_section *out, struct clo_error *err)
 {
     struct clo_bytes rest = clo_bytes_slice(file, *at, file.size);
     struct clo_reader r = clo_reader(rest);
     struct clo_volume_section section = { 0 };
 
-    err->status = CLO_OK;
     if (*at >= file.size || rest.size < SECTION_HEADER)
-        return false;
+        return CLO_NEXT_END;
     uint32_t size = read_le24(&r);
     section.type = clo_read_u8(&r);
     if (size == SIZE_IS_EXTENDED)
@@ -133,7 +131,7 @@ bool clo_volume_section_next(struct clo_bytes file, size_t *at, struct clo_volum
     section.data = clo_bytes_slice(rest, r.at, size - r.at);
     *at = align(*at + size, 4);
     *out = section;
-    return true;
+    return CLO_NEXT_ITEM;
 }
 
 bool clo_volume_find(const struct clo_volume *volume, const struct clo_guid *name,
@@ -142,7 +140,7 @@ bool clo_volume_find(const struct clo_volume *volume, const struct clo_guid *nam
     struct clo_error ignored;
     size_t at = 0;
 
-    while (clo_volume_file_next(volume, &at, out, &ignored))
+    while (clo_volume_file_next(volume, &at, out, &ignored) == CLO_NEXT_ITEM)
         if (clo_guid_equal(&out->name, name))
             return true;
     return false;
@@ -157,7 +155,7 @@ static bool find_stream(struct clo_bytes file, struct clo_bytes *out)
     struct clo_error ignored;
     size_t at = 0;
 
-    while (clo_volume_section_next(file, &at, &section, &ignored)) {
+    while (clo_volume_section_next(file, &at, &section, &ignored) == CLO_NEXT_ITEM) {
         struct clo_reader r = clo_reader(section.data);
         struct clo_guid guid = clo_read_guid(&r);
         size_t start = clo_read_le16(&r); /* counted from the section's header */
@@ -177,7 +175,7 @@ static bool find_packed(const struct clo_volume *volume, struct clo_bytes *out)
     struct clo_error ignored;
     size_t at = 0;
 
-    while (clo_volume_file_next(volume, &at, &file, &ignored))
+    while (clo_volume_file_next(volume, &at, &file, &ignored) == CLO_NEXT_ITEM)
         if (find_stream(file.data, out))
             return true;
     return false;
@@ -216,12 +214,14 @@ bool clo_firmware_unpack(struct clo_bytes image, struct clo_buffer *unpacked,
 {
     struct clo_volume volumes[2];
     struct clo_volume_section section;
+    enum clo_next next;
     size_t count = 0;
     size_t at = 0;
 
     if (!clo_firmware_unpack_stream(image, unpacked, err))
         return false;
-    while (clo_volume_section_next(clo_buffer_bytes(unpacked), &at, &section, err)) {
+    while ((next = clo_volume_section_next(clo_buffer_bytes(unpacked), &at, &section, err)) ==
+           CLO_NEXT_ITEM) {
         if (section.type != CLO_SECTION_VOLUME)
             continue;
         if (count == CLO_COUNT(volumes))
@@ -230,7 +230,7 @@ bool clo_firmware_unpack(struct clo_bytes image, struct clo_buffer *unpacked,
             return clo_wrap(err, "firmware");
         count++;
     }
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return clo_wrap(err, "firmware");
     if (count != CLO_COUNT(volumes))
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: %zu volumes inside, expected two",

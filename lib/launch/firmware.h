@@ -37,12 +37,12 @@ enum {
 /* `in` begins with a volume; what lies beyond it is not looked at. */
 CLO_MUST_USE bool clo_volume_parse(struct clo_bytes in, struct clo_volume *out,
                                    struct clo_error *err);
-/* Walks a volume's files, and a file's sections, from *at = 0 on. False with err->status CLO_OK after
- * the last. */
-bool clo_volume_file_next(const struct clo_volume *volume, size_t *at, struct clo_volume_file *out,
-                          struct clo_error *err);
-bool clo_volume_section_next(struct clo_bytes file, size_t *at, struct clo_volume_section *out,
-                             struct clo_error *err);
+/* Walks a volume's files, and a file's sections, from *at = 0 on. */
+CLO_MUST_USE enum clo_next clo_volume_file_next(const struct clo_volume *volume, size_t *at,
+                                                struct clo_volume_file *out, struct clo_error *err);
+CLO_MUST_USE enum clo_next clo_volume_section_next(struct clo_bytes file, size_t *at,
+                                                   struct clo_volume_section *out,
+                                                   struct clo_error *err);
 /* The one file of this name; false: it is not there, or the volume is malformed before it. */
 bool clo_volume_find(const struct clo_volume *volume, const struct clo_guid *name,
                      struct clo_volume_file *out);

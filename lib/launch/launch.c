@@ -30,7 +30,7 @@ const char *clo_launch_mode_name(enum clo_launch_mode mode)
     return "unknown";
 }
 
-bool clo_launch_mode_find(const char *name, enum clo_launch_mode *out)
+bool clo_launch_mode_from_name(const char *name, enum clo_launch_mode *out)
 {
     for (size_t i = 0; i < CLO_COUNT(modes); i++)
         if (strcasecmp(modes[i].name, name) == 0) {

@@ -77,7 +77,7 @@ const char *clo_vmm_name(enum clo_vmm vmm)
     return (size_t)vmm < CLO_COUNT(conventions) ? conventions[vmm].name : "unknown";
 }
 
-bool clo_vmm_find(const char *name, enum clo_vmm *out)
+bool clo_vmm_from_name(const char *name, enum clo_vmm *out)
 {
     for (size_t i = 0; i < CLO_COUNT(conventions); i++)
         if (strcasecmp(conventions[i].name, name) == 0) {

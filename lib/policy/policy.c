@@ -52,7 +52,7 @@ static bool read_tee(const json_t *json, struct clo_policy *policy, struct clo_e
         return false;
     json_array_foreach (array, i, item) {
         enum clo_tee tee;
-        if (!json_is_string(item) || !clo_tee_find(json_string_value(item), &tee) ||
+        if (!json_is_string(item) || !clo_tee_from_name(json_string_value(item), &tee) ||
             (!clo_tee_has_maker(tee) && tee != CLO_TEE_SAMPLE))
             return clo_fail(err, CLO_ERR_FORMAT, "\"tee\": item %zu is neither %s", i,
                             list_names(false, " nor ", names, sizeof names));
@@ -166,7 +166,7 @@ static bool wants_tpm(const struct clo_policy *policy)
 uint32_t clo_policy_evidence(const struct clo_policy *policy)
 {
     if (policy->is_strict_builtin)
-        return (1U << CLO_EVIDENCE_KINDS) - 1;
+        return (1U << CLO_EVIDENCE_KIND_COUNT) - 1;
     if (policy->has_evidence)
         return policy->evidence;
     return wants_tpm(policy) ? BOUND_TPM : BOUND_TPM | 1U << CLO_EVIDENCE_OF_BARE;
@@ -299,7 +299,7 @@ static bool check_members(const json_t *json, struct clo_error *err)
         "grace",
         "accept_weak",
     };
-    const char *keys[CLO_COUNT(common) + CLO_TEES + 1];
+    const char *keys[CLO_COUNT(common) + CLO_TEE_COUNT + 1];
     size_t count = 0;
 
     for (size_t i = 0; i < CLO_COUNT(common); i++)

@@ -67,7 +67,7 @@ size_t clo_pins_open(const struct clo_pins *pins, enum clo_pin_weight weight)
 {
     size_t count = 0;
 
-    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++)
         count += clo_aspect_weight((enum clo_aspect)i) <= weight &&
                  pins->items[i].status == CLO_PIN_OPEN;
     return count;
@@ -204,7 +204,7 @@ static void try_platform(const struct way *w, size_t *met)
 /* Sample evidence: nothing is held fast, whatever else the policy says. */
 static void look_at_sample(struct way *w, size_t *met)
 {
-    for (unsigned i = 0; i < CLO_ASPECTS; i++)
+    for (unsigned i = 0; i < CLO_ASPECT_COUNT; i++)
         pins_say(w, (enum clo_aspect)i, CLO_PIN_OPEN, "sample evidence: nobody signed it");
     (*met)++;
 }

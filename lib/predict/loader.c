@@ -58,7 +58,8 @@ static bool is_grub(const struct clo_pe *pe, struct loader *out)
     bool is_found = false;
     size_t at = 0;
 
-    while (section != NULL && clo_sbat_next(section->data, &at, &entry, &ignored)) {
+    while (section != NULL &&
+           clo_sbat_next(section->data, &at, &entry, &ignored) == CLO_NEXT_ITEM) {
         is_found = is_found || strcmp(entry.name, "grub") == 0;
         if (strcmp(entry.name, "grub.debian") == 0)
             grub_version(entry.rest, out);

@@ -196,7 +196,7 @@ static bool open_module(const struct clo_volume *pei, struct module *out, struct
     if (!clo_volume_find(pei, &guid_platform_pei, &file))
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: no PlatformPei in its PEI volume");
     do {
-        if (!clo_volume_section_next(file.data, &at, &section, err))
+        if (clo_volume_section_next(file.data, &at, &section, err) != CLO_NEXT_ITEM)
             return clo_fail(err, CLO_ERR_UNSUPPORTED, "firmware: PlatformPei is not a PE image");
     } while (section.type != CLO_SECTION_PE32);
     out->image = section.data;

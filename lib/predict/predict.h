@@ -58,10 +58,10 @@ CLO_MUST_USE bool predict_variable(struct prediction *p, const struct predict_va
 /* The same, once for each value. */
 CLO_MUST_USE bool predict_authority(struct prediction *p, struct authorities *authorities,
                                     const struct predict_variable *variable, struct clo_error *err);
-/* The next of an image's signatures, from *index on: those of another kind are passed over. */
-CLO_MUST_USE bool predict_signature_at(const struct clo_pe *pe, size_t *index,
-                                       struct clo_authenticode_signature *out,
-                                       struct clo_error *err);
+/* The next of an image's signatures: those of another kind are passed over. */
+CLO_MUST_USE enum clo_next predict_signature_next(struct clo_authenticode_walk *walk,
+                                                  struct clo_authenticode_signature *out,
+                                                  struct clo_error *err);
 /* What edk2 measures of Secure Boot, in this order, before anything starts (Tcg2Dxe.c,
  * MeasureAllSecureVariables): also where a variable is not there, but for optional ones. The first one's
  * value is not stored, but is the state itself. */

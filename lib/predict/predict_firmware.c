@@ -117,22 +117,25 @@ static bool is_made_by(const struct clo_authenticode_signature *signature,
 static bool find_authority(const struct clo_pe *pe, struct clo_bytes db,
                            struct clo_signature_entry *out, struct clo_error *err)
 {
+    struct clo_authenticode_walk signatures = clo_authenticode_walk(pe->certificates);
     struct clo_authenticode_signature signature;
     struct clo_digest digest;
+    enum clo_next next;
 
-    for (size_t i = 0; predict_signature_at(pe, &i, &signature, err); i++) {
+    while ((next = predict_signature_next(&signatures, &signature, err)) == CLO_NEXT_ITEM) {
         if (!clo_authenticode_digest(pe, signature.digest.hash, &digest, err))
             return false;
         if (!clo_digest_equal(&digest, &signature.digest))
             continue;
         struct clo_signature_walk walk = clo_signature_walk(db);
-        while (clo_signature_next(&walk, out, err))
+        enum clo_next entry;
+        while ((entry = clo_signature_next(&walk, out, err)) == CLO_NEXT_ITEM)
             if (is_made_by(&signature, out))
                 return true;
-        if (err->status != CLO_OK)
+        if (entry == CLO_NEXT_FAILED)
             return clo_wrap(err, "db");
     }
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return false;
     return clo_fail(err, CLO_ERR_REFUSED,
                     "not signed by a key in the variable store's db: firmware would refuse it");

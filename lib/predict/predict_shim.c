@@ -74,7 +74,7 @@ static bool is_ubuntu(const struct clo_shim *shim)
     struct clo_error ignored;
     size_t at = 0;
 
-    while (clo_sbat_next(shim->sbat, &at, &entry, &ignored))
+    while (clo_sbat_next(shim->sbat, &at, &entry, &ignored) == CLO_NEXT_ITEM)
         if (strcmp(entry.name, "shim.ubuntu") == 0)
             return true;
     return false;
@@ -183,7 +183,7 @@ static void describe_lists(struct clo_bytes lists, struct clo_buffer *out)
     size_t certificates = 0;
     size_t others = 0;
 
-    while (clo_signature_next(&walk, &entry, &ignored)) {
+    while (clo_signature_next(&walk, &entry, &ignored) == CLO_NEXT_ITEM) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
         if (!clo_guid_equal(&entry.type, &clo_guid_cert_x509)) {
             others++;
@@ -310,7 +310,8 @@ static bool measure_first(struct prediction *p, const char *name, const struct c
     find_sources(p, sources);
     for (size_t i = 0; i < SOURCES; i++) {
         struct clo_signature_walk walk = clo_signature_walk(sources[i].lists);
-        while (clo_signature_next(&walk, &entry, err)) {
+        enum clo_next next;
+        while ((next = clo_signature_next(&walk, &entry, err)) == CLO_NEXT_ITEM) {
             if (!allows(&entry, digest, signature))
                 continue;
             *is_found = true;
@@ -323,7 +324,7 @@ static bool measure_first(struct prediction *p, const char *name, const struct c
                                                         .value = entry.whole };
             return predict_authority(p, &p->shim->authorities, &authority, err);
         }
-        if (err->status != CLO_OK)
+        if (next == CLO_NEXT_FAILED)
             return clo_wrap(err, "%s", sources[i].name);
     }
     return true;
@@ -375,18 +376,20 @@ static bool check_sbat(const struct shim_boot *boot, const struct clo_pe *pe, bo
 static bool measure_signatures(struct prediction *p, const struct clo_pe *pe, const char *name,
                                const struct clo_digest *digest, struct clo_error *err)
 {
+    struct clo_authenticode_walk walk = clo_authenticode_walk(pe->certificates);
     struct clo_authenticode_signature signature;
+    enum clo_next next;
     bool is_found = false;
 
     if (!measure_first(p, name, digest, NULL, &is_found, err))
         return false;
     if (is_found)
         return true;
-    for (size_t i = 0; predict_signature_at(pe, &i, &signature, err); i++)
+    while ((next = predict_signature_next(&walk, &signature, err)) == CLO_NEXT_ITEM)
         if (clo_digest_equal(&signature.digest, digest) &&
             !measure_first(p, name, digest, &signature, &is_found, err))
             return false;
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return false;
     return is_found || clo_fail(err, CLO_ERR_REFUSED,
                                 "no key in db or MokList signed it (with SHA-256): shim "

@@ -57,13 +57,13 @@ bool predict_authority(struct prediction *p, struct authorities *authorities,
     return predict_variable(p, variable, err);
 }
 
-bool predict_signature_at(const struct clo_pe *pe, size_t *index,
-                          struct clo_authenticode_signature *out, struct clo_error *err)
+enum clo_next predict_signature_next(struct clo_authenticode_walk *walk,
+                                     struct clo_authenticode_signature *out, struct clo_error *err)
 {
-    while (!clo_authenticode_signature_at(pe->certificates, *index, out, err)) {
-        if (err->status != CLO_ERR_UNSUPPORTED)
-            return false;
-        (*index)++;
-    }
-    return true;
+    enum clo_next next;
+
+    do {
+        next = clo_authenticode_next(walk, out, err);
+    } while (next == CLO_NEXT_FAILED && err->status == CLO_ERR_UNSUPPORTED);
+    return next;
 }

@@ -245,7 +245,7 @@ static bool is_fresh(const struct page *page)
 static const struct {
     const char *revocation;
     const char *tcb[2];
-} makers_checks[CLO_TEES] = {
+} makers_checks[CLO_TEE_COUNT] = {
     [CLO_TEE_SNP] = { "snp.revocation", { "policy.tcb" } },
     [CLO_TEE_TDX] = { "tdx.revocation", { "tdx.tcb", "policy.tcb_status" } },
     [CLO_TEE_TPM] = { "snp.revocation", { "policy.tcb" } },
@@ -256,7 +256,7 @@ static enum clo_tee tee_of(const struct page *page)
 {
     enum clo_tee tee;
 
-    return clo_tee_find(page_string(page->in->appraisal, "tee"), &tee) ? tee : CLO_TEE_TPM;
+    return clo_tee_from_name(page_string(page->in->appraisal, "tee"), &tee) ? tee : CLO_TEE_TPM;
 }
 
 static bool has_tcb_floor(const struct page *page)

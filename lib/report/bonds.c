@@ -122,7 +122,7 @@ static enum bond between_platforms(const json_t *audit, const json_t *appraisal)
 
     if (audit == NULL || appraisal == NULL)
         return BOND_ABSENT;
-    if (!clo_tee_find(tee, &kind) || !clo_tee_has_maker(kind))
+    if (!clo_tee_from_name(tee, &kind) || !clo_tee_has_maker(kind))
         return BOND_UNKNOWN;
     return is_for(audit, tee) && (!has_paravisor || is_for(audit, "hyperv")) ? BOND_SAME
                                                                              : BOND_DIFFERENT;

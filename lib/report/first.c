@@ -160,7 +160,7 @@ static void put_processor(const struct page *page)
     char text[200] = "", parts[200] = "";
     static const char *const names[] = { "fmc", "bootloader", "tee", "snp", "microcode" };
 
-    if (clo_tee_find(page_string(page->in->appraisal, "tee"), &tee)) {
+    if (clo_tee_from_name(page_string(page->in->appraisal, "tee"), &tee)) {
         const struct clo_tee_names *own = clo_tee_names(tee);
         if (clo_tee_has_maker(tee))
             snprintf(text, sizeof text, "%s%s%.40s, %s", own->processor,

@@ -130,7 +130,7 @@ static bool read_tee(const json_t *document, struct clo_error *err)
     const char *name = json_string_value(json_object_get(document, "tee"));
     enum clo_tee tee;
 
-    return (name != NULL && clo_tee_find(name, &tee)) ||
+    return (name != NULL && clo_tee_from_name(name, &tee)) ||
            clo_fail(err, CLO_ERR_FORMAT, "\"tee\" is \"%.40s\"", name == NULL ? "?" : name);
 }
 

@@ -96,15 +96,16 @@ static bool add_blocks(struct clo_snp_certificates *certificates, struct clo_byt
                        const char *label, enum entry kind, size_t *found, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    enum clo_next next;
     size_t at = 0;
 
-    while (clo_pem_next(pem, label, &at, &der, err)) {
+    while ((next = clo_pem_next(pem, label, &at, &der, err)) == CLO_NEXT_ITEM) {
         struct clo_bytes in = clo_buffer_bytes(&der);
         if (!(kind == ENTRY_CRL ? add_crl(certificates, in, err) : add_der(certificates, in, err)))
             return clo_wrap(err, "%s %zu", kind == ENTRY_CRL ? "list" : "certificate", *found + 1);
         (*found)++;
     }
-    return err->status == CLO_OK;
+    return next == CLO_NEXT_END;
 }
 
 static bool add_pem(struct clo_snp_certificates *certificates, struct clo_bytes pem,

@@ -7,7 +7,7 @@
 #define SHA1_SIZE      20
 #define ALGORITHMS_MAX 16
 
-bool clo_cel_is_log(struct clo_bytes in, enum clo_cel_encoding *out)
+bool clo_cel_is(struct clo_bytes in, enum clo_cel_encoding *out)
 {
     struct clo_bytes head = clo_bytes_slice(in, 0, 4096);
 

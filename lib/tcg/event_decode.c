@@ -52,13 +52,15 @@ static bool read_lists(struct event_variable *variable)
 {
     struct clo_signature_walk walk = clo_signature_walk(variable->value);
     struct clo_signature_entry entry;
-    struct clo_error err = { .status = CLO_OK };
+    enum clo_next next = CLO_NEXT_ITEM;
+    struct clo_error ignored;
     size_t count = 0;
 
-    while (count < EVENT_ENTRIES_MAX && clo_signature_next(&walk, &entry, &err))
+    while (count < EVENT_ENTRIES_MAX &&
+           (next = clo_signature_next(&walk, &entry, &ignored)) == CLO_NEXT_ITEM)
         count++;
     variable->entry_count = count;
-    variable->are_lists_whole = err.status == CLO_OK;
+    variable->are_lists_whole = next != CLO_NEXT_FAILED;
     return count > 0;
 }
 

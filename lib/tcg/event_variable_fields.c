@@ -47,7 +47,8 @@ static json_t *signatures(const struct event_variable *variable)
     struct clo_error ignored;
     json_t *array = json_array();
 
-    for (size_t i = 0; i < variable->entry_count && clo_signature_next(&walk, &entry, &ignored);
+    for (size_t i = 0;
+         i < variable->entry_count && clo_signature_next(&walk, &entry, &ignored) == CLO_NEXT_ITEM;
          i++)
         json_array_append_new(array, signature(&entry));
     return array;

@@ -8,7 +8,7 @@
 static const struct {
     const char *name; /* sgx_ql_qve_collateral_t's, and dcap-qvl's for what that has apart */
     const char *file;
-} pieces[CLO_TDX_PIECES] = {
+} pieces[CLO_TDX_PIECE_COUNT] = {
     [CLO_TDX_TCB_INFO] = { "tcb_info", "tcb_info.json" },
     [CLO_TDX_TCB_INFO_SIGNATURE] = { "tcb_info_signature", "tcb_info_signature.hex" },
     [CLO_TDX_TCB_INFO_ISSUER_CHAIN] = { "tcb_info_issuer_chain", "tcb_info_issuer_chain.pem" },
@@ -34,7 +34,7 @@ const char *clo_tdx_piece_file(enum clo_tdx_piece piece)
 
 void clo_tdx_collateral_free(struct clo_tdx_collateral *collateral)
 {
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
         clo_buffer_free(&collateral->pieces[i]);
 }
 
@@ -78,10 +78,9 @@ static bool set_crl(struct clo_bytes in, struct clo_buffer *out, struct clo_erro
         return true;
     }
     in = trim(in);
-    if (clo_pem_next(in, "X509 CRL", &at, out, err))
-        return true;
-    if (err->status != CLO_OK)
-        return false;
+    enum clo_next next = clo_pem_next(in, "X509 CRL", &at, out, err);
+    if (next != CLO_NEXT_END)
+        return next == CLO_NEXT_ITEM;
     if (is_hex(in) ? clo_hex_read(in, out, err) : clo_base64_read(in, out, err))
         return is_der(clo_buffer_bytes(out)) ||
                clo_fail(err, CLO_ERR_FORMAT, "not a revocation list");
@@ -218,7 +217,7 @@ static bool set_member(struct clo_tdx_collateral *collateral, enum clo_tdx_piece
 bool clo_tdx_collateral_parse(struct clo_bytes json, struct clo_tdx_collateral *out,
                               struct clo_error *err)
 {
-    const char *names[CLO_TDX_PIECES + 1] = { NULL };
+    const char *names[CLO_TDX_PIECE_COUNT + 1] = { NULL };
     CLO_CLEANUP(clo_tdx_collateral_free) struct clo_tdx_collateral collateral = { 0 };
     struct walk_unknown unknown = { 0 };
     struct walk w = walk_begin(json, &unknown, err);
@@ -227,7 +226,7 @@ bool clo_tdx_collateral_parse(struct clo_bytes json, struct clo_tdx_collateral *
 
     if (json.size > CLO_TDX_COLLATERAL_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, "collateral: %zu bytes", json.size);
-    for (size_t k = 0; k < CLO_TDX_PIECES; k++)
+    for (size_t k = 0; k < CLO_TDX_PIECE_COUNT; k++)
         names[k] = pieces[k].name;
     walk_object(&w, &o, names);
     while ((i = walk_member(&w, &o)) >= 0) {
@@ -249,7 +248,7 @@ json_t *clo_tdx_collateral_json(const struct clo_tdx_collateral *collateral)
 {
     json_t *json = json_object();
 
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++) {
         struct clo_bytes piece = clo_buffer_bytes(&collateral->pieces[i]);
         bool is_binary = i == CLO_TDX_PCK_CRL || i == CLO_TDX_ROOT_CA_CRL ||
                          i == CLO_TDX_TCB_INFO_SIGNATURE || i == CLO_TDX_QE_IDENTITY_SIGNATURE;

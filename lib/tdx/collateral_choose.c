@@ -64,8 +64,8 @@ static void read_platform(struct clo_bytes chain, struct platform *p)
 
     if (chain.size == 0 || !tdx_chain_to_pem(chain, &pem, &ignored))
         return;
-    while (p->count < TDX_CERTIFICATES_MAX &&
-           clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, &der, &ignored)) {
+    while (p->count < TDX_CERTIFICATES_MAX && clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE",
+                                                           &at, &der, &ignored) == CLO_NEXT_ITEM) {
         struct clo_certificate *certificate;
         if (!clo_certificate_parse(clo_buffer_bytes(&der), &certificate, &ignored))
             return;
@@ -90,7 +90,7 @@ static bool is_signed(const struct clo_tdx_collateral *set, enum clo_tdx_piece c
     struct clo_error ignored;
     size_t at = 0;
 
-    while (pem.size > 0 && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored)) {
+    while (pem.size > 0 && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored) == CLO_NEXT_ITEM) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
         if (clo_certificate_parse(clo_buffer_bytes(&der), &certificate, &ignored) &&
             tdx_has_cn(clo_certificate_subject(certificate), COMMON_NAME_TCB) &&
@@ -309,12 +309,12 @@ static bool copy_companion(const struct work *w, size_t chosen, enum clo_tdx_pie
 static bool choose_all(struct work *w, struct clo_error *err)
 {
     static const struct {
-        enum clo_tdx_piece piece, signature, chain; /* CLO_TDX_PIECES: none */
+        enum clo_tdx_piece piece, signature, chain; /* CLO_TDX_PIECE_COUNT: none */
     } kinds[] = {
         { CLO_TDX_TCB_INFO, CLO_TDX_TCB_INFO_SIGNATURE, CLO_TDX_TCB_INFO_ISSUER_CHAIN },
         { CLO_TDX_QE_IDENTITY, CLO_TDX_QE_IDENTITY_SIGNATURE, CLO_TDX_QE_IDENTITY_ISSUER_CHAIN },
-        { CLO_TDX_PCK_CRL, CLO_TDX_PIECES, CLO_TDX_PCK_CRL_ISSUER_CHAIN },
-        { CLO_TDX_ROOT_CA_CRL, CLO_TDX_PIECES, CLO_TDX_PIECES },
+        { CLO_TDX_PCK_CRL, CLO_TDX_PIECE_COUNT, CLO_TDX_PCK_CRL_ISSUER_CHAIN },
+        { CLO_TDX_ROOT_CA_CRL, CLO_TDX_PIECE_COUNT, CLO_TDX_PIECE_COUNT },
     };
 
     for (size_t i = 0; i < CLO_COUNT(kinds); i++) {
@@ -322,10 +322,11 @@ static bool choose_all(struct work *w, struct clo_error *err)
         if (chosen < w->count && !copy(&w->sets[chosen]->pieces[kinds[i].piece],
                                        &w->out->collateral.pieces[kinds[i].piece], err))
             return false;
-        if (kinds[i].signature != CLO_TDX_PIECES &&
+        if (kinds[i].signature != CLO_TDX_PIECE_COUNT &&
             !copy_companion(w, chosen, kinds[i].signature, err))
             return false;
-        if (kinds[i].chain != CLO_TDX_PIECES && !copy_companion(w, chosen, kinds[i].chain, err))
+        if (kinds[i].chain != CLO_TDX_PIECE_COUNT &&
+            !copy_companion(w, chosen, kinds[i].chain, err))
             return false;
     }
     w->out->is_whole = w->out->lacks == 0;

@@ -208,17 +208,18 @@ bool clo_tdx_pck_parse(const struct clo_certificate *certificate, struct clo_tdx
 bool clo_tdx_pck_from_chain(struct clo_bytes chain, struct clo_tdx_pck *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    enum clo_next next;
     size_t at = 0;
     struct clo_error ignored;
 
-    while (clo_pem_next(chain, "CERTIFICATE", &at, &der, err)) {
+    while ((next = clo_pem_next(chain, "CERTIFICATE", &at, &der, err)) == CLO_NEXT_ITEM) {
         CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
         struct clo_bytes value;
         if (clo_certificate_parse(clo_buffer_bytes(&der), &certificate, &ignored) &&
             clo_certificate_extension(certificate, EXTENSION_OID, &value))
             return clo_tdx_pck_parse(certificate, out, err);
     }
-    if (err->status != CLO_OK)
+    if (next == CLO_NEXT_FAILED)
         return clo_wrap(err, "PCK chain");
     return clo_fail(err, CLO_ERR_FORMAT, "PCK chain: no PCK certificate in it");
 }

@@ -41,12 +41,13 @@ static bool add_certificate(struct clo_tdx_platform *p, struct clo_bytes der, st
 static bool add_chain(struct clo_tdx_platform *p, struct clo_bytes pem, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+    enum clo_next next;
     size_t at = 0;
 
-    while (clo_pem_next(pem, "CERTIFICATE", &at, &der, err))
+    while ((next = clo_pem_next(pem, "CERTIFICATE", &at, &der, err)) == CLO_NEXT_ITEM)
         if (!add_certificate(p, clo_buffer_bytes(&der), err))
             return false;
-    return err->status == CLO_OK;
+    return next == CLO_NEXT_END;
 }
 
 /* Intermediate and TCB signer are no more trusted than the leaf: a piece that cannot be read is said
@@ -261,7 +262,7 @@ static bool is_in_chain(struct clo_bytes pem, const struct clo_certificate *cert
     struct clo_error ignored;
     size_t at = 0;
 
-    while (pem.size > 0 && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored))
+    while (pem.size > 0 && clo_pem_next(pem, "CERTIFICATE", &at, &der, &ignored) == CLO_NEXT_ITEM)
         if (clo_bytes_equal(clo_buffer_bytes(&der), clo_certificate_der(certificate)))
             return true;
     return pem.size == 0;
@@ -300,9 +301,9 @@ static bool keep_collateral(struct build *b, struct clo_bytes chain, struct clo_
     struct clo_tdx_platform *p = b->platform;
 
     clo_buffer_append(&p->chain, chain);
-    for (size_t i = 0; b->collateral != NULL && i < CLO_TDX_PIECES; i++)
+    for (size_t i = 0; b->collateral != NULL && i < CLO_TDX_PIECE_COUNT; i++)
         clo_buffer_append(&p->texts.pieces[i], clo_buffer_bytes(&b->collateral->pieces[i]));
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
         if (!clo_buffer_ok(&p->texts.pieces[i]))
             return clo_out_of_memory(err);
     return clo_buffer_ok(&p->chain) || clo_out_of_memory(err);

@@ -29,7 +29,7 @@ static const struct {
     { CLO_COMPRESSION_LZO, "lzo", 5, { 0x89, 'L', 'Z', 'O', 0 } },
 };
 
-enum clo_compression clo_compression_guess(struct clo_bytes in)
+enum clo_compression clo_compression_of(struct clo_bytes in)
 {
     for (size_t i = 0; i < CLO_COUNT(kinds); i++)
         if (in.size >= kinds[i].size && memcmp(in.data, kinds[i].magic, kinds[i].size) == 0)
@@ -175,7 +175,7 @@ static bool unpack_lz4(struct clo_bytes in, struct clo_buffer *out, size_t *used
 bool clo_unpack(struct clo_bytes in, struct clo_buffer *out, size_t *used, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) uint8_t *chunk = malloc(CHUNK);
-    enum clo_compression compression = clo_compression_guess(in);
+    enum clo_compression compression = clo_compression_of(in);
 
     if (chunk == NULL)
         return clo_out_of_memory(err);

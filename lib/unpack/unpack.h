@@ -20,7 +20,7 @@ enum clo_compression {
 };
 
 /* By its first bytes. */
-enum clo_compression clo_compression_guess(struct clo_bytes in);
+enum clo_compression clo_compression_of(struct clo_bytes in);
 const char *clo_compression_name(enum clo_compression compression); /* "gzip" */
 
 /* Unpacks the one stream that `in` begins with, appending to `out`; `used` is its compressed size, and

@@ -80,8 +80,8 @@ static inline void load_launch_case(const json_t *entry, struct launch_case *out
     const json_t *features = json_object_get(entry, "guest_features");
 
     *out = (struct launch_case){ .launch.sev_features = 1 };
-    CHECK(clo_launch_mode_find(case_text(entry, "mode"), &out->launch.mode), "mode");
-    CHECK(vmm == NULL || clo_vmm_find(vmm, &out->launch.vmm), vmm);
+    CHECK(clo_launch_mode_from_name(case_text(entry, "mode"), &out->launch.mode), "mode");
+    CHECK(vmm == NULL || clo_vmm_from_name(vmm, &out->launch.vmm), vmm);
     if (type != NULL)
         out->launch.vcpu_signature = clo_vcpu_type_find(type)->signature;
     if (features != NULL)

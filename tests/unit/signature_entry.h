@@ -4,15 +4,15 @@
 
 #include "cloister/signature_list.h"
 
-static inline bool signature_entry(struct clo_bytes lists, size_t index,
-                                   struct clo_signature_entry *out, struct clo_error *err)
+static inline enum clo_next signature_entry(struct clo_bytes lists, size_t index,
+                                            struct clo_signature_entry *out, struct clo_error *err)
 {
     struct clo_signature_walk walk = clo_signature_walk(lists);
+    enum clo_next next = clo_signature_next(&walk, out, err);
 
-    for (size_t i = 0; clo_signature_next(&walk, out, err); i++)
-        if (i == index)
-            return true;
-    return false;
+    for (size_t i = 0; next == CLO_NEXT_ITEM && i < index; i++)
+        next = clo_signature_next(&walk, out, err);
+    return next;
 }
 
 #endif

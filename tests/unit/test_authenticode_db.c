@@ -256,7 +256,8 @@ static void test_no_ca(void **state)
                                 child.certificate, &pkcs7, &err),
           err.text);
     clo_authenticode_entry(clo_buffer_bytes(&pkcs7), &table);
-    CHECK(clo_authenticode_signature_at(clo_buffer_bytes(&table), 0, &signature, &err), err.text);
+    struct clo_authenticode_walk walk = clo_authenticode_walk(clo_buffer_bytes(&table));
+    CHECK(clo_authenticode_next(&walk, &signature, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(clo_authenticode_signature_verify(&signature, child.certificate, &err), err.text);
     CHECK(!clo_authenticode_signature_verify(&signature, scene->other.certificate, &err), "no CA");
     CHECK(err.status == CLO_ERR_REFUSED &&
@@ -299,17 +300,19 @@ static void test_truncated(void **state)
 
     for (size_t size = 0; size < scene->table.size; size++) {
         struct clo_bytes cut = clo_bytes_slice(clo_buffer_bytes(&scene->table), 0, size);
-        bool ok = clo_authenticode_signature_at(cut, 0, &signature, &err);
-        CHECK(ok == (size >= scene->table.size - 7 && scene->table.size - size < 8 && ok), "cut");
-        CHECK(ok || size == 0 || strncmp(err.text, "certificate table: entry at 0x0", 31) == 0,
+        struct clo_authenticode_walk walk = clo_authenticode_walk(cut);
+        enum clo_next next = clo_authenticode_next(&walk, &signature, &err);
+        CHECK((next == CLO_NEXT_END) == (size == 0), "cut");
+        CHECK(next != CLO_NEXT_ITEM || scene->table.size - size < 8, "cut");
+        CHECK(next != CLO_NEXT_FAILED ||
+                      strncmp(err.text, "certificate table: entry at 0x0", 31) == 0,
               err.text);
+        CHECK(clo_authenticode_next(&walk, &signature, &err) == CLO_NEXT_END, "it was the last");
     }
-    CHECK(clo_authenticode_signature_at(clo_buffer_bytes(&scene->table), 0, &signature, &err),
-          err.text);
+    struct clo_authenticode_walk walk = clo_authenticode_walk(clo_buffer_bytes(&scene->table));
+    CHECK(clo_authenticode_next(&walk, &signature, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(signature.certificate_count == 2 && !signature.has_timestamp, "what came along");
-    CHECK(!clo_authenticode_signature_at(clo_buffer_bytes(&scene->table), 1, &signature, &err) &&
-                  err.status == CLO_OK,
-          "the end");
+    CHECK(clo_authenticode_next(&walk, &signature, &err) == CLO_NEXT_END, "the end");
 }
 
 /* Digests come when they are asked for: those that lists and signatures speak of, and no others. */

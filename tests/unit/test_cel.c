@@ -39,7 +39,7 @@ static void test_example(void **state)
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
 
     (void)state;
-    CHECK(clo_cel_is_log(in, &encoding) && encoding == CLO_CEL_JSON, "is known");
+    CHECK(clo_cel_is(in, &encoding) && encoding == CLO_CEL_JSON, "is known");
     CHECK(clo_cel_read(in, encoding, &binary, &made, &err), err.text);
     log = parse(&binary);
     const struct clo_event *event = clo_eventlog_at(log, 1);
@@ -105,7 +105,7 @@ static void test_vectors(void **state)
             enum clo_cel_encoding found;
             CHECK(clo_cel_write(log, NULL, NULL, (enum clo_cel_encoding)encoding, &cel, &err),
                   err.text);
-            CHECK(clo_cel_is_log(clo_buffer_bytes(&cel), &found) && (int)found == encoding, id);
+            CHECK(clo_cel_is(clo_buffer_bytes(&cel), &found) && (int)found == encoding, id);
             CHECK(clo_cel_read(clo_buffer_bytes(&cel), found, &binary, &made, &err), err.text);
             CHECK(made == (clo_eventlog_format(log) == CLO_EVENTLOG_SHA1), "its own Spec ID event");
             again = parse(&binary);

@@ -297,13 +297,13 @@ static void amds_chain(void **state)
     read_vector("snp/anchors/milan_ask_ark.pem", &pem);
     read_vector("snp/milan-v2-vcek-coco/vek.der", &vcek_der);
     struct clo_bytes text = clo_buffer_bytes(&pem);
-    CHECK(clo_pem_next(text, "CERTIFICATE", &at, &der, &err), err.text);
+    CHECK(clo_pem_next(text, "CERTIFICATE", &at, &der, &err) == CLO_NEXT_ITEM, err.text);
     CLO_CLEANUP(clo_certificate_freep)
     struct clo_certificate *ask = parse(clo_buffer_bytes(&der));
-    CHECK(clo_pem_next(text, "CERTIFICATE", &at, &der, &err), err.text);
+    CHECK(clo_pem_next(text, "CERTIFICATE", &at, &der, &err) == CLO_NEXT_ITEM, err.text);
     CLO_CLEANUP(clo_certificate_freep)
     struct clo_certificate *ark = parse(clo_buffer_bytes(&der));
-    CHECK(!clo_pem_next(text, "CERTIFICATE", &at, &der, &err) && err.status == CLO_OK, "the end");
+    CHECK(clo_pem_next(text, "CERTIFICATE", &at, &der, &err) == CLO_NEXT_END, "the end");
     CLO_CLEANUP(clo_certificate_freep)
     struct clo_certificate *vcek = parse(clo_buffer_bytes(&vcek_der));
 
@@ -351,19 +351,19 @@ static void pem_blocks(void **state)
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer expected = { 0 };
         struct clo_error err;
         size_t at = 0;
-        bool ok = clo_pem_next(clo_bytes_text(cases[i].pem), "X", &at, &der, &err);
-        CHECK(ok == (cases[i].hex != NULL), cases[i].name);
-        if (ok) {
+        enum clo_next next = clo_pem_next(clo_bytes_text(cases[i].pem), "X", &at, &der, &err);
+        CHECK(next == (cases[i].hex != NULL     ? CLO_NEXT_ITEM
+                       : cases[i].error != NULL ? CLO_NEXT_FAILED
+                                                : CLO_NEXT_END),
+              cases[i].name);
+        if (next == CLO_NEXT_ITEM) {
             CHECK(clo_bytes_equal(clo_buffer_bytes(&der), from_hex(cases[i].hex, &expected)),
                   cases[i].name);
-            CHECK(!clo_pem_next(clo_bytes_text(cases[i].pem), "X", &at, &der, &err) &&
-                          err.status == CLO_OK,
+            CHECK(clo_pem_next(clo_bytes_text(cases[i].pem), "X", &at, &der, &err) == CLO_NEXT_END,
                   "one block");
         } else if (cases[i].error != NULL) {
             CHECK(err.status == CLO_ERR_FORMAT, cases[i].name);
             CHECK(strcmp(err.text, cases[i].error) == 0, cases[i].name);
-        } else {
-            CHECK(err.status == CLO_OK, cases[i].name);
         }
     }
 }
@@ -381,7 +381,8 @@ static void pem_written_and_read(void **state)
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
         size_t at = 0;
         CHECK(clo_pem_write("CERTIFICATE", clo_bytes(bytes, size), &pem, &err), err.text);
-        CHECK(clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, &der, &err), err.text);
+        CHECK(clo_pem_next(clo_buffer_bytes(&pem), "CERTIFICATE", &at, &der, &err) == CLO_NEXT_ITEM,
+              err.text);
         CHECK(clo_bytes_equal(clo_buffer_bytes(&der), clo_bytes(bytes, size)), "the same bytes");
     }
 }

@@ -19,18 +19,16 @@ static void test_lists(void **state)
     clo_signature_list_x509(&owner, clo_bytes_text("one"), &lists);
     clo_signature_list_x509(&owner, clo_bytes_text("three"), &lists);
     CHECK(lists.size == 28 + 16 + 3 + 28 + 16 + 5, "size");
-    CHECK(signature_entry(clo_buffer_bytes(&lists), 1, &entry, &err), err.text);
+    CHECK(signature_entry(clo_buffer_bytes(&lists), 1, &entry, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(clo_guid_equal(&entry.type, &clo_guid_cert_x509), "type");
     CHECK(clo_guid_equal(&entry.owner, &owner), "owner");
     CHECK(clo_bytes_equal(entry.data, clo_bytes_text("three")), "data");
     CHECK(entry.whole.size == 16 + 5 && entry.whole.data + 16 == entry.data.data, "whole");
-    CHECK(!signature_entry(clo_buffer_bytes(&lists), 2, &entry, &err), "end");
-    CHECK(err.status == CLO_OK, "which is not an error");
+    CHECK(signature_entry(clo_buffer_bytes(&lists), 2, &entry, &err) == CLO_NEXT_END, "end");
     for (size_t size = 1; size < lists.size; size++) {
-        bool ok = signature_entry(clo_bytes_slice(clo_buffer_bytes(&lists), 0, size), 1, &entry,
-                                  &err);
-        CHECK(!ok, "cut");
-        CHECK(err.status == (size == 47 ? CLO_OK : CLO_ERR_FORMAT), "cut");
+        enum clo_next next = signature_entry(clo_bytes_slice(clo_buffer_bytes(&lists), 0, size), 1,
+                                             &entry, &err);
+        CHECK(next == (size == 47 ? CLO_NEXT_END : CLO_NEXT_FAILED), "cut");
     }
 }
 
@@ -116,13 +114,15 @@ static void test_vectors(void **state)
         size_t offset = (size_t)json_integer_value(json_object_get(expected, "payload_offset"));
         struct clo_bytes lists = clo_bytes_slice(clo_buffer_bytes(&file), offset, file.size);
         if (json_object_get(expected, "error") != NULL) {
-            CHECK(!signature_entry(lists, 0, &found, &err) && err.status == CLO_ERR_FORMAT, name);
+            CHECK(signature_entry(lists, 0, &found, &err) == CLO_NEXT_FAILED &&
+                          err.status == CLO_ERR_FORMAT,
+                  name);
             refused++;
             continue;
         }
         json_array_foreach (lists_json, k, list)
             same_list(list, lists, &at, name);
-        CHECK(!signature_entry(lists, at, &found, &err) && err.status == CLO_OK, name);
+        CHECK(signature_entry(lists, at, &found, &err) == CLO_NEXT_END, name);
         read++;
     }
     CHECK(read > 10 && refused >= 3, "the manifest has its cases");

@@ -83,7 +83,7 @@ static bool load(void *context, struct clo_endorsement_set *out, struct clo_erro
         struct clo_tdx_collateral copy = { 0 };
         if (files.collateral[i] == NULL)
             continue;
-        for (size_t k = 0; k < CLO_TDX_PIECES; k++)
+        for (size_t k = 0; k < CLO_TDX_PIECE_COUNT; k++)
             clo_buffer_append(&copy.pieces[k], clo_buffer_bytes(&files.collateral[i]->pieces[k]));
         if (!clo_endorsement_set_add_collateral(out, &copy, err))
             return false;

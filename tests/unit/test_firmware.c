@@ -32,23 +32,22 @@ static void test_walk(void **state)
     clo_buffer_text(&made, "what lies beyond");
     CHECK(clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), err.text);
     CHECK(volume.bytes.size == 512 && volume.first_file == 72, "where");
-    CHECK(clo_volume_file_next(&volume, &at, &file, &err), err.text);
+    CHECK(clo_volume_file_next(&volume, &at, &file, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(clo_guid_equal(&file.name, &names[0]) && file.type == 6 && file.offset == 96, "first");
-    CHECK(clo_volume_section_next(file.data, &inside, &section, &err), err.text);
+    CHECK(clo_volume_section_next(file.data, &inside, &section, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(section.type == 0x19 && section.header == 4 && section.offset == 4 &&
                   clo_bytes_equal(section.data, clo_bytes_text("raw")),
           "a section");
-    CHECK(clo_volume_section_next(file.data, &inside, &section, &err), err.text);
+    CHECK(clo_volume_section_next(file.data, &inside, &section, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(section.type == CLO_SECTION_PE32 && section.header == 8 && section.offset == 16 &&
                   clo_bytes_equal(section.data, clo_bytes_text("image")),
           "a section with a large header");
-    CHECK(!clo_volume_section_next(file.data, &inside, &section, &err) && err.status == CLO_OK,
-          "the last");
-    CHECK(clo_volume_file_next(&volume, &at, &file, &err), err.text);
+    CHECK(clo_volume_section_next(file.data, &inside, &section, &err) == CLO_NEXT_END, "the last");
+    CHECK(clo_volume_file_next(&volume, &at, &file, &err) == CLO_NEXT_ITEM, err.text);
     CHECK(clo_guid_equal(&file.name, &names[1]) &&
                   clo_bytes_equal(file.data, clo_bytes_text("abc")),
           "second");
-    CHECK(!clo_volume_file_next(&volume, &at, &file, &err) && err.status == CLO_OK, "the last");
+    CHECK(clo_volume_file_next(&volume, &at, &file, &err) == CLO_NEXT_END, "the last");
     CHECK(clo_volume_find(&volume, &names[1], &file) && file.type == 4, "find");
     CHECK(!clo_volume_find(&volume, &(struct clo_guid){ { 3 } }, &file), "none");
 }
@@ -73,7 +72,8 @@ static void test_extended(void **state)
     volume_end(&made, 256);
     CHECK(clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), err.text);
     CHECK(volume.first_file == 96, "where");
-    CHECK(clo_volume_file_next(&volume, &at, &file, &err) && clo_guid_equal(&file.name, &names[1]),
+    CHECK(clo_volume_file_next(&volume, &at, &file, &err) == CLO_NEXT_ITEM &&
+                  clo_guid_equal(&file.name, &names[1]),
           "the first file");
     clo_put_le32(made.data + 88, 19);
     CHECK(!clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), "shorter than itself");
@@ -153,8 +153,8 @@ static void test_files_refused(void **state)
         make_volume(&made);
         made.data[cases[i].at] = cases[i].value;
         CHECK(clo_volume_parse(clo_buffer_bytes(&made), &volume, &err), err.text);
-        if (clo_volume_file_next(&volume, &at, &file, &err))
-            while (clo_volume_section_next(file.data, &inside, &section, &err))
+        if (clo_volume_file_next(&volume, &at, &file, &err) == CLO_NEXT_ITEM)
+            while (clo_volume_section_next(file.data, &inside, &section, &err) == CLO_NEXT_ITEM)
                 continue;
         CHECK(err.status == CLO_ERR_FORMAT, cases[i].name);
         CHECK(strncmp(err.text, cases[i].error, strlen(cases[i].error)) == 0, err.text);

@@ -290,7 +290,7 @@ static void test_vectors(void **state)
                  json_string_value(json_object_get(
                          json_array_get(json_object_get(item, "files"), 0), "file")));
         read_vector(path, &text);
-        CHECK(clo_kconfig_guess(clo_buffer_bytes(&text)), id);
+        CHECK(clo_kconfig_is(clo_buffer_bytes(&text)), id);
         CHECK(clo_kconfig_parse(clo_buffer_bytes(&text), &parsed, &err), err.text);
         check_case(json_object_get(item, "expected"), parsed, id);
     }

@@ -90,9 +90,9 @@ static void test_shared_vectors(void **state)
         const char *hash = case_text(input, "precomputed_ovmf_hash");
         if (input == NULL)
             continue;
-        CHECK(strcmp(mode, "snp:ovmf-hash") == 0 || clo_launch_mode_find(mode, &c.launch.mode),
+        CHECK(strcmp(mode, "snp:ovmf-hash") == 0 || clo_launch_mode_from_name(mode, &c.launch.mode),
               mode);
-        CHECK(vmm == NULL || clo_vmm_find(vmm, &c.launch.vmm), vmm);
+        CHECK(vmm == NULL || clo_vmm_from_name(vmm, &c.launch.vmm), vmm);
         c.launch.vcpus = (uint32_t)json_integer_value(json_object_get(input, "vcpus"));
         c.launch.vcpu_signature = (uint32_t)hex_value(input, "vcpu_sig");
         c.launch.sev_features = hex_value(input, "guest_features");
@@ -506,12 +506,12 @@ static void test_names(void **state)
 
     (void)state;
     for (int i = 0; i < CLO_VMM_COUNT; i++)
-        CHECK(clo_vmm_find(clo_vmm_name((enum clo_vmm)i), &vmm) && vmm == (enum clo_vmm)i,
+        CHECK(clo_vmm_from_name(clo_vmm_name((enum clo_vmm)i), &vmm) && vmm == (enum clo_vmm)i,
               clo_vmm_name((enum clo_vmm)i));
-    CHECK(clo_vmm_find("QEMU", &vmm) && vmm == CLO_VMM_QEMU, "in any case");
-    CHECK(!clo_vmm_find("xen", &vmm), "xen");
-    CHECK(clo_launch_mode_find("SEV-ES", &mode) && mode == CLO_LAUNCH_SEV_ES, "SEV-ES");
-    CHECK(!clo_launch_mode_find("tdx", &mode), "tdx");
+    CHECK(clo_vmm_from_name("QEMU", &vmm) && vmm == CLO_VMM_QEMU, "in any case");
+    CHECK(!clo_vmm_from_name("xen", &vmm), "xen");
+    CHECK(clo_launch_mode_from_name("SEV-ES", &mode) && mode == CLO_LAUNCH_SEV_ES, "SEV-ES");
+    CHECK(!clo_launch_mode_from_name("tdx", &mode), "tdx");
     CHECK(strcmp(clo_launch_mode_name(CLO_LAUNCH_SNP_SVSM), "snp:svsm") == 0, "snp:svsm");
 }
 

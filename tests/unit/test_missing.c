@@ -232,22 +232,22 @@ static void test_tdx(void **state)
 {
     static const struct {
         const char *name;
-        enum clo_tdx_piece left_out; /* CLO_TDX_PIECES: none */
+        enum clo_tdx_piece left_out; /* CLO_TDX_PIECE_COUNT: none */
         bool nothing, without_tcb;
         int kinds[5];
     } cases[] = {
-        { "all is there", CLO_TDX_PIECES, false, false, { -1 } },
+        { "all is there", CLO_TDX_PIECE_COUNT, false, false, { -1 } },
         { "no TCB info", CLO_TDX_TCB_INFO, false, false, { CLO_REQUEST_TCB_INFO, -1 } },
         { "no QE identity", CLO_TDX_QE_IDENTITY, false, false, { CLO_REQUEST_QE_IDENTITY, -1 } },
         { "no list of the PCK's CA", CLO_TDX_PCK_CRL, false, false, { CLO_REQUEST_PCK_CRL, -1 } },
         { "no list of the root", CLO_TDX_ROOT_CA_CRL, false, false, { CLO_REQUEST_ROOT_CRL, -1 } },
         { "nothing",
-          CLO_TDX_PIECES,
+          CLO_TDX_PIECE_COUNT,
           true,
           false,
           { CLO_REQUEST_TCB_INFO, CLO_REQUEST_QE_IDENTITY, CLO_REQUEST_PCK_CRL,
             CLO_REQUEST_ROOT_CRL, -1 } },
-        { "the TCB is left out", CLO_TDX_PIECES, true, true, { -1 } },
+        { "the TCB is left out", CLO_TDX_PIECE_COUNT, true, true, { -1 } },
     };
 
     (void)state;
@@ -261,7 +261,7 @@ static void test_tdx(void **state)
                      clo_evidence_add(evidence, CLO_EVIDENCE_TDX_QUOTE,
                                       clo_buffer_bytes(&tdx.quote), &err),
              &err);
-        if (cases[i].left_out != CLO_TDX_PIECES)
+        if (cases[i].left_out != CLO_TDX_PIECE_COUNT)
             held.pieces[cases[i].left_out] = (struct clo_buffer){ 0 };
         const struct clo_appraise_inputs inputs = {
             .at = NOW,

@@ -91,13 +91,13 @@ static void test_caching_service(void **state)
     load(&d);
     serve(&d, &net);
     CHECK(clo_pcs_get(&source, BASE, &platform, NULL, &got, &err), err.text);
-    const struct clo_buffer *const wanted[CLO_TDX_PIECES] = {
+    const struct clo_buffer *const wanted[CLO_TDX_PIECE_COUNT] = {
         [CLO_TDX_TCB_INFO] = &d.tcb,
         [CLO_TDX_QE_IDENTITY] = &d.qe,
         [CLO_TDX_PCK_CRL] = &d.pck_crl,
         [CLO_TDX_ROOT_CA_CRL] = &d.root_crl,
     };
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++) {
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++) {
         /* Byte for byte: signatures are over what was served. */
         if (wanted[i] != NULL)
             CHECK(clo_bytes_equal(clo_buffer_bytes(&got.pieces[i]), clo_buffer_bytes(wanted[i])),
@@ -256,7 +256,7 @@ static void test_refusals(void **state)
         if (strncmp(err.text, wanted, strlen(wanted)) != 0)
             print_error("got: %s\n", err.text);
         CHECK(strncmp(err.text, wanted, strlen(wanted)) == 0, cases[i].name);
-        for (size_t p = 0; p < CLO_TDX_PIECES; p++)
+        for (size_t p = 0; p < CLO_TDX_PIECE_COUNT; p++)
             CHECK(got.pieces[p].size == 0, cases[i].name);
     }
 }

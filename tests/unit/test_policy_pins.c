@@ -358,7 +358,7 @@ static void test_snp(void **state)
             continue;
         }
         CHECK(pins.unmet[0] == '\0', pins.unmet);
-        for (unsigned k = 0; k < CLO_ASPECTS; k++) {
+        for (unsigned k = 0; k < CLO_ASPECT_COUNT; k++) {
             enum clo_aspect aspect = (enum clo_aspect)k;
             enum clo_pin_status expected = lists(policies[i].open, aspect)     ? CLO_PIN_OPEN
                                            : lists(policies[i].partly, aspect) ? CLO_PIN_PARTLY
@@ -495,7 +495,7 @@ static void test_tdx(void **state)
             continue;
         }
         CHECK(pins.unmet[0] == '\0', pins.unmet);
-        for (unsigned k = 0; k < CLO_ASPECTS; k++) {
+        for (unsigned k = 0; k < CLO_ASPECT_COUNT; k++) {
             enum clo_aspect aspect = (enum clo_aspect)k;
             enum clo_pin_status expected = lists(tds[i].open, aspect)     ? CLO_PIN_OPEN
                                            : lists(tds[i].partly, aspect) ? CLO_PIN_PARTLY

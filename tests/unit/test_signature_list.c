@@ -12,7 +12,7 @@ static struct clo_guid type_of(const char *name)
 {
     struct clo_guid type;
 
-    assert_true(clo_signature_type_find(name, &type));
+    assert_true(clo_signature_type_from_name(name, &type));
     return type;
 }
 
@@ -36,10 +36,10 @@ static void test_types(void **state)
 
     (void)state;
     for (size_t i = 0; i < CLO_COUNT(names); i++) {
-        assert_true(clo_signature_type_find(names[i], &type));
+        assert_true(clo_signature_type_from_name(names[i], &type));
         assert_string_equal(clo_signature_type_name(&type), names[i]);
     }
-    assert_false(clo_signature_type_find("other", &type));
+    assert_false(clo_signature_type_from_name("other", &type));
     assert_string_equal(clo_signature_type_name(&ann), "other");
     type = type_of("x509");
     assert_true(clo_guid_equal(&type, &clo_guid_cert_x509));
@@ -68,14 +68,14 @@ static void test_made(void **state)
     struct clo_signature_walk walk = clo_signature_walk(clo_buffer_bytes(&lists));
     for (uint8_t i = 1; i <= 6; i++) {
         struct clo_signature_entry same;
-        assert_true(clo_signature_next(&walk, &entry, &err));
+        assert_true(clo_signature_next(&walk, &entry, &err) == CLO_NEXT_ITEM);
         assert_int_equal(entry.data.data[0], i);
         assert_int_equal(entry.whole.size, 16 + entry.data.size);
         assert_true(clo_guid_equal(&entry.owner, i == 2 ? &bob : &ann));
         assert_true(signature_entry(clo_buffer_bytes(&lists), i - 1U, &same, &err));
         assert_ptr_equal(same.data.data, entry.data.data);
     }
-    assert_false(clo_signature_next(&walk, &entry, &err));
+    assert_int_equal(clo_signature_next(&walk, &entry, &err), CLO_NEXT_END);
     assert_int_equal(err.status, CLO_OK);
     /* Cut anywhere but between two lists it is malformed. */
     for (size_t cut = 1; cut < lists.size; cut++) {

@@ -205,7 +205,7 @@ static void read_crl(const json_t *entry, struct clo_crl **out, const char *name
         return;
     read_vector(path, &bytes);
     struct clo_bytes in = clo_buffer_bytes(&bytes);
-    if (clo_pem_next(in, "X509 CRL", &at, &der, &err))
+    if (clo_pem_next(in, "X509 CRL", &at, &der, &err) == CLO_NEXT_ITEM)
         in = clo_buffer_bytes(&der);
     CHECK(clo_crl_parse(in, out, &err), name);
 }

@@ -40,7 +40,7 @@ static void test_put_and_get(void **state)
     struct clo_error err;
 
     (void)state;
-    assert_false(clo_store_next_terms(store, 0, &none, &err));
+    assert_int_equal(clo_store_next_terms(store, 0, &none, &err), CLO_NEXT_END);
     assert_int_equal(err.status, CLO_OK);
     if (!put(store, "default/disk/a", "secret of a", POLICY, REFERENCE, &err) ||
         !put(store, "default/disk/b", "secret of b", POLICY, REFERENCE, &err) ||
@@ -52,12 +52,12 @@ static void test_put_and_get(void **state)
     assert_int_equal(a.second_holder, CLO_SECOND_HOLDER_DEFAULT);
     assert_true(clo_store_get(store, "default/disk/b", &b, &err));
     assert_string_equal(a.terms, b.terms); /* the same policy and references are the same terms */
-    assert_true(clo_store_next_terms(store, 0, &terms, &err));
+    assert_true(clo_store_next_terms(store, 0, &terms, &err) == CLO_NEXT_ITEM);
     assert_string_equal(terms.digest, a.terms);
     assert_string_equal(clo_policy_name(terms.policy), "mine");
     assert_int_equal(terms.reference_count, 1);
     assert_string_equal(clo_reference_name(terms.references[0]), "demo");
-    assert_false(clo_store_next_terms(store, terms.id, &none, &err));
+    assert_int_equal(clo_store_next_terms(store, terms.id, &none, &err), CLO_NEXT_END);
     assert_true(clo_store_list(store, &list, &err));
     assert_int_equal(json_array_size(list), 2);
     char *text = json_dumps(list, 0);
@@ -80,7 +80,8 @@ static void test_remove(void **state)
     assert_false(clo_store_get(store, "default/disk/a", &gone, &err));
     assert_int_equal(err.status, CLO_ERR_REFUSED);
     assert_true(clo_store_remove(store, "default/disk/b", &err));
-    assert_false(clo_store_next_terms(store, 0, &none, &err)); /* with its last resource */
+    assert_int_equal(clo_store_next_terms(store, 0, &none, &err),
+                     CLO_NEXT_END); /* with its last resource */
     assert_int_equal(err.status, CLO_OK);
 }
 

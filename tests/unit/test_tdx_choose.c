@@ -153,7 +153,7 @@ static const struct {
       1,
       true,
       "" },
-    { "nobody has it", { NO_TCB_INFO, NO_TCB_INFO }, 2, 1, CLO_TDX_PIECES, 0, false, "" },
+    { "nobody has it", { NO_TCB_INFO, NO_TCB_INFO }, 2, 1, CLO_TDX_PIECE_COUNT, 0, false, "" },
     { "the newer list", { GOOD, NEWER_LIST }, 2, 2, CLO_TDX_PCK_CRL, 1, true, "is newer" },
     { "the evidence's older list",
       { GOOD, OLDER_LIST },
@@ -186,7 +186,7 @@ static void test_cases(void **state)
         if (strstr(choice.left_out, cases[i].left_out) == NULL ||
             (cases[i].left_out[0] == '\0' && choice.left_out[0] != '\0'))
             fail_msg("%s: %s", cases[i].name, choice.left_out);
-        if (cases[i].piece != CLO_TDX_PIECES)
+        if (cases[i].piece != CLO_TDX_PIECE_COUNT)
             CHECK(clo_bytes_equal(clo_buffer_bytes(&choice.collateral.pieces[cases[i].piece]),
                                   clo_buffer_bytes(&sets[cases[i].from]->pieces[cases[i].piece])),
                   cases[i].name);
@@ -210,7 +210,7 @@ static void test_alone(void **state)
         if (!sim_tdx_make(&tdx, &keys, &made, &err) ||
             !clo_tdx_collateral_choose(&set, 1, 0, (struct clo_bytes){ 0 }, NOW, &choice, &err))
             fail_msg("%s: %s", sim_tdx_breakages[b].name, err.text);
-        for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+        for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
             CHECK(clo_bytes_equal(clo_buffer_bytes(&set->pieces[i]),
                                   clo_buffer_bytes(&choice.collateral.pieces[i])),
                   sim_tdx_breakages[b].name);

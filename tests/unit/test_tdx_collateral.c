@@ -288,7 +288,7 @@ static void test_json(void **state)
     json = clo_tdx_collateral_json(&collateral);
     CHECK(clo_json_write(json, &written, &err), err.text);
     CHECK(clo_tdx_collateral_parse(clo_buffer_bytes(&written), &again, &err), err.text);
-    for (size_t i = 0; i < CLO_TDX_PIECES; i++)
+    for (size_t i = 0; i < CLO_TDX_PIECE_COUNT; i++)
         CHECK(clo_bytes_equal(clo_buffer_bytes(&collateral.pieces[i]),
                               clo_buffer_bytes(&again.pieces[i])),
               clo_tdx_piece_name((enum clo_tdx_piece)i));

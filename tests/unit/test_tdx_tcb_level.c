@@ -7,7 +7,7 @@ static void test_converge(void **state)
 {
     static const enum clo_tdx_status configuration = CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED;
     /* With a part that is out of date, in the order of the statuses. */
-    const enum clo_tdx_status outdated[CLO_TDX_STATUSES] = {
+    const enum clo_tdx_status outdated[CLO_TDX_STATUS_COUNT] = {
         [CLO_TDX_UP_TO_DATE] = CLO_TDX_OUT_OF_DATE,
         [CLO_TDX_SW_HARDENING_NEEDED] = CLO_TDX_OUT_OF_DATE,
         [CLO_TDX_CONFIGURATION_NEEDED] = configuration,
@@ -21,8 +21,8 @@ static void test_converge(void **state)
     };
 
     (void)state;
-    for (enum clo_tdx_status status = 0; status < CLO_TDX_STATUSES; status++)
-        for (enum clo_tdx_status part = 0; part < CLO_TDX_STATUSES; part++) {
+    for (enum clo_tdx_status status = 0; status < CLO_TDX_STATUS_COUNT; status++)
+        for (enum clo_tdx_status part = 0; part < CLO_TDX_STATUS_COUNT; part++) {
             enum clo_tdx_status expected = part == CLO_TDX_UP_TO_DATE    ? status
                                            : part == CLO_TDX_REVOKED     ? CLO_TDX_REVOKED
                                            : part == CLO_TDX_OUT_OF_DATE ? outdated[status]
@@ -60,7 +60,7 @@ static void test_unexpected_parts(void **state)
     static const enum clo_tdx_status odd[] = { CLO_TDX_SW_HARDENING_NEEDED,
                                                CLO_TDX_CONFIGURATION_NEEDED,
                                                CLO_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED,
-                                               CLO_TDX_RELAUNCH_ADVISED, CLO_TDX_STATUSES };
+                                               CLO_TDX_RELAUNCH_ADVISED, CLO_TDX_STATUS_COUNT };
     static struct made made;
 
     (void)state;
@@ -70,7 +70,7 @@ static void test_unexpected_parts(void **state)
         make(&made);
         tdx_evaluate(&made.platform, &made.quote, &tcb, &why);
         CHECK(tcb.status == CLO_TDX_UP_TO_DATE && why.status == CLO_OK, "as made");
-        if (odd[i / 2] == CLO_TDX_STATUSES)
+        if (odd[i / 2] == CLO_TDX_STATUS_COUNT)
             continue;
         struct tdx_isv_level *level =
                 i % 2 == 0 ? &made.info.modules[0].levels[0] : &made.identity.levels[0];

@@ -170,7 +170,7 @@ static size_t load_root(struct scene *s)
         !find_case_file("tdx", s->entry, "trustedRootCaCert", path, sizeof path))
         return 0;
     read_vector(path, &file);
-    if (!clo_pem_next(clo_buffer_bytes(&file), "CERTIFICATE", &at, &der, &err) ||
+    if (clo_pem_next(clo_buffer_bytes(&file), "CERTIFICATE", &at, &der, &err) != CLO_NEXT_ITEM ||
         !clo_certificate_parse(clo_buffer_bytes(&der), &root, &err) ||
         !clo_public_key_fingerprint(clo_certificate_key(root), &s->roots[0], &err))
         fail_msg("%s: %s", path, err.text);

@@ -103,7 +103,7 @@ static void test_one_stream(void **state)
         size_t used, size = kinds[i].pack(plain, packed);
         memset(packed + size, 0, 16);
         struct clo_bytes in = clo_bytes(packed, size + 16);
-        CHECK(clo_compression_guess(in) == kinds[i].compression, kinds[i].name);
+        CHECK(clo_compression_of(in) == kinds[i].compression, kinds[i].name);
         CHECK(strcmp(clo_compression_name(kinds[i].compression), kinds[i].name) == 0,
               kinds[i].name);
         CHECK(clo_unpack(in, &out, &used, &err), kinds[i].name);

@@ -71,9 +71,9 @@ static int one_file(const char *path, const struct stat *info, int kind, struct 
     if (!clo_file_read(path, CLO_FILE_LIMIT, &file, &err))
         fail_msg("%s", err.text);
     struct clo_bytes in = clo_buffer_bytes(&file);
-    while (clo_pem_next(in, "CERTIFICATE", &at, &der, &err))
+    while (clo_pem_next(in, "CERTIFICATE", &at, &der, &err) == CLO_NEXT_ITEM)
         one_certificate(clo_buffer_bytes(&der), path);
-    for (at = 0; clo_pem_next(in, "X509 CRL", &at, &der, &err);)
+    for (at = 0; clo_pem_next(in, "X509 CRL", &at, &der, &err) == CLO_NEXT_ITEM;)
         one_list(clo_buffer_bytes(&der), path);
     if (in.data[0] != 0x30)
         return 0;
