@@ -11,8 +11,6 @@
 #include "lib/appraise/verified.h"
 #include "lib/policy/policy_internal.h"
 
-const struct tee *const tees[] = { &tee_hcl, &tee_snp, &tee_tdx, &tee_sample, &tee_tpm, NULL };
-
 /* --- Runtime data: what the guest says of this one exchange --- */
 
 /* Of devices next to the TEE, in Trustee's runtime data: bound like all of them, and judged by nobody here. */

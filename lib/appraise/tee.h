@@ -1,5 +1,5 @@
 /* A kind of evidence is an entry of a table: how it is recognised in a bundle, verified, held against reference values
- * and a policy, and told in a result. To add one: an entry in a file tee_NAME.c and its line in appraise.c's table
+ * and a policy, and told in a result. To add one: an entry in a file tee_NAME.c and its line in tees.c
  * (ARCHITECTURE.md, "Where to add what").
  *
  * Hardware evidence (SEV-SNP, TDX) comes bare, or inside another's that binds a TPM's key with it (Azure's HCL report). So

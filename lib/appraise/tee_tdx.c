@@ -554,13 +554,18 @@ static const char *const hardware[] = {
 static const char *const where[] = { "policy.tcb_status", "|", "tdx.revocation", "|", NULL };
 static const char *const telling[] = { "rtmr.2", "rtmr.1", "rtmr.0", "rtmr.3", "mr_td", NULL };
 
+static void check_registers(struct work *w)
+{
+    tee_tdx_check_registers(w, tee_tdx_verified(w));
+}
+
 const struct tee tee_tdx = {
     .id = CLO_TEE_TDX,
     .kind = CLO_EVIDENCE_OF_BARE,
     .label = CLO_EVIDENCE_TDX_QUOTE,
     .appraise = appraise,
     .free = free_kept,
-    .check_registers = tee_tdx_check_registers,
+    .check_registers = check_registers,
     .telling = telling,
     .register_ids = "rtmr.",
     .claims = claims,

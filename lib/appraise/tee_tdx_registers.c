@@ -21,7 +21,7 @@ static bool policy_decides(const struct work *w, const struct clo_policy_values 
             clo_ccel_rules_has(policy->tdx.ccel, n));
 }
 
-static bool check_mr_td(struct work *w)
+static bool check_mr_td(struct work *w, const struct clo_tdx_verified *td)
 {
     static const char id[] = "mr_td";
     const struct clo_appraise_inputs *inputs = w->inputs;
@@ -30,8 +30,7 @@ static bool check_mr_td(struct work *w)
 
     for (size_t i = 0; i < w->reference_count; i++)
         for (size_t k = 0; clo_reference_mr_td(w->references[i], k, &expected); k++, known++)
-            if (clo_bytes_equal(clo_digest_bytes(&expected),
-                                tee_tdx_verified(w)->quote.body.mr_td)) {
+            if (clo_bytes_equal(clo_digest_bytes(&expected), td->quote.body.mr_td)) {
                 w->proven_rtmrs |= CLO_POLICY_TDX_MRTD;
                 clo_check_that(w->checks, id, true, "MRTD: as in \"%s\" (%s)",
                                clo_reference_name(w->references[i]),
@@ -68,10 +67,10 @@ static void check_difference(struct work *w, const char *id, unsigned n,
         clo_check_that(w->checks, id, false, "RTMR %u: differs from its reference value", n);
 }
 
-static bool check_register(struct work *w, unsigned n)
+static bool check_register(struct work *w, const struct clo_tdx_verified *td, unsigned n)
 {
     const struct clo_appraise_inputs *inputs = w->inputs;
-    struct clo_bytes value = tee_tdx_verified(w)->quote.body.rtmr[n];
+    struct clo_bytes value = td->quote.body.rtmr[n];
     struct clo_digest actual = { .hash = CLO_HASH_SHA384 };
     struct clo_digest expected;
     char id[] = "rtmr.0";
@@ -97,12 +96,12 @@ static bool check_register(struct work *w, unsigned n)
     return true;
 }
 
-static void check_references(struct work *w)
+static void check_references(struct work *w, const struct clo_tdx_verified *td)
 {
-    bool is_known = check_mr_td(w);
+    bool is_known = check_mr_td(w, td);
 
     for (unsigned n = 0; n < CLO_TDX_RTMR_COUNT; n++) {
-        if (check_register(w, n))
+        if (check_register(w, td, n))
             is_known = true;
         else if (w->inputs->policy == NULL)
             appraise_warn(w, "RTMR %u: no reference value", n);
@@ -114,10 +113,11 @@ static void check_references(struct work *w)
 
 /* --- Rules of the policy --- */
 
-static void check_rules(struct work *w, const struct clo_pcr_bank *bank, unsigned n)
+static void check_rules(struct work *w, const struct clo_tdx_verified *td,
+                        const struct clo_pcr_bank *bank, unsigned n)
 {
     const struct clo_ccel_rules *rules = w->inputs->policy->tdx.ccel;
-    struct clo_bytes value = tee_tdx_verified(w)->quote.body.rtmr[n];
+    struct clo_bytes value = td->quote.body.rtmr[n];
     char id[] = "policy.ccel.rtmr0";
     struct clo_error err;
 
@@ -135,7 +135,7 @@ static void check_rules(struct work *w, const struct clo_pcr_bank *bank, unsigne
         w->proven_rtmrs |= 1U << n;
 }
 
-static void check_log(struct work *w)
+static void check_log(struct work *w, const struct clo_tdx_verified *td)
 {
     struct clo_pcr_bank bank;
     struct clo_error err;
@@ -146,20 +146,20 @@ static void check_log(struct work *w)
         return;
     }
     for (unsigned n = 0; n < CLO_TDX_RTMR_COUNT; n++)
-        check_rules(w, &bank, n);
+        check_rules(w, td, &bank, n);
 }
 
-void tee_tdx_check_registers(struct work *w)
+void tee_tdx_check_registers(struct work *w, const struct clo_tdx_verified *td)
 {
     const struct clo_policy *policy = w->inputs->policy;
 
-    if (tee_tdx_verified(w) == NULL) {
+    if (td == NULL) {
         if (w->inputs->reference_count > 0)
             clo_check_skip(w->checks, "rtmr", "there are no proven registers");
         return;
     }
     if (w->inputs->reference_count > 0)
-        check_references(w);
+        check_references(w, td);
     if (policy != NULL && policy->tdx.ccel != NULL)
-        check_log(w);
+        check_log(w, td);
 }

@@ -6,6 +6,11 @@
 
 #define SIGNATURES_MAX 64
 
+static const uint8_t indirect_data[] = {
+    0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x04
+};
+const struct clo_bytes oid_indirect_data = { indirect_data, sizeof indirect_data };
+
 /* --- The table --- */
 
 struct clo_authenticode_walk clo_authenticode_walk(struct clo_bytes table)

@@ -10,8 +10,6 @@
         (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }) \
     }
 
-const struct clo_bytes oid_indirect_data =
-        OID(0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x01, 0x04);
 static const struct clo_bytes oid_rsa = OID(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01);
 
 /* SpcIndirectDataContent, the contents of its SEQUENCE: what the message digest is over. */

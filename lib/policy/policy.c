@@ -10,21 +10,7 @@
 #include "lib/policy/policy_internal.h"
 #include "lib/policy/tee.h"
 
-#define DEFAULT_PHASE "enter-initrd"
-
 /* --- Reading --- */
-
-const struct policy_tee *const policy_tees[] = { &policy_tee_snp, &policy_tee_tdx, NULL };
-
-bool clo_policy_allows(const struct clo_policy *policy, enum clo_tee tee)
-{
-    return (policy->tees >> tee & 1) != 0;
-}
-
-bool clo_policy_trusts_maker(const struct clo_policy *policy, enum clo_tee tee)
-{
-    return (policy->makers >> tee & 1) != 0;
-}
 
 /* What may be said, for a message: `"snp" nor "tdx"`. */
 static const char *list_names(bool roots, const char *last, char *out, size_t size)
@@ -145,45 +131,18 @@ static bool read_pcrs(const json_t *json, struct clo_policy *policy, struct clo_
     return true;
 }
 
-static const struct clo_bit kind_names[] = {
-    { CLO_EVIDENCE_OF_VTPM, "vtpm" },
-    { CLO_EVIDENCE_OF_SVSM, "svsm" },
-    { CLO_EVIDENCE_OF_BARE, "bare" },
-    { CLO_EVIDENCE_OF_TPM, "tpm" },
-};
-#define BOUND_TPM (1U << CLO_EVIDENCE_OF_VTPM | 1U << CLO_EVIDENCE_OF_SVSM)
-
-const char *clo_evidence_kind_name(enum clo_evidence_kind kind)
-{
-    return kind_names[kind].name;
-}
-
-static bool wants_tpm(const struct clo_policy *policy)
-{
-    return policy->has_pcrs || strcmp(policy->phase, DEFAULT_PHASE) != 0;
-}
-
-uint32_t clo_policy_evidence(const struct clo_policy *policy)
-{
-    if (policy->is_strict_builtin)
-        return (1U << CLO_EVIDENCE_KIND_COUNT) - 1;
-    if (policy->has_evidence)
-        return policy->evidence;
-    return wants_tpm(policy) ? BOUND_TPM : BOUND_TPM | 1U << CLO_EVIDENCE_OF_BARE;
-}
-
 /* PCRs are a TPM's: a policy that demands some and takes a bare report would not be held to them. */
 static bool read_evidence(const json_t *json, struct clo_policy *policy, struct clo_error *err)
 {
     uint64_t kinds = 0;
 
-    if (!policy_read_names(json, "evidence", kind_names, CLO_COUNT(kind_names), &kinds, err))
+    if (!policy_read_names(json, "evidence", policy_kinds, CLO_COUNT(policy_kinds), &kinds, err))
         return false;
     policy->has_evidence = json_object_get(json, "evidence") != NULL;
     policy->evidence = (uint32_t)kinds;
     if (policy->has_evidence && kinds == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "\"evidence\": is empty: nothing could be accepted");
-    if ((kinds >> CLO_EVIDENCE_OF_BARE & 1) != 0 && wants_tpm(policy))
+    if ((kinds >> CLO_EVIDENCE_OF_BARE & 1) != 0 && policy_wants_tpm(policy))
         return clo_fail(err, CLO_ERR_FORMAT,
                         "\"evidence\": \"bare\" has no TPM, and \"%s\" is a TPM's",
                         policy->has_pcrs ? "pcrs" : "phase");
@@ -242,7 +201,7 @@ static bool new_policy(struct clo_policy **out, struct clo_error *err)
 
     if (policy == NULL)
         return clo_out_of_memory(err);
-    snprintf(policy->phase, sizeof policy->phase, "%s", DEFAULT_PHASE);
+    snprintf(policy->phase, sizeof policy->phase, "%s", POLICY_PHASE);
     for (size_t i = 0; policy_tees[i] != NULL; i++)
         policy_tees[i]->init(policy);
     *out = policy;

@@ -98,4 +98,12 @@ void policy_strict_tdx(struct clo_policy *policy);
 CLO_MUST_USE bool policy_read_tdx(const json_t *json, struct clo_policy *policy,
                                   struct clo_error *err);
 
+/* --- What a policy says of kinds of evidence (policy_facts.c) --- */
+
+#define POLICY_PHASE "enter-initrd" /* where it names none */
+
+extern const struct clo_bit policy_kinds[CLO_EVIDENCE_KIND_COUNT];
+/* Does it demand what only a TPM has? */
+bool policy_wants_tpm(const struct clo_policy *policy);
+
 #endif

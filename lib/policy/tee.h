@@ -1,5 +1,5 @@
 /* What a policy says of one kind of platform: the member of that name, and what it pins. To add a platform: an entry in a
- * file tee_NAME.c, and its line in the table in policy.c. */
+ * file tee_NAME.c, and its line in tees.c. */
 #ifndef CLOISTER_LIB_POLICY_TEE_H
 #define CLOISTER_LIB_POLICY_TEE_H
 

@@ -289,20 +289,6 @@ const json_t *clo_reference_json(const struct clo_reference *reference)
     return reference->json;
 }
 
-bool reference_read_digest(const json_t *text, enum clo_hash hash, struct clo_digest *out)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
-    struct clo_error ignored;
-
-    if (!json_is_string(text) ||
-        !clo_hex_read(clo_bytes_text(json_string_value(text)), &bytes, &ignored) ||
-        bytes.size != clo_hash_size(hash))
-        return false;
-    *out = (struct clo_digest){ .hash = hash };
-    memcpy(out->bytes, bytes.data, bytes.size);
-    return true;
-}
-
 bool clo_reference_write(const struct clo_reference *reference, struct clo_buffer *out,
                          struct clo_error *err)
 {
@@ -314,21 +300,6 @@ bool clo_reference_write(const struct clo_reference *reference, struct clo_buffe
     clo_buffer_text(out, text);
     clo_buffer_text(out, "\n");
     return clo_buffer_ok(out) || clo_out_of_memory(err);
-}
-
-bool clo_reference_value(const struct clo_reference *reference, enum clo_hash hash, unsigned pcr,
-                         const char *phase, struct clo_digest *out)
-{
-    char key[REFERENCE_KEY];
-
-    reference_key(pcr, key);
-    if (clo_register_is_rtmr(pcr))
-        return hash == CLO_HASH_SHA384 &&
-               reference_read_digest(json_object_get(reference->tdx, key), hash, out);
-    json_t *value = json_object_get(json_object_get(reference->pcrs, clo_hash_name(hash)), key);
-    if (json_is_object(value))
-        value = json_object_get(value, phase);
-    return reference_read_digest(value, hash, out);
 }
 
 /* Is `phase` reached once the boot is at `at`? It is a prefix of it, word by word. */

@@ -7,34 +7,6 @@
 
 static const char *const orders[] = { "single-pass", "two-pass" };
 
-bool clo_register_is_rtmr(unsigned reg)
-{
-    return reg >= CLO_REGISTER_RTMR(0) && reg < CLO_REGISTER_RTMR(CLO_RTMR_COUNT);
-}
-
-const char *clo_register_name(unsigned reg, char out[CLO_REGISTER_NAME])
-{
-    bool is_rtmr = clo_register_is_rtmr(reg);
-
-    snprintf(out, CLO_REGISTER_NAME, "%s %u", is_rtmr ? "RTMR" : "PCR",
-             is_rtmr ? reg - CLO_REGISTER_RTMR(0) : reg);
-    return out;
-}
-
-void reference_key(unsigned reg, char out[REFERENCE_KEY])
-{
-    bool is_rtmr = clo_register_is_rtmr(reg);
-
-    snprintf(out, REFERENCE_KEY, "%s%u", is_rtmr ? "rtmr" : "",
-             is_rtmr ? reg - CLO_REGISTER_RTMR(0) : reg);
-}
-
-bool reference_is_rtmr_key(const char *key)
-{
-    return strncmp(key, "rtmr", 4) == 0 && key[4] >= '0' && key[4] < '0' + CLO_RTMR_COUNT &&
-           key[5] == '\0';
-}
-
 static bool check_mr_td(const json_t *values, struct clo_error *err)
 {
     struct clo_digest ignored;

@@ -4,18 +4,6 @@
 #include "cel.h"
 #include "cloister/encoding.h"
 
-bool cel_event_type(const char *text, uint32_t *out)
-{
-    char *end;
-    unsigned long long value = strtoull(text, &end, 0);
-
-    if (*text >= '0' && *text <= '9' && *end == '\0' && value <= UINT32_MAX) {
-        *out = (uint32_t)value;
-        return true;
-    }
-    return clo_event_type_from_name(text, out);
-}
-
 /* "sha256", "0x000B", or the number. */
 static bool read_algorithm(const json_t *digest, uint16_t *out, struct clo_error *err)
 {

@@ -8,14 +8,6 @@
 #define COMMON_NAME_PCK   "Intel SGX PCK Certificate"
 #define COMMON_NAME_TCB   "Intel SGX TCB Signing"
 
-bool tdx_p256_verify(const struct clo_public_key *key, struct clo_bytes message,
-                     struct clo_bytes signature, struct clo_error *err)
-{
-    if (clo_public_key_kind(key) != CLO_KEY_P256)
-        return clo_fail(err, CLO_ERR_REFUSED, "no P-256 key");
-    return clo_signature_verify(key, CLO_ECDSA_RAW, CLO_HASH_SHA256, message, signature, err);
-}
-
 /* --- Certificates: gathered, each once --- */
 
 static bool has_certificate(const struct clo_tdx_platform *p, struct clo_bytes der)

@@ -294,3 +294,13 @@ bool tdx_tcb_info_parse(struct clo_bytes text, struct clo_bytes signature, struc
     out->has_signature = document.has_signature;
     return true;
 }
+
+const struct tdx_module *tdx_find_module(const struct tdx_tcb_info *info, unsigned major)
+{
+    if (major == 0)
+        return &info->module;
+    for (size_t i = 0; i < info->module_count; i++)
+        if (info->modules[i].major == major)
+            return &info->modules[i];
+    return NULL;
+}

@@ -4,16 +4,6 @@
 
 #include "tdx_internal.h"
 
-const struct tdx_module *tdx_find_module(const struct tdx_tcb_info *info, unsigned major)
-{
-    if (major == 0)
-        return &info->module;
-    for (size_t i = 0; i < info->module_count; i++)
-        if (info->modules[i].major == major)
-            return &info->modules[i];
-    return NULL;
-}
-
 const struct tdx_isv_level *tdx_find_level(const struct tdx_isv_level *levels, size_t count,
                                            unsigned isv_svn)
 {

@@ -1,0 +1,3 @@
+#include "lib/appraise/tee.h"
+
+const struct tee *const tees[] = { &tee_hcl, &tee_snp, &tee_tdx, &tee_sample, &tee_tpm, NULL };

@@ -1,0 +1,3 @@
+#include "lib/policy/tee.h"
+
+const struct policy_tee *const policy_tees[] = { &policy_tee_snp, &policy_tee_tdx, NULL };
