@@ -105,6 +105,9 @@ CLO_MUST_USE bool appraise_claims(struct work *w, json_t *claims, struct clo_err
 bool appraise_binds(const struct work *w, enum clo_hash hash, struct clo_bytes field);
 /* What a report was made for: check `id`. `field` must be SHA-512 of the runtime data, or the nonce that was given. */
 void appraise_report_data(struct work *w, const char *id, const char *name, struct clo_bytes field);
+/* The roots that the caller and the policy name, besides makers; to be freed. */
+CLO_MUST_USE bool appraise_roots(const struct work *w, struct clo_digest **out, size_t *count,
+                                 struct clo_error *err);
 /* Something that vouches runs out then: the first to do so is told. */
 void appraise_expires(struct work *w, int64_t at, const char *what);
 /* For people, begun ones too. */

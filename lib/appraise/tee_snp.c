@@ -133,24 +133,21 @@ bool tee_snp_verify(struct work *w, const struct clo_snp_report *report, struct 
     CLO_CLEANUP(clo_freep) const struct clo_crl **crls = NULL;
     struct clo_snp_chain chain = { 0 };
     struct clo_error refused;
-    size_t policy_roots = policy == NULL ? 0 : policy->root_count;
+    size_t root_count;
     bool has_own = inputs->root_count > 0;
 
-    roots = calloc(inputs->root_count + policy_roots + 1, sizeof *roots);
+    if (!appraise_roots(w, &roots, &root_count, err))
+        return false;
     crls = new_crls(inputs);
-    if (roots == NULL || crls == NULL)
+    if (crls == NULL)
         return clo_out_of_memory(err);
-    for (size_t i = 0; i < inputs->root_count; i++)
-        roots[i] = inputs->roots[i];
-    for (size_t i = 0; i < policy_roots; i++)
-        roots[inputs->root_count + i] = policy->roots[i];
     struct clo_snp_trust trust = {
         .at = inputs->at,
         .amd = policy == NULL || policy->is_strict_builtin
                        ? !has_own
                        : clo_policy_trusts_maker(policy, CLO_TEE_SNP),
         .roots = roots,
-        .root_count = inputs->root_count + policy_roots,
+        .root_count = root_count,
         .stale_crls = policy == NULL ? 0 : policy->grace.crl,
     };
     struct clo_snp_verified *verified = tee_keep(w, &tee_snp, sizeof *verified, err);

@@ -37,24 +37,6 @@ const struct clo_tdx_verified *tee_tdx_verified(const struct work *w)
 
 /* --- The platform --- */
 
-static bool gather_roots(const struct work *w, struct clo_digest **out, size_t *count,
-                         struct clo_error *err)
-{
-    const struct clo_appraise_inputs *inputs = w->inputs;
-    const struct clo_policy *policy = inputs->policy;
-    size_t of_policy = policy == NULL ? 0 : policy->root_count;
-
-    *out = calloc(inputs->root_count + of_policy + 1, sizeof **out);
-    if (*out == NULL)
-        return clo_out_of_memory(err);
-    for (size_t i = 0; i < inputs->root_count; i++)
-        (*out)[i] = inputs->roots[i];
-    for (size_t i = 0; i < of_policy; i++)
-        (*out)[inputs->root_count + i] = policy->roots[i];
-    *count = inputs->root_count + of_policy;
-    return true;
-}
-
 /* What is the evidence's and cannot be read is an error where nothing else is there to judge by. */
 static bool read_brought(const struct work *w, struct clo_tdx_collateral *out, bool *is_there,
                          struct clo_error *err)
@@ -117,7 +99,7 @@ static bool new_platform(struct work *w, const struct clo_tdx_quote *quote,
         .without_tcb = inputs->without_tcb,
     };
 
-    if (!gather_roots(w, &roots, &trust.root_count, err))
+    if (!appraise_roots(w, &roots, &trust.root_count, err))
         return false;
     trust.roots = roots;
     if (policy != NULL) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/appraise/tee.h"
+#include "lib/policy/policy.h"
 
 void appraise_warn(struct work *w, const char *format, ...)
 {
@@ -129,4 +130,22 @@ void *tee_kept(const struct work *w, const struct tee *entry)
         if (w->kept[i].entry == entry)
             return w->kept[i].state;
     return NULL;
+}
+
+bool appraise_roots(const struct work *w, struct clo_digest **out, size_t *count,
+                    struct clo_error *err)
+{
+    const struct clo_appraise_inputs *inputs = w->inputs;
+    const struct clo_policy *policy = inputs->policy;
+    size_t of_policy = policy == NULL ? 0 : policy->root_count;
+
+    *out = calloc(inputs->root_count + of_policy + 1, sizeof **out);
+    if (*out == NULL)
+        return clo_out_of_memory(err);
+    for (size_t i = 0; i < inputs->root_count; i++)
+        (*out)[i] = inputs->roots[i];
+    for (size_t i = 0; i < of_policy; i++)
+        (*out)[inputs->root_count + i] = policy->roots[i];
+    *count = inputs->root_count + of_policy;
+    return true;
 }

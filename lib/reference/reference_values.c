@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloister/encoding.h"
 #include "reference_internal.h"
 
 bool clo_register_is_rtmr(unsigned reg)

@@ -1,5 +1,6 @@
 #include "cloister/ear.h"
 
+#include "cloister/cose.h"
 #include "scene.h"
 
 static struct scene scene;
@@ -188,12 +189,87 @@ static void test_trustee(void **state)
     CHECK(json_is_object(json_object_get(evidence, "az-snp-vtpm")), "claims by the TEE's name");
 }
 
+/* By their numbers, in a tagged COSE_Sign1 that names its algorithm and what it holds; read back, the claims are those of
+ * the JWT with the status in words. */
+static void test_sign_cwt(void **state)
+{
+    static const struct {
+        enum clo_key_kind kind;
+        const char *header; /* tag 18, array of 4, protected: {1: alg, 3: "application/eat+cwt"} */
+    } cases[] = {
+        { CLO_KEY_P256, "d28458"
+                        "18"
+                        "a20126"
+                        "03736170706c69636174696f6e2f6561742b637774" },
+        { CLO_KEY_P384, "d28458"
+                        "19"
+                        "a2013822"
+                        "03736170706c69636174696f6e2f6561742b637774" },
+    };
+    const struct clo_ear_spec spec = {
+        .developer = "cloister", .build = "1", .issued = 100, .expires = 200, .nonce = NONCE
+    };
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise();
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+        CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer payload = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+        CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+        CHECK(clo_private_key_new(cases[i].kind, 0, &key, &err), err.text);
+        CHECK(clo_private_key_public(key, &public_key, &err), err.text);
+        CHECK(clo_ear_sign_cwt(appraisal, &spec, key, &token, &err), err.text);
+        CHECK(clo_hex_read(clo_bytes_text(cases[i].header), &header, &err), err.text);
+        CHECK(clo_bytes_equal(clo_bytes_slice(clo_buffer_bytes(&token), 0, header.size),
+                              clo_buffer_bytes(&header)),
+              "header");
+        CHECK(clo_cose_verify(clo_buffer_bytes(&token), public_key, &payload, &err), err.text);
+        /* A map; 265, the profile, comes first. */
+        CHECK(payload.size > 4 && payload.data[0] >> 5 == 5 &&
+                      memcmp(payload.data + 1, "\x19\x01\x09", 3) == 0,
+              "numbers");
+        CHECK(memmem(payload.data, payload.size, "\x06\x18\x64", 3) != NULL, "6: issued at 100");
+        CHECK(memmem(payload.data, payload.size, "\x04\x18\xc8", 3) != NULL, "4: expires at 200");
+        CHECK(memmem(payload.data, payload.size, "\x19\x03\xe8\x02", 4) != NULL,
+              "1000: the status, 2");
+        CHECK(memmem(payload.data, payload.size, "\x19\x03\xe9\xa", 3) != NULL, "1001: the vector");
+        CHECK(memmem(payload.data, payload.size, "ear_", 4) == NULL, "no name that has a number");
+        CHECK(clo_ear_read(clo_buffer_bytes(&token), public_key, &claims, &err), err.text);
+        CHECK(strcmp(json_string_value(json_object_get(submodule(claims), "ear_status")),
+                     "affirming") == 0,
+              "status");
+        CHECK(vector(claims, "executables") == 2 && vector(claims, "hardware") == 0, "vector");
+        CHECK(strcmp(json_string_value(json_object_get(claims, "eat_nonce")), NONCE) == 0, "nonce");
+        CHECK(json_integer_value(json_object_get(claims, "iat")) == 100 &&
+                      json_integer_value(json_object_get(claims, "exp")) == 200,
+              "times");
+        const json_t *id = json_object_get(claims, "ear_verifier_id");
+        CHECK(strcmp(json_string_value(json_object_get(id, "developer")), "cloister") == 0 &&
+                      strcmp(json_string_value(json_object_get(id, "build")), "1") == 0,
+              "verifier");
+        CHECK(json_array_size(json_object_get(submodule(claims), "ear_appraisal_policy_ids")) == 1,
+              "policy");
+        token.data[token.size - 1] ^= 1;
+        CHECK(!clo_ear_read(clo_buffer_bytes(&token), public_key, &claims, &err) &&
+                      err.status == CLO_ERR_REFUSED,
+              "another signature");
+    }
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer none = { 0 };
+    CHECK(!clo_ear_sign_cwt(appraisal, &spec, scene.ak, &none, &err) &&
+                  err.status == CLO_ERR_UNSUPPORTED && none.size == 0,
+          "an RSA key");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_affirming),
-        cmocka_unit_test(test_contraindicated),
-        cmocka_unit_test(test_sign),
+        cmocka_unit_test(test_affirming), cmocka_unit_test(test_contraindicated),
+        cmocka_unit_test(test_sign),      cmocka_unit_test(test_sign_cwt),
         cmocka_unit_test(test_trustee),
     };
 

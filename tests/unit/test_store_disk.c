@@ -219,7 +219,7 @@ static void test_terms_of_before(void **state)
     assert_int_equal(sqlite3_exec(database, "UPDATE terms SET policy = '{}'", NULL, NULL, NULL),
                      SQLITE_OK);
     sqlite3_close(database);
-    assert_int_equal(clo_store_next_terms(store, 0, &terms, &err), CLO_NEXT_END);
+    assert_int_equal(clo_store_next_terms(store, 0, &terms, &err), CLO_NEXT_FAILED);
     assert_int_equal(err.status, CLO_ERR_SYSTEM);
     CHECK(strstr(err.text, "terms 1: ") != NULL, err.text);
 }
