@@ -148,7 +148,6 @@ bool evidence_file_json(const struct clo_import *import, json_t **out, struct cl
     bool ok;
 
     *out = NULL;
-    err->status = CLO_OK;
     if (import->kind == CLO_IMPORT_CERTIFICATES) {
         *out = finish("certificates", clo_snp_certificates_json(&import->certificates));
         ok = true;
@@ -157,7 +156,7 @@ bool evidence_file_json(const struct clo_import *import, json_t **out, struct cl
     } else if (evidence != NULL && is_alone(evidence, CLO_EVIDENCE_TDX_QUOTE)) {
         ok = quote_json(evidence, out, err);
     } else {
-        return false;
+        return true;
     }
     return ok && (*out != NULL || clo_out_of_memory(err));
 }

@@ -16,8 +16,8 @@ CLO_MUST_USE bool evidence_file_read(const char *path, const char *label, struct
 CLO_MUST_USE bool evidence_file_add_log(const char *path, const char *label,
                                         struct clo_evidence *to, struct clo_error *err);
 
-/* Field by field what a hardware report, a quote or a set of certificates says. False with `out` NULL and no error
- * for what is to be shown in another way. */
+/* Field by field what a hardware report, a quote or a set of certificates says; *out is NULL for what is to be
+ * shown in another way. */
 CLO_MUST_USE bool evidence_file_json(const struct clo_import *import, json_t **out,
                                      struct clo_error *err);
 /* A TDREPORT, which stands by itself. */

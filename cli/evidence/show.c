@@ -237,10 +237,10 @@ static bool show_import(const struct clo_import *import, bool as_json, struct cl
 
     if (import->form[0] != '\0' && !as_json)
         printf("%-36s  %s\n", "form", import->form);
-    if (evidence_file_json(import, &fields, err))
-        return as_json ? cli_print_json(fields, err) : print_fields(fields, err);
-    if (err->status != CLO_OK)
+    if (!evidence_file_json(import, &fields, err))
         return false;
+    if (fields != NULL)
+        return as_json ? cli_print_json(fields, err) : print_fields(fields, err);
     if (import->kind == CLO_IMPORT_EVIDENCE)
         return show(import->evidence, as_json, err);
     return clo_import_refuse(import, "evidence", err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/cbor.h"
+#include "lib/cose/cose_internal.h"
 #include "lib/cose/item.h"
 
 #define TAG_SIGN1 18
@@ -101,40 +102,81 @@ static bool check_header(struct clo_bytes header, int64_t expected, struct clo_e
            clo_fail(err, CLO_ERR_REFUSED, "critical headers that this program does not know");
 }
 
+/* The parts of a message; views into `message`, which is item_free()'s. */
+struct parts {
+    cbor_item_t *message;
+    struct clo_bytes header, payload, signature;
+};
+
+static bool read_parts(struct clo_bytes in, struct parts *out, struct clo_error *err)
+{
+    if (in.data != NULL && !item_load(in, &out->message, err))
+        return false;
+    const cbor_item_t *message = out->message;
+    if (!item_is_array(message) || item_count(message) != 4 || !item_is_map(item_of(message, 1)))
+        return clo_fail(err, CLO_ERR_FORMAT, "not a COSE_Sign1 (tag 18, four items)");
+    if (!item_is_bytes(item_of(message, 0)) || !item_bytes(item_of(message, 0), &out->header) ||
+        !item_is_bytes(item_of(message, 2)) || !item_bytes(item_of(message, 2), &out->payload) ||
+        !item_is_bytes(item_of(message, 3)) || !item_bytes(item_of(message, 3), &out->signature))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "header, payload and signature are not byte strings (a detached payload is "
+                        "not read)");
+    return true;
+}
+
 static bool verify(struct clo_bytes in, const struct clo_public_key *key, struct clo_buffer *out,
                    struct clo_error *err)
 {
     CLO_CLEANUP(item_freep) cbor_item_t *message = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct clo_bytes header, payload, signature;
+    struct parts parts = { .message = NULL };
     enum clo_hash hash = CLO_HASH_NONE;
     int64_t id = 0;
 
     if (!algorithm(clo_public_key_kind(key), &id, &hash, err))
         return false;
-    in = untagged(in);
-    if (in.data != NULL && !item_load(in, &message, err))
+    bool ok = read_parts(in, &parts, err);
+    message = parts.message;
+    if (!ok)
         return false;
-    if (!item_is_array(message) || item_count(message) != 4 || !item_is_map(item_of(message, 1)))
-        return clo_fail(err, CLO_ERR_FORMAT, "not a COSE_Sign1 (tag 18, four items)");
-    if (!item_is_bytes(item_of(message, 0)) || !item_bytes(item_of(message, 0), &header) ||
-        !item_is_bytes(item_of(message, 2)) || !item_bytes(item_of(message, 2), &payload) ||
-        !item_is_bytes(item_of(message, 3)) || !item_bytes(item_of(message, 3), &signature))
-        return clo_fail(err, CLO_ERR_FORMAT,
-                        "header, payload and signature are not byte strings (a detached payload is "
-                        "not read)");
     if (item_at(item_of(message, 1), HEADER_ALG) != NULL ||
         item_at(item_of(message, 1), HEADER_CRIT) != NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "algorithm or critical in the unprotected header");
-    if (!check_header(header, id, err) || !signed_bytes(header, payload, &text, err) ||
-        !clo_signature_verify(key, CLO_ECDSA_RAW, hash, clo_buffer_bytes(&text), signature, err))
+    if (!check_header(parts.header, id, err) ||
+        !signed_bytes(parts.header, parts.payload, &text, err) ||
+        !clo_signature_verify(key, CLO_ECDSA_RAW, hash, clo_buffer_bytes(&text), parts.signature,
+                              err))
         return false;
-    clo_buffer_append(out, payload);
+    clo_buffer_append(out, parts.payload);
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool clo_cose_verify(struct clo_bytes in, const struct clo_public_key *key,
                      struct clo_buffer *payload, struct clo_error *err)
 {
-    return verify(in, key, payload, err) || clo_wrap(err, "COSE");
+    return verify(untagged(in), key, payload, err) || clo_wrap(err, "COSE");
+}
+
+static struct clo_bytes with_or_without_tag(struct clo_bytes in)
+{
+    return clo_cose_is_sign1(in) ? untagged(in) : in;
+}
+
+bool cose_verify_any(struct clo_bytes in, const struct clo_public_key *key,
+                     struct clo_buffer *payload, struct clo_error *err)
+{
+    return verify(with_or_without_tag(in), key, payload, err) || clo_wrap(err, "COSE");
+}
+
+bool cose_payload(struct clo_bytes in, struct clo_buffer *payload, struct clo_error *err)
+{
+    CLO_CLEANUP(item_freep) cbor_item_t *message = NULL;
+    struct parts parts = { .message = NULL };
+    bool ok = read_parts(with_or_without_tag(in), &parts, err);
+
+    message = parts.message;
+    if (!ok)
+        return clo_wrap(err, "COSE");
+    clo_buffer_append(payload, parts.payload);
+    return clo_buffer_ok(payload) || clo_out_of_memory(err);
 }

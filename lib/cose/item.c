@@ -8,11 +8,14 @@
 
 /* --- What libcbor is given --- */
 
+#define UNTIL_BREAK UINT64_MAX
+
 /* One pass over the heads: how many items are still to come at each level. */
 struct scan {
     uint64_t left[ITEM_DEPTH_MAX + 1];
     size_t depth;
     size_t room; /* bytes that follow */
+    bool takes_indefinite;
     const char *wrong;
 };
 
@@ -42,6 +45,29 @@ static void on_tag(void *context, uint64_t tag)
     open_level(context, 1);
 }
 
+static void on_open(void *context)
+{
+    struct scan *s = context;
+
+    if (!s->takes_indefinite)
+        s->wrong = "an indefinite length";
+    else if (s->depth == ITEM_DEPTH_MAX)
+        s->wrong = "nested too deep";
+    else
+        s->left[++s->depth] = UNTIL_BREAK;
+}
+
+/* Counted as the level's last item. */
+static void on_break(void *context)
+{
+    struct scan *s = context;
+
+    if (s->depth == 0 || s->left[s->depth] < UNTIL_BREAK / 2)
+        s->wrong = "a break where nothing is open";
+    else
+        s->left[s->depth] = 1;
+}
+
 static void on_indefinite(void *context)
 {
     struct scan *s = context;
@@ -49,20 +75,20 @@ static void on_indefinite(void *context)
     s->wrong = "an indefinite length";
 }
 
-static bool scan_all(struct clo_bytes in, struct clo_error *err)
+static bool scan_all(struct clo_bytes in, bool takes_indefinite, struct clo_error *err)
 {
     struct cbor_callbacks callbacks = cbor_empty_callbacks;
-    struct scan s = { .left = { 1 } };
+    struct scan s = { .left = { 1 }, .takes_indefinite = takes_indefinite };
     size_t at = 0;
 
     callbacks.array_start = on_array;
     callbacks.map_start = on_map;
     callbacks.tag = on_tag;
-    callbacks.indef_array_start = on_indefinite;
-    callbacks.indef_map_start = on_indefinite;
+    callbacks.indef_array_start = on_open;
+    callbacks.indef_map_start = on_open;
     callbacks.byte_string_start = on_indefinite;
     callbacks.string_start = on_indefinite;
-    callbacks.indef_break = on_indefinite;
+    callbacks.indef_break = on_break;
     while (s.left[0] > 0 || s.depth > 0) {
         size_t depth = s.depth;
         s.room = in.size - at;
@@ -123,13 +149,14 @@ static bool check_keys(const cbor_item_t *item, struct clo_error *err)
     return true;
 }
 
-bool item_load(struct clo_bytes in, cbor_item_t **out, struct clo_error *err)
+static bool load(struct clo_bytes in, bool takes_indefinite, cbor_item_t **out,
+                 struct clo_error *err)
 {
     struct cbor_load_result result;
 
     if (in.size == 0 || in.size > ITEM_SIZE_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "CBOR: %zu bytes", in.size);
-    if (!scan_all(in, err))
+    if (!scan_all(in, takes_indefinite, err))
         return false;
     cbor_item_t *item = cbor_load(in.data, in.size, &result);
     if (item == NULL)
@@ -143,6 +170,16 @@ bool item_load(struct clo_bytes in, cbor_item_t **out, struct clo_error *err)
     }
     *out = item;
     return true;
+}
+
+bool item_load(struct clo_bytes in, cbor_item_t **out, struct clo_error *err)
+{
+    return load(in, false, out, err);
+}
+
+bool item_load_streamed(struct clo_bytes in, cbor_item_t **out, struct clo_error *err)
+{
+    return load(in, true, out, err);
 }
 
 void item_free(cbor_item_t *item)

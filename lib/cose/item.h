@@ -14,6 +14,8 @@
 
 /* The whole of `in` is one item; released by item_free(). Strings are copies: `in` may go. */
 CLO_MUST_USE bool item_load(struct clo_bytes in, cbor_item_t **out, struct clo_error *err);
+/* The same of a document whose maps and arrays may be of indefinite length, as its writer's are. */
+CLO_MUST_USE bool item_load_streamed(struct clo_bytes in, cbor_item_t **out, struct clo_error *err);
 void item_free(cbor_item_t *item);
 void item_freep(cbor_item_t **item);
 
