@@ -81,6 +81,7 @@ int verify_run(const struct clo_evidence *evidence, const struct verify_options 
 
 /* The forms. */
 int cmd_verify_azure(int argc, char **argv);
+int cmd_verify_nitro(int argc, char **argv);
 int cmd_verify_bundle(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
 int cmd_verify_tdx(int argc, char **argv);

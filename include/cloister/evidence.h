@@ -20,6 +20,7 @@ CLO_BEGIN_C
 #define CLO_EVIDENCE_TDX_QUOTE        "tdx-quote"
 #define CLO_EVIDENCE_TDX_CCEL         "tdx-ccel"
 #define CLO_EVIDENCE_TDX_COLLATERAL   "tdx-collateral" /* JSON: clo_tdx_collateral_parse() */
+#define CLO_EVIDENCE_NITRO_DOCUMENT   "nitro-document" /* AWS's: COSE_Sign1 */
 #define CLO_EVIDENCE_TPM_QUOTE        "tpm-quote"      /* TPMS_ATTEST */
 #define CLO_EVIDENCE_TPM_SIGNATURE    "tpm-signature"  /* TPMT_SIGNATURE */
 #define CLO_EVIDENCE_TPM_PCRS         "tpm-pcrs"       /* JSON {"sha256":{"0":hex}} */

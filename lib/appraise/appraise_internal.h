@@ -132,6 +132,8 @@ CLO_MUST_USE bool appraise_tpm(struct work *w, struct clo_error *err);
 /* {"sha256": {"0": hex, …}}: one bank, the one that is quoted. */
 CLO_MUST_USE bool appraise_read_pcrs(struct clo_bytes text, struct clo_pcr_bank *bank,
                                      uint32_t *mask, struct clo_error *err);
+/* These of w->pcrs are proven: the claim "pcrs", and what is held against reference values. */
+CLO_MUST_USE bool appraise_prove_pcrs(struct work *w, uint32_t mask, struct clo_error *err);
 /* What the appraisal was made from, for its JSON. */
 CLO_MUST_USE bool appraise_provenance(struct work *w, struct clo_error *err);
 /* The proven PCRs against reference values: checks pcr.N, policy.pcrs. */

@@ -18,6 +18,7 @@ static const struct {
     { CLO_EVIDENCE_TDX_QUOTE, MEDIA "tdx-quote" },
     { CLO_EVIDENCE_TDX_CCEL, MEDIA "tdx-ccel" },
     { CLO_EVIDENCE_TDX_COLLATERAL, MEDIA "tdx-collateral+json" },
+    { CLO_EVIDENCE_NITRO_DOCUMENT, MEDIA "nitro-document" },
     { CLO_EVIDENCE_TPM_QUOTE, MEDIA "tpm-quote" },
     { CLO_EVIDENCE_TPM_SIGNATURE, MEDIA "tpm-signature" },
     { CLO_EVIDENCE_TPM_PCRS, MEDIA "tpm-pcrs+json" },

@@ -190,17 +190,23 @@ static bool has(struct clo_bytes in, const char *text)
 
 /* COSE_Sign1 (RFC 9052), tagged or not: an array of four, whose first is a map in a byte string. What is signed says
  * what it is. */
-static bool take_cose(struct clo_bytes in, struct clo_import *out)
+static bool take_cose(struct clo_bytes in, struct clo_import *out, bool *known,
+                      struct clo_error *err)
 {
     struct clo_bytes array = begins(in, 0, "\xd2", 1) ? clo_bytes_slice(in, 1, in.size) : in;
 
-    if (!begins(array, 0, "\x84", 1) || array.size < 4 || (array.data[1] & 0xe0) != 0x40)
-        return false;
+    *known = begins(array, 0, "\x84", 1) && array.size >= 4 && (array.data[1] & 0xe0) == 0x40;
+    if (!*known)
+        return true;
+    if (has(in, "module_id") && has(in, "cabundle")) {
+        out->what = has(in, "nitrotpm_pcrs") ? "an attestation document of AWS's NitroTPM"
+                                             : "an attestation document of AWS Nitro Enclaves";
+        out->command = "cloister verify nitro FILE";
+        return import_add(out, CLO_EVIDENCE_NITRO_DOCUMENT, in, err);
+    }
     out->kind = CLO_IMPORT_OTHER;
-    out->what = has(in, "nitrotpm_pcrs")   ? "an attestation document of AWS's NitroTPM"
-                : has(in, "module_id")     ? "an attestation document of AWS Nitro Enclaves"
-                : has(in, "x-ms-sevsnpvm") ? "an endorsement of Azure's utility VM (UVM)"
-                                           : "a signed CBOR message (COSE)";
+    out->what = has(in, "x-ms-sevsnpvm") ? "an endorsement of Azure's utility VM (UVM)"
+                                         : "a signed CBOR message (COSE)";
     return true;
 }
 
@@ -362,7 +368,11 @@ static bool read_layer(struct clo_bytes in, unsigned layer, struct clo_import *o
         return true;
     out->kind = CLO_IMPORT_UNKNOWN;
     out->what = out->command = NULL;
-    if (take_magic(in, out) || take_cose(in, out))
+    if (take_magic(in, out))
+        return true;
+    if (!take_cose(in, out, &known, err))
+        return false;
+    if (known)
         return true;
     if (!take_proto(in, out, &known, err))
         return false;

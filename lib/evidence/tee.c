@@ -25,6 +25,12 @@ static const struct clo_tee_names tees[CLO_TEE_COUNT] = {
     [CLO_TEE_SAMPLE] = { .name = "sample",
                          .title = "sample evidence",
                          .label = CLO_EVIDENCE_SAMPLE },
+    [CLO_TEE_NITRO] = { .name = "nitro",
+                        .title = "AWS Nitro",
+                        .maker = "AWS",
+                        .processor = "AWS Nitro",
+                        .roots = "aws",
+                        .label = CLO_EVIDENCE_NITRO_DOCUMENT },
 };
 
 const struct clo_tee_names *clo_tee_names(enum clo_tee tee)

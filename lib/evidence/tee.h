@@ -11,6 +11,7 @@ enum clo_tee {
     CLO_TEE_TDX,
     CLO_TEE_TPM,    /* a TPM alone, which no hardware report vouches for */
     CLO_TEE_SAMPLE, /* Trustee's sample, which proves nothing: for tests, where a policy names it */
+    CLO_TEE_NITRO,  /* AWS's hypervisor: an instance's NitroTPM, or an enclave */
     CLO_TEE_COUNT,
 };
 

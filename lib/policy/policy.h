@@ -100,6 +100,18 @@ struct clo_policy_tdx {
     struct clo_ccel_rules *ccel; /* what the event log may show; NULL: not said */
 };
 
+/* Of AWS Nitro: PCRs of a document. docs/formats/policy.md says what each means when it is absent. */
+struct clo_policy_nitro_pcr {
+    unsigned pcr;
+    uint8_t bytes[48];
+};
+struct clo_policy_nitro {
+    bool allow_debug;
+    uint32_t said, any; /* bit n: PCR n has values; may be anything */
+    struct clo_policy_nitro_pcr items[CLO_POLICY_LIST_MAX];
+    size_t count;
+};
+
 struct clo_policy {
     char name[128];
     struct clo_digest fingerprint; /* SHA-256 of the canonical JSON: how results name it */
@@ -128,6 +140,7 @@ struct clo_policy {
     char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;
+    struct clo_policy_nitro nitro;
 };
 
 bool clo_policy_allows(const struct clo_policy *policy, enum clo_tee tee);

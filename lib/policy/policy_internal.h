@@ -3,6 +3,7 @@
 #ifndef CLOISTER_LIB_POLICY_INTERNAL_H
 #define CLOISTER_LIB_POLICY_INTERNAL_H
 
+#include "lib/cloud/nitro.h"
 #include "lib/policy/policy.h"
 
 /* An array of whole numbers up to `last` (at most 31), as a mask. */
@@ -105,5 +106,16 @@ CLO_MUST_USE bool policy_read_tdx(const json_t *json, struct clo_policy *policy,
 extern const struct clo_bit policy_kinds[CLO_EVIDENCE_KIND_COUNT];
 /* Does it demand what only a TPM has? */
 bool policy_wants_tpm(const struct clo_policy *policy);
+
+/* --- AWS Nitro (policy_nitro.c) --- */
+
+void policy_init_nitro(struct clo_policy *policy);
+void policy_strict_nitro(struct clo_policy *policy);
+CLO_MUST_USE bool policy_read_nitro(const json_t *json, struct clo_policy *policy,
+                                    struct clo_error *err);
+/* A verified document: checks policy.tee, policy.root, policy.debug, policy.nitro.pcrN. */
+void policy_appraise_nitro(const struct clo_policy *policy,
+                           const struct clo_nitro_document *document,
+                           const struct clo_nitro_verified *verified, struct clo_checks *checks);
 
 #endif

@@ -27,7 +27,7 @@ struct policy_tee {
     const char *(*roots_doubt)(const struct clo_policy *policy);
 };
 
-extern const struct policy_tee policy_tee_snp, policy_tee_tdx;
+extern const struct policy_tee policy_tee_snp, policy_tee_tdx, policy_tee_nitro;
 extern const struct policy_tee *const policy_tees[]; /* ends in NULL */
 
 #endif

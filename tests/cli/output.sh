@@ -87,6 +87,7 @@ unlock|-
 verify|-
 verify azure|-
 verify ear|-
+verify nitro|-
 verify snp|-
 verify tdx|-
 verify tpm|-

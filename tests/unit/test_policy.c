@@ -60,14 +60,15 @@ static void test_refused(void **state)
         { "{'cloister_policy':1,'tee':['snp']}", "policy: \"roots\" is missing" },
         { "{'cloister_policy':1,'roots':['amd']}", "policy: \"tee\" is missing" },
         { "{'cloister_policy':1,'tee':['sgx'],'roots':['amd']}",
-          "policy: \"tee\": item 0 is neither \"snp\" nor \"tdx\"" },
+          "policy: \"tee\": item 0 is neither \"snp\", \"tdx\" nor \"nitro\"" },
         { "{'cloister_policy':1,'tee':['snp'],'roots':[]}",
           "policy: \"roots\": is empty: nothing could ever be accepted" },
         { "{'cloister_policy':1,'tee':['snp'],'roots':['arm']}", NULL },
         { "{'cloister_policy':1,'tee':['snp'],'roots':[7]}",
           "policy: \"roots\": item 0: no string" },
         { "{'cloister_policy':1,'tee':['snp'],'roots':['00']}",
-          "policy: \"roots\": item 0: neither \"amd\", \"intel\", a SHA-256 in hex, nor PEM: 1 "
+          "policy: \"roots\": item 0: neither \"amd\", \"intel\", \"aws\", a SHA-256 in hex, nor "
+          "PEM: 1 "
           "bytes, "
           "expected "
           "32" },
