@@ -127,6 +127,12 @@ CLO_MUST_USE bool broker_attest(struct clo_broker *broker, const struct clo_brok
 CLO_MUST_USE bool broker_resource(struct clo_broker *broker,
                                   const struct clo_broker_request *request,
                                   struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_admin_resource(struct clo_broker *broker,
+                                        const struct clo_broker_request *request,
+                                        struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_admin_policy(struct clo_broker *broker,
+                                      const struct clo_broker_request *request,
+                                      struct clo_broker_answer *answer, struct clo_error *err);
 /* Keys of tokens, and where they are: /.well-known/… and their set (well_known.c). */
 CLO_MUST_USE bool broker_jwks(struct clo_broker *broker, const struct clo_broker_request *request,
                               struct clo_broker_answer *answer, struct clo_error *err);

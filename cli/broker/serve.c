@@ -12,6 +12,7 @@
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "device/key_file.h"
+#include "verifier/admin.h"
 #include "verifier/server.h"
 #include "verifier/service.h"
 
@@ -181,7 +182,7 @@ static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *e
 /* What the door is like, and what is given out at it. */
 struct door_options {
     uint64_t threads, connections;
-    const char *result_names, *log, *token_algorithm, *public_url;
+    const char *result_names, *log, *token_algorithm, *public_url, *admin;
     int listeners[CLO_SERVICE_LISTENERS_MAX];
 };
 
@@ -236,12 +237,21 @@ static int64_t boot_seconds(void)
     return now.tv_sec;
 }
 
+static bool read_admin(const char *path, struct clo_admin **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    return clo_file_read(path, CLO_FILE_LIMIT, &text, err) &&
+           (clo_admin_parse(clo_buffer_bytes(&text), out, err) || clo_wrap(err, "%s", path));
+}
+
 static bool serve(struct tls_options *tls, struct door_options *door, unsigned nonce_seconds,
                   struct own_endorsements *own, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = NULL;
     CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
-    const struct clo_broker_spec spec = {
+    struct clo_broker_spec spec = {
         .store = tls->store,
         .random = cli_random(),
         .nonce_seconds = nonce_seconds,
@@ -262,6 +272,9 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
                                            .on_failure = spec.on_failure,
                                            .context = tls };
 
+    if (door->admin != NULL && !read_admin(door->admin, &admin, err))
+        return false;
+    spec.admin = admin;
     if (!clo_service_listeners(door->listeners, &server_spec.listener_count, err) ||
         !print_secrets(tls->store, own->is_json_log, err) ||
         !print_terms(tls->store, own->is_json_log, err) || !clo_broker_new(&spec, &broker, err))
@@ -283,7 +296,7 @@ int cmd_serve(int argc, char **argv)
                                  .result_names = "ear",
                                  .log = "text",
                                  .token_algorithm = "ES256" };
-    struct cli_option options[16 + FETCH_OPTIONS] = {
+    struct cli_option options[17 + FETCH_OPTIONS] = {
         { "--state", "DIR", "where everything is kept (required)", .text = &tls.state },
         { "--init", NULL, "make the folder, the first time: a broker with keys of its own",
           .flag = &makes },
@@ -315,6 +328,11 @@ int cmd_serve(int argc, char **argv)
           "key "
           "is",
           .text = &door.public_url },
+        { "--admin", "FILE",
+          "who may set and delete resources over the network, as Trustee's administrators do "
+          "(JSON: "
+          "keys, roles, policy); default: nobody",
+          .text = &door.admin },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
           "of "
@@ -327,7 +345,7 @@ int cmd_serve(int argc, char **argv)
         { "--log", "FORM", "of what is said while it runs: text (default), or json: a value a line",
           .text = &door.log },
     };
-    size_t option_count = 16;
+    size_t option_count = 17;
     fetch_add_options(&own.fetch, options, &option_count);
     const struct cli_usage usage = {
         .command = "serve",

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/jose/ed25519.h"
 #include "lib/jose/key_id.h"
 
 #define TOKEN_MAX ((size_t)1 << 20)
@@ -97,28 +98,39 @@ static bool check_header(struct clo_bytes text, const char *expected, struct clo
     return true;
 }
 
-static bool verify(struct clo_bytes token, const struct clo_public_key *key, json_t **payload,
-                   struct clo_error *err)
+/* `key` NULL: by Ed25519. */
+static bool check_signature(const struct clo_public_key *key, const uint8_t *ed25519,
+                            enum clo_hash hash, struct clo_bytes signed_part,
+                            struct clo_bytes signature, struct clo_error *err)
+{
+    if (key != NULL)
+        return clo_signature_verify(key, CLO_ECDSA_RAW, hash, signed_part, signature, err);
+    return clo_ed25519_verify(ed25519, signed_part, signature) ||
+           clo_fail(err, CLO_ERR_REFUSED, "signature does not hold");
+}
+
+static bool verify(struct clo_bytes token, const struct clo_public_key *key, const uint8_t *ed25519,
+                   json_t **payload, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { .limit = 256 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer body = { 0 };
     struct clo_bytes header;
     struct clo_bytes claims;
     struct clo_bytes rest = token;
-    const char *name;
-    enum clo_hash hash;
+    const char *name = "EdDSA";
+    enum clo_hash hash = CLO_HASH_SHA512;
 
     if (token.size > TOKEN_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes", token.size);
     if (!cut(&rest, &header) || !cut(&rest, &claims))
         return clo_fail(err, CLO_ERR_FORMAT, "not three parts with dots between them");
-    if (!algorithm(clo_public_key_kind(key), &name, &hash, err) || !check_header(header, name, err))
+    if ((key != NULL && !algorithm(clo_public_key_kind(key), &name, &hash, err)) ||
+        !check_header(header, name, err))
         return false;
     if (!clo_base64url_read(rest, &signature, err))
         return clo_wrap(err, "signature");
     struct clo_bytes signed_part = clo_bytes_slice(token, 0, header.size + 1 + claims.size);
-    if (!clo_signature_verify(key, CLO_ECDSA_RAW, hash, signed_part, clo_buffer_bytes(&signature),
-                              err))
+    if (!check_signature(key, ed25519, hash, signed_part, clo_buffer_bytes(&signature), err))
         return false;
     if (!clo_base64url_read(claims, &body, err) ||
         !clo_json_parse(clo_buffer_bytes(&body), payload, err))
@@ -129,5 +141,11 @@ static bool verify(struct clo_bytes token, const struct clo_public_key *key, jso
 bool clo_jws_verify(struct clo_bytes token, const struct clo_public_key *key, json_t **payload,
                     struct clo_error *err)
 {
-    return verify(token, key, payload, err) || clo_wrap(err, "token");
+    return verify(token, key, NULL, payload, err) || clo_wrap(err, "token");
+}
+
+bool clo_jws_verify_ed25519(struct clo_bytes token, const uint8_t key[CLO_ED25519_SIZE],
+                            json_t **payload, struct clo_error *err)
+{
+    return verify(token, NULL, key, payload, err) || clo_wrap(err, "token");
 }

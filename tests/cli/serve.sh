@@ -33,6 +33,8 @@ expect "no address" 2 "expected ADDRESS:PORT" "$cloister" serve --state "$state"
 expect "a foreign address" 4 "192.0.2.1:1" "$cloister" serve --state "$state" --listen 192.0.2.1:1
 expect "no time for a nonce" 2 "--nonce-seconds" "$cloister" serve --state "$state" --nonce-seconds 0
 expect "odd names" 2 "--result-names: new is neither ear nor old" "$cloister" serve --state "$state" --result-names new
+expect "administrators in no file" 3 "$work/none" "$cloister" serve --state "$state" --listen 127.0.0.1:0 --admin "$work/none"
+expect "administrators of another form" 3 '"cloister_admin" is missing' "$cloister" serve --state "$state" --listen 127.0.0.1:0 --admin "$work/policy"
 expect "an odd algorithm" 2 "--token-algorithm: none is neither" "$cloister" serve --state "$state" --token-algorithm none
 expect "an odd URL" 2 "--public-url: http://x does not begin" "$cloister" serve --state "$state" --public-url http://x
 expect "odd path" 2 'resource "demo"' "$cloister" key put --state "$state" demo "$work/secret" --policy "$work/policy"

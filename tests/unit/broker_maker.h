@@ -98,12 +98,15 @@ static inline void put(const char *path, const char *secret, bool same_measureme
     must(clo_store_put(store, &entry, &err), &err);
 }
 
+static const struct clo_admin *administrators; /* NULL: none */
+
 static inline struct clo_broker *new_broker_with(bool has_old_names)
 {
     const struct clo_broker_spec spec = { .store = store,
                                           .random = { .fill = fill_random },
                                           .nonce_seconds = 60,
                                           .has_old_names = has_old_names,
+                                          .admin = administrators,
                                           .on_decision = on_decision };
     struct clo_broker *made;
     struct clo_error err;

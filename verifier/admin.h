@@ -1,0 +1,28 @@
+/* Who may administer a broker over the network, and what: Trustee's admin API (kbs/docs/admin.md) with bearer tokens. It is
+ * closed unless the owner opens it with a file:
+ *
+ *   {"cloister_admin": 1,
+ *    "keys": [{"pem": PUBLIC KEY, "issuer": TEXT, "audience": TEXT}],     Ed25519, P-256 or P-384; the latter two members may be missing
+ *    "roles": {"kbs-admin": ["^/kbs/v0/resource/default/.+$"]},           POSIX extended, from "^/kbs" to "$"
+ *    "policy": {…}}                                                       what resources that are set this way are released on
+ *
+ * A token says "role" and "exp". */
+#ifndef CLOISTER_VERIFIER_ADMIN_H
+#define CLOISTER_VERIFIER_ADMIN_H
+
+#include "cloister/json.h"
+
+struct clo_admin;
+
+CLO_MUST_USE bool clo_admin_parse(struct clo_bytes text, struct clo_admin **out,
+                                  struct clo_error *err);
+void clo_admin_free(struct clo_admin *admin);
+void clo_admin_freep(struct clo_admin **admin);
+/* CLO_ERR_REFUSED with the reason. `role` (room for CLO_ADMIN_ROLE bytes) gets the one that allows it. */
+#define CLO_ADMIN_ROLE 64
+CLO_MUST_USE bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t time,
+                                  const char *path, char *role, struct clo_error *err);
+/* Canonical JSON; size 0: none was given. */
+struct clo_bytes clo_admin_policy(const struct clo_admin *admin);
+
+#endif
