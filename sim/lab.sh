@@ -368,7 +368,7 @@ lab_end() {
 # Secure Boot keys, the owner's firmware variables, a pretend platform with one VM on it.
 lab_keys() {
     cloister secureboot keygen --output "$LAB/keys" >"$LAB/keygen.log" &&
-        cloister secureboot enroll --input /usr/share/OVMF/OVMF_VARS_4M.fd --output "$LAB/vars.fd" \
+        cloister secureboot enroll --varstore /usr/share/OVMF/OVMF_VARS_4M.fd --output "$LAB/vars.fd" \
             --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt" &&
         cp /proc/sys/kernel/random/uuid "$LAB/seed" &&
         cloister_sim platform new "$LAB/platform" >"$LAB/platform.root" &&
@@ -399,7 +399,7 @@ lab_image_of() {
     cloister image build "$root" --allow-host report ${LAB_OPEN:-} --output "$output" --name demo \
         --kernel "$LAB_CACHE/kernel/vmlinuz" --modules "$LAB_CACHE/kernel/lib/modules/$(lab_kernel_release)" \
         --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_BUILD/guest/cloister-init" \
-        --sign-key "$LAB/keys/db.key" --sign-cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
+        --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
         --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" \
         --retry-seconds 20 "$@"
 }

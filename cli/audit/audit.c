@@ -331,7 +331,7 @@ static const struct cli_option options[] = {
     { "--fail-on", "SEVERITY", "exit status 1 down to: required (default), recommended, optional",
       .text = &chosen.fail_on, .values = "required recommended optional" },
     { "--waivers", "FILE", "findings that are accepted until a day", .text = &chosen.waivers },
-    { "--rules", "FILE", "a table of more rules; may repeat", .list = &chosen.rules },
+    { "--rules", "FILE", "a table of more rules (repeatable)", .list = &chosen.rules },
     { "--print-rules", NULL, "print the table that is built in", .flag = &chosen.print_rules },
     { "--generate", NULL, "print a configuration fragment that mends what fails",
       .flag = &chosen.generate },

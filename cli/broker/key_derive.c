@@ -64,7 +64,7 @@ int cmd_key_derive(int argc, char **argv)
     const struct cli_option options[] = {
         { "--field", "NAME",
           "mix this in: policy, image_id, family_id, measurement, guest_svn, tcb_version, "
-          "mit_vector; may be repeated",
+          "mit_vector (repeatable)",
           .list = &o.fields },
         { "--output", "FILE", "the key, 32 bytes, mode 0600; - is a pipe (required)",
           .text = &o.output },
@@ -80,7 +80,7 @@ int cmd_key_derive(int argc, char **argv)
     };
     const struct cli_usage usage = {
         .command = "key derive",
-        .arguments = "--field NAME... --output FILE",
+        .arguments = "--field NAME… --output FILE",
         .summary =
                 "Derives, in an SEV-SNP guest, a key from the chip and from what is mixed in: the "
                 "same\nguest on the same chip gets it again. One with measurement in it is gone "

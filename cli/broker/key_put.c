@@ -182,7 +182,7 @@ static const struct cli_option options[] = {
     { "--state", "DIR", "the broker's folder, made where there is none (required)",
       .text = &chosen.state },
     { "--policy", "FILE", "what evidence must show (required)", .text = &chosen.policy },
-    { "--reference", "FILE", "reference values: of the image, and of its firmware; may be repeated",
+    { "--reference", "FILE", "reference values: of the image, and of its firmware (repeatable)",
       .list = &chosen.references },
     { "--disk", "FILE",
       "the disk that the key is for (NAME.disk.json): the guest opens no other with it",

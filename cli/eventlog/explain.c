@@ -130,7 +130,8 @@ int cmd_eventlog_explain(int argc, char **argv)
 {
     CLO_CLEANUP(explain_free) struct explain o = { .json = false };
     const struct cli_option options[] = {
-        { "--reference", "FILE", "reference values; repeats, the first that speaks of a PCR counts",
+        { "--reference", "FILE",
+          "reference values (repeatable); the first that speaks of a PCR counts",
           .list = &o.paths },
         { "--other-log", "LOG", "another log, in place of a reference", .text = &o.other },
         { "--userspace-log", "FILE", "what user space measured (tpm2-measure.log)",

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/eventlog.h"
 #include "cloister/reference.h"
@@ -132,7 +133,8 @@ struct boot_options {
     struct clo_boot_spec spec;
     const char *calibrate;
     bool verbose, as_json;
-    uint64_t memory, timeout;
+    const char *memory;
+    uint64_t timeout;
     struct clo_list smbios, extra;
 };
 
@@ -140,7 +142,6 @@ static void complete(struct boot_options *o, struct watcher *watcher)
 {
     struct clo_boot_spec *spec = &o->spec;
 
-    spec->memory_mib = (unsigned)o->memory;
     spec->timeout_s = (unsigned)o->timeout;
     for (size_t i = 0; i < o->smbios.count; i++)
         spec->smbios[spec->smbios_count++] = o->smbios.items[i];
@@ -174,10 +175,24 @@ static int boot(struct boot_options *o)
     return ok ? print_result(&result, o->as_json) : cli_error(&err);
 }
 
+/* A bare number is in MiB, as QEMU's -m has it. */
+static bool read_memory(const char *text, unsigned *mib, struct clo_error *err)
+{
+    uint64_t bytes = (uint64_t)512 << 20;
+
+    if (text != NULL && !cli_size("--memory", text, &bytes, err))
+        return false;
+    if (bytes <= 1U << 20)
+        bytes <<= 20;
+    if (bytes >> 20 < 128 || bytes >> 40 != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--memory %s: from 128M to less than 1T", text);
+    *mib = (unsigned)(bytes >> 20);
+    return true;
+}
+
 int cmd_boot(int argc, char **argv)
 {
     struct boot_options o = { .spec = { .firmware = FIRMWARE, .until = "multi-user.target" },
-                              .memory = 512,
                               .timeout = 300 };
     const struct cli_option options[] = {
         { "--varstore", "FILE", "the VM's own variable store; firmware writes to it (required)",
@@ -185,7 +200,7 @@ int cmd_boot(int argc, char **argv)
         { "--tpm", "DIR", "the VM's TPM: a state folder of swtpm's (required)",
           .text = &o.spec.tpm_state },
         { "--firmware", "FILE", "OVMF; default " FIRMWARE, .text = &o.spec.firmware },
-        { "--memory", "MIB", "default 512", .number = &o.memory },
+        { "--memory", "SIZE", "of the machine, like 4G; default 512M", .text = &o.memory },
         { "--timeout", "SECONDS", "default 300", .number = &o.timeout },
         { "--until", "TEXT", "what on the console ends it well; default multi-user.target",
           .text = &o.spec.until },
@@ -195,9 +210,9 @@ int cmd_boot(int argc, char **argv)
           .text = &o.calibrate },
         { "--report", "FILE", "what the guest reports, JSON lines", .text = &o.spec.report_path },
         { "--serial", "FILE", "the console", .text = &o.spec.serial_path },
-        { "--smbios-type11", "TEXT", "a string that the host passes in; may repeat",
+        { "--smbios-type11", "TEXT", "a string that the host passes in (repeatable)",
           .list = &o.smbios },
-        { "--qemu", "ARG", "one more argument for QEMU, whatever else a host may do; may repeat",
+        { "--qemu", "ARG", "one more argument for QEMU, whatever else a host may do (repeatable)",
           .list = &o.extra },
         { "--snapshot", NULL, "leave the image as it is", .flag = &o.spec.snapshot },
         { "--verbose", NULL, "show the console while it runs", .flag = &o.verbose },
@@ -216,6 +231,7 @@ int cmd_boot(int argc, char **argv)
                 "  cloister boot demo.img --varstore vm/vars.fd --tpm vm/tpm --report vm/report\n",
     };
     struct clo_list operands;
+    struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
@@ -223,8 +239,10 @@ int cmd_boot(int argc, char **argv)
     if (o.spec.varstore == NULL || o.spec.tpm_state == NULL)
         return cli_usage_error(&usage, "--varstore and --tpm are needed");
     if (o.smbios.count > CLO_BOOT_SMBIOS_MAX || o.extra.count > CLO_BOOT_EXTRA_MAX ||
-        o.memory < 128 || o.memory > 1U << 20 || o.timeout == 0 || o.timeout > 86400)
-        return cli_usage_error(&usage, "--smbios-type11, --memory or --timeout out of range");
+        o.timeout == 0 || o.timeout > 86400)
+        return cli_usage_error(&usage, "--smbios-type11 or --timeout out of range");
+    if (!read_memory(o.memory, &o.spec.memory_mib, &err))
+        return cli_usage_error(&usage, "%s", err.text);
     o.spec.image = operands.items[0];
     return boot(&o);
 }

@@ -53,14 +53,8 @@ struct cli_making {
       "profiles get "                                                                              \
       "@1, @2, … before it",                                                                       \
       .text = &(in).reference },                                                                   \
-            UKI_KERNEL_OPTIONS((in).uki),                                                          \
-            { "--osrel", "FILE", "the same as --os-release; default the root's own",               \
-              .text = &(in).uki.osrel },                                                           \
-            UKI_SECTION_OPTIONS((in).uki), UKI_POLICY_OPTIONS((in).uki.policy),                    \
-            UKI_SIGNING_OPTIONS((in).uki.signing),                                                 \
-            { "--sign-key", "FILE|URI", "the same as --key", .list = &(in).uki.signing.keys },     \
-            { "--sign-cert", "FILE", "the same as --cert",                                         \
-              .list = &(in).uki.signing.certificates },                                            \
+            UKI_KERNEL_OPTIONS((in).uki), UKI_SECTION_OPTIONS((in).uki),                           \
+            UKI_POLICY_OPTIONS((in).uki.policy), UKI_SIGNING_OPTIONS((in).uki.signing),            \
             UKI_SIGN_KERNEL_OPTION((in).uki), UKI_OFFLINE_OPTIONS((in).offline),                   \
             { "--modules", "DIR",                                                                  \
               "the kernel's modules: .../lib/modules/RELEASE, after depmod (required)",            \
@@ -115,11 +109,11 @@ struct cli_making {
             { "--allow-host", "WORD",                                                              \
               "what the guest may take from its host: report, cloud-init, "                        \
               "smbios-credential:NAME, …; "                                                      \
-              "may repeat; default nothing",                                                       \
+              "default nothing (repeatable)",                                                      \
               .list = &(in).guest.allowed },                                                       \
             { "--credential-key", "PEM", "the key that signs the credentials it may take",         \
               .text = &(in).guest.credential_key },                                                \
-            { "--accept", "RULE", "an audit rule that may fail; may repeat",                       \
+            { "--accept", "RULE", "an audit rule that may fail (repeatable)",                      \
               .list = &(in).accepted },                                                            \
             { "--init", "FILE", "the cloister-init program", .text = &(in).init },                 \
             { "--format", "FORMAT",                                                                \

@@ -169,7 +169,7 @@ int cmd_measure_convert(int argc, char **argv)
         { "--at", "TIME", "the time for a CoRIM's validity (default: now)", .text = &in.at_text },
         { "--expires", "TIME", "until when the CoSERV results are good (default: 30 days)",
           .text = &in.expires_text },
-        { "--variant", "NAME", "of a pcrlock component that has several, this one; may be repeated",
+        { "--variant", "NAME", "of a pcrlock component that has several, this one (repeatable)",
           .list = &in.variants },
         { "--output", "FILE", "where it goes (default: standard output); of pcrlock, a folder",
           .text = &in.output },

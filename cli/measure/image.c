@@ -26,7 +26,7 @@ static struct measure chosen = { .machine = CLI_MACHINE_DEFAULTS };
 static const struct cli_option table[] = {
     { "--varstore", "FILE", "the firmware's variable store, with the Secure Boot keys",
       .text = &chosen.varstore },
-    { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
+    { "--bank", "NAME", "sha1, sha256, sha384 or sha512 (repeatable); default sha256",
       .list = &chosen.bank_names, .values = "sha1 sha256 sha384 sha512" },
     { "--load-options", "TEXT",
       "what the boot entry passes; default nothing. To a shim: its second stage's name first",

@@ -107,7 +107,7 @@ int cmd_measure_policy(int argc, char **argv)
     };
     const struct cli_usage usage = {
         .command = "measure policy",
-        .arguments = "REFERENCE...",
+        .arguments = "REFERENCE…",
         .operands = { "at least one reference", 1, CLO_LIST_MAX },
         .summary =
                 "Signs the TPM policy (PolicyPCR) of each state that references foretell, before "

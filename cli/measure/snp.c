@@ -172,7 +172,7 @@ static const struct cli_option table[] = {
     { "--vmm-type", "NAME", "the same", .text = &chosen.vmm },
     { "--kernel", "FILE", "direct boot: the kernel", .text = &chosen.kernel },
     { "--initrd", "FILE", "its initrd", .text = &chosen.initrd },
-    { "--append", "TEXT", "its command line", .text = &chosen.append },
+    { "--cmdline", "TEXT", "its command line", .text = &chosen.append, .was = "--append" },
     { "--ovmf-hash", "HEX", "start from this digest of the firmware's pages",
       .text = &chosen.ovmf_hash },
     { "--snp-ovmf-hash", "HEX", "the same", .text = &chosen.ovmf_hash },

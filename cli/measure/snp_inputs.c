@@ -190,7 +190,7 @@ static bool check_options(const struct measure_snp_options *options, const struc
         return clo_fail(err, CLO_ERR_USAGE, "--ovmf is missing");
     if (!is_given(options->kernel) && (is_given(options->initrd) || is_given(options->append)))
         return clo_fail(err, CLO_ERR_USAGE, "%s needs --kernel",
-                        is_given(options->initrd) ? "--initrd" : "--append");
+                        is_given(options->initrd) ? "--initrd" : "--cmdline");
     if (is_svsm && options->svsm == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "mode snp:svsm: --svsm is missing");
     if (is_svsm && (options->vars_size == NULL) == (options->vars_file == NULL))

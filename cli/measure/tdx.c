@@ -284,7 +284,7 @@ static const struct cli_option table[] = {
       .text = &chosen.load_options },
     { "--kernel", "FILE", "the kernel that QEMU starts (-kernel)", .text = &chosen.kernel },
     { "--initrd", "FILE", "its initrd", .text = &chosen.initrd },
-    { "--append", "TEXT", "its command line", .text = &chosen.append },
+    { "--cmdline", "TEXT", "its command line", .text = &chosen.append, .was = "--append" },
     { "--kernel-header", "WHO", "qemu fills in the kernel's setup header; file: nobody does",
       .text = &chosen.kernel_header, .values = "qemu file" },
     { "--acpi-loader", "FILE", "QEMU's etc/table-loader", .text = &chosen.acpi_loader },

@@ -22,17 +22,18 @@ int cmd_measure_uki(int argc, char **argv)
 {
     CLO_CLEANUP(measure_free) struct measure options = { 0 };
     const struct cli_option table[] = {
-        { "--bank", "NAME", "sha1, sha256, sha384 or sha512; repeats; default sha256",
+        { "--bank", "NAME", "sha1, sha256, sha384 or sha512 (repeatable); default sha256",
           .list = &options.bank_names, .values = "sha1 sha256 sha384 sha512" },
         { "--varstore", "FILE", "the firmware's variable store: predicts PCR 7 too",
           .text = &options.varstore },
         { "--no-secure-boot", NULL, "without a variable store: Secure Boot will be off",
           .flag = &options.without_secure_boot },
         { "--companion", "FILE",
-          "what will lie in the UKI's .extra.d: an add-on, a credential, an extension; repeats",
+          "what will lie in the UKI's .extra.d: an add-on, a credential, an extension (repeatable)",
           .list = &options.beside },
         { "--loader-companion", "FILE",
-          "what will lie below loader/ on the ESP, by its kind; repeats", .list = &options.loader },
+          "what will lie below loader/ on the ESP, by its kind (repeatable)",
+          .list = &options.loader },
         { "--load-options", "TEXT", "what the boot entry passes: \"@1\" for the second profile",
           .text = &options.load_options },
         { "--shim", "FILE", "the shim that firmware starts, and that starts the UKI",

@@ -100,10 +100,9 @@ int cmd_policy_check(int argc, char **argv)
     struct clo_list paths = { .count = 0 }, exceptions = { .count = 0 };
     bool as_json = false;
     const struct cli_option options[] = {
-        { "--reference", "FILE", "reference values that go with it; may be repeated",
-          .list = &paths },
+        { "--reference", "FILE", "reference values that go with it (repeatable)", .list = &paths },
         { "--accept", "ASPECT",
-          "an aspect that may be open all the same, like tcb-floor; may be repeated",
+          "an aspect that may be open all the same, like tcb-floor (repeatable)",
           .list = &exceptions },
         { "--json", NULL, "print one JSON document", .flag = &as_json },
     };

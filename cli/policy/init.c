@@ -285,9 +285,9 @@ int cmd_policy_init(int argc, char **argv)
     const struct cli_option options[] = {
         { "--for", "KIND", "snp, tdx, azure-snp or azure-tdx (required)", .text = &o.kind,
           .values = "snp tdx azure-snp azure-tdx" },
-        { "--reference", "FILE", "of the image, and of its firmware; may be repeated",
+        { "--reference", "FILE", "of the image, and of its firmware (repeatable)",
           .list = &o.references },
-        { "--measurement", "HEX", "the firmware's launch digest or MRTD; may be repeated",
+        { "--measurement", "HEX", "the firmware's launch digest or MRTD (repeatable)",
           .list = &o.measurements },
         { "--covers", "LIST", "for snp: what the launch digest holds: kernel,initrd,cmdline",
           .text = &o.covers },
@@ -295,8 +295,7 @@ int cmd_policy_init(int argc, char **argv)
           .text = &o.tcb },
         { "--evaluation-number", "N", "for TDX: Intel's TCB evaluation data number, at least",
           .text = &o.number },
-        { "--root", "CERT|SHA256", "in place of the maker's root; may be repeated",
-          .list = &o.roots },
+        { "--root", "CERT|SHA256", "in place of the maker's root (repeatable)", .list = &o.roots },
         { "--name", "NAME", "what results call it", .text = &o.name },
         { "--output", "FILE", "default: standard output", .text = &o.output },
     };

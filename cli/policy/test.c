@@ -44,20 +44,20 @@ int cmd_policy_test(int argc, char **argv)
 {
     struct verify_options o = { 0 };
     const struct cli_option options[] = {
-        { "--reference", "FILE", "reference values that go with it; may be repeated",
+        { "--reference", "FILE", "reference values that go with it (repeatable)",
           .list = &o.references },
         { "--nonce", "TEXT", "the nonce that the evidence answers", .text = &o.nonce },
         { "--root", "CERT|SHA256", "look at this root, too; the policy has to name it",
           .list = &o.roots },
-        { "--cert", "FILE", "certificates: DER, PEM or a GHCB table; may be repeated",
+        { "--cert", "FILE", "certificates: DER, PEM or a GHCB table (repeatable)",
           .list = &o.certificates },
-        { "--crl", "FILE", "a revocation list, DER or PEM; may be repeated", .list = &o.crls },
-        { "--collateral", "DIR|FILE", "Intel's, for TDX; may be repeated", .list = &o.collateral },
+        { "--crl", "FILE", "a revocation list, DER or PEM (repeatable)", .list = &o.crls },
+        { "--collateral", "DIR|FILE", "Intel's, for TDX (repeatable)", .list = &o.collateral },
         { "--at", "TIME", "the time for validity checks, RFC 3339 (now)", .text = &o.at },
     };
     const struct cli_usage usage = {
         .command = "policy test",
-        .arguments = "POLICY BUNDLE...",
+        .arguments = "POLICY BUNDLE…",
         .operands = { "a policy and at least one bundle", 2, CLO_LIST_MAX },
         .summary = "Appraises bundles of evidence by a policy and lists the checks that it made of "
                    "each. "

@@ -36,14 +36,15 @@ int cmd_secureboot_apply(int argc, char **argv)
 {
     struct apply_options o = { .variable = "dbx" };
     const struct cli_option options[] = {
-        { "--input", "FILE", "the variable store (required)", .text = &o.input },
+        { "--varstore", "FILE", "the variable store (required)", .text = &o.input,
+          .was = "--input" },
         { "--output", "FILE", "where the changed one goes (required)", .text = &o.output },
         { "--variable", "NAME", "which variable the update is for (dbx)", .text = &o.variable,
           .values = "PK KEK db dbx" },
     };
     const struct cli_usage usage = {
         .command = "secureboot apply",
-        .arguments = "AUTH --input FILE --output FILE",
+        .arguments = "AUTH --varstore FILE --output FILE",
         .operands = { "one update", 1, 1 },
         .summary =
                 "Applies an authenticated variable, such as a dbx update, to a variable store as "
@@ -51,7 +52,7 @@ int cmd_secureboot_apply(int argc, char **argv)
                 "it appends, it is newer.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister secureboot apply DBXUpdate.bin --input vars.fd --output new.fd\n",
+        .example = "  cloister secureboot apply DBXUpdate.bin --varstore vars.fd --output new.fd\n",
     };
     struct clo_list operands;
     struct clo_error err;
@@ -60,6 +61,6 @@ int cmd_secureboot_apply(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     if (o.input == NULL || o.output == NULL)
-        return cli_usage_error(&usage, "--input and --output are needed");
+        return cli_usage_error(&usage, "--varstore and --output are needed");
     return apply(&o, operands.items[0], &err) ? CLI_YES : cli_fail("secureboot apply", &err);
 }

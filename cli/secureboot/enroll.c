@@ -49,8 +49,8 @@ int cmd_secureboot_enroll(int argc, char **argv)
 {
     struct enroll in = { .owner = SECUREBOOT_OWNER };
     const struct cli_option options[] = {
-        { "--input", "FILE", "the firmware's variable store, such as OVMF_VARS_4M.fd",
-          .text = &in.input },
+        { "--varstore", "FILE", "the firmware's variable store, such as OVMF_VARS_4M.fd",
+          .text = &in.input, .was = "--input" },
         { "--output", "FILE", "where the enrolled store goes", .text = &in.output },
         { "--pk", "FILE", "the platform key's certificate (PEM or DER)", .list = &in.pk },
         { "--kek", "FILE", "a certificate that may change db and dbx (repeatable)",
@@ -61,11 +61,11 @@ int cmd_secureboot_enroll(int argc, char **argv)
           .text = &in.owner },
     };
     static const char example[] =
-            "  cloister secureboot enroll --input /usr/share/OVMF/OVMF_VARS_4M.fd \\\n"
+            "  cloister secureboot enroll --varstore /usr/share/OVMF/OVMF_VARS_4M.fd \\\n"
             "      --output vars.fd --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt\n";
     const struct cli_usage usage = {
         .command = "secureboot enroll",
-        .arguments = "--input FILE --output FILE --pk FILE --kek FILE --db FILE",
+        .arguments = "--varstore FILE --output FILE --pk FILE --kek FILE --db FILE",
         .summary = "Puts keys into a firmware variable store and turns Secure Boot on, without "
                    "booting it.\nWhat PK, KEK and db held before is replaced.",
         .options = options,
@@ -78,7 +78,7 @@ int cmd_secureboot_enroll(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
     if (in.input == NULL || in.output == NULL)
-        return cli_usage_error(&usage, "--input and --output are needed");
+        return cli_usage_error(&usage, "--varstore and --output are needed");
     if (in.pk.count != 1)
         return cli_usage_error(&usage, "--pk is needed, once: a machine has one owner");
     if (in.kek.count == 0 || in.db.count == 0)

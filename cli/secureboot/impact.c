@@ -248,17 +248,18 @@ int cmd_secureboot_impact(int argc, char **argv)
 {
     struct impact_options o = { .variable = "dbx", .bank = "sha256" };
     const struct cli_option options[] = {
-        { "--input", "FILE", "the variable store as it is (required)", .text = &o.input },
+        { "--varstore", "FILE", "the variable store as it is (required)", .text = &o.input,
+          .was = "--input" },
         { "--update", "FILE", "a dbx update, .auth, or signature lists to append (required)",
           .text = &o.update },
         { "--variable", "NAME", "db or dbx (dbx)", .text = &o.variable, .values = "db dbx" },
-        { "--bank", "HASH", "of PCR 7 (sha256)", .text = &o.bank,
+        { "--bank", "NAME", "the bank of PCR 7 (sha256)", .text = &o.bank,
           .values = "sha1 sha256 sha384 sha512" },
         { "--json", NULL, "print one JSON document", .flag = &o.json },
     };
     const struct cli_usage usage = {
         .command = "secureboot impact",
-        .arguments = "--input FILE --update FILE [IMAGE...]",
+        .arguments = "--varstore FILE --update FILE [IMAGE]…",
         .operands = { "images", 0, CLO_LIST_MAX },
         .summary =
                 "Says, before it is made, what a change of dbx or db does: which of the images "
@@ -266,7 +267,7 @@ int cmd_secureboot_impact(int argc, char **argv)
                 "Exit status 1 if an image\nthat starts now will not, 3 if one could not be read.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister secureboot impact --input vars.fd --update DBXUpdate.bin "
+        .example = "  cloister secureboot impact --varstore vars.fd --update DBXUpdate.bin "
                    "/boot/efi/EFI/Linux/*.efi\n",
     };
     CLO_CLEANUP(free_impact) struct impact impact = { 0 };
@@ -277,7 +278,7 @@ int cmd_secureboot_impact(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     if (o.input == NULL || o.update == NULL)
-        return cli_usage_error(&usage, "--input and --update are needed");
+        return cli_usage_error(&usage, "--varstore and --update are needed");
     status = CLI_YES;
     if (!prepare(&o, &impact, &err) || !tell(&o, &impact, &operands, &status, &err))
         return cli_fail("secureboot impact", &err);

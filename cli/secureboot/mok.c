@@ -69,23 +69,24 @@ int cmd_secureboot_mok(int argc, char **argv)
 {
     CLO_CLEANUP(mok_free) struct mok mok = { 0 };
     const struct cli_option options[] = {
-        { "--input", "FILE", "the firmware's variable store", .text = &mok.input },
+        { "--varstore", "FILE", "the firmware's variable store", .text = &mok.input,
+          .was = "--input" },
         { "--output", "FILE", "where the changed store goes", .text = &mok.output },
-        { "--key", "FILE", "a certificate whose images shim starts (repeatable)",
-          .list = &mok.keys },
+        { "--cert", "FILE", "a certificate whose images shim starts (repeatable)",
+          .list = &mok.keys, .was = "--key" },
         { "--list", "FILE", "signature lists that go before them into MokList", .text = &mok.list },
         { "--list-x", "FILE", "signature lists of what shim refuses: MokListX",
           .text = &mok.list_x },
     };
     const struct cli_usage usage = {
         .command = "secureboot mok",
-        .arguments = "--input FILE --output FILE --key FILE",
+        .arguments = "--varstore FILE --output FILE --cert FILE",
         .summary = "Puts machine owner keys into a firmware variable store, as MokManager would: "
                    "what shim starts\nbeside what db allows. What MokList and MokListX held before "
                    "is replaced; the others stay.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister secureboot mok --input vars.fd --output vars.fd --key mok.crt\n",
+        .example = "  cloister secureboot mok --varstore vars.fd --output vars.fd --cert mok.crt\n",
     };
     struct clo_error err;
     int status;
@@ -93,8 +94,8 @@ int cmd_secureboot_mok(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
     if (mok.input == NULL || mok.output == NULL)
-        return cli_usage_error(&usage, "--input and --output are needed");
+        return cli_usage_error(&usage, "--varstore and --output are needed");
     if (mok.keys.count == 0 && mok.list == NULL && mok.list_x == NULL)
-        return cli_usage_error(&usage, "--key, --list or --list-x is needed");
+        return cli_usage_error(&usage, "--cert, --list or --list-x is needed");
     return put(&mok, &err) ? CLI_YES : cli_error(&err);
 }

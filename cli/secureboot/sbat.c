@@ -85,7 +85,7 @@ int cmd_secureboot_sbat(int argc, char **argv)
     };
     const struct cli_usage usage = {
         .command = "secureboot sbat",
-        .arguments = "IMAGE...",
+        .arguments = "IMAGE…",
         .operands = { "at least one image", 1, CLO_LIST_MAX },
         .summary = "Shows the SBAT generations of EFI images and, with a level, whether a shim of "
                    "that level\nstarts them. Exit status 1 if it does not start one, 3 if one "

@@ -17,7 +17,8 @@ int cmd_uki_build(int argc, char **argv)
     struct uki_build in = { .tell = cli_uki_tell };
     const struct cli_option options[] = {
         UKI_KERNEL_OPTIONS(in),
-        { "--initrd", "FILE", "an initrd; repeated, they follow one another", .list = &in.initrds },
+        { "--initrd", "FILE", "an initrd (repeatable: they follow one another)",
+          .list = &in.initrds },
         { "--addon", NULL, "an add-on: no kernel, and the stub is " UKI_ADDON_STUB,
           .flag = &in.is_addon },
         UKI_SECTION_OPTIONS(in),

@@ -16,7 +16,8 @@
     { "--cmdline", "TEXT|@FILE", \
       "the kernel command line; of a file, white space at its end is dropped", \
       .text = &(in).cmdline }, \
-    { "--os-release", "FILE", "the guest's os-release", .text = &(in).osrel }, \
+    { "--os-release", "FILE", "the guest's os-release (default of an image: its root's)", \
+      .text = &(in).osrel, .was = "--osrel" }, \
     { "--uname", "TEXT|@FILE", "the kernel's release (default: what the kernel says)", \
       .text = &(in).uname }, \
     { "--stub", "FILE", "systemd's EFI stub (default: " UKI_DEFAULT_STUB ")", .text = &(in).stub }
@@ -42,12 +43,12 @@
     { "--join-profile", "FILE", "a further profile (repeatable)", .list = &(in).joined_profiles }
 #define UKI_SIGNING_OPTIONS(signing) \
     { "--key", "FILE|URI", "sign with this private key: PEM, or pkcs11:…, handle:… (repeatable)", \
-      .list = &(signing).keys }, \
+      .list = &(signing).keys, .was = "--sign-key" }, \
     { "--key-passphrase-file", "FILE", \
       "the passphrase or PIN of --key: one for all, or one for each; \"-\" and pipes will do", \
       .list = &(signing).passphrases }, \
     { "--cert", "FILE", "its certificate, PEM or DER (one for each --key)", \
-      .list = &(signing).certificates }, \
+      .list = &(signing).certificates, .was = "--sign-cert" }, \
     { "--hash", "NAME", "what to sign: sha256 (default), sha384, sha512", \
       .list = &(signing).hashes, .values = "sha256 sha384 sha512" }, \
     { "--provider", "NAME", "an OpenSSL provider to load, for keys elsewhere (repeatable)", \

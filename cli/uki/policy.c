@@ -167,8 +167,8 @@ int cmd_uki_policy(int argc, char **argv)
           "a boot phase, like enter-initrd:leave-initrd (default: all of "
           "systemd's; repeatable)",
           .list = &in.phases },
-        { "--key", "FILE", "say which values .pcrsig signs with this public key (PEM)",
-          .text = &in.key_path },
+        { "--public-key", "FILE", "say which values .pcrsig signs with this public key (PEM)",
+          .text = &in.key_path, .was = "--key" },
         { "--json", NULL, "print one JSON document", .flag = &in.as_json },
     };
     const struct cli_usage usage = {

@@ -150,8 +150,8 @@ expect "MokList is a store" 3 "is a variable store" "$cloister" measure uki demo
 jq -e '.events.rtmr2 | map(.name)[0:3] == ["MokList", "MokListX", "MokListTrusted"]' tdx.ref.json >/dev/null || fail "TDX: RTMR 2"
 expect "TDX: shim of an image" 2 "--shim is that of a --uki" "$cloister" measure tdx --image named.img --shim "$shim"
 expect "TDX: fallback" 3 "which does not reset a guest without a TPM" "$cloister" measure tdx --image one.img
-expect "no key for mok" 2 "--key, --list or --list-x is needed" "$cloister" secureboot mok --input vars.fd --output no.fd
-expect "no store for mok" 2 "--input and --output are needed" "$cloister" secureboot mok --key mok/db.crt
+expect "no key for mok" 2 "--cert, --list or --list-x is needed" "$cloister" secureboot mok --input vars.fd --output no.fd
+expect "no store for mok" 2 "--varstore and --output are needed" "$cloister" secureboot mok --key mok/db.crt
 expect "mok's key is text" 3 "text" "$cloister" secureboot mok --input vars.fd --output no.fd --key text
 expect "mok's list is text" 3 "text" "$cloister" secureboot mok --input vars.fd --output no.fd --list-x text
 expect "mok's list is a store" 3 "is a variable store" "$cloister" secureboot mok --input vars.fd --output no.fd --list vars.fd
