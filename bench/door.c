@@ -373,6 +373,7 @@ int main(int argc, char **argv)
     char folder[4096] = "/tmp/bench-door-XXXXXX", state[4200], command[4300];
     struct scene s = { .port = 0 };
 
+    setlinebuf(stdout);
     if (mkdtemp(folder) == NULL)
         return 4;
     signal(SIGPIPE, SIG_IGN);
