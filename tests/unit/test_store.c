@@ -220,12 +220,34 @@ static void test_killed(void **state)
     }
 }
 
+/* Whoever uses the store, a nonce is used once; a decision that did not come about has not used it. */
+static void test_nonce_twice(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *first = open_store();
+    CLO_CLEANUP(clo_store_freep) struct clo_store *second = open_store();
+    struct clo_bytes name = clo_bytes_text("0123456789abcdef");
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_store_begin(first, &err));
+    assert_true(clo_store_use_nonce(first, name, 1, NULL, &err));
+    assert_false(clo_store_end(first, false, &err));
+    assert_true(clo_store_begin(second, &err));
+    assert_true(clo_store_use_nonce(second, name, 1, NULL, &err));
+    assert_true(clo_store_end(second, true, &err));
+    assert_true(clo_store_begin(first, &err));
+    assert_false(clo_store_use_nonce(first, name, 1, NULL, &err));
+    assert_string_equal(err.text, "nonce: used before; each is good once");
+    assert_false(clo_store_end(first, false, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_remove),
         cmocka_unit_test(test_refused),     cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_keys),        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_keys),        cmocka_unit_test(test_nonce_twice),
+        cmocka_unit_test(test_killed),
     };
 
     return cmocka_run_group_tests(tests, make_scratch, free_scratch);
