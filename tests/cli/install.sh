@@ -42,7 +42,7 @@ done
 for page in "$man1"/*.1; do
     line=$(sed -n '/^\.SH NAME$/{n;p;q}' "$page")
     case $line in
-    *[a-z0-9\)\"?]) ;;
+    *[a-zA-Z0-9\)\"?]) ;;
     *) fail "$(basename "$page"): the NAME line is cut: $line" ;;
     esac
     case $line in
