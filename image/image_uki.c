@@ -219,6 +219,20 @@ static bool read_back(const struct clo_image_spec *spec, struct image_uki *out,
     return true;
 }
 
+/* …/lib/modules/RELEASE: of another kernel's modules, none would be taken by this one. */
+static bool check_modules(const char *folder, const char *release, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) char *path = folder == NULL ? NULL : realpath(folder, NULL);
+    char *name = path == NULL ? NULL : strrchr(path, '/');
+
+    if (name == NULL || release[0] == '\0')
+        return true; /* told elsewhere */
+    *name++ = '\0';
+    return !clo_ends_with(path, "/modules") || strcmp(name, release) == 0 ||
+           clo_fail(err, CLO_ERR_FORMAT, "%s: the modules of %.100s; the kernel is %.100s", folder,
+                    name, release);
+}
+
 bool image_uki_make(const struct clo_image_spec *spec, const char *scratch, struct image_uki *out,
                     struct clo_error *err)
 {
@@ -238,7 +252,8 @@ bool image_uki_make(const struct clo_image_spec *spec, const char *scratch, stru
     if (made.release[0] == '\0' && spec->uki->uname == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: names no release, and --uname does not say it",
                         spec->uki->kernel);
-    if (!close_doors(spec, &places, err) || !place_initrd(spec, &places, &made, err) ||
+    if (!check_modules(spec->modules_folder, made.release, err) ||
+        !close_doors(spec, &places, err) || !place_initrd(spec, &places, &made, err) ||
         !build(spec, &places, kernel.path, &made, err) || !read_back(spec, &made, err))
         return false;
     *out = made;

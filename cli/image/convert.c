@@ -42,11 +42,12 @@ static const struct cli_usage usage = {
     .arguments = "DISK IMAGE",
     .operands = { "a disk and where the image goes", 2, 2 },
     .summary =
-            "Turns a distribution's disk into one that boots as a confidential VM. DISK is raw, "
-            "qcow2 or\nVHD, and is not written to. Its ext4 root is kept as it is and encrypted; "
-            "kernel, modules,\ncommand line and os-release are found in it; /etc/fstab and "
-            "boot loader hooks are\nadapted inside. What cannot be carried over is refused, with "
-            "the reason. Needs neither\nroot nor loop devices nor device-mapper.",
+            "Turns a distribution's disk into a confidential one.\n"
+            "DISK is raw, qcow2 or VHD, and is not written to. Its ext4 root is kept as it is and\n"
+            "encrypted; kernel, modules, command line and os-release are found in it; /etc/fstab\n"
+            "and boot loader hooks are adapted inside. What cannot be carried over is refused, "
+            "with\n"
+            "the reason. Needs neither root nor loop devices nor device-mapper.",
     .options = options,
     .option_count = CLO_COUNT(options),
     .example = "  cloister image convert debian-12-generic-amd64.qcow2 demo.img \\\n"

@@ -107,6 +107,9 @@ qemu-img convert -f vpc -O raw ours.vhd ours.raw || fail "qemu-img reads it not"
 head -c -512 ours.vhd | cmp -s - ours.raw || fail "qemu-img reads another disk"
 expect "inspect it" 0 "a guest opens it" "$cloister" image inspect ours.vhd
 expect "no such format" 2 "--format vmdk: expected raw or vhd" build root no.img --format vmdk
+cp -r "$modules" tree/lib/modules/6.13.0-test
+expect "another kernel's modules" 3 "6.13.0-test: the modules of 6.13.0-test; the kernel is 6.12.0-test" \
+    build root no.img --modules tree/lib/modules/6.13.0-test
 expect "a store without keys" 3 "$varstore: Secure Boot is off in it" build root no.img --varstore "$varstore"
 
 exit "$failed"

@@ -142,7 +142,7 @@ printf 'text' >text
 head -c 31 disk.key >short.key
 mkdir empty
 expect "no output" 2 "--output is needed" "$cloister" image build root
-expect "no root" 2 "one ROOT" "$cloister" image build --output no.img
+expect "no root" 2 "one root expected" "$cloister" image build --output no.img
 expect "root absent" 3 "none" "$cloister" image build none --kernel vmlinuz --modules "$modules" --stub "$stub" --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b --broker-key broker.pem --init "$init" --output no.img --cmdline x
 for wrong in "--kernel text" "--kernel none" "--modules empty" "--stub text" "--varstore text" "--broker-key text" "--init text" "--osrel none"; do
     # shellcheck disable=SC2086 # an option and its value
