@@ -58,7 +58,7 @@ static void read_conf(const char *path, struct folders *folders, bool may_includ
     }
 }
 
-static void system_folders(struct folders *folders)
+static void system_folders(const char *conf, struct folders *folders)
 {
     static const char *const last[] = { "/lib/x86_64-linux-gnu",
                                         "/usr/lib/x86_64-linux-gnu",
@@ -69,7 +69,7 @@ static void system_folders(struct folders *folders)
                                         "/lib",
                                         "/usr/lib" };
 
-    read_conf("/etc/ld.so.conf", folders, true);
+    read_conf(conf, folders, true);
     for (size_t i = 0; i < CLO_COUNT(last); i++)
         add_folder(folders, last[i], strlen(last[i]));
 }
@@ -180,12 +180,13 @@ static bool add_needed(const char *path, const struct folders *folders, struct c
     return true;
 }
 
-bool clo_closure_get(const char *program, struct clo_closure *out, struct clo_error *err)
+bool clo_closure_get(const char *program, const char *conf, struct clo_closure *out,
+                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_closure_free) struct clo_closure closure = { 0 };
     CLO_CLEANUP(free_folders) struct folders folders = { .count = 0 };
 
-    system_folders(&folders);
+    system_folders(conf, &folders);
     if (!add_needed(program, &folders, &closure, err))
         return false;
     for (size_t i = 0; i < closure.count; i++) /* grows as it goes */

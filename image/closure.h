@@ -13,7 +13,10 @@ struct clo_closure {
     size_t count;
 };
 
-CLO_MUST_USE bool clo_closure_get(const char *program, struct clo_closure *out,
+#define CLO_LD_CONF "/etc/ld.so.conf"
+
+/* `conf` names the folders that are looked into before the usual ones: CLO_LD_CONF. */
+CLO_MUST_USE bool clo_closure_get(const char *program, const char *conf, struct clo_closure *out,
                                   struct clo_error *err);
 void clo_closure_free(struct clo_closure *closure); /* for CLO_CLEANUP */
 

@@ -104,7 +104,7 @@ static bool put_program(const struct writer *writer, const char *program)
     struct library libraries[CLO_CLOSURE_MAX + 1];
     size_t count = 0;
 
-    if (!clo_closure_get(program, &closure, writer->err))
+    if (!clo_closure_get(program, CLO_LD_CONF, &closure, writer->err))
         return false;
     for (size_t i = 0; i < closure.count; i++)
         libraries[count++] = (struct library){ closure.names[i], closure.paths[i] };

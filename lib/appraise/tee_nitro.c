@@ -180,7 +180,7 @@ static const char *const who[] = { "nitro.root", "|", "nitro.signature", "|", NU
 static const char *const configuration[] = { "policy.debug", "pcr.7", "pcr.12", NULL };
 static const char *const how[] = { "policy.debug", "|", NULL };
 static const char *const executables[] = { "policy.nitro.", "pcr.0",     "pcr.4",
-                                           "pcr.11",           "eventlog.", NULL };
+                                           "pcr.11",        "eventlog.", NULL };
 static const char *const what[] = { "policy.nitro.pcr0", "pcr.4", "|", NULL };
 
 #define COMMON                                                                                  \

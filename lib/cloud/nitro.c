@@ -162,7 +162,8 @@ bool clo_nitro_parse(struct clo_bytes in, struct clo_nitro_document *out, struct
     if (in.size > CLO_NITRO_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, "Nitro document: %zu bytes, at most %d expected",
                         in.size, CLO_NITRO_LIMIT);
-    if (!cose_payload(in, &payload, err) || !item_load_streamed(clo_buffer_bytes(&payload), &map, err) ||
+    if (!cose_payload(in, &payload, err) ||
+        !item_load_streamed(clo_buffer_bytes(&payload), &map, err) ||
         !read_payload(map, &document, err))
         return clo_wrap(err, "Nitro document");
     document.tree = CLO_TAKE(map);

@@ -33,11 +33,41 @@ static void test_simple(void **state)
         { CLO_EV_SEPARATOR, "\1\0\0\0", 4,
           "{\"meaning\":{\"covered\":true,\"value\":\"an error\"},"
           "\"value\":{\"covered\":true,\"value\":\"01000000\"}}" },
+        { CLO_EV_SEPARATOR, "\xff\xff\xff\xff", 4,
+          "{\"meaning\":{\"covered\":true,\"value\":\"end of the firmware's part\"},"
+          "\"value\":{\"covered\":true,\"value\":\"ffffffff\"}}" },
+        { CLO_EV_SEPARATOR, "\2\0\0\0", 4,
+          "{\"meaning\":{\"covered\":true,\"value\":\"unknown\"},"
+          "\"value\":{\"covered\":true,\"value\":\"02000000\"}}" },
+        { CLO_EV_SEPARATOR, "\0\0\0", 3,
+          "{\"meaning\":{\"covered\":true,\"value\":\"unknown\"},"
+          "\"value\":{\"covered\":true,\"value\":\"000000\"}}" },
+        { CLO_EV_SEPARATOR, "\1\0\0\0\0", 5,
+          "{\"meaning\":{\"covered\":true,\"value\":\"unknown\"},"
+          "\"value\":{\"covered\":true,\"value\":\"0100000000\"}}" },
         { CLO_EV_EFI_ACTION, "Exit Boot Services Invocation", 29,
           "{\"text\":{\"covered\":true,\"value\":\"Exit Boot Services Invocation\"}}" },
         { CLO_EV_IPL, "grub_cmd: set x=1", 17,
           "{\"kind\":{\"covered\":false,\"value\":\"grub_cmd\"},"
           "\"text\":{\"covered\":true,\"value\":\"set x=1\"}}" },
+        { CLO_EV_IPL, "kernel_cmdline: /vmlinuz ro", 27,
+          "{\"kind\":{\"covered\":false,\"value\":\"kernel_cmdline\"},"
+          "\"text\":{\"covered\":true,\"value\":\"/vmlinuz ro\"}}" },
+        { CLO_EV_IPL, "module_cmdline: /initrd", 23,
+          "{\"kind\":{\"covered\":false,\"value\":\"module_cmdline\"},"
+          "\"text\":{\"covered\":true,\"value\":\"/initrd\"}}" },
+        { CLO_EV_IPL, "other_cmd: set x=1", 18,
+          "{\"text\":{\"covered\":true,\"value\":\"other_cmd: set x=1\"}}" },
+        { CLO_EV_IPL, "grub_cmd", 8, "{\"text\":{\"covered\":true,\"value\":\"grub_cmd\"}}" },
+        { CLO_EV_S_CRTM_VERSION, "\1\2\3", 3,
+          "{\"version\":{\"covered\":true,\"value\":\"010203\"}}" },
+        { CLO_EV_S_CRTM_VERSION, "1.2", 3, "{\"version\":{\"covered\":true,\"value\":\"1.2\"}}" },
+        { CLO_EV_NO_ACTION, "StartupLocality\0\3\0", 18,
+          "{\"bytes\":{\"covered\":false,\"value\":\"0300\"},"
+          "\"signature\":{\"covered\":false,\"value\":\"StartupLocality\"}}" },
+        { CLO_EV_NO_ACTION, "Another of ours\0", 16,
+          "{\"signature\":{\"covered\":false,\"value\":\"Another of ours\"}}" },
+        { CLO_EV_NO_ACTION, "\1\2", 2, "{\"bytes\":{\"covered\":false,\"value\":\"0102\"}}" },
         { CLO_EV_S_CRTM_VERSION, "\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b",
           16,
           "{\"version\":{\"covered\":true,\"value\":\"c12a7328-f81f-11d2-ba4b-00a0c93ec93b\"}}" },
