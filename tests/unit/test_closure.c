@@ -210,9 +210,9 @@ static void test_first_that_fits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_own_program),     cmocka_unit_test(test_run_path),
-        cmocka_unit_test(test_refused),         cmocka_unit_test(test_conf),
-        cmocka_unit_test(test_first_that_fits),
+        cmocka_unit_test(test_own_program), cmocka_unit_test(test_run_path),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_below_origin),
+        cmocka_unit_test(test_conf),        cmocka_unit_test(test_first_that_fits),
     };
 
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
