@@ -83,7 +83,7 @@ head -c 2000 kernel.rpm >cut.rpm
 expect "an .rpm cut short" 3 "cut.rpm: package: truncated" "$cloister" audit cut.rpm
 expect "two forms at once" 2 "one of them" "$cloister" audit bad.config --json --sarif
 expect "no subject" 2 "is needed" "$cloister" audit
-expect "two subjects" 2 "is needed" "$cloister" audit bad.config good.config
+expect "two subjects" 2 "at most one subject" "$cloister" audit bad.config good.config
 expect "a platform that is none" 2 "'sgx' is none of" "$cloister" audit bad.config --for sgx
 expect "a severity that is none" 2 "'bad' is none of" "$cloister" audit bad.config --fail-on bad
 expect "a file that is not there" 3 "nowhere" "$cloister" audit nowhere

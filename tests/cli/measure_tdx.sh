@@ -117,7 +117,7 @@ fi
 
 # What is not taken.
 expect "nothing" 2 "--firmware" "$cloister" measure tdx
-expect "operand" 2 "operand" "$cloister" measure tdx "$firmware"
+expect "operand" 2 "unexpected argument" "$cloister" measure tdx "$firmware"
 expect "memory" 2 "--memory 8X" "$cloister" measure tdx --firmware "$firmware" --memory 8X
 expect "memory of nothing" 2 "--memory 0" "$cloister" measure tdx --firmware "$firmware" --memory 0
 expect "memory too large" 2 "--memory" "$cloister" measure tdx --firmware "$firmware" --memory 99999999999T
