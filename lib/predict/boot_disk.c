@@ -202,7 +202,7 @@ static bool follow_shim(struct clo_bytes esp, const struct names *arch, struct c
     return is_uki(&out->uki) || kind_of(&out->uki) == LOADER_GRUB ||
            clo_fail(err, CLO_ERR_UNSUPPORTED,
                     "%s: shim starts it, and it is neither a UKI nor GRUB: what it would measure "
-                    "is not predicted",
+                    "is not predicted; a UKI in its place is",
                     path);
 }
 

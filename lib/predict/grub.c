@@ -42,7 +42,7 @@ static bool read_words(struct clo_bytes line, char **out, struct clo_error *err)
             return clo_fail(
                     err, CLO_ERR_UNSUPPORTED,
                     "GRUB's script has a '%c': what a line with it comes to is decided when "
-                    "it runs",
+                    "it runs; a script of set, linux, initrd and boot is predicted",
                     c >= ' ' && c <= '~' ? c : '?');
         if (is_after_blank && size > 0)
             words[size++] = ' ';

@@ -64,7 +64,7 @@ static bool check_wanted(const char *wanted, struct clo_error *err)
     return strpbrk(wanted, "*?[@") == NULL ||
            clo_fail(err, CLO_ERR_UNSUPPORTED,
                     "loader.conf: default \"%.64s\": which of several entries that is, is not "
-                    "predicted",
+                    "predicted; the whole name of one is",
                     wanted);
 }
 
