@@ -36,11 +36,24 @@ Not everything is equal, and where it is not, the tests say so:
 - dcap-qvl refuses some TDs that Cloister warns of (SEPT_VE_DISABLE, service TDs); the test is of quotes that are not among them.
 - Trustee takes RSASSA signatures of TPMs alone; RSASSA-PSS verifies here.
 - tpm2_eventlog 5.4 does not begin PCR 0 with the startup locality that a log tells.
+- systemd-pcrlock's policy may hold several values for a register, one for each phase; a reference file from a policy holds one.
+
+What each format of [DESIGN.md](DESIGN.md), section 4, is held to:
+
+| format | by a tool, above | otherwise |
+| --- | --- | --- |
+| evidence bundle (CMW) | no tool reads it; its TPM quote by tpm2_checkquote, its log by tpm2_eventlog | Trustee's, dstack's, Azure's and Google's forms of the same pieces, read (`tests/cli/import.sh`, interop_go) |
+| reference values | systemd-pcrlock, both ways | firmware's and kernels' measurements in boots (`tests/vm`) |
+| CoRIM, CoSERV | the signature by python-cwt, both ways | Veraison's 43 files, read (`tests/unit/test_corim_vectors.c`) |
+| policy | none: it is our own | docs/schema/policy.json |
+| attestation result (EAR) | the CWT by python-cwt, read | JWTs signed by openssl, read (`tests/cli/corim.sh`); Veraison's and Trustee's files, read |
+| key release (KBS) | none in a distribution or registry: Trustee's client is built from its sources alone | evidence as Trustee's client sends it, read (`tests/unit/test_import_vectors.c`) |
+| PCR signatures | systemd-measure, -creds, -cryptenroll | a guest that boots (`tests/vm`) |
+| disks (LUKS2, GPT) | cryptsetup, sgdisk, sfdisk | a disk that the guest opens (`tests/vm`) |
 
 Held by boots, in `tests/vm`: what OVMF, shim, systemd's stub and Linux measure (docs/registers.md), and a disk that the guest opens. Held by
 vectors of others, in unit tests: SNP reports and launch digests, TDX quotes and collateral, IGVM files, canonical event logs; in
-`tests/cli/import.sh`: evidence of Trustee's clients. Tools that the distribution does not have (ukify, virt-firmware, sev-snp-measure,
-dcap-qvl, Go's libraries) are fetched into the cache by `sim/lab.sh`; without them those tests say SKIP, and this page is not made.
-Quotes of our own are made in a guest alone, where `tests/vm` verifies them: no stock tool judges them yet.
-No stock tool judges yet: CoRIM, EAR as CWT, the evidence bundle (CMW), our LUKS2 token, the canonical event log that we write.
+`tests/cli/import.sh`: evidence of Trustee's clients. Tools that the distribution does not have (ukify, systemd-pcrlock, virt-firmware, sev-snp-measure,
+dcap-qvl, python-cwt, Go's libraries) are fetched into the cache by `sim/lab.sh`; without them those tests say SKIP, and this page is not made.
+Not held by a tool: dm-verity's hash tree (veritysetup), the canonical event log in CBOR, and the canonical log that we write.
 PAGE

@@ -191,6 +191,16 @@ lab_fetch_python_tools() {
     touch "$folder/done"
 }
 
+# COSE and CWT of another's making, from the same index.
+lab_fetch_cose_tools() {
+    local folder=$LAB_CACHE/cose-tools
+    [ ! -e "$folder/done" ] || return 0
+    mkdir -p "$LAB_CACHE"
+    rm -rf "${folder:?}"
+    { python3 -m venv "$folder" && "$folder/bin/pip" install --quiet --disable-pip-version-check cwt==3.3.0; } >"$LAB_CACHE/pip.log" 2>&1 || return
+    touch "$folder/done"
+}
+
 # What writes evidence with Google's Go libraries, for the tests of the forms that we read: built where Go is.
 lab_fetch_go_evidence() {
     [ ! -e "$LAB_CACHE/go-evidence" ] || return 0

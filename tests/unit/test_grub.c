@@ -13,7 +13,8 @@ static void test_scripts(void **state)
         { "blanks and comments", "# x\n\n  linux\t/l  a   b # c\ninitrd /i\nboot", NULL },
         { "a variable", "linux /l root=$root\ninitrd /i\nboot\n", "has a '$'" },
         { "a menu, which is decided at boot", "menuentry x {\nlinux /l\n}\n",
-          "has a '{': what a line with it comes to is decided when it runs; a script of set, linux, "
+          "has a '{': what a line with it comes to is decided when it runs; a script of set, "
+          "linux, "
           "initrd and boot is predicted" },
         { "a condition", "if true; then\n", "has a ';'" },
         { "quotes", "echo \"a\"\n", "has a '\"'" },
