@@ -49,7 +49,7 @@ What each format of [DESIGN.md](DESIGN.md), section 4, is held to:
 | attestation result (EAR) | the CWT by python-cwt, read | JWTs signed by openssl, read (`tests/cli/corim.sh`); Veraison's and Trustee's files, read |
 | key release (KBS) | none in a distribution or registry: Trustee's client is built from its sources alone | evidence as Trustee's client sends it, read (`tests/unit/test_import_vectors.c`) |
 | PCR signatures | systemd-measure, -creds, -cryptenroll | a guest that boots (`tests/vm`) |
-| disks (LUKS2, GPT) | cryptsetup, sgdisk, sfdisk | a disk that the guest opens (`tests/vm`) |
+| disks (LUKS2, GPT) | cryptsetup, sgdisk, sfdisk; tokens by systemd-cryptenroll and -cryptsetup | a disk that the guest opens (`tests/vm`) |
 
 Held by boots, in `tests/vm`: what OVMF, shim, systemd's stub and Linux measure (docs/registers.md), and a disk that the guest opens. Held by
 vectors of others, in unit tests: SNP reports and launch digests, TDX quotes and collateral, IGVM files, canonical event logs; in
