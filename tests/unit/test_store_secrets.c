@@ -4,8 +4,9 @@
 
 #include "store_maker.h"
 
-#define POLICY                                                                                     \
-    "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],\"roots\":[\"amd\"],\"snp\":{\"measurement\":\"any\"}" \
+#define POLICY                                                                                 \
+    "{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],\"roots\":[\"amd\"],\"snp\":{" \
+    "\"measurement\":\"any\"}"                                                                 \
     "}"
 
 static struct clo_secret *key_of(uint8_t byte)
@@ -181,10 +182,11 @@ static void test_modes(void **state)
 
 static void test_terms_and_revocation(void **state)
 {
-    const struct clo_store_entry entry = { .path = "default/disk/a",
-                                           .policy = clo_bytes_text(
-                                                   "{\"cloister_policy\":1,\"name\":\"other\","
-                                                   "\"tee\":[\"snp\"],\"roots\":[\"amd\"],\"snp\":{}}") };
+    const struct clo_store_entry entry = {
+        .path = "default/disk/a",
+        .policy = clo_bytes_text("{\"cloister_policy\":1,\"name\":\"other\","
+                                 "\"tee\":[\"snp\"],\"roots\":[\"amd\"],\"snp\":{}}")
+    };
     CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource before = { 0 };
     CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource after = { 0 };
     struct clo_store_entry none = entry;
