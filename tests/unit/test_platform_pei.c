@@ -28,9 +28,11 @@ struct module {
     bool is_64_bit, needs_smm;
     bool is_moved;     /* memory is not as the file */
     bool has_no_types; /* no table of memory types */
-    size_t forgotten;  /* a field that the code does not refer to, from 1 */
-    size_t second;     /* another variable that looks alike, there; 0: none */
-    uint8_t filled;    /* what the variable holds */
+    size_t odd_word;   /* of that table: counted from 1; 0: none */
+    uint32_t odd;
+    size_t forgotten; /* a field that the code does not refer to, from 1 */
+    size_t second;    /* another variable that looks alike, there; 0: none */
+    uint8_t filled;   /* what the variable holds */
 };
 
 static void section(struct clo_buffer *out, const char *name, uint32_t at, uint32_t size,
@@ -95,7 +97,9 @@ static void put_data(const struct module *module, struct clo_buffer *out)
     clo_buffer_zero(out, DATA - out->size);
     clo_buffer_text(out, "initialized data");
     for (size_t i = 0; i < CLO_COUNT(types); i++)
-        clo_buffer_le32(out, module->has_no_types ? 1 : types[i]);
+        clo_buffer_le32(out, module->has_no_types        ? 1
+                             : i + 1 == module->odd_word ? module->odd
+                                                         : types[i]);
     clo_buffer_zero(out, RELOC - out->size);
     out->data[INFO + 0x60] = module->filled;
 }
@@ -320,6 +324,31 @@ static void test_refused(void **state)
           elsewhere },
         { "no memory types",
           { .has_no_types = true },
+          { MIB(512), 1, 40, NULL },
+          CLO_ERR_UNSUPPORTED,
+          "firmware: PlatformPei has no table of memory types" },
+        { "memory types: another type",
+          { .odd_word = 3, .odd = 8 },
+          { MIB(512), 1, 40, NULL },
+          CLO_ERR_UNSUPPORTED,
+          "firmware: PlatformPei has no table of memory types" },
+        { "memory types: a type of no pages",
+          { .odd_word = 4, .odd = 0 },
+          { MIB(512), 1, 40, NULL },
+          CLO_ERR_UNSUPPORTED,
+          "firmware: PlatformPei has no table of memory types" },
+        { "memory types: an end before the last type",
+          { .odd_word = 11, .odd = 13 },
+          { MIB(512), 1, 40, NULL },
+          CLO_ERR_UNSUPPORTED,
+          "firmware: PlatformPei has no table of memory types" },
+        { "memory types: an end after it",
+          { .odd_word = 11, .odd = 17 },
+          { MIB(512), 1, 40, NULL },
+          CLO_ERR_UNSUPPORTED,
+          "firmware: PlatformPei has no table of memory types" },
+        { "memory types: an end with pages",
+          { .odd_word = 12, .odd = 1 },
           { MIB(512), 1, 40, NULL },
           CLO_ERR_UNSUPPORTED,
           "firmware: PlatformPei has no table of memory types" },
