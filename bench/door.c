@@ -14,7 +14,7 @@
 #include "net/https.h"
 #include "net/kbs.h"
 #include "sim/forge.h"
-#include "verifier/server.h"
+#include "verifier/door/server.h"
 
 #define TABLE   "/nginx.conf"
 #define PATH    "default/config/bench"

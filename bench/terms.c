@@ -9,7 +9,7 @@
 #include "device/file.h"
 #include "lib/appraise/verified.h"
 #include "sim/forge.h"
-#include "verifier/terms.h"
+#include "verifier/kbs/terms.h"
 
 #define NOW    1780000000LL
 #define RUNS   20

@@ -1,7 +1,7 @@
 /* The file of administrators, and what stands for a token: nothing but a signature allows anything. */
 #include <string.h>
 
-#include "verifier/admin.h"
+#include "verifier/kbs/admin.h"
 
 #include "fuzz.h"
 

@@ -1,4 +1,4 @@
-#include "verifier/broker.h"
+#include "verifier/kbs/broker.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* The broker with terms registered, good evidence and an operator who changes his mind. An input is a list of steps of three clients and
  * the operator. Whatever their order: a resource is given only in a session whose own evidence was affirmed, for the terms that the
  * resource has now, by the name that the evidence binds. */
-#include "verifier/broker.h"
+#include "verifier/kbs/broker.h"
 
 #include <string.h>
 #include <unistd.h>

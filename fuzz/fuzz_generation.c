@@ -1,4 +1,4 @@
-#include "verifier/generation.h"
+#include "verifier/store/generation.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "verifier/http_request.h"
+#include "verifier/door/http_request.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "verifier/session_result.h"
+#include "verifier/kbs/session_result.h"
 
 #include <string.h>
 

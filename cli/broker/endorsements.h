@@ -2,7 +2,7 @@
 #ifndef CLOISTER_CLI_ENDORSEMENTS_H
 #define CLOISTER_CLI_ENDORSEMENTS_H
 
-#include "verifier/endorsements.h"
+#include "verifier/endorsements/endorsements.h"
 
 /* Every file of the folder in whatever form `verify` takes it, and every folder in it as Intel's collateral;
  * names that begin with a dot are passed over. The folder itself may be one of collateral. */

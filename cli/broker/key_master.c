@@ -4,7 +4,7 @@
 
 #include "cli/broker/key.h"
 #include "cli/broker/state.h"
-#include "verifier/master_key.h"
+#include "verifier/store/master_key.h"
 
 static int tell(struct clo_store *store, const char *state)
 {

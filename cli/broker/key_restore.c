@@ -2,7 +2,7 @@
 #include <time.h>
 
 #include "cli/broker/key.h"
-#include "verifier/store.h"
+#include "verifier/store/store.h"
 
 int cmd_key_restore(int argc, char **argv)
 {

@@ -2,7 +2,7 @@
 #ifndef CLOISTER_CLI_SERVE_LOG_H
 #define CLOISTER_CLI_SERVE_LOG_H
 
-#include "verifier/broker.h"
+#include "verifier/kbs/broker.h"
 
 /* For clo_broker_spec. Decisions go to standard output, failures to standard error; in JSON all of it to standard output. */
 void serve_log_decision(void *context, const struct clo_audit *decision);

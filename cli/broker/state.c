@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "verifier/master_key.h"
+#include "verifier/store/master_key.h"
 
 bool cli_open_state_shut(const char *folder, struct clo_store **out, struct clo_error *err)
 {

@@ -3,7 +3,7 @@
 #define CLOISTER_CLI_BROKER_STATE_H
 
 #include "cli/cli.h"
-#include "verifier/store.h"
+#include "verifier/store/store.h"
 
 #define CLI_STATE_OPTION(text_)                                             \
     {                                                                       \

@@ -3,7 +3,7 @@
 #define CLOISTER_CLI_BROKER_TERMS_FILES_H
 
 #include "cli/policy/files.h"
-#include "verifier/store.h"
+#include "verifier/store/store.h"
 
 struct cli_terms_files {
     struct clo_buffer policy;

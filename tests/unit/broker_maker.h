@@ -2,7 +2,7 @@
 #ifndef CLOISTER_TEST_BROKER_MAKER_H
 #define CLOISTER_TEST_BROKER_MAKER_H
 
-#include "verifier/broker.h"
+#include "verifier/kbs/broker.h"
 
 #include "net/kbs.h"
 #include "scene.h"

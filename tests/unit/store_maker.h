@@ -3,7 +3,7 @@
 #define CLOISTER_TEST_STORE_MAKER_H
 
 #include "test.h"
-#include "verifier/store.h"
+#include "verifier/store/store.h"
 
 static struct clo_scratch scratch;
 static char folder[4200];

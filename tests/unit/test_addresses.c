@@ -1,4 +1,4 @@
-#include "verifier/addresses.h"
+#include "verifier/door/addresses.h"
 
 #include "test.h"
 

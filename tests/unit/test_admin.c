@@ -1,7 +1,7 @@
 /* Administrators over the network: whose tokens count for what, and what they may do. */
 #include "trustee_maker.h"
 
-#include "verifier/admin.h"
+#include "verifier/kbs/admin.h"
 
 /* RFC 8037, appendix A: its key, and a token of ours by it (Python's cryptography): {"role":"kbs-admin","exp":4000000000}. */
 #define ED25519_PEM                                                   \

@@ -1,6 +1,6 @@
 /* The verifier's own endorsements: which of them decide, what is fetched and when, and that without them
  * there is no decision. Pretend platforms, a network that answers from a table, a clock of the test's. */
-#include "verifier/broker.h"
+#include "verifier/kbs/broker.h"
 
 #include <time.h>
 

@@ -1,5 +1,5 @@
 /* Made-up chips: what one client has fetched is bounded, and does not stand in the way of others. */
-#include "verifier/endorsements_internal.h"
+#include "verifier/endorsements/endorsements_internal.h"
 
 #include "test.h"
 

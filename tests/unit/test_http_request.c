@@ -1,5 +1,5 @@
 /* Requests that must not be understood in two ways: what is refused, with which status, and what is taken. */
-#include "verifier/http_request.h"
+#include "verifier/door/http_request.h"
 
 #include "test.h"
 

@@ -1,4 +1,4 @@
-#include "verifier/junk.h"
+#include "verifier/kbs/junk.h"
 
 #include "test.h"
 

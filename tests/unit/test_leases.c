@@ -1,5 +1,5 @@
 /* Who holds what: releases written down, and what they mean for the next one. */
-#include "verifier/release.h"
+#include "verifier/kbs/release.h"
 
 #include "test.h"
 

@@ -1,5 +1,5 @@
 /* What the row of a nonce says of its session. */
-#include "verifier/session_result.h"
+#include "verifier/kbs/session_result.h"
 
 #include "test.h"
 

@@ -1,4 +1,4 @@
-#include "verifier/sessions.h"
+#include "verifier/kbs/sessions.h"
 
 #include "test.h"
 

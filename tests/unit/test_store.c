@@ -1,4 +1,4 @@
-#include "verifier/store.h"
+#include "verifier/store/store.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* Disks that are registered with a resource: their generation only rises, and no two share a key. */
-#include "verifier/store.h"
+#include "verifier/store/store.h"
 
 #include <sqlite3.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* Many terms: which of them evidence is held against, and that nothing is missed by it. */
-#include "verifier/terms.h"
+#include "verifier/kbs/terms.h"
 
 #include "scene.h"
 

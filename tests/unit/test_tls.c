@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "device/file.h"
-#include "verifier/tls.h"
+#include "verifier/door/tls.h"
 
 static void test_names(void **state)
 {

@@ -1,0 +1,242 @@
+#include "verifier/kbs/admin.h"
+
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cloister/policy.h"
+#include "lib/jose/ed25519.h"
+
+#define KEYS_MAX  16
+#define RULES_MAX 64
+
+struct key {
+    struct clo_public_key *public; /* NULL: Ed25519 */
+    uint8_t ed25519[CLO_ED25519_SIZE];
+    char *issuer, *audience; /* NULL: any */
+};
+
+struct rule {
+    char role[CLO_ADMIN_ROLE];
+    regex_t path;
+};
+
+struct clo_admin {
+    struct key keys[KEYS_MAX];
+    size_t key_count;
+    struct rule rules[RULES_MAX];
+    size_t rule_count;
+    struct clo_buffer policy;
+};
+
+void clo_admin_free(struct clo_admin *admin)
+{
+    if (admin == NULL)
+        return;
+    for (size_t i = 0; i < admin->key_count; i++) {
+        clo_public_key_free(admin->keys[i].public);
+        free(admin->keys[i].issuer);
+        free(admin->keys[i].audience);
+    }
+    for (size_t i = 0; i < admin->rule_count; i++)
+        regfree(&admin->rules[i].path);
+    clo_buffer_free(&admin->policy);
+    free(admin);
+}
+
+void clo_admin_freep(struct clo_admin **admin)
+{
+    clo_admin_free(*admin);
+    *admin = NULL;
+}
+
+struct clo_bytes clo_admin_policy(const struct clo_admin *admin)
+{
+    return clo_buffer_bytes(&admin->policy);
+}
+
+/* --- The file --- */
+
+static bool read_text(const json_t *json, const char *name, char **out, struct clo_error *err)
+{
+    const char *text;
+
+    if (!clo_json_get_string_optional(json, name, &text, err))
+        return false;
+    *out = text == NULL ? NULL : strdup(text);
+    return text == NULL || *out != NULL || clo_out_of_memory(err);
+}
+
+static bool read_key(const json_t *json, struct clo_admin *admin, struct clo_error *err)
+{
+    static const char *const members[] = { "pem", "issuer", "audience", NULL };
+    const char *pem;
+
+    if (!clo_json_only(json, members, err) || !clo_json_get_string(json, "pem", &pem, err))
+        return false;
+    if (admin->key_count == KEYS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d", KEYS_MAX);
+    struct key *key = &admin->keys[admin->key_count];
+    if (!clo_ed25519_from_pem(clo_bytes_text(pem), key->ed25519)) {
+        if (!clo_public_key_from_pem(clo_bytes_text(pem), &key->public, err))
+            return false;
+        admin->key_count++;
+        enum clo_key_kind kind = clo_public_key_kind(key->public);
+        if (kind != CLO_KEY_P256 && kind != CLO_KEY_P384)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "neither Ed25519, P-256 nor P-384");
+    } else {
+        admin->key_count++;
+    }
+    return read_text(json, "issuer", &key->issuer, err) &&
+           read_text(json, "audience", &key->audience, err);
+}
+
+/* From the beginning of a path to its end: a rule that fits a part of one would allow more than it says. */
+static bool read_rule(const char *role, const json_t *json, struct clo_admin *admin,
+                      struct clo_error *err)
+{
+    const char *text = json_string_value(json);
+    size_t size = text == NULL ? 0 : strlen(text);
+
+    if (size < 6 || strncmp(text, "^/kbs", 5) != 0 || text[size - 1] != '$' ||
+        strchr(text, '|') != NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "a path from \"^/kbs\" to \"$\", without \"|\"");
+    if (strlen(role) >= CLO_ADMIN_ROLE)
+        return clo_fail(err, CLO_ERR_FORMAT, "the role's name is too long");
+    if (admin->rule_count == RULES_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d paths", RULES_MAX);
+    struct rule *rule = &admin->rules[admin->rule_count];
+    snprintf(rule->role, sizeof rule->role, "%s", role);
+    if (regcomp(&rule->path, text, REG_EXTENDED | REG_NOSUB) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"%.80s\" is not an expression", text);
+    admin->rule_count++;
+    return true;
+}
+
+static bool read_roles(const json_t *roles, struct clo_admin *admin, struct clo_error *err)
+{
+    const char *role;
+    json_t *paths, *path;
+    size_t i;
+
+    json_object_foreach ((json_t *)(uintptr_t)roles, role, paths) {
+        if (!json_is_array(paths))
+            return clo_fail(err, CLO_ERR_FORMAT, "\"%.40s\" is not a list", role);
+        json_array_foreach (paths, i, path)
+            if (!read_rule(role, path, admin, err))
+                return clo_wrap(err, "\"%.40s\"", role);
+    }
+    return true;
+}
+
+static bool read_policy(const json_t *json, struct clo_admin *admin, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+
+    return json == NULL || (clo_json_write(json, &admin->policy, err) &&
+                            clo_policy_parse(clo_buffer_bytes(&admin->policy), &policy, err));
+}
+
+static bool read_all(const json_t *json, struct clo_admin *admin, struct clo_error *err)
+{
+    static const char *const members[] = { "cloister_admin", "keys", "roles", "policy", NULL };
+    json_t *keys, *roles, *entry;
+    uint64_t version;
+    size_t i;
+
+    if (!clo_json_get_u64(json, "cloister_admin", &version, err) ||
+        !clo_json_only(json, members, err) || !clo_json_get_array(json, "keys", &keys, err) ||
+        !clo_json_get_object(json, "roles", &roles, err))
+        return false;
+    if (version != 1)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "version %llu, expected 1",
+                        (unsigned long long)version);
+    json_array_foreach (keys, i, entry)
+        if (!read_key(entry, admin, err))
+            return clo_wrap(err, "\"keys\": item %zu", i);
+    if (admin->key_count == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"keys\" is empty");
+    if (!read_roles(roles, admin, err))
+        return clo_wrap(err, "\"roles\"");
+    return read_policy(json_object_get(json, "policy"), admin, err);
+}
+
+bool clo_admin_parse(struct clo_bytes text, struct clo_admin **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = calloc(1, sizeof *admin);
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (admin == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_json_parse(text, &json, err) || !read_all(json, admin, err))
+        return clo_wrap(err, "administrators");
+    *out = CLO_TAKE(admin);
+    return true;
+}
+
+/* --- A token --- */
+
+static bool verify(const struct key *key, const char *token, json_t **claims, struct clo_error *err)
+{
+    return key->public == NULL
+                   ? clo_jws_verify_ed25519(clo_bytes_text(token), key->ed25519, claims, err)
+                   : clo_jws_verify(clo_bytes_text(token), key->public, claims, err);
+}
+
+static bool is_text(const json_t *claims, const char *name, const char *expected)
+{
+    const char *text = json_string_value(json_object_get(claims, name));
+
+    return expected == NULL || (text != NULL && strcmp(text, expected) == 0);
+}
+
+static bool check_claims(const struct key *key, const json_t *claims, int64_t time,
+                         struct clo_error *err)
+{
+    const json_t *expires = json_object_get(claims, "exp");
+    const json_t *begins = json_object_get(claims, "nbf");
+
+    if (!json_is_integer(expires) || json_integer_value(expires) <= time)
+        return clo_fail(err, CLO_ERR_REFUSED, "the token has expired, or says not when it does");
+    if (begins != NULL && (!json_is_integer(begins) || json_integer_value(begins) > time))
+        return clo_fail(err, CLO_ERR_REFUSED, "the token is not valid yet");
+    return (is_text(claims, "iss", key->issuer) && is_text(claims, "aud", key->audience)) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "the token is of another issuer, or for another audience");
+}
+
+static bool has_role(const json_t *claims, const char *role)
+{
+    const json_t *said = json_object_get(claims, "role");
+    const json_t *entry;
+    size_t i;
+
+    if (json_is_string(said))
+        return strcmp(json_string_value(said), role) == 0;
+    json_array_foreach (said, i, entry)
+        if (json_is_string(entry) && strcmp(json_string_value(entry), role) == 0)
+            return true;
+    return false;
+}
+
+bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t time,
+                     const char *path, char *role, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+    size_t i = 0;
+
+    while (i < admin->key_count && !verify(&admin->keys[i], token, &claims, err))
+        i++;
+    if (i == admin->key_count)
+        return clo_fail(err, CLO_ERR_REFUSED, "the token is not signed by an administrator's key");
+    if (!check_claims(&admin->keys[i], claims, time, err))
+        return false;
+    for (size_t k = 0; k < admin->rule_count; k++)
+        if (has_role(claims, admin->rules[k].role) &&
+            regexec(&admin->rules[k].path, path, 0, NULL, 0) == 0) {
+            snprintf(role, CLO_ADMIN_ROLE, "%s", admin->rules[k].role);
+            return true;
+        }
+    return clo_fail(err, CLO_ERR_REFUSED, "the token's role does not allow this");
+}

@@ -1,0 +1,153 @@
+/* What the broker's files share: each endpoint has a file of its own, and they decide through broker_decide.c. */
+#ifndef CLOISTER_VERIFIER_BROKER_INTERNAL_H
+#define CLOISTER_VERIFIER_BROKER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "cloister/jose.h"
+#include "lib/jose/key_id.h"
+#include "net/kbs.h"
+#include "verifier/kbs/broker.h"
+#include "verifier/kbs/junk.h"
+#include "verifier/kbs/terms.h"
+
+#define BROKER_TOKEN_SECONDS   300
+#define BROKER_JWKS_PATH       "/.well-known/jwks.json"
+#define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
+#define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
+
+/* Trustee's names of what went wrong (kbs/src/error.rs). */
+#define BROKER_ERROR_ATTESTATION "AttestationError"
+#define BROKER_ERROR_NO_TOKEN    "TokenNotFound"
+#define BROKER_ERROR_TOKEN       "TokenVerifierError"
+#define BROKER_ERROR_POLICY      "PolicyDeny"
+#define BROKER_ERROR_PLUGIN      "PluginInternalError"
+#define BROKER_ERROR_NO_PLUGIN   "PluginNotFound"
+#define BROKER_ERROR_JWE         "JweError"
+#define BROKER_ERROR_PATH        "InvalidRequestPath"
+#define BROKER_ERROR_ADMIN       "AdminAuth"
+
+enum broker_counter {
+    AUTH,
+    ATTEST_AFFIRMING,
+    ATTEST_WARNING, /* released on, since the owner has said why */
+    ATTEST_REFUSED,
+    ATTEST_MALFORMED,
+    RESOURCE_RELEASED,
+    RESOURCE_REFUSED,
+    GENERATION_RAISED,
+    GENERATION_REFUSED,
+    RESOURCE_FLAGGED,
+    FAILURES,
+    COUNTERS,
+};
+
+struct clo_broker {
+    struct clo_broker_spec spec;
+    /* Of all that follows, and of the store. Every request holds it, but while it parses, appraises and signs. */
+    pthread_mutex_t lock;
+    struct clo_sessions *sessions;
+    struct clo_private_key *token_key;
+    char token_key_id[CLO_JWK_THUMBPRINT];
+    struct clo_junk *junk;
+    struct clo_term_book *book;
+    uint64_t counters[COUNTERS];
+    bool is_probed, is_writable; /* the store, when it was last tried */
+    int64_t probed;
+};
+
+/* Around what takes long and touches nothing that is shared: leave, and enter again. Whatever was borrowed before has to be
+ * asked for anew. */
+void broker_enter(struct clo_broker *broker);
+void broker_leave(struct clo_broker *broker);
+
+/* --- Answers (broker.c) --- */
+
+/* What a failure is to the client. */
+void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
+                    const struct clo_error *why);
+
+/* Takes `json` over; NULL: out of memory. */
+CLO_MUST_USE bool broker_json(struct clo_broker_answer *answer, const char *content_type,
+                              json_t *json, struct clo_error *err);
+unsigned broker_http_status(enum clo_status status);
+/* Says by which of Trustee's names, and with which status, the refusal that follows is answered. Returns false. */
+bool broker_refuse(struct clo_broker_answer *answer, unsigned status, const char *error);
+/* Something failed here: for the log. */
+void broker_failed(const struct clo_broker *broker, const struct clo_error *why);
+
+/* --- Decisions, junk, and what a session may ask (broker_decide.c) --- */
+
+/* Writes a decision down; it may be told once this returns true. */
+CLO_MUST_USE bool broker_decide(struct clo_broker *broker, const struct clo_broker_request *request,
+                                const struct clo_session *session, const struct clo_audit *decision,
+                                struct clo_error *err);
+/* The same, of evidence that is authentic: its nonce is used up in the same transaction, with what was shown (NULL:
+ * nothing). CLO_ERR_REFUSED: it was used before. */
+CLO_MUST_USE bool
+broker_decide_attested(struct clo_broker *broker, const struct clo_broker_request *request,
+                       const struct clo_session *session, const struct clo_audit *decision,
+                       const struct clo_session_result *shown, struct clo_error *err);
+/* Ends what clo_store_begin() began: a decision with its row in one piece, or a refusal, of which nothing stays but the
+ * row. It may be told once this returns true. */
+CLO_MUST_USE bool broker_settle(struct clo_broker *broker, const struct clo_broker_request *request,
+                                const struct clo_session *session, bool decided,
+                                const struct clo_audit *row, const struct clo_error *why,
+                                struct clo_error *err);
+/* "" where it is not known. */
+const char *broker_peer(const struct clo_broker_request *request);
+/* Counts it. Returns false, like clo_fail(). */
+bool broker_junk(struct clo_broker *broker, const struct clo_broker_request *request,
+                 enum clo_junk_kind kind);
+/* Asked before anything is done that costs more than it costs to ask. */
+CLO_MUST_USE bool broker_check_patience(struct clo_broker *broker,
+                                        const struct clo_broker_request *request,
+                                        struct clo_broker_answer *answer, struct clo_error *err);
+/* CLO_ERR_UNVERIFIED: not one of ours; the client begins anew. */
+CLO_MUST_USE bool broker_get_session(struct clo_broker *broker,
+                                     const struct clo_broker_request *request,
+                                     struct clo_session *out, struct clo_error *err);
+/* The session of the bearer token, of the cookie, or of both where they are of one. */
+CLO_MUST_USE bool broker_identify(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_broker_answer *answer, struct clo_session *out,
+                                  struct clo_error *err);
+/* What the session has shown, of which its refusals are a part: they have an end. NULL: nothing, or too many. */
+struct clo_session_result *broker_get_shown(struct clo_broker *broker,
+                                            const struct clo_broker_request *request,
+                                            const struct clo_session *session,
+                                            struct clo_error *err);
+
+/* --- Endpoints, each in its file --- */
+
+CLO_MUST_USE bool broker_auth(struct clo_broker *broker, const struct clo_broker_request *request,
+                              struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *request,
+                                struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_resource(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_admin_resource(struct clo_broker *broker,
+                                        const struct clo_broker_request *request,
+                                        struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_admin_policy(struct clo_broker *broker,
+                                      const struct clo_broker_request *request,
+                                      struct clo_broker_answer *answer, struct clo_error *err);
+/* Keys of tokens, and where they are: /.well-known/… and their set (well_known.c). */
+CLO_MUST_USE bool broker_jwks(struct clo_broker *broker, const struct clo_broker_request *request,
+                              struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_openid(struct clo_broker *broker, const struct clo_broker_request *request,
+                                struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_veraison(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_generation(struct clo_broker *broker,
+                                    const struct clo_broker_request *request,
+                                    struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_metrics(struct clo_broker *broker,
+                                 const struct clo_broker_request *request,
+                                 struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_health(struct clo_broker *broker, const struct clo_broker_request *request,
+                                struct clo_broker_answer *answer, struct clo_error *err);
+
+#endif
