@@ -12,9 +12,9 @@
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "device/key_file.h"
-#include "verifier/kbs/admin.h"
 #include "verifier/door/server.h"
 #include "verifier/door/service.h"
+#include "verifier/kbs/admin.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
 

@@ -1,5 +1,5 @@
-# shellcheck shell=sh
-# A broker with one key in it, and door.py at its door.
+# shellcheck shell=sh disable=SC2154
+# A broker with one key in it, and door.py at its door. Sourced after lib.sh.
 
 echo '{"cloister_policy":1,"name":"mine","tee":["snp"],"roots":["amd"]}' >"$work/policy"
 printf 'a secret' >"$work/secret"

@@ -416,7 +416,8 @@ static void is_told(const struct clo_buffer *expected, const struct clo_buffer *
 
     CHECK(clo_eventlog_parse(clo_buffer_bytes(expected), &other, &err) &&
                   clo_eventlog_parse(clo_buffer_bytes(logged), &log, &err) &&
-                  clo_reference_from_eventlog("other", NULL, other, 0xffff, CLO_HASH_NONE, &reference, &err),
+                  clo_reference_from_eventlog("other", NULL, other, 0xffff, CLO_HASH_NONE,
+                                              &reference, &err),
           err.text);
     const struct clo_explain_inputs in = {
         .reference = reference, .log = log, .hash = hash, .pcr = pcr, .phase = ""

@@ -292,16 +292,11 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strict_reading),
-        cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(values_are_counted),
-        cmocka_unit_test(truncations_are_refused),
-        cmocka_unit_test(members_have_their_type),
-        cmocka_unit_test(whole_numbers),
-        cmocka_unit_test(members_are_decoded),
-        cmocka_unit_test(unknown_members_are_named),
-        cmocka_unit_test(the_canonical_form),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(strict_reading),          cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(values_are_counted),      cmocka_unit_test(truncations_are_refused),
+        cmocka_unit_test(members_have_their_type), cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
+        cmocka_unit_test(the_canonical_form),      cmocka_unit_test(test_text),
         cmocka_unit_test(an_object_is_asked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

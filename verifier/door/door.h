@@ -15,9 +15,9 @@
 #include <event2/event_struct.h>
 
 #include "verifier/door/addresses.h"
-#include "verifier/kbs/broker.h"
 #include "verifier/door/door_metrics.h"
 #include "verifier/door/http_request.h"
+#include "verifier/kbs/broker.h"
 
 #define PEER_SIZE       48 /* an address as text, with the NUL */
 #define TICK_MS         250

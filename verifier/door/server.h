@@ -3,8 +3,8 @@
 #ifndef CLOISTER_VERIFIER_SERVER_H
 #define CLOISTER_VERIFIER_SERVER_H
 
-#include "verifier/kbs/broker.h"
 #include "verifier/door/tls.h"
+#include "verifier/kbs/broker.h"
 
 #define CLO_SERVER_TLS_KEY         "tls"
 #define CLO_SERVER_CONNECTIONS     16384

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
-#include "verifier/store/generation.h"
 #include "verifier/kbs/release.h"
+#include "verifier/store/generation.h"
 
 /* What is not there is told to be so; what the terms keep back ends the client's request, too; a key that nothing can be
  * sealed to makes it begin anew. */
