@@ -109,6 +109,8 @@ case "\$1 \$2" in
 esac
 END
 chmod +x bin/* packaging/setup packaging/*/build
+# What the service made when it was started first.
+"$cloister" serve --state "$work/service" --init --print-key service.pem >/dev/null || fail "the stand-in of the service's folder"
 MEASUREMENT=$("$cloister" evidence show report.bin --json 2>/dev/null | jq -r '.. | .measurement? // empty' | head -n 1)
 ROOT=$(cat other/root) AK=$zeros
 export MEASUREMENT ROOT AK PATH="$work/bin:$PATH"
@@ -121,7 +123,6 @@ run_page() {
         wanted=0
         case $line in *'# refused'* | *'# not fit'*) wanted=refused ;; esac
         status=0
-        # In the same shell: a page may set a variable.
         (eval "$line") >said 2>&1 </dev/null || status=$?
         case $wanted:$status in
         0:0 | refused:[12]) ;;
