@@ -6,29 +6,45 @@
 
 #include "cloister/encoding.h"
 
+/* What a byte outside of strings does. */
+enum mark {
+    NOTHING,
+    QUOTE,
+    OPEN,
+    CLOSE,
+    SEPARATOR
+};
+static const uint8_t marks[256] = {
+    ['"'] = QUOTE, ['['] = OPEN,      ['{'] = OPEN,      [']'] = CLOSE,
+    ['}'] = CLOSE, [','] = SEPARATOR, [':'] = SEPARATOR,
+};
+
+/* Where the string that begins at `at` has its closing quote; the size, if it has none. */
+static size_t string_end(struct clo_bytes text, size_t at)
+{
+    for (at++; at < text.size && text.data[at] != '"'; at++)
+        if (text.data[at] == '\\')
+            at++;
+    return at;
+}
+
 /* jansson stops at 2048 levels by recursion, and makes a value of every two bytes: both are counted here first, over the
  * bytes. A name counts as a value. */
 static bool is_bounded(struct clo_bytes text, size_t values_max, struct clo_error *err)
 {
     size_t depth = 0, values = 1;
-    bool in_string = false;
 
     for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
+        uint8_t mark = marks[text.data[i]];
+        if (mark == NOTHING)
+            continue;
+        if (mark == QUOTE) {
+            i = string_end(text, i);
             continue;
         }
-        if (c == '"')
-            in_string = true;
-        else if (c == '[' || c == '{')
-            depth++;
-        else if ((c == ']' || c == '}') && depth > 0)
-            depth--;
-        values += c == ',' || c == ':' || c == '[' || c == '{';
+        depth += mark == OPEN;
+        depth -= mark == CLOSE && depth > 0;
+        values += mark != CLOSE;
         if (depth > CLO_JSON_DEPTH_MAX)
             return clo_fail(err, CLO_ERR_FORMAT, "JSON: nested deeper than %d", CLO_JSON_DEPTH_MAX);
         if (values > values_max)
