@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "verifier/door/peer.h"
+#include "verifier/peer.h"
 
 #define BUCKETS  4096 /* a power of two */
 #define KEY_SIZE 32

@@ -8,7 +8,7 @@
 #include "cloister/hcl.h"
 #include "endorsements_internal.h"
 #include "lib/appraise/missing.h"
-#include "verifier/door/peer.h"
+#include "verifier/peer.h"
 
 #define LENT_MAX 12 /* certificates for one chain: a third of what an appraisal takes */
 

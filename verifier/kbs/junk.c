@@ -6,7 +6,7 @@
 
 #include "cloister/encoding.h"
 #include "cloister/json.h"
-#include "verifier/door/peer.h"
+#include "verifier/peer.h"
 
 #define SETS     1024
 #define WAYS     8 /* addresses whose digests begin alike: the one that owes least makes room */

@@ -1,4 +1,4 @@
-#include "verifier/door/peer.h"
+#include "verifier/peer.h"
 
 #include <arpa/inet.h>
 
