@@ -1,10 +1,12 @@
 /* What measure uki and measure image share: a prediction made from the options, and printed. */
 #include "cli/measure/pcrs.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "device/file.h"
+#include "lib/predict/handover.h"
 
 #define BANKS_MAX 4
 
@@ -114,6 +116,24 @@ static bool print_prediction(const struct clo_reference *reference, const struct
     return cli_print_json(document, err);
 }
 
+/* What the kernel will not see of a command line that its builder does. */
+static void warn_of_dropped(const struct clo_prediction *from)
+{
+    CLO_CLEANUP(clo_freep) struct clo_uki *uki = malloc(sizeof *uki);
+    struct clo_error ignored;
+
+    if (uki == NULL || from->uki.size == 0 || !clo_uki_parse(from->uki, uki, &ignored))
+        return; /* the prediction says why */
+    const struct clo_pe_section *section = clo_uki_section(uki, 0, ".cmdline");
+    uint32_t character = section == NULL ? 0 : handover_dropped(section->data);
+    if (character != 0)
+        fprintf(stderr,
+                "warning: the command line has U+%X, which is beyond U+FFFF: the stub drops it, "
+                "and "
+                "so does the prediction of PCR 9\n",
+                character);
+}
+
 bool measure_pcrs(struct measure *options, struct clo_prediction *from, bool whole,
                   struct clo_error *err)
 {
@@ -151,6 +171,7 @@ bool measure_pcrs(struct measure *options, struct clo_prediction *from, bool who
         from->name = options->name;
     strftime(created, sizeof created, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
     from->created = created;
+    warn_of_dropped(from);
     return clo_reference_predict(from, &reference, err) &&
            print_prediction(reference, options, whole, err);
 }

@@ -58,6 +58,16 @@ bool handover_section_text(struct clo_bytes text, unsigned stub_version, struct 
     return (clo_buffer_ok(&left) && clo_buffer_ok(out)) || clo_out_of_memory(err);
 }
 
+uint32_t handover_dropped(struct clo_bytes text)
+{
+    for (size_t i = 0; i < text.size && text.data[i] != 0; i++)
+        if (is_beyond(text, i))
+            return (uint32_t)(text.data[i] & 0x07) << 18 |
+                   (uint32_t)(text.data[i + 1] & 0x3f) << 12 |
+                   (uint32_t)(text.data[i + 2] & 0x3f) << 6 | (text.data[i + 3] & 0x3f);
+    return 0;
+}
+
 bool handover_cmdline(const struct clo_uki *uki, size_t profile, struct clo_buffer *out,
                       struct clo_error *err)
 {

@@ -12,6 +12,8 @@ void handover_clean(struct clo_bytes text, unsigned stub_version, struct clo_buf
 /* The same of a .cmdline section's bytes. */
 CLO_MUST_USE bool handover_section_text(struct clo_bytes text, unsigned stub_version,
                                         struct clo_buffer *out, struct clo_error *err);
+/* The first character that the stub drops of it, as it is beyond U+FFFF; 0: there is none. */
+uint32_t handover_dropped(struct clo_bytes text);
 /* That of the UKI itself in a profile, cleaned. A UKI without one is refused: its host would choose. */
 CLO_MUST_USE bool handover_cmdline(const struct clo_uki *uki, size_t profile,
                                    struct clo_buffer *out, struct clo_error *err);

@@ -82,6 +82,17 @@ static void test_beyond_at_an_end(void **state)
     }
 }
 
+/* Which one it is, for the warning. */
+static void test_dropped(void **state)
+{
+    (void)state;
+    assert_int_equal(handover_dropped(clo_bytes_text("a \xf0\x9f\x98\x80 b")), 0x1f600);
+    assert_int_equal(handover_dropped(clo_bytes_text("\xf4\x8f\xbf\xbf")), 0x10ffff);
+    assert_int_equal(handover_dropped(clo_bytes_text("quiet \xc3\xa9 \xe6\x97\xa5")), 0);
+    assert_int_equal(handover_dropped(clo_bytes("a\0\xf0\x9f\x98\x80", 6)), 0);
+    assert_int_equal(handover_dropped(clo_bytes_text("\xf0\x9f\x98")), 0);
+}
+
 /* What starts a UKI without a command line chooses it: that cannot be predicted. */
 static void test_no_cmdline(void **state)
 {
@@ -154,9 +165,8 @@ static void test_initrd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_beyond_at_an_end),
-        cmocka_unit_test(test_cmdline),
-        cmocka_unit_test(test_no_cmdline),
+        cmocka_unit_test(test_beyond_at_an_end), cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_cmdline),          cmocka_unit_test(test_no_cmdline),
         cmocka_unit_test(test_initrd),
     };
 
