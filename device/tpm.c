@@ -64,7 +64,7 @@ bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out, struct clo
     return true;
 }
 
-/* A software TPM, where somebody runs one: its socket in place of a device. */
+/* A software TPM, where one runs: its socket in place of a device. */
 static bool is_socket(const char *path)
 {
     struct stat status;

@@ -1,7 +1,7 @@
 /* Sealing a key to the TPM that is here, and getting it back, as systemd does: an object under the storage key whose
  * policy is the only way to it, in sessions that are salted to that key and encrypted, since the host may sit on the wire.
  *
- * Whoever can send commands to the TPM while its registers are in the sealed state gets the key: after use something has
+ * Anyone who can send commands to the TPM while its registers are in the sealed state gets the key: after use something has
  * to be measured into one of them. */
 #ifndef CLOISTER_DEVICE_TPM_SEAL_H
 #define CLOISTER_DEVICE_TPM_SEAL_H

@@ -8,7 +8,7 @@
 #include "lib/crypto/tpm_crypto.h"
 #include "lib/uki/pcrsig.h"
 
-#define TRIES 30 /* while somebody extends registers */
+#define TRIES 30 /* while registers are extended meanwhile */
 
 bool clo_unseal_is_next(enum clo_unseal_why why)
 {
@@ -36,7 +36,7 @@ static bool fails(struct unsealer *u, enum clo_unseal_why why, enum clo_status s
     return clo_fail(err, status, "%s", text);
 }
 
-/* What a TPM's refusal means to whoever looks for a key. */
+/* What a TPM's refusal means in the search for a key. */
 static bool done(struct unsealer *u, TSS2_RC rc, const char *what, struct clo_error *err)
 {
     if (clo_tpm_done(rc, what, err))
@@ -249,7 +249,7 @@ static bool unseal_shard(struct unsealer *u, const struct clo_tpm_handle *parent
     CLO_CLEANUP(clo_tpm_handle_free) struct clo_tpm_handle session = { .object = ESYS_TR_NONE };
     struct clo_digest policy;
 
-    /* Bound to the object: whoever sits on the wire and does not know the PIN cannot play the TPM. */
+    /* Bound to the object: one who sits on the wire and does not know the PIN cannot play the TPM. */
     if (!load(u, parent, shard, &object, err) ||
         !done(u,
               clo_tpm_session(u->tpm, parent, object.object, ESYS_TR_NONE, TPM2_SE_HMAC,

@@ -17,8 +17,8 @@ cat <<'PAGE'
 # Formats, and the tools that judge them
 
 Made by `docs/interop.sh`, which runs the tests named at the right: each line was held when the page was made, and is held by every
-`./check`. The judge of a format is the tool that people use for it, never our own reading of its specification. A tool that
-is missing is a failure of the test, not a skip: `packaging/setup` installs all of them.
+`./check`. The judge of a format is the tool that people use for it, never our own reading of its specification. A tool of
+the distribution that is missing is a failure; one that `sim/lab.sh` fetches is skipped where it was not fetched.
 
 "reads ours": the tool took what Cloister wrote. "ours reads its": Cloister took what the tool wrote. "both ways": both. "equal": both
 computed the same bytes.
@@ -47,7 +47,7 @@ What each format of [DESIGN.md](DESIGN.md), section 4, is held to:
 | CoRIM, CoSERV | the signature by python-cwt, both ways | Veraison's 43 files, read (`tests/unit/test_corim_vectors.c`) |
 | policy | none: it is our own | docs/schema/policy.json |
 | attestation result (EAR) | the CWT by python-cwt, read | JWTs signed by openssl, read (`tests/cli/corim.sh`); Veraison's and Trustee's files, read |
-| key release (KBS) | none in a distribution or registry: Trustee's client is built from its sources alone | evidence as Trustee's client sends it, read (`tests/unit/test_import_vectors.c`) |
+| key release (KBS) | none in a distribution or registry: Trustee's client is built from its sources alone | exchanges recorded with Trustee's clients, replayed (`tests/unit/test_trustee_wire.c`) |
 | PCR signatures | systemd-measure, -creds, -cryptenroll | a guest that boots (`tests/vm`) |
 | disks (LUKS2, GPT) | cryptsetup, sgdisk, sfdisk; tokens by systemd-cryptenroll and -cryptsetup | a disk that the guest opens (`tests/vm`) |
 

@@ -61,7 +61,7 @@ int cmd_audit_log_verify(int argc, char **argv)
         .arguments = "--state DIR",
         .summary =
                 "Is the trail as it was written? Rows that were changed, removed, moved, inserted "
-                "or cut off are\nfound by its chain and its signed checkpoints. Whoever has the "
+                "or cut off are\nfound by its chain and its signed checkpoints. Anyone who has the "
                 "broker's keys can write another\ntrail: a key and a checkpoint that are kept "
                 "elsewhere show that.",
         .options = options,

@@ -30,7 +30,7 @@ static bool seal(struct clo_store *store, const char *fresh, size_t *count, stru
                                    .verdict = "changed",
                                    .session = "",
                                    .tee = "",
-                                   .detail = "secrets are sealed under another master key" };
+                                   .detail = "secrets are sealed under a new master key" };
 
     return clo_master_key_read(fresh, &key, err) && clo_store_seal(store, key, count, err) &&
            clo_store_audit(store, &row, err);

@@ -57,7 +57,8 @@ struct cli_making {
             UKI_POLICY_OPTIONS((in).uki.policy), UKI_SIGNING_OPTIONS((in).uki.signing),            \
             UKI_SIGN_KERNEL_OPTION((in).uki), UKI_OFFLINE_OPTIONS((in).offline),                   \
             { "--modules", "DIR",                                                                  \
-              "the kernel's modules: .../lib/modules/RELEASE, after depmod (required)",            \
+              "the kernel's modules: .../lib/modules/RELEASE, after depmod (convert: the disk's "  \
+              "own)",                                                                              \
               .text = &(in).modules },                                                             \
             { "--varstore", "FILE", "the enrolled variable store, for PCR 7 (required)",           \
               .text = &(in).varstore },                                                            \

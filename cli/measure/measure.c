@@ -8,7 +8,8 @@ int cmd_measure(int argc, char **argv)
         { "tdx", cmd_measure_tdx, "MRTD and RTMRs of a TDX guest" },
         { "uki", cmd_measure_uki, "PCRs of a unified kernel image" },
         { "image", cmd_measure_image, "PCRs of a disk image, as a reference file" },
-        { "convert", cmd_measure_convert, "reference files as CoRIM or CoSERV, and back" },
+        { "convert", cmd_measure_convert,
+          "reference files as CoRIM, CoSERV or pcrlock components, and back" },
         { "policy", cmd_measure_policy, "signed TPM policies over what references foretell" },
     };
 

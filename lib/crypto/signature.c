@@ -129,7 +129,7 @@ bool clo_p256_verify(struct clo_bytes point, enum clo_hash hash, struct clo_byte
     if (EC_POINT_oct2point(crypto_p256(), scratch->key, octets, sizeof octets, scratch->context) !=
         1) {
         ERR_clear_error();
-        return clo_fail(err, CLO_ERR_REFUSED, "signature: the key is no point of P-256");
+        return clo_fail(err, CLO_ERR_REFUSED, "signature: the key is not a point of P-256");
     }
     key.p256 = scratch->key;
     return verify_ecdsa(&key, hash, message, signature.data) == CRYPTO_HOLDS ||

@@ -2,7 +2,7 @@
  *
  *   {"type":"cloister-pcrs","keyslots":[],"policy":HEX,"bank":"sha256","pcrs":{"0":HEX,…}}
  *
- * Nothing is decided by it, and whoever holds the disk can write another one. `policy` is the sealed token's. */
+ * Nothing is decided by it, and the holder of the disk can write another one. `policy` is the sealed token's. */
 #ifndef CLOISTER_LIB_PCR_HINT_H
 #define CLOISTER_LIB_PCR_HINT_H
 

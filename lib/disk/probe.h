@@ -1,5 +1,5 @@
 /* What a partition holds, by the superblocks and magic numbers that libblkid knows it by; and the partitions of a master
- * boot record. What is said here is what somebody wrote there: it is no more than a name for it. */
+ * boot record. What is said here is what stands there: no more than a name for it. */
 #ifndef CLOISTER_LIB_PROBE_H
 #define CLOISTER_LIB_PROBE_H
 

@@ -11,7 +11,7 @@
 #define COMPRESSED       (1ULL << 62)
 #define READS_AS_ZERO    1ULL
 
-/* Incompatible features: whoever does not know one cannot read the disk. */
+/* Incompatible features: a reader that does not know one cannot read the disk. */
 #define DIRTY       (1ULL << 0) /* counts of references alone: they are not read here */
 #define CORRUPT     (1ULL << 1)
 #define DATA_FILE   (1ULL << 2)

@@ -1,7 +1,7 @@
 /* QEMU's disk images, versions 2 and 3 (QEMU docs/interop/qcow2.txt): the header, and where the tables say that a
  * cluster lies. What needs another file, or a key, is refused by name.
  *
- * Tables are the maker's word: each offset is held against the file's size before anybody reads there. */
+ * Tables are the maker's word: each offset is held against the file's size before it is read there. */
 #ifndef CLOISTER_LIB_QCOW2_H
 #define CLOISTER_LIB_QCOW2_H
 

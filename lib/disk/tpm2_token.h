@@ -5,7 +5,7 @@
  *   cloister-tpm2   the same members. What was sealed is the disk key itself and which disk it is for, or the share of it that
  *                   belongs to the broker's ("share": "broker"), so that no key slot is added for it.
  *
- * A header is not authenticated, and so its tokens are not: whoever holds the disk may write others. What a token
+ * A header is not authenticated, and so its tokens are not: the holder of the disk may write others. What a token
  * says is believed only as far as the TPM gives a key for it that opens the disk. */
 #ifndef CLOISTER_LIB_TPM2_TOKEN_H
 #define CLOISTER_LIB_TPM2_TOKEN_H

@@ -284,7 +284,7 @@ static bool check_hcl(const struct clo_evidence *evidence, enum clo_kbs_tee tee,
     struct clo_hcl hcl;
 
     if (bytes.data == NULL || !clo_hcl_parse(bytes, &hcl, &ignored))
-        return true; /* whoever appraises it says what is wrong with it */
+        return true; /* the appraisal says what is wrong with it */
     return (hcl.report_type == CLO_HCL_TDX) == (tee == CLO_KBS_AZ_TDX) ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "evidence: the session was begun for \"%s\", and the report in the HCL report "

@@ -16,7 +16,7 @@ struct clo_alternatives {
     struct clo_digest values[CLO_PCR_COUNT][CLO_TPM2_OR_MAX];
 };
 
-/* pcrlock.json: pcrBank, pcrValues and nvIndex; what else is in it is for whoever writes the index. */
+/* pcrlock.json: pcrBank, pcrValues and nvIndex; what else is in it is for the writer of the index. */
 CLO_MUST_USE bool clo_alternatives_parse(struct clo_bytes json, struct clo_alternatives *out,
                                          struct clo_error *err);
 /* The registers with one value. */

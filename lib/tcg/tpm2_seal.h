@@ -1,7 +1,7 @@
 /* Sealing to a TPM that is not there: a data object made for the public part of its storage key, which that TPM alone
  * imports (TPM 2.0 Library, part 1, section 23; what `systemd-cryptenroll --tpm2-device-key` makes).
  *
- * Whoever has the public part can make one, so an object proves nothing of who made it. */
+ * Anyone who has the public part can make one, so an object proves nothing of who made it. */
 #ifndef CLOISTER_LIB_TPM2_SEAL_H
 #define CLOISTER_LIB_TPM2_SEAL_H
 

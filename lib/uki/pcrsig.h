@@ -1,4 +1,4 @@
-/* Looking a signature up in .pcrsig, as whoever submits it to a TPM has to. */
+/* Looking a signature up in .pcrsig, as one who submits it to a TPM has to. */
 #ifndef CLOISTER_LIB_PCRSIG_H
 #define CLOISTER_LIB_PCRSIG_H
 

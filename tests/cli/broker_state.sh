@@ -112,3 +112,4 @@ if command -v sqlite3 >/dev/null; then
     expect "not restored" 1 "row 2: is missing" "$cloister" key restore touched --state fourth
 fi
 expect "nothing is old" 0 "0 rows dropped" "$cloister" audit-log prune --state again --keep 1
+exit "$failed"

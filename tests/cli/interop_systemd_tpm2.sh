@@ -178,7 +178,7 @@ cp volume before
 expect "7 and 11 alone" 1 "the policy leaves out PCR 0" seal --pcrs 7,11
 expect "a key that opens nothing" 1 "the key opens no key slot" "$cloister" seal volume --key pin --tpm "swtpm:$work/sock"
 expect "no reference's register" 1 "no reference has a value of PCR 0" "$cloister" image seal volume --key key --srk srk --reference eleven.ref.json
-expect "not a storage key" 3 "" "$cloister" image seal volume --key key --srk pin --reference now.ref.json
+expect "not a storage key" 3 "pin" "$cloister" image seal volume --key key --srk pin --reference now.ref.json
 expect "a share over the key" 2 "--share-output" seal --form share --share-output key
 expect "a form that is none" 2 "expected systemd, own or share" seal --form luks
 cmp -s before volume || fail "a refusal has changed the volume"

@@ -208,7 +208,7 @@ static void p256_by_point(void **state)
     signature.data[0] ^= 1;
     point.data[63] ^= 1;
     CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), "not on the curve");
-    assert_string_equal(err.text, "signature: the key is no point of P-256");
+    assert_string_equal(err.text, "signature: the key is not a point of P-256");
     memset(point.data, 0, point.size);
     CHECK(!clo_p256_verify(p, CLO_HASH_SHA256, message, s, &err), "zero");
 }

@@ -23,7 +23,7 @@ struct store_master;
 struct clo_store {
     char *folder;
     sqlite3 *database;
-    /* Recursive. Whoever uses the database has it; from clo_store_begin() to clo_store_end() it is one's own. */
+    /* Recursive. Who uses the database has it; from clo_store_begin() to clo_store_end() it is one's own. */
     pthread_mutex_t lock;
     struct store_statement *statements;
     struct store_master *master;       /* NULL: none was given */
