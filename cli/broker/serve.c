@@ -17,6 +17,7 @@
 #include "verifier/kbs/admin.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
+#define OPTIONS_MAX      (17 + FETCH_OPTIONS)
 
 /* What the verifier judges evidence by: nothing of one's own, unless it was asked for. */
 struct own_endorsements {
@@ -284,69 +285,158 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
            print_listening(server, tls, own->is_json_log, err) && clo_server_run(server, err);
 }
 
-int cmd_serve(int argc, char **argv)
+/* --- The command --- */
+
+struct serving {
+    struct tls_options tls;
+    struct door_options door;
+    struct own_endorsements own;
+    const char *print_key, *master;
+    bool makes;
+    uint64_t nonce_seconds;
+};
+
+static void add(const struct cli_option *options, size_t size, struct cli_option *out,
+                size_t *count)
 {
-    const char *print_key = NULL, *master = NULL;
-    bool makes = false;
-    uint64_t seconds = 120;
-    CLO_CLEANUP(own_endorsements_free) struct own_endorsements own = { .folder = NULL };
-    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
-    struct tls_options tls = { .address = "127.0.0.1:8443" };
-    struct door_options door = { .connections = CLO_SERVER_CONNECTIONS,
-                                 .result_names = "ear",
-                                 .log = "text",
-                                 .token_algorithm = "ES256" };
-    struct cli_option options[17 + FETCH_OPTIONS] = {
-        { "--state", "DIR", "where everything is kept (required)", .text = &tls.state },
+    memcpy(out + *count, options, size * sizeof *options);
+    *count += size;
+}
+
+static void add_state_options(struct serving *s, struct cli_option *out, size_t *count)
+{
+    const struct cli_option options[] = {
+        { "--state", "DIR", "where everything is kept (required)", .text = &s->tls.state },
         { "--init", NULL, "make the folder, the first time: a broker with keys of its own",
-          .flag = &makes },
-        CLI_MASTER_OPTION(&master),
+          .flag = &s->makes },
+        CLI_MASTER_OPTION(&s->master),
         { "--listen", "ADDRESS:PORT", "default 127.0.0.1:8443; port 0 takes a free one",
-          .text = &tls.address },
+          .text = &s->tls.address },
         { "--nonce-seconds", "N", "how long a nonce is good, once; default 120",
-          .number = &seconds },
+          .number = &s->nonce_seconds },
         { "--print-key", "FILE",
           "write the public key that images are built with (PEM, - is standard output), and end",
-          .text = &print_key },
+          .text = &s->print_key },
+    };
+
+    add(options, CLO_COUNT(options), out, count);
+}
+
+static void add_tls_options(struct tls_options *tls, struct cli_option *out, size_t *count)
+{
+    const struct cli_option options[] = {
         { "--tls-cert", "FILE",
-          "the certificate that clients see, and those that it hangs on (PEM); default: one of the "
+          "the certificate that clients see, followed by its issuers' (PEM); default: one of the "
           "broker's own, in the state's tls.crt",
-          .text = &tls.certificate },
-        { "--tls-key", "FILE", "its key (PEM)", .text = &tls.key },
+          .text = &tls->certificate },
+        { "--tls-key", "FILE", "its key (PEM)", .text = &tls->key },
         { "--tls-name", "NAME",
           "a name or address, besides those listened at, for the broker's own certificate; may be "
           "repeated",
-          .list = &tls.names },
+          .list = &tls->names },
+    };
+
+    add(options, CLO_COUNT(options), out, count);
+}
+
+static void add_result_options(struct door_options *door, struct cli_option *out, size_t *count)
+{
+    const struct cli_option options[] = {
         { "--result-names", "NAMES",
           "of the claims in results: ear (draft-ietf-rats-ear-03; default), or old: those that "
           "Trustee and Veraison's libraries of before 2026 read (\"ear.status\")",
-          .text = &door.result_names },
+          .text = &door->result_names, .values = "ear old" },
         { "--token-algorithm", "NAME", "that results are signed with: ES256 (default) or ES384",
-          .text = &door.token_algorithm },
+          .text = &door->token_algorithm, .values = "ES256 ES384" },
         { "--public-url", "URL",
           "what relying parties call this broker by: the issuer of its results, and where their "
-          "key "
-          "is",
-          .text = &door.public_url },
+          "key is",
+          .text = &door->public_url },
+    };
+
+    add(options, CLO_COUNT(options), out, count);
+}
+
+static void add_door_options(struct serving *s, struct cli_option *out, size_t *count)
+{
+    const struct cli_option options[] = {
         { "--admin", "FILE",
           "who may set and delete resources over the network, as Trustee's administrators do "
-          "(JSON: "
-          "keys, roles, policy); default: nobody",
-          .text = &door.admin },
+          "(JSON: keys, roles, policy); default: nobody",
+          .text = &s->door.admin },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
-          "of "
-          "what evidence brings",
-          .text = &own.folder },
+          "of what evidence brings",
+          .text = &s->own.folder },
         { "--threads", "N", "event loops; default: one for each processor",
-          .number = &door.threads },
+          .number = &s->door.threads },
         { "--connections", "N", "at most so many at once; default 16384",
-          .number = &door.connections },
-        { "--log", "FORM", "of what is said while it runs: text (default), or json: a value a line",
-          .text = &door.log },
+          .number = &s->door.connections },
+        { "--log", "FORM", "how messages are written: text (default), or json, one value a line",
+          .text = &s->door.log, .values = "text json" },
     };
-    size_t option_count = 17;
-    fetch_add_options(&own.fetch, options, &option_count);
+
+    add(options, CLO_COUNT(options), out, count);
+}
+
+/* Is `given` one of two words? */
+static bool check_word(const char *option, const char *given, const char *one, const char *other,
+                       struct clo_error *err)
+{
+    return strcmp(given, one) == 0 || strcmp(given, other) == 0 ||
+           clo_fail(err, CLO_ERR_USAGE, "%s: %s is neither %s nor %s", option, given, one, other);
+}
+
+static bool check_options(const struct serving *s, struct clo_error *err)
+{
+    const struct door_options *door = &s->door;
+
+    if (s->tls.state == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--state is needed");
+    if (s->nonce_seconds == 0 || s->nonce_seconds > 3600)
+        return clo_fail(err, CLO_ERR_USAGE, "--nonce-seconds: 1 to 3600");
+    if (door->public_url != NULL && strncmp(door->public_url, "https://", 8) != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--public-url: %s does not begin with https://",
+                        door->public_url);
+    if (door->threads > CLO_SERVER_THREADS_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--threads: at most 256");
+    if (door->connections == 0 || door->connections > CLO_SERVER_CONNECTIONS_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--connections: 1 to 1000000");
+    return check_word("--log", door->log, "text", "json", err) &&
+           check_word("--result-names", door->result_names, "ear", "old", err) &&
+           check_word("--token-algorithm", door->token_algorithm, "ES256", "ES384", err);
+}
+
+static bool run(struct serving *s, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+
+    s->own.is_json_log = strcmp(s->door.log, "json") == 0;
+    if (!cli_open_state(s->tls.state, s->master, s->makes, &store, err))
+        return false;
+    s->tls.store = store;
+    if (s->print_key != NULL)
+        return open_key(&s->tls, &key, err) && write_public_key(key, s->print_key, err);
+    return open_endorsements(&s->own, err) &&
+           serve(&s->tls, &s->door, (unsigned)s->nonce_seconds, &s->own, err);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    struct serving s = { .tls = { .address = "127.0.0.1:8443" },
+                         .door = { .connections = CLO_SERVER_CONNECTIONS,
+                                   .result_names = "ear",
+                                   .log = "text",
+                                   .token_algorithm = "ES256" },
+                         .nonce_seconds = 120 };
+    struct cli_option options[OPTIONS_MAX];
+    size_t count = 0;
+    add_state_options(&s, options, &count);
+    add_tls_options(&s.tls, options, &count);
+    add_result_options(&s.door, options, &count);
+    add_door_options(&s, options, &count);
+    fetch_add_options(&s.own.fetch, options, &count);
     const struct cli_usage usage = {
         .command = "serve",
         .arguments = "--state DIR",
@@ -356,42 +446,19 @@ int cmd_serve(int argc, char **argv)
                 "the guest\nthat fulfils them. Each decision is a line on standard output, and in "
                 "the audit trail.",
         .options = options,
-        .option_count = option_count,
+        .option_count = count,
         .example = "  cloister serve --state broker --init --print-key broker.pem\n"
                    "  cloister serve --state broker --listen 0.0.0.0:8443 --endorsements amd/ "
                    "--fetch\n",
     };
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (tls.state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
-    if (seconds == 0 || seconds > 3600)
-        return cli_usage_error(&usage, "--nonce-seconds: 1 to 3600");
-    if (strcmp(door.log, "text") != 0 && strcmp(door.log, "json") != 0)
-        return cli_usage_error(&usage, "--log %s: text or json", door.log);
-    own.is_json_log = strcmp(door.log, "json") == 0;
-    if (strcmp(door.result_names, "ear") != 0 && strcmp(door.result_names, "old") != 0)
-        return cli_usage_error(&usage, "--result-names: %s is neither ear nor old",
-                               door.result_names);
-    if (strcmp(door.token_algorithm, "ES256") != 0 && strcmp(door.token_algorithm, "ES384") != 0)
-        return cli_usage_error(&usage, "--token-algorithm: %s is neither ES256 nor ES384",
-                               door.token_algorithm);
-    if (door.public_url != NULL && strncmp(door.public_url, "https://", 8) != 0)
-        return cli_usage_error(&usage, "--public-url: %s does not begin with https://",
-                               door.public_url);
-    if (door.threads > CLO_SERVER_THREADS_MAX)
-        return cli_usage_error(&usage, "--threads: at most 256");
-    if (door.connections == 0 || door.connections > CLO_SERVER_CONNECTIONS_MAX)
-        return cli_usage_error(&usage, "--connections: 1 to 1000000");
-    bool ok = cli_open_state(tls.state, master, makes, &store, &err);
-    tls.store = store;
-    ok = ok &&
-         (print_key != NULL ? open_key(&tls, &key, &err) && write_public_key(key, print_key, &err)
-                            : open_endorsements(&own, &err) &&
-                                      serve(&tls, &door, (unsigned)seconds, &own, &err));
+    if (!check_options(&s, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    bool ok = run(&s, &err);
+    own_endorsements_free(&s.own);
     return ok ? CLI_YES : cli_fail("serve", &err);
 }
