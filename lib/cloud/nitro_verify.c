@@ -5,6 +5,7 @@
 
 #include "lib/cloud/nitro.h"
 #include "lib/cose/cose_internal.h"
+#include "lib/crypto/x509.h"
 
 #define CHAIN_MAX (CLO_NITRO_CERTIFICATES_MAX + 1)
 #define AHEAD_MAX 300 /* seconds by which the hypervisor's clock may be ahead of ours */
@@ -66,21 +67,10 @@ static bool fit_for_leaf(const struct clo_certificate *leaf, struct clo_error *e
 static bool fit_for_issuer(const struct clo_certificate *issuer, int below, struct clo_error *err)
 {
     const char *name = clo_certificate_subject(issuer);
-    int path_length;
-    unsigned usage;
 
     if (clo_public_key_kind(clo_certificate_key(issuer)) != CLO_KEY_P384)
         return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": has no P-384 key", name);
-    if (!clo_certificate_is_ca(issuer, &path_length))
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is not a CA's", name);
-    if (path_length >= 0 && path_length < below)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "certificate \"%.100s\": allows %d CAs below it, there is %d", name,
-                        path_length, below);
-    if (clo_certificate_key_usage(issuer, &usage) && (usage & CLO_KEY_USAGE_CERT_SIGN) == 0)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "certificate \"%.100s\": its key is not for signing certificates", name);
-    return clo_certificate_critical_known(issuer, NULL, 0, err);
+    return x509_may_issue(issuer, below, err);
 }
 
 /* Every link, and the root's own signature: its dates are part of it. */

@@ -322,6 +322,24 @@ bool clo_certificate_critical_known(const struct clo_certificate *certificate,
     return true;
 }
 
+bool x509_may_issue(const struct clo_certificate *issuer, int below, struct clo_error *err)
+{
+    const char *name = clo_certificate_subject(issuer);
+    int path_length;
+    unsigned usage;
+
+    if (!clo_certificate_is_ca(issuer, &path_length))
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is not a CA's", name);
+    if (path_length >= 0 && path_length < below)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "certificate \"%.100s\": allows %d CAs below it, there is %d", name,
+                        path_length, below);
+    if (clo_certificate_key_usage(issuer, &usage) && (usage & CLO_KEY_USAGE_CERT_SIGN) == 0)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "certificate \"%.100s\": its key is not for signing certificates", name);
+    return clo_certificate_critical_known(issuer, NULL, 0, err);
+}
+
 /* --- Verifying --- */
 
 bool clo_certificate_signed_with(const struct clo_certificate *certificate,

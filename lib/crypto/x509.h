@@ -36,6 +36,10 @@ bool x509_extensions_check(struct clo_bytes extensions);
 bool x509_is_ce(struct clo_bytes oid, uint8_t arc);
 bool x509_authority_key_read(struct clo_bytes value, struct clo_bytes *key_identifier);
 
+/* May it vouch for certificates, with so many below it that do so as well (RFC 5280, sections 4.2.1.9, 4.2.1.3)? What
+ * kind of key it has is for the caller to demand. */
+bool x509_may_issue(const struct clo_certificate *issuer, int below, struct clo_error *err);
+
 /* A Name in one line, RFC 2253 style, control characters replaced; false if it is not a Name. */
 bool x509_name_text(struct clo_bytes name, char out[X509_NAME_TEXT]);
 

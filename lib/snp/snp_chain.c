@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/crypto/x509.h"
 #include "snp_internal.h"
 
 #define RSA_BITS_MIN 2048
@@ -53,22 +54,11 @@ static bool fit_for_issuer(const struct clo_certificate *issuer, int below, stru
 {
     const struct clo_public_key *key = clo_certificate_key(issuer);
     const char *name = clo_certificate_subject(issuer);
-    int path_length;
-    unsigned usage;
 
     if (clo_public_key_kind(key) != CLO_KEY_RSA || clo_public_key_bits(key) < RSA_BITS_MIN)
         return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": no RSA key of %d bits", name,
                         RSA_BITS_MIN);
-    if (!clo_certificate_is_ca(issuer, &path_length))
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is not a CA's", name);
-    if (path_length >= 0 && path_length < below)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "certificate \"%.100s\": allows %d CAs below it, there is %d", name,
-                        path_length, below);
-    if (clo_certificate_key_usage(issuer, &usage) && (usage & CLO_KEY_USAGE_CERT_SIGN) == 0)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "certificate \"%.100s\": its key is not for signing certificates", name);
-    return clo_certificate_critical_known(issuer, NULL, 0, err);
+    return x509_may_issue(issuer, below, err);
 }
 
 static bool verify_link(const struct clo_certificate *certificate,
