@@ -31,6 +31,6 @@ int cmd_audit_log_checkpoint(int argc, char **argv)
     if (!cli_open_state_shut(state, &store, &err) ||
         !clo_store_audit_checkpoint(store, (int64_t)time(NULL), &err) ||
         !clo_store_audit_last_checkpoint(store, &point, &err) || !cli_print_json(point, &err))
-        return cli_fail("audit-log", &err);
+        return cli_fail("audit-log checkpoint", &err);
     return CLI_YES;
 }

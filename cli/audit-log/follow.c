@@ -32,10 +32,10 @@ int cmd_audit_log_follow(int argc, char **argv)
     if (state == NULL || after > INT64_MAX)
         return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err))
-        return cli_fail("audit-log", &err);
+        return cli_fail("audit-log follow", &err);
     for (int64_t last = (int64_t)after;;) {
         if (!audit_log_print_page(store, resource, false, &last, &count, NULL, &err))
-            return cli_fail("audit-log", &err);
+            return cli_fail("audit-log follow", &err);
         if (fflush(stdout) != 0)
             return CLI_SURROUNDINGS;
         if (count < AUDIT_LOG_PAGE)

@@ -34,7 +34,7 @@ int cmd_audit_log_prune(int argc, char **argv)
         return cli_usage_error(&usage, "--state, and --keep of 1 to 36500 days, are needed");
     if (!cli_open_state_shut(state, &store, &err) ||
         !clo_store_audit_drop(store, now - (int64_t)days * DAY, now, &count, &err))
-        return cli_fail("audit-log", &err);
+        return cli_fail("audit-log prune", &err);
     printf("%zu row%s dropped\n", count, count == 1 ? "" : "s");
     return CLI_YES;
 }

@@ -10,9 +10,9 @@ static int show(struct clo_store *store, const char *resource, int64_t after, bo
     do
         if (!audit_log_print_page(store, resource, as_json, &after, &count,
                                   json_object_get(json, "rows"), &err))
-            return cli_fail("audit-log", &err);
+            return cli_fail("audit-log show", &err);
     while (count == AUDIT_LOG_PAGE);
-    return !as_json || cli_print_json(json, &err) ? CLI_YES : cli_fail("audit-log", &err);
+    return !as_json || cli_print_json(json, &err) ? CLI_YES : cli_fail("audit-log show", &err);
 }
 
 int cmd_audit_log_show(int argc, char **argv)
@@ -44,6 +44,6 @@ int cmd_audit_log_show(int argc, char **argv)
     if (state == NULL || after > INT64_MAX)
         return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err))
-        return cli_fail("audit-log", &err);
+        return cli_fail("audit-log show", &err);
     return show(store, resource, (int64_t)after, as_json);
 }

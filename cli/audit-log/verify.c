@@ -1,4 +1,6 @@
 /* cloister audit-log verify: is the trail as it was written? */
+#include <unistd.h>
+
 #include "cli/audit-log/audit_log.h"
 #include "device/file.h"
 
@@ -12,6 +14,9 @@ static bool read_key(const char *state, const char *path, struct clo_public_key 
         snprintf(own, sizeof own, "%s/" CLO_AUDIT_KEY ".pem", state);
         path = own;
     }
+    if (path == own && access(own, F_OK) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "%s: nothing is signed yet: 'cloister audit-log checkpoint' signs", state);
     return clo_file_read(path, CLO_FILE_LIMIT, &pem, err) &&
            (clo_public_key_from_pem(clo_buffer_bytes(&pem), out, err) || clo_wrap(err, "%s", path));
 }
@@ -83,6 +88,6 @@ int cmd_audit_log_verify(int argc, char **argv)
         !read_kept(kept_path, &kept, &err) ||
         !clo_store_audit_verify(store, key, kept, &verdict, &err) ||
         !print_verdict(&verdict, as_json, &err))
-        return cli_fail("audit-log", &err);
+        return cli_fail("audit-log verify", &err);
     return CLI_YES;
 }

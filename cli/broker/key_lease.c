@@ -27,7 +27,7 @@ static int give_up(struct clo_store *store, const char *path)
     size_t count;
 
     if (!clo_store_give_up(store, path, &count, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key lease", &err);
     printf("%s: given up by %zu machine%s; a boot that got it gets it no more\n", path, count,
            count == 1 ? "" : "s");
     return CLI_YES;
@@ -67,15 +67,15 @@ int cmd_key_lease(int argc, char **argv)
     if (state == NULL || (release && as_json))
         return cli_usage_error(&usage, "--state is needed, and --release goes alone");
     if (!cli_open_state_shut(state, &store, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key lease", &err);
     if (release)
         return give_up(store, operands.items[0]);
     if (!clo_store_holders(store, operands.items[0], &list, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key lease", &err);
     if (!as_json) {
         print_holders(operands.items[0], list);
         return CLI_YES;
     }
     CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "holders", list);
-    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key", &err);
+    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key lease", &err);
 }

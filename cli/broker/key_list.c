@@ -74,11 +74,11 @@ int cmd_key_list(int argc, char **argv)
     if (state == NULL)
         return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) || !clo_store_list(store, &list, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key list", &err);
     if (!as_json) {
         print_list(list);
         return CLI_YES;
     }
     CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "resources", list);
-    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key", &err);
+    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key list", &err);
 }

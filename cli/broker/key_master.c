@@ -13,7 +13,7 @@ static int tell(struct clo_store *store, const char *state)
     size_t in_clear;
 
     if (!clo_store_is_sealed(store, &is_sealed, &in_clear, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key master", &err);
     if (is_sealed)
         printf("%s: secrets are sealed under a master key\n", state);
     else
@@ -71,18 +71,19 @@ int cmd_key_master(int argc, char **argv)
     if ((state == NULL) == (made == NULL))
         return cli_usage_error(&usage, "either --state or --make is needed");
     if (made != NULL)
-        return clo_master_key_make(made, cli_random(), &err) ? CLI_YES : cli_fail("key", &err);
+        return clo_master_key_make(made, cli_random(), &err) ? CLI_YES
+                                                             : cli_fail("key master", &err);
     if (fresh == NULL && present == NULL) {
         if (!cli_open_state_shut(state, &store, &err))
-            return cli_fail("key", &err);
+            return cli_fail("key master", &err);
         return tell(store, state);
     }
     if (!cli_open_state(state, present, false, &store, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key master", &err);
     if (fresh == NULL)
         return tell(store, state);
     if (!seal(store, fresh, &count, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key master", &err);
     printf("%s: %zu secret%s sealed\n", state, count, count == 1 ? "" : "s");
     return CLI_YES;
 }

@@ -246,5 +246,5 @@ int cmd_key_put(int argc, char **argv)
     if (chosen.forget_generation && chosen.disk == NULL)
         return cli_usage_error(&usage, "--forget-generation is for --disk");
     return put(&chosen, operands.items[0], operands.items[1], &err) ? CLI_YES
-                                                                    : cli_fail("key", &err);
+                                                                    : cli_fail("key put", &err);
 }

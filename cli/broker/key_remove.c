@@ -28,6 +28,6 @@ int cmd_key_remove(int argc, char **argv)
         return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) ||
         !clo_store_remove(store, operands.items[0], &err))
-        return cli_fail("key", &err);
+        return cli_fail("key remove", &err);
     return CLI_YES;
 }

@@ -34,5 +34,5 @@ int cmd_key_restore(int argc, char **argv)
         return cli_usage_error(&usage, "--state is needed");
     return clo_store_restore(operands.items[0], state, (int64_t)time(NULL), &err)
                    ? CLI_YES
-                   : cli_fail("key", &err);
+                   : cli_fail("key restore", &err);
 }

@@ -55,7 +55,7 @@ int cmd_key_revoke(int argc, char **argv)
         return cli_usage_error(&usage, "--state is needed");
     const char *name = operands.items[0];
     if (!cli_open_state_shut(state, &store, &err) || !revoke(store, name, is_machine, !undo, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key revoke", &err);
     printf("%s: %s\n", name, undo ? "is released again" : "is revoked");
     return CLI_YES;
 }

@@ -61,7 +61,7 @@ int cmd_key_terms(int argc, char **argv)
         !cli_terms_check_pins(&files, NULL, "its member \"accept_weak\" says why that may be",
                               &err) ||
         !set_terms(store, operands.items[0], &files, &err))
-        return cli_fail("key", &err);
+        return cli_fail("key terms", &err);
     printf("%s: released by policy \"%s\"\n", (const char *)operands.items[0],
            clo_policy_name(files.parsed));
     return CLI_YES;
