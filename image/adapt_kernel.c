@@ -39,12 +39,19 @@ static bool modules_folder(const struct adapt *adapt, const char *release, char 
     return false;
 }
 
+/* A release becomes a folder's name. */
+static bool is_release(const char *release)
+{
+    return release[0] != '\0' && release[0] != '.' && strchr(release, '/') == NULL;
+}
+
 static void consider(struct choice *choice, const char *release, const char *path)
 {
     const char *wanted = choice->adapt->spec->release;
     char folder[PATH_SIZE];
 
-    if (strstr(release, "rescue") != NULL || (wanted != NULL && strcmp(release, wanted) != 0))
+    if (!is_release(release) || strstr(release, "rescue") != NULL ||
+        (wanted != NULL && strcmp(release, wanted) != 0))
         return;
     if (!modules_folder(choice->adapt, release, folder)) {
         snprintf(choice->lacking, sizeof choice->lacking, "%s", release);

@@ -83,11 +83,27 @@ bool ext_read(ext2_filsys fs, const char *path, size_t limit, struct clo_buffer 
 }
 
 struct listing {
+    const char *path;
     ext_each *each;
     void *context;
     struct clo_error *err;
     bool has_failed;
 };
+
+/* The maker of the file system chose these bytes, and callers make paths of them. */
+static bool is_name(struct clo_bytes name)
+{
+    return name.size > 0 && memchr(name.data, '/', name.size) == NULL &&
+           memchr(name.data, '\0', name.size) == NULL;
+}
+
+static bool take_entry(const struct listing *listing, const char *name, int size)
+{
+    if (!is_name(clo_bytes(name, (size_t)size)))
+        return clo_fail(listing->err, CLO_ERR_FORMAT, "/%s: \"%.*s\" is not a name", listing->path,
+                        size, name);
+    return listing->each(listing->context, name, listing->err);
+}
 
 static int list_entry(ext2_ino_t folder, int entry, struct ext2_dir_entry *found, int offset,
                       int block_size, char *buffer, void *context)
@@ -101,17 +117,18 @@ static int list_entry(ext2_ino_t folder, int entry, struct ext2_dir_entry *found
     (void)offset;
     (void)block_size;
     (void)buffer;
-    snprintf(name, sizeof name, "%.*s", size, found->name);
+    memcpy(name, found->name, (size_t)size);
+    name[size] = '\0';
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return 0;
-    listing->has_failed = !listing->each(listing->context, name, listing->err);
+    listing->has_failed = !take_entry(listing, name, size);
     return listing->has_failed ? DIRENT_ABORT : 0;
 }
 
 bool ext_list(ext2_filsys fs, const char *path, ext_each *each, void *context,
               struct clo_error *err)
 {
-    struct listing listing = { each, context, err, false };
+    struct listing listing = { path, each, context, err, false };
     ext2_ino_t folder;
 
     if (find(fs, path, &folder) != 0 || ext2fs_check_directory(fs, folder) != 0)

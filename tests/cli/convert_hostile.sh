@@ -1,0 +1,52 @@
+#!/bin/sh
+# A disk whose maker wants something of the machine that converts it: a file outside of the image's folder, or all of its memory,
+# space and time. Each is refused in one line.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+init=$(absolute "$2")
+cd "$work" || exit 4
+PATH=$PATH:/sbin:/usr/sbin
+export TMPDIR="$work"
+skip_without mke2fs
+make_image_inputs
+mkdir -p root/boot root/usr/lib/modules outputs
+
+# make_root FILE: a bare file system of the folder "root", without sums, so that a folder's bytes can be changed.
+make_root() {
+    rm -f "$1"
+    mke2fs -q -F -t ext4 -O ^metadata_csum -d root "$1" 24M >/dev/null || fail "mke2fs"
+}
+
+# convert DISK [OPTION]…
+# shellcheck disable=SC2317 # expect calls it
+convert() {
+    disk=$1
+    shift
+    "$cloister" image convert "$disk" outputs/demo.img --stub "$stub" --key keys/db.key --cert keys/db.crt --varstore vars.fd \
+        --disk-key disk.key --reuse-disk-key test --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" "$@"
+}
+
+# A folder's entry whose name leads out: in the root it is /escaped, and seen from the scratch folder it is where the image goes.
+make_kernel tree/lib/modules/6.12.0-test/vmlinuz
+cp -r tree/lib/modules/6.12.0-test root/escaped
+name=../../../../escaped
+placed=NNNNNNNNNNNNNNNNNNN
+[ ${#name} = ${#placed} ] || fail "a name of another length"
+mkdir root/usr/lib/modules/$placed
+make_root names.ext4
+LC_ALL=C sed -i "s|$placed|$name|" names.ext4
+expect "a name that leads out" 3 "names.ext4: /usr/lib/modules: \"$name\" is not a name" convert names.ext4
+[ ! -e outputs/escaped ] || fail "files outside: $(ls outputs/escaped)"
+rmdir root/usr/lib/modules/$placed
+
+# A kernel whose release is no folder's name.
+cp -r tree/lib/modules/6.12.0-test/. root/usr/lib/
+cp vmlinuz root/boot/vmlinuz-..
+make_root release.ext4
+expect "a release that leads out" 3 "no kernel in /boot or /usr/lib/modules" convert release.ext4
+rm -r root/boot/vmlinuz-.. root/usr/lib/modules.*
+
+[ -z "$(find outputs -mindepth 1)" ] || fail "something was written: $(find outputs)"
+exit "$failed"
