@@ -22,6 +22,7 @@
 #include "guest/measure_rtmr.h"
 #include "guest/modules.h"
 #include "guest/network.h"
+#include "guest/proof.h"
 #include "guest/report.h"
 #include "guest/root.h"
 #include "guest/tpm_tokens.h"
@@ -48,8 +49,9 @@ struct guest {
     struct clo_secret *disk_key; /* as it was released, until it is sealed to the TPM */
     struct clo_secret *share;    /* the TPM's, where both are needed */
     json_t *pcrsig;              /* what the UKI's owner signed; NULL: nothing */
-    bool is_quote_alone;         /* the evidence is a TDX quote, and no vTPM is bound */
-    bool binds_tpm;              /* the evidence has a hardware report that binds the TPM's key */
+    enum clo_proof proof;
+    bool is_quote_alone; /* the evidence is a TDX quote, and no vTPM is bound */
+    bool binds_tpm;      /* the evidence has a hardware report that binds the TPM's key */
 };
 
 /* --- The machine --- */
@@ -169,7 +171,8 @@ static void report_eventlog(struct guest *guest)
 
 static bool measure_start(struct guest *guest, struct clo_error *err)
 {
-    if (!open_tpm(guest, err) || !enter_phase(guest, "enter-initrd", err))
+    if (!open_tpm(guest, err) || !enter_phase(guest, "enter-initrd", err) ||
+        !clo_proof_look(&clo_proof_signs_default, &guest->proof, err))
         return false;
     report_eventlog(guest);
     clo_report_step(&guest->report, "TPM");
@@ -282,6 +285,8 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
     CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found found = { .key = NULL };
     struct clo_tpm2_name srk;
 
+    if (!clo_proof_allows_tpm(guest->proof, guest->config.unlock_by, err))
+        return false;
     if (guest->tpm == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "TPM: there is none");
     read_pcrsig(guest);
@@ -313,6 +318,11 @@ static void enrol(struct guest *guest)
 
     if (guest->disk_key == NULL || guest->tpm == NULL)
         return;
+    if (!clo_proof_allows_tpm(guest->proof, guest->config.unlock_by, &err)) {
+        clo_report_say(&guest->report, "%s", err.text);
+        clo_secret_freep(&guest->disk_key);
+        return;
+    }
     if (clo_tpm_enrol(guest->tpm, table_bank(&guest->measurer), &guest->disk, HEADER_FILE,
                       guest->volume_key, guest->disk_key, &err))
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "enrolled"));
@@ -431,7 +441,8 @@ static bool get_key(struct guest *guest, struct clo_error *err)
 static bool leave_initrd(struct guest *guest, struct clo_error *err)
 {
     static const char phase[] = "leave-initrd";
-    bool is_required = guest->is_quote_alone && !guest->config.rtmr_is_optional;
+    bool is_td = guest->is_quote_alone || guest->proof == CLO_PROOF_TDX; /* nobody may have asked */
+    bool is_required = is_td && !guest->config.rtmr_is_optional;
 
     return enter_phase(guest, phase, err) &&
            clo_measure_rtmr(CLO_TDX_GUEST_MEASUREMENTS, phase,
