@@ -96,7 +96,7 @@ static void test_tampered(void **state)
         { "a-time", "UPDATE audit SET time = time + 1 WHERE id = 3", "row 3: was changed" },
         { "its-vm", "UPDATE audit SET vm = NULL WHERE id = 4", "row 4: was changed" },
         { "removed", "DELETE FROM audit WHERE id = 70", "row 70: is missing" },
-        { "the-first-removed", "DELETE FROM audit WHERE id = 1", "row 2: was changed" },
+        { "the-first-removed", "DELETE FROM audit WHERE id = 1", "row 1: is missing" },
         { "closed-up",
           "DELETE FROM audit WHERE id = 70; UPDATE audit SET id = id - 1 WHERE id > 70",
           "row 70: was changed" },
@@ -155,6 +155,44 @@ static void test_kept(void **state)
           err.text);
 }
 
+/* All that is left is a checkpoint that says "dropped": it must be of the trail that was kept, too. */
+static void test_kept_of_dropped(void **state)
+{
+    static const struct {
+        const char *name;
+        int kept, dropped; /* rows when the checkpoint is kept, and when all are dropped */
+        const char *error; /* NULL: as it should be */
+        const char *sql;
+    } cases[] = {
+        { "the-same", ROWS, ROWS, NULL, NULL },
+        { "rewritten", ROWS, ROWS, "row 150: what was dropped up to here is not what was kept",
+          "UPDATE audit SET chain = zeroblob(32) WHERE id = 150;"
+          "UPDATE audit_head SET chain = zeroblob(32)" },
+        { "more-dropped", ROWS, ROWS + 10, "the rows of the checkpoint that was kept were dropped",
+          NULL },
+        { "emptied", ROWS, ROWS, "row 1: is missing: the checkpoint that was kept covers more",
+          "DELETE FROM audit; DELETE FROM audit_checkpoints; DELETE FROM audit_head" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_store_freep) struct clo_store *store = fresh(cases[i].name);
+        CLO_CLEANUP(clo_json_freep) json_t *point = NULL;
+        struct clo_audit_verdict verdict;
+        struct clo_error err;
+        size_t count;
+        CHECK(clo_store_audit_checkpoint(store, 2000, &err), err.text);
+        CHECK(clo_store_audit_last_checkpoint(store, &point, &err), err.text);
+        add_rows(store, cases[i].kept, cases[i].dropped - cases[i].kept);
+        if (cases[i].sql != NULL)
+            tamper(cases[i].sql);
+        CHECK(clo_store_audit_drop(store, 9000, 9000, &count, &err), err.text);
+        bool ok = clo_store_audit_verify(store, key, point, &verdict, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strstr(err.text, cases[i].error) != NULL, err.text);
+    }
+}
+
 static void test_retention(void **state)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = fresh("retention");
@@ -178,9 +216,8 @@ static void test_retention(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_tampered),
-        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_whole),     cmocka_unit_test(test_tampered),
+        cmocka_unit_test(test_kept),      cmocka_unit_test(test_kept_of_dropped),
         cmocka_unit_test(test_retention),
     };
     int result = cmocka_run_group_tests(tests, make_scratch, free_scratch);

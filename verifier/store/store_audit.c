@@ -396,6 +396,19 @@ static bool find_start(struct walk *w, struct clo_error *err)
            check_signature(w->store, &w->at, signature, w->key, err);
 }
 
+/* Before the first row: what was dropped must end where the checkpoint that was kept does, or before. */
+static bool check_kept_start(const struct walk *w, struct clo_error *err)
+{
+    if (!w->has_kept || w->kept.row > w->at.row)
+        return true; /* the rows will tell */
+    if (w->kept.row < w->at.row)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: audit trail: the rows of the checkpoint that was kept were dropped",
+                        w->store->folder);
+    return memcmp(w->kept.chain, w->at.chain, CHAIN_SIZE) == 0 ||
+           fail_row(w->store, w->at.row, "what was dropped up to here is not what was kept", err);
+}
+
 static bool check_point(struct walk *w, struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
@@ -434,7 +447,7 @@ static bool check_row(struct walk *w, sqlite3_stmt *statement, struct clo_error 
     struct row row;
 
     read_row(statement, &row);
-    if (row.id != w->at.row + 1 && (w->at.row > 0 || w->verdict.first != 0))
+    if (row.id != w->at.row + 1)
         return fail_row(w->store, w->at.row + 1, "is missing", err);
     if (!chain_row(w->at.chain, &row, w->at.chain, err))
         return false;
@@ -515,14 +528,11 @@ bool clo_store_audit_verify(struct clo_store *store, const struct clo_public_key
 
     if (!read_kept(kept, &w, err) || !clo_store_begin(store, err))
         return false;
-    bool ok = find_start(&w, err) && walk_rows(&w, err) && check_end(&w, err);
+    bool ok = find_start(&w, err) && check_kept_start(&w, err) && walk_rows(&w, err) &&
+              check_end(&w, err);
     (void)!clo_store_end(store, false, &ignored);
     if (!ok)
         return false;
-    if (w.has_kept && w.kept.row < w.verdict.first - 1)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "%s: audit trail: the rows of the checkpoint that was kept were dropped",
-                        store->folder);
     *out = w.verdict;
     return true;
 }
