@@ -427,11 +427,14 @@ static bool build(struct cli_making *making, const struct clo_image_spec *spec,
                   struct inputs *inputs, struct clo_image_result *result, struct clo_error *err)
 {
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error that we report */
-    if (!(making->build == NULL ? clo_image_build(spec, result, err)
-                                : making->build(making->context, spec, result, err)))
-        return false;
-    return making->offline.tbs != NULL ||
-           cli_disk_key_keep(&making->disk_key, &inputs->disk_key, making->output, err);
+    bool is_made = making->build == NULL ? clo_image_build(spec, result, err)
+                                         : making->build(making->context, spec, result, err);
+    /* Of an image that was made the key stays, whatever fails after it. */
+    if (!is_made)
+        drop_disk_key(making);
+    return is_made &&
+           (making->offline.tbs != NULL ||
+            cli_disk_key_keep(&making->disk_key, &inputs->disk_key, making->output, err));
 }
 
 /* Without a folder of an unfinished one, a resumption begins anew. */
@@ -473,8 +476,6 @@ static int make(struct cli_making *making, const char *root, struct clo_error *e
         spec.context = &progress;
     }
     bool ok = build(making, &spec, &inputs, &result, err);
-    if (!ok)
-        drop_disk_key(making);
     if (!ok && progress != -1)
         fprintf(stderr, "\r\033[K");
     if (!ok)
