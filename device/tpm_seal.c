@@ -39,6 +39,7 @@ static bool write_blob(const TPM2B_PRIVATE *private_part, const TPM2B_PUBLIC *pu
 
 struct sealer {
     struct clo_tpm *tpm;
+    const struct clo_tpm2_name *pin; /* the storage key that it must be; NULL: any */
     struct clo_tpm_handle parent, session;
     TPM2B_SENSITIVE_CREATE sensitive; /* wiped by the caller */
 };
@@ -99,8 +100,8 @@ static bool seal(struct sealer *sealer, const struct clo_tpm2_sealing *sealing,
         return clo_fail(err, CLO_ERR_USAGE, "%zu bytes for %zu objects", secret.size,
                         token->shards);
     if (!make_auth(sealing, random, token, sealer, err) ||
-        !(sealing->is_legacy ? clo_tpm_parent(sealer->tpm, token, NULL, &sealer->parent, err)
-                             : clo_tpm_find_srk(sealer->tpm, &sealer->parent, err)) ||
+        !(sealing->is_legacy ? clo_tpm_parent(sealer->tpm, token, sealer->pin, &sealer->parent, err)
+                             : clo_tpm_find_srk(sealer->tpm, sealer->pin, &sealer->parent, err)) ||
         !clo_tpm_done(clo_tpm_session(sealer->tpm, &sealer->parent, ESYS_TR_NONE, ESYS_TR_NONE,
                                       TPM2_SE_HMAC, &sealer->session),
                       "session", err))
@@ -112,14 +113,15 @@ static bool seal(struct sealer *sealer, const struct clo_tpm2_sealing *sealing,
     return sealing->is_legacy || write_parent(sealer->tpm, token, err);
 }
 
-bool clo_tpm_seal(struct clo_tpm *tpm, const struct clo_tpm2_sealing *sealing,
-                  struct clo_bytes secret, const struct clo_random *random,
-                  struct clo_tpm2_token *out, struct clo_error *err)
+bool clo_tpm_seal(struct clo_tpm *tpm, const struct clo_tpm2_name *srk,
+                  const struct clo_tpm2_sealing *sealing, struct clo_bytes secret,
+                  const struct clo_random *random, struct clo_tpm2_token *out,
+                  struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
-    struct sealer sealer = { .tpm = tpm,
-                             .parent.object = ESYS_TR_NONE,
-                             .session.object = ESYS_TR_NONE };
+    struct sealer sealer = {
+        .tpm = tpm, .pin = srk, .parent.object = ESYS_TR_NONE, .session.object = ESYS_TR_NONE
+    };
 
     bool ok = clo_tpm2_sealing_token(sealing, &token, err) &&
               seal(&sealer, sealing, secret, random, &token, err);

@@ -45,10 +45,12 @@ CLO_MUST_USE bool clo_tpm_srk(struct clo_tpm *tpm, struct clo_buffer *out, struc
 CLO_MUST_USE bool clo_tpm_nv_name(struct clo_tpm *tpm, uint32_t index, struct clo_tpm2_name *out,
                                   struct clo_error *err);
 
-/* Seals `secret` under the TPM's storage key; sizes as for clo_tpm2_sealing_offline(). */
-CLO_MUST_USE bool clo_tpm_seal(struct clo_tpm *tpm, const struct clo_tpm2_sealing *sealing,
-                               struct clo_bytes secret, const struct clo_random *random,
-                               struct clo_tpm2_token *out, struct clo_error *err);
+/* Seals `secret` under the TPM's storage key; sizes as for clo_tpm2_sealing_offline(). Where `srk` names another one
+ * (NULL: any will do) it is CLO_ERR_REFUSED, and the TPM gets nothing. */
+CLO_MUST_USE bool clo_tpm_seal(struct clo_tpm *tpm, const struct clo_tpm2_name *srk,
+                               const struct clo_tpm2_sealing *sealing, struct clo_bytes secret,
+                               const struct clo_random *random, struct clo_tpm2_token *out,
+                               struct clo_error *err);
 
 /* What was sealed. On failure `why` says what kind of failure it is. */
 CLO_MUST_USE bool clo_tpm_unseal(struct clo_tpm *tpm, const struct clo_tpm2_token *token,

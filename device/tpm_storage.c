@@ -85,6 +85,13 @@ static bool has_name(const struct clo_tpm_handle *handle, struct clo_bytes name,
             clo_fail(err, CLO_ERR_REFUSED, "storage key: the TPM has another one"));
 }
 
+static bool is_pinned(const struct clo_tpm_handle *handle, const struct clo_tpm2_name *pin,
+                      struct clo_error *err)
+{
+    return pin == NULL || has_name(handle, clo_bytes(pin->bytes, sizeof pin->bytes), err) ||
+           clo_wrap(err, "the image names its TPM");
+}
+
 bool clo_tpm_parent(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
                     const struct clo_tpm2_name *pin, struct clo_tpm_handle *out,
                     struct clo_error *err)
@@ -105,35 +112,42 @@ bool clo_tpm_parent(struct clo_tpm *tpm, const struct clo_tpm2_token *token,
                !has_name(&handle, srk.name, err)) {
         return false;
     }
-    if (pin != NULL && !has_name(&handle, clo_bytes(pin->bytes, sizeof pin->bytes), err))
-        return clo_wrap(err, "the image names its TPM");
+    if (!is_pinned(&handle, pin, err))
+        return false;
     *out = handle;
     handle.object = ESYS_TR_NONE;
     return true;
 }
 
-bool clo_tpm_find_srk(struct clo_tpm *tpm, struct clo_tpm_handle *out, struct clo_error *err)
+static bool make_srk(struct clo_tpm *tpm, ESYS_TR *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm_handle_free)
     struct clo_tpm_handle made = { .tpm = tpm, .object = ESYS_TR_NONE };
-    ESYS_TR object = ESYS_TR_NONE;
     TPM2B_PUBLIC template;
 
-    if (clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, CLO_TPM_SRK, ESYS_TR_NONE, ESYS_TR_NONE,
-                                           ESYS_TR_NONE, &object),
-                     "storage key", err)) {
-        *out = (struct clo_tpm_handle){ .tpm = tpm, .object = object, .is_kept = true };
-        return true;
-    }
-    if (err->status != CLO_ERR_UNAVAILABLE)
-        return false;
     make_template(CLO_TPM2_PRIMARY_ECC, false, &template);
-    if (!make_primary(tpm, &template, &made, err) ||
-        !clo_tpm_done(Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, made.object, ESYS_TR_PASSWORD,
-                                        ESYS_TR_NONE, ESYS_TR_NONE, CLO_TPM_SRK, &object),
-                      "storage key: keep it", err))
+    return make_primary(tpm, &template, &made, err) &&
+           clo_tpm_done(Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, made.object,
+                                          ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, CLO_TPM_SRK,
+                                          out),
+                        "storage key: keep it", err);
+}
+
+bool clo_tpm_find_srk(struct clo_tpm *tpm, const struct clo_tpm2_name *pin,
+                      struct clo_tpm_handle *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_handle_free)
+    struct clo_tpm_handle handle = { .tpm = tpm, .object = ESYS_TR_NONE, .is_kept = true };
+
+    if (!clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, CLO_TPM_SRK, ESYS_TR_NONE, ESYS_TR_NONE,
+                                            ESYS_TR_NONE, &handle.object),
+                      "storage key", err) &&
+        (err->status != CLO_ERR_UNAVAILABLE || !make_srk(tpm, &handle.object, err)))
         return false;
-    *out = (struct clo_tpm_handle){ .tpm = tpm, .object = object, .is_kept = true };
+    if (!is_pinned(&handle, pin, err))
+        return false;
+    *out = handle;
+    handle.object = ESYS_TR_NONE;
     return true;
 }
 
@@ -144,7 +158,7 @@ bool clo_tpm_srk(struct clo_tpm *tpm, struct clo_buffer *out, struct clo_error *
     uint8_t bytes[sizeof *area];
     size_t size = 0;
 
-    if (!clo_tpm_find_srk(tpm, &srk, err) ||
+    if (!clo_tpm_find_srk(tpm, NULL, &srk, err) ||
         !clo_tpm_done(Esys_ReadPublic(tpm->esys, srk.object, ESYS_TR_NONE, ESYS_TR_NONE,
                                       ESYS_TR_NONE, &area, NULL, NULL),
                       "storage key", err) ||

@@ -279,6 +279,15 @@ static bool check_counter(struct guest *guest, struct clo_error *err)
                              err);
 }
 
+/* The storage key that the image names; NULL: none. */
+static const struct clo_tpm2_name *named_srk(const struct guest *guest, struct clo_tpm2_name *name)
+{
+    if (guest->config.tpm_srk.size == 0)
+        return NULL;
+    memcpy(name->bytes, guest->config.tpm_srk.data, sizeof name->bytes);
+    return name;
+}
+
 /* By the tokens of the header that was checked: the volume key, or the TPM's share of the disk key. */
 static bool ask_tpm(struct guest *guest, struct clo_error *err)
 {
@@ -290,10 +299,7 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
     if (guest->tpm == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "TPM: there is none");
     read_pcrsig(guest);
-    if (guest->config.tpm_srk.size == sizeof srk.bytes)
-        memcpy(srk.bytes, guest->config.tpm_srk.data, sizeof srk.bytes);
-    const struct clo_unseal with = { .pcrsig = guest->pcrsig,
-                                     .srk = guest->config.tpm_srk.size == 0 ? NULL : &srk };
+    const struct clo_unseal with = { .pcrsig = guest->pcrsig, .srk = named_srk(guest, &srk) };
     const struct clo_tpm_search search = { .tpm = guest->tpm,
                                            .with = &with,
                                            .needs_latch = true,
@@ -314,6 +320,7 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
  * it: the broker is asked again. */
 static void enrol(struct guest *guest)
 {
+    struct clo_tpm2_name srk;
     struct clo_error err;
 
     if (guest->disk_key == NULL || guest->tpm == NULL)
@@ -323,8 +330,11 @@ static void enrol(struct guest *guest)
         clo_secret_freep(&guest->disk_key);
         return;
     }
-    if (clo_tpm_enrol(guest->tpm, table_bank(&guest->measurer), &guest->disk, HEADER_FILE,
-                      guest->volume_key, guest->disk_key, &err))
+    const struct clo_tpm_enrolment to = { .tpm = guest->tpm,
+                                          .bank = table_bank(&guest->measurer),
+                                          .srk = named_srk(guest, &srk),
+                                          .is_bound = guest->binds_tpm };
+    if (clo_tpm_enrol(&to, &guest->disk, HEADER_FILE, guest->volume_key, guest->disk_key, &err))
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "enrolled"));
     else
         clo_report_say(&guest->report, "%s", err.text);

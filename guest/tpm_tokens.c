@@ -168,16 +168,23 @@ bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
 
 /* --- Enrolling --- */
 
-static bool seal_now(struct clo_tpm *tpm, enum clo_hash bank, unsigned keyslot,
-                     const struct clo_secret *sealed, struct clo_tpm2_token *out, json_t **hint,
-                     struct clo_error *err)
+/* Any other TPM may be the host's, which has the key of it. */
+static bool is_ours(const struct clo_tpm_enrolment *to, struct clo_error *err)
+{
+    return to->is_bound || to->srk != NULL ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "neither a hardware report nor the image says which TPM this is");
+}
+
+static bool seal_now(const struct clo_tpm_enrolment *to, const struct clo_secret *sealed,
+                     struct clo_tpm2_token *out, json_t **hint, struct clo_error *err)
 {
     struct clo_digest values[CLO_TPM_PCRS];
-    struct clo_pcr_hint present = { .bank = bank, .pcrs = CLO_TPM_TOKENS_PCRS };
+    struct clo_pcr_hint present = { .bank = to->bank, .pcrs = CLO_TPM_TOKENS_PCRS };
     struct clo_tpm_pcrs pcrs;
     size_t count = 0;
 
-    if (!clo_tpm_pcr_read(tpm, bank, CLO_TPM_TOKENS_PCRS, &pcrs, err))
+    if (!clo_tpm_pcr_read(to->tpm, to->bank, CLO_TPM_TOKENS_PCRS, &pcrs, err))
         return false;
     for (unsigned i = 0; i < CLO_TPM_PCRS; i++)
         if ((pcrs.mask >> i & 1) != 0) {
@@ -185,27 +192,29 @@ static bool seal_now(struct clo_tpm *tpm, enum clo_hash bank, unsigned keyslot,
             present.values[i] = pcrs.values[i];
         }
     const struct clo_tpm2_sealing sealing = {
-        .bank = bank, .pcrs = pcrs.mask, .values = values, .keyslot = keyslot, .is_own = true
+        .bank = to->bank, .pcrs = pcrs.mask, .values = values, .is_own = true
     };
     if (!clo_tpm2_sealing_check(&sealing, err) ||
-        !clo_tpm_seal(tpm, &sealing, clo_secret_bytes(sealed), &clo_random_system, out, err))
+        !clo_tpm_seal(to->tpm, to->srk, &sealing, clo_secret_bytes(sealed), &clo_random_system, out,
+                      err))
         return false;
     *hint = clo_pcr_hint_json(clo_buffer_bytes(&out->policies[0]), &present);
     return *hint != NULL || clo_out_of_memory(err);
 }
 
-bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *disk,
-                   const char *scratch, const struct clo_secret *volume_key,
-                   const struct clo_secret *disk_key, struct clo_error *err)
+bool clo_tpm_enrol(const struct clo_tpm_enrolment *to, struct clo_disk *disk, const char *scratch,
+                   const struct clo_secret *volume_key, const struct clo_secret *disk_key,
+                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *hint = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
 
-    if (!clo_disk_sealed_key(clo_buffer_bytes(&disk->header), volume_key,
+    if (!is_ours(to, err) ||
+        !clo_disk_sealed_key(clo_buffer_bytes(&disk->header), volume_key,
                              clo_secret_bytes(disk_key), &sealed, err) ||
-        !seal_now(tpm, bank, 0, sealed, &token, &hint, err))
+        !seal_now(to, sealed, &token, &hint, err))
         return clo_wrap(err, "sealing to the TPM");
     json = clo_tpm2_token_json(&token);
     if (json == NULL)

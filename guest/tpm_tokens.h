@@ -41,9 +41,16 @@ CLO_MUST_USE bool clo_tpm_volume_key(const struct clo_tpm_search *search,
 /* The other share put to it. */
 CLO_MUST_USE bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
                                struct clo_secret **out, struct clo_error *err);
+/* Which TPM the disk key may go to: one that a hardware report binds, or whose storage key the image names. */
+struct clo_tpm_enrolment {
+    struct clo_tpm *tpm;
+    enum clo_hash bank;
+    const struct clo_tpm2_name *srk; /* NULL: the image names none */
+    bool is_bound;
+};
 /* Seals the disk key to the TPM as its registers are now, in place of an own token that is there: no key slot is added,
  * so that the disk stays the one that was registered. `scratch` as for clo_disk_volume_key(). */
-CLO_MUST_USE bool clo_tpm_enrol(struct clo_tpm *tpm, enum clo_hash bank, struct clo_disk *disk,
+CLO_MUST_USE bool clo_tpm_enrol(const struct clo_tpm_enrolment *to, struct clo_disk *disk,
                                 const char *scratch, const struct clo_secret *volume_key,
                                 const struct clo_secret *disk_key, struct clo_error *err);
 

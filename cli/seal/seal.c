@@ -9,7 +9,7 @@
 static bool seal_here(void *context, const struct clo_tpm2_sealing *sealing,
                       struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
 {
-    return clo_tpm_seal(context, sealing, secret, &clo_random_system, out, err);
+    return clo_tpm_seal(context, NULL, sealing, secret, &clo_random_system, out, err);
 }
 
 /* Without a reference: as the registers are now. */

@@ -123,7 +123,7 @@ static void seal(struct clo_tpm2_token *out)
     const struct clo_tpm2_sealing sealing = { .bank = CLO_HASH_SHA256,
                                               .pcrs = PCRS,
                                               .values = values };
-    if (!clo_tpm_seal(tpm, &sealing, clo_bytes_text(SECRET), &clo_random_system, out, &err))
+    if (!clo_tpm_seal(tpm, NULL, &sealing, clo_bytes_text(SECRET), &clo_random_system, out, &err))
         fail_msg("%s", err.text);
 }
 

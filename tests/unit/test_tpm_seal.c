@@ -55,7 +55,7 @@ static void seal(const struct clo_tpm2_sealing *sealing, bool is_offline, struct
                                    clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, &err) &&
                                    clo_tpm2_sealing_offline(sealing, &parent, CLO_TPM_SRK, secret,
                                                             &clo_random_system, out, &err)
-                         : clo_tpm_seal(tpm, sealing, secret, &clo_random_system, out, &err);
+                         : clo_tpm_seal(tpm, NULL, sealing, secret, &clo_random_system, out, &err);
     if (!ok)
         fail_msg("%s", err.text);
 }

@@ -104,15 +104,55 @@ static void must_open(void)
     assert_true(clo_bytes_equal(clo_secret_bytes(volume_key), clo_secret_bytes(opened.volume_key)));
 }
 
+static bool enrol_to(struct opened *opened, const struct clo_tpm2_name *srk, bool is_bound,
+                     struct clo_error *err)
+{
+    const struct clo_tpm_enrolment to = {
+        .tpm = tpm, .bank = CLO_HASH_SHA256, .srk = srk, .is_bound = is_bound
+    };
+
+    return clo_tpm_enrol(&to, &opened->disk, header_file, opened->volume_key, opened->key, err);
+}
+
 static void enrol(void)
 {
     CLO_CLEANUP(close_disk) struct opened opened = { 0 };
     struct clo_error err;
 
     open_disk(&opened);
-    if (!clo_tpm_enrol(tpm, CLO_HASH_SHA256, &opened.disk, header_file, opened.volume_key,
-                       opened.key, &err))
+    if (!enrol_to(&opened, NULL, true, &err))
         fail_msg("%s", err.text);
+}
+
+/* The storage key that the TPM shows is its word: the disk key goes to one whose TPM a report binds, or whose name the image has. */
+static void test_enrol_elsewhere(void **state)
+{
+    static const struct clo_tpm2_name other = { .bytes = { 0, 0x0b, 1, 2, 3 } };
+    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    struct clo_tpm2_name ours;
+    struct clo_error err;
+
+    (void)state;
+    make_disk(14);
+    open_disk(&opened);
+    assert_false(enrol_to(&opened, NULL, false, &err));
+    assert_string_equal(err.text, "sealing to the TPM: neither a hardware report nor the image "
+                                  "says which TPM this is");
+    for (int is_bound = 0; is_bound <= 1; is_bound++) {
+        assert_false(enrol_to(&opened, &other, is_bound == 1, &err));
+        assert_int_equal(err.status, CLO_ERR_REFUSED);
+        assert_string_equal(err.text, "sealing to the TPM: the image names its TPM: storage key: "
+                                      "the TPM has another one");
+    }
+    must_refuse(false, "TPM: the disk has no key for a TPM");
+    assert_true(clo_tpm_srk(tpm, &area, &err) &&
+                clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, &err));
+    clo_tpm2_name_of(parent.public_part, &ours);
+    if (!enrol_to(&opened, &ours, false, &err))
+        fail_msg("%s", err.text);
+    must_open();
 }
 
 /* First boot by attestation, then unattended; in another state refused, by the register's name, until it is enrolled anew. */
@@ -182,7 +222,7 @@ static void write_token(uint32_t pcrs, bool is_share, bool is_other_tpm, struct 
                                               .values = values,
                                               .is_own = true,
                                               .is_share = is_share };
-    assert_true(clo_tpm_seal(tpm, &sealing, secret, &clo_random_system, &token, &err));
+    assert_true(clo_tpm_seal(tpm, NULL, &sealing, secret, &clo_random_system, &token, &err));
     if (is_other_tpm)
         token.blobs[0].data[40] ^= 1;
     json = clo_tpm2_token_json(&token);
@@ -283,9 +323,10 @@ static int tear_down_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enrol), cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_latch), cmocka_unit_test(test_other_tpm),
-        cmocka_unit_test(test_share), cmocka_unit_test(test_other_disk),
+        cmocka_unit_test(test_enrol),           cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_latch),           cmocka_unit_test(test_other_tpm),
+        cmocka_unit_test(test_share),           cmocka_unit_test(test_other_disk),
+        cmocka_unit_test(test_enrol_elsewhere),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
