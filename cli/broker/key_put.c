@@ -137,7 +137,7 @@ static bool audit_reason(struct clo_store *store, const struct clo_store_entry *
                                    .detail = detail };
 
     snprintf(detail, sizeof detail, "accepted as weak: %s", clo_policy_accept_weak(policy));
-    return clo_policy_accept_weak(policy)[0] == '\0' || clo_store_audit(store, &row, err);
+    return clo_policy_accept_weak(policy)[0] == '\0' || clo_store_audit_last(store, &row, err);
 }
 
 static bool put(const struct put_options *o, const char *path, const char *secret,

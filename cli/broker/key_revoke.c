@@ -18,7 +18,7 @@ static bool revoke(struct clo_store *store, const char *name, bool is_machine, b
     bool ok = is_machine ? clo_store_revoke_machine(store, name, is_revoked, now, err)
                          : clo_store_revoke(store, name, is_revoked, now, err);
 
-    return ok && clo_store_audit(store, &row, err);
+    return ok && clo_store_audit_last(store, &row, err);
 }
 
 int cmd_key_revoke(int argc, char **argv)

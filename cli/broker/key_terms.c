@@ -20,7 +20,7 @@ static bool set_terms(struct clo_store *store, const char *path,
                                    .resource = path,
                                    .detail = clo_policy_name(files->parsed) };
 
-    return clo_store_set_terms(store, &entry, err) && clo_store_audit(store, &row, err);
+    return clo_store_set_terms(store, &entry, err) && clo_store_audit_last(store, &row, err);
 }
 
 int cmd_key_terms(int argc, char **argv)

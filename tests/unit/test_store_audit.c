@@ -73,10 +73,10 @@ static void test_whole(void **state)
     (void)state;
     CHECK(clo_store_audit_verify(store, key, NULL, &verdict, &err), err.text);
     CHECK(verdict.first == 1 && verdict.last == ROWS, "all rows");
-    CHECK(verdict.checkpoints == 2 && verdict.covered == 128, "signed every 64 rows");
+    CHECK(verdict.checkpoints == 3 && verdict.covered == 129, "the first, and every 64");
     CHECK(clo_store_audit_checkpoint(store, 2000, &err), err.text);
     CHECK(clo_store_audit_verify(store, key, NULL, &verdict, &err), err.text);
-    CHECK(verdict.checkpoints == 3 && verdict.covered == ROWS, "and at the end");
+    CHECK(verdict.checkpoints == 4 && verdict.covered == ROWS, "and at the end");
     CHECK(clo_store_audit_last_checkpoint(store, &point, &err), err.text);
     CHECK(clo_store_audit_verify(store, key, point, &verdict, &err), err.text);
     CHECK(clo_store_audit_rows(store, 147, 10, NULL, &rows, &err), err.text);
@@ -85,6 +85,30 @@ static void test_whole(void **state)
                                                    "address")),
                  "192.0.2.1") == 0,
           "the VM is named");
+}
+
+/* A program that did not ask for the key signs all the same, and one that ends signs what it wrote. */
+static void test_unasked(void **state)
+{
+    const struct clo_audit row = {
+        .action = "put", .verdict = "weak", .session = "", .tee = "", .detail = ""
+    };
+    struct clo_audit_verdict verdict;
+    struct clo_store *store;
+    struct clo_error err;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/unasked", scratch.path);
+    store = open_store();
+    add_rows(store, 0, 2);
+    clo_store_freep(&store);
+    store = open_store();
+    CHECK(clo_store_audit_last(store, &row, &err), err.text);
+    clo_public_key_free(key);
+    open_key(store);
+    CHECK(clo_store_audit_verify(store, key, NULL, &verdict, &err), err.text);
+    CHECK(verdict.checkpoints == 2 && verdict.covered == 3, "the first and the last");
+    clo_store_freep(&store);
 }
 
 static void test_tampered(void **state)
@@ -114,12 +138,20 @@ static void test_tampered(void **state)
           " WHERE id > 1000; INSERT INTO audit SELECT 71, time, action, verdict, session, tee,"
           " resource, detail, vm, chain FROM audit WHERE id = 70",
           "row 71: was changed" },
-        { "a-checkpoint", "UPDATE audit_checkpoints SET time = 1 WHERE row = 64",
-          "row 64: its checkpoint is not signed by this key" },
+        { "a-checkpoint", "UPDATE audit_checkpoints SET time = 1 WHERE row = 65",
+          "row 65: its checkpoint is not signed by this key" },
         { "all-called-dropped",
-          "DELETE FROM audit WHERE id <= 64; UPDATE audit_checkpoints SET dropped = 1"
-          " WHERE row = 64",
-          "row 64: its checkpoint is not signed by this key" },
+          "DELETE FROM audit WHERE id <= 65; UPDATE audit_checkpoints SET dropped = 1"
+          " WHERE row = 65",
+          "row 65: its checkpoint is not signed by this key" },
+        { "nothing-signed", "DELETE FROM audit_checkpoints",
+          "row 1: and what follows is not signed" },
+        { "its-end-not-signed", "DELETE FROM audit_checkpoints WHERE row > 65",
+          "row 66: and what follows is not signed" },
+        { "written-anew",
+          "DELETE FROM audit WHERE id > 40; DELETE FROM audit_checkpoints;"
+          "UPDATE audit_head SET row = 40, chain = (SELECT chain FROM audit WHERE id = 40)",
+          "row 1: and what follows is not signed" },
     };
 
     (void)state;
@@ -151,7 +183,7 @@ static void test_kept(void **state)
     CHECK(strstr(err.text, "row 101: is missing: the checkpoint that was kept") != NULL, err.text);
     add_rows(store, 500, 50);
     CHECK(!clo_store_audit_verify(store, key, point, &verdict, &err), "also with other rows");
-    CHECK(strstr(err.text, "row 128: the trail up to here is not the one that was kept") != NULL,
+    CHECK(strstr(err.text, "row 129: the trail up to here is not the one that was kept") != NULL,
           err.text);
 }
 
@@ -216,8 +248,11 @@ static void test_retention(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),     cmocka_unit_test(test_tampered),
-        cmocka_unit_test(test_kept),      cmocka_unit_test(test_kept_of_dropped),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_tampered),
+        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_unasked),
+        cmocka_unit_test(test_kept_of_dropped),
         cmocka_unit_test(test_retention),
     };
     int result = cmocka_run_group_tests(tests, make_scratch, free_scratch);

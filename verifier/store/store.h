@@ -237,9 +237,14 @@ struct clo_audit {
 CLO_MUST_USE bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry,
                                   struct clo_error *err);
 
+/* The same, and the end of the trail is signed with it: for programs that write a row and end. */
+CLO_MUST_USE bool clo_store_audit_last(struct clo_store *store, const struct clo_audit *entry,
+                                       struct clo_error *err);
+
 /* The trail is a chain: each row has the SHA-256 digest of the one before and of itself, and the end of the chain is signed
- * now and then. So a row that was changed, removed or moved shows; a trail that was cut off and signed anew by someone who
- * has the key shows by a checkpoint that is kept elsewhere. docs/formats/audit.md has the bytes. */
+ * at the first row, after 64 more at the latest, and when a program ends. So a row up to the last signature that was
+ * changed, removed or moved shows; rows after it that were written anew, a trail that was cut off right after a signature,
+ * and one that was signed anew show by a checkpoint that is kept elsewhere alone. docs/formats/audit.md has the bytes. */
 struct clo_audit_point {
     int64_t row; /* the last row that it covers; 0: none */
     int64_t time;
@@ -248,7 +253,7 @@ struct clo_audit_point {
 };
 #define CLO_AUDIT_KEY "audit"
 
-/* From now on this program signs checkpoints, with the store's key of that name. */
+/* Opens the store's key of that name, which signs checkpoints, before the first row needs it. */
 CLO_MUST_USE bool clo_store_audit_sign(struct clo_store *store, struct clo_error *err);
 /* Signs the end of the chain. Nothing is done where it is signed already. */
 CLO_MUST_USE bool clo_store_audit_checkpoint(struct clo_store *store, int64_t now,
@@ -263,7 +268,7 @@ struct clo_audit_verdict {
     int64_t covered;     /* up to this row; what follows is chained and not signed yet */
 };
 /* The whole trail against its chain and its checkpoints, and against one that was kept elsewhere (NULL: none).
- * CLO_ERR_REFUSED, with the first row that is not as it was written. */
+ * CLO_ERR_REFUSED, with the first row that is not as it was written, or follows the last signature by 64 rows. */
 CLO_MUST_USE bool clo_store_audit_verify(struct clo_store *store, const struct clo_public_key *key,
                                          const json_t *kept, struct clo_audit_verdict *out,
                                          struct clo_error *err);

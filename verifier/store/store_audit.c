@@ -227,35 +227,37 @@ bool clo_store_audit_sign(struct clo_store *store, struct clo_error *err)
     return clo_store_key(store, CLO_AUDIT_KEY, CLO_KEY_P256, &store->audit_key, err);
 }
 
-/* Whether the end of the chain is signed already. */
-static bool is_signed(struct clo_store *store, int64_t row, bool *out, struct clo_error *err)
+/* The row that was signed last; 0: none was. */
+static bool find_last_signed(struct clo_store *store, int64_t *out, struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!store_prepare(store, "SELECT 1 FROM audit_checkpoints WHERE row = ?", &statement, err))
+    if (!store_prepare(store, "SELECT coalesce(max(row), 0) FROM audit_checkpoints", &statement,
+                       err))
         return false;
-    sqlite3_bind_int64(statement, 1, row);
-    int result = sqlite3_step(statement);
-    *out = result == SQLITE_ROW;
-    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    *out = sqlite3_column_int64(statement, 0);
+    return true;
 }
 
-static bool checkpoint(struct clo_store *store, int64_t now, struct clo_error *err)
+/* Signs the end of the chain if that many rows follow the last that was signed, or none ever was. */
+static bool checkpoint(struct clo_store *store, int64_t now, int64_t after, struct clo_error *err)
 {
     struct clo_audit_point head;
-    bool done;
+    int64_t last;
 
-    if (!read_head(store, &head, err) || !is_signed(store, head.row, &done, err))
+    if (!read_head(store, &head, err) || !find_last_signed(store, &last, err))
         return false;
     head.time = now;
-    return head.row == 0 || done || sign_point(store, &head, err);
+    if (head.row == 0 || (last > 0 && head.row - last < after))
+        return true;
+    return clo_store_audit_sign(store, err) && sign_point(store, &head, err);
 }
 
 bool clo_store_audit_checkpoint(struct clo_store *store, int64_t now, struct clo_error *err)
 {
-    if (!clo_store_audit_sign(store, err))
-        return false;
-    return clo_store_begin(store, err) && clo_store_end(store, checkpoint(store, now, err), err);
+    return clo_store_begin(store, err) && clo_store_end(store, checkpoint(store, now, 1, err), err);
 }
 
 static json_t *point_json(const struct clo_audit_point *point, struct clo_bytes signature)
@@ -310,7 +312,9 @@ bool clo_store_audit_last_checkpoint(struct clo_store *store, json_t **out, stru
 
 /* --- Appending --- */
 
-static bool append(struct clo_store *store, const struct clo_audit *entry, struct clo_error *err)
+/* Who writes rows signs them, or a trail without any signature would be as good as another. */
+static bool append(struct clo_store *store, const struct clo_audit *entry, int64_t sign_after,
+                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer vm = { 0 };
     struct clo_audit_point head;
@@ -325,22 +329,31 @@ static bool append(struct clo_store *store, const struct clo_audit *entry, struc
     if (!chain_row(head.chain, &row, head.chain, err) || !insert_row(store, &row, head.chain, err))
         return false;
     head.row = row.id;
-    head.time = entry->time;
-    return write_head(store, &head, err) &&
-           (store->audit_key == NULL || head.row % CHECKPOINT_EVERY != 0 ||
-            sign_point(store, &head, err));
+    return write_head(store, &head, err) && checkpoint(store, entry->time, sign_after, err);
 }
 
-bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry, struct clo_error *err)
+static bool audit(struct clo_store *store, const struct clo_audit *entry, int64_t sign_after,
+                  struct clo_error *err)
 {
     STORE_LOCK(store);
 
     /* Part of a decision, or one of its own. */
     bool is_within = sqlite3_get_autocommit(store->database) == 0;
-    bool ok = is_within ? append(store, entry, err)
+    bool ok = is_within ? append(store, entry, sign_after, err)
                         : clo_store_begin(store, err) &&
-                                  clo_store_end(store, append(store, entry, err), err);
+                                  clo_store_end(store, append(store, entry, sign_after, err), err);
     return ok || clo_wrap(err, "audit trail");
+}
+
+bool clo_store_audit(struct clo_store *store, const struct clo_audit *entry, struct clo_error *err)
+{
+    return audit(store, entry, CHECKPOINT_EVERY, err);
+}
+
+bool clo_store_audit_last(struct clo_store *store, const struct clo_audit *entry,
+                          struct clo_error *err)
+{
+    return audit(store, entry, 1, err);
 }
 
 /* --- Verifying --- */
@@ -392,8 +405,11 @@ static bool find_start(struct walk *w, struct clo_error *err)
         return true;
     if (result != SQLITE_ROW)
         return fail_sql(w->store, err);
-    return read_point(w->store, statement, &w->at, &signature, err) &&
-           check_signature(w->store, &w->at, signature, w->key, err);
+    if (!read_point(w->store, statement, &w->at, &signature, err) ||
+        !check_signature(w->store, &w->at, signature, w->key, err))
+        return false;
+    w->verdict.covered = w->at.row;
+    return true;
 }
 
 /* Before the first row: what was dropped must end where the checkpoint that was kept does, or before. */
@@ -476,23 +492,26 @@ static bool walk_rows(struct walk *w, struct clo_error *err)
 /* The trail must reach as far as was ever said of it. */
 static bool check_end(struct walk *w, struct clo_error *err)
 {
-    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     struct clo_audit_point head;
+    int64_t last;
 
-    if (!read_head(w->store, &head, err))
+    if (!read_head(w->store, &head, err) || !find_last_signed(w->store, &last, err))
         return false;
     if (head.row != w->at.row || memcmp(head.chain, w->at.chain, CHAIN_SIZE) != 0)
         return fail_row(w->store, w->at.row + 1, "is missing: the trail was cut off", err);
     if (w->has_kept && w->kept.row > w->at.row)
         return fail_row(w->store, w->at.row + 1,
                         "is missing: the checkpoint that was kept covers more", err);
-    if (!store_prepare(w->store, "SELECT coalesce(max(row), 0) FROM audit_checkpoints", &statement,
-                       err))
-        return false;
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        return fail_sql(w->store, err);
-    return sqlite3_column_int64(statement, 0) <= w->at.row ||
-           fail_row(w->store, w->at.row + 1, "is missing: a checkpoint covers more", err);
+    if (last > w->at.row)
+        return fail_row(w->store, w->at.row + 1, "is missing: a checkpoint covers more", err);
+    /* The chain has no key: only what is signed shows that the rows are those of a broker. */
+    if (w->at.row > 0 &&
+        (w->verdict.covered == 0 || w->at.row - w->verdict.covered >= CHECKPOINT_EVERY))
+        return fail_row(w->store, w->verdict.covered + 1,
+                        "and what follows is not signed ('audit-log checkpoint' signs a trail of "
+                        "an older release)",
+                        err);
+    return true;
 }
 
 static bool read_kept(const json_t *json, struct walk *w, struct clo_error *err)

@@ -128,7 +128,7 @@ static bool settle(struct clo_store *store, int64_t now, struct clo_error *err)
                                    .detail = "from a backup: what happened since is not known" };
 
     return execute(store, "DELETE FROM session_keys; DELETE FROM sessions", err) &&
-           clo_store_audit(store, &row, err);
+           clo_store_audit_last(store, &row, err);
 }
 
 static bool restore(const char *backup, const char *folder, int64_t now, struct clo_error *err)

@@ -27,7 +27,7 @@ struct clo_store {
     pthread_mutex_t lock;
     struct store_statement *statements;
     struct store_master *master;       /* NULL: none was given */
-    struct clo_private_key *audit_key; /* signs checkpoints; NULL: this program makes none */
+    struct clo_private_key *audit_key; /* signs checkpoints; NULL: not opened yet */
 };
 
 /* For CLO_CLEANUP: STORE_LOCK(store); holds the lock until the function returns. */

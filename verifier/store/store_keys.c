@@ -40,8 +40,10 @@ bool clo_store_key(struct clo_store *store, const char *name, enum clo_key_kind 
 
     snprintf(path, sizeof path, "%s/%s.key", store->folder, name);
     snprintf(public_path, sizeof public_path, "%s/%s.pem", store->folder, name);
+    STORE_LOCK(store);
     /* One at a time: two programs must not make two keys. */
-    if (!clo_store_begin(store, err))
+    bool is_within = sqlite3_get_autocommit(store->database) == 0;
+    if (!is_within && !clo_store_begin(store, err))
         return false;
     bool ok = access(path, F_OK) != 0 && errno == ENOENT
                       ? make_key(path, public_path, kind, &key, err)
@@ -49,7 +51,8 @@ bool clo_store_key(struct clo_store *store, const char *name, enum clo_key_kind 
                                 (clo_private_key_from_pem(clo_secret_bytes(pem), &key, err) ||
                                  clo_wrap(err, "%s", path));
     struct clo_error ignored;
-    (void)!clo_store_end(store, false, &ignored);
+    if (!is_within)
+        (void)!clo_store_end(store, false, &ignored);
     if (!ok)
         return false;
     if (clo_private_key_kind(key) != kind)
