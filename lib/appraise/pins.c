@@ -92,6 +92,27 @@ static bool show_tdx_quote(struct clo_pins_shown *shown, const struct clo_eviden
     return true;
 }
 
+/* Kinds of which no value is looked up: terms that name the kind are found, and no others. */
+static const struct {
+    enum clo_tee tee;
+    const char *label;
+} unpinned[] = {
+    { CLO_TEE_NITRO, CLO_EVIDENCE_NITRO_DOCUMENT },
+    { CLO_TEE_SAMPLE, CLO_EVIDENCE_SAMPLE },
+};
+
+static bool show_unpinned(const struct clo_evidence *evidence, struct clo_pins_shown *out)
+{
+    for (size_t i = 0; i < CLO_COUNT(unpinned); i++) {
+        if (!clo_evidence_has(evidence, unpinned[i].label))
+            continue;
+        *out = (struct clo_pins_shown){ .evidence =
+                                                class_of(unpinned[i].tee, CLO_EVIDENCE_OF_BARE) };
+        return true;
+    }
+    return false;
+}
+
 bool clo_pins_show(const struct clo_evidence *evidence, struct clo_pins_shown *out)
 {
     bool is_bound = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
@@ -105,7 +126,7 @@ bool clo_pins_show(const struct clo_evidence *evidence, struct clo_pins_shown *o
     } else {
         shown.evidence = class_of(CLO_TEE_TDX, kind);
         if (!show_tdx_quote(&shown, evidence))
-            return false;
+            return show_unpinned(evidence, out);
     }
     if (is_bound && !show_pcrs(&shown, evidence))
         return false;
@@ -294,6 +315,9 @@ bool clo_pins_demand(const struct clo_appraise_terms *terms, struct clo_pins *ou
             if (clo_policy_allows(terms->policy, tees_known[i]) && (kinds >> kind & 1) != 0 &&
                 !demand_class(&pins, terms, tees_known[i], (enum clo_evidence_kind)kind, err))
                 return false;
+    for (size_t i = 0; i < CLO_COUNT(unpinned); i++)
+        if (clo_policy_allows(terms->policy, unpinned[i].tee))
+            pins.classes |= 1U << class_of(unpinned[i].tee, CLO_EVIDENCE_OF_BARE);
     *out = pins;
     pins = (struct clo_pins){ 0 };
     return true;

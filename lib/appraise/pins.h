@@ -23,7 +23,7 @@ struct clo_pins_shown {
     struct clo_pin items[CLO_PIN_FIELDS];
     size_t count;
 };
-/* False: it is of a kind that nothing is known of here, and may be of any terms. */
+/* False: nothing in it can be read that any terms accept: no hardware's word, or a vTPM's without its registers. */
 bool clo_pins_show(const struct clo_evidence *evidence, struct clo_pins_shown *out);
 
 /* What terms demand: of each field with pins for a class, evidence of that class must show one. */

@@ -198,8 +198,9 @@ bool import_pcrs_json(const json_t *pcrs, struct clo_bytes attest, struct clo_bu
             return false;
     } else if (is_bank(pcrs)) {
         (void)selected(attest, &hash, ignored);
-        if (hash == CLO_HASH_NONE ||
-            json_object_set(banks, clo_hash_name(hash), (json_t *)(uintptr_t)pcrs) != 0)
+        if (hash == CLO_HASH_NONE)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED, "the quote is of a bank that is not known");
+        if (json_object_set(banks, clo_hash_name(hash), (json_t *)(uintptr_t)pcrs) != 0)
             return clo_out_of_memory(err);
     } else {
         return clo_fail(err, CLO_ERR_FORMAT, "neither an object nor an array of PCR values");

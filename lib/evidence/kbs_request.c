@@ -196,14 +196,35 @@ static bool take_runtime(struct parts *parts, struct clo_error *err)
 
 /* --- What it was made over --- */
 
-static json_t *runtime_data(const struct parts *parts, const char *nonce, bool is_composite)
+static json_t *runtime_data(const struct parts *parts, const json_t *key, const char *nonce,
+                            bool is_composite)
 {
     return is_composite ? json_pack("{s:s, s:s, s:O}", "additional-evidence", parts->additional,
-                                    "nonce", nonce, "tee-pubkey", parts->key)
-                        : json_pack("{s:s, s:O}", "nonce", nonce, "tee-pubkey", parts->key);
+                                    "nonce", nonce, "tee-pubkey", key)
+                        : json_pack("{s:s, s:O}", "nonce", nonce, "tee-pubkey", key);
 }
 
-/* SVSM (kernel/src/attest.rs): SHA-512 of the key's coordinates and the nonce's bytes. */
+/* SVSM (kernel/src/attest.rs) binds two coordinates and the nonce, and its proxy, which is the host's, sends the rest:
+ * of the key nothing counts but that point, on the curve that SVSM's keys are on. */
+static bool take_svsm_key(const struct parts *parts, json_t **out, struct clo_error *err)
+{
+    const char *kind, *curve, *x, *y;
+
+    if (parts->additional[0] != '\0')
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "additional evidence: nothing binds it in what SVSM's proxy sends");
+    if (!clo_json_get_string(parts->key, "kty", &kind, err) ||
+        !clo_json_get_string(parts->key, "crv", &curve, err) ||
+        !clo_json_get_string(parts->key, "x", &x, err) ||
+        !clo_json_get_string(parts->key, "y", &y, err))
+        return clo_wrap(err, "SVSM's key");
+    if (strcmp(kind, "EC") != 0 || strcmp(curve, "P-521") != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "SVSM's key: not one on P-521");
+    *out = json_pack("{s:s, s:s, s:s, s:s}", "kty", "EC", "crv", "P-521", "x", x, "y", y);
+    return *out != NULL || clo_out_of_memory(err);
+}
+
+/* SHA-512 of the key's coordinates and the nonce's bytes. */
 static bool bind_svsm(const json_t *key, const char *nonce, struct clo_buffer *out,
                       struct clo_error *err)
 {
@@ -212,14 +233,12 @@ static bool bind_svsm(const json_t *key, const char *nonce, struct clo_buffer *o
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer y = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer challenge = { 0 };
     struct clo_digest digest;
-    const char *curve;
 
-    if (!clo_json_get_string(key, "crv", &curve, err) ||
-        !clo_json_get_bytes(key, "x", CLO_JSON_BASE64URL, SVSM_COORDINATE, &x, err) ||
+    if (!clo_json_get_bytes(key, "x", CLO_JSON_BASE64URL, SVSM_COORDINATE, &x, err) ||
         !clo_json_get_bytes(key, "y", CLO_JSON_BASE64URL, SVSM_COORDINATE, &y, err) ||
         !clo_base64_read(clo_bytes_text(nonce), &challenge, err))
         return clo_wrap(err, "SVSM's key");
-    if (strcmp(curve, "P-521") != 0 || x.size != SVSM_COORDINATE || y.size != SVSM_COORDINATE)
+    if (x.size != SVSM_COORDINATE || y.size != SVSM_COORDINATE)
         return clo_fail(err, CLO_ERR_FORMAT, "SVSM's key: not one on P-521");
     clo_buffer_append(&message, clo_buffer_bytes(&x));
     clo_buffer_append(&message, clo_buffer_bytes(&y));
@@ -236,15 +255,20 @@ static bool bind(const struct parts *parts, const struct clo_kbs_agreed *agreed,
                  struct clo_kbs_evidence *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_json_freep)
-    json_t *runtime = runtime_data(parts, nonce, agreed->version >= CLO_KBS_VERSION_COMPOSITE);
+    CLO_CLEANUP(clo_json_freep) json_t *svsm_key = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *runtime = NULL;
+    bool is_svsm = json_object_get(parts->primary, "snp-report") != NULL;
     struct clo_digest digest;
 
+    if (is_svsm && !take_svsm_key(parts, &svsm_key, err))
+        return false;
+    runtime = runtime_data(parts, is_svsm ? svsm_key : parts->key, nonce,
+                           agreed->version >= CLO_KBS_VERSION_COMPOSITE);
     if (!clo_jcs_write(runtime, &text, err) ||
         !clo_evidence_add(out->evidence, CLO_EVIDENCE_RUNTIME_DATA, clo_buffer_bytes(&text), err))
         return false;
-    if (json_object_get(parts->primary, "snp-report") != NULL)
-        return bind_svsm(parts->key, nonce, &out->bound, err);
+    if (is_svsm)
+        return bind_svsm(svsm_key, nonce, &out->bound, err);
     clo_hash(agreed->hash, clo_buffer_bytes(&text), &digest);
     struct clo_bytes bound = clo_digest_bytes(&digest);
     if (agreed->tee == CLO_KBS_TPM)
@@ -352,6 +376,8 @@ static bool check_own_runtime(const json_t *claimed, const struct clo_evidence *
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_bytes bound = clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA);
 
+    if (claimed == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"runtime-data\" is missing");
     if (bound.data == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "the evidence has no runtime data");
     if (!clo_json_write(claimed, &text, err))

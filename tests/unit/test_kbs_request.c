@@ -97,7 +97,8 @@ static void test_auth(void **state)
     "00bb0f25ce193f05d5a385ecabc63e6f0656e0b8621dbc3584f4d62a69a697d4" \
     "ad51d383010c60ba473539278a8a294d"
 /* The same of {"nonce","tee-pubkey"}. */
-#define BOUND_OLD_SIZE 48
+#define SVSM_REPORT_ZEROS 1577 /* of base64, after the version */
+#define BOUND_OLD_SIZE    48
 
 static void parse(const char *body, const struct clo_kbs_agreed *agreed, const char *error,
                   struct clo_kbs_evidence *out)
@@ -185,6 +186,11 @@ static void test_forms(void **state)
           BODY("{\"snp-report\":\"AAAA\"}"),
           "SVSM",
           { CLO_KBS_SNP, CLO_HASH_SHA384, 3 } },
+        { "our own form without what it was made over",
+          "{\"tee-pubkey\":{},\"tee-evidence\":{\"__cmwc_t\":\"" CLO_EVIDENCE_TYPE
+          "\",\"runtime-data\":[\"application/vnd.cloister.runtime-data+json\",\"e30\"]}}",
+          "\"runtime-data\" is missing",
+          { CLO_KBS_SNP, CLO_HASH_SHA384, 0 } },
         { "our own form of another TEE",
           "{\"runtime-data\":{\"nonce\":\"x\"},\"tee-evidence\":{\"primary_evidence\":{\"__cmwc_"
           "t\":"
@@ -201,6 +207,50 @@ static void test_forms(void **state)
         CLO_CLEANUP(clo_kbs_evidence_free) struct clo_kbs_evidence sent = { 0 };
         parse(cases[i].body, &cases[i].agreed, cases[i].error, &sent);
         CHECK(cases[i].error != NULL || sent.bound.size == BOUND_OLD_SIZE, cases[i].name);
+    }
+}
+
+/* What SVSM's proxy sends: a report of zeros, and a key with this kind and these members more. */
+static void make_svsm(const char *kind, const char *more, const char *additional,
+                      struct clo_buffer *out)
+{
+    clo_buffer_printf(out,
+                      "{\"runtime-data\":{\"nonce\":\"" NONCE
+                      "\",\"tee-pubkey\":{\"kty\":\"%s\",\"crv\":\"P-521\",\"x\":\"%088d\",\"y\":"
+                      "\"%088d\"%s}}"
+                      ",\"tee-evidence\":{\"primary_evidence\":{\"snp-report\":\"Ag",
+                      kind, 0, 0, more);
+    for (size_t i = 0; i < SVSM_REPORT_ZEROS; i++)
+        clo_buffer_u8(out, 'A');
+    clo_buffer_printf(out, "=\",\"certs-buf\":null},\"additional_evidence\":\"%s\"}}", additional);
+}
+
+/* Of the key the point alone reaches the broker: what else stands there is the proxy's, and so the host's. */
+static void test_svsm_key(void **state)
+{
+    static const struct {
+        const char *kind, *more, *additional, *error;
+    } cases[] = {
+        { "EC", "", "", NULL },
+        { "EC", ",\"n\":\"AAAA\",\"e\":\"AQAB\"", "", NULL },
+        { "RSA", ",\"n\":\"AAAA\",\"e\":\"AQAB\"", "", "SVSM's key: not one on P-521" },
+        { "EC", "", "{}", "nothing binds it in what SVSM's proxy sends" },
+    };
+    const struct clo_kbs_agreed agreed = { CLO_KBS_SNP, CLO_HASH_SHA384, 3 };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_kbs_evidence_free) struct clo_kbs_evidence sent = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer body = { 0 };
+        make_svsm(cases[i].kind, cases[i].more, cases[i].additional, &body);
+        parse(clo_buffer_string(&body), &agreed, cases[i].error, &sent);
+        if (cases[i].error != NULL)
+            continue;
+        struct clo_bytes bound = clo_evidence_get(sent.evidence, CLO_EVIDENCE_RUNTIME_DATA);
+        CHECK(sent.bound.size == 64, "the hash that SVSM makes");
+        CHECK(memmem(bound.data, bound.size, "\"kty\":\"EC\"", 10) != NULL &&
+                      memmem(bound.data, bound.size, "AQAB", 4) == NULL,
+              cases[i].more);
     }
 }
 
@@ -271,9 +321,9 @@ static void test_truncated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auth),      cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_forms),     cmocka_unit_test(test_init_data),
-        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_auth),     cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_forms),    cmocka_unit_test(test_init_data),
+        cmocka_unit_test(test_svsm_key), cmocka_unit_test(test_truncated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static bool finds(const struct clo_evidence *evidence, const struct clo_pins *pi
     struct clo_pins_shown shown;
 
     if (!clo_pins_show(evidence, &shown))
-        return true;
+        return false;
     if ((pins->classes >> shown.evidence & 1) == 0)
         return false;
     for (unsigned field = 0; field < CLO_PIN_FIELDS; field++) {
@@ -119,6 +119,37 @@ static void test_other_trust(void **state)
     CHECK(!clo_appraise_verified(verified, &none, &appraisal, &err), "no policy");
 }
 
+/* Of evidence without values to look up only those terms are found that name its kind; of what proves nothing, none. */
+static void test_without_values(void **state)
+{
+    static const char sample[] = "{\"cloister_policy\":1,\"name\":\"a\",\"tee\":[\"sample\"],\"roots\":[],"
+                                 "\"accept_weak\":\"a test\"}";
+    static const char snp[] =
+            "{\"cloister_policy\":1,\"name\":\"b\",\"tee\":[\"snp\"],\"roots\":[\"amd\"]}";
+    static const struct {
+        const char *label, *policy;
+        bool is_found;
+    } cases[] = {
+        { CLO_EVIDENCE_SAMPLE, sample, true },       { CLO_EVIDENCE_SAMPLE, snp, false },
+        { CLO_EVIDENCE_NITRO_DOCUMENT, snp, false }, { CLO_EVIDENCE_TDX_QUOTE, snp, false },
+        { CLO_EVIDENCE_TPM_QUOTE, snp, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+        CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+        CLO_CLEANUP(clo_pins_free) struct clo_pins pins = { 0 };
+        struct clo_error err;
+        must(clo_evidence_new(&evidence, &err), &err);
+        must(clo_evidence_add(evidence, cases[i].label, clo_bytes_text("x"), &err), &err);
+        must(clo_policy_parse(clo_bytes_text(cases[i].policy), &policy, &err), &err);
+        const struct clo_appraise_terms terms = { .policy = policy };
+        must(clo_pins_demand(&terms, &pins, &err), &err);
+        CHECK(finds(evidence, &pins) == cases[i].is_found, cases[i].label);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -138,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found),
         cmocka_unit_test(test_other_trust),
+        cmocka_unit_test(test_without_values),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -194,12 +194,15 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
     return answer_token(broker, session, answer, err);
 }
 
-/* What is wrong with the broker itself is not the client's junk. */
+/* What is wrong with the broker itself is not counted as the client's junk; a client that can cause it is slowed down
+ * all the same. */
 static bool refuse_junk(struct clo_broker *broker, const struct clo_broker_request *request,
                         enum clo_junk_kind kind, const struct clo_error *err)
 {
-    if (broker_http_status(err->status) == 500)
+    if (broker_http_status(err->status) == 500) {
+        clo_junk_charge(broker->junk, broker_peer(request), request->clock);
         return false;
+    }
     if (err->status == CLO_ERR_UNAVAILABLE) /* no decision: the guest comes again */
         return broker_junk(broker, request, CLO_JUNK_WAITING);
     broker->counters[kind == CLO_JUNK_MALFORMED ? ATTEST_MALFORMED : ATTEST_REFUSED]++;

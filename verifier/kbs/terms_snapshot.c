@@ -248,29 +248,16 @@ static int by_row(const void *a, const void *b)
     return first < second ? -1 : first > second;
 }
 
-/* Evidence of a kind that nothing is known of may be of any terms. */
-static bool find_all(const struct terms_snapshot *snapshot, uint32_t **out, size_t *count,
-                     struct clo_error *err)
-{
-    uint32_t *rows = calloc(snapshot->count + 1, sizeof *rows);
-
-    if (rows == NULL)
-        return clo_out_of_memory(err);
-    for (size_t i = 0; i < snapshot->count; i++)
-        rows[i] = (uint32_t)i;
-    *out = rows;
-    *count = snapshot->count;
-    return true;
-}
-
 bool terms_snapshot_find(const struct terms_snapshot *snapshot, const struct clo_evidence *evidence,
                          uint32_t **out, size_t *count, struct clo_error *err)
 {
     struct clo_pins_shown shown;
     size_t found = 0;
 
+    *out = NULL;
+    *count = 0;
     if (!clo_pins_show(evidence, &shown))
-        return find_all(snapshot, out, count, err);
+        return true;
     size_t total = snapshot->unpinned_count[shown.evidence];
     for (size_t i = 0; i < shown.count; i++)
         total += count_leads(snapshot->leads, snapshot->lead_count, shown.items[i].name);
