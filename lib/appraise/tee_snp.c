@@ -220,9 +220,13 @@ static void check_ages(struct work *w)
 
 /* --- Who it is --- */
 
+/* The VCEK's word for it, also where the host keeps CHIP_ID out of the report. */
 static struct clo_bytes chip(const struct work *w)
 {
-    return own(w)->report.chip_id;
+    const struct clo_snp_verified *verified = own(w);
+
+    return verified->has_hw_id ? clo_bytes(verified->hw_id, sizeof verified->hw_id)
+                               : verified->report.chip_id;
 }
 
 static struct clo_bytes init_data(const struct work *w)

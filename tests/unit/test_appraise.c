@@ -384,6 +384,34 @@ static void test_bare(void **state)
     }
 }
 
+/* A host that keeps CHIP_ID out of the report does not make another machine of it: the VCEK names the chip. */
+static void test_masked_chip(void **state)
+{
+    char named[CLO_INSTANCE_HEX_SIZE] = "";
+    struct clo_error err;
+
+    (void)state;
+    for (int masked = 0; masked < 2; masked++) {
+        CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+        CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        scene_reset(&scene);
+        if (masked == 1)
+            memset(scene.maker.report + 0x1a0, 0, 64);
+        must(clo_evidence_new(&evidence, &err), &err);
+        make_evidence(&scene, evidence, &certificates);
+        struct clo_appraise_inputs inputs = { .at = SNP_MAKER_NOW,
+                                              .roots = &scene.maker.root,
+                                              .root_count = 1,
+                                              .endorsements.certificates = &certificates };
+        must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
+        const char *chip = clo_appraisal_instances(appraisal)->hex[CLO_INSTANCE_CHIP];
+        if (masked == 0)
+            snprintf(named, sizeof named, "%s", chip);
+        CHECK(chip[0] != '\0' && strcmp(chip, named) == 0, masked == 0 ? "a chip" : "masked");
+    }
+}
+
 static void test_tdx(void **state)
 {
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
@@ -476,10 +504,11 @@ static void test_azure_vectors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),  cmocka_unit_test(test_alternatives),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_not_released),
-        cmocka_unit_test(test_malformed), cmocka_unit_test(test_bare),
-        cmocka_unit_test(test_tdx),       cmocka_unit_test(test_azure_vectors),
+        cmocka_unit_test(test_accepted),      cmocka_unit_test(test_alternatives),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_not_released),
+        cmocka_unit_test(test_malformed),     cmocka_unit_test(test_bare),
+        cmocka_unit_test(test_masked_chip),   cmocka_unit_test(test_tdx),
+        cmocka_unit_test(test_azure_vectors),
     };
 
     return cmocka_run_group_tests(tests, set_scene_up, tear_scene_down);
