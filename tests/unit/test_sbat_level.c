@@ -81,7 +81,6 @@ static void test_lines(void **state)
     assert_true(clo_bytes_equal(entry.rest, clo_bytes_text("a,b")));
     assert_int_equal(clo_sbat_next(in, &at, &entry, &err),
                      CLO_NEXT_END); /* after a NUL is padding */
-    assert_int_equal(err.status, CLO_OK);
     /* A NUL inside a line ends it, and all. */
     at = 0;
     in = clo_bytes("grub,3\0,x\nshim,1\n", 17);

@@ -76,7 +76,6 @@ static void test_made(void **state)
         assert_ptr_equal(same.data.data, entry.data.data);
     }
     assert_int_equal(clo_signature_next(&walk, &entry, &err), CLO_NEXT_END);
-    assert_int_equal(err.status, CLO_OK);
     /* Cut anywhere but between two lists it is malformed. */
     for (size_t cut = 1; cut < lists.size; cut++) {
         bool is_whole = cut == 124 || cut == 268 || cut == 412 || cut == 488;
