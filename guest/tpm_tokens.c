@@ -125,12 +125,11 @@ static bool is_sealed_disk(const struct clo_tpm_found *found, const struct clo_d
     struct clo_disk_identity identity;
     struct clo_digest digest;
 
-    if (!found->is_bound)
-        return true;
+    /* Verifies the generation's MAC, too: the TPM's counter is held against that number. */
     if (!clo_disk_identity_of(clo_buffer_bytes(&disk->header), volume_key, &identity, err))
         return false;
     clo_disk_identity_digest(&identity, &digest);
-    return clo_digest_equal(&digest, &found->disk) ||
+    return !found->is_bound || clo_digest_equal(&digest, &found->disk) ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "TPM: not the disk that the key was sealed for, though the key opens it");
 }

@@ -34,7 +34,8 @@ void clo_tpm_found_free(struct clo_tpm_found *found); /* for CLO_CLEANUP */
  * CLO_ERR_REFUSED: no token gave any; the text says why the last did not. */
 CLO_MUST_USE bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *disk,
                                  struct clo_tpm_found *out, struct clo_error *err);
-/* The volume key with it. A disk that it opens and was not sealed for is CLO_ERR_REFUSED. */
+/* The volume key with it. A disk that it opens and was not sealed for is CLO_ERR_REFUSED, and so is a generation whose MAC
+ * does not hold under it: the header's number may be believed afterwards. */
 CLO_MUST_USE bool clo_tpm_volume_key(const struct clo_tpm_search *search,
                                      const struct clo_disk *disk, const char *scratch,
                                      struct clo_secret **volume_key, struct clo_error *err);

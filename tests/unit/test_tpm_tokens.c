@@ -281,6 +281,68 @@ static void test_other_disk(void **state)
                         "TPM: not the disk that the key was sealed for, though the key opens it");
 }
 
+static void change(int slot, struct clo_bytes key, const char *token)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    struct crypt_device *luks;
+
+    open_disk(&opened);
+    struct clo_bytes volume_key = clo_secret_bytes(opened.volume_key);
+    assert_int_equal(crypt_init(&luks, device), 0);
+    assert_int_equal(crypt_load(luks, CRYPT_LUKS2, NULL), 0);
+    if (slot >= 0)
+        assert_int_equal(crypt_keyslot_add_by_volume_key(luks, slot, (const char *)volume_key.data,
+                                                         volume_key.size, (const char *)key.data,
+                                                         key.size),
+                         slot);
+    else
+        assert_true(crypt_token_json_set(luks, CRYPT_ANY_TOKEN, token) >= 0);
+    crypt_free(luks);
+}
+
+/* As systemd has it: a key slot for what was sealed, and nothing in it says which disk it is for. */
+static void write_systemd_token(void)
+{
+    static const uint8_t secret[32] = "what systemd would have sealed";
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+
+    assert_true(clo_tpm2_slot_key(clo_bytes(secret, sizeof secret), &key, &err));
+    change(1, clo_secret_bytes(key), NULL);
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, 1U << 11, &now, &err));
+    const struct clo_tpm2_sealing sealing = {
+        .bank = CLO_HASH_SHA256, .pcrs = 1U << 11, .values = &now.values[11], .keyslot = 1
+    };
+    assert_true(clo_tpm_seal(tpm, NULL, &sealing, clo_bytes(secret, sizeof secret),
+                             &clo_random_system, &token, &err));
+    json = clo_tpm2_token_json(&token);
+    CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+    change(-1, clo_bytes(NULL, 0), text);
+}
+
+/* A counter is held against the header's generation: one that nobody who has the volume key wrote is not believed. */
+static void test_forged_generation(void **state)
+{
+    static const char *const forged =
+            "{\"type\":\"cloister-generation\",\"keyslots\":[],\"generation\":1000,\"mac\":"
+            "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    struct clo_error err;
+
+    (void)state;
+    make_disk(15);
+    write_systemd_token();
+    must_open();
+    change(-1, clo_bytes(NULL, 0), forged);
+    assert_false(open_by_tpm(&volume_key, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_string_equal(err.text, "disk: generation 1000: its MAC does not hold: no guest of this "
+                                  "disk wrote it");
+}
+
 /* A share is not a key, and a key is not a share; put together they are the disk key. */
 static void test_share(void **state)
 {
@@ -326,7 +388,7 @@ int main(void)
         cmocka_unit_test(test_enrol),           cmocka_unit_test(test_identity),
         cmocka_unit_test(test_latch),           cmocka_unit_test(test_other_tpm),
         cmocka_unit_test(test_share),           cmocka_unit_test(test_other_disk),
-        cmocka_unit_test(test_enrol_elsewhere),
+        cmocka_unit_test(test_enrol_elsewhere), cmocka_unit_test(test_forged_generation),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
