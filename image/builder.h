@@ -69,6 +69,7 @@ struct clo_image_spec {
 };
 
 struct clo_image_result {
+    bool was_finished;  /* by an earlier run: nothing was made, and nothing else is known */
     uint64_t disk_size; /* 0: nothing was made but what must be signed */
     uint64_t uki_size;
     uint64_t initrd_size;

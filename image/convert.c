@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "device/file.h"
 #include "image/adapt.h"
 #include "image/journal.h"
+#include "image/luks.h"
 #include "image/overlay.h"
 
 /* What a conversion holds on its way. */
@@ -197,6 +199,22 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
            (clo_image_build(&spec, out, err) || keep(&conversion->journal, err));
 }
 
+/* An earlier run finished the image: what is left to do is to see that this is its key, and to clear away. */
+static bool clear_away(struct clo_journal *journal, const struct clo_image_spec *base,
+                       struct clo_image_result *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    char uuid[41];
+
+    /* The header goes before the journal does. */
+    if (access(journal->header, F_OK) == 0 &&
+        !clo_luks_open(journal->header, base->disk_key, &volume_key, uuid, err))
+        return false;
+    journal->is_kept = false;
+    *out = (struct clo_image_result){ .was_finished = true };
+    return true;
+}
+
 bool clo_image_convert(const struct clo_convert_spec *spec, const struct clo_image_spec *base,
                        struct clo_image_result *out, struct clo_error *err)
 {
@@ -207,5 +225,7 @@ bool clo_image_convert(const struct clo_convert_spec *spec, const struct clo_ima
         return clo_fail(err, CLO_ERR_USAGE, "--kernel and --modules go together");
     if (!start(&conversion, base, err))
         return false;
+    if (conversion.journal.is_named)
+        return clear_away(&conversion.journal, base, out, err);
     return convert(&conversion, base, out, err);
 }

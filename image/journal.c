@@ -15,6 +15,7 @@
 #include "device/file.h"
 
 #define ENDING     ".converting"
+#define JOURNAL    "journal.json"
 #define TEXT_LIMIT ((size_t)64 << 10)
 
 static bool set_paths(const char *output, struct clo_journal *out, struct clo_error *err)
@@ -31,7 +32,7 @@ static bool set_paths(const char *output, struct clo_journal *out, struct clo_er
 
 static void journal_path(const struct clo_journal *journal, char *out, size_t size)
 {
-    snprintf(out, size, "%s/journal.json", journal->folder);
+    snprintf(out, size, "%s/" JOURNAL, journal->folder);
 }
 
 bool clo_journal_exists(const char *output)
@@ -47,13 +48,20 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 {
     (void)status;
     (void)type;
-    (void)place;
+    if (place->level == 0 || (place->level == 1 && strcmp(path + place->base, JOURNAL) == 0))
+        return 0;
     return remove(path);
 }
 
+/* The journal last: killed in the middle of it, the next run must see that the image was finished. */
 static void remove_folder(const struct clo_journal *journal)
 {
-    (void)nftw(journal->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    char path[4200];
+
+    journal_path(journal, path, sizeof path);
+    if (nftw(journal->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 &&
+        (unlink(path) == 0 || errno == ENOENT))
+        (void)rmdir(journal->folder);
 }
 
 /* --- The journal itself: one small file, which is the old one or the new one --- */
@@ -63,10 +71,10 @@ static bool save(const struct clo_journal *journal, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     char seed[CLO_GUID_TEXT], path[4200];
     CLO_CLEANUP(clo_json_freep)
-    json_t *json =
-            json_pack("{s:i, s:I, s:s, s:s, s:I}", "cloister_journal", 1, "created",
-                      (json_int_t)journal->created, "seed", clo_guid_text(&journal->seed, seed),
-                      "identity", journal->identity, "done", (json_int_t)journal->done);
+    json_t *json = json_pack("{s:i, s:I, s:s, s:s, s:I, s:b}", "cloister_journal", 1, "created",
+                             (json_int_t)journal->created, "seed",
+                             clo_guid_text(&journal->seed, seed), "identity", journal->identity,
+                             "done", (json_int_t)journal->done, "finished", journal->is_finished);
 
     if (json == NULL)
         return clo_out_of_memory(err);
@@ -88,6 +96,7 @@ static bool parse(const json_t *json, struct clo_journal *out, struct clo_error 
         return false;
     if (version != 1)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "of another version");
+    out->is_finished = json_is_true(json_object_get(json, "finished"));
     out->created = (int64_t)created;
     snprintf(out->identity, sizeof out->identity, "%s", identity);
     return true;
@@ -110,14 +119,28 @@ static bool load(struct clo_journal *journal, bool *is_there, struct clo_error *
 
 /* --- Its folder --- */
 
+/* A folder without a journal is all but removed, or all but empty: an image that is there may be the one it was made for. */
+static bool check_journal(const struct clo_journal *journal, struct clo_error *err)
+{
+    char path[4200];
+
+    journal_path(journal, path, sizeof path);
+    return access(path, F_OK) == 0 || access(journal->output, F_OK) != 0 ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "%s: is there, and no journal says whether it is finished: remove %s",
+                    journal->output, journal->folder);
+}
+
 bool clo_journal_prepare(const char *output, bool resumes, struct clo_error *err)
 {
     struct clo_journal journal;
 
     if (!set_paths(output, &journal, err))
         return false;
-    if (mkdir(journal.folder, 0700) == 0 || (errno == EEXIST && resumes))
+    if (mkdir(journal.folder, 0700) == 0)
         return true;
+    if (errno == EEXIST && resumes)
+        return check_journal(&journal, err);
     return clo_fail(err, errno == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
                     journal.folder,
                     errno == EEXIST ? "a conversion that was not finished: --resume finishes it, "
@@ -143,14 +166,19 @@ static bool lock_folder(struct clo_journal *journal, struct clo_error *err)
                     errno == EWOULDBLOCK ? "another conversion is at work" : strerror(errno));
 }
 
-/* Killed between the last two steps: the disk has its name already. Everything is done once more, with nothing left to encrypt. */
-static bool take_back(const struct clo_journal *journal, struct clo_error *err)
+/* Killed between the last two steps: the disk has its name already, and may be in use by now. It is never touched. */
+static bool look_back(struct clo_journal *journal, struct clo_error *err)
 {
-    if (journal->identity[0] == '\0' || access(journal->disk, F_OK) == 0 ||
-        access(journal->output, F_OK) != 0)
+    if (journal->identity[0] == '\0' || access(journal->disk, F_OK) == 0)
         return true;
-    return rename(journal->output, journal->disk) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->output, strerror(errno));
+    bool has_output = access(journal->output, F_OK) == 0;
+    journal->is_named = journal->is_finished && has_output;
+    if (journal->is_named || (!journal->is_finished && !has_output))
+        return true;
+    return clo_fail(err, CLO_ERR_REFUSED, "%s: %s: remove %s to begin anew", journal->output,
+                    has_output ? "is there, and the conversion that is resumed did not finish it"
+                               : "was finished, and is not there any more",
+                    journal->folder);
 }
 
 bool clo_journal_open(const char *output, int64_t created, const struct clo_guid *seed,
@@ -161,7 +189,7 @@ bool clo_journal_open(const char *output, int64_t created, const struct clo_guid
 
     if (!set_paths(output, &journal, err) || !lock_folder(&journal, err) ||
         !load(&journal, &is_there, err) || (!is_there && !save(&journal, err)) ||
-        (is_there && !take_back(&journal, err))) {
+        (is_there && !look_back(&journal, err))) {
         clo_fd_close(&journal.lock);
         return false;
     }
@@ -215,7 +243,12 @@ static bool sync_folder(const char *path, struct clo_error *err)
 
 bool clo_journal_finish(struct clo_journal *journal, int disk, struct clo_error *err)
 {
-    if (fsync(disk) != 0 || fchmod(disk, 0644) != 0 || rename(journal->disk, journal->output) != 0)
+    journal->is_finished = true;
+    if (fsync(disk) != 0 || fchmod(disk, 0644) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->disk, strerror(errno));
+    if (!save(journal, err))
+        return false;
+    if (rename(journal->disk, journal->output) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->output, strerror(errno));
     if (!sync_folder(journal->output, err))
         return false;

@@ -17,6 +17,8 @@ struct clo_journal {
     char identity[2 * CLO_HASH_SIZE_MAX +
                   1]; /* of input, changes and layout; empty: not known yet */
     uint64_t done;    /* bytes of the root that are on the disk */
+    bool is_finished; /* whole: all that is missing is its name */
+    bool is_named;    /* and it had that when it was opened: nothing is left to be done */
     bool is_kept;     /* after a failure: it can be resumed */
 };
 

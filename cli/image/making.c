@@ -213,11 +213,30 @@ static void replace_ending(const char *output, const char *ending, char *path, s
              ending);
 }
 
+static bool print_finished(const struct clo_image_spec *spec, const char *disk_key, bool as_json,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (as_json) {
+        json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", spec->name, "image",
+                         spec->output, "reference", spec->reference_output, "disk",
+                         spec->disk_output, "disk_key", disk_key, "was_finished", true);
+        return cli_print_json(json, err);
+    }
+    printf("image      %s: an earlier run finished it, nothing more is to be done\n", spec->output);
+    printf("disk       %s\n", spec->disk_output);
+    printf("disk key   %s\n", disk_key);
+    return true;
+}
+
 static bool print_result(const struct clo_image_spec *spec, const struct clo_image_result *result,
                          const char *disk_key, bool as_json, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
 
+    if (result->was_finished)
+        return print_finished(spec, disk_key, as_json, err);
     if (as_json) {
         json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "name",
                          spec->name, "image", spec->output, "reference", spec->reference_output,

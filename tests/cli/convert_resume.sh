@@ -31,4 +31,48 @@ expect "no record of the key" 4 "demo.disk.key.used" convert
 [ ! -e demo.img.converting ] || fail "left over: $(ls demo.img.converting)"
 rm -r demo.*
 
+# journal FINISHED: the folder as it is when the conversion is killed after the image got its name.
+journal() {
+    rm -rf demo.img.converting
+    mkdir -m 700 demo.img.converting
+    printf '{"cloister_journal":1,"created":1,"seed":"7c9a2f34-1be5-4d1e-9f6a-3f6f1f0c9e11","identity":"00","done":0,"finished":%s}' "$1" \
+        >demo.img.converting/journal.json
+}
+# is_untouched NAME: the image is the one that is in use by now.
+is_untouched() { [ "$used" = "$(stat -c %i demo.img) $(sha256sum <demo.img)" ] || fail "$1: the image is another"; }
+
+# The journal says "finished" before the image gets its name: here it cannot get it.
+mkdir -p demo.img/in-the-way
+expect "no name" 4 "demo.img: " convert
+[ "$(jq .finished demo.img.converting/journal.json)" = true ] || fail "the journal does not say that the image is whole"
+cp demo.img.converting/header header
+rm -r demo.img
+expect "its name at last" 0 "LUKS2" convert --resume
+[ ! -e demo.img.converting ] || fail "left over: $(ls demo.img.converting)"
+
+# Killed after that, the image was put into use, and only then the conversion is resumed.
+printf 'written by the guest' | dd of=demo.img bs=1 seek=20000000 conv=notrunc status=none
+used="$(stat -c %i demo.img) $(sha256sum <demo.img)"
+journal true
+cp header demo.img.converting/header
+expect "resumed with another key" 1 "the disk key does not open it" convert --resume --disk-key disk.key
+is_untouched "resumed with another key"
+expect "an image in use" 0 "an earlier run finished it" convert --resume
+is_untouched "an image in use"
+[ ! -e demo.img.converting ] || fail "left over: $(ls demo.img.converting)"
+journal true
+expect "an image in use, JSON" 0 '"was_finished": true' convert --resume --json
+is_untouched "an image in use, JSON"
+journal false
+expect "not said to be finished" 1 "demo.img: is there, and the conversion that is resumed did not finish it" convert --resume
+is_untouched "not said to be finished"
+rm demo.img.converting/journal.json
+expect "no journal" 1 "demo.img: is there, and no journal says whether it is finished" convert --resume
+is_untouched "no journal"
+mv demo.img away.img
+journal true
+expect "moved away" 1 "demo.img: was finished, and is not there any more" convert --resume
+[ ! -e demo.img ] || fail "a second image under the same key"
+rm -r demo.*
+
 exit "$failed"
