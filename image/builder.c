@@ -242,7 +242,7 @@ static bool open_disk(struct build *build, struct clo_error *err)
         return clo_new_file_open(build->spec->output, 0644, &build->disk, err);
     if (access(journal->disk, F_OK) != 0)
         journal->done = 0;
-    build->disk.fd = open(journal->disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    build->disk.fd = open(journal->disk, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (build->disk.fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->disk, strerror(errno));
     return identify(build, err);

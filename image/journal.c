@@ -119,11 +119,32 @@ static bool load(struct clo_journal *journal, bool *is_there, struct clo_error *
 
 /* --- Its folder --- */
 
-/* A folder without a journal is all but removed, or all but empty: an image that is there may be the one it was made for. */
-static bool check_journal(const struct clo_journal *journal, struct clo_error *err)
+/* What lies in it is read and written: who else can write there has the conversion do what he likes. */
+static bool open_folder(const struct clo_journal *journal, int *out, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_fd_close)
+    int folder = open(journal->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status;
+
+    if (folder < 0 || fstat(folder, &status) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: %s", journal->folder,
+                        errno == ENOTDIR || errno == ELOOP ? "not a folder" : strerror(errno));
+    if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: not a folder of this user's alone: remove it",
+                        journal->folder);
+    *out = folder;
+    folder = -1;
+    return true;
+}
+
+/* A folder without a journal is all but removed, or all but empty: an image that is there may be the one it was made for. */
+static bool check_resumed(const struct clo_journal *journal, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int folder = -1;
     char path[4200];
 
+    if (!open_folder(journal, &folder, err))
+        return false;
     journal_path(journal, path, sizeof path);
     return access(path, F_OK) == 0 || access(journal->output, F_OK) != 0 ||
            clo_fail(err, CLO_ERR_REFUSED,
@@ -140,7 +161,7 @@ bool clo_journal_prepare(const char *output, bool resumes, struct clo_error *err
     if (mkdir(journal.folder, 0700) == 0)
         return true;
     if (errno == EEXIST && resumes)
-        return check_journal(&journal, err);
+        return check_resumed(&journal, err);
     return clo_fail(err, errno == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
                     journal.folder,
                     errno == EEXIST ? "a conversion that was not finished: --resume finishes it, "
@@ -159,8 +180,9 @@ void clo_journal_forget(const char *output)
 
 static bool lock_folder(struct clo_journal *journal, struct clo_error *err)
 {
-    journal->lock = open(journal->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (journal->lock >= 0 && flock(journal->lock, LOCK_EX | LOCK_NB) == 0)
+    if (!open_folder(journal, &journal->lock, err))
+        return false;
+    if (flock(journal->lock, LOCK_EX | LOCK_NB) == 0)
         return true;
     return clo_fail(err, CLO_ERR_REFUSED, "%s: %s", journal->folder,
                     errno == EWOULDBLOCK ? "another conversion is at work" : strerror(errno));

@@ -73,6 +73,30 @@ mv demo.img away.img
 journal true
 expect "moved away" 1 "demo.img: was finished, and is not there any more" convert --resume
 [ ! -e demo.img ] || fail "a second image under the same key"
-rm -r demo.*
+rm -rf demo.*
+
+# Another user foresaw the folder: a link, or one that he can write to, or that is his.
+mkdir -m 700 theirs
+ln -s theirs demo.img.converting
+expect "a link" 1 "demo.img.converting: not a folder" convert --resume
+rm demo.img.converting
+for mode in 777 770 720; do
+    mkdir demo.img.converting
+    chmod $mode demo.img.converting
+    expect "mode $mode" 1 "demo.img.converting: not a folder of this user's alone" convert --resume
+    rmdir demo.img.converting
+done
+if [ "$(id -u)" = 0 ]; then
+    mkdir -m 700 demo.img.converting
+    chown 65534 demo.img.converting
+    expect "another user's" 1 "demo.img.converting: not a folder of this user's alone" convert --resume
+    rmdir demo.img.converting
+fi
+mkdir -m 700 demo.img.converting
+ln -s ../victim demo.img.converting/disk
+expect "the disk is a link" 4 "demo.img.converting/disk: " convert --resume
+[ ! -e victim ] || fail "a file that the folder's maker named was written"
+[ -z "$(find theirs -mindepth 1)" ] || fail "something was written: $(find theirs)"
+rm -rf demo.*
 
 exit "$failed"
