@@ -52,7 +52,8 @@ int cmd_key_master(int argc, char **argv)
         .arguments = "[--state DIR]",
         .summary =
                 "Says whether a broker's secrets are sealed under a master key; seals them under "
-                "one, or under\nanother. Each is sealed by AES-256-GCM for its path and version. "
+                "one, or under\nanother. Each is sealed by AES-256-GCM for its path, version and "
+                "terms. "
                 "The file must be yours\nalone; under systemd it may be a credential, which "
                 "systemd-creds(1) seals to a TPM.",
         .options = options,

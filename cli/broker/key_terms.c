@@ -25,12 +25,13 @@ static bool set_terms(struct clo_store *store, const char *path,
 
 int cmd_key_terms(int argc, char **argv)
 {
-    const char *state = NULL, *policy = NULL;
+    const char *state = NULL, *policy = NULL, *master = NULL;
     struct clo_list references = { 0 };
     const struct cli_option options[] = {
         CLI_STATE_OPTION(&state),
         { "--policy", "FILE", "what evidence must show (required)", .text = &policy },
         { "--reference", "FILE", "reference values; may be repeated", .list = &references },
+        CLI_MASTER_OPTION(&master),
     };
     const struct cli_usage usage = {
         .command = "key terms",
@@ -56,7 +57,7 @@ int cmd_key_terms(int argc, char **argv)
         return cli_usage_error(&usage, "--state and --policy are needed");
     if (references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
-    if (!cli_open_state_shut(state, &store, &err) ||
+    if (!cli_open_state(state, master, false, &store, &err) ||
         !cli_terms_files_read(policy, &references, &files, &err) ||
         !cli_terms_check_pins(&files, NULL, "its member \"accept_weak\" says why that may be",
                               &err) ||

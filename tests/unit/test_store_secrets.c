@@ -2,6 +2,9 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "cloister/crypto.h"
+#include "lib/crypto/aead.h"
+
 #include "store_maker.h"
 
 #define POLICY                                                                                 \
@@ -145,6 +148,121 @@ static void test_exchanged(void **state)
     check_none(store, "default/disk/a", "lies in the clear in a store that is sealed");
 }
 
+#define OTHER_POLICY                                               \
+    "{\"cloister_policy\":1,\"name\":\"other\",\"tee\":[\"snp\"]," \
+    "\"roots\":[\"amd\"],\"snp\":{}}"
+
+/* Nor give it other terms: a secret opens under those that it was put under. */
+static void test_other_terms(void **state)
+{
+    static const struct {
+        const char *name, *change, *undo;
+    } cases[] = {
+        { "terms",
+          "UPDATE resources SET terms = (SELECT terms FROM resources WHERE path = "
+          "'default/disk/b') WHERE path = 'default/disk/a'",
+          "UPDATE resources SET terms = (SELECT min(id) FROM terms) WHERE path = "
+          "'default/disk/a'" },
+        { "shared", "UPDATE resources SET shared = 1 WHERE path = 'default/disk/a'",
+          "UPDATE resources SET shared = 0 WHERE path = 'default/disk/a'" },
+        { "releases", "UPDATE resources SET releases = 'any' WHERE path = 'default/disk/a'",
+          "UPDATE resources SET releases = 'once-per-boot' WHERE path = 'default/disk/a'" },
+    };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = key_of(4);
+    const struct clo_store_entry other = { .policy = clo_bytes_text(OTHER_POLICY),
+                                           .path = "default/disk/b" };
+    const struct clo_store_entry moved = { .policy = clo_bytes_text(OTHER_POLICY),
+                                           .path = "default/disk/a" };
+    CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
+    struct clo_store *store;
+    struct clo_error err;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/other-terms", scratch.path);
+    store = open_store();
+    CHECK(clo_store_unlock(store, key, &err), err.text);
+    CHECK(put(store, "default/disk/a", "of a", &err), err.text);
+    CHECK(put(store, "default/disk/b", "of b", &err), err.text);
+    CHECK(clo_store_set_terms(store, &other, &err), err.text);
+    check_secret(store, "default/disk/b", "of b");
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        run_sql(cases[i].change);
+        check_none(store, "default/disk/a", "not sealed by this key for this place");
+        run_sql(cases[i].undo);
+        check_secret(store, "default/disk/a", "of a");
+    }
+    run_sql("UPDATE terms SET policy = (SELECT policy FROM terms ORDER BY id DESC LIMIT 1)");
+    CHECK(clo_store_next_terms(store, 0, &terms, &err) == CLO_NEXT_FAILED, "another text");
+    CHECK(strstr(err.text, "are not those of their digest") != NULL, err.text);
+    clo_store_freep(&store);
+    store = open_store();
+    CHECK(!clo_store_set_terms(store, &moved, &err), "without the master key");
+    CHECK(strstr(err.text, "is sealed under a master key, which was not given") != NULL, err.text);
+    clo_store_freep(&store);
+}
+
+static void hmac_hex(const struct clo_secret *key, const char *label, struct clo_digest *out,
+                     char hex[2 * CLO_HASH_SIZE_MAX + 1])
+{
+    clo_hmac(CLO_HASH_SHA256, clo_secret_bytes(key), clo_bytes_text(label), out);
+    clo_hex_text(clo_digest_bytes(out), hex);
+}
+
+/* As an older release left it: sealed for path and version alone. */
+static void make_old(const struct clo_secret *key, const char *path, const char *secret)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *seal = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer context = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer sealed = { 0 };
+    char hex[2 * CLO_HASH_SIZE_MAX + 1], blob[512], sql[1024];
+    struct clo_digest digest;
+    struct clo_error err;
+
+    hmac_hex(key, "cloister master: secrets 1", &digest, hex);
+    assert_true(clo_secret_copy(clo_digest_bytes(&digest), &seal, &err));
+    clo_buffer_text(&context, "cloister secret 1");
+    clo_buffer_be64(&context, 1);
+    clo_buffer_text(&context, path);
+    assert_true(
+            clo_aead_seal(seal, clo_buffer_bytes(&context), clo_bytes_text(secret), &sealed, &err));
+    clo_hex_text(clo_buffer_bytes(&sealed), blob);
+    snprintf(sql, sizeof sql, "UPDATE resources SET version = 1, secret = x'%s' WHERE path = '%s'",
+             blob, path);
+    run_sql(sql);
+    hmac_hex(key, "cloister master: proof 1", &digest, hex);
+    snprintf(sql, sizeof sql, "UPDATE masters SET proof = x'%s'", hex);
+    run_sql(sql);
+}
+
+/* What an older release sealed is sealed anew when the store is unlocked, and its form opens no more. */
+static void test_older_form(void **state)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = key_of(5);
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *wrong = key_of(6);
+    struct clo_store *store;
+    struct clo_error err;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/older-form", scratch.path);
+    store = open_store();
+    CHECK(clo_store_unlock(store, key, &err), err.text);
+    CHECK(put(store, "default/disk/a", "of a", &err), err.text);
+    clo_store_freep(&store);
+    make_old(key, "default/disk/a", "of a, long ago");
+    run_sql("CREATE TABLE kept AS SELECT secret FROM resources");
+    store = open_store();
+    CHECK(!clo_store_unlock(store, wrong, &err), "another key");
+    CHECK(clo_store_unlock(store, key, &err), err.text);
+    check_secret(store, "default/disk/a", "of a, long ago");
+    clo_store_freep(&store);
+    store = open_store();
+    CHECK(clo_store_unlock(store, key, &err), err.text);
+    check_secret(store, "default/disk/a", "of a, long ago");
+    run_sql("UPDATE resources SET secret = (SELECT secret FROM kept)");
+    check_none(store, "default/disk/a", "not sealed by this key for this place");
+    clo_store_freep(&store);
+}
+
 static void test_modes(void **state)
 {
     static const struct {
@@ -213,10 +331,9 @@ static void test_terms_and_revocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_migrated),
-        cmocka_unit_test(test_exchanged),
-        cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_terms_and_revocation),
+        cmocka_unit_test(test_migrated),    cmocka_unit_test(test_exchanged),
+        cmocka_unit_test(test_other_terms), cmocka_unit_test(test_older_form),
+        cmocka_unit_test(test_modes),       cmocka_unit_test(test_terms_and_revocation),
     };
 
     return cmocka_run_group_tests(tests, make_scratch, free_scratch);

@@ -307,19 +307,22 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer disk = { 0 };
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer sealed = { 0 };
+    struct store_place place = { .is_shared = entry->is_shared,
+                                 .any_releases = entry->any_releases };
     struct clo_digest name;
     struct clo_bytes kept;
     uint64_t generation = 0;
-    int64_t terms, version;
+    int64_t terms;
 
+    snprintf(place.path, sizeof place.path, "%s", entry->path);
     store_name_secret(store, entry->secret, &name);
     if (!check_is_unlocked(store, err) || !check_secret_is_new(store, entry, &name, err) ||
-        !next_version(store, &version, err) ||
-        !store_seal_secret(store, entry->path, version, entry->secret, &sealed, &kept, err) ||
+        !next_version(store, &place.version, err) ||
+        !store_put_terms(store, entry, &terms, place.terms, err) ||
+        !store_seal_secret(store, &place, entry->secret, &sealed, &kept, err) ||
         !remember_generation(store, entry->path, err) ||
         (entry->disk != NULL && (!disk_text(entry->disk, &disk, err) ||
                                  !find_generation(store, entry, &generation, err))) ||
-        !store_put_terms(store, entry, &terms, err) ||
         !store_prepare(
                 store,
                 "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
@@ -350,7 +353,7 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
         bind_text(statement, 9, clo_second_holder_name(entry->second_holder));
     sqlite3_bind_int64(statement, 10, entry->lease_seconds);
     sqlite3_bind_int64(statement, 11, store_master_id(store));
-    sqlite3_bind_int64(statement, 12, version);
+    sqlite3_bind_int64(statement, 12, place.version);
     sqlite3_bind_blob(statement, 13, name.bytes, 32, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 14, entry->release_limit);
     return run(store, statement, err);
@@ -443,9 +446,13 @@ static bool read_resource(const struct clo_store *store, sqlite3_stmt *statement
     out->release_limit = sqlite3_column_int64(statement, 8);
     out->release_count = sqlite3_column_int64(statement, 9);
     out->is_revoked = sqlite3_column_type(statement, 10) != SQLITE_NULL;
-    return store_open_secret(store, path, sqlite3_column_int64(statement, 7),
-                             sqlite3_column_int64(statement, 6), clo_bytes(data, size),
-                             &out->secret, err);
+    struct store_place place = { .version = sqlite3_column_int64(statement, 7),
+                                 .is_shared = out->is_shared,
+                                 .any_releases = out->any_releases };
+    snprintf(place.path, sizeof place.path, "%s", path);
+    snprintf(place.terms, sizeof place.terms, "%s", out->terms);
+    return store_open_secret(store, &place, sqlite3_column_int64(statement, 6),
+                             clo_bytes(data, size), &out->secret, err);
 }
 
 bool clo_store_get(struct clo_store *store, const char *path, struct clo_store_resource *out,
@@ -623,9 +630,11 @@ static bool set_terms(struct clo_store *store, const struct clo_store_entry *ent
                       struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    char digest[65];
     int64_t terms;
 
-    if (!store_put_terms(store, entry, &terms, err) ||
+    if (!store_put_terms(store, entry, &terms, digest, err) ||
+        !store_reseal(store, entry->path, digest, err) ||
         !store_prepare(store, "UPDATE resources SET terms = ? WHERE path = ?", &statement, err))
         return false;
     sqlite3_bind_int64(statement, 1, terms);

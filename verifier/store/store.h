@@ -75,7 +75,8 @@ CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_
 /* [{"path","bytes","created","policy","references":[name…],"disk":{…},"shared","releases",
  * "second_holder","lease_seconds","holders","accept_weak"}]: no secret in it. */
 CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
-/* Other terms for what is there; the secret, and who holds it, stay. Of `entry` path, policy and references count.
+/* Other terms for what is there; the secret, and who holds it, stay. Of `entry` path, policy and references count. One that
+ * is sealed is sealed anew, for which the store must be unlocked.
  * CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_set_terms(struct clo_store *store, const struct clo_store_entry *entry,
                                       struct clo_error *err);

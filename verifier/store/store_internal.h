@@ -47,20 +47,29 @@ CLO_MUST_USE bool store_parse_terms(const char *policy, const char *references,
                                     struct clo_terms *out, struct clo_error *err);
 /* Within a transaction: the row of an entry's terms. */
 CLO_MUST_USE bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entry,
-                                  int64_t *id, struct clo_error *err);
+                                  int64_t *id, char digest[65], struct clo_error *err);
 
 /* --- Secrets at rest (store_secrets.c) --- */
 
 void store_master_free(struct store_master *master);
 int64_t store_master_id(const struct clo_store *store); /* 0: none */
+/* Where a secret stands and what it is released on: what it is bound to. */
+struct store_place {
+    char path[CLO_RESOURCE_MAX + 1];
+    int64_t version;
+    char terms[65]; /* their digest */
+    bool is_shared, any_releases;
+};
 /* What is to be kept of a secret: `sealed`, which it fills, or the secret itself where there is no master key. */
-CLO_MUST_USE bool store_seal_secret(const struct clo_store *store, const char *path,
-                                    int64_t version, struct clo_bytes secret,
-                                    struct clo_buffer *sealed, struct clo_bytes *out,
-                                    struct clo_error *err);
-CLO_MUST_USE bool store_open_secret(const struct clo_store *store, const char *path,
-                                    int64_t version, int64_t master, struct clo_bytes sealed,
+CLO_MUST_USE bool store_seal_secret(const struct clo_store *store, const struct store_place *place,
+                                    struct clo_bytes secret, struct clo_buffer *sealed,
+                                    struct clo_bytes *out, struct clo_error *err);
+CLO_MUST_USE bool store_open_secret(const struct clo_store *store, const struct store_place *place,
+                                    int64_t master, struct clo_bytes sealed,
                                     struct clo_secret **out, struct clo_error *err);
+/* Within a transaction: what is sealed there goes under the terms of that digest. */
+CLO_MUST_USE bool store_reseal(struct clo_store *store, const char *path, const char *terms,
+                               struct clo_error *err);
 /* The same for the same secret, and telling nothing of it to those who have not the master key. */
 void store_name_secret(const struct clo_store *store, struct clo_bytes secret,
                        struct clo_digest *out);

@@ -1,6 +1,11 @@
 /* Secrets at rest: sealed under a master key, or in the clear where the store has none.
  *
- * What is sealed is bound to its path and its version, so that no row can be given another's, nor its own of before. */
+ * What is sealed is bound to its path, its version and what it is released on (the digest of its terms, whether it is
+ * shared, how often a boot gets it), so that no row can be given another's secret, its own of before, or other terms. A
+ * whole row of before, its terms included, opens: the store cannot see that.
+ *
+ * Older releases bound path and version alone ("form 1"). Their secrets are opened once, when the store is unlocked, and
+ * sealed anew. Keys and proof of the new form have other labels, so that what is of the old form opens no more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +15,19 @@
 
 #include "verifier/store/store_internal.h"
 
-#define SEAL_LABEL  "cloister master: secrets 1"
-#define NAME_LABEL  "cloister master: names 1"
-#define PROOF_LABEL "cloister master: proof 1"
+#define NAME_LABEL "cloister master: names 1"
+
+static const struct form {
+    const char *seal_label, *proof_label, *context;
+    bool binds_terms;
+} old_form = { "cloister master: secrets 1", "cloister master: proof 1", "cloister secret 1",
+               false },
+  new_form = { "cloister master: secrets 2", "cloister master: proof 2", "cloister secret 2",
+               true };
 
 struct store_master {
     int64_t id; /* of its row; 0: none, secrets lie in the clear */
+    const struct form *form;
     struct clo_secret *seal, *name;
 };
 
@@ -50,8 +62,8 @@ static bool derive(const struct clo_secret *key, const char *text, struct clo_se
     return ok;
 }
 
-static bool new_master(const struct clo_secret *key, int64_t id, struct store_master **out,
-                       struct clo_error *err)
+static bool new_master(const struct clo_secret *key, int64_t id, const struct form *form,
+                       struct store_master **out, struct clo_error *err)
 {
     CLO_CLEANUP(free_master) struct store_master *master = calloc(1, sizeof *master);
 
@@ -61,7 +73,8 @@ static bool new_master(const struct clo_secret *key, int64_t id, struct store_ma
         return clo_fail(err, CLO_ERR_FORMAT, "master key: %zu bytes, %d are expected",
                         clo_secret_size(key), CLO_MASTER_KEY_SIZE);
     master->id = id;
-    if (!derive(key, SEAL_LABEL, &master->seal, err) ||
+    master->form = form;
+    if (!derive(key, form->seal_label, &master->seal, err) ||
         !derive(key, NAME_LABEL, &master->name, err))
         return false;
     *out = CLO_TAKE(master);
@@ -70,12 +83,18 @@ static bool new_master(const struct clo_secret *key, int64_t id, struct store_ma
 
 /* --- One secret --- */
 
-static bool context_of(const char *path, int64_t version, struct clo_buffer *out,
-                       struct clo_error *err)
+static bool context_of(const struct form *form, const struct store_place *place,
+                       struct clo_buffer *out, struct clo_error *err)
 {
-    clo_buffer_text(out, "cloister secret 1");
-    clo_buffer_be64(out, (uint64_t)version);
-    clo_buffer_text(out, path);
+    clo_buffer_text(out, form->context);
+    clo_buffer_be64(out, (uint64_t)place->version);
+    if (form->binds_terms) {
+        clo_buffer_be32(out, place->is_shared);
+        clo_buffer_be32(out, place->any_releases);
+        clo_buffer_be32(out, (uint32_t)strlen(place->terms));
+        clo_buffer_text(out, place->terms);
+    }
+    clo_buffer_text(out, place->path);
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
@@ -84,7 +103,7 @@ int64_t store_master_id(const struct clo_store *store)
     return store->master == NULL ? 0 : store->master->id;
 }
 
-bool store_seal_secret(const struct clo_store *store, const char *path, int64_t version,
+bool store_seal_secret(const struct clo_store *store, const struct store_place *place,
                        struct clo_bytes secret, struct clo_buffer *sealed, struct clo_bytes *out,
                        struct clo_error *err)
 {
@@ -93,14 +112,14 @@ bool store_seal_secret(const struct clo_store *store, const char *path, int64_t 
     *out = secret;
     if (store->master == NULL)
         return true;
-    if (!context_of(path, version, &context, err) ||
+    if (!context_of(store->master->form, place, &context, err) ||
         !clo_aead_seal(store->master->seal, clo_buffer_bytes(&context), secret, sealed, err))
         return false;
     *out = clo_buffer_bytes(sealed);
     return true;
 }
 
-bool store_open_secret(const struct clo_store *store, const char *path, int64_t version,
+bool store_open_secret(const struct clo_store *store, const struct store_place *place,
                        int64_t master, struct clo_bytes sealed, struct clo_secret **out,
                        struct clo_error *err)
 {
@@ -109,17 +128,18 @@ bool store_open_secret(const struct clo_store *store, const char *path, int64_t 
 
     if (master == 0 && store->master != NULL)
         return clo_fail(err, CLO_ERR_SYSTEM,
-                        "resource \"%.200s\": lies in the clear in a store that is sealed", path);
+                        "resource \"%.200s\": lies in the clear in a store that is sealed",
+                        place->path);
     if (master == 0)
         return clo_secret_copy(sealed, out, err);
     if (store->master == NULL || store->master->id != master)
         return clo_fail(err, CLO_ERR_SYSTEM,
                         "resource \"%.200s\": is sealed under a master key, which was not given",
-                        path);
-    if (!context_of(path, version, &context, err))
+                        place->path);
+    if (!context_of(store->master->form, place, &context, err))
         return false;
     return clo_aead_open(store->master->seal, clo_buffer_bytes(&context), sealed, out, &why) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "resource \"%.200s\": %s", path, why.text);
+           clo_fail(err, CLO_ERR_SYSTEM, "resource \"%.200s\": %s", place->path, why.text);
 }
 
 void store_name_secret(const struct clo_store *store, struct clo_bytes secret,
@@ -192,7 +212,7 @@ static bool add_master(struct clo_store *store, const struct clo_secret *key, in
 
     if (!store_prepare(store, "INSERT INTO masters (proof) VALUES (?)", &statement, err))
         return false;
-    label(key, PROOF_LABEL, &proof);
+    label(key, new_form.proof_label, &proof);
     sqlite3_bind_blob(statement, 1, proof.bytes, 32, SQLITE_TRANSIENT);
     if (!run(store, statement, err))
         return false;
@@ -200,7 +220,7 @@ static bool add_master(struct clo_store *store, const struct clo_secret *key, in
     return true;
 }
 
-static bool seal_row(struct clo_store *store, const char *path, int64_t version,
+static bool seal_row(struct clo_store *store, const struct store_place *place,
                      struct clo_bytes secret, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer sealed = { 0 };
@@ -208,7 +228,7 @@ static bool seal_row(struct clo_store *store, const char *path, int64_t version,
     struct clo_digest name;
     struct clo_bytes kept;
 
-    if (!store_seal_secret(store, path, version, secret, &sealed, &kept, err) ||
+    if (!store_seal_secret(store, place, secret, &sealed, &kept, err) ||
         !store_prepare(store,
                        "UPDATE resources SET secret = ?, sealed = ?, secret_name = ?"
                        " WHERE path = ?",
@@ -218,8 +238,46 @@ static bool seal_row(struct clo_store *store, const char *path, int64_t version,
     sqlite3_bind_blob(statement, 1, kept.data, (int)kept.size, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, store_master_id(store));
     sqlite3_bind_blob(statement, 3, name.bytes, 32, SQLITE_TRANSIENT);
-    bind_text(statement, 4, path);
+    bind_text(statement, 4, place->path);
     return run(store, statement, err);
+}
+
+#define PLACE_COLUMNS "path, version, digest, shared, releases, secret, sealed"
+
+/* The statement stands on a row of PLACE_COLUMNS. */
+static bool open_row(struct clo_store *store, sqlite3_stmt *statement, struct store_place *place,
+                     struct clo_secret **out, struct clo_error *err)
+{
+    snprintf(place->path, sizeof place->path, "%s", column_text(statement, 0));
+    place->version = sqlite3_column_int64(statement, 1);
+    snprintf(place->terms, sizeof place->terms, "%s", column_text(statement, 2));
+    place->is_shared = sqlite3_column_int(statement, 3) != 0;
+    place->any_releases = strcmp(column_text(statement, 4), ANY_RELEASES) == 0;
+    return store_open_secret(store, place, sqlite3_column_int64(statement, 6),
+                             clo_bytes(sqlite3_column_blob(statement, 5),
+                                       (size_t)sqlite3_column_bytes(statement, 5)),
+                             out, err);
+}
+
+bool store_reseal(struct clo_store *store, const char *path, const char *terms,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    struct store_place place;
+
+    if (!store_prepare(store,
+                       "SELECT " PLACE_COLUMNS " FROM resources"
+                       " JOIN terms ON terms.id = resources.terms WHERE path = ?",
+                       &statement, err) ||
+        !find_row(store, statement, path, err))
+        return false;
+    if (sqlite3_column_int64(statement, 6) == 0 && store->master == NULL)
+        return true; /* in the clear, bound to nothing */
+    if (!open_row(store, statement, &place, &secret, err))
+        return false;
+    snprintf(place.terms, sizeof place.terms, "%s", terms);
+    return seal_row(store, &place, clo_secret_bytes(secret), err);
 }
 
 /* Opened by the master that there was, sealed by the new one. */
@@ -227,29 +285,25 @@ static bool seal_all(struct clo_store *store, struct store_master *fresh, size_t
                      struct clo_error *err)
 {
     struct store_master *before = store->master;
-    char path[CLO_RESOURCE_MAX + 1] = "";
+    struct store_place place = { 0 };
     int result;
 
     for (*count = 0;; (*count)++) {
         CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
         CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
         if (!store_prepare(store,
-                           "SELECT path, secret, sealed, version FROM resources WHERE path > ?"
+                           "SELECT " PLACE_COLUMNS " FROM resources"
+                           " JOIN terms ON terms.id = resources.terms WHERE path > ?"
                            " ORDER BY path LIMIT 1",
                            &statement, err))
             return false;
-        bind_text(statement, 1, path);
+        bind_text(statement, 1, place.path);
         if ((result = sqlite3_step(statement)) != SQLITE_ROW)
             break;
-        int64_t version = sqlite3_column_int64(statement, 3);
-        const struct clo_bytes sealed = clo_bytes(sqlite3_column_blob(statement, 1),
-                                                  (size_t)sqlite3_column_bytes(statement, 1));
-        snprintf(path, sizeof path, "%s", column_text(statement, 0));
-        if (!store_open_secret(store, path, version, sqlite3_column_int64(statement, 2), sealed,
-                               &secret, err))
+        if (!open_row(store, statement, &place, &secret, err))
             return false;
         store->master = fresh;
-        bool ok = seal_row(store, path, version, clo_secret_bytes(secret), err);
+        bool ok = seal_row(store, &place, clo_secret_bytes(secret), err);
         store->master = before;
         if (!ok)
             return false;
@@ -269,7 +323,7 @@ static bool change_master(struct clo_store *store, const struct clo_secret *key,
 {
     int64_t id;
 
-    return add_master(store, key, &id, err) && new_master(key, id, fresh, err) &&
+    return add_master(store, key, &id, err) && new_master(key, id, &new_form, fresh, err) &&
            seal_all(store, *fresh, count, err) &&
            execute(store, "DELETE FROM masters WHERE id < (SELECT max(id) FROM masters)", err);
 }
@@ -296,9 +350,37 @@ bool clo_store_seal(struct clo_store *store, const struct clo_secret *key, size_
     return execute(store, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", err);
 }
 
+static bool proves(const struct clo_secret *key, const struct form *form,
+                   const struct clo_digest *proof)
+{
+    struct clo_digest given;
+
+    label(key, form->proof_label, &given);
+    return clo_bytes_equal_secret(clo_digest_bytes(&given), clo_digest_bytes(proof));
+}
+
+/* What an older release sealed, under the same key in the form of this one. */
+static bool seal_anew(struct clo_store *store, const struct clo_secret *key, int64_t id,
+                      struct clo_error *err)
+{
+    struct clo_error ignored;
+    size_t count;
+
+    if (!new_master(key, id, &old_form, &store->master, err))
+        return false;
+    if (clo_store_seal(store, key, &count, err))
+        return true;
+    free_master(&store->master);
+    /* Two programs may find the old form at once: what the other one sealed is as good. */
+    struct clo_digest proof;
+    STORE_LOCK(store);
+    return find_master(store, &id, &proof, &ignored) && proves(key, &new_form, &proof) &&
+           new_master(key, id, &new_form, &store->master, err);
+}
+
 bool clo_store_unlock(struct clo_store *store, const struct clo_secret *key, struct clo_error *err)
 {
-    struct clo_digest proof, given;
+    struct clo_digest proof;
     size_t in_clear, count;
     int64_t id;
 
@@ -313,9 +395,10 @@ bool clo_store_unlock(struct clo_store *store, const struct clo_secret *key, str
                         store->folder, in_clear, in_clear == 1 ? " lies" : "s lie");
     if (id == 0)
         return clo_store_seal(store, key, &count, err);
-    label(key, PROOF_LABEL, &given);
-    if (!clo_bytes_equal_secret(clo_digest_bytes(&given), clo_digest_bytes(&proof)))
+    if (proves(key, &new_form, &proof))
+        return new_master(key, id, &new_form, &store->master, err);
+    if (!proves(key, &old_form, &proof))
         return clo_fail(err, CLO_ERR_REFUSED, "%s: is sealed under another master key",
                         store->folder);
-    return new_master(key, id, &store->master, err);
+    return seal_anew(store, key, id, err);
 }

@@ -39,15 +39,33 @@ bool store_parse_terms(const char *policy, const char *references, struct clo_te
     return true;
 }
 
+/* The digest of policy and references, in hex: the same text is the same terms. */
+static void name_terms(const char *policy, const char *references, char out[65])
+{
+    const struct clo_bytes parts[] = { clo_bytes(policy, strlen(policy) + 1),
+                                       clo_bytes_text(references) };
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct clo_digest digest;
+
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);
+    snprintf(out, 65, "%.64s", clo_hex_text(clo_digest_bytes(&digest), hex));
+}
+
 /* Of the row that the statement stands on: id, policy, references, digest. */
 static bool read_terms(const struct clo_store *store, sqlite3_stmt *statement,
                        struct clo_terms *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_terms_free) struct clo_terms terms = { 0 };
     struct clo_error why;
+    char name[65];
 
     terms.id = sqlite3_column_int64(statement, 0);
     snprintf(terms.digest, sizeof terms.digest, "%s", column_text(statement, 3));
+    /* Secrets are sealed to the digest: the text must be what it says. */
+    name_terms(column_text(statement, 1), column_text(statement, 2), name);
+    if (strcmp(name, terms.digest) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: terms %lld: are not those of their digest",
+                        store->folder, (long long)terms.id);
     /* They could be read when they were put: what is wrong now is ours, and not for who asks. */
     if (!store_parse_terms(column_text(statement, 1), column_text(statement, 2), &terms, &why))
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: terms %lld: %s", store->folder,
@@ -148,15 +166,13 @@ bool clo_store_terms_rows(struct clo_store *store, uint64_t *version,
 
 /* The same policy and references are the same terms. */
 bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entry, int64_t *id,
-                     struct clo_error *err)
+                     char digest_text[65], struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer references = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *list = json_array();
     CLO_CLEANUP(clo_terms_free) struct clo_terms parsed = { 0 };
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-    char hex[2 * CLO_HASH_SIZE_MAX + 1];
-    struct clo_digest digest;
 
     for (size_t i = 0; i < entry->reference_count; i++) {
         json_t *reference;
@@ -173,16 +189,13 @@ bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entr
         return clo_out_of_memory(err);
     if (!store_parse_terms(policy_text, references_text, &parsed, err))
         return false;
-    struct clo_bytes parts[] = { clo_bytes(policy_text, policy.size + 1),
-                                 clo_bytes(references_text, references.size) };
-    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &digest);
-    clo_hex_text(clo_digest_bytes(&digest), hex);
+    name_terms(policy_text, references_text, digest_text);
     if (!store_prepare(store,
                        "INSERT INTO terms (digest, policy, reference_values) VALUES (?, ?, ?)"
                        " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",
                        &statement, err))
         return false;
-    bind_text(statement, 1, hex);
+    bind_text(statement, 1, digest_text);
     bind_text(statement, 2, policy_text);
     bind_text(statement, 3, references_text);
     if (sqlite3_step(statement) != SQLITE_ROW)
