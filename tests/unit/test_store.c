@@ -220,6 +220,54 @@ static void test_killed(void **state)
     }
 }
 
+static bool fill_ones(void *context, void *out, size_t size)
+{
+    (void)context;
+    memset(out, 1, size);
+    return true;
+}
+
+/* A key that no other one counts as fresh: the store makes a new one with each call. */
+static int64_t new_key(struct clo_store *store, int64_t now)
+{
+    struct clo_session_key keys[CLO_SESSION_KEYS];
+    struct clo_error err;
+    size_t count;
+
+    if (!clo_store_session_keys(store, (struct clo_random){ .fill = fill_ones }, now, 1, keys,
+                                &count, &err))
+        fail_msg("%s", err.text);
+    return keys[0].id;
+}
+
+/* A broker that keeps keys longer than another of the same store: with a key go the nonces that were used. */
+static void test_nonce_of_dropped_key(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    struct clo_bytes name = clo_bytes_text("fedcba9876543210");
+    struct clo_error err;
+    int64_t key = new_key(store, 5000);
+
+    (void)state;
+    assert_true(clo_store_begin(store, &err));
+    assert_true(clo_store_use_nonce(store, name, key, NULL, &err));
+    assert_true(clo_store_end(store, true, &err));
+    for (int64_t now = 6000; now <= 8000; now += 1000)
+        new_key(store, now);
+    /* The first of these drops the row of before, which nothing tells from none. */
+    for (int i = 0; i < 2; i++) {
+        assert_true(clo_store_begin(store, &err));
+        assert_true(clo_store_use_nonce(store, clo_bytes((const uint8_t[]){ 7, (uint8_t)i }, 2),
+                                        new_key(store, 8000), NULL, &err));
+        assert_true(clo_store_end(store, true, &err));
+    }
+    assert_true(clo_store_begin(store, &err));
+    CHECK(!clo_store_use_nonce(store, name, key, NULL, &err), "once more");
+    CHECK(err.status == CLO_ERR_UNVERIFIED, err.text);
+    assert_string_equal(err.text, "nonce: its key is gone from the store");
+    assert_false(clo_store_end(store, false, &err));
+}
+
 /* Whoever uses the store, a nonce is used once; a decision that did not come about has not used it. */
 static void test_nonce_twice(void **state)
 {
@@ -227,16 +275,17 @@ static void test_nonce_twice(void **state)
     CLO_CLEANUP(clo_store_freep) struct clo_store *second = open_store();
     struct clo_bytes name = clo_bytes_text("0123456789abcdef");
     struct clo_error err;
+    int64_t key = new_key(first, 1000);
 
     (void)state;
     assert_true(clo_store_begin(first, &err));
-    assert_true(clo_store_use_nonce(first, name, 1, NULL, &err));
+    assert_true(clo_store_use_nonce(first, name, key, NULL, &err));
     assert_false(clo_store_end(first, false, &err));
     assert_true(clo_store_begin(second, &err));
-    assert_true(clo_store_use_nonce(second, name, 1, NULL, &err));
+    assert_true(clo_store_use_nonce(second, name, key, NULL, &err));
     assert_true(clo_store_end(second, true, &err));
     assert_true(clo_store_begin(first, &err));
-    assert_false(clo_store_use_nonce(first, name, 1, NULL, &err));
+    assert_false(clo_store_use_nonce(first, name, key, NULL, &err));
     assert_string_equal(err.text, "nonce: used before; each is good once");
     assert_false(clo_store_end(first, false, &err));
 }
@@ -244,9 +293,13 @@ static void test_nonce_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_remove),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_keys),        cmocka_unit_test(test_nonce_twice),
+        cmocka_unit_test(test_put_and_get),
+        cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_nonce_twice),
+        cmocka_unit_test(test_nonce_of_dropped_key),
         cmocka_unit_test(test_killed),
     };
 

@@ -391,8 +391,12 @@ bool clo_session_settle(struct clo_sessions *sessions, const struct clo_session 
         return true;
     if (!write_result(result, &text, err))
         return false;
-    return clo_store_use_nonce(sessions->store, clo_bytes(session->name, sizeof session->name),
-                               session->key, text.size == 0 ? NULL : clo_buffer_string(&text), err);
+    bool ok = clo_store_use_nonce(sessions->store, clo_bytes(session->name, sizeof session->name),
+                                  session->key, text.size == 0 ? NULL : clo_buffer_string(&text),
+                                  err);
+    if (!ok && err->status == CLO_ERR_UNVERIFIED)
+        sessions->key_count = 0; /* another one has newer keys: read before the next nonce */
+    return ok;
 }
 
 void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,

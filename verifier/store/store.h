@@ -205,7 +205,8 @@ CLO_MUST_USE bool clo_store_session_keys(struct clo_store *store, struct clo_ran
                                          int64_t now, unsigned seconds,
                                          struct clo_session_key out[CLO_SESSION_KEYS],
                                          size_t *count, struct clo_error *err);
-/* Within a transaction: uses a nonce up, with what its session has shown (NULL: nothing). CLO_ERR_REFUSED: it was used. */
+/* Within a transaction: uses a nonce up, with what its session has shown (NULL: nothing). CLO_ERR_REFUSED: it was used.
+ * CLO_ERR_UNVERIFIED: its key is no longer in the store, nor is whether it was used. */
 CLO_MUST_USE bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t key,
                                       const char *result, struct clo_error *err);
 /* Within a transaction: something more about it. */

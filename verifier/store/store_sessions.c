@@ -116,12 +116,26 @@ static bool prune(struct clo_store *store, struct clo_error *err)
     return run(store, statement, err);
 }
 
+/* Rows of nonces go with their key: one whose key another broker has dropped could be used again. */
+static bool check_key(struct clo_store *store, int64_t key, struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "SELECT 1 FROM session_keys WHERE id = ?", &statement, err))
+        return false;
+    sqlite3_bind_int64(statement, 1, key);
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_DONE)
+        return clo_fail(err, CLO_ERR_UNVERIFIED, "nonce: its key is gone from the store");
+    return result == SQLITE_ROW || fail_sql(store, err);
+}
+
 bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t key,
                          const char *result, struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prune(store, err) ||
+    if (!check_key(store, key, err) || !prune(store, err) ||
         !store_prepare(store,
                        "INSERT INTO sessions (name, key, result) VALUES (?, ?, ?)"
                        " ON CONFLICT DO NOTHING",
