@@ -123,6 +123,33 @@ static void test_migrated(void **state)
     clo_store_freep(&store);
 }
 
+/* One who reads keeps the log of before: that is not called done. */
+static void test_read_meanwhile(void **state)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *first = key_of(7);
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *second = key_of(8);
+    char path[4300];
+    sqlite3 *reader;
+    struct clo_error err;
+    size_t count;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/read-meanwhile", scratch.path);
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    CHECK(put(store, "default/disk/a", "read by another", &err), err.text);
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    assert_int_equal(sqlite3_open(path, &reader), SQLITE_OK);
+    assert_int_equal(
+            sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM resources", NULL, NULL, NULL),
+            SQLITE_OK);
+    CHECK(!clo_store_seal(store, first, &count, &err), "the text is there still");
+    CHECK(strstr(err.text, "those of before are still in store.db or its log") != NULL, err.text);
+    CHECK(lies_in_files("read by another"), "as was said");
+    sqlite3_close(reader);
+    CHECK(clo_store_seal(store, second, &count, &err), err.text);
+    CHECK(!lies_in_files("read by another"), "nowhere any more");
+}
+
 /* Whoever can write the database cannot move a secret to another path, bring an old one back, or put one of his own. */
 static void test_exchanged(void **state)
 {
@@ -331,9 +358,13 @@ static void test_terms_and_revocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_migrated),    cmocka_unit_test(test_exchanged),
-        cmocka_unit_test(test_other_terms), cmocka_unit_test(test_older_form),
-        cmocka_unit_test(test_modes),       cmocka_unit_test(test_terms_and_revocation),
+        cmocka_unit_test(test_migrated),
+        cmocka_unit_test(test_read_meanwhile),
+        cmocka_unit_test(test_exchanged),
+        cmocka_unit_test(test_other_terms),
+        cmocka_unit_test(test_older_form),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_terms_and_revocation),
     };
 
     return cmocka_run_group_tests(tests, make_scratch, free_scratch);

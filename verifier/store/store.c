@@ -13,8 +13,6 @@
 
 #include "verifier/store/store_internal.h"
 
-#define BUSY_MS 10000
-
 /* --- Opening --- */
 
 static bool make_folder(const char *folder, struct clo_error *err)
@@ -84,7 +82,7 @@ static bool open_database(struct clo_store *store, struct clo_error *err)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path,
                         store->database == NULL ? "out of memory"
                                                 : sqlite3_errmsg(store->database));
-    sqlite3_busy_timeout(store->database, BUSY_MS);
+    sqlite3_busy_timeout(store->database, STORE_BUSY_MS);
     /* Two programs may find the folder empty at once: the schema is made under a lock. */
     if (!execute(store,
                  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"

@@ -33,7 +33,8 @@ void clo_store_freep(struct clo_store **store);
  * CLO_ERR_REFUSED: it is another one's, or secrets lie in the clear. */
 CLO_MUST_USE bool clo_store_unlock(struct clo_store *store, const struct clo_secret *key,
                                    struct clo_error *err);
-/* Seals all secrets under this key: what lay in the clear, or under the key that the store was unlocked with. */
+/* Seals all secrets under this key: what lay in the clear, or under the key that the store was unlocked with.
+ * CLO_ERR_SYSTEM also where they are sealed, and a reader keeps those of before in the files: sealing again removes them. */
 CLO_MUST_USE bool clo_store_seal(struct clo_store *store, const struct clo_secret *key,
                                  size_t *count, struct clo_error *err);
 CLO_MUST_USE bool clo_store_is_sealed(struct clo_store *store, bool *is_sealed, size_t *in_clear,

@@ -7,6 +7,8 @@
 
 #include "verifier/store/store.h"
 
+#define STORE_BUSY_MS 10000 /* how long a statement waits for others */
+
 /* What stands in resources.releases. */
 #define ONCE_PER_BOOT "once-per-boot"
 #define ANY_RELEASES  "any"

@@ -15,6 +15,8 @@
 
 #include "verifier/store/store_internal.h"
 
+#define SCRUB_MS 3000 /* how long readers are waited for before the log is cut */
+
 #define NAME_LABEL "cloister master: names 1"
 
 static const struct form {
@@ -328,8 +330,8 @@ static bool change_master(struct clo_store *store, const struct clo_secret *key,
            execute(store, "DELETE FROM masters WHERE id < (SELECT max(id) FROM masters)", err);
 }
 
-bool clo_store_seal(struct clo_store *store, const struct clo_secret *key, size_t *count,
-                    struct clo_error *err)
+static bool seal(struct clo_store *store, const struct clo_secret *key, size_t *count,
+                 struct clo_error *err)
 {
     CLO_CLEANUP(free_master) struct store_master *fresh = NULL;
     struct clo_digest proof;
@@ -346,8 +348,46 @@ bool clo_store_seal(struct clo_store *store, const struct clo_secret *key, size_
         return false;
     store_master_free(store->master);
     store->master = CLO_TAKE(fresh);
-    /* What was there before is nowhere in the files any more. */
-    return execute(store, "VACUUM; PRAGMA wal_checkpoint(TRUNCATE)", err);
+    return true;
+}
+
+/* Whether readers kept the log from being cut is a column of the answer, not an error. */
+static bool cut_log(struct clo_store *store, bool *is_busy, struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "PRAGMA wal_checkpoint(TRUNCATE)", &statement, err))
+        return false;
+    int result = sqlite3_step(statement);
+    *is_busy = result == SQLITE_BUSY || sqlite3_column_int(statement, 0) != 0;
+    return result == SQLITE_ROW || result == SQLITE_BUSY || fail_sql(store, err);
+}
+
+/* What was there before is nowhere in the files any more. */
+static bool scrub(struct clo_store *store, struct clo_error *err)
+{
+    STORE_LOCK(store);
+    bool is_busy;
+
+    if (!execute(store, "VACUUM", err))
+        return false;
+    sqlite3_busy_timeout(store->database, SCRUB_MS);
+    bool ok = cut_log(store, &is_busy, err);
+    sqlite3_busy_timeout(store->database, STORE_BUSY_MS);
+    if (!ok)
+        return false;
+    return !is_busy ||
+           clo_fail(err, CLO_ERR_SYSTEM,
+                    "%s: secrets are sealed, but those of before are still in store.db or its log, "
+                    "which another program reads: end it, and give "
+                    "them another key (--master-key with this one, --new with the next)",
+                    store->folder);
+}
+
+bool clo_store_seal(struct clo_store *store, const struct clo_secret *key, size_t *count,
+                    struct clo_error *err)
+{
+    return seal(store, key, count, err) && scrub(store, err);
 }
 
 static bool proves(const struct clo_secret *key, const struct form *form,
@@ -368,8 +408,8 @@ static bool seal_anew(struct clo_store *store, const struct clo_secret *key, int
 
     if (!new_master(key, id, &old_form, &store->master, err))
         return false;
-    if (clo_store_seal(store, key, &count, err))
-        return true;
+    if (seal(store, key, &count, err))
+        return true; /* nothing lay in the clear */
     free_master(&store->master);
     /* Two programs may find the old form at once: what the other one sealed is as good. */
     struct clo_digest proof;
