@@ -28,12 +28,13 @@ static void name_pcrs(const struct clo_tpm_search *search, const json_t *tokens,
     snprintf(err->text + size, sizeof err->text - size, "%s", text);
 }
 
+/* By value: what is signed may be signed for the running system's phases as well. */
 static bool has_latch(const struct clo_tpm2_token *token, struct clo_error *err)
 {
-    return ((token->pcrs | token->signed_pcrs) & LATCHES) != 0 || token->has_pcrlock ||
+    return (token->pcrs & LATCHES) != 0 || token->has_pcrlock ||
            clo_fail(err, CLO_ERR_REFUSED,
-                    "bound to neither PCR 11 nor PCR 15: the running system could have its key as "
-                    "well");
+                    "bound to the value of neither PCR 11 nor PCR 15: "
+                    "the running system could have its key as well");
 }
 
 void clo_tpm_found_free(struct clo_tpm_found *found)

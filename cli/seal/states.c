@@ -39,7 +39,11 @@ static bool find_value(const struct cli_seal_plan *plan, size_t image, size_t ot
     for (size_t i = 0; i < all->count; i++)
         if (has_pcr(all->items[i], plan, pcr, phase, out))
             return true;
-    return false;
+    /* Zero until the volume key is measured, which nobody has yet. */
+    if (pcr != CLI_SEAL_LATCH || strcmp(phase, DEFAULT_PHASE) != 0)
+        return false;
+    *out = (struct clo_digest){ .hash = plan->bank };
+    return true;
 }
 
 static bool add_state(const struct cli_seal *in, struct cli_seal_plan *plan, size_t image,
@@ -144,8 +148,11 @@ static bool read_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
     if (!read_form(in, plan, err) || !read_signer(in, plan, err) ||
         !cli_pcr_list("--pcrs", in->pcrs == NULL ? CLI_SEAL_PCRS : in->pcrs, &sealing->pcrs, err))
         return false;
-    if (in->pcrs == NULL)
+    if (in->pcrs == NULL) {
+        if ((sealing->pcrs & sealing->signed_pcrs & UINT32_C(1) << 11) != 0)
+            sealing->pcrs |= UINT32_C(1) << CLI_SEAL_LATCH;
         sealing->pcrs &= ~sealing->signed_pcrs;
+    }
     if (in->pin != NULL) {
         if (!clo_passphrase_read(in->pin, &plan->pin, err))
             return false;

@@ -6,6 +6,7 @@
 #include "image/seal.h"
 
 #define CLI_SEAL_PCRS   "0,2,4,7,11,12,13"
+#define CLI_SEAL_LATCH  15 /* by value where 11 is signed: a root takes no key without one of them */
 #define CLI_SEAL_STATES 16
 
 struct cli_seal {
@@ -19,7 +20,8 @@ struct cli_seal {
 #define CLI_SEAL_OPTIONS(in)                                                                      \
     { "--key", "FILE", "the key or passphrase that opens it now (required)", .text = &(in).key }, \
             { "--pcrs", "LIST",                                                                   \
-              "bound to their values; default " CLI_SEAL_PCRS ", less those of --signed-pcrs",    \
+              "bound to their values; default " CLI_SEAL_PCRS ", less those of --signed-pcrs, "   \
+              "and 15 where 11 is signed",                                                        \
               .text = &(in).pcrs },                                                               \
             { "--signed-pcrs", "LIST", "bound to what --policy-key signs: 11, mostly",            \
               .text = &(in).signed_pcrs },                                                        \

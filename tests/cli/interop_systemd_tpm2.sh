@@ -144,6 +144,8 @@ seal --legacy-primary --signed-pcrs 11 --policy-key pcr.pub >/dev/null || fail "
 theirs "$work/signed.json" || fail "$systemd does not open what we sealed under a signed policy: $(tail -n 1 theirs.log)"
 volume
 seal --signed-pcrs 11 --policy-key pcr.pub >/dev/null || fail "seal"
+cryptsetup luksDump --dump-json-metadata volume | jq -e 'any(.tokens[]; (."tpm2-pcrs" // []) | index(15))' >/dev/null ||
+    fail "PCR 15 is not bound where 11 is signed"
 # cryptenroll looks for signatures in the system's folders alone; cryptsetup is told, and stops where it needs device-mapper.
 flush
 with_newer systemd-cryptsetup attach test volume - "tpm2-device=$tpm,tpm2-signature=$work/signed.json,headless=true" >theirs.log 2>&1

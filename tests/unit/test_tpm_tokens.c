@@ -301,26 +301,54 @@ static void change(int slot, struct clo_bytes key, const char *token)
 }
 
 /* As systemd has it: a key slot for what was sealed, and nothing in it says which disk it is for. */
-static void write_systemd_token(void)
+static void write_systemd_token(const struct clo_tpm2_sealing *sealing)
 {
     static const uint8_t secret[32] = "what systemd would have sealed";
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
-    struct clo_tpm_pcrs now;
     struct clo_error err;
 
     assert_true(clo_tpm2_slot_key(clo_bytes(secret, sizeof secret), &key, &err));
     change(1, clo_secret_bytes(key), NULL);
-    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, 1U << 11, &now, &err));
-    const struct clo_tpm2_sealing sealing = {
-        .bank = CLO_HASH_SHA256, .pcrs = 1U << 11, .values = &now.values[11], .keyslot = 1
-    };
-    assert_true(clo_tpm_seal(tpm, NULL, &sealing, clo_bytes(secret, sizeof secret),
+    assert_true(clo_tpm_seal(tpm, NULL, sealing, clo_bytes(secret, sizeof secret),
                              &clo_random_system, &token, &err));
     json = clo_tpm2_token_json(&token);
     CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
     change(-1, clo_bytes(NULL, 0), text);
+}
+
+/* Nor one that is bound to PCR 11 as it is signed alone: the owner may have signed later phases, too. */
+static void test_signed_latch(void **state)
+{
+    static const struct {
+        unsigned by_value;
+        const char *words;
+    } cases[] = {
+        { 12, "the running system could have its key as well" },
+        { 15, "no signature for the present PCRs" }, /* it is asked for */
+    };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *signer = NULL;
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_private_key_new(CLO_KEY_RSA, 2048, &key, &err));
+    assert_true(clo_private_key_public(key, &signer, &err));
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        const uint32_t pcrs = UINT32_C(1) << cases[i].by_value;
+        struct clo_tpm_pcrs now;
+        make_disk((uint8_t)(16 + i));
+        assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, pcrs, &now, &err));
+        const struct clo_tpm2_sealing sealing = { .bank = CLO_HASH_SHA256,
+                                                  .pcrs = pcrs,
+                                                  .values = &now.values[cases[i].by_value],
+                                                  .signer = signer,
+                                                  .signed_pcrs = 1U << 11,
+                                                  .keyslot = 1 };
+        write_systemd_token(&sealing);
+        must_refuse(false, cases[i].words);
+    }
 }
 
 /* A counter is held against the header's generation: one that nobody who has the volume key wrote is not believed. */
@@ -330,11 +358,16 @@ static void test_forged_generation(void **state)
             "{\"type\":\"cloister-generation\",\"keyslots\":[],\"generation\":1000,\"mac\":"
             "\"0000000000000000000000000000000000000000000000000000000000000000\"}";
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    struct clo_tpm_pcrs now;
     struct clo_error err;
 
     (void)state;
     make_disk(15);
-    write_systemd_token();
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, 1U << 11, &now, &err));
+    const struct clo_tpm2_sealing sealing = {
+        .bank = CLO_HASH_SHA256, .pcrs = 1U << 11, .values = &now.values[11], .keyslot = 1
+    };
+    write_systemd_token(&sealing);
     must_open();
     change(-1, clo_bytes(NULL, 0), forged);
     assert_false(open_by_tpm(&volume_key, &err));
@@ -385,10 +418,15 @@ static int tear_down_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enrol),           cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_latch),           cmocka_unit_test(test_other_tpm),
-        cmocka_unit_test(test_share),           cmocka_unit_test(test_other_disk),
-        cmocka_unit_test(test_enrol_elsewhere), cmocka_unit_test(test_forged_generation),
+        cmocka_unit_test(test_enrol),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_latch),
+        cmocka_unit_test(test_other_tpm),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_other_disk),
+        cmocka_unit_test(test_signed_latch),
+        cmocka_unit_test(test_enrol_elsewhere),
+        cmocka_unit_test(test_forged_generation),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
