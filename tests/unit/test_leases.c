@@ -241,12 +241,71 @@ static void test_nobody(void **state)
           why == NULL ? "released" : why);
 }
 
+#define LIMITED "default/disk/limited"
+
+/* NULL: it was counted, or need not be. */
+static const char *count(const struct clo_holder *holder, const char *key)
+{
+    static struct clo_error err;
+    const struct clo_release release = { .path = LIMITED,
+                                         .time = 3000,
+                                         .session = "s",
+                                         .tee = "snp",
+                                         .holder = holder,
+                                         .tee_key = key };
+
+    return clo_store_add_release(store, &release, &err) ? NULL : err.text;
+}
+
+static void check_limited(const struct clo_holder *holder, const char *key)
+{
+    const char *why = count(holder, key);
+
+    CHECK(why != NULL && strstr(why, "was released as often as it may be") != NULL, key);
+}
+
+/* Who had the secret that was there before had not the one that was put in its place. */
+static void test_limit_of_next_secret(void **state)
+{
+    const struct clo_store_entry limited = { .path = LIMITED, .release_limit = 1 };
+    const struct clo_holder a = vtpm("la", "la1", 1, 0);
+    const struct clo_holder b = vtpm("lb", "lb1", 1, 0);
+
+    (void)state;
+    put(&limited);
+    assert_null(count(&a, "ka"));
+    assert_null(count(&a, "ka")); /* the answer was lost */
+    check_limited(&b, "kb");
+    put(&limited);
+    assert_null(count(&b, "kb"));
+    check_limited(&a, "ka");
+    assert_null(count(&b, "kb"));
+}
+
+/* Where no boot is known another key's release does not take the place of the one that was counted. */
+static void test_limit_without_boot(void **state)
+{
+    const struct clo_store_entry limited = { .path = LIMITED, .release_limit = 2 };
+    const struct clo_holder untold = { .instance = "lt" };
+
+    (void)state;
+    put(&limited);
+    assert_null(count(&untold, "k1"));
+    assert_null(count(&untold, "k2"));
+    assert_null(count(&untold, "k1"));
+    check_limited(&untold, "k3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_boots),   cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_holders), cmocka_unit_test(test_another_name),
+        cmocka_unit_test(test_boots),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_holders),
+        cmocka_unit_test(test_another_name),
         cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_limit_of_next_secret),
+        cmocka_unit_test(test_limit_without_boot),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -126,8 +126,8 @@ bool clo_store_history(struct clo_store *store, const struct clo_release *releas
 
 /* --- One more --- */
 
-/* The same key again in the same boot is the same release. Where no boot is known, the last one says all that there is
- * to say of a machine. */
+/* The same key again in the same boot is the same release. Those of other keys stay, also where no boot is known: they
+ * were counted, and are not once more. */
 static bool drop_same(struct clo_store *store, const struct clo_release *release,
                       struct clo_error *err)
 {
@@ -135,7 +135,7 @@ static bool drop_same(struct clo_store *store, const struct clo_release *release
 
     if (!store_prepare(store,
                        "DELETE FROM releases WHERE path = ? AND instance = ? AND boot = ?"
-                       " AND (tee_key = ? OR boot = '')",
+                       " AND tee_key = ?",
                        &statement, err))
         return false;
     bind_text(statement, 1, release->path);
@@ -145,12 +145,15 @@ static bool drop_same(struct clo_store *store, const struct clo_release *release
     return run(store, statement, err);
 }
 
+/* Of this secret: one that was put anew is another. */
 static bool had_it(struct clo_store *store, const struct clo_release *release, bool *out,
                    struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!store_prepare(store, "SELECT 1 FROM releases WHERE path = ? AND tee_key = ? LIMIT 1",
+    if (!store_prepare(store,
+                       "SELECT 1 FROM releases WHERE path = ?1 AND tee_key = ?2"
+                       " AND version = (SELECT version FROM resources WHERE path = ?1) LIMIT 1",
                        &statement, err))
         return false;
     bind_text(statement, 1, release->path);
@@ -194,7 +197,8 @@ bool clo_store_add_release(struct clo_store *store, const struct clo_release *re
         !store_prepare(
                 store,
                 "INSERT INTO releases (path, time, session, tee, instance, boot, resets, restarts,"
-                " tee_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " tee_key, version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
+                " (SELECT version FROM resources WHERE path = ?1))",
                 &statement, err))
         return false;
     bind_text(statement, 1, release->path);

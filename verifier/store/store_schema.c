@@ -68,6 +68,10 @@ static const char *const steps[] = {
     "CREATE INDEX resources_of_terms ON resources (terms);"
     "CREATE TABLE revoked_machines (instance TEXT PRIMARY KEY, time INTEGER NOT NULL) STRICT;"
     "INSERT INTO counts VALUES ('secrets', 0);",
+    /* 8: which secret of its path a release was of: the present one, if it was put before that. */
+    "ALTER TABLE releases ADD COLUMN version INTEGER NOT NULL DEFAULT -1;"
+    "UPDATE releases SET version = coalesce((SELECT version FROM resources"
+    " WHERE path = releases.path AND created < releases.time), -1);",
 };
 #define CHAINED_FROM 6
 #define NAMED_FROM   7
