@@ -252,7 +252,8 @@ static bool make_own(struct work *work, struct clo_error *err)
         return false;
     for (size_t i = 0; i < key.size; i++)
         clo_secret_data(work->result->share)[i] ^= clo_secret_bytes(work->own).data[i];
-    return true;
+    return work->job->keep_share == NULL ||
+           work->job->keep_share(work->job->share_context, work->result->share, err);
 }
 
 static bool add_state(struct work *work, const struct clo_seal_state *state, struct clo_error *err)

@@ -45,6 +45,9 @@ struct clo_seal_job {
     bool (*seal)(void *context, const struct clo_tpm2_sealing *sealing, struct clo_bytes secret,
                  struct clo_tpm2_token *out, struct clo_error *err);
     void *context;
+    /* Keeps the broker's share before the header has the other one: cut short, what was there before still opens. NULL: not kept. */
+    bool (*keep_share)(void *context, const struct clo_secret *share, struct clo_error *err);
+    void *share_context;
 };
 
 struct clo_seal_result {

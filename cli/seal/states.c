@@ -234,16 +234,27 @@ static bool print_result(const struct cli_seal *in, const struct cli_seal_plan *
     return true;
 }
 
+struct share_file {
+    const char *path;
+};
+
+static bool write_share(void *context, const struct clo_secret *share, struct clo_error *err)
+{
+    const struct share_file *file = context;
+
+    return clo_file_write(file->path, clo_secret_bytes(share), 0600, err);
+}
+
 bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan, const char *path,
                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_seal_close) struct clo_seal_disk disk = { .fd = -1 };
     CLO_CLEANUP(clo_seal_result_free) struct clo_seal_result result = { .tokens = 0 };
+    struct share_file share = { in->share };
 
+    plan->job.keep_share = write_share;
+    plan->job.share_context = &share;
     if (!clo_seal_open(path, true, &disk, err) || !clo_seal(&disk, &plan->job, &result, err))
         return clo_wrap(err, "%s", path);
-    /* Without its half the disk's key is as good as lost for a guest: it is written before anything is said. */
-    return (result.share == NULL ||
-            clo_file_write(in->share, clo_secret_bytes(result.share), 0600, err)) &&
-           update_identity(in, &disk, &result, err) && print_result(in, plan, &result, err);
+    return update_identity(in, &disk, &result, err) && print_result(in, plan, &result, err);
 }

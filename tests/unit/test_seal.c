@@ -27,6 +27,8 @@ static bool seal_nowhere(void *context, const struct clo_tpm2_sealing *sealing,
                                     err);
 }
 
+static bool (*keep_share)(void *context, const struct clo_secret *share, struct clo_error *err);
+
 struct sealing {
     struct clo_seal_disk disk;
     struct clo_seal_result result;
@@ -50,7 +52,8 @@ static bool seal_with(const void *key, size_t size, enum clo_seal_form form, boo
                                 .drops_others = drops_others,
                                 .makes_recovery = makes_recovery,
                                 .random = &clo_random_system,
-                                .seal = seal_nowhere };
+                                .seal = seal_nowhere,
+                                .keep_share = keep_share };
 
     state.hint.pcrs = 1U << 11;
     state.hint.values[11].hash = CLO_HASH_SHA256;
@@ -168,6 +171,31 @@ static void test_own(void **state)
     }
 }
 
+static bool keep_nothing(void *context, const struct clo_secret *share, struct clo_error *err)
+{
+    (void)context;
+    (void)share;
+    return clo_fail(err, CLO_ERR_SYSTEM, "no room for the share");
+}
+
+/* A share that nobody could keep: the header stays as it was, with what was sealed before. */
+static void test_share_not_kept(void **state)
+{
+    CLO_CLEANUP(free_sealing) struct sealing before = { .disk.fd = -1 };
+    CLO_CLEANUP(free_sealing) struct sealing after = { .disk.fd = -1 };
+    struct clo_error err;
+
+    (void)state;
+    make_disk(7);
+    seal(CLO_SEAL_SHARE, false, false, &before);
+    keep_share = keep_nothing;
+    bool ok = seal_with(disk_key, sizeof disk_key, CLO_SEAL_SHARE, true, false, &after, &err);
+    keep_share = NULL;
+    assert_false(ok);
+    assert_non_null(strstr(err.text, "no room for the share"));
+    assert_memory_equal(after.disk.header.data, before.disk.header.data, before.disk.header.size);
+}
+
 static void test_share(void **state)
 {
     CLO_CLEANUP(free_sealing) struct sealing sealing = { .disk.fd = -1 };
@@ -282,8 +310,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_systemd),   cmocka_unit_test(test_own),
-        cmocka_unit_test(test_share),     cmocka_unit_test(test_recovery),
-        cmocka_unit_test(test_wrong_key), cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_share),     cmocka_unit_test(test_share_not_kept),
+        cmocka_unit_test(test_recovery),  cmocka_unit_test(test_wrong_key),
+        cmocka_unit_test(test_cut_short),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
