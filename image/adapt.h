@@ -29,6 +29,8 @@ struct adapt_found {
     char release[256];
     char kernel[4200], modules[4400], osrel[4200];
     struct clo_buffer cmdline;
+    uint64_t bytes,
+            files; /* that were taken out so far: the root's maker decides how much there is */
 };
 /* The newest kernel that has its modules in the root, or the one of that release. */
 CLO_MUST_USE bool adapt_find_kernel(const struct adapt *adapt, struct adapt_found *out,

@@ -14,6 +14,8 @@
 #define TEXT_LIMIT   ((size_t)1 << 20)
 #define KERNEL_LIMIT ((size_t)512 << 20)
 #define INDEX_LIMIT  ((size_t)64 << 20)
+#define BYTES_LIMIT  ((uint64_t)128 << 20) /* of indexes and modules together */
+#define FILES_LIMIT  20000 /* and folders; a distribution's kernel has some 7000 modules */
 #define PATH_SIZE    600
 
 /* --- Which kernel --- */
@@ -117,21 +119,45 @@ static bool take_out(const struct adapt *adapt, const char *from, size_t limit, 
            clo_file_write(to, clo_buffer_bytes(&bytes), 0600, err);
 }
 
-static bool make_folders(char *path, struct clo_error *err)
+static bool count_file(struct adapt_found *found, struct clo_error *err)
+{
+    return ++found->files <= FILES_LIMIT ||
+           clo_fail(err, CLO_ERR_FORMAT, "more than %d files and folders of modules", FILES_LIMIT);
+}
+
+static bool take_counted(const struct adapt *adapt, struct adapt_found *found, const char *from,
+                         const char *to, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+
+    if (!count_file(found, err) || !ext_read(adapt->fs, from, INDEX_LIMIT, &bytes, err))
+        return false;
+    found->bytes += bytes.size;
+    if (found->bytes > BYTES_LIMIT)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %llu MiB of modules and their indexes",
+                        (unsigned long long)(BYTES_LIMIT >> 20));
+    return clo_file_write(to, clo_buffer_bytes(&bytes), 0600, err);
+}
+
+static bool make_folders(struct adapt_found *found, char *path, struct clo_error *err)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+        bool is_new = mkdir(path, 0700) == 0;
+        bool ok = is_new || errno == EEXIST;
         *slash = '/';
         if (!ok)
             return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+        if (is_new && !count_file(found, err))
+            return false;
     }
     return true;
 }
 
 struct index {
     const struct adapt *adapt;
-    const char *from, *to;
+    struct adapt_found *found;
+    const char *from;
 };
 
 static bool take_index(void *context, const char *name, struct clo_error *err)
@@ -142,27 +168,27 @@ static bool take_index(void *context, const char *name, struct clo_error *err)
     if (strncmp(name, "modules.", 8) != 0)
         return true;
     snprintf(from, sizeof from, "%s/%s", index->from, name);
-    snprintf(to, sizeof to, "%s/%s", index->to, name);
-    return take_out(index->adapt, from, INDEX_LIMIT, to, err);
+    snprintf(to, sizeof to, "%s/%s", index->found->modules, name);
+    return take_counted(index->adapt, index->found, from, to, err);
 }
 
 /* An empty file for each module of the index: libkmod asks whether they are there. The index is the root's word: nothing
  * of it leads out of the folder. */
-static bool place_module(const struct adapt_found *found, char *name, struct clo_error *err)
+static bool place_module(struct adapt_found *found, char *name, struct clo_error *err)
 {
     char path[5300];
 
     if (name[0] == '/' || strstr(name, "..") != NULL || strlen(name) > PATH_SIZE)
         return clo_fail(err, CLO_ERR_FORMAT, "modules.dep: %.200s: outside of its folder", name);
     snprintf(path, sizeof path, "%s/%.*s", found->modules, PATH_SIZE, name);
-    if (!make_folders(path, err))
+    if (!make_folders(found, path, err) || !count_file(found, err))
         return false;
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     return fd >= 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
-static bool place_modules(const struct adapt *adapt, const char *from,
-                          const struct adapt_found *found, struct clo_error *err)
+static bool place_modules(const struct adapt *adapt, const char *from, struct adapt_found *found,
+                          struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer index = { 0 };
     char path[2 * PATH_SIZE];
@@ -188,11 +214,11 @@ static bool take_modules(const struct adapt *adapt, const char *from, struct ada
                          struct clo_error *err)
 {
     CLO_CLEANUP(clo_modules_free) struct clo_modules modules = { 0 };
-    struct index index = { adapt, from, out->modules };
+    struct index index = { adapt, out, from };
     char path[5000];
 
     snprintf(path, sizeof path, "%s/", out->modules);
-    if (!make_folders(path, err) || !ext_list(adapt->fs, from, take_index, &index, err) ||
+    if (!make_folders(out, path, err) || !ext_list(adapt->fs, from, take_index, &index, err) ||
         !place_modules(adapt, from, out, err) ||
         !clo_modules_get(out->modules, clo_initrd_modules, &modules, err))
         return false;
@@ -204,8 +230,8 @@ static bool take_modules(const struct adapt *adapt, const char *from, struct ada
             return clo_fail(err, CLO_ERR_FORMAT, "modules.dep: %.200s: outside of its folder",
                             modules.paths[i]);
         snprintf(source, sizeof source, "%s%s", from, inside);
-        if (!make_folders(modules.paths[i], err) ||
-            !take_out(adapt, source, INDEX_LIMIT, modules.paths[i], err))
+        if (!make_folders(out, modules.paths[i], err) ||
+            !take_counted(adapt, out, source, modules.paths[i], err))
             return false;
     }
     return true;

@@ -48,5 +48,21 @@ make_root release.ext4
 expect "a release that leads out" 3 "no kernel in /boot or /usr/lib/modules" convert release.ext4
 rm -r root/boot/vmlinuz-.. root/usr/lib/modules.*
 
+# More modules, or larger indexes, than any kernel has.
+cp vmlinuz root/boot/vmlinuz-6.12.0-test
+cp -r tree/lib/modules/6.12.0-test root/usr/lib/modules/
+indexes=root/usr/lib/modules/6.12.0-test
+seq -f 'kernel/x%.0f.ko:' 20001 >$indexes/modules.dep
+make_root files.ext4
+expect "many modules" 3 "more than 20000 files and folders of modules" convert files.ext4
+awk 'BEGIN { for (i = 0; i < 100; i++) { line = "k" i; for (j = 0; j < 250; j++) line = line "/f"; print line ":" } }' >$indexes/modules.dep
+make_root folders.ext4
+expect "many folders" 3 "more than 20000 files and folders of modules" convert folders.ext4
+: >$indexes/modules.dep
+for part in 1 2 3; do truncate -s 60M $indexes/modules.large$part; done
+make_root bytes.ext4
+expect "large indexes" 3 "more than 128 MiB of modules and their indexes" convert bytes.ext4
+rm $indexes/modules.large?
+
 [ -z "$(find outputs -mindepth 1)" ] || fail "something was written: $(find outputs)"
 exit "$failed"
