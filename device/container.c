@@ -14,8 +14,7 @@
 
 #include "device/file.h"
 
-#define PIECE         ((size_t)1 << 20)
-#define EXPANSION_MAX 1200 /* deflate's own limit is 1032 */
+#define PIECE ((size_t)1 << 20)
 
 const char *clo_container_name(enum clo_container_kind kind)
 {
@@ -27,6 +26,12 @@ const char *clo_container_name(enum clo_container_kind kind)
     };
 
     return names[kind];
+}
+
+bool container_expands(const struct clo_container *container, struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_FORMAT, "%s: unpacks to more than %u times the file's size",
+                    clo_container_name(container->kind), CONTAINER_EXPANSION_MAX);
 }
 
 bool container_fd_read(int fd, uint64_t at, void *out, size_t size, struct clo_error *err)
@@ -166,6 +171,7 @@ void clo_container_close(struct clo_container *container)
     clo_fd_close(&container->fd);
     free(container->l1);
     free(container->table);
+    free(container->inflated);
     *container = (struct clo_container){ .fd = -1 };
 }
 
@@ -286,27 +292,33 @@ struct copy {
             budget; /* what it may come to, since a container can name one cluster a million times */
 };
 
-static bool write_piece(struct copy *copy, uint64_t at, size_t size, struct clo_error *err)
+static bool write_piece(const struct copy *copy, uint64_t at, size_t size, struct clo_error *err)
 {
     struct clo_bytes bytes = clo_bytes(copy->piece, size);
 
     /* A container may say "data" of what is all zeros: it stays a hole. */
     if (clo_bytes_all(bytes, 0))
         return true;
-    if (size > copy->budget)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: unpacks to more than %u times the file's size",
-                        clo_container_name(copy->container->kind), EXPANSION_MAX);
-    copy->budget -= size;
     if (lseek(copy->fd, (off_t)at, SEEK_SET) < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "unpacking: %s", strerror(errno));
     return clo_write_all(copy->fd, bytes, err) || clo_wrap(err, "unpacking");
+}
+
+/* Zeros count as well: they cost no space, and all the time. */
+static bool spend(struct copy *copy, size_t size, struct clo_error *err)
+{
+    if (size > copy->budget)
+        return container_expands(copy->container, err);
+    copy->budget -= size;
+    return true;
 }
 
 static bool copy_extent(struct copy *copy, uint64_t at, uint64_t size, struct clo_error *err)
 {
     while (size > 0) {
         size_t now = size < PIECE ? (size_t)size : PIECE;
-        if (!clo_container_read(copy->container, at, copy->piece, now, err) ||
+        if (!spend(copy, now, err) ||
+            !clo_container_read(copy->container, at, copy->piece, now, err) ||
             !write_piece(copy, at, now, err))
             return false;
         at += now;
@@ -331,7 +343,7 @@ bool clo_container_unpack(const struct clo_container *container, int *fd, struct
         return clo_out_of_memory(err);
     if (!size_of(container->fd, &file_size, err) || !open_unnamed(container->size, &out, err))
         return false;
-    struct copy copy = { container, out, piece, file_size * EXPANSION_MAX };
+    struct copy copy = { container, out, piece, file_size * CONTAINER_EXPANSION_MAX };
     for (uint64_t at = 0; at < container->size; at += size)
         if (!clo_container_extent(container, at, &size, &is_hole, err) ||
             (!is_hole && !copy_extent(&copy, at, size, err)))

@@ -1,9 +1,11 @@
 /* What a disk image is in: nothing (raw), qcow2, a fixed or dynamic VHD. Told apart by magic numbers, read as the disk
  * that is in it. Bytes that the container does not have read as zeros.
  *
- * Reading keeps no state, so that threads may share one. */
+ * Reading keeps no state but a count, so that threads may share one. */
 #ifndef CLOISTER_DEVICE_CONTAINER_H
 #define CLOISTER_DEVICE_CONTAINER_H
+
+#include <stdatomic.h>
 
 #include "lib/disk/qcow2.h"
 #include "lib/disk/vhd.h"
@@ -15,14 +17,19 @@ enum clo_container_kind {
     CLO_CONTAINER_VHD_DYNAMIC,
 };
 
+/* How many times its size a file may unpack to: one cluster can be named a million times. */
+#define CONTAINER_EXPANSION_MAX 1200 /* deflate's own limit is 1032 */
+
 struct clo_container {
     enum clo_container_kind kind;
     int fd;
     uint64_t size; /* of the disk */
     struct clo_qcow2 qcow2;
     struct clo_vhd vhd;
-    uint64_t *l1;    /* of qcow2 */
-    uint32_t *table; /* of a dynamic VHD */
+    uint64_t *l1;            /* of qcow2 */
+    uint32_t *table;         /* of a dynamic VHD */
+    atomic_ullong *inflated; /* bytes of qcow2, so far */
+    uint64_t inflated_max;
 };
 
 const char *clo_container_name(enum clo_container_kind kind); /* "qcow2" */
@@ -48,6 +55,8 @@ bool container_qcow2_read(const struct clo_container *container, uint64_t at, ui
                           size_t size, struct clo_error *err);
 bool container_qcow2_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
                             bool *is_hole, struct clo_error *err);
+/* Fails: it unpacks to more than it may. */
+bool container_expands(const struct clo_container *container, struct clo_error *err);
 /* What the file has of `size` bytes, zeros after its end. */
 bool container_fd_read(int fd, uint64_t at, void *out, size_t size, struct clo_error *err);
 

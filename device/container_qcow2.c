@@ -15,7 +15,9 @@ bool container_qcow2_open(struct clo_container *container, struct clo_error *err
     size_t size = (size_t)image->l1_count * 8;
 
     container->l1 = malloc(size == 0 ? 1 : size);
-    if (container->l1 == NULL)
+    container->inflated = calloc(1, sizeof *container->inflated);
+    container->inflated_max = container->size * CONTAINER_EXPANSION_MAX;
+    if (container->l1 == NULL || container->inflated == NULL)
         return clo_out_of_memory(err);
     if (!container_fd_read(container->fd, image->l1_at, container->l1, size, err))
         return false;
@@ -101,6 +103,9 @@ static bool read_compressed(const struct clo_container *container,
 
     if (packed == NULL || plain == NULL)
         return clo_out_of_memory(err);
+    /* The whole cluster is unpacked, whatever is read of it. */
+    if (atomic_fetch_add(container->inflated, whole) + whole > container->inflated_max)
+        return container_expands(container, err);
     if (!container_fd_read(container->fd, cluster->at, packed, (size_t)cluster->size, err))
         return false;
     struct clo_bytes in = clo_bytes(packed, (size_t)cluster->size);

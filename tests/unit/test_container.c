@@ -129,6 +129,62 @@ static void test_bombs(void **state)
     CHECK(strcmp(err.text, "qcow2: more tables than fit in the file") == 0, err.text);
 }
 
+/* The same, of zeros, which cost no space. */
+static void test_bomb_of_zeros(void **state)
+{
+    CLO_CLEANUP(clo_freep) uint8_t *file = make_qcow2();
+    CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
+    CLO_CLEANUP(clo_fd_close) int fd = -1;
+    struct clo_error err;
+
+    (void)state;
+    qcow2_maker_put(file + 24, 8, 8192 * QCOW2_MAKER_CLUSTER);
+    memset(file + 3 * QCOW2_MAKER_CLUSTER, 0, QCOW2_MAKER_CLUSTER);
+    for (size_t i = 0; i < 8192; i++)
+        qcow2_maker_put(file + 2 * QCOW2_MAKER_CLUSTER + 8 * i, 8, 3 * QCOW2_MAKER_CLUSTER);
+    put_file(file, QCOW2_MAKER_FILE);
+    CHECK(open_file(&container, &err), err.text);
+    CHECK(!clo_container_unpack(&container, &fd, &err), "512 MiB of zeros out of 320 KiB");
+    CHECK(strcmp(err.text, "qcow2: unpacks to more than 1200 times the file's size") == 0,
+          err.text);
+}
+
+/* A compressed cluster of two stored blocks, 65535 bytes and one, in 129 sectors of which the entry names the further ones. */
+static void put_compressed(uint8_t *file)
+{
+    static const uint8_t first[] = { 0, 0xff, 0xff, 0, 0 }, second[] = { 1, 1, 0, 0xfe, 0xff };
+    uint8_t *at = file + 3 * QCOW2_MAKER_CLUSTER;
+
+    memcpy(at, first, sizeof first);
+    memset(at + 5, 'z', 65535);
+    memcpy(at + 5 + 65535, second, sizeof second);
+    at[5 + 65535 + 5] = 'z';
+    qcow2_maker_put(file + 2 * QCOW2_MAKER_CLUSTER + 8, 8,
+                    1ULL << 62 | 128ULL << 54 | 3 * QCOW2_MAKER_CLUSTER);
+}
+
+/* Read in small steps, it is unpacked each time: 1200 times the file is 6000 times the cluster. */
+static void test_bomb_of_steps(void **state)
+{
+    CLO_CLEANUP(clo_freep) uint8_t *file = make_qcow2();
+    CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
+    struct clo_error err = { 0 };
+    uint8_t bytes[16];
+    size_t steps = 0;
+
+    (void)state;
+    put_compressed(file);
+    put_file(file, QCOW2_MAKER_FILE);
+    CHECK(open_file(&container, &err), err.text);
+    while (steps < 7000 &&
+           clo_container_read(&container, QCOW2_MAKER_CLUSTER, bytes, sizeof bytes, &err))
+        steps++;
+    CHECK(steps == 6000, "how often it was unpacked");
+    CHECK(bytes[0] == 'z', "what is in it");
+    CHECK(strcmp(err.text, "qcow2: unpacks to more than 1200 times the file's size") == 0,
+          err.text);
+}
+
 static void test_vhd(void **state)
 {
     CLO_CLEANUP(clo_freep) uint8_t *file = calloc(1, VHD_MAKER_FILE);
@@ -215,9 +271,10 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_qcow2), cmocka_unit_test(test_qcow2_lies),
-        cmocka_unit_test(test_bombs), cmocka_unit_test(test_vhd),
-        cmocka_unit_test(test_fixed), cmocka_unit_test(test_others),
+        cmocka_unit_test(test_qcow2),         cmocka_unit_test(test_qcow2_lies),
+        cmocka_unit_test(test_bombs),         cmocka_unit_test(test_bomb_of_zeros),
+        cmocka_unit_test(test_bomb_of_steps), cmocka_unit_test(test_vhd),
+        cmocka_unit_test(test_fixed),         cmocka_unit_test(test_others),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
