@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "cloister/encoding.h"
+#include "verifier/store/store.h"
 
 /* Another value with each call, the same in each run. */
 static bool fill_counting(void *context, void *out, size_t size)
@@ -199,13 +200,46 @@ static void test_by_name(void **state)
     assert_false(clo_session_get(sessions, session.cookie, 1060, &found, &err));
 }
 
+/* What is rolled back was not released: the generation of its disk is not to be raised. */
+static void test_released(void **state)
+{
+    uint8_t seed = 0;
+    CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { 0 };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
+    struct clo_session_result result = { .tee = "snp", .tee_pubkey = json_object() };
+    static const char path[] = "default/disk/a";
+    struct clo_session session;
+    struct clo_error err;
+    char folder[4200];
+
+    (void)state;
+    assert_true(clo_scratch_new(NULL, &scratch, &err));
+    snprintf(folder, sizeof folder, "%s/state", scratch.path);
+    CHECK(clo_store_open(folder, &store, &err), err.text);
+    CHECK(clo_sessions_share(sessions, store, 1000, &err), err.text);
+    begin(sessions, 1000, &session);
+    CHECK(clo_session_use(sessions, &session, 1000, &err), err.text);
+    clo_buffer_text(&result.token, "token");
+    clo_session_keep(sessions, &session, 0, &result);
+    CHECK(clo_store_begin(store, &err), err.text);
+    CHECK(clo_session_note_release(sessions, &session, path, &err), err.text);
+    CHECK(!clo_store_end(store, false, &err), "rolled back");
+    CHECK(!clo_session_released(sessions, &session, path), "was not released");
+    CHECK(clo_store_begin(store, &err), err.text);
+    CHECK(clo_session_note_release(sessions, &session, path, &err), err.text);
+    CHECK(clo_store_end(store, true, &err), err.text);
+    clo_session_keep_release(sessions, &session, path);
+    CHECK(clo_session_released(sessions, &session, path), "was released");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_once),           cmocka_unit_test(test_nonces_differ),
         cmocka_unit_test(test_forged_cookies), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_results),        cmocka_unit_test(test_agreed),
-        cmocka_unit_test(test_by_name),
+        cmocka_unit_test(test_by_name),        cmocka_unit_test(test_released),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,7 @@ static bool decide_release(struct clo_broker *broker, const struct clo_broker_re
     broker->counters[released ? RESOURCE_RELEASED : RESOURCE_REFUSED]++;
     if (!released)
         return clo_fail(err, why.status, "%s", why.text);
+    clo_session_keep_release(broker->sessions, session, question->path);
     broker->counters[RESOURCE_FLAGGED] += decision.is_flagged;
     *jwe = CLO_TAKE(sealed);
     return true;

@@ -92,10 +92,13 @@ CLO_MUST_USE bool clo_session_by_name(struct clo_sessions *sessions,
 /* What it has shown; NULL: nothing. Borrowed until the next call. */
 struct clo_session_result *clo_session_result(struct clo_sessions *sessions,
                                               const struct clo_session *session);
-/* Remembers the last resource that was released in it. Within a transaction of the store, if there is one. */
+/* Writes down the last resource that was released in it, within a transaction of the store, if there is one; once that is
+ * settled, clo_session_keep_release() remembers it: what was rolled back was not released. */
 CLO_MUST_USE bool clo_session_note_release(struct clo_sessions *sessions,
                                            const struct clo_session *session, const char *path,
                                            struct clo_error *err);
+void clo_session_keep_release(struct clo_sessions *sessions, const struct clo_session *session,
+                              const char *path);
 bool clo_session_released(struct clo_sessions *sessions, const struct clo_session *session,
                           const char *path);
 /* Was its nonce used up, as far as is known here? */
