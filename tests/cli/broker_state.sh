@@ -68,6 +68,8 @@ expect "put sealed" 0 "bytes" "$cloister" key put default/disk/other policy --st
 "$cloister" key master --make next.key || fail "another master key"
 expect "another one" 1 "sealed under another master key" "$cloister" key master --state state --master-key next.key
 expect "rotated" 0 "2 secrets sealed" "$cloister" key master --state state --master-key master.key --new next.key
+expect "other terms, shut" 1 "is sealed under a master key" "$cloister" key terms $path --state state --policy next
+expect "other terms, sealed anew" 0 'released by policy "other"' "$cloister" key terms $path --state state --policy next --master-key next.key
 mkdir credentials
 cp next.key credentials/cloister.master-key
 CREDENTIALS_DIRECTORY=$work/credentials expect "a credential" 0 "bytes" "$cloister" key put default/disk/third next --state state --policy policy

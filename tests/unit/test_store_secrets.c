@@ -224,7 +224,7 @@ static void test_other_terms(void **state)
     clo_store_freep(&store);
     store = open_store();
     CHECK(!clo_store_set_terms(store, &moved, &err), "without the master key");
-    CHECK(strstr(err.text, "is sealed under a master key, which was not given") != NULL, err.text);
+    CHECK(strstr(err.text, "is sealed under a master key: --master-key") != NULL, err.text);
     clo_store_freep(&store);
 }
 

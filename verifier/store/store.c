@@ -631,7 +631,7 @@ static bool set_terms(struct clo_store *store, const struct clo_store_entry *ent
     char digest[65];
     int64_t terms;
 
-    if (!store_put_terms(store, entry, &terms, digest, err) ||
+    if (!check_is_unlocked(store, err) || !store_put_terms(store, entry, &terms, digest, err) ||
         !store_reseal(store, entry->path, digest, err) ||
         !store_prepare(store, "UPDATE resources SET terms = ? WHERE path = ?", &statement, err))
         return false;
