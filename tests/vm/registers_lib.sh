@@ -9,7 +9,9 @@ registers_begin() {
     cp /usr/share/OVMF/OVMF_VARS_4M.fd "$LAB/off.fd"
     cloister secureboot enroll --input "$LAB/off.fd" --output "$LAB/on.fd" --pk "$LAB/keys/PK.crt" --kek "$LAB/keys/KEK.crt" --db "$LAB/keys/db.crt"
     (umask 077 && head -c 64 /dev/urandom >"$LAB/disk.key")
-    mkdir -p "$LAB/root/etc"
+    # As much of a root as makes it one: nothing of it is started.
+    mkdir -p "$LAB/root/etc" "$LAB/root/sbin"
+    : >"$LAB/root/sbin/init"
     echo 'ID=registers' >"$LAB/root/etc/os-release"
     cloister_sim platform new "$LAB/platform" >"$LAB/platform.root"
     cloister_sim vtpm new "$LAB/platform" "$LAB/tpm"
