@@ -122,8 +122,9 @@ static void test_other_trust(void **state)
 /* Of evidence without values to look up only those terms are found that name its kind; of what proves nothing, none. */
 static void test_without_values(void **state)
 {
-    static const char sample[] = "{\"cloister_policy\":1,\"name\":\"a\",\"tee\":[\"sample\"],\"roots\":[],"
-                                 "\"accept_weak\":\"a test\"}";
+    static const char sample[] =
+            "{\"cloister_policy\":1,\"name\":\"a\",\"tee\":[\"sample\"],\"roots\":[],"
+            "\"accept_weak\":\"a test\"}";
     static const char snp[] =
             "{\"cloister_policy\":1,\"name\":\"b\",\"tee\":[\"snp\"],\"roots\":[\"amd\"]}";
     static const struct {
