@@ -260,7 +260,9 @@ static bool is_in_chain(struct clo_bytes pem, const struct clo_certificate *cert
     return pem.size == 0;
 }
 
-static void find_signer(const struct build *b, enum clo_tdx_piece chain, struct signer *out)
+/* `proven`: a certificate whose link to the root is verified already; NULL: none. */
+static void find_signer(const struct build *b, enum clo_tdx_piece chain,
+                        const struct clo_certificate *proven, struct signer *out)
 {
     const struct clo_tdx_platform *p = b->platform;
     struct clo_bytes pem = clo_buffer_bytes(&b->collateral->pieces[chain]);
@@ -275,7 +277,8 @@ static void find_signer(const struct build *b, enum clo_tdx_piece chain, struct 
     for (size_t i = 0; i < p->certificate_count; i++) {
         const struct clo_certificate *candidate = p->certificates[i];
         if (!tdx_has_cn(clo_certificate_subject(candidate), COMMON_NAME_TCB) ||
-            !is_in_chain(pem, candidate) || !verify_link(candidate, p->root, &out->error))
+            !is_in_chain(pem, candidate) ||
+            (candidate != proven && !verify_link(candidate, p->root, &out->error)))
             continue;
         if (clo_certificate_is_ca(candidate, NULL)) {
             clo_fail(&out->error, CLO_ERR_REFUSED, "its signer's certificate is a CA's");
@@ -310,8 +313,8 @@ static bool build_platform(struct build *b, struct clo_bytes chain, struct clo_e
     check_chain(b);
     check_root(b);
     if (b->collateral != NULL && !b->trust->without_tcb) {
-        find_signer(b, CLO_TDX_TCB_INFO_ISSUER_CHAIN, &b->tcb_signer);
-        find_signer(b, CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, &b->qe_signer);
+        find_signer(b, CLO_TDX_TCB_INFO_ISSUER_CHAIN, NULL, &b->tcb_signer);
+        find_signer(b, CLO_TDX_QE_IDENTITY_ISSUER_CHAIN, b->tcb_signer.certificate, &b->qe_signer);
     }
     tdx_check_collateral(b);
     return !b->checks->failed || clo_out_of_memory(err);
