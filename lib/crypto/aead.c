@@ -3,7 +3,6 @@
 #include <limits.h>
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #define NONCE_SIZE 12
 #define TAG_SIZE   16
@@ -20,7 +19,7 @@ static bool is_key(const struct clo_secret *key, size_t context, size_t size, st
 }
 
 bool clo_aead_seal(const struct clo_secret *key, struct clo_bytes context, struct clo_bytes in,
-                   struct clo_buffer *out, struct clo_error *err)
+                   const struct clo_random *random, struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(free_cipher) EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     uint8_t nonce[NONCE_SIZE];
@@ -29,7 +28,7 @@ bool clo_aead_seal(const struct clo_secret *key, struct clo_bytes context, struc
 
     if (!is_key(key, context.size, in.size, err))
         return false;
-    if (RAND_bytes(nonce, sizeof nonce) != 1)
+    if (!random->fill(random->context, nonce, sizeof nonce))
         return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
     clo_buffer_append(out, clo_bytes(nonce, sizeof nonce));
     clo_buffer_zero(out, in.size);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "cloister/crypto.h"
+#include "device/random.h"
 #include "lib/crypto/aead.h"
 
 #include "store_maker.h"
@@ -250,8 +251,8 @@ static void make_old(const struct clo_secret *key, const char *path, const char 
     clo_buffer_text(&context, "cloister secret 1");
     clo_buffer_be64(&context, 1);
     clo_buffer_text(&context, path);
-    assert_true(
-            clo_aead_seal(seal, clo_buffer_bytes(&context), clo_bytes_text(secret), &sealed, &err));
+    assert_true(clo_aead_seal(seal, clo_buffer_bytes(&context), clo_bytes_text(secret),
+                              &clo_random_system, &sealed, &err));
     clo_hex_text(clo_buffer_bytes(&sealed), blob);
     snprintf(sql, sizeof sql, "UPDATE resources SET version = 1, secret = x'%s' WHERE path = '%s'",
              blob, path);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cloister/crypto.h"
+#include "device/random.h"
 #include "lib/crypto/aead.h"
 
 #include "verifier/store/store_internal.h"
@@ -115,7 +116,8 @@ bool store_seal_secret(const struct clo_store *store, const struct store_place *
     if (store->master == NULL)
         return true;
     if (!context_of(store->master->form, place, &context, err) ||
-        !clo_aead_seal(store->master->seal, clo_buffer_bytes(&context), secret, sealed, err))
+        !clo_aead_seal(store->master->seal, clo_buffer_bytes(&context), secret, &clo_random_system,
+                       sealed, err))
         return false;
     *out = clo_buffer_bytes(sealed);
     return true;
