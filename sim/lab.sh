@@ -169,7 +169,7 @@ lab_fetch_pcrlock() {
     mkdir -p "$LAB_CACHE"
     rm -rf "${out:?}"
     state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
-    # What systemd opens at run time alone (the TPM's transport among it) is no dependency of its packages.
+    # What systemd opens at run time alone (the TPM's transport among it) is not among what its packages depend on.
     { lab_apt "$state" -y --download-only --no-install-recommends install systemd-tpm libcryptsetup12 '?name(^libtss2-tcti-swtpm)' \
         >"$LAB_CACHE/apt.log" 2>&1 &&
         mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&

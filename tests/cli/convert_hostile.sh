@@ -41,7 +41,7 @@ expect "a name that leads out" 3 "names.ext4: /usr/lib/modules: \"$name\" is not
 [ ! -e outputs/escaped ] || fail "files outside: $(ls outputs/escaped)"
 rmdir root/usr/lib/modules/$placed
 
-# A kernel whose release is no folder's name.
+# A kernel whose release is not the name of a folder.
 cp -r tree/lib/modules/6.12.0-test/. root/usr/lib/
 cp vmlinuz root/boot/vmlinuz-..
 make_root release.ext4
