@@ -102,6 +102,18 @@ static bool check_operands(const struct cli_usage *usage, const struct clo_list 
     return false;
 }
 
+static bool check_required(const struct cli_usage *usage, int *status)
+{
+    for (size_t i = 0; i < usage->option_count; i++) {
+        const struct cli_option *option = &usage->options[i];
+        if (!option->is_required || *option->text != NULL)
+            continue;
+        *status = cli_usage_error(usage, "%s is needed", option->name);
+        return false;
+    }
+    return true;
+}
+
 static const struct {
     const char letter[3], *name;
 } letters[] = { { "-o", "--output" }, { "-q", "--quiet" } };
@@ -225,7 +237,8 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_
 {
     struct clo_list given = { 0 };
 
-    if (!sort_words(usage, argc, argv, &given, status) || !check_operands(usage, &given, status))
+    if (!sort_words(usage, argc, argv, &given, status) || !check_operands(usage, &given, status) ||
+        !check_required(usage, status))
         return false;
     if (operands != NULL)
         *operands = given;

@@ -28,6 +28,7 @@ struct cli_option {
     struct clo_list *list;
     const char *was;    /* older names, which are taken and not shown: "--append --options" */
     const char *values; /* the words that it may have, where they are few: "snp tdx" */
+    bool is_required;   /* of an option with text: cli_parse() demands it */
 };
 
 /* What is given without an option's name, as cli_parse() demands it. */

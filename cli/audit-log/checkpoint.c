@@ -26,8 +26,6 @@ int cmd_audit_log_checkpoint(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) ||
         !clo_store_audit_checkpoint(store, (int64_t)time(NULL), &err) ||
         !clo_store_audit_last_checkpoint(store, &point, &err) || !cli_print_json(point, &err))

@@ -29,8 +29,8 @@ int cmd_audit_log_follow(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (state == NULL || after > INT64_MAX)
-        return cli_usage_error(&usage, "--state is needed");
+    if (after > INT64_MAX)
+        return cli_usage_error(&usage, "--after: no row has that number");
     if (!cli_open_state_shut(state, &store, &err))
         return cli_fail("audit-log follow", &err);
     for (int64_t last = (int64_t)after;;) {

@@ -82,8 +82,6 @@ int cmd_audit_log_verify(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) || !read_key(state, key_path, &key, &err) ||
         !read_kept(kept_path, &kept, &err) ||
         !clo_store_audit_verify(store, key, kept, &verdict, &err) ||

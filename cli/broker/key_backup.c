@@ -26,8 +26,6 @@ int cmd_key_backup(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) ||
         !clo_store_backup(store, operands.items[0], &err))
         return cli_fail("key backup", &err);

@@ -38,7 +38,7 @@ int cmd_key_lease(int argc, char **argv)
     const char *state = NULL;
     bool as_json = false, release = false;
     const struct cli_option options[] = {
-        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        CLI_STATE_OPTION(&state),
         { "--release", NULL,
           "give it up: the next machine that fulfils the terms gets it; a boot that got it must be "
           "another one first",

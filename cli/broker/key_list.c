@@ -53,7 +53,7 @@ int cmd_key_list(int argc, char **argv)
     const char *state = NULL;
     bool as_json = false;
     const struct cli_option options[] = {
-        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        CLI_STATE_OPTION(&state),
         { "--json", NULL, "print one JSON document", .flag = &as_json },
     };
     const struct cli_usage usage = {
@@ -71,8 +71,6 @@ int cmd_key_list(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) || !clo_store_list(store, &list, &err))
         return cli_fail("key list", &err);
     if (!as_json) {

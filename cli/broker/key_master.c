@@ -40,7 +40,7 @@ int cmd_key_master(int argc, char **argv)
 {
     const char *state = NULL, *present = NULL, *fresh = NULL, *made = NULL;
     const struct cli_option options[] = {
-        CLI_STATE_OPTION(&state),
+        { "--state", "DIR", "the broker's folder", .text = &state },
         CLI_MASTER_OPTION(&present),
         { "--new", "FILE", "seal all secrets under this key (32 bytes, or 64 digits of hex)",
           .text = &fresh },

@@ -6,7 +6,7 @@ int cmd_key_remove(int argc, char **argv)
 {
     const char *state = NULL;
     const struct cli_option options[] = {
-        { "--state", "DIR", "the broker's folder (required)", .text = &state },
+        CLI_STATE_OPTION(&state),
     };
     const struct cli_usage usage = {
         .command = "key remove",
@@ -24,8 +24,6 @@ int cmd_key_remove(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     if (!cli_open_state_shut(state, &store, &err) ||
         !clo_store_remove(store, operands.items[0], &err))
         return cli_fail("key remove", &err);

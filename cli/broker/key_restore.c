@@ -9,7 +9,7 @@ int cmd_key_restore(int argc, char **argv)
     const char *state = NULL;
     const struct cli_option options[] = {
         { "--state", "DIR", "the folder to make; nothing may be there yet (required)",
-          .text = &state },
+          .text = &state, .is_required = true },
     };
     const struct cli_usage usage = {
         .command = "key restore",
@@ -30,8 +30,6 @@ int cmd_key_restore(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     return clo_store_restore(operands.items[0], state, (int64_t)time(NULL), &err)
                    ? CLI_YES
                    : cli_fail("key restore", &err);

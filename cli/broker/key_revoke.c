@@ -51,8 +51,6 @@ int cmd_key_revoke(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (state == NULL)
-        return cli_usage_error(&usage, "--state is needed");
     const char *name = operands.items[0];
     if (!cli_open_state_shut(state, &store, &err) || !revoke(store, name, is_machine, !undo, &err))
         return cli_fail("key revoke", &err);

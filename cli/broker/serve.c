@@ -306,7 +306,8 @@ static void add(const struct cli_option *options, size_t size, struct cli_option
 static void add_state_options(struct serving *s, struct cli_option *out, size_t *count)
 {
     const struct cli_option options[] = {
-        { "--state", "DIR", "where everything is kept (required)", .text = &s->tls.state },
+        { "--state", "DIR", "where everything is kept (required)", .text = &s->tls.state,
+          .is_required = true },
         { "--init", NULL, "make the folder, the first time: a broker with keys of its own",
           .flag = &s->makes },
         CLI_MASTER_OPTION(&s->master),
@@ -391,8 +392,6 @@ static bool check_options(const struct serving *s, struct clo_error *err)
 {
     const struct door_options *door = &s->door;
 
-    if (s->tls.state == NULL)
-        return clo_fail(err, CLO_ERR_USAGE, "--state is needed");
     if (s->nonce_seconds == 0 || s->nonce_seconds > 3600)
         return clo_fail(err, CLO_ERR_USAGE, "--nonce-seconds: 1 to 3600");
     if (door->public_url != NULL && strncmp(door->public_url, "https://", 8) != 0)

@@ -5,9 +5,9 @@
 #include "cli/cli.h"
 #include "verifier/store/store.h"
 
-#define CLI_STATE_OPTION(text_)                                             \
-    {                                                                       \
-        "--state", "DIR", "the broker's folder (required)", .text = (text_) \
+#define CLI_STATE_OPTION(text_)                                                                  \
+    {                                                                                            \
+        "--state", "DIR", "the broker's folder (required)", .text = (text_), .is_required = true \
     }
 #define CLI_MASTER_OPTION(text_)                                                        \
     {                                                                                   \
