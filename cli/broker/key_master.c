@@ -32,8 +32,7 @@ static bool seal(struct clo_store *store, const char *fresh, size_t *count, stru
                                    .tee = "",
                                    .detail = "secrets are sealed under a new master key" };
 
-    return clo_master_key_read(fresh, &key, err) && clo_store_seal(store, key, count, err) &&
-           clo_store_audit_last(store, &row, err);
+    return clo_master_key_read(fresh, &key, err) && clo_store_seal(store, key, &row, count, err);
 }
 
 int cmd_key_master(int argc, char **argv)

@@ -123,7 +123,7 @@ static bool check_pins(struct put_files *files, const struct clo_store_entry *en
                                 err);
 }
 
-/* The trail then says why a guest got a key that nothing pins. */
+/* The trail says why a guest got a key that nothing pins. */
 static bool audit_reason(struct clo_store *store, const struct clo_store_entry *entry,
                          const struct clo_policy *policy, struct clo_error *err)
 {
@@ -138,6 +138,16 @@ static bool audit_reason(struct clo_store *store, const struct clo_store_entry *
 
     snprintf(detail, sizeof detail, "accepted as weak: %s", clo_policy_accept_weak(policy));
     return clo_policy_accept_weak(policy)[0] == '\0' || clo_store_audit_last(store, &row, err);
+}
+
+/* In one piece: neither the secret without the reason, nor the reason of a secret that was not put. */
+static bool put_entry(struct clo_store *store, const struct clo_store_entry *entry,
+                      const struct clo_policy *policy, struct clo_error *err)
+{
+    return clo_store_begin(store, err) && clo_store_end(store,
+                                                        audit_reason(store, entry, policy, err) &&
+                                                                clo_store_put(store, entry, err),
+                                                        err);
 }
 
 static bool put(const struct put_options *o, const char *path, const char *secret,
@@ -167,7 +177,7 @@ static bool put(const struct put_options *o, const char *path, const char *secre
     entry.release_limit = (int64_t)o->limit;
     entry.policy = clo_buffer_bytes(&files.terms.policy);
     if (!cli_open_state(o->state, o->master, true, &store, err) ||
-        !audit_reason(store, &entry, files.terms.parsed, err) || !clo_store_put(store, &entry, err))
+        !put_entry(store, &entry, files.terms.parsed, err))
         return false;
     printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
            entry.reference_count, entry.reference_count == 1 ? "" : "s",

@@ -15,10 +15,12 @@ static bool revoke(struct clo_store *store, const char *name, bool is_machine, b
                                    .tee = "",
                                    .resource = is_machine ? NULL : name,
                                    .detail = is_machine ? name : "" };
+
+    if (!clo_store_begin(store, err))
+        return false;
     bool ok = is_machine ? clo_store_revoke_machine(store, name, is_revoked, now, err)
                          : clo_store_revoke(store, name, is_revoked, now, err);
-
-    return ok && clo_store_audit_last(store, &row, err);
+    return clo_store_end(store, ok && clo_store_audit_last(store, &row, err), err);
 }
 
 int cmd_key_revoke(int argc, char **argv)

@@ -20,7 +20,11 @@ static bool set_terms(struct clo_store *store, const char *path,
                                    .resource = path,
                                    .detail = clo_policy_name(files->parsed) };
 
-    return clo_store_set_terms(store, &entry, err) && clo_store_audit_last(store, &row, err);
+    return clo_store_begin(store, err) &&
+           clo_store_end(store,
+                         clo_store_set_terms(store, &entry, err) &&
+                                 clo_store_audit_last(store, &row, err),
+                         err);
 }
 
 int cmd_key_terms(int argc, char **argv)

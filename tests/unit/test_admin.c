@@ -1,4 +1,6 @@
 /* Administrators over the network: whose tokens count for what, and what they may do. */
+#include <sqlite3.h>
+
 #include "trustee_maker.h"
 
 #include "verifier/kbs/admin.h"
@@ -137,6 +139,35 @@ static void test_resource(void **state)
     CHECK(get(&guest, "default/test/admin") == 404, "gone");
 }
 
+static void run_sql(const char *sql)
+{
+    char path[4300];
+    sqlite3 *database;
+
+    snprintf(path, sizeof path, "%s/state/store.db", scratch.path);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* A change that cannot be written down does not happen. */
+static void test_unwritten(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 250 };
+
+    (void)state;
+    sign_token(key, GOOD, &client);
+    run_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
+    CHECK(ask(&client, "POST", PATH, "unwritten") == 500, "set");
+    run_sql("DROP TRIGGER full");
+    CHECK(ask(&client, "DELETE", PATH, "") == 404, "it is not there");
+    CHECK(ask(&client, "POST", PATH, "written") == 200, member(&client, "detail"));
+    run_sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'full'); END");
+    CHECK(ask(&client, "DELETE", PATH, "") == 500, "removed");
+    run_sql("DROP TRIGGER full");
+    CHECK(ask(&client, "DELETE", PATH, "") == 200, "it was there still");
+}
+
 /* A broker whose owner says nothing is closed. */
 static void test_closed(void **state)
 {
@@ -204,9 +235,9 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens), cmocka_unit_test(test_resource),
-        cmocka_unit_test(test_closed), cmocka_unit_test(test_ed25519),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_tokens),    cmocka_unit_test(test_resource),
+        cmocka_unit_test(test_unwritten), cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_ed25519),   cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, set_up_admin, tear_down_admin);

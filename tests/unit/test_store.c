@@ -290,16 +290,34 @@ static void test_nonce_twice(void **state)
     assert_false(clo_store_end(first, false, &err));
 }
 
+/* A transaction within another is a part of it. */
+static void test_parts(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource kept = { 0 };
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource none = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_store_begin(store, &err));
+    assert_true(put(store, "default/part/taken-back", "v", POLICY, NULL, &err));
+    assert_false(clo_store_end(store, false, &err));
+    CHECK(!clo_store_get(store, "default/part/taken-back", &none, &err), "went with the whole");
+    assert_true(clo_store_begin(store, &err));
+    CHECK(!clo_store_remove(store, "default/part/none", &err), "a part that is refused");
+    assert_true(put(store, "default/part/kept", "v", POLICY, NULL, &err));
+    CHECK(clo_store_end(store, true, &err), err.text);
+    CHECK(clo_store_get(store, "default/part/kept", &kept, &err), err.text);
+    assert_true(clo_store_remove(store, "default/part/kept", &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_and_get),
-        cmocka_unit_test(test_remove),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_nonce_twice),
-        cmocka_unit_test(test_nonce_of_dropped_key),
+        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_keys),        cmocka_unit_test(test_nonce_twice),
+        cmocka_unit_test(test_parts),       cmocka_unit_test(test_nonce_of_dropped_key),
         cmocka_unit_test(test_killed),
     };
 

@@ -98,7 +98,7 @@ static void test_migrated(void **state)
     CHECK(lies_in_files("the secret of a"), "in the clear");
     CHECK(!clo_store_unlock(store, first, &err), "secrets lie in the clear");
     CHECK(strstr(err.text, "2 secrets lie in the clear") != NULL, err.text);
-    CHECK(clo_store_seal(store, first, &count, &err) && count == 2, err.text);
+    CHECK(clo_store_seal(store, first, NULL, &count, &err) && count == 2, err.text);
     CHECK(!lies_in_files("the secret of a"), "nowhere any more");
     check_secret(store, "default/disk/a", "the secret of a");
     CHECK(!put(store, "default/disk/c", "the secret of b", &err), "the same secret is known");
@@ -110,9 +110,9 @@ static void test_migrated(void **state)
     CHECK(strstr(err.text, "is sealed under a master key: --master-key") != NULL, err.text);
     CHECK(!clo_store_unlock(store, second, &err), "another key");
     CHECK(strstr(err.text, "is sealed under another master key") != NULL, err.text);
-    CHECK(!clo_store_seal(store, second, &count, &err), "not without the present one");
+    CHECK(!clo_store_seal(store, second, NULL, &count, &err), "not without the present one");
     CHECK(clo_store_unlock(store, first, &err), err.text);
-    CHECK(clo_store_seal(store, second, &count, &err) && count == 2, err.text);
+    CHECK(clo_store_seal(store, second, NULL, &count, &err) && count == 2, err.text);
     check_secret(store, "default/disk/b", "the secret of b");
     clo_store_freep(&store);
 
@@ -143,11 +143,11 @@ static void test_read_meanwhile(void **state)
     assert_int_equal(
             sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM resources", NULL, NULL, NULL),
             SQLITE_OK);
-    CHECK(!clo_store_seal(store, first, &count, &err), "the text is there still");
+    CHECK(!clo_store_seal(store, first, NULL, &count, &err), "the text is there still");
     CHECK(strstr(err.text, "those of before are still in store.db or its log") != NULL, err.text);
     CHECK(lies_in_files("read by another"), "as was said");
     sqlite3_close(reader);
-    CHECK(clo_store_seal(store, second, &count, &err), err.text);
+    CHECK(clo_store_seal(store, second, NULL, &count, &err), err.text);
     CHECK(!lies_in_files("read by another"), "nowhere any more");
 }
 

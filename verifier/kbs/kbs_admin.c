@@ -63,6 +63,23 @@ static bool set_resource(struct clo_broker *broker, const struct clo_broker_requ
                                              : clo_fail(err, ignored.status, "%s", ignored.text);
 }
 
+/* The change and its row in one piece: neither is there without the other. */
+static bool change_resource(struct clo_broker *broker, const struct clo_broker_request *request,
+                            const char *path, const struct clo_audit *row,
+                            struct clo_broker_answer *answer, struct clo_error *err)
+{
+    bool is_set = strcmp(request->method, "POST") == 0;
+    struct clo_error ignored;
+
+    if (!clo_store_begin(broker->spec.store, err))
+        return false;
+    if (is_set ? set_resource(broker, request, path, err)
+               : clo_store_remove(broker->spec.store, path, err))
+        return broker_settle(broker, request, NULL, true, row, NULL, err);
+    (void)!clo_store_end(broker->spec.store, false, &ignored);
+    return broker_refuse(answer, is_set ? 403 : 404, BROKER_ERROR_PLUGIN);
+}
+
 bool broker_admin_resource(struct clo_broker *broker, const struct clo_broker_request *request,
                            struct clo_broker_answer *answer, struct clo_error *err)
 {
@@ -74,9 +91,6 @@ bool broker_admin_resource(struct clo_broker *broker, const struct clo_broker_re
         return false;
     if (!clo_resource_check(path, err))
         return broker_refuse(answer, 401, BROKER_ERROR_PLUGIN);
-    if (!(is_set ? set_resource(broker, request, path, err)
-                 : clo_store_remove(broker->spec.store, path, err)))
-        return broker_refuse(answer, is_set ? 403 : 404, BROKER_ERROR_PLUGIN);
     snprintf(detail, sizeof detail, "by an administrator (%s)", role);
     const struct clo_audit row = { .action = "admin",
                                    .verdict = is_set ? "set" : "removed",
@@ -84,7 +98,7 @@ bool broker_admin_resource(struct clo_broker *broker, const struct clo_broker_re
                                    .resource = path,
                                    .detail = detail };
     answer->content_type = "text/plain";
-    return broker_decide(broker, request, NULL, &row, err);
+    return change_resource(broker, request, path, &row, answer, err);
 }
 
 bool broker_admin_policy(struct clo_broker *broker, const struct clo_broker_request *request,

@@ -369,19 +369,35 @@ static bool run_once(struct clo_store *store, const char *sql, struct clo_error 
 bool clo_store_begin(struct clo_store *store, struct clo_error *err)
 {
     pthread_mutex_lock(&store->lock);
-    if (run_once(store, "BEGIN IMMEDIATE", err))
+    if (run_once(store, store->depth == 0 ? "BEGIN IMMEDIATE" : "SAVEPOINT part", err)) {
+        store->depth++;
         return true;
+    }
     pthread_mutex_unlock(&store->lock);
     return false;
+}
+
+/* Where SQLite itself has taken everything back (a full disk), what is around a part fails to commit as well. */
+static bool end_part(struct clo_store *store, bool ok, struct clo_error *err)
+{
+    struct clo_error ignored;
+
+    if (!ok)
+        (void)!run_once(store, "ROLLBACK TO part", &ignored);
+    return run_once(store, "RELEASE part", ok ? err : &ignored) && ok;
 }
 
 bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
 {
     struct clo_error ignored;
 
-    ok = ok && run_once(store, "COMMIT", err);
-    if (!ok)
-        (void)!run_once(store, "ROLLBACK", &ignored);
+    if (--store->depth > 0) {
+        ok = end_part(store, ok, err);
+    } else {
+        ok = ok && run_once(store, "COMMIT", err);
+        if (!ok)
+            (void)!run_once(store, "ROLLBACK", &ignored);
+    }
     pthread_mutex_unlock(&store->lock);
     return ok;
 }

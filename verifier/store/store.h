@@ -35,8 +35,10 @@ CLO_MUST_USE bool clo_store_unlock(struct clo_store *store, const struct clo_sec
                                    struct clo_error *err);
 /* Seals all secrets under this key: what lay in the clear, or under the key that the store was unlocked with.
  * CLO_ERR_SYSTEM also where they are sealed, and a reader keeps those of before in the files: sealing again removes them. */
+struct clo_audit;
+/* `row` (NULL: none) is written in the same transaction. */
 CLO_MUST_USE bool clo_store_seal(struct clo_store *store, const struct clo_secret *key,
-                                 size_t *count, struct clo_error *err);
+                                 const struct clo_audit *row, size_t *count, struct clo_error *err);
 CLO_MUST_USE bool clo_store_is_sealed(struct clo_store *store, bool *is_sealed, size_t *in_clear,
                                       struct clo_error *err);
 
@@ -154,7 +156,7 @@ CLO_MUST_USE bool clo_store_check_writable(struct clo_store *store, struct clo_e
 /* --- Decisions --- */
 
 /* From one to the other nobody else writes: what was read to decide on is so still when it is
- * written down. `ok` false: nothing of it happened. */
+ * written down. `ok` false: nothing of it happened. Within another one it is a part of that: it happens if both do. */
 CLO_MUST_USE bool clo_store_begin(struct clo_store *store, struct clo_error *err);
 CLO_MUST_USE bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err);
 

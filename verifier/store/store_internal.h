@@ -27,6 +27,7 @@ struct clo_store {
     sqlite3 *database;
     /* Recursive. Who uses the database has it; from clo_store_begin() to clo_store_end() it is one's own. */
     pthread_mutex_t lock;
+    unsigned depth; /* of transactions: one within another is a part of it */
     struct store_statement *statements;
     struct store_master *master;       /* NULL: none was given */
     struct clo_private_key *audit_key; /* signs checkpoints; NULL: not opened yet */

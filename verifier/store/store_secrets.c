@@ -332,8 +332,8 @@ static bool change_master(struct clo_store *store, const struct clo_secret *key,
            execute(store, "DELETE FROM masters WHERE id < (SELECT max(id) FROM masters)", err);
 }
 
-static bool seal(struct clo_store *store, const struct clo_secret *key, size_t *count,
-                 struct clo_error *err)
+static bool seal(struct clo_store *store, const struct clo_secret *key, const struct clo_audit *row,
+                 size_t *count, struct clo_error *err)
 {
     CLO_CLEANUP(free_master) struct store_master *fresh = NULL;
     struct clo_digest proof;
@@ -345,7 +345,8 @@ static bool seal(struct clo_store *store, const struct clo_secret *key, size_t *
               ((id == 0) == (store->master == NULL) ||
                clo_fail(err, CLO_ERR_REFUSED, "%s: is sealed: its present master key is needed",
                         store->folder)) &&
-              change_master(store, key, count, &fresh, err);
+              change_master(store, key, count, &fresh, err) &&
+              (row == NULL || clo_store_audit_last(store, row, err));
     if (!clo_store_end(store, ok, err))
         return false;
     store_master_free(store->master);
@@ -386,10 +387,10 @@ static bool scrub(struct clo_store *store, struct clo_error *err)
                     store->folder);
 }
 
-bool clo_store_seal(struct clo_store *store, const struct clo_secret *key, size_t *count,
-                    struct clo_error *err)
+bool clo_store_seal(struct clo_store *store, const struct clo_secret *key,
+                    const struct clo_audit *row, size_t *count, struct clo_error *err)
 {
-    return seal(store, key, count, err) && scrub(store, err);
+    return seal(store, key, row, count, err) && scrub(store, err);
 }
 
 static bool proves(const struct clo_secret *key, const struct form *form,
@@ -410,7 +411,7 @@ static bool seal_anew(struct clo_store *store, const struct clo_secret *key, int
 
     if (!new_master(key, id, &old_form, &store->master, err))
         return false;
-    if (seal(store, key, &count, err))
+    if (seal(store, key, NULL, &count, err))
         return true; /* nothing lay in the clear */
     free_master(&store->master);
     /* Two programs may find the old form at once: what the other one sealed is as good. */
@@ -436,7 +437,7 @@ bool clo_store_unlock(struct clo_store *store, const struct clo_secret *key, str
                         "%s: %zu secret%s in the clear: 'cloister key master' seals them",
                         store->folder, in_clear, in_clear == 1 ? " lies" : "s lie");
     if (id == 0)
-        return clo_store_seal(store, key, &count, err);
+        return clo_store_seal(store, key, NULL, &count, err);
     if (proves(key, &new_form, &proof))
         return new_master(key, id, &new_form, &store->master, err);
     if (!proves(key, &old_form, &proof))
