@@ -23,6 +23,9 @@ const char *clo_container_name(enum clo_container_kind kind)
         [CLO_CONTAINER_QCOW2] = "qcow2",
         [CLO_CONTAINER_VHD] = "fixed VHD",
         [CLO_CONTAINER_VHD_DYNAMIC] = "dynamic VHD",
+        [CLO_CONTAINER_VHDX] = "VHDX",
+        [CLO_CONTAINER_VMDK] = "VMDK",
+        [CLO_CONTAINER_VMDK_FLAT] = "flat VMDK",
     };
 
     return names[kind];
@@ -64,10 +67,7 @@ static bool refuse_others(struct clo_bytes head, struct clo_error *err)
         size_t size;
         const char *name;
     } others[] = {
-        { 0, "KDMV", 4, "VMDK" },
-        { 0, "COWD", 4, "VMDK" },
-        { 0, "# Disk DescriptorFile", 21, "VMDK" },
-        { 0, "vhdxfile", 8, "VHDX" },
+        { 0, "COWD", 4, "VMDK (COWD)" },
         { 0x40, "\x7f\x10\xda\xbe", 4, "VDI" },
         { 0, "QED\0", 4, "QED" },
         { 0, "WithoutFreeSpace", 16, "Parallels" },
@@ -112,7 +112,7 @@ static bool open_vhd(struct clo_container *container, struct clo_bytes footer,
 }
 
 /* A fixed VHD is told by its last sector alone; a raw disk that happens to end so has a wrong sum. */
-static bool recognise(struct clo_container *container, struct clo_error *err)
+static bool recognise(struct clo_container *container, const char *path, struct clo_error *err)
 {
     uint8_t head[CLO_QCOW2_HEAD_SIZE] = { 0 }, footer[CLO_VHD_FOOTER_SIZE];
     size_t size = container->size < sizeof head ? (size_t)container->size : sizeof head;
@@ -128,6 +128,12 @@ static bool recognise(struct clo_container *container, struct clo_error *err)
         return clo_qcow2_parse(beginning, container->size, &container->qcow2, err) &&
                container_qcow2_open(container, err);
     }
+    if (clo_vhdx_guess(beginning))
+        return container_vhdx_open(container, err);
+    if (clo_vmdk_guess(beginning))
+        return container_vmdk_open(container, err);
+    if (clo_vmdk_guess_text(beginning))
+        return container_vmdk_open_text(container, path, err);
     if (clo_vhd_guess(beginning))
         return open_vhd(container, beginning, err);
     if (container->size >= 2 * (uint64_t)sizeof footer) {
@@ -159,7 +165,7 @@ bool clo_container_open(const char *path, struct clo_container *out, struct clo_
     container.fd = open(path, O_RDONLY | O_CLOEXEC);
     if (container.fd < 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
-    if (!size_of(container.fd, &container.size, err) || !recognise(&container, err))
+    if (!size_of(container.fd, &container.size, err) || !recognise(&container, path, err))
         return false;
     *out = container;
     container = (struct clo_container){ .fd = -1 };
@@ -213,11 +219,18 @@ bool clo_container_read(const struct clo_container *container, uint64_t at, void
 {
     if (at > container->size || size > container->size - at)
         return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
-    if (container->kind == CLO_CONTAINER_QCOW2)
+    switch (container->kind) {
+    case CLO_CONTAINER_QCOW2:
         return container_qcow2_read(container, at, out, size, err);
-    if (container->kind == CLO_CONTAINER_VHD_DYNAMIC)
+    case CLO_CONTAINER_VHD_DYNAMIC:
         return read_vhd(container, at, out, size, err);
-    return container_fd_read(container->fd, at, out, size, err);
+    case CLO_CONTAINER_VHDX:
+        return container_vhdx_read(container, at, out, size, err);
+    case CLO_CONTAINER_VMDK:
+        return container_vmdk_read(container, at, out, size, err);
+    default:
+        return container_fd_read(container->fd, container->first + at, out, size, err);
+    }
 }
 
 /* --- Holes --- */
@@ -225,16 +238,18 @@ bool clo_container_read(const struct clo_container *container, uint64_t at, void
 static void raw_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
                        bool *is_hole)
 {
-    off_t data = lseek(container->fd, (off_t)at, SEEK_DATA);
-    uint64_t end = container->size;
+    uint64_t end = container->size, first = container->first;
+    off_t data = lseek(container->fd, (off_t)(first + at), SEEK_DATA);
 
+    if (data >= 0)
+        data -= (off_t)first;
     *is_hole = data < 0 ? errno == ENXIO : (uint64_t)data > at;
     if (*is_hole && data >= 0 && (uint64_t)data < end)
         end = (uint64_t)data;
     if (!*is_hole) {
-        off_t hole = lseek(container->fd, (off_t)at, SEEK_HOLE);
-        if (hole > (off_t)at && (uint64_t)hole < end)
-            end = (uint64_t)hole;
+        off_t hole = lseek(container->fd, (off_t)(first + at), SEEK_HOLE);
+        if (hole > (off_t)(first + at) && (uint64_t)hole - first < end)
+            end = (uint64_t)hole - first;
     }
     *size = end - at;
 }
@@ -260,6 +275,10 @@ bool clo_container_extent(const struct clo_container *container, uint64_t at, ui
         return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
     if (container->kind == CLO_CONTAINER_QCOW2)
         return container_qcow2_extent(container, at, size, is_hole, err);
+    if (container->kind == CLO_CONTAINER_VHDX)
+        return container_vhdx_extent(container, at, size, is_hole, err);
+    if (container->kind == CLO_CONTAINER_VMDK)
+        return container_vmdk_extent(container, at, size, is_hole, err);
     if (container->kind == CLO_CONTAINER_VHD_DYNAMIC)
         vhd_extent(container, at, size, is_hole);
     else

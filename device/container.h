@@ -1,4 +1,4 @@
-/* What a disk image is in: nothing (raw), qcow2, a fixed or dynamic VHD. Told apart by magic numbers, read as the disk
+/* What a disk image is in: nothing (raw), qcow2, a fixed or dynamic VHD, VHDX, VMDK. Told apart by magic numbers, read as the disk
  * that is in it. Bytes that the container does not have read as zeros.
  *
  * Reading keeps no state but a count, so that threads may share one. */
@@ -9,12 +9,17 @@
 
 #include "lib/disk/qcow2.h"
 #include "lib/disk/vhd.h"
+#include "lib/disk/vhdx.h"
+#include "lib/disk/vmdk.h"
 
 enum clo_container_kind {
     CLO_CONTAINER_RAW,
     CLO_CONTAINER_QCOW2,
     CLO_CONTAINER_VHD, /* fixed */
     CLO_CONTAINER_VHD_DYNAMIC,
+    CLO_CONTAINER_VHDX,
+    CLO_CONTAINER_VMDK,      /* sparse, or optimised for streams */
+    CLO_CONTAINER_VMDK_FLAT, /* a description and a raw file next to it, which `fd` is */
 };
 
 /* How many times its size a file may unpack to: one cluster can be named a million times. */
@@ -26,14 +31,17 @@ struct clo_container {
     uint64_t size; /* of the disk */
     struct clo_qcow2 qcow2;
     struct clo_vhd vhd;
+    struct clo_vhdx vhdx;
+    struct clo_vmdk vmdk;
+    uint64_t first;          /* where a flat VMDK's disk begins in `fd` */
     uint64_t *l1;            /* of qcow2 */
-    uint32_t *table;         /* of a dynamic VHD */
-    atomic_ullong *inflated; /* bytes of qcow2, so far */
+    uint32_t *table;         /* of a dynamic VHD; a VMDK's directory */
+    atomic_ullong *inflated; /* bytes of qcow2 or VMDK, so far */
     uint64_t inflated_max;
 };
 
 const char *clo_container_name(enum clo_container_kind kind); /* "qcow2" */
-/* Containers that are known and not read (VMDK, VHDX, VDI, …) are refused by name. Errors do not name the path. */
+/* Containers that are known and not read (VDI, QED, …) are refused by name. Errors do not name the path. */
 CLO_MUST_USE bool clo_container_open(const char *path, struct clo_container *out,
                                      struct clo_error *err);
 void clo_container_close(struct clo_container *container); /* for CLO_CLEANUP */
@@ -55,6 +63,22 @@ bool container_qcow2_read(const struct clo_container *container, uint64_t at, ui
                           size_t size, struct clo_error *err);
 bool container_qcow2_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
                             bool *is_hole, struct clo_error *err);
+/* A deflate stream that gives exactly `size` bytes; `window` as inflateInit2() has it. */
+bool container_inflate(struct clo_bytes in, int window, uint8_t *out, size_t size);
+/* container_vhdx.c */
+bool container_vhdx_open(struct clo_container *container, struct clo_error *err);
+bool container_vhdx_read(const struct clo_container *container, uint64_t at, uint8_t *out,
+                         size_t size, struct clo_error *err);
+bool container_vhdx_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                           bool *is_hole, struct clo_error *err);
+/* container_vmdk.c; the text lies at `path`, and names a file next to it. */
+bool container_vmdk_open(struct clo_container *container, struct clo_error *err);
+bool container_vmdk_open_text(struct clo_container *container, const char *path,
+                              struct clo_error *err);
+bool container_vmdk_read(const struct clo_container *container, uint64_t at, uint8_t *out,
+                         size_t size, struct clo_error *err);
+bool container_vmdk_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                           bool *is_hole, struct clo_error *err);
 /* Fails: it unpacks to more than it may. */
 bool container_expands(const struct clo_container *container, struct clo_error *err);
 /* What the file has of `size` bytes, zeros after its end. */

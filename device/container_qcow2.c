@@ -59,14 +59,14 @@ static bool find(const struct clo_container *container, uint64_t at, struct clo_
 }
 
 /* A stream may end before the cluster does, never after it; what is missing is not made up. */
-static bool inflate_cluster(struct clo_bytes in, uint8_t *out, size_t size)
+bool container_inflate(struct clo_bytes in, int window, uint8_t *out, size_t size)
 {
     z_stream stream = { .next_in = (Bytef *)(uintptr_t)in.data,
                         .avail_in = (uInt)in.size,
                         .next_out = out,
                         .avail_out = (uInt)size };
 
-    if (inflateInit2(&stream, WINDOW_BITS) != Z_OK)
+    if (inflateInit2(&stream, window) != Z_OK)
         return false;
     int result = inflate(&stream, Z_FINISH);
     bool is_whole = stream.avail_out == 0 && (result == Z_STREAM_END || result == Z_BUF_ERROR);
@@ -110,7 +110,7 @@ static bool read_compressed(const struct clo_container *container,
         return false;
     struct clo_bytes in = clo_bytes(packed, (size_t)cluster->size);
     if (!(container->qcow2.is_zstd ? unzstd_cluster(in, plain, whole)
-                                   : inflate_cluster(in, plain, whole)))
+                                   : container_inflate(in, WINDOW_BITS, plain, whole)))
         return clo_fail(err, CLO_ERR_FORMAT,
                         "qcow2: a compressed cluster at byte %" PRIu64 ": cannot be unpacked",
                         cluster->at);

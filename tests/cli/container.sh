@@ -9,7 +9,7 @@ init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"
-skip_without qemu-img mke2fs mkfs.vfat mcopy jq
+skip_without qemu-img mke2fs mkfs.vfat mcopy jq python3
 make_image_inputs
 
 # build ROOT OUTPUT [OPTION]…
@@ -36,9 +36,16 @@ convert small.qcow2 qcow2 -o cluster_size=512
 convert large.qcow2 qcow2 -c -o cluster_size=2M
 convert fixed.vhd vpc -o subformat=fixed,force_size=on
 convert dynamic.vhd vpc -o subformat=dynamic,force_size=on
+convert dynamic.vhdx vhdx
+convert fixed.vhdx vhdx -o subformat=fixed
+convert sparse.vmdk vmdk
+convert zeroed.vmdk vmdk -o compat6=on,zeroed_grain=on
+convert stream.vmdk vmdk -o subformat=streamOptimized
+convert flat.vmdk vmdk -o subformat=monolithicFlat
 "$cloister" image inspect demo.img --json | jq -S . >raw.json
 "$cloister" measure image demo.img --varstore vars.fd --name demo --output raw.ref.json >/dev/null || fail "measure"
-for file in v3.qcow2 v2.qcow2 zlib.qcow2 zstd.qcow2 small.qcow2 large.qcow2 fixed.vhd dynamic.vhd; do
+for file in v3.qcow2 v2.qcow2 zlib.qcow2 zstd.qcow2 small.qcow2 large.qcow2 fixed.vhd dynamic.vhd dynamic.vhdx fixed.vhdx \
+    sparse.vmdk zeroed.vmdk stream.vmdk flat.vmdk; do
     expect "inspect $file" 0 "a guest opens it" "$cloister" image inspect "$file"
     # SHA-256 and size of the whole disk are in it.
     "$cloister" image inspect "$file" --json | jq -S . >this.json
@@ -58,8 +65,34 @@ qemu-img create -q -f qcow2 -b v3.qcow2 -F qcow2 backed.qcow2
 qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 locked.qcow2 1M
 qemu-img create -q -f qcow2 -o data_file=apart.raw apart.qcow2 1M
 qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=64k sub.qcow2 1M
-qemu-img create -q -f vmdk disk.vmdk 1M
-qemu-img create -q -f vhdx disk.vhdx 4M
+qemu-img create -q -f vmdk -b sparse.vmdk -F vmdk snapshot.vmdk
+qemu-img create -q -f vmdk -o subformat=twoGbMaxExtentFlat many.vmdk 4M
+head -c 1500000 stream.vmdk >cut.vmdk
+sed 's|flat-flat.vmdk|linked-flat.vmdk|' flat.vmdk >linked.vmdk
+ln -s /etc/shadow linked-flat.vmdk
+sed 's|flat-flat.vmdk|../../etc/shadow|' flat.vmdk >out.vmdk
+cp --sparse=always dynamic.vhdx logged.vhdx
+# The newer header says that a log waits to be written back; its sum is made right.
+python3 - logged.vhdx <<'EOP' || fail "python3"
+import struct, sys
+table = []
+for i in range(256):
+    for _ in range(8):
+        i = i >> 1 ^ (0x82f63b78 if i & 1 else 0)
+    table.append(i)
+with open(sys.argv[1], "r+b") as f:
+    for at in 65536, 131072:
+        f.seek(at)
+        head = bytearray(f.read(4096))
+        head[48] = 1
+        head[4:8] = bytes(4)
+        crc = 0xffffffff
+        for b in head:
+            crc = crc >> 8 ^ table[(crc ^ b) & 255]
+        struct.pack_into("<I", head, 4, crc ^ 0xffffffff)
+        f.seek(at)
+        f.write(head)
+EOP
 qemu-img create -q -f vdi disk.vdi 1M
 head -c 100000 v3.qcow2 >cut.qcow2
 while read -r file why; do
@@ -70,8 +103,12 @@ backed.qcow2 qcow2: has a backing file: 'qemu-img convert
 locked.qcow2 qcow2: is encrypted: 'qemu-img convert
 apart.qcow2 qcow2: keeps its data in another file
 sub.qcow2 qcow2: has subclusters
-disk.vmdk is a VMDK container: 'qemu-img convert
-disk.vhdx is a VHDX container
+snapshot.vmdk VMDK: is the difference to another disk: 'qemu-img convert' joins the two
+many.vmdk VMDK: is a twoGbMaxExtentFlat of
+cut.vmdk VMDK:
+linked.vmdk VMDK: linked-flat.vmdk: is a link
+out.vmdk VMDK: "../../etc/shadow": not a file next to it
+logged.vhdx VHDX: was not closed, its log has to be written back: 'qemu-img check
 disk.vdi is a VDI container
 cut.qcow2 qcow2: the first table is not in the file
 EOT
@@ -91,7 +128,7 @@ demo.img is a whole disk, not a root: 'cloister image convert' takes it
 empty is not the root of a system: it has no init
 bare.ext4 is not the root of a system: it has no init
 noise is not a file system: a root is a folder or an ext4 file system
-disk.vmdk is a VMDK container
+stream.vmdk is a disk in a VMDK container, not a root
 EOT
 [ ! -e no.img ] || fail "something was written"
 expect "an ext4 file system" 0 "LUKS2" build good.ext4 good.img --os-release root/etc/os-release

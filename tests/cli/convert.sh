@@ -90,8 +90,8 @@ one() {
 }
 head -c 3000000 /dev/urandom >noise.raw
 one noise.raw "neither a partition table nor a file system is in it"
-qemu-img create -q -f vmdk disk.vmdk 1M
-one disk.vmdk "is a VMDK container"
+qemu-img create -q -f vdi disk.vdi 1M
+one disk.vdi "is a VDI container"
 cp --sparse=always disk.raw dirty.raw
 debugfs -w -R 'ssv state 0' part.root 2>/dev/null
 dd if=part.root of=dirty.raw bs=1M seek=59 conv=notrunc status=none

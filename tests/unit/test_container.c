@@ -237,10 +237,12 @@ static void test_others(void **state)
     static const struct {
         const char *head, *error;
     } cases[] = {
-        { "KDMV", "is a VMDK container: 'qemu-img convert -O qcow2' gives one that is read" },
-        { "vhdxfile", "is a VHDX container: 'qemu-img convert -O qcow2' gives one that is read" },
-        { "# Disk DescriptorFile\n",
-          "is a VMDK container: 'qemu-img convert -O qcow2' gives one that is read" },
+        { "COWD",
+          "is a VMDK (COWD) container: 'qemu-img convert -O qcow2' gives one that is read" },
+        { "KDMV", "VMDK: version 0: 1 to 3 are read" },
+        { "vhdxfile", "VHDX: neither header's checksum holds" },
+        { "# Disk DescriptorFile\ncreateType=\"vmfs\"\nRW 8 FLAT \"missing\" 0\n",
+          "VMDK: missing: No such file or directory" },
         { "QFI\xfb", "qcow2: the header is cut short" },
         { "conectix", "VHD: \"conectix\" is missing" },
     };
