@@ -12,11 +12,11 @@
 
 #include "device/file.h"
 #include "device/process.h"
+#include "image/host.h"
 
 #define PAUSE_NSEC    30000000L
 #define SOCKET_TRIES  200
 #define GRACE_MS      2000
-#define ARGUMENTS_MAX 128
 #define LINE_MAX_SIZE ((size_t)32 << 20) /* a report line carries a whole bundle */
 
 static volatile sig_atomic_t interrupted;
@@ -75,52 +75,66 @@ static void free_machine(struct machine *machine)
 
 /* --- Starting --- */
 
-/* /dev/kvm may be there and of no use: only with a processor's own virtualization is it taken. */
-static bool has_kvm(void)
+static struct clo_qemu machine_of(const struct clo_boot_spec *spec)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer cpus = { 0 };
-    struct clo_error ignored;
+    struct clo_qemu out = {
+        .kind = spec->kind,
+        .has_kvm = spec->kind != CLO_QEMU_PLAIN || clo_host_has_kvm(),
+        .image = spec->image,
+        .snapshot = spec->snapshot,
+        .firmware = spec->launch.igvm == NULL ? spec->firmware : NULL,
+        .varstore = spec->varstore,
+        .serial = spec->serial_path,
+        .report = spec->report_path,
+        .memory_mib = spec->memory_mib,
+        .vcpus = spec->vcpus,
+        .launch = spec->launch,
+        .smbios_count = spec->smbios_count,
+        .extra_count = spec->extra_count,
+    };
 
-    if (access("/dev/kvm", R_OK | W_OK) != 0 ||
-        !clo_file_read("/proc/cpuinfo", CLO_FILE_LIMIT, &cpus, &ignored))
-        return false;
-    const char *text = clo_buffer_string(&cpus);
-    return text != NULL && (strstr(text, " svm") != NULL || strstr(text, " vmx") != NULL);
+    memcpy(out.smbios, spec->smbios, sizeof out.smbios);
+    memcpy(out.extra, spec->extra, sizeof out.extra);
+    if (spec->kind == CLO_QEMU_SNP)
+        clo_host_memory_encryption(&out.launch.address_bit, &out.launch.reduced_bits);
+    return out;
+}
+
+static bool check_file(const char *what, const char *path, int mode, enum clo_status status,
+                       struct clo_error *err)
+{
+    if (path != NULL && access(path, mode) != 0)
+        return clo_fail(err, status, "%s %s: %s", what, path, strerror(errno));
+    return true;
 }
 
 static bool check_inputs(const struct clo_boot_spec *spec, struct clo_error *err)
 {
-    const struct {
-        const char *path;
-        const char *what;
-        int mode;
-    } files[] = {
-        { spec->image, "image", R_OK },
-        { spec->varstore, "variable store", R_OK | W_OK },
-        { spec->tpm_state, "TPM state", R_OK | W_OK },
-    };
+    const struct clo_qemu machine = machine_of(spec);
 
-    for (size_t i = 0; i < CLO_COUNT(files); i++) {
-        if (access(files[i].path, files[i].mode) != 0)
-            return clo_fail(err, CLO_ERR_FORMAT, "%s %s: %s", files[i].what, files[i].path,
-                            strerror(errno));
-        if (strchr(files[i].path, ',') != NULL)
-            return clo_fail(err, CLO_ERR_USAGE, "%s %s: QEMU takes no comma in a path",
-                            files[i].what, files[i].path);
-    }
-    if (access(spec->firmware, R_OK) != 0)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "firmware %s: %s", spec->firmware,
-                        strerror(errno));
+    if (!check_file("image", spec->image, R_OK, CLO_ERR_FORMAT, err) ||
+        !check_file("variable store", spec->varstore, R_OK | W_OK, CLO_ERR_FORMAT, err) ||
+        !check_file("TPM state", spec->tpm_state, R_OK | W_OK, CLO_ERR_FORMAT, err) ||
+        !check_file("IGVM file", spec->launch.igvm, R_OK, CLO_ERR_FORMAT, err) ||
+        !check_file("kernel", spec->launch.kernel, R_OK, CLO_ERR_FORMAT, err) ||
+        !check_file("initrd", spec->launch.initrd, R_OK, CLO_ERR_FORMAT, err) ||
+        !check_file("firmware", machine.firmware, R_OK, CLO_ERR_UNAVAILABLE, err))
+        return false;
+    if (spec->tpm_state != NULL && strchr(spec->tpm_state, ',') != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "TPM state %s: swtpm takes no comma in a path",
+                        spec->tpm_state);
     for (size_t i = 0; i < spec->smbios_count; i++)
         if (strlen(spec->smbios[i]) > 900)
             return clo_fail(err, CLO_ERR_USAGE, "SMBIOS string %zu: too long", i + 1);
-    return true;
+    return clo_host_check_firmware(&machine, err) && clo_host_can_start(&machine, err);
 }
 
 static bool start_swtpm(struct machine *machine, const char *socket, struct clo_error *err)
 {
     char state[4200], control[4300];
 
+    if (machine->spec->kind != CLO_QEMU_PLAIN)
+        return true; /* a TPM of the host's proves nothing of a confidential machine */
     snprintf(state, sizeof state, "dir=%s", machine->spec->tpm_state);
     snprintf(control, sizeof control, "type=unixio,path=%s", socket);
     const char *const argv[] = { "swtpm",  "socket", "--tpm2",      "--tpmstate", state,
@@ -140,87 +154,43 @@ static bool start_swtpm(struct machine *machine, const char *socket, struct clo_
     return clo_fail(err, CLO_ERR_UNAVAILABLE, "swtpm does not answer");
 }
 
-/* QEMU reads a doubled comma in an option's value as one. */
-static void smbios_option(const char *text, char *out, size_t size)
+bool clo_boot_command(const struct clo_boot_spec *spec, struct clo_buffer *out,
+                      struct clo_error *err)
 {
-    size_t used = (size_t)snprintf(out, size, "type=11,value=");
+    CLO_CLEANUP(clo_command_line_free) struct clo_command_line line = { 0 };
+    struct clo_qemu machine = machine_of(spec);
+    char socket[4300], state[4300], control[4400];
 
-    for (; *text != '\0' && used + 3 < size; text++) {
-        if (*text == ',')
-            out[used++] = ',';
-        out[used++] = *text;
+    if (spec->kind == CLO_QEMU_PLAIN) {
+        CLO_CLEANUP(clo_command_line_free) struct clo_command_line tpm = { 0 };
+        snprintf(socket, sizeof socket, "%s/socket", spec->tpm_state);
+        snprintf(state, sizeof state, "dir=%s", spec->tpm_state);
+        snprintf(control, sizeof control, "type=unixio,path=%s", socket);
+        const char *const words[] = { "swtpm",  "socket", "--tpm2",      "--tpmstate", state,
+                                      "--ctrl", control,  "--terminate", "--daemon" };
+        if (!clo_command_line_copy(words, CLO_COUNT(words), &tpm, err))
+            return false;
+        clo_command_line_write(&tpm, out);
+        machine.tpm = socket;
     }
-    out[used] = '\0';
-}
-
-struct arguments {
-    const char *items[ARGUMENTS_MAX];
-    size_t count;
-};
-
-static void add(struct arguments *arguments, const char *option, const char *value)
-{
-    if (arguments->count + 3 < ARGUMENTS_MAX) {
-        arguments->items[arguments->count++] = option;
-        if (value != NULL)
-            arguments->items[arguments->count++] = value;
-    }
+    if (!clo_host_check_firmware(&machine, err) || !clo_qemu_command(&machine, &line, err))
+        return false;
+    clo_command_line_write(&line, out);
+    return !out->failed || clo_out_of_memory(err);
 }
 
 static bool start_qemu(struct machine *machine, const char *socket, const char *console,
                        const char *report, struct clo_error *err)
 {
-    const struct clo_boot_spec *spec = machine->spec;
-    static const char secure[] = "driver=cfi.pflash01,property=secure,value=on";
-    char code[4300], variables[4300], tpm[4300], disk[4300], serial[4300], port[4300], memory[32];
-    char smbios[CLO_BOOT_SMBIOS_MAX][2048];
-    struct arguments arguments = { .count = 0 };
-    bool kvm = has_kvm();
+    CLO_CLEANUP(clo_command_line_free) struct clo_command_line line = { 0 };
+    struct clo_qemu qemu = machine_of(machine->spec);
 
-    machine->result.is_emulated = !kvm;
-    snprintf(code, sizeof code, "if=pflash,unit=0,format=raw,readonly=on,file=%s", spec->firmware);
-    snprintf(variables, sizeof variables, "if=pflash,unit=1,format=raw,file=%s", spec->varstore);
-    snprintf(tpm, sizeof tpm, "socket,id=chrtpm,path=%s", socket);
-    snprintf(disk, sizeof disk, "if=none,id=disk,format=raw,cache=unsafe,file=%s%s", spec->image,
-             spec->snapshot ? ",snapshot=on" : "");
-    snprintf(serial, sizeof serial, "file:%s", console);
-    snprintf(port, sizeof port, "file,id=report,path=%s", report);
-    snprintf(memory, sizeof memory, "%u", spec->memory_mib);
-    add(&arguments, "qemu-system-x86_64", NULL);
-    add(&arguments, "-accel", kvm ? "kvm" : "tcg,thread=multi");
-    add(&arguments, "-cpu", kvm ? "host" : "max");
-    /* One processor: with SMM, emulated ones wait for each other for most of the time. */
-    add(&arguments, "-smp", "1");
-    add(&arguments, "-m", memory);
-    add(&arguments, "-nodefaults", "-no-user-config");
-    add(&arguments, "-display", "none");
-    add(&arguments, "-vga", "none");
-    add(&arguments, "-no-reboot", NULL);
-    add(&arguments, "-machine", "q35,smm=on");
-    add(&arguments, "-global", secure);
-    add(&arguments, "-global", "ICH9-LPC.disable_s3=1");
-    add(&arguments, "-drive", code);
-    add(&arguments, "-drive", variables);
-    add(&arguments, "-chardev", tpm);
-    add(&arguments, "-tpmdev", "emulator,id=tpm0,chardev=chrtpm");
-    add(&arguments, "-device", "tpm-crb,tpmdev=tpm0");
-    add(&arguments, "-drive", disk);
-    add(&arguments, "-device", "virtio-blk-pci,drive=disk,bootindex=1");
-    add(&arguments, "-netdev", "user,id=net");
-    add(&arguments, "-device", "virtio-net-pci,netdev=net,romfile=");
-    add(&arguments, "-device", "virtio-rng-pci");
-    add(&arguments, "-device", "virtio-serial-pci");
-    add(&arguments, "-chardev", port);
-    add(&arguments, "-device", "virtserialport,chardev=report,name=cloister.report");
-    add(&arguments, "-serial", serial);
-    for (size_t i = 0; i < spec->smbios_count; i++) {
-        smbios_option(spec->smbios[i], smbios[i], sizeof smbios[i]);
-        add(&arguments, "-smbios", smbios[i]);
-    }
-    for (size_t i = 0; i < spec->extra_count; i++)
-        add(&arguments, spec->extra[i], NULL);
-    arguments.items[arguments.count] = NULL;
-    return clo_process_start(arguments.items, machine->log, &machine->qemu, err);
+    machine->result.is_emulated = !qemu.has_kvm;
+    qemu.tpm = socket;
+    qemu.serial = console;
+    qemu.report = report;
+    return clo_qemu_command(&qemu, &line, err) &&
+           clo_process_start((const char *const *)line.items, machine->log, &machine->qemu, err);
 }
 
 /* Makes the file, so that it can be followed from the start. */
@@ -315,9 +285,22 @@ static bool follow(struct machine *machine, struct follower *follower,
     return true;
 }
 
+static void tell_wait(struct machine *machine, double *told)
+{
+    double seconds = now() - machine->started;
+
+    if (machine->spec->on_wait == NULL || seconds - *told < 1)
+        return;
+    *told = seconds;
+    machine->spec->on_wait(machine->spec->context, seconds);
+}
+
 static void watch(struct machine *machine)
 {
+    double told = 0;
+
     while (!machine->is_decided) {
+        tell_wait(machine, &told);
         bool has_ended = waitpid(machine->qemu, NULL, WNOHANG) == machine->qemu;
         if (has_ended)
             machine->qemu = -1;

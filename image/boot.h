@@ -1,13 +1,11 @@
 /* Starts an image as a cloud would: QEMU (KVM where the processor has it, emulation elsewhere), OVMF
- * with Secure Boot, swtpm as TPM 2.0, a network card. Watches what the machine says until it has
- * reached what was asked for, and leaves no process behind. */
+ * with Secure Boot, swtpm as TPM 2.0, a network card; or a confidential machine, where the host has them.
+ * Watches what the machine says until it has reached what was asked for, and leaves no process behind. */
 #ifndef CLOISTER_IMAGE_BOOT_H
 #define CLOISTER_IMAGE_BOOT_H
 
 #include "cloister/json.h"
-
-#define CLO_BOOT_SMBIOS_MAX 8
-#define CLO_BOOT_EXTRA_MAX  32
+#include "image/qemu.h"
 
 enum clo_boot_outcome {
     CLO_BOOT_REACHED,
@@ -18,9 +16,11 @@ enum clo_boot_outcome {
 };
 
 struct clo_boot_spec {
+    enum clo_qemu_kind kind;
+    struct clo_qemu_launch launch; /* of a confidential machine */
     const char *image;
-    const char *varstore;  /* its own copy: firmware writes to it */
-    const char *tpm_state; /* a folder of swtpm's */
+    const char *varstore;  /* a plain machine's own copy: firmware writes to it */
+    const char *tpm_state; /* a plain machine's: a folder of swtpm's */
     const char *firmware;
     const char *serial_path; /* gets the console; NULL: nowhere */
     const char *report_path; /* gets the guest's report, JSON lines; NULL: nowhere */
@@ -28,6 +28,7 @@ struct clo_boot_spec {
     bool until_eventlog;     /* or the guest's first report: its event log */
     bool snapshot;           /* the disk is not written to */
     unsigned memory_mib;
+    unsigned vcpus;
     unsigned timeout_s;
     const char *smbios[CLO_BOOT_SMBIOS_MAX]; /* type 11 strings: what a host may pass in */
     size_t smbios_count;
@@ -38,6 +39,8 @@ struct clo_boot_spec {
     void (*on_report)(void *context, const json_t *line);
     /* Called for each line on the console; NULL: none. */
     void (*on_console)(void *context, const char *line);
+    /* Called about once a second while nothing is decided; NULL: none. */
+    void (*on_wait)(void *context, double seconds);
     void *context;
 };
 
@@ -51,6 +54,10 @@ struct clo_boot_result {
 /* False if it could not be started at all (CLO_ERR_UNAVAILABLE where QEMU, OVMF or swtpm lack). */
 CLO_MUST_USE bool clo_boot(const struct clo_boot_spec *spec, struct clo_boot_result *out,
                            struct clo_error *err);
+/* What would be started, as a shell takes it: QEMU, and before it the TPM of a plain machine. Asks nothing of the host
+ * but its processor; console and report go where the spec says. */
+CLO_MUST_USE bool clo_boot_command(const struct clo_boot_spec *spec, struct clo_buffer *out,
+                                   struct clo_error *err);
 /* From a signal handler: makes clo_boot() end the machine and return. */
 void clo_boot_interrupt(void);
 

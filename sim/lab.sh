@@ -178,6 +178,22 @@ lab_fetch_pcrlock() {
     return "$status"
 }
 
+# QEMU of the newest release, with its libraries and its loader: this release's may know no confidential machines.
+lab_fetch_new_qemu() {
+    local codename mirror keyring state status=0 out=$LAB_CACHE/qemu-new
+    [ ! -e "$out/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    mkdir -p "$LAB_CACHE"
+    rm -rf "${out:?}"
+    state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
+    { lab_apt "$state" -y --download-only --no-install-recommends install qemu-system-x86 >"$LAB_CACHE/apt.log" 2>&1 &&
+        mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&
+        [ -x "$out/usr/bin/qemu-system-x86_64" ] && touch "$out/complete"; } || status=$?
+    rm -rf "${state:?}"
+    return "$status"
+}
+
 # Tools of others that come from Python's package index alone, as the interop tests hold them against ours: in a folder
 # of their own, and never installed. Made under another name first: a half one is none.
 lab_fetch_python_tools() {

@@ -8,6 +8,8 @@
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/eventlog.h"
+#include "cloister/id_block.h"
+#include "cloister/launch.h"
 #include "cloister/reference.h"
 #include "device/file.h"
 #include "image/boot.h"
@@ -16,17 +18,63 @@
 
 struct watcher {
     bool is_verbose;
+    bool tells_stages; /* a line for each */
+    bool is_terminal;  /* the stage, and for how long already, on one line that is written anew */
+    const char *stage; /* how far the machine is */
+    char guest[64];    /* the guest's own word for it */
     struct clo_buffer eventlog; /* the firmware's, as the guest reported it */
     json_t *pcrs;               /* and the registers next to it: {"sha256": {"0": hex}} */
     struct clo_error err;
     bool failed;
 };
 
-static void on_console(void *context, const char *line)
+static void enter_stage(struct watcher *watcher, const char *stage)
+{
+    if (watcher->stage != NULL && strcmp(watcher->stage, stage) == 0)
+        return;
+    watcher->stage = stage;
+    if (watcher->tells_stages)
+        fprintf(stderr, "  %s\n", stage);
+}
+
+static void on_wait(void *context, double seconds)
 {
     const struct watcher *watcher = context;
+
+    if (watcher->is_terminal)
+        fprintf(stderr, "\r  %3.0f s  %s\033[K", seconds, watcher->stage);
+}
+
+static void end_stages(const struct watcher *watcher)
+{
+    if (watcher->is_terminal)
+        fputs("\r\033[K", stderr);
+}
+
+/* What the console shows of firmware, stub and the root's system. */
+static void note_console(struct watcher *watcher, const char *line)
+{
+    if (strstr(line, "BdsDxe: starting") != NULL)
+        enter_stage(watcher, "the firmware starts the image");
+    else if (strstr(line, "systemd[1]: ") != NULL || strstr(line, "Welcome to ") != NULL)
+        enter_stage(watcher, "the root's system starts");
+}
+
+/* What the guest says of itself: the name of the step that it has done. */
+static void note_step(struct watcher *watcher, const char *name)
+{
+    snprintf(watcher->guest, sizeof watcher->guest, "guest: %.50s", name);
+    clo_sanitize(watcher->guest);
+    watcher->stage = NULL; /* the text changed where it lies */
+    enter_stage(watcher, watcher->guest);
+}
+
+static void on_console(void *context, const char *line)
+{
+    struct watcher *watcher = context;
     char clean[400];
 
+    note_console(watcher, line);
     if (!watcher->is_verbose)
         return;
     snprintf(clean, sizeof clean, "%s", line);
@@ -48,9 +96,10 @@ static void on_report(void *context, const json_t *line)
                                               &watcher->eventlog, &watcher->err);
         watcher->pcrs = json_deep_copy(json_object_get(line, "pcrs"));
     }
-    if (watcher->is_verbose && strcmp(kind, "step") == 0 &&
-        clo_json_get_string(line, "name", &name, &ignored))
-        fprintf(stderr, "  guest: %s\n", name);
+    if (strcmp(kind, "step") == 0 && clo_json_get_string(line, "name", &name, &ignored))
+        note_step(watcher, name);
+    if (strcmp(kind, "switch_root") == 0)
+        enter_stage(watcher, "the root's system starts");
 }
 
 /* A log that does not lead to the registers is nothing to calibrate with. */
@@ -132,17 +181,27 @@ static void interrupt(int signal_number)
 struct boot_options {
     struct clo_boot_spec spec;
     const char *calibrate;
-    bool verbose, as_json;
+    bool verbose, progress, as_json, print;
+    bool is_snp, is_tdx;
+    const char *svsm, *id_block, *host_data;
+    struct clo_buffer id_block_text, host_data_text;
     const char *memory;
-    uint64_t timeout;
+    uint64_t timeout, vcpus, guest_policy;
     struct clo_list smbios, extra;
 };
+
+static void free_options(struct boot_options *o)
+{
+    clo_buffer_free(&o->id_block_text);
+    clo_buffer_free(&o->host_data_text);
+}
 
 static void complete(struct boot_options *o, struct watcher *watcher)
 {
     struct clo_boot_spec *spec = &o->spec;
 
     spec->timeout_s = (unsigned)o->timeout;
+    spec->vcpus = (unsigned)o->vcpus;
     for (size_t i = 0; i < o->smbios.count; i++)
         spec->smbios[spec->smbios_count++] = o->smbios.items[i];
     for (size_t i = 0; i < o->extra.count; i++)
@@ -153,8 +212,12 @@ static void complete(struct boot_options *o, struct watcher *watcher)
         spec->snapshot = true;
     }
     watcher->is_verbose = o->verbose;
+    watcher->tells_stages = o->verbose || o->progress;
+    watcher->is_terminal = !watcher->tells_stages && isatty(STDERR_FILENO) == 1;
+    enter_stage(watcher, "the firmware runs");
     spec->on_console = on_console;
     spec->on_report = on_report;
+    spec->on_wait = on_wait;
     spec->context = watcher;
 }
 
@@ -168,11 +231,26 @@ static int boot(struct boot_options *o)
     signal(SIGINT, interrupt);
     signal(SIGTERM, interrupt);
     bool ok = clo_boot(&o->spec, &result, &err);
+    end_stages(&watcher);
     if (ok && o->calibrate != NULL && result.outcome == CLO_BOOT_REACHED)
         ok = write_calibration(&watcher, o->calibrate, &err);
     clo_buffer_free(&watcher.eventlog);
     json_decref(watcher.pcrs);
-    return ok ? print_result(&result, o->as_json) : cli_error(&err);
+    return ok ? print_result(&result, o->as_json) : cli_fail("boot", &err);
+}
+
+/* What would be started, and nothing is. */
+static int print_command(struct boot_options *o)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct watcher watcher = { 0 };
+    struct clo_error err;
+
+    complete(o, &watcher);
+    if (!clo_boot_command(&o->spec, &text, &err))
+        return cli_fail("boot", &err);
+    cli_print(clo_buffer_bytes(&text));
+    return CLI_YES;
 }
 
 /* A bare number is in MiB, as QEMU's -m has it. */
@@ -190,17 +268,181 @@ static bool read_memory(const char *text, unsigned *mib, struct clo_error *err)
     return true;
 }
 
+/* `*at` goes past the name and its base64; false if that is not there. */
+static bool skip_member(const char **at, const char *name)
+{
+    static const char base64[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                 "+/=";
+    size_t size = strlen(name);
+
+    if (strncmp(*at, name, size) != 0 || strspn(*at + size, base64) == 0)
+        return false;
+    *at += size + strspn(*at + size, base64);
+    return true;
+}
+
+/* The line that `measure snp --id-block` writes is QEMU's own form: no other option of the guest may be in it. */
+static bool is_id_block(const char *line, size_t size)
+{
+    static const char author[] = ",author-key-enabled=on";
+    const char *at = line;
+
+    if (line == NULL || strlen(line) != size || !skip_member(&at, "id-block=") ||
+        !skip_member(&at, ",id-auth="))
+        return false;
+    return *at == '\0' || strcmp(at, author) == 0;
+}
+
+static bool read_id_block(struct boot_options *o, struct clo_error *err)
+{
+    struct clo_buffer *text = &o->id_block_text;
+
+    if (o->id_block == NULL)
+        return true;
+    if (!clo_file_read(o->id_block, 65536, text, err))
+        return false;
+    while (text->size > 0 && text->data[text->size - 1] == '\n')
+        text->size--;
+    const char *line = clo_buffer_string(text);
+    if (!is_id_block(line, text->size))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "%s: not an ID block as 'cloister measure snp --id-block' writes it",
+                        o->id_block);
+    o->spec.launch.id_block = line;
+    return true;
+}
+
+/* HOST_DATA has 32 bytes, MRCONFIGID 48. */
+static bool read_host_data(struct boot_options *o, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    size_t size = o->is_tdx ? 48 : 32;
+
+    if (o->host_data == NULL)
+        return true;
+    if (!clo_hex_read(clo_bytes_text(o->host_data), &bytes, err))
+        return clo_wrap(err, "--host-data");
+    if (bytes.size != size)
+        return clo_fail(err, CLO_ERR_USAGE, "--host-data: %zu bytes, expected %zu", bytes.size,
+                        size);
+    clo_base64_write(clo_buffer_bytes(&bytes), &o->host_data_text);
+    o->spec.launch.host_data = clo_buffer_string(&o->host_data_text);
+    return o->spec.launch.host_data != NULL || clo_out_of_memory(err);
+}
+
+/* Which options go with which machine. */
+static const char *contradiction(const struct boot_options *o)
+{
+    const struct clo_qemu_launch *launch = &o->spec.launch;
+    bool is_plain = !o->is_snp && !o->is_tdx;
+
+    if (o->is_snp && o->is_tdx)
+        return "--snp or --svsm and --tdx are two kinds of machine";
+    if (is_plain && (o->spec.varstore == NULL || o->spec.tpm_state == NULL))
+        return "--varstore and --tpm are needed";
+    if (is_plain && (launch->kernel != NULL || launch->igvm != NULL || o->id_block != NULL ||
+                     o->host_data != NULL || o->guest_policy != 0 || launch->quotes != NULL))
+        return "an option of a confidential machine: --snp, --svsm or --tdx says which";
+    if (!is_plain && (o->spec.varstore != NULL || o->spec.tpm_state != NULL))
+        return "a confidential machine has neither --varstore nor --tpm: its host would write "
+               "them";
+    if (!is_plain && launch->igvm == NULL && o->spec.firmware == NULL)
+        return "--firmware is needed: OVMF built for such machines";
+    if (launch->igvm != NULL && o->spec.firmware != NULL)
+        return "--firmware is in the IGVM file";
+    if (launch->kernel == NULL && (launch->initrd != NULL || launch->cmdline != NULL))
+        return "--initrd and --cmdline go with --kernel";
+    if (o->is_tdx && (launch->igvm != NULL || o->id_block != NULL || o->guest_policy != 0))
+        return "--igvm, --id-block and --guest-policy are SEV-SNP's";
+    if (!o->is_tdx && launch->quotes != NULL)
+        return "--quotes is TDX's";
+    if (!is_plain && o->calibrate != NULL)
+        return "--calibrate takes a plain machine, with a vTPM";
+    return NULL;
+}
+
+static bool choose_machine(struct boot_options *o, struct clo_error *err)
+{
+    struct clo_qemu_launch *launch = &o->spec.launch;
+
+    o->spec.kind = o->is_snp ? CLO_QEMU_SNP : o->is_tdx ? CLO_QEMU_TDX : CLO_QEMU_PLAIN;
+    if (o->spec.kind == CLO_QEMU_PLAIN && o->spec.firmware == NULL)
+        o->spec.firmware = FIRMWARE;
+    if (launch->cpu == NULL)
+        launch->cpu = "EPYC-v4";
+    else if (clo_vcpu_type_find(launch->cpu) == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--vcpu-type %s: not known, as in 'measure snp'",
+                        launch->cpu);
+    launch->policy = o->guest_policy != 0 ? o->guest_policy : CLO_SNP_ID_POLICY;
+    if (o->is_tdx && launch->quotes == NULL)
+        launch->quotes = "unix:/var/run/tdx-qgs/qgs.socket";
+    return read_memory(o->memory, &o->spec.memory_mib, err) && read_id_block(o, err) &&
+           read_host_data(o, err);
+}
+
+static int run(const struct cli_usage *usage, struct boot_options *o)
+{
+    struct clo_error err;
+
+    if (o->svsm != NULL) {
+        o->is_snp = true;
+        if (o->spec.launch.igvm != NULL)
+            return cli_usage_error(usage, "--svsm and --igvm are two files for one place");
+        o->spec.launch.igvm = o->svsm;
+    }
+    const char *wrong = contradiction(o);
+    if (wrong != NULL)
+        return cli_usage_error(usage, "%s", wrong);
+    if (o->smbios.count > CLO_BOOT_SMBIOS_MAX || o->extra.count > CLO_BOOT_EXTRA_MAX ||
+        o->timeout == 0 || o->timeout > 86400)
+        return cli_usage_error(usage, "--smbios-type11 or --timeout out of range");
+    if (o->vcpus == 0 || o->vcpus > 512)
+        return cli_usage_error(usage, "--vcpus: from 1 to 512");
+    if (!choose_machine(o, &err))
+        return err.status == CLO_ERR_USAGE ? cli_usage_error(usage, "%s", err.text)
+                                           : cli_fail("boot", &err);
+    return o->print ? print_command(o) : boot(o);
+}
+
 int cmd_boot(int argc, char **argv)
 {
-    struct boot_options o = { .spec = { .firmware = FIRMWARE, .until = "multi-user.target" },
-                              .timeout = 300 };
+    CLO_CLEANUP(free_options)
+    struct boot_options o = { .spec = { .until = "multi-user.target" },
+                              .timeout = 300,
+                              .vcpus = 1 };
+    struct clo_qemu_launch *launch = &o.spec.launch;
     const struct cli_option options[] = {
-        { "--varstore", "FILE", "the VM's own variable store; firmware writes to it (required)",
+        { "--varstore", "FILE",
+          "the VM's own variable store; firmware writes to it (but for --snp and --tdx, required)",
           .text = &o.spec.varstore },
-        { "--tpm", "DIR", "the VM's TPM: a state folder of swtpm's (required)",
+        { "--tpm", "DIR", "the VM's TPM: a state folder of swtpm's (required likewise)",
           .text = &o.spec.tpm_state },
         { "--firmware", "FILE", "OVMF; default " FIRMWARE, .text = &o.spec.firmware },
         { "--memory", "SIZE", "of the machine, like 4G; default 512M", .text = &o.memory },
+        { "--vcpus", "N", "how many CPUs; default 1", .number = &o.vcpus },
+        { "--snp", NULL, "a confidential machine: SEV-SNP, without --varstore and --tpm",
+          .flag = &o.is_snp },
+        { "--svsm", "FILE", "the same with an SVSM, out of its IGVM file", .text = &o.svsm },
+        { "--tdx", NULL, "a confidential machine: TDX", .flag = &o.is_tdx },
+        { "--vcpu-type", "NAME", "SEV-SNP: the CPUs' model, as for 'measure snp'; default EPYC-v4",
+          .text = &launch->cpu },
+        { "--kernel", "FILE", "what QEMU hands over, measured: the kernel",
+          .text = &launch->kernel },
+        { "--initrd", "FILE", "its initrd", .text = &launch->initrd },
+        { "--cmdline", "TEXT", "its command line", .text = &launch->cmdline },
+        { "--igvm", "FILE", "SEV-SNP: an IGVM file in place of --firmware", .text = &launch->igvm },
+        { "--id-block", "FILE", "SEV-SNP: what 'measure snp --id-block' wrote",
+          .text = &o.id_block },
+        { "--guest-policy", "HEX", "SEV-SNP: the guest's policy; default 0x30000",
+          .number = &o.guest_policy },
+        { "--host-data", "HEX", "HOST_DATA (32 bytes), or of a TD MRCONFIGID (48 bytes)",
+          .text = &o.host_data },
+        { "--quotes", "WHERE",
+          "TDX: the quoting service, unix:PATH or vsock:CID:PORT; default "
+          "unix:/var/run/tdx-qgs/qgs.socket",
+          .text = &launch->quotes },
+        { "--print", NULL, "print the command line that would be started, and start nothing",
+          .flag = &o.print },
         { "--timeout", "SECONDS", "default 300", .number = &o.timeout },
         { "--until", "TEXT", "what on the console ends it well; default multi-user.target",
           .text = &o.spec.until },
@@ -215,6 +457,8 @@ int cmd_boot(int argc, char **argv)
         { "--qemu", "ARG", "one more argument for QEMU, whatever else a host may do (repeatable)",
           .list = &o.extra },
         { "--snapshot", NULL, "leave the image as it is", .flag = &o.spec.snapshot },
+        { "--progress", NULL, "say how far it is, a line for each stage (on a terminal: one line)",
+          .flag = &o.progress },
         { "--verbose", NULL, "show the console while it runs", .flag = &o.verbose },
         { "--json", NULL, "print the outcome as JSON", .flag = &o.as_json },
     };
@@ -222,27 +466,23 @@ int cmd_boot(int argc, char **argv)
         .command = "boot",
         .arguments = "IMAGE",
         .operands = { "one image", 1, 1 },
-        .summary = "Starts an image under QEMU with Secure Boot enforced and a vTPM, and says how\n"
-                   "far it got. Exit status 0: it reached what was asked for; 1: it was refused,\n"
-                   "stopped or ran out of time.",
+        .summary =
+                "Starts an image under QEMU with Secure Boot enforced and a vTPM, or as a\n"
+                "confidential machine where the host has them, and says how far it got. Exit\n"
+                "status 0: it reached what was asked for; 1: it was refused, stopped or ran out\n"
+                "of time; 4: this host cannot start it, and what it lacks.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example =
-                "  cloister boot demo.img --varstore vm/vars.fd --tpm vm/tpm --report vm/report\n",
+                "  cloister boot demo.img --varstore vm/vars.fd --tpm vm/tpm --report vm/report\n"
+                "  cloister boot demo.img --snp --firmware OVMF.fd --kernel vmlinuz \\\n"
+                "      --initrd initrd --cmdline 'console=ttyS0' --vcpus 4 --memory 4G --print\n",
     };
     struct clo_list operands;
-    struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (o.spec.varstore == NULL || o.spec.tpm_state == NULL)
-        return cli_usage_error(&usage, "--varstore and --tpm are needed");
-    if (o.smbios.count > CLO_BOOT_SMBIOS_MAX || o.extra.count > CLO_BOOT_EXTRA_MAX ||
-        o.timeout == 0 || o.timeout > 86400)
-        return cli_usage_error(&usage, "--smbios-type11 or --timeout out of range");
-    if (!read_memory(o.memory, &o.spec.memory_mib, &err))
-        return cli_usage_error(&usage, "%s", err.text);
     o.spec.image = operands.items[0];
-    return boot(&o);
+    return run(&usage, &o);
 }

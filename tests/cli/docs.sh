@@ -92,7 +92,7 @@ cat >bin/cloister <<END
 args=()
 for arg; do
     case \$arg in
-    OVMF.fd) [ "\$2" = tdx ] && arg="$corpus/tdvf/good" || arg="$vectors/amdsev.fd" ;;
+    OVMF.fd) [[ " \$* " = *" tdx "* || " \$* " = *" --tdx "* ]] && arg="$corpus/tdvf/good" || arg="$vectors/amdsev.fd" ;;
     /usr/share/OVMF/OVMF_VARS_4M.fd) arg="$varstore" ;;
     /var/lib/cloister-broker) arg="$work/service" ;;
     --fetch) arg="--root=$(cat other/root)" ;;
