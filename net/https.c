@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crypto/openssl.h"
 #include "net/http_answer.h"
 
 #define HEADERS_MAX 16384
@@ -21,6 +22,8 @@ struct clo_https_connection {
     char *name; /* the URL as it was given */
     struct clo_https_url url;
     struct clo_bytes spki;
+    const struct clo_private_key *key; /* of the client; NULL: it shows nothing */
+    char *certificate_file;
     bool is_kept; /* for more than one request */
     struct event_base *base;
     struct evdns_base *dns;
@@ -66,6 +69,19 @@ static SSL *new_tls(struct clo_https_connection *exchange)
     SSL_CTX_set_cert_verify_callback(exchange->tls, verify_key, exchange);
     SSL_CTX_set_session_cache_mode(exchange->tls, SSL_SESS_CACHE_OFF);
     return SSL_new(exchange->tls);
+}
+
+static bool show_certificate(const struct clo_https_connection *exchange, SSL *tls,
+                             struct clo_error *err)
+{
+    const char *file = exchange->certificate_file;
+
+    if (exchange->key == NULL)
+        return true;
+    if (SSL_use_certificate_chain_file(tls, file) != 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: not a certificate in PEM that TLS takes", file);
+    return SSL_use_PrivateKey(tls, clo_private_key_evp(exchange->key)) == 1 ||
+           clo_fail(err, CLO_ERR_USAGE, "%s: the certificate is of another key", file);
 }
 
 /* --- The answer --- */
@@ -157,6 +173,10 @@ static bool connect_to(struct clo_https_connection *exchange, struct clo_error *
                             url->host);
     }
     SSL *tls = new_tls(exchange);
+    if (tls != NULL && !show_certificate(exchange, tls, err)) {
+        SSL_free(tls);
+        return false;
+    }
     if (tls == NULL || (!is_address(url) && SSL_set_tlsext_host_name(tls, url->host) != 1)) {
         SSL_free(tls);
         return clo_fail(err, CLO_ERR_SYSTEM, "TLS 1.3 cannot be set up");
@@ -289,7 +309,10 @@ bool clo_https_open(const struct clo_https_peer *peer, struct clo_https_connecti
 
     if (exchange == NULL || (exchange->name = strdup(peer->url)) == NULL)
         return clo_out_of_memory(err);
+    if (peer->key != NULL && (exchange->certificate_file = strdup(peer->certificate_file)) == NULL)
+        return clo_out_of_memory(err);
     exchange->spki = peer->spki;
+    exchange->key = peer->key;
     exchange->is_kept = true;
     if (!clo_https_url_parse(peer->url, &exchange->url, err))
         return false;
@@ -303,6 +326,7 @@ void clo_https_close(struct clo_https_connection *connection)
         return;
     disconnect(connection);
     free(connection->name);
+    free(connection->certificate_file);
     free(connection);
 }
 

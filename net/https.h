@@ -6,13 +6,16 @@
 #ifndef CLOISTER_NET_HTTPS_H
 #define CLOISTER_NET_HTTPS_H
 
-#include "cloister/base.h"
+#include "cloister/crypto.h"
 
 #define CLO_HTTPS_RESPONSE_MAX ((size_t)1 << 20)
 
 struct clo_https_peer {
     const char *url;       /* "https://HOST[:PORT][/PREFIX]"; an IPv6 address in brackets */
     struct clo_bytes spki; /* DER */
+    /* What the client shows, if the server asks for it: both or neither, borrowed. */
+    const struct clo_private_key *key;
+    const char *certificate_file; /* PEM: its certificate, then those that it hangs on */
 };
 
 struct clo_https_request {

@@ -5,6 +5,7 @@
 
 #include "cloister/jose.h"
 #include "net/https.h"
+#include "net/kbs_problem.h"
 
 #define NONCE_TEXT_MAX 512
 #define SESSION_COOKIE "kbs-session-id="
@@ -51,39 +52,6 @@ void clo_kbs_freep(struct clo_kbs_client **client)
     *client = NULL;
 }
 
-/* What a status that is not 200 means for the caller. A session that is not known is one of a broker
- * that has been started again since: nothing was refused, the exchange has to begin anew. */
-static enum clo_status meaning(unsigned status, bool is_unknown_session)
-{
-    if (status >= 500 || status == 408 || status == 429 || is_unknown_session)
-        return CLO_ERR_UNAVAILABLE;
-    if (status >= 400)
-        return CLO_ERR_REFUSED;
-    return CLO_ERR_FORMAT;
-}
-
-/* RFC 9457. The text is the broker's and meant for people: one line, nothing believed. */
-static bool explain(const struct clo_https_response *response, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *problem = NULL;
-    struct clo_error ignored;
-    const char *detail = NULL;
-    const char *type = NULL, *kind = NULL;
-
-    if (strcmp(response->content_type, "application/problem+json") == 0 &&
-        clo_json_parse(clo_buffer_bytes(&response->body), &problem, &ignored)) {
-        detail = json_string_value(json_object_get(problem, "detail"));
-        type = json_string_value(json_object_get(problem, "type"));
-        kind = json_string_value(json_object_get(problem, "problem"));
-    }
-    bool is_unknown_session = (type != NULL && strcmp(type, CLO_KBS_PROBLEM_SESSION) == 0) ||
-                              (kind != NULL && strcmp(kind, CLO_KBS_PROBLEM_SESSION) == 0);
-    enum clo_status status = meaning(response->status, is_unknown_session);
-    if (detail != NULL)
-        return clo_fail(err, status, "%s", detail);
-    return clo_fail(err, status, "the broker answers with HTTP status %u", response->status);
-}
-
 static bool ask(struct clo_kbs_client *client, const char *method, const char *path,
                 const json_t *body, struct clo_https_response *response, json_t **answer,
                 struct clo_error *err)
@@ -105,7 +73,7 @@ static bool ask(struct clo_kbs_client *client, const char *method, const char *p
     if (!clo_https_ask(client->connection, &request, response, err))
         return false;
     if (response->status != 200)
-        return explain(response, err);
+        return kbs_explain(response, err);
     if (!clo_json_parse(clo_buffer_bytes(&response->body), answer, err))
         return clo_wrap(err, "the broker's answer");
     return true;

@@ -1,5 +1,6 @@
 /* cloister key lease: which machines hold a secret. */
 #include "cli/broker/key.h"
+#include "cli/broker/remote.h"
 #include "cli/broker/state.h"
 
 static void print_holders(const char *path, const json_t *list)
@@ -21,24 +22,42 @@ static void print_holders(const char *path, const json_t *list)
     }
 }
 
-static int give_up(struct clo_store *store, const char *path)
+static bool ask_here(const char *state, const char *path, bool release, json_t **out,
+                     struct clo_error *err)
 {
-    struct clo_error err;
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    json_t *holders;
     size_t count;
 
-    if (!clo_store_give_up(store, path, &count, &err))
-        return cli_fail("key lease", &err);
-    printf("%s: given up by %zu machine%s; a boot that got it gets it no more\n", path, count,
+    if (!cli_open_state_shut(state, &store, err))
+        return false;
+    if (release) {
+        if (!clo_store_give_up(store, path, &count, err))
+            return false;
+        *out = json_pack("{s:s, s:I}", "path", path, "given_up", (json_int_t)count);
+    } else {
+        if (!clo_store_holders(store, path, &holders, err))
+            return false;
+        *out = json_pack("{s:o}", "holders", holders);
+    }
+    return *out != NULL || clo_out_of_memory(err);
+}
+
+static void print_given_up(const char *path, const json_t *answer)
+{
+    long long count = json_integer_value(json_object_get(answer, "given_up"));
+
+    printf("%s: given up by %lld machine%s; a boot that got it gets it no more\n", path, count,
            count == 1 ? "" : "s");
-    return CLI_YES;
 }
 
 int cmd_key_lease(int argc, char **argv)
 {
-    const char *state = NULL;
+    const char *state = NULL, *why;
+    struct cli_remote remote = { .url = NULL };
     bool as_json = false, release = false;
     const struct cli_option options[] = {
-        CLI_STATE_OPTION(&state),
+        CLI_STATE_OR_BROKER(&state, &remote),
         { "--release", NULL,
           "give it up: the next machine that fulfils the terms gets it; a boot that got it must be "
           "another one first",
@@ -56,26 +75,25 @@ int cmd_key_lease(int argc, char **argv)
         .example = "  cloister key lease --state broker default/disk/demo\n"
                    "  cloister key lease --state broker default/disk/demo --release\n",
     };
-    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
     struct clo_list operands;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (state == NULL || (release && as_json))
-        return cli_usage_error(&usage, "--state is needed, and --release goes alone");
-    if (!cli_open_state_shut(state, &store, &err))
+    const char *path = operands.items[0];
+    if (!cli_remote_check(&remote, state, &why))
+        return cli_usage_error(&usage, "%s", why);
+    bool ok = remote.url == NULL
+                      ? ask_here(state, path, release, &answer, &err)
+                      : cli_remote_ask(&remote, "lease", path,
+                                       json_pack("{s:b}", "release", release), &answer, &err);
+    if (!ok || (as_json && !cli_print_json(answer, &err)))
         return cli_fail("key lease", &err);
-    if (release)
-        return give_up(store, operands.items[0]);
-    if (!clo_store_holders(store, operands.items[0], &list, &err))
-        return cli_fail("key lease", &err);
-    if (!as_json) {
-        print_holders(operands.items[0], list);
-        return CLI_YES;
-    }
-    CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "holders", list);
-    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key lease", &err);
+    if (!as_json && release)
+        print_given_up(path, answer);
+    else if (!as_json)
+        print_holders(path, json_object_get(answer, "holders"));
+    return CLI_YES;
 }

@@ -1,5 +1,6 @@
 /* cloister key list: what the broker releases. */
 #include "cli/broker/key.h"
+#include "cli/broker/remote.h"
 #include "cli/broker/state.h"
 
 static void print_rules(const json_t *entry)
@@ -48,35 +49,51 @@ static void print_list(const json_t *list)
     }
 }
 
+static bool get_list(const struct cli_remote *remote, const char *state, json_t **out,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    json_t *list;
+
+    if (remote->url != NULL)
+        return cli_remote_ask(remote, "list", "", json_object(), out, err);
+    if (!cli_open_state_shut(state, &store, err) || !clo_store_list(store, &list, err))
+        return false;
+    *out = json_pack("{s:o}", "resources", list);
+    return *out != NULL || clo_out_of_memory(err);
+}
+
 int cmd_key_list(int argc, char **argv)
 {
-    const char *state = NULL;
+    const char *state = NULL, *why;
+    struct cli_remote remote = { .url = NULL };
     bool as_json = false;
     const struct cli_option options[] = {
-        CLI_STATE_OPTION(&state),
+        CLI_STATE_OR_BROKER(&state, &remote),
         { "--json", NULL, "print one JSON document", .flag = &as_json },
     };
     const struct cli_usage usage = {
         .command = "key list",
-        .arguments = "--state DIR",
+        .arguments = "--state DIR|--broker URL",
         .summary = "Lists what the broker releases, and on which terms; never the secrets.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister key list --state broker\n",
+        .example = "  cloister key list --state broker\n"
+                   "  cloister key list --broker https://kbs.example.org:8443 --broker-key "
+                   "broker.pem \\\n      --admin-key alice.key\n",
     };
-    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *list = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (!cli_open_state_shut(state, &store, &err) || !clo_store_list(store, &list, &err))
+    if (!cli_remote_check(&remote, state, &why))
+        return cli_usage_error(&usage, "%s", why);
+    if (!get_list(&remote, state, &answer, &err))
         return cli_fail("key list", &err);
-    if (!as_json) {
-        print_list(list);
-        return CLI_YES;
-    }
-    CLO_CLEANUP(clo_json_freep) json_t *json = json_pack("{s:O}", "resources", list);
-    return cli_print_json(json, &err) ? CLI_YES : cli_fail("key list", &err);
+    if (as_json)
+        return cli_print_json(answer, &err) ? CLI_YES : cli_fail("key list", &err);
+    print_list(json_object_get(answer, "resources"));
+    return CLI_YES;
 }

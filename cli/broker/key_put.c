@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "cli/broker/key.h"
+#include "cli/broker/remote.h"
 #include "cli/broker/state.h"
 #include "cli/broker/terms_files.h"
 #include "device/file.h"
@@ -11,7 +12,8 @@
 
 struct put_options {
     const char *state, *master, *policy, *releases, *second_holder, *disk, *why;
-    bool is_shared, same_secret, forget_generation;
+    bool is_shared, same_secret, forget_generation, as_json;
+    struct cli_remote remote;
     uint64_t lease, limit;
     struct clo_list references;
 };
@@ -20,11 +22,13 @@ struct put_files {
     struct cli_terms_files terms;
     struct clo_secret *secret;
     struct clo_disk_file disk;
+    struct clo_buffer disk_text;
     bool has_disk;
 };
 
 static void free_files(struct put_files *files)
 {
+    clo_buffer_free(&files->disk_text);
     cli_terms_files_free(&files->terms);
     clo_secret_free(files->secret);
 }
@@ -39,14 +43,13 @@ static bool read_files(const char *secret, const char *policy, const struct clo_
 /* The identity must be of the disk that this very key opens. */
 static bool read_disk(const char *path, struct put_files *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_digest key_id;
 
     if (path == NULL)
         return true;
-    if (!clo_file_read(path, CLO_FILE_LIMIT, &text, err))
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &out->disk_text, err))
         return false;
-    if (!clo_disk_file_parse(clo_buffer_bytes(&text), &out->disk, err))
+    if (!clo_disk_file_parse(clo_buffer_bytes(&out->disk_text), &out->disk, err))
         return clo_wrap(err, "%s", path);
     clo_disk_key_id(clo_secret_bytes(out->secret), &key_id);
     if (!clo_digest_equal(&key_id, &out->disk.key_id))
@@ -150,11 +153,65 @@ static bool put_entry(struct clo_store *store, const struct clo_store_entry *ent
                                                         err);
 }
 
+static bool put_here(const struct put_options *o, const struct put_files *files,
+                     const struct clo_store_entry *entry, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+
+    return cli_open_state(o->state, o->master, true, &store, err) &&
+           put_entry(store, entry, files->terms.parsed, err);
+}
+
+/* What verifier/kbs/key_request.h has. */
+static json_t *request_json(const struct put_files *files, const struct clo_store_entry *entry)
+{
+    const char *holder = entry->second_holder == CLO_SECOND_HOLDER_DEFAULT
+                                 ? NULL
+                                 : clo_second_holder_name(entry->second_holder);
+    struct clo_json_object o = { .json = cli_terms_json(&files->terms) };
+
+    clo_json_set(&o, "secret", clo_json_base64(entry->secret));
+    if (files->has_disk)
+        clo_json_set(&o, "disk",
+                     json_stringn((const char *)files->disk_text.data, files->disk_text.size));
+    if (holder != NULL)
+        clo_json_set(&o, "second_holder", json_string(holder));
+    clo_json_set(&o, "releases", json_string(entry->any_releases ? "any" : "once-per-boot"));
+    clo_json_set(&o, "shared", json_boolean(entry->is_shared));
+    clo_json_set(&o, "same_secret", json_boolean(entry->may_repeat_secret));
+    clo_json_set(&o, "forget_generation", json_boolean(entry->forgets_generation));
+    clo_json_set(&o, "lease_seconds", json_integer(entry->lease_seconds));
+    clo_json_set(&o, "release_limit", json_integer(entry->release_limit));
+    return clo_json_finish(&o);
+}
+
+static json_t *answer_json(const struct put_files *files, const struct clo_store_entry *entry)
+{
+    return json_pack("{s:s, s:I, s:I, s:s*}", "path", entry->path, "bytes",
+                     (json_int_t)entry->secret.size, "references",
+                     (json_int_t)entry->reference_count, "disk",
+                     files->has_disk ? files->disk.identity.uuid : NULL);
+}
+
+static bool tell(const struct put_options *o, const struct put_files *files,
+                 const struct clo_store_entry *entry, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = answer_json(files, entry);
+
+    if (o->as_json)
+        return cli_print_json(json, err);
+    printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry->path, entry->secret.size,
+           entry->reference_count, entry->reference_count == 1 ? "" : "s",
+           files->has_disk ? ", for the disk " : "",
+           files->has_disk ? files->disk.identity.uuid : "");
+    return true;
+}
+
 static bool put(const struct put_options *o, const char *path, const char *secret,
                 struct clo_error *err)
 {
     CLO_CLEANUP(free_files) struct put_files files = { 0 };
-    CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
 
     if (!check_path(path, err) || !read_files(secret, o->policy, &o->references, &files, err) ||
         !read_disk(o->disk, &files, err))
@@ -176,21 +233,17 @@ static bool put(const struct put_options *o, const char *path, const char *secre
         return clo_fail(err, CLO_ERR_USAGE, "--limit: at most %d", INT32_MAX);
     entry.release_limit = (int64_t)o->limit;
     entry.policy = clo_buffer_bytes(&files.terms.policy);
-    if (!cli_open_state(o->state, o->master, true, &store, err) ||
-        !put_entry(store, &entry, files.terms.parsed, err))
-        return false;
-    printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry.path, entry.secret.size,
-           entry.reference_count, entry.reference_count == 1 ? "" : "s",
-           files.has_disk ? ", for the disk " : "", files.has_disk ? files.disk.identity.uuid : "");
-    return true;
+    bool ok = o->remote.url == NULL ? put_here(o, &files, &entry, err)
+                                    : cli_remote_ask(&o->remote, "put", path,
+                                                     request_json(&files, &entry), &answer, err);
+    return ok && tell(o, &files, &entry, err);
 }
 
 /* As given on the command line. */
 static struct put_options chosen;
 
 static const struct cli_option options[] = {
-    { "--state", "DIR", "the broker's folder, made where there is none (required)",
-      .text = &chosen.state },
+    CLI_STATE_OR_BROKER(&chosen.state, &chosen.remote),
     { "--policy", "FILE", "what evidence must show (required)", .text = &chosen.policy },
     { "--reference", "FILE", "reference values: of the image, and of its firmware (repeatable)",
       .list = &chosen.references },
@@ -224,6 +277,7 @@ static const struct cli_option options[] = {
       "release it N times in all, whatever is asked: to so many keys of guests; default: no limit",
       .number = &chosen.limit },
     CLI_MASTER_OPTION(&chosen.master),
+    { "--json", NULL, "print one JSON document", .flag = &chosen.as_json },
 };
 
 static const struct cli_usage usage = {
@@ -233,24 +287,33 @@ static const struct cli_usage usage = {
     .summary = "Registers a secret under PATH (REPOSITORY/TYPE/TAG), and the terms on which it "
                "is\nreleased. What is there under this path is replaced. A running broker "
                "knows it at once.\nA secret that stands under another path already is "
-               "refused: two disks under one key can\nbe exchanged.",
+               "refused: two disks under one key can\nbe exchanged. A state folder that is not "
+               "there yet is made.",
     .options = options,
     .option_count = CLO_COUNT(options),
-    .example = "  cloister key put --state broker default/disk/demo disk.key \\\n"
-               "      --disk demo.disk.json --policy policy.json \\\n"
-               "      --reference demo.ref.json --reference firmware.ref.json\n",
+    .example =
+            "  cloister key put --state broker default/disk/demo disk.key \\\n"
+            "      --disk demo.disk.json --policy policy.json \\\n"
+            "      --reference demo.ref.json --reference firmware.ref.json\n"
+            "  cloister key put --broker https://kbs.example.org:8443 --broker-key broker.pem \\\n"
+            "      --admin-key alice.key default/disk/demo disk.key --policy policy.json\n",
 };
 
 int cmd_key_put(int argc, char **argv)
 {
     struct clo_list operands;
     struct clo_error err;
+    const char *why;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (chosen.state == NULL || chosen.policy == NULL)
-        return cli_usage_error(&usage, "--state and --policy are needed");
+    if (chosen.policy == NULL)
+        return cli_usage_error(&usage, "--policy is needed");
+    if (!cli_remote_check(&chosen.remote, chosen.state, &why))
+        return cli_usage_error(&usage, "%s", why);
+    if (chosen.remote.url != NULL && chosen.master != NULL)
+        return cli_usage_error(&usage, "--master-key is the broker's own: it goes with --state");
     if (chosen.references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
     if (chosen.forget_generation && chosen.disk == NULL)

@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "cli/broker/key.h"
+#include "cli/broker/remote.h"
 #include "cli/broker/state.h"
 #include "cli/broker/terms_files.h"
 
@@ -27,15 +28,30 @@ static bool set_terms(struct clo_store *store, const char *path,
                          err);
 }
 
+/* `store` NULL: at the broker. */
+static bool change(const struct cli_remote *remote, struct clo_store *store, const char *path,
+                   const struct cli_terms_files *files, json_t **out, struct clo_error *err)
+{
+    if (store == NULL)
+        return cli_remote_ask(remote, "terms", path, cli_terms_json(files), out, err);
+    if (!set_terms(store, path, files, err))
+        return false;
+    *out = json_pack("{s:s, s:s}", "path", path, "policy", clo_policy_name(files->parsed));
+    return *out != NULL || clo_out_of_memory(err);
+}
+
 int cmd_key_terms(int argc, char **argv)
 {
-    const char *state = NULL, *policy = NULL, *master = NULL;
+    const char *state = NULL, *policy = NULL, *master = NULL, *why;
+    struct cli_remote remote = { .url = NULL };
+    bool as_json = false;
     struct clo_list references = { 0 };
     const struct cli_option options[] = {
-        CLI_STATE_OPTION(&state),
+        CLI_STATE_OR_BROKER(&state, &remote),
         { "--policy", "FILE", "what evidence must show (required)", .text = &policy },
         { "--reference", "FILE", "reference values; may be repeated", .list = &references },
         CLI_MASTER_OPTION(&master),
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
     };
     const struct cli_usage usage = {
         .command = "key terms",
@@ -51,23 +67,30 @@ int cmd_key_terms(int argc, char **argv)
     };
     CLO_CLEANUP(cli_terms_files_free) struct cli_terms_files files = { 0 };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
     struct clo_list operands;
     struct clo_error err;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (state == NULL || policy == NULL)
-        return cli_usage_error(&usage, "--state and --policy are needed");
+    if (policy == NULL)
+        return cli_usage_error(&usage, "--policy is needed");
+    if (!cli_remote_check(&remote, state, &why))
+        return cli_usage_error(&usage, "%s", why);
+    if (remote.url != NULL && master != NULL)
+        return cli_usage_error(&usage, "--master-key is the broker's own: it goes with --state");
     if (references.count > CLO_STORE_REFERENCES_MAX)
         return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
-    if (!cli_open_state(state, master, false, &store, &err) ||
+    const char *path = operands.items[0];
+    if ((remote.url == NULL && !cli_open_state(state, master, false, &store, &err)) ||
         !cli_terms_files_read(policy, &references, &files, &err) ||
         !cli_terms_check_pins(&files, NULL, "its member \"accept_weak\" says why that may be",
                               &err) ||
-        !set_terms(store, operands.items[0], &files, &err))
+        !change(&remote, store, path, &files, &answer, &err) ||
+        (as_json && !cli_print_json(answer, &err)))
         return cli_fail("key terms", &err);
-    printf("%s: released by policy \"%s\"\n", (const char *)operands.items[0],
-           clo_policy_name(files.parsed));
+    if (!as_json)
+        printf("%s: released by policy \"%s\"\n", path, clo_policy_name(files.parsed));
     return CLI_YES;
 }

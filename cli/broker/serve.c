@@ -17,7 +17,7 @@
 #include "verifier/kbs/admin.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
-#define OPTIONS_MAX      (17 + FETCH_OPTIONS)
+#define OPTIONS_MAX      (18 + FETCH_OPTIONS)
 
 /* What the verifier judges evidence by: nothing of one's own, unless it was asked for. */
 struct own_endorsements {
@@ -137,7 +137,7 @@ static bool print_terms(struct clo_store *store, bool is_json, struct clo_error 
 
 /* The owner's certificate, or one of our own for the address. */
 struct tls_options {
-    const char *certificate, *key;
+    const char *certificate, *key, *client_ca;
     struct clo_list names;
     const char *state, *address;
     struct clo_store *store;
@@ -176,7 +176,7 @@ static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *e
     if (!open_key(tls, &key, err) ||
         !open_certificate(tls, key, certificate, sizeof certificate, err))
         return false;
-    const struct clo_tls_identity identity = { key, certificate };
+    const struct clo_tls_identity identity = { key, certificate, tls->client_ca };
     return clo_tls_context(&identity, out, err);
 }
 
@@ -362,9 +362,13 @@ static void add_door_options(struct serving *s, struct cli_option *out, size_t *
 {
     const struct cli_option options[] = {
         { "--admin", "FILE",
-          "who may set and delete resources over the network, as Trustee's administrators do "
-          "(JSON: keys, roles, policy); default: nobody",
+          "who may administer keys over the network, with 'cloister key --broker' or as Trustee's "
+          "administrators (JSON: keys, certificates, roles, policy); default: nobody",
           .text = &s->door.admin },
+        { "--admin-ca", "FILE",
+          "whose certificates (PEM) administrators may show in place of a token: those whose "
+          "subjects the file of --admin has",
+          .text = &s->tls.client_ca },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
           "of what evidence brings",
@@ -397,6 +401,8 @@ static bool check_options(const struct serving *s, struct clo_error *err)
     if (door->public_url != NULL && strncmp(door->public_url, "https://", 8) != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--public-url: %s does not begin with https://",
                         door->public_url);
+    if (s->tls.client_ca != NULL && door->admin == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--admin-ca is for --admin");
     if (door->threads > CLO_SERVER_THREADS_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "--threads: at most 256");
     if (door->connections == 0 || door->connections > CLO_SERVER_CONNECTIONS_MAX)

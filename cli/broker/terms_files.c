@@ -28,6 +28,23 @@ bool cli_terms_files_read(const char *policy, const struct clo_list *references,
     return true;
 }
 
+static json_t *text_json(struct clo_bytes text)
+{
+    return json_stringn((const char *)text.data, text.size);
+}
+
+json_t *cli_terms_json(const struct cli_terms_files *files)
+{
+    struct clo_json_object o = { .json = json_object() };
+    json_t *references = json_array();
+
+    for (size_t i = 0; i < files->known.count; i++)
+        o.failed |= json_array_append_new(references, text_json(files->views[i])) != 0;
+    clo_json_set(&o, "policy", text_json(clo_buffer_bytes(&files->policy)));
+    clo_json_set(&o, "references", references);
+    return clo_json_finish(&o);
+}
+
 bool cli_terms_check_pins(const struct cli_terms_files *files,
                           const struct clo_pins_context *context, const char *how,
                           struct clo_error *err)

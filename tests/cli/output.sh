@@ -39,7 +39,9 @@ key lease|default/disk/demo --state broker
 key list|--state broker --json
 key remove|-
 key terms|default/disk/demo --state broker --policy weak.json
+key terms|default/disk/demo --state broker --policy weak.json --json
 key revoke|default/disk/demo --state broker
+key revoke|default/disk/demo --state broker --json
 key master|--state sealed --master-key master.key
 key backup|-
 key restore|-

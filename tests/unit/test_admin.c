@@ -206,11 +206,12 @@ static void test_files(void **state)
     } cases[] = {
         { "{}", "\"cloister_admin\" is missing" },
         { "{\"cloister_admin\":2,\"keys\":[],\"roles\":{}}", "version 2" },
-        { "{\"cloister_admin\":1,\"keys\":[],\"roles\":{}}", "\"keys\" is empty" },
+        { "{\"cloister_admin\":1,\"keys\":[],\"roles\":{}}",
+          "neither \"keys\" nor \"certificates\"" },
         { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"x\"}],\"roles\":{}}", "\"keys\": item 0" },
         { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"" ED25519_PEM
           "\"}],\"roles\":{\"a\":[\"/kbs/v0/.*\"]}}",
-          "from \"^/kbs\" to \"$\"" },
+          "from \"^/kbs\" or \"^/cloister\" to \"$\"" },
         { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"" ED25519_PEM
           "\"}],\"roles\":{\"a\":[\"^/kbs/v0/x$|.*$\"]}}",
           "without \"|\"" },
@@ -221,6 +222,18 @@ static void test_files(void **state)
           "\"}],\"roles\":{},\"policy\":{}}",
           "policy" },
         { "{\"cloister_admin\":1,\"keys\":[],\"roles\":{},\"insecure\":true}", "unknown member" },
+        { "{\"cloister_admin\":1,\"certificates\":[],\"roles\":{}}", "neither \"keys\"" },
+        { "{\"cloister_admin\":1,\"certificates\":[{\"subject\":\"CN=a\"}],\"roles\":{}}",
+          "\"certificates\": item 0: a subject, and a role" },
+        { "{\"cloister_admin\":1,\"certificates\":[{\"subject\":\"\",\"role\":\"a\"}],\"roles\":{}"
+          "}",
+          "\"certificates\": item 0: a subject, and a role" },
+        { "{\"cloister_admin\":1,\"certificates\":[{\"subject\":\"CN=a\",\"role\":[\"a\",1]}],"
+          "\"roles\":{}}",
+          "\"certificates\": item 0: a subject, and a role" },
+        { "{\"cloister_admin\":1,\"certificates\":[{\"subject\":\"CN=a\",\"role\":\"a\",\"issuer\":"
+          "\"CN=b\"}],\"roles\":{}}",
+          "unknown member" },
     };
 
     (void)state;

@@ -9,6 +9,7 @@
 
 #include "verifier/door/door.h"
 #include "verifier/door/http_reply.h"
+#include "verifier/door/tls.h"
 
 #define READS_AT_ONCE 8 /* then it is another connection's turn */
 
@@ -47,6 +48,7 @@ void connection_free(struct connection *c)
         TAILQ_REMOVE(&c->worker->waiting, c, waiting);
     SSL_free(c->tls);
     SSL_CTX_free(c->tls_context);
+    free(c->subject);
     close(c->fd);
     clo_addresses_leave(door->addresses, c->address);
     atomic_fetch_sub(&c->worker->count, 1);
@@ -181,6 +183,7 @@ static struct clo_broker_request broker_request(const struct connection *c, stru
         .cookie = request->cookie,
         .authorization = request->authorization,
         .peer = c->peer,
+        .subject = c->subject,
         .body = body,
         .time = door_seconds(CLOCK_REALTIME),
         .clock = door_seconds(CLOCK_BOOTTIME),
@@ -444,6 +447,10 @@ static bool shake_hands(struct connection *c)
         return wait_for_tls(c, result);
     }
     door_count(&c->worker->door->metrics, DOOR_HANDSHAKES);
+    if (!clo_tls_subject(c->tls, &c->subject)) {
+        connection_free(c);
+        return false;
+    }
     enter(c, STAGE_IDLE, IDLE_MS);
     return true;
 }

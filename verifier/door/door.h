@@ -88,6 +88,7 @@ struct connection {
     size_t written;
     uint64_t address;
     char peer[PEER_SIZE];
+    char *subject;           /* of the client's certificate, which TLS has verified; NULL: none */
     struct request *request; /* whose body is read; NULL: none */
 };
 

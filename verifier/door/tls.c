@@ -200,28 +200,75 @@ bool clo_tls_certificate_keep(const char *path, const struct clo_private_key *ke
 
 /* --- TLS --- */
 
+/* Guests show none; one that is shown is verified, as a client's, or the handshake ends. */
+static bool ask_for_certificates(SSL_CTX *tls, const char *file, struct clo_error *err)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(file);
+
+    if (names == NULL || SSL_CTX_load_verify_file(tls, file) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: not certificates in PEM that TLS takes", file);
+    }
+    SSL_CTX_set_client_CA_list(tls, names);
+    SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+    return true;
+}
+
+static bool set_up(SSL_CTX *tls, const struct clo_tls_identity *identity, struct clo_error *err)
+{
+    if (SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1)
+        return clo_fail(err, CLO_ERR_SYSTEM, "TLS 1.3 cannot be set up");
+    if (SSL_CTX_use_certificate_chain_file(tls, identity->certificate_file) != 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: not a certificate in PEM that TLS takes",
+                        identity->certificate_file);
+    if (SSL_CTX_use_PrivateKey(tls, clo_private_key_evp(identity->key)) != 1)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: the certificate is of another key",
+                        identity->certificate_file);
+    if (identity->client_ca_file != NULL &&
+        !ask_for_certificates(tls, identity->client_ca_file, err))
+        return false;
+    /* Every client comes once: nothing to resume, and no ticket key to keep. */
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(tls, 0);
+    return true;
+}
+
 bool clo_tls_context(const struct clo_tls_identity *identity, struct ssl_ctx_st **out,
                      struct clo_error *err)
 {
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 
-    if (tls == NULL || SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1) {
-        SSL_CTX_free(tls);
+    if (tls == NULL)
         return clo_fail(err, CLO_ERR_SYSTEM, "TLS 1.3 cannot be set up");
-    }
-    if (SSL_CTX_use_certificate_chain_file(tls, identity->certificate_file) != 1) {
+    if (!set_up(tls, identity, err)) {
         SSL_CTX_free(tls);
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: not a certificate in PEM that TLS takes",
-                        identity->certificate_file);
+        return false;
     }
-    if (SSL_CTX_use_PrivateKey(tls, clo_private_key_evp(identity->key)) != 1) {
-        SSL_CTX_free(tls);
-        return clo_fail(err, CLO_ERR_USAGE, "%s: the certificate is of another key",
-                        identity->certificate_file);
-    }
-    /* Every client comes once: nothing to resume, and no ticket key to keep. */
-    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(tls, 0);
     *out = tls;
     return true;
+}
+
+/* Only one that our own reader takes as well has a name here. */
+static bool read_subject(X509 *x509, char **out)
+{
+    CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
+    unsigned char *der = NULL;
+    int size = i2d_X509(x509, &der);
+    struct clo_error ignored;
+
+    bool ok =
+            size > 0 && clo_certificate_parse(clo_bytes(der, (size_t)size), &certificate, &ignored);
+    OPENSSL_free(der);
+    if (!ok)
+        return false;
+    *out = strdup(clo_certificate_subject(certificate));
+    return *out != NULL;
+}
+
+bool clo_tls_subject(const struct ssl_st *tls, char **out)
+{
+    X509 *x509 = SSL_get0_peer_certificate(tls);
+
+    *out = NULL;
+    return x509 == NULL || (SSL_get_verify_result(tls) == X509_V_OK && read_subject(x509, out));
 }

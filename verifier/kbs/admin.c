@@ -8,8 +8,9 @@
 #include "cloister/policy.h"
 #include "lib/jose/ed25519.h"
 
-#define KEYS_MAX  16
-#define RULES_MAX 64
+#define KEYS_MAX         16
+#define CERTIFICATES_MAX 64
+#define RULES_MAX        64
 
 struct key {
     struct clo_public_key *public; /* NULL: Ed25519 */
@@ -25,6 +26,7 @@ struct rule {
 struct clo_admin {
     struct key keys[KEYS_MAX];
     size_t key_count;
+    json_t *certificates; /* [{"subject","role"}]; NULL: none */
     struct rule rules[RULES_MAX];
     size_t rule_count;
     struct clo_buffer policy;
@@ -39,6 +41,7 @@ void clo_admin_free(struct clo_admin *admin)
         free(admin->keys[i].issuer);
         free(admin->keys[i].audience);
     }
+    json_decref(admin->certificates);
     for (size_t i = 0; i < admin->rule_count; i++)
         regfree(&admin->rules[i].path);
     clo_buffer_free(&admin->policy);
@@ -92,6 +95,50 @@ static bool read_key(const json_t *json, struct clo_admin *admin, struct clo_err
            read_text(json, "audience", &key->audience, err);
 }
 
+static bool is_role(const json_t *json)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach (json, i, entry)
+        if (!json_is_string(entry))
+            return false;
+    return json_is_string(json) || json_array_size(json) > 0;
+}
+
+/* Read to the letter: a member that is not known might have narrowed it down. */
+static bool read_certificates(const json_t *json, struct clo_admin *admin, struct clo_error *err)
+{
+    static const char *const members[] = { "subject", "role", NULL };
+    const char *subject;
+    json_t *list, *entry;
+    size_t i;
+
+    if (json_object_get(json, "certificates") == NULL)
+        return true;
+    if (!clo_json_get_array(json, "certificates", &list, err))
+        return false;
+    json_array_foreach (list, i, entry) {
+        if (!clo_json_only(entry, members, err) ||
+            !clo_json_get_string(entry, "subject", &subject, err))
+            return clo_wrap(err, "\"certificates\": item %zu", i);
+        if (subject[0] == '\0' || !is_role(json_object_get(entry, "role")))
+            return clo_fail(err, CLO_ERR_FORMAT,
+                            "\"certificates\": item %zu: a subject, and a role or a list of them",
+                            i);
+    }
+    if (i > CERTIFICATES_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "\"certificates\": more than %d", CERTIFICATES_MAX);
+    admin->certificates = json_deep_copy(list);
+    return admin->certificates != NULL || clo_out_of_memory(err);
+}
+
+static bool is_anchored(const char *text, size_t size)
+{
+    return (strncmp(text, "^/kbs", 5) == 0 || strncmp(text, "^/cloister", 10) == 0) &&
+           text[size - 1] == '$' && strchr(text, '|') == NULL;
+}
+
 /* From the beginning of a path to its end: a rule that fits a part of one would allow more than it says. */
 static bool read_rule(const char *role, const json_t *json, struct clo_admin *admin,
                       struct clo_error *err)
@@ -99,9 +146,10 @@ static bool read_rule(const char *role, const json_t *json, struct clo_admin *ad
     const char *text = json_string_value(json);
     size_t size = text == NULL ? 0 : strlen(text);
 
-    if (size < 6 || strncmp(text, "^/kbs", 5) != 0 || text[size - 1] != '$' ||
-        strchr(text, '|') != NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "a path from \"^/kbs\" to \"$\", without \"|\"");
+    if (size < 6 || !is_anchored(text, size))
+        return clo_fail(
+                err, CLO_ERR_FORMAT,
+                "a path from \"^/kbs\" or \"^/cloister\" to \"$\", without \"|\", is expected");
     if (strlen(role) >= CLO_ADMIN_ROLE)
         return clo_fail(err, CLO_ERR_FORMAT, "the role's name is too long");
     if (admin->rule_count == RULES_MAX)
@@ -140,13 +188,15 @@ static bool read_policy(const json_t *json, struct clo_admin *admin, struct clo_
 
 static bool read_all(const json_t *json, struct clo_admin *admin, struct clo_error *err)
 {
-    static const char *const members[] = { "cloister_admin", "keys", "roles", "policy", NULL };
-    json_t *keys, *roles, *entry;
+    static const char *const members[] = { "cloister_admin", "keys",   "certificates",
+                                           "roles",          "policy", NULL };
+    json_t *keys = NULL, *roles, *entry;
     uint64_t version;
     size_t i;
 
     if (!clo_json_get_u64(json, "cloister_admin", &version, err) ||
-        !clo_json_only(json, members, err) || !clo_json_get_array(json, "keys", &keys, err) ||
+        !clo_json_only(json, members, err) || !read_certificates(json, admin, err) ||
+        (json_object_get(json, "keys") != NULL && !clo_json_get_array(json, "keys", &keys, err)) ||
         !clo_json_get_object(json, "roles", &roles, err))
         return false;
     if (version != 1)
@@ -155,8 +205,8 @@ static bool read_all(const json_t *json, struct clo_admin *admin, struct clo_err
     json_array_foreach (keys, i, entry)
         if (!read_key(entry, admin, err))
             return clo_wrap(err, "\"keys\": item %zu", i);
-    if (admin->key_count == 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "\"keys\" is empty");
+    if (admin->key_count == 0 && json_array_size(admin->certificates) == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "neither \"keys\" nor \"certificates\"");
     if (!read_roles(roles, admin, err))
         return clo_wrap(err, "\"roles\"");
     return read_policy(json_object_get(json, "policy"), admin, err);
@@ -220,6 +270,18 @@ static bool has_role(const json_t *claims, const char *role)
     return false;
 }
 
+static bool find_rule(const struct clo_admin *admin, const json_t *claims, const char *path,
+                      char *role)
+{
+    for (size_t k = 0; k < admin->rule_count; k++)
+        if (has_role(claims, admin->rules[k].role) &&
+            regexec(&admin->rules[k].path, path, 0, NULL, 0) == 0) {
+            snprintf(role, CLO_ADMIN_ROLE, "%s", admin->rules[k].role);
+            return true;
+        }
+    return false;
+}
+
 bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t time,
                      const char *path, char *role, struct clo_error *err)
 {
@@ -230,13 +292,29 @@ bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t t
         i++;
     if (i == admin->key_count)
         return clo_fail(err, CLO_ERR_REFUSED, "the token is not signed by an administrator's key");
-    if (!check_claims(&admin->keys[i], claims, time, err))
-        return false;
-    for (size_t k = 0; k < admin->rule_count; k++)
-        if (has_role(claims, admin->rules[k].role) &&
-            regexec(&admin->rules[k].path, path, 0, NULL, 0) == 0) {
-            snprintf(role, CLO_ADMIN_ROLE, "%s", admin->rules[k].role);
+    return check_claims(&admin->keys[i], claims, time, err) &&
+           (find_rule(admin, claims, path, role) ||
+            clo_fail(err, CLO_ERR_REFUSED, "the token's role does not allow this"));
+}
+
+/* --- A certificate --- */
+
+bool clo_admin_check_subject(const struct clo_admin *admin, const char *subject, const char *path,
+                             char *role, struct clo_error *err)
+{
+    bool is_known = false;
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach (admin->certificates, i, entry) {
+        if (!is_text(entry, "subject", subject))
+            continue;
+        is_known = true;
+        if (find_rule(admin, entry, path, role))
             return true;
-        }
-    return clo_fail(err, CLO_ERR_REFUSED, "the token's role does not allow this");
+    }
+    if (is_known)
+        return clo_fail(err, CLO_ERR_REFUSED, "the certificate's role does not allow this");
+    return clo_fail(err, CLO_ERR_REFUSED, "the certificate \"%.100s\" is not an administrator's",
+                    subject);
 }

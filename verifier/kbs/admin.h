@@ -1,12 +1,14 @@
-/* Who may administer a broker over the network, and what: Trustee's admin API (kbs/docs/admin.md) with bearer tokens. It is
- * closed unless the owner opens it with a file:
+/* Who may administer a broker over the network, and what: Trustee's admin API (kbs/docs/admin.md) and `cloister key --broker`,
+ * with bearer tokens, or with certificates that TLS has verified (serve --admin-ca). It is closed unless the owner opens it
+ * with a file:
  *
  *   {"cloister_admin": 1,
  *    "keys": [{"pem": PUBLIC KEY, "issuer": TEXT, "audience": TEXT}],     Ed25519, P-256 or P-384; the latter two members may be missing
- *    "roles": {"kbs-admin": ["^/kbs/v0/resource/default/.+$"]},           POSIX extended, from "^/kbs" to "$"
- *    "policy": {…}}                                                       what resources that are set this way are released on
+ *    "certificates": [{"subject": "CN=alice", "role": "kbs-admin"}],      the whole subject (RFC 2253); a role, or a list of them
+ *    "roles": {"kbs-admin": ["^/kbs/v0/resource/default/.+$"]},           POSIX extended, from "^/kbs" or "^/cloister" to "$"
+ *    "policy": {…}}                                                       what resources that Trustee's clients set are released on
  *
- * A token says "role" and "exp". */
+ * A token says "role" and "exp". Of keys and certificates there is one at least. */
 #ifndef CLOISTER_VERIFIER_ADMIN_H
 #define CLOISTER_VERIFIER_ADMIN_H
 
@@ -22,6 +24,9 @@ void clo_admin_freep(struct clo_admin **admin);
 #define CLO_ADMIN_ROLE 64
 CLO_MUST_USE bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t time,
                                   const char *path, char *role, struct clo_error *err);
+/* The same for the subject of a verified client certificate. */
+CLO_MUST_USE bool clo_admin_check_subject(const struct clo_admin *admin, const char *subject,
+                                          const char *path, char *role, struct clo_error *err);
 /* Canonical JSON; size 0: none was given. */
 struct clo_bytes clo_admin_policy(const struct clo_admin *admin);
 

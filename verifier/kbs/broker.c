@@ -182,6 +182,7 @@ static const struct route {
     { "POST", KBS_PREFIX "attestation-policy", false, broker_admin_policy, NULL },
     { "GET", KBS_PREFIX "reference-value", true, broker_admin_policy, NULL },
     { "POST", KBS_PREFIX "reference-value", false, broker_admin_policy, NULL },
+    { "POST", BROKER_KEY_PREFIX, true, broker_key, NULL },
     { "POST", CLO_GENERATION_PREFIX, true, broker_generation, NULL },
     { "GET", BROKER_JWKS_PATH, false, broker_jwks, NULL },
     { "GET", "/.well-known/openid-configuration", false, broker_openid, NULL },

@@ -5,6 +5,7 @@
  *   POST /kbs/v0/attest               evidence; an attestation result (EAR, a JWT)
  *   GET  /kbs/v0/resource/R/T/N       a secret, as JWE to the key that the evidence binds
  *   POST /cloister/v0/generation/…    how often its disk was used (verifier/store/generation.h)
+ *   POST /cloister/v0/key/…           what `cloister key --broker` asks for (verifier/kbs/key_api.c)
  *   GET  /.well-known/…               what tokens are verified with (verifier/kbs/well_known.c)
  *   GET  /healthz, /metrics
  *
@@ -55,6 +56,7 @@ struct clo_broker_request {
     const char *cookie;        /* the session's, NULL: none */
     const char *authorization; /* the header, NULL: none */
     const char *peer;          /* the client's address; NULL: not known */
+    const char *subject;       /* of the client's certificate, which TLS has verified; NULL: none */
     struct clo_bytes body;
     int64_t time;  /* Unix: for validity and the audit trail */
     int64_t clock; /* seconds that do not jump: for sessions */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "broker_internal.h"
+#include "verifier/kbs/admin.h"
 #include "verifier/store/generation.h"
 
 #define SMALL_MAX 4096
@@ -10,13 +11,15 @@
 /* Bodies that may follow; the first rule that fits decides, and one that none fits may have OTHER_MAX. */
 static const struct {
     const char *method, *path;
-    bool is_prefix, has_session;
+    bool is_prefix, has_session, is_admins;
     size_t body_max;
 } rules[] = {
     { "POST", "/kbs/v0/auth", .body_max = SMALL_MAX },
     { "POST", "/kbs/v0/attest", .has_session = true, .body_max = CLO_BROKER_BODY_MAX },
     { "POST", CLO_GENERATION_PREFIX, .is_prefix = true, .has_session = true,
       .body_max = SMALL_MAX },
+    { "POST", BROKER_KEY_PREFIX, .is_prefix = true, .is_admins = true,
+      .body_max = CLO_BROKER_BODY_MAX },
     { "GET", "/", .is_prefix = true },
     { "HEAD", "/", .is_prefix = true },
 };
@@ -35,17 +38,21 @@ static bool refuse_session(const struct clo_broker_request *head, struct clo_bro
            broker_refuse(answer, 401, BROKER_ERROR_ATTESTATION);
 }
 
-/* Nobody without a session of ours makes us read more than a question; and one that has sent too much junk, nothing. */
+/* Nobody without a session of ours, or an administrator's right to it, makes us read more than a question; and one that has
+ * sent too much junk, nothing. */
 static bool admit(struct clo_broker *broker, const struct clo_broker_request *head,
                   size_t *body_max, struct clo_broker_answer *answer, struct clo_error *err)
 {
     struct clo_session session;
+    char role[CLO_ADMIN_ROLE];
 
     *body_max = OTHER_MAX;
     for (size_t i = 0; i < CLO_COUNT(rules); i++) {
         if (!fits(i, head))
             continue;
         *body_max = rules[i].body_max;
+        if (rules[i].is_admins)
+            return broker_authorize(broker, head, answer, role, err);
         return !rules[i].has_session ||
                (broker_check_patience(broker, head, answer, err) &&
                 (broker_get_session(broker, head, &session, err) || refuse_session(head, answer)));

@@ -13,6 +13,7 @@
 
 #define BROKER_TOKEN_SECONDS   300
 #define BROKER_JWKS_PATH       "/.well-known/jwks.json"
+#define BROKER_KEY_PREFIX      "/cloister/v0/key/"
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
 #define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 
@@ -118,6 +119,24 @@ struct clo_session_result *broker_get_shown(struct clo_broker *broker,
                                             const struct clo_session *session,
                                             struct clo_error *err);
 
+/* --- Administrators (kbs_admin.c) --- */
+
+/* `role` has room for CLO_ADMIN_ROLE bytes. */
+CLO_MUST_USE bool broker_authorize(struct clo_broker *broker,
+                                   const struct clo_broker_request *request,
+                                   struct clo_broker_answer *answer, char *role,
+                                   struct clo_error *err);
+/* What one has done. */
+struct broker_change {
+    const char *verdict;        /* "put" */
+    const char *path, *machine; /* one of them; NULL: not to it */
+    const char *role;
+};
+/* Ends what clo_store_begin() began, with its row. */
+CLO_MUST_USE bool broker_settle_admin(struct clo_broker *broker,
+                                      const struct clo_broker_request *request,
+                                      const struct broker_change *change, struct clo_error *err);
+
 /* --- Endpoints, each in its file --- */
 
 CLO_MUST_USE bool broker_auth(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -133,6 +152,8 @@ CLO_MUST_USE bool broker_admin_resource(struct clo_broker *broker,
 CLO_MUST_USE bool broker_admin_policy(struct clo_broker *broker,
                                       const struct clo_broker_request *request,
                                       struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_key(struct clo_broker *broker, const struct clo_broker_request *request,
+                             struct clo_broker_answer *answer, struct clo_error *err);
 /* Keys of tokens, and where they are: /.well-known/… and their set (well_known.c). */
 CLO_MUST_USE bool broker_jwks(struct clo_broker *broker, const struct clo_broker_request *request,
                               struct clo_broker_answer *answer, struct clo_error *err);

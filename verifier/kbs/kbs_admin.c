@@ -20,9 +20,13 @@ static bool check(struct clo_broker *broker, const struct clo_broker_request *re
 
     if (broker->spec.admin == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "this broker is not administered over the network");
+    if (authorization == NULL && request->subject != NULL)
+        return clo_admin_check_subject(broker->spec.admin, request->subject, request->path, role,
+                                       err);
     if (authorization == NULL ||
         strncasecmp(authorization, BEARER_PREFIX, strlen(BEARER_PREFIX)) != 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "an administrator's bearer token is needed");
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "an administrator's bearer token or certificate is needed");
     broker_leave(broker);
     bool ok = clo_admin_check(broker->spec.admin, authorization + strlen(BEARER_PREFIX),
                               request->time, request->path, role, err);
@@ -30,7 +34,7 @@ static bool check(struct clo_broker *broker, const struct clo_broker_request *re
     return ok;
 }
 
-static bool authorize(struct clo_broker *broker, const struct clo_broker_request *request,
+bool broker_authorize(struct clo_broker *broker, const struct clo_broker_request *request,
                       struct clo_broker_answer *answer, char *role, struct clo_error *err)
 {
     if (!broker_check_patience(broker, request, answer, err))
@@ -39,6 +43,24 @@ static bool authorize(struct clo_broker *broker, const struct clo_broker_request
         return true;
     broker_refuse(answer, 401, BROKER_ERROR_ADMIN);
     return broker_junk(broker, request, CLO_JUNK_SESSION);
+}
+
+bool broker_settle_admin(struct clo_broker *broker, const struct clo_broker_request *request,
+                         const struct broker_change *change, struct clo_error *err)
+{
+    bool by_certificate = request->authorization == NULL && request->subject != NULL;
+    bool is_machine = change->machine != NULL;
+    char detail[CLO_ADMIN_ROLE + 256];
+
+    snprintf(detail, sizeof detail, "%.64s%sby an administrator (%s%s%.128s)",
+             is_machine ? change->machine : "", is_machine ? ", " : "", change->role,
+             by_certificate ? ", " : "", by_certificate ? request->subject : "");
+    const struct clo_audit row = { .action = "admin",
+                                   .verdict = change->verdict,
+                                   .tee = "",
+                                   .resource = change->path,
+                                   .detail = detail };
+    return broker_settle(broker, request, NULL, true, &row, NULL, err);
 }
 
 /* What is there was put under terms of its own: it is not changed to other terms by the way. */
@@ -65,17 +87,20 @@ static bool set_resource(struct clo_broker *broker, const struct clo_broker_requ
 
 /* The change and its row in one piece: neither is there without the other. */
 static bool change_resource(struct clo_broker *broker, const struct clo_broker_request *request,
-                            const char *path, const struct clo_audit *row,
-                            struct clo_broker_answer *answer, struct clo_error *err)
+                            const char *path, const char *role, struct clo_broker_answer *answer,
+                            struct clo_error *err)
 {
     bool is_set = strcmp(request->method, "POST") == 0;
+    const struct broker_change change = { .verdict = is_set ? "set" : "removed",
+                                          .path = path,
+                                          .role = role };
     struct clo_error ignored;
 
     if (!clo_store_begin(broker->spec.store, err))
         return false;
     if (is_set ? set_resource(broker, request, path, err)
                : clo_store_remove(broker->spec.store, path, err))
-        return broker_settle(broker, request, NULL, true, row, NULL, err);
+        return broker_settle_admin(broker, request, &change, err);
     (void)!clo_store_end(broker->spec.store, false, &ignored);
     return broker_refuse(answer, is_set ? 403 : 404, BROKER_ERROR_PLUGIN);
 }
@@ -84,21 +109,14 @@ bool broker_admin_resource(struct clo_broker *broker, const struct clo_broker_re
                            struct clo_broker_answer *answer, struct clo_error *err)
 {
     const char *path = request->path + strlen(BROKER_RESOURCE_PREFIX);
-    bool is_set = strcmp(request->method, "POST") == 0;
-    char role[CLO_ADMIN_ROLE], detail[CLO_ADMIN_ROLE + 32];
+    char role[CLO_ADMIN_ROLE];
 
-    if (!authorize(broker, request, answer, role, err))
+    if (!broker_authorize(broker, request, answer, role, err))
         return false;
     if (!clo_resource_check(path, err))
         return broker_refuse(answer, 401, BROKER_ERROR_PLUGIN);
-    snprintf(detail, sizeof detail, "by an administrator (%s)", role);
-    const struct clo_audit row = { .action = "admin",
-                                   .verdict = is_set ? "set" : "removed",
-                                   .tee = "",
-                                   .resource = path,
-                                   .detail = detail };
     answer->content_type = "text/plain";
-    return change_resource(broker, request, path, &row, answer, err);
+    return change_resource(broker, request, path, role, answer, err);
 }
 
 bool broker_admin_policy(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -106,7 +124,7 @@ bool broker_admin_policy(struct clo_broker *broker, const struct clo_broker_requ
 {
     char role[CLO_ADMIN_ROLE];
 
-    if (!authorize(broker, request, answer, role, err))
+    if (!broker_authorize(broker, request, answer, role, err))
         return false;
     if (strcmp(request->method, "GET") == 0)
         return broker_json(answer, "application/json", json_array(), err);

@@ -1,0 +1,25 @@
+/* What administrators ask for: a request that is taken has a secret, terms that pin something or say why not, and rules
+ * within their bounds. */
+#include "verifier/kbs/key_request.h"
+
+#include "fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    CLO_CLEANUP(clo_key_request_free) struct clo_key_request put = { 0 };
+    CLO_CLEANUP(clo_key_request_free) struct clo_key_request terms = { 0 };
+    struct clo_bytes body = clo_bytes(data, size);
+    struct clo_error err;
+    bool flag;
+
+    if (clo_key_put_parse(body, &put, &err)) {
+        MUST(put.entry.secret.size <= CLO_STORE_SECRET_MAX && put.terms.policy != NULL);
+        MUST(put.entry.reference_count == put.terms.reference_count);
+        MUST(put.entry.lease_seconds >= 0 && put.entry.release_limit >= 0);
+        MUST(!put.entry.forgets_generation || put.entry.disk != NULL);
+    }
+    if (clo_key_terms_parse(body, &terms, &err))
+        MUST(terms.terms.policy != NULL && terms.entry.secret.size == 0);
+    (void)!clo_key_flag_parse(body, "undo", &flag, &err);
+    return 0;
+}

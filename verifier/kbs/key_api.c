@@ -1,0 +1,185 @@
+/* POST /cloister/v0/key/…: what `cloister key --broker` asks for, for those whom the owner has named (verifier/kbs/admin.h):
+ *
+ *   list                               what is registered
+ *   put/R/T/N, terms/R/T/N             a secret with its terms; other terms for it
+ *   revoke/R/T/N, revoke-machine/HEX   nothing more, or again, under a path or to a machine
+ *   lease/R/T/N                        who holds it; or it is given up for them
+ *   remove/R/T/N
+ *
+ * The path says what is asked for and of which resource, so that a role can be confined to some of each. */
+#include "broker_internal.h"
+
+#include <string.h>
+
+#include "verifier/kbs/admin.h"
+#include "verifier/kbs/key_request.h"
+
+/* What is asked for: `name` is the path or the machine that follows the word. */
+struct asked {
+    const struct clo_broker_request *request;
+    const char *name;
+    const char *verdict; /* of the row; NULL: nothing was changed */
+};
+
+static bool put(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_key_request_free) struct clo_key_request put = { 0 };
+
+    if (!clo_key_put_parse(asked->request->body, &put, err))
+        return false;
+    put.entry.path = asked->name;
+    put.entry.now = asked->request->time;
+    if (!clo_store_put(store, &put.entry, err))
+        return false;
+    asked->verdict = clo_policy_accept_weak(put.terms.policy)[0] == '\0' ? "put" : "put as weak";
+    *out = json_pack("{s:s, s:I, s:I, s:s*}", "path", asked->name, "bytes",
+                     (json_int_t)put.entry.secret.size, "references",
+                     (json_int_t)put.entry.reference_count, "disk",
+                     put.entry.disk == NULL ? NULL : put.entry.disk->uuid);
+    return true;
+}
+
+static bool terms(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_key_request_free) struct clo_key_request terms = { 0 };
+
+    if (!clo_key_terms_parse(asked->request->body, &terms, err))
+        return false;
+    terms.entry.path = asked->name;
+    if (!clo_store_set_terms(store, &terms.entry, err))
+        return false;
+    asked->verdict = "terms changed";
+    *out = json_pack("{s:s, s:s}", "path", asked->name, "policy",
+                     clo_policy_name(terms.terms.policy));
+    return true;
+}
+
+static bool list(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    json_t *all;
+
+    if (asked->name[0] != '\0')
+        return clo_fail(err, CLO_ERR_USAGE, "list: nothing follows it");
+    if (!clo_store_list(store, &all, err))
+        return false;
+    *out = json_pack("{s:o}", "resources", all);
+    return true;
+}
+
+static bool remove_it(struct clo_store *store, struct asked *asked, json_t **out,
+                      struct clo_error *err)
+{
+    if (!clo_store_remove(store, asked->name, err))
+        return false;
+    asked->verdict = "removed";
+    *out = json_pack("{s:s}", "path", asked->name);
+    return true;
+}
+
+static bool revoke(struct clo_store *store, struct asked *asked, json_t **out,
+                   struct clo_error *err)
+{
+    bool undo;
+
+    if (!clo_key_flag_parse(asked->request->body, "undo", &undo, err) ||
+        !clo_store_revoke(store, asked->name, !undo, asked->request->time, err))
+        return false;
+    asked->verdict = undo ? "allowed" : "revoked";
+    *out = json_pack("{s:s, s:b}", "path", asked->name, "revoked", !undo);
+    return true;
+}
+
+static bool revoke_machine(struct clo_store *store, struct asked *asked, json_t **out,
+                           struct clo_error *err)
+{
+    bool undo;
+
+    if (!clo_key_flag_parse(asked->request->body, "undo", &undo, err) ||
+        !clo_store_revoke_machine(store, asked->name, !undo, asked->request->time, err))
+        return false;
+    asked->verdict = undo ? "machine allowed" : "machine revoked";
+    *out = json_pack("{s:s, s:b}", "machine", asked->name, "revoked", !undo);
+    return true;
+}
+
+static bool lease(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    json_t *holders;
+    bool release;
+    size_t count;
+
+    if (!clo_key_flag_parse(asked->request->body, "release", &release, err))
+        return false;
+    if (!release) {
+        if (!clo_store_holders(store, asked->name, &holders, err))
+            return false;
+        *out = json_pack("{s:o}", "holders", holders);
+        return true;
+    }
+    if (!clo_store_give_up(store, asked->name, &count, err))
+        return false;
+    asked->verdict = "given up";
+    *out = json_pack("{s:s, s:I}", "path", asked->name, "given_up", (json_int_t)count);
+    return true;
+}
+
+static const struct word {
+    const char *text; /* what follows it is the name */
+    bool (*answer)(struct clo_store *store, struct asked *asked, json_t **out,
+                   struct clo_error *err);
+    bool is_path; /* the name */
+} words[] = {
+    { "list", list, false },     { "put/", put, true },
+    { "terms/", terms, true },   { "remove/", remove_it, true },
+    { "revoke/", revoke, true }, { "revoke-machine/", revoke_machine, false },
+    { "lease/", lease, true },
+};
+
+static const struct word *find_word(const char *text)
+{
+    for (size_t i = 0; i < CLO_COUNT(words); i++)
+        if (strncmp(text, words[i].text, strlen(words[i].text)) == 0)
+            return &words[i];
+    return NULL;
+}
+
+/* A change and its row in one piece: neither is there without the other. What only asks has no row. */
+static bool answer_asked(struct clo_broker *broker, const struct word *word, struct asked *asked,
+                         const char *role, json_t **out, struct clo_error *err)
+{
+    struct clo_store *store = broker->spec.store;
+    struct clo_error ignored;
+
+    if (!clo_store_begin(store, err))
+        return false;
+    bool ok = word->answer(store, asked, out, err) && (*out != NULL || clo_out_of_memory(err));
+    if (ok && asked->verdict != NULL) {
+        const struct broker_change change = { .verdict = asked->verdict,
+                                              .path = word->is_path ? asked->name : NULL,
+                                              .machine = word->is_path ? NULL : asked->name,
+                                              .role = role };
+        return broker_settle_admin(broker, asked->request, &change, err);
+    }
+    return clo_store_end(store, ok, ok ? err : &ignored) && ok;
+}
+
+bool broker_key(struct clo_broker *broker, const struct clo_broker_request *request,
+                struct clo_broker_answer *answer, struct clo_error *err)
+{
+    const char *text = request->path + strlen(BROKER_KEY_PREFIX);
+    const struct word *word = find_word(text);
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    char role[CLO_ADMIN_ROLE];
+
+    if (!broker_authorize(broker, request, answer, role, err))
+        return false;
+    if (word == NULL) {
+        broker_refuse(answer, 404, BROKER_ERROR_PATH);
+        return clo_fail(err, CLO_ERR_REFUSED, "no such request");
+    }
+    struct asked asked = { .request = request, .name = text + strlen(word->text) };
+    if (word->is_path && !clo_resource_check(asked.name, err))
+        return false;
+    return answer_asked(broker, word, &asked, role, &json, err) &&
+           broker_json(answer, "application/json", CLO_TAKE(json), err);
+}
