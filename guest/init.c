@@ -432,10 +432,13 @@ static bool get_key(struct guest *guest, struct clo_error *err)
     clo_report_step(&guest->report, "TPM asked");
     if (is_given && by != CLO_UNLOCK_BOTH) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "unattended"));
+        clo_report_say(&guest->report, "TPM: gave the disk's key; nobody was asked");
         return true;
     }
     if (!is_given && by != CLO_UNLOCK_TPM_OR_BROKER)
         return false;
+    if (!is_given)
+        clo_report_say(&guest->report, "%s; the broker is asked", err->text);
     bool ok = ask_broker(guest, err);
     clo_secret_freep(&guest->share);
     if (ok)

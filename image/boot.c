@@ -15,7 +15,8 @@
 #include "image/host.h"
 
 #define PAUSE_NSEC    30000000L
-#define SOCKET_TRIES  200
+#define SOCKET_TRIES  4000 /* of a machine that has much else to do */
+#define NOT_STARTED   126  /* and 127: exit statuses of a child that could not become the program */
 #define GRACE_MS      2000
 #define LINE_MAX_SIZE ((size_t)32 << 20) /* a report line carries a whole bundle */
 
@@ -24,6 +25,11 @@ static volatile sig_atomic_t interrupted;
 void clo_boot_interrupt(void)
 {
     interrupted = 1;
+}
+
+bool clo_boot_was_interrupted(void)
+{
+    return interrupted != 0;
 }
 
 /* A file that another process writes, read line by line as it grows. */
@@ -37,6 +43,7 @@ struct machine {
     struct clo_scratch scratch;
     pid_t swtpm;
     pid_t qemu;
+    int qemu_status; /* once it has ended */
     int log;
     struct follower console;
     struct follower report;
@@ -80,7 +87,10 @@ static struct clo_qemu machine_of(const struct clo_boot_spec *spec)
     struct clo_qemu out = {
         .kind = spec->kind,
         .has_kvm = spec->kind != CLO_QEMU_PLAIN || clo_host_has_kvm(),
+        .emulator = spec->emulator,
         .image = spec->image,
+        .image_format = spec->image_format,
+        .is_alone = spec->is_alone,
         .snapshot = spec->snapshot,
         .firmware = spec->launch.igvm == NULL ? spec->firmware : NULL,
         .varstore = spec->varstore,
@@ -240,6 +250,8 @@ static void read_console_line(struct machine *machine, const char *line)
                "not there");
     if (spec->until != NULL && strstr(line, spec->until) != NULL)
         decide(machine, CLO_BOOT_REACHED, spec->until);
+    if (spec->until_not != NULL && strstr(line, spec->until_not) != NULL)
+        decide(machine, CLO_BOOT_REFUSED, words != NULL ? words + 10 : line);
 }
 
 static void read_report_line(struct machine *machine, const char *line)
@@ -257,8 +269,8 @@ static void read_report_line(struct machine *machine, const char *line)
         spec->on_report(spec->context, json);
     if (strcmp(kind, "refused") == 0 && clo_json_get_string(json, "reason", &reason, &ignored))
         decide(machine, CLO_BOOT_REFUSED, reason);
-    if (spec->until_eventlog && strcmp(kind, "eventlog") == 0)
-        decide(machine, CLO_BOOT_REACHED, "event log");
+    if (spec->until_kind != NULL && strcmp(kind, spec->until_kind) == 0)
+        decide(machine, CLO_BOOT_REACHED, kind);
 }
 
 /* Reads what has come; true if there was anything. */
@@ -301,7 +313,7 @@ static void watch(struct machine *machine)
 
     while (!machine->is_decided) {
         tell_wait(machine, &told);
-        bool has_ended = waitpid(machine->qemu, NULL, WNOHANG) == machine->qemu;
+        bool has_ended = waitpid(machine->qemu, &machine->qemu_status, WNOHANG) == machine->qemu;
         if (has_ended)
             machine->qemu = -1;
         bool has_read = false;
@@ -356,6 +368,10 @@ bool clo_boot(const struct clo_boot_spec *spec, struct clo_boot_result *out, str
     machine.started = now();
     watch(&machine);
     machine.result.seconds = now() - machine.started;
+    if (machine.qemu == -1 && WIFEXITED(machine.qemu_status) &&
+        WEXITSTATUS(machine.qemu_status) >= NOT_STARTED)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: cannot be started",
+                        spec->emulator == NULL ? "qemu-system-x86_64" : spec->emulator);
     /* QEMU that could not even start says why in its log. */
     if (machine.result.outcome == CLO_BOOT_STOPPED && machine.result.seconds < 3) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer words = { 0 };

@@ -7,6 +7,8 @@
 #include "cloister/json.h"
 #include "image/qemu.h"
 
+#define CLO_BOOT_FIRMWARE "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+
 enum clo_boot_outcome {
     CLO_BOOT_REACHED,
     CLO_BOOT_REFUSED,          /* the guest, or the broker, said no: `reason` */
@@ -18,15 +20,20 @@ enum clo_boot_outcome {
 struct clo_boot_spec {
     enum clo_qemu_kind kind;
     struct clo_qemu_launch launch; /* of a confidential machine */
+    const char *emulator;          /* NULL: qemu-system-x86_64 */
     const char *image;
-    const char *varstore;  /* a plain machine's own copy: firmware writes to it */
-    const char *tpm_state; /* a plain machine's: a folder of swtpm's */
+    const char *image_format; /* QEMU's word for it; NULL: raw */
+    const char *varstore;     /* a plain machine's own copy: firmware writes to it */
+    const char *tpm_state;    /* a plain machine's: a folder of swtpm's */
     const char *firmware;
     const char *serial_path; /* gets the console; NULL: nowhere */
     const char *report_path; /* gets the guest's report, JSON lines; NULL: nowhere */
     const char *until;       /* a word on the console that ends it well; NULL: none */
-    bool until_eventlog;     /* or the guest's first report: its event log */
-    bool snapshot;           /* the disk is not written to */
+    const char *until_kind;  /* or a kind of line in the guest's report; NULL: none */
+    const char *
+            until_not; /* a word on the console by which the guest was refused what it asked for; NULL: none */
+    bool is_alone; /* it reaches nothing over its network */
+    bool snapshot; /* the disk is not written to */
     unsigned memory_mib;
     unsigned vcpus;
     unsigned timeout_s;
@@ -60,5 +67,6 @@ CLO_MUST_USE bool clo_boot_command(const struct clo_boot_spec *spec, struct clo_
                                    struct clo_error *err);
 /* From a signal handler: makes clo_boot() end the machine and return. */
 void clo_boot_interrupt(void);
+bool clo_boot_was_interrupted(void);
 
 #endif

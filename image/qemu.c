@@ -200,12 +200,13 @@ static void add_devices(struct builder *b)
     /* The host's side of a device must go through the guest's shared pages. */
     const char *shared = m->kind == CLO_QEMU_PLAIN ? "" : ",disable-legacy=on,iommu_platform=true";
 
-    add_value(b, "-drive",
-              m->snapshot ? "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file="
-                          : "if=none,id=disk,format=raw,cache=unsafe,file=",
-              m->image);
+    char drive[120];
+
+    snprintf(drive, sizeof drive, "if=none,id=disk,format=%s,cache=unsafe%s,file=",
+             m->image_format == NULL ? "raw" : m->image_format, m->snapshot ? ",snapshot=on" : "");
+    add_value(b, "-drive", drive, m->image);
     add_text(b, "-device", "virtio-blk-pci,drive=disk,bootindex=1%s", shared);
-    add(b, "-netdev", "user,id=net");
+    add(b, "-netdev", m->is_alone ? "user,id=net,restrict=on" : "user,id=net");
     add_text(b, "-device", "virtio-net-pci,netdev=net,romfile=%s", shared);
     add_text(b, "-device", "virtio-rng-pci%s", shared);
     if (m->report != NULL) {
@@ -223,7 +224,7 @@ static bool add_all(struct builder *b, struct clo_error *err)
 {
     const struct clo_qemu *m = b->machine;
 
-    add(b, "qemu-system-x86_64", NULL);
+    add(b, m->emulator == NULL ? "qemu-system-x86_64" : m->emulator, NULL);
     add(b, "-accel", m->has_kvm ? "kvm" : "tcg,thread=multi");
     add_text(b, "-smp", "%u", m->vcpus);
     add_text(b, "-m", "%uM", m->memory_mib);

@@ -33,13 +33,16 @@ struct clo_qemu_launch {
 struct clo_qemu {
     enum clo_qemu_kind kind;
     bool has_kvm;
+    const char *emulator; /* NULL: qemu-system-x86_64 */
     const char *image;
-    bool snapshot;        /* the disk is not written to */
-    const char *firmware; /* NULL where an IGVM file has it */
-    const char *varstore; /* of a plain machine */
-    const char *tpm;      /* of a plain machine: swtpm's socket */
-    const char *serial;   /* a file; NULL: standard output */
-    const char *report;   /* a file for what the guest reports; NULL: no such port */
+    const char *image_format; /* NULL: raw */
+    bool is_alone;            /* it reaches nothing over its network */
+    bool snapshot;            /* the disk is not written to */
+    const char *firmware;     /* NULL where an IGVM file has it */
+    const char *varstore;     /* of a plain machine */
+    const char *tpm;          /* of a plain machine: swtpm's socket */
+    const char *serial;       /* a file; NULL: standard output */
+    const char *report;       /* a file for what the guest reports; NULL: no such port */
     unsigned memory_mib;
     unsigned vcpus;
     struct clo_qemu_launch launch;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/image/image.h"
 #include "cli/inputs.h"
 #include "cloister/encoding.h"
 #include "cloister/eventlog.h"
@@ -13,8 +14,6 @@
 #include "cloister/reference.h"
 #include "device/file.h"
 #include "image/boot.h"
-
-#define FIRMWARE "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
 
 struct watcher {
     bool is_verbose;
@@ -208,7 +207,7 @@ static void complete(struct boot_options *o, struct watcher *watcher)
         spec->extra[spec->extra_count++] = o->extra.items[i];
     if (o->calibrate != NULL) {
         spec->until = NULL;
-        spec->until_eventlog = true;
+        spec->until_kind = "eventlog";
         spec->snapshot = true;
     }
     watcher->is_verbose = o->verbose;
@@ -254,7 +253,7 @@ static int print_command(struct boot_options *o)
 }
 
 /* A bare number is in MiB, as QEMU's -m has it. */
-static bool read_memory(const char *text, unsigned *mib, struct clo_error *err)
+bool cli_boot_memory(const char *text, unsigned *mib, struct clo_error *err)
 {
     uint64_t bytes = (uint64_t)512 << 20;
 
@@ -367,7 +366,7 @@ static bool choose_machine(struct boot_options *o, struct clo_error *err)
 
     o->spec.kind = o->is_snp ? CLO_QEMU_SNP : o->is_tdx ? CLO_QEMU_TDX : CLO_QEMU_PLAIN;
     if (o->spec.kind == CLO_QEMU_PLAIN && o->spec.firmware == NULL)
-        o->spec.firmware = FIRMWARE;
+        o->spec.firmware = CLO_BOOT_FIRMWARE;
     if (launch->cpu == NULL)
         launch->cpu = "EPYC-v4";
     else if (clo_vcpu_type_find(launch->cpu) == NULL)
@@ -376,7 +375,7 @@ static bool choose_machine(struct boot_options *o, struct clo_error *err)
     launch->policy = o->guest_policy != 0 ? o->guest_policy : CLO_SNP_ID_POLICY;
     if (o->is_tdx && launch->quotes == NULL)
         launch->quotes = "unix:/var/run/tdx-qgs/qgs.socket";
-    return read_memory(o->memory, &o->spec.memory_mib, err) && read_id_block(o, err) &&
+    return cli_boot_memory(o->memory, &o->spec.memory_mib, err) && read_id_block(o, err) &&
            read_host_data(o, err);
 }
 
@@ -417,7 +416,7 @@ int cmd_boot(int argc, char **argv)
           .text = &o.spec.varstore },
         { "--tpm", "DIR", "the VM's TPM: a state folder of swtpm's (required likewise)",
           .text = &o.spec.tpm_state },
-        { "--firmware", "FILE", "OVMF; default " FIRMWARE, .text = &o.spec.firmware },
+        { "--firmware", "FILE", "OVMF; default " CLO_BOOT_FIRMWARE, .text = &o.spec.firmware },
         { "--memory", "SIZE", "of the machine, like 4G; default 512M", .text = &o.memory },
         { "--vcpus", "N", "how many CPUs; default 1", .number = &o.vcpus },
         { "--snp", NULL, "a confidential machine: SEV-SNP, without --varstore and --tpm",

@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "cli/image/image.h"
+#include "cli/image/proving.h"
 #include "cli/seal/states.h"
 #include "device/file.h"
 #include "device/random.h"
+#include "image/boot.h"
 
 #define SRK_HANDLE 0x81000001u
 
@@ -46,19 +48,32 @@ static bool seal(const struct cli_seal *in, const char *srk, uint64_t handle, co
     return ok;
 }
 
+static int prove_it(const struct cli_seal *in, const struct cli_prove *prove, const char *path)
+{
+    bool proved = false;
+    struct clo_error err;
+
+    if (!cli_prove(in, prove, path, &proved, &err))
+        return cli_fail("image seal", &err);
+    return proved ? CLI_YES : CLI_NO;
+}
+
 int cmd_image_seal(int argc, char **argv)
 {
     struct cli_seal in = { .key = NULL };
+    struct cli_prove prove = { .timeout = 600 };
     const char *srk = NULL;
     uint64_t handle = SRK_HANDLE;
     const struct cli_option options[] = {
-        { "--srk", "FILE", "the TPM's public storage key, TPM2B_PUBLIC (required)", .text = &srk },
+        { "--srk", "FILE", "the TPM's public storage key, TPM2B_PUBLIC (required, but to prove)",
+          .text = &srk },
         { "--srk-handle", "HANDLE", "where the TPM keeps it; default 0x81000001",
           .number = &handle },
         { "--reference", "FILE",
           "seal for the state that it foretells: images' and firmware's (required, repeatable)",
           .list = &in.references },
         CLI_SEAL_OPTIONS(in),
+        CLI_PROVE_OPTIONS(prove),
     };
     const struct cli_usage usage = {
         .command = "image seal",
@@ -70,9 +85,13 @@ int cmd_image_seal(int argc, char **argv)
                 "it will be after an update.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister image seal demo.img --key demo.disk.key --srk vm.srk \\\n"
-                   "      --reference demo.ref.json --reference firmware.ref.json --disk "
-                   "demo.disk.json\n",
+        .example =
+                "  cloister image seal demo.img --key demo.disk.key --srk vm.srk \\\n"
+                "      --reference demo.ref.json --reference firmware.ref.json --disk "
+                "demo.disk.json\n"
+                "  cloister image seal demo.img --key demo.disk.key --reference demo.ref.json \\\n"
+                "      --reference next.ref.json --reference firmware.ref.json --prove \\\n"
+                "      --varstore vm/vars.fd --next-uki next.efi --old-uki old.efi\n",
     };
     struct clo_list operands;
     struct clo_error err;
@@ -80,5 +99,7 @@ int cmd_image_seal(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
+    if (cli_prove_is_asked(&prove))
+        return prove_it(&in, &prove, operands.items[0]);
     return seal(&in, srk, handle, operands.items[0], &err) ? CLI_YES : cli_fail("image seal", &err);
 }

@@ -9,7 +9,6 @@
 #define KEY_LIMIT       512
 #define NAME_OF_DISK    ".disk.json"
 #define DISK_FILE_LIMIT ((size_t)1 << 20)
-#define DEFAULT_PHASE   "enter-initrd"
 
 void cli_seal_plan_free(struct cli_seal_plan *plan)
 {
@@ -40,7 +39,7 @@ static bool find_value(const struct cli_seal_plan *plan, size_t image, size_t ot
         if (has_pcr(all->items[i], plan, pcr, phase, out))
             return true;
     /* Zero until the volume key is measured, which nobody has yet. */
-    if (pcr != CLI_SEAL_LATCH || strcmp(phase, DEFAULT_PHASE) != 0)
+    if (pcr != CLI_SEAL_LATCH || strcmp(phase, CLI_SEAL_PHASE) != 0)
         return false;
     *out = (struct clo_digest){ .hash = plan->bank };
     return true;
@@ -165,7 +164,7 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
 {
     struct cli_seal with = *in;
 
-    with.phase = in->phase == NULL ? DEFAULT_PHASE : in->phase;
+    with.phase = in->phase == NULL ? CLI_SEAL_PHASE : in->phase;
     if (in->key == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--key is needed");
     if (in->share != NULL && !cli_is_no_input("--share-output", in->share, in->key, err))

@@ -8,6 +8,7 @@
 #define CLI_SEAL_PCRS   "0,2,4,7,11,12,13"
 #define CLI_SEAL_LATCH  15 /* by value where 11 is signed: a root takes no key without one of them */
 #define CLI_SEAL_STATES 16
+#define CLI_SEAL_PHASE  "enter-initrd"
 
 struct cli_seal {
     struct clo_list references;
