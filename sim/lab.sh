@@ -481,7 +481,7 @@ lab_broker_start() {
     "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --init --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
     LAB_BROKER_PID=$!
     local port
-    for _ in $(seq 100); do
+    for _ in $(seq 2400); do
         port=$(sed -n 's/^listening on 127.0.0.1:\([0-9][0-9]*\),.*/\1/p' "$LAB/broker.log")
         if [ -n "$port" ]; then
             LAB_PORT=$port

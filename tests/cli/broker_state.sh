@@ -83,13 +83,9 @@ expect "shown" 0 "revoke revoked $path" "$cloister" audit-log show --state state
 "$cloister" audit-log follow --state state >followed &
 follower=$!
 # said COUNT: waits until it shows that many rows.
-said() {
-    for _ in $(seq 50); do
-        [ "$(grep -c "revoke revoked $path" followed)" -lt "$1" ] || return 0
-        sleep 0.1
-    done
-    fail "does not follow: $(cat followed)"
-}
+# shellcheck disable=SC2317 # await and others call it
+has_said() { [ "$(grep -c "revoke revoked $path" followed)" -ge "$1" ]; }
+said() { await has_said "$1" || fail "does not follow: $(cat followed)"; }
 said 1
 "$cloister" key revoke $path --state state >out || fail "revoke"
 said 2

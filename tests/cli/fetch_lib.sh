@@ -22,10 +22,7 @@ serve() {
     : >"$name.log"
     python3 "$tests/cli/service.py" "$name.routes" "$name.log" "$name.port" "$@" &
     servers="$servers $!"
-    for _ in $(seq 100); do
-        [ -s "$name.port" ] && break
-        sleep 0.1
-    done
+    await test -s "$name.port"
     port=$(cat "$name.port") || fail "$name: does not start"
 }
 requests() { wc -l <"$1.log" | tr -d ' '; }

@@ -1,11 +1,14 @@
-#!/bin/sh
+#!/bin/bash
 # Disk images: built from a folder and from a file system, looked into by others' tools; the same UKI each time; nothing
 # half-made when it is interrupted or the disk is full; and what is not taken.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
+# shellcheck source=tests/cli/faults_lib.sh
+. "$(dirname "$0")/faults_lib.sh"
 init=$(absolute "$2")
+faults=$(absolute "$3")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 skip_without mke2fs mkfs.vfat mcopy jq
@@ -172,15 +175,19 @@ expect "inspect: a changed header" 1 "refused" "$cloister" image inspect null.im
 
 # Interrupted at any moment, or out of space: nothing under the final name, and (unless it was killed) nothing next to it.
 beside() { find . -maxdepth 1 \( -name '.cloister-*' -o -name '*.part' -o -name 'stop.*' \) | wc -l; }
-for signal in INT TERM KILL; do
-    for delay in 0.05 0.15 0.3; do
-        # Not in the background of an interactive shell: INT would be ignored there.
-        timeout -s "$signal" "$delay" "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline x \
-            --sign-key keys/db.key --sign-cert keys/db.crt --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b \
-            --broker-key broker.pem --init "$init" --output stop.img --root-size 2G --encrypt-free >/dev/null 2>&1 &&
-            fail "$signal after $delay s: it was finished before"
-        { [ ! -e stop.img ] && [ ! -e stop.ref.json ]; } || fail "$signal after $delay s: a half-made image has its final name"
-        [ "$signal" = KILL ] || [ "$(beside)" = 0 ] || fail "$signal after $delay s: something is left: $(ls -A)"
+# shellcheck disable=SC2317 # await and others call it
+build_stopped() {
+    "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline x --sign-key keys/db.key --sign-cert keys/db.crt \
+        --varstore vars.fd --disk-key disk.key --reuse-disk-key test --broker https://b --broker-key broker.pem --init "$init" \
+        --output stop.img --root-size 256M --encrypt-free >/dev/null 2>&1
+}
+changes=$(count_changes build_stopped) || fail "counted"
+rm -f stop.*
+for signal in INT TERM kill; do
+    for part in 1 4 7; do
+        with_fault $((changes * part / 8)) $signal "" build_stopped && fail "$signal at $part eighths: it was finished before"
+        { [ ! -e stop.img ] && [ ! -e stop.ref.json ]; } || fail "$signal at $part eighths: a half-made image has its final name"
+        [ "$signal" = kill ] || [ "$(beside)" = 0 ] || fail "$signal at $part eighths: something is left: $(ls -A)"
         rm -rf ./.cloister-* ./*.part
     done
 done

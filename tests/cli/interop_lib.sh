@@ -18,20 +18,13 @@ held() { [ "$failed" != 0 ] || printf 'interop\t%s\t%s\t%s\t%s\n' "$1" "$2" "$3"
 start_tpm() {
     need swtpm tpm2_pcrread
     mkdir -p "$work/tpm"
-    for attempt in 1 2 3 4 5; do
-        port=$((20000 + ($$ * 7 + attempt * 101) % 20000))
-        swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --server "type=tcp,port=$port,disconnect" \
-            --ctrl "type=tcp,port=$((port + 1))" --flags not-need-init,startup-clear >"$work/swtpm.log" 2>&1 &
-        tpm_pid=$!
-        trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
-        tpm=swtpm:host=127.0.0.1,port=$port
-        export TPM2TOOLS_TCTI="$tpm"
-        for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-            tpm2_pcrread sha256:11 >/dev/null 2>&1 && return
-            kill -0 "$tpm_pid" 2>/dev/null || break
-            sleep 0.2
-        done
-    done
+    swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --server "type=unixio,path=$work/tpm.sock" --ctrl "type=unixio,path=$work/tpm.sock.ctrl" \
+        --flags not-need-init,startup-clear >"$work/swtpm.log" 2>&1 &
+    tpm_pid=$!
+    trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
+    tpm=swtpm:path=$work/tpm.sock
+    export TPM2TOOLS_TCTI="$tpm"
+    await tpm2_pcrread sha256:11 && return
     echo "FAIL: swtpm does not start: $(tail -n 1 "$work/swtpm.log")"
     exit 1
 }

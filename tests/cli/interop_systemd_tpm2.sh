@@ -20,10 +20,7 @@ tpm_pid=$!
 trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
 tpm=swtpm:path=$work/sock
 export TPM2TOOLS_TCTI="$tpm"
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    tpm2_pcrread sha256:11 >/dev/null 2>&1 && break
-    sleep 0.2
-done
+await tpm2_pcrread sha256:11 || fail "swtpm: $(cat swtpm.log)"
 
 # Registers of a machine that booted: each extended once.
 for number in 0 2 4 7 11; do tpm2_pcrextend "$number:sha256=$(printf '%064d' "$number")" || fail "extend"; done

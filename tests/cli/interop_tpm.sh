@@ -36,10 +36,7 @@ held "event log" tpm2_eventlog "$tools" "both ways"
 swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/socket" --flags not-need-init,startup-clear >swtpm.log 2>&1 &
 tpm_pid=$!
 trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ ! -S socket ] || break
-    sleep 0.2
-done
+await test -S socket || fail "swtpm: $(cat swtpm.log)"
 "$cloister" evidence collect --nonce 00112233 --tpm "$work/socket" --eventlog "$corpus/two-banks" --output bundle.json || fail "collect"
 kill "$tpm_pid"
 wait "$tpm_pid" 2>/dev/null

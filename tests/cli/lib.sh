@@ -36,6 +36,16 @@ expect() {
     fi
 }
 
+# await COMMAND…: until it succeeds; false: it does not within four minutes, which is for a machine that is busy with other things.
+await() {
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 2400 ] || return 1
+        sleep 0.1
+    done
+}
+
 skip() {
     echo "SKIP: $1"
     exit 77

@@ -169,13 +169,10 @@ done
 mkfifo pipe
 "$cloister" eventlog show pipe >&- 2>err &
 waiting=$!
+# shellcheck disable=SC2317 # await and others call it
+runs() { [ "$(readlink "/proc/$waiting/exe")" = "$cloister" ] && place=$(readlink "/proc/$waiting/fd/1"); }
 place=
-for _ in $(seq 100); do
-    case $(readlink "/proc/$waiting/exe") in
-    "$cloister") place=$(readlink "/proc/$waiting/fd/1") && break ;;
-    esac
-    sleep 0.1
-done
+await runs
 kill "$waiting"
 wait "$waiting" 2>/dev/null
 [ "$place" = /dev/null ] || fail "a closed standard output: its place is taken by '$place'"

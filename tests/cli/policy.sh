@@ -106,10 +106,7 @@ grep -q "key: open: instance: every machine" notes || fail "what remains: $(cat 
 "$cloister" serve --state state --init --listen 127.0.0.1:0 >log 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-for _ in $(seq 100); do
-    grep -q listening log && break
-    sleep 0.05
-done
+await grep -q listening log
 grep -q 'policy "good": open: program, command line.*accepted as weak: a laboratory' log || fail "serve: $(cat log)"
 grep -q 'policy "azure": nothing that matters is open' log || fail "serve: $(cat log)"
 exit "$failed"

@@ -80,15 +80,12 @@ chmod 700 "$state"
 "$cloister" serve --state "$state" --listen 127.0.0.1:0 --public-url https://kbs.example >"$work/log" 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-for _ in $(seq 100); do
-    grep -q listening "$work/log" && break
-    sleep 0.05
-done
+await grep -q listening "$work/log"
 port=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$work/log")
 [ -n "$port" ] || fail "does not listen: $(cat "$work/log")"
 
 # ask REQUEST: what comes back over TLS.
-ask() { (printf '%b' "$1"; sleep 1) | timeout 10 openssl s_client -quiet -connect "127.0.0.1:$port" 2>/dev/null; }
+ask() { printf '%b' "$1" | timeout 120 openssl s_client -quiet -connect "127.0.0.1:$port" 2>/dev/null; }
 
 ask 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
 grep -q '"status":"ok"' "$work/answer" || fail "healthz: $(cat "$work/answer")"
@@ -114,12 +111,12 @@ ask 'DELETE / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
 grep -q 'HTTP/1.1 \(4\|5\)' "$work/answer" || fail "DELETE: $(cat "$work/answer")"
 ask 'this is not HTTP\r\n\r\n' >"$work/answer"
 grep -q 'HTTP/1.1 200' "$work/answer" && fail "not HTTP: $(cat "$work/answer")"
-timeout 10 openssl s_client -tls1_2 -connect "127.0.0.1:$port" </dev/null >"$work/tls" 2>&1 && fail "TLS 1.2 is taken"
+timeout 120 openssl s_client -tls1_2 -connect "127.0.0.1:$port" </dev/null >"$work/tls" 2>&1 && fail "TLS 1.2 is taken"
 # The key that it shows is the one that images pin.
-timeout 10 openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | openssl x509 -noout -pubkey >"$work/shown.pem" 2>/dev/null
+timeout 120 openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | openssl x509 -noout -pubkey >"$work/shown.pem" 2>/dev/null
 cmp -s "$work/shown.pem" "$work/first.pem" || fail "shows another key than --print-key"
 # Its certificate names the address, so that clients that do not pin the key can hold it against that; the owner's own is taken as well.
-timeout 10 openssl s_client -connect "127.0.0.1:$port" -CAfile "$state/tls.crt" -verify_return_error -verify_ip 127.0.0.1 </dev/null >"$work/tls" 2>&1 || fail "the address is not in the certificate: $(cat "$work/tls")"
+timeout 120 openssl s_client -connect "127.0.0.1:$port" -CAfile "$state/tls.crt" -verify_return_error -verify_ip 127.0.0.1 </dev/null >"$work/tls" 2>&1 || fail "the address is not in the certificate: $(cat "$work/tls")"
 openssl x509 -in "$state/tls.crt" -noout -ext basicConstraints 2>/dev/null | grep -q CA:FALSE || fail "the certificate is an issuer's"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/tls.key" -out "$work/tls.crt" -subj /CN=x -days 2 2>/dev/null
 expect "a certificate without its key" 2 "belong together" "$cloister" serve --state "$state" --tls-cert "$work/tls.crt"

@@ -2,8 +2,8 @@
 """A maker's service as the tests want it: service.py ROUTES LOG PORTFILE [CERT KEY].
 
 ROUTES is JSON, read anew for each request: {"/path?query": [{"status": 200, "headers": {}, "file": NAME,
-"length": N, "times": N, "delay": SECONDS}, …]}; a path alone stands for any query. "times" answers are given
-before the next in the list; "length" lies about the body's size. Each request is a line in LOG."""
+"length": N, "times": N, "until": FILE}, …]}; a path alone stands for any query. "times" answers are given
+before the next in the list; one is held back "until" a file is there; "length" lies about the body's size. Each request is a line in LOG."""
 import http.server
 import json
 import os
@@ -34,7 +34,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "file" in answer:
             with open(answer["file"], "rb") as source:
                 body = source.read()
-        time.sleep(answer.get("delay", 0))
+        while "until" in answer and not os.path.exists(answer["until"]):
+            time.sleep(0.05)
         self.send_response(answer["status"])
         for name, value in answer.get("headers", {}).items():
             self.send_header(name, value)

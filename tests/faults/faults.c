@@ -4,7 +4,8 @@
  *   FAULTS_PROGRAM=cloister  only in the program of this name: what it starts is left alone
  *   FAULTS_CALLS=fdatasync   which calls are counted; separated by commas; default all below
  *   FAULTS_AT=12             the 12th of them
- *   FAULTS_DO=kill|ENOSPC|EIO  what becomes of it; kill: half of what a write would write is written first
+ *   FAULTS_DO=kill|ENOSPC|EIO|INT|TERM  what becomes of it; kill: half of what a write would write is written first; INT and TERM: the
+ *                            program gets that signal, and the call is made
  *   FAULTS_COUNT=FILE        at the program's end: how many there were
  */
 #include <dlfcn.h>
@@ -44,14 +45,27 @@ static bool is_counted(const char *name)
     return getenv("FAULTS_CALLS") == NULL;
 }
 
-/* Is this call the chosen one? */
+/* To be asked to end fails nothing. */
+static bool is_signal(void)
+{
+    const char *what = getenv("FAULTS_DO");
+    int number = what == NULL                ? 0
+                 : strcmp(what, "INT") == 0  ? SIGINT
+                 : strcmp(what, "TERM") == 0 ? SIGTERM
+                                             : 0;
+
+    return number != 0 && kill(getpid(), number) == 0;
+}
+
+/* Is this call the chosen one, and is it not to be made? */
 static bool is_chosen(const char *name)
 {
     const char *at = getenv("FAULTS_AT");
 
     if (!is_ours() || !is_counted(name))
         return false;
-    return atomic_fetch_add(&calls, 1) + 1 == (at == NULL ? 0 : strtoul(at, NULL, 10));
+    return atomic_fetch_add(&calls, 1) + 1 == (at == NULL ? 0 : strtoul(at, NULL, 10)) &&
+           !is_signal();
 }
 
 /* Does not come back if the program is to be killed. */
