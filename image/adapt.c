@@ -149,6 +149,11 @@ bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
         if (clo_fstab_what(&line) != CLO_FSTAB_BOOT)
             continue;
         const struct clo_layout_part *part = clo_layout_find(adapt->layout, line.device);
+        if (part == NULL && adapt->has_no_disk) {
+            adapt_tell(adapt, "/boot: %s: left behind, the folder's own files are taken",
+                       line.device);
+            continue;
+        }
         if (part == NULL)
             return clo_fail(err, CLO_ERR_FORMAT, "/etc/fstab: /boot is %.80s, which is not here",
                             line.device);

@@ -12,6 +12,7 @@ struct adapt {
     const struct clo_container *disk;
     const struct clo_layout *layout;
     const struct clo_layout_part *root;
+    bool has_no_disk; /* a folder or an archive: /boot is what is there */
     const char *scratch;
     ext2_filsys fs; /* the root's, open to be written to */
 };

@@ -12,6 +12,9 @@
 #include "image/journal.h"
 #include "image/luks.h"
 #include "image/overlay.h"
+#include "image/source.h"
+
+#define PIECE ((size_t)1 << 20)
 
 /* What a conversion holds on its way. */
 struct conversion {
@@ -19,6 +22,9 @@ struct conversion {
     struct clo_container disk;
     struct clo_layout *layout;
     const struct clo_layout_part *root;
+    bool is_made; /* the root was copied file by file: all of its bytes are the input's */
+    struct clo_container made; /* that root, where the disk has another */
+    struct clo_layout_part made_part;
     struct clo_overlay *overlay; /* of the root's partition */
     struct clo_scratch scratch;
     struct adapt_found found;
@@ -28,6 +34,7 @@ struct conversion {
 static void free_conversion(struct conversion *conversion)
 {
     clo_overlay_free(conversion->overlay);
+    clo_container_close(&conversion->made);
     clo_container_close(&conversion->disk);
     free(conversion->layout);
     clo_buffer_free(&conversion->found.cmdline);
@@ -47,23 +54,71 @@ static bool start(struct conversion *conversion, const struct clo_image_spec *ba
            clo_scratch_new(journal->folder, &conversion->scratch, err);
 }
 
+static const struct clo_container *root_disk(const struct conversion *conversion)
+{
+    return conversion->made.fd >= 0 ? &conversion->made : &conversion->disk;
+}
+
+static bool append_status(const struct conversion *conversion, struct clo_buffer *out,
+                          struct clo_error *err)
+{
+    struct stat status;
+
+    if (fstat(conversion->disk.fd, &status) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    clo_buffer_le64(out, (uint64_t)status.st_dev);
+    clo_buffer_le64(out, (uint64_t)status.st_ino);
+    clo_buffer_le64(out, (uint64_t)status.st_size);
+    clo_buffer_le64(out, (uint64_t)status.st_mtim.tv_sec);
+    clo_buffer_le64(out, (uint64_t)status.st_mtim.tv_nsec);
+    return true;
+}
+
+/* A root that was made anew has to have come out the same: its bytes say so, without its holes. */
+static bool append_bytes(const struct clo_container *disk, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(CLO_HASH_SHA256);
+    CLO_CLEANUP(clo_freep) uint8_t *piece = malloc(PIECE);
+    struct clo_digest digest;
+    uint8_t place[8];
+    uint64_t size;
+    bool is_hole;
+
+    if (hasher == NULL || piece == NULL)
+        return clo_out_of_memory(err);
+    for (uint64_t at = 0; at < disk->size; at += size) {
+        if (!clo_container_extent(disk, at, &size, &is_hole, err))
+            return false;
+        size = is_hole || size < PIECE ? size : PIECE;
+        if (is_hole)
+            continue;
+        if (!clo_container_read(disk, at, piece, (size_t)size, err))
+            return false;
+        /* A file system may keep zeros or a hole. */
+        if (clo_bytes_all(clo_bytes(piece, (size_t)size), 0))
+            continue;
+        for (size_t i = 0; i < sizeof place; i++)
+            place[i] = (uint8_t)(at >> 8 * i);
+        clo_hasher_add(hasher, clo_bytes(place, sizeof place));
+        clo_hasher_add(hasher, clo_bytes(piece, (size_t)size));
+    }
+    clo_hasher_get(hasher, &digest);
+    clo_buffer_append(out, clo_digest_bytes(&digest));
+    return true;
+}
+
 /* The input's file, and what is changed of it. */
 static bool identify(const struct conversion *conversion, struct clo_digest *out,
                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     uint8_t changes[32];
-    struct stat status;
 
-    if (fstat(conversion->disk.fd, &status) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
-    if (!clo_overlay_digest(conversion->overlay, changes, err))
+    if (!(conversion->is_made ? append_bytes(root_disk(conversion), &text, err)
+                              : append_status(conversion, &text, err)) ||
+        !clo_overlay_digest(conversion->overlay, changes, err))
         return false;
-    clo_buffer_le64(&text, (uint64_t)status.st_dev);
-    clo_buffer_le64(&text, (uint64_t)status.st_ino);
-    clo_buffer_le64(&text, (uint64_t)status.st_size);
-    clo_buffer_le64(&text, (uint64_t)status.st_mtim.tv_sec);
-    clo_buffer_le64(&text, (uint64_t)status.st_mtim.tv_nsec);
     clo_buffer_le64(&text, conversion->root->first);
     clo_buffer_append(&text, clo_bytes(changes, sizeof changes));
     if (!clo_buffer_ok(&text))
@@ -72,7 +127,7 @@ static bool identify(const struct conversion *conversion, struct clo_digest *out
     return true;
 }
 
-static bool look(struct conversion *conversion, struct adapt *adapt, struct clo_error *err)
+static bool look_at_disk(struct conversion *conversion, struct adapt *adapt, struct clo_error *err)
 {
     const struct clo_convert_spec *spec = conversion->spec;
     char text[200];
@@ -91,6 +146,60 @@ static bool look(struct conversion *conversion, struct adapt *adapt, struct clo_
     return true;
 }
 
+static void tell_source(const struct adapt *adapt, const struct clo_source *source,
+                        enum clo_source_kind kind)
+{
+    unsigned long long files = source->need.files, size = source->need.bytes >> 20;
+
+    if (kind == CLO_SOURCE_OCI)
+        adapt_tell(adapt, "root: an OCI image of %zu layers: %llu files, %llu MiB", source->layers,
+                   files, size);
+    else
+        adapt_tell(adapt, "root: a %s: %llu files, %llu MiB",
+                   kind == CLO_SOURCE_TAR ? "tar archive" : "folder", files, size);
+    if (source->was_container)
+        adapt_tell(adapt, "/.dockerenv, /run/.containerenv: left behind, systemd would take the "
+                          "machine for a container");
+}
+
+/* No disk: it becomes a file system first. The same seed and time give the same one in each run. */
+static bool make_disk(struct conversion *conversion, struct adapt *adapt, enum clo_source_kind kind,
+                      const struct clo_image_spec *base, struct clo_error *err)
+{
+    const struct clo_convert_spec *spec = conversion->spec;
+    struct clo_source source = { .path = spec->input,
+                                 .size = base->root_size,
+                                 .uuid = conversion->journal.seed,
+                                 .created = conversion->journal.created };
+    char path[4200];
+    struct clo_error ignored;
+
+    if (spec->root_partition != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--root-partition: the input is not a disk");
+    snprintf(path, sizeof path, "%s/root.ext4", conversion->scratch.path);
+    if (!clo_source_make(&source, kind, path, err) ||
+        !clo_container_open(path, &conversion->disk, err) ||
+        !clo_layout_read(&conversion->disk, conversion->layout, err))
+        return false;
+    conversion->is_made = adapt->has_no_disk = true;
+    tell_source(adapt, &source, kind);
+    return clo_layout_root(&conversion->disk, conversion->layout, NULL, conversion->scratch.path,
+                           &conversion->root, &ignored) ||
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "is not the root of a system: it has no init (sbin/init, …)");
+}
+
+static bool look(struct conversion *conversion, struct adapt *adapt,
+                 const struct clo_image_spec *base, struct clo_error *err)
+{
+    enum clo_source_kind kind;
+
+    if (!clo_source_kind(conversion->spec->input, &kind, err))
+        return false;
+    return kind == CLO_SOURCE_DISK ? look_at_disk(conversion, adapt, err)
+                                   : make_disk(conversion, adapt, kind, base, err);
+}
+
 /* A journal that waits would be written over what is changed here, at the first mount. */
 static bool check_clean(ext2_filsys fs, struct clo_error *err)
 {
@@ -107,7 +216,7 @@ static bool open_root(struct conversion *conversion, int64_t now, ext2_filsys *f
 {
     const struct clo_layout_part *root = conversion->root;
 
-    if (!clo_overlay_new(&conversion->disk, root->first, root->size, conversion->scratch.path,
+    if (!clo_overlay_new(root_disk(conversion), root->first, root->size, conversion->scratch.path,
                          &conversion->overlay, err) ||
         !clo_overlay_open_ext(conversion->overlay, EXT2_FLAG_RW, fs, err))
         return false;
@@ -185,7 +294,7 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
     struct clo_image_spec spec;
     struct uki_build uki;
 
-    if (!look(conversion, &adapt, err))
+    if (!look(conversion, &adapt, base, err))
         return false;
     adapt.root = conversion->root;
     adapt.scratch = conversion->scratch.path;
@@ -219,7 +328,9 @@ bool clo_image_convert(const struct clo_convert_spec *spec, const struct clo_ima
                        struct clo_image_result *out, struct clo_error *err)
 {
     CLO_CLEANUP(free_conversion)
-    struct conversion conversion = { .spec = spec, .disk.fd = -1, .journal.lock = -1 };
+    struct conversion conversion = {
+        .spec = spec, .disk.fd = -1, .made.fd = -1, .journal.lock = -1
+    };
 
     if ((base->uki->kernel == NULL) != (base->modules_folder == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--kernel and --modules go together");

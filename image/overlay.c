@@ -344,6 +344,7 @@ bool clo_overlay_open_ext(struct clo_overlay *overlay, int flags, ext2_filsys *o
 {
     overlay->why = (struct clo_error){ 0 };
     opening = overlay;
+    initialize_ext2_error_table();
     errcode_t failed =
             ext2fs_open("overlay", EXT2_FLAG_64BITS | flags, 0, 0, clo_overlay_manager(), out);
     opening = NULL;

@@ -43,8 +43,9 @@ static const struct cli_usage usage = {
     .operands = { "a disk and where the image goes", 2, 2 },
     .summary =
             "Turns a distribution's disk into a confidential one.\n"
-            "DISK is raw, qcow2, VHD, VHDX or VMDK, and is not written to. Its ext4 root is kept "
-            "as it is and\n"
+            "DISK is raw, qcow2, VHD, VHDX or VMDK, and is not written to; or it is a root: a "
+            "folder,\n"
+            "a tar archive (docker export), an OCI image. Its ext4 root is kept as it is and\n"
             "encrypted; kernel, modules, command line and os-release are found in it; /etc/fstab\n"
             "and boot loader hooks are adapted inside. What cannot be carried over is refused, "
             "with\n"

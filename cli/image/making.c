@@ -466,7 +466,9 @@ static bool prepare(struct cli_making *making, struct clo_error *err)
 static int make(struct cli_making *making, const char *root, struct clo_error *err)
 {
     CLO_CLEANUP(free_inputs) struct inputs inputs = { .making = making, .disk_key.file.fd = -1 };
-    struct cli_image_audit audit = { .root = root, .accepted = &making->accepted };
+    /* What is converted is adapted: it is not the folder's files that a guest gets. */
+    struct cli_image_audit audit = { .root = making->is_journalled ? NULL : root,
+                                     .accepted = &making->accepted };
     struct clo_image_result result;
     int progress = -1;
     struct clo_image_spec spec = { .name = making->guest.name,

@@ -89,7 +89,7 @@ static bool describe(const struct cli_image_audit *audit, struct clo_bytes uki, 
     if (!clo_subject_new(out, err) || !clo_subject_add_uki(out, uki, err) ||
         !clo_subject_add_disk(out, disk, err))
         return false;
-    if (stat(audit->root, &status) != 0 || !S_ISDIR(status.st_mode))
+    if (audit->root == NULL || stat(audit->root, &status) != 0 || !S_ISDIR(status.st_mode))
         return true;
     out->about[CLO_AUDIT_ROOTFS] = true;
     return clo_facts_rootfs(&source, false, out->named, err);
