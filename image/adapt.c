@@ -10,6 +10,7 @@
 
 #define TEXT_LIMIT   ((size_t)1 << 20)
 #define KERNEL_LIMIT ((size_t)512 << 20)
+#define BOOT_ENTRIES "loader/entries"
 
 void adapt_tell(const struct adapt *adapt, const char *format, ...)
 {
@@ -91,7 +92,8 @@ struct boot {
 /* What belongs to packages; initrds and boot loaders are made for the old disk. */
 static bool is_kernels(const char *name)
 {
-    static const char *const beginnings[] = { "vmlinuz-", "config-", "System.map-", "symvers-" };
+    static const char *const beginnings[] = { "vmlinuz-", ".vmlinuz-", "config-", "System.map-",
+                                              "symvers-" };
 
     for (size_t i = 0; i < CLO_COUNT(beginnings); i++)
         if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
@@ -115,6 +117,24 @@ static bool copy_kernel(void *context, const char *name, struct clo_error *err)
                       clo_buffer_bytes(&bytes), err);
 }
 
+static bool keep_entry(void *context, const char *name, struct clo_error *err)
+{
+    const struct boot *boot = context;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    char path[300];
+
+    snprintf(path, sizeof path, BOOT_ENTRIES "/%s", name);
+    if (!clo_ends_with(name, ".conf"))
+        return true;
+    if (boot->adapt->entries->size > TEXT_LIMIT)
+        return clo_fail(err, CLO_ERR_FORMAT, "more boot loader entries than are read");
+    if (!ext_read(boot->fs, path, TEXT_LIMIT, &text, err))
+        return clo_wrap(err, "boot partition");
+    clo_buffer_le32(boot->adapt->entries, (uint32_t)text.size);
+    clo_buffer_append(boot->adapt->entries, clo_buffer_bytes(&text));
+    return clo_buffer_ok(boot->adapt->entries) || clo_out_of_memory(err);
+}
+
 static bool copy_boot(const struct adapt *adapt, const struct clo_layout_part *part,
                       struct clo_error *err)
 {
@@ -130,7 +150,8 @@ static bool copy_boot(const struct adapt *adapt, const struct clo_layout_part *p
     if (!clo_overlay_new(adapt->disk, part->first, part->size, adapt->scratch, &overlay, err) ||
         !clo_overlay_open_ext(overlay, 0, &boot.fs, err))
         return clo_wrap(err, "/boot: %s", text);
-    bool ok = ext_list(boot.fs, "", copy_kernel, &boot, err);
+    bool ok = ext_list(boot.fs, "", copy_kernel, &boot, err) &&
+              ext_list(boot.fs, BOOT_ENTRIES, keep_entry, &boot, err);
     ext2fs_free(boot.fs);
     if (ok)
         adapt_tell(adapt, "/boot: %s: %zu files of kernels copied into the root", text, boot.count);
@@ -145,9 +166,11 @@ bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
     if (!read_text(adapt, "etc/fstab", &fstab, err))
         return false;
     struct clo_bytes rest = clo_buffer_bytes(&fstab);
+    bool is_named = false;
     while (clo_fstab_next(&rest, &line)) {
         if (clo_fstab_what(&line) != CLO_FSTAB_BOOT)
             continue;
+        is_named = true;
         const struct clo_layout_part *part = clo_layout_find(adapt->layout, line.device);
         if (part == NULL && adapt->has_no_disk) {
             adapt_tell(adapt, "/boot: %s: left behind, the folder's own files are taken",
@@ -160,6 +183,11 @@ bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
         if (!copy_boot(adapt, part, err))
             return false;
     }
+    /* Without a line, systemd mounts it by its type (UAPI.2). */
+    for (size_t i = 0; !is_named && i < adapt->layout->count; i++)
+        if (adapt->layout->parts[i].is_boot &&
+            adapt->layout->parts[i].probe.content == CLO_CONTENT_EXT)
+            return copy_boot(adapt, &adapt->layout->parts[i], err);
     return true;
 }
 
@@ -213,11 +241,12 @@ static bool mask_plugins(const struct adapt *adapt, struct clo_error *err)
         char vendor[100], own[100];
         snprintf(vendor, sizeof vendor, "usr/lib/kernel/install.d/%s", plugins[i]);
         snprintf(own, sizeof own, "etc/kernel/install.d/%s", plugins[i]);
-        if (!ext_exists(adapt->fs, vendor) || ext_exists(adapt->fs, own) ||
-            !ext_exists(adapt->fs, "etc/kernel/install.d"))
+        if (!ext_exists(adapt->fs, vendor) || ext_exists(adapt->fs, own))
             continue;
         adapt_tell(adapt, "/%s: masked", own);
-        if (!ext_symlink(adapt->fs, "etc/kernel/install.d", plugins[i], "/dev/null", err))
+        if (!ext_folder(adapt->fs, "etc/kernel", err) ||
+            !ext_folder(adapt->fs, "etc/kernel/install.d", err) ||
+            !ext_symlink(adapt->fs, "etc/kernel/install.d", plugins[i], "/dev/null", err))
             return false;
     }
     return true;

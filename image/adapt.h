@@ -14,7 +14,8 @@ struct adapt {
     const struct clo_layout_part *root;
     bool has_no_disk; /* a folder or an archive: /boot is what is there */
     const char *scratch;
-    ext2_filsys fs; /* the root's, open to be written to */
+    struct clo_buffer *entries; /* boot loader entries of a /boot of its own, each after its size */
+    ext2_filsys fs;             /* the root's, open to be written to */
 };
 
 void adapt_tell(const struct adapt *adapt, const char *format, ...) CLO_PRINTF(2, 3);

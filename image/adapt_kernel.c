@@ -17,6 +17,7 @@
 #define BYTES_LIMIT  ((uint64_t)128 << 20) /* of indexes and modules together */
 #define FILES_LIMIT  20000 /* and folders; a distribution's kernel has some 7000 modules */
 #define PATH_SIZE    600
+#define BOOT_ENTRIES "boot/loader/entries"
 
 /* --- Which kernel --- */
 
@@ -261,26 +262,88 @@ bool adapt_find_kernel(const struct adapt *adapt, struct adapt_found *out, struc
 
 /* --- Command line and os-release --- */
 
-static bool find_cmdline(const struct adapt *adapt, struct clo_buffer *out, struct clo_error *err)
+/* Of the entry that starts this kernel. */
+static bool take_kept(const struct adapt *adapt, const char *release, struct clo_buffer *out,
+                      struct clo_error *err)
+{
+    struct clo_reader r = clo_reader(clo_buffer_bytes(adapt->entries));
+
+    while (clo_reader_left(&r) > 4 && out->size == 0) {
+        uint32_t size = clo_read_le32(&r);
+        if (!clo_bls_cmdline(clo_read_bytes(&r, size), release, out, err))
+            return false;
+    }
+    return true;
+}
+
+struct entries {
+    const struct adapt *adapt;
+    const char *release;
+    struct clo_buffer *out;
+};
+
+static bool take_entry(void *context, const char *name, struct clo_error *err)
+{
+    const struct entries *entries = context;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof path, BOOT_ENTRIES "/%.250s", name);
+    if (entries->out->size > 0 || !clo_ends_with(name, ".conf"))
+        return true;
+    return ext_read(entries->adapt->fs, path, TEXT_LIMIT, &text, err) &&
+           clo_bls_cmdline(clo_buffer_bytes(&text), entries->release, entries->out, err);
+}
+
+static bool find_in_entries(const struct adapt *adapt, const char *release, struct clo_buffer *out,
+                            struct clo_error *err)
+{
+    struct entries entries = { adapt, release, out };
+
+    if (release[0] == '\0')
+        return true;
+    return take_kept(adapt, release, out, err) &&
+           ext_list(adapt->fs, BOOT_ENTRIES, take_entry, &entries, err);
+}
+
+static bool find_in_files(const struct adapt *adapt, const char *release, struct clo_buffer *out,
+                          const char **from, struct clo_error *err)
 {
     static const struct {
-        const char *path;
+        const char *path; /* NULL: the entries */
         bool (*take)(struct clo_bytes, struct clo_buffer *, struct clo_error *);
     } places[] = {
         { "etc/kernel/cmdline", clo_cmdline_keep },
+        { NULL, NULL },
+        { "usr/lib/kernel/cmdline", clo_cmdline_keep },
         { "etc/default/grub", clo_grub_cmdline },
     };
 
-    for (size_t i = 0; i < CLO_COUNT(places); i++) {
+    for (size_t i = 0; i < CLO_COUNT(places) && out->size == 0; i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-        if (!ext_exists(adapt->fs, places[i].path))
+        *from = places[i].path == NULL ? BOOT_ENTRIES : places[i].path;
+        if (places[i].path == NULL) {
+            if (!find_in_entries(adapt, release, out, err))
+                return false;
             continue;
-        if (!ext_read(adapt->fs, places[i].path, TEXT_LIMIT, &text, err) ||
-            !places[i].take(clo_buffer_bytes(&text), out, err))
+        }
+        if (ext_exists(adapt->fs, places[i].path) &&
+            (!ext_read(adapt->fs, places[i].path, TEXT_LIMIT, &text, err) ||
+             !places[i].take(clo_buffer_bytes(&text), out, err)))
             return false;
-        if (out->size == 0)
-            continue;
-        adapt_tell(adapt, "command line: of /%s: %s", places[i].path, clo_buffer_string(out));
+    }
+    return true;
+}
+
+static bool find_cmdline(const struct adapt *adapt, const char *release, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    const char *from = "";
+
+    if (!find_in_files(adapt, release, out, &from, err))
+        return false;
+    if (out->size > 0) {
+        adapt_tell(adapt, "command line: of /%s: %s", from, clo_buffer_string(out));
         return true;
     }
     clo_buffer_text(out, "quiet");
@@ -301,5 +364,5 @@ bool adapt_find_rest(const struct adapt *adapt, struct adapt_found *out, struct 
     }
     if (out->osrel[0] == '\0')
         return clo_fail(err, CLO_ERR_FORMAT, "the root has no os-release: --os-release gives one");
-    return find_cmdline(adapt, &out->cmdline, err);
+    return find_cmdline(adapt, out->release, &out->cmdline, err);
 }

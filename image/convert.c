@@ -28,6 +28,7 @@ struct conversion {
     struct clo_overlay *overlay; /* of the root's partition */
     struct clo_scratch scratch;
     struct adapt_found found;
+    struct clo_buffer entries;
     struct clo_journal journal;
 };
 
@@ -38,6 +39,7 @@ static void free_conversion(struct conversion *conversion)
     clo_container_close(&conversion->disk);
     free(conversion->layout);
     clo_buffer_free(&conversion->found.cmdline);
+    clo_buffer_free(&conversion->entries);
     clo_scratch_free(&conversion->scratch);
     clo_journal_close(&conversion->journal);
 }
@@ -290,7 +292,8 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
 {
     struct adapt adapt = { .spec = conversion->spec,
                            .disk = &conversion->disk,
-                           .layout = conversion->layout };
+                           .layout = conversion->layout,
+                           .entries = &conversion->entries };
     struct clo_image_spec spec;
     struct uki_build uki;
 

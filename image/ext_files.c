@@ -1,5 +1,6 @@
 #include "image/ext_files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,6 +207,33 @@ static errcode_t new_inode(ext2_filsys fs, ext2_ino_t folder, uint16_t mode, ext
                                            : (int)sizeof inode);
 }
 
+/* A folder without one gives none. */
+static errcode_t copy_label(ext2_filsys fs, ext2_ino_t from, ext2_ino_t to)
+{
+    static const char name[] = "security.selinux";
+    struct ext2_xattr_handle *handle = NULL;
+    void *label = NULL;
+    size_t size = 0;
+    errcode_t failed = ext2fs_xattrs_open(fs, from, &handle);
+
+    if (failed == 0)
+        failed = ext2fs_xattrs_read(handle);
+    if (failed == 0 && ext2fs_xattr_get(handle, name, &label, &size) != 0)
+        label = NULL;
+    if (handle != NULL)
+        (void)ext2fs_xattrs_close(&handle);
+    if (failed != 0 || label == NULL)
+        return failed;
+    failed = ext2fs_xattrs_open(fs, to, &handle);
+    if (failed == 0)
+        failed = ext2fs_xattrs_read(handle);
+    if (failed == 0)
+        failed = ext2fs_xattr_set(handle, name, label, size);
+    ext2fs_free_mem(&label);
+    errcode_t closed = handle == NULL ? 0 : ext2fs_xattrs_close(&handle);
+    return failed != 0 ? failed : closed;
+}
+
 bool ext_create(ext2_filsys fs, const char *folder, const char *name, uint16_t mode,
                 struct clo_bytes bytes, struct clo_error *err)
 {
@@ -218,20 +246,48 @@ bool ext_create(ext2_filsys fs, const char *folder, const char *name, uint16_t m
         failed = write_whole(fs, number, bytes);
     if (failed == 0)
         failed = link_name(fs, parent, name, number, EXT2_FT_REG_FILE);
+    if (failed == 0)
+        failed = copy_label(fs, parent, number);
     return failed == 0 || fail(err, folder, failed) || clo_wrap(err, "%s", name);
 }
 
 bool ext_symlink(ext2_filsys fs, const char *folder, const char *name, const char *target,
                  struct clo_error *err)
 {
-    ext2_ino_t parent;
+    ext2_ino_t parent, number;
     errcode_t failed = find(fs, folder, &parent);
 
     if (failed == 0)
         failed = ext2fs_symlink(fs, parent, 0, name, target);
     if (failed == EXT2_ET_DIR_NO_SPACE && (failed = ext2fs_expand_dir(fs, parent)) == 0)
         failed = ext2fs_symlink(fs, parent, 0, name, target);
+    if (failed == 0)
+        failed = ext2fs_lookup(fs, parent, name, (int)strlen(name), NULL, &number);
+    if (failed == 0)
+        failed = copy_label(fs, parent, number);
     return failed == 0 || fail(err, folder, failed) || clo_wrap(err, "%s", name);
+}
+
+bool ext_folder(ext2_filsys fs, const char *path, struct clo_error *err)
+{
+    char above[256];
+    const char *slash = strrchr(path, '/');
+    ext2_ino_t parent, number;
+
+    if (ext_exists(fs, path))
+        return true;
+    snprintf(above, sizeof above, "%.*s", slash == NULL ? 0 : (int)(slash - path), path);
+    const char *name = slash == NULL ? path : slash + 1;
+    errcode_t failed = find(fs, above, &parent);
+    if (failed == 0)
+        failed = ext2fs_mkdir(fs, parent, 0, name);
+    if (failed == EXT2_ET_DIR_NO_SPACE && (failed = ext2fs_expand_dir(fs, parent)) == 0)
+        failed = ext2fs_mkdir(fs, parent, 0, name);
+    if (failed == 0)
+        failed = find(fs, path, &number);
+    if (failed == 0)
+        failed = copy_label(fs, parent, number);
+    return failed == 0 || fail(err, path, failed);
 }
 
 bool ext_drop_mode(ext2_filsys fs, const char *path, uint16_t bits, struct clo_error *err)

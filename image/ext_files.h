@@ -19,11 +19,13 @@ CLO_MUST_USE bool ext_list(ext2_filsys fs, const char *path, ext_each *each, voi
 /* Other bytes in a file that is there. */
 CLO_MUST_USE bool ext_replace(ext2_filsys fs, const char *path, struct clo_bytes bytes,
                               struct clo_error *err);
-/* A new file, root's, in a folder that is there. */
+/* A new file, root's, in a folder that is there; with the folder's SELinux label, as the kernel would give it. */
 CLO_MUST_USE bool ext_create(ext2_filsys fs, const char *folder, const char *name, uint16_t mode,
                              struct clo_bytes bytes, struct clo_error *err);
 CLO_MUST_USE bool ext_symlink(ext2_filsys fs, const char *folder, const char *name,
                               const char *target, struct clo_error *err);
+/* A folder, root's, unless it is there. */
+CLO_MUST_USE bool ext_folder(ext2_filsys fs, const char *path, struct clo_error *err);
 /* Takes these bits out of its mode. */
 CLO_MUST_USE bool ext_drop_mode(ext2_filsys fs, const char *path, uint16_t bits,
                                 struct clo_error *err);

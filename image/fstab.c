@@ -135,7 +135,7 @@ static bool is_about_disks(const char *word)
     for (size_t i = 0; i < CLO_COUNT(names); i++)
         if (strncmp(word, names[i], strlen(names[i])) == 0)
             return true;
-    return false;
+    return word[0] == '$'; /* of GRUB's environment */
 }
 
 bool clo_cmdline_keep(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
@@ -186,4 +186,40 @@ bool clo_grub_cmdline(struct clo_bytes in, struct clo_buffer *out, struct clo_er
         if (!clo_cmdline_keep(values[i], out, err))
             return false;
     return true;
+}
+
+/* /vmlinuz-RELEASE, or MACHINE/RELEASE/linux. */
+static bool is_kernel_of(const char *path, const char *release)
+{
+    char name[CLO_FSTAB_TEXT + 16];
+    size_t size = strlen(path);
+
+    snprintf(name, sizeof name, "/vmlinuz-%s", release);
+    size_t ending = strlen(name);
+    if (size >= ending && strcmp(path + size - ending, name) == 0)
+        return true;
+    snprintf(name, sizeof name, "/%s/", release);
+    return strstr(path, name) != NULL;
+}
+
+bool clo_bls_cmdline(struct clo_bytes in, const char *release, struct clo_buffer *out,
+                     struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer options = { 0 };
+    char key[CLO_FSTAB_TEXT], value[CLO_FSTAB_TEXT];
+    bool is_wanted = false;
+
+    while (in.size > 0) {
+        struct clo_bytes line = next_line(&in);
+        take_word(&line, key);
+        struct clo_bytes rest = line;
+        take_word(&line, value);
+        if (strcmp(key, "options") == 0 && !clo_cmdline_keep(rest, &options, err))
+            return false;
+        is_wanted = is_wanted || (strcmp(key, "version") == 0 && strcmp(value, release) == 0) ||
+                    (strcmp(key, "linux") == 0 && is_kernel_of(value, release));
+    }
+    if (is_wanted)
+        clo_buffer_append(out, clo_buffer_bytes(&options));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

@@ -37,6 +37,10 @@ CLO_MUST_USE bool clo_crypttab_adapt(struct clo_bytes in, struct clo_buffer *out
  * names disks. */
 CLO_MUST_USE bool clo_grub_cmdline(struct clo_bytes in, struct clo_buffer *out,
                                    struct clo_error *err);
+/* Of a boot loader entry (UAPI.1, type 1; /boot/loader/entries), if it starts the kernel of that release: its options.
+ * Else, and for words that a boot loader would have to fill in ("$kernelopts"), nothing is appended. */
+CLO_MUST_USE bool clo_bls_cmdline(struct clo_bytes in, const char *release, struct clo_buffer *out,
+                                  struct clo_error *err);
 /* The words of a command line that are not about finding a root. */
 CLO_MUST_USE bool clo_cmdline_keep(struct clo_bytes in, struct clo_buffer *out,
                                    struct clo_error *err);

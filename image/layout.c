@@ -12,6 +12,8 @@
 
 #define SECTOR 512U
 
+static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172";
+
 static bool probe_part(const struct clo_container *disk, struct clo_layout_part *part,
                        struct clo_error *err)
 {
@@ -50,6 +52,7 @@ static bool read_gpt(const struct clo_container *disk, struct clo_bytes head,
     layout->table = "GPT";
     for (size_t i = 0; i < gpt->count; i++) {
         const struct clo_gpt_partition *from = &gpt->partitions[i];
+        char type[CLO_GUID_TEXT];
         struct clo_layout_part part = {
             .number = from->number,
             .first = from->first_lba * SECTOR,
@@ -57,6 +60,7 @@ static bool read_gpt(const struct clo_container *disk, struct clo_bytes head,
             .is_esp = clo_guid_equal(&from->type, &clo_gpt_type_esp),
         };
         clo_guid_text(&from->guid, part.guid);
+        part.is_boot = strcmp(clo_guid_text(&from->type, type), xbootldr_type) == 0;
         snprintf(part.name, sizeof part.name, "%s", from->name);
         if (!add_part(disk, layout, &part, err))
             return false;

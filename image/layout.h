@@ -15,6 +15,7 @@ struct clo_layout_part {
     char guid[CLO_GUID_TEXT]; /* the partition's own; empty: none */
     char name[109];
     bool is_esp;
+    bool is_boot; /* of the type for an extended boot loader partition (UAPI.2) */
 };
 
 struct clo_layout {

@@ -74,11 +74,46 @@ static void test_long_words(void **state)
           "options");
 }
 
+#define RELEASE "5.14.0-503.el9.x86_64"
+
+static void test_entries(void **state)
+{
+    static const struct {
+        const char *name, *in, *out;
+    } cases[] = {
+        { "RHEL 9's",
+          "title Red Hat Enterprise Linux (" RELEASE ") 9.5 (Plow)\nversion " RELEASE
+          "\nlinux /vmlinuz-" RELEASE "\ninitrd /initramfs-" RELEASE
+          ".img $tuned_initrd\noptions root=UUID=1 console=tty0 crashkernel=1G-4G:192M "
+          "$tuned_params\ngrub_users $grub_users\ngrub_arg --unrestricted\ngrub_class rhel\n",
+          "console=tty0 crashkernel=1G-4G:192M" },
+        { "RHEL 8's", "version " RELEASE "\nlinux /vmlinuz-" RELEASE "\noptions $kernelopts\n",
+          "" },
+        { "systemd's",
+          "linux /0123456789abcdef/" RELEASE "/linux\noptions quiet\noptions rw  a=b\n",
+          "quiet rw a=b" },
+        { "of another kernel", "version 6.1\nlinux /vmlinuz-6.1\noptions quiet\n", "" },
+        { "of a kernel with a longer name", "linux /vmlinuz-x" RELEASE "\noptions quiet\n", "" },
+        { "the rescue image", "version 0-rescue-1\nlinux /vmlinuz-0-rescue-1\noptions quiet\n",
+          "" },
+        { "nothing", "", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+        struct clo_error err;
+        CHECK(clo_bls_cmdline(clo_bytes_text(cases[i].in), RELEASE, &out, &err), cases[i].name);
+        CHECK(strcmp(clo_buffer_string(&out), cases[i].out) == 0, cases[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_long_words),
+        cmocka_unit_test(test_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
