@@ -11,10 +11,9 @@
 
 #include "device/file.h"
 #include "lib/disk/gpt.h"
+#include "lib/disk/recovery.h"
 
 #define TOKENS_MAX     32
-#define RECOVERY_BYTES 32
-#define RECOVERY_GROUP 4 /* bytes */
 #define RECOVERY_TOKEN "systemd-recovery"
 #define WHY_SIZE       200
 
@@ -186,6 +185,7 @@ struct work {
     int key_slot;           /* the one that the key opens */
     struct clo_secret *own; /* what own tokens seal */
     uint32_t old;           /* tokens that were there before */
+    uint32_t old_recovery;  /* and recovery keys' */
 };
 
 static bool get_volume_key(struct work *work, struct clo_error *err)
@@ -285,24 +285,13 @@ static bool add_state(struct work *work, const struct clo_seal_state *state, str
 bool clo_recovery_key(const struct clo_random *random, struct clo_secret **out,
                       struct clo_error *err)
 {
-    static const char digits[] = "cbdefghijklnrtuv";
-    uint8_t bytes[RECOVERY_BYTES];
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *text = NULL;
-    size_t at = 0;
+    uint8_t bytes[CLO_RECOVERY_BYTES];
 
-    if (!clo_secret_new(2 * RECOVERY_BYTES + RECOVERY_BYTES / RECOVERY_GROUP - 1, &text, err))
-        return false;
     if (!random->fill(random->context, bytes, sizeof bytes))
         return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        if (i != 0 && i % RECOVERY_GROUP == 0)
-            clo_secret_data(text)[at++] = '-';
-        clo_secret_data(text)[at++] = (uint8_t)digits[bytes[i] >> 4];
-        clo_secret_data(text)[at++] = (uint8_t)digits[bytes[i] & 15];
-    }
+    bool ok = clo_recovery_write(bytes, out, err);
     clo_wipe(bytes, sizeof bytes);
-    *out = CLO_TAKE(text);
-    return true;
+    return ok;
 }
 
 /* --- What goes --- */
@@ -328,13 +317,27 @@ static uint32_t old_tokens(struct crypt_device *device, bool with_slots_alone)
     return found;
 }
 
-/* A systemd token's key slots go with it, unless the key that opens the disk is in one. */
+static uint32_t recovery_tokens(struct crypt_device *device)
+{
+    uint32_t found = 0;
+
+    for (int i = 0; i < TOKENS_MAX; i++) {
+        const char *type = NULL;
+        if (crypt_token_status(device, i, &type) >= CRYPT_TOKEN_INTERNAL && type != NULL &&
+            strcmp(type, RECOVERY_TOKEN) == 0)
+            found |= UINT32_C(1) << i;
+    }
+    return found;
+}
+
+/* A systemd token's or a recovery key's slots go with it, unless the key that opens the disk is in one. */
 static bool drop_token(struct work *work, int number, struct clo_error *err)
 {
     const char *type = NULL;
 
     (void)crypt_token_status(work->copy->device, number, &type);
-    bool has_slots = type != NULL && strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0;
+    bool has_slots = type != NULL && (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 ||
+                                      strcmp(type, RECOVERY_TOKEN) == 0);
     bool is_hint = type != NULL && strcmp(type, CLO_PCR_HINT_TYPE) == 0;
     for (int slot = 0; has_slots && slot < CLO_LUKS2_KEYSLOTS_MAX; slot++) {
         if (slot == work->key_slot ||
@@ -366,6 +369,9 @@ static bool step(struct work *work, bool (*change)(struct work *work, struct clo
 static bool note_old(struct work *work, struct clo_error *err)
 {
     work->old = old_tokens(work->copy->device, false);
+    work->old_recovery = recovery_tokens(work->copy->device);
+    if (work->job->must_drop && work->old_recovery == 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "it has no recovery key");
     return get_volume_key(work, err);
 }
 
@@ -386,6 +392,21 @@ static bool drop_slots(struct work *work, struct clo_error *err)
         if ((with_slots >> i & 1) != 0 && !drop_token(work, i, err))
             return false;
     work->old &= ~with_slots;
+    return true;
+}
+
+/* Never the one that was given: its owner may have no other one. */
+static bool drop_recovery(struct work *work, struct clo_error *err)
+{
+    for (int i = 0; i < TOKENS_MAX; i++) {
+        if ((work->old_recovery >> i & 1) == 0)
+            continue;
+        if (crypt_token_is_assigned(work->copy->device, i, work->key_slot) == 0)
+            return clo_fail(err, CLO_ERR_REFUSED,
+                            "the key that was given is the recovery key itself: give another one");
+        if (!drop_token(work, i, err))
+            return false;
+    }
     return true;
 }
 
@@ -430,11 +451,27 @@ bool clo_seal(struct clo_seal_disk *disk, const struct clo_seal_job *job,
               (!job->drops_others || !is_own || step(&work, drop_slots, err)) &&
               (!job->makes_recovery || step(&work, add_recovery, err)) &&
               step(&work, add_all, err) &&
-              (!job->drops_others || work.old == 0 || step(&work, drop_all, err));
+              (!job->drops_others || work.old == 0 || step(&work, drop_all, err)) &&
+              (!job->drops_recovery || work.old_recovery == 0 || step(&work, drop_recovery, err));
     clo_secret_freep(&work.own);
     if (!ok)
         return false;
     *out = result;
     result = (struct clo_seal_result){ .tokens = 0 };
+    return true;
+}
+
+bool clo_seal_try(struct clo_seal_disk *disk, const struct clo_secret *key, int *slot,
+                  struct clo_secret **volume_key, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_seal_result_free) struct clo_seal_result result = { .tokens = 0 };
+    CLO_CLEANUP(free_copy) struct copy copy = { .device = NULL };
+    const struct clo_seal_job job = { .key = key };
+    struct work work = { .job = &job, .disk = disk, .copy = &copy, .result = &result };
+
+    if (!open_copy(disk, &copy, err) || !get_volume_key(&work, err))
+        return false;
+    *slot = work.key_slot;
+    *volume_key = CLO_TAKE(result.volume_key);
     return true;
 }

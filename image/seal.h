@@ -40,6 +40,8 @@ struct clo_seal_job {
     size_t state_count;
     bool drops_others;   /* tokens for TPMs that were there before, and their key slots */
     bool makes_recovery; /* a recovery key, in its own key slot */
+    bool drops_recovery; /* recovery keys that were there before, and their key slots */
+    bool must_drop;      /* there must be one */
     const struct clo_random *random;
     /* Seals to the TPM that is meant, near or far. */
     bool (*seal)(void *context, const struct clo_tpm2_sealing *sealing, struct clo_bytes secret,
@@ -62,6 +64,10 @@ void clo_seal_result_free(struct clo_seal_result *result); /* for CLO_CLEANUP */
  * key that opens it now. */
 CLO_MUST_USE bool clo_seal(struct clo_seal_disk *disk, const struct clo_seal_job *job,
                            struct clo_seal_result *out, struct clo_error *err);
+
+/* Which key slot the key opens, and the volume key; a key that opens none is CLO_ERR_REFUSED. */
+CLO_MUST_USE bool clo_seal_try(struct clo_seal_disk *disk, const struct clo_secret *key, int *slot,
+                               struct clo_secret **volume_key, struct clo_error *err);
 
 /* 256 bits as systemd writes a recovery key: modhex in eight groups of eight. */
 CLO_MUST_USE bool clo_recovery_key(const struct clo_random *random, struct clo_secret **out,

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/recovery/qr.h"
 #include "device/file.h"
 #include "device/random.h"
+#include "lib/disk/recovery.h"
 
 #define KEY_LIMIT       512
 #define NAME_OF_DISK    ".disk.json"
@@ -167,6 +169,8 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
     with.phase = in->phase == NULL ? CLI_SEAL_PHASE : in->phase;
     if (in->key == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--key is needed");
+    if (!cli_qr_check(in->shows_qr, in->makes_recovery, err))
+        return false;
     if (in->share != NULL && !cli_is_no_input("--share-output", in->share, in->key, err))
         return false;
     if (!read_policy(&with, out, err) || !clo_tpm2_sealing_check(&out->job.sealing, err) ||
@@ -206,31 +210,42 @@ static bool update_identity(const struct cli_seal *in, const struct clo_seal_dis
            clo_file_write(in->identity, clo_buffer_bytes(&after), 0644, err);
 }
 
+static bool print_json(const struct cli_seal_plan *plan, const struct clo_seal_result *result,
+                       const char *check, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *names = json_array();
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    for (size_t i = 0; i < plan->job.state_count; i++)
+        json_array_append_new(names, clo_json_text(plan->states[i].name));
+    json = json_pack("{s:O, s:i, s:i}", "states", names, "tokens", (int)result->tokens, "dropped",
+                     (int)result->dropped);
+    if (result->recovery != NULL) {
+        struct clo_bytes text = clo_secret_bytes(result->recovery);
+        json_object_set_new(json, "recovery", json_stringn((const char *)text.data, text.size));
+        json_object_set_new(json, "check", json_string(check));
+    }
+    return cli_print_json(json, err);
+}
+
 static bool print_result(const struct cli_seal *in, const struct cli_seal_plan *plan,
                          const struct clo_seal_result *result, struct clo_error *err)
 {
-    const char *recovery =
-            result->recovery == NULL ? NULL : (const char *)clo_secret_bytes(result->recovery).data;
-    int size = result->recovery == NULL ? 0 : (int)clo_secret_size(result->recovery);
+    char check[CLO_RECOVERY_GROUPS + 1] = "";
 
-    if (in->as_json) {
-        CLO_CLEANUP(clo_json_freep) json_t *names = json_array();
-        CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-        for (size_t i = 0; i < plan->job.state_count; i++)
-            json_array_append_new(names, clo_json_text(plan->states[i].name));
-        json = json_pack("{s:O, s:i, s:i}", "states", names, "tokens", (int)result->tokens,
-                         "dropped", (int)result->dropped);
-        if (recovery != NULL)
-            json_object_set_new(json, "recovery", json_stringn(recovery, (size_t)size));
-        return cli_print_json(json, err);
-    }
+    if (result->recovery != NULL)
+        clo_recovery_check(result->recovery, check);
+    if (in->as_json)
+        return print_json(plan, result, check, err);
     for (size_t i = 0; i < plan->job.state_count; i++)
         printf("sealed     %s\n", plan->states[i].name);
     if (result->dropped != 0)
         printf("dropped    %zu\n", result->dropped);
-    if (recovery != NULL)
-        printf("recovery   %.*s\n", size, recovery);
-    return true;
+    if (result->recovery == NULL)
+        return true;
+    printf("recovery   %.*s\ncheck      %s\n", (int)clo_secret_size(result->recovery),
+           (const char *)clo_secret_bytes(result->recovery).data, check);
+    return !in->shows_qr || cli_qr_print(result->recovery, err);
 }
 
 struct share_file {

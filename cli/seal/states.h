@@ -14,7 +14,7 @@ struct cli_seal {
     struct clo_list references;
     const char *key, *pcrs, *signed_pcrs, *signer, *ref, *phase, *bank, *pin, *form, *share,
             *identity;
-    bool drops_others, makes_recovery, as_json;
+    bool drops_others, makes_recovery, shows_qr, as_json;
 };
 
 /* The rows that both have; `more` in front of them. */
@@ -47,6 +47,7 @@ struct cli_seal {
               .flag = &(in).drops_others },                                                       \
             { "--recovery", NULL, "add a recovery key, and print it this once",                   \
               .flag = &(in).makes_recovery },                                                     \
+            { "--qr", NULL, "show the recovery key as a QR code, too", .flag = &(in).shows_qr },  \
     {                                                                                             \
         "--json", NULL, "print JSON", .flag = &(in).as_json                                       \
     }

@@ -63,6 +63,11 @@ policy check|strict
 policy check|strict --json
 policy init|-
 policy test|-
+recovery check|--recovery-key $corpus/recovery/key
+recovery check|--recovery-key $corpus/recovery/key --json
+recovery convert|-
+recovery enroll|-
+recovery revoke|-
 report|-
 seal|-
 secureboot apply|-
