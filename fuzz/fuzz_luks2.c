@@ -50,7 +50,7 @@ static bool is(const json_t *object, const char *key, const char *value)
 }
 
 /* The key slots are all of full strength, and none costs for ever. */
-static void check_slots(const json_t *keyslots)
+static void check_slots(const json_t *keyslots, unsigned key_size)
 {
     const char *name;
     json_t *slot;
@@ -59,7 +59,7 @@ static void check_slots(const json_t *keyslots)
         const json_t *kdf = at(slot, "kdf");
         bool is_argon = is(kdf, "type", "argon2id");
         MUST(is(at(slot, "area"), "encryption", "aes-xts-plain64"));
-        MUST(json_integer_value(at(slot, "key_size")) == 64);
+        MUST(json_integer_value(at(slot, "key_size")) == key_size);
         MUST(json_integer_value(at(at(slot, "af"), "stripes")) == 4000);
         MUST(json_string_length(at(kdf, "salt")) >= 22);
         MUST(is_argon || is(kdf, "type", "pbkdf2"));
@@ -79,15 +79,19 @@ static void check_passed(const uint8_t *data, size_t size, const struct clo_luks
     const json_t *digest = at(at(json, "digests"), "0");
     MUST(json_object_size(json) == 5 && json_object_size(at(json, "segments")) == 1);
     MUST(is(segment, "type", "crypt") && is(segment, "encryption", "aes-xts-plain64"));
-    MUST(strcmp(info->cipher, "aes-xts-plain64") == 0 && info->key_size == 64);
-    MUST(info->sector_size == 4096 && info->payload_offset <= PAYLOAD);
+    MUST(strcmp(info->cipher, "aes-xts-plain64") == 0 && info->payload_offset <= PAYLOAD);
+    if (json_object_get(segment, "integrity") == NULL)
+        MUST(info->key_size == 64 && info->sector_size == 4096 && info->integrity[0] == '\0');
+    else
+        MUST(is(at(segment, "integrity"), "type", "hmac(sha256)") && info->key_size == 96 &&
+             (info->sector_size == 512 || info->sector_size == 4096));
     MUST(info->keyslot_count >= 1 && info->keyslot_count <= CLO_LUKS2_KEYSLOTS_MAX);
     MUST(json_object_size(at(json, "keyslots")) == info->keyslot_count);
     MUST(json_object_size(at(json, "digests")) == 1);
     MUST(json_string_length(at(digest, "digest")) >= 43);
     MUST(json_string_length(at(digest, "salt")) >= 22);
     MUST(json_object_get(at(json, "config"), "requirements") == NULL);
-    check_slots(at(json, "keyslots"));
+    check_slots(at(json, "keyslots"), info->key_size);
 }
 
 static void check_json(const uint8_t *data, size_t size)

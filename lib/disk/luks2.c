@@ -13,7 +13,7 @@
 #define HEADER_SIZE_MIN    CLO_LUKS2_SIZE_MIN
 #define HEADER_SIZE_MAX    CLO_LUKS2_SIZE_MAX
 #define AREA_ALIGNMENT     4096
-#define VOLUME_KEY_SIZE    64
+#define VOLUME_KEY_SIZE    64 /* without tags; in a key slot's own cipher always */
 #define STRIPES            4000
 #define SALT_MIN           16
 #define SALT_MAX           64
@@ -181,14 +181,51 @@ static bool read_decimal(const json_t *object, const char *key, uint64_t *out,
     return true;
 }
 
+/* A tag for each sector, under a key of its own; dm-integrity's journal has neither: it holds what is encrypted already. */
+static bool check_integrity(const json_t *segment, struct clo_luks2_info *info,
+                            struct clo_error *err)
+{
+    static const char *const members[] = { "type", "journal_encryption", "journal_integrity",
+                                           NULL };
+    json_t *integrity;
+
+    info->key_size = VOLUME_KEY_SIZE;
+    if (json_object_get(segment, "integrity") == NULL)
+        return true;
+    if (!clo_json_get_object(segment, "integrity", &integrity, err) ||
+        !must_be(integrity, "type", CLO_LUKS2_HMAC, err) ||
+        !must_be(integrity, "journal_encryption", "none", err) ||
+        !must_be(integrity, "journal_integrity", "none", err) ||
+        !clo_json_only(integrity, members, err))
+        return clo_wrap(err, "integrity");
+    info->key_size = CLO_LUKS2_HMAC_KEY_SIZE;
+    strcpy(info->integrity, CLO_LUKS2_HMAC);
+    return true;
+}
+
+/* Without tags, 4096 bytes alone: what is there has no other. */
+static bool check_sector_size(const json_t *segment, struct clo_luks2_info *info,
+                              struct clo_error *err)
+{
+    uint64_t least = info->integrity[0] == '\0' ? 4096 : 512;
+    uint64_t size;
+
+    if (!must_be_number(segment, "sector_size", least, 4096, &size, err))
+        return false;
+    if (size != least && size != 4096)
+        return clo_fail(err, CLO_ERR_REFUSED, "sector_size %llu: only 512 and 4096 are allowed",
+                        (unsigned long long)size);
+    info->sector_size = (unsigned)size;
+    return true;
+}
+
 static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
                           struct clo_error *err)
 {
-    static const char *const members[] = { "type",       "offset",      "size", "iv_tweak",
-                                           "encryption", "sector_size", NULL };
+    static const char *const members[] = { "type",       "offset",      "size",      "iv_tweak",
+                                           "encryption", "sector_size", "integrity", NULL };
     const json_t *segment = json_object_get(segments, "0");
     uint64_t tweak;
-    uint64_t sector_size;
 
     if (json_object_size(segments) != 1 || segment == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "segments: %zu of them, only one is allowed",
@@ -197,7 +234,7 @@ static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
         !must_be(segment, "type", "crypt", err) || !must_be(segment, "size", "dynamic", err) ||
         !read_decimal(segment, "iv_tweak", &tweak, err) ||
         !read_decimal(segment, "offset", &info->payload_offset, err) ||
-        !must_be_number(segment, "sector_size", 4096, 4096, &sector_size, err) ||
+        !check_integrity(segment, info, err) || !check_sector_size(segment, info, err) ||
         !clo_json_only(segment, members, err))
         return clo_wrap(err, "segment 0");
     if (tweak != 0)
@@ -207,7 +244,6 @@ static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
         info->payload_offset <= 2 * info->header_size)
         return clo_fail(err, CLO_ERR_REFUSED, "segment 0: offset %llu",
                         (unsigned long long)info->payload_offset);
-    info->sector_size = (unsigned)sector_size;
     strcpy(info->cipher, "aes-xts-plain64");
     return true;
 }
@@ -289,7 +325,7 @@ static bool check_area(const json_t *area, const struct clo_luks2_info *info, st
 
     if (!must_be(area, "type", "raw", err) ||
         !must_be(area, "encryption", "aes-xts-plain64", err) ||
-        !must_be_number(area, "key_size", 64, 64, &key_size, err) ||
+        !must_be_number(area, "key_size", VOLUME_KEY_SIZE, VOLUME_KEY_SIZE, &key_size, err) ||
         !read_decimal(area, "offset", &offset, err) || !read_decimal(area, "size", &size, err) ||
         !clo_json_only(area, members, err))
         return false;
@@ -300,7 +336,7 @@ static bool check_area(const json_t *area, const struct clo_luks2_info *info, st
     if (offset % AREA_ALIGNMENT != 0)
         return clo_fail(err, CLO_ERR_REFUSED, "it begins at %llu, which is not a multiple of %d",
                         (unsigned long long)offset, AREA_ALIGNMENT);
-    if (size < VOLUME_KEY_SIZE * STRIPES)
+    if (size < (uint64_t)info->key_size * STRIPES)
         return clo_fail(err, CLO_ERR_REFUSED, "%llu bytes are too few for a key of %d stripes",
                         (unsigned long long)size, STRIPES);
     *out = (struct area){ offset, offset + size };
@@ -322,7 +358,7 @@ static bool check_keyslot(const json_t *slot, struct clo_luks2_info *info, struc
     enum clo_hash hash;
 
     if (!must_be(slot, "type", "luks2", err) ||
-        !must_be_number(slot, "key_size", VOLUME_KEY_SIZE, VOLUME_KEY_SIZE, &key_size, err) ||
+        !must_be_number(slot, "key_size", info->key_size, info->key_size, &key_size, err) ||
         (json_object_get(slot, "priority") != NULL &&
          !must_be_number(slot, "priority", 0, 2, &ignored, err)) ||
         !clo_json_get_object(slot, "af", &af, err) ||
@@ -337,7 +373,6 @@ static bool check_keyslot(const json_t *slot, struct clo_luks2_info *info, struc
         return clo_wrap(err, "area");
     if (!check_kdf(kdf, cost, err))
         return clo_wrap(err, "kdf");
-    info->key_size = (unsigned)key_size;
     return true;
 }
 

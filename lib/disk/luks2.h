@@ -22,6 +22,7 @@ struct clo_luks2_info {
     unsigned sector_size;
     unsigned key_size; /* bytes of the volume key */
     char cipher[64];
+    char integrity[32]; /* "" where sectors have no tags */
     uint64_t sequence;
     size_t keyslot_count;
     struct clo_luks2_generation generation; /* of clo_luks2_check() alone */
@@ -33,11 +34,27 @@ CLO_MUST_USE bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *ou
                                   json_t **metadata, struct clo_error *err);
 
 /* The white list: one crypt segment of aes-xts-plain64 with a 64-byte key and 4096-byte sectors over
- * the rest of the device; LUKS2 key slots of the same strength inside the header; PBKDF2 digests; no
- * requirement, no re-encryption, no integrity, no unknown member. Refusals name the field.
+ * the rest of the device, or one with a tag of HMAC-SHA256 for each sector, whose key is in the same 96 bytes; LUKS2
+ * key slots of the same strength inside the header; PBKDF2 digests; no requirement, no re-encryption, no other
+ * integrity, no unknown member. Refusals name the field.
  * `in` must hold everything up to the payload. */
 CLO_MUST_USE bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out,
                                   struct clo_error *err);
+
+/* Puts other metadata into both copies of a header that parses; their sequence numbers stay. */
+CLO_MUST_USE bool clo_luks2_write(struct clo_buffer *header, const json_t *metadata,
+                                  struct clo_error *err);
+
+/* dm-crypt with a tag for each sector, as the segment's "integrity" says it. */
+#define CLO_LUKS2_HMAC          "hmac(sha256)"
+#define CLO_LUKS2_HMAC_KEY_SIZE 96 /* AES-256-XTS, then HMAC-SHA256 */
+#define CLO_LUKS2_HMAC_TAG_SIZE 32
+
+/* dm-integrity's superblock, of CLO_INTEGRITY_SUPERBLOCK bytes at the payload of a header that was checked; `size`: of the
+ * partition. Nothing in it decides what a tag covers; but one that cannot be ours is told by its name. A header without tags has none. */
+CLO_MUST_USE bool clo_luks2_check_tags(const struct clo_luks2_info *info,
+                                       struct clo_bytes superblock, uint64_t size,
+                                       struct clo_error *err);
 
 #define CLO_LUKS2_MEASUREMENT_TEXT 80
 

@@ -21,4 +21,7 @@ CLO_MUST_USE bool clo_luks2_read_copy(struct clo_bytes in, size_t at, const char
 CLO_MUST_USE bool clo_luks2_read_second(struct clo_bytes in, struct clo_luks2_info *out,
                                         struct clo_bytes *json, struct clo_error *err);
 
+/* The checksum of a copy of `size` bytes, put into it. */
+void clo_luks2_sum(uint8_t *copy, size_t size);
+
 #endif

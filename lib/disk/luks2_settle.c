@@ -10,16 +10,13 @@
 /* The copy at `from` again at `to`, as the first or the second of the two. */
 static void copy_header(uint8_t *header, size_t size, size_t from, size_t to, const char *magic)
 {
-    struct clo_digest digest;
     uint8_t *copy = header + to;
 
     memmove(copy, header + from, size);
     memcpy(copy, magic, MAGIC_SIZE);
     for (unsigned i = 0; i < 8; i++)
         copy[OFFSET_OFFSET + i] = (uint8_t)((uint64_t)to >> (56 - 8 * i));
-    memset(copy + CLO_LUKS2_CHECKSUM_OFFSET, 0, CLO_LUKS2_CHECKSUM_SIZE);
-    clo_hash(CLO_HASH_SHA256, clo_bytes(copy, size), &digest);
-    memcpy(copy + CLO_LUKS2_CHECKSUM_OFFSET, digest.bytes, clo_hash_size(CLO_HASH_SHA256));
+    clo_luks2_sum(copy, size);
 }
 
 bool clo_luks2_settle(struct clo_buffer *header, struct clo_error *err)

@@ -149,7 +149,11 @@ static void test_white_list(void **state)
         { "segments/0/iv_tweak", "'1'", "segment 0: iv_tweak 1: only 0 is allowed" },
         { "segments/0/sector_size", "512",
           "segment 0: sector_size 512: only 4096 to 4096 is allowed" },
-        { "segments/0/integrity", "{'type':'none'}", "segment 0: unknown member \"integrity\"" },
+        { "segments/0/integrity", "{'type':'none'}",
+          "segment 0: integrity: type \"none\": only \"hmac(sha256)\" is allowed" },
+        { "segments/0/integrity",
+          "{'type':'hmac(sha256)','journal_encryption':'none','journal_integrity':'none'}",
+          "keyslot 0: key_size 64: only 96 to 96 is allowed" },
         { "segments/0/flags", "['backup-final']", "segment 0: unknown member \"flags\"" },
         { "segments/0/offset", "'0'", "segment 0: offset 0" },
         { "segments/0/offset", "'32768'", "segment 0: offset 32768" },
@@ -287,6 +291,96 @@ static void test_white_list(void **state)
         if (strcmp(err.text + 14, cases[i].error) != 0)
             fail_msg("%s: \"%s\", not \"%s\"", cases[i].path, err.text + 14, cases[i].error);
     }
+}
+
+/* The same with a tag for each sector: the volume key has two parts, and sectors may be small. */
+static void make_tagged(json_t *json)
+{
+    change(json, "segments/0/integrity",
+           "{'type':'hmac(sha256)','journal_encryption':'none','journal_integrity':'none'}");
+    change(json, "keyslots/0/key_size", "96");
+    change(json, "keyslots/1/key_size", "96");
+    change(json, "keyslots/0/area/size", "'384000'");
+    change(json, "keyslots/1/area/offset", "'417792'");
+    change(json, "keyslots/1/area/size", "'384000'");
+}
+
+static void test_tags(void **state)
+{
+    static const struct {
+        const char *path, *value, *error;
+    } cases[] = {
+        { "keyslots/0/priority", "1", NULL },
+        { "segments/0/sector_size", "512", NULL },
+        { "segments/0/sector_size", "1024",
+          "segment 0: sector_size 1024: only 512 and 4096 are allowed" },
+        { "segments/0/sector_size", "256",
+          "segment 0: sector_size 256: only 512 to 4096 is allowed" },
+        { "segments/0/encryption", "'cipher_null-ecb'",
+          "segment 0: encryption \"cipher_null-ecb\": only \"aes-xts-plain64\" is allowed" },
+        { "segments/0/integrity", "'hmac(sha256)'",
+          "segment 0: integrity: \"integrity\" is not an object" },
+        { "segments/0/integrity/type", "'crc32c'",
+          "segment 0: integrity: type \"crc32c\": only \"hmac(sha256)\" is allowed" },
+        { "segments/0/integrity/type", NULL, "segment 0: integrity: \"type\" is missing" },
+        { "segments/0/integrity/journal_integrity", "'hmac(sha256)'",
+          "segment 0: integrity: journal_integrity \"hmac(sha256)\": only \"none\" is allowed" },
+        { "segments/0/integrity/journal_encryption", "'cipher_null'",
+          "segment 0: integrity: journal_encryption \"cipher_null\": only \"none\" is allowed" },
+        { "segments/0/integrity/key_size", "1",
+          "segment 0: integrity: unknown member \"key_size\"" },
+        { "keyslots/0/key_size", "64", "keyslot 0: key_size 64: only 96 to 96 is allowed" },
+        { "keyslots/0/area/key_size", "96",
+          "keyslot 0: area: key_size 96: only 64 to 64 is allowed" },
+        { "keyslots/0/area/size", "'383999'",
+          "keyslot 0: area: 383999 bytes are too few for a key of 4000 stripes" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+        struct clo_luks2_info info;
+        struct clo_error err;
+        make_tagged(json);
+        change(json, cases[i].path, cases[i].value);
+        CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+        make(text);
+        bool ok = clo_luks2_check(clo_bytes(head, sizeof head), &info, &err);
+        CHECK(ok == (cases[i].error == NULL), ok ? cases[i].path : err.text);
+        if (ok)
+            CHECK(info.key_size == 96 && strcmp(info.integrity, "hmac(sha256)") == 0, "what it is");
+        else
+            CHECK(strcmp(err.text + 14, cases[i].error) == 0, err.text);
+    }
+}
+
+/* Other metadata in a header: what is read is what was written, in both copies. */
+static void test_write(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+    struct clo_error err;
+
+    (void)state;
+    make_usual();
+    clo_buffer_append(&header, clo_bytes(head, sizeof head));
+    make_tagged(json);
+    CHECK(clo_luks2_write(&header, json, &err), err.text);
+    CHECK(clo_luks2_check(clo_buffer_bytes(&header), &info, &err), err.text);
+    CHECK(info.sequence == 3 && info.key_size == 96, "the new one");
+    CHECK(clo_luks2_parse(clo_buffer_bytes(&header), &info, &metadata, &err), err.text);
+    CHECK(json_equal(json, metadata), "what was written");
+    CLO_CLEANUP(clo_freep) char *large = malloc(HEADER);
+    assert_non_null(large);
+    memset(large, 'x', HEADER - 1);
+    large[HEADER - 1] = '\0';
+    json_object_set_new(json, "more", json_string(large));
+    CHECK(!clo_luks2_write(&header, json, &err), "too large");
+    CHECK(strncmp(err.text, "LUKS2: ", 7) == 0, err.text);
+    header.data[0] = 0;
+    CHECK(!clo_luks2_write(&header, metadata, &err), "not a header");
 }
 
 /* Slots that each are dear enough to be allowed, and together are not. */
@@ -534,6 +628,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usual),
         cmocka_unit_test(test_white_list),
+        cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_write),
         cmocka_unit_test(test_cost_in_sum),
         cmocka_unit_test(test_token_size),
         cmocka_unit_test(test_duplicate_member),
