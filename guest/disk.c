@@ -12,6 +12,7 @@
 #include "device/file.h"
 #include "guest/disk_internal.h"
 #include "lib/disk/gpt.h"
+#include "lib/disk/integrity.h"
 
 #define DISKS      "/sys/class/block"
 #define PAUSE_NSEC 20000000L
@@ -33,7 +34,7 @@ static bool read_number(const char *disk, const char *partition, const char *att
     return *end == '\n';
 }
 
-static bool read_exactly(const char *device, size_t size, struct clo_buffer *out,
+static bool read_exactly(const char *device, uint64_t from, size_t size, struct clo_buffer *out,
                          struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(device, O_RDONLY | O_CLOEXEC);
@@ -44,7 +45,7 @@ static bool read_exactly(const char *device, size_t size, struct clo_buffer *out
     if (fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", device, strerror(errno));
     for (size_t at = 0; at < size;) {
-        ssize_t got = pread(fd, out->data + at, size - at, (off_t)at);
+        ssize_t got = pread(fd, out->data + at, size - at, (off_t)(from + at));
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -90,7 +91,7 @@ static bool look_at(const char *disk, char *out, size_t size, struct clo_error *
     char device[64];
 
     snprintf(device, sizeof device, "/dev/%.48s", disk);
-    return gpt != NULL && read_exactly(device, CLO_GPT_HEAD_SIZE, &head, err) &&
+    return gpt != NULL && read_exactly(device, 0, CLO_GPT_HEAD_SIZE, &head, err) &&
            clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) &&
            clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &partition, err) &&
            find_partition(disk, partition, out, size);
@@ -142,16 +143,43 @@ bool clo_disk_find(unsigned seconds, struct clo_disk *out, struct clo_error *err
     return true;
 }
 
+static bool device_size(const char *device, uint64_t *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(device, O_RDONLY | O_CLOEXEC);
+    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+
+    if (end < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", device, strerror(errno));
+    *out = (uint64_t)end;
+    return true;
+}
+
+/* The kernel reads the superblock again, and need not be shown the same: a tag covers what it covers. What cannot be ours is told
+ * here, before a key is asked for. */
+static bool check_superblock(const struct clo_disk *disk, const struct clo_luks2_info *info,
+                             struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
+    uint64_t size;
+
+    return info->integrity[0] == '\0' ||
+           (device_size(disk->device, &size, err) &&
+            read_exactly(disk->device, info->payload_offset, CLO_INTEGRITY_SUPERBLOCK, &superblock,
+                         err) &&
+            clo_luks2_check_tags(info, clo_buffer_bytes(&superblock), size, err));
+}
+
 bool clo_disk_read_header(struct clo_disk *disk, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
     struct clo_luks2_info info;
 
-    if (!read_exactly(disk->device, CLO_LUKS2_HEADER_MAX, &header, err))
+    if (!read_exactly(disk->device, 0, CLO_LUKS2_HEADER_MAX, &header, err))
         return false;
     if (!clo_luks2_settle(&header, err))
         return clo_wrap(err, "%s", disk->device);
-    if (!clo_luks2_check(clo_buffer_bytes(&header), &info, err))
+    if (!clo_luks2_check(clo_buffer_bytes(&header), &info, err) ||
+        !check_superblock(disk, &info, err))
         return clo_wrap(err, "%s", disk->device);
     header.size = (size_t)info.payload_offset;
     disk->luks = info;

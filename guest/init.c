@@ -25,6 +25,7 @@
 #include "guest/proof.h"
 #include "guest/report.h"
 #include "guest/root.h"
+#include "guest/tag_errors.h"
 #include "guest/tpm_tokens.h"
 #include "guest/unlock.h"
 #include "net/imds.h"
@@ -494,11 +495,29 @@ static void report_last_evidence(struct guest *guest)
     clo_report_step(&guest->report, "second evidence");
 }
 
+/* A block whose tag does not hold is an input/output error to the file system: which it was, the kernel's log says. */
+static bool mount_root(struct guest *guest, struct clo_error *err)
+{
+    struct clo_tag_errors errors;
+    bool is_mounted = clo_root_mount(MAPPER_DEVICE, err);
+
+    clo_tag_errors_read(CLO_KERNEL_LOG, &errors);
+    if (errors.count == 0)
+        return is_mounted;
+    clo_report_send(&guest->report,
+                    json_pack("{s:s, s:I, s:I}", "kind", "tag_errors", "count",
+                              (json_int_t)errors.count, "first", (json_int_t)errors.first));
+    return clo_fail(err, CLO_ERR_REFUSED,
+                    "root disk: sector %llu: its tag does not hold: it is not what was written "
+                    "under this disk's key",
+                    (unsigned long long)errors.first);
+}
+
 static bool enter_root(struct guest *guest, struct clo_error *err)
 {
     const struct clo_gate gate = gate_of(guest);
 
-    if (!clo_gate_close(&gate, err) || !clo_root_mount(MAPPER_DEVICE, err))
+    if (!clo_gate_close(&gate, err) || !mount_root(guest, err))
         return false;
     clo_report_step(&guest->report, "root mounted");
     clo_report_send(&guest->report, json_pack("{s:s, s:i}", "kind", "switch_root", "total_ms",

@@ -4,6 +4,7 @@
  *   {"kind":"eventlog","data":base64,"pcrs":{"sha256":{…}}}   the firmware's log, before anything else
  *   {"kind":"step","name":…,"ms":…}                            how long a step took
  *   {"kind":"evidence","phase":…,"bundle":{…}}                 what was, or could have been, sent
+ *   {"kind":"tag_errors","count":…,"first":…}                  sectors that were changed, and the first one's number
  *   {"kind":"refused","reason":…}
  *   {"kind":"switch_root","total_ms":…}                        */
 #ifndef CLOISTER_GUEST_REPORT_H

@@ -9,6 +9,7 @@
 #include "cli/image/image.h"
 #include "device/container.h"
 #include "lib/disk/gpt.h"
+#include "lib/disk/integrity.h"
 #include "lib/disk/luks2.h"
 
 static json_t *partitions_json(const struct clo_gpt *gpt)
@@ -47,8 +48,9 @@ static void print_text(const struct clo_gpt *gpt, const struct clo_luks2_info *l
     if (refusal != NULL)
         printf("root       refused: %s\n", refusal->text);
     else
-        printf("root       LUKS2 %s, %s, %u-byte sectors, %zu key slots: a guest opens it\n",
-               luks->uuid, luks->cipher, luks->sector_size, luks->keyslot_count);
+        printf("root       LUKS2 %s, %s%s%s, %u-byte sectors, %zu key slots: a guest opens it\n",
+               luks->uuid, luks->cipher, luks->integrity[0] == '\0' ? "" : ", ", luks->integrity,
+               luks->sector_size, luks->keyslot_count);
 }
 
 static bool read_disk(const struct clo_container *container, uint64_t at, size_t size,
@@ -61,11 +63,33 @@ static bool read_disk(const struct clo_container *container, uint64_t at, size_t
                               : clo_out_of_memory(err);
 }
 
+/* The header, and what lies at the payload's start; false with a refusal, or with an error where it cannot be read. */
+static bool check_root(const struct clo_container *container, const struct clo_gpt_partition *root,
+                       struct clo_luks2_info *luks, bool *is_fit, struct clo_error *refusal,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
+    uint64_t first = root->first_lba * CLO_GPT_SECTOR;
+    uint64_t size = (root->last_lba - root->first_lba + 1) * CLO_GPT_SECTOR;
+    size_t head = size < CLO_LUKS2_HEADER_MAX ? (size_t)size : CLO_LUKS2_HEADER_MAX;
+
+    if (!read_disk(container, first, head, &header, err))
+        return false;
+    *is_fit = clo_luks2_check(clo_buffer_bytes(&header), luks, refusal);
+    if (!*is_fit || luks->integrity[0] == '\0')
+        return true;
+    if (!read_disk(container, first + luks->payload_offset, CLO_INTEGRITY_SUPERBLOCK, &superblock,
+                   err))
+        return false;
+    *is_fit = clo_luks2_check_tags(luks, clo_buffer_bytes(&superblock), size, refusal);
+    return true;
+}
+
 static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_error *err)
 {
     CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     const struct clo_gpt_partition *root = NULL;
     struct clo_luks2_info luks = { 0 };
@@ -78,14 +102,8 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
         !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err))
         return false;
     bool ok = clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, &refusal);
-    if (ok) {
-        uint64_t size = (root->last_lba - root->first_lba + 1) * CLO_GPT_SECTOR;
-        if (size > CLO_LUKS2_HEADER_MAX)
-            size = CLO_LUKS2_HEADER_MAX;
-        if (!read_disk(&container, root->first_lba * CLO_GPT_SECTOR, (size_t)size, &header, err))
-            return false;
-        ok = clo_luks2_check(clo_buffer_bytes(&header), &luks, &refusal);
-    }
+    if (ok && !check_root(&container, root, &luks, &ok, &refusal, err))
+        return false;
     *is_fit = ok;
     if (!as_json) {
         print_text(gpt, &luks, ok ? NULL : &refusal);
@@ -96,9 +114,11 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
     json_t *json = json_pack("{s:s, s:o}", "disk", clo_guid_text(&gpt->disk, guid), "partitions",
                              partitions_json(gpt));
     json_object_set_new(json, "root",
-                        ok ? json_pack("{s:b, s:s, s:s, s:i, s:i}", "fit", 1, "luks_uuid",
-                                       luks.uuid, "cipher", luks.cipher, "sector_size",
-                                       (int)luks.sector_size, "keyslots", (int)luks.keyslot_count)
+                        ok ? json_pack("{s:b, s:s, s:s, s:s, s:i, s:i}", "fit", 1, "luks_uuid",
+                                       luks.uuid, "cipher", luks.cipher, "integrity",
+                                       luks.integrity[0] == '\0' ? "none" : luks.integrity,
+                                       "sector_size", (int)luks.sector_size, "keyslots",
+                                       (int)luks.keyslot_count)
                            : json_pack("{s:b, s:s}", "fit", 0, "refusal", refusal.text));
     CLO_CLEANUP(clo_json_freep) json_t *identity = NULL;
     if (!cli_identity(path, &identity, err))
