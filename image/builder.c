@@ -21,6 +21,7 @@
 #include "image/rootfs.h"
 #include "lib/disk/disk_identity.h"
 #include "lib/disk/gpt.h"
+#include "lib/disk/integrity.h"
 #include "lib/disk/luks2.h"
 #include "lib/disk/vhd.h"
 
@@ -39,6 +40,8 @@ struct build {
     uint64_t esp_bytes;
     uint64_t root_first;
     uint64_t luks_bytes;
+    uint64_t payload_bytes;         /* as the guest sees it */
+    struct clo_integrity integrity; /* where sectors have tags */
     uint64_t disk_bytes;
     struct image_uki uki;
     struct clo_secret *volume_key;
@@ -117,6 +120,29 @@ static bool prepare_root(struct build *build, struct clo_error *err)
 
 /* --- The disk --- */
 
+static unsigned sector_size(const struct build *build)
+{
+    return build->spec->sector_size == 0 ? CLO_LUKS_SECTOR : build->spec->sector_size;
+}
+
+/* The LUKS2 partition: its header, and the root, with tags and their journal where they are wanted. */
+static bool lay_out_volume(struct build *build, struct clo_error *err)
+{
+    uint64_t size = build->root_bytes;
+
+    build->payload_bytes = build->root_bytes;
+    if (build->spec->has_tags) {
+        if (!clo_integrity_size(build->root_bytes, sector_size(build), CLO_LUKS2_HMAC_TAG_SIZE,
+                                &size, err) ||
+            !clo_integrity_plan(size, sector_size(build), CLO_LUKS2_HMAC_TAG_SIZE,
+                                &build->integrity, err))
+            return false;
+        build->payload_bytes = build->integrity.provided;
+    }
+    build->luks_bytes = CLO_LUKS_PAYLOAD_OFFSET + size;
+    return true;
+}
+
 static bool lay_out(struct build *build, struct clo_buffer *head, struct clo_buffer *tail,
                     struct clo_error *err)
 {
@@ -125,7 +151,8 @@ static bool lay_out(struct build *build, struct clo_buffer *head, struct clo_buf
 
     build->esp_first = MIB;
     build->root_first = build->esp_first + round_up(build->esp_bytes, MIB);
-    build->luks_bytes = CLO_LUKS_PAYLOAD_OFFSET + build->root_bytes;
+    if (!lay_out_volume(build, err))
+        return false;
     build->disk_bytes = build->root_first + build->luks_bytes + MIB;
     struct clo_gpt_partition partitions[] = {
         { .type = clo_gpt_type_esp,
@@ -184,6 +211,8 @@ static bool format_header(struct build *build, const char *path, struct clo_erro
     char uuid[CLO_GUID_TEXT];
     struct clo_luks_spec luks = {
         .uuid = spec->luks_uuid != NULL ? spec->luks_uuid : clo_guid_text(&guid, uuid),
+        .sector_size = sector_size(build),
+        .has_tags = spec->has_tags,
         .disk_key = spec->disk_key,
         .recovery_passphrase = spec->recovery_passphrase,
     };
@@ -228,6 +257,8 @@ static bool identify(struct build *build, struct clo_error *err)
     clo_buffer_le64(&text, build->root_first);
     clo_buffer_le64(&text, build->luks_bytes);
     clo_buffer_u8(&text, spec->encrypt_all);
+    clo_buffer_u8(&text, spec->has_tags);
+    clo_buffer_le32(&text, sector_size(build));
     if (!clo_buffer_ok(&text))
         return clo_out_of_memory(err);
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), &identity);
@@ -298,8 +329,10 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
         .overlay = build->spec->root_overlay,
         .target = build->disk.fd,
         .offset = build->root_first + CLO_LUKS_PAYLOAD_OFFSET,
-        .size = build->root_bytes,
+        .size = build->payload_bytes,
         .volume_key = build->volume_key,
+        .sector_size = sector_size(build),
+        .integrity = build->spec->has_tags ? &build->integrity : NULL,
         .all = build->spec->encrypt_all,
         .start = build->spec->journal == NULL ? 0 : build->spec->journal->done,
         .save = build->spec->journal == NULL ? NULL : save_progress,
@@ -312,6 +345,28 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
     result->encrypted = encrypted.encrypted;
     result->skipped = encrypted.skipped;
     return true;
+}
+
+/* As the kernel has them after its first start: it finds nothing to begin. */
+static bool write_integrity(struct build *build, struct clo_error *err)
+{
+    const struct clo_integrity *integrity = &build->integrity;
+    uint64_t at = build->root_first + CLO_LUKS_PAYLOAD_OFFSET;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+
+    if (!build->spec->has_tags)
+        return true;
+    if (!clo_integrity_write(integrity, &bytes, err))
+        return false;
+    for (uint32_t i = 0; i < integrity->journal_sections; i++) {
+        if (!write_at(build, clo_buffer_bytes(&bytes), at, err))
+            return false;
+        at += bytes.size;
+        bytes.size = 0;
+        if (!clo_integrity_write_section(integrity, i, &bytes, err))
+            return false;
+    }
+    return write_at(build, clo_buffer_bytes(&bytes), at, err);
 }
 
 /* The disk is whole MiB already. */
@@ -344,7 +399,7 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
         !copy_file(build, build->esp_path, build->esp_bytes, build->esp_first, err) ||
         !copy_file(build, build->luks_path, CLO_LUKS_PAYLOAD_OFFSET, build->root_first, err) ||
         !write_at(build, clo_buffer_bytes(&tail), build->disk_bytes - CLO_GPT_TAIL_SIZE, err) ||
-        !write_footer(build, err))
+        !write_integrity(build, err) || !write_footer(build, err))
         return false;
     step(build, CLO_IMAGE_DISK, 1, 1);
     return encrypt_root(build, result, err);

@@ -50,10 +50,12 @@ struct clo_image_spec {
 
     uint64_t root_size; /* 0: as large as needed */
     uint64_t esp_size;
-    bool encrypt_all; /* free blocks too */
-    bool is_vhd;      /* with the footer of a fixed VHD, as Azure takes it */
-    int64_t epoch;    /* SOURCE_DATE_EPOCH; the UKI's files carry it */
-    int64_t created;  /* what the reference file says */
+    bool encrypt_all;     /* free blocks too */
+    bool has_tags;        /* a tag of HMAC-SHA256 for each sector, by dm-integrity */
+    unsigned sector_size; /* of the encrypted root; 0: 4096 */
+    bool is_vhd;          /* with the footer of a fixed VHD, as Azure takes it */
+    int64_t epoch;        /* SOURCE_DATE_EPOCH; the UKI's files carry it */
+    int64_t created;      /* what the reference file says */
 
     /* Of a conversion that can be resumed; NULL: on a failure, nothing is left. */
     struct clo_journal *journal;

@@ -12,17 +12,18 @@
 #include <unistd.h>
 
 #include <ext2fs/ext2fs.h>
-#include <openssl/evp.h>
 
 #include "device/file.h"
 #include "image/overlay.h"
+#include "image/sectors.h"
+#include "lib/disk/integrity.h"
 
-#define SECTOR            4096U
+#define SECTOR            4096U /* a block of the file system; a sector of the volume, or eight */
 #define CHUNK             ((size_t)CLO_ENCRYPT_STEP)
 #define SECTORS_PER_CHUNK (CHUNK / SECTOR)
 #define SECTORS_PER_PIECE ((size_t)32)
-#define THREADS_MAX       64
-#define THREADS_PER_CORE  4 /* most of them wait for the disk */
+#define THREADS_MAX       20 /* with their buffers less than 64 MiB */
+#define THREADS_PER_CORE  4  /* most of them wait for the disk */
 #define SAVE_EVERY_MS     500
 #define NO_CHUNK          UINT64_MAX
 
@@ -89,6 +90,15 @@ static void fail(struct job *job, enum clo_status status, const char *what, int 
     pthread_mutex_unlock(&job->lock);
 }
 
+static bool keep_error(struct job *job, const struct clo_error *err)
+{
+    pthread_mutex_lock(&job->lock);
+    if (!atomic_exchange(&job->failed, true))
+        *job->err = *err;
+    pthread_mutex_unlock(&job->lock);
+    return false;
+}
+
 static bool read_overlay(struct job *job, uint8_t *buffer, uint64_t at, size_t size)
 {
     uint64_t left = at < job->source_size ? job->source_size - at : 0;
@@ -96,13 +106,7 @@ static bool read_overlay(struct job *job, uint8_t *buffer, uint64_t at, size_t s
     struct clo_error err;
 
     memset(buffer + have, 0, size - have);
-    if (clo_overlay_read(job->spec->overlay, at, buffer, have, &err))
-        return true;
-    pthread_mutex_lock(&job->lock);
-    if (!atomic_exchange(&job->failed, true))
-        *job->err = err;
-    pthread_mutex_unlock(&job->lock);
-    return false;
+    return clo_overlay_read(job->spec->overlay, at, buffer, have, &err) || keep_error(job, &err);
 }
 
 static bool read_source(struct job *job, uint8_t *buffer, uint64_t at, size_t size)
@@ -151,42 +155,95 @@ static bool write_target(struct job *job, const uint8_t *buffer, uint64_t at, si
     return true;
 }
 
-/* In place, sector by sector: each has a tweak of its own. */
-static bool encrypt_sectors(EVP_CIPHER_CTX *cipher, uint8_t *data, uint64_t first, size_t count)
+/* What a thread works with. */
+struct worker {
+    unsigned number;
+    struct clo_sectors *sectors;
+    uint8_t *buffer; /* a chunk */
+    uint8_t *tags;   /* of it */
+};
+
+/* Those of `size` bytes of the chunk from `first` on. */
+static bool tag(struct job *job, struct worker *worker, const uint8_t *data, uint64_t first,
+                size_t size)
 {
-    for (size_t i = 0; i < count; i++) {
-        uint8_t tweak[16] = { 0 };
-        uint64_t number = (first + i) * (SECTOR / 512);
-        int size = 0;
-        for (int k = 0; k < 8; k++)
-            tweak[k] = (uint8_t)(number >> (8 * k));
-        if (EVP_EncryptInit_ex2(cipher, NULL, NULL, tweak, NULL) != 1 ||
-            EVP_EncryptUpdate(cipher, data + i * SECTOR, &size, data + i * SECTOR, SECTOR) != 1 ||
-            size != (int)SECTOR)
-            return false;
-    }
-    return true;
+    const struct clo_integrity *integrity = job->spec->integrity;
+    struct clo_error err;
+
+    if (integrity == NULL)
+        return true;
+    uint8_t *tags = worker->tags + first % CHUNK / integrity->block_size * integrity->tag_size;
+    return clo_sectors_tag(worker->sectors, data, first, size, tags, &err) || keep_error(job, &err);
 }
 
 /* Reads and encrypts, little enough at once that it is still in the cache. */
-static bool fill(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, uint64_t first,
-                 size_t count)
+static bool fill(struct job *job, struct worker *worker, uint64_t first, size_t count)
 {
     for (size_t done = 0; done < count; done += SECTORS_PER_PIECE) {
         size_t piece = count - done < SECTORS_PER_PIECE ? count - done : SECTORS_PER_PIECE;
-        uint8_t *at = buffer + done * SECTOR;
-        if (!read_source(job, at, (first + done) * SECTOR, piece * SECTOR))
+        uint8_t *data = worker->buffer + done * SECTOR;
+        uint64_t at = (first + done) * SECTOR;
+        struct clo_error err;
+        if (!read_source(job, data, at, piece * SECTOR))
             return false;
-        if (!encrypt_sectors(cipher, at, first + done, piece)) {
-            fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", EIO);
+        if (!clo_sectors_encrypt(worker->sectors, data, at, piece * SECTOR, &err))
+            return keep_error(job, &err);
+        if (!tag(job, worker, data, at, piece * SECTOR))
             return false;
-        }
     }
     return true;
 }
 
+/* A hole reads as zeros, and these are what its tag covers. */
+static bool pass_over(struct job *job, struct worker *worker, uint64_t sector)
+{
+    static const uint8_t zeros[SECTOR];
+
+    return tag(job, worker, zeros, sector * SECTOR, SECTOR);
+}
+
+static uint64_t place(const struct job *job, uint64_t at)
+{
+    const struct clo_integrity *integrity = job->spec->integrity;
+
+    return job->spec->offset + (integrity == NULL ? at : clo_integrity_data_at(integrity, at));
+}
+
 /* Runs of used sectors inside one chunk. */
-static bool do_chunk(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, uint64_t chunk)
+static bool do_runs(struct job *job, struct worker *worker, uint64_t first, uint64_t end)
+{
+    for (uint64_t at = first; at < end;) {
+        uint64_t stop = at;
+        while (stop < end && is_used(job->map, stop))
+            stop++;
+        if (stop == at) {
+            if (!pass_over(job, worker, at++))
+                return false;
+            continue;
+        }
+        size_t size = (size_t)(stop - at) * SECTOR;
+        if (!fill(job, worker, at, (size_t)(stop - at)) ||
+            !write_target(job, worker->buffer, place(job, at * SECTOR), size))
+            return false;
+        atomic_fetch_add(&job->encrypted, size);
+        at = stop;
+    }
+    return true;
+}
+
+/* A chunk lies in one area: its tags lie together. */
+static bool write_tags(struct job *job, const struct worker *worker, uint64_t first, uint64_t end)
+{
+    const struct clo_integrity *integrity = job->spec->integrity;
+
+    if (integrity == NULL)
+        return true;
+    size_t size = (size_t)((end - first) * SECTOR / integrity->block_size * integrity->tag_size);
+    return write_target(job, worker->tags,
+                        job->spec->offset + clo_integrity_tag_at(integrity, first * SECTOR), size);
+}
+
+static bool do_chunk(struct job *job, struct worker *worker, uint64_t chunk)
 {
     uint64_t first = chunk * SECTORS_PER_CHUNK;
     uint64_t end = first + SECTORS_PER_CHUNK;
@@ -194,21 +251,8 @@ static bool do_chunk(struct job *job, EVP_CIPHER_CTX *cipher, uint8_t *buffer, u
 
     if (end > total)
         end = total;
-    for (uint64_t at = first; at < end;) {
-        uint64_t stop = at;
-        while (stop < end && is_used(job->map, stop))
-            stop++;
-        if (stop == at) {
-            at++;
-            continue;
-        }
-        size_t size = (size_t)(stop - at) * SECTOR;
-        if (!fill(job, cipher, buffer, at, (size_t)(stop - at)) ||
-            !write_target(job, buffer, job->spec->offset + at * SECTOR, size))
-            return false;
-        atomic_fetch_add(&job->encrypted, size);
-        at = stop;
-    }
+    if (!do_runs(job, worker, first, end) || !write_tags(job, worker, first, end))
+        return false;
     uint64_t done = atomic_fetch_add(&job->done, (end - first) * SECTOR) + (end - first) * SECTOR;
     if (job->spec->progress != NULL) {
         pthread_mutex_lock(&job->lock);
@@ -278,29 +322,48 @@ static unsigned register_worker(struct job *job)
     return worker;
 }
 
+static unsigned sector_size(const struct clo_encrypt_spec *spec)
+{
+    return spec->sector_size == 0 ? SECTOR : spec->sector_size;
+}
+
+static bool open_worker(struct job *job, struct worker *out)
+{
+    const struct clo_integrity *integrity = job->spec->integrity;
+    size_t tags = integrity == NULL ? SECTOR : CHUNK / integrity->block_size * integrity->tag_size;
+    struct clo_error err;
+
+    out->number = register_worker(job);
+    out->buffer = aligned_alloc(SECTOR, CHUNK);
+    out->tags = aligned_alloc(SECTOR, (tags + SECTOR - 1) / SECTOR * SECTOR);
+    if (out->buffer == NULL || out->tags == NULL) {
+        (void)clo_out_of_memory(&err);
+        return keep_error(job, &err);
+    }
+    return clo_sectors_new(job->spec->volume_key, sector_size(job->spec), &out->sectors, &err) ||
+           keep_error(job, &err);
+}
+
+static void close_worker(struct worker *worker)
+{
+    if (worker->buffer != NULL)
+        clo_wipe(worker->buffer, CHUNK);
+    free(worker->buffer);
+    free(worker->tags);
+    clo_sectors_free(worker->sectors);
+}
+
 static void *work(void *argument)
 {
     struct job *job = argument;
-    unsigned worker = register_worker(job);
+    struct worker worker = { .buffer = NULL };
     uint64_t chunk;
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    EVP_CIPHER *aes = EVP_CIPHER_fetch(NULL, "AES-256-XTS", NULL);
-    uint8_t *buffer = aligned_alloc(SECTOR, CHUNK);
 
-    if (cipher == NULL || aes == NULL || buffer == NULL ||
-        EVP_EncryptInit_ex2(cipher, aes, clo_secret_bytes(job->spec->volume_key).data, NULL,
-                            NULL) != 1) {
-        fail(job, CLO_ERR_SYSTEM, "AES-XTS in libcrypto", ENOMEM);
-    } else {
-        while (!atomic_load(&job->failed) && take_chunk(job, worker, &chunk) &&
-               do_chunk(job, cipher, buffer, chunk))
-            leave_chunk(job, worker);
-    }
-    if (buffer != NULL)
-        clo_wipe(buffer, CHUNK);
-    free(buffer);
-    EVP_CIPHER_free(aes);
-    EVP_CIPHER_CTX_free(cipher);
+    if (open_worker(job, &worker))
+        while (!atomic_load(&job->failed) && take_chunk(job, worker.number, &chunk) &&
+               do_chunk(job, &worker, chunk))
+            leave_chunk(job, worker.number);
+    close_worker(&worker);
     return NULL;
 }
 
@@ -343,8 +406,8 @@ bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result 
 
     if (!open_source(spec, &source, &source_size, err))
         return false;
-    if (clo_secret_size(spec->volume_key) != 64 || spec->size % SECTOR != 0 ||
-        source_size > spec->size)
+    if ((clo_secret_size(spec->volume_key) != 64) != (spec->integrity != NULL) ||
+        spec->size % SECTOR != 0 || source_size > spec->size)
         return clo_fail(err, CLO_ERR_USAGE, "%s: %llu bytes do not fit a payload of %llu",
                         spec->source, (unsigned long long)source_size,
                         (unsigned long long)spec->size);

@@ -3,7 +3,10 @@
  * the page cache where the file system lets us.
  *
  * Blocks that an ext4 file system does not use are left as holes; so the host learns which blocks
- * are free. Every block in use is encrypted, the ones full of zeros too. */
+ * are free. Every block in use is encrypted, the ones full of zeros too.
+ *
+ * With tags every sector has one, those of holes too: they cover zeros as what was encrypted, so that a read gives noise, as without
+ * tags, and not an error. */
 #ifndef CLOISTER_IMAGE_ENCRYPT_H
 #define CLOISTER_IMAGE_ENCRYPT_H
 
@@ -11,6 +14,7 @@
 
 #define CLO_ENCRYPT_STEP ((uint64_t)2 << 20)
 
+struct clo_integrity;
 struct clo_overlay;
 
 struct clo_encrypt_spec {
@@ -19,9 +23,12 @@ struct clo_encrypt_spec {
     int target;                  /* written from `offset` on */
     uint64_t offset;
     uint64_t size; /* of the payload, at least the source's; a multiple of 4096 */
-    const struct clo_secret *volume_key; /* 64 bytes */
-    unsigned threads;                    /* 0: enough to keep cores and disk busy */
-    bool all;                            /* encrypt free blocks as well */
+    const struct clo_secret *volume_key; /* 64 bytes; 96 with tags */
+    unsigned sector_size;                /* 0: 4096 */
+    const struct clo_integrity
+            *integrity; /* where tags and data are from `offset` on; NULL: no tags */
+    unsigned threads;   /* 0: enough to keep cores and disk busy */
+    bool all;           /* encrypt free blocks as well */
     uint64_t start; /* what lies before it was encrypted already; a multiple of CLO_ENCRYPT_STEP */
     /* From time to time: all before `done` is written, though it may not be on the disk yet. NULL: nobody asks. */
     bool (*save)(void *context, uint64_t done, struct clo_error *err);

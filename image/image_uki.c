@@ -131,6 +131,7 @@ static bool place_initrd(const struct clo_image_spec *spec, const struct places 
         .init = spec->init,
         .modules_folder = spec->modules_folder,
         .modules = spec->modules,
+        .has_tags = spec->has_tags,
         .guest_config = spec->guest_config,
         .epoch = spec->epoch < 0 ? 0 : spec->epoch,
     };

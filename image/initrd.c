@@ -29,6 +29,9 @@ const char *const clo_initrd_modules[] = {
     NULL,
 };
 
+/* What a root whose sectors have tags wants besides. */
+static const char *const tag_modules[] = { "dm_integrity", "authenc", "?hmac", "?sha256_generic" };
+
 struct writer {
     struct archive *archive;
     int64_t epoch;
@@ -138,14 +141,33 @@ static void module_name(const char *path, char *out, size_t size)
         ending[3] = '\0';
 }
 
+/* NULL-terminated; `out` has room for all that there are. */
+static bool list_modules(const struct clo_initrd_spec *spec, const char **out, size_t room)
+{
+    const char *const *names = spec->modules == NULL ? clo_initrd_modules : spec->modules;
+    size_t more = spec->has_tags ? CLO_COUNT(tag_modules) : 0;
+    size_t count = 0;
+
+    for (; names[count] != NULL && count + more + 1 < room; count++)
+        out[count] = names[count];
+    if (names[count] != NULL)
+        return false;
+    for (size_t i = 0; i < more; i++)
+        out[count++] = tag_modules[i];
+    out[count] = NULL;
+    return true;
+}
+
 static bool put_modules(const struct writer *writer, const struct clo_initrd_spec *spec,
                         json_t *list)
 {
     CLO_CLEANUP(clo_modules_free) struct clo_modules modules = { 0 };
+    const char *names[CLO_MODULES_MAX];
 
-    if (!clo_modules_get(spec->modules_folder,
-                         spec->modules == NULL ? clo_initrd_modules : spec->modules, &modules,
-                         writer->err) ||
+    if (!list_modules(spec, names, CLO_COUNT(names)))
+        return clo_fail(writer->err, CLO_ERR_UNSUPPORTED, "more than %zu modules are named",
+                        CLO_COUNT(names));
+    if (!clo_modules_get(spec->modules_folder, names, &modules, writer->err) ||
         !put(writer, "lib/modules", AE_IFDIR, 0755, NULL, clo_bytes(NULL, 0)))
         return false;
     for (size_t i = 0; i < modules.count; i++) {

@@ -12,6 +12,7 @@ struct clo_initrd_spec {
     const char *init;           /* the cloister-init program */
     const char *modules_folder; /* …/lib/modules/RELEASE */
     const char *const *modules; /* NULL-terminated; NULL: the default list */
+    bool has_tags;              /* the root's sectors: their modules are added */
     json_t *guest_config;       /* /etc/cloister/guest.json, "modules" is added */
     int64_t epoch;              /* every file's time */
 };

@@ -4,11 +4,12 @@
 
 #include "cloister/crypto.h"
 
-#define CLO_LUKS_PAYLOAD_OFFSET  ((uint64_t)16 << 20)
-#define CLO_LUKS_SECTOR          4096U
-#define CLO_LUKS_VOLUME_KEY_SIZE 64
+#define CLO_LUKS_PAYLOAD_OFFSET ((uint64_t)16 << 20)
+#define CLO_LUKS_SECTOR         4096U
 
 struct clo_luks_spec {
+    unsigned sector_size;      /* 0: CLO_LUKS_SECTOR; another needs tags */
+    bool has_tags;             /* of HMAC-SHA256 for each sector, by dm-integrity */
     const char *uuid;          /* text form; NULL: random */
     struct clo_bytes disk_key; /* what the broker releases: full entropy, 32 to 64 bytes */
     struct clo_bytes recovery_passphrase; /* empty: none */

@@ -400,6 +400,27 @@ static bool read_format(const char *text, bool *is_vhd, struct clo_error *err)
            clo_fail(err, CLO_ERR_USAGE, "--format %.40s: expected raw or vhd", text);
 }
 
+/* Sectors of 512 bytes are for tags alone: the guest takes no others. */
+static bool read_sectors(const struct cli_making *making, struct clo_image_spec *spec,
+                         struct clo_error *err)
+{
+    const char *kind = making->integrity;
+    const char *size = making->sector_size;
+
+    spec->has_tags = kind != NULL && strcmp(kind, "hmac-sha256") == 0;
+    if (kind != NULL && !spec->has_tags && strcmp(kind, "none") != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--integrity %.40s: expected hmac-sha256 or none",
+                        kind);
+    if (size == NULL || strcmp(size, "4096") == 0)
+        return true;
+    if (strcmp(size, "512") != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--sector-size %.40s: expected 4096 or 512", size);
+    if (!spec->has_tags)
+        return clo_fail(err, CLO_ERR_USAGE, "--sector-size 512: goes with --integrity alone");
+    spec->sector_size = 512;
+    return true;
+}
+
 /* Without keys in it, firmware would start whatever lies on the ESP: PCR 7 would say so, and mean nothing. */
 static bool read_enrolled(const char *path, struct clo_buffer *out, struct clo_error *err)
 {
@@ -422,7 +443,7 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
         !read_size("--root-size", making->root_size, &spec->root_size, err) ||
         !read_size("--esp-size", making->esp_size, &spec->esp_size, err) ||
         !read_seed(making->seed, &spec->seed, err) || !read_epoch(&spec->epoch, err) ||
-        !read_format(making->format, &spec->is_vhd, err) ||
+        !read_format(making->format, &spec->is_vhd, err) || !read_sectors(making, spec, err) ||
         !read_enrolled(making->varstore, &out->varstore, err) ||
         !uki_signing_open(&making->uki.signing, err) ||
         !uki_policy_open(&making->uki.policy, err) ||

@@ -30,7 +30,7 @@ struct cli_making {
     struct cli_disk_key_options disk_key;
     struct clo_list accepted;
     const char *modules, *varstore, *disk_output, *passphrase, *init, *root_size, *esp_size, *seed,
-            *output, *reference, *format;
+            *output, *reference, *format, *integrity, *sector_size;
     bool all, as_json;
     /* What makes the image of a root; NULL: clo_image_build(). */
     bool (*build)(void *context, const struct clo_image_spec *spec, struct clo_image_result *out,
@@ -126,6 +126,13 @@ struct cli_making {
             { "--esp-size", "SIZE", "of the EFI system partition", .text = &(in).esp_size },       \
             { "--seed", "GUID", "what all GUIDs on the disk derive from; default random",          \
               .text = &(in).seed },                                                                \
+            { "--integrity", "KIND",                                                               \
+              "a tag for each sector, so that what was changed is an error: hmac-sha256; or none " \
+              "(default)",                                                                         \
+              .text = &(in).integrity },                                                           \
+            { "--sector-size", "BYTES",                                                            \
+              "of the encrypted root: 4096 (default); with --integrity 512, too",                  \
+              .text = &(in).sector_size },                                                         \
             { "--encrypt-free", NULL,                                                              \
               "encrypt unused blocks too, so that nobody sees which they are",                     \
               .flag = &(in).all },                                                                 \

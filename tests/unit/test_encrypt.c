@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "device/process.h"
+#include "lib/disk/integrity.h"
 #include "test.h"
 
 #define SECTOR  4096
@@ -125,23 +127,29 @@ static void test_plain(void **state)
     }
 }
 
+static void make_file_system(void)
+{
+    const char *const mke2fs[] = { "mke2fs", "-q",   "-F",   "-t",   "ext4",
+                                   "-b",     "4096", source, "2500", NULL };
+    struct clo_error err;
+
+    if (truncate(source, 2500 * SECTOR) != 0 || !clo_process_run(mke2fs, NULL, NULL, &err)) {
+        print_message("SKIP: %s\n", err.text);
+        skip();
+    }
+}
+
 /* An ext4: what it uses decrypts to what was there; the rest stays a hole, unless asked for. */
 static void test_ext4(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer sparse = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
-    const char *const mke2fs[] = { "mke2fs", "-q",   "-F",   "-t",   "ext4",
-                                   "-b",     "4096", source, "2500", NULL };
     uint8_t sector[SECTOR];
     uint64_t holes = 0;
-    struct clo_error err;
 
     (void)state;
-    if (truncate(source, 2500 * SECTOR) != 0 || !clo_process_run(mke2fs, NULL, NULL, &err)) {
-        print_message("SKIP: %s\n", err.text);
-        skip();
-    }
+    make_file_system();
     read_all(source, &plain);
     clo_buffer_zero(&plain, PAYLOAD - plain.size);
     struct clo_encrypt_result result = encrypt(2, false);
@@ -199,11 +207,63 @@ static void test_refused(void **state)
     CHECK(strncmp(err.text, "writing the image: ", 19) == 0, err.text);
 }
 
+/* Each sector has a tag, those of holes too, over what lies on the disk; content and tags are where dm-integrity looks. */
+static void test_tags(void **state)
+{
+    static const unsigned sizes[] = { 512, 4096 };
+
+    (void)state;
+    make_file_system();
+    for (size_t s = 0; s < CLO_COUNT(sizes); s++) {
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *pair = NULL;
+        CLO_CLEANUP(clo_fd_close) int fd = open_target();
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer written = { 0 };
+        struct clo_integrity integrity;
+        struct clo_encrypt_result result;
+        struct clo_error err;
+        CHECK(clo_secret_new(96, &pair, &err), err.text);
+        for (size_t i = 0; i < 96; i++)
+            clo_secret_data(pair)[i] = (uint8_t)(i * 7 + 1);
+        CHECK(clo_integrity_plan(PAYLOAD + (2 << 20), sizes[s], 32, &integrity, &err), err.text);
+        assert_int_equal(ftruncate(fd, OFFSET + PAYLOAD + (2 << 20)), 0);
+        const struct clo_encrypt_spec spec = { .source = source,
+                                               .target = fd,
+                                               .offset = OFFSET,
+                                               .size = integrity.provided,
+                                               .volume_key = pair,
+                                               .sector_size = sizes[s],
+                                               .integrity = &integrity };
+        CHECK(clo_encrypt(&spec, &result, &err), err.text);
+        CHECK(result.skipped > 0 && result.encrypted + result.skipped == integrity.provided,
+              "holes");
+        read_all(target, &written);
+        for (uint64_t at = 0; at < integrity.provided; at += sizes[s]) {
+            const uint8_t *data = written.data + OFFSET + clo_integrity_data_at(&integrity, at);
+            uint8_t text[24 + SECTOR] = { 0 }, tag[32];
+            for (int k = 0; k < 8; k++)
+                text[k] = text[8 + k] = (uint8_t)(at / 512 >> (8 * k));
+            memcpy(text + 24, data, sizes[s]);
+            HMAC(EVP_sha256(), clo_secret_bytes(pair).data + 64, 32, text, 24 + sizes[s], tag,
+                 NULL);
+            CHECK(memcmp(tag, written.data + OFFSET + clo_integrity_tag_at(&integrity, at), 32) ==
+                          0,
+                  "tag");
+        }
+        const struct clo_encrypt_spec short_key = { .source = source,
+                                                    .target = fd,
+                                                    .size = PAYLOAD,
+                                                    .volume_key = key,
+                                                    .integrity = &integrity };
+        CHECK(!clo_encrypt(&short_key, &result, &err), "tags without a key of theirs");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_ext4),
+        cmocka_unit_test(test_tags),
         cmocka_unit_test(test_refused),
     };
 

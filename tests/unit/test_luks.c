@@ -37,7 +37,7 @@ static int tear_down(void **state)
 static bool opens(struct clo_bytes secret, const struct clo_secret *volume_key, int slot)
 {
     struct crypt_device *device;
-    char found[64];
+    char found[96];
     size_t size = sizeof found;
 
     assert_int_equal(crypt_init(&device, path), 0);
@@ -79,6 +79,38 @@ static void test_format(void **state)
           "the volume key is not on the disk");
 }
 
+/* libcryptsetup reads what was made of its header: the segment has tags, and both keys open it. */
+static void test_tags(void **state)
+{
+    static const uint8_t disk_key[64] = { 3, 2, 1 };
+    static const unsigned sizes[] = { 512, 4096 };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(sizes); i++) {
+        const struct clo_luks_spec spec = { .disk_key = clo_bytes(disk_key, sizeof disk_key),
+                                            .recovery_passphrase = clo_bytes_text("battery staple"),
+                                            .has_tags = true,
+                                            .sector_size = sizes[i] };
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *again = NULL;
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+        struct clo_luks2_info info;
+        struct clo_error err;
+        char uuid[41];
+        CHECK(clo_luks_format(path, &spec, &volume_key, uuid, &err), err.text);
+        CHECK(clo_secret_size(volume_key) == 96, "the volume key");
+        CHECK(clo_file_read(path, CLO_FILE_LIMIT, &head, &err), err.text);
+        CHECK(clo_luks2_check(clo_buffer_bytes(&head), &info, &err), err.text);
+        CHECK(strcmp(info.integrity, "hmac(sha256)") == 0 && info.sector_size == sizes[i] &&
+                      info.key_size == 96 && info.keyslot_count == 2,
+              info.integrity);
+        CHECK(opens(spec.disk_key, volume_key, 0), "the disk key");
+        CHECK(opens(spec.recovery_passphrase, volume_key, 1), "the passphrase");
+        CHECK(clo_luks_open(path, spec.disk_key, &again, uuid, &err), err.text);
+        CHECK(clo_bytes_equal(clo_secret_bytes(again), clo_secret_bytes(volume_key)), "its key");
+    }
+}
+
 static void test_refused(void **state)
 {
     static const uint8_t disk_key[32];
@@ -100,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_tags),
         cmocka_unit_test(test_refused),
     };
 
