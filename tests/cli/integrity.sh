@@ -15,6 +15,7 @@ mke2fs -q -F -t ext4 -b 4096 -d root root.ext4 20M
 export SOURCE_DATE_EPOCH=1700000000
 
 # build OUTPUT [OPTION]…
+# shellcheck disable=SC2317 # expect calls it
 build() {
     output=$1
     shift

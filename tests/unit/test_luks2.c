@@ -322,6 +322,7 @@ static void test_tags(void **state)
           "segment 0: integrity: \"integrity\" is not an object" },
         { "segments/0/integrity/type", "'crc32c'",
           "segment 0: integrity: type \"crc32c\": only \"hmac(sha256)\" is allowed" },
+        { "segments/0/integrity", NULL, "keyslot 0: key_size 96: only 64 to 64 is allowed" },
         { "segments/0/integrity/type", NULL, "segment 0: integrity: \"type\" is missing" },
         { "segments/0/integrity/journal_integrity", "'hmac(sha256)'",
           "segment 0: integrity: journal_integrity \"hmac(sha256)\": only \"none\" is allowed" },
