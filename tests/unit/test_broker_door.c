@@ -33,6 +33,7 @@ static void test_limits(void **state)
         { "GET", "/kbs/v0/resource/default/disk/demo", 0 },
         { "GET", "/metrics", 0 },
         { "HEAD", "/healthz", 0 },
+        { "DELETE", "/kbs/v0/resource/default/disk/demo", 0 }, /* by kbs-client, without a length */
     };
     CLO_CLEANUP(free_client) struct client client = { .clock = 1000 };
     unsigned status;

@@ -22,6 +22,7 @@ static const struct {
       .body_max = CLO_BROKER_BODY_MAX },
     { "GET", "/", .is_prefix = true },
     { "HEAD", "/", .is_prefix = true },
+    { "DELETE", "/", .is_prefix = true }, /* kbs-client says no length */
 };
 
 static bool fits(size_t rule, const struct clo_broker_request *head)
