@@ -30,6 +30,17 @@ static bool take_resource(struct work *w, const char *resource, struct clo_error
     return appraise_claim(w, "resource", json_string(resource), err);
 }
 
+/* Others may ask for a result alone, and have no key: nothing is released to it then. */
+static bool take_key(const json_t *runtime_data, bool may_lack, json_t **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+
+    if (may_lack && json_object_get(runtime_data, "tee-pubkey") == NULL)
+        return true;
+    return clo_json_get_object(runtime_data, "tee-pubkey", out, err) &&
+           clo_jwk_to_public_key(*out, &key, err);
+}
+
 static bool read_runtime_data(struct work *w, struct clo_error *err)
 {
     static const char *const own_keys[] = { "nonce", "tee-pubkey", "resource", NULL };
@@ -39,9 +50,9 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
     static const char id[] = "evidence.nonce";
     struct clo_bytes expected = w->inputs->expected_nonce;
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    bool is_foreign = keys == foreign_keys;
     const char *nonce, *resource, *additional;
-    json_t *jwk;
+    json_t *jwk = NULL;
 
     w->runtime_data = clo_evidence_get(w->evidence, CLO_EVIDENCE_RUNTIME_DATA);
     if (w->runtime_data.data == NULL) {
@@ -53,14 +64,13 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
     }
     if (!clo_json_parse(w->runtime_data, &json, err) || !clo_json_only(json, keys, err) ||
         !clo_json_get_string(json, "nonce", &nonce, err) ||
-        !clo_json_get_object(json, "tee-pubkey", &jwk, err) ||
-        !clo_jwk_to_public_key(jwk, &key, err) ||
+        !take_key(json, is_foreign, &jwk, err) ||
         !clo_json_get_string_optional(json, "resource", &resource, err) ||
         (resource != NULL && !take_resource(w, resource, err)) ||
         !clo_json_get_string_optional(json, "additional-evidence", &additional, err) ||
         !take_additional(w, additional, err))
         return clo_wrap(err, "evidence: runtime data");
-    w->appraisal->tee_pubkey = json_incref(jwk);
+    w->appraisal->tee_pubkey = json_incref(jwk); /* NULL stays it */
     if (expected.data == NULL)
         clo_check_skip(w->checks, id, "no nonce was expected: freshness is not shown");
     else

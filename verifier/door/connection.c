@@ -18,6 +18,7 @@ struct request {
     const char *method, *path;
     const char *authorization; /* NULL: none */
     const char *cookie;        /* NULL: none */
+    const char *query, *content_type, *accept;
     size_t length;
     bool is_chunked, keeps_alive;
     struct clo_http_chunks chunks;
@@ -141,6 +142,7 @@ static bool send_answer(struct connection *c, const struct clo_broker_answer *an
     const struct clo_http_reply reply = { .status = answer->status,
                                           .content_type = answer->content_type,
                                           .cookie = answer->cookie,
+                                          .location = answer->location,
                                           .body = clo_buffer_bytes(&answer->body),
                                           .time = door_seconds(CLOCK_REALTIME),
                                           .is_head = is_head,
@@ -180,7 +182,10 @@ static struct clo_broker_request broker_request(const struct connection *c, stru
     return (struct clo_broker_request){
         .method = request->method,
         .path = request->path,
+        .query = request->query,
         .cookie = request->cookie,
+        .content_type = request->content_type,
+        .accept = request->accept,
         .authorization = request->authorization,
         .peer = c->peer,
         .subject = c->subject,
@@ -273,8 +278,15 @@ static struct clo_bytes find_cookie(struct clo_bytes header)
 static struct request *new_request(const struct clo_http_request *head)
 {
     struct clo_bytes cookie = find_cookie(head->cookie);
-    struct request *request = calloc(1, sizeof *request + head->method.size + head->path.size +
-                                                head->authorization.size + cookie.size + 4);
+    const struct clo_bytes texts[] = {
+        head->method,       head->path,   head->query, head->authorization,
+        head->content_type, head->accept, cookie
+    };
+    size_t size = sizeof(struct request);
+
+    for (size_t i = 0; i < CLO_COUNT(texts); i++)
+        size += texts[i].size + 1;
+    struct request *request = calloc(1, size);
 
     if (request == NULL)
         return NULL;
@@ -283,6 +295,9 @@ static struct request *new_request(const struct clo_http_request *head)
     request->path = copy(&at, head->path);
     request->authorization = copy(&at, head->authorization);
     request->cookie = copy(&at, cookie);
+    request->query = copy(&at, head->query);
+    request->content_type = copy(&at, head->content_type);
+    request->accept = copy(&at, head->accept);
     request->length = (size_t)head->length;
     request->is_chunked = head->is_chunked;
     request->keeps_alive = head->keeps_alive;

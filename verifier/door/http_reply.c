@@ -17,6 +17,7 @@ static const struct {
     { 403, "Forbidden" },
     { 404, "Not Found" },
     { 405, "Method Not Allowed" },
+    { 406, "Not Acceptable" },
     { 408, "Request Timeout" },
     { 409, "Conflict" },
     { 411, "Length Required" },
@@ -61,7 +62,9 @@ bool clo_http_reply_write(const struct clo_http_reply *reply, struct clo_buffer 
     write_date(reply->time, out);
     if (reply->content_type != NULL)
         clo_buffer_printf(out, "Content-Type: %s\r\n", reply->content_type);
-    clo_buffer_printf(out, "Content-Length: %zu\r\nCache-Control: no-store\r\n", reply->body.size);
+    if (reply->status != 204) /* RFC 9110, section 8.6 */
+        clo_buffer_printf(out, "Content-Length: %zu\r\n", reply->body.size);
+    clo_buffer_text(out, "Cache-Control: no-store\r\n");
     if (reply->status == 429 || reply->status == 503)
         clo_buffer_text(out, "Retry-After: 5\r\n");
     if (reply->cookie != NULL && reply->cookie[0] != '\0')
@@ -69,6 +72,8 @@ bool clo_http_reply_write(const struct clo_http_reply *reply, struct clo_buffer 
                           "Set-Cookie: " CLO_HTTP_COOKIE_NAME
                           "%s; Path=/; Secure; HttpOnly; SameSite=Strict\r\n",
                           reply->cookie);
+    if (reply->location != NULL && reply->location[0] != '\0')
+        clo_buffer_printf(out, "Location: %s\r\n", reply->location);
     clo_buffer_printf(out, "Connection: %s\r\n\r\n", reply->keeps_alive ? "keep-alive" : "close");
     if (!reply->is_head)
         clo_buffer_append(out, reply->body);

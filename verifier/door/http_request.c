@@ -256,6 +256,12 @@ static bool parse_content_type(struct clo_bytes value, struct fields *fields, un
     return keep_once(value, &fields->out->content_type, status, err);
 }
 
+static bool parse_accept(struct clo_bytes value, struct fields *fields, unsigned *status,
+                         struct clo_error *err)
+{
+    return keep_once(value, &fields->out->accept, status, err);
+}
+
 static const struct {
     const char *name; /* in small letters */
     bool (*parse)(struct clo_bytes value, struct fields *fields, unsigned *status,
@@ -269,6 +275,7 @@ static const struct {
     { "cookie", parse_cookie },
     { "authorization", parse_authorization },
     { "content-type", parse_content_type },
+    { "accept", parse_accept },
 };
 
 /* name ":" value. A line that begins with a blank would be the folded rest of the one before it. */

@@ -27,6 +27,7 @@ struct clo_http_request {
     struct clo_bytes cookie; /* the header; NULL: none */
     struct clo_bytes authorization; /* the header; NULL: none */
     struct clo_bytes content_type;  /* the header; NULL: none */
+    struct clo_bytes accept;        /* the header; NULL: none */
     uint64_t length;                /* of the body, unless it comes in chunks */
     bool has_length;
     bool is_chunked;

@@ -6,6 +6,7 @@
  *   GET  /kbs/v0/resource/R/T/N       a secret, as JWE to the key that the evidence binds
  *   POST /cloister/v0/generation/…    how often its disk was used (verifier/store/generation.h)
  *   POST /cloister/v0/key/…           what `cloister key --broker` asks for (verifier/kbs/key_api.c)
+ *   …    /challenge-response/v1/…     Veraison's API: results, and nothing released (verifier/kbs/challenge.c)
  *   GET  /.well-known/…               what tokens are verified with (verifier/kbs/well_known.c)
  *   GET  /healthz, /metrics
  *
@@ -52,7 +53,9 @@ void clo_broker_freep(struct clo_broker **broker);
 
 struct clo_broker_request {
     const char *method;
-    const char *path;          /* without a query */
+    const char *path;  /* without a query */
+    const char *query; /* NULL: none; so with all that follow */
+    const char *content_type, *accept;
     const char *cookie;        /* the session's, NULL: none */
     const char *authorization; /* the header, NULL: none */
     const char *peer;          /* the client's address; NULL: not known */
@@ -67,6 +70,7 @@ struct clo_broker_answer {
     const char *content_type;        /* static */
     const char *error;               /* static: Trustee's name of a refusal; NULL: none has one */
     char cookie[CLO_SESSION_COOKIE]; /* to be set; empty: none */
+    char location[64 + CLO_SESSION_COOKIE]; /* of what was made; empty: none */
     struct clo_buffer body;
 };
 

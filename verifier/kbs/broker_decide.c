@@ -145,6 +145,9 @@ bool broker_get_session(struct clo_broker *broker, const struct clo_broker_reque
                                       : clo_session_get(broker->sessions, request->cookie,
                                                         request->clock, out, err);
 
+    if (ok && out->agreed.version >= CLO_SESSION_CHALLENGE)
+        ok = clo_fail(err, CLO_ERR_UNVERIFIED, "session: of another protocol");
+
     return ok || broker_junk(broker, request, CLO_JUNK_SESSION);
 }
 

@@ -11,7 +11,7 @@
 /* Bodies that may follow; the first rule that fits decides, and one that none fits may have OTHER_MAX. */
 static const struct {
     const char *method, *path;
-    bool is_prefix, has_session, is_admins;
+    bool is_prefix, has_session, is_admins, is_challenge;
     size_t body_max;
 } rules[] = {
     { "POST", "/kbs/v0/auth", .body_max = SMALL_MAX },
@@ -19,6 +19,9 @@ static const struct {
     { "POST", CLO_GENERATION_PREFIX, .is_prefix = true, .has_session = true,
       .body_max = SMALL_MAX },
     { "POST", BROKER_KEY_PREFIX, .is_prefix = true, .is_admins = true,
+      .body_max = CLO_BROKER_BODY_MAX },
+    { "POST", BROKER_CHALLENGE_NEW },
+    { "POST", BROKER_CHALLENGE, .is_prefix = true, .is_challenge = true,
       .body_max = CLO_BROKER_BODY_MAX },
     { "GET", "/", .is_prefix = true },
     { "HEAD", "/", .is_prefix = true },
@@ -52,6 +55,9 @@ static bool admit(struct clo_broker *broker, const struct clo_broker_request *he
         if (!fits(i, head))
             continue;
         *body_max = rules[i].body_max;
+        if (rules[i].is_challenge)
+            return broker_check_patience(broker, head, answer, err) &&
+                   broker_challenge_session(broker, head, answer, &session, err);
         if (rules[i].is_admins)
             return broker_authorize(broker, head, answer, role, err);
         return !rules[i].has_session ||

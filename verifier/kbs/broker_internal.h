@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "cloister/ear.h"
 #include "cloister/jose.h"
 #include "lib/jose/key_id.h"
 #include "net/kbs.h"
@@ -14,6 +15,8 @@
 #define BROKER_TOKEN_SECONDS   300
 #define BROKER_JWKS_PATH       "/.well-known/jwks.json"
 #define BROKER_KEY_PREFIX      "/cloister/v0/key/"
+#define BROKER_CHALLENGE_NEW   "/challenge-response/v1/newSession"
+#define BROKER_CHALLENGE       "/challenge-response/v1/session/"
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
 #define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
 
@@ -119,6 +122,28 @@ struct clo_session_result *broker_get_shown(struct clo_broker *broker,
                                             const struct clo_session *session,
                                             struct clo_error *err);
 
+/* --- Appraising (kbs_attest.c) --- */
+
+/* By everything that something is released on, and what later requests are held against. */
+struct broker_appraisals {
+    struct clo_term_answer by;
+    struct clo_session_result result;
+};
+void broker_appraisals_free(struct broker_appraisals *appraisals); /* for CLO_CLEANUP */
+CLO_MUST_USE bool broker_appraise(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  const struct clo_kbs_evidence *sent,
+                                  const struct clo_session *session, struct broker_appraisals *out,
+                                  struct clo_error *err);
+/* What a result says of itself; `name` is where its identity is kept. */
+struct clo_ear_spec broker_ear_spec(const struct clo_broker *broker,
+                                    const struct clo_broker_request *request,
+                                    const struct clo_session *session,
+                                    char name[2 * CLO_SESSION_NAME_SIZE + 1]);
+struct clo_audit_vm broker_name_vm(const struct clo_appraisal *appraisal);
+bool broker_refuse_junk(struct clo_broker *broker, const struct clo_broker_request *request,
+                        enum clo_junk_kind kind, const struct clo_error *err);
+
 /* --- Administrators (kbs_admin.c) --- */
 
 /* `role` has room for CLO_ADMIN_ROLE bytes. */
@@ -154,6 +179,20 @@ CLO_MUST_USE bool broker_admin_policy(struct clo_broker *broker,
                                       struct clo_broker_answer *answer, struct clo_error *err);
 CLO_MUST_USE bool broker_key(struct clo_broker *broker, const struct clo_broker_request *request,
                              struct clo_broker_answer *answer, struct clo_error *err);
+/* Veraison's API (challenge.c). */
+CLO_MUST_USE bool broker_challenge_new(struct clo_broker *broker,
+                                       const struct clo_broker_request *request,
+                                       struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_challenge(struct clo_broker *broker,
+                                   const struct clo_broker_request *request,
+                                   struct clo_broker_answer *answer, struct clo_error *err);
+/* The session that its path names; else 404. */
+CLO_MUST_USE bool broker_challenge_session(struct clo_broker *broker,
+                                           const struct clo_broker_request *request,
+                                           struct clo_broker_answer *answer,
+                                           struct clo_session *out, struct clo_error *err);
+/* The media types of evidence that are taken there. */
+json_t *broker_challenge_types(void);
 /* Keys of tokens, and where they are: /.well-known/… and their set (well_known.c). */
 CLO_MUST_USE bool broker_jwks(struct clo_broker *broker, const struct clo_broker_request *request,
                               struct clo_broker_answer *answer, struct clo_error *err);

@@ -7,21 +7,15 @@
 #include "cloister/ear.h"
 #include "cloister/encoding.h"
 
-/* The appraisals by everything that something is released on, and what later requests are held against. */
-struct appraisals {
-    struct clo_term_answer by;
-    struct clo_session_result result;
-};
-
-static void free_appraisals(struct appraisals *appraisals)
+void broker_appraisals_free(struct broker_appraisals *appraisals)
 {
     clo_term_answer_free(&appraisals->by);
     clo_session_result_free(&appraisals->result);
 }
 
-static bool appraise_all(struct clo_broker *broker, const struct clo_broker_request *request,
-                         const struct clo_kbs_evidence *sent, const struct clo_session *session,
-                         struct appraisals *out, struct clo_error *err)
+bool broker_appraise(struct clo_broker *broker, const struct clo_broker_request *request,
+                     const struct clo_kbs_evidence *sent, const struct clo_session *session,
+                     struct broker_appraisals *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_endorsed_free) struct clo_endorsed endorsed = { .endorser = NULL };
 
@@ -50,7 +44,7 @@ static bool appraise_all(struct clo_broker *broker, const struct clo_broker_requ
 }
 
 /* What later requests of this session are held against. */
-static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
+static bool fill_result(struct broker_appraisals *appraisals, struct clo_error *err)
 {
     struct clo_session_result *result = &appraisals->result;
     const struct clo_appraisal *best = appraisals->by.best;
@@ -77,25 +71,36 @@ static bool fill_result(struct appraisals *appraisals, struct clo_error *err)
     return true;
 }
 
-/* Trustee's clients, and those who rely on what they show, know the names of an earlier draft. */
-static bool sign_result(struct clo_broker *broker, const struct clo_broker_request *request,
-                        const struct clo_session *session, bool is_own,
-                        struct appraisals *appraisals, struct clo_error *err)
+struct clo_ear_spec broker_ear_spec(const struct clo_broker *broker,
+                                    const struct clo_broker_request *request,
+                                    const struct clo_session *session,
+                                    char name[2 * CLO_SESSION_NAME_SIZE + 1])
 {
-    char name[2 * CLO_SESSION_NAME_SIZE + 1];
-    const struct clo_ear_spec spec = {
+    const char *url = broker->spec.public_url;
+
+    return (struct clo_ear_spec){
         .developer = "Cloister",
         .build = CLOISTER_VERSION,
         .issued = request->time,
         .expires = request->time + BROKER_TOKEN_SECONDS,
         .nonce = session->nonce,
-        .has_old_names = broker->spec.has_old_names || !is_own,
-        .issuer = broker->spec.public_url == NULL ? "cloister" : broker->spec.public_url,
+        .has_old_names = broker->spec.has_old_names,
+        .issuer = url == NULL ? "cloister" : url,
         .id = clo_hex_text(clo_bytes(session->name, sizeof session->name), name),
-        .evidence_name = clo_kbs_tee_name(session->agreed.tee),
         .key_id = broker->token_key_id,
     };
+}
 
+/* Trustee's clients, and those who rely on what they show, know the names of an earlier draft. */
+static bool sign_result(struct clo_broker *broker, const struct clo_broker_request *request,
+                        const struct clo_session *session, bool is_own,
+                        struct broker_appraisals *appraisals, struct clo_error *err)
+{
+    char name[2 * CLO_SESSION_NAME_SIZE + 1];
+    struct clo_ear_spec spec = broker_ear_spec(broker, request, session, name);
+
+    spec.has_old_names |= !is_own;
+    spec.evidence_name = clo_kbs_tee_name(session->agreed.tee);
     broker_leave(broker);
     bool ok = clo_ear_sign(appraisals->by.best, &spec, broker->token_key, &appraisals->result.token,
                            err);
@@ -137,13 +142,13 @@ static bool was_answered(struct clo_broker *broker, const struct clo_broker_requ
 }
 
 /* Whether it is accepted, and if not, why. */
-static bool judge(struct appraisals *appraisals, struct clo_error *why)
+static bool judge(struct broker_appraisals *appraisals, struct clo_error *why)
 {
     return clo_appraisal_releases(appraisals->by.best, why) && fill_result(appraisals, why);
 }
 
 /* Which VM this was about, for the audit trail: what its evidence proves of it. */
-static struct clo_audit_vm name_vm(const struct clo_appraisal *appraisal)
+struct clo_audit_vm broker_name_vm(const struct clo_appraisal *appraisal)
 {
     const struct clo_instances *instances = clo_appraisal_instances(appraisal);
     struct clo_audit_vm vm = { 0 };
@@ -157,11 +162,11 @@ static struct clo_audit_vm name_vm(const struct clo_appraisal *appraisal)
 
 static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
                         const struct clo_session *session, bool is_own,
-                        struct appraisals *appraisals, struct clo_broker_answer *answer,
+                        struct broker_appraisals *appraisals, struct clo_broker_answer *answer,
                         struct clo_error *err)
 {
     struct clo_error why = { 0 };
-    struct clo_audit_vm vm = name_vm(appraisals->by.best);
+    struct clo_audit_vm vm = broker_name_vm(appraisals->by.best);
     appraisals->result.vm = vm;
     bool accepted = judge(appraisals, &why);
     bool is_affirming = clo_appraisal_status(appraisals->by.best) == CLO_AFFIRMING;
@@ -196,7 +201,7 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
 
 /* What is wrong with the broker itself is not counted as the client's junk; a client that can cause it is slowed down
  * all the same. */
-static bool refuse_junk(struct clo_broker *broker, const struct clo_broker_request *request,
+bool broker_refuse_junk(struct clo_broker *broker, const struct clo_broker_request *request,
                         enum clo_junk_kind kind, const struct clo_error *err)
 {
     if (broker_http_status(err->status) == 500) {
@@ -215,7 +220,7 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
                    struct clo_broker_answer *answer, struct clo_error *err)
 {
     CLO_CLEANUP(clo_kbs_evidence_free) struct clo_kbs_evidence sent = { 0 };
-    CLO_CLEANUP(free_appraisals) struct appraisals appraisals = { 0 };
+    CLO_CLEANUP(broker_appraisals_free) struct broker_appraisals appraisals = { 0 };
     struct clo_session session;
 
     if (!broker_check_patience(broker, request, answer, err) ||
@@ -225,16 +230,16 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
         return answer_token(broker, &session, answer, err);
     if (clo_session_is_used(broker->sessions, &session)) {
         clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
-        return refuse_junk(broker, request, CLO_JUNK_SESSION, err);
+        return broker_refuse_junk(broker, request, CLO_JUNK_SESSION, err);
     }
     broker_leave(broker);
     bool ok = clo_kbs_attest_parse(request->body, &session.agreed, session.nonce, &sent, err);
     broker_enter(broker);
-    if (!ok || !appraise_all(broker, request, &sent, &session, &appraisals, err))
-        return refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
+    if (!ok || !broker_appraise(broker, request, &sent, &session, &appraisals, err))
+        return broker_refuse_junk(broker, request, CLO_JUNK_MALFORMED, err);
     if (!appraisals.by.is_authentic) {
         clo_fail(err, CLO_ERR_REFUSED, "%s", clo_appraisal_summary(appraisals.by.best));
-        return refuse_junk(broker, request, CLO_JUNK_UNAUTHENTIC, err);
+        return broker_refuse_junk(broker, request, CLO_JUNK_UNAUTHENTIC, err);
     }
     if (!clo_session_use(broker->sessions, &session, request->clock, err)) {
         broker->counters[ATTEST_REFUSED]++;

@@ -470,6 +470,25 @@ bool clo_session_released(struct clo_sessions *sessions, const struct clo_sessio
     return result != NULL && result->released != NULL && strcmp(result->released, path) == 0;
 }
 
+bool clo_session_forget(struct clo_sessions *sessions, const struct clo_session *session,
+                        struct clo_error *err)
+{
+    struct used *used = look_up(sessions, session);
+
+    if (used == NULL)
+        return true;
+    if (sessions->store != NULL &&
+        (!clo_store_begin(sessions->store, err) ||
+         !clo_store_end(sessions->store,
+                        clo_store_set_session(sessions->store,
+                                              clo_bytes(session->name, sizeof session->name), NULL,
+                                              err),
+                        err)))
+        return false;
+    clo_session_result_free(&used->result);
+    return true;
+}
+
 size_t clo_sessions_in_use(struct clo_sessions *sessions, int64_t now)
 {
     forget_ended(sessions, now);

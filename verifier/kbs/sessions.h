@@ -19,8 +19,13 @@
 
 #define CLO_SESSION_NAME_SIZE 16
 #define CLO_SESSION_COOKIE    88 /* text, with the NUL */
-#define CLO_SESSION_NONCE     48 /* base64, with the NUL */
+#define CLO_SESSION_NONCE     96 /* base64, with the NUL */
 #define CLO_SESSION_DIGEST    65 /* hex of a SHA-256 digest, with the NUL */
+
+/* In place of the protocol's version: a session of the challenge-response API, whose nonce has so many bytes and in which
+ * nothing is released. What it has agreed on is under the cookie's MAC, so that neither takes the other's sessions. */
+#define CLO_SESSION_CHALLENGE           0x40
+#define CLO_SESSION_OF_CHALLENGE(size_) ((uint8_t)(CLO_SESSION_CHALLENGE + (size_)-1))
 
 struct clo_sessions;
 
@@ -101,6 +106,9 @@ void clo_session_keep_release(struct clo_sessions *sessions, const struct clo_se
                               const char *path);
 bool clo_session_released(struct clo_sessions *sessions, const struct clo_session *session,
                           const char *path);
+/* Drops what it has shown; its nonce stays used. */
+CLO_MUST_USE bool clo_session_forget(struct clo_sessions *sessions,
+                                     const struct clo_session *session, struct clo_error *err);
 /* Was its nonce used up, as far as is known here? */
 bool clo_session_is_used(struct clo_sessions *sessions, const struct clo_session *session);
 void clo_session_result_free(struct clo_session_result *result); /* for CLO_CLEANUP */

@@ -65,8 +65,10 @@ bool broker_veraison(struct clo_broker *broker, const struct clo_broker_request 
     (void)request;
     return make_jwk(broker, &jwk, err) &&
            broker_json(answer, "application/vnd.veraison.discovery+json",
-                       json_pack("{s:O, s:[s], s:s, s:s, s:{}}", "ear-verification-key", jwk,
-                                 "media-types", "application/vnd.cloister.evidence+json", "version",
-                                 CLOISTER_VERSION, "service-state", "READY", "api-endpoints"),
+                       json_pack("{s:O, s:o, s:s, s:s, s:s, s:{s:s}}", "ear-verification-key", jwk,
+                                 "media-types", broker_challenge_types(), "version",
+                                 CLOISTER_VERSION, "service-state", "READY", "state", "READY",
+                                 "api-endpoints", "newChallengeResponseSession",
+                                 BROKER_CHALLENGE_NEW),
                        err);
 }
