@@ -48,6 +48,8 @@ inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root L
 # has WORDS COMMAND
 has() { inside "$2" 2>&1 | grep -qF -- "$1" || fail "$2: does not say '$1'"; }
 
+# mmdebstrap leaves no lists of packages behind it.
+inside 'apt-get -qq update' >"$work/apt.log" 2>&1 || skip "no mirror: $(tail -n 1 "$work/apt.log")"
 inside 'apt-get -qq -y --no-install-recommends install /debs/old/*.deb' >"$work/apt.log" 2>&1 || fail "apt: $(tail -n 3 "$work/apt.log")"
 has 'cloister 0' 'cloister --version'
 has 'Usage: cloister uki build' 'cloister help uki build'
@@ -62,7 +64,7 @@ inside 'test -s /lib/systemd/system/cloister-broker.service && test ! -e /etc/sy
 
 echo "upgraded, with what the owner changed"
 inside 'echo CLOISTER_LISTEN=0.0.0.0:8443 >>/etc/cloister/broker.conf
-    cloister serve --state /var/lib/cloister-broker --print-key /tmp/broker.pem'
+    cloister serve --state /var/lib/cloister-broker --init --print-key /tmp/broker.pem'
 inside 'apt-get -qq -y --no-install-recommends install /debs/new/*.deb' >"$work/apt.log" 2>&1 || fail "apt: $(tail -n 3 "$work/apt.log")"
 has "$(dpkg-deb -f "$work"/once/cloister-broker_*.deb Version)" 'dpkg-query -W -f "\${Version}" cloister-broker'
 has CLOISTER_LISTEN=0.0.0.0:8443 'cat /etc/cloister/broker.conf'
