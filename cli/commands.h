@@ -25,6 +25,7 @@
     FULL("audit-log", cmd_audit_log, "what a broker decided, and whether that is as written")      \
     FULL("unlock", cmd_unlock, "open a disk in the guest, with a key that the broker releases")    \
     FULL("boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM")                \
+    FULL("try", cmd_try, "the whole way on this machine, without special hardware")                \
     LIGHT("report", cmd_report, "an audit, an appraisal or an image as a page in plain words")     \
     LIGHT("version", cmd_version, "print the version")
 

@@ -5,21 +5,25 @@
 # and a VM on a pretend platform; and the attacks on them. Nothing here decides anything: the decisions are those
 # of the firmware, the guest and the broker, and a function that shows a refusal says which of them refused, and why.
 #
-#   LAB_BUILD   the build folder (default: build)
+#   LAB_BUILD   the build folder (default: build), or else each program by itself: LAB_CLOISTER, LAB_SIM, LAB_INIT
 #   LAB_CACHE   what is slow to get, and kept: root file system, kernel, stub
 #   LAB         this run's own folder; lab_begin empties it
 #   LAB_TIMEOUT seconds that a boot may take (default: 300)
 
 LAB_BUILD=${LAB_BUILD:-build}
 LAB_CACHE=${LAB_CACHE:-build/lab/cache}
+LAB_CLOISTER=${LAB_CLOISTER:-$LAB_BUILD/cli/cloister}
+LAB_SIM=${LAB_SIM:-$LAB_BUILD/sim/cloister-sim}
+LAB_INIT=${LAB_INIT:-$LAB_BUILD/guest/cloister-init}
 # On a busy machine an emulated timer is late, which a kernel takes for a broken one: no_timer_check.
 LAB_CMDLINE='console=ttyS0 quiet no_timer_check systemd.show_status=1'
 LAB_PCRS='0 1 2 3 4 5 6 7 8 9 11 12 13 14 15'
 LAB_BROKER_PID=
+LAB_ATTACKER=
 LAB_PORT=0
 
-cloister() { "$LAB_BUILD/cli/cloister" "$@"; }
-cloister_sim() { "$LAB_BUILD/sim/cloister-sim" "$@"; }
+cloister() { "$LAB_CLOISTER" "$@"; }
+cloister_sim() { "$LAB_SIM" "$@"; }
 
 lab_fail() {
     echo "lab: $*" >&2
@@ -80,6 +84,7 @@ lab_fetch_release() {
     if [ -n "$package" ] && lab_unpack "$state" "$package" systemd-boot-efi; then
         mkdir -p "$out"
         cp "$state"/tree/boot/vmlinuz-* "$out/vmlinuz"
+        cp "$state"/tree/boot/config-* "$out/config"
         cp "$state/tree/usr/lib/systemd/boot/efi/linuxx64.efi.stub" "$out/stub.efi"
         cp "$state/tree/usr/lib/systemd/boot/efi/addonx64.efi.stub" "$out/addon.efi" 2>/dev/null || true # from 254 on
         mkdir -p "$out/lib"
@@ -358,24 +363,37 @@ lab_cloud_table() {
         dd if="$work/root" of="$disk" bs=1M seek=193 conv=notrunc,sparse status=none
 }
 
+# Side by side: one waits for the network while the other unpacks.
 lab_fetch() {
+    local kernel status=0
     mkdir -p "$LAB_CACHE"
-    lab_fetch_kernel && lab_fetch_root
+    lab_fetch_kernel &
+    kernel=$!
+    lab_fetch_root || status=$?
+    wait "$kernel" && [ "$status" = 0 ]
 }
 
 lab_kernel_release() { ls "$LAB_CACHE/kernel/lib/modules"; }
 
 # --- A run ---
 
+# Programs and firmware that are not on this machine, in a line.
+lab_missing_tools() {
+    local tool missing=()
+    for tool in qemu-system-x86_64 swtpm swtpm_setup mke2fs debugfs mkfs.vfat mcopy jq; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    for tool in /usr/share/OVMF/OVMF_CODE_4M.secboot.fd /usr/share/OVMF/OVMF_VARS_4M.fd; do
+        [ -e "$tool" ] || missing+=("$tool")
+    done
+    echo "${missing[*]}"
+}
+
 # Everything that a boot needs of this machine; says what is missing.
 lab_check_machine() {
     local tool
-    for tool in qemu-system-x86_64 swtpm swtpm_setup mke2fs mkfs.vfat mcopy jq; do
-        PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || { echo "$tool is missing"; return 1; }
-    done
-    for tool in /usr/share/OVMF/OVMF_CODE_4M.secboot.fd /usr/share/OVMF/OVMF_VARS_4M.fd; do
-        [ -e "$tool" ] || { echo "$tool is missing"; return 1; }
-    done
+    tool=$(lab_missing_tools)
+    [ -z "$tool" ] || { echo "${tool%% *} is missing"; return 1; }
     for tool in kernel/complete root.ext4; do
         [ -e "$LAB_CACHE/$tool" ] || { echo "$LAB_CACHE/$tool was not fetched"; return 1; }
     done
@@ -389,6 +407,8 @@ lab_begin() {
 }
 
 lab_end() {
+    [ -z "$LAB_ATTACKER" ] || kill -- "-$LAB_ATTACKER" 2>/dev/null || true
+    LAB_ATTACKER=
     [ -z "$LAB_BROKER_PID" ] || kill "$LAB_BROKER_PID" 2>/dev/null || true
     LAB_BROKER_PID=
 }
@@ -426,7 +446,7 @@ lab_image_of() {
     # shellcheck disable=SC2086 # words
     cloister image build "$root" --allow-host report ${LAB_OPEN:-} --output "$output" --name demo \
         --kernel "$LAB_CACHE/kernel/vmlinuz" --modules "$LAB_CACHE/kernel/lib/modules/$(lab_kernel_release)" \
-        --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_BUILD/guest/cloister-init" \
+        --stub "$LAB_CACHE/kernel/stub.efi" --cmdline "$cmdline" --init "$LAB_INIT" \
         --key "$LAB/keys/db.key" --cert "$LAB/keys/db.crt" --varstore "$LAB/vars.fd" \
         --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" \
         --retry-seconds 20 "$@"
@@ -478,7 +498,7 @@ lab_broker_start() {
     # Emptied here: the line of the broker before would be read in the moment until the new one opens its log.
     : >"$LAB/broker.log"
     # Not by the function: its process would be a shell, and a signal to it would not reach the broker.
-    "$LAB_BUILD/cli/cloister" serve --state "$LAB/broker" --init --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
+    "$LAB_CLOISTER" serve --state "$LAB/broker" --init --listen "127.0.0.1:$LAB_PORT" >"$LAB/broker.log" 2>&1 &
     LAB_BROKER_PID=$!
     local port
     for _ in $(seq 2400); do
@@ -566,19 +586,19 @@ lab_take_uki() {
 lab_other_cmdline() {
     lab_image "$LAB/other.img" "$LAB_CMDLINE systemd.unit=rescue.target" --reference "$LAB/other.ref.json" --accept cmdline.single >/dev/null &&
         lab_take_uki "$LAB/other.img" "$LAB/other.efi" && rm -f "$LAB/other.img" &&
-        lab_replace_uki "$LAB/demo.img" "$LAB/other.efi" "$LAB/other-cmdline.img"
+        lab_replace_uki "${LAB_TARGET:-$LAB/demo.img}" "$LAB/other.efi" "$LAB/other-cmdline.img"
 }
 
 # The same kernel in a UKI that nobody signed.
 lab_unsigned() {
     cloister uki build --kernel "$LAB_CACHE/kernel/vmlinuz" --stub "$LAB_CACHE/kernel/stub.efi" \
         --cmdline "$LAB_CMDLINE" --output "$LAB/unsigned.efi" >/dev/null &&
-        lab_replace_uki "$LAB/demo.img" "$LAB/unsigned.efi" "$LAB/unsigned.img"
+        lab_replace_uki "${LAB_TARGET:-$LAB/demo.img}" "$LAB/unsigned.efi" "$LAB/unsigned.img"
 }
 
 lab_null_cipher() {
-    cp --sparse=always "$LAB/demo.img" "$LAB/null-cipher.img" &&
-        cloister_sim null-cipher "$LAB/null-cipher.img" "$(lab_root_offset "$LAB/demo.img")"
+    cp --sparse=always "${LAB_TARGET:-$LAB/demo.img}" "$LAB/null-cipher.img" &&
+        cloister_sim null-cipher "$LAB/null-cipher.img" "$(lab_root_offset "${LAB_TARGET:-$LAB/demo.img}")"
 }
 
 lab_other_platform() {
@@ -595,9 +615,9 @@ lab_swap_root() {
         PATH=$PATH:/usr/sbin:/sbin debugfs -w -R "rm /etc/hostname" "$LAB/old-root.ext4" 2>/dev/null &&
         lab_image_of "$LAB/old-root.ext4" "$LAB/old.img" "$LAB_CMDLINE" --disk-key "$LAB/disk.key" \
             --reuse-disk-key "an attack" --seed "$(cat "$LAB/seed")" >/dev/null || return
-    from=$(lab_root_offset "$LAB/old.img") to=$(lab_root_offset "$LAB/demo.img")
+    from=$(lab_root_offset "$LAB/old.img") to=$(lab_root_offset "${LAB_TARGET:-$LAB/demo.img}")
     bytes=$(cloister image inspect --json "$LAB/old.img" | jq '.partitions[] | select(.name == "root").bytes')
-    cp --sparse=always "$LAB/demo.img" "$LAB/swapped.img" &&
+    cp --sparse=always "${LAB_TARGET:-$LAB/demo.img}" "$LAB/swapped.img" &&
         dd if="$LAB/old.img" of="$LAB/swapped.img" bs=1M skip=$((from >> 20)) seek=$((to >> 20)) count=$((bytes >> 20)) \
             conv=notrunc,sparse status=none && rm -f "$LAB/old.img" "$LAB/old-root.ext4"
 }
@@ -612,10 +632,10 @@ lab_replay() {
 
 lab_attack_other_cmdline() { lab_other_cmdline && lab_boot other-cmdline "$LAB/other-cmdline.img" --snapshot; }
 lab_attack_smbios() {
-    lab_boot smbios "$LAB/demo.img" --snapshot --smbios-type11 io.systemd.stub.kernel-cmdline-extra=init=/bin/sh
+    lab_boot smbios "${LAB_TARGET:-$LAB/demo.img}" --snapshot --smbios-type11 io.systemd.stub.kernel-cmdline-extra=init=/bin/sh
 }
 lab_attack_credential() {
-    lab_boot credential "$LAB/demo.img" --snapshot --smbios-type11 "io.systemd.credential:tmpfiles.extra=w /dev/ttyS0 - - - - OURS"
+    lab_boot credential "${LAB_TARGET:-$LAB/demo.img}" --snapshot --smbios-type11 "io.systemd.credential:tmpfiles.extra=w /dev/ttyS0 - - - - OURS"
 }
 lab_attack_unsigned() { lab_unsigned && lab_boot unsigned "$LAB/unsigned.img" --snapshot; }
 lab_attack_null_cipher() { lab_null_cipher && lab_boot null-cipher "$LAB/null-cipher.img" --snapshot; }
@@ -625,7 +645,7 @@ lab_attack_replay() { lab_replay "$LAB/second.evidence.json"; }
 lab_attack_forged_nonce() { lab_replay "$LAB/second.evidence.json" --forge-nonce; }
 lab_attack_other_platform() {
     lab_other_platform &&
-        LAB_TPM=$LAB/other-vm/tpm LAB_VARS=$LAB/other-vm/vars.fd lab_boot other-platform "$LAB/demo.img" --snapshot
+        LAB_TPM=$LAB/other-vm/tpm LAB_VARS=$LAB/other-vm/vars.fd lab_boot other-platform "${LAB_TARGET:-$LAB/demo.img}" --snapshot
 }
 
 # shellcheck disable=SC2034 # read by those who source this
@@ -650,6 +670,58 @@ lab_attack() {
     [ "$status" = 1 ] || reason="exit status $status: $reason"
     echo "$reason"
     [ "$status" = 1 ] && grep -qF -- "$2" <<<"$reason"
+}
+
+# lab_attack_kept NAME EXPECTED: its outcome (refused, or not) and reason, in $LAB/attacks/NAME.
+lab_attack_kept() {
+    local reason outcome=refused
+    reason=$(lab_attack "$1" "$2") || outcome=failed
+    printf '%s\n%s\n' "$outcome" "$reason" >"$LAB/attacks/$1"
+}
+
+# Those of $LAB_ATTACKS that need ("late") or do not need ("early") a good boot before them.
+lab_attacks_run() {
+    local which=$1 name who expected words
+    # shellcheck disable=SC2034 # the columns
+    while IFS='|' read -r name who expected words; do
+        case $name:$which in
+        rolled_back:late | replay:late | forged_nonce:late) ;;
+        rolled_back:* | replay:* | forged_nonce:* | *:late) continue ;;
+        esac
+        [ "$name" != smbios ] || lab_stub_reads_smbios || continue
+        lab_attack_kept "$name" "$expected" </dev/null
+        echo "attack $name: done"
+    done <<<"$LAB_ATTACKS"
+}
+
+# The early ones in the background, where there is a second processor for them; on a copy of the disk, the firmware's
+# variables and the TPM, as good boots write to theirs.
+lab_attacks_begin() {
+    mkdir -p "$LAB/attacks" "$LAB/attacked"
+    cp --sparse=always "$LAB/demo.img" "$LAB/attacked/disk.img"
+    cp -r "$LAB/vm/." "$LAB/attacked/"
+    [ "$(nproc)" -ge 2 ] || return 0
+    # A process group of its own, so that it ends with its machines.
+    set -m
+    lab_attacks_early >"$LAB/attacks.log" 2>&1 </dev/null &
+    LAB_ATTACKER=$!
+    set +m
+}
+lab_attacks_early() {
+    # The broker is not this process's to end.
+    trap - EXIT
+    LAB_TARGET=$LAB/attacked/disk.img LAB_TPM=$LAB/attacked/tpm LAB_VARS=$LAB/attacked/vars.fd lab_attacks_run early
+}
+lab_attacks_end() {
+    lab_attacks_run late
+    if [ -n "$LAB_ATTACKER" ]; then
+        # What it has done so far is what there is to tell.
+        tail -f -n 1 --pid="$LAB_ATTACKER" "$LAB/attacks.log" || true
+        wait "$LAB_ATTACKER"
+        LAB_ATTACKER=
+    else
+        (lab_attacks_early)
+    fi
 }
 
 # Old stubs do not read SMBIOS: there is nothing to attack.

@@ -83,6 +83,7 @@ secureboot show|db.esl --json
 secureboot sign|-
 secureboot verify|-
 serve|-
+try|-
 uki build|-
 uki edit|-
 uki inspect|demo.efi
