@@ -61,6 +61,7 @@ while IFS='|' read -r name expected words; do
         echo "not tried: $words: this release has no stub for add-ons"
         continue
     fi
+    case $name in db_changed | esp_credential | global_credential) vm_more "$words" || continue ;; esac
     vm_check "$words" lab_attack "$name" "$expected"
 done <<'END'
 secure_boot_off|PCR 7|Secure Boot is off

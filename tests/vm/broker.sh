@@ -48,8 +48,10 @@ is_a_copy() {
     [ "$status" = 1 ] && grep -q 'was released to this boot before' <<<"$reason"
 }
 vm_check "a copy of its disk and vTPM gets none" is_a_copy copy
-vm_check "nor does the copy when it is started again, once the machine has been, too" \
-    eval 'starts_again third && is_a_copy copy-again'
+if vm_more "the machine and its copy are started again"; then
+    vm_check "nor does the copy when it is started again, once the machine has been, too" \
+        eval 'starts_again third && is_a_copy copy-again'
+fi
 vm_check "the broker names who holds the key" \
     test "$(cloister key lease --state "$LAB/broker" default/disk/demo --json | jq -r '.holders | length')" = 1
 vm_check "and says which boot got it" grep -q ' release released .* boot [0-9a-f]' "$LAB/broker.log"

@@ -78,11 +78,13 @@ swap=0657fd6d-a4ab-43c4-84e5-0933c84b4f4f home=933ac7e1-2eb4-4f13-b844-0e14e2aef
 
 vm_check "a credential in SMBIOS is refused by the guest" refused smbios "$LAB/demo.img" \
     'credential "tmpfiles.extra" in SMBIOS' --snapshot --smbios-type11 "$(smbios_credential)"
-vm_check "a credential in fw_cfg" refused fw-cfg "$LAB/demo.img" 'credential "tmpfiles.extra" in fw_cfg' --snapshot \
-    --qemu -fw_cfg --qemu "$fw_cfg_credential"
 vm_check "systemd's options in an EFI variable" variable
-vm_check "a guest agent's port" agent_port
-vm_check "a drive for cloud-init" cidata
+if vm_more "the same in fw_cfg, a port, a drive"; then
+    vm_check "a credential in fw_cfg" refused fw-cfg "$LAB/demo.img" 'credential "tmpfiles.extra" in fw_cfg' --snapshot \
+        --qemu -fw_cfg --qemu "$fw_cfg_credential"
+    vm_check "a guest agent's port" agent_port
+    vm_check "a drive for cloud-init" cidata
+fi
 vm_check "a swap partition that the firmware did not measure" rewrite swap "$LAB/demo.img" "$swap" swap
 vm_check "nobody asked the broker" test "$(grep -c ' attest ' "$LAB/broker.log")" = 0
 
@@ -95,10 +97,13 @@ if reads_smbios; then
         'PCR 12: unexpected event: EV_IPL "init=/bin/sh"' --snapshot \
         --smbios-type11 io.systemd.stub.kernel-cmdline-extra=init=/bin/sh
 fi
-vm_check "systemd takes no credential, though the guest let it pass" ignored open "$LAB/open.img"
+! vm_more "systemd, where an image lets all in" ||
+    vm_check "systemd takes no credential, though the guest let it pass" ignored open "$LAB/open.img"
 rm -f "$LAB/open.img"
 
-if lab_fetch_new_root; then
+if ! vm_more "the newest systemd"; then
+    :
+elif lab_fetch_new_root; then
     LAB_ROOT=$LAB_CACHE/root-new.ext4
     vm_check "new root: image" doors_image new "${open[@]}"
     vm_check "new root: systemd takes no credential, though the guest let it pass" ignored new "$LAB/new.img"
