@@ -19,6 +19,12 @@ done
 (cd "$work/once" && sha256sum -- *.rpm) >"$work/sums"
 (cd "$work/again" && sha256sum --check --quiet "$work/sums") || fail "the second build gave other packages"
 
+if command -v rpmlint >/dev/null; then
+    echo "rpmlint"
+    rpmlint --rpmlintrc packaging/rpm/cloister.rpmlintrc "$work"/once/*.rpm >"$work/rpmlint" 2>&1 || true
+    grep -E ': [EW]: ' "$work/rpmlint" && fail "rpmlint has something to say"
+fi
+
 echo "in a root of its own"
 root=$work/root
 mkdir -p "$root"
