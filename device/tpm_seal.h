@@ -13,7 +13,7 @@
 
 #define CLO_TPM_SRK 0x81000001u
 
-/* Why a token gave no key. The first six are of another machine, or of another state of this one: then the next token is tried,
+/* Why a token gave no key. The first seven are of another machine, or of another state of this one: then the next token is tried,
  * as systemd-cryptsetup does. The others end the search. */
 enum clo_unseal_why {
     CLO_UNSEAL_OTHER_TPM,    /* sealed to another TPM */
@@ -21,6 +21,7 @@ enum clo_unseal_why {
     CLO_UNSEAL_NO_SIGNATURE, /* none for the present state */
     CLO_UNSEAL_NV_DIFFERS,   /* the NV index holds another policy */
     CLO_UNSEAL_NO_BRANCH,    /* none of the alternatives is the present state */
+    CLO_UNSEAL_FLOOR,        /* of a generation below the floor */
     CLO_UNSEAL_PCRS_DIFFER,  /* the policy is not that of the present state */
     CLO_UNSEAL_PCRS_MOVE,    /* they were extended again and again meanwhile */
     CLO_UNSEAL_BAD_PIN,
@@ -40,6 +41,12 @@ struct clo_unseal {
 
 /* The storage key's TPM2B_PUBLIC at CLO_TPM_SRK: made from systemd's template (ECC, P-256) where there is none. */
 CLO_MUST_USE bool clo_tpm_srk(struct clo_tpm *tpm, struct clo_buffer *out, struct clo_error *err);
+
+/* The floor: what a system must be at least that opens the disk (CLO_TPM2_FLOOR_INDEX). Its counter is made where it is not there. */
+CLO_MUST_USE bool clo_tpm_floor(struct clo_tpm *tpm, uint64_t *out, struct clo_error *err);
+/* Whatever was sealed for an older generation is lost from here on. */
+CLO_MUST_USE bool clo_tpm_floor_raise(struct clo_tpm *tpm, uint64_t generation,
+                                      struct clo_error *err);
 
 /* The name of an NV index whose policy counts, as it is once it was written. */
 CLO_MUST_USE bool clo_tpm_nv_name(struct clo_tpm *tpm, uint32_t index, struct clo_tpm2_name *out,

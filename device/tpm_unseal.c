@@ -212,6 +212,44 @@ static bool policy_authorize(struct unsealer *u, const struct clo_tpm_handle *se
                 "PolicyAuthorize", err);
 }
 
+/* The TPM compares: what is said here is for people. */
+static bool below_floor(struct unsealer *u, struct clo_error *err)
+{
+    uint64_t floor = 0;
+
+    *u->why = CLO_UNSEAL_FLOOR;
+    if (!clo_tpm_counter_read(u->tpm, CLO_TPM2_FLOOR_INDEX, &floor, err))
+        return false;
+    return clo_fail(err, CLO_ERR_REFUSED,
+                    "it is of generation %llu, and the TPM's floor was raised to %llu: an older "
+                    "system",
+                    (unsigned long long)u->token->floor, (unsigned long long)floor);
+}
+
+static bool policy_floor(struct unsealer *u, const struct clo_tpm_handle *session,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_handle_free)
+    struct clo_tpm_handle index = { .tpm = u->tpm, .object = ESYS_TR_NONE, .is_kept = true };
+    TPM2B_OPERAND operand = { .size = 8 };
+    TPMS_NV_PUBLIC area;
+
+    for (unsigned i = 0; i < 8; i++)
+        operand.buffer[i] = (uint8_t)(u->token->floor >> (56 - 8 * i));
+    if (!clo_tpm_nv_find(u->tpm, CLO_TPM2_FLOOR_INDEX, "the floor's counter", &index.object, &area,
+                         err)) {
+        if (err->status == CLO_ERR_UNAVAILABLE)
+            *u->why = CLO_UNSEAL_NO_NV;
+        return false;
+    }
+    TSS2_RC rc = Esys_PolicyNV(u->tpm->esys, ESYS_TR_RH_OWNER, index.object, session->object,
+                               ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &operand, 0,
+                               TPM2_EO_UNSIGNED_LE);
+    if (clo_tpm_kind(rc) == TPM2_RC_POLICY)
+        return below_floor(u, err);
+    return done(u, rc, "PolicyNV", err);
+}
+
 static bool build_policy(struct unsealer *u, const struct clo_tpm_handle *session, size_t shard,
                          struct clo_digest *out, struct clo_error *err)
 {
@@ -225,6 +263,8 @@ static bool build_policy(struct unsealer *u, const struct clo_tpm_handle *sessio
         !clo_tpm_policy_nv(u->tpm, session, u->with->alternatives, u->why, err))
         return false;
     if (token->pcrs != 0 && !policy_pcr(u, session, token->pcrs, err))
+        return false;
+    if (token->floor != 0 && !policy_floor(u, session, err))
         return false;
     if (token->has_pin && !done(u,
                                 Esys_PolicyAuthValue(u->tpm->esys, session->object, ESYS_TR_NONE,

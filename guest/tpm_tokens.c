@@ -46,7 +46,8 @@ void clo_tpm_found_free(struct clo_tpm_found *found)
 static bool take_found(const struct clo_tpm2_token *token, const struct clo_secret *sealed,
                        struct clo_tpm_found *out, struct clo_error *err)
 {
-    struct clo_tpm_found found = { .is_bound = token->is_own && !token->is_share };
+    struct clo_tpm_found found = { .is_volume_key = token->is_volume_key,
+                                   .is_bound = token->is_own && !token->is_share };
     struct clo_bytes bytes = clo_secret_bytes(sealed);
     size_t digest = found.is_bound ? clo_hash_size(CLO_HASH_SHA256) : 0;
 
@@ -135,6 +136,17 @@ static bool is_sealed_disk(const struct clo_tpm_found *found, const struct clo_d
                     "TPM: not the disk that the key was sealed for, though the key opens it");
 }
 
+/* That it is this disk's says is_sealed_disk(). */
+static bool volume_key_of(const struct clo_tpm_found *found, const struct clo_disk *disk,
+                          const char *scratch, struct clo_secret **out, struct clo_error *err)
+{
+    if (!found->is_volume_key)
+        return clo_disk_volume_key(disk, scratch, found->key, out, err);
+    if (clo_secret_size(found->key) != disk->luks.key_size)
+        return clo_fail(err, CLO_ERR_REFUSED, "TPM: a volume key of another size than the disk's");
+    return clo_secret_copy(clo_secret_bytes(found->key), out, err);
+}
+
 bool clo_tpm_volume_key(const struct clo_tpm_search *search, const struct clo_disk *disk,
                         const char *scratch, struct clo_secret **volume_key, struct clo_error *err)
 {
@@ -142,8 +154,7 @@ bool clo_tpm_volume_key(const struct clo_tpm_search *search, const struct clo_di
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
 
     if (!clo_tpm_search(search, disk, &found, err) ||
-        !clo_disk_volume_key(disk, scratch, found.key, &key, err) ||
-        !is_sealed_disk(&found, disk, key, err))
+        !volume_key_of(&found, disk, scratch, &key, err) || !is_sealed_disk(&found, disk, key, err))
         return false;
     *volume_key = CLO_TAKE(key);
     return true;
@@ -183,8 +194,10 @@ static bool seal_now(const struct clo_tpm_enrolment *to, const struct clo_secret
     struct clo_pcr_hint present = { .bank = to->bank, .pcrs = CLO_TPM_TOKENS_PCRS };
     struct clo_tpm_pcrs pcrs;
     size_t count = 0;
+    uint64_t floor;
 
-    if (!clo_tpm_pcr_read(to->tpm, to->bank, CLO_TPM_TOKENS_PCRS, &pcrs, err))
+    if (!clo_tpm_floor(to->tpm, &floor, err) ||
+        !clo_tpm_pcr_read(to->tpm, to->bank, CLO_TPM_TOKENS_PCRS, &pcrs, err))
         return false;
     for (unsigned i = 0; i < CLO_TPM_PCRS; i++)
         if ((pcrs.mask >> i & 1) != 0) {
@@ -192,7 +205,7 @@ static bool seal_now(const struct clo_tpm_enrolment *to, const struct clo_secret
             present.values[i] = pcrs.values[i];
         }
     const struct clo_tpm2_sealing sealing = {
-        .bank = to->bank, .pcrs = pcrs.mask, .values = values, .is_own = true
+        .bank = to->bank, .pcrs = pcrs.mask, .values = values, .is_own = true, .floor = floor
     };
     if (!clo_tpm2_sealing_check(&sealing, err) ||
         !clo_tpm_seal(to->tpm, to->srk, &sealing, clo_secret_bytes(sealed), &clo_random_system, out,

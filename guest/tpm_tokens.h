@@ -25,6 +25,7 @@ struct clo_tpm_search {
 
 struct clo_tpm_found {
     struct clo_secret *key;
+    bool is_volume_key; /* not a slot's key */
     bool is_bound;
     struct clo_digest disk; /* clo_disk_identity_digest() */
 };

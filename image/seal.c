@@ -188,11 +188,27 @@ struct work {
     uint32_t old_recovery;  /* and recovery keys' */
 };
 
+/* Of a disk that is open already. Tokens name a slot, whichever there is: none of it is used. */
+static bool take_volume_key(struct work *work, struct clo_error *err)
+{
+    const struct clo_bytes key = clo_secret_bytes(work->job->volume_key);
+
+    if (crypt_volume_key_verify(work->copy->device, (const char *)key.data, key.size) < 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "not the volume key of this disk");
+    work->key_slot = 0;
+    while (work->key_slot < CLO_LUKS2_KEYSLOTS_MAX - 1 &&
+           crypt_keyslot_status(work->copy->device, work->key_slot) < CRYPT_SLOT_ACTIVE)
+        work->key_slot++;
+    return clo_secret_copy(key, &work->result->volume_key, err);
+}
+
 static bool get_volume_key(struct work *work, struct clo_error *err)
 {
-    struct clo_bytes key = clo_secret_bytes(work->job->key);
     size_t size = work->disk->luks.key_size;
 
+    if (work->job->volume_key != NULL)
+        return take_volume_key(work, err);
+    struct clo_bytes key = clo_secret_bytes(work->job->key);
     if (!clo_secret_new(size, &work->result->volume_key, err))
         return false;
     work->key_slot = crypt_volume_key_get(work->copy->device, CRYPT_ANY_SLOT,
@@ -240,7 +256,8 @@ static bool random_secret(struct work *work, size_t size, struct clo_secret **ou
 /* The key that is there, for this disk; or a share of it, the other of which is the broker's. */
 static bool make_own(struct work *work, struct clo_error *err)
 {
-    struct clo_bytes key = clo_secret_bytes(work->job->key);
+    struct clo_bytes key = clo_secret_bytes(work->job->volume_key != NULL ? work->job->volume_key
+                                                                          : work->job->key);
 
     if (work->job->form == CLO_SEAL_OWN)
         return clo_disk_sealed_key(clo_buffer_bytes(&work->disk->header), work->result->volume_key,
@@ -267,6 +284,7 @@ static bool add_state(struct work *work, const struct clo_seal_state *state, str
     sealing.values = state->values;
     sealing.is_own = work->own != NULL;
     sealing.is_share = work->job->form == CLO_SEAL_SHARE;
+    sealing.is_volume_key = work->own != NULL && work->job->volume_key != NULL;
     sealing.keyslot = (unsigned)work->key_slot;
     if (work->own == NULL && (!random_secret(work, CLO_TPM2_SHARD_SIZE * shards, &secret, err) ||
                               !clo_tpm2_slot_key(clo_secret_bytes(secret), &slot_key, err) ||
@@ -340,7 +358,7 @@ static bool drop_token(struct work *work, int number, struct clo_error *err)
                                       strcmp(type, RECOVERY_TOKEN) == 0);
     bool is_hint = type != NULL && strcmp(type, CLO_PCR_HINT_TYPE) == 0;
     for (int slot = 0; has_slots && slot < CLO_LUKS2_KEYSLOTS_MAX; slot++) {
-        if (slot == work->key_slot ||
+        if ((work->job->volume_key == NULL && slot == work->key_slot) ||
             crypt_token_is_assigned(work->copy->device, number, slot) != 0)
             continue;
         int result = crypt_keyslot_destroy(work->copy->device, slot);

@@ -33,7 +33,9 @@ struct clo_seal_state {
 };
 
 struct clo_seal_job {
-    const struct clo_secret *key; /* opens the disk */
+    const struct clo_secret *key; /* opens the disk; NULL: */
+    const struct clo_secret
+            *volume_key; /* the disk's own, for a disk that is open; not with a share */
     enum clo_seal_form form;
     struct clo_tpm2_sealing sealing; /* without values and key slot */
     const struct clo_seal_state *states;

@@ -194,13 +194,21 @@ static bool check_shards(const struct clo_tpm2_token *token, struct clo_error *e
 
 static bool read_own(const json_t *json, struct clo_tpm2_token *token, struct clo_error *err)
 {
-    const char *share;
+    const char *share, *key;
 
-    if (!clo_json_get_string_optional(json, "share", &share, err))
+    if (!clo_json_get_string_optional(json, "share", &share, err) ||
+        !clo_json_get_string_optional(json, "key", &key, err))
         return false;
     token->is_share = share != NULL;
-    return share == NULL || (token->is_own && strcmp(share, "broker") == 0) ||
-           clo_fail(err, CLO_ERR_FORMAT, "share \"%.20s\"", share);
+    token->is_volume_key = key != NULL;
+    if (share != NULL && (!token->is_own || strcmp(share, "broker") != 0))
+        return clo_fail(err, CLO_ERR_FORMAT, "share \"%.20s\"", share);
+    if (key != NULL && (!token->is_own || token->is_share || strcmp(key, "volume") != 0))
+        return clo_fail(err, CLO_ERR_FORMAT, "key \"%.20s\"", key);
+    if (json_object_get(json, "floor") == NULL)
+        return true;
+    return clo_json_get_u64(json, "floor", &token->floor, err) &&
+           ((token->is_own && token->floor != 0) || clo_fail(err, CLO_ERR_FORMAT, "floor"));
 }
 
 static bool read_token(const json_t *json, struct clo_tpm2_token *token, struct clo_error *err)
@@ -224,6 +232,8 @@ static bool read_token(const json_t *json, struct clo_tpm2_token *token, struct 
                                            "tpm2_argon2id_iterations",
                                            "tpm2_argon2id_lanes",
                                            "share",
+                                           "key",
+                                           "floor",
                                            NULL };
     struct clo_tpm2_srk srk;
     const char *type;
@@ -349,6 +359,10 @@ json_t *clo_tpm2_token_json(const struct clo_tpm2_token *token)
     set_policies(&object, token);
     if (token->is_share)
         clo_json_set(&object, "share", json_string("broker"));
+    if (token->is_volume_key)
+        clo_json_set(&object, "key", json_string("volume"));
+    if (token->floor != 0)
+        clo_json_set(&object, "floor", json_integer((json_int_t)token->floor));
     return clo_json_finish(&object);
 }
 

@@ -3,7 +3,8 @@
  *   systemd-tpm2    as systemd-cryptenroll 248 to 262 writes and systemd-cryptsetup reads it. The key slot opens with
  *                   the base64 text of what was sealed.
  *   cloister-tpm2   the same members. What was sealed is the disk key itself and which disk it is for, or the share of it that
- *                   belongs to the broker's ("share": "broker"), so that no key slot is added for it.
+ *                   belongs to the broker's ("share": "broker"), so that no key slot is added for it; or the volume key
+ *                   ("key": "volume"). "floor" binds it to a counter that is raised after an update.
  *
  * A header is not authenticated, and so its tokens are not: the holder of the disk may write others. What a token
  * says is believed only as far as the TPM gives a key for it that opens the disk. */
@@ -27,9 +28,11 @@ enum clo_tpm2_primary {
 };
 
 struct clo_tpm2_token {
-    bool is_own;      /* cloister-tpm2 */
-    bool is_share;    /* the broker's share is needed as well; of our own alone */
-    unsigned keyslot; /* the one it opens */
+    bool is_own;        /* cloister-tpm2 */
+    bool is_share;      /* the broker's share is needed as well; of our own alone */
+    bool is_volume_key; /* what was sealed is no slot's key, but the disk's own; of our own alone */
+    uint64_t floor;     /* the floor's counter is at most this; of our own alone; 0: not asked */
+    unsigned keyslot;   /* the one it opens */
     struct clo_buffer blobs[CLO_TPM2_SHARDS];    /* clo_tpm2_blob_parse() */
     struct clo_buffer policies[CLO_TPM2_SHARDS]; /* SHA-256: the policy each was sealed under */
     size_t shards; /* 2: a signed policy and an NV policy, one of them each */

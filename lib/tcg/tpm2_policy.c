@@ -4,6 +4,7 @@
 
 #include "cloister/pcr.h"
 
+#define CC_POLICY_NV           0x00000149U
 #define CC_POLICY_AUTHORIZE    0x0000016aU
 #define CC_POLICY_AUTH_VALUE   0x0000016bU
 #define CC_POLICY_OR           0x00000171U
@@ -16,6 +17,9 @@
 /* userWithAuth, decrypt, sign: as systemd's. */
 #define SIGNER_ATTRIBUTES (1U << 6 | 1U << 17 | 1U << 18)
 #define USUAL_EXPONENT    65537
+/* TPMA_NV: owner writes and reads, anyone reads, no lockout, a counter, written. */
+#define FLOOR_ATTRIBUTES (1U << 1 | 1U << 4 | 1U << 17 | 1U << 18 | 1U << 25 | 1U << 29)
+#define EO_UNSIGNED_LE   0x0009
 
 static void extend(struct clo_digest *policy, uint32_t command, struct clo_bytes more)
 {
@@ -90,6 +94,41 @@ void clo_tpm2_policy_authorize_nv(struct clo_digest *policy, const struct clo_tp
 void clo_tpm2_policy_auth_value(struct clo_digest *policy)
 {
     extend(policy, CC_POLICY_AUTH_VALUE, clo_bytes(NULL, 0));
+}
+
+/* The index by its name, so that no other kind of index will do. */
+static void floor_name(struct clo_tpm2_name *out)
+{
+    uint8_t area[14] = { (uint8_t)(CLO_TPM2_FLOOR_INDEX >> 24),
+                         (uint8_t)(CLO_TPM2_FLOOR_INDEX >> 16),
+                         (uint8_t)(CLO_TPM2_FLOOR_INDEX >> 8),
+                         (uint8_t)CLO_TPM2_FLOOR_INDEX,
+                         0,
+                         ALG_SHA256,
+                         (uint8_t)(FLOOR_ATTRIBUTES >> 24),
+                         (uint8_t)(FLOOR_ATTRIBUTES >> 16),
+                         (uint8_t)(FLOOR_ATTRIBUTES >> 8),
+                         (uint8_t)FLOOR_ATTRIBUTES };
+
+    area[13] = 8; /* its size; it has no policy of its own */
+    clo_tpm2_name_of(clo_bytes(area, sizeof area), out);
+}
+
+void clo_tpm2_policy_floor(struct clo_digest *policy, uint64_t generation)
+{
+    uint8_t operand[8 + 2 + 2] = { 0 }; /* then the offset, 0, and the operation */
+    uint8_t tail[32 + CLO_TPM2_NAME_SIZE];
+    struct clo_tpm2_name name;
+    struct clo_digest arguments;
+
+    for (unsigned i = 0; i < 8; i++)
+        operand[i] = (uint8_t)(generation >> (56 - 8 * i));
+    operand[11] = EO_UNSIGNED_LE;
+    clo_hash(CLO_HASH_SHA256, clo_bytes(operand, sizeof operand), &arguments);
+    floor_name(&name);
+    memcpy(tail, arguments.bytes, 32);
+    memcpy(tail + 32, name.bytes, sizeof name.bytes);
+    extend(policy, CC_POLICY_NV, clo_bytes(tail, sizeof tail));
 }
 
 void clo_tpm2_policy_or(struct clo_digest *policy, const struct clo_digest *branches, size_t count)

@@ -9,6 +9,10 @@
 #define CLO_TPM2_NAME_SIZE 34 /* algorithm and SHA-256 */
 #define CLO_TPM2_OR_MAX    8  /* branches of one TPM2_PolicyOR */
 
+/* The counter that says which generations of the system may still open the disk: in the owner's range (TCG registry
+ * of handles, 2.2.2). */
+#define CLO_TPM2_FLOOR_INDEX 0x0147c102u
+
 struct clo_tpm2_name {
     uint8_t bytes[CLO_TPM2_NAME_SIZE];
 };
@@ -24,6 +28,8 @@ void clo_tpm2_policy_authorize(struct clo_digest *policy, const struct clo_tpm2_
 /* What the NV index holds stands for all that came before. */
 void clo_tpm2_policy_authorize_nv(struct clo_digest *policy, const struct clo_tpm2_name *index);
 void clo_tpm2_policy_auth_value(struct clo_digest *policy);
+/* TPM2_PolicyNV: the counter at CLO_TPM2_FLOOR_INDEX is at most `generation`. */
+void clo_tpm2_policy_floor(struct clo_digest *policy, uint64_t generation);
 /* At most CLO_TPM2_OR_MAX branches, one of which the policy is. */
 void clo_tpm2_policy_or(struct clo_digest *policy, const struct clo_digest *branches, size_t count);
 

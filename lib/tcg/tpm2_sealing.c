@@ -51,6 +51,8 @@ bool clo_tpm2_sealing_policies(const struct clo_tpm2_sealing *sealing,
         }
         if (sealing->pcrs != 0)
             clo_tpm2_policy_pcr(&out[i], sealing->bank, sealing->pcrs, sealing->values);
+        if (sealing->floor != 0)
+            clo_tpm2_policy_floor(&out[i], sealing->floor);
         if (sealing->pin.size != 0)
             clo_tpm2_policy_auth_value(&out[i]);
     }
@@ -65,6 +67,8 @@ bool clo_tpm2_sealing_token(const struct clo_tpm2_sealing *sealing, struct clo_t
     struct clo_tpm2_token token = {
         .is_own = sealing->is_own,
         .is_share = sealing->is_share,
+        .is_volume_key = sealing->is_volume_key,
+        .floor = sealing->floor,
         .keyslot = sealing->keyslot,
         .pcrs = sealing->pcrs,
         .bank = sealing->bank,
@@ -76,6 +80,8 @@ bool clo_tpm2_sealing_token(const struct clo_tpm2_sealing *sealing, struct clo_t
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer spki = { 0 };
     struct clo_digest policies[CLO_TPM2_SHARDS];
 
+    if (!sealing->is_own && (sealing->floor != 0 || sealing->is_volume_key))
+        return clo_fail(err, CLO_ERR_USAGE, "systemd's tokens have neither floor nor volume key");
     if (sealing->ref != NULL && strlen(sealing->ref) > CLO_TPM2_REF_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "reference: longer than %d", CLO_TPM2_REF_MAX);
     strcpy(token.ref, sealing->ref == NULL ? "" : sealing->ref);

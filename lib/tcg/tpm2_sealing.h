@@ -18,7 +18,9 @@ struct clo_tpm2_sealing {
     const struct clo_tpm2_name *nv; /* the index whose policy counts (pcrlock); NULL: none */
     struct clo_bytes pin;           /* empty: none */
     unsigned keyslot;
-    bool is_own, is_share; /* as in the token */
+    bool is_own, is_share, is_volume_key; /* as in the token */
+    uint64_t
+            floor; /* bound to the floor's counter being at most this; of own tokens alone; 0: not bound */
     bool is_legacy; /* under the primary of systemd before 254, made anew each time; only by the TPM itself */
 };
 

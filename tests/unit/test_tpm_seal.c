@@ -109,6 +109,62 @@ static void test_literal(void **state)
     }
 }
 
+/* The floor is raised, and what was sealed for an older generation is lost, whatever header names it. */
+static void test_floor(void **state)
+{
+    const struct clo_unseal with = { 0 };
+    struct clo_digest values[CLO_TPM_PCRS];
+    struct clo_tpm2_token tokens[2] = { 0 };
+    struct clo_error err;
+    uint64_t floor;
+    uint64_t again;
+
+    (void)state;
+    values_of(ALL, values);
+    if (!clo_tpm_floor(tpm, &floor, &err))
+        fail_msg("%s", err.text);
+    assert_true(floor > 0);
+    assert_true(clo_tpm_floor(tpm, &again, &err));
+    assert_int_equal(floor, again);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct clo_tpm2_sealing sealing = { .bank = CLO_HASH_SHA256,
+                                                  .pcrs = ALL,
+                                                  .values = values,
+                                                  .is_own = true,
+                                                  .floor = floor + i };
+        seal(&sealing, i == 1, clo_bytes_text(SECRET), &tokens[i]);
+        opens(&tokens[i], &with, clo_bytes_text(SECRET));
+    }
+    assert_true(clo_tpm_floor_raise(tpm, floor + 1, &err));
+    assert_true(clo_tpm_floor_raise(tpm, floor, &err)); /* never lowered */
+    refuses(&tokens[0], &with, CLO_UNSEAL_FLOOR, "the TPM's floor was raised to");
+    assert_true(clo_unseal_is_next(CLO_UNSEAL_FLOOR));
+    opens(&tokens[1], &with, clo_bytes_text(SECRET));
+    /* A token that claims another generation is held to the one that it was sealed for. */
+    tokens[0].floor = floor + 1;
+    refuses(&tokens[0], &with, CLO_UNSEAL_PCRS_DIFFER, "not those that it was sealed for");
+    tokens[0].floor = 0;
+    refuses(&tokens[0], &with, CLO_UNSEAL_PCRS_DIFFER, "not those that it was sealed for");
+    assert_false(clo_tpm_floor_raise(tpm, floor + 100000, &err));
+    clo_tpm2_token_free(&tokens[0]);
+    clo_tpm2_token_free(&tokens[1]);
+}
+
+static void test_floor_needs_own(void **state)
+{
+    struct clo_tpm2_token token = { 0 };
+    struct clo_digest values[CLO_TPM_PCRS];
+    struct clo_error err;
+
+    (void)state;
+    values_of(ALL, values);
+    const struct clo_tpm2_sealing sealing = {
+        .bank = CLO_HASH_SHA256, .pcrs = ALL, .values = values, .floor = 1
+    };
+    assert_false(clo_tpm2_sealing_token(&sealing, &token, &err));
+    assert_int_equal(err.status, CLO_ERR_USAGE);
+}
+
 static void test_pin(void **state)
 {
     const struct clo_unseal right = { .pin = clo_bytes_text("1234") };
@@ -448,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_literal),       cmocka_unit_test(test_pin),
+        cmocka_unit_test(test_floor),         cmocka_unit_test(test_floor_needs_own),
         cmocka_unit_test(test_signed),        cmocka_unit_test(test_forged),
         cmocka_unit_test(test_exponent_zero), cmocka_unit_test(test_other_tpm),
         cmocka_unit_test(test_lying_token),   cmocka_unit_test(test_check),

@@ -234,6 +234,60 @@ static void write_token(uint32_t pcrs, bool is_share, bool is_other_tpm, struct 
         fail_msg("%s", err.text);
 }
 
+/* The volume key itself, as an update seals it: it takes no key slot's key, and is no other disk's. */
+static void write_volume_key(bool is_cut)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *note = json_pack("{s:s, s:[]}", "type", "note", "keyslots");
+    struct clo_digest values[CLO_TPM_PCRS];
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+    size_t count = 0;
+
+    open_disk(&opened);
+    struct clo_bytes key = clo_secret_bytes(opened.volume_key);
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, CLO_TPM_TOKENS_PCRS, &now, &err));
+    for (unsigned i = 0; i < CLO_TPM_PCRS; i++)
+        if ((CLO_TPM_TOKENS_PCRS >> i & 1) != 0)
+            values[count++] = now.values[i];
+    const struct clo_tpm2_sealing sealing = { .bank = CLO_HASH_SHA256,
+                                              .pcrs = CLO_TPM_TOKENS_PCRS,
+                                              .values = values,
+                                              .is_own = true,
+                                              .is_volume_key = true };
+    assert_true(clo_disk_sealed_key(clo_buffer_bytes(&opened.disk.header), opened.volume_key,
+                                    clo_bytes(key.data, is_cut ? 32 : key.size), &sealed, &err));
+    assert_true(clo_tpm_seal(tpm, NULL, &sealing, clo_secret_bytes(sealed), &clo_random_system,
+                             &token, &err));
+    json = clo_tpm2_token_json(&token);
+    const struct clo_disk_tokens tokens = { .types = { CLO_TPM2_TOKEN_OWN, "note" },
+                                            .tokens = { json, note } };
+    assert_true(clo_disk_write_tokens(&opened.disk, header_file, opened.volume_key, &tokens, &err));
+}
+
+static void test_volume_key(void **state)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    make_disk(14);
+    write_volume_key(false);
+    if (!open_by_tpm(&volume_key, &err))
+        fail_msg("%s", err.text);
+    open_disk(&opened);
+    assert_true(clo_bytes_equal(clo_secret_bytes(volume_key), clo_secret_bytes(opened.volume_key)));
+    make_disk(15);
+    write_volume_key(true);
+    clo_secret_freep(&volume_key);
+    assert_false(open_by_tpm(&volume_key, &err));
+    assert_string_equal(err.text, "TPM: a volume key of another size than the disk's");
+}
+
 /* A key that the running system could have as well is not taken, though the TPM would give it. */
 static void test_latch(void **state)
 {
@@ -418,15 +472,11 @@ static int tear_down_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enrol),
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_latch),
-        cmocka_unit_test(test_other_tpm),
-        cmocka_unit_test(test_share),
-        cmocka_unit_test(test_other_disk),
-        cmocka_unit_test(test_signed_latch),
-        cmocka_unit_test(test_enrol_elsewhere),
-        cmocka_unit_test(test_forged_generation),
+        cmocka_unit_test(test_enrol),           cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_volume_key),      cmocka_unit_test(test_latch),
+        cmocka_unit_test(test_other_tpm),       cmocka_unit_test(test_share),
+        cmocka_unit_test(test_other_disk),      cmocka_unit_test(test_signed_latch),
+        cmocka_unit_test(test_enrol_elsewhere), cmocka_unit_test(test_forged_generation),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
