@@ -48,8 +48,8 @@ int cmd_verify_azure(int argc, char **argv)
         return cli_usage_error(&usage, "--hcl is missing");
     if ((files.quote == NULL) != (files.signature == NULL))
         return cli_usage_error(&usage, "--quote and --signature belong together");
-    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
-        (ak != NULL && !verify_load_ak(ak, &inputs, &err)) || !clo_evidence_new(&evidence, &err) ||
+    if (!verify_begin(&o, &inputs, &evidence, &err) ||
+        (ak != NULL && !verify_load_ak(ak, &inputs, &err)) ||
         (hcl != NULL && !evidence_file_add(hcl, CLO_EVIDENCE_HCL_REPORT, evidence, &err)) ||
         (td_quote != NULL &&
          !evidence_file_add(td_quote, CLO_EVIDENCE_TDX_QUOTE, evidence, &err)) ||
@@ -57,6 +57,5 @@ int cmd_verify_azure(int argc, char **argv)
         (operands.count > 0 &&
          !evidence_file_add(operands.items[0], CLO_EVIDENCE_HCL_REPORT, evidence, &err)))
         return verify_fail(&err);
-    inputs.inputs.ak = inputs.ak;
     return verify_run(evidence, &o, &inputs);
 }

@@ -11,6 +11,7 @@
 #include "device/file.h"
 #include "lib/cloud/azure_imds.h"
 #include "lib/evidence/import.h"
+#include "lib/tcg/tpm_public.h"
 
 #include "cli/evidence/file.h"
 #include "cli/verify/collateral.h"
@@ -66,6 +67,7 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
           .help = "the time for validity checks, RFC 3339 (now)",
           .text = &o->at },
         { .name = "--json", .help = "print one JSON document", .flag = &o->json },
+        { .name = "--quiet", .help = "print the verdict alone, and why", .flag = &o->quiet },
     };
 
     memcpy(out + *count, shared, sizeof shared);
@@ -293,6 +295,13 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
     return true;
 }
 
+bool verify_begin(const struct verify_options *o, struct verify_inputs *inputs,
+                  struct clo_evidence **evidence, struct clo_error *err)
+{
+    return verify_load(o, inputs, err) && verify_load_nonce_hex(o, inputs, err) &&
+           clo_evidence_new(evidence, err);
+}
+
 bool verify_load_nonce_hex(const struct verify_options *o, struct verify_inputs *inputs,
                            struct clo_error *err)
 {
@@ -308,6 +317,20 @@ bool verify_load_nonce_hex(const struct verify_options *o, struct verify_inputs 
     return true;
 }
 
+/* What its public area says it may do, the appraisal checks: but a key that decrypts or signs anything is nobody's. */
+static bool take_ak(const char *path, struct verify_inputs *inputs, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_public_free) struct clo_tpm_public area = { 0 };
+    struct clo_bytes bytes = clo_buffer_bytes(&inputs->ak_public);
+
+    inputs->inputs.ak = inputs->ak;
+    if (bytes.size == 0)
+        return true;
+    inputs->inputs.ak_public = bytes;
+    return (clo_tpm_public_read(bytes, &area, err) && clo_tpm_public_attests(&area, err)) ||
+           clo_wrap(err, "%s", path);
+}
+
 bool verify_load_ak(const char *path, struct verify_inputs *inputs, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
@@ -317,11 +340,10 @@ bool verify_load_ak(const char *path, struct verify_inputs *inputs, struct clo_e
         return false;
     if (!clo_import_key(clo_buffer_bytes(&file), &import, err))
         return clo_wrap(err, "%s", path);
-    if (import.is_tpm_key && !import.is_restricted)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "%s: not a restricted signing key: it could sign a made-up quote", path);
     inputs->ak = CLO_TAKE(import.key);
-    return true;
+    inputs->ak_public = import.tpm_public;
+    import.tpm_public = (struct clo_buffer){ 0 };
+    return take_ak(path, inputs, err);
 }
 
 void verify_inputs_free(struct verify_inputs *inputs)
@@ -337,6 +359,7 @@ void verify_inputs_free(struct verify_inputs *inputs)
         clo_tdx_collateral_free(&inputs->collateral[i]);
     clo_buffer_free(&inputs->nonce);
     clo_public_key_free(inputs->ak);
+    clo_buffer_free(&inputs->ak_public);
 }
 
 /* --- Evidence from single files --- */
@@ -376,10 +399,30 @@ static bool add_pcrs(struct clo_evidence *evidence, const char *path, struct clo
             clo_wrap(err, "%s", path));
 }
 
+/* The leaf first: what else the file has are issuers. */
+static bool add_ak_certificates(struct clo_evidence *evidence, const char *path,
+                                struct clo_error *err)
+{
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    if (!load_certificate_file(path, &import, err))
+        return false;
+    for (size_t i = 0; i < import.certificates.count; i++)
+        if (!clo_pem_write("CERTIFICATE", clo_certificate_der(import.certificates.items[i]), &pem,
+                           err))
+            return false;
+    return (pem.size > 0 || clo_import_refuse(&import, "a certificate", err)) &&
+           clo_evidence_add(evidence, CLO_EVIDENCE_TPM_AK_CERTIFICATES, clo_buffer_bytes(&pem),
+                            err);
+}
+
 bool verify_add_tpm(struct clo_evidence *evidence, const struct verify_tpm_files *files,
                     struct clo_error *err)
 {
-    return (files->quote == NULL ||
+    return (files->ak_certificate == NULL ||
+            add_ak_certificates(evidence, files->ak_certificate, err)) &&
+           (files->quote == NULL ||
             evidence_file_add(files->quote, CLO_EVIDENCE_TPM_QUOTE, evidence, err)) &&
            (files->signature == NULL || add_signature(evidence, files->signature, err)) &&
            (files->pcrs == NULL || add_pcrs(evidence, files->pcrs, err)) &&

@@ -15,7 +15,7 @@ struct verify_options {
     const char *policy, *nonce, *at, *phase;
     struct clo_list references, roots, certificates, crls, expectations, collateral, without;
     struct fetch_options fetch;
-    bool json;
+    bool json, quiet;
 };
 
 /* Appends the shared options to `out`, which has room for VERIFY_OPTIONS_MAX. */
@@ -36,6 +36,7 @@ struct verify_inputs {
     const struct clo_tdx_collateral *sets[CLO_LIST_MAX + 1];
     struct clo_buffer nonce;
     struct clo_public_key *ak;
+    struct clo_buffer ak_public; /* its TPMT_PUBLIC, where it came as one */
 };
 
 CLO_MUST_USE bool verify_load(const struct verify_options *options, struct verify_inputs *out,
@@ -46,6 +47,9 @@ CLO_MUST_USE bool verify_load_bundle(const char *path, struct clo_evidence **out
 /* --nonce as bytes in hex, for evidence that has no runtime data. */
 CLO_MUST_USE bool verify_load_nonce_hex(const struct verify_options *options,
                                         struct verify_inputs *inputs, struct clo_error *err);
+/* How each form for single files begins: all that the options name, a nonce in hex, and evidence that is still empty. */
+CLO_MUST_USE bool verify_begin(const struct verify_options *options, struct verify_inputs *inputs,
+                               struct clo_evidence **evidence, struct clo_error *err);
 /* A key that the caller vouches for: PEM, a certificate, or TPMT_PUBLIC. */
 CLO_MUST_USE bool verify_load_ak(const char *path, struct verify_inputs *inputs,
                                  struct clo_error *err);
@@ -54,7 +58,7 @@ void verify_inputs_free(struct verify_inputs *inputs); /* for CLO_CLEANUP */
 /* Puts a quote, its signature (TPMT_SIGNATURE, or a bare RSASSA one) and, where named, PCR values and
  * logs into the evidence. */
 struct verify_tpm_files {
-    const char *quote, *signature, *pcrs, *eventlog, *userspace_log;
+    const char *quote, *signature, *pcrs, *eventlog, *userspace_log, *ak_certificate;
 };
 /* Adds a file as it is. */
 CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
@@ -62,6 +66,9 @@ CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *lab
 /* Appends the options that name them; `ak` is the attestation key's. */
 void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak, struct cli_option *out,
                             size_t *count);
+/* And the one for a TPM that no hardware report binds. */
+void verify_add_ak_certificate_option(struct verify_tpm_files *files, struct cli_option *out,
+                                      size_t *count);
 CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
                                  const struct verify_tpm_files *files, struct clo_error *err);
 
@@ -82,6 +89,7 @@ int verify_run(const struct clo_evidence *evidence, const struct verify_options 
 /* The forms. */
 int cmd_verify_azure(int argc, char **argv);
 int cmd_verify_nitro(int argc, char **argv);
+int cmd_verify_gce(int argc, char **argv);
 int cmd_verify_bundle(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
 int cmd_verify_tdx(int argc, char **argv);

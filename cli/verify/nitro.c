@@ -34,8 +34,7 @@ int cmd_verify_nitro(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
-        !clo_evidence_new(&evidence, &err) ||
+    if (!verify_begin(&o, &inputs, &evidence, &err) ||
         !evidence_file_add(operands.items[0], CLO_EVIDENCE_NITRO_DOCUMENT, evidence, &err) ||
         (eventlog != NULL &&
          !evidence_file_add_log(eventlog, CLO_EVIDENCE_EVENTLOG, evidence, &err)))

@@ -107,8 +107,7 @@ int cmd_verify_snp(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
-        !load_id_files(&id, &inputs.inputs, &err) || !clo_evidence_new(&evidence, &err) ||
+    if (!verify_begin(&o, &inputs, &evidence, &err) || !load_id_files(&id, &inputs.inputs, &err) ||
         !evidence_file_add(operands.items[0], CLO_EVIDENCE_SNP_REPORT, evidence, &err))
         return verify_fail(&err);
     return verify_run(evidence, &o, &inputs);

@@ -72,8 +72,7 @@ int cmd_verify_tdx(int argc, char **argv)
         return status;
     if (userspace_log != NULL && eventlog == NULL)
         return cli_usage_error(&usage, "--userspace-log goes on from --eventlog, which is missing");
-    if (!verify_load(&o, &inputs, &err) || !verify_load_nonce_hex(&o, &inputs, &err) ||
-        !clo_evidence_new(&evidence, &err) ||
+    if (!verify_begin(&o, &inputs, &evidence, &err) ||
         (eventlog != NULL &&
          !evidence_file_add_log(eventlog, CLO_EVIDENCE_TDX_CCEL, evidence, &err)) ||
         (userspace_log != NULL &&

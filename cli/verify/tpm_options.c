@@ -16,7 +16,7 @@ void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak,
           .text = &files->signature },
         { .name = "--ak",
           .argument = "FILE",
-          .help = "the attestation key: PEM, a certificate or TPMT_PUBLIC",
+          .help = "the attestation key: PEM, JWK, a certificate, TPMT_PUBLIC or its JSON",
           .text = ak },
         { .name = "--pcrs",
           .argument = "FILE",
@@ -34,4 +34,15 @@ void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak,
 
     memcpy(table + *count, options, sizeof options);
     *count += CLO_COUNT(options);
+}
+
+void verify_add_ak_certificate_option(struct verify_tpm_files *files, struct cli_option *table,
+                                      size_t *count)
+{
+    table[(*count)++] = (struct cli_option){
+        .name = "--ak-cert",
+        .argument = "FILE",
+        .help = "its certificate, which the TPM's maker issued: counts up to a --root",
+        .text = &files->ak_certificate
+    };
 }

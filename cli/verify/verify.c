@@ -14,6 +14,7 @@ int cmd_verify(int argc, char **argv)
         { "snp", cmd_verify_snp, "an SEV-SNP report" },
         { "tdx", cmd_verify_tdx, "a TDX quote" },
         { "azure", cmd_verify_azure, "an Azure HCL report and a quote of its vTPM" },
+        { "gce", cmd_verify_gce, "a quote of the vTPM of a Google Compute Engine instance" },
         { "nitro", cmd_verify_nitro, "an attestation document of AWS (NitroTPM, Nitro Enclaves)" },
         { "tpm", cmd_verify_tpm, "a TPM's quote" },
         { "ear", cmd_verify_ear, "another verifier's result" },

@@ -64,6 +64,8 @@ struct clo_appraise_inputs {
     /* A key that the caller trusts by itself to be a TPM's: for evidence without a hardware report.
      * With one, it must be the key that the report binds. */
     const struct clo_public_key *ak;
+    struct clo_bytes ak_public; /* its TPMT_PUBLIC, if it came as one; data NULL: not given */
+    bool must_be_gce; /* a certificate must say that the TPM is of an instance of Google's */
     struct clo_endorsements endorsements; /* of the caller's own */
     /* Leaves the TCB evaluation of TDX out: the result is then never better than a warning. */
     bool without_tcb;

@@ -24,9 +24,12 @@ CLO_BEGIN_C
 #define CLO_EVIDENCE_TPM_QUOTE        "tpm-quote"      /* TPMS_ATTEST */
 #define CLO_EVIDENCE_TPM_SIGNATURE    "tpm-signature"  /* TPMT_SIGNATURE */
 #define CLO_EVIDENCE_TPM_PCRS         "tpm-pcrs"       /* JSON {"sha256":{"0":hex}} */
-#define CLO_EVIDENCE_EVENTLOG         "eventlog"       /* TCG, binary */
-#define CLO_EVIDENCE_USERSPACE_LOG    "userspace-log"  /* JSON-SEQ */
-#define CLO_EVIDENCE_SAMPLE           "sample"         /* Trustee's, for tests: nobody signed it */
+#define CLO_EVIDENCE_TPM_AK           "tpm-ak"         /* TPMT_PUBLIC of the key that signed it */
+/* PEM: the maker's for that key first, then their issuers' */
+#define CLO_EVIDENCE_TPM_AK_CERTIFICATES "tpm-ak-certificates"
+#define CLO_EVIDENCE_EVENTLOG            "eventlog"      /* TCG, binary */
+#define CLO_EVIDENCE_USERSPACE_LOG       "userspace-log" /* JSON-SEQ */
+#define CLO_EVIDENCE_SAMPLE              "sample" /* Trustee's, for tests: nobody signed it */
 
 struct clo_evidence;
 

@@ -7,7 +7,7 @@
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
 
-#include "lib/appraise/tee.h"
+#include "lib/appraise/tee_tpm_voucher.h"
 #include "lib/appraise/verified.h"
 #include "lib/policy/policy_internal.h"
 
@@ -117,6 +117,14 @@ static void check_freshness(struct work *w)
                                           : "no nonce shows that the evidence is not an old one");
 }
 
+static void appraise_tpm_policy(struct work *w)
+{
+    clo_check_that(w->checks, "policy.tee",
+                   (clo_policy_evidence(w->inputs->policy) >> CLO_EVIDENCE_OF_TPM & 1) != 0,
+                   "a TPM without a hardware report");
+    tpm_voucher_check_policy(w);
+}
+
 static void appraise_policy(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
@@ -137,9 +145,7 @@ static void appraise_policy(struct work *w)
     else if (w->tee->kind != CLO_EVIDENCE_OF_TPM)
         clo_check_skip(w->checks, "policy", "there is no verified report to hold it against");
     else
-        clo_check_that(w->checks, "policy.tee",
-                       (clo_policy_evidence(policy) >> CLO_EVIDENCE_OF_TPM & 1) != 0,
-                       "a TPM without a hardware report");
+        appraise_tpm_policy(w);
 }
 
 static const struct clo_check *failed(const struct clo_checks *checks, const char *id)
@@ -247,7 +253,10 @@ static void conclude(struct work *w)
 
 static bool is_there(const struct work *w, const struct tee *tee)
 {
-    return tee->label != NULL ? clo_evidence_has(w->evidence, tee->label) : w->inputs->ak != NULL;
+    if (tee->label != NULL)
+        return clo_evidence_has(w->evidence, tee->label);
+    return w->inputs->ak != NULL || clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK) ||
+           clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK_CERTIFICATES);
 }
 
 /* The entry by which the evidence came: the first of the table that is there. Two kinds are refused, but where the

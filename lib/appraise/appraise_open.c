@@ -1,6 +1,6 @@
 /* What nobody holds fast. No check failed, and yet the host may choose which firmware, program or command
  * line this is, or the evidence may be an old one: such a verdict is a warning that names it. */
-#include "lib/appraise/tee.h"
+#include "lib/appraise/tee_tpm_voucher.h"
 #include "lib/policy/policy_internal.h"
 
 static void open_tpm(struct work *w)
@@ -9,8 +9,7 @@ static void open_tpm(struct work *w)
     bool has_own_db = policy != NULL && policy->has_own_db;
 
     if (w->hardware == NULL)
-        appraise_leave_open(w, "firmware",
-                            "no hardware report vouches for the TPM: it may be anybody's");
+        tpm_voucher_leave_open(w);
     if (w->hardware != NULL && w->hardware->open_tpm != NULL)
         w->hardware->open_tpm(w);
     if (w->hardware != NULL)

@@ -6,7 +6,7 @@
 #include "cloister/encoding.h"
 #include "cloister/explain.h"
 
-#include "appraise_internal.h"
+#include "lib/appraise/tee_tpm_voucher.h"
 #include "lib/policy/policy_internal.h"
 
 /* PCRs 0 to 15 are static: a log can lead to them. 16 and up are for debugging and dynamic launch. */
@@ -54,6 +54,46 @@ static void check_nonce(struct work *w)
     }
 }
 
+static const char *signer(const struct work *w)
+{
+    const struct tpm_vouched *vouched = tpm_vouched(w);
+
+    return w->is_ak_bound    ? "the quote is signed by the key that the report binds"
+           : vouched == NULL ? "the quote is signed by the key that was given"
+           : vouched->by == TPM_VOUCHED_BY_CERTIFICATE
+                   ? "the quote is signed by the key that the certificate is of"
+           : vouched->by == TPM_VOUCHED_BY_CALLER
+                   ? "the quote is signed by the key that was given"
+                   : "the quote is signed by the key that came with it, which nobody vouches for";
+}
+
+/* What the TPM says of itself: its firmware, its clock, and how often it was reset. */
+static bool claim_quote(struct work *w, struct clo_bytes signature, struct clo_error *err)
+{
+    static const char *const schemes[] = {
+        [CLO_RSASSA_PKCS1] = "rsassa", [CLO_RSASSA_PSS] = "rsapss", [CLO_ECDSA_RAW] = "ecdsa"
+    };
+    const struct clo_quote *quote = &w->quote.quote;
+    struct clo_json_object o = { .json = json_object() };
+    struct clo_quote_signature parsed;
+    char text[40];
+
+    snprintf(text, sizeof text, "0x%016llx", (unsigned long long)quote->firmware_version);
+    clo_json_set(&o, "tpm_firmware_version", json_string(text));
+    snprintf(text, sizeof text, "%llu", (unsigned long long)quote->clock);
+    clo_json_set(&o, "tpm_clock", json_string(text));
+    clo_json_set(&o, "tpm_is_clock_safe", json_boolean(quote->is_safe));
+    clo_json_set(&o, "tpm_reset_count", json_integer(quote->reset_count));
+    clo_json_set(&o, "tpm_restart_count", json_integer(quote->restart_count));
+    if (clo_quote_signature_parse(signature, &parsed, err)) {
+        snprintf(text, sizeof text, "%s-%s", schemes[parsed.scheme], clo_hash_name(parsed.hash));
+        clo_json_set(&o, "tpm_signature", json_string(text));
+    }
+    if (!quote->is_safe)
+        appraise_warn(w, "the TPM's clock may have gone back since its last orderly shutdown");
+    return appraise_claims(w, clo_json_finish(&o), err);
+}
+
 static bool check_quote(struct work *w, struct clo_error *err)
 {
     static const char id[] = "tpm.quote.signature";
@@ -77,13 +117,11 @@ static bool check_quote(struct work *w, struct clo_error *err)
     w->has_quote = clo_quote_verify(attest, signature, w->ak, false, &w->quote, &refused);
     if (!w->has_quote && refused.status != CLO_ERR_REFUSED && refused.status != CLO_ERR_UNVERIFIED)
         return clo_fail(err, refused.status, "evidence: %s", refused.text);
-    clo_check_that(w->checks, id, w->has_quote, "%s",
-                   !w->has_quote    ? refused.text
-                   : w->is_ak_bound ? "the quote is signed by the key that the report binds"
-                                    : "the quote is signed by the key that was given");
-    if (w->has_quote)
-        check_nonce(w);
-    return true;
+    clo_check_that(w->checks, id, w->has_quote, "%s", w->has_quote ? signer(w) : refused.text);
+    if (!w->has_quote)
+        return true;
+    check_nonce(w);
+    return claim_quote(w, signature, err);
 }
 
 /* --- PCR values --- */

@@ -22,6 +22,8 @@ static const struct {
     { CLO_EVIDENCE_TPM_QUOTE, MEDIA "tpm-quote" },
     { CLO_EVIDENCE_TPM_SIGNATURE, MEDIA "tpm-signature" },
     { CLO_EVIDENCE_TPM_PCRS, MEDIA "tpm-pcrs+json" },
+    { CLO_EVIDENCE_TPM_AK, MEDIA "tpm-ak" },
+    { CLO_EVIDENCE_TPM_AK_CERTIFICATES, MEDIA "tpm-ak-certificates" },
     { CLO_EVIDENCE_EVENTLOG, MEDIA "eventlog" },
     { CLO_EVIDENCE_USERSPACE_LOG, MEDIA "userspace-log+json" },
     { CLO_EVIDENCE_SAMPLE, MEDIA "sample" },

@@ -15,6 +15,7 @@ void clo_import_free(struct clo_import *import)
     clo_evidence_free(import->evidence);
     clo_snp_certificates_free(&import->certificates);
     clo_public_key_free(import->key);
+    clo_buffer_free(&import->tpm_public);
     *import = (struct clo_import){ 0 };
 }
 
@@ -229,8 +230,7 @@ static bool take_key(struct clo_bytes in, struct clo_import *out, bool *known,
         import_wrapped(out, "DER");
         return true;
     }
-    if (clo_tpm_public_parse(in, &out->key, &out->is_restricted, &ignored)) {
-        out->is_tpm_key = true;
+    if (import_tpm_public(in, out, &ignored)) {
         import_wrapped(out, "TPMT_PUBLIC");
         return true;
     }

@@ -30,8 +30,9 @@ struct clo_import {
     bool is_bundle; /* it came as a bundle of our own */
     struct clo_snp_certificates certificates;
     struct clo_public_key *key;
-    bool is_tpm_key;    /* of a TPM's structure, which says what it may do: */
-    bool is_restricted; /* it signs only what the TPM made itself */
+    bool is_tpm_key;              /* of a TPM's structure, which says what it may do: */
+    bool is_restricted;           /* it signs only what the TPM made itself */
+    struct clo_buffer tpm_public; /* TPMT_PUBLIC, where it is one */
 };
 void clo_import_free(struct clo_import *import); /* for CLO_CLEANUP */
 

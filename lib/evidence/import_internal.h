@@ -74,6 +74,11 @@ json_t *import_proto(struct clo_bytes in);
 /* Certificates and lists, however they come; false with *known false if it is neither (import_certificates.c). */
 CLO_MUST_USE bool import_certificates(struct clo_bytes in, struct clo_snp_certificates *out,
                                       bool *known, struct clo_error *err);
+/* A public key: TPMT_PUBLIC (or TPM2B_PUBLIC), its JSON, and JWK (import_key.c). */
+CLO_MUST_USE bool import_tpm_public(struct clo_bytes in, struct clo_import *out,
+                                    struct clo_error *err);
+CLO_MUST_USE bool import_key_tss(const json_t *json, struct clo_import *out, struct clo_error *err);
+CLO_MUST_USE bool import_key_jwk(const json_t *json, struct clo_import *out, struct clo_error *err);
 /* JSON with `pcrs` in any of its forms, as {"sha256": {"0": HEX}} (import_tpm.c). */
 CLO_MUST_USE bool import_pcrs_json(const json_t *pcrs, struct clo_bytes attest,
                                    struct clo_buffer *out, struct clo_error *err);

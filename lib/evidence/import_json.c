@@ -282,6 +282,33 @@ static bool values_in_hex(const json_t *values, json_t *bank, struct clo_error *
     return true;
 }
 
+static bool add_certificate(const json_t *value, struct clo_buffer *pem, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
+
+    return import_value(value, 0, &der, err) &&
+           (der.size == 0 || clo_pem_write("CERTIFICATE", clo_buffer_bytes(&der), pem, err));
+}
+
+/* The leaf, and those above it. */
+static bool add_ak_certificates(const json_t *json, struct clo_import *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+    const json_t *leaf = json_object_get(json, "akCert");
+    size_t i;
+    json_t *issuer;
+
+    if (leaf == NULL || json_is_null(leaf) || json_string_length(leaf) == 0)
+        return true;
+    if (!add_certificate(leaf, &pem, err))
+        return clo_wrap(err, "\"akCert\"");
+    json_array_foreach (json_object_get(json, "intermediateCerts"), i, issuer)
+        if (!add_certificate(issuer, &pem, err))
+            return clo_wrap(err, "\"intermediateCerts\"");
+    return pem.size == 0 ||
+           import_add(out, CLO_EVIDENCE_TPM_AK_CERTIFICATES, clo_buffer_bytes(&pem), err);
+}
+
 static bool take_go_tpm(const json_t *json, struct clo_import *out, struct clo_error *err)
 {
     const json_t *quote = quote_of_sha256(json_object_get(json, "quotes"));
@@ -296,7 +323,9 @@ static bool take_go_tpm(const json_t *json, struct clo_import *out, struct clo_e
            import_base64(quote, "rawSig", &signature, err) && values_in_hex(values, bank, err) &&
            import_add_quote(out, clo_buffer_bytes(&message), clo_buffer_bytes(&signature), bank,
                             err) &&
-           import_add_member(out, CLO_EVIDENCE_EVENTLOG, json, "eventLog", true, err);
+           import_add_member(out, CLO_EVIDENCE_EVENTLOG, json, "eventLog", true, err) &&
+           import_add_member(out, CLO_EVIDENCE_TPM_AK, json, "akPub", true, err) &&
+           add_ak_certificates(json, out, err);
 }
 
 /* --- Known by name alone --- */
@@ -319,6 +348,7 @@ static bool refuse_sample(const json_t *json, struct clo_import *out, struct clo
 #define VERIFY_SNP   "cloister verify snp FILE"
 #define VERIFY_TDX   "cloister verify tdx FILE"
 #define VERIFY_AZURE "cloister verify azure FILE"
+#define VERIFY_AK    "cloister verify tpm --ak FILE"
 #define VERIFY_TPM   "cloister verify tpm FILE --ak KEY"
 
 /* In this order, since some have members of others besides their own. */
@@ -385,6 +415,14 @@ static const struct document {
       "cloister verify FILE",
       take_tsm },
     { { "quotes", "akPub" }, "a TPM quote", "JSON of go-tpm-tools", VERIFY_TPM, take_go_tpm },
+    { { "publicArea" }, "a public key", "JSON of the TSS", VERIFY_AK, import_key_tss },
+    { { "type", "nameAlg", "unique" },
+      "a public key",
+      "JSON of the TSS",
+      VERIFY_AK,
+      import_key_tss },
+    { { "kty", "n" }, "a public key", "JWK", VERIFY_AK, import_key_jwk },
+    { { "kty", "crv" }, "a public key", "JWK", VERIFY_AK, import_key_jwk },
     { { "tcbInfo" }, "Intel's TCB info", "JSON", VERIFY_TDX " --collateral", take_name },
     { { "enclaveIdentity" }, "Intel's QE identity", "JSON", VERIFY_TDX " --collateral", take_name },
     { { "fmspc", "tcbLevels" },

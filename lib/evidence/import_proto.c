@@ -8,12 +8,9 @@
 
 #include "cloister/encoding.h"
 #include "import_internal.h"
+#include "lib/base/protobuf.h"
 
 #define DEPTH_MAX 8
-#define VARINT    0
-#define FIXED64   1
-#define LENGTH    2
-#define FIXED32   5
 
 enum kind {
     NUMBER,
@@ -161,46 +158,12 @@ static const struct field tpm_fields[] = {
     { 1, BYTES, "akPub", NULL },
     { 2, MESSAGE_LIST, "quotes", &tpm_quote },
     { 3, BYTES, "eventLog", NULL },
+    { 6, BYTES, "akCert", NULL },
+    { 7, BYTES_LIST, "intermediateCerts", NULL },
 };
 MESSAGE_OF(tpm);
 
 /* --- Reading --- */
-
-static uint64_t read_varint(struct clo_reader *r)
-{
-    uint64_t value = 0;
-
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte = clo_read_u8(r);
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0)
-            return value;
-    }
-    r->failed = true;
-    return 0;
-}
-
-static struct clo_bytes read_length(struct clo_reader *r)
-{
-    uint64_t size = read_varint(r);
-
-    if (size > clo_reader_left(r))
-        r->failed = true;
-    return clo_read_bytes(r, r->failed ? 0 : (size_t)size);
-}
-
-static bool skip(struct clo_reader *r, unsigned wire)
-{
-    if (wire == VARINT)
-        (void)read_varint(r);
-    else if (wire == LENGTH)
-        (void)read_length(r);
-    else if (wire == FIXED64 || wire == FIXED32)
-        clo_read_skip(r, wire == FIXED64 ? 8 : 4);
-    else
-        return false;
-    return clo_reader_ok(r);
-}
 
 /* Larger than JSON's numbers here it is text, as protobuf has it anyway. */
 static json_t *number_json(uint64_t value)
@@ -223,25 +186,14 @@ static json_t *member_of(json_t *object, const char *name, bool is_list)
     return member;
 }
 
-/* An entry is a message of a key and a value, both of which may be left out. */
 static bool read_entry(struct clo_bytes in, json_t *map)
 {
-    struct clo_reader r = clo_reader(in);
-    struct clo_bytes value = { 0 };
-    uint64_t key = 0;
+    struct clo_bytes value;
+    uint64_t key;
     char text[24];
 
-    while (clo_reader_left(&r) > 0) {
-        uint64_t tag = read_varint(&r);
-        if (tag == (1 << 3 | VARINT))
-            key = read_varint(&r);
-        else if (tag == (2 << 3 | LENGTH))
-            value = read_length(&r);
-        else if (!skip(&r, (unsigned)(tag & 7)))
-            return false;
-        if (!clo_reader_ok(&r))
-            return false;
-    }
+    if (!clo_protobuf_entry(in, &key, &value))
+        return false;
     snprintf(text, sizeof text, "%llu", (unsigned long long)key);
     return json_object_set_new(map, text, clo_json_base64(value)) == 0;
 }
@@ -249,14 +201,15 @@ static bool read_entry(struct clo_bytes in, json_t *map)
 static bool read_message(struct clo_bytes in, const struct message *message, unsigned depth,
                          json_t *out);
 
-static bool read_field(struct clo_reader *r, const struct field *field, unsigned wire,
+static bool read_field(const struct clo_protobuf_field *read, const struct field *field,
                        unsigned depth, json_t *out)
 {
-    if (wire != (field->kind == NUMBER ? VARINT : LENGTH))
+    struct clo_bytes bytes = read->bytes;
+
+    if (read->wire != (field->kind == NUMBER ? CLO_PROTOBUF_VARINT : CLO_PROTOBUF_BYTES))
         return false;
     if (field->kind == NUMBER)
-        return json_object_set_new(out, field->name, number_json(read_varint(r))) == 0;
-    struct clo_bytes bytes = read_length(r);
+        return json_object_set_new(out, field->name, number_json(read->value)) == 0;
     json_t *inner = NULL;
     switch (field->kind) {
     case BYTES:
@@ -291,20 +244,16 @@ static bool read_message(struct clo_bytes in, const struct message *message, uns
                          json_t *out)
 {
     struct clo_reader r = clo_reader(in);
+    struct clo_protobuf_field read;
 
     if (depth == DEPTH_MAX || out == NULL)
         return false;
-    while (clo_reader_left(&r) > 0) {
-        uint64_t tag = read_varint(&r);
-        unsigned wire = (unsigned)(tag & 7);
-        const struct field *field = find_field(message, tag >> 3);
-        if (!clo_reader_ok(&r) || tag >> 3 == 0)
-            return false;
-        if (!(field == NULL ? skip(&r, wire) : read_field(&r, field, wire, depth + 1, out)) ||
-            !clo_reader_ok(&r))
+    while (clo_protobuf_next(&r, &read)) {
+        const struct field *field = find_field(message, read.number);
+        if (field != NULL && !read_field(&read, field, depth + 1, out))
             return false;
     }
-    return true;
+    return clo_reader_ok(&r);
 }
 
 json_t *import_proto(struct clo_bytes in)
@@ -319,7 +268,7 @@ json_t *import_proto(struct clo_bytes in)
     };
 
     /* The first field of each of them has number 1 and a length. */
-    if (in.size < 64 || in.data[0] != (1 << 3 | LENGTH))
+    if (in.size < 64 || in.data[0] != (1 << 3 | CLO_PROTOBUF_BYTES))
         return NULL;
     for (size_t i = 0; i < CLO_COUNT(known); i++) {
         CLO_CLEANUP(clo_json_freep) json_t *json = json_object();

@@ -257,6 +257,7 @@ static bool check_members(const json_t *json, struct clo_error *err)
         "host_inputs",
         "grace",
         "accept_weak",
+        "tpm",
     };
     const char *keys[CLO_COUNT(common) + CLO_TEE_COUNT + 1];
     size_t count = 0;
@@ -299,8 +300,8 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !read_secure_boot(json, policy, err) || !read_ages(json, policy, err) ||
         !policy_read_host(json, policy, err) || !policy_read_grace(json, policy, err) ||
         !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
-        !check_sample(policy, err) || !read_platforms(json, policy, err) ||
-        !fingerprint(json, policy, err))
+        !check_sample(policy, err) || !policy_read_tpm(json, policy, err) ||
+        !read_platforms(json, policy, err) || !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
     set_trust(policy);
     *out = CLO_TAKE(policy);

@@ -4,6 +4,7 @@
 
 #include "cloister/policy.h"
 #include "lib/evidence/tee.h"
+#include "lib/policy/policy_tpm.h"
 
 #define CLO_POLICY_LIST_MAX 64
 
@@ -137,6 +138,7 @@ struct clo_policy {
     char host_inputs[CLO_POLICY_LIST_MAX][128];
     size_t host_input_count;
     struct clo_policy_grace grace;
+    struct clo_policy_tpm tpm;
     char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;

@@ -95,6 +95,7 @@ unlock|-
 verify|-
 verify azure|-
 verify ear|-
+verify gce|-
 verify nitro|-
 verify snp|-
 verify tdx|-

@@ -58,6 +58,65 @@ static void names_text(void **state)
     }
 }
 
+/* The key of RFC 7517, appendix A.1, in the forms of others. */
+#define X "30a0424cd21c2944838a2d75c92b37e76ea20d9f00893a3b4eee8a3c0aafec3e"
+#define Y "e04b65e92456d9888b52b379bdfbd51ee869ef1f0fc65b6659695b6cce081723"
+#define TSS(name_alg, attributes, scheme)                                                  \
+    "{\"type\":\"TPM2_ALG_ECC\",\"nameAlg\":" name_alg ",\"objectAttributes\":" attributes \
+    ",\"authPolicy\":\"\",\"parameters\":{\"symmetric\":{\"algorithm\":\"NULL\"},"         \
+    "\"scheme\":" scheme                                                                   \
+    ",\"curveID\":\"NIST_P256\",\"kdf\":{\"scheme\":\"NULL\"}},\"unique\":{\"x\":\"" X     \
+    "\",\"y\":\"" Y "\"}}"
+#define ATTESTS                                                                                   \
+    "{\"fixedTPM\":1,\"sensitiveDataOrigin\":\"YES\",\"restricted\":true,\"sign\":1,\"decrypt\":" \
+    "0}"
+#define ECDSA "{\"scheme\":\"ECDSA\",\"details\":{\"hashAlg\":\"SHA256\"}}"
+
+static void reads_keys(void **state)
+{
+    static const struct {
+        const char *name, *text, *error; /* NULL: it is read */
+        bool is_tpm_key, is_restricted;
+    } cases[] = {
+        { "a JWK",
+          "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
+          "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}",
+          NULL, false, false },
+        { "as the TSS writes it", TSS("\"SHA256\"", ATTESTS, ECDSA), NULL, true, true },
+        { "in a keystore", "{\"publicArea\":" TSS("\"TPM2_ALG_SHA256\"", ATTESTS, ECDSA) "}", NULL,
+          true, true },
+        { "with numbers", TSS("11", "327714", ECDSA), NULL, true, true },
+        { "a key that is not restricted", TSS("\"SHA256\"", "{\"fixedTPM\":1,\"sign\":1}", ECDSA),
+          NULL, true, false },
+        { "another hash", TSS("\"SM3_256\"", ATTESTS, ECDSA), "\"nameAlg\": an algorithm", false,
+          false },
+        { "an attribute that is not known", TSS("\"SHA256\"", "{\"floats\":1}", ECDSA),
+          "\"objectAttributes\": \"floats\"", false, false },
+        { "a scheme without its hash", TSS("\"SHA256\"", ATTESTS, "{\"scheme\":\"ECDSA\"}"),
+          "\"hashAlg\"", false, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer x = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer y = { 0 };
+        struct clo_error err;
+        bool ok = clo_import_key(clo_bytes_text(cases[i].text), &import, &err);
+        CHECK(ok == (cases[i].error == NULL), ok ? cases[i].name : err.text);
+        if (!ok) {
+            CHECK(strstr(err.text, cases[i].error) != NULL, err.text);
+            continue;
+        }
+        char hex[65];
+        CHECK(clo_public_key_numbers(import.key, &x, &y, &err), err.text);
+        CHECK(strcmp(clo_hex_text(clo_buffer_bytes(&x), hex), X) == 0, cases[i].name);
+        CHECK(import.is_tpm_key == cases[i].is_tpm_key &&
+                      import.is_restricted == cases[i].is_restricted,
+              cases[i].name);
+    }
+}
+
 static const struct {
     const char *name, *text, *error;
 } broken[] = {
@@ -344,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_text),
+        cmocka_unit_test(reads_keys),
         cmocka_unit_test(refuses_what_is_broken),
         cmocka_unit_test(names_what_is_wanted_elsewhere),
         cmocka_unit_test(reads_pcrs),

@@ -1,0 +1,34 @@
+/* Who vouches for the key of a TPM that no hardware report binds. */
+#ifndef CLOISTER_LIB_APPRAISE_TEE_TPM_VOUCHER_H
+#define CLOISTER_LIB_APPRAISE_TEE_TPM_VOUCHER_H
+
+#include "lib/appraise/tee.h"
+#include "lib/cloud/gce.h"
+
+enum tpm_voucher {
+    TPM_VOUCHED_BY_NOBODY,      /* the evidence brought the key itself */
+    TPM_VOUCHED_BY_CALLER,      /* who says that it is a TPM's */
+    TPM_VOUCHED_BY_CERTIFICATE, /* of the TPM's maker, up to a root that is trusted */
+};
+
+struct tpm_vouched {
+    enum tpm_voucher by;
+    struct clo_snp_certificates certificates; /* the leaf, and all that came along */
+    struct clo_public_key *own;               /* of the evidence */
+    struct clo_digest root;
+    bool has_chain;   /* a certificate came along, whether or not it holds */
+    bool is_makers;   /* one of Google's roots */
+    bool is_instance; /* the certificate names a GCE instance: */
+    struct clo_gce_instance instance;
+};
+
+/* NULL: this evidence is not of a TPM alone. */
+const struct tpm_vouched *tpm_vouched(const struct work *w);
+/* Sets w->ak; checks tpm.ak.*. False only for what cannot be read at all. */
+CLO_MUST_USE bool tpm_voucher_find(struct work *w, struct clo_error *err);
+/* The policy's roots and its member "tpm". */
+void tpm_voucher_check_policy(struct work *w);
+/* What a quote by such a key leaves open. */
+void tpm_voucher_leave_open(struct work *w);
+
+#endif
