@@ -6,10 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "image/ext_files.h"
-#include "image/overlay.h"
-#include "image/root_check.h"
-
 #define SECTOR 512U
 
 static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172";
@@ -50,17 +46,19 @@ static bool read_gpt(const struct clo_container *disk, struct clo_bytes head,
     if (!clo_gpt_parse(head, gpt, err))
         return false;
     layout->table = "GPT";
+    clo_guid_text(&gpt->disk, layout->guid);
     for (size_t i = 0; i < gpt->count; i++) {
         const struct clo_gpt_partition *from = &gpt->partitions[i];
-        char type[CLO_GUID_TEXT];
         struct clo_layout_part part = {
             .number = from->number,
             .first = from->first_lba * SECTOR,
             .size = (from->last_lba - from->first_lba + 1) * SECTOR,
             .is_esp = clo_guid_equal(&from->type, &clo_gpt_type_esp),
+            .is_root = clo_guid_equal(&from->type, &clo_gpt_type_root_x86_64),
         };
         clo_guid_text(&from->guid, part.guid);
-        part.is_boot = strcmp(clo_guid_text(&from->type, type), xbootldr_type) == 0;
+        clo_guid_text(&from->type, part.type);
+        part.is_boot = strcmp(part.type, xbootldr_type) == 0;
         snprintf(part.name, sizeof part.name, "%s", from->name);
         if (!add_part(disk, layout, &part, err))
             return false;
@@ -203,30 +201,14 @@ void clo_layout_part_text(const struct clo_layout_part *part, char *out, size_t 
                  part->probe.uuid);
 }
 
-/* --- The root --- */
+/* --- What may be a root --- */
 
-static bool has_init(const struct clo_container *disk, const struct clo_layout_part *part,
-                     const char *scratch, bool *has, struct clo_error *err)
+bool clo_layout_may_be_root(const struct clo_layout_part *part)
 {
-    CLO_CLEANUP(clo_overlay_freep) struct clo_overlay *overlay = NULL;
-    ext2_filsys fs = NULL;
-    struct clo_error ignored;
-
-    *has = false;
-    if (!clo_overlay_new(disk, part->first, part->size, scratch, &overlay, err))
-        return false;
-    if (!clo_overlay_open_ext(overlay, 0, &fs, &ignored))
-        return true; /* no root, whatever it is */
-    for (size_t i = 0; clo_root_inits[i] != NULL && !*has; i++) {
-        ext2_ino_t inode;
-        *has = ext2fs_namei(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, clo_root_inits[i], &inode) == 0;
-    }
-    ext2fs_free(fs);
-    return true;
+    return part->probe.content == CLO_CONTENT_EXT;
 }
 
-/* What may hold the root that was not found, with what to do about it. */
-static bool fail_without_root(const struct clo_layout *layout, struct clo_error *err)
+bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *err)
 {
     static const struct {
         enum clo_content content;
@@ -259,31 +241,4 @@ static bool fail_without_root(const struct clo_layout *layout, struct clo_error 
     return clo_fail(err, CLO_ERR_FORMAT,
                     "%s partition table, %zu partitions: none is an ext4 file system with an init",
                     layout->table, layout->count);
-}
-
-bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *layout,
-                     const char *wanted, const char *scratch, const struct clo_layout_part **out,
-                     struct clo_error *err)
-{
-    const struct clo_layout_part *root = NULL;
-
-    for (size_t i = 0; i < layout->count; i++) {
-        const struct clo_layout_part *part = &layout->parts[i];
-        char number[16];
-        bool has;
-        snprintf(number, sizeof number, "%u", part->number);
-        if (part->probe.content != CLO_CONTENT_EXT ||
-            (wanted != NULL && strcmp(wanted, number) != 0))
-            continue;
-        if (!has_init(disk, part, scratch, &has, err))
-            return false;
-        if (has && root != NULL)
-            return clo_fail(err, CLO_ERR_USAGE,
-                            "partitions %u and %u are both roots: --root-partition says which",
-                            root->number, part->number);
-        if (has)
-            root = part;
-    }
-    *out = root;
-    return root != NULL || fail_without_root(layout, err);
 }

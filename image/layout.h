@@ -13,13 +13,16 @@ struct clo_layout_part {
     uint64_t first, size;
     struct clo_probe probe;
     char guid[CLO_GUID_TEXT]; /* the partition's own; empty: none */
+    char type[CLO_GUID_TEXT]; /* of a GPT's */
     char name[109];
     bool is_esp;
+    bool is_root; /* of the type for an x86-64 root */
     bool is_boot; /* of the type for an extended boot loader partition (UAPI.2) */
 };
 
 struct clo_layout {
-    const char *table; /* "GPT", "MBR", "no" */
+    const char *table;        /* "GPT", "MBR", "no" */
+    char guid[CLO_GUID_TEXT]; /* the disk's; empty: none */
     struct clo_layout_part parts[CLO_LAYOUT_PARTS];
     size_t count;
 };
@@ -30,7 +33,12 @@ CLO_MUST_USE bool clo_layout_read(const struct clo_container *disk, struct clo_l
 const struct clo_layout_part *clo_layout_find(const struct clo_layout *layout, const char *device);
 /* "partition 3 (btrfs, UUID …)", for people. */
 void clo_layout_part_text(const struct clo_layout_part *part, char *out, size_t size);
-/* The ext4 file system with an init: the one of that number, or the only one. What else could be a root, and cannot be
+/* Of a kind that a root can be taken from; its init was not looked for. */
+bool clo_layout_may_be_root(const struct clo_layout_part *part);
+/* Fails: what may hold the root instead, with what to do about it. */
+bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *err);
+
+/* layout_root.c: the ext4 file system with an init: the one of that number, or the only one. What else could be a root, and cannot be
  * read here, is named with the way out. */
 CLO_MUST_USE bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *layout,
                                   const char *wanted, const char *scratch,

@@ -261,6 +261,22 @@ static bool add_scan(struct clo_subject *subject, const struct scan *scan, struc
            clo_subject_set(subject, "image.boot", or_none(scan->boot), err);
 }
 
+/* Without a GPT there is no root that a guest would find; what is in the clear is seen by all. */
+static bool add_other_table(struct clo_subject *subject, struct clo_bytes head,
+                            struct clo_error *err)
+{
+    struct clo_mbr_partition partitions[CLO_MBR_PARTITIONS];
+
+    subject->about[CLO_AUDIT_IMAGE] = true;
+    bool is_mbr = clo_mbr_parse(clo_bytes_slice(head, 0, CLO_GPT_SECTOR), partitions);
+    bool has_esp = false;
+    for (size_t i = 0; is_mbr && i < CLO_MBR_PARTITIONS; i++)
+        has_esp = has_esp || partitions[i].type == 0xef;
+    return clo_subject_set(subject, "image.table", is_mbr ? "mbr" : "none", err) &&
+           clo_subject_set(subject, "image.root", "none", err) &&
+           clo_subject_set(subject, "image.esp", has_esp ? "present" : "absent", err);
+}
+
 bool clo_subject_add_disk(struct clo_subject *subject, int fd, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
@@ -269,8 +285,12 @@ bool clo_subject_add_disk(struct clo_subject *subject, int fd, struct clo_error 
 
     if (gpt == NULL)
         return clo_out_of_memory(err);
-    if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
-        !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) ||
+    if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err))
+        return false;
+    if (!clo_bytes_equal(clo_bytes_slice(clo_buffer_bytes(&head), CLO_GPT_SECTOR, 8),
+                         clo_bytes("EFI PART", 8)))
+        return add_other_table(subject, clo_buffer_bytes(&head), err);
+    if (!clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) ||
         !clo_subject_set(subject, "image.table", "gpt", err))
         return false;
     subject->about[CLO_AUDIT_IMAGE] = true;

@@ -12,6 +12,7 @@
 #include "image/subject.h"
 #include "lib/audit/kernel.h"
 #include "lib/disk/gpt.h"
+#include "lib/disk/probe.h"
 #include "lib/unpack/unpack.h"
 
 #define FILE_LIMIT    ((size_t)1 << 31)
@@ -140,6 +141,7 @@ static bool add_file(struct clo_subject *subject, const char *path, struct clo_e
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer whole = { 0 };
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct clo_mbr_partition partitions[CLO_MBR_PARTITIONS];
     uint8_t head[HEAD_SIZE];
     ssize_t got = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
     bool is_container;
@@ -149,6 +151,8 @@ static bool add_file(struct clo_subject *subject, const char *path, struct clo_e
     if (is_container)
         return true;
     if (got >= CLO_GPT_SECTOR + 8 && memcmp(head + CLO_GPT_SECTOR, "EFI PART", 8) == 0)
+        return clo_subject_add_disk(subject, fd, err);
+    if (got > 0 && clo_mbr_parse(clo_bytes(head, (size_t)got), partitions))
         return clo_subject_add_disk(subject, fd, err);
     if (got > 0 && clo_package_is(clo_bytes(head, (size_t)got)))
         return add_package(subject, path, err);

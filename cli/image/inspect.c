@@ -1,126 +1,126 @@
 /* cloister image inspect: what is on a disk image, and would a guest open it? */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/image/identity.h"
 #include "cli/image/image.h"
-#include "device/container.h"
-#include "lib/disk/gpt.h"
-#include "lib/disk/integrity.h"
-#include "lib/disk/luks2.h"
+#include "image/survey.h"
 
-static json_t *partitions_json(const struct clo_gpt *gpt)
+static const char *text_of(const json_t *object, const char *key)
 {
-    json_t *list = json_array();
+    const char *text = json_string_value(json_object_get(object, key));
 
-    for (size_t i = 0; i < gpt->count; i++) {
-        const struct clo_gpt_partition *partition = &gpt->partitions[i];
-        char type[CLO_GUID_TEXT], guid[CLO_GUID_TEXT];
-        json_array_append_new(
-                list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", partition->name, "type",
-                                clo_guid_text(&partition->type, type), "guid",
-                                clo_guid_text(&partition->guid, guid), "offset",
-                                (json_int_t)(partition->first_lba * CLO_GPT_SECTOR), "bytes",
-                                (json_int_t)((partition->last_lba - partition->first_lba + 1) *
-                                             CLO_GPT_SECTOR)));
-    }
-    return list;
+    return text == NULL ? "" : text;
 }
 
-static void print_text(const struct clo_gpt *gpt, const struct clo_luks2_info *luks,
-                       const struct clo_error *refusal)
+static unsigned long long mib_of(const json_t *object)
 {
-    char guid[CLO_GUID_TEXT];
+    return (unsigned long long)json_integer_value(json_object_get(object, "bytes")) >> 20;
+}
 
-    printf("disk       %s, %llu MiB\n", clo_guid_text(&gpt->disk, guid),
-           (unsigned long long)(gpt->disk_sectors * CLO_GPT_SECTOR >> 20));
-    for (size_t i = 0; i < gpt->count; i++) {
-        const struct clo_gpt_partition *partition = &gpt->partitions[i];
-        printf("partition  %-8s %s, %llu MiB\n", partition->name,
-               clo_guid_text(&partition->guid, guid),
-               (unsigned long long)((partition->last_lba - partition->first_lba + 1) *
-                                            CLO_GPT_SECTOR >>
-                                    20));
-    }
-    if (refusal != NULL)
-        printf("root       refused: %s\n", refusal->text);
+static void print_partition(const json_t *part)
+{
+    const char *name = text_of(part, "name"), *uuid = text_of(part, "uuid");
+    int number = (int)json_integer_value(json_object_get(part, "number"));
+
+    if (number == 0)
+        printf("content    ");
     else
-        printf("root       LUKS2 %s, %s%s%s, %u-byte sectors, %zu key slots: a guest opens it\n",
-               luks->uuid, luks->cipher, luks->integrity[0] == '\0' ? "" : ", ", luks->integrity,
-               luks->sector_size, luks->keyslot_count);
+        printf("partition  %d%s%s: ", number, *name == '\0' ? "" : " ", name);
+    printf("%s%s%s, %llu MiB\n", text_of(part, "content"), *uuid == '\0' ? "" : " ", uuid,
+           mib_of(part));
 }
 
-static bool read_disk(const struct clo_container *container, uint64_t at, size_t size,
-                      struct clo_buffer *out, struct clo_error *err)
+static void print_pcrs(const char *what, const json_t *pcrs)
 {
-    if (at < container->size && size > container->size - at)
-        size = (size_t)(container->size - at);
-    clo_buffer_zero(out, size);
-    return clo_buffer_ok(out) ? clo_container_read(container, at, out->data, size, err)
-                              : clo_out_of_memory(err);
+    for (size_t i = 0; i < json_array_size(pcrs); i++)
+        printf("%s%d", i == 0 ? what : "+", (int)json_integer_value(json_array_get(pcrs, i)));
 }
 
-/* The header, and what lies at the payload's start; false with a refusal, or with an error where it cannot be read. */
-static bool check_root(const struct clo_container *container, const struct clo_gpt_partition *root,
-                       struct clo_luks2_info *luks, bool *is_fit, struct clo_error *refusal,
-                       struct clo_error *err)
+/* Who can open it: a pass phrase or key for each slot, and what TPMs give back. */
+static void print_openers(const json_t *luks)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
-    uint64_t first = root->first_lba * CLO_GPT_SECTOR;
-    uint64_t size = (root->last_lba - root->first_lba + 1) * CLO_GPT_SECTOR;
-    size_t head = size < CLO_LUKS2_HEADER_MAX ? (size_t)size : CLO_LUKS2_HEADER_MAX;
+    size_t i;
+    const json_t *one;
 
-    if (!read_disk(container, first, head, &header, err))
-        return false;
-    *is_fit = clo_luks2_check(clo_buffer_bytes(&header), luks, refusal);
-    if (!*is_fit || luks->integrity[0] == '\0')
-        return true;
-    if (!read_disk(container, first + luks->payload_offset, CLO_INTEGRITY_SUPERBLOCK, &superblock,
-                   err))
-        return false;
-    *is_fit = clo_luks2_check_tags(luks, clo_buffer_bytes(&superblock), size, refusal);
-    return true;
+    json_array_foreach (json_object_get(luks, "slots"), i, one)
+        printf("opens      slot %s: a key or pass phrase, by %s\n", text_of(one, "slot"),
+               text_of(one, "kdf"));
+    json_array_foreach (json_object_get(luks, "tokens"), i, one) {
+        const char *why = text_of(one, "not_read");
+        printf("opens      token %s", text_of(one, "type"));
+        if (*why != '\0')
+            printf(": not read: %s\n", why);
+        if (*why != '\0')
+            continue;
+        printf(" for slot %d: a TPM", (int)json_integer_value(json_object_get(one, "keyslot")));
+        print_pcrs(", PCRs ", json_object_get(one, "pcrs"));
+        print_pcrs(", signed policy of PCRs ", json_object_get(one, "signed_pcrs"));
+        printf("%s%s%s\n", json_is_true(json_object_get(one, "pin")) ? ", PIN" : "",
+               json_is_true(json_object_get(one, "pcrlock")) ? ", pcrlock" : "",
+               json_is_true(json_object_get(one, "broker_share")) ? ", and the broker's share"
+                                                                  : "");
+    }
+}
+
+static void print_luks(const char *what, const json_t *luks)
+{
+    const char *refusal = text_of(luks, "refusal");
+    bool has_tags = strcmp(text_of(luks, "integrity"), "none") != 0;
+
+    if (*refusal != '\0')
+        printf("%s       refused: %s\n", what, refusal);
+    else
+        printf("%s       LUKS2 %s, %s%s%s, %u-byte sectors, %zu key slots: a guest opens it\n",
+               what, text_of(luks, "luks_uuid"), text_of(luks, "cipher"), has_tags ? ", " : "",
+               has_tags ? text_of(luks, "integrity") : "",
+               (unsigned)json_integer_value(json_object_get(luks, "sector_size")),
+               (size_t)json_integer_value(json_object_get(luks, "keyslots")));
+    print_openers(luks);
+}
+
+static void print_list(const char *what, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        printf("%-10s %s\n", what, json_string_value(json_array_get(list, i)));
+}
+
+static void print_text(const json_t *json)
+{
+    const json_t *root = json_object_get(json, "root"), *uki = json_object_get(json, "uki"), *part;
+    const char *guid = text_of(json, "disk");
+    size_t i;
+
+    printf("disk       %s, %s partition table%s%s, %llu MiB\n", text_of(json, "container"),
+           text_of(json, "table"), *guid == '\0' ? "" : " ", guid, mib_of(json));
+    json_array_foreach (json_object_get(json, "partitions"), i, part)
+        print_partition(part);
+    print_luks("root", root);
+    json_array_foreach (json_object_get(json, "partitions"), i, part)
+        if (json_object_get(part, "luks") != NULL && json_object_get(part, "luks") != root)
+            print_luks("LUKS", json_object_get(part, "luks"));
+    if (json_object_get(uki, "path") != NULL)
+        printf("UKI        %s, %.1f MB%s%s\n", text_of(uki, "path"),
+               (double)json_integer_value(json_object_get(uki, "bytes")) / 1e6,
+               json_is_true(json_object_get(uki, "shim")) ? ", by a shim" : "",
+               json_is_true(json_object_get(uki, "loader")) ? ", by a boot loader" : "");
+    print_list("host reads", json_object_get(json, "host_reads"));
+    print_list("wrong", json_object_get(json, "wrong"));
+    printf("convert    %s\n", text_of(json, "convert"));
 }
 
 static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_error *err)
 {
     CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
-    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
-    const struct clo_gpt_partition *root = NULL;
-    struct clo_luks2_info luks = { 0 };
-    struct clo_error refusal;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *identity = NULL;
 
-    if (gpt == NULL)
-        return clo_out_of_memory(err);
-    if (!clo_container_open(path, &container, err) ||
-        !read_disk(&container, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
-        !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err))
+    if (!clo_container_open(path, &container, err) || !clo_survey(&container, &json, is_fit, err))
         return false;
-    bool ok = clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, &refusal);
-    if (ok && !check_root(&container, root, &luks, &ok, &refusal, err))
-        return false;
-    *is_fit = ok;
     if (!as_json) {
-        print_text(gpt, &luks, ok ? NULL : &refusal);
+        print_text(json);
         return true;
     }
-    char guid[CLO_GUID_TEXT];
-    CLO_CLEANUP(clo_json_freep)
-    json_t *json = json_pack("{s:s, s:o}", "disk", clo_guid_text(&gpt->disk, guid), "partitions",
-                             partitions_json(gpt));
-    json_object_set_new(json, "root",
-                        ok ? json_pack("{s:b, s:s, s:s, s:s, s:i, s:i}", "fit", 1, "luks_uuid",
-                                       luks.uuid, "cipher", luks.cipher, "integrity",
-                                       luks.integrity[0] == '\0' ? "none" : luks.integrity,
-                                       "sector_size", (int)luks.sector_size, "keyslots",
-                                       (int)luks.keyslot_count)
-                           : json_pack("{s:b, s:s}", "fit", 0, "refusal", refusal.text));
-    CLO_CLEANUP(clo_json_freep) json_t *identity = NULL;
     if (!cli_identity(path, &identity, err))
         return false;
     json_object_set(json, "identity", identity);
@@ -137,8 +137,12 @@ int cmd_image_inspect(int argc, char **argv)
         .command = "image inspect",
         .arguments = "IMAGE",
         .operands = { "one image", 1, 1 },
-        .summary = "Says what is on a disk image, and whether a guest would open its root: the\n"
-                   "LUKS2 header is held against the white list. Exit status 1 if it would not.",
+        .summary =
+                "Says what is on a disk image of anybody's, raw or in a container: its layout, "
+                "what is\n"
+                "encrypted and who can open it, the UKI, what the host can read, what is wrong,\n"
+                "and what `image convert` would do. The root's LUKS2 header is held against the\n"
+                "white list: exit status 1 if a guest would not open it.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister image inspect demo.img\n",

@@ -1,9 +1,14 @@
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "cli/inputs.h"
 #include "cli/uki/uki.h"
 #include "cloister/encoding.h"
+#include "device/file.h"
+#include "image/survey.h"
 #include "image/uki/file.h"
 
 #define TEXT_MAX 4096
@@ -416,6 +421,31 @@ static int inspect_all(struct inspected *in, const char *path, const struct clo_
     return cli_print_json(json, &err) ? CLI_YES : cli_error(&err);
 }
 
+/* Of a disk, in a container or raw, what firmware starts from it. Anything else stays what it is. */
+static bool take_out_of_disk(const char **path, int *fd, char name[64], struct clo_error *err)
+{
+    CLO_CLEANUP(clo_container_close) struct clo_container disk = { .fd = -1 };
+    CLO_CLEANUP(clo_freep) struct clo_layout *layout = malloc(sizeof *layout);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct clo_error ignored;
+    uint8_t magic[2] = { 0 };
+
+    if (layout == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_container_open(*path, &disk, &ignored) || disk.size < sizeof magic ||
+        !clo_container_read(&disk, 0, magic, sizeof magic, &ignored) ||
+        memcmp(magic, "MZ", 2) == 0 || !clo_layout_read(&disk, layout, &ignored))
+        return true;
+    *fd = memfd_create("uki", MFD_CLOEXEC);
+    if (!clo_survey_uki(&disk, &uki, err) || *fd < 0 ||
+        !clo_write_all(*fd, clo_buffer_bytes(&uki), err))
+        return *fd < 0 ? clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno))
+                       : clo_wrap(err, "%s", *path);
+    snprintf(name, 64, "/proc/self/fd/%d", *fd);
+    *path = name;
+    return true;
+}
+
 int cmd_uki_inspect(int argc, char **argv)
 {
     bool wants_json = false;
@@ -433,21 +463,27 @@ int cmd_uki_inspect(int argc, char **argv)
         .arguments = "IMAGE",
         .operands = { "one image", 1, 1 },
         .summary = "Shows what is in an EFI image, and what of it systemd's stub measures into "
-                   "PCR 11.\nNothing it shows is verified; 'uki verify' does that.",
+                   "PCR 11;\nof a disk image, raw or in a container, what firmware starts from "
+                   "it.\nNothing it shows is verified; 'uki verify' does that.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister uki inspect guest.efi\n",
     };
+    CLO_CLEANUP(clo_fd_close) int fd = -1;
     struct inspected in = { 0 };
     struct clo_list operands;
     struct clo_error err;
+    char name[64];
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
+    const char *path = operands.items[0];
+    if (!take_out_of_disk(&path, &fd, name, &err))
+        return cli_error(&err);
     if (hash != NULL)
-        return print_hash(operands.items[0], hash, wants_json, &err);
-    status = inspect_all(&in, operands.items[0], &extracted, wants_json);
+        return print_hash(path, hash, wants_json, &err);
+    status = inspect_all(&in, path, &extracted, wants_json);
     uki_image_freep(&in.image);
     return status;
 }

@@ -1,0 +1,53 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "image/layout.h"
+#include "image/overlay.h"
+#include "image/root_check.h"
+
+static bool has_init(const struct clo_container *disk, const struct clo_layout_part *part,
+                     const char *scratch, bool *has, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_overlay_freep) struct clo_overlay *overlay = NULL;
+    ext2_filsys fs = NULL;
+    struct clo_error ignored;
+
+    *has = false;
+    if (!clo_overlay_new(disk, part->first, part->size, scratch, &overlay, err))
+        return false;
+    if (!clo_overlay_open_ext(overlay, 0, &fs, &ignored))
+        return true; /* no root, whatever it is */
+    for (size_t i = 0; clo_root_inits[i] != NULL && !*has; i++) {
+        ext2_ino_t inode;
+        *has = ext2fs_namei(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, clo_root_inits[i], &inode) == 0;
+    }
+    ext2fs_free(fs);
+    return true;
+}
+
+bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *layout,
+                     const char *wanted, const char *scratch, const struct clo_layout_part **out,
+                     struct clo_error *err)
+{
+    const struct clo_layout_part *root = NULL;
+
+    for (size_t i = 0; i < layout->count; i++) {
+        const struct clo_layout_part *part = &layout->parts[i];
+        char number[16];
+        bool has;
+        snprintf(number, sizeof number, "%u", part->number);
+        if (part->probe.content != CLO_CONTENT_EXT ||
+            (wanted != NULL && strcmp(wanted, number) != 0))
+            continue;
+        if (!has_init(disk, part, scratch, &has, err))
+            return false;
+        if (has && root != NULL)
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "partitions %u and %u are both roots: --root-partition says which",
+                            root->number, part->number);
+        if (has)
+            root = part;
+    }
+    *out = root;
+    return root != NULL || clo_layout_without_root(layout, err);
+}
