@@ -22,6 +22,7 @@
     FULL("key", cmd_key, "put, list and remove what the broker releases")                          \
     FULL("seal", cmd_seal, "seal a disk's key to the TPM of this machine")                         \
     FULL("recovery", cmd_recovery, "the key on paper: check, convert, enroll, revoke it")          \
+    FULL("update", cmd_update, "a new kernel for this guest: tried once, kept if it is good")      \
     FULL("audit-log", cmd_audit_log, "what a broker decided, and whether that is as written")      \
     FULL("unlock", cmd_unlock, "open a disk in the guest, with a key that the broker releases")    \
     FULL("boot", cmd_boot, "start an image under QEMU with Secure Boot and a vTPM")                \

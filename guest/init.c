@@ -27,11 +27,15 @@
 #include "guest/root.h"
 #include "guest/tag_errors.h"
 #include "guest/tpm_tokens.h"
+#include "guest/trial.h"
 #include "guest/unlock.h"
 #include "net/imds.h"
 
 #define RUN_FOLDER      "/run/cloister"
 #define HEADER_FILE     RUN_FOLDER "/luks-header"
+#define CONFIG_COPY     RUN_FOLDER "/guest.json" /* for `cloister update` in the root */
+#define SRK_FILE        RUN_FOLDER "/tpm-srk"
+#define EFIVARS         "/sys/firmware/efi/efivars"
 #define PCR_SIGNATURES  "/.extra/tpm2-pcr-signature.json"
 #define MAPPER_NAME     "root"
 #define MAPPER_DEVICE   "/dev/mapper/" MAPPER_NAME
@@ -101,7 +105,8 @@ static bool read_config(struct guest *guest, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
 
     return clo_file_read(CLO_GUEST_CONFIG, CLO_FILE_LIMIT, &text, err) &&
-           clo_guest_config_parse(clo_buffer_bytes(&text), &guest->config, err);
+           clo_guest_config_parse(clo_buffer_bytes(&text), &guest->config, err) &&
+           clo_file_write(CONFIG_COPY, clo_buffer_bytes(&text), 0600, err);
 }
 
 static bool prepare(struct guest *guest, struct clo_error *err)
@@ -289,6 +294,25 @@ static const struct clo_tpm2_name *named_srk(const struct guest *guest, struct c
     return name;
 }
 
+/* The TPM has this boot's key: so it may have that of the next. Without this nothing is sealed for an update. */
+static void keep_srk_name(struct guest *guest)
+{
+    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_tpm2_name name;
+    struct clo_error err;
+
+    if (clo_tpm_srk(guest->tpm, &area, &err) &&
+        clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, &err)) {
+        clo_tpm2_name_of(parent.public_part, &name);
+        clo_hex_write(clo_bytes(name.bytes, sizeof name.bytes), &text);
+        if (clo_file_write(SRK_FILE, clo_buffer_bytes(&text), 0600, &err))
+            return;
+    }
+    clo_report_say(&guest->report, "TPM: %s", err.text);
+}
+
 /* By the tokens of the header that was checked: the volume key, or the TPM's share of the disk key. */
 static bool ask_tpm(struct guest *guest, struct clo_error *err)
 {
@@ -335,10 +359,12 @@ static void enrol(struct guest *guest)
                                           .bank = table_bank(&guest->measurer),
                                           .srk = named_srk(guest, &srk),
                                           .is_bound = guest->binds_tpm };
-    if (clo_tpm_enrol(&to, &guest->disk, HEADER_FILE, guest->volume_key, guest->disk_key, &err))
+    if (clo_tpm_enrol(&to, &guest->disk, HEADER_FILE, guest->volume_key, guest->disk_key, &err)) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "enrolled"));
-    else
+        keep_srk_name(guest);
+    } else {
         clo_report_say(&guest->report, "%s", err.text);
+    }
     clo_secret_freep(&guest->disk_key);
     clo_report_step(&guest->report, "sealed to the TPM");
 }
@@ -434,6 +460,7 @@ static bool get_key(struct guest *guest, struct clo_error *err)
     if (is_given && by != CLO_UNLOCK_BOTH) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "unattended"));
         clo_report_say(&guest->report, "TPM: gave the disk's key; nobody was asked");
+        keep_srk_name(guest);
         return true;
     }
     if (!is_given && by != CLO_UNLOCK_TPM_OR_BROKER)
@@ -553,7 +580,8 @@ int main(void)
     clo_secret_freep(&guest.disk_key);
     clo_secret_freep(&guest.share);
     sync();
-    (void)reboot(RB_POWER_OFF);
+    /* A boot that was tried once (docs/update.md) is followed by the usual one, with nobody there. */
+    (void)reboot(clo_boot_is_trial(EFIVARS) ? RB_AUTOBOOT : RB_POWER_OFF);
     for (;;)
         pause();
 }

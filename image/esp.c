@@ -35,7 +35,7 @@ bool clo_esp_make(const char *path, struct clo_bytes uki, uint64_t size, int64_t
     const char *name;
 
     if (size == 0)
-        size = uki.size + uki.size / 2 + 4 * MIB;
+        size = 2 * uki.size + uki.size / 2 + 4 * MIB; /* an update lies next to it */
     size = (size + MIB - 1) / MIB * MIB;
     if (size < SIZE_MIN)
         size = SIZE_MIN;

@@ -84,6 +84,7 @@ secureboot sign|-
 secureboot verify|-
 serve|-
 try|-
+update|-
 uki build|-
 uki edit|-
 uki inspect|demo.efi

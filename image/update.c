@@ -1,0 +1,467 @@
+#include "image/update.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cloister/pe.h"
+#include "device/file.h"
+#include "device/random.h"
+#include "image/efi_boot.h"
+#include "image/foretell.h"
+#include "image/seal.h"
+#include "image/update_note.h"
+
+#define BANK      CLO_HASH_SHA256
+#define LOG_LIMIT ((size_t)16 << 20)
+#define ESP_SPARE ((uint64_t)1 << 20) /* for folders, and what others write meanwhile */
+/* Firmware, loader, UKI, what the host passes, and 15, which the volume key is measured into. */
+#define SEALED_PCRS \
+    (1U << 0 | 1U << 2 | 1U << 4 | 1U << 7 | 1U << 11 | 1U << 12 | 1U << 13 | 1U << 15)
+
+/* What is known while one command runs. */
+struct update {
+    const struct clo_update_machine *machine;
+    int lock;
+    struct clo_seal_disk disk;
+    enum clo_seal_form form;
+    bool is_sealed; /* the disk has tokens for TPMs */
+    struct clo_present present;
+    struct clo_buffer log;
+};
+
+static void free_update(struct update *update)
+{
+    clo_seal_close(&update->disk);
+    clo_buffer_free(&update->log);
+    clo_fd_close(&update->lock);
+}
+
+/* --- Looking at the machine --- */
+
+/* One at a time: hooks of package managers and timers may meet. */
+static bool take_lock(struct update *update, struct clo_error *err)
+{
+    const char *state = update->machine->state;
+
+    if (mkdir(state, 0700) != 0 && errno != EEXIST)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", state, strerror(errno));
+    update->lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (update->lock < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", state, strerror(errno));
+    return flock(update->lock, LOCK_EX) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: lock: %s", state, strerror(errno));
+}
+
+static bool look_at_tokens(struct update *update, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_luks2_info info;
+    size_t systemd = 0, own = 0;
+    const char *name;
+    json_t *token;
+
+    if (!clo_luks2_parse(clo_buffer_bytes(&update->disk.header), &info, &metadata, err))
+        return false;
+    json_object_foreach (json_object_get(metadata, "tokens"), name, token) {
+        const char *type = json_string_value(json_object_get(token, "type"));
+        if (type == NULL)
+            continue;
+        systemd += strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0;
+        if (strcmp(type, CLO_TPM2_TOKEN_OWN) != 0)
+            continue;
+        if (json_object_get(token, "share") != NULL)
+            return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                            "the disk needs a share of the TPM's and one of the broker's: seal it "
+                            "for the new state with 'cloister image seal'");
+        own++;
+    }
+    if (systemd > 0 && own > 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "the disk is sealed in two forms: 'cloister seal --replace' makes it one");
+    update->is_sealed = systemd + own > 0;
+    update->form = systemd > 0 ? CLO_SEAL_SYSTEMD : CLO_SEAL_OWN;
+    return true;
+}
+
+static bool read_present(struct update *update, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+    struct clo_tpm_pcrs pcrs;
+
+    if (machine->tpm == NULL)
+        return true;
+    if (!clo_tpm_pcr_read(machine->tpm, BANK, SEALED_PCRS, &pcrs, err) ||
+        !clo_file_read(machine->eventlog, LOG_LIMIT, &update->log, err))
+        return false;
+    update->present = (struct clo_present){ .bank = BANK, .log = clo_buffer_bytes(&update->log) };
+    memcpy(update->present.values, pcrs.values, sizeof update->present.values);
+    return true;
+}
+
+/* A token in a header is the disk's word, and anyone who holds the disk may have put it there: the key is sealed to no TPM that
+ * this boot did not get it from. */
+static bool check_trust(const struct update *update, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+
+    if (!update->is_sealed)
+        return true;
+    if (machine->tpm == NULL || machine->srk == NULL)
+        return clo_fail(
+                err, CLO_ERR_REFUSED,
+                "the disk has keys for a TPM, and this boot trusts none: nothing is sealed");
+    return machine->volume_key != NULL ||
+           clo_fail(err, CLO_ERR_USAGE, "the volume key is needed to seal it");
+}
+
+static bool begin(struct update *update, struct clo_error *err)
+{
+    if (!take_lock(update, err))
+        return false;
+    return (clo_seal_open(update->machine->disk, true, &update->disk, err) &&
+            look_at_tokens(update, err)) ||
+           clo_wrap(err, "%s", update->machine->disk);
+}
+
+/* --- The ESP --- */
+
+static void on_esp(const struct clo_update_machine *machine, const char *name, char out[4200])
+{
+    snprintf(out, 4200, "%s/%s", machine->esp, name);
+}
+
+/* An update that was never settled, and what a killed run was writing: the same name, and more after it. */
+static bool clear_folder(const struct clo_update_machine *machine, struct clo_error *err)
+{
+    static const char begins[] = "next.efi";
+    struct dirent *entry;
+    char folder[4200];
+    bool ok = true;
+
+    on_esp(machine, CLO_UPDATE_FOLDER, folder);
+    DIR *stream = opendir(folder);
+    if (stream == NULL)
+        return errno == ENOENT || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+    while (ok && (entry = readdir(stream)) != NULL)
+        if (strncmp(entry->d_name, begins, strlen(begins)) == 0 &&
+            unlinkat(dirfd(stream), entry->d_name, 0) != 0)
+            ok = clo_fail(err, CLO_ERR_SYSTEM, "%s/%s: %s", folder, entry->d_name, strerror(errno));
+    closedir(stream);
+    return ok;
+}
+
+static bool make_folder(const struct clo_update_machine *machine, struct clo_error *err)
+{
+    static const char *const folders[] = { "EFI", CLO_UPDATE_FOLDER };
+    char path[4200];
+
+    for (size_t i = 0; i < CLO_COUNT(folders); i++) {
+        on_esp(machine, folders[i], path);
+        if (mkdir(path, 0755) != 0 && errno != EEXIST)
+            return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    }
+    return true;
+}
+
+static bool check_room(const struct clo_update_machine *machine, uint64_t size,
+                       struct clo_error *err)
+{
+    struct statvfs status;
+
+    if (statvfs(machine->esp, &status) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", machine->esp, strerror(errno));
+    uint64_t free = (uint64_t)status.f_bavail * status.f_frsize;
+    return free >= size + ESP_SPARE ||
+           clo_fail(err, CLO_ERR_REFUSED, "%s: %llu KiB are free, %llu are needed", machine->esp,
+                    (unsigned long long)(free >> 10),
+                    (unsigned long long)((size + ESP_SPARE) >> 10));
+}
+
+static bool sync_folder(const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return (fd >= 0 && fsync(fd) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+static bool is_installed(const char *path, const struct clo_update_note *note,
+                         struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    struct clo_digest digest;
+
+    if (!clo_file_read(path, CLO_PE_SIZE_MAX, &bytes, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&bytes), &digest);
+    return clo_digest_equal(&digest, &note->uki) ||
+           clo_fail(err, CLO_ERR_REFUSED, "%s: not what was installed", path);
+}
+
+/* One rename: the usual name is of the old or of the new one. A run that was cut short may have done it. */
+static bool take_name(const struct clo_update_machine *machine, const struct clo_update_note *note,
+                      struct clo_error *err)
+{
+    char next[4200], usual[4200], folder[4200];
+
+    on_esp(machine, CLO_UPDATE_NEXT, next);
+    on_esp(machine, CLO_UPDATE_USUAL, usual);
+    on_esp(machine, "EFI/BOOT", folder);
+    if (access(next, F_OK) != 0)
+        return is_installed(usual, note, err);
+    if (!is_installed(next, note, err))
+        return false;
+    if (rename(next, usual) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", usual, strerror(errno));
+    return sync_folder(folder, err);
+}
+
+/* --- Sealing --- */
+
+static bool seal_here(void *context, const struct clo_tpm2_sealing *sealing,
+                      struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = context;
+
+    return clo_tpm_seal(machine->tpm, machine->srk, sealing, secret, &clo_random_system, out, err);
+}
+
+/* For the state with these values; those of before stay, or go once it is written. */
+static bool seal(struct update *update, const char *name,
+                 const struct clo_digest values[CLO_PCR_COUNT], uint64_t floor, bool drops_others,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_seal_result_free) struct clo_seal_result result = { .tokens = 0 };
+    struct clo_seal_state state = { .name = name, .hint = { .bank = BANK, .pcrs = SEALED_PCRS } };
+    size_t count = 0;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        if ((SEALED_PCRS >> pcr & 1) == 0)
+            continue;
+        state.values[count++] = values[pcr];
+        state.hint.values[pcr] = values[pcr];
+    }
+    const struct clo_seal_job job = {
+        .volume_key = update->machine->volume_key,
+        .form = update->form,
+        .sealing = { .bank = BANK,
+                     .pcrs = SEALED_PCRS,
+                     .floor = update->form == CLO_SEAL_OWN ? floor : 0 },
+        .states = &state,
+        .state_count = 1,
+        .drops_others = drops_others,
+        .random = &clo_random_system,
+        .seal = seal_here,
+        .context = (void *)(uintptr_t)update->machine,
+    };
+    return clo_tpm2_sealing_check(&job.sealing, err) && clo_seal(&update->disk, &job, &result, err);
+}
+
+/* The registers of a boot of what lies under this name, as the initrd has them. */
+static bool seal_again(struct update *update, const char *name, uint64_t floor,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct clo_digest values[CLO_PCR_COUNT] = { 0 };
+    char path[4200];
+
+    on_esp(update->machine, name, path);
+    return clo_file_read(path, CLO_PE_SIZE_MAX, &uki, err) &&
+           clo_foretell(&update->present, clo_buffer_bytes(&uki), values, err) &&
+           (clo_digest_equal(&values[4], &update->present.values[4]) ||
+            clo_fail(err, CLO_ERR_REFUSED, "%s: not what this boot was of", path)) &&
+           seal(update, name, values, floor, true, err);
+}
+
+/* --- Installing --- */
+
+static bool find_esp(const struct update *update, struct clo_gpt *gpt,
+                     const struct clo_gpt_partition **esp, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+
+    if (!clo_fd_read(update->disk.fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
+        !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err))
+        return clo_wrap(err, "%s", update->machine->disk);
+    return clo_gpt_find(gpt, &clo_gpt_type_esp, esp, err);
+}
+
+/* All that can say no, before anything is changed. */
+static bool plan(struct update *update, struct clo_bytes uki, struct clo_update_note *note,
+                 struct clo_digest values[CLO_PCR_COUNT], bool *is_booted, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+    enum clo_update_is is;
+
+    *is_booted = false;
+    if (!begin(update, err) || !check_trust(update, err) || !read_present(update, err))
+        return false;
+    if (!clo_update_look(machine, &is, err))
+        return false;
+    if (is == CLO_UPDATE_TRIED)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "the last update was not settled yet: 'cloister update --mark-good'");
+    *note = (struct clo_update_note){ .floor = 0 };
+    clo_hash(CLO_HASH_SHA256, uki, &note->uki);
+    if (machine->tpm == NULL)
+        return true;
+    if (!clo_foretell(&update->present, uki, values, err))
+        return clo_wrap(err, "the new UKI");
+    note->pcr_4 = values[4];
+    *is_booted = clo_digest_equal(&values[4], &update->present.values[4]);
+    return true;
+}
+
+static bool write_uki(const struct clo_update_machine *machine, struct clo_bytes uki,
+                      struct clo_error *err)
+{
+    char next[4200];
+
+    on_esp(machine, CLO_UPDATE_NEXT, next);
+    return clear_folder(machine, err) && check_room(machine, uki.size, err) &&
+           make_folder(machine, err) && clo_file_write(next, uki, 0644, err);
+}
+
+/* From here on firmware starts it, once. */
+static bool start_next(struct update *update, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    struct clo_efi_entry entry = { .path = CLO_UPDATE_NEXT };
+    const char *efivars = update->machine->efivars;
+    uint16_t number;
+
+    if (gpt == NULL)
+        return clo_out_of_memory(err);
+    return find_esp(update, gpt, &entry.esp, err) &&
+           clo_efi_entry_write(efivars, &entry, &number, err) &&
+           clo_efi_next_write(efivars, number, err);
+}
+
+bool clo_update_install(const struct clo_update_machine *machine, struct clo_bytes uki,
+                        bool *is_booted, struct clo_error *err)
+{
+    CLO_CLEANUP(free_update)
+    struct update update = { .machine = machine, .lock = -1, .disk.fd = -1 };
+    struct clo_digest values[CLO_PCR_COUNT] = { 0 };
+    struct clo_update_note note;
+
+    /* An entry of before would start a file that is about to go. */
+    if (!plan(&update, uki, &note, values, is_booted, err))
+        return false;
+    if (*is_booted)
+        return true;
+    if (!clo_efi_entry_drop(machine->efivars, err) || !clo_update_note_drop(machine->state, err) ||
+        !write_uki(machine, uki, err))
+        return false;
+    if (update.is_sealed) {
+        if (!clo_tpm_floor(machine->tpm, &note.floor, err))
+            return false;
+        note.floor++;
+    }
+    return clo_update_note_write(machine->state, &note, err) &&
+           (!update.is_sealed || seal(&update, "the next state", values, note.floor, false, err)) &&
+           start_next(&update, err);
+}
+
+/* --- Settling --- */
+
+/* The TPM says which one this boot is of; without one the firmware does. */
+static bool is_boot_of(const struct clo_update_machine *machine, const struct clo_update_note *note,
+                       bool *out, struct clo_error *err)
+{
+    struct clo_tpm_pcrs pcrs;
+
+    if (machine->tpm == NULL || note->pcr_4.hash == CLO_HASH_NONE) {
+        char next[4200];
+        on_esp(machine, CLO_UPDATE_NEXT, next);
+        /* Once it has the usual name, that is what was done after such a boot. */
+        *out = clo_efi_is_current(machine->efivars) || access(next, F_OK) != 0;
+        return true;
+    }
+    if (!clo_tpm_pcr_read(machine->tpm, BANK, 1U << 4, &pcrs, err))
+        return false;
+    *out = clo_digest_equal(&pcrs.values[4], &note->pcr_4);
+    return true;
+}
+
+bool clo_update_look(const struct clo_update_machine *machine, enum clo_update_is *out,
+                     struct clo_error *err)
+{
+    struct clo_update_note note;
+    bool is_there, is_new;
+
+    *out = CLO_UPDATE_NONE;
+    if (!clo_update_note_read(machine->state, &note, &is_there, err))
+        return false;
+    if (!is_there)
+        return true;
+    if (!is_boot_of(machine, &note, &is_new, err))
+        return false;
+    *out = is_new ? CLO_UPDATE_TRIED : CLO_UPDATE_FAILED;
+    if (!is_new && clo_efi_is_next(machine->efivars))
+        *out = CLO_UPDATE_WAITING;
+    return true;
+}
+
+/* The name before the floor: what firmware starts by itself must open the disk. The note goes last, so that
+ * a run that was cut short is done again. */
+static bool keep(struct update *update, const struct clo_update_note *note, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+
+    if (!take_name(machine, note, err) || !clo_efi_entry_drop(machine->efivars, err))
+        return false;
+    /* Also where the header has no token any more: an older header has. */
+    if (note->floor != 0 && machine->tpm == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "the TPM is gone, and with it the floor");
+    if (note->floor != 0 && !clo_tpm_floor_raise(machine->tpm, note->floor, err))
+        return false;
+    return (!update->is_sealed || seal_again(update, CLO_UPDATE_USUAL, note->floor, err)) &&
+           clear_folder(machine, err) && clo_update_note_drop(machine->state, err);
+}
+
+/* It had its boot, or never got it. Its token goes, or else each attempt would leave one. */
+static bool give_up(struct update *update, const struct clo_update_note *note,
+                    struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+    uint64_t floor;
+
+    if (!clo_efi_entry_drop(machine->efivars, err))
+        return false;
+    if (note->floor != 0 && update->is_sealed &&
+        (!clo_tpm_floor(machine->tpm, &floor, err) ||
+         !seal_again(update, CLO_UPDATE_USUAL, floor, err)))
+        return false;
+    return clear_folder(machine, err) && clo_update_note_drop(machine->state, err);
+}
+
+bool clo_update_settle(const struct clo_update_machine *machine, enum clo_update_is *out,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(free_update)
+    struct update update = { .machine = machine, .lock = -1, .disk.fd = -1 };
+    struct clo_update_note note;
+    bool is_there;
+
+    *out = CLO_UPDATE_NONE;
+    if (!clo_update_note_read(machine->state, &note, &is_there, err))
+        return false;
+    if (!is_there)
+        return true;
+    if (!begin(&update, err) || !clo_update_look(machine, out, err))
+        return false;
+    if (*out == CLO_UPDATE_WAITING)
+        return true;
+    if (!check_trust(&update, err) || !read_present(&update, err))
+        return false;
+    return *out == CLO_UPDATE_TRIED ? keep(&update, &note, err) : give_up(&update, &note, err);
+}

@@ -1,0 +1,155 @@
+#!/bin/bash
+# An update of a machine that is sealed to its TPM: tried once, unattended; kept, and then the system before it gets no key; or
+# dropped when it did not boot. What must be refused, and what a run that is killed leaves. Firmware is played by
+# update_machine.py, the TPM by swtpm.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+# shellcheck source=tests/cli/update_lib.sh
+. "$(dirname "$0")/update_lib.sh"
+init=$(absolute "$2")
+cd "$work" || exit 4
+PATH=$PATH:/sbin:/usr/sbin
+skip_without swtpm tpm2_pcrextend tpm2_readpublic mke2fs mkfs.vfat mcopy jq openssl python3 sfdisk
+trap 'tpm_end; rm -rf "$work"' EXIT
+export TPM2TOOLS_TCTI="swtpm:path=$work/machine/sock"
+make_machine
+
+# Sealed for the first system, as its first boot does; and the initrd says whose key this is.
+boot
+expect "sealed" 0 "the present state" "$cloister" seal machine/disk --key disk.key --form own --pcrs 0,2,4,7,11,12,13,15 --tpm "swtpm:$work/machine/sock"
+flush
+tpm2_readpublic -c 0x81000001 -n srk.name >/dev/null || fail "no storage key"
+expect "it opens" 0 "" opens
+leave
+expect "and not in the running system" 0 "" is_shut
+
+# Refused before anything is changed.
+unchanged() { find machine/esp machine/efivars machine/state -type f -exec sha256sum {} + | sort; sha256sum machine/disk; }
+unchanged >before
+expect "nothing is under way" 0 "no update is under way" update --status
+expect "nothing to settle" 0 "no update is under way" update --mark-good
+expect "no TPM that this boot trusts" 1 "this boot trusts none" update --uki two.efi
+od -An -v -tx1 srk.name | tr -d ' \n' >machine/run/tpm-srk
+expect "what the machine has booted" 0 "up to date" update --uki one.efi
+"$cloister" secureboot keygen --output other >/dev/null
+"$cloister" uki build --kernel two.vmlinuz --initrd initrd --cmdline quiet --stub "$stub" --key other/db.key --cert other/db.crt --output stranger.efi >/dev/null
+expect "signed by somebody else" 1 "firmware would not start it" update --uki stranger.efi
+"$cloister" uki build --kernel two.vmlinuz --initrd initrd --cmdline quiet --stub "$stub" --output unsigned.efi >/dev/null
+expect "not signed" 1 "firmware would not start it" update --uki unsigned.efi
+expect "two ways at once" 2 "one of --key" update --uki two.efi --request request.efi
+cp machine/log log.kept
+tail -c 100 log.kept >machine/log
+expect "no event log" 3 "event log" update --uki two.efi
+python3 "$CLOISTER_TESTS/cli/update_machine.py" log "$(printf '%064d' 7)" db.der machine/log >/dev/null
+expect "an event log of another boot" 1 "does not lead to the TPM's PCR 4" update --uki two.efi
+cp log.kept machine/log
+unchanged >after
+cmp -s before after || fail "a refusal changed something: $(diff before after)"
+
+# Made here: of the kernel that is installed and what the initrd left. Signed by nobody yet, by a command, or by a key.
+jq -n '{version: 1, name: "demo", broker: {url: "https://10.0.2.2:8443", key: "'"$(grep -v PUBLIC broker.pem | tr -d '\n')"'"}, resource: "default/disk/demo",
+    network: {mode: "dhcp"}, retry_seconds: 60, unlock: "tpm-or-broker", cmdline: "quiet panic=10", partitions: ["esp", "root"], modules: ["/old.ko"]}' >machine/run/guest.json
+# shellcheck disable=SC2317 # expect calls it
+make() { update --kernel vmlinuz --modules "$modules" --stub "$stub" --init "$init" "$@"; }
+expect "a request" 0 "to be signed" make --request request.efi
+"$cloister" uki inspect request.efi --extract .cmdline:made.cmdline >/dev/null
+grep -q '^quiet panic=10 systemd' made.cmdline || fail "another command line: $(cat made.cmdline)"
+expect "an unsigned one" 1 "firmware would not start it" update --uki request.efi
+cat >signer <<END
+#!/bin/sh
+exec "$cloister" uki sign "\$1" --key "$work/keys/db.key" --cert "$work/keys/db.crt" --output "\$2"
+END
+printf '#!/bin/sh\ncp "%s" "%s"\n' "$work/two.efi" "\$2" >swapper
+printf '#!/bin/sh\necho "not today" >&2\nexit 1\n' >refuser
+chmod +x signer swapper refuser
+expect "a signer that says no" 4 "not today" make --sign-command "$work/refuser"
+expect "a signer that gives back another one" 1 "what came back is another UKI" make --sign-command "$work/swapper"
+expect "no kernel without its modules" 2 "go together" update --kernel vmlinuz --key keys/db.key --cert keys/db.crt
+unchanged >after
+cmp -s before after || fail "what was refused changed something: $(diff before after)"
+expect "signed by a command" 0 "the next boot tries it" make --sign-command "$work/signer"
+"$cloister" uki sign request.efi --key keys/db.key --cert keys/db.crt --output signed.efi >/dev/null
+cmp -s signed.efi machine/esp/EFI/cloister/next.efi || fail "a command and a request make two UKIs"
+expect "signed here, in its place" 0 "the next boot tries it" make --key keys/db.key --cert keys/db.crt
+cmp -s signed.efi machine/esp/EFI/cloister/next.efi || fail "a key and a request make two UKIs"
+mv machine/run/guest.json guest.json
+expect "not a guest of ours" 3 "what the image is" make --key keys/db.key --cert keys/db.crt
+
+# The hook of package managers: only in a guest, and never in the way of what installs a kernel.
+hook=$CLOISTER_TESTS/../packaging/guest/update-hook
+mkdir path
+printf '#!/bin/sh\necho "update $*" >>"%s/called"\nexit 1\n' "$work" >path/cloister
+chmod +x path/cloister
+run_hook() { PATH=$work/path:$PATH CLOISTER_RUN=$work/machine/run CLOISTER_UPDATE_CONF=$work/update.conf "$hook" "$@"; }
+run_hook 6.12.0-test >hook.out || fail "the hook fails outside a guest"
+[ ! -s hook.out ] || fail "the hook says something outside a guest"
+[ ! -e called ] || fail "the hook does something outside a guest"
+mv guest.json machine/run/guest.json
+expect "a hook without a signer" 0 "does not say who signs" run_hook 6.12.0-test
+echo 'CLOISTER_UPDATE="--sign-command /bin/signer"' >update.conf
+expect "a hook whose update fails" 0 "of the kernel of before" run_hook 6.12.0-test
+grep -qx 'update update --kernel-release 6.12.0-test --sign-command /bin/signer' called || fail "the hook calls: $(cat called)"
+
+# Installed, tried, kept.
+expect "installed" 0 "the next boot tries it" update --uki two.efi
+expect "it waits" 0 "waits for the next boot" update --status
+expect "and is not settled" 0 "waits for the next boot" update --mark-good
+boot
+[ "$booted" = EFI/cloister/next.efi ] || fail "firmware started $booted"
+expect "the new one opens the disk" 0 "" opens
+leave
+expect "it is tried" 0 "not settled yet" update --status
+expect "no second update on top of it" 1 "not settled" update --uki three.efi
+expect "kept" 0 "the update is good" update --mark-good
+[ ! -e machine/esp/EFI/cloister/next.efi ] || fail "the new UKI has two names"
+cmp -s two.efi machine/esp/EFI/BOOT/BOOTX64.EFI || fail "the new UKI has not the usual name"
+[ ! -e machine/state/pending.json ] || fail "a note is left"
+boot
+[ "$booted" = EFI/BOOT/BOOTX64.EFI ] || fail "firmware started $booted"
+expect "it goes on opening" 0 "" opens
+leave
+
+# A second one: what was sealed for the first has no floor, what an update seals has.
+expect "installed" 0 "the next boot tries it" update --uki three.efi
+boot
+expect "the third opens" 0 "" opens
+leave
+dd if=machine/disk of=second.header bs=512 skip="$sectors" count=36864 status=none
+expect "kept" 0 "the update is good" update --mark-good
+
+# An old UKI with the old header: the TPM says no, and why.
+cp machine/disk disk.kept
+cp two.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+dd if=second.header of=machine/disk bs=512 seek="$sectors" conv=notrunc status=none
+boot
+expect "the system of before, with its own header" 0 "" is_shut
+grep -q "the TPM's floor was raised" opens.log || fail "the floor is not named: $(cat opens.log)"
+cp --sparse=always disk.kept machine/disk
+expect "and with the present one" 0 "" is_shut
+cp three.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+boot
+expect "the present one opens" 0 "" opens
+leave
+
+# One that does not boot: firmware starts the old one again, with nobody there.
+expect "installed" 0 "the next boot tries it" update --uki one.efi
+boot
+[ "$booted" = EFI/cloister/next.efi ] || fail "firmware started $booted"
+boot # its kernel panicked
+[ "$booted" = EFI/BOOT/BOOTX64.EFI ] || fail "no fall-back"
+expect "the old one opens" 0 "" opens
+leave
+expect "it failed" 0 "the update did not boot" update --status
+expect "and is dropped" 0 "it is dropped, and this system stays" update --mark-good
+[ "$(find machine/esp/EFI/cloister -type f | wc -l)" = 0 ] || fail "the UKI that failed is still there"
+boot
+expect "the old one stays" 0 "" opens
+leave
+
+# Tokens do not pile up.
+tokens() { dd if=machine/disk of=volume bs=512 skip="$sectors" count=36864 status=none; cryptsetup luksDump volume --dump-json-metadata | jq '[.tokens[] | select(.type == "cloister-tpm2")] | length'; }
+if command -v cryptsetup >/dev/null; then [ "$(tokens)" = 1 ] || fail "$(tokens) tokens are left"; fi
+[ "$failed" = 0 ] && echo ok
+exit "$failed"
