@@ -67,7 +67,7 @@ static bool make_certificate(const struct key_type *type, const struct clo_priva
 
 /* FOLDER/ROLE.key and FOLDER/ROLE.crt. */
 static bool make_pair(const struct key_type *type, const char *folder, const char *role,
-                      const char *name, int64_t now, struct clo_error *err)
+                      const char *name, int64_t now, json_t *made, struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key_pem = NULL;
@@ -91,8 +91,9 @@ static bool make_pair(const struct key_type *type, const char *folder, const cha
     if (!clo_file_write(path, clo_buffer_bytes(&pem), 0644, err))
         return false;
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&der), &digest);
-    printf("%s  sha256 %s\n", path, clo_hex_text(clo_digest_bytes(&digest), hex));
-    return true;
+    clo_hex_text(clo_digest_bytes(&digest), hex);
+    json_t *pair = json_pack("{s:s, s:s, s:s}", "role", role, "certificate", path, "sha256", hex);
+    return json_array_append_new(made, pair) == 0 || clo_out_of_memory(err);
 }
 
 /* None of them was there before. */
@@ -106,7 +107,7 @@ static void remove_pair(const char *folder, const char *role)
     unlink(path);
 }
 
-static bool keygen(const struct key_type *type, const char *folder, const char *name,
+static bool keygen(const struct key_type *type, const char *folder, const char *name, json_t *made,
                    struct clo_error *err)
 {
     static const char *const roles[] = { "PK", "KEK", "db" };
@@ -129,7 +130,7 @@ static bool keygen(const struct key_type *type, const char *folder, const char *
     if (!cli_time(NULL, &now, err))
         return false;
     for (size_t i = 0; i < CLO_COUNT(roles); i++) {
-        if (make_pair(type, folder, roles[i], name, now, err))
+        if (make_pair(type, folder, roles[i], name, now, made, err))
             continue;
         for (size_t k = 0; k <= i; k++)
             remove_pair(folder, roles[k]);
@@ -140,8 +141,23 @@ static bool keygen(const struct key_type *type, const char *folder, const char *
     return true;
 }
 
+static bool tell(const json_t *made, bool as_json, struct clo_error *err)
+{
+    size_t i;
+    const json_t *pair;
+
+    if (as_json)
+        return cli_print_json(made, err);
+    json_array_foreach (made, i, pair)
+        printf("%s  sha256 %s\n", json_string_value(json_object_get(pair, "certificate")),
+               json_string_value(json_object_get(pair, "sha256")));
+    return true;
+}
+
 int cmd_secureboot_keygen(int argc, char **argv)
 {
+    CLO_CLEANUP(clo_json_freep) json_t *made = json_array();
+    bool as_json = false;
     const char *output = NULL;
     const char *name = "Cloister Secure Boot";
     const char *type = key_types[0].name;
@@ -152,6 +168,7 @@ int cmd_secureboot_keygen(int argc, char **argv)
           .text = &name },
         { "--type", "TYPE", "rsa2048 (default), rsa3072, rsa4096, p256 or p384", .text = &type,
           .values = "rsa2048 rsa3072 rsa4096 p256 p384" },
+        { "--json", NULL, "print one JSON document", .flag = &as_json },
     };
     const struct cli_usage usage = {
         .command = "secureboot keygen",
@@ -172,5 +189,7 @@ int cmd_secureboot_keygen(int argc, char **argv)
     if (key_type(type) == NULL)
         return cli_usage_error(&usage,
                                "--type %s: expected rsa2048, rsa3072, rsa4096, p256 or p384", type);
-    return keygen(key_type(type), output, name, &err) ? CLI_YES : cli_error(&err);
+    return keygen(key_type(type), output, name, made, &err) && tell(made, as_json, &err)
+                   ? CLI_YES
+                   : cli_error(&err);
 }

@@ -71,4 +71,23 @@ if command -v systemd-analyze >/dev/null && systemd-analyze security --help 2>/d
 else
     echo "SKIP: this systemd-analyze does not judge a unit offline"
 fi
+
+# --- The container: what it calls is there, it does not run as root, and the broker takes the words that it is started with ---
+container=$top/packaging/container/Containerfile
+grep -o 'packaging/[a-z/]*[a-z]' "$container" | grep -v Containerfile | sort -u >scripts
+while IFS= read -r script; do
+    [ -x "$top/$script" ] || fail "the Containerfile calls $script, which is not there"
+done <scripts
+awk 'END { exit !(user != "" && user !~ /^(0|root)/) } $1 == "USER" { user = $2 }' "$container" || fail "the container runs as root"
+awk '/^FROM/ { stages++ } /^COPY \. / && stages > 1 { wrong = 1 } END { exit stages != 2 || wrong }' "$container" || fail "the source is in what runs"
+words=$(sed -n '/^ENTRYPOINT\|^CMD/s/^[A-Z]* *//p' "$container" | tr -s '][",\n' ' ')
+"$cloister" serve --help=options >options
+# shellcheck disable=SC2086 # words
+set -- $words
+[ "$1 $2" = "cloister serve" ] || fail "the container starts: $words"
+for word; do
+    case $word in
+    --*) grep -qx -- "$word" options || fail "the container starts the broker with $word, which there is not" ;;
+    esac
+done
 exit "$failed"

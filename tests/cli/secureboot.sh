@@ -17,6 +17,8 @@ for key in PK KEK db; do
 done
 openssl x509 -in keys/db.crt -noout -subject | grep -q 'Example' || fail "the name is not in the certificate"
 sha256sum keys/* >sums
+expect "keygen as JSON" 0 '"certificate": "json-keys/db.crt"' "$cloister" secureboot keygen --output json-keys --type p256 --json
+grep -q "$(openssl x509 -in json-keys/KEK.crt -outform DER | sha256sum | cut -d ' ' -f 1)" out || fail "keygen --json: another digest"
 expect "keygen again" 2 "keys/PK.key" "$cloister" secureboot keygen --output keys
 sha256sum --quiet -c sums || fail "a second keygen changed the keys"
 
