@@ -87,10 +87,11 @@ void appraise_report_data(struct work *w, const char *id, const char *name, stru
     struct clo_bytes qualifying = w->inputs->expected_qualifying;
 
     if (w->runtime_data.data != NULL) {
-        bool binds =
-                clo_check_that(w->checks, id, appraise_binds(w, CLO_HASH_SHA512, field),
-                               "%s and the %s digest of the runtime data", name,
-                               w->inputs->runtime_digest.data == NULL ? "SHA-512" : "protocol's");
+        bool binds = appraise_binds(w, CLO_HASH_SHA512, field);
+        clo_check_that(w->checks, id, binds, "%s %s the %s digest of the runtime data%s", name,
+                       binds ? "is" : "is not",
+                       w->inputs->runtime_digest.data == NULL ? "SHA-512" : "protocol's",
+                       binds ? "" : ": it was made for another nonce or key");
         w->appraisal->binds_pubkey = binds && w->hardware != NULL;
         w->binds_runtime_data = w->appraisal->binds_pubkey;
     } else if (qualifying.data != NULL) {
