@@ -295,11 +295,47 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
     return true;
 }
 
+void verify_add_endorsement_options(struct verify_options *o, struct cli_option *out, size_t *count)
+{
+    const struct cli_option options[] = {
+        { .name = "--endorsement",
+          .argument = "FILE",
+          .help = "Google's launch endorsement: the measurement must be one of those it signs",
+          .text = &o->launch_endorsement },
+        { .name = "--endorsement-root",
+          .argument = "CERT|SHA256",
+          .help = "the root that it leads to (repeatable)",
+          .list = &o->endorsement_roots },
+    };
+
+    memcpy(out + *count, options, sizeof options);
+    *count += CLO_COUNT(options);
+}
+
+bool verify_load_endorsement(const struct verify_options *o, struct verify_inputs *inputs,
+                             struct clo_error *err)
+{
+    struct clo_launch_endorsement *out = &inputs->inputs.launch_endorsement;
+
+    if (o->launch_endorsement == NULL)
+        return o->endorsement_roots.count == 0 ||
+               clo_fail(err, CLO_ERR_USAGE, "--endorsement-root: --endorsement is missing");
+    if (!clo_file_read(o->launch_endorsement, CLO_FILE_LIMIT, &inputs->launch_endorsement, err))
+        return false;
+    out->bytes = clo_buffer_bytes(&inputs->launch_endorsement);
+    for (size_t i = 0; i < o->endorsement_roots.count; i++)
+        if (!load_root(o->endorsement_roots.items[i], inputs, &inputs->endorsement_roots[i], err))
+            return clo_wrap(err, "--endorsement-root");
+    out->roots = inputs->endorsement_roots;
+    out->root_count = o->endorsement_roots.count;
+    return true;
+}
+
 bool verify_begin(const struct verify_options *o, struct verify_inputs *inputs,
                   struct clo_evidence **evidence, struct clo_error *err)
 {
     return verify_load(o, inputs, err) && verify_load_nonce_hex(o, inputs, err) &&
-           clo_evidence_new(evidence, err);
+           verify_load_endorsement(o, inputs, err) && clo_evidence_new(evidence, err);
 }
 
 bool verify_load_nonce_hex(const struct verify_options *o, struct verify_inputs *inputs,
@@ -358,6 +394,7 @@ void verify_inputs_free(struct verify_inputs *inputs)
     for (size_t i = 0; i < CLO_COUNT(inputs->collateral); i++)
         clo_tdx_collateral_free(&inputs->collateral[i]);
     clo_buffer_free(&inputs->nonce);
+    clo_buffer_free(&inputs->launch_endorsement);
     clo_public_key_free(inputs->ak);
     clo_buffer_free(&inputs->ak_public);
 }

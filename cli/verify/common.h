@@ -15,11 +15,20 @@ struct verify_options {
     const char *policy, *nonce, *at, *phase;
     struct clo_list references, roots, certificates, crls, expectations, collateral, without;
     struct fetch_options fetch;
+    const char *launch_endorsement;
+    struct clo_list endorsement_roots;
     bool json, quiet;
 };
 
 /* Appends the shared options to `out`, which has room for VERIFY_OPTIONS_MAX. */
 void verify_add_options(struct verify_options *options, struct cli_option *out, size_t *count);
+
+/* Appends those of a cloud's launch endorsement; loads what they name. */
+void verify_add_endorsement_options(struct verify_options *options, struct cli_option *out,
+                                    size_t *count);
+struct verify_inputs;
+CLO_MUST_USE bool verify_load_endorsement(const struct verify_options *options,
+                                          struct verify_inputs *inputs, struct clo_error *err);
 
 /* Loaded; `inputs` borrows from the rest. */
 struct verify_inputs {
@@ -35,6 +44,8 @@ struct verify_inputs {
     struct clo_tdx_collateral collateral[CLO_LIST_MAX + 1]; /* as given, and what was fetched */
     const struct clo_tdx_collateral *sets[CLO_LIST_MAX + 1];
     struct clo_buffer nonce;
+    struct clo_buffer launch_endorsement;
+    struct clo_digest endorsement_roots[CLO_LIST_MAX];
     struct clo_public_key *ak;
     struct clo_buffer ak_public; /* its TPMT_PUBLIC, where it came as one */
 };

@@ -10,6 +10,8 @@ static const struct {
     unsigned stage;
 } staged[] = {
     { "sample.policy", 2 },
+    { "endorsement.m", 2 },
+    { "endorsement.p", 2 },
     { "evidence.", 1 },
     { "snp.report_data", 1 },
     { "tdx.report_data", 1 },

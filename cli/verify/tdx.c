@@ -48,6 +48,7 @@ int cmd_verify_tdx(int argc, char **argv)
     };
     size_t count = 4;
     verify_add_options(&o, table, &count);
+    verify_add_endorsement_options(&o, table, &count);
     fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
         .command = "verify tdx",

@@ -42,6 +42,14 @@ struct clo_endorsements {
     bool are_required;
 };
 
+/* What a cloud signed of its firmware (Google's): which launch measurements it has. Its own roots count for it, and none of
+ * the processor's maker's. */
+struct clo_launch_endorsement {
+    struct clo_bytes bytes; /* data NULL: none */
+    const struct clo_digest *roots;
+    size_t root_count;
+};
+
 /* What the caller brings. A zeroed struct asks only: is it authentic, by AMD's or Intel's roots? (`at` must
  * always be set.) */
 struct clo_appraise_inputs {
@@ -71,6 +79,7 @@ struct clo_appraise_inputs {
     bool without_tcb;
     /* What the owner signed of an SEV-SNP launch: ID block and authentication. data NULL: not given. */
     struct clo_bytes id_block, id_auth;
+    struct clo_launch_endorsement launch_endorsement;
     const struct clo_expectation *expectations;
     size_t expectation_count;
     /* What evidence of clients that hash their runtime data in another way was made over: REPORT_DATA, and a quote's

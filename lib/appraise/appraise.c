@@ -375,8 +375,8 @@ static void appraise_registers(struct work *w)
 static bool appraise(struct work *w, struct clo_error *err)
 {
     appraise_registers(w);
-    if (!appraise_id_block(w, err) || !appraise_expectations(w, err) ||
-        !appraise_host_inputs(w, err))
+    if (!appraise_id_block(w, err) || !appraise_launch_endorsement(w, err) ||
+        !appraise_expectations(w, err) || !appraise_host_inputs(w, err))
         return false;
     appraise_policy(w);
     w->appraisal->is_fresh = shows_freshness(w);

@@ -10,7 +10,8 @@
 /* Whether or not this evidence has it: a misspelt name must not pass as "not there". */
 static bool is_known(const char *name)
 {
-    static const char *const common[] = { "root", "nonce" };
+    static const char *const common[] = { "root", "nonce", "endorsement_svn",
+                                          "endorsement_firmware_sha384", "endorsement_time" };
 
     for (size_t i = 0; i < CLO_COUNT(common); i++)
         if (strcmp(common[i], name) == 0)

@@ -84,6 +84,7 @@ struct work {
     /* Of the caller's references, those that count for these registers (appraise_select). */
     const struct clo_reference *references[APPRAISE_REFERENCES_MAX];
     size_t reference_count;
+    bool is_launch_endorsed;  /* a cloud signed that its firmware has this measurement */
     bool appraised;           /* something beyond authenticity was looked at */
     bool binds_runtime_data;  /* what a verified report or quote signed is of this runtime data */
     bool matches_qualifying;  /* or of the bytes that the caller gave */
@@ -121,6 +122,8 @@ void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_b
 
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
+/* The cloud's word on what was launched: checks endorsement.*. */
+CLO_MUST_USE bool appraise_launch_endorsement(struct work *w, struct clo_error *err);
 /* What was claimed to be handed in at the start, against what the launch holds of it: check init_data. */
 CLO_MUST_USE bool appraise_init_data(struct work *w, struct clo_error *err);
 /* What the chosen references say that the image takes from its host: the claim host_inputs, and a warning. */

@@ -258,7 +258,7 @@ static bool pins_launch(const struct work *w)
 
 static void open_launch(struct work *w)
 {
-    if (!pins_launch(w))
+    if (!pins_launch(w) && !w->is_launch_endorsed)
         appraise_leave_open(
                 w, "firmware",
                 "no launch measurement and no key of the owner's is named: anybody's firmware");

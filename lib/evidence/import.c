@@ -9,6 +9,7 @@
 #include "cloister/quote.h"
 #include "cloister/tdx.h"
 #include "import_internal.h"
+#include "lib/cloud/gce_endorsement.h"
 
 void clo_import_free(struct clo_import *import)
 {
@@ -295,6 +296,19 @@ static bool is_json(struct clo_bytes in)
     return text.size > 0 && (text.data[0] == '{' || text.data[0] == '[') && import_is_text(text);
 }
 
+static bool take_endorsement(struct clo_bytes in, struct clo_import *out)
+{
+    struct clo_gce_endorsement endorsement;
+    struct clo_error ignored;
+
+    if (!clo_gce_endorsement_parse(in, &endorsement, &ignored))
+        return false;
+    out->kind = CLO_IMPORT_OTHER;
+    out->what = "a launch endorsement of Google's firmware";
+    out->command = "cloister verify snp REPORT --endorsement FILE";
+    return true;
+}
+
 static bool take_proto(struct clo_bytes in, struct clo_import *out, bool *known,
                        struct clo_error *err)
 {
@@ -373,6 +387,8 @@ static bool read_layer(struct clo_bytes in, unsigned layer, struct clo_import *o
     if (!take_cose(in, out, &known, err))
         return false;
     if (known)
+        return true;
+    if (take_endorsement(in, out))
         return true;
     if (!take_proto(in, out, &known, err))
         return false;

@@ -4,7 +4,7 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 top=$CLOISTER_TESTS/..
-kinds='(snp|tdx|policy|tpm|hcl|nitro|evidence|eventlog|id_block)'
+kinds='(snp|tdx|policy|tpm|hcl|nitro|evidence|eventlog|id_block|endorsement)'
 
 # Beginnings of ids end in a dot or an underscore (lib/appraise/tee_*.c has some).
 grep -rhoE "\"$kinds\\.[a-z_.]*[a-z]\"" "$top/lib" --include="*.c" | tr -d "\"" | sort -u >"$work/source"

@@ -37,4 +37,64 @@ expect "a current list" 1 "1 current lists of the chain revoke none of it" gce -
 expect "the key given" 0 "believed because it was given" "$cloister" verify tpm "$one/attestation.pb" --ak "$one/ak_pub.pem"
 expect "both" 2 "either --ak or --ak-cert" "$cloister" verify tpm --quote q --signature s --ak k --ak-cert c
 expect "neither" 2 "--ak or --ak-cert is needed" "$cloister" verify tpm --quote q --signature s
+
+# --- The launch endorsement, as the source of what a report's measurement may be ---
+
+snp=$gcp/../snp/milan-v2-vcek-goog
+expect "what it is" 3 "is a launch endorsement of Google's firmware" "$cloister" verify snp "$gcp/synth-endorsement-a/endorsement.binarypb"
+expect "a root without it" 2 "--endorsement is missing" "$cloister" verify snp "$snp/report.bin" --endorsement-root "$root"
+skip_without python3 openssl
+cd "$work" || exit 4
+# shellcheck disable=SC2317 # expect calls it
+endorsed() { "$cloister" verify snp "$snp/report.bin" --cert "$snp/vek.der" --endorsement "$1" --endorsement-root root.crt --at "$now"; }
+now=$(date -u -d "+1 day" +%Y-%m-%dT%H:%M:%SZ)
+openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -subj "/CN=root" -days 30 -out root.crt 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -keyout leaf.key -subj "/CN=leaf" -out leaf.csr 2>/dev/null
+printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n' >leaf.ext
+openssl x509 -req -in leaf.csr -CA root.crt -CAkey root.key -CAcreateserial -days 20 -extfile leaf.ext -outform der -out leaf.der 2>/dev/null
+python3 - "$snp/report.bin" <<'END'
+import sys
+def field(number, data): return bytes([number << 3 | 2]) + varint(len(data)) + data
+def varint(n):
+    out = b''
+    while n > 0x7f:
+        out, n = out + bytes([n & 0x7f | 0x80]), n >> 7
+    return out + bytes([n])
+report = open(sys.argv[1], 'rb').read()
+leaf = open('leaf.der', 'rb').read()
+root = open('root.crt', 'rb').read()
+for name, measurement, policy in (('good', report[0x90:0xc0], report[8:16]), ('other', b'x' * 48, report[8:16]),
+                                  ('policy', report[0x90:0xc0], b'\1' + b'\0' * 7)):
+    snp = b'\x08\x03' + field(2, b'\x08\x02' + field(2, measurement)) + b'\x28' + varint(int.from_bytes(policy, 'little'))
+    golden = field(1, b'\x08' + varint(1780000000)) + field(4, leaf) + field(5, b'd' * 48) + field(6, root) + field(7, snp)
+    open(name + '.golden', 'wb').write(golden)
+END
+for name in good other policy; do
+    openssl dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -sign leaf.key -out "$name.sig" "$name.golden"
+    python3 - "$name" <<'END'
+import sys
+def varint(n):
+    out = b''
+    while n > 0x7f:
+        out, n = out + bytes([n & 0x7f | 0x80]), n >> 7
+    return out + bytes([n])
+name = sys.argv[1]
+parts = [open(name + end, 'rb').read() for end in ('.golden', '.sig')]
+open(name + '.pb', 'wb').write(b'\x0a' + varint(len(parts[0])) + parts[0] + b'\x12' + varint(len(parts[1])) + parts[1])
+END
+done
+[ -r "$snp/report.bin" ] || skip "no SEV-SNP report here"
+expect "another measurement" 1 "fail  endorsement.measurement" endorsed other.pb
+expect "another guest policy" 1 "fail  endorsement.policy" endorsed policy.pb
+# endorsement.signature to endorsement.validity, endorsement.measurement
+endorsed good.pb >out 2>&1
+for id in signature chain root validity measurement; do
+    grep -q "pass  endorsement.$id" out || fail "endorsed: $id: $(cat out)"
+done
+grep -q "open: firmware" out && fail "endorsed: the firmware is open: $(cat out)"
+expect "without its root" 1 "no root is trusted" "$cloister" verify snp "$snp/report.bin" --endorsement good.pb --at "$now"
+expect "the processor's root is none of its" 1 "fail  endorsement.root" "$cloister" verify snp "$snp/report.bin" --endorsement good.pb \
+    --endorsement-root "$root" --at "$now"
+expect "for TDX" 1 "fail  endorsement.measurement" "$cloister" verify tdx "$gcp/gce-tdx-quote-firmware/quote.bin" --without tcb \
+    --endorsement good.pb --endorsement-root root.crt --at "$now"
 exit "$failed"

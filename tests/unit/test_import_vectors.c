@@ -30,7 +30,7 @@ static const struct {
     { "gcp/gce-cos85-no-nonce/quote_sha256.msg", "a TPM quote" },
     { "gcp/gce-cos85-no-nonce/quote_sha256.sig", "a TPM's signature" },
     { "gcp/gce-intermediate-crl/intermediate.crl", "a revocation list" },
-    { "gcp/synth-endorsement-a/endorsement.binarypb", "in none of the forms that are known" },
+    { "gcp/synth-endorsement-a/endorsement.binarypb", "a launch endorsement of Google's firmware" },
     { "nitro/dstack-nsm/document.cbor", "an attestation document of AWS Nitro Enclaves" },
     { "nitro/dstack-nsm/wrapper.bin", "in none of the forms that are known" },
     { "snp/milan-v2-vcek-goog/report.bin", "an SEV-SNP report" },

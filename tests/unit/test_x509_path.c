@@ -102,7 +102,7 @@ static void test_refused(void **state)
     }
 }
 
-/* What a list of the chain revokes is revoked, also where it has run out; what it does not name, only while it is current. */
+/* tpm.ak.revocation, endorsement.revocation: what a list of the chain revokes is revoked, also where it has run out; what it does not name, only while it is current. */
 static void test_revocation(void **state)
 {
     static const struct {

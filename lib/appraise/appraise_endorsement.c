@@ -1,0 +1,87 @@
+/* A cloud's launch endorsement as the source of what a report's measurement may be. */
+#include "cloister/encoding.h"
+
+#include "lib/appraise/tee.h"
+#include "lib/cloud/gce_endorsement.h"
+
+static bool is_among(const struct clo_bytes *list, size_t count, struct clo_bytes value)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clo_bytes_equal(list[i], value))
+            return true;
+    return false;
+}
+
+static bool holds_snp(struct work *w, const struct clo_gce_endorsement *endorsement)
+{
+    const struct clo_snp_verified *snp = tee_snp_verified(w);
+
+    if (endorsement->snp_policy != 0 && snp->report.policy != endorsement->snp_policy)
+        return clo_check_that(w->checks, "endorsement.policy", false,
+                              "guest policy 0x%llx, endorsed is 0x%llx",
+                              (unsigned long long)snp->report.policy,
+                              (unsigned long long)endorsement->snp_policy);
+    return is_among(endorsement->snp, endorsement->snp_count, snp->report.measurement);
+}
+
+static bool holds(struct work *w, const struct clo_gce_endorsement *endorsement)
+{
+    const struct clo_tdx_verified *tdx = tee_tdx_verified(w);
+
+    if (tee_snp_verified(w) != NULL)
+        return holds_snp(w, endorsement);
+    return tdx != NULL && is_among(endorsement->tdx, endorsement->tdx_count, tdx->quote.body.mr_td);
+}
+
+static bool claim(struct work *w, const struct clo_gce_endorsement *endorsement,
+                  struct clo_error *err)
+{
+    bool is_snp = tee_snp_verified(w) != NULL;
+
+    return appraise_claim(w, "endorsement_svn",
+                          json_integer(is_snp ? endorsement->snp_svn : endorsement->tdx_svn),
+                          err) &&
+           appraise_claim(w, "endorsement_firmware_sha384", clo_json_hex(endorsement->digest),
+                          err) &&
+           appraise_claim(w, "endorsement_time", clo_json_time(endorsement->timestamp), err);
+}
+
+/* Only what its chain vouches for counts, and only next to a report that is authentic. */
+bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
+{
+    const struct clo_launch_endorsement *given = &w->inputs->launch_endorsement;
+    const struct clo_endorsements *more = &w->inputs->endorsements;
+    struct clo_gce_endorsement endorsement;
+    struct clo_error refused;
+
+    if (given->bytes.data == NULL)
+        return true;
+    if (!clo_gce_endorsement_parse(given->bytes, &endorsement, err))
+        return false;
+    const struct clo_snp_certificates *certificates = more->certificates;
+    const struct clo_gce_endorsement_trust trust = {
+        .roots = given->roots,
+        .root_count = given->root_count,
+        .certificates = certificates == NULL
+                                ? NULL
+                                : (const struct clo_certificate *const *)certificates->items,
+        .certificate_count = certificates == NULL ? 0 : certificates->count,
+        .crls = more->crls,
+        .crl_count = more->crl_count,
+        .at = w->inputs->at,
+    };
+    if (!clo_gce_endorsement_verify(&endorsement, &trust, w->checks, &refused))
+        return refused.status == CLO_ERR_UNVERIFIED ||
+               clo_fail(err, refused.status, "%s", refused.text);
+    if (w->hardware == NULL) {
+        clo_check_skip(w->checks, "endorsement.measurement",
+                       "there is no verified report to hold it against");
+        return true;
+    }
+    w->is_launch_endorsed = holds(w, &endorsement);
+    clo_check_that(w->checks, "endorsement.measurement", w->is_launch_endorsed,
+                   "the launch measurement %s one of those that are endorsed",
+                   w->is_launch_endorsed ? "is" : "is not");
+    w->appraised = true;
+    return claim(w, &endorsement, err);
+}
