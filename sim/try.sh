@@ -90,10 +90,10 @@ while [ $# -gt 0 ]; do
     case $1 in
     --cache) LAB_CACHE=$2 ;;
     --language) language=$2 ;;
-    --root) root=$(realpath -e "$2") || die "$2: no such file" ;;
-    --kernel) kernel=$(realpath -e "$2") || die "$2: no such file" ;;
-    --modules) modules=$(realpath -e "$2") || die "$2: no such folder" ;;
-    --stub) stub=$(realpath -e "$2") || die "$2: no such file" ;;
+    --root) root=$(realpath -e "$2" 2>/dev/null) || die "$2: no such file" ;;
+    --kernel) kernel=$(realpath -e "$2" 2>/dev/null) || die "$2: no such file" ;;
+    --modules) modules=$(realpath -e "$2" 2>/dev/null) || die "$2: no such folder" ;;
+    --stub) stub=$(realpath -e "$2" 2>/dev/null) || die "$2: no such file" ;;
     *)
         folder=$1
         shift
