@@ -1,6 +1,6 @@
 #!/bin/bash
 # An update that is killed at each of its steps: the n-th system call that changes something, for every n until none is left. After
-# each, what firmware starts opens the disk, and the command run again ends well. CLOISTER_STEPS: how many, spread evenly; default 6.
+# each, what firmware starts opens the disk, and the command run again ends well. CLOISTER_STEPS: how many, spread evenly; default 2.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
@@ -73,7 +73,7 @@ each_step() {
     leave
     steps "$@"
     total=$(grep -c '' steps)
-    count=${CLOISTER_STEPS:-6}
+    count=${CLOISTER_STEPS:-2}
     [ "$count" -le "$total" ] || count=$total
     [ "$count" -gt 0 ] || fail "$part: has no steps"
     for i in $(seq "$count"); do
