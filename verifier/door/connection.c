@@ -27,6 +27,22 @@ struct request {
     char text[];            /* of the strings */
 };
 
+/* An answer that waits for the disk. */
+struct held {
+    struct clo_broker_answer answer;
+    bool is_head;
+};
+
+static void free_held(struct connection *c)
+{
+    if (c->held == NULL)
+        return;
+    TAILQ_REMOVE(&c->worker->held, c, waiting);
+    clo_broker_answer_free(&c->held->answer);
+    free(c->held);
+    c->held = NULL;
+}
+
 static void free_request(struct connection *c)
 {
     if (c->request == NULL)
@@ -42,6 +58,7 @@ void connection_free(struct connection *c)
     struct door *door = c->worker->door;
 
     free_request(c);
+    free_held(c);
     event_del(&c->readable);
     event_del(&c->writable);
     TAILQ_REMOVE(&c->worker->all, c, all);
@@ -213,13 +230,33 @@ static void consume(struct clo_buffer *in, size_t size)
     in->size -= size;
 }
 
-static bool give_answer(struct connection *c, const struct clo_broker_answer *answer)
+/* Nothing more is read until it is sent. */
+static bool hold(struct connection *c, struct clo_broker_answer *answer, bool is_head)
+{
+    struct held *held = calloc(1, sizeof *held);
+
+    if (held == NULL) {
+        connection_free(c);
+        return false;
+    }
+    held->answer = *answer;
+    held->is_head = is_head;
+    *answer = (struct clo_broker_answer){ 0 };
+    event_del(&c->readable);
+    enter(c, STAGE_HELD, ANSWER_MS);
+    c->held = held;
+    TAILQ_INSERT_TAIL(&c->worker->held, c, waiting);
+    return true;
+}
+
+static bool give_answer(struct connection *c, struct clo_broker_answer *answer)
 {
     bool is_head = strcmp(c->request->method, "HEAD") == 0;
 
     c->keeps_alive = c->keeps_alive && c->request->keeps_alive && !c->worker->is_draining;
     free_request(c);
-    return send_answer(c, answer, is_head);
+    return clo_broker_may_send(c->worker->door->broker, answer) ? send_answer(c, answer, is_head)
+                                                                : hold(c, answer, is_head);
 }
 
 static bool answer_request(struct connection *c)
@@ -322,7 +359,7 @@ static bool take_share(struct connection *c, size_t limit)
 }
 
 /* A body that is here already is passed over, so that the next request can follow; else the connection ends. */
-static bool answer_without_body(struct connection *c, const struct clo_broker_answer *answer)
+static bool answer_without_body(struct connection *c, struct clo_broker_answer *answer)
 {
     bool is_here = !c->request->is_chunked && c->request->length <= c->in.size;
 
@@ -435,6 +472,11 @@ static bool advance(struct connection *c)
 
 /* --- What the socket says --- */
 
+static bool is_answering(const struct connection *c)
+{
+    return c->stage == STAGE_HELD || c->stage == STAGE_ANSWER || c->stage == STAGE_LINGER;
+}
+
 /* One that says nothing costs little. */
 static bool begin_tls(struct connection *c)
 {
@@ -485,7 +527,7 @@ static void read_requests(struct connection *c)
             connection_free(c);
             return;
         }
-        if (!advance(c) || c->stage == STAGE_ANSWER || c->stage == STAGE_LINGER)
+        if (!advance(c) || is_answering(c))
             return;
         if (!SSL_has_pending(c->tls))
             return; /* the socket says when there is more */
@@ -509,6 +551,8 @@ static void throw_away(struct connection *c)
 
 static void go(struct connection *c)
 {
+    if (c->stage == STAGE_HELD)
+        return;
     if (c->stage == STAGE_LINGER) {
         throw_away(c);
         return;
@@ -517,8 +561,24 @@ static void go(struct connection *c)
         return;
     if (c->stage == STAGE_HANDSHAKE && (!shake_hands(c) || c->stage == STAGE_HANDSHAKE))
         return;
-    if (c->stage != STAGE_ANSWER && c->stage != STAGE_LINGER)
+    if (!is_answering(c))
         read_requests(c);
+}
+
+void connection_release(struct connection *c)
+{
+    CLO_CLEANUP(clo_broker_answer_free) struct clo_broker_answer answer = { 0 };
+
+    if (!clo_broker_may_send(c->worker->door->broker, &c->held->answer))
+        return;
+    bool is_head = c->held->is_head;
+    answer = c->held->answer;
+    c->held->answer = (struct clo_broker_answer){ 0 };
+    free_held(c);
+    c->keeps_alive = c->keeps_alive && !c->worker->is_draining;
+    /* What TLS has read beyond the request waits there, and the socket says nothing of it. */
+    if (send_answer(c, &answer, is_head) && !is_answering(c) && advance(c) && !is_answering(c))
+        event_active(&c->readable, EV_READ, 0);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *context)

@@ -48,6 +48,7 @@ struct door {
 enum arrival_kind {
     ARRIVAL_CONNECTION,
     ARRIVAL_ROOM, /* close idle connections */
+    ARRIVAL_SYNC, /* what was decided has reached the disk, or never will */
     ARRIVAL_END,  /* finish what is under way, and nothing more */
 };
 
@@ -65,13 +66,14 @@ enum stage {
     STAGE_IDLE,
     STAGE_HEAD,
     STAGE_BODY,
+    STAGE_HELD,   /* decided, and not on the disk yet */
     STAGE_ANSWER, /* is being written */
     STAGE_LINGER, /* everything is said: what still comes is thrown away, so that the answer can be read */
 };
 
 struct connection {
     TAILQ_ENTRY(connection) all;
-    TAILQ_ENTRY(connection) waiting;
+    TAILQ_ENTRY(connection) waiting; /* among those that do, or those that are held */
     struct worker *worker;
     enum stage stage;
     bool is_waiting;  /* with nothing of a request: it may have to make room */
@@ -90,6 +92,7 @@ struct connection {
     char peer[PEER_SIZE];
     char *subject;           /* of the client's certificate, which TLS has verified; NULL: none */
     struct request *request; /* whose body is read; NULL: none */
+    struct held *held;       /* the answer that waits for the disk; NULL: none */
 };
 
 TAILQ_HEAD(connections, connection);
@@ -104,6 +107,7 @@ struct worker {
     int pipe[2];
     struct event *inbox, *tick;
     struct connections all, waiting; /* waiting: the one that waits longest first */
+    struct connections held;         /* by their decisions */
     atomic_size_t count;
     atomic_llong alive; /* when it last ticked, in ms */
     bool is_draining;
@@ -121,6 +125,8 @@ void connection_check(struct connection *connection, int64_t now);
 /* Closes at once what has nothing under way. */
 void connection_drain(struct connection *connection);
 void connection_free(struct connection *connection);
+/* Sends its answer, if the time has come. */
+void connection_release(struct connection *connection);
 
 /* A worker whose connections are in `base`, or, where that is NULL, in a loop of its own. */
 CLO_MUST_USE bool worker_new(struct door *door, struct event_base *base, struct worker **out,
@@ -131,6 +137,7 @@ void worker_take(struct worker *worker, const struct arrival *arrival);
 /* From another one; false: its pipe is full, and the arrival is still the caller's. */
 CLO_MUST_USE bool worker_give(struct worker *worker, const struct arrival *arrival);
 void worker_drain(struct worker *worker);
+void worker_tell_synced(struct worker *worker);
 /* Closes a connection that no worker took. */
 void worker_turn_away(struct worker *worker, const struct arrival *arrival);
 /* Waits for its thread to end: as it was told, or at once. */

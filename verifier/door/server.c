@@ -165,6 +165,15 @@ static void hand_out(struct clo_server *server, struct arrival *arrival)
     worker_turn_away(worker, arrival);
 }
 
+/* In the thread that syncs. */
+static void on_synced(void *context)
+{
+    const struct clo_server *server = context;
+
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_tell_synced(server->workers[i]);
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                       int size, void *context)
 {
@@ -470,7 +479,8 @@ uint16_t clo_server_port(const struct clo_server *server)
 
 bool clo_server_run(struct clo_server *server, struct clo_error *err)
 {
-    bool ok = true;
+    struct clo_broker *broker = server->spec.broker;
+    bool ok = clo_broker_group_begin(broker, on_synced, server, err);
 
     signal(SIGPIPE, SIG_IGN);
     for (unsigned i = 1; ok && i < server->worker_count; i++)
@@ -483,5 +493,6 @@ bool clo_server_run(struct clo_server *server, struct clo_error *err)
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_stop(server->workers[i], server->is_ending && ok);
     tick_broker(server, true);
+    clo_broker_group_end(broker);
     return ok;
 }

@@ -40,6 +40,16 @@ static void make_room(struct worker *worker, size_t count)
     }
 }
 
+static void release_held(struct worker *worker)
+{
+    struct connection *next;
+
+    for (struct connection *c = TAILQ_FIRST(&worker->held); c != NULL; c = next) {
+        next = TAILQ_NEXT(c, waiting);
+        connection_release(c);
+    }
+}
+
 static void drain(struct worker *worker)
 {
     struct connection *next;
@@ -69,6 +79,7 @@ static void on_tick(evutil_socket_t none, short what, void *context)
     (void)none;
     (void)what;
     atomic_store(&worker->alive, now);
+    release_held(worker); /* where the word of it found no place in the pipe */
     for (struct connection *c = TAILQ_FIRST(&worker->all); c != NULL; c = next) {
         next = TAILQ_NEXT(c, all);
         connection_check(c, now);
@@ -82,6 +93,10 @@ void worker_take(struct worker *worker, const struct arrival *arrival)
     make_room(worker, arrival->room);
     if (arrival->kind == ARRIVAL_CONNECTION) {
         connection_begin(worker, arrival);
+    } else if (arrival->kind == ARRIVAL_SYNC) {
+        release_held(worker);
+        if (is_drained(worker))
+            event_base_loopbreak(worker->base);
     } else if (arrival->kind == ARRIVAL_END) {
         drain(worker);
         if (is_drained(worker))
@@ -133,6 +148,7 @@ bool worker_new(struct door *door, struct event_base *base, struct worker **out,
     worker->pipe[0] = worker->pipe[1] = -1;
     TAILQ_INIT(&worker->all);
     TAILQ_INIT(&worker->waiting);
+    TAILQ_INIT(&worker->held);
     atomic_store(&worker->alive, door_now());
     worker->owns_base = base == NULL;
     worker->base = base == NULL ? event_base_new() : base;
@@ -169,6 +185,13 @@ void worker_turn_away(struct worker *worker, const struct arrival *arrival)
     clo_addresses_leave(worker->door->addresses, arrival->address);
     atomic_fetch_sub(&worker->count, 1);
     atomic_fetch_sub(&worker->door->connections, 1);
+}
+
+void worker_tell_synced(struct worker *worker)
+{
+    const struct arrival word = { .kind = ARRIVAL_SYNC, .fd = -1 };
+
+    (void)!worker_give(worker, &word);
 }
 
 void worker_drain(struct worker *worker)

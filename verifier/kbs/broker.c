@@ -29,6 +29,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
         return clo_out_of_memory(err);
     broker->spec = *spec;
     pthread_mutex_init(&broker->lock, NULL);
+    broker->next_line = &broker->first_line;
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
                           &broker->sessions, err) ||
         !clo_sessions_share(broker->sessions, spec->store, spec->clock, err) ||
@@ -44,6 +45,7 @@ void clo_broker_free(struct clo_broker *broker)
 {
     if (broker == NULL)
         return;
+    broker_free_lines(broker);
     clo_sessions_free(broker->sessions);
     clo_private_key_free(broker->token_key);
     clo_junk_free(broker->junk);
@@ -163,6 +165,18 @@ void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
 
 #define KBS_PREFIX "/kbs/v0/"
 
+/* What is said there follows from no decision; everything else waits for those that were made, of other requests too. */
+static bool depends_on_decisions(const char *path)
+{
+    static const char *const others[] = { KBS_PREFIX "auth", "/healthz", "/metrics",
+                                          BROKER_JWKS_PATH };
+
+    for (size_t i = 0; i < CLO_COUNT(others); i++)
+        if (strcmp(path, others[i]) == 0)
+            return false;
+    return true;
+}
+
 /* `error`: by which of Trustee's names a refusal is answered where the endpoint chooses none, and with 401, which tells
  * its clients that they are to read on; NULL: with statuses of our own. */
 static const struct route {
@@ -241,6 +255,8 @@ void clo_broker_answer(struct clo_broker *broker, const struct clo_broker_reques
     broker_enter(broker);
     if (!route(broker, request, &answer, &err))
         broker_problem(broker, &answer, &err);
+    if (depends_on_decisions(request->path))
+        answer.mark = clo_store_mark(broker->spec.store);
     broker_leave(broker);
     *out = answer;
 }

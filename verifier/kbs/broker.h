@@ -72,6 +72,7 @@ struct clo_broker_answer {
     char cookie[CLO_SESSION_COOKIE]; /* to be set; empty: none */
     char location[64 + CLO_SESSION_COOKIE]; /* of what was made; empty: none */
     struct clo_buffer body;
+    uint64_t mark; /* not to be sent before clo_broker_may_send(); 0: at once */
 };
 
 /* All of these may be called from several threads at once. */
@@ -85,6 +86,15 @@ CLO_MUST_USE bool clo_broker_admit(struct clo_broker *broker, const struct clo_b
 /* To what is not a request: of it only peer, time and clock are looked at. It counts as junk. */
 void clo_broker_refuse(struct clo_broker *broker, const struct clo_broker_request *request,
                        unsigned status, const char *why, struct clo_broker_answer *out);
+
+/* From now on many decisions are brought to the disk together (clo_store_group_begin()), and answers that depend on one
+ * carry a mark. `on_synced` is called in another thread whenever there may be some to send. */
+CLO_MUST_USE bool clo_broker_group_begin(struct clo_broker *broker,
+                                         void (*on_synced)(void *context), void *context,
+                                         struct clo_error *err);
+void clo_broker_group_end(struct clo_broker *broker);
+/* Whether its time has come. An answer of what did not reach the disk is replaced: the broker itself failed. */
+bool clo_broker_may_send(struct clo_broker *broker, struct clo_broker_answer *answer);
 
 /* To be called now and then, and with `is_last` at the end: writes down what was counted and not told yet. */
 void clo_broker_tick(struct clo_broker *broker, int64_t time, int64_t clock, bool is_last);

@@ -11,15 +11,6 @@
 
 /* --- Decisions: written down before they are told --- */
 
-/* What a row and a line on a terminal show: nothing in it is a control character, no matter who chose the words. */
-struct clean_decision {
-    struct clo_audit audit;
-    char session[2 * CLO_SESSION_NAME_SIZE + 1];
-    char resource[CLO_RESOURCE_MAX + 1];
-    char detail[700];
-    struct clo_audit_vm vm;
-};
-
 static void clean(const struct clo_broker_request *request, const struct clo_session *session,
                   const struct clo_audit *decision, struct clean_decision *out)
 {
@@ -44,12 +35,6 @@ static void clean(const struct clo_broker_request *request, const struct clo_ses
     out->audit.resource = out->resource;
 }
 
-static void tell(const struct clo_broker *broker, const struct clean_decision *decision)
-{
-    if (broker->spec.on_decision != NULL)
-        broker->spec.on_decision(broker->spec.context, &decision->audit);
-}
-
 bool broker_decide_attested(struct clo_broker *broker, const struct clo_broker_request *request,
                             const struct clo_session *session, const struct clo_audit *decision,
                             const struct clo_session_result *shown, struct clo_error *err)
@@ -64,7 +49,7 @@ bool broker_decide_attested(struct clo_broker *broker, const struct clo_broker_r
                                clo_store_audit(store, &cleaned.audit, err),
                        err))
         return false;
-    tell(broker, &cleaned);
+    broker_tell(broker, &cleaned);
     return true;
 }
 
@@ -77,7 +62,7 @@ bool broker_decide(struct clo_broker *broker, const struct clo_broker_request *r
     clean(request, session, decision, &cleaned);
     if (!clo_store_audit(broker->spec.store, &cleaned.audit, err))
         return false;
-    tell(broker, &cleaned);
+    broker_tell(broker, &cleaned);
     return true;
 }
 
@@ -186,7 +171,7 @@ bool broker_settle(struct clo_broker *broker, const struct clo_broker_request *r
     clean(request, session, row, &cleaned);
     if (!clo_store_end(store, clo_store_audit(store, &cleaned.audit, err), err))
         return false;
-    tell(broker, &cleaned);
+    broker_tell(broker, &cleaned);
     return true;
 }
 

@@ -46,6 +46,9 @@ enum broker_counter {
     COUNTERS,
 };
 
+/* A line that waits until what it tells is on the disk. */
+struct broker_line;
+
 struct clo_broker {
     struct clo_broker_spec spec;
     /* Of all that follows, and of the store. Every request holds it, but while it parses, appraises and signs. */
@@ -56,6 +59,9 @@ struct clo_broker {
     struct clo_junk *junk;
     struct clo_term_book *book;
     uint64_t counters[COUNTERS];
+    struct broker_line *first_line, **next_line; /* of those that wait, by their marks */
+    void (*on_synced)(void *context);
+    void *synced_context;
     bool is_probed, is_writable; /* the store, when it was last tried */
     int64_t probed;
 };
@@ -64,6 +70,21 @@ struct clo_broker {
  * asked for anew. */
 void broker_enter(struct clo_broker *broker);
 void broker_leave(struct clo_broker *broker);
+
+/* --- Decisions on their way to the disk (broker_group.c) --- */
+
+/* What a row and a line on a terminal show: nothing in it is a control character, no matter who chose the words. */
+struct clean_decision {
+    struct clo_audit audit;
+    char session[2 * CLO_SESSION_NAME_SIZE + 1];
+    char resource[CLO_RESOURCE_MAX + 1];
+    char detail[700];
+    struct clo_audit_vm vm;
+};
+
+/* Tells of a decision that was made just now, once it may be told. */
+void broker_tell(struct clo_broker *broker, const struct clean_decision *decision);
+void broker_free_lines(struct clo_broker *broker);
 
 /* --- Answers (broker.c) --- */
 

@@ -135,6 +135,8 @@ void clo_store_free(struct clo_store *store)
 {
     if (store == NULL)
         return;
+    if (store->group != NULL)
+        clo_store_group_end(store);
     while (store->statements != NULL) {
         struct store_statement *next = store->statements->next;
         sqlite3_finalize(store->statements->statement);
@@ -397,6 +399,8 @@ bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
         ok = ok && run_once(store, "COMMIT", err);
         if (!ok)
             (void)!run_once(store, "ROLLBACK", &ignored);
+        else if (store->group != NULL)
+            store_group_committed(store->group);
     }
     pthread_mutex_unlock(&store->lock);
     return ok;

@@ -160,6 +160,21 @@ CLO_MUST_USE bool clo_store_check_writable(struct clo_store *store, struct clo_e
 CLO_MUST_USE bool clo_store_begin(struct clo_store *store, struct clo_error *err);
 CLO_MUST_USE bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err);
 
+/* From now on a decision is made when clo_store_end() returns, but durable only some time later, together with others, so
+ * that many cost one sync. What may be told of it has to wait: of the mark that is asked for after a decision, the state
+ * says whether it is on the disk. `on_synced` is called in another thread whenever states have changed. */
+enum clo_store_sync {
+    CLO_STORE_WAITING,
+    CLO_STORE_DURABLE,
+    CLO_STORE_LOST, /* the disk refuses: nothing of it may be told */
+};
+CLO_MUST_USE bool clo_store_group_begin(struct clo_store *store, void (*on_synced)(void *context),
+                                        void *context, struct clo_error *err);
+/* Waits for what was decided. */
+void clo_store_group_end(struct clo_store *store);
+uint64_t clo_store_mark(struct clo_store *store);
+enum clo_store_sync clo_store_sync_state(struct clo_store *store, uint64_t mark);
+
 /* --- Who got what, and in which boot --- */
 
 struct clo_release {

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "verifier/store/store.h"
 
@@ -22,6 +23,28 @@ struct store_statement {
 
 struct store_master;
 
+/* While decisions become durable together (store_group.c). */
+struct store_group {
+    struct clo_store *store;
+    pthread_t thread;
+    pthread_mutex_t lock; /* of `tried` and `is_ending` */
+    pthread_cond_t wanted;
+    uint64_t tried;
+    bool is_ending;
+    /* Numbers of transactions: the last that was made, that is on the disk, that could not be brought there. */
+    _Atomic uint64_t made, durable, lost;
+    atomic_bool is_failing;
+    atomic_int pages;    /* of the log */
+    int log;             /* its file */
+    int (*sync)(int fd); /* fdatasync(), but in a test */
+    sqlite3 *carrier;    /* a connection of the thread's own */
+    void (*on_synced)(void *context);
+    void *context;
+};
+
+/* Under the store's lock, after each transaction. */
+void store_group_committed(struct store_group *group);
+
 struct clo_store {
     char *folder;
     sqlite3 *database;
@@ -30,6 +53,7 @@ struct clo_store {
     unsigned depth; /* of transactions: one within another is a part of it */
     struct store_statement *statements;
     struct store_master *master;       /* NULL: none was given */
+    struct store_group *group;         /* NULL: each decision waits for the disk by itself */
     struct clo_private_key *audit_key; /* signs checkpoints; NULL: not opened yet */
 };
 

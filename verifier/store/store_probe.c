@@ -17,9 +17,14 @@ bool clo_store_has_terms(struct clo_store *store, bool *out, struct clo_error *e
 /* What is there is written over itself: a full disk refuses that, too. */
 bool clo_store_check_writable(struct clo_store *store, struct clo_error *err)
 {
-    if (!clo_store_begin(store, err))
+    bool is_failing = store->group != NULL && atomic_load(&store->group->is_failing);
+
+    if (!clo_store_begin(store, err) ||
+        !clo_store_end(store,
+                       execute(store, "UPDATE counts SET value = value WHERE name = 'terms'", err),
+                       err))
         return false;
-    return clo_store_end(
-            store, execute(store, "UPDATE counts SET value = value WHERE name = 'terms'", err),
-            err);
+    /* Of the last sync: this one begins another, which may succeed. */
+    return !is_failing || clo_fail(err, CLO_ERR_SYSTEM,
+                                   "%s: what is written does not reach the disk", store->folder);
 }
