@@ -12,6 +12,8 @@
 #include "cloister/tdx.h"
 #include "cloister/userlog.h"
 #include "device/file.h"
+#include "lib/cloud/nitro.h"
+#include "lib/tcg/tpm_public.h"
 
 /* One line of what a member says; nothing of it is verified. */
 static void describe_snp(struct clo_bytes in, struct clo_buffer *out)
@@ -72,7 +74,39 @@ static void describe_quote(struct clo_bytes in, struct clo_buffer *out)
     for (size_t i = 0; i < quote.selection_count; i++)
         clo_buffer_printf(out, " of %s PCRs 0x%06x", clo_hash_name(quote.selections[i].hash),
                           quote.selections[i].mask);
-    clo_buffer_printf(out, ", %u resets", quote.reset_count);
+    clo_buffer_printf(out, ", %u resets, %u restarts, clock %llu ms%s, firmware 0x%016llx",
+                      quote.reset_count, quote.restart_count, (unsigned long long)quote.clock,
+                      quote.is_safe ? "" : " (may have gone back)",
+                      (unsigned long long)quote.firmware_version);
+}
+
+static void describe_ak(struct clo_bytes in, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_tpm_public_free) struct clo_tpm_public key = { 0 };
+    struct clo_error err;
+
+    if (!clo_tpm_public_read(in, &key, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "%s key of %u bits, name of %s, attributes 0x%08x: %s",
+                      clo_public_key_kind(key.key) == CLO_KEY_RSA ? "RSA" : "ECC",
+                      clo_public_key_bits(key.key), clo_hash_name(key.name_hash), key.attributes,
+                      clo_tpm_public_attests(&key, &err) ? "an attestation key" : err.text);
+}
+
+static void describe_nitro(struct clo_bytes in, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_nitro_free) struct clo_nitro_document document = { .tree = NULL };
+    struct clo_error err;
+
+    if (!clo_nitro_parse(in, &document, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "%s %s, PCRs 0x%08x, made %lld",
+                      document.is_tpm ? "NitroTPM of instance" : "enclave", document.module_id,
+                      document.pcr_mask, (long long)document.timestamp);
 }
 
 static void describe_certificates(struct clo_bytes in, struct clo_buffer *out)
@@ -140,6 +174,9 @@ static const struct {
     { CLO_EVIDENCE_TDX_COLLATERAL, describe_text },
     { CLO_EVIDENCE_TPM_QUOTE, describe_quote },
     { CLO_EVIDENCE_TPM_PCRS, describe_text },
+    { CLO_EVIDENCE_TPM_AK, describe_ak },
+    { CLO_EVIDENCE_TPM_AK_CERTIFICATES, describe_certificates },
+    { CLO_EVIDENCE_NITRO_DOCUMENT, describe_nitro },
     { CLO_EVIDENCE_EVENTLOG, describe_eventlog },
     { CLO_EVIDENCE_USERSPACE_LOG, describe_userlog },
 };

@@ -34,7 +34,7 @@ int cmd_verify_bundle(int argc, char **argv)
         .summary = "Checks a bundle of evidence: that it is authentic, that its pieces belong "
                    "together,\nand, with reference values and a policy, that it is acceptable. "
                    "Evidence in the forms of\nother verifiers' clients is taken, too. Single files "
-                   "are for 'verify snp', 'tdx',\n'azure', 'nitro' and 'tpm'.",
+                   "are for 'verify snp', 'tdx',\n'azure', 'gce', 'nitro' and 'tpm'.",
         .options = table,
         .option_count = count,
         .example = "  cloister verify evidence.json --policy policy.json \\\n"

@@ -28,6 +28,9 @@ expect "signed with SHA-1" 1 "signed with SHA-1" "$cloister" verify tpm --quote 
 changed=$gcp/neg-cos85-msg-tampered
 expect "a changed quote" 1 "does not hold" gce --ak-cert "$one/ak_cert.der" --cert "$ca" --cert "$root" \
     --quote "$changed/quote_sha256.msg" --signature "$changed/quote_sha256.sig"
+expect "what is in it" 0 "RSA key of 2048 bits, name of sha256, attributes 0x00050072: an attestation key" "$cloister" evidence show "$one/attestation.pb"
+expect "its clock" 0 "10 resets, 0 restarts" "$cloister" evidence show "$one/attestation.pb"
+expect "a document of Nitro's" 0 "NitroTPM of instance" "$cloister" evidence show "$gcp/../nitro/synth-nitrotpm/document.cbor"
 # The newer chain, and its list.
 newer=$gcp/gce-ak-cert
 # tpm.ak.revocation
