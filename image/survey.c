@@ -91,6 +91,20 @@ static bool check_tags(const struct clo_container *disk, const struct clo_layout
     return true;
 }
 
+/* What the header says of its segment, fit or not. */
+static void add_segment(json_t *luks, const json_t *metadata)
+{
+    const json_t *segment = json_object_get(json_object_get(metadata, "segments"), "0");
+    const json_t *size = json_object_get(segment, "sector_size");
+    const char *cipher = json_string_value(json_object_get(segment, "encryption"));
+    const char *tags =
+            json_string_value(json_object_get(json_object_get(segment, "integrity"), "type"));
+
+    json_object_set_new(luks, "cipher", clo_json_text(cipher == NULL ? "" : cipher));
+    json_object_set_new(luks, "integrity", clo_json_text(tags == NULL ? "none" : tags));
+    json_object_set_new(luks, "sector_size", json_integer(json_integer_value(size)));
+}
+
 static bool luks_json(const struct clo_container *disk, const struct clo_layout_part *part,
                       json_t **out, bool *is_fit, struct clo_error *err)
 {
@@ -110,10 +124,7 @@ static bool luks_json(const struct clo_container *disk, const struct clo_layout_
         json_object_set_new(luks, "refusal", clo_json_text(refusal.text));
     if (clo_luks2_parse(clo_buffer_bytes(&header), &info, &metadata, &refusal)) {
         json_object_set_new(luks, "luks_uuid", clo_json_text(info.uuid));
-        json_object_set_new(luks, "cipher", clo_json_text(info.cipher));
-        json_object_set_new(luks, "integrity",
-                            clo_json_text(info.integrity[0] == '\0' ? "none" : info.integrity));
-        json_object_set_new(luks, "sector_size", json_integer(info.sector_size));
+        add_segment(luks, metadata);
         json_object_set_new(
                 luks, "keyslots",
                 json_integer((json_int_t)json_object_size(json_object_get(metadata, "keyslots"))));
