@@ -213,7 +213,8 @@ static void keep_last(int level, const char *message, void *context)
     }
 }
 
-/* libcryptsetup takes headers by path: the checked copy goes into a file in memory. */
+/* libcryptsetup takes headers by path: the checked copy goes into a file in memory. What is logged goes to `why` by the
+ * device alone: a callback for all would outlive `why`, and take another's place where libcryptsetup called us. */
 bool clo_disk_load(const struct clo_disk *disk, const char *scratch, char why[CLO_DISK_WHY],
                    struct crypt_device **out, struct clo_error *err)
 {
@@ -221,7 +222,6 @@ bool clo_disk_load(const struct clo_disk *disk, const char *scratch, char why[CL
 
     if (!clo_file_write(scratch, clo_buffer_bytes(&disk->header), 0600, err))
         return false;
-    crypt_set_log_callback(NULL, keep_last, why);
     crypt_metadata_locking(NULL, 0); /* nobody else is there */
     int result = crypt_init_data_device(&device, scratch, disk->device);
     if (result == 0) {

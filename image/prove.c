@@ -149,8 +149,8 @@ static void on_console(void *context, const char *line)
 }
 
 /* A machine that said nothing, or gave up after it had the key, has refused nothing. */
-static void judge(const struct watcher *watcher, const struct clo_boot_result *boot,
-                  struct clo_prove_result *out)
+static void judge(const struct clo_prove_spec *spec, const struct watcher *watcher,
+                  const struct clo_boot_result *boot, struct clo_prove_result *out)
 {
     bool is_refusal = boot->outcome == CLO_BOOT_REFUSED ||
                       boot->outcome == CLO_BOOT_FIRMWARE_REFUSED ||
@@ -160,7 +160,7 @@ static void judge(const struct watcher *watcher, const struct clo_boot_result *b
                   : is_refusal && !watcher->has_opened ? CLO_PROVE_REFUSED
                                                        : CLO_PROVE_UNKNOWN;
     snprintf(out->reason, sizeof out->reason, "%s", boot->reason);
-    if (out->answer == CLO_PROVE_OPENS && watcher->has_opened)
+    if (out->answer == CLO_PROVE_OPENS && spec->until == NULL)
         snprintf(out->reason, sizeof out->reason, "the TPM gave the key");
     out->seconds = boot->seconds;
 }
@@ -202,7 +202,7 @@ static bool start(const struct clo_prove_spec *spec, const struct clo_prove_stat
         return false;
     if (clo_boot_was_interrupted())
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "interrupted");
-    judge(&watcher, &result, out);
+    judge(spec, &watcher, &result, out);
     return true;
 }
 
