@@ -71,6 +71,7 @@ struct clo_audit_rule {
             platforms[CLO_AUDIT_ALTERNATIVES]; /* any of them, each all of its bits; none: always */
     size_t platform_count;
     struct clo_audit_version since, until;
+    bool was_part; /* before `since` another option had it within itself: an older kernel is not asked */
 };
 
 struct clo_audit_rules;

@@ -89,7 +89,7 @@ static bool weigh_version(struct clo_audit_finding *finding, struct clo_audit_ve
         return false;
     if (!is_known(rule->since) || !is_known(version) || !is_older(version, rule->since))
         return true;
-    if (rule->severity != CLO_AUDIT_REQUIRED)
+    if (rule->severity != CLO_AUDIT_REQUIRED || rule->was_part)
         return false;
     *is_too_old = true;
     note(finding, " (came with Linux %u.%u, this is %u.%u)", rule->since.major, rule->since.minor,

@@ -228,6 +228,7 @@ static bool read_rule(char *line, struct clo_audit_rule *out, bool *is_off, stru
                         cells[5]);
     out->what = (enum clo_audit_what)what;
     out->severity = (enum clo_audit_severity)severity;
+    out->was_part = strchr(cells[6], '?') != NULL;
     return check_expression("wanted", out->wanted, err) &&
            (*out->needs == '\0' || check_expression("needs", out->needs, err)) &&
            read_platforms(cells[4], out, err) && read_version(cells[6], &out->since, err) &&
