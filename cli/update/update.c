@@ -165,6 +165,7 @@ int cmd_update(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
     in.build.tell = cli_uki_tell;
+    in.build.policy.providers = in.build.signing.providers;
     bool ok = check(&in, &what, &err) && run(&in, &what, &err);
     uki_signing_close(&in.build.signing);
     uki_policy_close(&in.build.policy);
