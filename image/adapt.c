@@ -7,6 +7,7 @@
 
 #include "image/fstab.h"
 #include "image/overlay.h"
+#include "image/source_xfs.h"
 
 #define TEXT_LIMIT   ((size_t)1 << 20)
 #define KERNEL_LIMIT ((size_t)512 << 20)
@@ -135,27 +136,48 @@ static bool keep_entry(void *context, const char *name, struct clo_error *err)
     return clo_buffer_ok(boot->adapt->entries) || clo_out_of_memory(err);
 }
 
+static bool copy_files(struct boot *boot, struct clo_overlay *overlay, struct clo_error *err)
+{
+    if (!clo_overlay_open_ext(overlay, 0, &boot->fs, err))
+        return false;
+    bool ok = ext_list(boot->fs, "", copy_kernel, boot, err) &&
+              ext_list(boot->fs, BOOT_ENTRIES, keep_entry, boot, err);
+    ext2fs_free(boot->fs);
+    return ok;
+}
+
+/* An XFS one becomes ext4 first, of which the kernels are taken. */
+static bool open_boot(const struct adapt *adapt, const struct clo_layout_part *part,
+                      struct clo_container *made, struct clo_overlay **out, struct clo_error *err)
+{
+    struct clo_source source = { .uuid = { { 1 } }, .created = 1 };
+    char path[4200];
+
+    if (part->probe.content == CLO_CONTENT_EXT)
+        return clo_overlay_new(adapt->disk, part->first, part->size, adapt->scratch, out, err);
+    snprintf(path, sizeof path, "%s/boot.ext4", adapt->scratch);
+    return clo_source_xfs(adapt->disk, part, &source, path, err) &&
+           clo_container_open(path, made, err) &&
+           clo_overlay_new(made, 0, made->size, adapt->scratch, out, err);
+}
+
 static bool copy_boot(const struct adapt *adapt, const struct clo_layout_part *part,
                       struct clo_error *err)
 {
+    CLO_CLEANUP(clo_container_close) struct clo_container made = { .fd = -1 };
     CLO_CLEANUP(clo_overlay_freep) struct clo_overlay *overlay = NULL;
     struct boot boot = { .adapt = adapt };
     char text[200];
 
     clo_layout_part_text(part, text, sizeof text);
-    if (part->probe.content != CLO_CONTENT_EXT)
+    if (!clo_layout_may_be_root(part))
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "/boot: %s cannot be read here: copy its files into the root's /boot first",
                         text);
-    if (!clo_overlay_new(adapt->disk, part->first, part->size, adapt->scratch, &overlay, err) ||
-        !clo_overlay_open_ext(overlay, 0, &boot.fs, err))
+    if (!open_boot(adapt, part, &made, &overlay, err) || !copy_files(&boot, overlay, err))
         return clo_wrap(err, "/boot: %s", text);
-    bool ok = ext_list(boot.fs, "", copy_kernel, &boot, err) &&
-              ext_list(boot.fs, BOOT_ENTRIES, keep_entry, &boot, err);
-    ext2fs_free(boot.fs);
-    if (ok)
-        adapt_tell(adapt, "/boot: %s: %zu files of kernels copied into the root", text, boot.count);
-    return ok;
+    adapt_tell(adapt, "/boot: %s: %zu files of kernels copied into the root", text, boot.count);
+    return true;
 }
 
 bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
@@ -185,8 +207,7 @@ bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
     }
     /* Without a line, systemd mounts it by its type (UAPI.2). */
     for (size_t i = 0; !is_named && i < adapt->layout->count; i++)
-        if (adapt->layout->parts[i].is_boot &&
-            adapt->layout->parts[i].probe.content == CLO_CONTENT_EXT)
+        if (adapt->layout->parts[i].is_boot && clo_layout_may_be_root(&adapt->layout->parts[i]))
             return copy_boot(adapt, &adapt->layout->parts[i], err);
     return true;
 }

@@ -12,7 +12,7 @@
 #include "image/journal.h"
 #include "image/luks.h"
 #include "image/overlay.h"
-#include "image/source.h"
+#include "image/source_xfs.h"
 
 #define PIECE ((size_t)1 << 20)
 
@@ -129,7 +129,29 @@ static bool identify(const struct conversion *conversion, struct clo_digest *out
     return true;
 }
 
-static bool look_at_disk(struct conversion *conversion, struct adapt *adapt, struct clo_error *err)
+/* XFS becomes ext4, file by file. */
+static bool copy_root(struct conversion *conversion, struct adapt *adapt,
+                      const struct clo_image_spec *base, struct clo_error *err)
+{
+    struct clo_source source = { .size = base->root_size,
+                                 .uuid = conversion->journal.seed,
+                                 .created = conversion->journal.created };
+    char path[4200];
+
+    snprintf(path, sizeof path, "%s/root.ext4", conversion->scratch.path);
+    if (!clo_source_xfs(&conversion->disk, conversion->root, &source, path, err) ||
+        !clo_container_open(path, &conversion->made, err))
+        return false;
+    conversion->made_part = (struct clo_layout_part){ .size = conversion->made.size };
+    conversion->root = &conversion->made_part;
+    conversion->is_made = true;
+    adapt_tell(adapt, "root: becomes ext4: %llu files, %llu MiB copied",
+               (unsigned long long)source.need.files, (unsigned long long)source.need.bytes >> 20);
+    return true;
+}
+
+static bool look_at_disk(struct conversion *conversion, struct adapt *adapt,
+                         const struct clo_image_spec *base, struct clo_error *err)
 {
     const struct clo_convert_spec *spec = conversion->spec;
     char text[200];
@@ -145,7 +167,8 @@ static bool look_at_disk(struct conversion *conversion, struct adapt *adapt, str
         return false;
     clo_layout_part_text(conversion->root, text, sizeof text);
     adapt_tell(adapt, "root: %s: has an init", text);
-    return true;
+    return conversion->root->probe.content != CLO_CONTENT_XFS ||
+           copy_root(conversion, adapt, base, err);
 }
 
 static void tell_source(const struct adapt *adapt, const struct clo_source *source,
@@ -198,7 +221,7 @@ static bool look(struct conversion *conversion, struct adapt *adapt,
 
     if (!clo_source_kind(conversion->spec->input, &kind, err))
         return false;
-    return kind == CLO_SOURCE_DISK ? look_at_disk(conversion, adapt, err)
+    return kind == CLO_SOURCE_DISK ? look_at_disk(conversion, adapt, base, err)
                                    : make_disk(conversion, adapt, kind, base, err);
 }
 

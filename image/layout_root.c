@@ -4,15 +4,22 @@
 #include "image/layout.h"
 #include "image/overlay.h"
 #include "image/root_check.h"
+#include "image/source_xfs.h"
 
 static bool has_init(const struct clo_container *disk, const struct clo_layout_part *part,
-                     const char *scratch, bool *has, struct clo_error *err)
+                     const char *scratch, bool *has, struct clo_error *why, struct clo_error *err)
 {
     CLO_CLEANUP(clo_overlay_freep) struct clo_overlay *overlay = NULL;
     ext2_filsys fs = NULL;
     struct clo_error ignored;
 
     *has = false;
+    if (part->probe.content == CLO_CONTENT_XFS) {
+        *why = (struct clo_error){ 0 };
+        if (!clo_source_xfs_has(disk, part, clo_root_inits, has, why))
+            *has = false;
+        return true;
+    }
     if (!clo_overlay_new(disk, part->first, part->size, scratch, &overlay, err))
         return false;
     if (!clo_overlay_open_ext(overlay, 0, &fs, &ignored))
@@ -29,18 +36,22 @@ bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *
                      const char *wanted, const char *scratch, const struct clo_layout_part **out,
                      struct clo_error *err)
 {
-    const struct clo_layout_part *root = NULL;
+    const struct clo_layout_part *root = NULL, *unread = NULL;
+    struct clo_error refusal = { 0 };
+    char text[200];
 
     for (size_t i = 0; i < layout->count; i++) {
         const struct clo_layout_part *part = &layout->parts[i];
         char number[16];
+        struct clo_error why = { 0 };
         bool has;
         snprintf(number, sizeof number, "%u", part->number);
-        if (part->probe.content != CLO_CONTENT_EXT ||
-            (wanted != NULL && strcmp(wanted, number) != 0))
+        if (!clo_layout_may_be_root(part) || (wanted != NULL && strcmp(wanted, number) != 0))
             continue;
-        if (!has_init(disk, part, scratch, &has, err))
+        if (!has_init(disk, part, scratch, &has, &why, err))
             return false;
+        if (why.text[0] != '\0')
+            unread = part, refusal = why;
         if (has && root != NULL)
             return clo_fail(err, CLO_ERR_USAGE,
                             "partitions %u and %u are both roots: --root-partition says which",
@@ -49,5 +60,9 @@ bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *
             root = part;
     }
     *out = root;
-    return root != NULL || clo_layout_without_root(layout, err);
+    if (root != NULL || unread == NULL)
+        return root != NULL || clo_layout_without_root(layout, err);
+    clo_layout_part_text(unread, text, sizeof text);
+    return clo_fail(err, refusal.status, "no ext4 or XFS file system with an init; %s %s", text,
+                    refusal.text);
 }

@@ -554,6 +554,9 @@ bool clo_new_root_xattr(struct clo_new_root *tree, const char *name, struct clo_
         errcode_t closed = ext2fs_xattrs_close(&handle);
         failed = failed != 0 ? failed : closed;
     }
+    if (failed == EXT2_ET_EA_NO_SPACE)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "attribute %.100s: more than the 4 KiB that ext4 has for a file's", name);
     return failed == 0 ||
            clo_fail(err, CLO_ERR_FORMAT, "attribute %.100s: %s", name, error_message(failed));
 }

@@ -43,13 +43,13 @@ static const struct cli_usage usage = {
     .operands = { "a disk and where the image goes", 2, 2 },
     .summary =
             "Turns a distribution's disk into a confidential one.\n"
-            "DISK is raw, qcow2, VHD, VHDX or VMDK, and is not written to; or it is a root: a "
-            "folder,\n"
-            "a tar archive (docker export), an OCI image. Its ext4 root is kept as it is and\n"
-            "encrypted; kernel, modules, command line and os-release are found in it; /etc/fstab\n"
-            "and boot loader hooks are adapted inside. What cannot be carried over is refused, "
-            "with\n"
-            "the reason. Needs neither root nor loop devices nor device-mapper.",
+            "DISK is raw, qcow2, VHD, VHDX or VMDK; or it is a root: a folder, a tar archive\n"
+            "(docker export), an OCI image. It is not written to. An ext4 root is kept as it is,\n"
+            "an XFS one becomes ext4, and is encrypted; kernel, modules, command line and\n"
+            "os-release are found in it; /etc/fstab and boot loader hooks are adapted inside. "
+            "What\n"
+            "cannot be carried over is refused, with the reason. Needs neither root nor loop\n"
+            "devices nor device-mapper.",
     .options = options,
     .option_count = CLO_COUNT(options),
     .example = "  cloister image convert debian-12-generic-amd64.qcow2 demo.img \\\n"
