@@ -1,6 +1,7 @@
 /* Which disk it is and how often it was used, on headers that libcryptsetup made in a plain file. */
 #include "guest/disk_use.h"
 
+#include "lib/disk/integrity.h"
 #include "luks_disk.h"
 
 struct opened {
@@ -99,6 +100,87 @@ static void test_used_again(void **state)
     assert_string_equal(err.text,
                         "disk: generation 1 is older than 3, which was the last one seen: "
                         "an old copy of this disk");
+}
+
+static void write_back(const struct clo_buffer *bytes, off_t at)
+{
+    int fd = open(device, O_RDWR | O_CLOEXEC);
+
+    assert_int_equal(pwrite(fd, bytes->data, bytes->size, at), (ssize_t)bytes->size);
+    close(fd);
+}
+
+/* As the image builder makes it: a volume key of 96 bytes in a slot of no segment, which then becomes the segment's. */
+static void make_tagged_disk(void)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
+    struct clo_integrity integrity;
+    struct clo_luks2_info info;
+    struct crypt_device *luks;
+    struct clo_error err;
+    char key[96];
+
+    make_disk(7);
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (char)i;
+    assert_int_equal(crypt_init(&luks, device), 0);
+    assert_int_equal(crypt_load(luks, CRYPT_LUKS2, NULL), 0);
+    assert_int_equal(crypt_keyslot_destroy(luks, 0), 0);
+    assert_int_equal(crypt_keyslot_add_by_key(luks, 0, key, sizeof key, disk_key, sizeof disk_key,
+                                              CRYPT_VOLUME_KEY_NO_SEGMENT),
+                     0);
+    crypt_free(luks);
+    CHECK(clo_file_read(device, DEVICE_SIZE, &header, &err), err.text);
+    header.size = 2 * HEADER;
+    CHECK(clo_luks2_parse(clo_buffer_bytes(&header), &info, &metadata, &err), err.text);
+    json_t *digests = json_object_get(metadata, "digests");
+    json_t *digest = json_object_get(digests, "1");
+    json_object_set_new(digest, "segments", json_pack("[s]", "0"));
+    json_object_set(digests, "0", digest);
+    json_object_del(digests, "1");
+    json_object_set_new(json_object_get(json_object_get(metadata, "segments"), "0"), "integrity",
+                        json_pack("{s:s, s:s, s:s}", "type", CLO_LUKS2_HMAC, "journal_encryption",
+                                  "none", "journal_integrity", "none"));
+    CHECK(clo_luks2_write(&header, metadata, &err), err.text);
+    write_back(&header, 0);
+    CHECK(clo_integrity_plan(DEVICE_SIZE - (16 << 20), 4096, 32, &integrity, &err), err.text);
+    CHECK(clo_integrity_write(&integrity, &superblock, &err), err.text);
+    write_back(&superblock, 16 << 20);
+}
+
+/* Generations stand in the header: where sectors have tags, they count and refuse as they do where there are none. */
+static void test_tags(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    CLO_CLEANUP(close_disk) struct opened old_one = { .volume_key = NULL };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer zeros = { 0 };
+    struct clo_disk evil = { .device = "" };
+    struct clo_disk_identity registered;
+    static uint8_t old[2 * HEADER];
+    struct clo_error err;
+
+    (void)state;
+    make_tagged_disk();
+    open_disk(&opened);
+    assert_int_equal(opened.disk.luks.key_size, 96);
+    registered = identity(&opened);
+    assert_int_equal(use_once(&registered), 1);
+    copy_bytes(old, false);
+    assert_int_equal(use_once(&registered), 2);
+    copy_bytes(old, true);
+    open_disk(&old_one);
+    CHECK(!clo_disk_compare(&old_one.disk, old_one.volume_key, &registered, &err), "an old copy");
+    assert_string_equal(err.text,
+                        "disk: generation 1 is older than 2, which was the last one seen: "
+                        "an old copy of this disk");
+    clo_buffer_zero(&zeros, CLO_INTEGRITY_SUPERBLOCK);
+    write_back(&zeros, 16 << 20);
+    memcpy(evil.device, device, sizeof device);
+    CHECK(!clo_disk_read_header(&evil, &err), "a superblock of zeros");
+    assert_non_null(strstr(err.text, ": integrity: no superblock"));
+    clo_disk_free(&evil);
 }
 
 static void test_another_disk(void **state)
@@ -200,9 +282,9 @@ static void test_no_room_to_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_used_again),       cmocka_unit_test(test_counter),
-        cmocka_unit_test(test_another_disk),     cmocka_unit_test(test_cut_short),
-        cmocka_unit_test(test_no_room_to_write),
+        cmocka_unit_test(test_used_again),   cmocka_unit_test(test_counter),
+        cmocka_unit_test(test_another_disk), cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_cut_short),    cmocka_unit_test(test_no_room_to_write),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
