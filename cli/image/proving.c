@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,13 +29,15 @@ static void interrupt(int signal_number)
 
 /* --- The machine's TPM --- */
 
-static bool open_tpm(pid_t pid, const char *socket, struct clo_tpm **out, struct clo_error *err)
+static bool open_tpm(pid_t *pid, const char *socket, struct clo_tpm **out, struct clo_error *err)
 {
     for (int i = 0; i < TPM_TRIES && !clo_boot_was_interrupted(); i++) {
         if (clo_tpm_open_socket(socket, out, err))
             return true;
-        if (kill(pid, 0) != 0)
-            break;
+        if (waitpid(*pid, NULL, WNOHANG) == *pid) {
+            *pid = -1;
+            return clo_fail(err, CLO_ERR_UNAVAILABLE, "swtpm: cannot be started");
+        }
         nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NSEC }, NULL);
     }
     return clo_fail(err, CLO_ERR_UNAVAILABLE, "swtpm does not answer");
@@ -57,7 +60,7 @@ static bool make_storage_key(const char *folder, struct clo_buffer *area, struct
                                  NULL };
     if (!clo_process_start(argv, log, &pid, err))
         return false;
-    bool ok = open_tpm(pid, socket, &tpm, err) && clo_tpm_srk(tpm, area, err);
+    bool ok = open_tpm(&pid, socket, &tpm, err) && clo_tpm_srk(tpm, area, err);
     clo_tpm_freep(&tpm);
     clo_process_stop(pid, GRACE_MS);
     (void)unlink(socket);
