@@ -97,6 +97,13 @@ CLO_MUST_USE bool verify_add_collateral(struct verify_inputs *inputs,
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
                struct verify_inputs *inputs);
 
+/* The two forms for a quote of a TPM that no hardware report binds. */
+struct verify_quote_form {
+    const char *command, *arguments, *summary, *example;
+    bool is_gce; /* the maker's certificate is demanded, and must be Google's of an instance */
+};
+int verify_quote(const struct verify_quote_form *form, int argc, char **argv);
+
 /* The forms. */
 int cmd_verify_azure(int argc, char **argv);
 int cmd_verify_nitro(int argc, char **argv);
