@@ -46,13 +46,26 @@ static void free_update(struct update *update)
 
 /* --- Looking at the machine --- */
 
+/* With the folder that it is in: nothing else of ours may be installed below /var. */
+static bool make_state(const char *state, struct clo_error *err)
+{
+    char parent[4200];
+    const char *slash = strrchr(state, '/');
+
+    snprintf(parent, sizeof parent, "%.*s", slash == NULL ? 0 : (int)(slash - state), state);
+    if (parent[0] != '\0' && mkdir(parent, 0755) != 0 && errno != EEXIST)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", parent, strerror(errno));
+    return mkdir(state, 0700) == 0 || errno == EEXIST ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", state, strerror(errno));
+}
+
 /* One at a time: hooks of package managers and timers may meet. */
 static bool take_lock(struct update *update, struct clo_error *err)
 {
     const char *state = update->machine->state;
 
-    if (mkdir(state, 0700) != 0 && errno != EEXIST)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", state, strerror(errno));
+    if (!make_state(state, err))
+        return false;
     update->lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (update->lock < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", state, strerror(errno));

@@ -23,7 +23,7 @@ od -An -v -tx1 srk.name | tr -d ' \n' >machine/run/tpm-srk
 leave
 
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # LeakSanitizer cannot work next to strace
-command=("$cloister" update --esp machine/esp --disk machine/disk --disk-key disk.key --efivars machine/efivars --state machine/state
+command=("$cloister" update --esp machine/esp --disk machine/disk --disk-key disk.key --efivars machine/efivars --state machine/var/state
     --run machine/run --tpm "swtpm:$work/machine/sock" --eventlog machine/log)
 calls=fsync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,mkdir
 # steps [OPTION]…: the calls that change something, a line each, of a run that is not killed: the file `steps`.

@@ -42,7 +42,7 @@ make_machine() {
     "$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --varstore vars.fd --cmdline quiet --disk-key disk.key \
         --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --unlock tpm-or-broker --key keys/db.key --cert keys/db.crt \
         --output demo.img >/dev/null || fail "image build"
-    mkdir -p machine/tpm machine/efivars machine/esp/EFI/BOOT machine/state machine/run
+    mkdir -p machine/tpm machine/efivars machine/esp/EFI/BOOT machine/run
     mv demo.img machine/disk
     cp one.efi machine/esp/EFI/BOOT/BOOTX64.EFI
     printf '\007\000\000\000\001\000' >machine/efivars/BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c
@@ -76,6 +76,6 @@ leave() { tpm2_pcrextend "11:sha256=$(printf 'leave-initrd' | sha256sum | cut -d
 # update [OPTION]…: in the running system.
 update() {
     flush
-    "$cloister" update --esp machine/esp --disk machine/disk --disk-key disk.key --efivars machine/efivars --state machine/state \
+    "$cloister" update --esp machine/esp --disk machine/disk --disk-key disk.key --efivars machine/efivars --state machine/var/state \
         --run machine/run --tpm "swtpm:$work/machine/sock" --eventlog machine/log "$@"
 }
