@@ -16,8 +16,10 @@ first() {
 LAB_CLOISTER=${LAB_CLOISTER:-$(first "$here/../cli/cloister" "$here/../../bin/cloister" "$(command -v cloister || true)")}
 LAB_SIM=${LAB_SIM:-$(first "$here/cloister-sim" "$here/../../bin/cloister-sim" "$(command -v cloister-sim || true)")}
 LAB_INIT=${LAB_INIT:-$(first "$here/../guest/cloister-init" "$here/cloister-init")}
+lab=$here/lab.sh
+[ -e "$lab" ] || lab=$here/../../share/cloister/lab.sh
 # shellcheck source=sim/lab.sh
-. "$here/lab.sh"
+. "$lab"
 
 bold='' dim='' green='' red='' plain='' is_terminal=no
 if [ -t 1 ]; then is_terminal=yes; fi
