@@ -457,7 +457,7 @@ lab_image_of() {
 # A boot of the owner's own, only as far as the firmware's event log: what PCRs 0 to 3 and 6 are here.
 lab_calibrate() {
     cloister boot "$LAB/demo.img" --varstore "$LAB/vm/vars.fd" --tpm "$LAB/vm/tpm" \
-        --calibrate "$LAB/firmware.ref.json" --report "$LAB/calibration.jsonl" --serial "$LAB/calibration.log" --progress
+        --timeout "${LAB_TIMEOUT:-300}" --calibrate "$LAB/firmware.ref.json" --report "$LAB/calibration.jsonl" --serial "$LAB/calibration.log" --progress
 }
 
 # What $LAB_OPEN lets the images take from their host, as the policy names it.

@@ -18,6 +18,8 @@ LAB_SIM=${LAB_SIM:-$(first "$here/cloister-sim" "$here/../../bin/cloister-sim" "
 LAB_INIT=${LAB_INIT:-$(first "$here/../guest/cloister-init" "$here/cloister-init")}
 lab=$here/lab.sh
 [ -e "$lab" ] || lab=$here/../../share/cloister/lab.sh
+# An emulated machine next to other work takes its time; each step says how far it is.
+LAB_TIMEOUT=${LAB_TIMEOUT:-900}
 # shellcheck source=sim/lab.sh
 . "$lab"
 
