@@ -1,7 +1,9 @@
 /* Disks that are registered with a resource: their generation only rises, and no two share a key. */
 #include "verifier/store/store.h"
 
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "store_maker.h"
@@ -224,12 +226,32 @@ static void test_terms_of_before(void **state)
     CHECK(strstr(err.text, "terms 1: ") != NULL, err.text);
 }
 
+/* Room for a page is not yet room for a decision. */
+static void test_no_room(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    struct rlimit before;
+    struct clo_error err;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(clo_store_check_writable(store, &err), err.text);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit small = { 49152, before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    bool ok = clo_store_check_writable(store, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CHECK(!ok, "48 KiB are too few");
+    CHECK(strstr(err.text, "no room for decisions") != NULL, err.text);
+    CHECK(clo_store_check_writable(store, &err), err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generation),      cmocka_unit_test(test_generation_kept),
         cmocka_unit_test(test_one_key_for_two), cmocka_unit_test(test_from_version_1),
-        cmocka_unit_test(test_terms_of_before),
+        cmocka_unit_test(test_terms_of_before), cmocka_unit_test(test_no_room),
     };
 
     return cmocka_run_group_tests(tests, make_scratch, free_scratch);
