@@ -65,6 +65,11 @@ look tar
 gzip -k root.tar
 expect "a compressed tar" 0 "root: a tar archive: " convert root.tar.gz gz.img
 
+# Refused at the end, and resumed: the archive gives the same root again.
+expect "refused by the audit" 1 "(--resume goes on from here)" convert root.tar again.img --cmdline 'console=ttyS0 mitigations=off'
+expect "resumed" 0 "LUKS2" convert root.tar again.img --cmdline 'console=ttyS0 mitigations=off' --resume --accept cmdline.mitigations
+[ ! -e again.img.converting ] || fail "left over after a resumption"
+
 # Layers: the lower one has a file that the upper takes away, one that it replaces, and a folder that it makes opaque.
 mkdir -p lower/gone lower/opaque upper/opaque
 echo 1 >lower/gone/file
