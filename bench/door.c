@@ -1,4 +1,4 @@
-/* door [THREADS [SECONDS]]: what the broker's door costs. A broker in a process of its own, guests in this one: handshakes and an
+/* door [THREADS [SECONDS [FOLDER]]]: what the broker's door costs. A broker in a process of its own, guests in this one: handshakes and an
  * answer of a few bytes next to nginx with the same key, in turn; and whole sessions (auth, attest, resource) next to the signatures
  * that each of them needs. Processor time of the server is read from outside, so that a busy machine shows less; times are on the wall. */
 #include <pthread.h>
@@ -366,14 +366,89 @@ static double measure_floor(const struct scene *s)
     return each;
 }
 
+/* --- Without a door --- */
+
+static void ask_broker(struct clo_broker *broker, const char *method, const char *path,
+                       const char *cookie, const json_t *body, struct clo_broker_answer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_error err;
+
+    if (body != NULL)
+        must(clo_json_write(body, &text, &err), &err);
+    const struct clo_broker_request request = { .method = method,
+                                                .path = path,
+                                                .cookie = cookie,
+                                                .peer = "127.0.0.1",
+                                                .body = clo_buffer_bytes(&text),
+                                                .time = (int64_t)time(NULL),
+                                                .clock = 1000 };
+    clo_broker_answer_free(out);
+    clo_broker_answer(broker, &request, out);
+    if (out->status != 200) {
+        fprintf(stderr, "%s: %u\n", path, out->status);
+        exit(4);
+    }
+}
+
+static void decide(struct clo_broker *broker, const struct scene *s)
+{
+    CLO_CLEANUP(clo_broker_answer_free) struct clo_broker_answer answer = { 0 };
+    CLO_CLEANUP(clo_json_freep)
+    json_t *auth =
+            json_pack("{s:s, s:s, s:{}}", "version", CLO_KBS_VERSION, "tee", "snp", "extra-params");
+    CLO_CLEANUP(clo_json_freep) json_t *challenge = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *evidence = NULL;
+    char cookie[sizeof answer.cookie];
+    struct clo_error err;
+
+    ask_broker(broker, "POST", "/kbs/v0/auth", NULL, auth, &answer);
+    memcpy(cookie, answer.cookie, sizeof cookie);
+    must(clo_json_parse(clo_buffer_bytes(&answer.body), &challenge, &err), &err);
+    CLO_CLEANUP(clo_json_freep)
+    json_t *runtime_data = json_pack("{s:O, s:o}", "nonce", json_object_get(challenge, "nonce"),
+                                     "tee-pubkey", json_loads(tee_pubkey, 0, NULL));
+    must(make_evidence(s, runtime_data, &evidence, &err), &err);
+    CLO_CLEANUP(clo_json_freep)
+    json_t *body = json_pack("{s:O, s:{s:O, s:s}}", "runtime-data", runtime_data, "tee-evidence",
+                             "primary_evidence", evidence, "additional_evidence", "");
+    ask_broker(broker, "POST", "/kbs/v0/attest", cookie, body, &answer);
+    ask_broker(broker, "GET", "/kbs/v0/resource/" PATH, cookie, NULL, &answer);
+}
+
+/* decide COUNT FOLDER: for a profiler, which is to look at clo_broker_answer() alone. */
+static int decide_many(int count, const char *folder)
+{
+    const struct clo_random random = { .fill = fill_random };
+    struct scene s = { .port = 0 };
+    struct clo_store *store;
+    struct clo_broker *broker;
+    struct clo_error err;
+
+    make_scene(&s, folder);
+    must(clo_store_open(folder, &store, &err), &err);
+    put(store, &s);
+    const struct clo_broker_spec spec = { .store = store, .random = random, .nonce_seconds = 120 };
+    must(clo_broker_new(&spec, &broker, &err), &err);
+    for (int i = 0; i < count; i++)
+        decide(broker, &s);
+    clo_broker_free(broker);
+    clo_store_free(store);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 4 && strcmp(argv[1], "decide") == 0)
+        return decide_many(atoi(argv[2]), argv[3]);
+
     unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
     double seconds = argc > 2 ? atof(argv[2]) : 2;
-    char folder[4096] = "/tmp/bench-door-XXXXXX", state[4200], command[4300];
+    char folder[4096], state[4200], command[4300];
     struct scene s = { .port = 0 };
 
     setlinebuf(stdout);
+    snprintf(folder, sizeof folder, "%.4000s/bench-door-XXXXXX", argc > 3 ? argv[3] : "/tmp");
     if (mkdtemp(folder) == NULL)
         return 4;
     signal(SIGPIPE, SIG_IGN);
