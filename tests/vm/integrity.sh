@@ -101,12 +101,13 @@ lab_keep_copy
 vm_check "first boot" lab_boot first "$LAB/demo.img"
 vm_check "registers" lab_compare first enter-initrd
 vm_check "second boot" lab_boot second "$LAB/demo.img"
-vm_check "an old copy is refused by name" lab_attack rolled-back "an old copy of this disk"
+vm_check "an old copy is refused by name" lab_attack rolled_back "an old copy of this disk"
 
-# The first block of the root's file system: the superblock of ext4.
+# The first block of the root's file system, the superblock of ext4, of a disk that was never booted: what is in dm-integrity's journal is
+# put back at the next start, and a change of it with it.
 change_root() {
-    local tags=$(($(lab_root_offset "$LAB/demo.img") + 16777216)) data
-    data=$(python3 - "$LAB/demo.img" "$tags" <<'PY'
+    local tags=$(($(lab_root_offset "$LAB/before.img") + 16777216)) data
+    data=$(python3 - "$LAB/before.img" "$tags" <<'PY'
 import struct, sys
 with open(sys.argv[1], "rb") as image:
     image.seek(int(sys.argv[2]))
@@ -114,9 +115,10 @@ with open(sys.argv[1], "rb") as image:
 print((8 + sections * 264 + 256) * 512)
 PY
     )
-    printf '\377\377' | dd of="$LAB/demo.img" bs=1 seek=$((tags + data + 2000)) conv=notrunc status=none
+    printf '\377\377' | dd of="$LAB/before.img" bs=1 seek=$((tags + data + 2000)) conv=notrunc status=none
 }
-refused() { ! lab_boot "$1" "$LAB/demo.img" >"$LAB/$1.out" 2>&1 && tr -d '\r' <"$LAB/$1.log" | grep -F -- "$2"; }
+refused() { ! lab_boot "$1" "$LAB/before.img" >"$LAB/$1.out" 2>&1 && tr -d '\r' <"$LAB/$1.log" | grep -F -- "$2"; }
 change_root
+lab_register demo
 vm_check "a byte that was changed" refused changed "root disk: sector 0: its tag does not hold"
 vm_end
