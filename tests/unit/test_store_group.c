@@ -1,4 +1,6 @@
 /* Many decisions, durable together. */
+#include <sched.h>
+
 #include "store_maker.h"
 
 #include "slow_disk.h"
@@ -108,6 +110,31 @@ static void test_log_is_carried_over(void **state)
     clo_store_group_end(store);
 }
 
+/* What was carried over whole is not carried over again: until there is more the next decision starts the log anew, and
+ * SQLite's checkpoint must not be at work meanwhile. */
+static void test_carried_over_once(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    struct store_group *group;
+    uint64_t mark = 0, tried = 0;
+
+    (void)state;
+    begin(store);
+    group = store->group;
+    shut_disk(true, false);
+    while (atomic_load(&group->pages) < 1000)
+        mark = decide(store, 5000);
+    shut_disk(false, false);
+    while (tried < mark) {
+        sched_yield();
+        pthread_mutex_lock(&group->lock);
+        tried = group->tried;
+        pthread_mutex_unlock(&group->lock);
+    }
+    CHECK(atomic_load(&group->pages) == 0, "the log is still worth carrying over");
+    clo_store_group_end(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_failing),
         cmocka_unit_test(test_end),
         cmocka_unit_test(test_log_is_carried_over),
+        cmocka_unit_test(test_carried_over_once),
     };
 
     return cmocka_run_group_tests(tests, make_scratch, free_scratch);

@@ -35,18 +35,24 @@ static bool sync_log(struct store_group *group)
     return ok;
 }
 
+/* Not of a log that was carried over whole: SQLite may start that one anew during the checkpoint, which before 3.51.3 then
+ * takes pages that are new for ones that the database has, and they are lost. So what a commit says of the log counts
+ * once; the lock, since no commit of ours is then between its pages and its word of them. */
 static void carry(struct store_group *group)
 {
     struct clo_store *store = group->store;
     int pages = atomic_load(&group->pages);
+    bool all_wait = pages >= STOP_PAGES;
 
     if (pages < CARRY_PAGES || atomic_load(&group->is_failing))
         return;
-    if (pages >= STOP_PAGES)
+    if (all_wait)
         pthread_mutex_lock(&store->lock);
     sqlite3_wal_checkpoint_v2(group->carrier, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (pages >= STOP_PAGES)
-        pthread_mutex_unlock(&store->lock);
+    if (!all_wait)
+        pthread_mutex_lock(&store->lock);
+    atomic_store(&group->pages, 0);
+    pthread_mutex_unlock(&store->lock);
 }
 
 /* --- The thread --- */
