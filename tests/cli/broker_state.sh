@@ -41,7 +41,9 @@ expect "terms that leave the guest open" 1 "the policy leaves open" "$cloister" 
 expect "revoke" 0 "is revoked" "$cloister" key revoke $path --state state
 "$cloister" key list --state state --json | jq -e '.resources[0].revoked' >out || fail "not listed as revoked: $(cat out)"
 expect "allowed again" 0 "is released again" "$cloister" key revoke $path --undo --state state
-expect "a machine" 0 "is revoked" "$cloister" key revoke 3f0c --machine --state state
+machine=$(printf '3f0c%060d' 0)
+expect "a machine" 0 "is revoked" "$cloister" key revoke "$machine" --machine --state state
+expect "a part of a machine's name" 2 "expected its whole name" "$cloister" key revoke 3f0c --machine --state state
 expect "a machine that is not" 1 "is not revoked" "$cloister" key revoke 3f0d --machine --undo --state state
 
 # A limit.

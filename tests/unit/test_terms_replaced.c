@@ -51,6 +51,9 @@ static void test_revoked(void **state)
     const char *name = json_string_value(json_object_get(json_object_get(row, "vm"), "instance"));
     CHECK(name != NULL && strlen(name) == 64, "the row names the machine");
     snprintf(machine, sizeof machine, "%s", name == NULL ? "" : name);
+    CHECK(!clo_store_revoke_machine(store, "", true, 1, &err), "no name");
+    CHECK(!clo_store_revoke_machine(store, name + 1, true, 1, &err), "a part of its name");
+    CHECK(strstr(err.text, "expected its whole name") != NULL, err.text);
     must(clo_store_revoke_machine(store, machine, true, 1, &err), &err);
     check_not(&client, "a machine that was revoked", "this machine was revoked");
     must(clo_store_revoke_machine(store, machine, false, 1, &err), &err);

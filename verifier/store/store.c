@@ -682,9 +682,22 @@ bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked
            (sqlite3_changes(store->database) == 1 || fail_none(path, err));
 }
 
+/* Another name than evidence proves would be revoked, and nothing with it. */
+static bool check_machine(const char *instance, struct clo_error *err)
+{
+    return (strlen(instance) == 64 && strspn(instance, "0123456789abcdef") == 64) ||
+           clo_fail(
+                   err, CLO_ERR_USAGE,
+                   "machine \"%.64s\": expected its whole name, as 'key lease' and the audit trail "
+                   "have it: 64 digits of lower-case hex",
+                   instance);
+}
+
 bool clo_store_revoke_machine(struct clo_store *store, const char *instance, bool is_revoked,
                               int64_t now, struct clo_error *err)
 {
+    if (is_revoked && !check_machine(instance, err))
+        return false;
     STORE_LOCK(store);
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
     const char *sql = is_revoked ? "INSERT INTO revoked_machines (instance, time) VALUES (?1, ?2)"
