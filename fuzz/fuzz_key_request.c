@@ -10,7 +10,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CLO_CLEANUP(clo_key_request_free) struct clo_key_request terms = { 0 };
     struct clo_bytes body = clo_bytes(data, size);
     struct clo_error err;
-    bool flag;
 
     if (clo_key_put_parse(body, &put, &err)) {
         MUST(put.entry.secret.size <= CLO_STORE_SECRET_MAX && put.terms.policy != NULL);
@@ -20,6 +19,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (clo_key_terms_parse(body, &terms, &err))
         MUST(terms.terms.policy != NULL && terms.entry.secret.size == 0);
-    (void)!clo_key_flag_parse(body, "undo", &flag, &err);
+    (void)!clo_key_empty_parse(body, &err);
     return 0;
 }

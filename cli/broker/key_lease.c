@@ -85,10 +85,9 @@ int cmd_key_lease(int argc, char **argv)
     const char *path = operands.items[0];
     if (!cli_remote_check(&remote, state, &why))
         return cli_usage_error(&usage, "%s", why);
-    bool ok = remote.url == NULL
-                      ? ask_here(state, path, release, &answer, &err)
-                      : cli_remote_ask(&remote, "lease", path,
-                                       json_pack("{s:b}", "release", release), &answer, &err);
+    bool ok = remote.url == NULL ? ask_here(state, path, release, &answer, &err)
+                                 : cli_remote_ask(&remote, release ? "give-up" : "lease", path,
+                                                  json_object(), &answer, &err);
     if (!ok || (as_json && !cli_print_json(answer, &err)))
         return cli_fail("key lease", &err);
     if (!as_json && release)

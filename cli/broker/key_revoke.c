@@ -29,9 +29,11 @@ static bool revoke(const struct cli_remote *remote, const char *state, const cha
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
 
+    const char *word = is_revoked ? (is_machine ? "revoke-machine" : "revoke")
+                                  : (is_machine ? "allow-machine" : "allow");
+
     if (remote->url != NULL)
-        return cli_remote_ask(remote, is_machine ? "revoke-machine" : "revoke", name,
-                              json_pack("{s:b}", "undo", !is_revoked), out, err);
+        return cli_remote_ask(remote, word, name, json_object(), out, err);
     if (!cli_open_state_shut(state, &store, err) ||
         !revoke_here(store, name, is_machine, is_revoked, err))
         return false;

@@ -110,7 +110,9 @@ expect "one secret twice" 1 "the same secret is registered as" key put default/d
 expect "list by certificate" 0 "default/disk/demo" by alice list
 expect "put by certificate" 0 "default/disk/alice: 27 bytes" by alice put default/disk/alice secret --policy policy --same-secret
 expect "a role that may read" 0 "default/disk/alice" by reader list
+expect "and who holds what" 0 "nobody holds it" by reader lease default/disk/alice
 expect "and no more" 1 "the certificate's role does not allow this" by reader remove default/disk/alice
+expect "nor gives a lease up" 1 "the certificate's role does not allow this" by reader lease default/disk/alice --release
 expect "a subject that is not an administrator's" 1 'the certificate "CN=nobody" is not an administrator'"'"'s' by nobody list
 expect "a certificate that is over" 4 "alert certificate expired" by late list
 expect "a certificate of another CA" 4 "alert unknown ca" by foreign list

@@ -151,8 +151,9 @@ static void test_put(void **state)
     CHECK(ask_as(&client, "CN=alice", KEY "terms/default/disk/new", "{\"policy\":" WEAK "}") == 200,
           member(&client, "detail"));
     CHECK(ask_as(&client, "CN=alice", KEY "revoke/default/disk/new", "{}") == 200, "revoke");
-    CHECK(ask_as(&client, "CN=alice", KEY "lease/default/disk/new", "{\"release\":true}") == 200,
-          "lease");
+    CHECK(ask_as(&client, "CN=alice", KEY "allow/default/disk/new", "{}") == 200, "allow");
+    CHECK(ask_as(&client, "CN=alice", KEY "lease/default/disk/new", "{}") == 200, "lease");
+    CHECK(ask_as(&client, "CN=alice", KEY "give-up/default/disk/new", "{}") == 200, "give up");
     CHECK(ask_as(&client, "CN=alice", KEY "remove/default/disk/new", "{}") == 200, "remove");
     CHECK(ask_as(&client, "CN=alice", KEY "remove/default/disk/new", "{}") == 403, "twice");
 }
@@ -195,8 +196,9 @@ static void test_refused(void **state)
           "\"lease_seconds\": at most", 400 },
         { "an unknown member", "put", "{\"secret\":\"c2Vj\",\"policy\":" WEAK ",\"force\":true}",
           "unknown member", 400 },
-        { "an unknown flag", "revoke", "{\"redo\":true}", "unknown member", 400 },
-        { "a flag that is none", "lease", "{\"release\":1}", "\"release\"", 400 },
+        { "an unknown flag", "revoke", "{\"undo\":true}", "unknown member", 400 },
+        { "a lease that is to be given up", "lease", "{\"release\":true}", "unknown member", 400 },
+        { "giving up, with a flag", "give-up", "{\"release\":false}", "unknown member", 400 },
     };
     char path[64];
 

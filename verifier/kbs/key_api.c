@@ -2,11 +2,14 @@
  *
  *   list                               what is registered
  *   put/R/T/N, terms/R/T/N             a secret with its terms; other terms for it
- *   revoke/R/T/N, revoke-machine/HEX   nothing more, or again, under a path or to a machine
- *   lease/R/T/N                        who holds it; or it is given up for them
+ *   revoke/R/T/N, revoke-machine/HEX   nothing more under a path or to a machine
+ *   allow/R/T/N, allow-machine/HEX     again
+ *   lease/R/T/N                        who holds it
+ *   give-up/R/T/N                      nobody does any more
  *   remove/R/T/N
  *
- * The path says what is asked for and of which resource, so that a role can be confined to some of each. */
+ * The path says what is asked for and of which resource, so that a role can be confined to some of each: what the body says
+ * makes no other request of it. */
 #include "broker_internal.h"
 
 #include <string.h>
@@ -76,47 +79,69 @@ static bool remove_it(struct clo_store *store, struct asked *asked, json_t **out
     return true;
 }
 
+static bool set_revoked(struct clo_store *store, struct asked *asked, bool is_revoked, json_t **out,
+                        struct clo_error *err)
+{
+    if (!clo_key_empty_parse(asked->request->body, err) ||
+        !clo_store_revoke(store, asked->name, is_revoked, asked->request->time, err))
+        return false;
+    asked->verdict = is_revoked ? "revoked" : "allowed";
+    *out = json_pack("{s:s, s:b}", "path", asked->name, "revoked", is_revoked);
+    return true;
+}
+
 static bool revoke(struct clo_store *store, struct asked *asked, json_t **out,
                    struct clo_error *err)
 {
-    bool undo;
+    return set_revoked(store, asked, true, out, err);
+}
 
-    if (!clo_key_flag_parse(asked->request->body, "undo", &undo, err) ||
-        !clo_store_revoke(store, asked->name, !undo, asked->request->time, err))
+static bool allow(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    return set_revoked(store, asked, false, out, err);
+}
+
+static bool set_machine_revoked(struct clo_store *store, struct asked *asked, bool is_revoked,
+                                json_t **out, struct clo_error *err)
+{
+    if (!clo_key_empty_parse(asked->request->body, err) ||
+        !clo_store_revoke_machine(store, asked->name, is_revoked, asked->request->time, err))
         return false;
-    asked->verdict = undo ? "allowed" : "revoked";
-    *out = json_pack("{s:s, s:b}", "path", asked->name, "revoked", !undo);
+    asked->verdict = is_revoked ? "machine revoked" : "machine allowed";
+    *out = json_pack("{s:s, s:b}", "machine", asked->name, "revoked", is_revoked);
     return true;
 }
 
 static bool revoke_machine(struct clo_store *store, struct asked *asked, json_t **out,
                            struct clo_error *err)
 {
-    bool undo;
+    return set_machine_revoked(store, asked, true, out, err);
+}
 
-    if (!clo_key_flag_parse(asked->request->body, "undo", &undo, err) ||
-        !clo_store_revoke_machine(store, asked->name, !undo, asked->request->time, err))
-        return false;
-    asked->verdict = undo ? "machine allowed" : "machine revoked";
-    *out = json_pack("{s:s, s:b}", "machine", asked->name, "revoked", !undo);
-    return true;
+static bool allow_machine(struct clo_store *store, struct asked *asked, json_t **out,
+                          struct clo_error *err)
+{
+    return set_machine_revoked(store, asked, false, out, err);
 }
 
 static bool lease(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
 {
     json_t *holders;
-    bool release;
+
+    if (!clo_key_empty_parse(asked->request->body, err) ||
+        !clo_store_holders(store, asked->name, &holders, err))
+        return false;
+    *out = json_pack("{s:o}", "holders", holders);
+    return true;
+}
+
+static bool give_up(struct clo_store *store, struct asked *asked, json_t **out,
+                    struct clo_error *err)
+{
     size_t count;
 
-    if (!clo_key_flag_parse(asked->request->body, "release", &release, err))
-        return false;
-    if (!release) {
-        if (!clo_store_holders(store, asked->name, &holders, err))
-            return false;
-        *out = json_pack("{s:o}", "holders", holders);
-        return true;
-    }
-    if (!clo_store_give_up(store, asked->name, &count, err))
+    if (!clo_key_empty_parse(asked->request->body, err) ||
+        !clo_store_give_up(store, asked->name, &count, err))
         return false;
     asked->verdict = "given up";
     *out = json_pack("{s:s, s:I}", "path", asked->name, "given_up", (json_int_t)count);
@@ -129,10 +154,16 @@ static const struct word {
                    struct clo_error *err);
     bool is_path; /* the name */
 } words[] = {
-    { "list", list, false },     { "put/", put, true },
-    { "terms/", terms, true },   { "remove/", remove_it, true },
-    { "revoke/", revoke, true }, { "revoke-machine/", revoke_machine, false },
+    { "list", list, false },
+    { "put/", put, true },
+    { "terms/", terms, true },
+    { "remove/", remove_it, true },
+    { "revoke/", revoke, true },
+    { "allow/", allow, true },
+    { "revoke-machine/", revoke_machine, false },
+    { "allow-machine/", allow_machine, false },
     { "lease/", lease, true },
+    { "give-up/", give_up, true },
 };
 
 static const struct word *find_word(const char *text)

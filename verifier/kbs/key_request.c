@@ -172,12 +172,11 @@ bool clo_key_terms_parse(struct clo_bytes body, struct clo_key_request *out, str
            check_pins(out, err);
 }
 
-bool clo_key_flag_parse(struct clo_bytes body, const char *name, bool *out, struct clo_error *err)
+bool clo_key_empty_parse(struct clo_bytes body, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-    const char *const members[] = { name, NULL };
+    static const char *const members[] = { NULL };
 
     return clo_json_parse_bounded(body, VALUES_MAX, &json, err) &&
-           clo_json_only(json, members, err) &&
-           clo_json_get_bool_optional(json, name, false, out, err);
+           clo_json_only(json, members, err);
 }

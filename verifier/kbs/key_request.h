@@ -3,8 +3,7 @@
  *   put      {"secret": base64, "policy": TEXT, "references": [TEXT], "disk": TEXT, "shared", "releases": "any",
  *             "second_holder": "refuse", "lease_seconds", "release_limit", "forget_generation", "same_secret"}
  *   terms    {"policy": TEXT, "references": [TEXT]}
- *   revoke   {"undo": false}
- *   lease    {"release": false}
+ *   revoke, revoke-machine, allow, allow-machine, lease, give-up   {}
  *
  * Files are texts in it, byte for byte, so that terms have the same digest wherever they were put from. Every member but
  * secret and policy may be missing; one that is not known is refused. */
@@ -29,8 +28,7 @@ CLO_MUST_USE bool clo_key_put_parse(struct clo_bytes body, struct clo_key_reques
                                     struct clo_error *err);
 CLO_MUST_USE bool clo_key_terms_parse(struct clo_bytes body, struct clo_key_request *out,
                                       struct clo_error *err);
-/* {NAME: BOOLEAN}, or {}. */
-CLO_MUST_USE bool clo_key_flag_parse(struct clo_bytes body, const char *name, bool *out,
-                                     struct clo_error *err);
+/* {}: the path says everything. */
+CLO_MUST_USE bool clo_key_empty_parse(struct clo_bytes body, struct clo_error *err);
 
 #endif
