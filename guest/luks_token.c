@@ -35,6 +35,7 @@ struct opening {
     struct clo_tpm *tpm;
     struct clo_buffer userlog;
     struct clo_secret *key;
+    const struct clo_luks_view *view;
     bool has_counter, binds_tpm;
 };
 
@@ -60,7 +61,8 @@ static bool is_same_disk(const struct clo_luks2_info *luks, const struct clo_luk
                           : view->integrity != NULL                                 ? "integrity"
                           : view->key_size != luks->key_size                        ? "key size"
                           : view->payload_offset != luks->payload_offset            ? "offset"
-                                                                                    : NULL;
+                          : view->requirements != 0 ? "list of requirements"
+                                                    : NULL;
     return differs == NULL ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "the disk shows another header now than before: the %s differs", differs);
@@ -89,6 +91,16 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
     opening->binds_tpm = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
 }
 
+/* Whoever maps the disk would else take the released key to a slot that was written by the host, and from there to a volume key that
+ * the host knows. */
+static bool is_same_key(const struct clo_luks_view *view, const struct clo_secret *volume_key,
+                        struct clo_error *err)
+{
+    return (view->has_key != NULL && view->has_key(view->context, clo_secret_bytes(volume_key))) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "the disk shows another header now than before: the volume key differs");
+}
+
 static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
                        struct clo_error *err)
 {
@@ -96,7 +108,8 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
 
     clo_secret_freep(&opening->key);
-    if (!clo_disk_volume_key(&opening->disk, opening->header, release->key, &volume_key, err))
+    if (!clo_disk_volume_key(&opening->disk, opening->header, release->key, &volume_key, err) ||
+        !is_same_key(opening->view, volume_key, err))
         return false;
     const struct clo_disk_use use = { .disk = &opening->disk,
                                       .scratch = opening->header,
@@ -114,7 +127,7 @@ bool clo_luks_token_key(const struct clo_guest_config *config,
                         struct clo_error *err)
 {
     CLO_CLEANUP(free_opening)
-    struct opening opening = { .has_counter = config->has_tpm_counter };
+    struct opening opening = { .view = view, .has_counter = config->has_tpm_counter };
     struct clo_error ignored;
 
     if (!read_disk(&opening, device, view, err) ||

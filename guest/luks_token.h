@@ -20,6 +20,11 @@ struct clo_luks_view {
     const char *integrity;   /* NULL: none */
     uint64_t payload_offset; /* bytes */
     size_t key_size;
+    uint32_t requirements; /* none is taken: a header that is being encrypted anew has one */
+    /* Its digest is of this volume key. Only the header's slots lead from what is given to a volume key, and slots of the host's may
+     * lead to a key of the host's. */
+    bool (*has_key)(void *context, struct clo_bytes volume_key);
+    void *context;
 };
 
 /* Where the machine's parts are. */

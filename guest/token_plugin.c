@@ -58,12 +58,18 @@ static bool read_config(struct clo_guest_config *out, struct clo_error *err)
            (clo_guest_config_parse(clo_buffer_bytes(&text), out, err) || clo_wrap(err, "%s", path));
 }
 
+static bool has_key(void *context, struct clo_bytes volume_key)
+{
+    return crypt_volume_key_verify(context, (const char *)volume_key.data, volume_key.size) >= 0;
+}
+
 static bool get_key(struct crypt_device *cd, const char *text, struct clo_secret **out,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     struct crypt_params_integrity integrity = { .integrity = NULL };
+    uint32_t requirements = 0;
     const char *resource;
 
     if (!read_token(text, &json, &resource, err) || !read_config(&config, err))
@@ -71,6 +77,8 @@ static bool get_key(struct crypt_device *cd, const char *text, struct clo_secret
     if (resource != NULL)
         config.resource = resource;
     (void)crypt_get_integrity_info(cd, &integrity);
+    if (crypt_persistent_flags_get(cd, CRYPT_FLAGS_REQUIREMENTS, &requirements) < 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "libcryptsetup does not say what it requires");
     const struct clo_luks_machine machine = {
         .tpm = place("CLOISTER_TEST_TPM", CLO_TPM_DEVICE),
         .eventlog = place("CLOISTER_TEST_EVENTLOG", CLO_COLLECT_EVENTLOG),
@@ -85,6 +93,9 @@ static bool get_key(struct crypt_device *cd, const char *text, struct clo_secret
         .integrity = integrity.integrity,
         .payload_offset = crypt_get_data_offset(cd) * 512,
         .key_size = (size_t)crypt_get_volume_key_size(cd),
+        .requirements = requirements,
+        .has_key = has_key,
+        .context = cd,
     };
     const char *device = crypt_get_device_name(cd);
     if (device == NULL)

@@ -94,6 +94,19 @@ if command -v python3 >/dev/null; then
     with_plugin python3 any_token.py >theirs.log 2>&1 || fail "by any token: $(cat theirs.log)"
 fi
 
+# Whoever maps the disk has read a header of the host's, alike but for its slot and volume key; then the disk shows the right one.
+cp volume genuine
+uuid=$(cryptsetup luksUUID volume)
+cryptsetup luksFormat -q --uuid "$uuid" --sector-size 4096 --key-size 512 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 volume key || fail "a header of the host's"
+token token.json || fail "its token: $(cat theirs.log)"
+sed -e 's/^sys.exit(0/with open("genuine", "rb") as disk, open("volume", "r+b") as shown:\n    shown.write(disk.read())\n&/' any_token.py >swapped.py
+if command -v python3 >/dev/null; then
+    boot
+    ! with_plugin python3 swapped.py >theirs.log 2>&1 || fail "the key goes to a header of the host's"
+    grep -q "another header now than before: the volume key differs" theirs.log || fail "a header of the host's: $(cat theirs.log)"
+fi
+cp genuine volume
+
 # Tokens that are not taken: no broker may stand in one.
 for odd in '{type: "cloister", keyslots: ["0"], url: "https://evil.example"}' '{type: "cloister", keyslots: ["0"], resource: "../disk"}' '{type: "cloister", keyslots: ["0"], resource: 1}'; do
     jq -n "$odd" >odd.json

@@ -42,25 +42,30 @@ static void parse(void **state)
 }
 
 /* The machine has nothing to prove itself with: it comes so far only where the header is the one that was shown. */
+#define VIEW(of, with, how, tags, mib, size, needs)                                \
+    {                                                                              \
+        .uuid = (of), .cipher = (with), .mode = (how), .integrity = (tags),        \
+        .payload_offset = (mib) << 20, .key_size = (size), .requirements = (needs) \
+    }
+
 static const struct {
     const char *name;
     struct clo_luks_view view;
     const char *error;
 } views[] = {
-    { "the same", { UUID, "aes", "xts-plain64", NULL, 16 << 20, 64 }, "" },
+    { "the same", VIEW(UUID, "aes", "xts-plain64", NULL, 16, 64, 0), "" },
     { "another UUID",
-      { "5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d12", "aes", "xts-plain64", NULL, 16 << 20, 64 },
+      VIEW("5b6f2f62-4d5c-4b54-8f1f-3c8e0a2b7d12", "aes", "xts-plain64", NULL, 16, 64, 0),
       "the UUID differs" },
-    { "no UUID", { NULL, "aes", "xts-plain64", NULL, 16 << 20, 64 }, "the UUID differs" },
-    { "no cipher at all",
-      { UUID, "cipher_null", "ecb", NULL, 16 << 20, 64 },
-      "the cipher differs" },
-    { "another mode", { UUID, "aes", "cbc-plain64", NULL, 16 << 20, 64 }, "the cipher differs" },
-    { "tags that ours has not",
-      { UUID, "aes", "xts-plain64", "hmac(sha256)", 16 << 20, 64 },
+    { "no UUID", VIEW(NULL, "aes", "xts-plain64", NULL, 16, 64, 0), "the UUID differs" },
+    { "no cipher at all", VIEW(UUID, "cipher_null", "ecb", NULL, 16, 64, 0), "the cipher differs" },
+    { "another mode", VIEW(UUID, "aes", "cbc-plain64", NULL, 16, 64, 0), "the cipher differs" },
+    { "tags that ours has not", VIEW(UUID, "aes", "xts-plain64", "hmac(sha256)", 16, 64, 0),
       "the integrity differs" },
-    { "half a key", { UUID, "aes", "xts-plain64", NULL, 16 << 20, 32 }, "the key size differs" },
-    { "elsewhere", { UUID, "aes", "xts-plain64", NULL, 17 << 20, 64 }, "the offset differs" },
+    { "half a key", VIEW(UUID, "aes", "xts-plain64", NULL, 16, 32, 0), "the key size differs" },
+    { "elsewhere", VIEW(UUID, "aes", "xts-plain64", NULL, 17, 64, 0), "the offset differs" },
+    { "while it is encrypted anew", VIEW(UUID, "aes", "xts-plain64", NULL, 16, 64, 1),
+      "the list of requirements differs" },
 };
 
 static void another_header(void **state)
