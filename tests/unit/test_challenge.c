@@ -4,6 +4,7 @@
 
 #include "cloister/ear.h"
 #include "cloister/encoding.h"
+#include "verifier/kbs/junk.h"
 
 #define NEW        "/challenge-response/v1/newSession"
 #define BUNDLE     "application/vnd.cloister.evidence+json"
@@ -33,6 +34,7 @@ static int set_up_challenge(void **state)
 
 struct session {
     struct client client;
+    const char *peer;
     char path[200];
 };
 
@@ -51,6 +53,7 @@ static unsigned send_it(struct session *session, const char *method, const char 
         .query = query,
         .content_type = type,
         .accept = accept,
+        .peer = session->peer,
         .body = clo_bytes_text(body),
         .time = SNP_MAKER_NOW,
         .clock = client->clock,
@@ -213,6 +216,24 @@ static void test_contraindicated(void **state)
     CHECK(strstr(last_decision, "attest refused -") != NULL, last_decision);
 }
 
+/* A genuine machine that is not the owner's has no end of evidence; but each costs rows. */
+static void test_costs(void **state)
+{
+    CLO_CLEANUP(free_session)
+    struct session s = { .client.clock = 155, .peer = "192.0.2.77" };
+    size_t count = 0;
+
+    (void)state;
+    reset_scene();
+    scene.quoted = 0xf;
+    while (count <= CLO_JUNK_BURST && begin_session(&s, NULL) == 201 &&
+           send_bundle(&s, NULL) == 200)
+        count++;
+    CHECK(count == CLO_JUNK_BURST && s.client.answer.status == 429, "more than its share");
+    CHECK(strstr(member(&s.client, "detail"), "too many requests") != NULL,
+          member(&s.client, "detail"));
+}
+
 static void test_report_alone(void **state)
 {
     static const char *const sizes[] = { "nonceSize=8", "nonceSize=32", "nonceSize=64" };
@@ -312,11 +333,9 @@ static void test_releases_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flow),
-        cmocka_unit_test(test_contraindicated),
-        cmocka_unit_test(test_report_alone),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_releases_nothing),
+        cmocka_unit_test(test_flow),    cmocka_unit_test(test_contraindicated),
+        cmocka_unit_test(test_costs),   cmocka_unit_test(test_report_alone),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_releases_nothing),
     };
 
     return cmocka_run_group_tests(tests, set_up_challenge, tear_down);

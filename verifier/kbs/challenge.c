@@ -200,13 +200,15 @@ static bool fill_result(struct clo_broker *broker, const struct clo_broker_reque
     return ok;
 }
 
-/* Whatever the verdict is, it is the result. */
+/* Whatever the verdict is, it is the result. One that nobody's terms accept may be of anybody's machine, and each costs
+ * rows: they have an end. */
 static bool decide(struct clo_broker *broker, const struct clo_broker_request *request,
                    const struct clo_session *session, const struct clo_appraisal *best,
                    struct clo_broker_answer *answer, struct clo_error *err)
 {
     CLO_CLEANUP(clo_session_result_free) struct clo_session_result result = { 0 };
     enum clo_appraisal_status status = clo_appraisal_status(best);
+    struct clo_error refused;
 
     if (!fill_result(broker, request, session, best, &result, err))
         return false;
@@ -222,6 +224,8 @@ static bool decide(struct clo_broker *broker, const struct clo_broker_request *r
     broker->counters[status == CLO_AFFIRMING         ? ATTEST_AFFIRMING
                      : status == CLO_CONTRAINDICATED ? ATTEST_REFUSED
                                                      : ATTEST_WARNING]++;
+    if (!clo_appraisal_releases(best, &refused))
+        clo_junk_charge(broker->junk, broker_peer(request), request->clock);
     const char *kept = clo_buffer_string(&result.token);
     if (kept == NULL)
         return clo_out_of_memory(err);
