@@ -322,6 +322,11 @@ static bool plan(struct update *update, struct clo_bytes uki, struct clo_update_
     if (is == CLO_UPDATE_TRIED)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "the last update was not settled yet: 'cloister update --mark-good'");
+    /* Or the new system would be one without a floor, and the old one would go on opening older headers. */
+    if (machine->srk != NULL && !update->is_sealed)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "the TPM has this boot's key, and the disk shows a header without: another "
+                        "header than this boot was of");
     *note = (struct clo_update_note){ .floor = 0 };
     clo_hash(CLO_HASH_SHA256, uki, &note->uki);
     if (machine->tpm == NULL)
@@ -358,6 +363,23 @@ static bool start_next(struct update *update, struct clo_error *err)
            clo_efi_next_write(efivars, number, err);
 }
 
+/* Made once more, as a timer does: it waits already, and each token more would take a place in the header. */
+static bool waits_already(const struct clo_update_machine *machine,
+                          const struct clo_update_note *note)
+{
+    struct clo_update_note before;
+    struct clo_error ignored;
+    enum clo_update_is is;
+    char next[4200];
+    bool is_there;
+
+    on_esp(machine, CLO_UPDATE_NEXT, next);
+    return clo_update_look(machine, &is, &ignored) && is == CLO_UPDATE_WAITING &&
+           clo_update_note_read(machine->state, &before, &is_there, &ignored) && is_there &&
+           before.pcr_4.hash != CLO_HASH_NONE && clo_digest_equal(&before.uki, &note->uki) &&
+           is_installed(next, &before, &ignored);
+}
+
 bool clo_update_install(const struct clo_update_machine *machine, struct clo_bytes uki,
                         bool *is_booted, struct clo_error *err)
 {
@@ -369,7 +391,7 @@ bool clo_update_install(const struct clo_update_machine *machine, struct clo_byt
     /* An entry of before would start a file that is about to go. */
     if (!plan(&update, uki, &note, values, is_booted, err))
         return false;
-    if (*is_booted)
+    if (*is_booted || waits_already(machine, &note))
         return true;
     if (!clo_efi_entry_drop(machine->efivars, err) || !clo_update_note_drop(machine->state, err) ||
         !write_uki(machine, uki, err))
@@ -424,21 +446,38 @@ bool clo_update_look(const struct clo_update_machine *machine, enum clo_update_i
     return true;
 }
 
+/* Sealed first: what is bound to a generation opens before the floor has reached it, and after. It may be above what was noted where
+ * the counter was made anew; and nothing was noted where the system before got its key from the broker alone. */
+static bool raise_floor(struct update *update, const struct clo_update_note *note,
+                        struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+    uint64_t generation = note->floor, floor;
+
+    if (generation == 0 && machine->srk == NULL)
+        return true;
+    /* Also where the header has no token any more: an older header has. */
+    if (machine->tpm == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "the TPM is gone, and with it the floor");
+    if (!clo_tpm_floor(machine->tpm, &floor, err))
+        return false;
+    if (generation < floor)
+        generation = floor;
+    if (note->floor == 0)
+        generation++;
+    return (!update->is_sealed || seal_again(update, CLO_UPDATE_USUAL, generation, err)) &&
+           clo_tpm_floor_raise(machine->tpm, generation, err);
+}
+
 /* The name before the floor: what firmware starts by itself must open the disk. The note goes last, so that
  * a run that was cut short is done again. */
 static bool keep(struct update *update, const struct clo_update_note *note, struct clo_error *err)
 {
     const struct clo_update_machine *machine = update->machine;
 
-    if (!take_name(machine, note, err) || !clo_efi_entry_drop(machine->efivars, err))
-        return false;
-    /* Also where the header has no token any more: an older header has. */
-    if (note->floor != 0 && machine->tpm == NULL)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "the TPM is gone, and with it the floor");
-    if (note->floor != 0 && !clo_tpm_floor_raise(machine->tpm, note->floor, err))
-        return false;
-    return (!update->is_sealed || seal_again(update, CLO_UPDATE_USUAL, note->floor, err)) &&
-           clear_folder(machine, err) && clo_update_note_drop(machine->state, err);
+    return take_name(machine, note, err) && clo_efi_entry_drop(machine->efivars, err) &&
+           raise_floor(update, note, err) && clear_folder(machine, err) &&
+           clo_update_note_drop(machine->state, err);
 }
 
 /* It had its boot, or never got it. Its token goes, or else each attempt would leave one. */

@@ -18,12 +18,20 @@ make_machine
 
 # Sealed for the first system, as its first boot does; and the initrd says whose key this is.
 boot
+header() { dd if=machine/disk of="$1" bs=512 skip="$sectors" count=36864 status=none; }
+shows() { dd if="$1" of=machine/disk bs=512 seek="$sectors" conv=notrunc status=none; }
+header unsealed.header
 expect "sealed" 0 "the present state" "$cloister" seal machine/disk --key disk.key --form own --pcrs 0,2,4,7,11,12,13,15 --tpm "swtpm:$work/machine/sock"
 flush
 tpm2_readpublic -c 0x81000001 -n srk.name >/dev/null || fail "no storage key"
 expect "it opens" 0 "" opens
 leave
 expect "and not in the running system" 0 "" is_shut
+
+tokens() { # none without cryptsetup, which shows them
+    header volume
+    ! command -v cryptsetup >/dev/null || cryptsetup luksDump volume --dump-json-metadata | jq '[.tokens[] | select(.type == "cloister-tpm2")] | length'
+}
 
 # Refused before anything is changed.
 unchanged() { find machine/esp machine/efivars machine/var -type f -exec sha256sum {} + 2>/dev/null | sort; sha256sum machine/disk; }
@@ -33,6 +41,12 @@ expect "nothing to settle" 0 "no update is under way" update --mark-good
 expect "no TPM that this boot trusts" 1 "this boot trusts none" update --uki two.efi
 od -An -v -tx1 srk.name | tr -d ' \n' >machine/run/tpm-srk
 expect "what the machine has booted" 0 "up to date" update --uki one.efi
+header sealed.header
+shows unsealed.header
+sha256sum machine/disk >stripped
+expect "a header without the token" 1 "another header than this boot was of" update --uki two.efi
+sha256sum --status -c stripped || fail "a header without the token: it was changed"
+shows sealed.header
 "$cloister" secureboot keygen --output other >/dev/null
 "$cloister" uki build --kernel two.vmlinuz --initrd initrd --cmdline quiet --stub "$stub" --key other/db.key --cert other/db.crt --output stranger.efi >/dev/null
 expect "signed by somebody else" 1 "firmware would not start it" update --uki stranger.efi
@@ -96,6 +110,9 @@ grep -qx 'update update --kernel-release 6.12.0-test --sign-command /bin/signer'
 expect "installed" 0 "the next boot tries it" update --uki two.efi
 expect "it waits" 0 "waits for the next boot" update --status
 expect "and is not settled" 0 "waits for the next boot" update --mark-good
+before=$(tokens)
+expect "once more, as the timer does" 0 "the next boot tries it" update --uki two.efi
+[ "$(tokens)" = "$before" ] || fail "each time it is made a token more is in the header"
 boot
 [ "$booted" = EFI/cloister/next.efi ] || fail "firmware started $booted"
 expect "the new one opens the disk" 0 "" opens
@@ -149,7 +166,28 @@ expect "the old one stays" 0 "" opens
 leave
 
 # Tokens do not pile up.
-tokens() { dd if=machine/disk of=volume bs=512 skip="$sectors" count=36864 status=none; cryptsetup luksDump volume --dump-json-metadata | jq '[.tokens[] | select(.type == "cloister-tpm2")] | length'; }
 if command -v cryptsetup >/dev/null; then [ "$(tokens)" = 1 ] || fail "$(tokens) tokens are left"; fi
+
+# The boot before had its key from the broker, with nothing sealed; the new system is sealed in its first boot, as before it older ones
+# were: their headers are still about.
+header last.header
+shows unsealed.header
+mv machine/run/tpm-srk srk
+expect "a boot that the TPM has no key of" 0 "the next boot tries it" update --uki two.efi
+floor_is() { flush && tpm2_nvread 0x147c102 -C o -s 8 2>/dev/null | od -An -v -tx1 | tr -d ' \n'; }
+before=$(floor_is)
+boot
+expect "sealed" 0 "the present state" "$cloister" seal machine/disk --key disk.key --form own --pcrs 0,2,4,7,11,12,13,15 --tpm "swtpm:$work/machine/sock"
+mv srk machine/run/tpm-srk
+leave
+expect "kept" 0 "the update is good" update --mark-good
+[ "$((0x$(floor_is)))" = "$((0x$before + 1))" ] || fail "the floor stays at $before"
+boot
+expect "the new one opens" 0 "" opens
+cp three.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+shows last.header
+boot
+expect "a system of before that was sealed" 0 "" is_shut
+grep -q "the TPM's floor was raised" opens.log || fail "the floor is not named: $(cat opens.log)"
 [ "$failed" = 0 ] && echo ok
 exit "$failed"
