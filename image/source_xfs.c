@@ -37,7 +37,8 @@ struct copying {
     struct clo_xfs xfs;
     struct clo_new_root *tree; /* NULL: only counted */
     struct clo_new_root_need need;
-    void *seen; /* a tree of struct seen */
+    uint64_t inodes; /* that were met */
+    void *seen;      /* a tree of struct seen */
     uint8_t *piece;
     unsigned depth;
     const char *path; /* of the folder that is listed */
@@ -133,13 +134,18 @@ static bool add_file(struct copying *copying, const char *path, const struct clo
                                      clo_new_root_set_size(copying->tree, inode->size, err));
 }
 
-static bool count_file(struct copying *copying, const struct clo_xfs_inode *inode,
+/* What folders take counts as well: else many could share their blocks, and keep their reader busy for days. */
+static bool count_file(struct copying *copying, const struct clo_xfs_inode *inode, bool was_met,
                        struct clo_error *err)
 {
-    if (copying->need.files > copying->xfs.inodes)
+    bool has_runs = S_ISREG(inode->mode) || (S_ISDIR(inode->mode) && inode->extents > 0);
+
+    clo_new_root_count(&copying->need, was_met || has_runs ? 0 : 4096);
+    if (was_met)
+        return true;
+    if (++copying->inodes > copying->xfs.inodes)
         return clo_fail(err, CLO_ERR_FORMAT, "XFS: more files than it has inodes");
-    clo_new_root_count(&copying->need, S_ISREG(inode->mode) ? 0 : 4096);
-    return !S_ISREG(inode->mode) || clo_xfs_runs(&copying->xfs, inode, count_run, copying, err);
+    return !has_runs || clo_xfs_runs(&copying->xfs, inode, count_run, copying, err);
 }
 
 /* --- All of them --- */
@@ -190,7 +196,7 @@ static bool take_inode(struct copying *copying, const char *path, uint64_t numbe
         return false;
     if (first != NULL && is_folder)
         return clo_fail(err, CLO_ERR_FORMAT, "XFS: %.200s: is the folder %.200s too", path, first);
-    if (copying->tree == NULL ? !count_file(copying, inode, err)
+    if (copying->tree == NULL ? !count_file(copying, inode, first != NULL, err)
         : first != NULL       ? !clo_new_root_link(copying->tree, path, first, err)
                               : !add_file(copying, path, inode, err))
         return clo_wrap(err, "%.200s", path);

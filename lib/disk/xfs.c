@@ -47,13 +47,15 @@ static bool check_numbers(const struct clo_xfs *xfs, uint64_t blocks, uint64_t s
         xfs->inode_size > block)
         return clo_fail(err, CLO_ERR_FORMAT, "XFS: blocks of %u and inodes of %u bytes", block,
                         xfs->inode_size);
-    if (xfs->group_bits > 31 || xfs->group_blocks == 0 ||
+    if (xfs->group_bits > 31 || xfs->inodes_bits > 7 || xfs->group_blocks == 0 ||
         xfs->group_blocks > (uint32_t)1 << xfs->group_bits || xfs->group_count == 0 ||
         block >> xfs->inodes_bits != xfs->inode_size)
         return clo_fail(err, CLO_ERR_FORMAT, "XFS: groups of %u blocks", xfs->group_blocks);
     if (blocks > size / block || xfs->folder_block > 65536 ||
         (uint64_t)xfs->group_blocks * (xfs->group_count - 1) >= blocks)
         return clo_fail(err, CLO_ERR_FORMAT, "XFS: larger than its partition");
+    if (xfs->inodes > blocks << xfs->inodes_bits)
+        return clo_fail(err, CLO_ERR_FORMAT, "XFS: more inodes than there is room for");
     return true;
 }
 
@@ -337,7 +339,8 @@ static bool take_block(struct walk *walk, uint64_t block, unsigned level, struct
     struct clo_reader r = clo_reader(clo_bytes(bytes, xfs->block_size));
     struct clo_bytes magic = clo_read_bytes(&r, 4);
     unsigned its_level = clo_read_be16(&r), count = clo_read_be16(&r);
-    if (!clo_bytes_equal(magic, clo_bytes("BMA3", 4)) || its_level != level)
+    /* One without runs could be named again and again; the runs of all others are in order. */
+    if (!clo_bytes_equal(magic, clo_bytes("BMA3", 4)) || its_level != level || count == 0)
         return corrupt(walk->inode, "a tree's block that is not one", err);
     struct clo_bytes rest = clo_bytes(bytes + LONG_HEADER, xfs->block_size - LONG_HEADER);
     return level == 0 ? take_runs(walk, rest, count, err)
@@ -382,6 +385,7 @@ struct listing {
     const struct clo_xfs_inode *folder;
     clo_xfs_each_name *each;
     void *context;
+    uint64_t left; /* bytes: runs may name one block more than once */
 };
 
 static bool take_name(const struct listing *listing, struct clo_bytes name, uint64_t inode,
@@ -469,12 +473,15 @@ static bool list_block(const struct listing *listing, struct clo_bytes block, st
 
 static bool list_run(void *context, const struct clo_xfs_run *run, struct clo_error *err)
 {
-    const struct listing *listing = context;
+    struct listing *listing = context;
     const struct clo_xfs *xfs = listing->xfs;
     CLO_CLEANUP(clo_freep) uint8_t *block = malloc(xfs->folder_block);
 
     if (block == NULL)
         return clo_out_of_memory(err);
+    if (run->size > listing->left)
+        return corrupt(listing->folder, "a folder larger than the file system", err);
+    listing->left -= run->size;
     if (run->at >= LEAVES_AT)
         return true;
     if (run->is_unwritten || run->size % xfs->folder_block != 0)
@@ -489,7 +496,7 @@ static bool list_run(void *context, const struct clo_xfs_run *run, struct clo_er
 bool clo_xfs_list(const struct clo_xfs *xfs, const struct clo_xfs_inode *folder,
                   clo_xfs_each_name *each, void *context, struct clo_error *err)
 {
-    struct listing listing = { xfs, folder, each, context };
+    struct listing listing = { xfs, folder, each, context, xfs->size };
 
     if (!S_ISDIR(folder->mode))
         return corrupt(folder, "is not a folder", err);
@@ -561,12 +568,16 @@ bool clo_xfs_link(const struct clo_xfs *xfs, const struct clo_xfs_inode *link, c
 #define REMOTE_HEADER    56U
 #define VALUE_MAX        65536U
 #define ACL_MAX          (4 + 12 * 500U)
+#define FORK_MAX         ((uint64_t)1 << 20) /* bytes that are looked at for one inode: ext4 has 4 KiB */
+#define COUNT_MAX        1024U
 
 struct attributes {
     const struct clo_xfs *xfs;
     const struct clo_xfs_inode *inode;
     clo_xfs_each_attribute *each;
     void *context;
+    uint64_t left;
+    unsigned count;
 };
 
 /* cnt, then tag, id, permissions and padding, big endian; the kernel hands out another form (linux/posix_acl_xattr.h). */
@@ -593,14 +604,16 @@ static bool take_acl(const struct attributes *attributes, const char *name, stru
     return attributes->each(attributes->context, name, clo_buffer_bytes(&out), err);
 }
 
-static bool take_attribute(const struct attributes *attributes, unsigned flags,
-                           struct clo_bytes name, struct clo_bytes value, struct clo_error *err)
+static bool take_attribute(struct attributes *attributes, unsigned flags, struct clo_bytes name,
+                           struct clo_bytes value, struct clo_error *err)
 {
     char text[300];
     const char *prefix = (flags & ATTRIBUTE_ROOT) != 0     ? "trusted."
                          : (flags & ATTRIBUTE_SECURE) != 0 ? "security."
                                                            : "user.";
 
+    if (++attributes->count > COUNT_MAX)
+        return corrupt(attributes->inode, "more attributes than any file has", err);
     if ((flags & ATTRIBUTE_HALF) != 0)
         return true;
     if (name.size == 0 || memchr(name.data, '\0', name.size) != NULL)
@@ -613,7 +626,7 @@ static bool take_attribute(const struct attributes *attributes, unsigned flags,
     return attributes->each(attributes->context, text, value, err);
 }
 
-static bool list_local_attributes(const struct attributes *attributes, struct clo_bytes fork,
+static bool list_local_attributes(struct attributes *attributes, struct clo_bytes fork,
                                   struct clo_error *err)
 {
     struct clo_reader r = clo_reader(fork);
@@ -634,8 +647,8 @@ static bool list_local_attributes(const struct attributes *attributes, struct cl
     return true;
 }
 
-static bool walk_attributes(const struct attributes *attributes, clo_xfs_each_run *each,
-                            void *context, struct clo_error *err)
+static bool walk_attributes(struct attributes *attributes, clo_xfs_each_run *each, void *context,
+                            struct clo_error *err)
 {
     const struct clo_xfs_inode *inode = attributes->inode;
     struct walk walk = { attributes->xfs, inode, inode->attribute_extents, 0, each, context };
@@ -645,9 +658,18 @@ static bool walk_attributes(const struct attributes *attributes, clo_xfs_each_ru
     return walk_fork(&walk, fork, (enum format)inode->attribute_format, err);
 }
 
+/* The fork is walked for each value that lies outside of its leaf, and runs may name one block more than once. */
+static bool spend(struct attributes *attributes, uint64_t size, struct clo_error *err)
+{
+    if (size > attributes->left)
+        return corrupt(attributes->inode, "more attributes than any file has", err);
+    attributes->left -= size;
+    return true;
+}
+
 /* A value that lies in blocks of its own, each with a header. */
 struct remote {
-    const struct attributes *attributes;
+    struct attributes *attributes;
     uint64_t first; /* block of the fork */
     size_t size, used;
     uint8_t *out;
@@ -659,6 +681,8 @@ static bool remote_run(void *context, const struct clo_xfs_run *run, struct clo_
     const struct clo_xfs *xfs = remote->attributes->xfs;
     size_t whole = xfs->block_size - REMOTE_HEADER;
 
+    if (!spend(remote->attributes, run->size, err))
+        return false;
     for (uint64_t done = 0; done < run->size && remote->used < remote->size;
          done += xfs->block_size) {
         uint64_t block = (run->at + done) / xfs->block_size;
@@ -674,7 +698,7 @@ static bool remote_run(void *context, const struct clo_xfs_run *run, struct clo_
     return true;
 }
 
-static bool take_remote(const struct attributes *attributes, unsigned flags, struct clo_reader *r,
+static bool take_remote(struct attributes *attributes, unsigned flags, struct clo_reader *r,
                         struct clo_error *err)
 {
     struct remote remote = { .attributes = attributes, .first = clo_read_be32(r) };
@@ -694,8 +718,7 @@ static bool take_remote(const struct attributes *attributes, unsigned flags, str
     return take_attribute(attributes, flags, name, clo_bytes(value, remote.size), err);
 }
 
-static bool take_leaf(const struct attributes *attributes, struct clo_bytes leaf,
-                      struct clo_error *err)
+static bool take_leaf(struct attributes *attributes, struct clo_bytes leaf, struct clo_error *err)
 {
     struct clo_reader count_of = clo_reader(clo_bytes_slice(leaf, 56, 2));
     unsigned count = clo_read_be16(&count_of);
@@ -727,12 +750,14 @@ static bool take_leaf(const struct attributes *attributes, struct clo_bytes leaf
 /* Leaves among the fork's blocks are enough: nodes above them say nothing more. */
 static bool leaf_run(void *context, const struct clo_xfs_run *run, struct clo_error *err)
 {
-    const struct attributes *attributes = context;
+    struct attributes *attributes = context;
     const struct clo_xfs *xfs = attributes->xfs;
     CLO_CLEANUP(clo_freep) uint8_t *block = malloc(xfs->block_size);
 
     if (block == NULL)
         return clo_out_of_memory(err);
+    if (!spend(attributes, run->size, err))
+        return false;
     for (uint64_t done = 0; done < run->size; done += xfs->block_size) {
         struct clo_bytes bytes = clo_bytes(block, xfs->block_size);
         if (!xfs->read(xfs->context, run->place + done, block, xfs->block_size, err))
@@ -749,7 +774,7 @@ static bool leaf_run(void *context, const struct clo_xfs_run *run, struct clo_er
 bool clo_xfs_attributes(const struct clo_xfs *xfs, const struct clo_xfs_inode *inode,
                         clo_xfs_each_attribute *each, void *context, struct clo_error *err)
 {
-    struct attributes attributes = { xfs, inode, each, context };
+    struct attributes attributes = { xfs, inode, each, context, FORK_MAX, 0 };
 
     if (inode->attribute_at == 0 || inode->attribute_at + 4 > xfs->inode_size)
         return true;
@@ -758,5 +783,5 @@ bool clo_xfs_attributes(const struct clo_xfs *xfs, const struct clo_xfs_inode *i
     if (inode->attribute_format == FORMAT_LOCAL)
         return list_local_attributes(&attributes, fork, err);
     return inode->attribute_extents == 0 ||
-           walk_attributes(&attributes, leaf_run, (void *)(uintptr_t)&attributes, err);
+           walk_attributes(&attributes, leaf_run, &attributes, err);
 }
