@@ -124,12 +124,16 @@ static bool is_in_dev(const char *path)
 
 static bool check_type(struct archive_entry *entry, struct clo_error *err)
 {
+    const char *target = archive_entry_symlink(entry);
+
     switch (archive_entry_filetype(entry)) {
     case AE_IFREG:
     case AE_IFDIR:
-    case AE_IFLNK:
     case AE_IFIFO:
         return true;
+    case AE_IFLNK:
+        return (target != NULL && target[0] != '\0') ||
+               clo_fail(err, CLO_ERR_FORMAT, "a link to nothing");
     case AE_IFCHR:
     case AE_IFBLK:
         return is_in_dev(archive_entry_pathname(entry)) ||
