@@ -207,8 +207,11 @@ bool tpm_voucher_find(struct work *w, struct clo_error *err)
         w->ak = w->inputs->ak;
         appraise_warn(w, "no hardware report: the TPM's key is believed because it was given");
     } else if (vouched->by == TPM_VOUCHED_BY_NOBODY && !vouched->has_chain) {
+        /* The quote is looked at all the same, so that what is in it is told. */
         w->ak = vouched->own;
-        appraise_warn(w, "nobody vouches for the key that signed the quote: anyone can make one");
+        clo_check_that(w->checks, "tpm.ak.key", false,
+                       "nobody vouches for the key that signed the quote, and anyone can make one: "
+                       "--ak names it, or --ak-cert its certificate");
     }
     check_same(w, w->inputs->ak, "was given");
     if (clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK))
