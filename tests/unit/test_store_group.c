@@ -1,5 +1,6 @@
 /* Many decisions, durable together. */
 #include <sched.h>
+#include <sys/stat.h>
 
 #include "store_maker.h"
 
@@ -30,6 +31,15 @@ static uint64_t decide(struct clo_store *store, int64_t time)
     if (!clo_store_audit(store, &row, &err))
         fail_msg("%s", err.text);
     return clo_store_mark(store);
+}
+
+static long long log_size(const struct clo_store *store)
+{
+    char path[4300];
+    struct stat status;
+
+    snprintf(path, sizeof path, "%s/store.db-wal", store->folder);
+    return stat(path, &status) == 0 ? (long long)status.st_size : -1;
 }
 
 /* While one is on its way to the disk the others gather, and go together. */
@@ -72,6 +82,7 @@ static void test_failing(void **state)
     CHECK(strstr(err.text, "does not reach the disk") != NULL, err.text);
     CHECK(settled(store, clo_store_mark(store)) == CLO_STORE_DURABLE, "the database was written");
     CHECK(disk.begun == 1, "and not the log alone");
+    CHECK(log_size(store) == 0, "the log is empty, since all is in the database");
     shut_disk(false, false);
     CHECK(clo_store_check_writable(store, &err), err.text);
     clo_store_group_end(store);
@@ -107,6 +118,7 @@ static void test_log_is_carried_over(void **state)
         most = pages > most ? pages : most;
     }
     CHECK(most > 0 && most < 12000, "its pages");
+    CHECK(log_size(store) < 12000 * 4120, "its size");
     clo_store_group_end(store);
 }
 
@@ -132,6 +144,11 @@ static void test_carried_over_once(void **state)
         pthread_mutex_unlock(&group->lock);
     }
     CHECK(atomic_load(&group->pages) == 0, "the log is still worth carrying over");
+    shut_disk(true, false);
+    (void)decide(store, 5001);
+    int pages = atomic_load(&group->pages);
+    shut_disk(false, false);
+    CHECK(pages > 0 && pages < 1000, "the log is not begun anew: nothing was carried over");
     clo_store_group_end(store);
 }
 

@@ -16,6 +16,15 @@
 
 /* --- The disk --- */
 
+/* A connection that knows of no log does nothing, and says that it is done: what it says of the log tells. */
+static bool checkpoint(const struct store_group *group, int mode)
+{
+    int pages = -1;
+
+    return sqlite3_wal_checkpoint_v2(group->carrier, "main", mode, &pages, NULL) == SQLITE_OK &&
+           pages >= 0;
+}
+
 /* After a sync that failed, the next one says nothing of what was written before it: only a database that was written in
  * whole from the log does. */
 static bool sync_all(struct store_group *group)
@@ -23,8 +32,7 @@ static bool sync_all(struct store_group *group)
     struct clo_store *store = group->store;
     STORE_LOCK(store);
 
-    return sqlite3_wal_checkpoint_v2(group->carrier, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL,
-                                     NULL) == SQLITE_OK;
+    return checkpoint(group, SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 static bool sync_log(struct store_group *group)
@@ -48,7 +56,7 @@ static void carry(struct store_group *group)
         return;
     if (all_wait)
         pthread_mutex_lock(&store->lock);
-    sqlite3_wal_checkpoint_v2(group->carrier, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    (void)checkpoint(group, SQLITE_CHECKPOINT_PASSIVE);
     if (!all_wait)
         pthread_mutex_lock(&store->lock);
     atomic_store(&group->pages, 0);
@@ -124,16 +132,28 @@ static void free_group(struct store_group *group)
     free(group);
 }
 
+/* One that has read knows of the log. */
+static bool open_carrier(struct store_group *group, struct clo_error *err)
+{
+    static const char read_once[] = "PRAGMA synchronous = FULL; SELECT count(*) FROM sqlite_master";
+    char path[4300];
+
+    snprintf(path, sizeof path, "%s/store.db", group->store->folder);
+    if (sqlite3_open_v2(path, &group->carrier, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
+                        NULL) != SQLITE_OK ||
+        sqlite3_exec(group->carrier, read_once, NULL, NULL, NULL) != SQLITE_OK)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be opened a second time", path);
+    return true;
+}
+
 /* Also that the log is there: its name is in the folder. */
 static bool open_files(struct store_group *group, struct clo_error *err)
 {
     const char *folder = group->store->folder;
     char path[4300];
 
-    snprintf(path, sizeof path, "%s/store.db", folder);
-    if (sqlite3_open_v2(path, &group->carrier, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX,
-                        NULL) != SQLITE_OK)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be opened a second time", path);
+    if (!open_carrier(group, err))
+        return false;
     snprintf(path, sizeof path, "%s/store.db-wal", folder);
     group->log = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
