@@ -114,6 +114,11 @@ EOT
 expect "cut.vmdk" 3 "VMDK: a grain at byte" "$cloister" image inspect cut.vmdk
 expect "audit cut.vmdk" 3 "cut.vmdk: VMDK:" "$cloister" audit cut.vmdk
 
+for command in "image inspect" audit; do
+    # shellcheck disable=SC2086 # words
+    expect "$command cut.vmdk" 3 "VMDK: a grain at byte" "$cloister" $command cut.vmdk
+done
+
 # What is not a root does not become one.
 mkdir empty
 mke2fs -q -F -t ext4 bare.ext4 8M

@@ -16,5 +16,8 @@ elif command == "sign":
 elif command == "ear":
     claims = {265: "tag:ietf.org,2026:rats/ear#03", 6: 1796000000, 10: "abc", 1004: {0: "python", 1: "cwt"},
               266: {"cpu0": {1000: int(argument), 1001: {4: int(argument)}}}}
-    signed = COSE.new().encode_and_sign(cbor2.dumps(claims), key, protected={1: algorithm})
+    # One whose last byte looks like the end of a line of text.
+    signed = b""
+    while signed[-1:] != b"\n":
+        signed = COSE.new().encode_and_sign(cbor2.dumps(claims), key, protected={1: algorithm})
     open(output, "wb").write(signed)
