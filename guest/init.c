@@ -55,6 +55,7 @@ struct guest {
     struct clo_secret *share;    /* the TPM's, where both are needed */
     json_t *pcrsig;              /* what the UKI's owner signed; NULL: nothing */
     enum clo_proof proof;
+    bool took_own;       /* the TPM's key came by a token of our own */
     bool is_quote_alone; /* the evidence is a TDX quote, and no vTPM is bound */
     bool binds_tpm;      /* the evidence has a hardware report that binds the TPM's key */
 };
@@ -295,22 +296,13 @@ static const struct clo_tpm2_name *named_srk(const struct guest *guest, struct c
 }
 
 /* The TPM has this boot's key: so it may have that of the next. Without this nothing is sealed for an update. */
-static void keep_srk_name(struct guest *guest)
+static void note_tpm(struct guest *guest, bool is_own)
 {
-    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct clo_tpm2_name name;
+    struct clo_tpm2_name srk;
     struct clo_error err;
 
-    if (clo_tpm_srk(guest->tpm, &area, &err) &&
-        clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, &err)) {
-        clo_tpm2_name_of(parent.public_part, &name);
-        clo_hex_write(clo_bytes(name.bytes, sizeof name.bytes), &text);
-        if (clo_file_write(SRK_FILE, clo_buffer_bytes(&text), 0600, &err))
-            return;
-    }
-    clo_report_say(&guest->report, "TPM: %s", err.text);
+    if (!clo_tpm_note(guest->tpm, named_srk(guest, &srk), is_own, SRK_FILE, &err))
+        clo_report_say(&guest->report, "TPM: %s", err.text);
 }
 
 /* By the tokens of the header that was checked: the volume key, or the TPM's share of the disk key. */
@@ -331,7 +323,8 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
                                            .wants_share =
                                                    guest->config.unlock_by == CLO_UNLOCK_BOTH,
                                            .on_refusal = on_refusal,
-                                           .context = guest };
+                                           .context = guest,
+                                           .took_own = &guest->took_own };
     if (!search.wants_share)
         return clo_tpm_volume_key(&search, &guest->disk, HEADER_FILE, &guest->volume_key, err) &&
                check_counter(guest, err);
@@ -361,7 +354,7 @@ static void enrol(struct guest *guest)
                                           .is_bound = guest->binds_tpm };
     if (clo_tpm_enrol(&to, &guest->disk, HEADER_FILE, guest->volume_key, guest->disk_key, &err)) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "enrolled"));
-        keep_srk_name(guest);
+        note_tpm(guest, true);
     } else {
         clo_report_say(&guest->report, "%s", err.text);
     }
@@ -460,7 +453,7 @@ static bool get_key(struct guest *guest, struct clo_error *err)
     if (is_given && by != CLO_UNLOCK_BOTH) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "unattended"));
         clo_report_say(&guest->report, "TPM: gave the disk's key; nobody was asked");
-        keep_srk_name(guest);
+        note_tpm(guest, guest->took_own);
         return true;
     }
     if (!is_given && by != CLO_UNLOCK_TPM_OR_BROKER)

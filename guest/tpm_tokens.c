@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cloister/encoding.h"
+#include "device/file.h"
 #include "device/random.h"
 #include "guest/disk_identity.h"
 #include "lib/disk/pcr_hint.h"
@@ -77,6 +79,8 @@ static bool try_token(const struct clo_tpm_search *search, const json_t *tokens,
         return clo_fail(err, CLO_ERR_REFUSED, "%s",
                         token.is_share ? "a share, which is of no use without the broker's"
                                        : "a whole key, where the image wants two shares");
+    if (search->took_own != NULL)
+        *search->took_own = token.is_own;
     if (clo_tpm_slot_key(search->tpm, &token, search->with, &key, &why, err))
         return take_found(&token, key, out, err);
     *is_end = !clo_unseal_is_next(why) && why != CLO_UNSEAL_NO_PIN;
@@ -158,6 +162,35 @@ bool clo_tpm_volume_key(const struct clo_tpm_search *search, const struct clo_di
         return false;
     *volume_key = CLO_TAKE(key);
     return true;
+}
+
+static bool present_srk(struct clo_tpm *tpm, struct clo_tpm2_name *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+
+    if (!clo_tpm_srk(tpm, &area, err) ||
+        !clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
+        return false;
+    clo_tpm2_name_of(parent.public_part, out);
+    return true;
+}
+
+bool clo_tpm_note(struct clo_tpm *tpm, const struct clo_tpm2_name *pin, bool is_own,
+                  const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_tpm2_name name;
+
+    /* Not asked for again: the wire is the host's. */
+    if (pin != NULL)
+        name = *pin;
+    else if (!present_srk(tpm, &name, err))
+        return false;
+    clo_hex_write(clo_bytes(name.bytes, sizeof name.bytes), &text);
+    if (is_own)
+        clo_buffer_append(&text, clo_bytes_text(" own"));
+    return clo_file_write(path, clo_buffer_bytes(&text), 0600, err);
 }
 
 bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,

@@ -96,6 +96,11 @@ static bool look_at_tokens(struct update *update, struct clo_error *err)
                             "for the new state with 'cloister image seal'");
         own++;
     }
+    /* Those have no floor: the host may not choose them. */
+    if (systemd > 0 && update->machine->is_own)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "an own token gave this boot its key, and the disk shows one of systemd's: "
+                        "another header than this boot was of");
     if (systemd > 0 && own > 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the disk is sealed in two forms: 'cloister seal --replace' makes it one");

@@ -26,6 +26,7 @@ struct clo_update_machine {
     struct clo_tpm *tpm; /* NULL: there is none */
     /* The storage key of the TPM that this boot trusts with the disk's key; NULL: none is trusted, and nothing is sealed. */
     const struct clo_tpm2_name *srk;
+    bool is_own;                         /* that key came by a token of our own */
     const struct clo_secret *volume_key; /* needed where something is sealed; NULL */
 };
 

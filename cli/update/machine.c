@@ -143,7 +143,7 @@ static bool key_of_slot(const char *disk, const char *key_file, struct clo_secre
            clo_luks_open(header, clo_secret_bytes(key), out, uuid, err);
 }
 
-/* cloister-init leaves the name of the storage key that gave this boot its key, or was sealed to in it. */
+/* cloister-init leaves the name of the storage key that gave this boot its key, or was sealed to in it, and by which kind of token. */
 static bool read_srk(const char *run, struct cli_update_parts *parts, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
@@ -153,11 +153,16 @@ static bool read_srk(const char *run, struct cli_update_parts *parts, struct clo
     snprintf(path, sizeof path, "%s/" SRK_FILE, run);
     if (access(path, F_OK) != 0)
         return true;
-    if (!clo_file_read(path, 256, &text, err) ||
-        !clo_hex_read(clo_buffer_bytes(&text), &name, err) || name.size != sizeof parts->srk.bytes)
+    if (!clo_file_read(path, 256, &text, err))
+        return false;
+    const char *line = clo_buffer_string(&text);
+    size_t digits = line == NULL ? 0 : strcspn(line, " \n");
+    if (!clo_hex_read(clo_bytes(text.data, digits), &name, err) ||
+        name.size != sizeof parts->srk.bytes)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: not the name of a storage key", path);
     memcpy(parts->srk.bytes, name.data, name.size);
     parts->machine.srk = &parts->srk;
+    parts->machine.is_own = strncmp(line + digits, " own", 4) == 0;
     return true;
 }
 

@@ -46,6 +46,11 @@ shows unsealed.header
 sha256sum machine/disk >stripped
 expect "a header without the token" 1 "another header than this boot was of" update --uki two.efi
 sha256sum --status -c stripped || fail "a header without the token: it was changed"
+"$cloister" seal machine/disk --key disk.key --form systemd --pcrs 0,2,4,7,11,12,13,15 --tpm "swtpm:$work/machine/sock" >/dev/null || fail "seal: systemd"
+printf ' own' >>machine/run/tpm-srk
+sha256sum machine/disk >stripped
+expect "a token of a kind that has no floor" 1 "an own token gave this boot its key" update --uki two.efi
+sha256sum --status -c stripped || fail "a token of a kind that has no floor: it was changed"
 shows sealed.header
 "$cloister" secureboot keygen --output other >/dev/null
 "$cloister" uki build --kernel two.vmlinuz --initrd initrd --cmdline quiet --stub "$stub" --key other/db.key --cert other/db.crt --output stranger.efi >/dev/null
