@@ -109,7 +109,8 @@ struct worker {
     struct connections all, waiting; /* waiting: the one that waits longest first */
     struct connections held;         /* by their decisions */
     atomic_size_t count;
-    atomic_llong alive; /* when it last ticked, in ms */
+    atomic_llong alive;  /* when it last ticked, in ms */
+    atomic_bool is_told; /* of a sync: the word is still in its pipe, which is for connections */
     bool is_draining;
     int64_t drain_deadline;
     uint8_t scratch[SCRATCH_SIZE];

@@ -94,6 +94,7 @@ void worker_take(struct worker *worker, const struct arrival *arrival)
     if (arrival->kind == ARRIVAL_CONNECTION) {
         connection_begin(worker, arrival);
     } else if (arrival->kind == ARRIVAL_SYNC) {
+        atomic_store(&worker->is_told, false); /* first: what is synced from here on is told anew */
         release_held(worker);
         if (is_drained(worker))
             event_base_loopbreak(worker->base);
@@ -191,7 +192,8 @@ void worker_tell_synced(struct worker *worker)
 {
     const struct arrival word = { .kind = ARRIVAL_SYNC, .fd = -1 };
 
-    (void)!worker_give(worker, &word);
+    if (!atomic_exchange(&worker->is_told, true) && !worker_give(worker, &word))
+        atomic_store(&worker->is_told, false);
 }
 
 void worker_drain(struct worker *worker)
