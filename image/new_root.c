@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -544,8 +545,11 @@ bool clo_new_root_xattr(struct clo_new_root *tree, const char *name, struct clo_
                         struct clo_error *err)
 {
     struct ext2_xattr_handle *handle = NULL;
-    errcode_t failed = ext2fs_xattrs_open(tree->fs, tree->last, &handle);
 
+    /* libext2fs would write what is left of its length in a byte: another attribute. */
+    if (strlen(name) > XATTR_NAME_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "attribute %.100s…: too long a name", name);
+    errcode_t failed = ext2fs_xattrs_open(tree->fs, tree->last, &handle);
     if (failed == 0)
         failed = ext2fs_xattrs_read(handle);
     if (failed == 0)

@@ -141,6 +141,10 @@ make("missing.tar", ("a", H, "b"))
 make("file.tar", ("a", R, b"x"), ("a/b", R, b"x"))
 make("rootless.tar", ("etc/os-release", R, b"ID=x\n"))
 make("absolute.tar", ("/tmp", L, "/"), ("tmp/converted-outside", R, b"x"), ("sbin/init", R, b""))
+with tarfile.open("longname.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+    info = tarfile.TarInfo("marked")
+    info.pax_headers = {"SCHILY.xattr.security.capability" + "x" * 256: "1"}
+    archive.addfile(info)
 info = tarfile.TarInfo("huge")
 info.size = 1 << 50
 open("huge.tar", "wb").write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
@@ -170,6 +174,7 @@ through.tar|e/x: /x: is there twice
 device.tar|root/disk: a device outside of /dev
 pointless.tar|pointed: a link to nothing
 link.tar|/../../etc/shadow: leads out by ".."
+longname.tar|marked: attribute security.capabilityxxxx
 missing.tar|/a: is a link to /b, which is not there
 file.tar|/a/b: Ext2 inode is not a directory
 rootless.tar|is not the root of a system: it has no init
