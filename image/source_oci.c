@@ -45,11 +45,12 @@ static bool read_descriptor(const json_t *json, struct descriptor *out, struct c
 
 static bool check_blob(const char *path, const struct descriptor *descriptor, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     CLO_CLEANUP(clo_freep) uint8_t *piece = malloc(PIECE);
     CLO_CLEANUP(clo_hasher_freep) struct clo_hasher *hasher = clo_hasher_new(CLO_HASH_SHA256);
     struct clo_digest digest;
     char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct stat status;
     uint64_t total = 0;
     ssize_t got;
 
@@ -57,6 +58,9 @@ static bool check_blob(const char *path, const struct descriptor *descriptor, st
         return clo_out_of_memory(err);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", path, strerror(errno));
+    /* A link may lead to a device or a pipe, which has no end. */
+    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return clo_fail(err, CLO_ERR_FORMAT, "blob %.12s…: is not a file", descriptor->hex);
     while ((got = read(fd, piece, PIECE)) > 0) {
         total += (uint64_t)got;
         clo_hasher_add(hasher, clo_bytes(piece, (size_t)got));

@@ -160,6 +160,8 @@ mkdir nothing
 cp -r oci forged
 layer=$(jq -r '.layers[0].digest' "forged/blobs/sha256/$(jq -r '.manifests[0].digest' forged/index.json | cut -c 8-)" | cut -c 8-)
 printf x >>"forged/blobs/sha256/$layer"
+cp -r oci endless
+ln -sf /dev/zero "endless/blobs/sha256/$layer"
 cp -r oci leading
 jq '.manifests[0].digest = "sha256:../../../../etc/passwd"' oci/index.json >leading/index.json
 cp -r oci several
@@ -186,6 +188,7 @@ cut.tar.gz|
 noise.gz|is compressed or an archive, and not a tar: unpack it first
 nothing|is not the root of a system: it has no init
 forged|OCI image: layer 1: blob
+endless|OCI image: layer 1: blob
 leading|OCI image: digest sha256:../../../../etc/passwd: sha256 expected
 several|OCI image: 2 images, 0 of them for linux/amd64: one expected
 missing|No such file or directory
