@@ -3,10 +3,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "cloister/encoding.h"
 #include "cloister/jose.h"
 #include "device/file.h"
 #include "device/key_file.h"
 #include "net/kbs_admin.h"
+#include "verifier/kbs/admin.h"
 
 #define TIMEOUT_MS    30000
 #define TOKEN_SECONDS 60
@@ -34,13 +36,20 @@ bool cli_remote_check(const struct cli_remote *remote, const char *state, const 
     return *why == NULL;
 }
 
+/* For the broker that is meant and no other: one that it is sent to cannot send it on. */
 static bool sign_token(const struct cli_remote *remote, const struct clo_private_key *key,
-                       struct clo_buffer *out, struct clo_error *err)
+                       struct clo_bytes spki, struct clo_buffer *out, struct clo_error *err)
 {
     int64_t now = (int64_t)time(NULL);
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+    struct clo_digest digest;
+
+    clo_hash(CLO_HASH_SHA256, spki, &digest);
+    clo_hex_text(clo_digest_bytes(&digest), hex);
     CLO_CLEANUP(clo_json_freep)
     json_t *claims =
-            json_pack("{s:s, s:I, s:I}", "role", remote->role == NULL ? "admin" : remote->role,
+            json_pack("{s:s, s:s+, s:I, s:I}", "role",
+                      remote->role == NULL ? "admin" : remote->role, "aud", CLO_ADMIN_BROKER, hex,
                       "iat", (json_int_t)now, "exp", (json_int_t)(now + TOKEN_SECONDS));
 
     if (claims == NULL)
@@ -85,7 +94,8 @@ static bool read_identity(const struct cli_remote *remote, struct identity *out,
     if (remote->token != NULL)
         return read_token(remote->token, &out->token, err);
     return clo_key_file_private(remote->key, NULL, &out->key, err) &&
-           (remote->certificate != NULL || sign_token(remote, out->key, &out->token, err));
+           (remote->certificate != NULL ||
+            sign_token(remote, out->key, clo_buffer_bytes(&out->spki), &out->token, err));
 }
 
 bool cli_remote_ask(const struct cli_remote *remote, const char *word, const char *name,

@@ -141,6 +141,7 @@ struct tls_options {
     struct clo_list names;
     const char *state, *address;
     struct clo_store *store;
+    struct clo_admin *admin; /* is told of the key; NULL: nobody */
 };
 
 static bool open_key(const struct tls_options *tls, struct clo_private_key **out,
@@ -170,14 +171,22 @@ static bool open_certificate(const struct tls_options *tls, const struct clo_pri
 static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
     const struct tls_options *tls = context;
+    struct clo_digest fingerprint;
     char certificate[4096];
 
     if (!open_key(tls, &key, err) ||
-        !open_certificate(tls, key, certificate, sizeof certificate, err))
+        !open_certificate(tls, key, certificate, sizeof certificate, err) ||
+        !clo_private_key_public(key, &public, err) ||
+        !clo_public_key_fingerprint(public, &fingerprint, err))
         return false;
     const struct clo_tls_identity identity = { key, certificate, tls->client_ca };
-    return clo_tls_context(&identity, out, err);
+    if (!clo_tls_context(&identity, out, err))
+        return false;
+    if (tls->admin != NULL)
+        clo_admin_set_broker(tls->admin, &fingerprint);
+    return true;
 }
 
 /* What the door is like, and what is given out at it. */
@@ -275,7 +284,7 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
 
     if (door->admin != NULL && !read_admin(door->admin, &admin, err))
         return false;
-    spec.admin = admin;
+    spec.admin = tls->admin = admin;
     if (!clo_service_listeners(door->listeners, &server_spec.listener_count, err) ||
         !print_secrets(tls->store, own->is_json_log, err) ||
         !print_terms(tls->store, own->is_json_log, err) || !clo_broker_new(&spec, &broker, err))

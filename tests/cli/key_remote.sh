@@ -127,6 +127,7 @@ token() {
 }
 expect "a token that was given" 0 "default/disk/demo" token admin.key '{"role":"admin","exp":4000000000}' list
 expect "a token that is over" 1 "the token has expired" token admin.key '{"role":"admin","exp":1000}' list
+expect "a token for another broker" 1 "for another audience" token admin.key '{"role":"admin","aud":"cloister-broker:00","exp":4000000000}' list
 expect "a token of another role" 1 "the token's role does not allow this" token admin.key '{"role":"reader","exp":4000000000}' remove default/disk/demo
 expect "a token of a stranger's" 1 "the token is not signed by an administrator's key" token stranger.key '{"role":"admin","exp":4000000000}' list
 expect "a role that there is not" 1 "the token's role does not allow this" key list --admin-role other

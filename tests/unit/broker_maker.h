@@ -98,7 +98,7 @@ static inline void put(const char *path, const char *secret, bool same_measureme
     must(clo_store_put(store, &entry, &err), &err);
 }
 
-static const struct clo_admin *administrators; /* NULL: none */
+static struct clo_admin *administrators; /* NULL: none */
 
 static inline struct clo_broker *new_broker_with(bool has_old_names)
 {

@@ -40,11 +40,14 @@ static void make_file(const struct clo_private_key *of, const char *more, struct
 static int set_up_admin(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_digest ours;
     struct clo_error err;
 
     must(clo_private_key_new(CLO_KEY_P256, 0, &key, &err), &err);
     make_file(key, ",\"policy\":" TRUSTEE_POLICY_SAMPLE, &text);
     must(clo_admin_parse(clo_buffer_bytes(&text), &admin, &err), &err);
+    clo_hash(CLO_HASH_SHA256, clo_bytes(NULL, 0), &ours);
+    clo_admin_set_broker(admin, &ours);
     administrators = admin;
     return set_up(state);
 }
@@ -70,6 +73,8 @@ static void sign_token(const struct clo_private_key *by, const char *claims, str
 }
 
 #define GOOD "{\"role\":\"kbs-admin\",\"iss\":\"us\",\"exp\":4000000000}"
+/* SHA-256 of nothing, in place of a key's. */
+#define OURS "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define PATH "/kbs/v0/resource/default/test/admin"
 
 static void test_tokens(void **state)
@@ -91,6 +96,14 @@ static void test_tokens(void **state)
           "{\"role\":\"kbs-admin\",\"iss\":\"us\",\"exp\":4000000000,\"nbf\":3900000000}", PATH,
           401 },
         { "a path that the role has not", GOOD, "/kbs/v0/resource/other/test/admin", 401 },
+        { "for another broker",
+          "{\"role\":\"kbs-admin\",\"iss\":\"us\",\"exp\":4000000000,\"aud\":\"cloister-broker:"
+          "00\"}",
+          "/kbs/v0/resource-policy", 401 },
+        { "for this broker",
+          "{\"role\":\"kbs-admin\",\"iss\":\"us\",\"exp\":4000000000,\"aud\":\"cloister-"
+          "broker:" OURS "\"}",
+          "/kbs/v0/resource-policy", 403 },
         { "policies", GOOD, "/kbs/v0/resource-policy", 403 },
         { "policies that the role has not", GOOD, "/kbs/v0/attestation-policy", 401 },
     };

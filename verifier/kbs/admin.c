@@ -1,10 +1,12 @@
 #include "verifier/kbs/admin.h"
 
+#include <pthread.h>
 #include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cloister/encoding.h"
 #include "cloister/policy.h"
 #include "lib/jose/ed25519.h"
 
@@ -24,6 +26,8 @@ struct rule {
 };
 
 struct clo_admin {
+    pthread_mutex_t lock;                                         /* of `broker` */
+    char broker[sizeof CLO_ADMIN_BROKER + 2 * CLO_HASH_SIZE_MAX]; /* "": not known */
     struct key keys[KEYS_MAX];
     size_t key_count;
     json_t *certificates; /* [{"subject","role"}]; NULL: none */
@@ -45,6 +49,7 @@ void clo_admin_free(struct clo_admin *admin)
     for (size_t i = 0; i < admin->rule_count; i++)
         regfree(&admin->rules[i].path);
     clo_buffer_free(&admin->policy);
+    pthread_mutex_destroy(&admin->lock);
     free(admin);
 }
 
@@ -219,6 +224,7 @@ bool clo_admin_parse(struct clo_bytes text, struct clo_admin **out, struct clo_e
 
     if (admin == NULL)
         return clo_out_of_memory(err);
+    pthread_mutex_init(&admin->lock, NULL);
     if (!clo_json_parse(text, &json, err) || !read_all(json, admin, err))
         return clo_wrap(err, "administrators");
     *out = CLO_TAKE(admin);
@@ -241,8 +247,31 @@ static bool is_text(const json_t *claims, const char *name, const char *expected
     return expected == NULL || (text != NULL && strcmp(text, expected) == 0);
 }
 
-static bool check_claims(const struct key *key, const json_t *claims, int64_t time,
-                         struct clo_error *err)
+void clo_admin_set_broker(struct clo_admin *admin, const struct clo_digest *key)
+{
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+
+    clo_hex_text(clo_digest_bytes(key), hex);
+    pthread_mutex_lock(&admin->lock);
+    snprintf(admin->broker, sizeof admin->broker, CLO_ADMIN_BROKER "%s", hex);
+    pthread_mutex_unlock(&admin->lock);
+}
+
+/* Whom it was sent to could send it on, to a broker that the same administrator has. */
+static bool is_for_us(struct clo_admin *admin, const struct key *key, const json_t *claims)
+{
+    const char *said = json_string_value(json_object_get(claims, "aud"));
+
+    if (said == NULL || strncmp(said, CLO_ADMIN_BROKER, strlen(CLO_ADMIN_BROKER)) != 0)
+        return is_text(claims, "aud", key->audience);
+    pthread_mutex_lock(&admin->lock);
+    bool is_ours = strcmp(said, admin->broker) == 0;
+    pthread_mutex_unlock(&admin->lock);
+    return is_ours;
+}
+
+static bool check_claims(struct clo_admin *admin, const struct key *key, const json_t *claims,
+                         int64_t time, struct clo_error *err)
 {
     const json_t *expires = json_object_get(claims, "exp");
     const json_t *begins = json_object_get(claims, "nbf");
@@ -251,7 +280,7 @@ static bool check_claims(const struct key *key, const json_t *claims, int64_t ti
         return clo_fail(err, CLO_ERR_REFUSED, "the token has expired, or says not when it does");
     if (begins != NULL && (!json_is_integer(begins) || json_integer_value(begins) > time))
         return clo_fail(err, CLO_ERR_REFUSED, "the token is not valid yet");
-    return (is_text(claims, "iss", key->issuer) && is_text(claims, "aud", key->audience)) ||
+    return (is_text(claims, "iss", key->issuer) && is_for_us(admin, key, claims)) ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "the token is of another issuer, or for another audience");
 }
@@ -282,8 +311,8 @@ static bool find_rule(const struct clo_admin *admin, const json_t *claims, const
     return false;
 }
 
-bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t time,
-                     const char *path, char *role, struct clo_error *err)
+bool clo_admin_check(struct clo_admin *admin, const char *token, int64_t time, const char *path,
+                     char *role, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
     size_t i = 0;
@@ -292,7 +321,7 @@ bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t t
         i++;
     if (i == admin->key_count)
         return clo_fail(err, CLO_ERR_REFUSED, "the token is not signed by an administrator's key");
-    return check_claims(&admin->keys[i], claims, time, err) &&
+    return check_claims(admin, &admin->keys[i], claims, time, err) &&
            (find_rule(admin, claims, path, role) ||
             clo_fail(err, CLO_ERR_REFUSED, "the token's role does not allow this"));
 }

@@ -8,10 +8,12 @@
  *    "roles": {"kbs-admin": ["^/kbs/v0/resource/default/.+$"]},           POSIX extended, from "^/kbs" or "^/cloister" to "$"
  *    "policy": {…}}                                                       what resources that Trustee's clients set are released on
  *
- * A token says "role" and "exp". Of keys and certificates there is one at least. */
+ * A token says "role" and "exp"; one that says for which broker it is ("aud": "cloister-broker:" and the digest of its TLS key)
+ * is for no other. Of keys and certificates there is one at least. */
 #ifndef CLOISTER_VERIFIER_ADMIN_H
 #define CLOISTER_VERIFIER_ADMIN_H
 
+#include "cloister/crypto.h"
 #include "cloister/json.h"
 
 struct clo_admin;
@@ -20,9 +22,12 @@ CLO_MUST_USE bool clo_admin_parse(struct clo_bytes text, struct clo_admin **out,
                                   struct clo_error *err);
 void clo_admin_free(struct clo_admin *admin);
 void clo_admin_freep(struct clo_admin **admin);
+/* Which broker this is: the digest (SHA-256) of the key that it shows in TLS. Also while tokens are checked. */
+#define CLO_ADMIN_BROKER "cloister-broker:"
+void clo_admin_set_broker(struct clo_admin *admin, const struct clo_digest *key);
 /* CLO_ERR_REFUSED with the reason. `role` (room for CLO_ADMIN_ROLE bytes) gets the one that allows it. */
 #define CLO_ADMIN_ROLE 64
-CLO_MUST_USE bool clo_admin_check(const struct clo_admin *admin, const char *token, int64_t time,
+CLO_MUST_USE bool clo_admin_check(struct clo_admin *admin, const char *token, int64_t time,
                                   const char *path, char *role, struct clo_error *err);
 /* The same for the subject of a verified client certificate. */
 CLO_MUST_USE bool clo_admin_check_subject(const struct clo_admin *admin, const char *subject,

@@ -36,8 +36,8 @@ struct clo_broker_spec {
     int64_t clock;      /* of now, as requests have it */
     bool has_old_names; /* of results: clo_ear_spec */
     bool signs_es384;
-    const struct clo_admin *admin; /* borrowed; NULL: nobody administers it over the network */
-    const char *public_url; /* who signs tokens, for relying parties; borrowed; NULL: "cloister" */
+    struct clo_admin *admin; /* borrowed; NULL: nobody administers it over the network */
+    const char *public_url;  /* who signs tokens, for relying parties; borrowed; NULL: "cloister" */
     struct clo_endorser *endorser; /* borrowed; NULL: what evidence brings decides */
     /* One line for each decision; no secret in it. NULL: nobody listens. */
     void (*on_decision)(void *context, const struct clo_audit *decision);
