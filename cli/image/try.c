@@ -97,7 +97,7 @@ int cmd_try(int argc, char **argv)
     const struct cli_usage usage = {
         .command = "try",
         .arguments = "[FOLDER]",
-        .operands = { "one folder at most", 0, 1 },
+        .operands = { "at most one folder", 0, 1 },
         .summary =
                 "Shows the whole way on this machine, without special hardware: an ordinary Linux\n"
                 "becomes a confidential VM, its registers are predicted, it boots, proves itself,\n"

@@ -7,7 +7,7 @@ cd "$work" || exit 4
 
 expect "one part of four" 2 "--root, --kernel, --modules and --stub go together" "$cloister" try --root root.ext4
 expect "another language" 2 "--language de: en or fr" "$cloister" try --language de
-expect "two folders" 2 "one folder at most expected, 2 given" "$cloister" try a b
+expect "two folders" 2 "at most one folder expected, 2 given" "$cloister" try a b
 expect "no home, no cache" 2 "--cache: is needed" env -i PATH="$PATH" "$cloister" try
 mkdir mine cache
 echo precious >mine/file
