@@ -27,6 +27,7 @@ struct clo_new_root {
     ext2_file_t file;            /* of it, while bytes are written */
     char parent_path[PATH_SIZE]; /* the folder that was looked up last */
     ext2_ino_t parent;
+    bool follows_link; /* on the way to it */
 };
 
 static bool fail(struct clo_error *err, const char *path, errcode_t why)
@@ -170,8 +171,11 @@ static errcode_t descend(struct clo_new_root *tree, ext2_ino_t *folder, const ch
 
     if (failed == EXT2_ET_FILE_NOT_FOUND && makes)
         failed = make_folder(tree, *folder, name, &next);
-    else if (failed == 0)
+    else if (failed == 0) {
+        ext2_ino_t named = next;
         failed = ext2fs_namei_follow(tree->fs, EXT2_ROOT_INO, *folder, name, &next);
+        tree->follows_link = tree->follows_link || next != named;
+    }
     if (failed == 0)
         failed = ext2fs_check_directory(tree->fs, next);
     if (failed == 0)
@@ -221,6 +225,7 @@ static bool find_parent(struct clo_new_root *tree, char *path, bool makes, ext2_
         return true;
     }
     memcpy(tree->parent_path, words, sizeof words);
+    tree->follows_link = false;
     for (char *word = strtok_r(words, "/", &rest); failed == 0 && word != NULL;
          word = strtok_r(NULL, "/", &rest))
         failed = descend(tree, parent, word, makes);
@@ -506,6 +511,9 @@ bool clo_new_root_add(struct clo_new_root *tree, const char *path,
         return fail(err, "", failed);
     if (!find_place(tree, path, LINUX_S_ISDIR(node->mode), words, &parent, &name, &number, err))
         return false;
+    /* Its path says that it is in /dev, and a link leads elsewhere. */
+    if ((LINUX_S_ISCHR(node->mode) || LINUX_S_ISBLK(node->mode)) && tree->follows_link)
+        return clo_fail(err, CLO_ERR_FORMAT, "/%.200s: a device by way of a link", words);
     if (number == 0)
         failed = make(tree, parent, name, node, &number);
     if (failed == 0)

@@ -135,6 +135,7 @@ make("inner.tar", ("a/../../outside", R, b"x"))
 make("twice.tar", ("etc/passwd", R, b"1"), ("./etc//passwd", R, b"2"))
 make("through.tar", ("e", L, "etc"), ("etc/x", R, b"1"), ("e/x", R, b"2"))
 make("device.tar", ("root/disk", C, (8, 0)))
+make("linked.tar", ("root/x", R, b"x"), ("dev/here", L, "../root"), ("dev/here/disk", C, (8, 0)))
 make("pointless.tar", ("pointed", L, ""))
 make("link.tar", ("a", H, "/../../etc/shadow"))
 make("missing.tar", ("a", H, "b"))
@@ -174,6 +175,7 @@ inner.tar|a/../../outside: leads out by ".."
 twice.tar|./etc//passwd: /passwd: is there twice
 through.tar|e/x: /x: is there twice
 device.tar|root/disk: a device outside of /dev
+linked.tar|/dev/here/disk: a device by way of a link
 pointless.tar|pointed: a link to nothing
 link.tar|/../../etc/shadow: leads out by ".."
 longname.tar|marked: attribute security.capabilityxxxx
