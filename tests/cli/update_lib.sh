@@ -53,19 +53,22 @@ make_machine() {
 boot() {
     tpm_end
     tpm_begin
-    booted=$(python3 "$CLOISTER_TESTS/cli/update_machine.py" start machine) || fail "no firmware"
+    booted=$(python3 -IS "$CLOISTER_TESTS/cli/update_machine.py" start machine) || fail "no firmware"
     "$cloister" measure uki "machine/esp/$booted" --output boot.ref.json >/dev/null || fail "measure"
     digest=$("$cloister" uki inspect "machine/esp/$booted" --authenticode sha256 | cut -d' ' -f1)
     # shellcheck disable=SC2046 # one word for each
-    tpm2_pcrextend $(python3 "$CLOISTER_TESTS/cli/update_machine.py" log "$digest" db.der machine/log) \
+    tpm2_pcrextend $(python3 -IS "$CLOISTER_TESTS/cli/update_machine.py" log "$digest" db.der machine/log) \
         $(jq -r '.events."11"[] | select(.from == null or .from == "enter-initrd") | "11:sha256=" + .digests.sha256' boot.ref.json) ||
         fail "extend"
 }
 
+# header_to FILE, header_from FILE: the root's header with its areas, out of the disk and back.
+header_to() { dd if=machine/disk of="$1" bs=1M iflag=skip_bytes,count_bytes skip=$((sectors * 512)) count=$((36864 * 512)) status=none; }
+header_from() { dd if="$1" of=machine/disk bs=1M oflag=seek_bytes seek=$((sectors * 512)) conv=notrunc status=none; }
+
 # opens: does the TPM open the disk in this state?
 opens() {
-    dd if=machine/disk of=volume bs=512 skip="$sectors" count=36864 status=none
-    flush
+    header_to volume
     "$cloister" unlock volume --by-tpm --tpm "swtpm:$work/machine/sock" --test >opens.log 2>&1
 }
 is_shut() { ! opens; }
@@ -75,7 +78,6 @@ leave() { tpm2_pcrextend "11:sha256=$(printf 'leave-initrd' | sha256sum | cut -d
 
 # update [OPTION]…: in the running system.
 update() {
-    flush
     "$cloister" update --esp machine/esp --disk machine/disk --disk-key disk.key --efivars machine/efivars --state machine/var/state \
         --run machine/run --tpm "swtpm:$work/machine/sock" --eventlog machine/log "$@"
 }
