@@ -33,6 +33,7 @@ struct update {
     struct clo_seal_disk disk;
     enum clo_seal_form form;
     bool is_sealed; /* the disk has tokens for TPMs */
+    bool has_floor; /* and all of them end with a generation */
     struct clo_present present;
     struct clo_buffer log;
 };
@@ -77,7 +78,7 @@ static bool look_at_tokens(struct update *update, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
     struct clo_luks2_info info;
-    size_t systemd = 0, own = 0;
+    size_t systemd = 0, own = 0, bound = 0;
     const char *name;
     json_t *token;
 
@@ -95,6 +96,7 @@ static bool look_at_tokens(struct update *update, struct clo_error *err)
                             "the disk needs a share of the TPM's and one of the broker's: seal it "
                             "for the new state with 'cloister image seal'");
         own++;
+        bound += json_object_get(token, "floor") != NULL;
     }
     /* Those have no floor: the host may not choose them. */
     if (systemd > 0 && update->machine->is_own)
@@ -105,6 +107,7 @@ static bool look_at_tokens(struct update *update, struct clo_error *err)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the disk is sealed in two forms: 'cloister seal --replace' makes it one");
     update->is_sealed = systemd + own > 0;
+    update->has_floor = bound == systemd + own;
     update->form = systemd > 0 ? CLO_SEAL_SYSTEMD : CLO_SEAL_OWN;
     return true;
 }
@@ -502,7 +505,7 @@ static bool give_up(struct update *update, const struct clo_update_note *note,
 }
 
 bool clo_update_settle(const struct clo_update_machine *machine, enum clo_update_is *out,
-                       struct clo_error *err)
+                       bool *has_floor, struct clo_error *err)
 {
     CLO_CLEANUP(free_update)
     struct update update = { .machine = machine, .lock = -1, .disk.fd = -1 };
@@ -510,12 +513,14 @@ bool clo_update_settle(const struct clo_update_machine *machine, enum clo_update
     bool is_there;
 
     *out = CLO_UPDATE_NONE;
+    *has_floor = true;
     if (!clo_update_note_read(machine->state, &note, &is_there, err))
         return false;
     if (!is_there)
         return true;
     if (!begin(&update, err) || !clo_update_look(machine, out, err))
         return false;
+    *has_floor = update.has_floor;
     if (*out == CLO_UPDATE_WAITING)
         return true;
     if (!check_trust(&update, err) || !read_present(&update, err))

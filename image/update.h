@@ -44,8 +44,10 @@ CLO_MUST_USE bool clo_update_install(const struct clo_update_machine *machine, s
 /* Where things stand. */
 CLO_MUST_USE bool clo_update_look(const struct clo_update_machine *machine, enum clo_update_is *out,
                                   struct clo_error *err);
-/* `out`: where things stood. Nothing is done while it is still to be tried, or was never installed. */
+/* `out`: where things stood. Nothing is done while it is still to be tried, or was never installed. `has_floor`: all tokens that were
+ * there were bound to the floor, so that those of the system before are lost with every copy of the header. */
 CLO_MUST_USE bool clo_update_settle(const struct clo_update_machine *machine,
-                                    enum clo_update_is *out, struct clo_error *err);
+                                    enum clo_update_is *out, bool *has_floor,
+                                    struct clo_error *err);
 
 #endif

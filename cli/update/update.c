@@ -57,11 +57,15 @@ static bool show_status(const struct cli_update_parts *parts, struct clo_error *
 static bool settle(const struct cli_update_parts *parts, struct clo_error *err)
 {
     enum clo_update_is was;
+    bool has_floor;
 
-    if (!clo_update_settle(&parts->machine, &was, err))
+    if (!clo_update_settle(&parts->machine, &was, &has_floor, err))
         return false;
     if (was == CLO_UPDATE_TRIED)
-        printf("the update is good: it boots from now on, and the system of before gets no key\n");
+        printf("the update is good: it boots from now on, and the system of before %s\n",
+               has_floor ? "gets no key"
+                         : "was sealed without a floor: with an older copy of the disk's header it "
+                           "still gets the key");
     else if (was == CLO_UPDATE_FAILED)
         printf("the update did not boot: it is dropped, and this system stays\n");
     else
