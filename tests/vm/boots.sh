@@ -20,7 +20,7 @@ refuses_nonce() {
         --reference "$LAB/demo.ref.json" --reference "$LAB/firmware.ref.json" >"$LAB/nonce.out"
 }
 vm_check "another nonce is refused" refuses_nonce
-vm_check "and said to be" grep -q '^fail  evidence.nonce' "$LAB/nonce.out"
+vm_check "and said to be" grep -q '^ *fail  evidence.nonce' "$LAB/nonce.out"
 
 # Reference values of the firmware from that evidence alone: those that the owner's own calibration gave.
 calibrates() {
