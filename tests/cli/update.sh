@@ -111,18 +111,6 @@ echo 'CLOISTER_UPDATE="--sign-command /bin/signer"' >update.conf
 expect "a hook whose update fails" 0 "of the kernel of before" run_hook 6.12.0-test
 grep -qx 'update update --kernel-release 6.12.0-test --sign-command /bin/signer' called || fail "the hook calls: $(cat called)"
 
-# The host exchanges what is tried: the boot gets no key, and the one after it is the usual one.
-expect "installed" 0 "the next boot tries it" update --uki two.efi
-cp three.efi machine/esp/EFI/cloister/next.efi
-boot
-[ "$booted" = EFI/cloister/next.efi ] || fail "firmware started $booted"
-expect "one that the host exchanged" 0 "" is_shut
-grep -q "PCR 4, PCR 11 differ" opens.log || fail "the registers are not named: $(cat opens.log)"
-boot
-expect "the usual one opens the disk" 0 "" opens
-leave
-expect "it is dropped" 0 "it is dropped, and this system stays" update --mark-good
-
 # Installed, tried, kept.
 expect "installed" 0 "the next boot tries it" update --uki two.efi
 expect "it waits" 0 "waits for the next boot" update --status
@@ -166,6 +154,18 @@ cp three.efi machine/esp/EFI/BOOT/BOOTX64.EFI
 boot
 expect "the present one opens" 0 "" opens
 leave
+
+# The host exchanges what is tried: the boot gets no key, and the one after it is the usual one.
+expect "installed" 0 "the next boot tries it" update --uki one.efi
+cp two.efi machine/esp/EFI/cloister/next.efi
+boot
+[ "$booted" = EFI/cloister/next.efi ] || fail "firmware started $booted"
+expect "one that the host exchanged" 0 "" is_shut
+grep -q "PCR 4, PCR 11 differ" opens.log || fail "the registers are not named: $(cat opens.log)"
+boot
+expect "the usual one opens the disk" 0 "" opens
+leave
+expect "it is dropped" 0 "it is dropped, and this system stays" update --mark-good
 
 # One that does not boot: firmware starts the old one again, with nobody there.
 expect "installed" 0 "the next boot tries it" update --uki one.efi
