@@ -559,13 +559,18 @@ int main(void)
 {
     static struct guest guest = { .report = { .console = -1, .port = -1 } };
     struct clo_error err;
+    bool is_trial = false;
 
     if (getpid() != 1) {
         static const char words[] = "cloister-init: runs as the first program of an initrd only\n";
         return write(STDERR_FILENO, words, sizeof words - 1) < 0 ? 4 : 2;
     }
     if (!run(&guest, &err)) {
+        is_trial = clo_boot_is_trial(EFIVARS);
         clo_report_say(&guest.report, "%s", err.text);
+        if (is_trial)
+            clo_report_say(&guest.report,
+                           "this boot was a trial: the machine starts again, with the usual one");
         clo_report_send(&guest.report,
                         json_pack("{s:s, s:s}", "kind", "refused", "reason", err.text));
     }
@@ -574,7 +579,7 @@ int main(void)
     clo_secret_freep(&guest.share);
     sync();
     /* A boot that was tried once (docs/update.md) is followed by the usual one, with nobody there. */
-    (void)reboot(clo_boot_is_trial(EFIVARS) ? RB_AUTOBOOT : RB_POWER_OFF);
+    (void)reboot(is_trial ? RB_AUTOBOOT : RB_POWER_OFF);
     for (;;)
         pause();
 }
