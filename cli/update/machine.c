@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -75,6 +76,15 @@ static bool change_partition(const char *disk, int what, struct blkpg_partition 
                     strerror(errno));
 }
 
+/* udev looks into no partition of a disk that is locked (systemd, "Locking Block Device Access"): one that it has open cannot be
+ * removed again. */
+static bool lock_disk(struct cli_update_parts *parts, struct clo_error *err)
+{
+    parts->lock = open(parts->disk, O_RDONLY | O_CLOEXEC);
+    return (parts->lock >= 0 && flock(parts->lock, LOCK_EX) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: lock: %s", parts->disk, strerror(errno));
+}
+
 static bool show_esp(struct cli_update_parts *parts, const struct clo_gpt_partition *esp,
                      char device[96], struct clo_error *err)
 {
@@ -86,6 +96,8 @@ static bool show_esp(struct cli_update_parts *parts, const struct clo_gpt_partit
     };
 
     snprintf(device, 96, "%s%s%u", parts->disk, ends_in_digit ? "p" : "", esp->number);
+    if (!lock_disk(parts, err))
+        return false;
     if (access(device, F_OK) == 0)
         return true;
     if (!change_partition(parts->disk, BLKPG_ADD_PARTITION, &partition, err))
@@ -120,6 +132,7 @@ void cli_update_parts_free(struct cli_update_parts *parts)
     if (parts->partition != 0 &&
         !change_partition(parts->disk, BLKPG_DEL_PARTITION, &partition, &ignored))
         fprintf(stderr, "warning: %s\n", ignored.text);
+    clo_fd_close(&parts->lock);
     clo_tpm_freep(&parts->machine.tpm);
     clo_secret_freep(&parts->volume_key);
 }
@@ -213,6 +226,6 @@ static bool find_parts(const struct cli_update *in, struct cli_update_parts *par
 bool cli_update_parts(const struct cli_update *in, struct cli_update_parts *out,
                       struct clo_error *err)
 {
-    *out = (struct cli_update_parts){ .partition = 0 };
+    *out = (struct cli_update_parts){ .lock = -1 };
     return find_parts(in, out, err);
 }

@@ -75,7 +75,7 @@ static bool settle(const struct cli_update_parts *parts, struct clo_error *err)
 
 static bool install(struct cli_update *in, struct clo_error *err)
 {
-    CLO_CLEANUP(cli_update_parts_free) struct cli_update_parts parts = { .partition = 0 };
+    CLO_CLEANUP(cli_update_parts_free) struct cli_update_parts parts = { .lock = -1 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
     bool is_booted = false;
 
@@ -95,7 +95,7 @@ static bool install(struct cli_update *in, struct clo_error *err)
 
 static bool run(struct cli_update *in, const struct what *what, struct clo_error *err)
 {
-    CLO_CLEANUP(cli_update_parts_free) struct cli_update_parts parts = { .partition = 0 };
+    CLO_CLEANUP(cli_update_parts_free) struct cli_update_parts parts = { .lock = -1 };
 
     if (!what->is_good && !what->is_status)
         return uki_signing_open(&in->build.signing, err) &&

@@ -24,6 +24,7 @@ struct cli_update_parts {
     char disk[80], esp[64];
     bool is_mounted;
     int partition; /* of the ESP, that we have shown to the kernel; 0: it knew it */
+    int lock;      /* on the disk, while it is shown; -1: none */
 };
 CLO_MUST_USE bool cli_update_parts(const struct cli_update *in, struct cli_update_parts *out,
                                    struct clo_error *err);

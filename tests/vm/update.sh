@@ -72,6 +72,7 @@ case \$stage in
 0) /opt/update-hook ;;
 1 | 2) cloister update --uki /opt/broken.efi ;;
 esac
+echo "at-boot: partitions: \$(echo /dev/vda?*)"
 sync
 echo "at-boot: end"
 END
@@ -113,6 +114,7 @@ same_cmdline() {
         cloister uki inspect "$LAB/second.efi" --extract ".cmdline:$LAB/second.cmdline" >/dev/null && cmp -s "$LAB/cmdline" "$LAB/second.cmdline"
 }
 vm_check "with the command line that was measured" same_cmdline
+vm_check "the kernel has forgotten the ESP again" says first 'partitions: /dev/vda2'
 vm_check "the new one boots" runs second
 vm_check "unattended" told second unattended
 vm_check "it is the new one" says second "kernel $release"
