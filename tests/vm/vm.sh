@@ -5,8 +5,8 @@ set -euo pipefail
 cd "${CLOISTER_SOURCE:?}"
 . sim/lab.sh
 
-if ! missing=$(lab_check_machine); then
-    echo "SKIP: $missing"
+if ! lacking=$(lab_check_machine); then
+    echo "SKIP: $lacking"
     exit 77
 fi
 
