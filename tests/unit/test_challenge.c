@@ -325,6 +325,7 @@ static void test_releases_nothing(void **state)
           member(&s.client, "detail"));
     CHECK(send_bundle(&s, NULL) == 404, "evidence in one");
     const struct clo_broker_request head = { .method = "POST", .path = s.path, .clock = 180 };
+    clo_broker_answer_free(&s.client.answer);
     CHECK(!clo_broker_admit(broker, &head, &most, &s.client.answer) &&
                   s.client.answer.status == 404,
           "before its body is read");

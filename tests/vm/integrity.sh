@@ -80,7 +80,7 @@ for size in 512 4096; do
 done
 vm_check "by a detached header" judged "$LAB/judge" detached 0
 vm_check "a byte that was changed: opens" judged "$LAB/judge" evil 0
-vm_check "and is an error" judged "$LAB/judge" evilread 1 "I/O error"
+vm_check "and is an error" judged "$LAB/judge" evilread 1 "Input/output error"
 vm_check "which the kernel names" judged "$LAB/judge" evillog 0 "INTEGRITY AEAD ERROR, sector"
 vm_check "cryptsetup makes one" judged "$LAB/judge" make 0
 theirs() {
