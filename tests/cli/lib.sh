@@ -46,6 +46,14 @@ await() {
     done
 }
 
+# await_port LOG PID: where the broker that writes there, and is that process, listens: $port, empty if it has ended instead.
+await_port() {
+    await says_or_ended "$1" "$2"
+    port=$(sed -n 's/^listening on 127.0.0.1:\([0-9][0-9]*\),.*/\1/p' "$1")
+}
+# shellcheck disable=SC2317 # await calls it
+says_or_ended() { grep -q '^listening' "$1" || ! kill -0 "$2"; }
+
 skip() {
     echo "SKIP: $1"
     exit 77

@@ -39,8 +39,8 @@ jq -n '{cloister_reference: 1, name: "data", origin: "prediction", events: {},
 "$cloister" key put --state state default/disk/data key --policy policy.json --reference data.ref.json --disk disk.json --accept-weak "a pretend machine" >put.log 2>&1 || fail "put: $(cat put.log)"
 "$cloister" serve --state state --init --listen 127.0.0.1:0 >broker.log 2>&1 &
 pids="$pids $!"
-await grep -q listening broker.log || fail "the broker: $(cat broker.log)"
-port=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' broker.log)
+await_port broker.log $!
+[ -n "$port" ] || fail "the broker: $(cat broker.log)"
 "$cloister" serve --state state --print-key broker.pem || fail "the broker's key"
 config() { # URL PEM
     jq -n --arg url "$1" --arg key "$(grep -v -- ----- "$2" | tr -d '\n')" '{version: 1, name: "data", resource: "default/disk/data",

@@ -80,8 +80,7 @@ chmod 700 "$state"
 "$cloister" serve --state "$state" --listen 127.0.0.1:0 --public-url https://kbs.example >"$work/log" 2>&1 &
 pid=$!
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-await grep -q listening "$work/log"
-port=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$work/log")
+await_port "$work/log" "$pid"
 [ -n "$port" ] || fail "does not listen: $(cat "$work/log")"
 
 # ask REQUEST: what comes back over TLS.

@@ -27,8 +27,8 @@ begin() {
     "$cloister" serve --state "$name" --init --listen 127.0.0.1:0 "$@" >"$name.log" 2>&1 &
     pid=$!
     servers="$servers $pid"
-    await grep -q listening "$name.log"
-    broker=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' "$name.log")
+    await_port "$name.log" "$pid"
+    broker=$port
     [ -n "$broker" ] || fail "$name does not listen: $(cat "$name.log")"
 }
 # finish NAME: it ends when asked to, whatever it waits for.

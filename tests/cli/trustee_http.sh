@@ -39,12 +39,7 @@ start() {
     "$cloister" serve --state state --listen 127.0.0.1:0 "$@" >log 2>&1 &
     pid=$!
     trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-    for _ in $(seq 1200); do
-        grep -q '^listening' log && break
-        kill -0 "$pid" 2>/dev/null || break
-        sleep 0.1
-    done
-    port=$(sed -n 's/^listening on 127.0.0.1:\([0-9]*\),.*/\1/p' log)
+    await_port log "$pid"
     [ -n "$port" ] || fail "does not listen: $(cat log)"
 }
 

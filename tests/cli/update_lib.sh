@@ -7,15 +7,10 @@ tpm_begin() {
     swtpm socket --tpm2 --tpmstate dir=machine/tpm --server "type=unixio,path=$work/machine/sock" \
         --ctrl "type=unixio,path=$work/machine/sock.ctrl" --flags not-need-init,startup-clear >swtpm.log 2>&1 &
     tpm_pid=$!
-    tpm_tries=0
-    until [ -S machine/sock ]; do
-        tpm_tries=$((tpm_tries + 1))
-        [ "$tpm_tries" -lt 600 ] || {
-            echo "FAIL: swtpm does not start: $(tail -n 1 swtpm.log)"
-            exit 1
-        }
-        sleep 0.1
-    done
+    await test -S machine/sock || {
+        echo "FAIL: swtpm does not start: $(tail -n 1 swtpm.log)"
+        exit 1
+    }
 }
 tpm_end() {
     [ -z "${tpm_pid:-}" ] || kill "$tpm_pid" 2>/dev/null
