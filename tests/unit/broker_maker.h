@@ -167,6 +167,20 @@ static inline void free_client(struct client *client)
     *client = (struct client){ 0 };
 }
 
+/* Takes the answer, and what JSON it has, in place of the last one. */
+static inline unsigned send_request(struct client *client, const struct clo_broker_request *request)
+{
+    struct clo_error ignored;
+
+    clo_broker_answer_free(&client->answer);
+    json_decref(client->json);
+    client->json = NULL;
+    clo_broker_answer(broker, request, &client->answer);
+    if (!clo_json_parse(clo_buffer_bytes(&client->answer.body), &client->json, &ignored))
+        client->json = NULL;
+    return client->answer.status;
+}
+
 static inline unsigned ask(struct client *client, const char *method, const char *path,
                            const char *body)
 {
@@ -181,15 +195,8 @@ static inline unsigned ask(struct client *client, const char *method, const char
         .time = SNP_MAKER_NOW,
         .clock = client->clock,
     };
-    struct clo_error ignored;
 
-    clo_broker_answer_free(&client->answer);
-    json_decref(client->json);
-    client->json = NULL;
-    clo_broker_answer(broker, &request, &client->answer);
-    if (!clo_json_parse(clo_buffer_bytes(&client->answer.body), &client->json, &ignored))
-        client->json = NULL;
-    return client->answer.status;
+    return send_request(client, &request);
 }
 
 static inline const char *member(const struct client *client, const char *key)

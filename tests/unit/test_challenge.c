@@ -58,15 +58,8 @@ static unsigned send_it(struct session *session, const char *method, const char 
         .time = SNP_MAKER_NOW,
         .clock = client->clock,
     };
-    struct clo_error ignored;
 
-    clo_broker_answer_free(&client->answer);
-    json_decref(client->json);
-    client->json = NULL;
-    clo_broker_answer(broker, &request, &client->answer);
-    if (!clo_json_parse(clo_buffer_bytes(&client->answer.body), &client->json, &ignored))
-        client->json = NULL;
-    return client->answer.status;
+    return send_request(client, &request);
 }
 
 static unsigned begin_session(struct session *session, const char *query)

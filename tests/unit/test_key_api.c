@@ -56,15 +56,8 @@ static unsigned ask_as(struct client *client, const char *subject, const char *p
                        const char *body)
 {
     const struct clo_broker_request request = request_of(subject, path, body);
-    struct clo_error ignored;
 
-    clo_broker_answer_free(&client->answer);
-    json_decref(client->json);
-    client->json = NULL;
-    clo_broker_answer(broker, &request, &client->answer);
-    if (!clo_json_parse(clo_buffer_bytes(&client->answer.body), &client->json, &ignored))
-        client->json = NULL;
-    return client->answer.status;
+    return send_request(client, &request);
 }
 
 static void test_who(void **state)
