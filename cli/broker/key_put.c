@@ -8,8 +8,6 @@
 #include "cli/broker/terms_files.h"
 #include "device/file.h"
 
-#define LEASE_MAX 315360000 /* ten years */
-
 struct put_options {
     const char *state, *master, *policy, *releases, *second_holder, *disk, *why;
     bool is_shared, same_secret, forget_generation, as_json;
@@ -70,8 +68,8 @@ static bool read_rules(const char *releases, const char *second_holder, uint64_t
         if (out->second_holder == CLO_SECOND_HOLDER_DEFAULT)
             return clo_fail(err, CLO_ERR_USAGE, "--second-holder: refuse or flag");
     }
-    if (lease > LEASE_MAX)
-        return clo_fail(err, CLO_ERR_USAGE, "--lease: at most %d seconds", LEASE_MAX);
+    if (lease > CLO_LEASE_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--lease: at most %d seconds", CLO_LEASE_MAX);
     out->lease_seconds = (int64_t)lease;
     return true;
 }

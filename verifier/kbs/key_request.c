@@ -5,7 +5,6 @@
 #include "cloister/policy_pins.h"
 
 #define VALUES_MAX 20000
-#define LEASE_MAX  315360000 /* ten years */
 
 void clo_key_request_free(struct clo_key_request *request)
 {
@@ -142,7 +141,7 @@ static bool read_rules(const json_t *json, struct clo_store_entry *out, struct c
         !clo_json_get_bool_optional(json, "forget_generation", false, &out->forgets_generation,
                                     err) ||
         !clo_json_get_bool_optional(json, "same_secret", false, &out->may_repeat_secret, err) ||
-        !read_count(json, "lease_seconds", LEASE_MAX, &out->lease_seconds, err) ||
+        !read_count(json, "lease_seconds", CLO_LEASE_MAX, &out->lease_seconds, err) ||
         !read_count(json, "release_limit", INT32_MAX, &out->release_limit, err))
         return false;
     return !out->forgets_generation || out->disk != NULL ||

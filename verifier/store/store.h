@@ -14,6 +14,7 @@
 
 #define CLO_STORE_REFERENCES_MAX 16
 #define CLO_STORE_SECRET_MAX     ((size_t)65536)
+#define CLO_LEASE_MAX            315360000 /* seconds: ten years */
 
 struct clo_store;
 
