@@ -48,7 +48,7 @@ static void free_opening(struct opening *opening)
     clo_secret_freep(&opening->key);
 }
 
-/* The host may show one header to whoever maps the disk, and another to us. */
+/* The host may show one header to the program that maps the disk, and another to us. */
 static bool is_same_disk(const struct clo_luks2_info *luks, const struct clo_luks_view *view,
                          struct clo_error *err)
 {
@@ -91,7 +91,7 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
     opening->binds_tpm = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
 }
 
-/* Whoever maps the disk would else take the released key to a slot that was written by the host, and from there to a volume key that
+/* The program that maps the disk would else take the released key to a slot that was written by the host, and from there to a volume key that
  * the host knows. */
 static bool is_same_key(const struct clo_luks_view *view, const struct clo_secret *volume_key,
                         struct clo_error *err)

@@ -12,7 +12,7 @@
 
 #define CLO_LUKS_TOKEN_TYPE "cloister"
 
-/* What somebody else read of the same disk, and will map it by: held against the header that is checked. */
+/* What another program read of the same disk, and will map it by: held against the header that is checked. */
 struct clo_luks_view {
     const char *uuid;
     const char *cipher;      /* "aes" */
