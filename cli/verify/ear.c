@@ -28,7 +28,6 @@ static struct clo_bytes trimmed(struct clo_bytes token)
 /* What a relying party looks at besides the signature. */
 static bool check_fresh(const struct ear_options *o, const json_t *claims, struct clo_error *err)
 {
-    const char *nonce = json_string_value(json_object_get(claims, "eat_nonce"));
     const json_t *expires = json_object_get(claims, "exp");
     int64_t at;
 
@@ -36,7 +35,7 @@ static bool check_fresh(const struct ear_options *o, const json_t *claims, struc
         return clo_wrap(err, "--at");
     if (expires != NULL && (!json_is_number(expires) || json_number_value(expires) < (double)at))
         return clo_fail(err, CLO_ERR_REFUSED, "EAR: it has expired");
-    if (o->nonce != NULL && (nonce == NULL || strcmp(nonce, o->nonce) != 0))
+    if (o->nonce != NULL && !clo_ear_nonce_is(claims, o->nonce))
         return clo_fail(err, CLO_ERR_REFUSED, "EAR: its nonce is not the one that was given");
     return true;
 }

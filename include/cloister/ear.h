@@ -32,7 +32,8 @@ CLO_API CLO_MUST_USE bool clo_ear_sign(const struct clo_appraisal *appraisal,
                                        const struct clo_private_key *key, struct clo_buffer *token,
                                        struct clo_error *err);
 
-/* The same claims as a CWT: tagged COSE_Sign1, ES256 or ES384 by the key. Names are numbers there, old or new. */
+/* The same claims as a CWT: tagged COSE_Sign1, ES256 or ES384 by the key. Names are numbers there, old or new, and the
+ * nonce is bytes: those that its base64 or base64url stands for, or else the text's own. */
 CLO_API CLO_MUST_USE bool clo_ear_sign_cwt(const struct clo_appraisal *appraisal,
                                            const struct clo_ear_spec *spec,
                                            const struct clo_private_key *key,
@@ -48,6 +49,8 @@ CLO_API CLO_MUST_USE bool clo_ear_read(struct clo_bytes token, const struct clo_
 /* The same of a claims set without a signature: JSON, or CBOR in JSON's place. It proves nothing. */
 CLO_API CLO_MUST_USE bool clo_ear_claims_read(struct clo_bytes claims, json_t **out,
                                               struct clo_error *err);
+/* Is this the nonce that was given? In claims of a CWT it is base64url of the bytes; `nonce` may be text of any form. */
+CLO_API bool clo_ear_nonce_is(const json_t *claims, const char *nonce);
 
 CLO_END_C
 

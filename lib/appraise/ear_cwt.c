@@ -14,6 +14,7 @@
 #define SIMPLE_TRUE  21
 #define SIMPLE_NULL  22
 #define DEPTH_MAX    16
+#define NONCE        10
 #define VERIFIER     1004
 
 /* --- Writing --- */
@@ -133,6 +134,31 @@ static void write_verifier(const json_t *id, struct clo_buffer *out)
     clo_cbor_text(out, json_string_value(json_object_get(id, "build")));
 }
 
+/* RFC 9711, section 4.1: bytes here, where JSON has text. */
+static bool write_nonce(const json_t *nonce, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+
+    if (!ear_nonce_bytes(json_string_value(nonce), &bytes, err))
+        return false;
+    clo_cbor_bytes(out, clo_buffer_bytes(&bytes));
+    return true;
+}
+
+static bool write_claim(const struct ear_claim *claim, const char *name, const json_t *value,
+                        struct clo_buffer *out, struct clo_error *err)
+{
+    write_name(claim, name, out);
+    if (claim != NULL && claim->label == NONCE && json_is_string(value))
+        return write_nonce(value, out, err);
+    if (strcmp(name, "submods") == 0)
+        return write_submodules(value, out, err);
+    if (claim == NULL || claim->label != VERIFIER)
+        return write_value(value, 0, out, err);
+    write_verifier(value, out);
+    return true;
+}
+
 bool ear_to_cbor(const json_t *claims, struct clo_buffer *out, struct clo_error *err)
 {
     const char *name;
@@ -140,12 +166,7 @@ bool ear_to_cbor(const json_t *claims, struct clo_buffer *out, struct clo_error 
 
     clo_cbor_write(out, CLO_CBOR_MAP, json_object_size(claims));
     json_object_foreach ((json_t *)(uintptr_t)claims, name, value) {
-        const struct ear_claim *claim = find_name(ear_claims, ear_claim_count, name);
-        write_name(claim, name, out);
-        if (claim != NULL && claim->label == VERIFIER)
-            write_verifier(value, out);
-        else if (strcmp(name, "submods") == 0 ? !write_submodules(value, out, err)
-                                              : !write_value(value, 0, out, err))
+        if (!write_claim(find_name(ear_claims, ear_claim_count, name), name, value, out, err))
             return false;
     }
     return clo_buffer_ok(out) || clo_out_of_memory(err);

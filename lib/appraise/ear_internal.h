@@ -24,6 +24,8 @@ json_t *ear_old_names(const json_t *claims);
 const char *ear_status_name(int64_t value);
 /* The other way round, checked as clo_ear_read() says. */
 CLO_MUST_USE bool ear_normalize(const json_t *claims, json_t **out, struct clo_error *err);
+/* What a nonce stands for: of base64 or base64url its bytes, of any other text the text's own. */
+CLO_MUST_USE bool ear_nonce_bytes(const char *nonce, struct clo_buffer *out, struct clo_error *err);
 /* Claims in CBOR: as JSON by new names, and from it. */
 CLO_MUST_USE bool ear_from_cbor(struct clo_bytes in, json_t **out, struct clo_error *err);
 CLO_MUST_USE bool ear_to_cbor(const json_t *claims, struct clo_buffer *out, struct clo_error *err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cloister/cose.h"
+#include "cloister/encoding.h"
 #include "cloister/jose.h"
 
 #include "lib/appraise/ear_internal.h"
@@ -192,4 +193,36 @@ bool clo_ear_read(struct clo_bytes token, const struct clo_public_key *key, json
         !ear_normalize(json, out, err))
         return clo_wrap(err, "EAR");
     return true;
+}
+
+/* --- Nonces --- */
+
+bool ear_nonce_bytes(const char *nonce, struct clo_buffer *out, struct clo_error *err)
+{
+    struct clo_bytes text = clo_bytes_text(nonce);
+    struct clo_error ignored;
+
+    if (clo_base64_read(text, out, &ignored))
+        return true;
+    clo_buffer_free(out);
+    if (clo_base64url_read(text, out, &ignored))
+        return true;
+    clo_buffer_free(out);
+    clo_buffer_append(out, text);
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+bool clo_ear_nonce_is(const json_t *claims, const char *nonce)
+{
+    const char *said = json_string_value(json_object_get(claims, "eat_nonce"));
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer expected = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer shown = { 0 };
+    struct clo_error ignored;
+
+    if (said == NULL)
+        return false;
+    return strcmp(said, nonce) == 0 ||
+           (clo_base64url_read(clo_bytes_text(said), &shown, &ignored) &&
+            ear_nonce_bytes(nonce, &expected, &ignored) &&
+            clo_bytes_equal(clo_buffer_bytes(&shown), clo_buffer_bytes(&expected)));
 }

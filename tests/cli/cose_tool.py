@@ -14,7 +14,7 @@ elif command == "sign":
     signed = COSE.new().encode_and_sign(open(argument, "rb").read(), key, protected={1: algorithm, 3: "application/rim+cbor"})
     open(output, "wb").write(signed)
 elif command == "ear":
-    claims = {265: "tag:ietf.org,2026:rats/ear#03", 6: 1796000000, 10: "abc", 1004: {0: "python", 1: "cwt"},
+    claims = {265: "tag:ietf.org,2026:rats/ear#03", 6: 1796000000, 10: b"a nonce!", 1004: {0: "python", 1: "cwt"},
               266: {"cpu0": {1000: int(argument), 1001: {4: int(argument)}}}}
     # One whose last byte looks like the end of a line of text.
     signed = b""

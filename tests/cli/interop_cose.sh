@@ -30,7 +30,8 @@ for curve in prime256v1 secp384r1; do
     expect "$curve: another key" 1 "signature" "$cloister" measure convert theirs.corim --public-key other.pub --to json
     # A result: affirming, and contraindicated.
     tool ear key.pem 2 good.cwt || fail "$curve: a result: $(tail -n 1 tool.log)"
-    expect "$curve: affirming" 0 "affirming" "$cloister" verify ear good.cwt --public-key key.pub --nonce abc
+    expect "$curve: affirming" 0 "affirming" "$cloister" verify ear good.cwt --public-key key.pub --nonce YSBub25jZSE
+    expect "$curve: another nonce" 1 "nonce" "$cloister" verify ear good.cwt --public-key key.pub --nonce YSBub25jZT8
     expect "$curve: a result under another key" 1 "" "$cloister" verify ear good.cwt --public-key other.pub
     tool ear key.pem 96 bad.cwt || fail "$curve: a result"
     expect "$curve: contraindicated" 1 "contraindicated" "$cloister" verify ear bad.cwt --public-key key.pub

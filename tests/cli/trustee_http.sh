@@ -62,9 +62,10 @@ tools=${LAB_CACHE:-$CLOISTER_TESTS/../build/lab/cache}/cose-tools
 if [ -e "$tools/done" ]; then
     "$tools/bin/python" "$here/cose_tool.py" verify state/token-es256.pem result.cwt claims 2>said || fail "python-cwt: $(tail -n 1 said)"
     "$tools/bin/python" - "$nonce" <<'END' || fail "python-cwt reads other claims"
-import sys, cbor2
+import base64, sys, cbor2
+nonce = base64.urlsafe_b64decode(sys.argv[1] + "==")
 claims = cbor2.load(open("claims", "rb"))
-sys.exit(claims[265] != "tag:ietf.org,2026:rats/ear#03" or claims[10] != sys.argv[1] or claims[266]["cpu0"][1000] != 32)
+sys.exit(claims[265] != "tag:ietf.org,2026:rats/ear#03" or claims[10] != nonce or claims[266]["cpu0"][1000] != 32)
 END
 else
     echo "not tried: python-cwt was not fetched (. sim/lab.sh && lab_fetch_cose_tools)"

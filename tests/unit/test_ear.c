@@ -244,7 +244,7 @@ static void test_sign_cwt(void **state)
                      "affirming") == 0,
               "status");
         CHECK(vector(claims, "executables") == 2 && vector(claims, "hardware") == 0, "vector");
-        CHECK(strcmp(json_string_value(json_object_get(claims, "eat_nonce")), NONCE) == 0, "nonce");
+        CHECK(clo_ear_nonce_is(claims, NONCE) && !clo_ear_nonce_is(claims, NONCE "x"), "nonce");
         CHECK(json_integer_value(json_object_get(claims, "iat")) == 100 &&
                       json_integer_value(json_object_get(claims, "exp")) == 200,
               "times");
@@ -265,12 +265,53 @@ static void test_sign_cwt(void **state)
           "an RSA key");
 }
 
+/* RFC 9711, section 4.1: claim 10 is bytes, those that the text stands for; and the reader knows them by either text. */
+static void test_cwt_nonce(void **state)
+{
+    static const struct {
+        const char *name, *nonce, *item, *read, *other;
+    } cases[] = {
+        { "base64", "+/+/+/+/+/8=", "\x0a\x48\xfb\xff\xbf\xfb\xff\xbf\xfb\xff", "-_-_-_-_-_8",
+          "+/+/+/+/+/4=" },
+        { "base64url", "-_-_-_-_-_8", "\x0a\x48\xfb\xff\xbf\xfb\xff\xbf\xfb\xff", "-_-_-_-_-_8",
+          "-_-_-_-_-_4" },
+        { "neither", "a nonce!",
+          "\x0a\x48"
+          "a nonce!",
+          "YSBub25jZSE", "a nonce?" },
+    };
+    struct clo_error err;
+
+    (void)state;
+    scene_reset(&scene);
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise();
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
+    CHECK(clo_private_key_new(CLO_KEY_P256, 0, &key, &err), err.text);
+    CHECK(clo_private_key_public(key, &public_key, &err), err.text);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        const struct clo_ear_spec spec = {
+            .developer = "cloister", .build = "1", .issued = 100, .nonce = cases[i].nonce
+        };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer token = { 0 };
+        CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+        CHECK(clo_ear_sign_cwt(appraisal, &spec, key, &token, &err), err.text);
+        CHECK(memmem(token.data, token.size, cases[i].item, 10) != NULL, cases[i].name);
+        CHECK(clo_ear_read(clo_buffer_bytes(&token), public_key, &claims, &err), err.text);
+        CHECK(strcmp(json_string_value(json_object_get(claims, "eat_nonce")), cases[i].read) == 0,
+              cases[i].name);
+        CHECK(clo_ear_nonce_is(claims, cases[i].nonce), cases[i].name);
+        CHECK(!clo_ear_nonce_is(claims, cases[i].other) && !clo_ear_nonce_is(claims, ""),
+              cases[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_affirming), cmocka_unit_test(test_contraindicated),
         cmocka_unit_test(test_sign),      cmocka_unit_test(test_sign_cwt),
-        cmocka_unit_test(test_trustee),
+        cmocka_unit_test(test_trustee),   cmocka_unit_test(test_cwt_nonce),
     };
 
     return cmocka_run_group_tests(tests, make_scene, free_scene);
