@@ -17,7 +17,7 @@
 #include "verifier/kbs/admin.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
-#define OPTIONS_MAX      (18 + FETCH_OPTIONS)
+#define OPTIONS_MAX      (19 + FETCH_OPTIONS)
 
 /* What the verifier judges evidence by: nothing of one's own, unless it was asked for. */
 struct own_endorsements {
@@ -137,11 +137,13 @@ static bool print_terms(struct clo_store *store, bool is_json, struct clo_error 
 
 /* The owner's certificate, or one of our own for the address. */
 struct tls_options {
-    const char *certificate, *key, *client_ca;
+    const char *certificate, *key, *client_ca, *client_crl;
     struct clo_list names;
     const char *state, *address;
     struct clo_store *store;
-    struct clo_admin *admin; /* is told of the key; NULL: nobody */
+    const char *admin; /* the file; NULL: none */
+    struct clo_broker *broker;
+    bool is_json_log;
 };
 
 static bool open_key(const struct tls_options *tls, struct clo_private_key **out,
@@ -167,32 +169,55 @@ static bool open_certificate(const struct tls_options *tls, const struct clo_pri
            clo_tls_certificate_keep(path, key, tls->address, &tls->names, now(NULL), err);
 }
 
-/* At the start and at each SIGHUP: the files as they are then. */
+static bool read_admin(const char *path, struct clo_admin **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    return clo_file_read(path, CLO_FILE_LIMIT, &text, err) &&
+           (clo_admin_parse(clo_buffer_bytes(&text), out, err) || clo_wrap(err, "%s", path));
+}
+
+/* At the start and at each SIGHUP: the files as they are then, all of them or none. */
 static bool open_tls(void *context, struct ssl_ctx_st **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
     const struct tls_options *tls = context;
+    CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = NULL;
     struct clo_digest fingerprint;
     char certificate[4096];
 
     if (!open_key(tls, &key, err) ||
         !open_certificate(tls, key, certificate, sizeof certificate, err) ||
         !clo_private_key_public(key, &public, err) ||
-        !clo_public_key_fingerprint(public, &fingerprint, err))
+        !clo_public_key_fingerprint(public, &fingerprint, err) ||
+        (tls->admin != NULL && !read_admin(tls->admin, &admin, err)))
         return false;
-    const struct clo_tls_identity identity = { key, certificate, tls->client_ca };
+    const struct clo_tls_identity identity = { key, certificate, tls->client_ca, tls->client_crl };
     if (!clo_tls_context(&identity, out, err))
         return false;
-    if (tls->admin != NULL)
-        clo_admin_set_broker(tls->admin, &fingerprint);
+    if (admin != NULL)
+        clo_admin_set_broker(admin, &fingerprint);
+    clo_broker_set_admin(tls->broker, admin);
     return true;
+}
+
+static void print_reloaded(void *context)
+{
+    const struct tls_options *tls = context;
+
+    if (tls->is_json_log) {
+        serve_log_json("reloaded", json_object());
+        return;
+    }
+    printf("reloaded\n");
+    fflush(stdout);
 }
 
 /* What the door is like, and what is given out at it. */
 struct door_options {
     uint64_t threads, connections;
-    const char *result_names, *log, *token_algorithm, *public_url, *admin;
+    const char *result_names, *log, *token_algorithm, *public_url;
     int listeners[CLO_SERVICE_LISTENERS_MAX];
 };
 
@@ -247,18 +272,9 @@ static int64_t boot_seconds(void)
     return now.tv_sec;
 }
 
-static bool read_admin(const char *path, struct clo_admin **out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-
-    return clo_file_read(path, CLO_FILE_LIMIT, &text, err) &&
-           (clo_admin_parse(clo_buffer_bytes(&text), out, err) || clo_wrap(err, "%s", path));
-}
-
 static bool serve(struct tls_options *tls, struct door_options *door, unsigned nonce_seconds,
                   struct own_endorsements *own, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = NULL;
     CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
     struct clo_broker_spec spec = {
@@ -279,17 +295,15 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
                                            .connections = (size_t)door->connections,
                                            .open_tls = open_tls,
                                            .listeners = door->listeners,
+                                           .on_reloaded = print_reloaded,
                                            .on_failure = spec.on_failure,
                                            .context = tls };
 
-    if (door->admin != NULL && !read_admin(door->admin, &admin, err))
-        return false;
-    spec.admin = tls->admin = admin;
     if (!clo_service_listeners(door->listeners, &server_spec.listener_count, err) ||
         !print_secrets(tls->store, own->is_json_log, err) ||
         !print_terms(tls->store, own->is_json_log, err) || !clo_broker_new(&spec, &broker, err))
         return false;
-    server_spec.broker = broker;
+    server_spec.broker = tls->broker = broker;
     return clo_server_new(&server_spec, &server, err) &&
            print_listening(server, tls, own->is_json_log, err) && clo_server_run(server, err);
 }
@@ -373,11 +387,15 @@ static void add_door_options(struct serving *s, struct cli_option *out, size_t *
         { "--admin", "FILE",
           "who may administer keys over the network, with 'cloister key --broker' or as Trustee's "
           "administrators (JSON: keys, certificates, roles, policy); default: nobody",
-          .text = &s->door.admin },
+          .text = &s->tls.admin },
         { "--admin-ca", "FILE",
           "whose certificates (PEM) administrators may show in place of a token: those whose "
           "subjects the file of --admin has",
           .text = &s->tls.client_ca },
+        { "--admin-crl", "FILE",
+          "what those who are in --admin-ca have revoked (PEM): a current list of each, or no "
+          "certificate is taken",
+          .text = &s->tls.client_crl },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
           "of what evidence brings",
@@ -410,8 +428,10 @@ static bool check_options(const struct serving *s, struct clo_error *err)
     if (door->public_url != NULL && strncmp(door->public_url, "https://", 8) != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--public-url: %s does not begin with https://",
                         door->public_url);
-    if (s->tls.client_ca != NULL && door->admin == NULL)
+    if (s->tls.client_ca != NULL && s->tls.admin == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--admin-ca is for --admin");
+    if (s->tls.client_crl != NULL && s->tls.client_ca == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--admin-crl is for --admin-ca");
     if (door->threads > CLO_SERVER_THREADS_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "--threads: at most 256");
     if (door->connections == 0 || door->connections > CLO_SERVER_CONNECTIONS_MAX)
@@ -430,6 +450,7 @@ static bool run(struct serving *s, struct clo_error *err)
     if (!cli_open_state(s->tls.state, s->master, s->makes, &store, err))
         return false;
     s->tls.store = store;
+    s->tls.is_json_log = s->own.is_json_log;
     if (s->print_key != NULL)
         return open_key(&s->tls, &key, err) && write_public_key(key, s->print_key, err);
     return open_endorsements(&s->own, err) &&

@@ -3,23 +3,14 @@
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 skip_without openssl python3
+# shellcheck source=tests/cli/key_lib.sh
+. "$(dirname "$0")/key_lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$work" || exit 1
 
 echo '{"cloister_policy":1,"name":"weak","tee":["snp"],"roots":["amd"],"accept_weak":"a test"}' >policy
 echo '{"cloister_policy":1,"name":"open","tee":["snp"],"roots":["amd"],"snp":{"measurement":"any"}}' >open
 printf 'a secret that nobody prints' >secret
-
-# make_key NAME: a private key.
-make_key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key" 2>/dev/null || fail "a key"; }
-
-# make_certificate NAME CA DAYS: of a subject with this name.
-make_certificate() {
-    make_key "$1"
-    openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr" 2>/dev/null || fail "a request of $1"
-    openssl x509 -req -in "$1.csr" -CA "$2.crt" -CAkey "$2.key" -set_serial 2 -days "$3" -out "$1.crt" 2>/dev/null ||
-        fail "a certificate of $1"
-}
 
 make_key admin
 make_key stranger
@@ -44,35 +35,9 @@ EOF
 expect "a CA without administrators" 2 "--admin-ca is for --admin" "$cloister" serve --state state --admin-ca ca.crt
 expect "a CA that is none" 3 "admin.json: not certificates in PEM" "$cloister" serve --state state --listen 127.0.0.1:0 --admin admin.json --admin-ca admin.json
 
-# start LOG OPTION…: a broker of the state; `url` is where it listens.
-start() {
-    log=$1
-    shift
-    "$cloister" serve --state state --listen 127.0.0.1:0 "$@" >"$log" 2>&1 &
-    pid=$!
-    trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-    await_port "$log" "$pid"
-    url=https://127.0.0.1:$port
-}
-
-# stop: ends it.
-stop() {
-    kill -TERM "$pid"
-    status=0
-    wait "$pid" || status=$?
-    [ "$status" = 0 ] || fail "ends with $status: $(cat "$log")"
-}
-
-# key WORD OPERAND…: as an administrator with a key; by WHO: with the certificate of one.
+# key WORD OPERAND…: as an administrator with a key.
 # shellcheck disable=SC2317 # expect calls it
 key() { "$cloister" key "$@" --broker "$url" --broker-key broker.pem --admin-key admin.key; }
-# shellcheck disable=SC2317 # expect calls it
-by() {
-    who=$1
-    shift
-    "$cloister" key "$@" --broker "$url" --broker-key broker.pem --admin-key "$who.key" --admin-cert "$who.crt"
-}
-
 start log --admin admin.json --admin-ca ca.crt
 
 # With a token that the program signs itself.

@@ -84,11 +84,40 @@ static void test_kept(void **state)
           "TLS with none");
 }
 
+/* A connection lives on; who it says it is does not, beyond what let it in. */
+static void test_shown_counts(void **state)
+{
+    static char subject[] = "CN=a";
+    static const struct {
+        const char *name;
+        struct clo_tls_shown shown;
+        int64_t time, now;
+        unsigned readings;
+        bool counts;
+    } cases[] = {
+        { "just shown", { subject, 1000, 5000, 3 }, 900, 5000, 3, true },
+        { "in its last second", { subject, 1000, 5000, 3 }, 1000, 5000, 3, true },
+        { "over", { subject, 1000, 5000, 3 }, 1001, 5000, 3, false },
+        { "shown long ago", { subject, 1000, 5000, 3 }, 900, 5000 + CLO_TLS_SHOWN_MS, 3, false },
+        { "almost so long ago", { subject, 1000, 5000, 3 }, 900, 4999 + CLO_TLS_SHOWN_MS, 3, true },
+        { "a clock that went back", { subject, 1000, 5000, 3 }, 900, 4999, 3, false },
+        { "taken by what was read before", { subject, 1000, 5000, 3 }, 900, 5000, 4, false },
+        { "none was shown", { NULL, 1000, 5000, 3 }, 900, 5000, 3, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++)
+        CHECK(clo_tls_shown_counts(&cases[i].shown, cases[i].time, cases[i].now,
+                                   cases[i].readings) == cases[i].counts,
+              cases[i].name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_shown_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

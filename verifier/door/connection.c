@@ -66,7 +66,7 @@ void connection_free(struct connection *c)
         TAILQ_REMOVE(&c->worker->waiting, c, waiting);
     SSL_free(c->tls);
     SSL_CTX_free(c->tls_context);
-    free(c->subject);
+    free(c->shown.subject);
     close(c->fd);
     clo_addresses_leave(door->addresses, c->address);
     atomic_fetch_sub(&c->worker->count, 1);
@@ -192,9 +192,17 @@ static bool refuse(struct connection *c, unsigned status, const char *why)
     return send_answer(c, &answer, false);
 }
 
+/* Looked at for each request: connections last longer than certificates may. */
+static bool certificate_counts(const struct connection *c)
+{
+    return clo_tls_shown_counts(&c->shown, door_seconds(CLOCK_REALTIME), door_now(),
+                                atomic_load(&c->worker->door->readings));
+}
+
 static struct clo_broker_request broker_request(const struct connection *c, struct clo_bytes body)
 {
     const struct request *request = c->request;
+    bool counts = certificate_counts(c);
 
     return (struct clo_broker_request){
         .method = request->method,
@@ -205,7 +213,8 @@ static struct clo_broker_request broker_request(const struct connection *c, stru
         .accept = request->accept,
         .authorization = request->authorization,
         .peer = c->peer,
-        .subject = c->subject,
+        .subject = counts ? c->shown.subject : NULL,
+        .is_subject_over = c->shown.subject != NULL && !counts,
         .body = body,
         .time = door_seconds(CLOCK_REALTIME),
         .clock = door_seconds(CLOCK_BOOTTIME),
@@ -253,7 +262,8 @@ static bool give_answer(struct connection *c, struct clo_broker_answer *answer)
 {
     bool is_head = strcmp(c->request->method, "HEAD") == 0;
 
-    c->keeps_alive = c->keeps_alive && c->request->keeps_alive && !c->worker->is_draining;
+    c->keeps_alive = c->keeps_alive && c->request->keeps_alive && !c->worker->is_draining &&
+                     (c->shown.subject == NULL || certificate_counts(c));
     free_request(c);
     return clo_broker_may_send(c->worker->door->broker, answer) ? send_answer(c, answer, is_head)
                                                                 : hold(c, answer, is_head);
@@ -504,10 +514,11 @@ static bool shake_hands(struct connection *c)
         return wait_for_tls(c, result);
     }
     door_count(&c->worker->door->metrics, DOOR_HANDSHAKES);
-    if (!clo_tls_subject(c->tls, &c->subject)) {
+    if (!clo_tls_shown_read(c->tls, &c->shown)) {
         connection_free(c);
         return false;
     }
+    c->shown.since = door_now();
     enter(c, STAGE_IDLE, IDLE_MS);
     return true;
 }
@@ -600,6 +611,7 @@ void connection_begin(struct worker *worker, const struct arrival *arrival)
     c->worker = worker;
     c->fd = arrival->fd;
     c->tls_context = arrival->tls;
+    c->shown.readings = arrival->readings;
     c->address = arrival->address;
     memcpy(c->peer, arrival->peer, sizeof c->peer);
     TAILQ_INSERT_TAIL(&worker->all, c, all);

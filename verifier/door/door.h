@@ -17,6 +17,7 @@
 #include "verifier/door/addresses.h"
 #include "verifier/door/door_metrics.h"
 #include "verifier/door/http_request.h"
+#include "verifier/door/tls.h"
 #include "verifier/kbs/broker.h"
 
 #define PEER_SIZE       48 /* an address as text, with the NUL */
@@ -42,6 +43,7 @@ struct door {
     atomic_bool is_at_once; /* nothing is finished any more */
     atomic_size_t connections;
     atomic_size_t large_bodies; /* bytes that they may still take */
+    atomic_uint readings;       /* how often certificates, and whose are taken, were read anew */
 };
 
 /* What a worker is told: by the one that listens, through its pipe. */
@@ -55,8 +57,9 @@ enum arrival_kind {
 struct arrival {
     enum arrival_kind kind;
     int fd;
-    SSL_CTX *tls; /* a reference */
-    size_t room;  /* how many idle connections are to make room */
+    SSL_CTX *tls;      /* a reference */
+    unsigned readings; /* by then */
+    size_t room;       /* how many idle connections are to make room */
     uint64_t address;
     char peer[PEER_SIZE];
 };
@@ -90,9 +93,9 @@ struct connection {
     size_t written;
     uint64_t address;
     char peer[PEER_SIZE];
-    char *subject;           /* of the client's certificate, which TLS has verified; NULL: none */
-    struct request *request; /* whose body is read; NULL: none */
-    struct held *held;       /* the answer that waits for the disk; NULL: none */
+    struct clo_tls_shown shown; /* by the client */
+    struct request *request;    /* whose body is read; NULL: none */
+    struct held *held;          /* the answer that waits for the disk; NULL: none */
 };
 
 TAILQ_HEAD(connections, connection);

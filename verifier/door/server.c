@@ -82,7 +82,8 @@ static bool open_tls(const struct clo_server *server, SSL_CTX **out, struct clo_
     return true;
 }
 
-/* Connections that are open keep what they began with. */
+/* Connections that are open keep what they began with, but for who they said they are: their certificates were taken by what
+ * was read before. */
 static void reload(struct clo_server *server)
 {
     SSL_CTX *tls = NULL;
@@ -92,6 +93,9 @@ static void reload(struct clo_server *server)
     if (open_tls(server, &tls, &err)) {
         SSL_CTX_free(server->tls);
         server->tls = tls;
+        atomic_fetch_add(&server->door.readings, 1);
+        if (server->spec.on_reloaded != NULL)
+            server->spec.on_reloaded(server->spec.context);
     } else {
         clo_wrap(&err, "reload: nothing has changed");
         tell(server, &err);
@@ -155,6 +159,7 @@ static void hand_out(struct clo_server *server, struct arrival *arrival)
     atomic_fetch_add(&worker->count, 1);
     SSL_CTX_up_ref(server->tls);
     arrival->tls = server->tls;
+    arrival->readings = atomic_load(&server->door.readings);
     if (worker == server->workers[0]) {
         worker_take(worker, arrival);
         return;

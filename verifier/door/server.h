@@ -24,6 +24,8 @@ struct clo_server_spec {
     size_t connections; /* at most; 0: CLO_SERVER_CONNECTIONS. Fewer where descriptors are scarce */
     /* TLS as it is to be from now on: asked for at the start and at each SIGHUP; for SSL_CTX_free(). */
     bool (*open_tls)(void *context, struct ssl_ctx_st **out, struct clo_error *err);
+    /* SIGHUP has done what it is for. NULL: nobody listens. */
+    void (*on_reloaded)(void *context);
     /* What went wrong meanwhile, and in here. NULL: nobody listens. */
     void (*on_failure)(void *context, const struct clo_error *err);
     void *context;

@@ -4,7 +4,9 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -214,6 +216,18 @@ static bool ask_for_certificates(SSL_CTX *tls, const char *file, struct clo_erro
     return true;
 }
 
+/* A list of each CA in the chain, and a current one: without it a certificate is refused. */
+static bool look_up_revoked(SSL_CTX *tls, const char *file, struct clo_error *err)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(tls);
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+    if (lookup == NULL || X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) < 1)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: not revocation lists in PEM", file);
+    return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "revocation cannot be looked up");
+}
+
 static bool set_up(SSL_CTX *tls, const struct clo_tls_identity *identity, struct clo_error *err)
 {
     if (SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1)
@@ -226,6 +240,8 @@ static bool set_up(SSL_CTX *tls, const struct clo_tls_identity *identity, struct
                         identity->certificate_file);
     if (identity->client_ca_file != NULL &&
         !ask_for_certificates(tls, identity->client_ca_file, err))
+        return false;
+    if (identity->client_crl_file != NULL && !look_up_revoked(tls, identity->client_crl_file, err))
         return false;
     /* Every client comes once: nothing to resume, and no ticket key to keep. */
     SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF);
@@ -265,10 +281,34 @@ static bool read_subject(X509 *x509, char **out)
     return *out != NULL;
 }
 
-bool clo_tls_subject(const struct ssl_st *tls, char **out)
+/* The first end in the chain that was verified: nothing in it counts for longer. */
+static bool read_end(const struct ssl_st *tls, int64_t *out)
+{
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(tls);
+
+    *out = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        struct tm time = { 0 };
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(chain, i)), &time) != 1)
+            return false;
+        int64_t end = (int64_t)timegm(&time);
+        *out = end < *out ? end : *out;
+    }
+    return sk_X509_num(chain) > 0;
+}
+
+bool clo_tls_shown_read(const struct ssl_st *tls, struct clo_tls_shown *out)
 {
     X509 *x509 = SSL_get0_peer_certificate(tls);
 
-    *out = NULL;
-    return x509 == NULL || (SSL_get_verify_result(tls) == X509_V_OK && read_subject(x509, out));
+    out->subject = NULL;
+    return x509 == NULL || (SSL_get_verify_result(tls) == X509_V_OK && read_end(tls, &out->ends) &&
+                            read_subject(x509, &out->subject));
+}
+
+bool clo_tls_shown_counts(const struct clo_tls_shown *shown, int64_t time, int64_t now,
+                          unsigned readings)
+{
+    return shown->subject != NULL && time <= shown->ends && now >= shown->since &&
+           now - shown->since < CLO_TLS_SHOWN_MS && readings == shown->readings;
 }

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <regex.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct rule {
 };
 
 struct clo_admin {
+    atomic_uint users;
     pthread_mutex_t lock;                                         /* of `broker` */
     char broker[sizeof CLO_ADMIN_BROKER + 2 * CLO_HASH_SIZE_MAX]; /* "": not known */
     struct key keys[KEYS_MAX];
@@ -36,9 +38,16 @@ struct clo_admin {
     struct clo_buffer policy;
 };
 
+struct clo_admin *clo_admin_use(struct clo_admin *admin)
+{
+    if (admin != NULL)
+        atomic_fetch_add(&admin->users, 1);
+    return admin;
+}
+
 void clo_admin_free(struct clo_admin *admin)
 {
-    if (admin == NULL)
+    if (admin == NULL || atomic_fetch_sub(&admin->users, 1) > 1)
         return;
     for (size_t i = 0; i < admin->key_count; i++) {
         clo_public_key_free(admin->keys[i].public);
@@ -224,6 +233,7 @@ bool clo_admin_parse(struct clo_bytes text, struct clo_admin **out, struct clo_e
 
     if (admin == NULL)
         return clo_out_of_memory(err);
+    atomic_init(&admin->users, 1);
     pthread_mutex_init(&admin->lock, NULL);
     if (!clo_json_parse(text, &json, err) || !read_all(json, admin, err))
         return clo_wrap(err, "administrators");

@@ -20,6 +20,8 @@ struct clo_admin;
 
 CLO_MUST_USE bool clo_admin_parse(struct clo_bytes text, struct clo_admin **out,
                                   struct clo_error *err);
+/* One user more, who frees it as well; NULL stays NULL. */
+struct clo_admin *clo_admin_use(struct clo_admin *admin);
 void clo_admin_free(struct clo_admin *admin);
 void clo_admin_freep(struct clo_admin **admin);
 /* Which broker this is: the digest (SHA-256) of the key that it shows in TLS. Also while tokens are checked. */

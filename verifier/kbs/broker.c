@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verifier/kbs/admin.h"
 #include "verifier/store/generation.h"
 
 #define ERROR_PREFIX "https://github.com/confidential-containers/kbs/errors/"
@@ -28,6 +29,7 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
     if (broker == NULL)
         return clo_out_of_memory(err);
     broker->spec = *spec;
+    broker->spec.admin = clo_admin_use(spec->admin);
     pthread_mutex_init(&broker->lock, NULL);
     broker->next_line = &broker->first_line;
     if (!clo_sessions_new(spec->random, spec->nonce_seconds, CLO_BROKER_SESSION_MAX,
@@ -50,6 +52,7 @@ void clo_broker_free(struct clo_broker *broker)
     clo_private_key_free(broker->token_key);
     clo_junk_free(broker->junk);
     clo_term_book_free(broker->book);
+    clo_admin_free(broker->spec.admin);
     pthread_mutex_destroy(&broker->lock);
     free(broker);
 }
@@ -58,6 +61,15 @@ void clo_broker_freep(struct clo_broker **broker)
 {
     clo_broker_free(*broker);
     *broker = NULL;
+}
+
+void clo_broker_set_admin(struct clo_broker *broker, struct clo_admin *admin)
+{
+    broker_enter(broker);
+    struct clo_admin *before = broker->spec.admin;
+    broker->spec.admin = clo_admin_use(admin);
+    broker_leave(broker);
+    clo_admin_free(before);
 }
 
 void clo_broker_answer_free(struct clo_broker_answer *answer)

@@ -36,7 +36,7 @@ struct clo_broker_spec {
     int64_t clock;      /* of now, as requests have it */
     bool has_old_names; /* of results: clo_ear_spec */
     bool signs_es384;
-    struct clo_admin *admin; /* borrowed; NULL: nobody administers it over the network */
+    struct clo_admin *admin; /* one user more; NULL: nobody administers it over the network */
     const char *public_url;  /* who signs tokens, for relying parties; borrowed; NULL: "cloister" */
     struct clo_endorser *endorser; /* borrowed; NULL: what evidence brings decides */
     /* One line for each decision; no secret in it. NULL: nobody listens. */
@@ -50,6 +50,8 @@ CLO_MUST_USE bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_
                                  struct clo_error *err);
 void clo_broker_free(struct clo_broker *broker);
 void clo_broker_freep(struct clo_broker **broker);
+/* From the next request on; also while others are answered. One user more. */
+void clo_broker_set_admin(struct clo_broker *broker, struct clo_admin *admin);
 
 struct clo_broker_request {
     const char *method;
@@ -60,6 +62,7 @@ struct clo_broker_request {
     const char *authorization; /* the header, NULL: none */
     const char *peer;          /* the client's address; NULL: not known */
     const char *subject;       /* of the client's certificate, which TLS has verified; NULL: none */
+    bool is_subject_over;      /* it has shown one that counts no more */
     struct clo_bytes body;
     int64_t time;  /* Unix: for validity and the audit trail */
     int64_t clock; /* seconds that do not jump: for sessions */

@@ -16,20 +16,23 @@
 static bool check(struct clo_broker *broker, const struct clo_broker_request *request, char *role,
                   struct clo_error *err)
 {
+    CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = clo_admin_use(broker->spec.admin);
     const char *authorization = request->authorization;
 
-    if (broker->spec.admin == NULL)
+    if (admin == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "this broker is not administered over the network");
     if (authorization == NULL && request->subject != NULL)
-        return clo_admin_check_subject(broker->spec.admin, request->subject, request->path, role,
-                                       err);
+        return clo_admin_check_subject(admin, request->subject, request->path, role, err);
+    if (authorization == NULL && request->is_subject_over)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "the certificate of this connection counts no more: connect again");
     if (authorization == NULL ||
         strncasecmp(authorization, BEARER_PREFIX, strlen(BEARER_PREFIX)) != 0)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "an administrator's bearer token or certificate is needed");
     broker_leave(broker);
-    bool ok = clo_admin_check(broker->spec.admin, authorization + strlen(BEARER_PREFIX),
-                              request->time, request->path, role, err);
+    bool ok = clo_admin_check(admin, authorization + strlen(BEARER_PREFIX), request->time,
+                              request->path, role, err);
     broker_enter(broker);
     return ok;
 }
