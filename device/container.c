@@ -162,7 +162,8 @@ bool clo_container_open(const char *path, struct clo_container *out, struct clo_
 {
     CLO_CLEANUP(clo_container_close) struct clo_container container = { .fd = -1 };
 
-    container.fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* A pipe is not waited for. */
+    container.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (container.fd < 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
     if (!size_of(container.fd, &container.size, err) || !recognise(&container, path, err))

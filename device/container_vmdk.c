@@ -22,7 +22,7 @@ static bool open_neighbour(const char *path, const char *name, int *out, struct 
         return clo_out_of_memory(err);
     CLO_CLEANUP(clo_fd_close) int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     /* The description chooses the name: a link could lead to any file of the machine's. */
-    int fd = folder < 0 ? -1 : openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = folder < 0 ? -1 : openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_FORMAT, "VMDK: %.200s: %s", name,
                         errno == ELOOP ? "is a link" : strerror(errno));

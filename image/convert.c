@@ -15,6 +15,7 @@
 #include "image/source_xfs.h"
 
 #define PIECE ((size_t)1 << 20)
+#define ROOM  ((uint64_t)64 << 20) /* that a small container may come to, whatever it says */
 
 /* What a conversion holds on its way. */
 struct conversion {
@@ -236,8 +237,45 @@ static bool check_clean(ext2_filsys fs, struct clo_error *err)
     return true;
 }
 
-static bool open_root(struct conversion *conversion, int64_t now, ext2_filsys *fs,
-                      struct clo_error *err)
+static uint64_t used_blocks(ext2_filsys fs)
+{
+    blk64_t at = fs->super->s_first_data_block, end = ext2fs_blocks_count(fs->super), stop;
+    uint64_t used = 0;
+
+    while (ext2fs_find_first_set_block_bitmap2(fs->block_map, at, end - 1, &at) == 0) {
+        if (ext2fs_find_first_zero_block_bitmap2(fs->block_map, at, end - 1, &stop) != 0)
+            stop = end;
+        used += stop - at;
+        if (stop >= end - 1)
+            break;
+        at = stop;
+    }
+    return used;
+}
+
+/* A container can say of a whole disk that it is one of its clusters, and a file system of a hole that it is used: what is to be
+ * written is held against what there is. The size of a raw disk is its own. */
+static bool check_expansion(const struct conversion *conversion, ext2_filsys fs,
+                            const struct clo_image_spec *base, struct clo_error *err)
+{
+    const struct clo_container *disk = root_disk(conversion);
+    uint64_t blocks = ext2fs_blocks_count(fs->super);
+    struct stat status;
+
+    if (disk->kind == CLO_CONTAINER_RAW || disk->kind == CLO_CONTAINER_VMDK_FLAT)
+        return true;
+    if (fstat(disk->fd, &status) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    uint64_t written =
+            base->encrypt_all ? blocks : used_blocks(fs) + (base->has_tags ? blocks / 128 : 0);
+    uint64_t most = (uint64_t)status.st_size * CONTAINER_EXPANSION_MAX + ROOM;
+    return written <= most / fs->blocksize ||
+           clo_fail(err, CLO_ERR_FORMAT, "%s: unpacks to more than %u times the file's size",
+                    clo_container_name(disk->kind), CONTAINER_EXPANSION_MAX);
+}
+
+static bool open_root(struct conversion *conversion, const struct clo_image_spec *base,
+                      ext2_filsys *fs, struct clo_error *err)
 {
     const struct clo_layout_part *root = conversion->root;
 
@@ -247,9 +285,11 @@ static bool open_root(struct conversion *conversion, int64_t now, ext2_filsys *f
         return false;
     if (!check_clean(*fs, err))
         return false;
-    (*fs)->now = (time_t)now;
+    (*fs)->now = (time_t)conversion->journal.created;
     errcode_t failed = ext2fs_read_bitmaps(*fs);
-    return failed == 0 || clo_fail(err, CLO_ERR_FORMAT, "ext4: %s", error_message(failed));
+    if (failed != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "ext4: %s", error_message(failed));
+    return check_expansion(conversion, *fs, base, err);
 }
 
 static bool change(const struct adapt *adapt, const struct clo_image_spec *base,
@@ -265,7 +305,7 @@ static bool change(const struct adapt *adapt, const struct clo_image_spec *base,
 static bool adapt_root(struct conversion *conversion, struct adapt *adapt,
                        const struct clo_image_spec *base, struct clo_error *err)
 {
-    bool ok = open_root(conversion, conversion->journal.created, &adapt->fs, err);
+    bool ok = open_root(conversion, base, &adapt->fs, err);
 
     ok = ok && change(adapt, base, &conversion->found, err);
     if (!ok) {

@@ -405,10 +405,12 @@ static errcode_t new_inode(struct clo_new_root *tree, ext2_ino_t folder,
 
 static int entry_type(uint32_t mode)
 {
-    return LINUX_S_ISREG(mode)   ? EXT2_FT_REG_FILE
-           : LINUX_S_ISCHR(mode) ? EXT2_FT_CHRDEV
-           : LINUX_S_ISBLK(mode) ? EXT2_FT_BLKDEV
-                                 : EXT2_FT_FIFO;
+    return LINUX_S_ISREG(mode)    ? EXT2_FT_REG_FILE
+           : LINUX_S_ISLNK(mode)  ? EXT2_FT_SYMLINK
+           : LINUX_S_ISSOCK(mode) ? EXT2_FT_SOCK
+           : LINUX_S_ISCHR(mode)  ? EXT2_FT_CHRDEV
+           : LINUX_S_ISBLK(mode)  ? EXT2_FT_BLKDEV
+                                  : EXT2_FT_FIFO;
 }
 
 static errcode_t make(struct clo_new_root *tree, ext2_ino_t parent, const char *name,
@@ -549,6 +551,18 @@ bool clo_new_root_link(struct clo_new_root *tree, const char *path, const char *
 
 /* --- What is in it --- */
 
+/* Those that ext4 has a number for, and Linux a meaning. */
+static bool is_known_attribute(const char *name)
+{
+    static const char *const spaces[] = { "user.", "trusted.", "security." };
+
+    for (size_t i = 0; i < CLO_COUNT(spaces); i++)
+        if (strncmp(name, spaces[i], strlen(spaces[i])) == 0)
+            return name[strlen(spaces[i])] != '\0';
+    return strcmp(name, "system.posix_acl_access") == 0 ||
+           strcmp(name, "system.posix_acl_default") == 0;
+}
+
 bool clo_new_root_xattr(struct clo_new_root *tree, const char *name, struct clo_bytes value,
                         struct clo_error *err)
 {
@@ -557,6 +571,11 @@ bool clo_new_root_xattr(struct clo_new_root *tree, const char *name, struct clo_
     /* libext2fs would write what is left of its length in a byte: another attribute. */
     if (strlen(name) > XATTR_NAME_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "attribute %.100s…: too long a name", name);
+    if (!is_known_attribute(name))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "attribute %.100s: Linux has none of that name: leave it out "
+                        "(tar --xattrs-exclude)",
+                        name);
     errcode_t failed = ext2fs_xattrs_open(tree->fs, tree->last, &handle);
     if (failed == 0)
         failed = ext2fs_xattrs_read(handle);

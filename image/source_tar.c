@@ -143,6 +143,20 @@ static bool check_type(struct archive_entry *entry, struct clo_error *err)
     }
 }
 
+/* What ext4 has no room for would become another's. */
+static bool check_owner(struct archive_entry *entry, struct clo_error *err)
+{
+    int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+
+    if (uid < 0 || uid >= UINT32_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "user id %lld: at most 4294967294 expected",
+                        (long long)uid);
+    if (gid < 0 || gid >= UINT32_MAX)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "group id %lld: at most 4294967294 expected",
+                        (long long)gid);
+    return true;
+}
+
 static bool count_entry(void *context, struct archive *archive, struct archive_entry *entry,
                         struct clo_error *err)
 {
@@ -160,7 +174,7 @@ static bool count_entry(void *context, struct archive *archive, struct archive_e
         clo_new_root_count(&counting->source->need, 0);
         return true;
     }
-    if (!check_type(entry, err))
+    if (!check_type(entry, err) || !check_owner(entry, err))
         return false;
     if (archive_entry_filetype(entry) != AE_IFREG) {
         clo_new_root_count(&counting->source->need, 4096);
@@ -268,8 +282,8 @@ static bool append_acl(struct archive_entry *entry, int type, struct clo_buffer 
                 continue;
             if (tags[i].has_id && id < 0)
                 return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                                "an ACL that has a name and no number: make the archive with "
-                                "--numeric-owner");
+                                "an ACL that has a name and no number: 'tar --xattrs "
+                                "--xattrs-include=*' without --acls keeps numbers");
             clo_buffer_le16(out, tags[i].number);
             clo_buffer_le16(out, (uint16_t)(permset & 7));
             clo_buffer_le32(out, tags[i].has_id ? (uint32_t)id : UINT32_MAX);

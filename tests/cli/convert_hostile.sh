@@ -9,7 +9,7 @@ init=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"
-skip_without mke2fs
+skip_without mke2fs debugfs
 make_image_inputs
 mkdir -p root/boot root/usr/lib/modules outputs
 
@@ -63,6 +63,26 @@ for part in 1 2 3; do truncate -s 60M $indexes/modules.large$part; done
 make_root bytes.ext4
 expect "large indexes" 3 "more than 128 MiB of modules and their indexes" convert bytes.ext4
 rm $indexes/modules.large?
+
+# A small container whose file system says that many times the file's size is in use: blocks of it, or the tags for all of them.
+rm -rf root/usr/lib/modules/* root/boot/*
+: >root/usr/fill
+if command -v qemu-img >/dev/null; then
+    mkdir -p root/sbin
+    : >root/sbin/init
+    mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -N 1000 -E nodiscard -d root used.ext4 24G >/dev/null || fail "mke2fs"
+    debugfs -w -R 'fallocate usr/fill 0 5800000' used.ext4 >/dev/null 2>&1
+    for kind in qcow2 vmdk; do
+        qemu-img convert -f raw -O $kind used.ext4 used.$kind || fail "qemu-img: $kind"
+        expect "blocks that are not there, $kind" 3 "unpacks to more than 1200 times the file's size" convert used.$kind
+    done
+    rm -f used.*
+fi
+
+# A pipe is not waited for.
+mkfifo pipe
+expect "a pipe, to be looked at" 3 "neither a file nor a disk" timeout 60 "$cloister" image inspect pipe
+expect "a pipe, to be converted" 3 "neither a file nor a disk" convert pipe
 
 [ -z "$(find outputs -mindepth 1)" ] || fail "something was written: $(find outputs)"
 exit "$failed"

@@ -17,6 +17,7 @@ make_distribution
 mv distribution.boot/vmlinuz-6.12.0-test distribution/boot/
 : >distribution/.dockerenv
 ln -s usr/lib distribution/lib64
+ln -P distribution/lib64 distribution/lib65
 mkfifo distribution/var/pipe
 
 # convert INPUT IMAGE [OPTION]…
@@ -48,6 +49,7 @@ look() {
     [ "$(in_root "$1.ext4" 'stat var/sparse' | sed -n 's/.*Blockcount: //p')" -lt 200 ] || fail "$1: the sparse file's holes"
     in_root "$1.ext4" 'stat var/pipe' | grep -q 'FIFO' || fail "$1: the pipe"
     in_root "$1.ext4" 'stat lib64' | grep -q 'usr/lib' || fail "$1: the link"
+    in_root "$1.ext4" 'stat lib65' | grep -q 'Links: 2' || fail "$1: the link's other name"
     [ -z "$xattrs" ] || in_root "$1.ext4" 'ea_list var/one' | grep -q 'user.note (4) = "kept"' || fail "$1: the attribute"
 }
 xattrs=
@@ -79,27 +81,9 @@ echo 2 >upper/replaced
 echo 2 >upper/opaque/new
 : >upper/.wh.gone
 : >upper/opaque/.wh..wh..opq
-cat >oci.py <<'EOP'
-"""oci.py FOLDER LAYER.tar…: an image of them."""
-import gzip, hashlib, json, os, sys
-folder = sys.argv[1]
-os.makedirs(folder + "/blobs/sha256")
-def blob(data, kind):
-    digest = hashlib.sha256(data).hexdigest()
-    with open(f"{folder}/blobs/sha256/{digest}", "wb") as f:
-        f.write(data)
-    return {"mediaType": kind, "digest": "sha256:" + digest, "size": len(data)}
-oci = "application/vnd.oci.image."
-layers = [blob(gzip.compress(open(name, "rb").read(), 1), oci + "layer.v1.tar+gzip") for name in sys.argv[2:]]
-config = blob(b'{"architecture":"amd64","os":"linux"}', oci + "config.v1+json")
-manifest = {"schemaVersion": 2, "mediaType": oci + "manifest.v1+json", "config": config, "layers": layers}
-entry = blob(json.dumps(manifest).encode(), oci + "manifest.v1+json")
-json.dump({"schemaVersion": 2, "manifests": [entry]}, open(folder + "/index.json", "w"))
-open(folder + "/oci-layout", "w").write('{"imageLayoutVersion":"1.0.0"}')
-EOP
 tar -C lower -cf lower.tar .
 tar -C upper -cf upper.tar .
-python3 oci.py oci root.tar lower.tar upper.tar
+python3 "$CLOISTER_TESTS/cli/oci.py" oci root.tar lower.tar upper.tar
 expect "an OCI image" 0 "LUKS2" convert oci oci.img
 grep -q 'root: an OCI image of 3 layers' out || fail "an OCI image: $(cat out)"
 open_root oci.img disk.key oci.ext4
@@ -146,6 +130,14 @@ with tarfile.open("longname.tar", "w", format=tarfile.PAX_FORMAT) as archive:
     info = tarfile.TarInfo("marked")
     info.pax_headers = {"SCHILY.xattr.security.capability" + "x" * 256: "1"}
     archive.addfile(info)
+for name, member, headers in ("owner.tar", "owned", {"uid": "4294967296"}), ("group.tar", "owned", {"gid": "4294967295"}), \
+        ("space.tar", "marked", {"SCHILY.xattr.com.apple.quarantine": "1"}):
+    with tarfile.open(name, "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo(member)
+        info.pax_headers = headers
+        if "id" in list(headers)[0]:
+            setattr(info, list(headers)[0], int(list(headers.values())[0]))
+        archive.addfile(info)
 info = tarfile.TarInfo("huge")
 info.size = 1 << 50
 open("huge.tar", "wb").write(info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
@@ -179,6 +171,9 @@ linked.tar|/dev/here/disk: a device by way of a link
 pointless.tar|pointed: a link to nothing
 link.tar|/../../etc/shadow: leads out by ".."
 longname.tar|marked: attribute security.capabilityxxxx
+owner.tar|owned: user id 4294967296: at most 4294967294 expected
+group.tar|owned: group id 4294967295: at most 4294967294 expected
+space.tar|marked: attribute com.apple.quarantine: Linux has none of that name
 missing.tar|/a: is a link to /b, which is not there
 file.tar|/a/b: Ext2 inode is not a directory
 rootless.tar|is not the root of a system: it has no init
