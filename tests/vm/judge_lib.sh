@@ -2,6 +2,7 @@
 # judge_lib.sh: a guest with device-mapper and the stock tools of the disk formats, which says what it thinks of disks that were
 # written without either. Sourced after vm.sh.
 
+# JUDGE_TOOLS: more programs that a caller's script uses.
 JUDGE_MODULES="virtio_pci virtio_blk dm_mod dm_crypt dm_integrity dm_verity authenc xts aesni_intel sha256_ssse3 ext4 erofs"
 
 # judge_initrd FOLDER SCRIPT: FOLDER/initrd, whose first program sources SCRIPT and powers off.
@@ -10,7 +11,8 @@ judge_initrd() {
     release=$(lab_kernel_release)
     mkdir -p "$folder/root/bin" "$folder/root/modules" "$folder/root/proc" "$folder/root/sys" "$folder/root/dev" "$folder/root/run/cryptsetup" "$folder/root/mnt"
     cp "$(command -v busybox)" "$folder/root/bin/busybox"
-    for tool in cryptsetup integritysetup veritysetup dmsetup; do
+    # shellcheck disable=SC2086 # words
+    for tool in cryptsetup integritysetup veritysetup dmsetup ${JUDGE_TOOLS:-}; do
         tool=$(PATH=$PATH:/usr/sbin:/sbin command -v $tool) || return 1
         cp "$tool" "$folder/root/bin/"
         ldd "$tool" | grep -o '/[^ ]*' | while read -r list; do
