@@ -1,5 +1,8 @@
 /* The whole protocol without a socket: a pretend platform's evidence, one registered image, and
  * everything that must not get a key. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "broker_maker.h"
 #include "cloister/ear.h"
 
@@ -258,6 +261,29 @@ static void test_odd_requests(void **state)
           "metrics");
 }
 
+/* A look at the disk writes to it, and anybody may ask for one: what it said counts for a while, also that it takes nothing. */
+static void test_health_probed(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 6000 };
+    struct rlimit before;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(ask(&client, "GET", "/healthz", "") == 200, "well");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit small = { 4096, before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    unsigned soon = ask(&client, "GET", "/healthz", "");
+    client.clock += 20;
+    unsigned later = ask(&client, "GET", "/healthz", "");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    CHECK(soon == 200, "not looked at again so soon");
+    CHECK(later == 503, "the disk takes nothing");
+    CHECK(ask(&client, "GET", "/healthz", "") == 503, "not looked at again in the same second");
+    client.clock++;
+    CHECK(ask(&client, "GET", "/healthz", "") == 200, "well again");
+}
+
 static void test_nothing_registered(void **state)
 {
     CLO_CLEANUP(free_client) struct client client = { .clock = 6000 };
@@ -281,15 +307,11 @@ static void test_nothing_registered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_released),
-        cmocka_unit_test(test_old_names),
-        cmocka_unit_test(test_refused_evidence),
-        cmocka_unit_test(test_foreign_root),
-        cmocka_unit_test(test_nonce_once),
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_replica),
-        cmocka_unit_test(test_odd_requests),
-        cmocka_unit_test(test_nothing_registered),
+        cmocka_unit_test(test_released),         cmocka_unit_test(test_old_names),
+        cmocka_unit_test(test_refused_evidence), cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_nonce_once),       cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_replica),          cmocka_unit_test(test_odd_requests),
+        cmocka_unit_test(test_health_probed),    cmocka_unit_test(test_nothing_registered),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -89,11 +89,47 @@ static void test_limit(void **state)
     put("default/disk/demo", SECRET, true);
 }
 
+static bool is_revoked(const char *path)
+{
+    CLO_CLEANUP(clo_store_resource_free) struct clo_store_resource resource = { 0 };
+    struct clo_error err;
+
+    must(clo_store_get(store, path, &resource, &err), &err);
+    return resource.is_revoked;
+}
+
+/* A path stays revoked until that is taken back: who may put and remove may not do that by the way. */
+static void test_put_keeps_revoked(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    must(clo_store_revoke(store, "default/disk/demo", true, 1, &err), &err);
+    put("default/disk/demo", SECRET, true);
+    CHECK(is_revoked("default/disk/demo"), "put anew");
+    accept(&client, 300000);
+    check_not(&client, "put anew after it was revoked", "was revoked");
+    must(clo_store_remove(store, "default/disk/demo", &err), &err);
+    put("default/disk/demo", SECRET, true);
+    CHECK(is_revoked("default/disk/demo"), "removed and put anew");
+    must(clo_store_revoke(store, "default/disk/demo", false, 1, &err), &err);
+    CHECK(!is_revoked("default/disk/demo"), "allowed");
+    /* Also while there is nothing under it. */
+    must(clo_store_revoke(store, "default/disk/demo", true, 1, &err), &err);
+    must(clo_store_remove(store, "default/disk/demo", &err), &err);
+    must(clo_store_revoke(store, "default/disk/demo", false, 1, &err), &err);
+    CHECK(!clo_store_revoke(store, "default/disk/demo", false, 1, &err), "there is none");
+    put("default/disk/demo", SECRET, true);
+    CHECK(!is_revoked("default/disk/demo"), "put after it was allowed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_other_terms),
         cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_put_keeps_revoked),
         cmocka_unit_test(test_limit),
     };
 

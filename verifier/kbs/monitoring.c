@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-#define PROBE_SECONDS 10 /* between two looks at whether the disk takes anything */
+/* Between two looks at whether the disk takes anything; also where it does not: each look writes, and anybody may ask. */
+#define PROBE_SECONDS      10
+#define PROBE_SECONDS_FAIL 1
 
 /* --- Metrics --- */
 
@@ -66,11 +68,11 @@ bool broker_metrics(struct clo_broker *broker, const struct clo_broker_request *
 /* A decision is written down before it is told: where nothing can be written, nothing can be decided. */
 static bool probe(struct clo_broker *broker, int64_t clock)
 {
+    int64_t good_for = broker->is_writable ? PROBE_SECONDS : PROBE_SECONDS_FAIL;
     struct clo_error err;
 
-    if (broker->is_probed && clock >= broker->probed && clock < broker->probed + PROBE_SECONDS &&
-        broker->is_writable)
-        return true;
+    if (broker->is_probed && clock >= broker->probed && clock < broker->probed + good_for)
+        return broker->is_writable;
     broker->is_probed = true;
     broker->probed = clock;
     broker->is_writable = clo_store_check_writable(broker->spec.store, &err);

@@ -98,6 +98,16 @@ bool terms_take(struct clo_term_book *book, struct terms_snapshot **out, struct 
     return ok;
 }
 
+bool clo_term_book_open(struct clo_term_book *book, struct clo_error *err)
+{
+    struct terms_snapshot *snapshot;
+
+    if (!terms_take(book, &snapshot, err))
+        return false;
+    terms_give_back(book, snapshot);
+    return true;
+}
+
 void terms_give_back(struct clo_term_book *book, struct terms_snapshot *snapshot)
 {
     pthread_mutex_lock(&book->lock);

@@ -15,6 +15,8 @@ CLO_MUST_USE bool clo_term_book_new(struct clo_store *store, size_t kept,
                                     struct clo_term_book **out, struct clo_error *err);
 void clo_term_book_free(struct clo_term_book *book);
 void clo_term_book_freep(struct clo_term_book **book);
+/* Reads all terms now: of ten thousand the first question would wait for seconds. */
+CLO_MUST_USE bool clo_term_book_open(struct clo_term_book *book, struct clo_error *err);
 
 struct clo_term_question {
     const struct clo_evidence *evidence;

@@ -248,21 +248,28 @@ static bool disk_text(const struct clo_disk_identity *disk, struct clo_buffer *o
     return json == NULL ? clo_out_of_memory(err) : clo_json_write(json, out, err);
 }
 
-/* What this path's disk has come to is written down before the row goes, or is another disk's. */
-static bool remember_generation(struct clo_store *store, const char *path, struct clo_error *err)
+/* `sql` has the path as its only parameter. */
+static bool run_for_path(struct clo_store *store, const char *sql, const char *path,
+                         struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!store_prepare(store,
-                       "INSERT INTO generations (volume_key, generation)"
-                       " SELECT json_extract(disk, '$.volume_key_hmac'), generation FROM resources"
-                       " WHERE path = ? AND disk IS NOT NULL"
-                       " ON CONFLICT (volume_key) DO UPDATE"
-                       " SET generation = max(generation, excluded.generation)",
-                       &statement, err))
+    if (!store_prepare(store, sql, &statement, err))
         return false;
     bind_text(statement, 1, path);
     return run(store, statement, err);
+}
+
+/* What this path's disk has come to is written down before the row goes, or is another disk's. */
+static bool remember_generation(struct clo_store *store, const char *path, struct clo_error *err)
+{
+    return run_for_path(store,
+                        "INSERT INTO generations (volume_key, generation)"
+                        " SELECT json_extract(disk, '$.volume_key_hmac'), generation FROM resources"
+                        " WHERE path = ?1 AND disk IS NOT NULL"
+                        " ON CONFLICT (volume_key) DO UPDATE"
+                        " SET generation = max(generation, excluded.generation)",
+                        path, err);
 }
 
 static bool forget_generation(struct clo_store *store, const char *key, struct clo_error *err)
@@ -275,17 +282,12 @@ static bool forget_generation(struct clo_store *store, const char *key, struct c
     return run(store, statement, err);
 }
 
-/* At least what was ever seen of this disk, unless the owner takes an older copy of it on purpose. */
-static bool find_generation(struct clo_store *store, const struct clo_store_entry *entry,
-                            uint64_t *out, struct clo_error *err)
+/* The last one that was seen of the disk with this volume key, under any path; 0: none was. */
+static bool find_generation(struct clo_store *store, const char *key, uint64_t *out,
+                            struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-    char key[2 * CLO_HASH_SIZE_MAX + 1];
 
-    *out = entry->disk->generation;
-    clo_hex_text(clo_digest_bytes(&entry->disk->volume_key), key);
-    if (entry->forgets_generation)
-        return forget_generation(store, key, err);
     if (!store_prepare(store,
                        "SELECT coalesce(max(generation), 0) FROM"
                        " (SELECT generation FROM generations WHERE volume_key = ?1 UNION ALL"
@@ -296,8 +298,22 @@ static bool find_generation(struct clo_store *store, const struct clo_store_entr
     bind_text(statement, 1, key);
     if (sqlite3_step(statement) != SQLITE_ROW)
         return fail_sql(store, err);
-    uint64_t seen = (uint64_t)sqlite3_column_int64(statement, 0);
-    *out = seen > *out ? seen : *out;
+    *out = (uint64_t)sqlite3_column_int64(statement, 0);
+    return true;
+}
+
+/* At least what was ever seen of this disk, unless the owner takes an older copy of it on purpose. */
+static bool settle_generation(struct clo_store *store, const struct clo_store_entry *entry,
+                              uint64_t *out, struct clo_error *err)
+{
+    char key[2 * CLO_HASH_SIZE_MAX + 1];
+    uint64_t seen = 0;
+
+    clo_hex_text(clo_digest_bytes(&entry->disk->volume_key), key);
+    if (entry->forgets_generation ? !forget_generation(store, key, err)
+                                  : !find_generation(store, key, &seen, err))
+        return false;
+    *out = seen > entry->disk->generation ? seen : entry->disk->generation;
     return true;
 }
 
@@ -322,12 +338,13 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
         !store_seal_secret(store, &place, entry->secret, &sealed, &kept, err) ||
         !remember_generation(store, entry->path, err) ||
         (entry->disk != NULL && (!disk_text(entry->disk, &disk, err) ||
-                                 !find_generation(store, entry, &generation, err))) ||
+                                 !settle_generation(store, entry, &generation, err))) ||
         !store_prepare(
                 store,
                 "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
                 " releases, second_holder, lease, sealed, version, secret_name,"
-                " release_limit) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " release_limit, revoked) VALUES (?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                " (SELECT time FROM revoked_paths WHERE path = ?1))"
                 " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
                 " terms = excluded.terms, created = excluded.created,"
                 " generation = excluded.generation, disk = excluded.disk, shared = "
@@ -335,8 +352,7 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
                 " second_holder = excluded.second_holder, lease = excluded.lease,"
                 " sealed = excluded.sealed, version = excluded.version,"
                 " secret_name = excluded.secret_name,"
-                " release_limit = excluded.release_limit, release_count = 0,"
-                " revoked = NULL",
+                " release_limit = excluded.release_limit, release_count = 0",
                 &statement, err))
         return false;
     bind_text(statement, 1, entry->path);
@@ -425,15 +441,21 @@ bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
     return clo_store_begin(store, err) && finish(store, put_resource(store, entry, err), err);
 }
 
+/* A path that was revoked stays so until that is taken back: neither removing what is there nor putting something else is
+ * another way to do it. */
+static bool remember_revoked(struct clo_store *store, const char *path, struct clo_error *err)
+{
+    return run_for_path(store,
+                        "INSERT INTO revoked_paths (path, time) SELECT path, revoked FROM resources"
+                        " WHERE path = ?1 AND revoked IS NOT NULL"
+                        " ON CONFLICT (path) DO UPDATE SET time = excluded.time",
+                        path, err);
+}
+
 static bool delete_resource(struct clo_store *store, const char *path, struct clo_error *err)
 {
-    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-
-    if (!remember_generation(store, path, err) ||
-        !store_prepare(store, "DELETE FROM resources WHERE path = ?", &statement, err))
-        return false;
-    bind_text(statement, 1, path);
-    return run(store, statement, err) &&
+    return remember_generation(store, path, err) && remember_revoked(store, path, err) &&
+           run_for_path(store, "DELETE FROM resources WHERE path = ?1", path, err) &&
            (sqlite3_changes(store->database) == 1 || fail_none(path, err));
 }
 
@@ -667,19 +689,31 @@ bool clo_store_set_terms(struct clo_store *store, const struct clo_store_entry *
     return clo_store_begin(store, err) && finish(store, set_terms(store, entry, err), err);
 }
 
-bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked, int64_t now,
-                      struct clo_error *err)
+static bool set_revoked(struct clo_store *store, const char *path, bool is_revoked, int64_t now,
+                        struct clo_error *err)
 {
-    STORE_LOCK(store);
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+    int changed = 0;
 
+    if (!is_revoked) {
+        if (!run_for_path(store, "DELETE FROM revoked_paths WHERE path = ?1", path, err))
+            return false;
+        changed = sqlite3_changes(store->database);
+    }
     if (!store_prepare(store, "UPDATE resources SET revoked = ? WHERE path = ?", &statement, err))
         return false;
     if (is_revoked)
         sqlite3_bind_int64(statement, 1, now);
     bind_text(statement, 2, path);
     return run(store, statement, err) &&
-           (sqlite3_changes(store->database) == 1 || fail_none(path, err));
+           (changed + sqlite3_changes(store->database) > 0 || fail_none(path, err));
+}
+
+bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked, int64_t now,
+                      struct clo_error *err)
+{
+    return clo_store_begin(store, err) &&
+           clo_store_end(store, set_revoked(store, path, is_revoked, now, err), err);
 }
 
 /* Another name than evidence proves would be revoked, and nothing with it. */

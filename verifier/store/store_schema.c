@@ -72,6 +72,8 @@ static const char *const steps[] = {
     "ALTER TABLE releases ADD COLUMN version INTEGER NOT NULL DEFAULT -1;"
     "UPDATE releases SET version = coalesce((SELECT version FROM resources"
     " WHERE path = releases.path AND created < releases.time), -1);",
+    /* 9: paths that were revoked and are not there any more: what is put there later is revoked as well. */
+    "CREATE TABLE revoked_paths (path TEXT PRIMARY KEY, time INTEGER NOT NULL) STRICT;",
 };
 #define CHAINED_FROM 6
 #define NAMED_FROM   7
