@@ -88,6 +88,9 @@ struct clo_appraise_inputs {
     /* The digest of what was handed to the guest at its start, which HOST_DATA, MRCONFIGID or PCR 8 must hold. data NULL:
      * nothing was claimed. */
     struct clo_bytes init_data;
+    /* Of a verifier that sees the same certificates again and again; NULL: none. What is in it was verified before, and is
+     * held against dates, roots and revocation lists like any other. */
+    struct clo_certificate_cache *certificate_cache;
 };
 
 /* The SEV-SNP report in the evidence, bare or inside an HCL report: what endorsements it needs follows from it.

@@ -117,7 +117,9 @@ CLO_API enum clo_snp_product clo_snp_report_product(const struct clo_snp_report 
  * clo_snp_chain_find(); and the revocation lists that came with them. A zeroed struct is empty. */
 #define CLO_SNP_CERTIFICATES_MAX 32
 #define CLO_SNP_CRLS_MAX         8
+struct clo_certificate_cache;
 struct clo_snp_certificates {
+    struct clo_certificate_cache *cache; /* a verifier's own, of those that were verified before; NULL: none */
     struct clo_certificate *items[CLO_SNP_CERTIFICATES_MAX];
     size_t count;
     struct clo_crl *crls[CLO_SNP_CRLS_MAX];

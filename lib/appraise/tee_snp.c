@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "lib/appraise/tee.h"
+#include "lib/crypto/certificate_cache.h"
 #include "lib/policy/policy_internal.h"
+#include "lib/snp/snp_share.h"
 
 bool clo_appraise_snp_report(const struct clo_evidence *evidence, struct clo_snp_report *out)
 {
@@ -35,7 +37,7 @@ static bool add_all(struct clo_snp_certificates *to, const struct clo_snp_certif
                     struct clo_error *err)
 {
     for (size_t i = 0; i < from->count; i++)
-        if (!clo_snp_certificates_add(to, clo_certificate_der(from->items[i]), err))
+        if (!clo_snp_certificates_share(to, from->items[i], err))
             return false;
     return true;
 }
@@ -65,6 +67,7 @@ bool clo_appraise_snp_chain(const struct clo_evidence *evidence,
 {
     struct clo_error refused;
 
+    all->cache = inputs->certificate_cache;
     if (!gather_certificates(evidence, inputs, all, err))
         return false;
     /* Without a leaf the chain is empty, and every check says so. */
@@ -101,6 +104,14 @@ static void gather_crls(const struct clo_appraise_inputs *inputs,
         out[count++] = all->crls[i];
     trust->crls = out;
     trust->crl_count = count;
+}
+
+/* It ends in a root that is trusted, so that it is worth its place. */
+static void keep_chain(struct clo_certificate_cache *cache, const struct clo_snp_chain *chain)
+{
+    clo_certificate_cache_keep(cache, chain->leaf);
+    clo_certificate_cache_keep(cache, chain->intermediate);
+    clo_certificate_cache_keep(cache, chain->root);
 }
 
 static void note_provenance(struct work *w, const struct clo_snp_chain *chain,
@@ -159,6 +170,7 @@ bool tee_snp_verify(struct work *w, const struct clo_snp_report *report, struct 
         return refused.status != CLO_ERR_SYSTEM ||
                clo_fail(err, CLO_ERR_SYSTEM, "%s", refused.text);
     w->hardware = &tee_snp;
+    keep_chain(inputs->certificate_cache, &chain);
     note_provenance(w, &chain, crls, trust.crl_count);
     return appraise_claims(w, clo_snp_claims(verified), err);
 }

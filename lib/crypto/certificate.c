@@ -7,7 +7,9 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
+#include "lib/crypto/certificate_cache.h"
 #include "lib/crypto/openssl.h"
+#include "lib/crypto/x509_proof.h"
 #include "x509.h"
 
 #define CERTIFICATE_MAX 65536
@@ -18,7 +20,10 @@
 #define CE_BASIC_CONSTRAINTS 19
 #define CE_AUTHORITY_KEY     35
 
+/* What it says does not change, so that any number of threads may use one. */
 struct clo_certificate {
+    atomic_uint more_holders; /* beyond the first */
+    x509_proof_slot proof;
     struct clo_buffer der; /* the views below are into it */
     struct x509_signed shell;
     struct x509_algorithm algorithm;
@@ -175,10 +180,30 @@ bool clo_certificate_parse(struct clo_bytes der, struct clo_certificate **out,
     return true;
 }
 
+/* One of several: what is constant in it are its contents, not who holds it. */
+static struct clo_certificate *mutable(const struct clo_certificate *certificate)
+{
+    return (struct clo_certificate *)(uintptr_t)certificate;
+}
+
+struct clo_certificate *clo_certificate_hold(const struct clo_certificate *certificate)
+{
+    struct clo_certificate *held = mutable(certificate);
+
+    atomic_fetch_add(&held->more_holders, 1);
+    return held;
+}
+
+bool clo_certificate_is_shared(const struct clo_certificate *certificate)
+{
+    return atomic_load(&certificate->more_holders) > 0;
+}
+
 void clo_certificate_free(struct clo_certificate *certificate)
 {
-    if (certificate == NULL)
+    if (certificate == NULL || atomic_fetch_sub(&certificate->more_holders, 1) > 0)
         return;
+    x509_proof_free(&certificate->proof);
     X509_free(atomic_load(&certificate->x509));
     clo_public_key_free(certificate->key);
     clo_buffer_free(&certificate->der);
@@ -362,10 +387,14 @@ bool clo_certificate_verify(const struct clo_certificate *certificate,
                 "certificate \"%.100s\": not signed with the algorithm that its chain demands",
                 certificate->subject);
     struct clo_error why;
+    if (x509_proof_has(&certificate->proof, issuer->key, scheme, hash))
+        return true;
     if (!clo_signature_verify(issuer->key, scheme, hash, certificate->shell.message,
                               certificate->shell.signature, &why))
         return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": signature does not hold",
                         certificate->subject);
+    if (clo_certificate_is_shared(certificate))
+        x509_proof_add(&mutable(certificate)->proof, issuer->key, scheme, hash);
     return true;
 }
 

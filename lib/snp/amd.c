@@ -3,7 +3,10 @@
  * roots because a pinned fingerprint alone has no key to verify with. */
 #include "snp_internal.h"
 
+#include <pthread.h>
 #include <string.h>
+
+#include "lib/snp/snp_share.h"
 
 static const char certificates[] =
         /* ASK Milan */
@@ -301,10 +304,34 @@ static const char certificates[] =
         "MX1bYiEyJkr49+VLypQx5sIDU1cbVw3Py5XISUxr\n"
         "-----END CERTIFICATE-----\n";
 
+/* Read when first asked for; constants from then on, and never freed. */
+static bool read_own(const struct clo_snp_certificates **out, struct clo_error *err)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static struct clo_snp_certificates own;
+    bool ok = true;
+
+    pthread_mutex_lock(&lock);
+    if (own.count == 0 && !clo_snp_certificates_add(&own, clo_bytes_text(certificates), err)) {
+        clo_snp_certificates_free(&own);
+        ok = false;
+    }
+    pthread_mutex_unlock(&lock);
+    *out = &own;
+    return ok;
+}
+
 bool clo_snp_certificates_add_amd(struct clo_snp_certificates *certificates_out,
                                   struct clo_error *err)
 {
-    return clo_snp_certificates_add(certificates_out, clo_bytes_text(certificates), err);
+    const struct clo_snp_certificates *own;
+
+    if (!read_own(&own, err))
+        return false;
+    for (size_t i = 0; i < own->count; i++)
+        if (!clo_snp_certificates_share(certificates_out, own->items[i], err))
+            return false;
+    return true;
 }
 
 /* SHA-256 of each ARK's SubjectPublicKeyInfo. */

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/crypto/certificate_cache.h"
+#include "lib/snp/snp_share.h"
 #include "snp_internal.h"
 
 #define TABLE_ENTRY 24
@@ -59,19 +61,42 @@ void clo_snp_certificates_free(struct clo_snp_certificates *certificates)
 }
 
 /* Known ones are told by their bytes: reading costs more, and a host can name one a million times. */
+static bool has(const struct clo_snp_certificates *certificates, struct clo_bytes der)
+{
+    for (size_t i = 0; i < certificates->count; i++)
+        if (clo_bytes_equal(clo_certificate_der(certificates->items[i]), der))
+            return true;
+    return false;
+}
+
+static bool check_room(const struct clo_snp_certificates *certificates, struct clo_error *err)
+{
+    return certificates->count < CLO_SNP_CERTIFICATES_MAX ||
+           clo_fail(err, CLO_ERR_FORMAT, "more than %d certificates", CLO_SNP_CERTIFICATES_MAX);
+}
+
 static bool add_der(struct clo_snp_certificates *certificates, struct clo_bytes der,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *certificate = NULL;
 
-    for (size_t i = 0; i < certificates->count; i++)
-        if (clo_bytes_equal(clo_certificate_der(certificates->items[i]), der))
-            return true;
-    if (certificates->count == CLO_SNP_CERTIFICATES_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "more than %d certificates", CLO_SNP_CERTIFICATES_MAX);
-    if (!clo_certificate_parse(der, &certificate, err))
+    if (has(certificates, der))
+        return true;
+    if (!check_room(certificates, err) ||
+        !clo_certificate_cache_read(certificates->cache, der, &certificate, err))
         return false;
     certificates->items[certificates->count++] = CLO_TAKE(certificate);
+    return true;
+}
+
+bool clo_snp_certificates_share(struct clo_snp_certificates *certificates,
+                                const struct clo_certificate *certificate, struct clo_error *err)
+{
+    if (has(certificates, clo_certificate_der(certificate)))
+        return true;
+    if (!check_room(certificates, err))
+        return false;
+    certificates->items[certificates->count++] = clo_certificate_hold(certificate);
     return true;
 }
 

@@ -163,7 +163,7 @@ static const char *appraise(struct clo_endorser *endorser, const struct clo_evid
     CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
 
     *result = CLO_CHECK_SKIP;
-    if (!clo_endorser_take(endorser, evidence, "192.0.2.1", net.now, &endorsed, err))
+    if (!clo_endorser_take(endorser, NULL, evidence, "192.0.2.1", net.now, &endorsed, err))
         return "";
     const struct clo_appraise_inputs inputs = {
         .at = net.now, .roots = root, .root_count = 1, .endorsements = endorsed.endorsements

@@ -217,12 +217,13 @@ static bool is_waited_for(const struct clo_endorser *endorser, const struct clo_
     }
 }
 
-static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *evidence,
-                     const struct clo_snp_report *report, int64_t at, struct clo_endorsed *out,
-                     struct clo_error *err)
+static bool take_snp(struct clo_endorser *endorser, struct clo_certificate_cache *cache,
+                     const struct clo_evidence *evidence, const struct clo_snp_report *report,
+                     int64_t at, struct clo_endorsed *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates all = { 0 };
-    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates brought = { 0 };
+    CLO_CLEANUP(clo_snp_certificates_free)
+    struct clo_snp_certificates brought = { .cache = cache };
     CLO_CLEANUP(clo_requests_free) struct clo_requests missing = { 0 };
     struct clo_bytes table = clo_evidence_get(evidence, CLO_EVIDENCE_SNP_CERTIFICATES);
     struct clo_snp_chain chain;
@@ -231,7 +232,9 @@ static bool take_snp(struct clo_endorser *endorser, const struct clo_evidence *e
         return clo_wrap(err, "evidence: certificates");
     lend_certificates(endorser, report, &brought, &out->certificates);
     out->endorsements.certificates = &out->certificates;
-    const struct clo_appraise_inputs inputs = { .at = at, .endorsements = out->endorsements };
+    const struct clo_appraise_inputs inputs = { .at = at,
+                                                .endorsements = out->endorsements,
+                                                .certificate_cache = cache };
     if (!clo_appraise_snp_chain(evidence, &inputs, report, &all, &chain, err))
         return false;
     lend_crls(endorser, &chain, out);
@@ -314,9 +317,9 @@ void clo_endorsed_free(struct clo_endorsed *endorsed)
     *endorsed = (struct clo_endorsed){ 0 };
 }
 
-bool clo_endorser_take(struct clo_endorser *endorser, const struct clo_evidence *evidence,
-                       const char *peer, int64_t at, struct clo_endorsed *out,
-                       struct clo_error *err)
+bool clo_endorser_take(struct clo_endorser *endorser, struct clo_certificate_cache *cache,
+                       const struct clo_evidence *evidence, const char *peer, int64_t at,
+                       struct clo_endorsed *out, struct clo_error *err)
 {
     struct clo_bytes bytes = clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE);
     struct clo_snp_report report;
@@ -331,7 +334,7 @@ bool clo_endorser_take(struct clo_endorser *endorser, const struct clo_evidence 
     endorser->client = clo_peer_name(clo_bytes(endorser->key, sizeof endorser->key), peer);
     out->endorsements.are_required = true;
     if (clo_appraise_snp_report(evidence, &report))
-        return take_snp(endorser, evidence, &report, at, out, err);
+        return take_snp(endorser, cache, evidence, &report, at, out, err);
     return bytes.data == NULL || !clo_tdx_parse(bytes, &quote, &ignored) ||
            take_tdx(endorser, &quote, at, out, err);
 }

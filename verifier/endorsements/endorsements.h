@@ -71,8 +71,10 @@ struct clo_endorsed {
     const struct clo_tdx_collateral *sets[1];
     struct clo_endorser *endorser;
 };
-/* `peer`: who sent it; what has to be fetched for each is bounded. `endorser` NULL: the evidence's own decide. CLO_ERR_UNAVAILABLE: what is needed is not here, or too old. */
+/* `peer`: who sent it; what has to be fetched for each is bounded. `endorser` NULL: the evidence's own decide. `cache`: of
+ * certificates that were verified before, may be NULL. CLO_ERR_UNAVAILABLE: what is needed is not here, or too old. */
 CLO_MUST_USE bool clo_endorser_take(struct clo_endorser *endorser,
+                                    struct clo_certificate_cache *cache,
                                     const struct clo_evidence *evidence, const char *peer,
                                     int64_t at, struct clo_endorsed *out, struct clo_error *err);
 void clo_endorsed_free(struct clo_endorsed *endorsed); /* for CLO_CLEANUP */

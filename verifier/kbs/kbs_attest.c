@@ -19,8 +19,8 @@ bool broker_appraise(struct clo_broker *broker, const struct clo_broker_request 
 {
     CLO_CLEANUP(clo_endorsed_free) struct clo_endorsed endorsed = { .endorser = NULL };
 
-    if (!clo_endorser_take(broker->spec.endorser, sent->evidence, broker_peer(request),
-                           request->time, &endorsed, err))
+    if (!clo_endorser_take(broker->spec.endorser, clo_term_book_certificates(broker->book),
+                           sent->evidence, broker_peer(request), request->time, &endorsed, err))
         return false;
     const struct clo_term_question question = {
         .evidence = sent->evidence,

@@ -6,7 +6,8 @@
 #include "verifier/kbs/terms_internal.h"
 
 #define KEPT_USUALLY   256
-#define EXPLAINED_MOST 16 /* of those that cannot accept the evidence, when nothing does */
+#define CERTIFICATES   1024 /* that are kept: 8 MiB at most */
+#define EXPLAINED_MOST 16   /* of those that cannot accept the evidence, when nothing does */
 
 bool clo_term_book_new(struct clo_store *store, size_t kept, struct clo_term_book **out,
                        struct clo_error *err)
@@ -15,6 +16,10 @@ bool clo_term_book_new(struct clo_store *store, size_t kept, struct clo_term_boo
 
     if (book == NULL)
         return clo_out_of_memory(err);
+    if (!clo_certificate_cache_new(CERTIFICATES, &book->certificates, err)) {
+        free(book);
+        return false;
+    }
     book->store = store;
     book->kept = kept == 0 ? KEPT_USUALLY : kept;
     pthread_mutex_init(&book->lock, NULL);
@@ -38,6 +43,7 @@ void clo_term_book_free(struct clo_term_book *book)
         free_parsed(book->parsed);
         book->parsed = next;
     }
+    clo_certificate_cache_free(book->certificates);
     pthread_mutex_destroy(&book->lock);
     free(book);
 }
@@ -46,6 +52,11 @@ void clo_term_book_freep(struct clo_term_book **book)
 {
     clo_term_book_free(*book);
     *book = NULL;
+}
+
+struct clo_certificate_cache *clo_term_book_certificates(struct clo_term_book *book)
+{
+    return book->certificates;
 }
 
 void clo_term_book_counts(struct clo_term_book *book, size_t *terms, uint64_t *loads)
@@ -236,6 +247,7 @@ static bool verify(struct holding *h, struct terms_parsed *parsed,
         .endorsements = *h->question->endorsements,
         .runtime_digest = h->question->runtime_digest,
         .init_data = h->question->init_data,
+        .certificate_cache = h->book->certificates,
     };
     struct clo_verified_evidence *verified;
 

@@ -42,6 +42,8 @@ CLO_MUST_USE bool clo_terms_hold(struct clo_term_book *book,
                                  const struct clo_term_question *question,
                                  struct clo_term_answer *out, struct clo_error *err);
 
+/* What its questions brought, and was verified. */
+struct clo_certificate_cache *clo_term_book_certificates(struct clo_term_book *book);
 /* How many there are, and how often they were read anew: for metrics. */
 void clo_term_book_counts(struct clo_term_book *book, size_t *terms, uint64_t *loads);
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "lib/appraise/pins.h"
+#include "lib/crypto/certificate_cache.h"
 #include "verifier/kbs/terms.h"
 
 /* One row of the store as it is looked up. */
@@ -51,6 +52,7 @@ struct terms_parsed {
 struct clo_term_book {
     struct clo_store *store;
     size_t kept;
+    struct clo_certificate_cache *certificates; /* with a lock of its own */
     pthread_mutex_t lock;
     /* Under the lock. */
     struct terms_snapshot *snapshot;

@@ -1,0 +1,33 @@
+/* Certificates that are read once and used by many verifications. What is kept is found by all of its bytes, so that a
+ * changed one is another; that a signature holds is remembered with the certificate (x509_proof.h). Nothing is believed for
+ * being here: every chain is checked link by link, with its dates, its root and what was revoked. */
+#ifndef CLOISTER_LIB_CRYPTO_CERTIFICATE_CACHE_H
+#define CLOISTER_LIB_CRYPTO_CERTIFICATE_CACHE_H
+
+#include "cloister/crypto.h"
+
+/* One more holder, who frees it as well. */
+struct clo_certificate *clo_certificate_hold(const struct clo_certificate *certificate);
+/* Are there several? Then it is worth it to remember what was found out. */
+bool clo_certificate_is_shared(const struct clo_certificate *certificate);
+
+/* For any number of threads. */
+struct clo_certificate_cache;
+
+/* `room` certificates at most, of some 8 KiB each: the one that was used least lately makes room. */
+CLO_MUST_USE bool clo_certificate_cache_new(size_t room, struct clo_certificate_cache **out,
+                                            struct clo_error *err);
+void clo_certificate_cache_free(struct clo_certificate_cache *cache);
+void clo_certificate_cache_freep(struct clo_certificate_cache **cache);
+/* As clo_certificate_parse(): one that is kept, or read anew. `cache` NULL: read anew. */
+CLO_MUST_USE bool clo_certificate_cache_read(struct clo_certificate_cache *cache,
+                                             struct clo_bytes der, struct clo_certificate **out,
+                                             struct clo_error *err);
+/* Keeps it. Only for one of a chain that was verified up to a trusted root: what strangers make up would push out the rest. */
+void clo_certificate_cache_keep(struct clo_certificate_cache *cache,
+                                const struct clo_certificate *certificate);
+/* How many it has, and how many were found in it. */
+void clo_certificate_cache_counts(struct clo_certificate_cache *cache, size_t *count,
+                                  uint64_t *found);
+
+#endif
