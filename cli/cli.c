@@ -261,9 +261,17 @@ int cli_exit_status(enum clo_status status)
     return (size_t)status < CLO_COUNT(statuses) ? statuses[status] : CLI_SURROUNDINGS;
 }
 
+void cli_print_error(const char *before, const struct clo_error *err)
+{
+    struct clo_error_code code = clo_error_code(err);
+
+    fprintf(stderr, "cloister: %s%s%s%s%s\n", before, err->text, code.text[0] == '\0' ? "" : " [",
+            code.text, code.text[0] == '\0' ? "" : "]");
+}
+
 int cli_error(const struct clo_error *err)
 {
-    fprintf(stderr, "cloister: %s\n", err->text);
+    cli_print_error("", err);
     return cli_exit_status(err->status);
 }
 
@@ -319,9 +327,10 @@ int cli_dispatch(const char *name, const char *summary, const struct cli_command
     const struct command_list list = { commands, count };
 
     if (argc < 2) {
-        fprintf(stderr, "cloister: %s%sa command is missing; see 'cloister%s%s --help'\n", name,
-                *name == '\0' ? "" : ": ", *name == '\0' ? "" : " ", name);
-        return CLI_USAGE;
+        struct clo_error err;
+        clo_fail(&err, CLO_ERR_USAGE, "%s%sa command is missing; see 'cloister%s%s --help'", name,
+                 *name == '\0' ? "" : ": ", *name == '\0' ? "" : " ", name);
+        return cli_error(&err);
     }
     if (strcmp(argv[1], "help") == 0 && argc > 2)
         return run_help(name, summary, &list, argc, argv);
@@ -356,8 +365,11 @@ int cli_finish(int status)
 
     if ((!is_lost && !ferror(stdout)) || (status != CLI_YES && status != CLI_NO))
         return status;
-    if (poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0)
-        fprintf(stderr, "cloister: standard output: cannot be written\n");
+    if (poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0) {
+        struct clo_error err;
+        clo_fail(&err, CLO_ERR_SYSTEM, "standard output: cannot be written");
+        return cli_error(&err);
+    }
     return CLI_SURROUNDINGS;
 }
 

@@ -55,9 +55,11 @@ bool cli_parse(const struct cli_usage *usage, int argc, char **argv, struct clo_
                int *status);
 /* One line on standard error pointing to --help; returns CLI_USAGE. */
 int cli_usage_error(const struct cli_usage *usage, const char *format, ...) CLO_PRINTF(2, 3);
-/* "cloister: WHAT: …" on standard error; returns the exit status for err->status. */
+/* "cloister: WHAT: … [CODE]" on standard error, with `before` before it. */
+void cli_print_error(const char *before, const struct clo_error *err);
+/* The same; returns the exit status for err->status. */
 int cli_error(const struct clo_error *err);
-/* The same with the command in front: "cloister: image build: …". */
+/* With the command in front: "cloister: image build: …". */
 int cli_fail(const char *command, struct clo_error *err);
 int cli_exit_status(enum clo_status status);
 /* The letter that stands for an option in every command ("-o" for "--output"), or NULL. */

@@ -38,6 +38,7 @@ int cli_run(int argc, char **argv)
         if (strcmp(commands[i].name, argv[1]) == 0)
             return commands[i].run(argc - 1, argv + 1);
     become_full(argv);
-    fprintf(stderr, "cloister: %s: %s\n", CLOISTER_FULL_PATH, strerror(errno));
-    return CLI_SURROUNDINGS;
+    struct clo_error err;
+    clo_fail(&err, CLO_ERR_SYSTEM, "%s: %s", CLOISTER_FULL_PATH, strerror(errno));
+    return cli_error(&err);
 }

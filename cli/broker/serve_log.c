@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "cli/cli.h"
 #include "cloister/json.h"
 
 static void print_time(int64_t unix_time)
@@ -29,7 +30,7 @@ void serve_log_decision(void *context, const struct clo_audit *decision)
 void serve_log_failure(void *context, const struct clo_error *err)
 {
     (void)context;
-    fprintf(stderr, "cloister: serve: %s\n", err->text);
+    cli_print_error("serve: ", err);
 }
 
 void serve_log_json(const char *event, json_t *members)

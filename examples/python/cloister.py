@@ -6,7 +6,7 @@ _library = c.CDLL("libcloister.so.0")
 
 
 class Error(c.Structure):
-    _fields_ = [("status", c.c_int), ("text", c.c_char * 512)]
+    _fields_ = [("status", c.c_int), ("text", c.c_char * 512), ("file", c.c_char_p)]
 
 
 class Bytes(c.Structure):

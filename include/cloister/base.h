@@ -48,7 +48,8 @@ enum clo_status {
 
 struct clo_error {
     enum clo_status status;
-    char text[512]; /* for people; control characters already replaced */
+    char text[512];   /* for people; control characters already replaced */
+    const char *file; /* the source file that said so: clo_error_code() */
 };
 
 /* What the next step of a walk over untrusted bytes found. Compare it: an end is not a failure, and neither is an item. */
@@ -58,9 +59,16 @@ enum clo_next {
     CLO_NEXT_END = 2, /* `out` and err are as they were */
 };
 
-/* Sets the error and returns false. */
-CLO_API bool clo_fail(struct clo_error *err, enum clo_status status, const char *format, ...)
-        CLO_PRINTF(3, 4);
+/* Sets the error and returns false: clo_fail(err, status, format, ...). */
+#define clo_fail(err, ...) clo_error_set(err, __FILE__, __VA_ARGS__)
+CLO_API bool clo_error_set(struct clo_error *err, const char *file, enum clo_status status,
+                           const char *format, ...) CLO_PRINTF(4, 5);
+/* A word for the cause, which stays when the text changes: the part that failed (a folder of the source) and how,
+ * like "disk.format"; docs/errors.md has a row for each. Empty for an error of a file without a folder. */
+struct clo_error_code {
+    char text[40];
+};
+CLO_API struct clo_error_code clo_error_code(const struct clo_error *err);
 /* Sets the error that malloc and its kin end in, and returns false. */
 CLO_API bool clo_out_of_memory(struct clo_error *err);
 /* Puts "context: " before what the error already says and returns false. */

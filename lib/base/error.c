@@ -51,16 +51,51 @@ void clo_sanitize(char *text)
     }
 }
 
-bool clo_fail(struct clo_error *err, enum clo_status status, const char *format, ...)
+bool clo_error_set(struct clo_error *err, const char *file, enum clo_status status,
+                   const char *format, ...)
 {
     va_list args;
 
     err->status = status;
+    err->file = file;
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
     clo_sanitize(err->text);
     return false;
+}
+
+/* The folder's name in `path`, "../lib/disk/gpt.c": "disk". */
+static struct clo_bytes folder_of(const char *path)
+{
+    const char *end = path == NULL ? NULL : strrchr(path, '/');
+
+    if (end == NULL)
+        return (struct clo_bytes){ 0 };
+    const char *start = end;
+    while (start > path && start[-1] != '/')
+        start--;
+    return (struct clo_bytes){ (const uint8_t *)start, (size_t)(end - start) };
+}
+
+struct clo_error_code clo_error_code(const struct clo_error *err)
+{
+    static const char *const kinds[] = {
+        [CLO_ERR_REFUSED] = "refused",
+        [CLO_ERR_UNVERIFIED] = "unverified",
+        [CLO_ERR_USAGE] = "usage",
+        [CLO_ERR_FORMAT] = "format",
+        [CLO_ERR_UNSUPPORTED] = "unsupported",
+        [CLO_ERR_SYSTEM] = "system",
+        [CLO_ERR_UNAVAILABLE] = "unavailable",
+    };
+    struct clo_error_code code = { "" };
+    struct clo_bytes folder = folder_of(err->file);
+
+    if (folder.size > 0 && (size_t)err->status < CLO_COUNT(kinds) && kinds[err->status] != NULL)
+        snprintf(code.text, sizeof code.text, "%.*s.%s", (int)folder.size, folder.data,
+                 kinds[err->status]);
+    return code;
 }
 
 bool clo_out_of_memory(struct clo_error *err)

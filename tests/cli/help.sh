@@ -33,7 +33,7 @@ while IFS= read -r command; do
     [ $status -eq 2 ] || fail "$command: a wrong option gives $status"
     [ "$(printf '%s\n' "$error" | wc -l)" -eq 1 ] || fail "$command: a wrong option gives several lines"
     case $error in
-    "cloister: "*--no-such-option*"--help'") ;;
+    "cloister: "*--no-such-option*"--help' [cli.usage]") ;;
     *) fail "$command: a wrong option says: $error" ;;
     esac
     # One more than any command takes: it says so before it looks at anything else.
@@ -53,7 +53,7 @@ if [ -c /dev/full ]; then
         status=0
         said=$("$cloister" "$command" 2>&1 >/dev/full) || status=$?
         [ "$status" = 4 ] || fail "$command into a full disk: exit status $status"
-        [ "$said" = "cloister: standard output: cannot be written" ] || fail "$command into a full disk: $said"
+        [ "$said" = "cloister: standard output: cannot be written [cli.system]" ] || fail "$command into a full disk: $said"
     done
 fi
 folder=$(mktemp -d)

@@ -80,12 +80,41 @@ static void long_text_is_cut(void **state)
           "a context without end leaves room for the reason");
 }
 
+static void code_is_folder_and_kind(void **state)
+{
+    static const struct {
+        const char *name, *file;
+        enum clo_status status;
+        const char *code;
+    } cases[] = {
+        { "a room of lib", "../lib/disk/gpt.c", CLO_ERR_FORMAT, "disk.format" },
+        { "from the top", "/build/cloister/cli/uki/build.c", CLO_ERR_USAGE, "uki.usage" },
+        { "a folder at the beginning", "guest/init.c", CLO_ERR_REFUSED, "guest.refused" },
+        { "no folder", "main.c", CLO_ERR_SYSTEM, "" },
+        { "the root of all files", "/main.c", CLO_ERR_SYSTEM, "" },
+        { "a status that is none", "lib/disk/gpt.c", (enum clo_status)99, "" },
+        { "no error", "lib/disk/gpt.c", CLO_OK, "" },
+        { "nothing set the file", NULL, CLO_ERR_SYSTEM, "" },
+    };
+    struct clo_error err;
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        clo_error_set(&err, cases[i].file, cases[i].status, "why");
+        clo_wrap(&err, "where");
+        CHECK(strcmp(clo_error_code(&err).text, cases[i].code) == 0, cases[i].name);
+    }
+    clo_fail(&err, CLO_ERR_UNVERIFIED, "why");
+    assert_string_equal(clo_error_code(&err).text, "unit.unverified");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(context_reads_outside_in),
         cmocka_unit_test(text_is_made_harmless),
         cmocka_unit_test(long_text_is_cut),
+        cmocka_unit_test(code_is_folder_and_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
