@@ -133,25 +133,3 @@ bool cli_is_no_input(const char *option, const char *output, const char *input,
         return true;
     return clo_fail(err, CLO_ERR_USAGE, "%s %s: is what is read", option, output);
 }
-
-bool cli_pcr_list(const char *option, const char *text, uint32_t *out, struct clo_error *err)
-{
-    uint32_t mask = 0;
-
-    for (const char *at = text;;) {
-        char *end;
-        unsigned long pcr = strtoul(at, &end, 10);
-        if (*at < '0' || *at > '9' || pcr >= CLO_PCR_COUNT || (mask >> pcr & 1) != 0)
-            break;
-        mask |= UINT32_C(1) << pcr;
-        if (*end == '\0') {
-            *out = mask;
-            return true;
-        }
-        if (*end != ',' && *end != '+')
-            break;
-        at = end + 1;
-    }
-    return clo_fail(err, CLO_ERR_USAGE, "%s %.64s: expected numbers from 0 to %d, each once",
-                    option, text, CLO_PCR_COUNT - 1);
-}

@@ -41,9 +41,12 @@ CLO_MUST_USE bool cli_guid(const char *option, const char *text, struct clo_guid
 /* A size that is not zero: "4G", "512M", "64K", "1T", or bytes. */
 CLO_MUST_USE bool cli_size(const char *option, const char *text, uint64_t *out,
                            struct clo_error *err);
-/* "4,7,11", or with "+" between them as systemd has it: one register at least, each once. */
+/* "4,7,kernel-boot", or with "+" between them as systemd has it: one register at least, each once. */
 CLO_MUST_USE bool cli_pcr_list(const char *option, const char *text, uint32_t *out,
                                struct clo_error *err);
+/* The phase of these references that was probably meant; NULL if they have this one, or none like it. */
+const char *cli_phase_meant(const struct clo_reference *const *references, size_t count,
+                            const char *phase);
 /* What is written must not take the place of what it was made from, by whatever name. */
 CLO_MUST_USE bool cli_is_no_input(const char *option, const char *output, const char *input,
                                   struct clo_error *err);

@@ -24,7 +24,7 @@ CLO_MUST_USE bool clo_file_write(const char *path, struct clo_bytes bytes, mode_
 
 /* A file that takes its final name only when it is complete: write to .fd, then commit. Freed
  * without a commit it leaves nothing behind. A device, a pipe or a descriptor (/dev/stdout) keeps its
- * name: it gets the bytes when they are complete. */
+ * name: it gets the bytes when they are complete. "-" is standard output. */
 struct clo_new_file {
     int fd; /* -1: none */
     bool through;

@@ -176,6 +176,8 @@ bool clo_new_file_open(const char *path, mode_t mode, struct clo_new_file *out,
 {
     bool through;
 
+    if (strcmp(path, "-") == 0)
+        path = "/dev/stdout";
     if (!choose_way(path, &through, err))
         return false;
     CLO_CLEANUP(clo_freep) char *final = strdup(path);

@@ -218,6 +218,7 @@ static void print_reloaded(void *context)
 struct door_options {
     uint64_t threads, connections;
     const char *result_names, *log, *token_algorithm, *public_url;
+    bool as_json; /* --log json */
     int listeners[CLO_SERVICE_LISTENERS_MAX];
 };
 
@@ -406,6 +407,7 @@ static void add_door_options(struct serving *s, struct cli_option *out, size_t *
           .number = &s->door.connections },
         { "--log", "FORM", "how messages are written: text (default), or json, one value a line",
           .text = &s->door.log, .values = "text json" },
+        { "--json", NULL, "the same as --log json", .flag = &s->door.as_json },
     };
 
     add(options, CLO_COUNT(options), out, count);
@@ -419,10 +421,12 @@ static bool check_word(const char *option, const char *given, const char *one, c
            clo_fail(err, CLO_ERR_USAGE, "%s: %s is neither %s nor %s", option, given, one, other);
 }
 
-static bool check_options(const struct serving *s, struct clo_error *err)
+static bool check_options(struct serving *s, struct clo_error *err)
 {
-    const struct door_options *door = &s->door;
+    struct door_options *door = &s->door;
 
+    if (door->as_json)
+        door->log = "json";
     if (s->nonce_seconds == 0 || s->nonce_seconds > 3600)
         return clo_fail(err, CLO_ERR_USAGE, "--nonce-seconds: 1 to 3600");
     if (door->public_url != NULL && strncmp(door->public_url, "https://", 8) != 0)

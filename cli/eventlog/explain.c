@@ -109,6 +109,11 @@ static bool explain(struct explain *o, enum clo_hash hash, size_t *different, st
     };
     size_t checked;
 
+    const char *meant =
+            cli_phase_meant(cli_references_view(&o->references), o->references.count, o->phase);
+    if (meant != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--phase %s: no reference has it (did you mean %s?)",
+                        o->phase, meant);
     if (o->phase == NULL)
         inputs.phase = o->userspace == NULL ? "" : CLO_PHASE_ENTER_INITRD;
     if (o->bank == NULL)
@@ -157,7 +162,7 @@ int cmd_eventlog_explain(int argc, char **argv)
     };
     struct clo_list operands;
     struct clo_error err;
-    size_t different;
+    size_t different = 0;
     int status;
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))

@@ -22,12 +22,15 @@ static bool foretold(const struct policy_options *in, const struct clo_reference
 {
     struct clo_digest values[CLO_POLICY_PCRS];
     size_t count = 0;
+    const char *meant = cli_phase_meant(&reference, 1, in->phase);
 
     for (unsigned pcr = 0; pcr < CLO_POLICY_PCRS; pcr++)
         if ((in->mask >> pcr & 1) != 0 &&
             !clo_reference_value(reference, bank, pcr, in->phase, &values[count++]))
-            return clo_fail(err, CLO_ERR_REFUSED, "has no value of PCR %u (%s) in phase \"%s\"",
-                            pcr, clo_hash_name(bank), in->phase);
+            return clo_fail(err, CLO_ERR_REFUSED,
+                            "has no value of PCR %u (%s) in phase \"%s\"%s%s%s", pcr,
+                            clo_hash_name(bank), in->phase, meant == NULL ? "" : " (did you mean ",
+                            meant == NULL ? "" : meant, meant == NULL ? "" : "?)");
     clo_pcr_policy(bank, in->mask, values, out);
     return true;
 }
@@ -88,7 +91,8 @@ int cmd_measure_policy(int argc, char **argv)
 {
     struct policy_options in = { .pcrs = DEFAULT_PCRS, .phase = DEFAULT_PHASE };
     const struct cli_option table[] = {
-        { "--pcrs", "LIST", "the registers; default " DEFAULT_PCRS, .text = &in.pcrs },
+        { "--pcrs", "LIST", "the registers, by number or systemd's name; default " DEFAULT_PCRS,
+          .text = &in.pcrs },
         { "--phase", "PATH", "their values in this phase of the boot; default " DEFAULT_PHASE,
           .text = &in.phase },
         { "--bank", "NAME", "a PCR bank (default: sha256; repeatable)", .list = &in.banks,

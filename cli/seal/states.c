@@ -95,8 +95,11 @@ static bool make_states(const struct cli_seal *in, struct cli_seal_plan *plan,
         if (is_alone && !add_state(in, plan, i, all->count, err))
             return false;
     }
+    const char *meant = cli_phase_meant(cli_references_view(all), all->count, in->phase);
     return images != 0 || all->count == 0 ||
-           clo_fail(err, CLO_ERR_REFUSED, "--reference: none is an image's (PCR 11)");
+           clo_fail(err, CLO_ERR_REFUSED, "--reference: none is an image's (PCR 11%s%s%s)",
+                    meant == NULL ? "" : " in this phase: did you mean ",
+                    meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 }
 
 /* --- The policy --- */

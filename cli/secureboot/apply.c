@@ -1,10 +1,12 @@
 /* cloister secureboot apply: an authenticated variable, applied to a variable store. */
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
+#include "cli/written.h"
 #include "device/file.h"
 
 struct apply_options {
     const char *input, *output, *variable;
+    struct cli_written written;
 };
 
 static bool apply(const struct apply_options *o, const char *path, struct clo_error *err)
@@ -41,6 +43,7 @@ int cmd_secureboot_apply(int argc, char **argv)
         { "--output", "FILE", "where the changed one goes (required)", .text = &o.output },
         { "--variable", "NAME", "which variable the update is for (dbx)", .text = &o.variable,
           .values = "PK KEK db dbx" },
+        CLI_WRITTEN_OPTION(o.written),
     };
     const struct cli_usage usage = {
         .command = "secureboot apply",
@@ -62,5 +65,9 @@ int cmd_secureboot_apply(int argc, char **argv)
         return status;
     if (o.input == NULL || o.output == NULL)
         return cli_usage_error(&usage, "--varstore and --output are needed");
-    return apply(&o, operands.items[0], &err) ? CLI_YES : cli_fail("secureboot apply", &err);
+    if (!cli_written_check(&o.written, o.output, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    return apply(&o, operands.items[0], &err) && cli_written_tell(&o.written, o.output, &err)
+                   ? CLI_YES
+                   : cli_fail("secureboot apply", &err);
 }

@@ -1,6 +1,7 @@
 /* cloister secureboot enroll: keys put into a variable store that nobody owns yet. */
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
+#include "cli/written.h"
 #include "device/file.h"
 
 static bool add_certificates(const struct clo_list *files, const struct clo_guid *owner,
@@ -18,6 +19,7 @@ static bool add_certificates(const struct clo_list *files, const struct clo_guid
 struct enroll {
     const char *input, *output, *dbx, *owner;
     struct clo_list pk, kek, db;
+    struct cli_written written;
 };
 
 static bool enroll(const struct enroll *in, struct clo_error *err)
@@ -59,6 +61,7 @@ int cmd_secureboot_enroll(int argc, char **argv)
         { "--dbx", "FILE", "what never starts: signature lists, or a dbx update", .text = &in.dbx },
         { "--owner", "GUID", "whose entries these are (default: one GUID for all)",
           .text = &in.owner },
+        CLI_WRITTEN_OPTION(in.written),
     };
     static const char example[] =
             "  cloister secureboot enroll --varstore /usr/share/OVMF/OVMF_VARS_4M.fd \\\n"
@@ -83,5 +86,8 @@ int cmd_secureboot_enroll(int argc, char **argv)
         return cli_usage_error(&usage, "--pk is needed, once: a machine has one owner");
     if (in.kek.count == 0 || in.db.count == 0)
         return cli_usage_error(&usage, "--kek and --db are needed");
-    return enroll(&in, &err) ? CLI_YES : cli_error(&err);
+    if (!cli_written_check(&in.written, in.output, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    return enroll(&in, &err) && cli_written_tell(&in.written, in.output, &err) ? CLI_YES
+                                                                               : cli_error(&err);
 }

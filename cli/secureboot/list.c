@@ -3,11 +3,13 @@
 
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
+#include "cli/written.h"
 #include "cloister/authenticode.h"
 #include "cloister/signature_list.h"
 #include "device/file.h"
 
 struct list_options {
+    struct cli_written written;
     struct clo_list merge, certificates, hashes, images, removed;
     const char *owner, *variable, *output;
     bool sha384;
@@ -166,6 +168,7 @@ int cmd_secureboot_list(int argc, char **argv)
         { "--owner", "GUID", "whose entries the new ones are (default: one GUID for all)",
           .text = &o.owner },
         { "--output", "FILE", "the lists (required)", .text = &o.output },
+        CLI_WRITTEN_OPTION(o.written),
     };
     const struct cli_usage usage = {
         .command = "secureboot list",
@@ -188,9 +191,12 @@ int cmd_secureboot_list(int argc, char **argv)
         return status;
     if (o.output == NULL)
         return cli_usage_error(&usage, "--output is needed");
-    if (!list(&o, &lists, &err) ||
+    if (!cli_written_check(&o.written, o.output, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    if (!list(&o, &lists, &err) || !cli_written_tell(&o.written, o.output, &err) ||
         !clo_signature_lists_check(clo_buffer_bytes(&lists), &count, &err))
         return cli_fail("secureboot list", &err);
-    printf("%s: %zu entries, %zu bytes\n", o.output, count, lists.size);
+    if (!o.written.as_json && !cli_is_standard_output(o.output))
+        printf("%s: %zu entries, %zu bytes\n", o.output, count, lists.size);
     return CLI_YES;
 }

@@ -3,11 +3,13 @@
 
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
+#include "cli/written.h"
 #include "cloister/shim.h"
 #include "cloister/signature_list.h"
 #include "device/file.h"
 
 struct mok {
+    struct cli_written written;
     const char *input, *output, *list, *list_x;
     struct clo_list keys;
     struct secureboot_file lists, lists_x;
@@ -77,6 +79,7 @@ int cmd_secureboot_mok(int argc, char **argv)
         { "--list", "FILE", "signature lists that go before them into MokList", .text = &mok.list },
         { "--list-x", "FILE", "signature lists of what shim refuses: MokListX",
           .text = &mok.list_x },
+        CLI_WRITTEN_OPTION(mok.written),
     };
     const struct cli_usage usage = {
         .command = "secureboot mok",
@@ -97,5 +100,8 @@ int cmd_secureboot_mok(int argc, char **argv)
         return cli_usage_error(&usage, "--varstore and --output are needed");
     if (mok.keys.count == 0 && mok.list == NULL && mok.list_x == NULL)
         return cli_usage_error(&usage, "--cert, --list or --list-x is needed");
-    return put(&mok, &err) ? CLI_YES : cli_error(&err);
+    if (!cli_written_check(&mok.written, mok.output, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    return put(&mok, &err) && cli_written_tell(&mok.written, mok.output, &err) ? CLI_YES
+                                                                               : cli_error(&err);
 }

@@ -1,10 +1,12 @@
 /* cloister secureboot sign: a change of a variable, signed as firmware takes it. */
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
+#include "cli/written.h"
 #include "device/file.h"
 #include "image/uki/work.h"
 
 struct sign_options {
+    struct cli_written written;
     const char *variable, *vendor, *key, *passphrase, *certificate, *time, *output;
     struct clo_list providers;
     bool append, raw;
@@ -57,6 +59,7 @@ int cmd_secureboot_sign(int argc, char **argv)
           .text = &o.time },
         { "--raw", NULL, "the data is anything, not signature lists", .flag = &o.raw },
         { "--output", "FILE", "the .auth file (required)", .text = &o.output },
+        CLI_WRITTEN_OPTION(o.written),
     };
     const struct cli_usage usage = {
         .command = "secureboot sign",
@@ -79,5 +82,9 @@ int cmd_secureboot_sign(int argc, char **argv)
         return status;
     if (o.variable == NULL || o.key == NULL || o.certificate == NULL || o.output == NULL)
         return cli_usage_error(&usage, "--variable, --key, --cert and --output are needed");
-    return sign(&o, operands.items[0], &err) ? CLI_YES : cli_fail("secureboot sign", &err);
+    if (!cli_written_check(&o.written, o.output, &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    return sign(&o, operands.items[0], &err) && cli_written_tell(&o.written, o.output, &err)
+                   ? CLI_YES
+                   : cli_fail("secureboot sign", &err);
 }

@@ -1,5 +1,6 @@
 #include "cli/uki/options.h"
 #include "cli/uki/uki.h"
+#include "cli/written.h"
 #include "device/file.h"
 
 static bool build(struct uki_build *in, struct clo_error *err)
@@ -15,6 +16,7 @@ static bool build(struct uki_build *in, struct clo_error *err)
 int cmd_uki_build(int argc, char **argv)
 {
     struct uki_build in = { .tell = cli_uki_tell };
+    struct cli_written written = { false };
     const struct cli_option options[] = {
         UKI_KERNEL_OPTIONS(in),
         { "--initrd", "FILE", "an initrd (repeatable: they follow one another)",
@@ -25,7 +27,8 @@ int cmd_uki_build(int argc, char **argv)
         UKI_POLICY_OPTIONS(in.policy),
         UKI_SIGNING_OPTIONS(in.signing),
         UKI_SIGN_KERNEL_OPTION(in),
-        { "--output", "FILE", "where the UKI goes", .text = &in.output },
+        { "--output", "FILE", "where the UKI goes (\"-\": standard output)", .text = &in.output },
+        CLI_WRITTEN_OPTION(written),
     };
     static const char example[] =
             "  cloister uki build --kernel /boot/vmlinuz-6.12.117 --initrd initrd.img \\\n"
@@ -48,8 +51,9 @@ int cmd_uki_build(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, NULL, &status))
         return status;
-    if (!uki_build_check(&in, &err))
+    if (!uki_build_check(&in, &err) || !cli_written_check(&written, in.output, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.policy.providers = in.signing.providers;
-    return build(&in, &err) ? CLI_YES : cli_error(&err);
+    return build(&in, &err) && cli_written_tell(&written, in.output, &err) ? CLI_YES
+                                                                           : cli_error(&err);
 }

@@ -4,11 +4,13 @@
 #include "cli/inputs.h"
 #include "cli/uki/options.h"
 #include "cli/uki/uki.h"
+#include "cli/written.h"
 
 struct edit {
     const char *image, *cmdline, *profile, *output, *addon, *addon_stub;
     struct clo_list sections, removed, moved;
     bool keeps_policy;
+    struct cli_written written;
     struct uki_signing signing;
     struct uki_policy policy;
 };
@@ -220,6 +222,7 @@ int cmd_uki_edit(int argc, char **argv)
         UKI_POLICY_OPTIONS(in.policy),
         UKI_SIGNING_OPTIONS(in.signing),
         { "--output", "FILE", "where the image goes (default: in place)", .text = &in.output },
+        CLI_WRITTEN_OPTION(in.written),
     };
     const struct cli_usage usage = {
         .command = "uki edit",
@@ -239,8 +242,10 @@ int cmd_uki_edit(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     in.image = operands.items[0];
-    if (!check(&in, &err))
+    const char *output = in.output == NULL ? in.image : in.output;
+    if (!check(&in, &err) || !cli_written_check(&in.written, output, &err))
         return cli_usage_error(&usage, "%s", err.text);
     in.policy.providers = in.signing.providers;
-    return edit(&in, &err) ? CLI_YES : cli_error(&err);
+    return edit(&in, &err) && cli_written_tell(&in.written, output, &err) ? CLI_YES
+                                                                          : cli_error(&err);
 }

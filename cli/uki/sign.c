@@ -3,14 +3,24 @@
 #include "cli/inputs.h"
 #include "cli/uki/options.h"
 #include "cli/uki/uki.h"
+#include "cli/written.h"
 #include "image/uki/offline.h"
 
 struct sign {
     const char *image, *output;
     struct uki_offline offline;
     bool keeps, removes;
+    struct cli_written written;
     struct uki_signing signing;
 };
+
+/* Where something is written: the image, or what is to be signed elsewhere. */
+static const char *written_path(const struct sign *in)
+{
+    if (in->offline.tbs != NULL)
+        return in->offline.tbs;
+    return in->output == NULL ? in->image : in->output;
+}
 
 static bool sign_image(const struct sign *in, const struct uki_image *image, struct clo_error *err)
 {
@@ -73,6 +83,7 @@ int cmd_uki_sign(int argc, char **argv)
         UKI_OFFLINE_OPTIONS(in.offline),
         { "--output", "FILE", "where the signed image goes (default: in place)",
           .text = &in.output },
+        CLI_WRITTEN_OPTION(in.written),
     };
     const struct cli_usage usage = {
         .command = "uki sign",
@@ -93,8 +104,10 @@ int cmd_uki_sign(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (!check(&in, &err))
-        return cli_usage_error(&usage, "%s", err.text);
     in.image = operands.items[0];
-    return sign(&in, &err) ? CLI_YES : cli_error(&err);
+    if (!check(&in, &err) || !cli_written_check(&in.written, written_path(&in), &err))
+        return cli_usage_error(&usage, "%s", err.text);
+    return sign(&in, &err) && cli_written_tell(&in.written, written_path(&in), &err)
+                   ? CLI_YES
+                   : cli_error(&err);
 }

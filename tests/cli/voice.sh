@@ -13,6 +13,15 @@ expect "the beginning of one" 2 "did you mean 'secureboot'" "$cloister" secure
 expect "an option" 2 "unknown option --fro (did you mean --for?)" "$cloister" audit --fro snp
 expect "a CPU model" 2 "no such CPU model: EPYC-Mlan (did you mean EPYC-Milan?)" \
     "$cloister" measure snp --ovmf none --vcpus 1 --vcpu-type EPYC-Mlan
+expect "a PCR's name" 2 "(did you mean kernel-boot?)" "$cloister" measure policy none --key none --pcrs 4,kernel-bot
+expect "a PCR twice" 2 "--pcrs 11,kernel-boot: PCR 11 twice" "$cloister" measure policy none --key none --pcrs 11,kernel-boot
+expect "PCRs by their names" 3 "none: No such file" "$cloister" measure policy none --public-key none --pcrs 4,secure-boot-policy,kernel-boot
+pcr=$(printf '%064d' 11)
+printf '{"cloister_reference":1,"name":"demo","origin":"prediction","events":{},"pcrs":{"sha256":{"11":{"enter-initrd":"%s"}}}}' "$pcr" >demo.ref.json
+openssl genrsa -out pcr.key 2048 2>/dev/null
+expect "a phase" 1 '(did you mean enter-initrd?)' "$cloister" measure policy demo.ref.json --key pcr.key --pcrs 11 --phase enter-initd
+expect "a phase of a log" 2 '(did you mean enter-initrd?)' "$cloister" eventlog explain \
+    "$CLOISTER_TESTS/../fuzz/corpus/eventlog/two-banks" --reference demo.ref.json --phase enter-inird
 "$cloister" zzzzzz 2>said
 grep -q "did you mean" said && fail "a word that is like no other: $(cat said)"
 
