@@ -5,19 +5,14 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
+# shellcheck source=tests/cli/pages_lib.sh
+. "$(dirname "$0")/pages_lib.sh"
 sim=$(absolute "$2") init=$(absolute "$3")
 docs=$CLOISTER_TESTS/../docs
 vectors=$CLOISTER_TESTS/vectors/launch
 corpus=$CLOISTER_TESTS/../fuzz/corpus
 skip_without jq openssl
 cd "$work" || exit 4
-
-# commands_of PAGE: its indented code, with lines that end in a backslash joined, and without prompts.
-commands_of() {
-    awk '/^```/ { fenced = !fenced; next } fenced { next }
-        /^    / && (before ~ /^$/ || in_code) { in_code = 1; print substr($0, 5) } !/^    / { in_code = 0 } { before = $0 }' "$1" |
-        sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' -e 's/^\$ //'
-}
 
 # --- Every page: commands and options that there are ---
 "$cloister" --help=commands >known

@@ -5,16 +5,12 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
+# shellcheck source=tests/cli/pages_lib.sh
+. "$(dirname "$0")/pages_lib.sh"
 sim=$(absolute "$2") init=$(absolute "$3")
 pages=$CLOISTER_TESTS/../docs/tutorials
 skip_without jq openssl curl fakeroot mke2fs mcopy
 cd "$work" || exit 4
-
-# commands_of PAGE: its indented code.
-commands_of() {
-    awk '/^```/ { fenced = !fenced; next } fenced { next }
-        /^    / && (before ~ /^$/ || in_code) { in_code = 1; print substr($0, 5) } !/^    / { in_code = 0 } { before = $0 }' "$1"
-}
 
 # --- Stand-ins ---
 mkdir inputs bin
@@ -61,21 +57,7 @@ echo "$varstore" >inputs/varstore
 run_page() {
     local name=$1 words
     shift
-    {
-        # shellcheck disable=SC2016 # for the page's own shell
-        printf '%s\n' 'set -u' 'trap "kill \$(jobs -p) 2>/dev/null" EXIT' \
-            'wrong() { [ "$1" = 0 ] || { echo "line: $2"; exit 99; }; }' \
-            'refused() { [ "$1" = 1 ] || { echo "not refused ($1): $2"; exit 99; }; }'
-        commands_of "$pages/$name.md" | sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta' | while IFS= read -r line; do
-            [ -n "$line" ] || continue
-            printf '%s\n' "$line"
-            case $line in
-            *'# refused'* | *'# not fit'*) printf 'refused $? %q\n' "$line" ;;
-            *'&') ;;
-            *) printf 'wrong $? %q\n' "$line" ;;
-            esac
-        done
-    } >"$name.sh"
+    script_of "$pages/$name.md" >"$name.sh"
     mkdir "$name.folder"
     (cd "$name.folder" && PATH=$work/bin:$PATH bash "../$name.sh") >"$name.out" 2>&1 || fail "$name: $(tail -n 3 "$name.out")"
     for words; do

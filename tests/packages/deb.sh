@@ -70,6 +70,9 @@ has "$(dpkg-deb -f "$work"/once/cloister-broker_*.deb Version)" 'dpkg-query -W -
 has CLOISTER_LISTEN=0.0.0.0:8443 'cat /etc/cloister/broker.conf'
 inside 'cloister serve --state /var/lib/cloister-broker --print-key - | cmp - /tmp/broker.pem' || fail "the upgrade changed the broker's key"
 
+echo "the tutorials"
+tests/packages/tutorials.sh "$root" || { [ $? = 77 ] || fail "a tutorial"; }
+
 echo "removed"
 inside 'apt-get -qq -y purge cloister cloister-broker cloister-guest cloister-sim cloister-doc libcloister0 libcloister-dev' >"$work/apt.log" 2>&1 ||
     fail "apt: $(tail -n 3 "$work/apt.log")"
