@@ -57,8 +57,9 @@ refused() { # STATUS WORDS ARGUMENT...
 refused 2 'at least one reference expected' --key pcr.key
 refused 2 'either --key or --public-key' running.ref.json
 refused 2 'either --key or --public-key' running.ref.json --key pcr.key --public-key pcr.pub
-for pcrs in 24 -1 4,4 '4,' '' x '4 7'; do
-    refused 2 'expected numbers from 0 to 23, each once' running.ref.json --key pcr.key --pcrs "$pcrs"
+refused 2 '--pcrs 4,4: PCR 4 twice' running.ref.json --key pcr.key --pcrs 4,4
+for pcrs in 24 -1 '4,' '' x '4 7'; do
+    refused 2 'expected numbers from 0 to 23 or their names, each once' running.ref.json --key pcr.key --pcrs "$pcrs"
 done
 refused 2 '--bank md5' running.ref.json --key pcr.key --bank md5
 refused 1 'running.ref.json: has no value of PCR 5 (sha256)' running.ref.json --key pcr.key --pcrs 4,5
