@@ -44,6 +44,16 @@ static bool is_dropped(const struct adapt *adapt, const char *folder)
     return false;
 }
 
+static bool is_joined(const struct adapt *adapt, const struct clo_fstab_line *line)
+{
+    char folder[CLO_FSTAB_TEXT];
+
+    snprintf(folder, sizeof folder, "%s", line->folder);
+    for (size_t size = strlen(folder); size > 1 && folder[size - 1] == '/'; size--)
+        folder[size - 1] = '\0';
+    return clo_joined_has(adapt->joined, folder);
+}
+
 static bool check_line(const struct adapt *adapt, const struct clo_fstab_line *line,
                        struct clo_error *err)
 {
@@ -51,7 +61,7 @@ static bool check_line(const struct adapt *adapt, const struct clo_fstab_line *l
     enum clo_fstab_what what = clo_fstab_what(line);
     char text[200] = "a disk that is not this one";
 
-    if (what == CLO_FSTAB_KEEP || what == CLO_FSTAB_ROOT)
+    if (what == CLO_FSTAB_KEEP || what == CLO_FSTAB_ROOT || is_joined(adapt, line))
         return true;
     if (part != NULL)
         clo_layout_part_text(part, text, sizeof text);
@@ -146,9 +156,10 @@ static bool copy_files(struct boot *boot, struct clo_overlay *overlay, struct cl
     return ok;
 }
 
-/* An XFS one becomes ext4 first, of which the kernels are taken. */
+/* An XFS or a btrfs becomes ext4 first, of which the kernels are taken. `line`: as fstab has it. */
 static bool open_boot(const struct adapt *adapt, const struct clo_layout_part *part,
-                      struct clo_container *made, struct clo_overlay **out, struct clo_error *err)
+                      const struct clo_fstab_line *line, struct clo_container *made,
+                      struct clo_overlay **out, struct clo_error *err)
 {
     struct clo_source source = { .uuid = { { 1 } }, .created = 1 };
     char path[4200];
@@ -156,13 +167,15 @@ static bool open_boot(const struct adapt *adapt, const struct clo_layout_part *p
     if (part->probe.content == CLO_CONTENT_EXT)
         return clo_overlay_new(adapt->disk, part->first, part->size, adapt->scratch, out, err);
     snprintf(path, sizeof path, "%s/boot.ext4", adapt->scratch);
-    return clo_source_xfs(adapt->disk, part, &source, path, err) &&
+    return (part->probe.content == CLO_CONTENT_XFS
+                    ? clo_source_xfs(adapt->disk, part, &source, path, err)
+                    : clo_source_btrfs_plain(adapt->disk, part, line, &source, path, err)) &&
            clo_container_open(path, made, err) &&
            clo_overlay_new(made, 0, made->size, adapt->scratch, out, err);
 }
 
 static bool copy_boot(const struct adapt *adapt, const struct clo_layout_part *part,
-                      struct clo_error *err)
+                      const struct clo_fstab_line *line, struct clo_error *err)
 {
     CLO_CLEANUP(clo_container_close) struct clo_container made = { .fd = -1 };
     CLO_CLEANUP(clo_overlay_freep) struct clo_overlay *overlay = NULL;
@@ -174,7 +187,7 @@ static bool copy_boot(const struct adapt *adapt, const struct clo_layout_part *p
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "/boot: %s cannot be read here: copy its files into the root's /boot first",
                         text);
-    if (!open_boot(adapt, part, &made, &overlay, err) || !copy_files(&boot, overlay, err))
+    if (!open_boot(adapt, part, line, &made, &overlay, err) || !copy_files(&boot, overlay, err))
         return clo_wrap(err, "/boot: %s", text);
     adapt_tell(adapt, "/boot: %s: %zu files of kernels copied into the root", text, boot.count);
     return true;
@@ -193,6 +206,8 @@ bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
         if (clo_fstab_what(&line) != CLO_FSTAB_BOOT)
             continue;
         is_named = true;
+        if (is_joined(adapt, &line))
+            continue;
         const struct clo_layout_part *part = clo_layout_find(adapt->layout, line.device);
         if (part == NULL && adapt->has_no_disk) {
             adapt_tell(adapt, "/boot: %s: left behind, the folder's own files are taken",
@@ -202,13 +217,14 @@ bool adapt_boot(const struct adapt *adapt, struct clo_error *err)
         if (part == NULL)
             return clo_fail(err, CLO_ERR_FORMAT, "/etc/fstab: /boot is %.80s, which is not here",
                             line.device);
-        if (!copy_boot(adapt, part, err))
+        if (!copy_boot(adapt, part, &line, err))
             return false;
     }
     /* Without a line, systemd mounts it by its type (UAPI.2). */
+    line = (struct clo_fstab_line){ .folder = "/boot" };
     for (size_t i = 0; !is_named && i < adapt->layout->count; i++)
         if (adapt->layout->parts[i].is_boot && clo_layout_may_be_root(&adapt->layout->parts[i]))
-            return copy_boot(adapt, &adapt->layout->parts[i], err);
+            return copy_boot(adapt, &adapt->layout->parts[i], &line, err);
     return true;
 }
 

@@ -6,13 +6,15 @@
 #include "image/convert.h"
 #include "image/ext_files.h"
 #include "image/layout.h"
+#include "image/source_btrfs.h"
 
 struct adapt {
     const struct clo_convert_spec *spec;
     const struct clo_container *disk;
     const struct clo_layout *layout;
     const struct clo_layout_part *root;
-    bool has_no_disk; /* a folder or an archive: /boot is what is there */
+    const struct clo_joined *joined; /* folders of subvolumes that are part of the root now */
+    bool has_no_disk;                /* a folder or an archive: /boot is what is there */
     const char *scratch;
     struct clo_buffer *entries; /* boot loader entries of a /boot of its own, each after its size */
     ext2_filsys fs;             /* the root's, open to be written to */

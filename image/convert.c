@@ -12,6 +12,7 @@
 #include "image/journal.h"
 #include "image/luks.h"
 #include "image/overlay.h"
+#include "image/source_btrfs.h"
 #include "image/source_xfs.h"
 
 #define PIECE ((size_t)1 << 20)
@@ -26,6 +27,7 @@ struct conversion {
     bool is_made; /* the root was copied file by file: all of its bytes are the input's */
     struct clo_container made; /* that root, where the disk has another */
     struct clo_layout_part made_part;
+    struct clo_joined joined;    /* what a btrfs' fstab mounts into it */
     struct clo_overlay *overlay; /* of the root's partition */
     struct clo_scratch scratch;
     struct adapt_found found;
@@ -130,7 +132,34 @@ static bool identify(const struct conversion *conversion, struct clo_digest *out
     return true;
 }
 
-/* XFS becomes ext4, file by file. */
+static void tell_joined(const struct adapt *adapt, const struct clo_joined *joined)
+{
+    adapt_tell(adapt, "root: subvolume %s", joined->root);
+    for (size_t i = 0; i < joined->count; i++)
+        adapt_tell(adapt, "%s: subvolume %s: joined to the root", joined->items[i].folder,
+                   joined->items[i].subvolume);
+    if (joined->snapshots > 0)
+        adapt_tell(adapt, "snapshots: %llu: left behind", (unsigned long long)joined->snapshots);
+}
+
+/* XFS and btrfs become ext4, file by file. */
+static bool make_ext(struct conversion *conversion, struct adapt *adapt, struct clo_source *source,
+                     const char *path, struct clo_error *err)
+{
+    const struct clo_source_btrfs_spec spec = { .disk = &conversion->disk,
+                                                .layout = conversion->layout,
+                                                .part = conversion->root,
+                                                .subvolume = conversion->spec->root_subvolume,
+                                                .dropped = &conversion->spec->dropped };
+
+    if (conversion->root->probe.content == CLO_CONTENT_XFS)
+        return clo_source_xfs(&conversion->disk, conversion->root, source, path, err);
+    if (!clo_source_btrfs(&spec, source, path, &conversion->joined, err))
+        return false;
+    tell_joined(adapt, &conversion->joined);
+    return true;
+}
+
 static bool copy_root(struct conversion *conversion, struct adapt *adapt,
                       const struct clo_image_spec *base, struct clo_error *err)
 {
@@ -140,7 +169,7 @@ static bool copy_root(struct conversion *conversion, struct adapt *adapt,
     char path[4200];
 
     snprintf(path, sizeof path, "%s/root.ext4", conversion->scratch.path);
-    if (!clo_source_xfs(&conversion->disk, conversion->root, &source, path, err) ||
+    if (!make_ext(conversion, adapt, &source, path, err) ||
         !clo_container_open(path, &conversion->made, err))
         return false;
     conversion->made_part = (struct clo_layout_part){ .size = conversion->made.size };
@@ -168,7 +197,9 @@ static bool look_at_disk(struct conversion *conversion, struct adapt *adapt,
         return false;
     clo_layout_part_text(conversion->root, text, sizeof text);
     adapt_tell(adapt, "root: %s: has an init", text);
-    return conversion->root->probe.content != CLO_CONTENT_XFS ||
+    if (spec->root_subvolume != NULL && conversion->root->probe.content != CLO_CONTENT_BTRFS)
+        return clo_fail(err, CLO_ERR_USAGE, "--root-subvolume: the root is not on btrfs");
+    return conversion->root->probe.content == CLO_CONTENT_EXT ||
            copy_root(conversion, adapt, base, err);
 }
 
@@ -200,8 +231,9 @@ static bool make_disk(struct conversion *conversion, struct adapt *adapt, enum c
     char path[4200];
     struct clo_error ignored;
 
-    if (spec->root_partition != NULL)
-        return clo_fail(err, CLO_ERR_USAGE, "--root-partition: the input is not a disk");
+    if (spec->root_partition != NULL || spec->root_subvolume != NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--root-%s: the input is not a disk",
+                        spec->root_partition != NULL ? "partition" : "subvolume");
     snprintf(path, sizeof path, "%s/root.ext4", conversion->scratch.path);
     if (!clo_source_make(&source, kind, path, err) ||
         !clo_container_open(path, &conversion->disk, err) ||
@@ -356,6 +388,7 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
     struct adapt adapt = { .spec = conversion->spec,
                            .disk = &conversion->disk,
                            .layout = conversion->layout,
+                           .joined = &conversion->joined,
                            .entries = &conversion->entries };
     struct clo_image_spec spec;
     struct uki_build uki;

@@ -9,6 +9,7 @@
 struct clo_convert_spec {
     const char *input;
     const char *root_partition;     /* its number; NULL: the only one that there is */
+    const char *root_subvolume;     /* of a btrfs; NULL: the one with an init */
     const char *release;            /* of the kernel; NULL: the newest */
     struct clo_list dropped;        /* folders whose partitions stay behind */
     void (*tell)(const char *line); /* what was found and changed; NULL: nobody is told */

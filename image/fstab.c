@@ -61,6 +61,21 @@ bool clo_fstab_has_option(const struct clo_fstab_line *line, const char *option)
     return false;
 }
 
+bool clo_fstab_option(const struct clo_fstab_line *line, const char *name, char out[CLO_FSTAB_TEXT])
+{
+    size_t size = strlen(name);
+
+    for (const char *at = line->options; *at != '\0'; at += *at == ',') {
+        size_t whole = strcspn(at, ",");
+        if (whole > size && strncmp(at, name, size) == 0 && at[size] == '=') {
+            snprintf(out, CLO_FSTAB_TEXT, "%.*s", (int)(whole - size - 1), at + size + 1);
+            return true;
+        }
+        at += whole;
+    }
+    return false;
+}
+
 static bool is_disk(const char *device)
 {
     static const char *const names[] = { "UUID=",      "LABEL=", "PARTUUID=",
@@ -88,6 +103,40 @@ enum clo_fstab_what clo_fstab_what(const struct clo_fstab_line *line)
     return CLO_FSTAB_DATA;
 }
 
+/* Of a root that was no ext4, what every file system takes (mount(8)); others would stop the guest's boot. */
+static bool is_for_all(const char *option, size_t size)
+{
+    static const char *const known[] = { "defaults",   "ro",          "rw",         "noatime",
+                                         "relatime",   "strictatime", "nodiratime", "lazytime",
+                                         "nosuid",     "nodev",       "noexec",     "sync",
+                                         "dirsync",    "discard",     "_netdev",    "nofail",
+                                         "x-systemd.", "x-initrd." };
+
+    for (size_t i = 0; i < CLO_COUNT(known); i++) {
+        size_t begins = strlen(known[i]);
+        bool is_family = known[i][begins - 1] == '.';
+        if ((is_family ? size > begins : size == begins) && strncmp(option, known[i], begins) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void put_root(const struct clo_fstab_line *line, struct clo_buffer *out)
+{
+    bool is_kept = strncmp(line->type, "ext", 3) == 0, is_first = true;
+
+    clo_buffer_text(out, "/dev/mapper/root / ext4 ");
+    for (const char *at = line->options; *at != '\0'; at += *at == ',') {
+        size_t size = strcspn(at, ",");
+        if (size > 0 && (is_kept || is_for_all(at, size))) {
+            clo_buffer_printf(out, "%s%.*s", is_first ? "" : ",", (int)size, at);
+            is_first = false;
+        }
+        at += size;
+    }
+    clo_buffer_printf(out, "%s 0 1\n", is_first ? "defaults" : "");
+}
+
 bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
 {
     while (in.size > 0) {
@@ -95,8 +144,7 @@ bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out, struct clo_err
         struct clo_bytes text = next_line(&in);
         enum clo_fstab_what what = parse(text, &line) ? clo_fstab_what(&line) : CLO_FSTAB_KEEP;
         if (what == CLO_FSTAB_ROOT)
-            clo_buffer_printf(out, "/dev/mapper/root / ext4 %s 0 1\n",
-                              line.options[0] == '\0' ? "defaults" : line.options);
+            put_root(&line, out);
         else {
             if (what != CLO_FSTAB_KEEP)
                 clo_buffer_text(out, MARK);

@@ -25,6 +25,9 @@ enum clo_fstab_what {
 bool clo_fstab_next(struct clo_bytes *rest, struct clo_fstab_line *out);
 enum clo_fstab_what clo_fstab_what(const struct clo_fstab_line *line);
 bool clo_fstab_has_option(const struct clo_fstab_line *line, const char *option);
+/* NAME=VALUE among the options. */
+bool clo_fstab_option(const struct clo_fstab_line *line, const char *name,
+                      char out[CLO_FSTAB_TEXT]);
 
 /* The root comes from /dev/mapper/root; what has no place on the new disk becomes a comment. */
 CLO_MUST_USE bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out,

@@ -205,7 +205,8 @@ void clo_layout_part_text(const struct clo_layout_part *part, char *out, size_t 
 
 bool clo_layout_may_be_root(const struct clo_layout_part *part)
 {
-    return part->probe.content == CLO_CONTENT_EXT || part->probe.content == CLO_CONTENT_XFS;
+    return part->probe.content == CLO_CONTENT_EXT || part->probe.content == CLO_CONTENT_XFS ||
+           part->probe.content == CLO_CONTENT_BTRFS;
 }
 
 bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *err)
@@ -214,8 +215,6 @@ bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *
         enum clo_content content;
         const char *why;
     } reasons[] = {
-        { CLO_CONTENT_BTRFS, "cannot be changed here: mount its root's subvolume, and 'cloister "
-                             "image build' takes the folder" },
         { CLO_CONTENT_LVM, "volumes in it are not read: 'qemu-img dd' or a mount gives the root's, "
                            "and 'cloister image build' takes it" },
         { CLO_CONTENT_LUKS1, "is encrypted already: open it, and 'cloister image build' takes its "
@@ -234,11 +233,11 @@ bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *
             if (layout->parts[i].probe.content == reasons[k].content) {
                 clo_layout_part_text(&layout->parts[i], text, sizeof text);
                 return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                                "no ext4 or XFS file system with an init; %s %s", text,
+                                "no ext4, XFS or btrfs file system with an init; %s %s", text,
                                 reasons[k].why);
             }
-    return clo_fail(
-            err, CLO_ERR_FORMAT,
-            "%s partition table, %zu partitions: none is an ext4 or XFS file system with an init",
-            layout->table, layout->count);
+    return clo_fail(err, CLO_ERR_FORMAT,
+                    "%s partition table, %zu partitions: none is an ext4, XFS or btrfs file system "
+                    "with an init",
+                    layout->table, layout->count);
 }

@@ -38,7 +38,7 @@ bool clo_layout_may_be_root(const struct clo_layout_part *part);
 /* Fails: what may hold the root instead, with what to do about it. */
 bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *err);
 
-/* layout_root.c: the ext4 or XFS file system with an init: the one of that number, or the only one. What else could be a root, and cannot be
+/* layout_root.c: the ext4, XFS or btrfs file system with an init: the one of that number, or the only one. What else could be a root, and cannot be
  * read here, is named with the way out. */
 CLO_MUST_USE bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *layout,
                                   const char *wanted, const char *scratch,

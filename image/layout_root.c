@@ -4,6 +4,7 @@
 #include "image/layout.h"
 #include "image/overlay.h"
 #include "image/root_check.h"
+#include "image/source_btrfs.h"
 #include "image/source_xfs.h"
 
 static bool has_init(const struct clo_container *disk, const struct clo_layout_part *part,
@@ -14,9 +15,10 @@ static bool has_init(const struct clo_container *disk, const struct clo_layout_p
     struct clo_error ignored;
 
     *has = false;
-    if (part->probe.content == CLO_CONTENT_XFS) {
+    if (part->probe.content != CLO_CONTENT_EXT) {
         *why = (struct clo_error){ 0 };
-        if (!clo_source_xfs_has(disk, part, clo_root_inits, has, why))
+        if (!(part->probe.content == CLO_CONTENT_XFS ? clo_source_xfs_has : clo_source_btrfs_has)(
+                    disk, part, clo_root_inits, has, why))
             *has = false;
         return true;
     }
@@ -63,6 +65,6 @@ bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *
     if (root != NULL || unread == NULL)
         return root != NULL || clo_layout_without_root(layout, err);
     clo_layout_part_text(unread, text, sizeof text);
-    return clo_fail(err, refusal.status, "no ext4 or XFS file system with an init; %s %s", text,
-                    refusal.text);
+    return clo_fail(err, refusal.status, "no ext4, XFS or btrfs file system with an init; %s %s",
+                    text, refusal.text);
 }

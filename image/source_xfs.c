@@ -1,285 +1,170 @@
-#include <search.h>
-#include <stdio.h>
+#include "image/source_xfs.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "image/source_xfs.h"
-#include "lib/disk/xfs.h"
+#include "image/source_fs.h"
 
-#define PIECE     ((size_t)1 << 20)
-#define DEPTH_MAX 128
+#define PIECE ((size_t)1 << 20)
 
-struct partition {
-    const struct clo_container *disk;
-    const struct clo_layout_part *part;
-};
-
-static bool read_partition(void *context, uint64_t at, void *out, size_t size,
-                           struct clo_error *err)
-{
-    const struct partition *partition = context;
-
-    if (at > partition->part->size || size > partition->part->size - at)
-        return clo_fail(err, CLO_ERR_FORMAT, "XFS: beyond the partition's end");
-    return clo_container_read(partition->disk, partition->part->first + at, out, size, err);
-}
-
-/* --- One file --- */
-
-/* A folder, or a file with more than one name: where it was met first. */
-struct seen {
-    uint64_t number;
-    char *path;
-};
-
-struct copying {
+struct reader {
+    struct source_partition partition;
     struct clo_xfs xfs;
-    struct clo_new_root *tree; /* NULL: only counted */
-    struct clo_new_root_need need;
-    uint64_t inodes; /* that were met */
-    void *seen;      /* a tree of struct seen */
     uint8_t *piece;
-    unsigned depth;
-    const char *path; /* of the folder that is listed */
 };
 
-static int by_number(const void *a, const void *b)
+static bool get_inode(void *context, struct source_id id, struct source_inode *out,
+                      struct clo_error *err)
 {
-    const struct seen *x = a, *y = b;
+    const struct reader *reader = context;
+    struct clo_xfs_inode *inode = &out->own.xfs;
 
-    return x->number < y->number ? -1 : x->number > y->number;
-}
-
-static void free_seen(void *node)
-{
-    struct seen *seen = node;
-
-    free(seen->path);
-    free(seen);
-}
-
-/* `*first`: where it was met before; NULL: never. */
-static bool meet(struct copying *copying, uint64_t number, const char *path, const char **first,
-                 struct clo_error *err)
-{
-    struct seen *seen = calloc(1, sizeof *seen);
-
-    *first = NULL;
-    if (seen == NULL)
-        return clo_out_of_memory(err);
-    *seen = (struct seen){ number, strdup(path) };
-    struct seen **there = tsearch(seen, &copying->seen, by_number);
-    if (there == NULL || seen->path == NULL) {
-        if (there == NULL)
-            free_seen(seen);
-        return clo_out_of_memory(err);
-    }
-    if (*there != seen) {
-        *first = (*there)->path;
-        free_seen(seen);
-    }
+    if (!clo_xfs_inode(&reader->xfs, id.number, inode, err))
+        return false;
+    out->size = inode->size;
+    out->links = inode->links;
+    out->node = (struct clo_new_root_node){ .mode = inode->mode,
+                                            .uid = inode->uid,
+                                            .gid = inode->gid,
+                                            .mtime = inode->mtime,
+                                            .mtime_ns = inode->mtime_ns,
+                                            .major = inode->major,
+                                            .minor = inode->minor };
     return true;
 }
 
-static bool copy_run(void *context, const struct clo_xfs_run *run, struct clo_error *err)
+struct listing {
+    source_each_name *each;
+    void *context;
+};
+
+static bool take_name(void *context, const char *name, uint64_t number, struct clo_error *err)
 {
-    struct copying *copying = context;
+    const struct listing *listing = context;
+
+    return listing->each(listing->context, name, (struct source_id){ 0, number }, err);
+}
+
+static bool list(void *context, const struct source_inode *folder, source_each_name *each,
+                 void *each_context, struct clo_error *err)
+{
+    const struct reader *reader = context;
+    struct listing listing = { each, each_context };
+
+    return clo_xfs_list(&reader->xfs, &folder->own.xfs, take_name, &listing, err);
+}
+
+static bool get_link(void *context, const struct source_inode *link, char out[SOURCE_LINK_MAX + 1],
+                     struct clo_error *err)
+{
+    const struct reader *reader = context;
+
+    return clo_xfs_link(&reader->xfs, &link->own.xfs, out, err);
+}
+
+static bool count_run(void *context, const struct clo_xfs_run *run, struct clo_error *err)
+{
+    uint64_t *bytes = context;
+
+    (void)err;
+    if (!run->is_unwritten && __builtin_add_overflow(*bytes, run->size, bytes))
+        *bytes = UINT64_MAX;
+    return true;
+}
+
+static bool count(void *context, const struct source_inode *inode, uint64_t *bytes,
+                  struct clo_error *err)
+{
+    const struct reader *reader = context;
+
+    *bytes = 0;
+    if (S_ISDIR(inode->node.mode) && inode->own.xfs.extents == 0)
+        return true;
+    return clo_xfs_runs(&reader->xfs, &inode->own.xfs, count_run, bytes, err);
+}
+
+struct data {
+    const struct reader *reader;
+    source_each_piece *each;
+    void *context;
+};
+
+static bool take_run(void *context, const struct clo_xfs_run *run, struct clo_error *err)
+{
+    const struct data *data = context;
+    const struct clo_xfs *xfs = &data->reader->xfs;
+    uint8_t *piece = data->reader->piece;
 
     for (uint64_t done = 0; done < run->size && !run->is_unwritten; done += PIECE) {
         size_t now = run->size - done < PIECE ? (size_t)(run->size - done) : PIECE;
-        if (!copying->xfs.read(copying->xfs.context, run->place + done, copying->piece, now, err) ||
-            !clo_new_root_write(copying->tree, run->at + done, clo_bytes(copying->piece, now), err))
+        if (!xfs->read(xfs->context, run->place + done, piece, now, err) ||
+            !data->each(data->context, run->at + done, clo_bytes(piece, now), err))
             return false;
     }
     return true;
 }
 
-static bool count_run(void *context, const struct clo_xfs_run *run, struct clo_error *err)
+static bool get_data(void *context, const struct source_inode *inode, source_each_piece *each,
+                     void *each_context, struct clo_error *err)
 {
-    struct copying *copying = context;
+    struct data data = { context, each, each_context };
 
-    copying->need.bytes += run->is_unwritten ? 0 : run->size;
-    return copying->need.bytes / 16 <= copying->xfs.size ||
-           clo_fail(err, CLO_ERR_FORMAT, "XFS: its files share more than sixteen times its size");
+    return clo_xfs_runs(&data.reader->xfs, &inode->own.xfs, take_run, &data, err);
 }
 
-static bool copy_attribute(void *context, const char *name, struct clo_bytes value,
-                           struct clo_error *err)
+static bool attributes(void *context, const struct source_inode *inode, source_each_attribute *each,
+                       void *each_context, struct clo_error *err)
 {
-    const struct copying *copying = context;
+    const struct reader *reader = context;
 
-    return clo_new_root_xattr(copying->tree, name, value, err);
+    return clo_xfs_attributes(&reader->xfs, &inode->own.xfs, each, each_context, err);
 }
 
-static bool add_file(struct copying *copying, const char *path, const struct clo_xfs_inode *inode,
-                     struct clo_error *err)
+static void close_reader(struct reader *reader)
 {
-    char target[1025] = "";
-
-    if (S_ISLNK(inode->mode) && !clo_xfs_link(&copying->xfs, inode, target, err))
-        return false;
-    struct clo_new_root_node node = { .mode = inode->mode,
-                                      .uid = inode->uid,
-                                      .gid = inode->gid,
-                                      .mtime = inode->mtime,
-                                      .mtime_ns = inode->mtime_ns,
-                                      .major = inode->major,
-                                      .minor = inode->minor,
-                                      .target = target };
-    if (!clo_new_root_add(copying->tree, path, &node, err) ||
-        !clo_xfs_attributes(&copying->xfs, inode, copy_attribute, copying, err))
-        return false;
-    return !S_ISREG(inode->mode) || (clo_xfs_runs(&copying->xfs, inode, copy_run, copying, err) &&
-                                     clo_new_root_set_size(copying->tree, inode->size, err));
+    free(reader->piece);
 }
 
-/* What folders take counts as well: else many could share their blocks, and keep their reader busy for days. */
-static bool count_file(struct copying *copying, const struct clo_xfs_inode *inode, bool was_met,
-                       struct clo_error *err)
+static bool open_reader(const struct clo_container *disk, const struct clo_layout_part *part,
+                        struct reader *reader, struct source_fs *fs, struct clo_error *err)
 {
-    bool has_runs = S_ISREG(inode->mode) || (S_ISDIR(inode->mode) && inode->extents > 0);
-
-    clo_new_root_count(&copying->need, was_met || has_runs ? 0 : 4096);
-    if (was_met)
-        return true;
-    if (++copying->inodes > copying->xfs.inodes)
-        return clo_fail(err, CLO_ERR_FORMAT, "XFS: more files than it has inodes");
-    return !has_runs || clo_xfs_runs(&copying->xfs, inode, count_run, copying, err);
-}
-
-/* --- All of them --- */
-
-static bool take_inode(struct copying *copying, const char *path, uint64_t number,
-                       struct clo_error *err);
-
-static bool take_name(void *context, const char *name, uint64_t number, struct clo_error *err)
-{
-    struct copying *copying = context;
-    const char *folder = copying->path;
-    CLO_CLEANUP(clo_freep) char *path = malloc(strlen(folder) + strlen(name) + 2);
-
-    if (path == NULL)
+    reader->partition = (struct source_partition){ disk, part };
+    reader->piece = malloc(PIECE);
+    if (reader->piece == NULL)
         return clo_out_of_memory(err);
-    sprintf(path, "%s/%s", folder, name);
-    bool ok = take_inode(copying, path, number, err);
-    copying->path = folder;
-    return ok;
-}
-
-static bool take_folder(struct copying *copying, const char *path,
-                        const struct clo_xfs_inode *folder, struct clo_error *err)
-{
-    if (++copying->depth > DEPTH_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "XFS: %.200s: folders in folders without an end",
-                        path);
-    copying->path = path;
-    bool ok = clo_xfs_list(&copying->xfs, folder, take_name, copying, err);
-    copying->depth--;
-    return ok;
-}
-
-static bool take_inode(struct copying *copying, const char *path, uint64_t number,
-                       struct clo_error *err)
-{
-    CLO_CLEANUP(clo_freep) struct clo_xfs_inode *inode = malloc(sizeof *inode);
-    const char *first = NULL;
-
-    if (inode == NULL)
-        return clo_out_of_memory(err);
-    if (!clo_xfs_inode(&copying->xfs, number, inode, err))
-        return clo_wrap(err, "%.200s", path);
-    bool is_folder = S_ISDIR(inode->mode);
-    if (S_ISSOCK(inode->mode))
-        return true;
-    if ((is_folder || inode->links > 1) && !meet(copying, number, path, &first, err))
+    if (!clo_xfs_open(source_partition_read, &reader->partition, part->size, &reader->xfs, err))
         return false;
-    if (first != NULL && is_folder)
-        return clo_fail(err, CLO_ERR_FORMAT, "XFS: %.200s: is the folder %.200s too", path, first);
-    if (copying->tree == NULL ? !count_file(copying, inode, first != NULL, err)
-        : first != NULL       ? !clo_new_root_link(copying->tree, path, first, err)
-                              : !add_file(copying, path, inode, err))
-        return clo_wrap(err, "%.200s", path);
-    return !is_folder || take_folder(copying, path, inode, err);
-}
-
-static bool take_all(struct copying *copying, struct clo_error *err)
-{
-    bool ok = take_inode(copying, "", copying->xfs.root, err);
-
-    tdestroy(copying->seen, free_seen);
-    copying->seen = NULL;
-    return ok;
+    *fs = (struct source_fs){ .name = "XFS",
+                              .context = reader,
+                              .size = reader->xfs.size,
+                              .inodes = reader->xfs.inodes,
+                              .names = reader->xfs.size / 8,
+                              .root = { 0, reader->xfs.root },
+                              .inode = get_inode,
+                              .list = list,
+                              .link = get_link,
+                              .count = count,
+                              .data = get_data,
+                              .attributes = attributes };
+    return true;
 }
 
 bool clo_source_xfs(const struct clo_container *disk, const struct clo_layout_part *part,
                     struct clo_source *source, const char *output, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_new_root_freep) struct clo_new_root *tree = NULL;
-    CLO_CLEANUP(clo_freep) uint8_t *piece = malloc(PIECE);
-    struct partition partition = { disk, part };
-    struct copying copying = { .piece = piece };
+    CLO_CLEANUP(close_reader) struct reader reader = { .piece = NULL };
+    struct source_fs fs;
 
-    if (piece == NULL)
-        return clo_out_of_memory(err);
-    if (!clo_xfs_open(read_partition, &partition, part->size, &copying.xfs, err) ||
-        !take_all(&copying, err))
-        return false;
-    source->need = copying.need;
-    if (!clo_new_root_new(output, &source->need, source->size, &source->uuid, source->created,
-                          &tree, err))
-        return false;
-    copying.tree = tree;
-    return take_all(&copying, err) && clo_new_root_finish(&tree, err);
-}
-
-/* --- Is there an init? --- */
-
-struct search {
-    const char *name;
-    size_t size;
-    uint64_t found;
-};
-
-static bool match_name(void *context, const char *name, uint64_t number, struct clo_error *err)
-{
-    struct search *search = context;
-
-    (void)err;
-    if (strlen(name) == search->size && memcmp(name, search->name, search->size) == 0)
-        search->found = number;
-    return true;
-}
-
-static bool has_path(const struct clo_xfs *xfs, struct clo_xfs_inode *inode, const char *path)
-{
-    struct clo_error ignored;
-    uint64_t number = xfs->root;
-
-    while (*path != '\0') {
-        struct search search = { path, strcspn(path, "/"), 0 };
-        if (!clo_xfs_inode(xfs, number, inode, &ignored) ||
-            !clo_xfs_list(xfs, inode, match_name, &search, &ignored) || search.found == 0)
-            return false;
-        number = search.found;
-        path += search.size + (path[search.size] == '/');
-    }
-    return true;
+    return open_reader(disk, part, &reader, &fs, err) && source_fs_make(&fs, source, output, err);
 }
 
 bool clo_source_xfs_has(const struct clo_container *disk, const struct clo_layout_part *part,
                         const char *const *paths, bool *has, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_freep) struct clo_xfs_inode *inode = malloc(sizeof *inode);
-    struct partition partition = { disk, part };
-    struct clo_xfs xfs;
+    CLO_CLEANUP(close_reader) struct reader reader = { .piece = NULL };
+    struct source_fs fs;
 
     *has = false;
-    if (inode == NULL)
-        return clo_out_of_memory(err);
-    if (!clo_xfs_open(read_partition, &partition, part->size, &xfs, err))
-        return false;
-    for (size_t i = 0; paths[i] != NULL && !*has; i++)
-        *has = has_path(&xfs, inode, paths[i]);
-    return true;
+    return open_reader(disk, part, &reader, &fs, err) && source_fs_has(&fs, paths, has, err);
 }

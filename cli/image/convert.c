@@ -27,6 +27,9 @@ static const struct cli_option options[] = {
     { "--root-partition", "N",
       "the number of the root's partition, where more than one has an init",
       .text = &spec.root_partition },
+    { "--root-subvolume", "PATH",
+      "the root's subvolume of a btrfs, from its top, where more than one has an init",
+      .text = &spec.root_subvolume },
     { "--kernel-release", "RELEASE", "which of its kernels; default the newest",
       .text = &spec.release },
     { "--drop", "FOLDER",
@@ -45,7 +48,8 @@ static const struct cli_usage usage = {
             "Turns a distribution's disk into a confidential one.\n"
             "DISK is raw, qcow2, VHD, VHDX or VMDK; or it is a root: a folder, a tar archive\n"
             "(docker export), an OCI image. It is not written to. An ext4 root is kept as it is,\n"
-            "an XFS one becomes ext4, and is encrypted; kernel, modules, command line and\n"
+            "an XFS or btrfs one becomes ext4, and is encrypted; kernel, modules, command line "
+            "and\n"
             "os-release are found in it; /etc/fstab and boot loader hooks are adapted inside. "
             "What\n"
             "cannot be carried over is refused, with the reason. Needs neither root nor loop\n"

@@ -100,11 +100,11 @@ for content in _BHRfS_M:65600:btrfs LABELONE:512:LVM; do
     cp --sparse=always disk.raw other.raw
     dd if=/dev/zero of=other.raw bs=1M seek=59 count=1 conv=notrunc status=none
     printf %s "${content%%:*}" | dd of=other.raw bs=1 seek=$((59 * 1048576 + $(echo "$content" | cut -d : -f 2))) conv=notrunc status=none
-    one other.raw "no ext4 or XFS file system with an init; partition 3 (${content##*:}"
+    one other.raw "no ext4, XFS or btrfs file system with an init; partition 3 (${content##*:}"
 done
 mv distribution/sbin/init away
 make_disk empty.raw
-one empty.raw "GPT partition table, 4 partitions: none is an ext4 or XFS file system with an init"
+one empty.raw "GPT partition table, 4 partitions: none is an ext4, XFS or btrfs file system with an init"
 mv away distribution/sbin/init
 echo 'LABEL=data /home ext4 defaults 0 2' >>distribution/etc/fstab
 make_disk home.raw
@@ -126,7 +126,7 @@ make_disk modules.raw
 one modules.raw "kernel 6.12.0-test has no modules in /usr/lib/modules"
 mv away distribution/usr/lib/modules/6.12.0-test
 expect "no such kernel" 3 "no kernel 5.0 in" convert disk.raw no.img --kernel-release 5.0
-expect "no such partition" 3 "none is an ext4 or XFS file system with an init" convert disk.raw no.img --root-partition 2
+expect "no such partition" 3 "none is an ext4, XFS or btrfs file system with an init" convert disk.raw no.img --root-partition 2
 expect "no image" 2 "a disk and where the image goes expected, 1 given" "$cloister" image convert disk.raw
 [ -z "$(find . -maxdepth 1 -name '*.tmp*' -o -maxdepth 1 -name '.cloister*' -o -maxdepth 1 -name 'cloister-*')" ] || fail "left over: $(ls)"
 

@@ -118,9 +118,9 @@ make("repair.xfs", (216, struct.pack(">I", 0x11)))
 make("large.xfs", (8, struct.pack(">Q", 1 << 40)))
 make("root.xfs", (56, struct.pack(">Q", 1 << 60)))
 EOP
-one log.xfs "no ext4 or XFS file system with an init; the disk (XFS, $root_uuid) XFS: was not unmounted cleanly"
-one version4.xfs "no ext4 or XFS file system with an init; the disk (XFS, $root_uuid) XFS: version 4: 5 is read"
-one repair.xfs "no ext4 or XFS file system with an init; the disk (XFS, $root_uuid) XFS: waits for a repair"
-one large.xfs "no ext4 or XFS file system with an init; the disk (XFS, $root_uuid) XFS: larger than its partition"
-one root.xfs "no partition table, 1 partitions: none is an ext4 or XFS file system with an init"
+one log.xfs "no ext4, XFS or btrfs file system with an init; the disk (XFS, $root_uuid) XFS: was not unmounted cleanly"
+one version4.xfs "no ext4, XFS or btrfs file system with an init; the disk (XFS, $root_uuid) XFS: version 4: 5 is read"
+one repair.xfs "no ext4, XFS or btrfs file system with an init; the disk (XFS, $root_uuid) XFS: waits for a repair"
+one large.xfs "no ext4, XFS or btrfs file system with an init; the disk (XFS, $root_uuid) XFS: larger than its partition"
+one root.xfs "no partition table, 1 partitions: none is an ext4, XFS or btrfs file system with an init"
 exit "$failed"

@@ -60,7 +60,7 @@ printf 'label: gpt\nstart=1MiB,size=24MiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B
 dd if=luks.part of=luks.raw bs=1M seek=1 conv=notrunc,sparse status=none
 expect "cryptsetup's" 1 "root       refused: " "$cloister" image inspect luks.raw
 says "cryptsetup's" "opens      slot 0: a key or pass phrase, by pbkdf2" "opens      token systemd-tpm2" \
-    "convert    refuses it: no ext4 or XFS file system with an init; partition 1 (LUKS2, " "is encrypted already"
+    "convert    refuses it: no ext4, XFS or btrfs file system with an init; partition 1 (LUKS2, " "is encrypted already"
 
 # An MBR, and a bare file system.
 truncate -s 30M mbr.raw
