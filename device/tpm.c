@@ -251,17 +251,15 @@ bool clo_tpm_pcr_extend(struct clo_tpm *tpm, unsigned pcr, const struct clo_dige
 
 /* --- Quotes ---------------------------------------------------------------------------------- */
 
-bool clo_tpm_quote(struct clo_tpm *tpm, uint32_t key, enum clo_hash hash, uint32_t mask,
-                   struct clo_bytes qualifying, struct clo_buffer *attest,
-                   struct clo_buffer *signature, struct clo_error *err)
+bool clo_tpm_quote_by(struct clo_tpm *tpm, ESYS_TR key, enum clo_hash hash, uint32_t mask,
+                      struct clo_bytes qualifying, struct clo_buffer *attest,
+                      struct clo_buffer *signature, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm_free_esys) TPM2B_ATTEST *quoted = NULL;
     CLO_CLEANUP(clo_tpm_free_esys) TPMT_SIGNATURE *signed_by_key = NULL;
     TPMT_SIG_SCHEME scheme = { .scheme = TPM2_ALG_NULL }; /* the key's own */
     TPM2B_DATA data = { 0 };
     TPML_PCR_SELECTION selection;
-    ESYS_TR handle = ESYS_TR_NONE;
-    char name[40];
 
     if (qualifying.size > sizeof data.buffer || mask >> CLO_TPM_PCRS != 0)
         return clo_fail(err, CLO_ERR_USAGE, "quote: %zu bytes of qualifying data", qualifying.size);
@@ -269,16 +267,9 @@ bool clo_tpm_quote(struct clo_tpm *tpm, uint32_t key, enum clo_hash hash, uint32
     if (qualifying.size > 0)
         memcpy(data.buffer, qualifying.data, qualifying.size);
     clo_tpm_select(hash, mask, &selection);
-
-    snprintf(name, sizeof name, "attestation key 0x%08x", key);
-    if (!clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, key, ESYS_TR_NONE, ESYS_TR_NONE,
-                                            ESYS_TR_NONE, &handle),
-                      name, err))
-        return false;
-    TSS2_RC rc = Esys_Quote(tpm->esys, handle, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &data,
-                            &scheme, &selection, &quoted, &signed_by_key);
-    Esys_TR_Close(tpm->esys, &handle);
-    if (!clo_tpm_done(rc, "quote", err))
+    if (!clo_tpm_done(Esys_Quote(tpm->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                                 &data, &scheme, &selection, &quoted, &signed_by_key),
+                      "quote", err))
         return false;
 
     uint8_t bytes[sizeof *signed_by_key];
@@ -291,6 +282,23 @@ bool clo_tpm_quote(struct clo_tpm *tpm, uint32_t key, enum clo_hash hash, uint32
     if (!clo_buffer_ok(attest) || !clo_buffer_ok(signature))
         return clo_fail(err, CLO_ERR_SYSTEM, "quote: too large");
     return true;
+}
+
+bool clo_tpm_quote(struct clo_tpm *tpm, uint32_t key, enum clo_hash hash, uint32_t mask,
+                   struct clo_bytes qualifying, struct clo_buffer *attest,
+                   struct clo_buffer *signature, struct clo_error *err)
+{
+    ESYS_TR handle = ESYS_TR_NONE;
+    char name[40];
+
+    snprintf(name, sizeof name, "attestation key 0x%08x", key);
+    if (!clo_tpm_done(Esys_TR_FromTPMPublic(tpm->esys, key, ESYS_TR_NONE, ESYS_TR_NONE,
+                                            ESYS_TR_NONE, &handle),
+                      name, err))
+        return false;
+    bool ok = clo_tpm_quote_by(tpm, handle, hash, mask, qualifying, attest, signature, err);
+    Esys_TR_Close(tpm->esys, &handle);
+    return ok;
 }
 
 static bool take_public(const TPM2B_PUBLIC *area, struct clo_public_key **out,
@@ -337,6 +345,23 @@ bool clo_tpm_public_key(struct clo_tpm *tpm, uint32_t handle, struct clo_public_
            (take_public(area, out, err) || clo_wrap(err, "%s", name));
 }
 
+const TPM2B_PUBLIC clo_tpm_ak_template = {
+    .publicArea = {
+        .type = TPM2_ALG_RSA,
+        .nameAlg = TPM2_ALG_SHA256,
+        .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                            TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                            TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
+                            TPMA_OBJECT_SIGN_ENCRYPT,
+        .parameters.rsaDetail = {
+            .symmetric.algorithm = TPM2_ALG_NULL,
+            .scheme = { .scheme = TPM2_ALG_RSASSA,
+                        .details.rsassa.hashAlg = TPM2_ALG_SHA256 },
+            .keyBits = 2048,
+        },
+    },
+};
+
 bool clo_tpm_create_ak(struct clo_tpm *tpm, uint32_t handle, struct clo_public_key **out,
                        struct clo_error *err)
 {
@@ -344,29 +369,14 @@ bool clo_tpm_create_ak(struct clo_tpm *tpm, uint32_t handle, struct clo_public_k
     const TPM2B_SENSITIVE_CREATE sensitive = { 0 };
     const TPM2B_DATA outside = { 0 };
     const TPML_PCR_SELECTION no_pcrs = { 0 };
-    const TPM2B_PUBLIC template = {
-        .publicArea = {
-            .type = TPM2_ALG_RSA,
-            .nameAlg = TPM2_ALG_SHA256,
-            .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                                TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED |
-                                TPMA_OBJECT_SIGN_ENCRYPT,
-            .parameters.rsaDetail = {
-                .symmetric.algorithm = TPM2_ALG_NULL,
-                .scheme = { .scheme = TPM2_ALG_RSASSA,
-                            .details.rsassa.hashAlg = TPM2_ALG_SHA256 },
-                .keyBits = 2048,
-            },
-        },
-    };
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
     ESYS_TR primary = ESYS_TR_NONE;
     ESYS_TR kept = ESYS_TR_NONE;
 
     if (!clo_tpm_done(Esys_CreatePrimary(tpm->esys, ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD,
-                                         ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &template,
-                                         &outside, &no_pcrs, &primary, &area, NULL, NULL, NULL),
+                                         ESYS_TR_NONE, ESYS_TR_NONE, &sensitive,
+                                         &clo_tpm_ak_template, &outside, &no_pcrs, &primary, &area,
+                                         NULL, NULL, NULL),
                       "attestation key", err))
         return false;
     TSS2_RC rc = Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, primary, ESYS_TR_PASSWORD,

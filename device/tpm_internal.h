@@ -18,6 +18,12 @@ CLO_MUST_USE bool clo_tpm_nv_find(struct clo_tpm *tpm, uint32_t index, const cha
 /* The registers of `mask` in one bank. */
 void clo_tpm_select(enum clo_hash hash, uint32_t mask, TPML_PCR_SELECTION *out);
 void clo_tpm_free_esys(void *pointer_to_pointer); /* for CLO_CLEANUP on what ESYS allocates */
+/* clo_tpm_quote() by a key that is open. */
+CLO_MUST_USE bool clo_tpm_quote_by(struct clo_tpm *tpm, ESYS_TR key, enum clo_hash hash,
+                                   uint32_t mask, struct clo_bytes qualifying,
+                                   struct clo_buffer *attest, struct clo_buffer *signature,
+                                   struct clo_error *err);
+extern const TPM2B_PUBLIC clo_tpm_ak_template; /* RSA-2048, RSASSA with SHA-256, restricted */
 /* Takes `tcti`, also when it fails. */
 CLO_MUST_USE bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out,
                                     struct clo_error *err);

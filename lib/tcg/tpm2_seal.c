@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cloister/quote.h"
-#include "lib/crypto/tpm_crypto.h"
 #include "lib/tcg/tpm2_policy.h"
+#include "lib/tcg/tpm2_wrap.h"
 
 #define ALG_AES       0x0006
 #define ALG_KEYEDHASH 0x0008
@@ -16,12 +16,6 @@
 #define ATTRIBUTE_RESTRICTED (1U << 16)
 #define ATTRIBUTE_DECRYPT    (1U << 17)
 #define ATTRIBUTE_SIGN       (1U << 18)
-
-static void write_sized(struct clo_buffer *out, struct clo_bytes bytes)
-{
-    clo_buffer_be16(out, (uint16_t)bytes.size);
-    clo_buffer_append(out, bytes);
-}
 
 /* What only storage keys have (TPMT_PUBLIC, part 2, section 12.2.4). */
 static bool read_storage(struct clo_bytes in, struct clo_tpm2_parent *out, struct clo_error *err)
@@ -74,45 +68,6 @@ void clo_tpm2_parent_free(struct clo_tpm2_parent *parent)
     *parent = (struct clo_tpm2_parent){ 0 };
 }
 
-/* The seed is random, and sealed to the parent (part 1, annex B.10.3). */
-static bool make_rsa_seed(const struct clo_tpm2_parent *parent, const struct clo_random *random,
-                          struct clo_secret **seed, struct clo_buffer *sealed,
-                          struct clo_error *err)
-{
-    static const char label[] = "DUPLICATE";
-
-    if (!clo_secret_new(SEED_SIZE, seed, err))
-        return false;
-    if (!random->fill(random->context, clo_secret_data(*seed), SEED_SIZE))
-        return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
-    return clo_oaep_seal_labelled(parent->key, CLO_HASH_SHA256, clo_bytes(label, sizeof label),
-                                  clo_secret_bytes(*seed), sealed, err);
-}
-
-/* The seed comes of a shared secret with a key that is used once (part 1, annex C.6.3). */
-static bool make_ecc_seed(const struct clo_tpm2_parent *parent, struct clo_secret **seed,
-                          struct clo_buffer *sealed, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *once = NULL;
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *point = NULL;
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *z = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer x = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer y = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer parent_x = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer parent_y = { 0 };
-
-    if (!clo_private_key_new(clo_public_key_kind(parent->key), 0, &once, err) ||
-        !clo_private_key_public(once, &point, err) || !clo_public_key_numbers(point, &x, &y, err) ||
-        !clo_public_key_numbers(parent->key, &parent_x, &parent_y, err) ||
-        !clo_ecdh(once, parent->key, &z, err) ||
-        !clo_kdfe(CLO_HASH_SHA256, clo_secret_bytes(z), "DUPLICATE", clo_buffer_bytes(&x),
-                  clo_buffer_bytes(&parent_x), seed, err))
-        return false;
-    write_sized(sealed, clo_buffer_bytes(&x));
-    write_sized(sealed, clo_buffer_bytes(&y));
-    return true;
-}
-
 /* TPMT_PUBLIC of a data object. */
 static void write_public(const struct clo_digest *policy, const struct clo_secret *seed,
                          struct clo_bytes secret, struct clo_buffer *out)
@@ -124,9 +79,9 @@ static void write_public(const struct clo_digest *policy, const struct clo_secre
     clo_buffer_be16(out, ALG_KEYEDHASH);
     clo_buffer_be16(out, ALG_SHA256);
     clo_buffer_be32(out, 0); /* objectAttributes */
-    write_sized(out, clo_digest_bytes(policy));
+    clo_tpm2_write_sized(out, clo_digest_bytes(policy));
     clo_buffer_be16(out, ALG_NULL);
-    write_sized(out, clo_digest_bytes(&unique));
+    clo_tpm2_write_sized(out, clo_digest_bytes(&unique));
 }
 
 /* TPM2B_SENSITIVE: type, password, seed, data. The buffer holds a secret. */
@@ -135,37 +90,9 @@ static void write_sensitive(const struct clo_secret *seed, struct clo_bytes secr
 {
     clo_buffer_be16(out, (uint16_t)(2 + 2 + auth.size + 2 + SEED_SIZE + 2 + secret.size));
     clo_buffer_be16(out, ALG_KEYEDHASH);
-    write_sized(out, auth);
-    write_sized(out, clo_secret_bytes(seed));
-    write_sized(out, secret);
-}
-
-/* The outer wrapper of part 1, section 23.3.2.3: encrypted, then authenticated together with the object's name. */
-static bool wrap(const struct clo_tpm2_parent *parent, const struct clo_secret *seed,
-                 const struct clo_tpm2_name *name, struct clo_bytes sensitive,
-                 struct clo_buffer *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *storage = NULL;
-    CLO_CLEANUP(clo_secret_freep) struct clo_secret *integrity = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct clo_digest mac;
-
-    if (!clo_kdfa(CLO_HASH_SHA256, clo_secret_bytes(seed), "STORAGE",
-                  clo_bytes(name->bytes, sizeof name->bytes), parent->symmetric_bits, &storage,
-                  err) ||
-        !clo_kdfa(CLO_HASH_SHA256, clo_secret_bytes(seed), "INTEGRITY", clo_bytes(NULL, 0), 256,
-                  &integrity, err) ||
-        !clo_aes_cfb(clo_secret_bytes(storage), sensitive, &text, err))
-        return false;
-    size_t size = text.size;
-    clo_buffer_append(&text, clo_bytes(name->bytes, sizeof name->bytes));
-    if (!clo_buffer_ok(&text))
-        return clo_out_of_memory(err);
-    clo_hmac(CLO_HASH_SHA256, clo_secret_bytes(integrity), clo_buffer_bytes(&text), &mac);
-    clo_buffer_be16(out, (uint16_t)(2 + 32 + size));
-    write_sized(out, clo_digest_bytes(&mac));
-    clo_buffer_append(out, clo_bytes(text.data, size));
-    return true;
+    clo_tpm2_write_sized(out, auth);
+    clo_tpm2_write_sized(out, clo_secret_bytes(seed));
+    clo_tpm2_write_sized(out, secret);
 }
 
 bool clo_tpm2_seal_offline(const struct clo_tpm2_parent *parent, const struct clo_digest *policy,
@@ -173,32 +100,33 @@ bool clo_tpm2_seal_offline(const struct clo_tpm2_parent *parent, const struct cl
                            const struct clo_random *random, struct clo_buffer *out,
                            struct clo_error *err)
 {
+    const struct clo_tpm2_recipient to = { parent->key, CLO_HASH_SHA256, parent->symmetric_bits };
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *seed = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer sealed_seed = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer public_part = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer sensitive = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
     struct clo_tpm2_name name;
 
     if (secret.size == 0 || secret.size > CLO_TPM2_SECRET_MAX || auth.size > SEED_SIZE)
         return clo_fail(err, CLO_ERR_USAGE, "sealing: %zu bytes, at most %d are allowed",
                         secret.size, CLO_TPM2_SECRET_MAX);
-    bool ok = clo_public_key_kind(parent->key) == CLO_KEY_RSA
-                      ? make_rsa_seed(parent, random, &seed, &sealed_seed, err)
-                      : make_ecc_seed(parent, &seed, &sealed_seed, err);
-    if (!ok)
+    if (!clo_tpm2_seed(&to, "DUPLICATE", random, &seed, &sealed_seed, err))
         return clo_wrap(err, "sealing");
     write_public(policy, seed, secret, &public_part);
     clo_buffer_reserve(&sensitive, 512); /* so that no copy of a secret is left behind in growing */
     write_sensitive(seed, secret, auth, &sensitive);
-    ok = clo_buffer_ok(&public_part) && clo_buffer_ok(&sensitive);
+    bool ok = clo_buffer_ok(&public_part) && clo_buffer_ok(&sensitive);
     if (!ok)
         return clo_out_of_memory(err);
     clo_tpm2_name_of(clo_buffer_bytes(&public_part), &name);
-    ok = wrap(parent, seed, &name, clo_buffer_bytes(&sensitive), out, err);
+    ok = clo_tpm2_wrap(&to, seed, clo_bytes(name.bytes, sizeof name.bytes),
+                       clo_buffer_bytes(&sensitive), &wrapped, err);
     clo_wipe(sensitive.data, sensitive.size);
     if (!ok)
         return clo_wrap(err, "sealing");
-    write_sized(out, clo_buffer_bytes(&public_part));
-    write_sized(out, clo_buffer_bytes(&sealed_seed));
+    clo_tpm2_write_sized(out, clo_buffer_bytes(&wrapped));
+    clo_tpm2_write_sized(out, clo_buffer_bytes(&public_part));
+    clo_tpm2_write_sized(out, clo_buffer_bytes(&sealed_seed));
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
