@@ -40,6 +40,8 @@ bool clo_root_mount_api(struct clo_error *err)
 
 void clo_root_mount_late(void)
 {
+    (void)!mount("securityfs", "/sys/kernel/security", "securityfs",
+                 MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     (void)!mount("configfs", "/sys/kernel/config", "configfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                  NULL);
     (void)!mount("efivarfs", "/sys/firmware/efi/efivars", "efivarfs",

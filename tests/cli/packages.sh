@@ -46,8 +46,8 @@ while IFS= read -r file; do
     deb=$(package_of "$file" debian.patterns)
     rpm=$(package_of "$file" rpm.patterns)
     case $file in
-    # Debian's kernels call scripts there; rpm's spec takes them away, as kernel-install does it all.
-    etc/kernel/*)
+    # Debian's kernels call scripts there; rpm's spec takes them away, as kernel-install does it all, and dracut.
+    etc/kernel/* | usr/share/initramfs-tools/*)
         [ "$deb/$rpm" = cloister-guest/ ] || fail "$file is in $deb of Debian's and in '$rpm' of rpm's"
         continue
         ;;

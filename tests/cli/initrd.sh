@@ -1,0 +1,126 @@
+#!/bin/bash
+# What dracut's and initramfs-tools' initrds get: cloister-initrd reads guest.json as the guest will, ends no machine that is not in its
+# initrd, and the module and the hook take in what the file asks for, other makers' plug-ins taken out.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+initrd=$(absolute "$2") plugin=$(absolute "$3")
+packaging=$CLOISTER_TESTS/../packaging
+cd "$work" || exit 4
+skip_without openssl jq
+
+openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 2>/dev/null | openssl pkey -pubout -outform DER 2>/dev/null >key.der
+[ -s key.der ] || fail "a key"
+config() { # WAY [FILTER]
+    jq -n --arg way "$1" --arg key "$(base64 -w 0 key.der)" '{version: 1, name: "demo", broker: {url: "https://10.0.2.2:8443", key: $key},
+        resource: "default/disk/demo", network: {mode: "dhcp"}, retry_seconds: 20, modules: [], unlock: $way} | '"${2:-.}" >guest.json
+}
+
+# tokens WAY WORDS: what is tried, in its order.
+tokens() {
+    config "$1"
+    [ "$("$initrd" tokens guest.json | tr '\n' ' ')" = "$2" ] || fail "$1: $("$initrd" tokens guest.json 2>&1)"
+}
+tokens broker "cloister "
+tokens tpm "systemd-tpm2 "
+tokens tpm-or-broker "systemd-tpm2 cloister "
+config broker 'del(.unlock)'
+[ "$("$initrd" tokens guest.json)" = cloister ] || fail "not said: not the broker"
+
+# refused NAME STATUS WORDS COMMAND…: one line.
+refused() {
+    local name=$1 wanted=$2 words=$3 status=0
+    shift 3
+    "$@" >out 2>err </dev/null || status=$?
+    [ "$status" = "$wanted" ] || fail "$name: exit status $status, expected $wanted"
+    [ ! -s out ] || fail "$name: prints $(cat out)"
+    [ "$(wc -l <err)" = 1 ] || fail "$name: not one line: $(cat err)"
+    grep -qF -- "$words" err || fail "$name: does not say '$words': $(cat err)"
+}
+config both
+refused "shares" 3 'unlock: "both" is for cloister-init alone' "$initrd" tokens guest.json
+config elsewhere
+refused "another way" 3 '"elsewhere" is not a way' "$initrd" tokens guest.json
+config broker '.disk_key = "00"'
+refused "a member that is not known" 3 disk_key "$initrd" tokens guest.json
+refused "no file" 3 "none.json" "$initrd" tokens none.json
+
+# A system that runs is not ended, and nothing is measured in it.
+if [ "$(stat -f -c %T /)" != tmpfs ] && [ "$(stat -f -c %T /)" != ramfs ]; then
+    for command in begin end failed tokens; do
+        refused "$command outside of an initrd" 2 "in an initrd alone" "$initrd" "$command"
+    done
+fi
+
+# --- The module and the hook, with stand-ins for the functions of those who call them ---
+mkdir -p libexec lib/cryptsetup modules
+cp "$initrd" libexec/cloister-initrd
+cp "$plugin" lib/cryptsetup/libcryptsetup-token-cloister.so
+cp "$plugin" lib/cryptsetup/libcryptsetup-token-systemd-tpm2.so
+configured() { sed -e "s|@libexec@|$work/libexec|g" -e "s|@libdir@|$work/lib|g" -e 's|@docdir@|/usr/share/doc/cloister|g' "$packaging/$1"; }
+
+# dracut WAY: into root/, an initrd that another module has brought a plug-in into already.
+dracut() {
+    rm -rf root system
+    mkdir -p root/usr/lib/cryptsetup system/etc/cloister
+    : >root/usr/lib/cryptsetup/libcryptsetup-token-other.so
+    config "$1" "${2:-.}"
+    cp guest.json system/etc/cloister/
+    printf '%s\n' '# a comment x-initrd.attach' 'root PARTLABEL=root none luks,x-initrd.attach' 'data PARTLABEL=data none luks' >system/etc/crypttab
+    # shellcheck disable=SC2034,SC2317 # dracut's: its module reads and calls them
+    (
+        initdir=$work/root dracutsysrootdir=$work/system moddir=$packaging/dracut systemdsystemunitdir=/units udevrulesdir=/rules sysusers=/users SYSTEMCTL=true
+        inst_simple() { mkdir -p "$(dirname "root${2:-$1}")" && : >"root${2:-$1}"; }
+        inst_binary() { :; }
+        inst_multiple() { :; }
+        inst_libdir_file() {
+            local file
+            for file; do [ ! -e "lib/$file" ] || cp "lib/$file" "root/usr/lib/cryptsetup/"; done
+        }
+        dfatal() { echo "$*" >&2; }
+        require_binaries() { :; }
+        configured dracut/module-setup.sh | sed "s|\\\$dracutsysrootdir\\\$libexec|\$libexec|g" >module
+        # shellcheck source=/dev/null
+        . ./module
+        check && install
+    ) >log 2>&1
+}
+plug_ins() { (cd root && find . -name 'libcryptsetup-token-*.so' -exec basename {} .so \;) | sed 's/libcryptsetup-token-//' | sort | tr '\n' ' '; }
+
+dracut broker || fail "dracut: $(cat log)"
+[ "$(plug_ins)" = "cloister " ] || fail "dracut, broker: plug-ins $(plug_ins)"
+[ "$(cat root/etc/crypttab)" = 'root PARTLABEL=root none luks,x-initrd.attach' ] || fail "dracut: crypttab: $(cat root/etc/crypttab)"
+grep -q 'rd.shell=0 rd.emergency=poweroff' root/etc/cmdline.d/99cloister.conf || fail "dracut: a shell"
+for unit in emergency rescue dracut-emergency systemd-cryptsetup@; do
+    [ -e "root/etc/systemd/system/$unit.service.d/cloister.conf" ] || fail "dracut: $unit is as it was"
+done
+[ "$(readlink root/etc/systemd/system/systemd-pcrphase-initrd.service)" = /dev/null ] || fail "dracut: the phase is measured twice"
+dracut tpm || fail "dracut, tpm: $(cat log)"
+[ "$(plug_ins)" = "systemd-tpm2 " ] || fail "dracut, tpm: plug-ins $(plug_ins)"
+! dracut both || fail "dracut: makes an initrd that cannot open its disk"
+grep -q 'does not say how to open a disk' log || fail "dracut, both: $(cat log)"
+
+# hook WAY CRYPTTAB
+hook() {
+    rm -rf root
+    mkdir -p root/conf root/usr/lib/cryptsetup
+    : >root/usr/lib/cryptsetup/libcryptsetup-token-other.so
+    config "$1"
+    echo "$2" >crypttab
+    cat >functions <<'END'
+copy_exec() { [ -e "$1" ] && mkdir -p "root/usr/lib/cryptsetup" && case $1 in *libcryptsetup-token-*) cp "$1" root/usr/lib/cryptsetup/ ;; esac; }
+copy_file() { mkdir -p root/etc/cloister && cp "$2" root/etc/cloister/; }
+manual_add_modules() { :; }
+END
+    configured initramfs-tools/hook | sed -e "s|/usr/share/initramfs-tools/hook-functions|$work/functions|" -e "s|config=.*|config=$work/guest.json|" \
+        -e "s|/etc/crypttab|$work/crypttab|g" -e 's|copy_exec /sbin/cryptsetup|:|' >hook
+    DESTDIR=root sh ./hook >log 2>&1
+}
+hook broker 'root PARTLABEL=root none luks,x-initrd.attach,discard' || fail "hook: $(cat log)"
+[ "$(plug_ins)" = "cloister " ] || fail "hook, broker: plug-ins $(plug_ins)"
+[ "$(cat root/conf/cloister/crypttab)" = 'root PARTLABEL=root luks,x-initrd.attach,discard' ] || fail "hook: crypttab: $(cat root/conf/cloister/crypttab)"
+hook tpm-or-broker 'root PARTLABEL=root none x-initrd.attach' || fail "hook, both ways: $(cat log)"
+[ "$(plug_ins)" = "cloister systemd-tpm2 " ] || fail "hook, both ways: plug-ins $(plug_ins)"
+! hook broker 'root PARTLABEL=root none luks' || fail "hook: makes an initrd that knows no disk"
+grep -q 'no line of .* says x-initrd.attach' log || fail "hook, no disk: $(cat log)"
+! hook both 'root PARTLABEL=root none x-initrd.attach' || fail "hook: makes an initrd that cannot open its disk"
+exit "$failed"
