@@ -4,6 +4,9 @@
 
 #include "lib/base/utf8.h"
 
+#define PIECE \
+    768 /* bytes that are made at once: a buffer is not asked for room with each of them */
+
 static const char hex_digits[] = "0123456789abcdef";
 
 char *clo_hex_text(struct clo_bytes in, char *out)
@@ -18,9 +21,11 @@ char *clo_hex_text(struct clo_bytes in, char *out)
 
 void clo_hex_write(struct clo_bytes in, struct clo_buffer *out)
 {
-    for (size_t i = 0; i < in.size; i++) {
-        clo_buffer_u8(out, (uint8_t)hex_digits[in.data[i] >> 4]);
-        clo_buffer_u8(out, (uint8_t)hex_digits[in.data[i] & 15]);
+    for (size_t i = 0; i < in.size; i += PIECE / 2) {
+        size_t size = in.size - i < PIECE / 2 ? in.size - i : PIECE / 2;
+        char piece[PIECE + 1];
+        clo_hex_text(clo_bytes(in.data + i, size), piece);
+        clo_buffer_append(out, clo_bytes(piece, 2 * size));
     }
 }
 
@@ -57,22 +62,30 @@ static const char base64_digits[] =
 static const char base64url_digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* At most three bytes; how many characters that makes. */
+static size_t base64_group(const uint8_t *in, size_t size, const char *digits, bool padded,
+                           uint8_t out[4])
+{
+    uint32_t group =
+            (uint32_t)in[0] << 16 | (size > 1 ? (uint32_t)in[1] << 8 : 0) | (size > 2 ? in[2] : 0U);
+
+    for (size_t k = 0; k < 4; k++)
+        out[k] = k <= size ? (uint8_t)digits[group >> (18 - 6 * k) & 63] : '=';
+    return padded ? 4 : size + 1;
+}
+
 static void base64_write(struct clo_bytes in, const char *digits, bool padded,
                          struct clo_buffer *out)
 {
-    for (size_t i = 0; i < in.size; i += 3) {
-        size_t left = in.size - i < 3 ? in.size - i : 3;
-        uint32_t group = (uint32_t)in.data[i] << 16;
-        if (left > 1)
-            group |= (uint32_t)in.data[i + 1] << 8;
-        if (left > 2)
-            group |= in.data[i + 2];
-        for (size_t k = 0; k < 4; k++) {
-            if (k <= left)
-                clo_buffer_u8(out, (uint8_t)digits[group >> (18 - 6 * k) & 63]);
-            else if (padded)
-                clo_buffer_u8(out, '=');
+    for (size_t i = 0; i < in.size;) {
+        uint8_t piece[PIECE];
+        size_t used = 0;
+        while (i < in.size && used < sizeof piece) {
+            size_t left = in.size - i < 3 ? in.size - i : 3;
+            used += base64_group(in.data + i, left, digits, padded, piece + used);
+            i += left;
         }
+        clo_buffer_append(out, clo_bytes(piece, used));
     }
 }
 
@@ -113,7 +126,7 @@ static bool base64_read(struct clo_bytes text, const char *digits, struct clo_bu
     clo_buffer_reserve(out, text.size / 4 * 3);
     /* Four characters at a time, as long as they are digits, in pieces that stay in the cache. */
     for (bool is_text = true; is_text && text.size - i >= 4;) {
-        uint8_t piece[768];
+        uint8_t piece[PIECE];
         size_t used = 0;
         while (text.size - i >= 4 && used < sizeof piece) {
             const uint8_t *at = text.data + i;

@@ -182,22 +182,6 @@ bool clo_json_only(const json_t *object, const char *const *keys, struct clo_err
     return true;
 }
 
-static int append(const char *text, size_t size, void *buffer)
-{
-    clo_buffer_append(buffer, clo_bytes(text, size));
-    return 0;
-}
-
-bool clo_json_write(const json_t *json, struct clo_buffer *out, struct clo_error *err)
-{
-    if (json == NULL ||
-        json_dump_callback(json, append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) !=
-                0 ||
-        !clo_buffer_ok(out))
-        return clo_fail(err, CLO_ERR_SYSTEM, "JSON: out of memory");
-    return true;
-}
-
 static json_t *encoded(struct clo_bytes in, void (*write)(struct clo_bytes, struct clo_buffer *))
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };

@@ -289,6 +289,61 @@ static void test_text(void **state)
     }
 }
 
+/* Our own writing is jansson's, byte for byte. */
+static void written_as_jansson_does(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "9223372036854775807",
+        "1.5",
+        "-2.5e-7",
+        "1e300",
+        "\"\"",
+        "\"plain\"",
+        "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+        "\"\\u0001\\u000b\\u001f\\u007f\"",
+        "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"",
+        "{\"b\":1,\"a\":[1,2,[3,{\"z\":null,\"\":\"x\"}]],\"B\":{},\"aa\":\"\",\"\xc3\xa4\":1}",
+        "[[[[[[[[[[1.0]]]]]]]]]]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(texts); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+        CLO_CLEANUP(clo_freep)
+        char *theirs = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer ours = { 0 };
+        struct clo_error err;
+        CHECK(json != NULL && theirs != NULL, texts[i]);
+        CHECK(clo_json_write(json, &ours, &err), texts[i]);
+        CHECK(strcmp(clo_buffer_string(&ours), theirs) == 0, texts[i]);
+    }
+}
+
+/* What is not a text, or has no end, is not written. */
+static void what_is_not_written(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *broken = json_string_nocheck("a\xff");
+    CLO_CLEANUP(clo_json_freep) json_t *deep = json_array();
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    struct clo_error err;
+
+    (void)state;
+    CHECK(!clo_json_write(broken, &out, &err), "not UTF-8");
+    CHECK(!clo_json_write(NULL, &out, &err), "nothing");
+    for (int i = 0; i < 3000; i++) {
+        json_t *outer = json_pack("[o]", deep);
+        deep = outer;
+    }
+    CHECK(!clo_json_write(deep, &out, &err), "too deep");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,7 +352,8 @@ int main(void)
         cmocka_unit_test(members_have_their_type), cmocka_unit_test(whole_numbers),
         cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
         cmocka_unit_test(the_canonical_form),      cmocka_unit_test(test_text),
-        cmocka_unit_test(an_object_is_asked_once),
+        cmocka_unit_test(an_object_is_asked_once), cmocka_unit_test(written_as_jansson_does),
+        cmocka_unit_test(what_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
