@@ -11,14 +11,13 @@
 
 static bool open_token_key(struct clo_broker *broker, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
     bool is_p384 = broker->spec.signs_es384;
 
     return clo_store_key(broker->spec.store,
                          is_p384 ? CLO_BROKER_TOKEN_KEY_ES384 : CLO_BROKER_TOKEN_KEY,
                          is_p384 ? CLO_KEY_P384 : CLO_KEY_P256, &broker->token_key, err) &&
-           clo_private_key_public(broker->token_key, &public, err) &&
-           clo_jwk_thumbprint(public, broker->token_key_id, err);
+           clo_private_key_public(broker->token_key, &broker->token_public, err) &&
+           clo_jwk_thumbprint(broker->token_public, broker->token_key_id, err);
 }
 
 bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
@@ -51,6 +50,7 @@ void clo_broker_free(struct clo_broker *broker)
     broker_free_lines(broker);
     clo_sessions_free(broker->sessions);
     clo_private_key_free(broker->token_key);
+    clo_public_key_free(broker->token_public);
     clo_junk_free(broker->junk);
     clo_term_book_free(broker->book);
     clo_admin_free(broker->spec.admin);

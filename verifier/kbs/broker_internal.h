@@ -55,6 +55,7 @@ struct clo_broker {
     pthread_mutex_t lock;
     struct clo_sessions *sessions;
     struct clo_private_key *token_key;
+    struct clo_public_key *token_public; /* of the same key */
     char token_key_id[CLO_JWK_THUMBPRINT];
     struct clo_junk *junk;
     struct clo_term_book *book;

@@ -226,9 +226,9 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
     if (!broker_check_patience(broker, request, answer, err) ||
         !broker_get_session(broker, request, &session, err))
         return false;
-    if (was_answered(broker, request, &session))
-        return answer_token(broker, &session, answer, err);
     if (clo_session_is_used(broker->sessions, &session)) {
+        if (was_answered(broker, request, &session))
+            return answer_token(broker, &session, answer, err);
         clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
         return broker_refuse_junk(broker, request, CLO_JUNK_SESSION, err);
     }

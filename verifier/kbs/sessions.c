@@ -436,19 +436,9 @@ struct clo_session_result *clo_session_result(struct clo_sessions *sessions,
 bool clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
                               const char *path, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_freep) char *released = strdup(path);
-    const struct clo_session_result *result = clo_session_result(sessions, session);
-
-    if (result == NULL || sessions->store == NULL)
-        return true;
-    if (released == NULL)
-        return clo_out_of_memory(err);
-    struct clo_session_result shown = *result; /* borrows from it */
-    shown.released = released;
-    return write_result(&shown, &text, err) &&
-           clo_store_set_session(sessions->store, clo_bytes(session->name, sizeof session->name),
-                                 clo_buffer_string(&text), err);
+    return clo_session_result(sessions, session) == NULL || sessions->store == NULL ||
+           clo_store_note_release(sessions->store, clo_bytes(session->name, sizeof session->name),
+                                  path, err);
 }
 
 void clo_session_keep_release(struct clo_sessions *sessions, const struct clo_session *session,

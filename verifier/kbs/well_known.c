@@ -11,12 +11,11 @@
 
 static bool make_jwk(const struct clo_broker *broker, json_t **out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
+    const struct clo_public_key *key = broker->token_public;
     CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
     const char *algorithm;
 
-    if (!clo_private_key_public(broker->token_key, &key, err) ||
-        !clo_jws_algorithm(clo_public_key_kind(key), &algorithm, err) ||
+    if (!clo_jws_algorithm(clo_public_key_kind(key), &algorithm, err) ||
         !clo_jwk_from_public_key(key, &jwk, err))
         return false;
     if (json_object_set_new(jwk, "alg", json_string(algorithm)) != 0 ||

@@ -231,6 +231,9 @@ CLO_MUST_USE bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes 
 /* Within a transaction: something more about it. */
 CLO_MUST_USE bool clo_store_set_session(struct clo_store *store, struct clo_bytes name,
                                         const char *result, struct clo_error *err);
+/* The same: that this was released in it. */
+CLO_MUST_USE bool clo_store_note_release(struct clo_store *store, struct clo_bytes name,
+                                         const char *path, struct clo_error *err);
 /* `out` stays empty where nothing was shown. */
 CLO_MUST_USE bool clo_store_session(struct clo_store *store, struct clo_bytes name, bool *is_used,
                                     struct clo_buffer *out, struct clo_error *err);

@@ -163,6 +163,22 @@ bool clo_store_set_session(struct clo_store *store, struct clo_bytes name, const
     return run(store, statement, err);
 }
 
+/* All but this member stays as it is: the token in it is long. */
+bool clo_store_note_release(struct clo_store *store, struct clo_bytes name, const char *path,
+                            struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store,
+                       "UPDATE sessions SET result = json_set(result, '$.released', ?)"
+                       " WHERE name = ?",
+                       &statement, err))
+        return false;
+    bind_text(statement, 1, path);
+    sqlite3_bind_blob(statement, 2, name.data, (int)name.size, SQLITE_TRANSIENT);
+    return run(store, statement, err);
+}
+
 bool clo_store_session(struct clo_store *store, struct clo_bytes name, bool *is_used,
                        struct clo_buffer *out, struct clo_error *err)
 {
