@@ -6,10 +6,11 @@
 #include "cloister/snp.h"
 #include "device/file.h"
 #include "guest/collect_azure.h"
+#include "guest/collect_internal.h"
 #include "lib/evidence/tee.h"
 
-static bool add(struct clo_evidence *evidence, const char *label, const struct clo_buffer *bytes,
-                struct clo_error *err)
+bool collect_add(struct clo_evidence *evidence, const char *label, const struct clo_buffer *bytes,
+                 struct clo_error *err)
 {
     return clo_evidence_add(evidence, label, clo_buffer_bytes(bytes), err);
 }
@@ -24,7 +25,7 @@ static bool add_certificates(struct clo_evidence *evidence,
     for (size_t i = 0; i < certificates->count; i++)
         if (!clo_pem_write("CERTIFICATE", clo_certificate_der(certificates->items[i]), &pem, err))
             return false;
-    return pem.size == 0 || add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, &pem, err);
+    return pem.size == 0 || collect_add(evidence, CLO_EVIDENCE_SNP_CERTIFICATES, &pem, err);
 }
 
 /* --- The vTPM --- */
@@ -48,7 +49,8 @@ static bool add_pcrs(const struct clo_tpm_pcrs *pcrs, struct clo_evidence *evide
     }
     if (!ok)
         return clo_out_of_memory(err);
-    return clo_json_write(json, &text, err) && add(evidence, CLO_EVIDENCE_TPM_PCRS, &text, err);
+    return clo_json_write(json, &text, err) &&
+           collect_add(evidence, CLO_EVIDENCE_TPM_PCRS, &text, err);
 }
 
 /* Of the active banks the one that quotes are verified in first. */
@@ -69,8 +71,9 @@ static bool choose_bank(struct clo_tpm *tpm, enum clo_hash *out, struct clo_erro
     return clo_fail(err, CLO_ERR_UNSUPPORTED, "TPM: neither a SHA-256 nor a SHA-384 bank");
 }
 
-static bool add_quote(const struct clo_collector *from, struct clo_bytes runtime_data,
-                      struct clo_evidence *evidence, struct clo_error *err)
+bool collect_quote(const struct clo_collector *from, struct clo_bytes runtime_data,
+                   const struct clo_tpm_identity *by, struct clo_evidence *evidence,
+                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer attest = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
@@ -81,10 +84,11 @@ static bool add_quote(const struct clo_collector *from, struct clo_bytes runtime
     clo_hash(CLO_HASH_SHA256, runtime_data, &qualifying);
     return choose_bank(from->tpm, &bank, err) &&
            clo_tpm_pcr_read(from->tpm, bank, CLO_COLLECT_PCRS, &pcrs, err) &&
-           clo_tpm_quote(from->tpm, CLO_TPM_AK, bank, CLO_COLLECT_PCRS,
-                         clo_digest_bytes(&qualifying), &attest, &signature, err) &&
-           add_pcrs(&pcrs, evidence, err) && add(evidence, CLO_EVIDENCE_TPM_QUOTE, &attest, err) &&
-           add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, &signature, err);
+           clo_tpm_identity_quote(from->tpm, by, bank, CLO_COLLECT_PCRS,
+                                  clo_digest_bytes(&qualifying), &attest, &signature, err) &&
+           add_pcrs(&pcrs, evidence, err) &&
+           collect_add(evidence, CLO_EVIDENCE_TPM_QUOTE, &attest, err) &&
+           collect_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, &signature, err);
 }
 
 /* Only the laid-out part: the index may be larger. */
@@ -101,15 +105,17 @@ static bool collect_vtpm(const struct clo_collector *from, struct clo_bytes runt
                          const struct clo_buffer *report, const struct clo_hcl *hcl,
                          struct clo_evidence *evidence, struct clo_error *err)
 {
-    return add(evidence, CLO_EVIDENCE_HCL_REPORT, report, err) &&
+    static const struct clo_tpm_identity bound = { .ak = CLO_TPM_AK };
+
+    return collect_add(evidence, CLO_EVIDENCE_HCL_REPORT, report, err) &&
            clo_collect_azure(from, hcl, evidence, err) &&
-           add_quote(from, runtime_data, evidence, err);
+           collect_quote(from, runtime_data, &bound, evidence, err);
 }
 
 /* --- The hardware itself --- */
 
-static bool add_table(const struct clo_collector *from, const struct clo_hardware_report *report,
-                      struct clo_evidence *evidence, struct clo_error *err)
+bool collect_table(const struct clo_collector *from, const struct clo_hardware_report *report,
+                   struct clo_evidence *evidence, struct clo_error *err)
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
 
@@ -129,7 +135,7 @@ static bool add_ccel(const struct clo_collector *from, const struct clo_hardware
 
     (void)report;
     return from->ccel == NULL || !clo_file_read(from->ccel, CLO_FILE_LIMIT, &log, &ignored) ||
-           add(evidence, CLO_EVIDENCE_TDX_CCEL, &log, err);
+           collect_add(evidence, CLO_EVIDENCE_TDX_CCEL, &log, err);
 }
 
 /* What belongs to a report besides itself. */
@@ -137,18 +143,20 @@ static bool (*const companions[CLO_TEE_COUNT])(const struct clo_collector *from,
                                                const struct clo_hardware_report *report,
                                                struct clo_evidence *evidence,
                                                struct clo_error *err) = {
-    [CLO_TEE_SNP] = add_table,
+    [CLO_TEE_SNP] = collect_table,
     [CLO_TEE_TDX] = add_ccel,
 };
 
-static bool get_hardware(const struct clo_collector *from, struct clo_bytes report_data,
-                         struct clo_hardware_report *out, struct clo_error *err)
+bool collect_hardware_report(const struct clo_collector *from, struct clo_bytes report_data,
+                             const char *service, struct clo_hardware_report *out,
+                             struct clo_error *err)
 {
     struct clo_hardware_request request = { .vmpl = -1, .service_manifest_version = -1 };
 
     if (from->request != NULL)
         request = *from->request;
     request.report_data = report_data;
+    request.service_provider = service;
     return clo_hardware_get(&from->hardware, &request, out, err);
 }
 
@@ -158,12 +166,12 @@ static bool collect_hardware(const struct clo_collector *from, struct clo_bytes 
     CLO_CLEANUP(clo_hardware_report_free) struct clo_hardware_report report = { .provider = "" };
     enum clo_tee tee;
 
-    if (!get_hardware(from, report_data, &report, err))
+    if (!collect_hardware_report(from, report_data, NULL, &report, err))
         return false;
     if (!clo_tee_of_provider(report.provider, &tee) || companions[tee] == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: provider %s", report.source,
                         report.provider);
-    return add(evidence, clo_tee_names(tee)->label, &report.report, err) &&
+    return collect_add(evidence, clo_tee_names(tee)->label, &report.report, err) &&
            companions[tee](from, &report, evidence, err);
 }
 
@@ -178,15 +186,15 @@ static bool collect_bound(const struct clo_collector *from, struct clo_bytes run
 
 /* --- Both --- */
 
-static bool add_logs(const struct clo_collector *from, struct clo_evidence *evidence,
-                     struct clo_error *err)
+bool collect_logs(const struct clo_collector *from, struct clo_evidence *evidence,
+                  struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer log = { 0 };
     struct clo_error ignored;
 
     /* Without the log the verifier still has the values; it will say what it misses. */
     if (from->eventlog != NULL && clo_file_read(from->eventlog, CLO_FILE_LIMIT, &log, &ignored) &&
-        log.size > 0 && !add(evidence, CLO_EVIDENCE_EVENTLOG, &log, err))
+        log.size > 0 && !collect_add(evidence, CLO_EVIDENCE_EVENTLOG, &log, err))
         return false;
     return from->userlog.size == 0 ||
            clo_evidence_add(evidence, CLO_EVIDENCE_USERSPACE_LOG, from->userlog, err);
@@ -209,7 +217,7 @@ bool clo_collect_tee(const struct clo_collector *from, const char **out, struct 
         *err = no_vtpm;
         return clo_wrap(err, "vTPM");
     }
-    if (!get_hardware(from, clo_bytes(nothing, sizeof nothing), &own, err)) {
+    if (!collect_hardware_report(from, clo_bytes(nothing, sizeof nothing), NULL, &own, err)) {
         if (err->status != CLO_ERR_UNAVAILABLE)
             return false;
         struct clo_error reason = *err;
@@ -239,7 +247,7 @@ bool clo_collect(const struct clo_collector *from, struct clo_bytes runtime_data
         return clo_wrap(err, "vTPM");
     bool ok = has_vtpm ? collect_vtpm(from, runtime_data, &report, &hcl, evidence, err)
                        : collect_bound(from, runtime_data, evidence, err);
-    if (!ok || !add_logs(from, evidence, err))
+    if (!ok || !collect_logs(from, evidence, err))
         return clo_wrap(err, "evidence");
     *out = CLO_TAKE(evidence);
     return true;
@@ -252,7 +260,7 @@ bool clo_collect_bare(const struct clo_collector *from, struct clo_bytes report_
 
     if (!clo_evidence_new(&evidence, err))
         return false;
-    if (!collect_hardware(from, report_data, evidence, err) || !add_logs(from, evidence, err))
+    if (!collect_hardware(from, report_data, evidence, err) || !collect_logs(from, evidence, err))
         return clo_wrap(err, "evidence");
     *out = CLO_TAKE(evidence);
     return true;

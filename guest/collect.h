@@ -7,7 +7,7 @@
 #define CLOISTER_GUEST_COLLECT_H
 
 #include "cloister/evidence.h"
-#include "device/tpm.h"
+#include "device/tpm_endorsement.h"
 #include "guest/hardware.h"
 
 #define CLO_COLLECT_EVENTLOG "/sys/kernel/security/tpm0/binary_bios_measurements"
@@ -36,6 +36,16 @@ CLO_MUST_USE bool clo_collect(const struct clo_collector *from, struct clo_bytes
 /* The hardware's evidence alone, over report data (64 bytes) that the caller made: no runtime data, and
  * no vTPM. */
 CLO_MUST_USE bool clo_collect_bare(const struct clo_collector *from, struct clo_bytes report_data,
+                                   struct clo_evidence **out, struct clo_error *err);
+
+/* A TPM's word alone, which no report binds: quote, both keys and what certificates it has; with `is_gce` by the key that Google has
+ * a certificate for. A verifier believes it by that certificate, or by a credential. */
+CLO_MUST_USE bool clo_collect_tpm(const struct clo_collector *from, struct clo_bytes runtime_data,
+                                  const struct clo_tpm_identity *identity, bool is_gce,
+                                  struct clo_evidence **out, struct clo_error *err);
+/* SEV-SNP with an SVSM: its services' manifest in a report of VMPL 0, and a quote of the TPM that it is. */
+CLO_MUST_USE bool clo_collect_svsm(const struct clo_collector *from, struct clo_bytes runtime_data,
+                                   const struct clo_tpm_identity *identity,
                                    struct clo_evidence **out, struct clo_error *err);
 
 #endif

@@ -4,6 +4,8 @@
 int cmd_evidence(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
+        { "activate", cmd_evidence_activate, "in the guest: answer a verifier's challenge" },
+        { "challenge", cmd_evidence_challenge, "for a TPM: a credential that it alone opens" },
         { "collect", cmd_evidence_collect, "in the guest: what it can show for itself" },
         { "extend", cmd_evidence_extend, "in a TDX guest: extend a run-time register" },
         { "report", cmd_evidence_report, "in the guest: a bare hardware report or quote" },

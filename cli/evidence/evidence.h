@@ -4,6 +4,8 @@
 
 #include "cli/cli.h"
 
+int cmd_evidence_activate(int argc, char **argv);
+int cmd_evidence_challenge(int argc, char **argv);
 int cmd_evidence_collect(int argc, char **argv);
 int cmd_evidence_extend(int argc, char **argv);
 int cmd_evidence_report(int argc, char **argv);

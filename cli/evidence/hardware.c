@@ -1,5 +1,7 @@
 #include "cli/evidence/hardware.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cloister/encoding.h"
@@ -64,5 +66,22 @@ bool evidence_report_data(const char *hex, uint8_t out[EVIDENCE_REPORT_DATA_SIZE
                         bytes.size, EVIDENCE_REPORT_DATA_SIZE);
     memset(out, 0, EVIDENCE_REPORT_DATA_SIZE);
     memcpy(out, bytes.data, bytes.size);
+    return true;
+}
+
+bool evidence_tpm_handle(const char *option, const char *text, uint32_t *out, struct clo_error *err)
+{
+    char *end;
+
+    *out = 0;
+    if (text == NULL)
+        return true;
+    errno = 0;
+    unsigned long value = strtoul(text, &end, 0);
+    if (errno != 0 || *end != '\0' || value >> 24 != 0x81)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "%s %s: the handle of a key that the TPM keeps is expected, as 0x81010001",
+                        option, text);
+    *out = (uint32_t)value;
     return true;
 }

@@ -28,4 +28,8 @@ CLO_MUST_USE bool evidence_hardware_request(const struct evidence_device_options
 CLO_MUST_USE bool evidence_report_data(const char *hex, uint8_t out[EVIDENCE_REPORT_DATA_SIZE],
                                        struct clo_error *err);
 
+/* Of a TPM's persistent key, "0x81010001"; NULL is 0. */
+CLO_MUST_USE bool evidence_tpm_handle(const char *option, const char *text, uint32_t *out,
+                                      struct clo_error *err);
+
 #endif

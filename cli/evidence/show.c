@@ -80,7 +80,9 @@ static void describe_quote(struct clo_bytes in, struct clo_buffer *out)
                       (unsigned long long)quote.firmware_version);
 }
 
-static void describe_ak(struct clo_bytes in, struct clo_buffer *out)
+static void describe_key(struct clo_bytes in, const char *what,
+                         bool (*is_fit)(const struct clo_tpm_public *key, struct clo_error *err),
+                         struct clo_buffer *out)
 {
     CLO_CLEANUP(clo_tpm_public_free) struct clo_tpm_public key = { 0 };
     struct clo_error err;
@@ -92,7 +94,17 @@ static void describe_ak(struct clo_bytes in, struct clo_buffer *out)
     clo_buffer_printf(out, "%s key of %u bits, name of %s, attributes 0x%08x: %s",
                       clo_public_key_kind(key.key) == CLO_KEY_RSA ? "RSA" : "ECC",
                       clo_public_key_bits(key.key), clo_hash_name(key.name_hash), key.attributes,
-                      clo_tpm_public_attests(&key, &err) ? "an attestation key" : err.text);
+                      is_fit(&key, &err) ? what : err.text);
+}
+
+static void describe_ak(struct clo_bytes in, struct clo_buffer *out)
+{
+    describe_key(in, "an attestation key", clo_tpm_public_attests, out);
+}
+
+static void describe_ek(struct clo_bytes in, struct clo_buffer *out)
+{
+    describe_key(in, "an endorsement key", clo_tpm_public_endorses, out);
 }
 
 static void describe_nitro(struct clo_bytes in, struct clo_buffer *out)
@@ -176,6 +188,8 @@ static const struct {
     { CLO_EVIDENCE_TPM_PCRS, describe_text },
     { CLO_EVIDENCE_TPM_AK, describe_ak },
     { CLO_EVIDENCE_TPM_AK_CERTIFICATES, describe_certificates },
+    { CLO_EVIDENCE_TPM_EK, describe_ek },
+    { CLO_EVIDENCE_TPM_EK_CERTIFICATES, describe_certificates },
     { CLO_EVIDENCE_NITRO_DOCUMENT, describe_nitro },
     { CLO_EVIDENCE_EVENTLOG, describe_eventlog },
     { CLO_EVIDENCE_USERSPACE_LOG, describe_userlog },

@@ -397,6 +397,8 @@ void verify_inputs_free(struct verify_inputs *inputs)
     clo_buffer_free(&inputs->launch_endorsement);
     clo_public_key_free(inputs->ak);
     clo_buffer_free(&inputs->ak_public);
+    clo_buffer_free(&inputs->challenge);
+    clo_buffer_free(&inputs->answer);
 }
 
 /* --- Evidence from single files --- */

@@ -48,6 +48,7 @@ struct verify_inputs {
     struct clo_digest endorsement_roots[CLO_LIST_MAX];
     struct clo_public_key *ak;
     struct clo_buffer ak_public; /* its TPMT_PUBLIC, where it came as one */
+    struct clo_buffer challenge, answer;
 };
 
 CLO_MUST_USE bool verify_load(const struct verify_options *options, struct verify_inputs *out,
@@ -70,6 +71,7 @@ void verify_inputs_free(struct verify_inputs *inputs); /* for CLO_CLEANUP */
  * logs into the evidence. */
 struct verify_tpm_files {
     const char *quote, *signature, *pcrs, *eventlog, *userspace_log, *ak_certificate;
+    const char *challenge, *answer;
 };
 /* Adds a file as it is. */
 CLO_MUST_USE bool verify_add_file(struct clo_evidence *evidence, const char *label,
@@ -80,6 +82,11 @@ void verify_add_tpm_options(struct verify_tpm_files *files, const char **ak, str
 /* And the one for a TPM that no hardware report binds. */
 void verify_add_ak_certificate_option(struct verify_tpm_files *files, struct cli_option *out,
                                       size_t *count);
+/* And those for a credential that such a TPM opened; loads what they name. */
+void verify_add_challenge_options(struct verify_tpm_files *files, struct cli_option *table,
+                                  size_t *count);
+CLO_MUST_USE bool verify_load_challenge(const struct verify_tpm_files *files,
+                                        struct verify_inputs *inputs, struct clo_error *err);
 CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
                                  const struct verify_tpm_files *files, struct clo_error *err);
 

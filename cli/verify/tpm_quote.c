@@ -13,8 +13,10 @@ static const char *lacks(const struct verify_quote_form *form, const struct veri
                        : "--quote, --signature and --ak-cert are needed";
     if (!has_operand && !has_quote)
         return "--quote, --signature and --ak are needed";
-    if (!has_operand && ak == NULL && files->ak_certificate == NULL)
+    if (!has_operand && ak == NULL && files->ak_certificate == NULL && files->challenge == NULL)
         return "--ak or --ak-cert is needed";
+    if (files->challenge != NULL && files->ak_certificate != NULL)
+        return "either --challenge or --ak-cert";
     return ak != NULL && files->ak_certificate != NULL
                    ? "either --ak or --ak-cert: who gives the key needs no maker"
                    : NULL;
@@ -29,6 +31,8 @@ int verify_quote(const struct verify_quote_form *form, int argc, char **argv)
     size_t count = 0;
     verify_add_tpm_options(&files, &ak, table, &count);
     verify_add_ak_certificate_option(&files, table, &count);
+    if (!form->is_gce)
+        verify_add_challenge_options(&files, table, &count);
     verify_add_options(&o, table, &count);
     const struct cli_usage usage = { .command = form->command,
                                      .arguments = form->arguments,
@@ -50,7 +54,7 @@ int verify_quote(const struct verify_quote_form *form, int argc, char **argv)
         return cli_usage_error(&usage, "%s", missing);
     if (!verify_begin(&o, &inputs, &evidence, &err) ||
         (ak != NULL && !verify_load_ak(ak, &inputs, &err)) ||
-        !verify_add_tpm(evidence, &files, &err) ||
+        !verify_load_challenge(&files, &inputs, &err) || !verify_add_tpm(evidence, &files, &err) ||
         (operands.count > 0 &&
          !evidence_file_add(operands.items[0], CLO_EVIDENCE_TPM_QUOTE, evidence, &err)))
         return verify_fail(&err);

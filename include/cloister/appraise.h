@@ -50,6 +50,12 @@ struct clo_launch_endorsement {
     size_t root_count;
 };
 
+/* That a TPM opened a credential: then it holds the attestation key that the credential was for. `challenge` is what was kept when
+ * it was made (the caller's own, believed), `answer` what the TPM's side sent. challenge.data NULL: none. */
+struct clo_tpm_activation {
+    struct clo_bytes challenge, answer;
+};
+
 /* What the caller brings. A zeroed struct asks only: is it authentic, by AMD's or Intel's roots? (`at` must
  * always be set.) */
 struct clo_appraise_inputs {
@@ -73,6 +79,7 @@ struct clo_appraise_inputs {
      * With one, it must be the key that the report binds. */
     const struct clo_public_key *ak;
     struct clo_bytes ak_public; /* its TPMT_PUBLIC, if it came as one; data NULL: not given */
+    struct clo_tpm_activation activation; /* for such evidence as well */
     bool must_be_gce; /* a certificate must say that the TPM is of an instance of Google's */
     struct clo_endorsements endorsements; /* of the caller's own */
     /* Leaves the TCB evaluation of TDX out: the result is then never better than a warning. */

@@ -17,6 +17,7 @@ CLO_BEGIN_C
 #define CLO_EVIDENCE_HCL_REPORT       "hcl-report"       /* Azure's, with the hardware report */
 #define CLO_EVIDENCE_SNP_REPORT       "snp-report"       /* a bare one */
 #define CLO_EVIDENCE_SNP_CERTIFICATES "snp-certificates" /* PEM: VCEK or VLEK, ASK or ASVK, ARK */
+#define CLO_EVIDENCE_SVSM_MANIFEST    "svsm-manifest"    /* the report's services; AMD 58019 */
 #define CLO_EVIDENCE_TDX_QUOTE        "tdx-quote"
 #define CLO_EVIDENCE_TDX_CCEL         "tdx-ccel"
 #define CLO_EVIDENCE_TDX_COLLATERAL   "tdx-collateral" /* JSON: clo_tdx_collateral_parse() */
@@ -27,8 +28,10 @@ CLO_BEGIN_C
 #define CLO_EVIDENCE_TPM_AK           "tpm-ak"         /* TPMT_PUBLIC of the key that signed it */
 /* PEM: the maker's for that key first, then their issuers' */
 #define CLO_EVIDENCE_TPM_AK_CERTIFICATES "tpm-ak-certificates"
-#define CLO_EVIDENCE_EVENTLOG            "eventlog"      /* TCG, binary */
-#define CLO_EVIDENCE_USERSPACE_LOG       "userspace-log" /* JSON-SEQ */
+#define CLO_EVIDENCE_TPM_EK              "tpm-ek" /* TPMT_PUBLIC of the endorsement key next to it */
+#define CLO_EVIDENCE_TPM_EK_CERTIFICATES "tpm-ek-certificates" /* PEM, likewise */
+#define CLO_EVIDENCE_EVENTLOG            "eventlog"            /* TCG, binary */
+#define CLO_EVIDENCE_USERSPACE_LOG       "userspace-log"       /* JSON-SEQ */
 #define CLO_EVIDENCE_SAMPLE              "sample" /* Trustee's, for tests: nobody signed it */
 
 struct clo_evidence;

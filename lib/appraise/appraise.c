@@ -255,7 +255,8 @@ static bool is_there(const struct work *w, const struct tee *tee)
 {
     if (tee->label != NULL)
         return clo_evidence_has(w->evidence, tee->label);
-    return w->inputs->ak != NULL || clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK) ||
+    return w->inputs->ak != NULL || w->inputs->activation.challenge.data != NULL ||
+           clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK) ||
            clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK_CERTIFICATES);
 }
 

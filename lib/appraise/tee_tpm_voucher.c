@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/crypto/x509_path.h"
 #include "lib/policy/policy_internal.h"
 #include "lib/tcg/tpm_public.h"
 
@@ -17,6 +16,8 @@ static void free_vouched(void *state)
 
     clo_snp_certificates_free(&vouched->certificates);
     clo_public_key_free(vouched->own);
+    clo_tpm_challenge_free(&vouched->challenge);
+    clo_public_key_free(vouched->activated);
     free(vouched);
 }
 
@@ -55,7 +56,7 @@ static bool read_area(struct work *w, struct tpm_vouched *vouched, struct clo_er
     return true;
 }
 
-static bool same_key(const struct clo_public_key *a, const struct clo_public_key *b)
+bool tpm_voucher_same_key(const struct clo_public_key *a, const struct clo_public_key *b)
 {
     struct clo_digest first;
     struct clo_digest second;
@@ -70,7 +71,7 @@ static void check_same(struct work *w, const struct clo_public_key *other, const
 {
     if (other == NULL || w->ak == NULL || other == w->ak)
         return;
-    bool same = same_key(other, w->ak);
+    bool same = tpm_voucher_same_key(other, w->ak);
     clo_check_that(w->checks, "tpm.ak.key", same, "the key that %s %s the vouched one", which,
                    same ? "is" : "is not");
 }
@@ -112,11 +113,10 @@ static size_t collect_lists(const struct work *w, const struct tpm_vouched *vouc
     return count;
 }
 
-static bool check_chain(struct work *w, struct tpm_vouched *vouched, struct clo_error *err)
+bool tpm_voucher_check_chain(struct work *w, struct tpm_vouched *vouched,
+                             const struct x509_path_ids *ids, bool *holds, struct clo_error *err)
 {
     static const char *const known[] = { SUBJECT_ALT_NAME, EXTENDED_KEY_USAGE };
-    static const struct x509_path_ids ids = { "tpm.ak.chain", "tpm.ak.root", "tpm.ak.validity",
-                                              "tpm.ak.revocation" };
     CLO_CLEANUP(clo_freep) struct clo_digest *roots = NULL;
     const struct clo_crl *lists[128];
     const struct clo_certificate *leaf = vouched->certificates.items[0];
@@ -136,14 +136,28 @@ static bool check_chain(struct work *w, struct tpm_vouched *vouched, struct clo_
         .known_count = CLO_COUNT(known),
         .at = w->inputs->at,
     };
-    if (!x509_path_check(leaf, &trust, &ids, w->checks, &path))
+    *holds = x509_path_check(leaf, &trust, ids, w->checks, &path);
+    if (!*holds)
         return true;
-    vouched->by = TPM_VOUCHED_BY_CERTIFICATE;
     vouched->root = path.root;
     vouched->is_makers = is_google(&path.root);
-    w->ak = clo_certificate_key(leaf);
     w->root_name = clo_json_text(clo_certificate_subject(path.items[path.count - 1]));
     appraise_expires(w, path.until, "certificate");
+    return true;
+}
+
+static bool check_certificate(struct work *w, struct tpm_vouched *vouched, struct clo_error *err)
+{
+    static const struct x509_path_ids ids = { "tpm.ak.chain", "tpm.ak.root", "tpm.ak.validity",
+                                              "tpm.ak.revocation" };
+    bool holds;
+
+    if (!tpm_voucher_check_chain(w, vouched, &ids, &holds, err))
+        return false;
+    if (holds) {
+        vouched->by = TPM_VOUCHED_BY_CERTIFICATE;
+        w->ak = clo_certificate_key(vouched->certificates.items[0]);
+    }
     return true;
 }
 
@@ -175,20 +189,27 @@ static bool take_instance(struct work *w, struct tpm_vouched *vouched, struct cl
     return appraise_claims(w, clo_gce_instance_json(instance), err);
 }
 
+bool tpm_voucher_read_certificates(struct work *w, struct tpm_vouched *vouched,
+                                   struct clo_bytes pem, struct clo_error *err)
+{
+    return clo_snp_certificates_add(&vouched->certificates, pem, err) &&
+           add_all(vouched, w->inputs->endorsements.certificates, err) &&
+           (w->inputs->policy == NULL ||
+            add_all(vouched, &w->inputs->policy->root_certificates, err));
+}
+
 static bool read_chain(struct work *w, struct tpm_vouched *vouched, struct clo_error *err)
 {
     struct clo_bytes pem = clo_evidence_get(w->evidence, CLO_EVIDENCE_TPM_AK_CERTIFICATES);
 
     /* Who names the key has no need of a maker. */
-    if (pem.data == NULL || (w->inputs->ak != NULL && !w->inputs->must_be_gce))
+    if (pem.data == NULL || w->inputs->activation.challenge.data != NULL ||
+        (w->inputs->ak != NULL && !w->inputs->must_be_gce))
         return true;
     vouched->has_chain = true;
-    if (!clo_snp_certificates_add(&vouched->certificates, pem, err))
+    if (!tpm_voucher_read_certificates(w, vouched, pem, err))
         return clo_wrap(err, "evidence: certificates of the attestation key");
-    return add_all(vouched, w->inputs->endorsements.certificates, err) &&
-           (w->inputs->policy == NULL ||
-            add_all(vouched, &w->inputs->policy->root_certificates, err)) &&
-           check_chain(w, vouched, err) && take_instance(w, vouched, err);
+    return check_certificate(w, vouched, err) && take_instance(w, vouched, err);
 }
 
 /* --- All of it --- */
@@ -197,7 +218,8 @@ bool tpm_voucher_find(struct work *w, struct clo_error *err)
 {
     struct tpm_vouched *vouched = tee_keep(w, &keeper, sizeof *vouched, err);
 
-    if (vouched == NULL || !read_area(w, vouched, err) || !read_chain(w, vouched, err))
+    if (vouched == NULL || !read_area(w, vouched, err) ||
+        !tpm_voucher_by_credential(w, vouched, err) || !read_chain(w, vouched, err))
         return false;
     if (!vouched->has_chain && w->inputs->must_be_gce)
         clo_check_that(w->checks, "tpm.ak.chain", false,
@@ -211,7 +233,7 @@ bool tpm_voucher_find(struct work *w, struct clo_error *err)
         w->ak = vouched->own;
         clo_check_that(w->checks, "tpm.ak.key", false,
                        "nobody vouches for the key that signed the quote, and anyone can make one: "
-                       "--ak names it, or --ak-cert its certificate");
+                       "--ak names it, --ak-cert its certificate, --challenge a credential");
     }
     check_same(w, w->inputs->ak, "was given");
     if (clo_evidence_has(w->evidence, CLO_EVIDENCE_TPM_AK))
@@ -219,11 +241,18 @@ bool tpm_voucher_find(struct work *w, struct clo_error *err)
     return true;
 }
 
+/* A maker's root stands behind the key, by a certificate of it or of the endorsement key next to it. */
+static bool has_maker(const struct tpm_vouched *vouched)
+{
+    return vouched != NULL &&
+           (vouched->by == TPM_VOUCHED_BY_CERTIFICATE || vouched->by == TPM_VOUCHED_BY_CREDENTIAL);
+}
+
 void tpm_voucher_leave_open(struct work *w)
 {
     const struct tpm_vouched *vouched = own(w);
 
-    if (vouched == NULL || vouched->by != TPM_VOUCHED_BY_CERTIFICATE)
+    if (!has_maker(vouched))
         appraise_leave_open(w, "firmware",
                             "no hardware report vouches for the TPM: it may be anybody's");
     else if (vouched->is_instance)
@@ -242,7 +271,7 @@ void tpm_voucher_check_policy(struct work *w)
 
     if (vouched == NULL)
         return;
-    if (vouched->by == TPM_VOUCHED_BY_CERTIFICATE && policy->root_count > 0) {
+    if (has_maker(vouched) && policy->root_count > 0) {
         for (size_t i = 0; i < policy->root_count; i++)
             holds = holds || clo_digest_equal(&policy->roots[i], &vouched->root);
         clo_check_that(w->checks, "policy.root", holds,
@@ -252,7 +281,7 @@ void tpm_voucher_check_policy(struct work *w)
     const struct policy_tpm_facts facts = {
         .quote = w->has_quote ? &w->quote.quote : NULL,
         .instance = vouched->is_instance ? &vouched->instance : NULL,
-        .is_vouched = vouched->by == TPM_VOUCHED_BY_CERTIFICATE,
+        .is_vouched = has_maker(vouched),
     };
     policy_appraise_tpm(policy, &facts, w->checks);
 }

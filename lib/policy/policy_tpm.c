@@ -94,7 +94,7 @@ void policy_appraise_tpm(const struct clo_policy *policy, const struct policy_tp
 
     if (tpm->require_voucher)
         clo_check_that(checks, "policy.tpm.voucher", facts->is_vouched, "%s",
-                       facts->is_vouched ? "a certificate vouches for the TPM's key"
+                       facts->is_vouched ? "a maker's certificate vouches for the TPM's key"
                                          : "no certificate vouches for the TPM's key");
     if (facts->quote != NULL)
         snprintf(version, sizeof version, "0x%016llx",

@@ -24,7 +24,10 @@ eventlog replay|$log
 eventlog replay|$log --json
 eventlog show|$log
 eventlog show|$log --json
-evidence collect|-
+evidence activate|-
+evidence challenge|-
+evidence collect|--detect --sysroot none --tpm none
+evidence collect|--detect --json --sysroot none --tpm none
 evidence extend|-
 evidence report|-
 evidence show|$corpus/evidence/three-members

@@ -2,7 +2,9 @@
 #include "cloister/appraise.h"
 #include "cloister/encoding.h"
 
+#include "lib/tcg/tpm_challenge.h"
 #include "path_maker.h"
+#include "tpm_area_maker.h"
 
 #define NONCE "one nonce"
 
@@ -315,6 +317,154 @@ static void test_open(void **state)
           "nothing is released on either");
 }
 
+/* --- A credential that the TPM opened --- */
+
+/* SEQUENCE { id-tcg-kp-EKCertificate }, and of an attestation key. */
+static const uint8_t ek_usage[] = { 0x30, 0x07, 0x06, 0x05, 0x67, 0x81, 0x05, 0x08, 0x01 };
+static const uint8_t ak_usage[] = { 0x30, 0x07, 0x06, 0x05, 0x67, 0x81, 0x05, 0x08, 0x03 };
+
+struct opened {
+    bool no_certificate, wrong_answer, other_ek, other_usage, signs_anything, other_ak;
+    bool ek_may_be_elsewhere, ran_out;
+};
+
+/* What the verifier kept; `maker`'s leaf is the certificate of the endorsement key. */
+static void make_challenge(const struct opened *opened, struct path_maker *maker,
+                           struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_tpm_challenge_free) struct clo_tpm_challenge kept = { .ak = { 0 } };
+    struct clo_certificate *chain[3] = { NULL };
+    const struct clo_certificate_extension_spec usage = {
+        .oid = "2.5.29.37",
+        .value = opened->other_usage ? clo_bytes(ak_usage, sizeof ak_usage)
+                                     : clo_bytes(ek_usage, sizeof ek_usage),
+    };
+    const struct tpm_area ek = { opened->ek_may_be_elsewhere ? TPM_EK & ~CLO_TPMA_FIXED_TPM
+                                                             : TPM_EK };
+    const struct tpm_area ak = { opened->signs_anything ? TPM_AK & ~CLO_TPMA_RESTRICTED : TPM_AK };
+    uint8_t secret[32];
+    struct clo_error err;
+
+    memset(secret, 7, sizeof secret);
+    clo_hash(CLO_HASH_SHA256, clo_bytes(secret, sizeof secret), &kept.answer);
+    tpm_area_make(&ek, opened->other_ek ? NULL : maker->leaf_key, &kept.ek);
+    tpm_area_make(&ak, opened->other_ak ? NULL : makers[P256].leaf_key, &kept.ak);
+    maker->leaf_extensions = &usage;
+    maker->leaf_extension_count = 1;
+    if (opened->ran_out)
+        maker->leaf_until = PATH_NOW - 1;
+    path_maker_make(maker, chain);
+    path_maker_reset(maker);
+    for (size_t i = 0; i < 3; i++) {
+        if (!opened->no_certificate)
+            must(clo_pem_write("CERTIFICATE", clo_certificate_der(chain[i]), &kept.certificates,
+                               &err),
+                 &err);
+        clo_certificate_free(chain[i]);
+    }
+    must(clo_tpm_challenge_write(&kept, out, &err), &err);
+}
+
+static struct clo_appraisal *appraise_opened(const struct opened *opened, bool has_root)
+{
+    static const struct scene scene = { .key = P256,
+                                        .scheme = CLO_ECDSA_RAW,
+                                        .hash = CLO_HASH_SHA256 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer attest = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kept = { 0 };
+    struct clo_appraisal *appraisal;
+    uint8_t answer[32];
+    struct clo_error err;
+
+    memset(answer, opened->wrong_answer ? 8 : 7, sizeof answer);
+    make_attest(&scene, &attest);
+    make_signature(&scene, clo_buffer_bytes(&attest), &signature);
+    make_challenge(opened, &makers[P384], &kept);
+    must(clo_evidence_new(&evidence, &err), &err);
+    add(evidence, CLO_EVIDENCE_TPM_QUOTE, &attest);
+    add(evidence, CLO_EVIDENCE_TPM_SIGNATURE, &signature);
+    const struct clo_appraise_inputs inputs = {
+        .activation = { clo_buffer_bytes(&kept), clo_bytes(answer, sizeof answer) },
+        .expected_qualifying = clo_bytes_text(NONCE),
+        .at = PATH_NOW,
+        .roots = &makers[P384].root,
+        .root_count = has_root,
+    };
+    must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
+    return appraisal;
+}
+
+static void test_credential(void **state)
+{
+    static const struct {
+        const char *name;
+        struct opened opened;
+        bool no_root;
+        const char *fails, *detail; /* NULL: nothing does */
+    } cases[] = {
+        { "opened", { false }, false, NULL, NULL },
+        { "another answer",
+          { .wrong_answer = true },
+          false,
+          "tpm.ak.credential",
+          "not what the credential held" },
+        { "for a key that signs anything",
+          { .signs_anything = true },
+          false,
+          "tpm.ak.credential",
+          "not restricted" },
+        { "no certificate",
+          { .no_certificate = true },
+          false,
+          "tpm.ek.chain",
+          "no certificate of its endorsement key" },
+        { "the certificate of another TPM",
+          { .other_ek = true },
+          false,
+          "tpm.ek.key",
+          "is not of the TPM's endorsement key" },
+        { "a certificate of an attestation key",
+          { .other_usage = true },
+          false,
+          "tpm.ek.key",
+          "is not one of an endorsement key" },
+        { "an endorsement key that may be elsewhere",
+          { .ek_may_be_elsewhere = true },
+          false,
+          "tpm.ek.key",
+          "not fixedTPM" },
+        { "no root is named", { false }, true, "tpm.ek.root", "none of the roots" },
+        { "a certificate that has run out",
+          { .ran_out = true },
+          false,
+          "tpm.ek.validity",
+          "has run out" },
+        { "the quote is of another key",
+          { .other_ak = true },
+          false,
+          "tpm.quote.signature",
+          "does not hold" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_appraisal_freep)
+        struct clo_appraisal *appraisal = appraise_opened(&cases[i].opened, !cases[i].no_root);
+        if (cases[i].fails == NULL) {
+            CHECK(clo_appraisal_status(appraisal) == CLO_WARNING, clo_appraisal_summary(appraisal));
+            CHECK(!is_firmware_open(appraisal, "may be anybody's"), "its maker vouches");
+            continue;
+        }
+        const struct clo_check *check =
+                clo_checks_get(clo_appraisal_checks(appraisal), cases[i].fails);
+        CHECK(check != NULL && check->result == CLO_CHECK_FAIL, cases[i].name);
+        CHECK(strstr(check->detail, cases[i].detail) != NULL, check->detail);
+        CHECK(clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED, cases[i].name);
+    }
+}
+
 /* SEQUENCE { "zone-1", 7, "project-1", 9, "vm-1", [0] { SEQUENCE { [0] 1, [1] TRUE } } } */
 static const uint8_t instance[] = { 0x30, 0x2d, 0x0c, 0x06, 0x7a, 0x6f, 0x6e, 0x65, 0x2d, 0x31,
                                     0x02, 0x01, 0x07, 0x0c, 0x09, 0x70, 0x72, 0x6f, 0x6a, 0x65,
@@ -378,9 +528,8 @@ static void test_gce(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_algorithms),
-        cmocka_unit_test(test_vouchers),
-        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_algorithms), cmocka_unit_test(test_vouchers),
+        cmocka_unit_test(test_open),       cmocka_unit_test(test_credential),
         cmocka_unit_test(test_gce),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
