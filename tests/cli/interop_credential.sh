@@ -64,6 +64,15 @@ expect "an empty answer" 1 "fail  tpm.ak.credential" check --root "$root"
 mv right answer
 jq 'del(.ek_certificates)' challenge.json >bare.json
 expect "without a certificate" 1 "no certificate of its endorsement key" "$cloister" verify tpm --quote quote --signature signature --nonce 6368 --challenge bare.json --answer answer --root "$root"
+# A list of the issuer's, with and without the certificate: tpm.ek.revocation
+serial=$(openssl x509 -in ek.der -inform der -noout -serial | cut -d = -f 2)
+printf '[ca]\ndefault_ca = c\n[c]\ndatabase = %s/ca/index\ndefault_md = sha256\ndefault_crl_days = 30\n' "$work" >crl.conf
+: >ca/index
+openssl ca -config crl.conf -gencrl -cert ca/issuer.pem -keyfile ca/key.pem -out clean.crl 2>crl.log || fail "a list: $(cat crl.log)"
+printf 'R\t491231235959Z\t260101000000Z\t%s\tunknown\t/CN=ek\n' "$serial" >ca/index
+openssl ca -config crl.conf -gencrl -cert ca/issuer.pem -keyfile ca/key.pem -out revoked.crl 2>crl.log || fail "a list: $(cat crl.log)"
+expect "a list of its issuer's" 0 "pass  tpm.ek.revocation" check --root "$root" --crl clean.crl
+expect "a list with it" 1 "fail  tpm.ek.revocation" check --root "$root" --crl revoked.crl
 expect "half of it" 2 "--challenge and --answer go together" "$cloister" verify tpm --quote quote --signature signature --challenge challenge.json
 expect "not what was kept" 3 "challenge" "$cloister" verify tpm --quote quote --signature signature --challenge pcrs --answer answer
 
