@@ -176,15 +176,13 @@ for list in "" uki secureboot measure eventlog image evidence policy key; do
 done
 
 # The place of a closed standard output stays taken: else the first file that is opened would get what is printed. Looked at
-# while the program waits for its input.
+# when the program has opened its input: before, the loader of programs has files of its own open there.
 mkfifo pipe
 "$cloister" eventlog show pipe >&- 2>err &
 waiting=$!
-# shellcheck disable=SC2317 # await and others call it
-runs() { [ "$(readlink "/proc/$waiting/exe")" = "$cloister" ] && place=$(readlink "/proc/$waiting/fd/1"); }
-place=
-await runs
-kill "$waiting"
+exec 9>pipe
+place=$(readlink "/proc/$waiting/fd/1")
+exec 9>&-
 wait "$waiting" 2>/dev/null
 [ "$place" = /dev/null ] || fail "a closed standard output: its place is taken by '$place'"
 
