@@ -179,6 +179,7 @@ void clo_container_close(struct clo_container *container)
     free(container->l1);
     free(container->table);
     free(container->inflated);
+    free(container->runs);
     *container = (struct clo_container){ .fd = -1 };
 }
 
@@ -215,9 +216,94 @@ static bool read_vhd(const struct clo_container *container, uint64_t at, uint8_t
     return true;
 }
 
+/* --- Logical volumes --- */
+
+uint64_t clo_container_end(const struct clo_container *container)
+{
+    const struct clo_container_run *runs = container->runs;
+    size_t count = container->run_count;
+
+    return count == 0 ? container->size : runs[count - 1].at + runs[count - 1].size;
+}
+
+bool clo_container_map(struct clo_container *container, const struct clo_container_run *runs,
+                       size_t count, uint64_t *first, struct clo_error *err)
+{
+    size_t all = container->run_count + count;
+    struct clo_container_run *more = realloc(container->runs, all * sizeof *more);
+
+    if (more == NULL)
+        return clo_out_of_memory(err);
+    container->runs = more;
+    *first = clo_container_end(container);
+    for (size_t i = 0; i < count; i++) {
+        if (runs[i].place > container->size || runs[i].size > container->size - runs[i].place ||
+            runs[i].size == 0 || *first > (uint64_t)INT64_MAX - runs[i].at)
+            return clo_fail(err, CLO_ERR_FORMAT, "a volume beyond the disk's end");
+        more[container->run_count + i] =
+                (struct clo_container_run){ *first + runs[i].at, runs[i].size, runs[i].place };
+    }
+    container->run_count = all;
+    return true;
+}
+
+static const struct clo_container_run *find_run(const struct clo_container *container, uint64_t at)
+{
+    size_t low = 0, high = container->run_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct clo_container_run *run = &container->runs[middle];
+        if (at < run->at)
+            high = middle;
+        else if (at - run->at >= run->size)
+            low = middle + 1;
+        else
+            return run;
+    }
+    return NULL;
+}
+
+static bool read_mapped(const struct clo_container *container, uint64_t at, uint8_t *out,
+                        size_t size, struct clo_error *err)
+{
+    while (size > 0) {
+        const struct clo_container_run *run = find_run(container, at);
+        if (run == NULL)
+            return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
+        uint64_t skip = at - run->at, left = run->size - skip;
+        size_t now = left < size ? (size_t)left : size;
+        if (!clo_container_read(container, run->place + skip, out, now, err))
+            return false;
+        at += now;
+        out += now;
+        size -= now;
+    }
+    return true;
+}
+
+static bool mapped_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
+                          bool *is_hole, struct clo_error *err)
+{
+    const struct clo_container_run *run = find_run(container, at);
+
+    if (run == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
+    uint64_t skip = at - run->at;
+    if (!clo_container_extent(container, run->place + skip, size, is_hole, err))
+        return false;
+    if (*size > run->size - skip)
+        *size = run->size - skip;
+    return true;
+}
+
+/* --- All of it --- */
+
 bool clo_container_read(const struct clo_container *container, uint64_t at, void *out, size_t size,
                         struct clo_error *err)
 {
+    if (container->run_count > 0 && at >= container->size)
+        return read_mapped(container, at, out, size, err);
     if (at > container->size || size > container->size - at)
         return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
     switch (container->kind) {
@@ -272,6 +358,8 @@ static void vhd_extent(const struct clo_container *container, uint64_t at, uint6
 bool clo_container_extent(const struct clo_container *container, uint64_t at, uint64_t *size,
                           bool *is_hole, struct clo_error *err)
 {
+    if (container->run_count > 0 && at >= container->size)
+        return mapped_extent(container, at, size, is_hole, err);
     if (at >= container->size)
         return clo_fail(err, CLO_ERR_FORMAT, "byte %" PRIu64 ": beyond the disk's end", at);
     if (container->kind == CLO_CONTAINER_QCOW2)

@@ -25,6 +25,11 @@ enum clo_container_kind {
 /* How many times its size a file may unpack to: one cluster can be named a million times. */
 #define CONTAINER_EXPANSION_MAX 1200 /* deflate's own limit is 1032 */
 
+/* Bytes of the disk that are seen in another place as well. */
+struct clo_container_run {
+    uint64_t at, size, place;
+};
+
 struct clo_container {
     enum clo_container_kind kind;
     int fd;
@@ -33,6 +38,8 @@ struct clo_container {
     struct clo_vhd vhd;
     struct clo_vhdx vhdx;
     struct clo_vmdk vmdk;
+    struct clo_container_run *runs; /* of what lies beyond the disk's end, below */
+    size_t run_count;
     uint64_t first;          /* where a flat VMDK's disk begins in `fd` */
     uint64_t *l1;            /* of qcow2 */
     uint32_t *table;         /* of a dynamic VHD; a VMDK's directory */
@@ -52,6 +59,13 @@ CLO_MUST_USE bool clo_container_read(const struct clo_container *container, uint
 /* How far from `at` on, which lies in the disk, it is all data or all hole. */
 CLO_MUST_USE bool clo_container_extent(const struct clo_container *container, uint64_t at,
                                        uint64_t *size, bool *is_hole, struct clo_error *err);
+/* A logical volume lies in pieces: from the disk's end on they are read as one, beginning at `*first`. Places lie in the disk;
+ * `at` counts from the volume's beginning, without gaps. */
+CLO_MUST_USE bool clo_container_map(struct clo_container *container,
+                                    const struct clo_container_run *runs, size_t count,
+                                    uint64_t *first, struct clo_error *err);
+/* Where its disk ends, or the last volume that was mapped. */
+uint64_t clo_container_end(const struct clo_container *container);
 /* A descriptor of the plain disk: the file itself where it is raw, else a sparse copy without a name in $TMPDIR or
  * /var/tmp. */
 CLO_MUST_USE bool clo_container_unpack(const struct clo_container *container, int *fd,

@@ -17,7 +17,8 @@ static bool probe_part(const struct clo_container *disk, struct clo_layout_part 
 
     if (head == NULL)
         return clo_out_of_memory(err);
-    if (part->first > disk->size || part->size > disk->size - part->first)
+    if (part->volume[0] == '\0' &&
+        (part->first > disk->size || part->size > disk->size - part->first))
         return clo_fail(err, CLO_ERR_FORMAT, "partition %u: ends beyond the disk's end",
                         part->number);
     size_t size = part->size < CLO_PROBE_SIZE ? (size_t)part->size : CLO_PROBE_SIZE;
@@ -27,8 +28,8 @@ static bool probe_part(const struct clo_container *disk, struct clo_layout_part 
     return true;
 }
 
-static bool add_part(const struct clo_container *disk, struct clo_layout *layout,
-                     const struct clo_layout_part *part, struct clo_error *err)
+bool layout_add(const struct clo_container *disk, struct clo_layout *layout,
+                const struct clo_layout_part *part, struct clo_error *err)
 {
     if (layout->count == CLO_LAYOUT_PARTS)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "more than %d partitions", CLO_LAYOUT_PARTS);
@@ -60,7 +61,7 @@ static bool read_gpt(const struct clo_container *disk, struct clo_bytes head,
         clo_guid_text(&from->type, part.type);
         part.is_boot = strcmp(part.type, xbootldr_type) == 0;
         snprintf(part.name, sizeof part.name, "%s", from->name);
-        if (!add_part(disk, layout, &part, err))
+        if (!layout_add(disk, layout, &part, err))
             return false;
     }
     return true;
@@ -82,7 +83,7 @@ static bool read_logical(const struct clo_container *disk, uint64_t base, struct
         struct clo_layout_part part = { .number = number,
                                         .first = (at + entries[0].first_lba) * SECTOR,
                                         .size = entries[0].sectors * SECTOR };
-        if (!add_part(disk, layout, &part, err))
+        if (!layout_add(disk, layout, &part, err))
             return false;
         if (!clo_mbr_is_extended(entries[1].type))
             return true;
@@ -103,15 +104,15 @@ static bool read_mbr(const struct clo_container *disk, const struct clo_mbr_part
         if (clo_mbr_is_extended(entries[i].type)) {
             if (!read_logical(disk, entries[i].first_lba, layout, err))
                 return false;
-        } else if (entries[i].type != 0 && !add_part(disk, layout, &part, err)) {
+        } else if (entries[i].type != 0 && !layout_add(disk, layout, &part, err)) {
             return false;
         }
     }
     return true;
 }
 
-bool clo_layout_read(const struct clo_container *disk, struct clo_layout *out,
-                     struct clo_error *err)
+static bool read_table(const struct clo_container *disk, struct clo_layout *out,
+                       struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
     struct clo_mbr_partition entries[CLO_MBR_PARTITIONS];
@@ -136,7 +137,12 @@ bool clo_layout_read(const struct clo_container *disk, struct clo_layout *out,
         whole.probe.content == CLO_CONTENT_BOOT_SECTOR)
         return clo_fail(err, CLO_ERR_FORMAT,
                         "neither a partition table nor a file system is in it");
-    return add_part(disk, out, &whole, err);
+    return layout_add(disk, out, &whole, err);
+}
+
+bool clo_layout_read(struct clo_container *disk, struct clo_layout *out, struct clo_error *err)
+{
+    return read_table(disk, out, err) && layout_add_volumes(disk, out, err);
 }
 
 /* --- Names --- */
@@ -175,6 +181,23 @@ static bool names_number(const char *device, unsigned number)
     return is_disk && digits > 0 && strcmp(device + size - digits, ending) == 0;
 }
 
+/* /dev/rhel/root, /dev/mapper/rhel-root. */
+static bool names_volume(const char *device, const struct clo_layout_part *part)
+{
+    char group[CLO_LVM_NAME], path[2 * CLO_LVM_NAME * 2 + 16];
+    const char *slash = strchr(part->volume, '/');
+
+    if (slash == NULL)
+        return false;
+    snprintf(path, sizeof path, "/dev/%s", part->volume);
+    if (strcmp(device, path) == 0)
+        return true;
+    snprintf(group, sizeof group, "%.*s", (int)(slash - part->volume), part->volume);
+    memcpy(path, "/dev/mapper/", 12);
+    clo_lvm_mapped_name(group, slash + 1, path + 12);
+    return strcmp(device, path) == 0;
+}
+
 const struct clo_layout_part *clo_layout_find(const struct clo_layout *layout, const char *device)
 {
     for (size_t i = 0; i < layout->count; i++) {
@@ -183,7 +206,7 @@ const struct clo_layout_part *clo_layout_find(const struct clo_layout *layout, c
             names(device, "LABEL", "/dev/disk/by-label/", part->probe.label) ||
             names(device, "PARTUUID", "/dev/disk/by-partuuid/", part->guid) ||
             names(device, "PARTLABEL", "/dev/disk/by-partlabel/", part->name) ||
-            names_number(device, part->number))
+            names_number(device, part->number) || names_volume(device, part))
             return part;
     }
     return NULL;
@@ -191,10 +214,10 @@ const struct clo_layout_part *clo_layout_find(const struct clo_layout *layout, c
 
 void clo_layout_part_text(const struct clo_layout_part *part, char *out, size_t size)
 {
-    int used = part->number == 0
-                       ? snprintf(out, size, "the disk (%s", clo_content_name(part->probe.content))
-                       : snprintf(out, size, "partition %u (%s", part->number,
-                                  clo_content_name(part->probe.content));
+    const char *content = clo_content_name(part->probe.content);
+    int used = part->volume[0] != '\0' ? snprintf(out, size, "volume %s (%s", part->volume, content)
+               : part->number == 0     ? snprintf(out, size, "the disk (%s", content)
+                                   : snprintf(out, size, "partition %u (%s", part->number, content);
 
     if (used > 0 && (size_t)used < size)
         snprintf(out + used, size - (size_t)used, "%s%s)", part->probe.uuid[0] == '\0' ? "" : ", ",
@@ -215,8 +238,7 @@ bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *
         enum clo_content content;
         const char *why;
     } reasons[] = {
-        { CLO_CONTENT_LVM, "volumes in it are not read: 'qemu-img dd' or a mount gives the root's, "
-                           "and 'cloister image build' takes it" },
+        { CLO_CONTENT_LVM, "none of its logical volumes has one" },
         { CLO_CONTENT_LUKS1, "is encrypted already: open it, and 'cloister image build' takes its "
                              "root" },
         { CLO_CONTENT_LUKS2, "is encrypted already: open it, and 'cloister image build' takes its "
@@ -234,7 +256,9 @@ bool clo_layout_without_root(const struct clo_layout *layout, struct clo_error *
                 clo_layout_part_text(&layout->parts[i], text, sizeof text);
                 return clo_fail(err, CLO_ERR_UNSUPPORTED,
                                 "no ext4, XFS or btrfs file system with an init; %s %s", text,
-                                reasons[k].why);
+                                reasons[k].content == CLO_CONTENT_LVM && layout->lvm[0] != '\0'
+                                        ? layout->lvm
+                                        : reasons[k].why);
             }
     return clo_fail(err, CLO_ERR_FORMAT,
                     "%s partition table, %zu partitions: none is an ext4, XFS or btrfs file system "

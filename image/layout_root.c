@@ -34,6 +34,21 @@ static bool has_init(const struct clo_container *disk, const struct clo_layout_p
     return true;
 }
 
+static bool fail_both(const struct clo_layout_part *root, const struct clo_layout_part *other,
+                      struct clo_error *err)
+{
+    char one[200], two[200];
+
+    if (root->volume[0] == '\0' && other->volume[0] == '\0')
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "partitions %u and %u are both roots: --root-partition says which",
+                        root->number, other->number);
+    clo_layout_part_text(root, one, sizeof one);
+    clo_layout_part_text(other, two, sizeof two);
+    return clo_fail(err, CLO_ERR_USAGE, "%s and %s are both roots: --root-partition says which",
+                    one, two);
+}
+
 bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *layout,
                      const char *wanted, const char *scratch, const struct clo_layout_part **out,
                      struct clo_error *err)
@@ -44,10 +59,13 @@ bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *
 
     for (size_t i = 0; i < layout->count; i++) {
         const struct clo_layout_part *part = &layout->parts[i];
-        char number[16];
+        char number[CLO_LAYOUT_VOLUME];
         struct clo_error why = { 0 };
         bool has;
-        snprintf(number, sizeof number, "%u", part->number);
+        if (part->volume[0] != '\0')
+            snprintf(number, sizeof number, "%s", part->volume);
+        else
+            snprintf(number, sizeof number, "%u", part->number);
         if (!clo_layout_may_be_root(part) || (wanted != NULL && strcmp(wanted, number) != 0))
             continue;
         if (!has_init(disk, part, scratch, &has, &why, err))
@@ -55,9 +73,7 @@ bool clo_layout_root(const struct clo_container *disk, const struct clo_layout *
         if (why.text[0] != '\0')
             unread = part, refusal = why;
         if (has && root != NULL)
-            return clo_fail(err, CLO_ERR_USAGE,
-                            "partitions %u and %u are both roots: --root-partition says which",
-                            root->number, part->number);
+            return fail_both(root, part, err);
         if (has)
             root = part;
     }

@@ -41,10 +41,11 @@ bool clo_overlay_new(const struct clo_container *container, uint64_t first, uint
     overlay->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (overlay->fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
-    if (first > container->size || size > container->size - first)
+    uint64_t end = clo_container_end(container);
+    if (first > end || size > end - first)
         return clo_fail(err, CLO_ERR_FORMAT,
                         "a partition that ends at byte %" PRIu64 " of a disk of %" PRIu64,
-                        first + size, container->size);
+                        first + size, end);
     *out = CLO_TAKE(overlay);
     return true;
 }

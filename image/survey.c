@@ -153,7 +153,7 @@ static bool find_boot(const struct clo_container *disk, const struct clo_layout 
     return clo_fail(err, CLO_ERR_FORMAT, "no EFI system partition");
 }
 
-bool clo_survey_uki(const struct clo_container *disk, struct clo_buffer *out, struct clo_error *err)
+bool clo_survey_uki(struct clo_container *disk, struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_layout *layout = malloc(sizeof *layout);
     CLO_CLEANUP(clo_freep) struct clo_boot_disk *boot = calloc(1, sizeof *boot);
@@ -252,6 +252,8 @@ static bool add_part(struct survey *survey, const struct clo_layout_part *part,
     if (json == NULL ||
         json_array_append_new(json_object_get(survey->json, "partitions"), json) != 0)
         return clo_out_of_memory(err);
+    if (part->volume[0] != '\0')
+        json_object_set_new(json, "volume", clo_json_text(part->volume));
     if (part->probe.uuid[0] != '\0')
         json_object_set_new(json, "uuid", clo_json_text(part->probe.uuid));
     if (part->probe.label[0] != '\0')
@@ -312,7 +314,7 @@ static void settle_root(struct survey *survey)
         say(survey->wrong, "UKI: %s", refusal);
 }
 
-bool clo_survey(const struct clo_container *disk, json_t **out, bool *is_fit, struct clo_error *err)
+bool clo_survey(struct clo_container *disk, json_t **out, bool *is_fit, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_layout *layout = malloc(sizeof *layout);
     CLO_CLEANUP(clo_json_freep)

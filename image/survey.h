@@ -9,10 +9,10 @@
 
 /* An object: "container", "table", "bytes", "disk", "partitions", "root", "uki", "host_reads", "wrong", "convert";
  * `*is_fit`: a guest would open its root. */
-CLO_MUST_USE bool clo_survey(const struct clo_container *disk, json_t **out, bool *is_fit,
+CLO_MUST_USE bool clo_survey(struct clo_container *disk, json_t **out, bool *is_fit,
                              struct clo_error *err);
 /* The UKI that firmware starts from the first ESP. CLO_ERR_FORMAT: there is none. */
-CLO_MUST_USE bool clo_survey_uki(const struct clo_container *disk, struct clo_buffer *out,
+CLO_MUST_USE bool clo_survey_uki(struct clo_container *disk, struct clo_buffer *out,
                                  struct clo_error *err);
 
 #endif

@@ -24,8 +24,8 @@ static bool build(void *context, const struct clo_image_spec *base, struct clo_i
 static struct cli_making in = CLI_MAKING_DEFAULTS;
 
 static const struct cli_option options[] = {
-    { "--root-partition", "N",
-      "the number of the root's partition, where more than one has an init",
+    { "--root-partition", "WHICH",
+      "the number of the root's partition, or GROUP/VOLUME, where more than one has an init",
       .text = &spec.root_partition },
     { "--root-subvolume", "PATH",
       "the root's subvolume of a btrfs, from its top, where more than one has an init",
