@@ -6,6 +6,7 @@
 #   converted_begin NAME                     the lab, its keys, a broker; skips where this cannot run
 #   converted_tree FOLDER [debian|rpm]       a root with a kernel, files of every kind and what an update in the guest takes
 #   converted_write FOLDER SCRIPT NAME=FILE… disks that a kernel wrote: a guest with the tree's archive as disk "tree" sources SCRIPT
+#                                            (/bin/tar by its path: busybox has one of its own, without attributes)
 #   converted NAME INPUT FOLDER [OPTION]…    the checks; FOLDER is what INPUT was made from
 
 CONVERTED_KEPT=srv/kept
@@ -256,6 +257,7 @@ converted() {
     LAB_TPM=$LAB/$name.vm/tpm LAB_VARS=$LAB/$name.vm/vars.fd
     mkdir -p "$LAB/$name.vm" && cloister_sim vtpm new "$LAB/platform" "$LAB_TPM" && cp "$LAB/vars.fd" "$LAB_VARS"
     vm_check "$name: one command" converted_convert "$input" "$@"
+    [ -e "$LAB/demo.img" ] || return 0
     vm_check "$name: file by file" converted_same "$tree"
     [ -e "$LAB/firmware.ref.json" ] || lab_calibrate
     cp "$LAB/demo.disk.key" "$LAB/disk.key"

@@ -26,7 +26,8 @@ cat >"$LAB/job" <<'JOB'
 say root mount -t xfs "$(disk root)" /mnt
 mkdir /mnt/boot
 say boot mount -t xfs "$(disk boot)" /mnt/boot
-say files tar -xf "$(disk tree)" -C /mnt --numeric-owner --same-permissions --xattrs --xattrs-include='*'
+# Not busybox's, which knows no attributes.
+say files /bin/tar -xf "$(disk tree)" -C /mnt --numeric-owner --same-permissions --xattrs --xattrs-include='*'
 say leave umount /mnt/boot
 say clean umount /mnt
 JOB
@@ -35,6 +36,7 @@ vm_check "XFS, written by a kernel" converted_write "$tree" "$LAB/job" "root=$LA
 truncate -s 1700M "$LAB/disk"
 printf 'label: gpt\nstart=1MiB,size=1MiB,type=21686148-6449-6E6F-744E-656564454649\nstart=2MiB,size=40MiB,type=U\nstart=42MiB,size=320MiB,type=BC13C2FF-59E6-4262-A352-B275FD6F7172\nstart=362MiB,size=1300MiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\n' |
     sfdisk -q "$LAB/disk"
+[ "$vm_failures" = 0 ] || vm_end
 dd if="$LAB/boot.xfs" of="$LAB/disk" bs=1M seek=42 conv=notrunc,sparse status=none
 dd if="$LAB/root.xfs" of="$LAB/disk" bs=1M seek=362 conv=notrunc,sparse status=none
 qemu-img convert -f raw -O qcow2 "$LAB/disk" "$LAB/disk.qcow2" && rm -f "$LAB/disk" "$LAB"/*.xfs
