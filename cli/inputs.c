@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/stranger.h"
 #include "cloister/corim.h"
 #include "cloister/efivar.h"
 #include "cloister/pe.h"
@@ -18,7 +19,8 @@ bool cli_read_varstore(const char *path, struct clo_buffer *out, struct clo_erro
 
     if (!clo_file_read(path, VARSTORE_LIMIT, out, err))
         return false;
-    return clo_varstore_parse(clo_buffer_bytes(out), &store, err) || clo_wrap(err, "%s", path);
+    return clo_varstore_parse(clo_buffer_bytes(out), &store, err) || clo_wrap(err, "%s", path) ||
+           cli_stranger(path, "a variable store", "a firmware volume", err);
 }
 
 bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err)
@@ -29,7 +31,8 @@ bool cli_read_pe(const char *path, struct clo_buffer *out, struct clo_error *err
         return clo_out_of_memory(err);
     if (!clo_file_read(path, CLI_IMAGE_LIMIT, out, err))
         return false;
-    return clo_pe_parse(clo_buffer_bytes(out), pe, err) || clo_wrap(err, "%s", path);
+    return clo_pe_parse(clo_buffer_bytes(out), pe, err) || clo_wrap(err, "%s", path) ||
+           cli_stranger(path, "an EFI image", "an EFI image", err);
 }
 
 /* Like the JSON, its bringer's word; one that is signed is converted first, with the key that it needs. */
@@ -55,7 +58,8 @@ bool cli_read_reference_file(const char *path, struct clo_buffer *file, struct c
         return false;
     in = clo_buffer_bytes(file);
     if (!clo_corim_is(in))
-        return clo_reference_parse(in, out, err) || clo_wrap(err, "%s", path);
+        return clo_reference_parse(in, out, err) || clo_wrap(err, "%s", path) ||
+               cli_stranger(path, "reference values", "reference values", err);
     if (!read_corim(in, out, err))
         return clo_wrap(err, "%s", path);
     clo_buffer_free(file);

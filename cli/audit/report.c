@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/stranger.h"
 #include "cloister/report.h"
 #include "device/file.h"
 
@@ -59,7 +60,8 @@ static bool read_document(const char *path, json_t **out, struct clo_report_inpu
     if (!clo_file_read(path, CLO_FILE_LIMIT, &text, err))
         return false;
     if (!clo_json_parse(clo_buffer_bytes(&text), out, err) || !clo_report_take(input, *out, err))
-        return clo_wrap(err, "%s", path);
+        return clo_wrap(err, "%s", path) ||
+               cli_stranger(path, "a document that --json writes", NULL, err);
     return true;
 }
 

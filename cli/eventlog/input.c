@@ -1,6 +1,7 @@
 #include "cli/eventlog/input.h"
 
 #include "cli/cli.h"
+#include "cli/stranger.h"
 #include "device/file.h"
 #include "lib/evidence/import.h"
 
@@ -23,7 +24,8 @@ static bool parse(const char *path, struct clo_buffer *file, struct clo_eventlog
     *file = binary;
     binary = (struct clo_buffer){ 0 };
     if (!clo_eventlog_parse(clo_buffer_bytes(file), out, err))
-        return clo_wrap(err, "%s", path);
+        return clo_wrap(err, "%s", path) ||
+               cli_stranger(path, "a TCG event log", "a TCG event log", err);
     if (is_header_made)
         clo_eventlog_drop_header(*out);
     return true;

@@ -11,7 +11,7 @@ static bool read_uki(const char *path, struct measure *options, struct clo_error
         (size_t)snprintf(boot->options, sizeof boot->options, "%s", options->load_options) >=
                 sizeof boot->options)
         return clo_fail(err, CLO_ERR_USAGE, "--load-options: too long");
-    return clo_file_read(path, CLI_IMAGE_LIMIT, &boot->uki, err) &&
+    return cli_read_pe(path, &boot->uki, err) &&
            (options->shim == NULL || cli_read_pe(options->shim, &boot->shim, err)) &&
            cli_companions_read(&options->beside, &options->loader, &boot->companions, err) &&
            (boot->companions.count == 0 ||

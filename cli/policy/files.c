@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "cli/stranger.h"
 #include "device/file.h"
 
 bool policy_load(const char *name, struct clo_policy **out, struct clo_error *err)
@@ -12,7 +13,8 @@ bool policy_load(const char *name, struct clo_policy **out, struct clo_error *er
         return clo_policy_strict(out, err);
     if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
         return false;
-    return clo_policy_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", name);
+    return clo_policy_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", name) ||
+           cli_stranger(name, "a policy", "a policy", err);
 }
 
 void policy_name_open(const struct clo_pins *pins, enum clo_pin_weight weight,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/stranger.h"
 #include "cli/uki/options.h"
 #include "cli/uki/uki.h"
 #include "cli/written.h"
@@ -18,7 +19,7 @@ struct edit {
 static bool open_image(struct uki_work *work, const char *path, struct clo_error *err)
 {
     if (!uki_work_image(work, path, &work->frame, err))
-        return false;
+        return cli_stranger(path, "an EFI image", "an EFI image", err);
     work->stub_version = work->frame->uki.stub_version;
     return clo_uki_parts_of(&work->frame->uki.pe, &work->frame->file, &work->list, err);
 }

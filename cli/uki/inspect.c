@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "cli/inputs.h"
+#include "cli/stranger.h"
 #include "cli/uki/uki.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
@@ -74,7 +75,7 @@ static bool hash_sections(struct inspected *in, struct clo_error *err)
 static bool inspect(const char *path, struct inspected *out, struct clo_error *err)
 {
     if (!uki_image_open(path, &out->image, err))
-        return false;
+        return cli_stranger(path, "an EFI image", "an EFI image", err);
     const struct clo_pe *pe = &out->image->uki.pe;
     unsigned hashes =
             clo_authenticode_hashes(pe->certificates, clo_bytes(NULL, 0), clo_bytes(NULL, 0));

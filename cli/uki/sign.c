@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/stranger.h"
 #include "cli/uki/options.h"
 #include "cli/uki/uki.h"
 #include "cli/written.h"
@@ -48,7 +49,9 @@ static bool sign_image(const struct sign *in, const struct uki_image *image, str
 static bool sign(struct sign *in, struct clo_error *err)
 {
     CLO_CLEANUP(uki_image_freep) struct uki_image *image = NULL;
-    bool ok = clo_remove_temporaries_on_signals(err) && uki_image_open(in->image, &image, err) &&
+    bool ok = clo_remove_temporaries_on_signals(err) &&
+              (uki_image_open(in->image, &image, err) ||
+               cli_stranger(in->image, "an EFI image", "an EFI image", err)) &&
               uki_signing_open(&in->signing, err) && sign_image(in, image, err);
 
     uki_signing_close(&in->signing);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/inputs.h"
+#include "cli/stranger.h"
 #include "cli/uki/options.h"
 #include "cli/uki/uki.h"
 #include "cloister/efivar.h"
@@ -46,7 +47,8 @@ static bool read_lists(const char *path, struct clo_buffer *out, struct clo_erro
     struct clo_bytes behind = clo_bytes_slice(lists, 4, lists.size);
     if (!clo_signature_lists_check(lists, NULL, err)) {
         if (!clo_signature_lists_check(behind, NULL, &ignored) || lists.size < 4)
-            return clo_wrap(err, "%s", path);
+            return clo_wrap(err, "%s", path) ||
+                   cli_stranger(path, "signature lists", "an EFI signature list", err);
         lists = behind;
     }
     clo_buffer_append(out, lists);
@@ -152,7 +154,7 @@ static bool verify(const char *path, const struct verify *in, struct result *out
 
     *out = (struct result){ .path = path, .hash = CLO_HASH_SHA256 };
     if (!uki_image_open(path, &image, err))
-        return false;
+        return cli_stranger(path, "an EFI image", "an EFI image", err);
     unsigned hashes = clo_authenticode_hashes(image->uki.pe.certificates, clo_buffer_bytes(&in->db),
                                               clo_buffer_bytes(&in->dbx));
     if (hashes == 0 || in->has_db || in->dbx_path != NULL)

@@ -159,15 +159,13 @@ static const struct {
       "7zXZ\0",
       "an xz file: unpack it first", NULL },
     { 0, 4, "PK\x03\x04", "a ZIP archive: unpack it first", NULL },
-    { 0, 4, "QFI\xfb", "a qcow2 image",
-      "qemu-img convert -O raw FILE RAW makes a plain one, which "
-      "cloister image inspect" },
-    { 0, 8, "vhdxfile", "a VHDX image",
-      "qemu-img convert -O raw FILE RAW makes a plain one, which "
-      "cloister image inspect" },
-    { 0, 8, "conectix", "a VHD image",
-      "qemu-img convert -O raw FILE RAW makes a plain one, which "
-      "cloister image inspect" },
+    { 0, 4, "QFI\xfb", "a qcow2 image", "cloister image inspect FILE" },
+    { 0, 8, "vhdxfile", "a VHDX image", "cloister image inspect FILE" },
+    { 0, 8, "conectix", "a VHD image", "cloister image inspect FILE" },
+    { 0, 4, "KDMV", "a VMDK image", "cloister image inspect FILE" },
+    { 512, 8, "EFI PART", "a disk with a partition table", "cloister image inspect FILE" },
+    { 1080, 2, "\x53\xef", "an ext4 file system", "cloister image build FILE" },
+    { 0, 4, "XFSB", "an XFS file system", "cloister image inspect FILE" },
     { 0, 6, "LUKS\xba\xbe", "a LUKS volume", NULL },
     { 0, 3, "\xd9\x01\xf5", "reference values as CoRIM", NULL },
     { 0, 3, "eyJ", "a JSON web token: what another verifier answered", NULL },
@@ -278,7 +276,7 @@ static bool take_json(struct clo_bytes in, unsigned layer, struct clo_import *ou
         return read_layer(clo_buffer_bytes(&bytes), layer + 1, out, err);
     }
     out->kind = CLO_IMPORT_OTHER;
-    out->what = json_is_array(json) ? "a JSON array" : "JSON of another kind";
+    out->what = json_is_array(json) ? "a JSON array" : CLO_IMPORT_OTHER_JSON;
     if (json_string_length(json_array_get(json, 0)) == 64 &&
         json_array_size(json) <= CLO_PCR_COUNT) {
         out->what = "PCR values";

@@ -20,6 +20,9 @@ enum clo_import_kind {
     CLO_IMPORT_OTHER,        /* known by name alone; `command` takes it, if one does */
 };
 
+/* What an object is called that has no name here. */
+#define CLO_IMPORT_OTHER_JSON "JSON of another kind"
+
 /* A zeroed struct is empty. */
 struct clo_import {
     enum clo_import_kind kind;

@@ -357,6 +357,8 @@ static const struct document {
     const char *what, *form, *command;
     bool (*take)(const json_t *json, struct clo_import *out, struct clo_error *err);
 } documents[] = {
+    { { "cloister_policy" }, "a policy", "JSON", "cloister policy check FILE", take_name },
+    { { "cloister_reference" }, "reference values", "JSON", "--reference FILE", take_name },
     { { "__cmwc_t" }, "a bundle of evidence", "JSON", "cloister verify FILE", take_bundle },
     { { "vcekCert" },
       "an SEV-SNP certificate chain",

@@ -43,6 +43,33 @@ loud=$?
 "$cloister" secureboot keygen -o keys >/dev/null || fail "keygen -o"
 [ -s keys/db.key ] || fail "keygen -o: no keys"
 
+# --- A file of another kind is named as what it is, with the command that takes it ---
+corpus=$CLOISTER_TESTS/../fuzz/corpus
+printf 'QFI\373 and more' >disk.qcow2
+printf '{"cloister_policy":1}' >policy.json
+cp "$corpus/eventlog/two-banks" eventlog.bin
+# WHAT WANTED COMMAND | the command line
+cat >strangers <<'END'
+is a qcow2 image, not an EFI image: cloister image inspect FILE|uki inspect disk.qcow2
+is a qcow2 image, not an EFI image: cloister image inspect FILE|measure uki disk.qcow2
+is a certificate, not an EFI image: --cert FILE|uki sign keys/db.crt --remove
+is a TCG event log, not an EFI image: cloister eventlog show FILE|uki edit eventlog.bin --remove .x
+is a certificate, not signature lists: --cert FILE|uki verify --db keys/db.crt eventlog.bin
+is a certificate, not a TCG event log: --cert FILE|eventlog show keys/db.crt
+is a policy (JSON), not reference values: cloister policy check FILE|eventlog explain eventlog.bin --reference policy.json
+is a TCG event log, not a policy: cloister eventlog show FILE|policy check eventlog.bin
+is a policy (JSON), not a document that --json writes: cloister policy check FILE|report policy.json
+is a certificate, not a variable store: --cert FILE|secureboot enroll --varstore keys/db.crt -o x --pk keys/PK.crt --kek keys/KEK.crt --db keys/db.crt
+is a policy (JSON), not evidence of a confidential VM: cloister policy check FILE|verify policy.json
+is a certificate: secureboot list --cert|secureboot show keys/db.crt
+END
+while IFS='|' read -r words line; do
+    # shellcheck disable=SC2086 # words
+    expect "$line" 3 "$words" "$cloister" $line
+done <strangers
+head -c 100 eventlog.bin >cut.bin
+expect "what is wrong with a file of the right kind" 3 "cut.bin: event 1: truncated" "$cloister" eventlog show cut.bin
+
 # --- Completions ---
 # Each line: the command so far, and a word that is offered next.
 cat >offers <<'END'
