@@ -51,6 +51,18 @@ done < <(find "$docs" -name '*.md' ! -name '*audit-rules*')
 set +f
 [ "$tried" -ge 80 ] || fail "only $tried commands were found on the pages"
 
+# --- Every page of a cloud says the same six things, and its XML is XML ---
+for page in "$docs"/clouds/[a-z]*.md; do
+    for row in evidence 'what it binds' policy 'reference values' 'what stays untrusted' 'what it costs to get it wrong'; do
+        grep -q "^| $row |" "$page" || fail "$(basename "$page") does not say: $row"
+    done
+    if command -v python3 >/dev/null; then
+        awk '/^```xml/ { on = 1; next } /^```/ { on = 0 } on' "$page" >xml
+        { echo '<all>' && cat xml && echo '</all>'; } | python3 -c 'import sys, xml.dom.minidom as m; m.parse(sys.stdin)' 2>xml.said ||
+            fail "$(basename "$page"): XML: $(tail -n 1 xml.said)"
+    fi
+done
+
 # --- Stand-ins ---
 make_image_inputs
 mkdir -p lib/modules bin packaging/deb packaging/rpm
