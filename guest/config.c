@@ -196,13 +196,22 @@ static bool read_unlock(const json_t *json, struct clo_guest_config *out, struct
     return clo_fail(err, CLO_ERR_FORMAT, "unlock: \"%.40s\" is not a way to the disk's key", text);
 }
 
+static bool read_verity(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
+{
+    json_t *verity;
+
+    return json_object_get(json, "verity") == NULL ||
+           (clo_json_get_object(json, "verity", &verity, err) &&
+            (clo_guest_verity_parse(verity, &out->verity, err) || clo_wrap(err, "verity")));
+}
+
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
     static const char *const keys[] = {
         "version",       "name",       "broker",      "resource",         "network",
         "retry_seconds", "modules",    "disk",        "tdx_rtmr",         "host",
         "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", "unlock",
-        "tpm_srk",       NULL
+        "tpm_srk",       "verity",     NULL
     };
     uint64_t version, seconds;
     bool is_unregistered;
@@ -233,7 +242,8 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         return clo_wrap(err, "broker");
     if (!read_network(network, &out->network, err))
         return clo_wrap(err, "network");
-    return read_modules(modules, out, err) && read_doors(json, out, err);
+    return read_modules(modules, out, err) && read_verity(json, out, err) &&
+           read_doors(json, out, err);
 }
 
 bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,
@@ -253,6 +263,7 @@ void clo_guest_config_free(struct clo_guest_config *config)
     json_decref(config->json);
     clo_buffer_free(&config->broker_key);
     clo_buffer_free(&config->tpm_srk);
+    clo_guest_verity_free(&config->verity);
     clo_host_allow_free(&config->host);
     *config = (struct clo_guest_config){ 0 };
 }

@@ -5,6 +5,7 @@
 
 #include "guest/host_allow.h"
 #include "guest/partitions.h"
+#include "guest/verity.h"
 
 #define CLO_GUEST_CONFIG      "/etc/cloister/guest.json"
 #define CLO_GUEST_DNS_MAX     3
@@ -46,6 +47,7 @@ struct clo_guest_config {
     const char *partitions[CLO_PARTITION_KINDS_MAX];
     size_t partition_count;
     const char *cmdline;            /* the image's own; NULL: not said */
+    struct clo_guest_verity verity; /* "verity"; not said: the root can be written to */
     const json_t *profile_cmdlines; /* those of its UKI's further profiles; NULL: none */
 };
 

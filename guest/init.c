@@ -39,6 +39,8 @@
 #define PCR_SIGNATURES  "/.extra/tpm2-pcr-signature.json"
 #define MAPPER_NAME     "root"
 #define MAPPER_DEVICE   "/dev/mapper/" MAPPER_NAME
+#define VERITY_NAME     "root-verity"
+#define VERITY_DEVICE   "/dev/mapper/" VERITY_NAME
 #define DEVICE_PATIENCE 10 /* seconds for a disk, and for a TPM, to appear */
 #define TPM_PAUSE_NSEC  20000000L
 
@@ -515,11 +517,30 @@ static void report_last_evidence(struct guest *guest)
     clo_report_step(&guest->report, "second evidence");
 }
 
+/* Tried first: what differs already is told in one line. From then on the kernel stops the machine at a block that differs. */
+static bool mount_verity(struct guest *guest, struct clo_error *err)
+{
+    const struct clo_guest_verity *verity = &guest->config.verity;
+    char block[64];
+
+    bool ok = clo_guest_verity_open(verity, MAPPER_DEVICE, VERITY_NAME, false, err) &&
+              clo_root_try_mount(VERITY_DEVICE, err);
+    if (clo_guest_verity_differs(CLO_KERNEL_LOG, block, sizeof block))
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "root disk: %s differs from the root hash: it is not the root that was "
+                        "measured",
+                        block);
+    clo_guest_verity_close(VERITY_NAME);
+    return ok && clo_guest_verity_open(verity, MAPPER_DEVICE, VERITY_NAME, true, err) &&
+           clo_root_mount_overlaid(VERITY_DEVICE, err);
+}
+
 /* A block whose tag does not hold is an input/output error to the file system: which it was, the kernel's log says. */
 static bool mount_root(struct guest *guest, struct clo_error *err)
 {
     struct clo_tag_errors errors;
-    bool is_mounted = clo_root_mount(MAPPER_DEVICE, err);
+    bool is_mounted = guest->config.verity.data_blocks != 0 ? mount_verity(guest, err)
+                                                            : clo_root_mount(MAPPER_DEVICE, err);
 
     clo_tag_errors_read(CLO_KERNEL_LOG, &errors);
     if (errors.count == 0)

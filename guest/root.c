@@ -56,6 +56,46 @@ bool clo_root_mount(const char *device, struct clo_error *err)
     return true;
 }
 
+/* Below /run, which the root gets. */
+#define LOWER   "/run/cloister/root"
+#define CHANGES "/run/cloister/changes"
+
+static bool mount_lower(const char *device, struct clo_error *err)
+{
+    (void)mkdir(LOWER, 0700);
+    return mount(device, LOWER, "ext4", MS_RDONLY, NULL) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be mounted as ext4: %s", device,
+                    strerror(errno));
+}
+
+bool clo_root_try_mount(const char *device, struct clo_error *err)
+{
+    if (!mount_lower(device, err))
+        return false;
+    (void)access(LOWER "/sbin/init", X_OK);
+    return umount(LOWER) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be unmounted: %s", device, strerror(errno));
+}
+
+bool clo_root_mount_overlaid(const char *device, struct clo_error *err)
+{
+    static const char layers[] =
+            "lowerdir=" LOWER ",upperdir=" CHANGES "/upper,workdir=" CHANGES "/work";
+
+    struct stat status;
+
+    (void)mkdir(CHANGES, 0700);
+    if (!mount_lower(device, err))
+        return false;
+    if (mount("tmpfs", CHANGES, "tmpfs", MS_NODEV, "mode=0700,size=50%") != 0 ||
+        mkdir(CHANGES "/upper", 0755) != 0 || mkdir(CHANGES "/work", 0700) != 0 ||
+        stat(LOWER, &status) != 0 || chmod(CHANGES "/upper", status.st_mode & 07777) != 0 ||
+        mount("overlay", CLO_ROOT_TARGET, "overlay", 0, layers) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "what is written cannot be kept in memory: %s",
+                        strerror(errno));
+    return true;
+}
+
 /* --- Leaving the initrd --- */
 
 /* Removes what is below `folder` on its own file system: memory that nobody needs any more. */

@@ -291,7 +291,8 @@ static bool mask_plugins(const struct adapt *adapt, struct clo_error *err)
 
 bool adapt_files(const struct adapt *adapt, struct clo_error *err)
 {
-    return rewrite(adapt, "etc/fstab", clo_fstab_adapt, err) &&
+    return rewrite(adapt, "etc/fstab",
+                   adapt->is_read_only ? clo_fstab_adapt_read_only : clo_fstab_adapt, err) &&
            rewrite(adapt, "etc/crypttab", clo_crypttab_adapt, err) && stop_hooks(adapt, err) &&
            mask_plugins(adapt, err);
 }

@@ -14,7 +14,8 @@ struct adapt {
     const struct clo_layout *layout;
     const struct clo_layout_part *root;
     const struct clo_joined *joined; /* folders of subvolumes that are part of the root now */
-    bool has_no_disk;                /* a folder or an archive: /boot is what is there */
+    bool is_read_only; /* the root stays as it is, and what is written goes to memory */
+    bool has_no_disk;  /* a folder or an archive: /boot is what is there */
     const char *scratch;
     struct clo_buffer *entries; /* boot loader entries of a /boot of its own, each after its size */
     ext2_filsys fs;             /* the root's, open to be written to */

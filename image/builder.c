@@ -19,6 +19,7 @@
 #include "image/overlay.h"
 #include "image/root_check.h"
 #include "image/rootfs.h"
+#include "image/verity.h"
 #include "lib/disk/disk_identity.h"
 #include "lib/disk/gpt.h"
 #include "lib/disk/integrity.h"
@@ -30,12 +31,15 @@
 /* Everything on its way to the output: what is scratch goes away with it. */
 struct build {
     const struct clo_image_spec *spec;
+    struct clo_image_spec own; /* it, where the root hash comes into it */
     struct clo_scratch scratch;
     struct clo_new_file disk;
     char root_path[4200]; /* the plain file system image */
     char esp_path[4200];
     char luks_path[4200];
+    char verity_path[4200]; /* file system and hash tree */
     uint64_t root_bytes;
+    uint64_t tree_at;   /* in the volume, where it has a hash tree */
     uint64_t esp_first; /* byte offsets and sizes on the disk */
     uint64_t esp_bytes;
     uint64_t root_first;
@@ -116,6 +120,71 @@ static bool prepare_root(struct build *build, struct clo_error *err)
         build->root_bytes = round_up(spec->root_size, MIB);
     step(build, CLO_IMAGE_ROOT, 1, 1);
     return true;
+}
+
+/* --- A root that nothing changes --- */
+
+/* What the guest holds it against goes into its configuration and into the command line, and is measured with both. */
+static bool tell_guest(struct build *build, const struct clo_verity *verity,
+                       const uint8_t root_hash[CLO_VERITY_DIGEST], struct clo_error *err)
+{
+    json_t *json = json_pack("{s:I, s:o*, s:o*}", "data_blocks", (json_int_t)verity->data_blocks,
+                             "root_hash", clo_json_hex(clo_bytes(root_hash, CLO_VERITY_DIGEST)),
+                             "salt", clo_json_hex(clo_bytes(verity->salt, sizeof verity->salt)));
+
+    if (json == NULL || json_object_set_new(build->spec->guest_config, "verity", json) != 0)
+        return clo_out_of_memory(err);
+    build->own = *build->spec;
+    clo_hex_text(clo_bytes(root_hash, CLO_VERITY_DIGEST), build->own.root_hash);
+    build->spec = &build->own;
+    return true;
+}
+
+static bool prepare_verity(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    struct clo_bytes parts[] = { clo_bytes(spec->seed.bytes, sizeof spec->seed.bytes),
+                                 clo_bytes_text("verity salt") };
+    struct clo_verity_spec verity_spec = { .source = build->root_path,
+                                           .overlay = spec->root_overlay,
+                                           .output = build->verity_path,
+                                           .size = build->root_bytes,
+                                           .uuid = derive_guid(&spec->seed, "verity") };
+    uint8_t root_hash[CLO_VERITY_DIGEST];
+    struct clo_digest salt;
+    struct clo_verity verity;
+
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &salt);
+    memcpy(verity_spec.salt, salt.bytes, sizeof verity_spec.salt);
+    snprintf(build->verity_path, sizeof build->verity_path, "%s/verity.img", build->scratch.path);
+    if (!clo_verity_make(&verity_spec, &verity, root_hash, err))
+        return false;
+    build->tree_at = build->root_bytes;
+    build->root_bytes = round_up(build->root_bytes + verity.tree_blocks * CLO_VERITY_BLOCK, MIB);
+    return tell_guest(build, &verity, root_hash, err);
+}
+
+/* Next to the image: what a kernel with the owner's certificate, or systemd, takes with the root hash. */
+static bool sign_root_hash(const struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    const struct uki_signing *signing = &spec->uki->signing;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    struct clo_buffer hash = { 0 };
+    char path[4300];
+
+    if (!spec->has_verity)
+        return true;
+    snprintf(path, sizeof path, "%s.roothash", spec->output);
+    clo_buffer_text(&hash, spec->root_hash);
+    bool ok = clo_file_write(path, clo_buffer_bytes(&hash), 0644, err);
+    clo_buffer_free(&hash);
+    if (!ok || signing->private_keys[0] == NULL)
+        return ok; /* signed elsewhere */
+    snprintf(path, sizeof path, "%s.roothash.p7s", spec->output);
+    return clo_verity_sign(spec->root_hash, signing->private_keys[0], signing->signers[0],
+                           &signature, err) &&
+           clo_file_write(path, clo_buffer_bytes(&signature), 0644, err);
 }
 
 /* --- The disk --- */
@@ -258,6 +327,8 @@ static bool identify(struct build *build, struct clo_error *err)
     clo_buffer_le64(&text, build->luks_bytes);
     clo_buffer_u8(&text, spec->encrypt_all);
     clo_buffer_u8(&text, spec->has_tags);
+    if (spec->has_verity)
+        clo_buffer_text(&text, spec->root_hash);
     clo_buffer_le32(&text, sector_size(build));
     if (!clo_buffer_ok(&text))
         return clo_out_of_memory(err);
@@ -324,16 +395,18 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
 {
     struct encrypt_progress progress = { build };
     struct clo_encrypt_result encrypted;
+    bool has_verity = build->spec->has_verity;
     struct clo_encrypt_spec spec = {
-        .source = build->root_path,
-        .overlay = build->spec->root_overlay,
+        .source = has_verity ? build->verity_path : build->root_path,
+        .overlay = has_verity ? NULL : build->spec->root_overlay,
         .target = build->disk.fd,
         .offset = build->root_first + CLO_LUKS_PAYLOAD_OFFSET,
         .size = build->payload_bytes,
         .volume_key = build->volume_key,
         .sector_size = sector_size(build),
         .integrity = build->spec->has_tags ? &build->integrity : NULL,
-        .all = build->spec->encrypt_all,
+        /* A free block has its place in the tree. */
+        .all = build->spec->encrypt_all || has_verity,
         .start = build->spec->journal == NULL ? 0 : build->spec->journal->done,
         .save = build->spec->journal == NULL ? NULL : save_progress,
         .progress = tell_progress,
@@ -529,7 +602,7 @@ static bool finish(struct build *build, struct clo_bytes head, struct clo_error 
     for (size_t i = 0; i < references.count; i++)
         if (!clo_new_file_commit(&references.files[i], err))
             return false;
-    return clo_new_file_commit(&disk, err) &&
+    return clo_new_file_commit(&disk, err) && sign_root_hash(build, err) &&
            (spec->journal == NULL || clo_journal_finish(spec->journal, build->disk.fd, err));
 }
 
@@ -541,18 +614,21 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     struct clo_image_result result = { 0 };
 
     if ((spec->root_overlay == NULL && !clo_root_check(spec->root, err)) || !start(&build, err) ||
-        !image_uki_make(spec, build.scratch.path, &build.uki, err))
+        (spec->has_verity && (!prepare_root(&build, err) || !prepare_verity(&build, err))) ||
+        !image_uki_make(build.spec, build.scratch.path, &build.uki, err))
         return false;
     result.uki_size = build.uki.bytes.size;
     result.initrd_size = build.uki.initrd_size;
     result.profile_count = build.uki.profile_count;
     memcpy(result.release, build.uki.release, sizeof result.release);
     if (spec->offline->tbs == NULL &&
-        (!prepare_root(&build, err) || !write_disk(&build, &head, &result, err) ||
-         !finish(&build, clo_buffer_bytes(&head), err)))
+        ((!spec->has_verity && !prepare_root(&build, err)) ||
+         !write_disk(&build, &head, &result, err) || !finish(&build, clo_buffer_bytes(&head), err)))
         return false;
     result.disk_size = build.disk_bytes;
     memcpy(result.luks_uuid, build.uuid, sizeof result.luks_uuid);
+    result.tree_at = build.tree_at;
+    memcpy(result.root_hash, build.spec->root_hash, sizeof result.root_hash);
     *out = result;
     return true;
 }

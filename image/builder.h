@@ -50,12 +50,14 @@ struct clo_image_spec {
 
     uint64_t root_size; /* 0: as large as needed */
     uint64_t esp_size;
-    bool encrypt_all;     /* free blocks too */
-    bool has_tags;        /* a tag of HMAC-SHA256 for each sector, by dm-integrity */
-    unsigned sector_size; /* of the encrypted root; 0: 4096 */
-    bool is_vhd;          /* with the footer of a fixed VHD, as Azure takes it */
-    int64_t epoch;        /* SOURCE_DATE_EPOCH; the UKI's files carry it */
-    int64_t created;      /* what the reference file says */
+    bool encrypt_all; /* free blocks too */
+    bool has_tags;    /* a tag of HMAC-SHA256 for each sector, by dm-integrity */
+    bool has_verity;  /* read-only, with a hash tree whose root hash is measured and signed */
+    char root_hash[2 * 32 + 1]; /* of it, once it is known: the builder's own */
+    unsigned sector_size;       /* of the encrypted root; 0: 4096 */
+    bool is_vhd;                /* with the footer of a fixed VHD, as Azure takes it */
+    int64_t epoch;              /* SOURCE_DATE_EPOCH; the UKI's files carry it */
+    int64_t created;            /* what the reference file says */
 
     /* Of a conversion that can be resumed; NULL: on a failure, nothing is left. */
     struct clo_journal *journal;
@@ -78,6 +80,8 @@ struct clo_image_result {
     uint64_t encrypted;
     uint64_t skipped;
     char luks_uuid[41];
+    char root_hash[2 * 32 + 1]; /* of a root with a hash tree; empty: there is none */
+    uint64_t tree_at;           /* where that begins in the volume */
     char release[128];
     size_t profile_count; /* each has its reference values: clo_image_reference_name() */
 };

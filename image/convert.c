@@ -389,6 +389,7 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
                            .disk = &conversion->disk,
                            .layout = conversion->layout,
                            .joined = &conversion->joined,
+                           .is_read_only = base->has_verity,
                            .entries = &conversion->entries };
     struct clo_image_spec spec;
     struct uki_build uki;

@@ -137,13 +137,13 @@ static void put_root(const struct clo_fstab_line *line, struct clo_buffer *out)
     clo_buffer_printf(out, "%s 0 1\n", is_first ? "defaults" : "");
 }
 
-bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
+static bool adapt(struct clo_bytes in, bool has_root, struct clo_buffer *out, struct clo_error *err)
 {
     while (in.size > 0) {
         struct clo_fstab_line line;
         struct clo_bytes text = next_line(&in);
         enum clo_fstab_what what = parse(text, &line) ? clo_fstab_what(&line) : CLO_FSTAB_KEEP;
-        if (what == CLO_FSTAB_ROOT)
+        if (what == CLO_FSTAB_ROOT && has_root)
             put_root(&line, out);
         else {
             if (what != CLO_FSTAB_KEEP)
@@ -153,6 +153,16 @@ bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out, struct clo_err
         }
     }
     return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
+{
+    return adapt(in, true, out, err);
+}
+
+bool clo_fstab_adapt_read_only(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
+{
+    return adapt(in, false, out, err);
 }
 
 bool clo_crypttab_adapt(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)

@@ -32,6 +32,9 @@ bool clo_fstab_option(const struct clo_fstab_line *line, const char *name,
 /* The root comes from /dev/mapper/root; what has no place on the new disk becomes a comment. */
 CLO_MUST_USE bool clo_fstab_adapt(struct clo_bytes in, struct clo_buffer *out,
                                   struct clo_error *err);
+/* The same for a root that is mounted already, and has no device to be mounted again from: its line becomes a comment too. */
+CLO_MUST_USE bool clo_fstab_adapt_read_only(struct clo_bytes in, struct clo_buffer *out,
+                                            struct clo_error *err);
 /* Entries become comments: their disks are not there. */
 CLO_MUST_USE bool clo_crypttab_adapt(struct clo_bytes in, struct clo_buffer *out,
                                      struct clo_error *err);

@@ -36,7 +36,15 @@ static bool settle(void *context, const char *given, struct clo_buffer *out, str
     const struct clo_image_spec *spec = context;
     const json_t *words = json_object_get(json_object_get(spec->guest_config, "host"), "allow");
 
-    return clo_host_words_add(given, clo_host_words_have(words, "cloud-init"), out, err);
+    if (!clo_host_words_add(given, clo_host_words_have(words, "cloud-init"), out, err))
+        return false;
+    /* For people and their tools: the guest goes by its configuration, which is measured as well. With a dot in it nothing else
+     * takes it for its own. */
+    if (spec->root_hash[0] != '\0' && *given != '\0') {
+        clo_buffer_text(out, " cloister.roothash=");
+        clo_buffer_text(out, spec->root_hash);
+    }
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 /* As it will be in its section. */
@@ -132,6 +140,7 @@ static bool place_initrd(const struct clo_image_spec *spec, const struct places 
         .modules_folder = spec->modules_folder,
         .modules = spec->modules,
         .has_tags = spec->has_tags,
+        .has_verity = spec->has_verity,
         .guest_config = spec->guest_config,
         .epoch = spec->epoch < 0 ? 0 : spec->epoch,
     };

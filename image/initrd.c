@@ -32,6 +32,9 @@ const char *const clo_initrd_modules[] = {
 /* What a root whose sectors have tags wants besides. */
 static const char *const tag_modules[] = { "dm_integrity", "authenc", "?hmac", "?sha256_generic" };
 
+/* And one that nothing changes. */
+static const char *const verity_modules[] = { "dm_verity", "overlay" };
+
 struct writer {
     struct archive *archive;
     int64_t epoch;
@@ -145,15 +148,19 @@ static void module_name(const char *path, char *out, size_t size)
 static bool list_modules(const struct clo_initrd_spec *spec, const char **out, size_t room)
 {
     const char *const *names = spec->modules == NULL ? clo_initrd_modules : spec->modules;
-    size_t more = spec->has_tags ? CLO_COUNT(tag_modules) : 0;
+    size_t tags = spec->has_tags ? CLO_COUNT(tag_modules) : 0;
+    size_t verity = spec->has_verity ? CLO_COUNT(verity_modules) : 0;
+    size_t more = tags + verity;
     size_t count = 0;
 
     for (; names[count] != NULL && count + more + 1 < room; count++)
         out[count] = names[count];
     if (names[count] != NULL)
         return false;
-    for (size_t i = 0; i < more; i++)
+    for (size_t i = 0; i < tags; i++)
         out[count++] = tag_modules[i];
+    for (size_t i = 0; i < verity; i++)
+        out[count++] = verity_modules[i];
     out[count] = NULL;
     return true;
 }

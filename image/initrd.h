@@ -13,6 +13,7 @@ struct clo_initrd_spec {
     const char *modules_folder; /* …/lib/modules/RELEASE */
     const char *const *modules; /* NULL-terminated; NULL: the default list */
     bool has_tags;              /* the root's sectors: their modules are added */
+    bool has_verity;            /* the root is read-only: likewise */
     json_t *guest_config;       /* /etc/cloister/guest.json, "modules" is added */
     int64_t epoch;              /* every file's time */
 };

@@ -234,17 +234,23 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
                          const char *disk_key, bool as_json, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    json_t *verity;
 
     if (result->was_finished)
         return print_finished(spec, disk_key, as_json, err);
     if (as_json) {
-        json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "name",
-                         spec->name, "image", spec->output, "reference", spec->reference_output,
-                         "disk", spec->disk_output, "disk_key", disk_key, "disk_bytes",
-                         (json_int_t)result->disk_size, "uki_bytes", (json_int_t)result->uki_size,
-                         "initrd_bytes", (json_int_t)result->initrd_size, "encrypted_bytes",
-                         (json_int_t)result->encrypted, "free_bytes", (json_int_t)result->skipped,
-                         "luks_uuid", result->luks_uuid, "kernel", result->release);
+        verity = result->root_hash[0] == '\0'
+                         ? NULL
+                         : json_pack("{s:s, s:I}", "root_hash", result->root_hash, "hash_offset",
+                                     (json_int_t)result->tree_at);
+        json = json_pack(
+                "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o*}", "name",
+                spec->name, "image", spec->output, "reference", spec->reference_output, "disk",
+                spec->disk_output, "disk_key", disk_key, "disk_bytes",
+                (json_int_t)result->disk_size, "uki_bytes", (json_int_t)result->uki_size,
+                "initrd_bytes", (json_int_t)result->initrd_size, "encrypted_bytes",
+                (json_int_t)result->encrypted, "free_bytes", (json_int_t)result->skipped,
+                "luks_uuid", result->luks_uuid, "kernel", result->release, "verity", verity);
         return cli_print_json(json, err);
     }
     printf("image      %s, %llu MiB\n", spec->output,
@@ -255,6 +261,9 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
     printf("root       LUKS2 %s, %llu MiB encrypted, %llu MiB free\n", result->luks_uuid,
            (unsigned long long)(result->encrypted >> 20),
            (unsigned long long)(result->skipped >> 20));
+    if (result->root_hash[0] != '\0')
+        printf("root hash  %s\nhash tree  from byte %llu of the volume\n", result->root_hash,
+               (unsigned long long)result->tree_at);
     for (size_t i = 0; i < result->profile_count; i++) {
         char path[PATH_SIZE + 100];
         clo_image_reference_name(spec->reference_output, i, path, sizeof path);
@@ -411,6 +420,10 @@ static bool read_sectors(const struct cli_making *making, struct clo_image_spec 
     if (kind != NULL && !spec->has_tags && strcmp(kind, "none") != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--integrity %.40s: expected hmac-sha256 or none",
                         kind);
+    if (making->has_verity && spec->has_tags)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--verity: the root hash covers what tags would: it goes without "
+                        "--integrity");
     if (size == NULL || strcmp(size, "4096") == 0)
         return true;
     if (strcmp(size, "512") != 0)
@@ -502,6 +515,7 @@ static int make(struct cli_making *making, const char *root, struct clo_error *e
                                    .modules_folder = making->modules,
                                    .init = making->init,
                                    .encrypt_all = making->all,
+                                   .has_verity = making->has_verity,
                                    .check = cli_image_audit,
                                    .check_context = &audit };
 

@@ -31,7 +31,7 @@ struct cli_making {
     struct clo_list accepted;
     const char *modules, *varstore, *disk_output, *passphrase, *init, *root_size, *esp_size, *seed,
             *output, *reference, *format, *integrity, *sector_size;
-    bool all, as_json;
+    bool all, has_verity, as_json;
     /* What makes the image of a root; NULL: clo_image_build(). */
     bool (*build)(void *context, const struct clo_image_spec *spec, struct clo_image_result *out,
                   struct clo_error *err);
@@ -130,6 +130,10 @@ struct cli_making {
               "a tag for each sector, so that what was changed is an error: hmac-sha256; or none " \
               "(default)",                                                                         \
               .text = &(in).integrity },                                                           \
+            { "--verity", NULL,                                                                    \
+              "a root that nothing changes: a hash tree whose root hash is measured and signed; "  \
+              "what the guest writes is kept in memory",                                           \
+              .flag = &(in).has_verity },                                                          \
             { "--sector-size", "BYTES",                                                            \
               "of the encrypted root: 4096 (default); with --integrity 512, too",                  \
               .text = &(in).sector_size },                                                         \

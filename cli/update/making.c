@@ -70,8 +70,17 @@ static bool find_kernel(const struct cli_update *in, struct kernel *out, struct 
 
 /* --- What the image says of itself --- */
 
+/* Does what boots now open a root whose sectors have tags? */
+static bool loads_tags(const struct clo_guest_config *config)
+{
+    for (size_t i = 0; i < config->module_count; i++)
+        if (strstr(config->modules[i], "/dm-integrity.ko") != NULL)
+            return true;
+    return false;
+}
+
 /* The members that the UKI's maker adds are added again. */
-static bool read_config(const struct cli_update *in, json_t **out, char **cmdline,
+static bool read_config(const struct cli_update *in, json_t **out, char **cmdline, bool *has_tags,
                         struct clo_error *err)
 {
     static const char *const added[] = { "modules", "partitions", "cmdline" };
@@ -90,6 +99,10 @@ static bool read_config(const struct cli_update *in, json_t **out, char **cmdlin
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "%s: the image has several profiles: make its UKI elsewhere, and --uki",
                         path);
+    if (checked.verity.data_blocks != 0)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "the root is read-only, its hash was measured: an update is a new image");
+    *has_tags = loads_tags(&checked);
     *cmdline = strdup(line == NULL ? "" : line);
     if (*cmdline == NULL)
         return clo_out_of_memory(err);
@@ -147,8 +160,9 @@ static bool build(const struct cli_update *in, const char *scratch, struct image
     const struct uki_offline here = { .tbs = NULL };
     struct uki_build uki = in->build;
     struct kernel kernel;
+    bool has_tags = false;
 
-    if (!find_kernel(in, &kernel, err) || !read_config(in, &config, &cmdline, err))
+    if (!find_kernel(in, &kernel, err) || !read_config(in, &config, &cmdline, &has_tags, err))
         return false;
     uki.kernel = kernel.path;
     if (cmdline[0] != '\0')
@@ -159,6 +173,7 @@ static bool build(const struct cli_update *in, const char *scratch, struct image
                                          .modules_folder = kernel.modules,
                                          .init = in->init,
                                          .guest_config = config,
+                                         .has_tags = has_tags,
                                          .epoch = -1 };
     return image_uki_make(&spec, scratch, out, err);
 }

@@ -31,7 +31,7 @@ find_varstore() {
 make_modules() {
     modules=$1/lib/modules/6.12.0-test
     mkdir -p "$modules/kernel"
-    printf 'kernel/dm-mod.ko\nkernel/dm-crypt.ko\nkernel/xts.ko\nkernel/dm-integrity.ko\nkernel/authenc.ko\n' >"$modules/modules.builtin"
+    printf 'kernel/dm-mod.ko\nkernel/dm-crypt.ko\nkernel/xts.ko\nkernel/dm-integrity.ko\nkernel/authenc.ko\nkernel/dm-verity.ko\nkernel/overlay.ko\n' >"$modules/modules.builtin"
     depmod=$(command -v depmod || PATH=$PATH:/sbin:/usr/sbin command -v depmod) || skip "depmod is not installed"
     "$depmod" -b "$1" 6.12.0-test 2>/dev/null || skip "depmod does not work here"
 }

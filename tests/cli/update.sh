@@ -94,6 +94,16 @@ cmp -s signed.efi machine/esp/EFI/cloister/next.efi || fail "a command and a req
 expect "signed here, in its place" 0 "the next boot tries it" make --key keys/db.key --cert keys/db.crt
 cmp -s signed.efi machine/esp/EFI/cloister/next.efi || fail "a key and a request make two UKIs"
 mv machine/run/guest.json guest.json
+zeros=$(printf '%064d' 0)
+jq '.verity = {data_blocks: 2, root_hash: "'"$zeros"'", salt: "'"$zeros"'"}' guest.json >machine/run/guest.json
+expect "a root that nothing changes" 3 "an update is a new image" make --key keys/db.key --cert keys/db.crt
+# A root whose sectors have tags needs the modules for them again.
+jq '.modules = ["/lib/modules/5.0/dm-integrity.ko"]' guest.json >machine/run/guest.json
+cp -r tree other
+sed -i '/dm-integrity/d' "other/lib/modules/6.12.0-test/modules.builtin"
+"$depmod" -b other 6.12.0-test
+expect "tags, and a kernel without" 3 "dm_integrity: neither a module nor built in" make --modules other/lib/modules/6.12.0-test --key keys/db.key --cert keys/db.crt
+rm machine/run/guest.json
 expect "not a guest of ours" 3 "what the image is" make --key keys/db.key --cert keys/db.crt
 
 # The hook of package managers: only in a guest, and never in the way of what installs a kernel.

@@ -96,6 +96,7 @@ static const struct {
       "guest configuration: network: more than 3 DNS servers" },
 };
 
+#define HEX32         "70f2f455d2b85c3bdd46def995de40f7785052990470caadab3f6ef8ca63d48d"
 #define MORE(members) WITH(BROKER, DHCP, "," members)
 
 /* What the image lets in, and what belongs on its disk: read as strictly as the rest. */
@@ -130,6 +131,11 @@ static const struct {
     { "unattended", MORE("\"unlock\":\"tpm\""), NULL },
     { "unattended after the first boot", MORE("\"unlock\":\"tpm-or-broker\""), NULL },
     { "both", MORE("\"unlock\":\"both\""), NULL },
+    { "a root that nothing changes",
+      MORE("\"verity\":{\"data_blocks\":2,\"root_hash\":\"" HEX32 "\",\"salt\":\"" HEX32 "\"}"),
+      NULL },
+    { "a root without its hash", MORE("\"verity\":{\"data_blocks\":2,\"salt\":\"" HEX32 "\"}"),
+      "guest configuration: verity: \"root_hash\" is missing" },
     { "nobody", MORE("\"unlock\":\"none\""),
       "guest configuration: unlock: \"none\" is not a way to the disk's key" },
     { "a storage key's name",

@@ -19,6 +19,9 @@ static void test_texts(void **state)
           "/dev/mapper/root / ext4 rw,noatime 0 1\n" },
         { "the root without options or an end", clo_fstab_adapt, "/dev/sda1 / ext4",
           "/dev/mapper/root / ext4 defaults 0 1\n" },
+        { "a root that is mounted already", clo_fstab_adapt_read_only,
+          "UUID=1 / ext4 rw 0 1\ntmpfs /tmp tmpfs\n",
+          MARK "UUID=1 / ext4 rw 0 1\ntmpfs /tmp tmpfs\n" },
         { "/boot, ESP, swap, data", clo_fstab_adapt,
           "LABEL=b /boot ext4\nPARTUUID=2 /efi vfat\n/dev/vda3 none swap\nUUID=4 /srv xfs\n",
           MARK "LABEL=b /boot ext4\n" MARK "PARTUUID=2 /efi vfat\n" MARK

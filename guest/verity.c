@@ -1,0 +1,132 @@
+#include "guest/verity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libcryptsetup.h>
+
+#include "device/file.h"
+#include "guest/disk_internal.h"
+
+#define BLOCK        4096U
+#define BLOCKS_MAX   ((uint64_t)1 << 40)
+#define LINE_LIMIT   8192 /* the kernel's own limit of a record */
+#define DM_VERITY    "device-mapper: verity: "
+#define IS_CORRUPTED " is corrupted"
+
+/* --- What the image says --- */
+
+static bool read_bytes(const json_t *json, const char *key, size_t size, struct clo_buffer *out,
+                       struct clo_error *err)
+{
+    return clo_json_get_bytes(json, key, CLO_JSON_HEX, size, out, err) &&
+           (out->size == size ||
+            clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes, %zu expected", key, out->size, size));
+}
+
+bool clo_guest_verity_parse(const json_t *json, struct clo_guest_verity *out, struct clo_error *err)
+{
+    static const char *const keys[] = { "data_blocks", "root_hash", "salt", NULL };
+
+    if (!clo_json_only(json, keys, err) ||
+        !clo_json_get_u64(json, "data_blocks", &out->data_blocks, err) ||
+        !read_bytes(json, "root_hash", CLO_VERITY_ROOT_HASH, &out->root_hash, err) ||
+        !read_bytes(json, "salt", CLO_VERITY_SALT_SIZE, &out->salt, err))
+        return false;
+    return (out->data_blocks >= 2 && out->data_blocks <= BLOCKS_MAX) ||
+           clo_fail(err, CLO_ERR_FORMAT, "data_blocks: %llu", (unsigned long long)out->data_blocks);
+}
+
+void clo_guest_verity_free(struct clo_guest_verity *verity)
+{
+    clo_buffer_free(&verity->root_hash);
+    clo_buffer_free(&verity->salt);
+    *verity = (struct clo_guest_verity){ 0 };
+}
+
+/* --- Opening it --- */
+
+static void keep_last(int level, const char *message, void *context)
+{
+    char *last = context;
+
+    if (level == CRYPT_LOG_ERROR) {
+        snprintf(last, CLO_DISK_WHY, "%s", message);
+        last[strcspn(last, "\n")] = '\0';
+    }
+}
+
+/* By what was measured alone: the superblock on the disk is not read. */
+bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *device,
+                           const char *name, bool panics, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_disk_free_device) struct crypt_device *handle = NULL;
+    struct crypt_params_verity parameters = {
+        .hash_name = "sha256",
+        .data_device = device,
+        .salt = (const char *)verity->salt.data,
+        .salt_size = (uint32_t)verity->salt.size,
+        .hash_type = 1,
+        .data_block_size = BLOCK,
+        .hash_block_size = BLOCK,
+        .data_size = verity->data_blocks,
+        .hash_area_offset = (verity->data_blocks + 1) * BLOCK,
+        .flags = CRYPT_VERITY_NO_HEADER,
+    };
+    uint32_t flags =
+            CRYPT_ACTIVATE_READONLY | (panics ? (uint32_t)CRYPT_ACTIVATE_PANIC_ON_CORRUPTION : 0);
+    char why[CLO_DISK_WHY] = "";
+
+    int result = crypt_init(&handle, device);
+    if (result == 0) {
+        crypt_set_log_callback(handle, keep_last, why);
+        result = crypt_load(handle, CRYPT_VERITY, &parameters);
+    }
+    if (result == 0)
+        result = crypt_activate_by_volume_key(handle, name, (const char *)verity->root_hash.data,
+                                              verity->root_hash.size, flags);
+    return result >= 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s: dm-verity: %s", device,
+                                   why[0] != '\0' ? why : strerror(-result));
+}
+
+void clo_guest_verity_close(const char *name)
+{
+    (void)crypt_deactivate(NULL, name);
+}
+
+/* --- What the kernel says --- */
+
+/* "device-mapper: verity: 254:0: data block 5 is corrupted" */
+bool clo_guest_verity_line(const char *line, char *out, size_t size)
+{
+    const char *at = strstr(line, DM_VERITY);
+    const char *block = at == NULL ? NULL : strstr(at, "data block ");
+    const char *end = block == NULL ? NULL : strstr(block, IS_CORRUPTED);
+
+    if (end == NULL)
+        return false;
+    bool is_tree = block - at > 4 && memcmp(block - 4, "meta", 4) == 0;
+    snprintf(out, size, "%s%.*s", is_tree ? "meta" : "", (int)(end - block), block);
+    clo_sanitize(out);
+    return true;
+}
+
+bool clo_guest_verity_differs(const char *log, char *out, size_t size)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    char line[LINE_LIMIT + 1];
+
+    for (;;) {
+        ssize_t got = fd < 0 ? 0 : read(fd, line, LINE_LIMIT);
+        if (got < 0 && (errno == EINTR || errno == EPIPE))
+            continue;
+        if (got <= 0)
+            return false;
+        line[got] = '\0';
+        if (clo_guest_verity_line(line, out, size))
+            return true;
+    }
+}
