@@ -13,6 +13,7 @@
 #include "cloister/userlog.h"
 #include "device/file.h"
 #include "lib/cloud/nitro.h"
+#include "lib/snp/svsm.h"
 #include "lib/tcg/tpm_public.h"
 
 /* One line of what a member says; nothing of it is verified. */
@@ -45,6 +46,24 @@ static void describe_hcl(struct clo_bytes in, struct clo_buffer *out)
         describe_snp(hcl.hardware_report, out);
     else
         clo_buffer_text(out, "TDREPORT");
+}
+
+static void describe_svsm(struct clo_bytes in, struct clo_buffer *out)
+{
+    struct clo_svsm_manifest manifest;
+    struct clo_error err;
+    char guid[CLO_GUID_TEXT];
+
+    if (!clo_svsm_parse(in, &manifest, &err)) {
+        clo_buffer_text(out, err.text);
+        return;
+    }
+    clo_buffer_printf(out, "%zu services", manifest.count);
+    for (size_t i = 0; i < manifest.count; i++)
+        clo_buffer_printf(out, "; %s%s, %zu bytes", clo_guid_text(&manifest.services[i].guid, guid),
+                          clo_guid_equal(&manifest.services[i].guid, &clo_svsm_vtpm) ? " (vTPM)"
+                                                                                     : "",
+                          manifest.services[i].manifest.size);
 }
 
 static void describe_tdx(struct clo_bytes in, struct clo_buffer *out)
@@ -181,6 +200,7 @@ static const struct {
     { CLO_EVIDENCE_HCL_REPORT, describe_hcl },
     { CLO_EVIDENCE_SNP_REPORT, describe_snp },
     { CLO_EVIDENCE_SNP_CERTIFICATES, describe_certificates },
+    { CLO_EVIDENCE_SVSM_MANIFEST, describe_svsm },
     { CLO_EVIDENCE_TDX_QUOTE, describe_tdx },
     { CLO_EVIDENCE_TDX_CCEL, describe_eventlog },
     { CLO_EVIDENCE_TDX_COLLATERAL, describe_text },

@@ -118,6 +118,7 @@ int cmd_verify_gce(int argc, char **argv);
 int cmd_verify_bundle(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
 int cmd_verify_tdx(int argc, char **argv);
+int cmd_verify_svsm(int argc, char **argv);
 int cmd_verify_tpm(int argc, char **argv);
 int cmd_verify_ear(int argc, char **argv);
 

@@ -78,7 +78,7 @@ struct tee {
     bool (*allows_debug)(const struct work *w);
 };
 
-extern const struct tee tee_snp, tee_tdx, tee_hcl, tee_sample, tee_tpm, tee_nitro;
+extern const struct tee tee_snp, tee_tdx, tee_hcl, tee_svsm, tee_sample, tee_tpm, tee_nitro;
 extern const struct tee
         *const tees[]; /* in the order in which evidence is looked at; ends in NULL */
 

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/interop_lib.sh
 . "$(dirname "$0")/interop_lib.sh"
+sim=$(absolute "$3")
 cd "$work" || exit 4
 need openssl jq swtpm swtpm_setup swtpm_localca tpm2_makecredential tpm2_activatecredential tpm2_createak tpm2_readpublic
 tools=$(package_version tpm2-tools)
@@ -146,6 +147,38 @@ touch root/dev/sev-guest
 expect "a processor's report is not replaced by the TPM's word" 4 "none" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --tsm none --sev-guest none \
     --tdx-guest none --output e.json
 [ ! -e e.json ] || fail "evidence out of nothing"
+
+# --- The TPM of an SVSM: a manifest names its endorsement key, and a report of VMPL 0 binds the manifest ---
+
+tpm2_readpublic -Q -c 0x81010001 -f tss -o ek.tpm2b || fail "the endorsement key"
+python3 - <<'END'
+import hashlib, struct
+area = open('ek.tpm2b', 'rb').read()[2:]
+guid = lambda text: bytes.fromhex(text)
+table = guid('bb9e8463923d7046a1ff58f9c94b87bb') + struct.pack('<II', 48 + len(area), 1)
+table += guid('ebf176c42301a5459641b4e7dde5bfe3') + struct.pack('<II', 48, len(area)) + area
+open('manifest', 'wb').write(table)
+open('bound', 'w').write(hashlib.sha512(b'ch' + bytes(62) + table).hexdigest())
+END
+"$sim" snp --rsa-bits 2048 --report-data "$(cat bound)" svsm >sim.log 2>&1 || fail "a report: $(cat sim.log)"
+"$sim" snp --rsa-bits 2048 --break vmpl-1 --report-data "$(cat bound)" vmpl >sim.log 2>&1 || fail "a report: $(cat sim.log)"
+expect "a challenge for its key" 0 "" "$cloister" evidence challenge --ek ek.pub --ak ak.pub --output credential --keep challenge.json
+expect "its answer" 0 "" ours credential 0x81010077
+# shellcheck disable=SC2317 # expect calls it
+svsm() {
+    "$cloister" verify svsm --report "$1/report.bin" --manifest manifest --cert "$1/vek.der" --cert "$1/chain.pem" --root "$(cat "$1/root")" --crl "$1/crl.der" \
+        --quote quote --signature signature --pcrs pcrs --nonce 6368 --challenge challenge.json --answer opened
+}
+expect "an SVSM's TPM" 0 "pass  svsm.ak" svsm svsm
+expect "what binds it" 0 "pass  svsm.binding" svsm svsm
+expect "its quote" 0 "pass  tpm.quote.signature" svsm svsm
+expect "a report of VMPL 1" 1 "fail  svsm.vmpl" svsm vmpl
+printf x | dd of=manifest bs=1 seek=90 conv=notrunc 2>/dev/null
+expect "another manifest" 1 "fail  svsm.binding" svsm svsm
+head -c 40 manifest >short
+expect "a manifest cut short" 3 "SVSM manifest: says" "$cloister" verify svsm --report svsm/report.bin --manifest short
+expect "no manifest" 3 "has no manifest" "$cloister" verify svsm evidence.json
+expect "nothing to verify" 2 "EVIDENCE is missing" "$cloister" verify svsm
 expect "said to be a TPM" 0 "tpm: only a TPM" "$cloister" evidence collect --platform tpm --nonce one --tpm "$socket" --sysroot root --eventlog none --output e.json
 expect "said to be something else" 2 "--platform moon" "$cloister" evidence collect --platform moon --nonce one --tpm "$socket"
 expect "no TPM" 4 "there is no TPM" "$cloister" evidence collect --platform tpm --nonce one --tpm none

@@ -102,6 +102,7 @@ verify ear|-
 verify gce|-
 verify nitro|-
 verify snp|-
+verify svsm|-
 verify tdx|-
 verify tpm|-
 version|

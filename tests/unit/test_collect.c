@@ -7,12 +7,15 @@
 #include <sys/stat.h>
 
 #include "cloister/appraise.h"
+#include "device/random.h"
 #include "guest/unlock.h"
+#include "lib/tcg/tpm_challenge.h"
 #include "sim/report.h"
 #include "swtpm.h"
 
 static struct sim_platform platform;
 static struct clo_buffer runtime_data;
+static struct clo_tpm_activation activation; /* of the one test that has one */
 
 static bool fill_random(void *context, void *out, size_t size)
 {
@@ -62,6 +65,7 @@ static void appraise(const struct clo_evidence *evidence, struct clo_appraisal *
     struct clo_error err;
     const struct clo_appraise_inputs inputs = { .expected_nonce = clo_bytes_text("bm9uY2U="),
                                                 .at = 1780000100,
+                                                .activation = activation,
                                                 .roots = &root,
                                                 .root_count = 1,
                                                 .endorsements.certificates = &roots };
@@ -165,7 +169,18 @@ static void put(const char *folder, const char *name, const char *text)
 struct kernel {
     char folder[4200];
     unsigned reads;
+    struct clo_bytes manifest; /* of a service module; data NULL: there is none */
 };
+
+/* REPORT_DATA is what was written; of a service module the digest of that and its manifest. */
+static void bind(const struct kernel *kernel, struct clo_bytes inblob, uint8_t out[64])
+{
+    const struct clo_bytes parts[] = { inblob, kernel->manifest };
+    struct clo_digest digest;
+
+    clo_hash_many(CLO_HASH_SHA512, parts, CLO_COUNT(parts), &digest);
+    memcpy(out, kernel->manifest.data == NULL ? inblob.data : digest.bytes, 64);
+}
 
 static void *answer(void *context)
 {
@@ -182,8 +197,9 @@ static void *answer(void *context)
         snprintf(path, sizeof path, "%s/inblob", kernel->folder);
         if (fd < 0 || !clo_file_read(path, 64, &inblob, &err) || inblob.size != 64)
             return NULL;
-        memcpy(spec.report_data, inblob.data, 64);
-        snprintf(generation, sizeof generation, "%u\n", 42 + i);
+        bind(kernel, clo_buffer_bytes(&inblob), spec.report_data);
+        snprintf(generation, sizeof generation, "%u\n",
+                 42 + i + (kernel->manifest.data != NULL)); /* the service was written, too */
         put(kernel->folder, "generation", generation);
         if (!sim_report(&platform, &spec, &report, &err) ||
             !clo_write_all(fd, clo_buffer_bytes(&report), &err))
@@ -262,13 +278,87 @@ static void test_tsm(void **state)
     CHECK(result_of(appraisal, "evidence.nonce") == CLO_CHECK_PASS, "nonce");
 }
 
+/* The module's TPM is the software TPM; its manifest names the endorsement key. */
+static void make_manifest(struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer ek = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer ak = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer none = { 0 };
+    const struct clo_tpm_identity usual = { .ek = 0 };
+    struct clo_error err;
+
+    assert_true(clo_tpm_identity_read(tpm, &usual, &ek, &ak, &none, &err));
+    from_hex("bb9e8463923d7046a1ff58f9c94b87bb", out);
+    clo_buffer_le32(out, 48 + (uint32_t)ek.size);
+    clo_buffer_le32(out, 1);
+    from_hex("ebf176c42301a5459641b4e7dde5bfe3", out);
+    clo_buffer_le32(out, 48);
+    clo_buffer_le32(out, (uint32_t)ek.size);
+    clo_buffer_append(out, clo_buffer_bytes(&ek));
+}
+
+/* The answer that ties the quote's key to the manifest. */
+static void answer_challenge(const struct clo_evidence *evidence, struct clo_buffer *kept,
+                             struct clo_secret **out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer credential = { 0 };
+    const struct clo_tpm_identity usual = { .ek = 0 };
+    struct clo_tpm_credential parsed;
+    struct clo_error err;
+
+    if (!clo_tpm_challenge_make(clo_evidence_get(evidence, CLO_EVIDENCE_TPM_EK),
+                                clo_evidence_get(evidence, CLO_EVIDENCE_TPM_AK), clo_bytes(NULL, 0),
+                                &clo_random_system, &credential, kept, &err) ||
+        !clo_tpm_credential_parse(clo_buffer_bytes(&credential), &parsed, &err) ||
+        !clo_tpm_activate(tpm, &usual, &parsed, out, &err))
+        fail_msg("%s", err.text);
+}
+
+static void test_svsm(void **state)
+{
+    CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { "" };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer manifest = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer kept = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    const struct clo_tpm_identity usual = { .ek = 0 };
+    struct clo_collector collector = { .tpm = tpm, .hardware.tsm_root = scratch.path };
+    struct kernel kernel = { .reads = 1 };
+    char path[4300];
+    pthread_t thread;
+    struct clo_error err;
+
+    (void)state;
+    make_manifest(&manifest);
+    kernel.manifest = clo_buffer_bytes(&manifest);
+    assert_true(clo_scratch_new(NULL, &scratch, &err));
+    make_entry(scratch.path, &kernel);
+    put(kernel.folder, "service_provider", "");
+    snprintf(path, sizeof path, "%s/manifestblob", kernel.folder);
+    assert_true(clo_file_write(path, kernel.manifest, 0600, &err));
+    assert_int_equal(pthread_create(&thread, NULL, answer, &kernel), 0);
+    bool ok =
+            clo_collect_svsm(&collector, clo_buffer_bytes(&runtime_data), &usual, &evidence, &err);
+    pthread_join(thread, NULL);
+    if (!ok)
+        fail_msg("%s", err.text);
+    answer_challenge(evidence, &kept, &secret);
+    activation = (struct clo_tpm_activation){ clo_buffer_bytes(&kept), clo_secret_bytes(secret) };
+    appraise(evidence, &appraisal);
+    static const char *const passed[] = { "svsm.vmpl", "svsm.binding",    "svsm.vtpm",
+                                          "svsm.ak",   "tpm.quote.nonce", "tpm.quote.signature",
+                                          "tpm.pcrs",  "evidence.nonce" };
+    for (size_t i = 0; i < CLO_COUNT(passed); i++)
+        CHECK(result_of(appraisal, passed[i]) == CLO_CHECK_PASS, passed[i]);
+    CHECK(clo_appraisal_tee_pubkey(appraisal) != NULL, "the one-time key is bound");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_vtpm),
-        cmocka_unit_test(test_odd_hcl),
-        cmocka_unit_test(test_tsm),
+        cmocka_unit_test(test_nothing), cmocka_unit_test(test_vtpm), cmocka_unit_test(test_odd_hcl),
+        cmocka_unit_test(test_tsm),     cmocka_unit_test(test_svsm),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
