@@ -9,6 +9,7 @@
 
 #include "lib/appraise/tee_tpm_voucher.h"
 #include "lib/appraise/verified.h"
+#include "lib/jose/recipient.h"
 #include "lib/policy/policy_internal.h"
 
 /* --- Runtime data: what the guest says of this one exchange --- */
@@ -33,12 +34,10 @@ static bool take_resource(struct work *w, const char *resource, struct clo_error
 /* Others may ask for a result alone, and have no key: nothing is released to it then. */
 static bool take_key(const json_t *runtime_data, bool may_lack, json_t **out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
-
     if (may_lack && json_object_get(runtime_data, "tee-pubkey") == NULL)
         return true;
     return clo_json_get_object(runtime_data, "tee-pubkey", out, err) &&
-           clo_jwk_to_public_key(*out, &key, err);
+           clo_jwe_recipient_check(*out, err);
 }
 
 static bool read_runtime_data(struct work *w, struct clo_error *err)

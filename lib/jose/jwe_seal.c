@@ -10,8 +10,9 @@
 
 #include "cloister/encoding.h"
 #include "lib/crypto/ecdh.h"
+#include "lib/jose/recipient.h"
 
-#define CEK_SIZE CLO_KEY_WRAP_SIZE
+#define CEK_SIZE JWE_CEK_SIZE
 #define IV_SIZE  12
 #define TAG_SIZE 16
 
@@ -162,11 +163,12 @@ bool clo_jwe_seal_typed(const json_t *recipient_jwk, const char *type, struct cl
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
     CLO_CLEANUP(free_sealing) struct sealing s = { .header = NULL };
+    bool is_mlkem = jwe_is_mlkem(recipient_jwk);
 
-    if (!clo_jwk_to_public_key(recipient_jwk, &key, err))
+    if (!is_mlkem && !clo_jwk_to_public_key(recipient_jwk, &key, err))
         return clo_wrap(err, "JWE recipient");
-    bool is_rsa = clo_public_key_kind(key) == CLO_KEY_RSA;
-    const char *algorithm = is_rsa ? FOR_RSA : FOR_EC;
+    bool is_rsa = !is_mlkem && clo_public_key_kind(key) == CLO_KEY_RSA;
+    const char *algorithm = is_mlkem ? JWE_MLKEM_ALGORITHM : is_rsa ? FOR_RSA : FOR_EC;
     if (!check_algorithm(recipient_jwk, algorithm, err))
         return clo_wrap(err, "JWE recipient");
     s.to = key;
@@ -175,7 +177,9 @@ bool clo_jwe_seal_typed(const json_t *recipient_jwk, const char *type, struct cl
         return clo_out_of_memory(err);
     if (RAND_priv_bytes(s.cek, sizeof s.cek) != 1)
         return clo_fail(err, CLO_ERR_SYSTEM, "JWE: no fresh key");
-    return (is_rsa ? wrap_for_rsa(&s, err) : wrap_for_ec(&s, err)) &&
+    return (is_mlkem ? jwe_wrap_mlkem(recipient_jwk, s.cek, s.header, &s.wrapped, err)
+            : is_rsa ? wrap_for_rsa(&s, err)
+                     : wrap_for_ec(&s, err)) &&
            write_message(&s, plaintext, out, err);
 }
 

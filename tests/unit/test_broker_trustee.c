@@ -1,5 +1,8 @@
 /* Trustee's clients at the broker: their versions, forms and hashes; statuses by which they go; tokens and cookies; and what
  * must not be mistaken for something else. */
+#include <openssl/evp.h>
+
+#include "lib/crypto/mlkem.h"
 #include "trustee_maker.h"
 
 #include "cloister/encoding.h"
@@ -356,6 +359,51 @@ static void test_algorithms(void **state)
     }
 }
 
+/* Trustee's experimental key: served where the OpenSSL here has ML-KEM, else refused when it is shown, with what is needed. */
+static void test_mlkem(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 950 };
+    uint8_t bytes[CLO_MLKEM768_KEY_SIZE] = { 0 };
+    size_t size = sizeof bytes;
+    EVP_PKEY *pair = EVP_PKEY_Q_keygen(NULL, NULL, "ML-KEM-768");
+
+    (void)state;
+    CHECK(pair == NULL || EVP_PKEY_get_raw_public_key(pair, bytes, &size) == 1, "a key");
+    CLO_CLEANUP(clo_json_freep)
+    json_t *key = json_pack("{s:s, s:s, s:o}", "kty", "AKP", "alg", "ML-KEM-768+A192KW", "pub",
+                            clo_json_base64url(clo_bytes(bytes, sizeof bytes)));
+    CHECK(trustee_auth(&client, "0.4.0", "sample") == 200, member(&client, "detail"));
+    CHECK(attest_sample(&client, key) == (pair == NULL ? 401 : 200), member(&client, "detail"));
+    if (pair == NULL)
+        CHECK(strstr(member(&client, "detail"), "ML-KEM-768 needs OpenSSL 3.5 or later") != NULL,
+              member(&client, "detail"));
+    else
+        CHECK(get(&client, "default/test/a") == 200 && member(&client, "encrypted_key") != NULL,
+              member(&client, "detail"));
+    EVP_PKEY_free(pair);
+}
+
+/* A key that is not for this, or that is told with its private half, gets nothing. */
+static void test_unfit_keys(void **state)
+{
+    static const struct {
+        const char *member, *value, *error;
+    } cases[] = {
+        { "d", "AAAA", "\"d\": a private key" },
+        { "use", "sig", "use \"sig\": not one to seal to" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(free_client) struct client client = { .clock = 960 };
+        CLO_CLEANUP(clo_json_freep) json_t *key = trustee_key(p256, NULL);
+        json_object_set_new(key, cases[i].member, json_string(cases[i].value));
+        CHECK(trustee_auth(&client, "0.4.0", "sample") == 200, member(&client, "detail"));
+        CHECK(attest_sample(&client, key) == 401, cases[i].member);
+        CHECK(strstr(member(&client, "detail"), cases[i].error) != NULL, member(&client, "detail"));
+    }
+}
+
 static void test_statuses(void **state)
 {
     static const struct {
@@ -422,13 +470,14 @@ static void test_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_snp),       cmocka_unit_test(test_hashes),
-        cmocka_unit_test(test_versions),  cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_bearer),    cmocka_unit_test(test_forged_tokens),
-        cmocka_unit_test(test_confusion), cmocka_unit_test(test_additional),
-        cmocka_unit_test(test_init_data), cmocka_unit_test(test_sample_refused),
-        cmocka_unit_test(test_keys),      cmocka_unit_test(test_algorithms),
-        cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_snp),        cmocka_unit_test(test_hashes),
+        cmocka_unit_test(test_versions),   cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_bearer),     cmocka_unit_test(test_forged_tokens),
+        cmocka_unit_test(test_confusion),  cmocka_unit_test(test_additional),
+        cmocka_unit_test(test_init_data),  cmocka_unit_test(test_sample_refused),
+        cmocka_unit_test(test_keys),       cmocka_unit_test(test_algorithms),
+        cmocka_unit_test(test_statuses),   cmocka_unit_test(test_mlkem),
+        cmocka_unit_test(test_unfit_keys),
     };
 
     return cmocka_run_group_tests(tests, set_up_trustee, tear_down_trustee);
