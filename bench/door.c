@@ -1,6 +1,10 @@
 /* door [THREADS [SECONDS [FOLDER]]]: what the broker's door costs. A broker in a process of its own, guests in this one: handshakes and an
- * answer of a few bytes next to nginx with the same key, in turn; and whole sessions (auth, attest, resource) next to the signatures
- * that each of them needs. Processor time of the server is read from outside, so that a busy machine shows less; times are on the wall. */
+ * answer of a few bytes next to nginx with the same key; and whole sessions (auth, attest, resource) next to the signatures that each of
+ * them needs. All of them take turns, ROUNDS times; a ratio is of two that ran next to each other, and the median of the rounds is told.
+ * Processor time of the server is read from outside, so that a busy machine shows less; times are on the wall, at the end at half of the
+ * rate that was reached.
+ *
+ * door decide COUNT FOLDER: the same decisions without a door, for a profiler. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -20,6 +24,7 @@
 #define PATH    "default/config/bench"
 #define GUESTS  8
 #define SAMPLES 65536
+#define ROUNDS  5
 
 static const char tee_pubkey[] = "{\"alg\":\"ECDH-ES+A256KW\",\"crv\":\"P-256\",\"kty\":\"EC\","
                                  "\"x\":\"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY\","
@@ -186,6 +191,8 @@ struct guest {
     bool (*ask)(struct guest *, struct clo_error *);
     bool is_kept; /* one connection for all */
     double until;
+    double every; /* seconds from one to the next; 0: as fast as it goes */
+    double first; /* when the first one is due */
     struct clo_https_connection *connection;
     struct clo_kbs_client *client;
     size_t count;
@@ -274,13 +281,26 @@ static bool ask_session(struct guest *g, struct clo_error *err)
     return ok;
 }
 
+static void wait_until(double due)
+{
+    double left = due - bench_now();
+
+    if (left > 0)
+        usleep((useconds_t)(left * 1e6));
+}
+
+/* What is due counts from then, whether or not the last one is done. */
 static void *run_guest(void *context)
 {
     struct guest *g = context;
+    double due = g->first;
     struct clo_error err;
 
     while (bench_now() < g->until && g->count < SAMPLES) {
-        double start = bench_now();
+        if (g->every > 0)
+            wait_until(due);
+        double start = g->every > 0 ? due : bench_now();
+        due += g->every;
         must(g->ask(g, &err), &err);
         g->spent[g->count++] = (bench_now() - start) * 1e3;
     }
@@ -298,77 +318,101 @@ static double processor_time(pid_t process)
     return clock_getcpuclockid(process, &clock) == 0 ? bench_seconds(clock) : 0;
 }
 
-/* Microseconds of the server's processor time for one. */
-static double measure(const char *name, const struct guest *kind, pid_t server, unsigned guests,
-                      double seconds)
+/* What one kind of asking came to, over all rounds. */
+struct row {
+    const char *name;
+    struct bench_series each; /* microseconds of the server's processor time for one */
+    struct bench_series rate, p50, p99;
+};
+
+static void run_all(const struct guest *kind, unsigned guests, double seconds, double *spent,
+                    size_t *count)
 {
     struct guest all[GUESTS];
-    size_t count = 0;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < guests; i++) {
+        all[i] = *kind;
+        all[i].until = start + seconds;
+        all[i].first = start + kind->every * i / guests;
+        all[i].spent = calloc(SAMPLES, sizeof *all[i].spent);
+        if (all[i].spent == NULL || pthread_create(&all[i].thread, NULL, run_guest, &all[i]) != 0)
+            exit(4);
+    }
+    *count = 0;
+    for (unsigned i = 0; i < guests; i++) {
+        pthread_join(all[i].thread, NULL);
+        memcpy(spent + *count, all[i].spent, all[i].count * sizeof *spent);
+        *count += all[i].count;
+        free(all[i].spent);
+    }
+}
+
+static void measure(struct row *row, const struct guest *kind, pid_t server, unsigned guests,
+                    double seconds)
+{
+    size_t count;
     double start = bench_now(), before = processor_time(server);
     double *spent = calloc((size_t)GUESTS * SAMPLES, sizeof *spent);
 
     if (spent == NULL)
         exit(4);
-    for (unsigned i = 0; i < guests; i++) {
-        all[i] = *kind;
-        all[i].until = start + seconds;
-        all[i].spent = calloc(SAMPLES, sizeof *all[i].spent);
-        if (all[i].spent == NULL || pthread_create(&all[i].thread, NULL, run_guest, &all[i]) != 0)
-            exit(4);
-    }
-    for (unsigned i = 0; i < guests; i++) {
-        pthread_join(all[i].thread, NULL);
-        memcpy(spent + count, all[i].spent, all[i].count * sizeof *spent);
-        count += all[i].count;
-        free(all[i].spent);
-    }
-    double each = (processor_time(server) - before) / (double)count * 1e6;
+    run_all(kind, guests, seconds, spent, &count);
+    if (count == 0)
+        exit(4);
+    bench_add(&row->each, (processor_time(server) - before) / (double)count * 1e6);
+    bench_add(&row->rate, (double)count / (bench_now() - start));
     qsort(spent, count, sizeof *spent, bench_by_value);
-    printf("%-44s %9.0f %9.1f %9.2f %9.2f\n", name, each, (double)count / (bench_now() - start),
-           spent[count / 2], spent[count * 99 / 100]);
+    bench_add(&row->p50, spent[count / 2]);
+    bench_add(&row->p99, spent[count * 99 / 100]);
     free(spent);
-    return each;
 }
 
-/* The signatures that a session needs: the report's with its chain, and the result's. */
-static double measure_floor(const struct scene *s)
+static double median(const struct bench_series *series)
+{
+    struct bench_series sorted = *series;
+
+    qsort(sorted.values, sorted.count, sizeof sorted.values[0], bench_by_value);
+    return sorted.count == 0 ? 0 : sorted.values[sorted.count / 2];
+}
+
+static void print_row(const struct row *row)
+{
+    if (row->each.count > 0)
+        printf("%-44s %9.0f %9.1f %9.2f %9.2f\n", row->name, median(&row->each), median(&row->rate),
+               median(&row->p50), median(&row->p99));
+}
+
+/* The floor of one session: the report with its chain from their bytes, and the signature of a result. Seconds of processor time. */
+static double sign_and_verify(const struct scene *s)
 {
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *leaf = NULL;
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *ask = NULL;
     CLO_CLEANUP(clo_certificate_freep) struct clo_certificate *ark = NULL;
     CLO_CLEANUP(clo_checks_free) struct clo_checks checks = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
     const struct clo_snp_trust trust = { .at = s->now, .roots = &s->forged.root, .root_count = 1 };
     struct clo_snp_report report;
     struct clo_snp_verified verified;
     struct clo_error err;
     double start = bench_seconds(CLOCK_THREAD_CPUTIME_ID);
-    const int runs = 200;
 
-    for (int i = 0; i < runs; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
-        clo_checks_clear(&checks);
-        clo_certificate_freep(&leaf);
-        clo_certificate_freep(&ask);
-        clo_certificate_freep(&ark);
-        must(clo_snp_parse(clo_bytes(s->forged.report, sizeof s->forged.report), &report, &err) &&
-                     clo_certificate_parse(clo_buffer_bytes(&s->forged.leaf), &leaf, &err) &&
-                     clo_certificate_parse(clo_buffer_bytes(&s->forged.ask), &ask, &err) &&
-                     clo_certificate_parse(clo_buffer_bytes(&s->forged.ark), &ark, &err),
-             &err);
-        const struct clo_snp_chain chain = { leaf, ask, ark };
-        must(clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err) &&
-                     clo_signature_make(s->token_key, CLO_ECDSA_RAW, CLO_HASH_SHA256,
-                                        clo_bytes(s->forged.report, 512), &signature, &err),
-             &err);
-    }
-    double each = (bench_seconds(CLOCK_THREAD_CPUTIME_ID) - start) / runs * 1e6;
-    printf("%-44s %9.0f\n", "signatures of a session: the floor", each);
-    return each;
+    must(clo_snp_parse(clo_bytes(s->forged.report, sizeof s->forged.report), &report, &err) &&
+                 clo_certificate_parse(clo_buffer_bytes(&s->forged.leaf), &leaf, &err) &&
+                 clo_certificate_parse(clo_buffer_bytes(&s->forged.ask), &ask, &err) &&
+                 clo_certificate_parse(clo_buffer_bytes(&s->forged.ark), &ark, &err),
+         &err);
+    const struct clo_snp_chain chain = { leaf, ask, ark };
+    must(clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err) &&
+                 clo_signature_make(s->token_key, CLO_ECDSA_RAW, CLO_HASH_SHA256,
+                                    clo_bytes(s->forged.report, 512), &signature, &err),
+         &err);
+    return bench_seconds(CLOCK_THREAD_CPUTIME_ID) - start;
 }
 
 /* --- Without a door --- */
 
-static double answering; /* processor time within clo_broker_answer() */
+static double answering; /* seconds of processor time within clo_broker_answer() */
 
 static void ask_broker(struct clo_broker *broker, const char *method, const char *path,
                        const char *cookie, const json_t *body, struct clo_broker_answer *out)
@@ -434,13 +478,89 @@ static int decide_many(int count, const char *folder)
     put(store, &s);
     const struct clo_broker_spec spec = { .store = store, .random = random, .nonce_seconds = 120 };
     must(clo_broker_new(&spec, &broker, &err), &err);
-    for (int i = 0; i < count; i++)
+    double floor = 0;
+    for (int i = 0; i < count; i++) {
         decide(broker, &s);
-    printf("%d decisions, %.0f us of processor time each\n", count, answering / count * 1e6);
-    measure_floor(&s);
+        floor += sign_and_verify(&s);
+    }
+    printf("%d decisions, %.0f us of processor time each; the floor %.0f us: %.2f of its rate\n",
+           count, answering / count * 1e6, floor / count * 1e6, floor / answering);
     clo_broker_free(broker);
     clo_store_free(store);
     return 0;
+}
+
+/* All that is measured, in the order in which it takes turns. */
+struct rows {
+    struct row floor, shake, nginx_shake, kept_health, nginx_kept, kept, fresh;
+    struct row half_kept, half_fresh;
+    struct bench_series of_floor, of_both, of_nginx;
+};
+
+static void run_round(struct rows *rows, const struct scene *s, const struct guest *ours,
+                      const struct guest *theirs, const pid_t pids[2], double seconds)
+{
+    struct guest guest = *ours, other = *theirs;
+    double floor = 0;
+    const int signs = 100;
+
+    guest.ask = other.ask = ask_health;
+    guest.is_kept = other.is_kept = false;
+    measure(&rows->shake, &guest, pids[0], 4, seconds);
+    if (pids[1] > 0)
+        measure(&rows->nginx_shake, &other, pids[1], 4, seconds);
+    guest.is_kept = other.is_kept = true;
+    measure(&rows->kept_health, &guest, pids[0], 4, seconds);
+    if (pids[1] > 0)
+        measure(&rows->nginx_kept, &other, pids[1], 4, seconds);
+    guest.ask = ask_session;
+    measure(&rows->kept, &guest, pids[0], 4, seconds);
+    for (int i = 0; i < signs; i++)
+        floor += sign_and_verify(s) / signs * 1e6;
+    bench_add(&rows->floor.each, floor);
+    guest.is_kept = false;
+    measure(&rows->fresh, &guest, pids[0], 4, seconds);
+    size_t last = rows->floor.each.count - 1;
+    bench_add(&rows->of_floor, floor / rows->kept.each.values[last]);
+    if (pids[1] <= 0)
+        return;
+    bench_add(&rows->of_both,
+              (floor + rows->nginx_shake.each.values[last]) / rows->fresh.each.values[last]);
+    bench_add(&rows->of_nginx, rows->nginx_shake.each.values[last] / rows->shake.each.values[last]);
+}
+
+/* Latencies, at half of the rate that was reached. */
+static void run_half(struct rows *rows, const struct guest *ours, pid_t broker, double seconds)
+{
+    struct guest guest = *ours;
+
+    guest.ask = ask_session;
+    guest.is_kept = true;
+    guest.every = GUESTS / (median(&rows->kept.rate) / 2);
+    measure(&rows->half_kept, &guest, broker, GUESTS, 4 * seconds);
+    guest.is_kept = false;
+    guest.every = GUESTS / (median(&rows->fresh.rate) / 2);
+    measure(&rows->half_fresh, &guest, broker, GUESTS, 4 * seconds);
+}
+
+static void print_rows(const struct rows *rows, unsigned threads)
+{
+    printf("The door, %u thread%s, medians of %d rounds\n%-44s %9s %9s %9s %9s\n", threads,
+           threads == 1 ? "" : "s", ROUNDS, "", "us each", "a second", "p50 ms", "p99 ms");
+    printf("%-44s %9.0f\n", rows->floor.name, median(&rows->floor.each));
+    print_row(&rows->shake);
+    print_row(&rows->nginx_shake);
+    print_row(&rows->kept_health);
+    print_row(&rows->nginx_kept);
+    print_row(&rows->kept);
+    print_row(&rows->half_kept);
+    print_row(&rows->fresh);
+    print_row(&rows->half_fresh);
+    printf("kept: %.2f of the floor's rate", median(&rows->of_floor));
+    if (rows->of_nginx.count > 0)
+        printf("; fresh: %.2f of floor and nginx's handshake; handshakes: %.2f of nginx's",
+               median(&rows->of_both), median(&rows->of_nginx));
+    printf("\n");
 }
 
 int main(int argc, char **argv)
@@ -449,9 +569,20 @@ int main(int argc, char **argv)
         return decide_many(atoi(argv[2]), argv[3]);
 
     unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
-    double seconds = argc > 2 ? atof(argv[2]) : 2;
+    double seconds = argc > 2 ? atof(argv[2]) : 1;
     char folder[4096], state[4200], command[4300];
     struct scene s = { .port = 0 };
+    struct rows rows = {
+        .floor.name = "signatures of a session: the floor",
+        .shake.name = "healthz, a handshake each",
+        .nginx_shake.name = "  nginx, the same",
+        .kept_health.name = "healthz, kept connections",
+        .nginx_kept.name = "  nginx, the same",
+        .kept.name = "session, kept connections",
+        .half_kept.name = "  at half of that rate",
+        .fresh.name = "session, a handshake each",
+        .half_fresh.name = "  at half of that rate",
+    };
 
     setlinebuf(stdout);
     snprintf(folder, sizeof folder, "%.4000s/bench-door-XXXXXX", argc > 3 ? argv[3] : "/tmp");
@@ -463,32 +594,15 @@ int main(int argc, char **argv)
     pid_t broker = start_broker(&s, state, threads);
     struct guest guest = { .scene = &s, .port = s.port };
     struct guest other = { .scene = &s, .port = (uint16_t)(s.port == 65535 ? 1024 : s.port + 1) };
-    pid_t nginx = start_nginx(&s, folder, other.port);
+    const pid_t pids[2] = { broker, start_nginx(&s, folder, other.port) };
 
-    printf("The door, %u thread%s\n%-44s %9s %9s %9s %9s\n", threads, threads == 1 ? "" : "s", "",
-           "us each", "a second", "p50 ms", "p99 ms");
-    double floor = measure_floor(&s);
-    guest.ask = other.ask = ask_health;
-    double ours = measure("healthz, a handshake each", &guest, broker, 4, seconds), theirs = 0;
-    if (nginx > 0)
-        theirs = measure("  nginx, the same", &other, nginx, 4, seconds);
-    guest.is_kept = other.is_kept = true;
-    measure("healthz, kept connections", &guest, broker, 4, seconds);
-    if (nginx > 0)
-        measure("  nginx, the same", &other, nginx, 4, seconds);
-    guest.ask = ask_session;
-    double kept = measure("session, kept connections", &guest, broker, 4, seconds);
-    measure("  one guest alone", &guest, broker, 1, seconds);
-    guest.is_kept = false;
-    double fresh = measure("session, a handshake each", &guest, broker, 4, seconds);
-    printf("kept: %.2f of the floor's rate", floor / kept);
-    if (nginx > 0)
-        printf("; fresh: %.2f of floor and nginx's handshake; handshakes: %.2f of nginx's",
-               (floor + theirs) / fresh, theirs / ours);
-    printf("\n");
+    for (int i = 0; i < ROUNDS; i++)
+        run_round(&rows, &s, &guest, &other, pids, seconds);
+    run_half(&rows, &guest, broker, seconds);
+    print_rows(&rows, threads);
     kill(broker, SIGKILL);
-    if (nginx > 0)
-        kill(nginx, SIGKILL);
+    if (pids[1] > 0)
+        kill(pids[1], SIGKILL);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) == 0 ? 0 : 4;
 }

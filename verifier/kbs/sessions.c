@@ -369,9 +369,25 @@ bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *se
                      struct clo_error *err)
 {
     forget_ended(sessions, now);
-    if (look_up(sessions, session) != NULL)
+    /* What the store knows of it is asked before evidence is read, and decides in the end (clo_session_settle()). */
+    if (find(sessions, session) != NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
     return add_used(sessions, session, err) != NULL;
+}
+
+/* Another one was first: what it has is in the store. */
+static void forget_use(struct clo_sessions *sessions, const struct clo_session *session)
+{
+    struct used **at = bucket_of(sessions, session->name);
+
+    while (*at != NULL && memcmp((*at)->name, session->name, sizeof session->name) != 0)
+        at = &(*at)->next;
+    if (*at == NULL)
+        return;
+    struct used *used = *at;
+    *at = used->next;
+    free_used(used);
+    sessions->count--;
 }
 
 static bool write_result(const struct clo_session_result *result, struct clo_buffer *out,
@@ -394,6 +410,8 @@ bool clo_session_settle(struct clo_sessions *sessions, const struct clo_session 
     bool ok = clo_store_use_nonce(sessions->store, clo_bytes(session->name, sizeof session->name),
                                   session->key, text.size == 0 ? NULL : clo_buffer_string(&text),
                                   err);
+    if (!ok && err->status == CLO_ERR_REFUSED)
+        forget_use(sessions, session);
     if (!ok && err->status == CLO_ERR_UNVERIFIED)
         sessions->key_count = 0; /* another one has newer keys: read before the next nonce */
     return ok;

@@ -135,9 +135,10 @@ bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!check_key(store, key, err) || !prune(store, err) ||
+    if (!prune(store, err) ||
         !store_prepare(store,
-                       "INSERT INTO sessions (name, key, result) VALUES (?, ?, ?)"
+                       "INSERT INTO sessions (name, key, result) SELECT ?1, ?2, ?3"
+                       " WHERE EXISTS (SELECT 1 FROM session_keys WHERE id = ?2)"
                        " ON CONFLICT DO NOTHING",
                        &statement, err))
         return false;
@@ -147,7 +148,9 @@ bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t
         bind_text(statement, 3, result);
     if (!run(store, statement, err))
         return false;
-    return sqlite3_changes(store->database) == 1 ||
+    if (sqlite3_changes(store->database) == 1)
+        return true;
+    return check_key(store, key, err) &&
            clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
 }
 
