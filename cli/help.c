@@ -144,6 +144,9 @@ static void print_man_status(void)
     fputs(".SH EXIT STATUS\n", stdout);
     for (size_t i = 0; i < CLO_COUNT(statuses); i++)
         printf(".TP\n.B %s\n%s\n", statuses[i][0], statuses[i][1]);
+    fputs(".PP\nAn error is one line, and ends with a code in brackets that\n"
+          ".BR cloister\\-errors (7)\nexplains.\n",
+          stdout);
 }
 
 static bool has_option(const struct cli_usage *usage, const char *name)
@@ -163,8 +166,16 @@ static const struct {
     { "--disk-key", "SOURCE_DATE_EPOCH",
       "The time that goes into the image, in seconds since 1970: the same inputs then give the "
       "same UKI." },
+    { "--fail-on", "NO_COLOR", "No colour on a terminal." },
+    { "--expect", "NO_COLOR", "No colour on a terminal." },
     { "--language", "CLOISTER_LOCALEDIR",
       "Where translations lie, if not where they are installed." },
+    { "--listen", "LISTEN_FDS, NOTIFY_SOCKET, WATCHDOG_USEC",
+      "Sockets and messages of systemd: see cloister-broker.service." },
+    { "--master-key", "CREDENTIALS_DIRECTORY",
+      "Where systemd passes credentials: the master key may be one of them." },
+    { "--output", "TMPDIR",
+      "Where what goes to a pipe or a device is kept until it is whole (default: /tmp)." },
 };
 static const struct {
     const char *option, *name, *text;

@@ -26,5 +26,6 @@ page() {
 page cloister-policy 5 'what evidence must show before a key is released' formats/policy.md
 page cloister-reference 5 'reference values: what an image will measure' formats/reference.md
 page guest.json 5 "what a confidential VM's initrd knows of its broker and its disk" guest.md guest.json
+page cloister-errors 7 'the code at the end of an error, and what to do' errors.md
 page cloister-initrd 7 "how dracut's and initramfs-tools' initrds open a Cloister disk" initrd.md
 page cloister 7 'confidential VMs: which command is for what' map.md

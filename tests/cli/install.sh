@@ -35,7 +35,7 @@ else
     echo "SKIP: man is not installed: pages are not checked for warnings"
 fi
 
-for page in man5/cloister-policy.5 man5/cloister-reference.5 man5/guest.json.5 man7/cloister.7 man1/cloister-sim.1; do
+for page in man5/cloister-policy.5 man5/cloister-reference.5 man5/guest.json.5 man7/cloister.7 man7/cloister-errors.7 man1/cloister-sim.1; do
     [ -s "$man1/../$page" ] || fail "no $page"
 done
 # What whatis shows is one whole sentence: "name - what it is for", and no more than a line.
@@ -53,6 +53,22 @@ for page in "$man1"/*.1; do
         grep -q "^\.SH $heading$" "$page" || fail "$(basename "$page"): no $heading"
     done
 done
+
+# Each variable that the program asks for is on a page, or systemd's own; and each row of the codes.
+cat "$man1"/*.1 | sed 's/\\-/-/g' >"$folder/pages"
+grep -rhoE 'getenv\("[A-Z_a-z]+"\)' "$CLOISTER_TESTS/../cli" "$CLOISTER_TESTS/../device" "$CLOISTER_TESTS/../verifier" --include='*.c' |
+    sed 's/.*"\(.*\)".*/\1/' | sort -u >"$folder/variables"
+while IFS= read -r variable; do
+    case $variable in
+    HOME | TERM | LISTEN_PID) ;;
+    *) grep -q "^\.B .*$variable" "$folder/pages" || fail "no page tells of the variable $variable" ;;
+    esac
+done <"$folder/variables"
+sed 's/\\-/-/g' "$man1/../man7/cloister-errors.7" >"$folder/codes"
+tail -n +2 "$CLOISTER_TESTS/../docs/errors.tsv" | cut -f 1 | while IFS= read -r code; do
+    grep -qF -- "$code" "$folder/codes" || echo "$code"
+done >"$folder/codes.missing"
+[ ! -s "$folder/codes.missing" ] || fail "cloister-errors(7) leaves out: $(head -n 3 "$folder/codes.missing" | tr '\n' ' ')"
 
 # Completion: the words that --help=options gives, for every command and list of commands.
 find "$folder" -path '*bash-completion/completions/cloister' | grep -q . || fail "no completion"
