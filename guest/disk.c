@@ -16,6 +16,8 @@
 
 #define DISKS      "/sys/class/block"
 #define PAUSE_NSEC 20000000L
+/* Of cryptsetup's usual size, 16 KiB, which is ours as well. */
+#define USUAL_COPIES (2 * 16384)
 
 /* --- Finding it --- */
 
@@ -34,18 +36,15 @@ static bool read_number(const char *disk, const char *partition, const char *att
     return *end == '\n';
 }
 
-static bool read_exactly(const char *device, uint64_t from, size_t size, struct clo_buffer *out,
-                         struct clo_error *err)
+static bool read_into(const char *device, uint64_t from, size_t size, uint8_t *out,
+                      struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(device, O_RDONLY | O_CLOEXEC);
 
-    clo_buffer_zero(out, size);
-    if (!clo_buffer_ok(out))
-        return clo_out_of_memory(err);
     if (fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", device, strerror(errno));
     for (size_t at = 0; at < size;) {
-        ssize_t got = pread(fd, out->data + at, size - at, (off_t)(from + at));
+        ssize_t got = pread(fd, out + at, size - at, (off_t)(from + at));
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -54,6 +53,15 @@ static bool read_exactly(const char *device, uint64_t from, size_t size, struct 
         at += (size_t)got;
     }
     return true;
+}
+
+static bool read_exactly(const char *device, uint64_t from, size_t size, struct clo_buffer *out,
+                         struct clo_error *err)
+{
+    clo_buffer_zero(out, size);
+    if (!clo_buffer_ok(out))
+        return clo_out_of_memory(err);
+    return read_into(device, from, size, out->data, err);
 }
 
 /* The kernel's partition that lies where the table says: it read the table by itself. */
@@ -169,17 +177,60 @@ static bool check_superblock(const struct clo_disk *disk, const struct clo_luks2
             clo_luks2_check_tags(info, clo_buffer_bytes(&superblock), size, err));
 }
 
+bool clo_disk_new_header(size_t size, struct clo_buffer *out, struct clo_error *err)
+{
+    clo_buffer_free(out);
+    out->data = calloc(1, size); /* of this size, pages that the kernel has not given yet */
+    if (out->data == NULL)
+        return clo_out_of_memory(err);
+    out->size = out->capacity = size;
+    return true;
+}
+
+bool clo_disk_read_part(const char *path, uint64_t from, uint64_t to, struct clo_buffer *header,
+                        struct clo_error *err)
+{
+    if (to > header->size || from > to)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: too small", path);
+    return read_into(path, from, (size_t)(to - from), header->data + from, err);
+}
+
+/* Both copies where they usually are, and what their key slots use. False, with nothing to say: it is another header, or one whose
+ * copies differ. */
+static bool read_usual_header(const struct clo_disk *disk, struct clo_buffer *header,
+                              struct clo_luks2_info *info)
+{
+    struct clo_error ignored;
+
+    return clo_disk_read_part(disk->device, 0, USUAL_COPIES, header, &ignored) &&
+           clo_luks2_check(clo_buffer_bytes(header), info, &ignored) &&
+           info->keyslots_end > USUAL_COPIES &&
+           clo_disk_read_part(disk->device, USUAL_COPIES, info->keyslots_end, header, &ignored);
+}
+
+static bool read_whole_header(const struct clo_disk *disk, struct clo_buffer *header,
+                              struct clo_luks2_info *info, struct clo_error *err)
+{
+    return clo_disk_read_part(disk->device, 0, header->size, header, err) &&
+           ((clo_luks2_settle(header, err) &&
+             clo_luks2_check(clo_buffer_bytes(header), info, err)) ||
+            clo_wrap(err, "%s", disk->device));
+}
+
 bool clo_disk_read_header(struct clo_disk *disk, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
     struct clo_luks2_info info;
+    uint64_t size;
 
-    if (!read_exactly(disk->device, 0, CLO_LUKS2_HEADER_MAX, &header, err))
+    if (!device_size(disk->device, &size, err) ||
+        !clo_disk_new_header(CLO_LUKS2_HEADER_MAX, &header, err))
         return false;
-    if (!clo_luks2_settle(&header, err))
-        return clo_wrap(err, "%s", disk->device);
-    if (!clo_luks2_check(clo_buffer_bytes(&header), &info, err) ||
-        !check_superblock(disk, &info, err))
+    if (size < CLO_LUKS2_HEADER_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: too small", disk->device);
+    if (!read_usual_header(disk, &header, &info) && !read_whole_header(disk, &header, &info, err))
+        return false;
+    if (!check_superblock(disk, &info, err))
         return clo_wrap(err, "%s", disk->device);
     header.size = (size_t)info.payload_offset;
     disk->luks = info;
@@ -213,6 +264,18 @@ static void keep_last(int level, const char *message, void *context)
     }
 }
 
+/* As long as the header, and no more of it written than its key slots use. */
+static bool write_scratch(const struct clo_disk *disk, const char *scratch, struct clo_error *err)
+{
+    struct clo_bytes used =
+            clo_bytes_slice(clo_buffer_bytes(&disk->header), 0, (size_t)disk->luks.keyslots_end);
+
+    if (!clo_file_write(scratch, used, 0600, err))
+        return false;
+    return truncate(scratch, (off_t)disk->header.size) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", scratch, strerror(errno));
+}
+
 /* libcryptsetup takes headers by path: the checked copy goes into a file in memory. What is logged goes to `why` by the
  * device alone: a callback for all would outlive `why`, and take another's place where libcryptsetup called us. */
 bool clo_disk_load(const struct clo_disk *disk, const char *scratch, char why[CLO_DISK_WHY],
@@ -220,7 +283,7 @@ bool clo_disk_load(const struct clo_disk *disk, const char *scratch, char why[CL
 {
     CLO_CLEANUP(clo_disk_free_device) struct crypt_device *device = NULL;
 
-    if (!clo_file_write(scratch, clo_buffer_bytes(&disk->header), 0600, err))
+    if (!write_scratch(disk, scratch, err))
         return false;
     crypt_metadata_locking(NULL, 0); /* nobody else is there */
     int result = crypt_init_data_device(&device, scratch, disk->device);

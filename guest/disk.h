@@ -7,7 +7,7 @@
 
 struct clo_disk {
     char device[64];          /* "/dev/vda2" */
-    struct clo_buffer header; /* everything up to the payload */
+    struct clo_buffer header; /* up to the payload; what no key slot uses is not read, and zero */
     struct clo_luks2_info luks;
 };
 

@@ -35,7 +35,8 @@ static bool change_header(const struct clo_disk *disk, const char *scratch,
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: token: %s", disk->device,
                         why[0] != '\0' ? why : strerror(-result));
     clo_disk_free_device(&device); /* and with it everything is in the file */
-    return clo_file_read(scratch, CLO_LUKS2_HEADER_MAX, out, err);
+    return clo_disk_new_header(disk->header.size, out, err) &&
+           clo_disk_read_part(scratch, 0, disk->luks.keyslots_end, out, err);
 }
 
 struct generation_change {

@@ -8,6 +8,11 @@
 
 #define CLO_DISK_WHY 200 /* libcryptsetup's last words */
 
+/* A header of zeros. A page of it takes memory and time once it is written: most of a header is nobody's. */
+CLO_MUST_USE bool clo_disk_new_header(size_t size, struct clo_buffer *out, struct clo_error *err);
+/* Its bytes from `from` to `to`, out of a file or device. */
+CLO_MUST_USE bool clo_disk_read_part(const char *path, uint64_t from, uint64_t to,
+                                     struct clo_buffer *header, struct clo_error *err);
 /* Writes the checked header into `scratch` and has libcryptsetup read it from there. */
 CLO_MUST_USE bool clo_disk_load(const struct clo_disk *disk, const char *scratch,
                                 char why[CLO_DISK_WHY], struct crypt_device **out,

@@ -409,6 +409,8 @@ static bool check_keyslots(const json_t *keyslots, struct clo_luks2_info *info, 
             if (area->start < areas[i].end && areas[i].start < area->end)
                 return clo_fail(err, CLO_ERR_REFUSED, "keyslot %.8s: its area overlaps another",
                                 name);
+        if (area->end > info->keyslots_end)
+            info->keyslots_end = area->end;
         info->keyslot_count++;
     }
     return true;

@@ -25,7 +25,9 @@ struct clo_luks2_info {
     char integrity[32]; /* "" where sectors have no tags */
     uint64_t sequence;
     size_t keyslot_count;
-    struct clo_luks2_generation generation; /* of clo_luks2_check() alone */
+    /* Of clo_luks2_check() alone: */
+    uint64_t keyslots_end; /* what lies between the last slot's area and the payload is nobody's */
+    struct clo_luks2_generation generation;
 };
 
 /* Reads the header, JSON included; its two copies must both hold and say the same. `in` begins at the

@@ -89,6 +89,37 @@ static void test_volume_key(void **state)
     assert_null(none);
 }
 
+static void write_byte(size_t at, uint8_t byte)
+{
+    int fd = open(device, O_WRONLY | O_CLOEXEC);
+
+    assert_int_equal(pwrite(fd, &byte, 1, (off_t)at), 1);
+    close(fd);
+}
+
+/* What no key slot uses is not read. Where the copies differ everything is looked at, and they are made one. */
+static void test_only_what_is_used(void **state)
+{
+    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { .device = "" };
+    CLO_CLEANUP(clo_disk_free) struct clo_disk settled = { .device = "" };
+    const size_t unused = 9 << 20, second_magic = 16384, slots = 32768;
+
+    (void)state;
+    write_byte(unused, 0x5a);
+    open_header(&disk);
+    assert_int_equal(disk.luks.keyslots_end, 32768 + 258048);
+    assert_int_equal(disk.header.data[unused], 0);
+    assert_int_equal(disk.header.data[second_magic], 'S');
+    write_byte(second_magic, 0);
+    open_header(&settled);
+    write_byte(second_magic, 'S');
+    write_byte(unused, 0);
+    assert_int_equal(settled.header.data[second_magic], 'S');
+    assert_int_equal(settled.luks.keyslots_end, disk.luks.keyslots_end);
+    assert_memory_equal(settled.header.data + slots, disk.header.data + slots,
+                        disk.luks.keyslots_end - slots);
+}
+
 /* What the host writes to the disk after the check does not reach the one that opens it. */
 static void test_checked_copy_counts(void **state)
 {
@@ -138,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_volume_key),
         cmocka_unit_test(test_checked_copy_counts),
+        cmocka_unit_test(test_only_what_is_used),
         cmocka_unit_test(test_refused_headers),
     };
 
