@@ -155,7 +155,8 @@ initrds_begin() {
 # initrds_seal NAME: its header gets a token of systemd's, for the registers that its reference foretells and the lab's TPM. systemd 252
 # knows the older primary alone.
 initrds_seal() {
-    local tpm_pid status=0
+    local tpm_pid status=0 key=$LAB/disk.key
+    [ ! -e "$LAB/$1.disk.key" ] || key=$LAB/$1.disk.key
     initrds_header_out "$LAB/$1.img"
     swtpm socket --tpm2 --tpmstate "dir=$LAB/vm/tpm" --server "type=unixio,path=$LAB/sock" --ctrl "type=unixio,path=$LAB/sock.ctrl" \
         --flags not-need-init,startup-clear >"$LAB/swtpm.log" 2>&1 &
@@ -164,7 +165,7 @@ initrds_seal() {
         [ ! -S "$LAB/sock" ] || break
         sleep 0.05
     done
-    cloister seal "$LAB/header" --tpm "swtpm:$LAB/sock" --key "$LAB/disk.key" --form systemd --legacy-primary --reference "$LAB/$1.ref.json" \
+    cloister seal "$LAB/header" --tpm "swtpm:$LAB/sock" --key "$key" --form systemd --legacy-primary --reference "$LAB/$1.ref.json" \
         --reference "$LAB/firmware.ref.json" --disk "$LAB/$1.disk.json" >"$LAB/$1.sealed" || status=$?
     kill "$tpm_pid"
     wait "$tpm_pid" 2>/dev/null || true
