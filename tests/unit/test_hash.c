@@ -1,5 +1,8 @@
 #include "cloister/crypto.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "test.h"
 
 static void is_hex(struct clo_bytes bytes, const char *hex, const char *name)
@@ -96,6 +99,33 @@ static void digests_of_two_hashes_differ(void **state)
 }
 
 /* RFC 4231 test cases 2 and 6 (SHA-256, SHA-384), RFC 2202 test case 2 (SHA-1). */
+/* Keys of every size around a block's, against libcrypto's own. */
+static void hmac_of_any_key(void **state)
+{
+    static const struct {
+        enum clo_hash hash;
+        const EVP_MD *(*md)(void);
+    } others[] = { { CLO_HASH_SHA1, EVP_sha1 },
+                   { CLO_HASH_SHA256, EVP_sha256 },
+                   { CLO_HASH_SHA384, EVP_sha384 },
+                   { CLO_HASH_SHA512, EVP_sha512 } };
+    uint8_t key[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)(7 * i + 1);
+    for (size_t k = 0; k < CLO_COUNT(others); k++)
+        for (size_t size = 0; size <= sizeof key; size++) {
+            struct clo_digest ours;
+            uint8_t theirs[EVP_MAX_MD_SIZE];
+            unsigned length = 0;
+            clo_hmac(others[k].hash, clo_bytes(key, size), clo_bytes(key, size / 2), &ours);
+            assert_non_null(HMAC(others[k].md(), key, (int)size, key, size / 2, theirs, &length));
+            CHECK(clo_bytes_equal(clo_digest_bytes(&ours), clo_bytes(theirs, length)),
+                  clo_hash_name(others[k].hash));
+        }
+}
+
 static void hmac_known_answers(void **state)
 {
     static const uint8_t long_key[131] = { [0 ... 130] = 0xaa };
@@ -130,6 +160,7 @@ int main(void)
         cmocka_unit_test(known_answers),
         cmocka_unit_test(names_and_numbers),
         cmocka_unit_test(hmac_known_answers),
+        cmocka_unit_test(hmac_of_any_key),
         cmocka_unit_test(digests_of_two_hashes_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
