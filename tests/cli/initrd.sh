@@ -123,4 +123,54 @@ hook tpm-or-broker 'root PARTLABEL=root none x-initrd.attach' || fail "hook, bot
 ! hook broker 'root PARTLABEL=root none luks' || fail "hook: makes an initrd that knows no disk"
 grep -q 'no line of .* says x-initrd.attach' log || fail "hook, no disk: $(cat log)"
 ! hook both 'root PARTLABEL=root none x-initrd.attach' || fail "hook: makes an initrd that cannot open its disk"
+
+# --- The script before the root is looked for: each type of token in its order, and what is not opened ends the machine ---
+mkdir -p bin
+cat >functions.top <<'END'
+resolve_device() { [ "$1" = PARTLABEL=root ] && echo /dev/root-partition; }
+wait_for_udev() { :; }
+END
+# shellcheck disable=SC2016 # the stand-ins' own
+printf '%s\n' '#!/bin/sh' 'echo "initrd $*" >>"$SAID"' 'case $1 in begin) exit "${BEGIN:-0}" ;; tokens) printf "%s\n" $TOKENS ;; esac' >bin/cloister-initrd
+# shellcheck disable=SC2016
+printf '%s\n' '#!/bin/sh' 'echo "cryptsetup $*" >>"$SAID"' 'case $* in *"--token-type ${OPENS:-none} "*) exit 0 ;; esac' 'exit 1' >bin/cryptsetup
+chmod +x bin/*
+# top CRYPTTAB: what it calls, in said.
+top() {
+    echo "$1" >crypttab.top
+    : >said
+    configured initramfs-tools/local-top | sed -e "s|initrd=.*|initrd=$work/bin/cloister-initrd|" -e "s|^\. /scripts/functions|. $work/functions.top|" \
+        -e "s|/conf/cloister/crypttab|$work/crypttab.top|" -e "s|/dev/console|$work/console|" -e 's|^mkdir .*||' >top
+    PATH=$work/bin:$PATH SAID=$work/said sh ./top >log 2>&1
+}
+called() { # NAME LINE…
+    local name=$1
+    shift
+    printf '%s\n' "$@" | cmp -s - said || fail "$name: calls $(cat said) $(cat log)"
+}
+open='cryptsetup open --type luks2 --token-only --token-type'
+export TOKENS="systemd-tpm2 cloister" OPENS=cloister BEGIN=0
+top 'root PARTLABEL=root luks,x-initrd.attach'
+called "the second opens" "initrd begin" "initrd tokens" "$open systemd-tpm2 /dev/root-partition root" "$open cloister /dev/root-partition root"
+OPENS=systemd-tpm2
+top 'root PARTLABEL=root luks,discard,x-initrd.attach'
+called "the first opens" "initrd begin" "initrd tokens" "$open systemd-tpm2 --allow-discards /dev/root-partition root"
+OPENS=none TOKENS=cloister
+top 'root PARTLABEL=root luks,x-initrd.attach'
+called "none opens" "initrd begin" "initrd tokens" "$open cloister /dev/root-partition root" "initrd failed root"
+BEGIN=1
+top 'root PARTLABEL=root luks,x-initrd.attach' || true
+called "the machine is refused" "initrd begin" "initrd failed"
+configured initramfs-tools/local-bottom | sed "s|initrd=.*|initrd=$work/bin/cloister-initrd|" >bottom
+# shellcheck disable=SC2016
+printf '%s\n' '#!/bin/sh' 'echo "reboot $*" >>"$SAID"' >bin/reboot
+# shellcheck disable=SC2016
+sed -i 's/^case/[ "$1" != end ] || exit "${END:-0}"; case/' bin/cloister-initrd
+chmod +x bin/reboot
+: >said
+PATH=$work/bin:$PATH SAID=$work/said sh ./bottom
+called "the end" "initrd end"
+: >said
+PATH=$work/bin:$PATH SAID=$work/said END=139 sh ./bottom
+called "a crash at the end" "initrd end" "initrd failed" "reboot -f"
 exit "$failed"
