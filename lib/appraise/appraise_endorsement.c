@@ -3,6 +3,7 @@
 
 #include "lib/appraise/tee.h"
 #include "lib/cloud/gce_endorsement.h"
+#include "lib/policy/policy.h"
 
 static bool is_among(const struct clo_bytes *list, size_t count, struct clo_bytes value)
 {
@@ -33,14 +34,26 @@ static bool holds(struct work *w, const struct clo_gce_endorsement *endorsement)
     return tdx != NULL && is_among(endorsement->tdx, endorsement->tdx_count, tdx->quote.body.mr_td);
 }
 
+static uint32_t svn(const struct work *w, const struct clo_gce_endorsement *endorsement)
+{
+    return tee_snp_verified(w) != NULL ? endorsement->snp_svn : endorsement->tdx_svn;
+}
+
+/* A policy that asks for one is not met by evidence without it. */
+static void miss(struct work *w)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+
+    if (policy != NULL && policy->endorsement.is_demanded)
+        clo_check_that(w->checks, "policy.endorsement", false,
+                       "the policy demands a launch endorsement, and there is none that is "
+                       "verified");
+}
+
 static bool claim(struct work *w, const struct clo_gce_endorsement *endorsement,
                   struct clo_error *err)
 {
-    bool is_snp = tee_snp_verified(w) != NULL;
-
-    return appraise_claim(w, "endorsement_svn",
-                          json_integer(is_snp ? endorsement->snp_svn : endorsement->tdx_svn),
-                          err) &&
+    return appraise_claim(w, "endorsement_svn", json_integer(svn(w, endorsement)), err) &&
            appraise_claim(w, "endorsement_firmware_sha384", clo_json_hex(endorsement->digest),
                           err) &&
            appraise_claim(w, "endorsement_time", clo_json_time(endorsement->timestamp), err);
@@ -54,8 +67,10 @@ bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
     struct clo_gce_endorsement endorsement;
     struct clo_error refused;
 
-    if (given->bytes.data == NULL)
+    if (given->bytes.data == NULL) {
+        miss(w);
         return true;
+    }
     if (!clo_gce_endorsement_parse(given->bytes, &endorsement, err))
         return false;
     const struct clo_snp_certificates *certificates = more->certificates;
@@ -70,12 +85,15 @@ bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
         .crl_count = more->crl_count,
         .at = w->inputs->at,
     };
-    if (!clo_gce_endorsement_verify(&endorsement, &trust, w->checks, &refused))
+    if (!clo_gce_endorsement_verify(&endorsement, &trust, w->checks, &refused)) {
+        miss(w);
         return refused.status == CLO_ERR_UNVERIFIED ||
                clo_fail(err, refused.status, "%s", refused.text);
+    }
     if (w->hardware == NULL) {
         clo_check_skip(w->checks, "endorsement.measurement",
                        "there is no verified report to hold it against");
+        miss(w);
         return true;
     }
     w->is_launch_endorsed = holds(w, &endorsement);
@@ -83,5 +101,8 @@ bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
                    "the launch measurement %s one of those that are endorsed",
                    w->is_launch_endorsed ? "is" : "is not");
     w->appraised = true;
+    if (w->inputs->policy != NULL)
+        policy_check_endorsement(&w->inputs->policy->endorsement, svn(w, &endorsement),
+                                 endorsement.timestamp, w->inputs->at, w->checks);
     return claim(w, &endorsement, err);
 }

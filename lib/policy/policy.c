@@ -258,6 +258,7 @@ static bool check_members(const json_t *json, struct clo_error *err)
         "grace",
         "accept_weak",
         "tpm",
+        "endorsement",
     };
     const char *keys[CLO_COUNT(common) + CLO_TEE_COUNT + 1];
     size_t count = 0;
@@ -301,6 +302,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
         !policy_read_host(json, policy, err) || !policy_read_grace(json, policy, err) ||
         !read_text(json, "accept_weak", policy->accept_weak, sizeof policy->accept_weak, err) ||
         !check_sample(policy, err) || !policy_read_tpm(json, policy, err) ||
+        !policy_read_endorsement(json, &policy->endorsement, err) ||
         !read_platforms(json, policy, err) || !fingerprint(json, policy, err))
         return clo_wrap(err, "policy");
     set_trust(policy);

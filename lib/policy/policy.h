@@ -4,6 +4,7 @@
 
 #include "cloister/policy.h"
 #include "lib/evidence/tee.h"
+#include "lib/policy/policy_endorsement.h"
 #include "lib/policy/policy_tpm.h"
 
 #define CLO_POLICY_LIST_MAX 64
@@ -139,6 +140,7 @@ struct clo_policy {
     size_t host_input_count;
     struct clo_policy_grace grace;
     struct clo_policy_tpm tpm;
+    struct clo_policy_endorsement endorsement;
     char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;
