@@ -9,12 +9,10 @@
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "device/file.h"
 #include "device/tdx_guest.h"
-#include "device/tsm.h"
 #include "guest/counter.h"
 #include "guest/disk_use.h"
 #include "guest/gate.h"
@@ -41,8 +39,7 @@
 #define MAPPER_DEVICE   "/dev/mapper/" MAPPER_NAME
 #define VERITY_NAME     "root-verity"
 #define VERITY_DEVICE   "/dev/mapper/" VERITY_NAME
-#define DEVICE_PATIENCE 10 /* seconds for a disk, and for a TPM, to appear */
-#define TPM_PAUSE_NSEC  20000000L
+#define DEVICE_PATIENCE 10 /* seconds for a disk to appear */
 
 struct guest {
     struct clo_report report;
@@ -132,21 +129,6 @@ static bool prepare(struct guest *guest, struct clo_error *err)
 
 /* --- What was measured so far --- */
 
-/* A TPM takes a moment to appear; without a driver for one there is none to wait for. */
-static bool open_tpm(struct guest *guest, struct clo_error *err)
-{
-    for (long i = 0; i < DEVICE_PATIENCE * (1000000000L / TPM_PAUSE_NSEC); i++) {
-        if (clo_tpm_open(CLO_TPM_DEVICE, &guest->tpm, err))
-            return clo_measurer_new(guest->tpm, CLO_MEASURE_LOG, &guest->measurer, err);
-        if (err->status != CLO_ERR_UNAVAILABLE)
-            return false;
-        if (access(CLO_TSM_ROOT, F_OK) == 0)
-            return true;
-        nanosleep(&(struct timespec){ .tv_nsec = TPM_PAUSE_NSEC }, NULL);
-    }
-    return clo_fail(err, CLO_ERR_UNAVAILABLE, "no TPM, and no configfs-tsm either");
-}
-
 static bool enter_phase(struct guest *guest, const char *phase, struct clo_error *err)
 {
     return guest->tpm == NULL || clo_measure_phase(&guest->measurer, phase, err);
@@ -180,7 +162,8 @@ static void report_eventlog(struct guest *guest)
 
 static bool measure_start(struct guest *guest, struct clo_error *err)
 {
-    if (!open_tpm(guest, err) || !enter_phase(guest, "enter-initrd", err) ||
+    if (!clo_measurer_wait(&guest->tpm, &guest->measurer, err) ||
+        !enter_phase(guest, "enter-initrd", err) ||
         !clo_proof_look(&clo_proof_signs_default, &guest->proof, err))
         return false;
     report_eventlog(guest);

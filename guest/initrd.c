@@ -16,12 +16,10 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "device/file.h"
 #include "device/tdx_guest.h"
-#include "device/tsm.h"
 #include "guest/gate.h"
 #include "guest/host_units.h"
 #include "guest/luks_token.h"
@@ -38,8 +36,6 @@
 #define INTERFACE_FILE RUN_FOLDER "/interface"
 #define EFIVARS        "/sys/firmware/efi/efivars"
 #define CONSOLE        "/dev/console"
-#define TPM_PATIENCE   10 /* seconds for a TPM to appear */
-#define TPM_PAUSE_NSEC 20000000L
 
 struct initrd {
     struct clo_report report;
@@ -86,21 +82,6 @@ static bool check_way(const struct clo_guest_config *config, struct clo_error *e
            clo_fail(err, CLO_ERR_UNSUPPORTED, "unlock: \"both\" is for cloister-init alone");
 }
 
-/* Its driver may still be on the way. A machine without one may have SNP or TDX of its own. */
-static bool open_tpm(struct initrd *initrd, struct clo_error *err)
-{
-    for (long i = 0; i < TPM_PATIENCE * (1000000000L / TPM_PAUSE_NSEC); i++) {
-        if (clo_tpm_open(CLO_TPM_DEVICE, &initrd->tpm, err))
-            return clo_measurer_new(initrd->tpm, CLO_MEASURE_LOG, &initrd->measurer, err);
-        if (err->status != CLO_ERR_UNAVAILABLE)
-            return false;
-        if (access(CLO_TSM_ROOT, F_OK) == 0)
-            return true;
-        nanosleep(&(struct timespec){ .tv_nsec = TPM_PAUSE_NSEC }, NULL);
-    }
-    return clo_fail(err, CLO_ERR_UNAVAILABLE, "no TPM, and no configfs-tsm either");
-}
-
 static bool look_at_host(const struct initrd *initrd, struct clo_error *err)
 {
     const struct clo_gate gate = { .config = &initrd->config, .report = &initrd->report };
@@ -118,7 +99,8 @@ static bool prepare(struct initrd *initrd, struct clo_error *err)
     umask(077);
     clo_root_mount_late();
     return make_folders(err) && read_config(CLO_GUEST_CONFIG, &initrd->config, err) &&
-           check_way(&initrd->config, err) && open_tpm(initrd, err) &&
+           check_way(&initrd->config, err) &&
+           clo_measurer_wait(&initrd->tpm, &initrd->measurer, err) &&
            clo_proof_look(&clo_proof_signs_default, &initrd->proof, err);
 }
 

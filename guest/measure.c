@@ -4,15 +4,19 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cloister/userlog.h"
 #include "device/file.h"
+#include "device/tsm.h"
 #include "lib/disk/luks2.h"
 
 #define PCR_PHASES     11
 #define PCR_VOLUME_KEY 15
 #define LOG_LIMIT      ((size_t)1 << 20)
+#define TPM_PATIENCE   10 /* seconds for a TPM to appear */
+#define TPM_PAUSE_NSEC 20000000L
 
 bool clo_measurer_new(struct clo_tpm *tpm, const char *path, struct clo_measurer *out,
                       struct clo_error *err)
@@ -25,6 +29,20 @@ bool clo_measurer_new(struct clo_tpm *tpm, const char *path, struct clo_measurer
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "TPM: no bank is active");
     *out = measurer;
     return true;
+}
+
+bool clo_measurer_wait(struct clo_tpm **tpm, struct clo_measurer *out, struct clo_error *err)
+{
+    for (long i = 0; i < TPM_PATIENCE * (1000000000L / TPM_PAUSE_NSEC); i++) {
+        if (clo_tpm_open(CLO_TPM_DEVICE, tpm, err))
+            return clo_measurer_new(*tpm, CLO_MEASURE_LOG, out, err);
+        if (err->status != CLO_ERR_UNAVAILABLE)
+            return false;
+        if (access(CLO_TSM_ROOT, F_OK) == 0)
+            return true;
+        nanosleep(&(struct timespec){ .tv_nsec = TPM_PAUSE_NSEC }, NULL);
+    }
+    return clo_fail(err, CLO_ERR_UNAVAILABLE, "no TPM, and no configfs-tsm either");
 }
 
 void clo_measurer_free(struct clo_measurer *measurer)

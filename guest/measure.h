@@ -18,6 +18,10 @@ struct clo_measurer {
 
 CLO_MUST_USE bool clo_measurer_new(struct clo_tpm *tpm, const char *path, struct clo_measurer *out,
                                    struct clo_error *err);
+/* For this machine's TPM, whose driver may still be on the way. No TPM, and no measurer, where there is configfs-tsm: a machine without one
+ * may have SNP or TDX of its own. */
+CLO_MUST_USE bool clo_measurer_wait(struct clo_tpm **tpm, struct clo_measurer *out,
+                                    struct clo_error *err);
 void clo_measurer_free(struct clo_measurer *measurer); /* for CLO_CLEANUP */
 /* "enter-initrd", "leave-initrd". */
 CLO_MUST_USE bool clo_measure_phase(struct clo_measurer *measurer, const char *phase,
