@@ -59,7 +59,8 @@ static void keep_last(int level, const char *message, void *context)
     }
 }
 
-/* By what was measured alone: the superblock on the disk is not read. */
+/* By what was measured alone: the superblock on the disk is not read. Without one, libcryptsetup takes the layout by "formatting", which
+ * writes nothing as long as no hashes are asked for. */
 bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *device,
                            const char *name, bool panics, struct clo_error *err)
 {
@@ -83,7 +84,7 @@ bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *de
     int result = crypt_init(&handle, device);
     if (result == 0) {
         crypt_set_log_callback(handle, keep_last, why);
-        result = crypt_load(handle, CRYPT_VERITY, &parameters);
+        result = crypt_format(handle, CRYPT_VERITY, NULL, NULL, NULL, NULL, 0, &parameters);
     }
     if (result == 0)
         result = crypt_activate_by_volume_key(handle, name, (const char *)verity->root_hash.data,
@@ -94,7 +95,10 @@ bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *de
 
 void clo_guest_verity_close(const char *name)
 {
-    (void)crypt_deactivate(NULL, name);
+    CLO_CLEANUP(clo_disk_free_device) struct crypt_device *handle = NULL;
+
+    if (crypt_init_by_name(&handle, name) == 0)
+        (void)crypt_deactivate(handle, name);
 }
 
 /* --- What the kernel says --- */
