@@ -17,5 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(alternatives.counts[pcr] <= CLO_TPM2_OR_MAX);
     clo_alternatives_policy(&alternatives, &policy);
     MUST(policy.hash == CLO_HASH_SHA256);
+    CLO_CLEANUP(clo_nv_policy_free) struct clo_nv_policy index = { .pcrs = 0 };
+    if (clo_nv_policy_parse(clo_bytes(data, size), &index, &err))
+        MUST(index.name.bytes[0] == 0 && index.name.bytes[1] == 0x0b);
+    else
+        MUST(err.status != CLO_OK);
     return 0;
 }

@@ -35,9 +35,14 @@ static bool seal(const struct cli_seal *in, const char *srk, uint64_t handle, co
         return clo_fail(err, CLO_ERR_USAGE,
                         "--srk-handle 0x%llx: expected 0x81000000 to 0x81ffffff",
                         (unsigned long long)handle);
-    if (srk == NULL || in->references.count == 0)
+    if (srk == NULL || (in->references.count == 0 && in->nv_policy == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--srk and --reference are needed");
-    if (!cli_seal_plan(in, &plan, err) || !clo_file_read(srk, CLO_TPM2_PARENT_LIMIT, &area, err))
+    if (!cli_seal_plan(in, &plan, err))
+        return false;
+    if (plan.job.state_count == 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--reference is needed: the NV index does not say all registers");
+    if (!clo_file_read(srk, CLO_TPM2_PARENT_LIMIT, &area, err))
         return false;
     if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &target.parent, err))
         return clo_wrap(err, "%s", srk);

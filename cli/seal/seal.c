@@ -33,6 +33,28 @@ static bool add_present(struct clo_tpm *tpm, struct cli_seal_plan *plan, struct 
     return true;
 }
 
+/* The TPM's index is the file's, and holds what it says: or the key would be sealed to something else, or to nothing that opens it. */
+static bool check_index(struct clo_tpm *tpm, const struct clo_nv_policy *nv, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer held = { 0 };
+    struct clo_tpm2_name name;
+    struct clo_digest policy;
+
+    if (nv == NULL)
+        return true;
+    if (!clo_tpm_nv_name(tpm, nv->alternatives.nv_index, &name, err))
+        return clo_wrap(err, "--nv-policy");
+    if (memcmp(name.bytes, nv->name.bytes, sizeof name.bytes) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "--nv-policy: the TPM has another index 0x%08x",
+                        nv->alternatives.nv_index);
+    if (!clo_tpm_nv_read(tpm, nv->alternatives.nv_index, 64, &held, err))
+        return clo_wrap(err, "--nv-policy");
+    clo_alternatives_policy(&nv->alternatives, &policy);
+    return (held.size == 34 && memcmp(held.data + 2, policy.bytes, 32) == 0) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "--nv-policy: the TPM's index approves of another state than the file says");
+}
+
 static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, const char *path,
                  struct clo_error *err)
 {
@@ -40,6 +62,7 @@ static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, 
     CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
 
     if (!cli_seal_plan(in, &plan, err) || !clo_tpm_open_named(device, &tpm, err) ||
+        !check_index(tpm, plan.nv, err) ||
         (plan.job.state_count == 0 && !add_present(tpm, &plan, err)))
         return false;
     plan.job.sealing.is_legacy = is_legacy;

@@ -15,6 +15,9 @@
 void cli_seal_plan_free(struct cli_seal_plan *plan)
 {
     cli_references_free(&plan->references);
+    if (plan->nv != NULL)
+        clo_nv_policy_free(plan->nv);
+    free(plan->nv);
     clo_secret_freep(&plan->key);
     clo_secret_freep(&plan->pin);
     clo_public_key_freep(&plan->signer);
@@ -102,6 +105,20 @@ static bool make_states(const struct cli_seal *in, struct cli_seal_plan *plan,
                     meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 }
 
+/* Where all registers are the index's to say there is nothing to foretell. */
+static bool add_nv_state(const struct cli_seal *in, struct cli_seal_plan *plan,
+                         struct clo_error *err)
+{
+    if (plan->nv == NULL || plan->job.state_count > 0 || plan->job.sealing.pcrs != 0)
+        return true;
+    if (in->references.count > 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--reference: the NV index says all, nothing is bound to a value");
+    plan->states[0] = (struct clo_seal_state){ .name = "what the NV index approves of" };
+    plan->job.state_count = 1;
+    return true;
+}
+
 /* --- The policy --- */
 
 static bool read_signer(const struct cli_seal *in, struct cli_seal_plan *plan,
@@ -140,6 +157,44 @@ static bool read_form(const struct cli_seal *in, struct cli_seal_plan *plan, str
     return true;
 }
 
+/* The index's owner says what it approves of, now and later. */
+static bool read_nv_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_tpm2_sealing *sealing = &plan->job.sealing;
+
+    if (in->nv_policy == NULL)
+        return true;
+    if (plan->job.form != CLO_SEAL_SYSTEMD)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--nv-policy: cloister-init has no pcrlock.json: --form systemd alone");
+    plan->nv = calloc(1, sizeof *plan->nv);
+    if (plan->nv == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_file_read(in->nv_policy, DISK_FILE_LIMIT, &text, err))
+        return false;
+    if (!clo_nv_policy_parse(clo_buffer_bytes(&text), plan->nv, err))
+        return clo_wrap(err, "%s", in->nv_policy);
+    if (plan->nv->alternatives.bank != plan->bank)
+        return clo_fail(err, CLO_ERR_USAGE, "%s: is of the %s bank: --bank", in->nv_policy,
+                        clo_hash_name(plan->nv->alternatives.bank));
+    sealing->nv = &plan->nv->name;
+    sealing->nv_pcrs = plan->nv->pcrs;
+    sealing->nv_handle = clo_buffer_bytes(&plan->nv->handle);
+    return true;
+}
+
+/* What is bound in another way already needs no value. Neither a signature nor an index says that PCR 11 is of the initrd alone. */
+static void default_pcrs(struct clo_tpm2_sealing *sealing)
+{
+    uint32_t others = sealing->signed_pcrs | sealing->nv_pcrs;
+
+    if ((others & UINT32_C(1) << 11) != 0)
+        sealing->pcrs |= UINT32_C(1) << CLI_SEAL_LATCH;
+    sealing->pcrs &= ~others;
+}
+
 static bool read_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
                         struct clo_error *err)
 {
@@ -150,13 +205,11 @@ static bool read_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
         return clo_fail(err, CLO_ERR_USAGE, "--bank %.20s: not a hash", in->bank);
     sealing->bank = plan->bank;
     if (!read_form(in, plan, err) || !read_signer(in, plan, err) ||
+        !read_nv_policy(in, plan, err) ||
         !cli_pcr_list("--pcrs", in->pcrs == NULL ? CLI_SEAL_PCRS : in->pcrs, &sealing->pcrs, err))
         return false;
-    if (in->pcrs == NULL) {
-        if ((sealing->pcrs & sealing->signed_pcrs & UINT32_C(1) << 11) != 0)
-            sealing->pcrs |= UINT32_C(1) << CLI_SEAL_LATCH;
-        sealing->pcrs &= ~sealing->signed_pcrs;
-    }
+    if (in->pcrs == NULL)
+        default_pcrs(sealing);
     if (in->pin != NULL) {
         if (!clo_passphrase_read(in->pin, &plan->pin, err))
             return false;
@@ -178,7 +231,8 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
         return false;
     if (!read_policy(&with, out, err) || !clo_tpm2_sealing_check(&out->job.sealing, err) ||
         !cli_references_load(&in->references, &out->references, err) ||
-        !make_states(&with, out, err) || !clo_file_read_secret(in->key, KEY_LIMIT, &out->key, err))
+        !make_states(&with, out, err) || !add_nv_state(&with, out, err) ||
+        !clo_file_read_secret(in->key, KEY_LIMIT, &out->key, err))
         return false;
     out->job.key = out->key;
     out->job.states = out->states;
@@ -262,8 +316,8 @@ static bool write_share(void *context, const struct clo_secret *share, struct cl
     return clo_file_write(file->path, clo_secret_bytes(share), 0600, err);
 }
 
-bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan, const char *path,
-                  struct clo_error *err)
+bool cli_seal_apply(const struct cli_seal *in, struct cli_seal_plan *plan, const char *path,
+                    struct clo_seal_result *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_seal_close) struct clo_seal_disk disk = { .fd = -1 };
     CLO_CLEANUP(clo_seal_result_free) struct clo_seal_result result = { .tokens = 0 };
@@ -273,5 +327,17 @@ bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan, const c
     plan->job.share_context = &share;
     if (!clo_seal_open(path, true, &disk, err) || !clo_seal(&disk, &plan->job, &result, err))
         return clo_wrap(err, "%s", path);
-    return update_identity(in, &disk, &result, err) && print_result(in, plan, &result, err);
+    if (!update_identity(in, &disk, &result, err))
+        return false;
+    *out = result;
+    result = (struct clo_seal_result){ .tokens = 0 };
+    return true;
+}
+
+bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan, const char *path,
+                  struct clo_error *err)
+{
+    CLO_CLEANUP(clo_seal_result_free) struct clo_seal_result result = { .tokens = 0 };
+
+    return cli_seal_apply(in, plan, path, &result, err) && print_result(in, plan, &result, err);
 }

@@ -4,6 +4,7 @@
 
 #include "cli/inputs.h"
 #include "image/seal.h"
+#include "lib/tcg/alternatives.h"
 
 #define CLI_SEAL_PCRS   "0,2,4,7,11,12,13"
 #define CLI_SEAL_LATCH  15 /* by value where 11 is signed: a root takes no key without one of them */
@@ -12,6 +13,7 @@
 
 struct cli_seal {
     struct clo_list references;
+    const char *nv_policy; /* pcrlock.json */
     const char *key, *pcrs, *signed_pcrs, *signer, *ref, *phase, *bank, *pin, *form, *share,
             *identity;
     bool drops_others, makes_recovery, shows_qr, as_json;
@@ -30,6 +32,9 @@ struct cli_seal {
               .text = &(in).signer },                                                             \
             { "--policy-ref", "TEXT", "the reference that its signatures have (systemd 262)",     \
               .text = &(in).ref },                                                                \
+            { "--nv-policy", "FILE",                                                              \
+              "bound to what systemd-pcrlock's NV index approves of: its pcrlock.json",           \
+              .text = &(in).nv_policy },                                                          \
             { "--phase", "PATH", "the registers' values in this phase; default enter-initrd",     \
               .text = &(in).phase },                                                              \
             { "--bank", "NAME", "the PCR bank; default sha256", .text = &(in).bank },             \
@@ -57,6 +62,7 @@ struct cli_seal_plan {
     struct clo_seal_job job;
     struct clo_seal_state states[CLI_SEAL_STATES];
     struct cli_references references;
+    struct clo_nv_policy *nv; /* NULL: none */
     struct clo_secret *key, *pin;
     struct clo_public_key *signer;
     enum clo_hash bank;
@@ -65,7 +71,11 @@ void cli_seal_plan_free(struct cli_seal_plan *plan); /* for CLO_CLEANUP */
 /* The policy, and the states that --reference names; none: the caller adds one. */
 CLO_MUST_USE bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out,
                                 struct clo_error *err);
-/* Checks the policy, seals, brings the disk's file up to date, and prints. */
+/* Seals, and brings the disk's file up to date. */
+CLO_MUST_USE bool cli_seal_apply(const struct cli_seal *in, struct cli_seal_plan *plan,
+                                 const char *path, struct clo_seal_result *out,
+                                 struct clo_error *err);
+/* The same, and prints. */
 CLO_MUST_USE bool cli_seal_run(const struct cli_seal *in, struct cli_seal_plan *plan,
                                const char *path, struct clo_error *err);
 

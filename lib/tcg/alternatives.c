@@ -123,3 +123,85 @@ void clo_alternatives_policy(const struct clo_alternatives *alternatives, struct
         clo_tpm2_policy_or(out, branches, alternatives->counts[pcr]);
     }
 }
+
+/* --- The index --- */
+
+/* TPMA_NV, part 2, section 13.4. */
+#define NV_WRITES_OF_OTHERS (1U << 0 | 1U << 1 | 1U << 2) /* PPWRITE, OWNERWRITE, AUTHWRITE */
+#define NV_POLICY_WRITE     (1U << 3)
+#define NV_TYPE             (0xfU << 4)
+#define NV_WRITTEN          (1U << 29)
+#define NV_HA_SIZE          34 /* TPMT_HA of SHA-256 */
+#define NV_HANDLE_LIMIT     1024
+
+void clo_nv_policy_free(struct clo_nv_policy *policy)
+{
+    clo_buffer_free(&policy->handle);
+}
+
+/* TPM2B_NV_PUBLIC: TPMS_NV_PUBLIC with its size. */
+static bool read_public(struct clo_bytes in, struct clo_nv_policy *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    struct clo_reader r = clo_reader(in);
+    size_t size = clo_read_be16(&r);
+    size_t first = r.at;
+    uint32_t index = clo_read_be32(&r);
+    uint16_t name = clo_read_be16(&r);
+    uint32_t attributes = clo_read_be32(&r);
+    size_t policy_size = clo_read_be16(&r);
+    struct clo_bytes policy = clo_read_bytes(&r, policy_size);
+    uint16_t data = clo_read_be16(&r);
+
+    if (!clo_reader_ok(&r) || r.at != in.size || r.at - first != size)
+        return clo_fail(err, CLO_ERR_FORMAT, "nvPublic: not the public part of an NV index");
+    if (index != out->alternatives.nv_index || name != clo_hash_to_tpm(CLO_HASH_SHA256) ||
+        data != NV_HA_SIZE || (attributes & NV_TYPE) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "nvPublic: not of the index of a policy in SHA-256");
+    if ((attributes & NV_WRITES_OF_OTHERS) != 0 || (attributes & NV_POLICY_WRITE) == 0 ||
+        policy.size != 32)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "nvPublic: others than its policy may write the index");
+    clo_buffer_be32(&area, index);
+    clo_buffer_be16(&area, name);
+    clo_buffer_be32(&area, attributes | NV_WRITTEN);
+    clo_buffer_be16(&area, (uint16_t)policy.size);
+    clo_buffer_append(&area, policy);
+    clo_buffer_be16(&area, data);
+    if (!clo_buffer_ok(&area))
+        return clo_out_of_memory(err);
+    clo_tpm2_name_of(clo_buffer_bytes(&area), &out->name);
+    return true;
+}
+
+static bool read_index(const json_t *json, struct clo_nv_policy *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    const char *text, *handle;
+
+    if (!clo_json_get_string(json, "nvPublic", &text, err) ||
+        !clo_json_get_string(json, "nvHandle", &handle, err) ||
+        !clo_base64_read(clo_bytes_text(text), &area, err) ||
+        !clo_base64_read(clo_bytes_text(handle), &out->handle, err))
+        return false;
+    return (out->handle.size <= NV_HANDLE_LIMIT ||
+            clo_fail(err, CLO_ERR_FORMAT, "nvHandle: %zu bytes", out->handle.size)) &&
+           read_public(clo_buffer_bytes(&area), out, err);
+}
+
+bool clo_nv_policy_parse(struct clo_bytes json, struct clo_nv_policy *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *parsed = NULL;
+    CLO_CLEANUP(clo_nv_policy_free) struct clo_nv_policy policy = { .pcrs = 0 };
+
+    if (!clo_alternatives_parse(json, &policy.alternatives, err))
+        return false;
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++)
+        if (policy.alternatives.counts[pcr] > 0)
+            policy.pcrs |= UINT32_C(1) << pcr;
+    if (!clo_json_parse(json, &parsed, err) || !read_index(parsed, &policy, err))
+        return clo_wrap(err, "pcrlock policy");
+    *out = policy;
+    policy.handle = (struct clo_buffer){ 0 };
+    return true;
+}

@@ -28,4 +28,17 @@ void clo_alternatives_branches(const struct clo_alternatives *alternatives, unsi
 /* All of it. */
 void clo_alternatives_policy(const struct clo_alternatives *alternatives, struct clo_digest *out);
 
+/* The NV index of such a file, to seal to what it approves of. */
+struct clo_nv_policy {
+    struct clo_alternatives alternatives;
+    uint32_t pcrs;             /* that the policy binds */
+    struct clo_tpm2_name name; /* of the index, once it was written */
+    struct clo_buffer handle;  /* ESYS's serialised handle, as tokens have it */
+};
+/* nvPublic and nvHandle as well. The index must be one that only its policy writes, and nobody undoes: anything else could be made to
+ * approve of another state. */
+CLO_MUST_USE bool clo_nv_policy_parse(struct clo_bytes json, struct clo_nv_policy *out,
+                                      struct clo_error *err);
+void clo_nv_policy_free(struct clo_nv_policy *policy); /* for CLO_CLEANUP */
+
 #endif

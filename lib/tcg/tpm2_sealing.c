@@ -21,10 +21,9 @@ static const struct {
 
 bool clo_tpm2_sealing_check(const struct clo_tpm2_sealing *sealing, struct clo_error *err)
 {
-    uint32_t all = sealing->pcrs | sealing->signed_pcrs;
+    uint32_t all =
+            sealing->pcrs | sealing->signed_pcrs | (sealing->nv != NULL ? sealing->nv_pcrs : 0);
 
-    if (sealing->nv != NULL)
-        return true; /* the index's owner says what it holds */
     for (size_t i = 0; i < CLO_COUNT(needed); i++)
         if ((all & needed[i].any_of) == 0)
             return clo_fail(err, CLO_ERR_REFUSED, "the policy leaves out %s", needed[i].why);
@@ -93,6 +92,8 @@ bool clo_tpm2_sealing_token(const struct clo_tpm2_sealing *sealing, struct clo_t
         return false;
     for (size_t i = 0; i < token.shards; i++)
         clo_buffer_append(&token.policies[i], clo_digest_bytes(&policies[i]));
+    if (sealing->nv != NULL)
+        clo_buffer_append(&token.pcrlock_nv, sealing->nv_handle);
     *out = token;
     token = (struct clo_tpm2_token){ 0 };
     return true;

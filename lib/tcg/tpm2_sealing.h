@@ -16,6 +16,8 @@ struct clo_tpm2_sealing {
     uint32_t signed_pcrs;
     const char *ref;                /* NULL: none */
     const struct clo_tpm2_name *nv; /* the index whose policy counts (pcrlock); NULL: none */
+    uint32_t nv_pcrs;               /* that the index's policy binds now, whatever else it may */
+    struct clo_bytes nv_handle;     /* of the index, as systemd's tokens name it; may be empty */
     struct clo_bytes pin;           /* empty: none */
     unsigned keyslot;
     bool is_own, is_share, is_volume_key; /* as in the token */

@@ -116,4 +116,89 @@ held "canonical event log (JSON)" "systemd-pcrlock cel" "$version" "ours reads i
 lock log ours --json=short | jq -e '[.pcrs[] | select(.pcr | IN(4, 9, 11)) | .hashMatchesEventLog and .allEventsMatched and .noMissingComponents] == [true, true, true]' \
     >/dev/null || fail "log: $(tail -n 1 pcrlock.log)"
 held "event log" "systemd-pcrlock log" "$version" "reads ours"
+
+# A volume sealed to what its NV index approves of: by systemd-cryptenroll, opened by us; by us, with the TPM and without, opened by systemd-cryptsetup;
+# alone, and next to a signed policy, whose half comes first. None of it needs device-mapper: systemd says that it has the key, and stops there.
+newer=$cache/systemd-forky
+[ -e "$newer/complete" ] || skip "a newer systemd was not fetched: . sim/lab.sh && lab_fetch_new_systemd"
+need cryptsetup tpm2_createprimary tpm2_evictcontrol tpm2_readpublic
+with_newer() {
+    program=$1
+    shift
+    SYSTEMD_CRYPTSETUP_USE_TOKEN_MODULE=0 "$newer/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" \
+        --library-path "$newer/usr/lib/x86_64-linux-gnu:$newer/usr/lib/x86_64-linux-gnu/systemd:$newer/usr/lib/systemd" "$newer/usr/bin/$program" "$@"
+}
+head -c 64 /dev/urandom >key
+volume() {
+    rm -f volume
+    truncate -s 20M volume
+    cryptsetup luksFormat -q --sector-size 4096 --key-size 512 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 volume key || fail "luksFormat"
+}
+# shellcheck disable=SC2317 # expect calls it
+ours() { flush && "$cloister" unlock volume --by-tpm --tpm "swtpm:$work/tpm.sock" --test "$@"; }
+seal() { flush && "$cloister" seal volume --key key --tpm "swtpm:$work/tpm.sock" "$@"; }
+# theirs [OPTION]…: the key is had, and only the kernel's part is missing.
+theirs() {
+    flush
+    with_newer systemd-cryptsetup attach test volume - "tpm2-device=$tpm,headless=true$1" >theirs.log 2>&1
+    grep -q "Failed to activate with TPM2 acquired key: Operation not supported" theirs.log
+}
+enroll() { flush && with_newer systemd-cryptenroll --unlock-key-file=key --tpm2-device="$tpm" "$@" volume >enroll.log 2>&1; }
+lock make-policy ours --pcr=0,4,9,12 --policy="$work/nv.json" --force || fail "make-policy: $(tail -n 1 pcrlock.log)"
+openssl genrsa -out pcr.key 2048 2>/dev/null
+openssl rsa -in pcr.key -pubout -out pcr.pub 2>/dev/null
+"$cloister" measure policy a.ref.json --pcrs 11 --key pcr.key --phase enter-initrd:leave-initrd:sysinit:ready --output signed.json || fail "measure policy"
+
+volume
+enroll --tpm2-pcrlock="$work/nv.json" --tpm2-pcrs=7 || fail "cryptenroll: $(tail -n 1 enroll.log)"
+expect "theirs" 0 "opens" ours --pcrlock nv.json
+expect "theirs, without the file" 1 "no pcrlock.json says what that is" ours
+volume
+seal --nv-policy nv.json >/dev/null || fail "seal --nv-policy"
+theirs ",tpm2-pcrlock=$work/nv.json" || fail "$version does not open what we sealed to an NV index: $(tail -n 2 theirs.log)"
+expect "ours" 0 "opens" ours --pcrlock nv.json
+tpm2_readpublic -Q -c 0x81000001 -f tss -o srk || fail "storage key"
+volume
+jq -n --arg b "$(pcr sha256 7)" --arg v "$(pcr sha256 11)" '{cloister_reference: 1, name: "now", origin: "prediction", events: {}, pcrs: {sha256:
+    {"2": ("0" * 64), "7": $b, "13": ("0" * 64), "11": {"enter-initrd": $v}}}}' | jq --arg v "$(pcr sha256 2)" '.pcrs.sha256."2" = $v' >now.ref.json
+"$cloister" image seal volume --key key --srk srk --nv-policy nv.json --reference now.ref.json >/dev/null || fail "image seal --nv-policy"
+theirs ",tpm2-pcrlock=$work/nv.json" || fail "not opened, what we sealed offline to an NV index: $(tail -n 2 theirs.log)"
+expect "ours, offline" 0 "opens" ours --pcrlock nv.json
+held "NV policy (tpm2_pcrlock)" "systemd-cryptenroll, systemd-cryptsetup" "$version" "both ways"
+# Two halves are written by cryptenroll where no token plug-in of an older systemd looks at what it writes: a file system of its own hides that.
+enroll_alone() {
+    flush
+    export -f with_newer
+    newer=$newer unshare -rm bash -c 'mount -t tmpfs none /usr/lib/x86_64-linux-gnu/cryptsetup && with_newer systemd-cryptenroll "$@"' - \
+        --unlock-key-file=key --tpm2-device="$tpm" "$@" volume >enroll.log 2>&1
+}
+how="reads ours"
+if unshare -rm mount -t tmpfs none /usr/lib/x86_64-linux-gnu/cryptsetup 2>/dev/null; then
+    volume
+    enroll_alone --tpm2-pcrlock="$work/nv.json" --tpm2-pcrs=7 --tpm2-public-key=pcr.pub --tpm2-public-key-pcrs=11 --tpm2-signature="$work/signed.json" || fail "cryptenroll: $(tail -n 1 enroll.log)"
+    expect "two halves of theirs" 0 "opens" ours --pcrlock nv.json --pcr-signature signed.json
+    expect "one half alone" 1 "no signature for the present PCRs" ours --pcrlock nv.json
+    how="both ways"
+fi
+volume
+seal --nv-policy nv.json --signed-pcrs 11 --policy-key pcr.pub >/dev/null || fail "seal, both"
+theirs ",tpm2-pcrlock=$work/nv.json,tpm2-signature=$work/signed.json" || fail "not opened, what we sealed in two halves: $(tail -n 2 theirs.log)"
+expect "two halves of ours" 0 "opens" ours --pcrlock nv.json --pcr-signature signed.json
+held "NV policy and signed policy, two shards" "systemd-cryptenroll, systemd-cryptsetup" "$version" "$how"
+
+# Refused before anything is written.
+cp volume before
+jq '.pcrValues[0].values = ["'"$(printf '%064d' 5)"'"]' nv.json >lying.json
+expect "a file that says another state" 1 "approves of another state than the file says" seal --nv-policy lying.json
+jq '.nvPublic = "AAAA"' nv.json >empty.json
+expect "no index" 3 "nvPublic" seal --nv-policy empty.json
+expect "a form that nobody opens" 2 "--form systemd alone" seal --nv-policy nv.json --form own
+expect "registers that nobody binds" 1 "the policy leaves out PCR 11" seal --nv-policy nv.json --pcrs 7
+expect "no register's value" 2 "--reference is needed" "$cloister" image seal volume --key key --srk srk --nv-policy nv.json
+cmp -s before volume || fail "a refusal has changed the volume"
+
+# Another state: nobody gets the key.
+tpm2_pcrextend "12:sha256=$(printf '%064d' 99)"
+expect "another state" 1 "token 0" ours --pcrlock nv.json --pcr-signature signed.json
+! theirs ",tpm2-pcrlock=$work/nv.json,tpm2-signature=$work/signed.json" || fail "$version opens it in another state"
 exit "$failed"

@@ -172,12 +172,72 @@ static void test_alternatives(void **state)
     }
 }
 
+/* An index as it is sealed to: nobody but its own policy writes it. */
+static void test_index(void **state)
+{
+    enum {
+        INDEX = 0x01801234,
+        ATTRIBUTES = 1 << 3 | 1 << 12 | 1 << 17,
+        OWNER_WRITES = 1 << 1
+    };
+    static const struct {
+        const char *name;
+        uint32_t index, attributes;
+        uint16_t hash, policy, data;
+        size_t cut;
+        const char *error;
+    } cases[] = {
+        { "systemd-pcrlock's", INDEX, ATTRIBUTES, 0xb, 32, 34, 0, NULL },
+        { "the owner writes", INDEX, ATTRIBUTES | OWNER_WRITES, 0xb, 32, 34, 0,
+          "others than its policy may write the index" },
+        { "anyone writes", INDEX, ATTRIBUTES | 1 << 2, 0xb, 32, 34, 0,
+          "others than its policy may write the index" },
+        { "nobody writes by policy", INDEX, 1 << 17, 0xb, 32, 34, 0,
+          "others than its policy may write the index" },
+        { "no policy", INDEX, ATTRIBUTES, 0xb, 0, 34, 0,
+          "others than its policy may write the index" },
+        { "a counter", INDEX, ATTRIBUTES | 1 << 4, 0xb, 32, 34, 0, "not of the index of a policy" },
+        { "another index", INDEX + 1, ATTRIBUTES, 0xb, 32, 34, 0, "not of the index of a policy" },
+        { "a name of SHA-384", INDEX, ATTRIBUTES, 0xc, 32, 34, 0, "not of the index of a policy" },
+        { "a policy of SHA-384", INDEX, ATTRIBUTES, 0xb, 32, 50, 0,
+          "not of the index of a policy" },
+        { "cut short", INDEX, ATTRIBUTES, 0xb, 32, 34, 1, "not the public part of an NV index" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        CLO_CLEANUP(clo_nv_policy_free) struct clo_nv_policy policy = { .pcrs = 0 };
+        static const uint8_t digest[32] = { 1 };
+        struct clo_error err = { 0 };
+        clo_buffer_be16(&area, (uint16_t)(14 + cases[i].policy));
+        clo_buffer_be32(&area, cases[i].index);
+        clo_buffer_be16(&area, cases[i].hash);
+        clo_buffer_be32(&area, cases[i].attributes);
+        clo_buffer_be16(&area, cases[i].policy);
+        clo_buffer_append(&area, clo_bytes(digest, cases[i].policy));
+        clo_buffer_be16(&area, cases[i].data);
+        area.size -= cases[i].cut;
+        clo_buffer_text(&text, "{\"pcrBank\":\"sha256\",\"pcrValues\":[{\"pcr\":4,\"values\":[\"");
+        clo_hex_write(clo_bytes(digest, sizeof digest), &text);
+        clo_buffer_text(&text,
+                        "\"]}],\"nvIndex\":25170484,\"nvHandle\":\"AYASNA==\",\"nvPublic\":\"");
+        clo_base64_write(clo_buffer_bytes(&area), &text);
+        clo_buffer_text(&text, "\"}");
+        bool ok = clo_nv_policy_parse(clo_buffer_bytes(&text), &policy, &err);
+        CHECK(ok == (cases[i].error == NULL), ok ? cases[i].name : err.text);
+        CHECK(ok || strstr(err.text, cases[i].error) != NULL, err.text);
+        CHECK(!ok || (policy.pcrs == 1U << 4 && policy.handle.size == 4), cases[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pcrs),         cmocka_unit_test(test_signed_and_pin),
         cmocka_unit_test(test_to_be_signed), cmocka_unit_test(test_parent),
-        cmocka_unit_test(test_alternatives),
+        cmocka_unit_test(test_alternatives), cmocka_unit_test(test_index),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

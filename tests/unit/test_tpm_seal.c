@@ -465,12 +465,18 @@ static void test_check(void **state)
         { "without 11", 1U << 0 | 1U << 4 | 1U << 12, 0, "the policy leaves out PCR 11" },
         { "without 4 and 7", 1U << 0 | 1U << 11 | 1U << 12, 0, "the policy leaves out PCR 4 or 7" },
         { "none", 0, 0, "the policy leaves out PCR 0" },
+        { "an index with the rest", 1U << 11, 0, NULL },
+        { "an index without the rest", 1U << 7, 0, "the policy leaves out PCR 11" },
     };
+    const struct clo_tpm2_name name = { .bytes = { 0 } };
 
     (void)state;
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        const bool has_index = strncmp(cases[i].name, "an index", 8) == 0;
         const struct clo_tpm2_sealing sealing = { .pcrs = cases[i].pcrs,
-                                                  .signed_pcrs = cases[i].signed_pcrs };
+                                                  .signed_pcrs = cases[i].signed_pcrs,
+                                                  .nv = has_index ? &name : NULL,
+                                                  .nv_pcrs = 1U << 0 | 1U << 4 | 1U << 12 };
         struct clo_error err = { 0 };
         bool ok = clo_tpm2_sealing_check(&sealing, &err);
         CHECK(ok == (cases[i].error == NULL), cases[i].name);
