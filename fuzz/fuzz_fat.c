@@ -37,6 +37,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             MUST(err.status != CLO_OK && err.text[0] != '\0');
     }
     struct clo_error err;
+    for (size_t i = 0; i < CLO_COUNT(paths); i++) {
+        struct clo_fat_entry entry;
+        enum clo_fat_part part;
+        bool is_there;
+        if (!clo_fat_find(clo_bytes(volume, sizeof volume), paths[i], &entry, &is_there, &err) ||
+            !is_there)
+            continue;
+        MUST(entry.offset <= sizeof volume - 32);
+        MUST(clo_fat_part_at(clo_bytes(volume, sizeof volume), entry.offset, &part, &err));
+    }
     if (!clo_fat_list(clo_bytes(volume, sizeof volume), "EFI", check_name, NULL, &err))
         MUST(err.status != CLO_OK && err.text[0] != '\0');
     return 0;

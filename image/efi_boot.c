@@ -10,8 +10,6 @@
 
 #define GLOBAL      "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 #define TITLE       "Cloister update"
-#define FIRST       0xc101u /* of the numbers that we try */
-#define NUMBERS     16u
 #define VALUE_LIMIT 65536
 /* Non-volatile, for boot services and the running system. */
 #define ATTRIBUTES    7u
@@ -92,7 +90,7 @@ static void name_entry(uint16_t number, char out[16])
     snprintf(out, 16, "Boot%04X", number);
 }
 
-static bool is_ours(struct clo_bytes option)
+bool clo_efi_option_is_ours(struct clo_bytes option)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer title = { 0 };
     struct clo_error ignored;
@@ -108,13 +106,13 @@ static bool find_entry(const char *efivars, uint16_t *number, bool *is_there, st
     bool has_free = false;
 
     *is_there = false;
-    for (unsigned i = 0; i < NUMBERS; i++) {
+    for (unsigned i = 0; i < CLO_EFI_NUMBERS; i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer value = { 0 };
-        uint16_t candidate = (uint16_t)(FIRST + i);
+        uint16_t candidate = (uint16_t)(CLO_EFI_FIRST_NUMBER + i);
         char name[16];
         name_entry(candidate, name);
         bool is_used = read_variable(efivars, name, &value);
-        if (is_used && is_ours(clo_buffer_bytes(&value))) {
+        if (is_used && clo_efi_option_is_ours(clo_buffer_bytes(&value))) {
             *number = candidate;
             *is_there = true;
             return true;
@@ -166,8 +164,8 @@ static bool device_path(const struct clo_efi_entry *entry, struct clo_buffer *ou
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
-static bool load_option(const struct clo_efi_entry *entry, struct clo_buffer *out,
-                        struct clo_error *err)
+bool clo_efi_option(const struct clo_efi_entry *entry, struct clo_buffer *out,
+                    struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
 
@@ -189,7 +187,7 @@ bool clo_efi_entry_write(const char *efivars, const struct clo_efi_entry *entry,
     bool is_there;
     char name[16];
 
-    if (!load_option(entry, &option, err) || !find_entry(efivars, number, &is_there, err))
+    if (!clo_efi_option(entry, &option, err) || !find_entry(efivars, number, &is_there, err))
         return false;
     name_entry(*number, name);
     return write_variable(efivars, name, clo_buffer_bytes(&option), err);

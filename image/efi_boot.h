@@ -17,6 +17,12 @@ struct clo_efi_entry {
 /* Writes the entry, ours if there is one already, else under a number that is free. */
 CLO_MUST_USE bool clo_efi_entry_write(const char *efivars, const struct clo_efi_entry *entry,
                                       uint16_t *number, struct clo_error *err);
+/* The EFI_LOAD_OPTION alone, for a variable store that is a file; and is an option one of ours? */
+CLO_MUST_USE bool clo_efi_option(const struct clo_efi_entry *entry, struct clo_buffer *out,
+                                 struct clo_error *err);
+bool clo_efi_option_is_ours(struct clo_bytes option);
+#define CLO_EFI_FIRST_NUMBER 0xc101u /* of the numbers that ours may have */
+#define CLO_EFI_NUMBERS      16u
 /* Our own entry and, where it names that, BootNext: gone, if they were there. */
 CLO_MUST_USE bool clo_efi_entry_drop(const char *efivars, struct clo_error *err);
 CLO_MUST_USE bool clo_efi_next_write(const char *efivars, uint16_t number, struct clo_error *err);

@@ -9,6 +9,7 @@ int cmd_image(int argc, char **argv)
         { "inspect", cmd_image_inspect,
           "say what is on an image, and whether a guest would open it" },
         { "seal", cmd_image_seal, "seal its disk's key to a TPM, for states to come" },
+        { "update", cmd_image_update, "give it another kernel, and seal its key for that" },
     };
 
     return cli_dispatch("image", "Makes confidential disk images, and looks into them.", commands,

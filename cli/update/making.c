@@ -102,7 +102,7 @@ static bool read_config(const struct cli_update *in, json_t **out, char **cmdlin
     if (checked.verity.data_blocks != 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the root is read-only, its hash was measured: an update is a new image");
-    *has_tags = loads_tags(&checked);
+    *has_tags = in->has_tags || loads_tags(&checked);
     *cmdline = strdup(line == NULL ? "" : line);
     if (*cmdline == NULL)
         return clo_out_of_memory(err);

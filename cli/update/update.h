@@ -13,6 +13,7 @@ struct cli_update {
     const char *esp, *efivars, *disk, *tpm, *eventlog, *state, *run, *disk_key;
     /* The UKI: made here, or ready. */
     const char *uki, *release, *modules, *init, *request, *sign_command;
+    bool has_tags; /* the root's sectors have; else what the guest's own modules say */
     struct uki_build build;
 };
 

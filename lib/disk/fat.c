@@ -35,6 +35,7 @@ struct entry {
     bool is_directory;
     uint32_t cluster;
     uint32_t size;
+    size_t offset; /* in the volume */
 };
 
 /* The BIOS parameter block, section 3. */
@@ -270,6 +271,19 @@ static bool open_folder(const struct fat *fat, const struct entry *folder, bool 
     return true;
 }
 
+/* Where in the volume a folder's byte lies; the folder was read before. */
+static size_t place_in_folder(const struct fat *fat, const struct entry *folder, bool is_root,
+                              size_t at)
+{
+    uint32_t cluster = folder->cluster;
+
+    if (is_root && !fat->is_32)
+        return (size_t)(fat->fixed_root.data - fat->volume.data) + at;
+    for (size_t i = at / fat->cluster_size; i > 0; i--)
+        cluster = next_cluster(fat, cluster);
+    return fat->data_offset + (size_t)(cluster - 2) * fat->cluster_size + at % fat->cluster_size;
+}
+
 /* Follows the path. True with *is_there false if it leads nowhere; false if the volume is broken. */
 static bool walk(const struct fat *fat, const char *path, struct entry *out, bool *is_there,
                  struct clo_error *err)
@@ -282,6 +296,7 @@ static bool walk(const struct fat *fat, const char *path, struct entry *out, boo
     for (const char *at = path; *at != '\0' && *is_there;) {
         size_t size = strcspn(at, "/");
         size_t offset = 0;
+        const struct entry parent = *out;
         if (!out->is_directory) {
             *is_there = false;
             break;
@@ -291,6 +306,8 @@ static bool walk(const struct fat *fat, const char *path, struct entry *out, boo
         do
             *is_there = next_entry(folder, &offset, out);
         while (*is_there && !is_named(out, at, size));
+        if (*is_there)
+            out->offset = place_in_folder(fat, &parent, at == path, offset - ENTRY_SIZE);
         at += size + (at[size] == '/');
     }
     return true;
@@ -339,4 +356,64 @@ bool clo_fat_read(struct clo_bytes volume, const char *path, size_t limit, struc
                         path, entry.size, limit);
     return read_chain(&fat, entry.cluster, entry.size, true, out, err) ||
            clo_wrap(err, "FAT volume: %s", path);
+}
+
+bool clo_fat_find(struct clo_bytes volume, const char *path, struct clo_fat_entry *out,
+                  bool *is_there, struct clo_error *err)
+{
+    struct fat fat;
+    struct entry entry;
+
+    if (!open_volume(volume, &fat, err) || !walk(&fat, path, &entry, is_there, err))
+        return false;
+    *is_there = *is_there && *path != '\0';
+    if (*is_there)
+        *out = (struct clo_fat_entry){ .offset = entry.offset,
+                                       .cluster = entry.cluster,
+                                       .size = entry.size,
+                                       .is_directory = entry.is_directory };
+    return true;
+}
+
+/* Section 6. */
+void clo_fat_lead_to(uint8_t entry[ENTRY_SIZE], uint32_t cluster, uint32_t size)
+{
+    const uint8_t high[] = { (uint8_t)(cluster >> 16), (uint8_t)(cluster >> 24) };
+    const uint8_t low[] = { (uint8_t)cluster,     (uint8_t)(cluster >> 8), (uint8_t)size,
+                            (uint8_t)(size >> 8), (uint8_t)(size >> 16),   (uint8_t)(size >> 24) };
+
+    memcpy(entry + 20, high, sizeof high);
+    memcpy(entry + 26, low, sizeof low);
+}
+
+bool clo_fat_part_at(struct clo_bytes volume, size_t offset, enum clo_fat_part *out,
+                     struct clo_error *err)
+{
+    struct fat fat;
+
+    if (!open_volume(volume, &fat, err))
+        return false;
+    *out = CLO_FAT_TABLES;
+    if (offset < fat.data_offset)
+        return true;
+    size_t number = (offset - fat.data_offset) / fat.cluster_size;
+    *out = number < fat.cluster_count && next_cluster(&fat, (uint32_t)number + 2) == 0
+                   ? CLO_FAT_FREE
+                   : CLO_FAT_USED;
+    return true;
+}
+
+bool clo_fat_room(struct clo_bytes volume, uint64_t *free_bytes, uint32_t *cluster_size,
+                  struct clo_error *err)
+{
+    struct fat fat;
+    uint64_t count = 0;
+
+    if (!open_volume(volume, &fat, err))
+        return false;
+    for (uint32_t cluster = 2; cluster - 2 < fat.cluster_count; cluster++)
+        count += next_cluster(&fat, cluster) == 0;
+    *free_bytes = count * fat.cluster_size;
+    *cluster_size = (uint32_t)fat.cluster_size;
+    return true;
 }

@@ -19,4 +19,30 @@ typedef bool clo_fat_each(void *context, const char *name, bool is_directory,
 CLO_MUST_USE bool clo_fat_list(struct clo_bytes volume, const char *path, clo_fat_each *each,
                                void *context, struct clo_error *err);
 
+/* Where a file's or folder's entry lies in the volume, and what it leads to. */
+struct clo_fat_entry {
+    size_t offset;    /* of its 32 bytes */
+    uint32_t cluster; /* 0: it is empty */
+    uint32_t size;
+    bool is_directory;
+};
+/* *is_there is false where the path leads nowhere; the root has no entry, and is not there either. */
+CLO_MUST_USE bool clo_fat_find(struct clo_bytes volume, const char *path, struct clo_fat_entry *out,
+                               bool *is_there, struct clo_error *err);
+/* Changes an entry, in memory, so that it leads to another chain. */
+void clo_fat_lead_to(uint8_t entry[32], uint32_t cluster, uint32_t size);
+
+/* What the bytes at an offset are. */
+enum clo_fat_part {
+    CLO_FAT_TABLES, /* parameters, tables, and the root folder of FAT16 */
+    CLO_FAT_FREE,   /* a cluster that is in no chain */
+    CLO_FAT_USED,
+};
+/* The volume was found good before, by one of the functions above. */
+CLO_MUST_USE bool clo_fat_part_at(struct clo_bytes volume, size_t offset, enum clo_fat_part *out,
+                                  struct clo_error *err);
+/* What is free, in whole clusters. */
+CLO_MUST_USE bool clo_fat_room(struct clo_bytes volume, uint64_t *free_bytes,
+                               uint32_t *cluster_size, struct clo_error *err);
+
 #endif

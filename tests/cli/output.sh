@@ -36,6 +36,7 @@ image build|-
 image convert|-
 image inspect|-
 image seal|-
+image update|-
 key derive|-
 key put|default/disk/demo secret --state broker --policy $corpus/policy/any-measurement --accept-weak test
 key lease|default/disk/demo --state broker

@@ -99,6 +99,47 @@ static void test_read(void **state)
     }
 }
 
+/* Where an entry lies, and that a file is another one once its entry leads there. */
+static void test_find(void **state)
+{
+    (void)state;
+    for (int is_32 = 0; is_32 < 2; is_32++) {
+        CLO_CLEANUP(volume_free) struct volume volume = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_fat_entry program, other;
+        enum clo_fat_part part;
+        uint32_t cluster_size;
+        uint64_t room, before;
+        struct clo_error err;
+        bool is_there;
+        make(&volume, is_32);
+        struct clo_bytes in = clo_buffer_bytes(&volume.bytes);
+        CHECK(clo_fat_find(in, "EFI/BOOT/BOOTX64.EFI", &program, &is_there, &err), err.text);
+        CHECK(is_there && program.offset == cluster_at(&volume, 3) + 32 && program.cluster == 4 &&
+                      program.size == 700 && !program.is_directory,
+              "the program's entry");
+        CHECK(clo_fat_find(in, "a.txt", &other, &is_there, &err), err.text);
+        CHECK(is_there && other.offset == (is_32 ? cluster_at(&volume, 7) : volume.root) + 64,
+              "an entry of the root");
+        CHECK(clo_fat_find(in, "EFI", &other, &is_there, &err) && is_there && other.is_directory,
+              "a folder's entry");
+        CHECK(clo_fat_find(in, "EFI/NONE", &other, &is_there, &err) && !is_there, "none");
+        CHECK(clo_fat_find(in, "", &other, &is_there, &err) && !is_there, "the root");
+        CHECK(clo_fat_part_at(in, 0, &part, &err) && part == CLO_FAT_TABLES, "the tables");
+        CHECK(clo_fat_part_at(in, cluster_at(&volume, 5) + 511, &part, &err) &&
+                      part == CLO_FAT_USED,
+              "a used cluster");
+        CHECK(clo_fat_part_at(in, cluster_at(&volume, 8), &part, &err) && part == CLO_FAT_FREE,
+              "a free cluster");
+        CHECK(clo_fat_room(in, &before, &cluster_size, &err) && cluster_size == 512, "room");
+        link_cluster(&volume, is_32, 8, is_32 ? 0x0fffffff : 0xffff);
+        CHECK(clo_fat_room(in, &room, &cluster_size, &err) && room == before - 512, "less room");
+        clo_fat_lead_to(volume.bytes.data + program.offset, 6, 5);
+        CHECK(clo_fat_read(in, "EFI/BOOT/BOOTX64.EFI", 1000, &text, &err), err.text);
+        CHECK(clo_bytes_equal(clo_buffer_bytes(&text), clo_bytes_text("hello")), "another file");
+    }
+}
+
 static void must_refuse(const struct volume *volume, const char *path, const char *error)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
@@ -312,10 +353,10 @@ static void test_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),         cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_chains),
-        cmocka_unit_test(test_folder_loops), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_read),   cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_find),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_chains), cmocka_unit_test(test_folder_loops),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
