@@ -26,6 +26,19 @@ bool clo_luks_token_parse(const json_t *json, const char **resource, struct clo_
            clo_resource_template_check(*resource, err);
 }
 
+bool clo_luks_token_resource(const struct clo_guest_config *config, const char *resource,
+                             struct clo_error *err)
+{
+    const char *own = config->resource;
+    const char *first = own == NULL ? NULL : strchr(own, '/');
+    const char *second = first == NULL ? NULL : strchr(first + 1, '/');
+    size_t size = second == NULL ? 0 : (size_t)(second - own) + 1;
+
+    return (size > 0 && strncmp(resource, own, size) == 0) ||
+           clo_fail(err, CLO_ERR_REFUSED, "the token asks for %.100s, and the image for %.*s…",
+                    resource, (int)size, own == NULL ? "" : own);
+}
+
 /* --- The disk --- */
 
 struct opening {

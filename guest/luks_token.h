@@ -33,6 +33,9 @@ struct clo_luks_machine {
     const char *imds; /* NULL: never asked */
 };
 
+/* May a token name it? It is the disk's holder's word: of the place that the image has its own key in (its first two parts), and no other. */
+CLO_MUST_USE bool clo_luks_token_resource(const struct clo_guest_config *config,
+                                          const char *resource, struct clo_error *err);
 /* The type, slots and resource, and nothing else. `resource` is NULL or lives in `json`. */
 CLO_MUST_USE bool clo_luks_token_parse(const json_t *json, const char **resource,
                                        struct clo_error *err);

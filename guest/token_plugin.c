@@ -74,8 +74,11 @@ static bool get_key(struct crypt_device *cd, const char *text, struct clo_secret
 
     if (!read_token(text, &json, &resource, err) || !read_config(&config, err))
         return false;
-    if (resource != NULL)
+    if (resource != NULL) {
+        if (!clo_luks_token_resource(&config, resource, err))
+            return false;
         config.resource = resource;
+    }
     (void)crypt_get_integrity_info(cd, &integrity);
     if (crypt_persistent_flags_get(cd, CRYPT_FLAGS_REQUIREMENTS, &requirements) < 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "libcryptsetup does not say what it requires");

@@ -119,6 +119,10 @@ token token.json || fail "another resource: $(cat theirs.log)"
 theirs luksDump volume | grep -q 'Resource: *default/disk/none' || fail "the resource is not shown"
 refused "another resource" "none"
 theirs token remove --token-id 1 volume
+jq -n '{type: "cloister", keyslots: ["0"], resource: "default/secret/data"}' >token.json
+token token.json || fail "a resource of another kind: $(cat theirs.log)"
+refused "a resource of another kind" "the token asks for default/secret/data"
+theirs token remove --token-id 1 volume
 jq -n '{type: "cloister", keyslots: ["0"], resource: "default/disk/data"}' >token.json
 token token.json || fail "the resource by name: $(cat theirs.log)"
 opens || fail "the resource by name: $(cat theirs.log)"

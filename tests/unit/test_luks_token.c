@@ -90,10 +90,37 @@ static void another_header(void **state)
     }
 }
 
+/* A header of the host's may name other keys that the image could have. */
+static void resources(void **state)
+{
+    static const struct {
+        const char *name, *own, *said;
+        bool may;
+    } named[] = {
+        { "its own", "default/disk/data", "default/disk/data", true },
+        { "another disk", "default/disk/data", "default/disk/more", true },
+        { "another kind", "default/disk/data", "default/secret/data", false },
+        { "another repository", "default/disk/data", "other/disk/data", false },
+        { "a beginning of it", "default/disk/data", "default/disks/data", false },
+        { "of the machine", "default/disk/{chip}", "default/disk/data", true },
+        { "no place", "data", "data", false },
+        { "none", NULL, "default/disk/data", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(named); i++) {
+        const struct clo_guest_config config = { .resource = named[i].own };
+        struct clo_error err = { .text = "" };
+        CHECK(clo_luks_token_resource(&config, named[i].said, &err) == named[i].may, named[i].name);
+        CHECK(named[i].may || strstr(err.text, "the token asks for") != NULL, named[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse),
+        cmocka_unit_test(resources),
         cmocka_unit_test(another_header),
     };
 
