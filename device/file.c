@@ -5,9 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+bool clo_fd_lock(int fd, unsigned seconds, struct clo_error *err)
+{
+    const struct timespec pause = { .tv_nsec = 100000000 };
+
+    for (unsigned left = seconds * 10;; left--) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return clo_fail(err, CLO_ERR_SYSTEM, "lock: %s", strerror(errno));
+        if (left == 0)
+            return clo_fail(err, CLO_ERR_UNAVAILABLE, "is locked by another run for %u s now",
+                            seconds);
+        nanosleep(&pause, NULL);
+    }
+}
 
 void clo_fd_close(int *fd)
 {

@@ -41,6 +41,9 @@ CLO_MUST_USE bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffe
                               struct clo_error *err);
 CLO_MUST_USE bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err);
 
+/* flock(LOCK_EX), waited for at most this long: then it is CLO_ERR_UNAVAILABLE. */
+CLO_MUST_USE bool clo_fd_lock(int fd, unsigned seconds, struct clo_error *err);
+
 void clo_fd_close(int *fd); /* for CLO_CLEANUP */
 
 /* A private folder for scratch files, below $TMPDIR or /tmp (or `near`, a folder); removed, with

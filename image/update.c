@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -19,9 +18,10 @@
 #include "image/seal.h"
 #include "image/update_note.h"
 
-#define BANK      CLO_HASH_SHA256
-#define LOG_LIMIT ((size_t)16 << 20)
-#define ESP_SPARE ((uint64_t)1 << 20) /* for folders, and what others write meanwhile */
+#define BANK         CLO_HASH_SHA256
+#define LOG_LIMIT    ((size_t)16 << 20)
+#define LOCK_SECONDS 120 /* another run makes a UKI, and has it signed, before it takes the lock */
+#define ESP_SPARE    ((uint64_t)1 << 20) /* for folders, and what others write meanwhile */
 /* Firmware, loader, UKI, what the host passes, and 15, which the volume key is measured into. */
 #define SEALED_PCRS \
     (1U << 0 | 1U << 2 | 1U << 4 | 1U << 7 | 1U << 11 | 1U << 12 | 1U << 13 | 1U << 15)
@@ -70,8 +70,7 @@ static bool take_lock(struct update *update, struct clo_error *err)
     update->lock = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (update->lock < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", state, strerror(errno));
-    return flock(update->lock, LOCK_EX) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s: lock: %s", state, strerror(errno));
+    return clo_fd_lock(update->lock, LOCK_SECONDS, err) || clo_wrap(err, "%s", state);
 }
 
 static bool look_at_tokens(struct update *update, struct clo_error *err)
@@ -227,6 +226,30 @@ static bool is_installed(const char *path, const struct clo_update_note *note,
            clo_fail(err, CLO_ERR_REFUSED, "%s: not what was installed", path);
 }
 
+static bool write_uki(const struct clo_update_machine *machine, struct clo_bytes uki,
+                      struct clo_error *err)
+{
+    char next[4200];
+
+    on_esp(machine, CLO_UPDATE_NEXT, next);
+    return clear_folder(machine, err) && check_room(machine, uki.size, err) &&
+           make_folder(machine, err) && clo_file_write(next, uki, 0644, err);
+}
+
+/* The host has exchanged it after this boot was of it: else the update would be settled by no run any more. */
+static bool place_again(const struct clo_update_machine *machine,
+                        const struct clo_update_note *note, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer uki = { 0 };
+    struct clo_error why = *err;
+
+    if (!clo_update_copy_read(machine->state, note, &uki, err)) {
+        *err = why;
+        return false;
+    }
+    return write_uki(machine, clo_buffer_bytes(&uki), err);
+}
+
 /* One rename: the usual name is of the old or of the new one. A run that was cut short may have done it. */
 static bool take_name(const struct clo_update_machine *machine, const struct clo_update_note *note,
                       struct clo_error *err)
@@ -236,9 +259,10 @@ static bool take_name(const struct clo_update_machine *machine, const struct clo
     on_esp(machine, CLO_UPDATE_NEXT, next);
     on_esp(machine, CLO_UPDATE_USUAL, usual);
     on_esp(machine, "EFI/BOOT", folder);
-    if (access(next, F_OK) != 0)
-        return is_installed(usual, note, err);
-    if (!is_installed(next, note, err))
+    bool is_waiting = access(next, F_OK) == 0;
+    if (!is_waiting && is_installed(usual, note, err))
+        return true;
+    if ((!is_waiting || !is_installed(next, note, err)) && !place_again(machine, note, err))
         return false;
     if (rename(next, usual) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", usual, strerror(errno));
@@ -346,16 +370,6 @@ static bool plan(struct update *update, struct clo_bytes uki, struct clo_update_
     return true;
 }
 
-static bool write_uki(const struct clo_update_machine *machine, struct clo_bytes uki,
-                      struct clo_error *err)
-{
-    char next[4200];
-
-    on_esp(machine, CLO_UPDATE_NEXT, next);
-    return clear_folder(machine, err) && check_room(machine, uki.size, err) &&
-           make_folder(machine, err) && clo_file_write(next, uki, 0644, err);
-}
-
 /* From here on firmware starts it, once. */
 static bool start_next(struct update *update, struct clo_error *err)
 {
@@ -409,7 +423,8 @@ bool clo_update_install(const struct clo_update_machine *machine, struct clo_byt
             return false;
         note.floor++;
     }
-    return clo_update_note_write(machine->state, &note, err) &&
+    return clo_update_copy_write(machine->state, uki, err) &&
+           clo_update_note_write(machine->state, &note, err) &&
            (!update.is_sealed || seal(&update, "the next state", values, note.floor, false, err)) &&
            start_next(&update, err);
 }
@@ -462,8 +477,9 @@ static bool raise_floor(struct update *update, const struct clo_update_note *not
     const struct clo_update_machine *machine = update->machine;
     uint64_t generation = note->floor, floor;
 
+    /* The host may hide the TPM in both boots, and show it again with an older system: a later boot pays. */
     if (generation == 0 && machine->srk == NULL)
-        return true;
+        return clo_update_owed_write(machine->state, note, err);
     /* Also where the header has no token any more: an older header has. */
     if (machine->tpm == NULL)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "the TPM is gone, and with it the floor");
@@ -474,7 +490,33 @@ static bool raise_floor(struct update *update, const struct clo_update_note *not
     if (note->floor == 0)
         generation++;
     return (!update->is_sealed || seal_again(update, CLO_UPDATE_USUAL, generation, err)) &&
-           clo_tpm_floor_raise(machine->tpm, generation, err);
+           clo_tpm_floor_raise(machine->tpm, generation, err) &&
+           clo_update_owed_drop(machine->state, err);
+}
+
+/* Of an update that was kept where the TPM was hidden. An older system that the host has started must not raise it for itself. */
+static bool pay(struct update *update, enum clo_update_is *out, bool *has_floor,
+                struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+    struct clo_update_note owed;
+    char usual[4200];
+    bool is_there;
+
+    if (!clo_update_owed_read(machine->state, &owed, &is_there, err))
+        return false;
+    if (!is_there || machine->srk == NULL || machine->tpm == NULL)
+        return true;
+    owed.floor = 0;
+    on_esp(machine, CLO_UPDATE_USUAL, usual);
+    if (!is_installed(usual, &owed, err))
+        return clo_wrap(err, "the TPM's floor is to be raised for the last update");
+    if (!begin(update, err) || !check_trust(update, err) || !read_present(update, err) ||
+        !raise_floor(update, &owed, err))
+        return false;
+    *out = CLO_UPDATE_TRIED;
+    *has_floor = update->has_floor;
+    return true;
 }
 
 /* The name before the floor: what firmware starts by itself must open the disk. The note goes last, so that
@@ -517,7 +559,7 @@ bool clo_update_settle(const struct clo_update_machine *machine, enum clo_update
     if (!clo_update_note_read(machine->state, &note, &is_there, err))
         return false;
     if (!is_there)
-        return true;
+        return pay(&update, out, has_floor, err);
     if (!begin(&update, err) || !clo_update_look(machine, out, err))
         return false;
     *has_floor = update.has_floor;

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cloister/json.h"
+#include "cloister/pe.h"
 #include "device/file.h"
 
 #define NOTE_LIMIT 4096
@@ -79,11 +81,81 @@ bool clo_update_note_write(const char *state, const struct clo_update_note *note
            clo_file_write(path, clo_buffer_bytes(&text), 0600, err);
 }
 
-bool clo_update_note_drop(const char *state, struct clo_error *err)
+/* --- Owed: a folder of the same shape --- */
+
+static void name_owed(const char *state, char out[4100])
+{
+    snprintf(out, 4100, "%.4000s/owed", state);
+}
+
+bool clo_update_owed_read(const char *state, struct clo_update_note *out, bool *is_there,
+                          struct clo_error *err)
+{
+    char folder[4100];
+
+    name_owed(state, folder);
+    return clo_update_note_read(folder, out, is_there, err);
+}
+
+bool clo_update_owed_write(const char *state, const struct clo_update_note *note,
+                           struct clo_error *err)
+{
+    char folder[4100];
+
+    name_owed(state, folder);
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder, strerror(errno));
+    return clo_update_note_write(folder, note, err);
+}
+
+bool clo_update_owed_drop(const char *state, struct clo_error *err)
+{
+    char folder[4100];
+
+    name_owed(state, folder);
+    return clo_update_note_drop(folder, err);
+}
+
+/* --- The UKI --- */
+
+static void name_copy(const char *state, char out[4200])
+{
+    snprintf(out, 4200, "%s/next.efi", state);
+}
+
+bool clo_update_copy_write(const char *state, struct clo_bytes uki, struct clo_error *err)
 {
     char path[4200];
 
-    name_note(state, path);
+    name_copy(state, path);
+    return clo_file_write(path, uki, 0600, err);
+}
+
+bool clo_update_copy_read(const char *state, const struct clo_update_note *note,
+                          struct clo_buffer *out, struct clo_error *err)
+{
+    struct clo_digest digest;
+    char path[4200];
+
+    name_copy(state, path);
+    if (!clo_file_read(path, CLO_PE_SIZE_MAX, out, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(out), &digest);
+    return clo_digest_equal(&digest, &note->uki) ||
+           clo_fail(err, CLO_ERR_REFUSED, "%s: not what was installed", path);
+}
+
+static bool drop_file(const char *path, struct clo_error *err)
+{
     return unlink(path) == 0 || errno == ENOENT ||
            clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+bool clo_update_note_drop(const char *state, struct clo_error *err)
+{
+    char note[4200], copy[4200];
+
+    name_note(state, note);
+    name_copy(state, copy);
+    return drop_file(note, err) && drop_file(copy, err);
 }

@@ -55,8 +55,16 @@ static bool check_index(struct clo_tpm *tpm, const struct clo_nv_policy *nv, str
                     "--nv-policy: the TPM's index approves of another state than the file says");
 }
 
-static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, const char *path,
-                 struct clo_error *err)
+/* Of the present generation: an update that is kept later raises it, and this token opens nothing any more. */
+static bool set_floor(struct clo_tpm *tpm, struct cli_seal_plan *plan, struct clo_error *err)
+{
+    if (plan->job.form != CLO_SEAL_OWN)
+        return clo_fail(err, CLO_ERR_USAGE, "--floor: systemd has no such policy: --form own");
+    return clo_tpm_floor(tpm, &plan->job.sealing.floor, err);
+}
+
+static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, bool has_floor,
+                 const char *path, struct clo_error *err)
 {
     CLO_CLEANUP(cli_seal_plan_free) struct cli_seal_plan plan = { .bank = CLO_HASH_NONE };
     CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
@@ -66,6 +74,8 @@ static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, 
         (plan.job.state_count == 0 && !add_present(tpm, &plan, err)))
         return false;
     plan.job.sealing.is_legacy = is_legacy;
+    if (has_floor && !set_floor(tpm, &plan, err))
+        return false;
     plan.job.seal = seal_here;
     plan.job.context = tpm;
     return cli_seal_run(in, &plan, path, err);
@@ -75,7 +85,7 @@ int cmd_seal(int argc, char **argv)
 {
     struct cli_seal in = { .key = NULL };
     const char *device = CLO_TPM_DEVICE;
-    bool is_legacy = false;
+    bool is_legacy = false, has_floor = false;
     const struct cli_option options[] = {
         { "--tpm", "DEVICE", "the TPM; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
           .text = &device },
@@ -84,6 +94,10 @@ int cmd_seal(int argc, char **argv)
           .list = &in.references },
         { "--legacy-primary", NULL, "under the primary that systemd before 254 knows alone",
           .flag = &is_legacy },
+        { "--floor", NULL,
+          "bound to the TPM's floor as it is now: an update that is kept takes it away (--form "
+          "own)",
+          .flag = &has_floor },
         CLI_SEAL_OPTIONS(in),
     };
     const struct cli_usage usage = {
@@ -103,5 +117,7 @@ int cmd_seal(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    return seal(&in, device, is_legacy, operands.items[0], &err) ? CLI_YES : cli_fail("seal", &err);
+    return seal(&in, device, is_legacy, has_floor, operands.items[0], &err)
+                   ? CLI_YES
+                   : cli_fail("seal", &err);
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -22,10 +21,11 @@
 #include "image/luks.h"
 #include "image/seal.h"
 
-#define MAPPED    "root"
-#define BLOCKS    "/sys/class/block"
-#define SRK_FILE  "tpm-srk"
-#define KEY_LIMIT 512
+#define MAPPED       "root"
+#define BLOCKS       "/sys/class/block"
+#define SRK_FILE     "tpm-srk"
+#define KEY_LIMIT    512
+#define LOCK_SECONDS 120
 
 /* --- The disk --- */
 
@@ -81,8 +81,9 @@ static bool change_partition(const char *disk, int what, struct blkpg_partition 
 static bool lock_disk(struct cli_update_parts *parts, struct clo_error *err)
 {
     parts->lock = open(parts->disk, O_RDONLY | O_CLOEXEC);
-    return (parts->lock >= 0 && flock(parts->lock, LOCK_EX) == 0) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s: lock: %s", parts->disk, strerror(errno));
+    if (parts->lock < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", parts->disk, strerror(errno));
+    return clo_fd_lock(parts->lock, LOCK_SECONDS, err) || clo_wrap(err, "%s", parts->disk);
 }
 
 static bool show_esp(struct cli_update_parts *parts, const struct clo_gpt_partition *esp,

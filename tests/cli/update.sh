@@ -177,6 +177,27 @@ expect "the usual one opens the disk" 0 "" opens
 leave
 expect "it is dropped" 0 "it is dropped, and this system stays" update --mark-good
 
+# Or it exchanges what this boot was of, once that is tried: the guest has the one that it installed.
+expect "installed" 0 "the next boot tries it" update --uki one.efi
+boot
+expect "it opens the disk" 0 "" opens
+leave
+header_to tried.header
+cp two.efi machine/esp/EFI/cloister/next.efi
+expect "kept, though it was exchanged meanwhile" 0 "gets no key" update --mark-good
+cmp -s one.efi machine/esp/EFI/BOOT/BOOTX64.EFI || fail "the host chose what is kept"
+[ ! -e machine/var/state/next.efi ] || fail "a UKI is left on the root"
+boot
+expect "it goes on opening" 0 "" opens
+leave
+expect "back to the third" 0 "the next boot tries it" update --uki three.efi
+boot
+expect "the third opens" 0 "" opens
+leave
+expect "kept" 0 "gets no key" update --mark-good
+boot
+leave
+
 # One that does not boot: firmware starts the old one again, with nobody there.
 expect "installed" 0 "the next boot tries it" update --uki one.efi
 boot
@@ -212,6 +233,45 @@ expect "kept" 0 "the update is good" update --mark-good
 boot
 expect "the new one opens" 0 "" opens
 cp three.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+header_from last.header
+boot
+expect "a system of before that was sealed" 0 "" is_shut
+grep -q "the TPM's floor was raised" opens.log || fail "the floor is not named: $(cat opens.log)"
+
+# restored: the second system again, sealed at the TPM's present floor by an update that keeps it.
+# shellcheck disable=SC2317 # expect calls it
+restored() {
+    cp two.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+    header_from unsealed.header
+    boot
+    "$cloister" seal machine/disk --key disk.key --form own --pcrs 0,2,4,7,11,12,13,15 --tpm "swtpm:$work/machine/sock" --floor
+    leave
+}
+
+# The host hides the TPM in both boots of an update, and shows it again: the floor is owed until then, and older systems get nothing afterwards.
+expect "the present system is sealed" 0 "the present state" restored
+header_to last.header
+header_from unsealed.header
+mv machine/run/tpm-srk srk
+expect "installed without the TPM" 0 "the next boot tries it" update --uki one.efi
+before=$(floor_is)
+boot
+leave
+expect "kept without the TPM" 0 "the update is good" update --mark-good
+[ "$(floor_is)" = "$before" ] || fail "the floor was raised in a TPM that the boot does not trust"
+[ -e machine/var/state/owed/pending.json ] || fail "nothing says that the floor is owed"
+expect "still without" 0 "no update is under way" update --mark-good
+boot
+expect "sealed" 0 "the present state" "$cloister" seal machine/disk --key disk.key --form own --pcrs 0,2,4,7,11,12,13,15 --tpm "swtpm:$work/machine/sock"
+leave
+mv srk machine/run/tpm-srk
+cp three.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+expect "not for another system" 1 "the TPM's floor is to be raised for the last update" update --mark-good
+cp one.efi machine/esp/EFI/BOOT/BOOTX64.EFI
+expect "paid" 0 "the update is good" update --mark-good
+[ "$((0x$(floor_is)))" = "$((0x$before + 1))" ] || fail "the floor stays at $before"
+[ ! -e machine/var/state/owed/pending.json ] || fail "it is still owed"
+cp two.efi machine/esp/EFI/BOOT/BOOTX64.EFI
 header_from last.header
 boot
 expect "a system of before that was sealed" 0 "" is_shut
