@@ -1,5 +1,7 @@
 /* A TPM that answers with an error, wrongly, or not at all, at any command of an unsealing: it fails with a line that says so, gives no
  * key, and works again afterwards; where the specification has the command sent again, it is. */
+#include <time.h>
+
 #include <tss2/tss2_tcti.h>
 
 #include "device/random.h"
@@ -18,6 +20,8 @@ enum fault {
     CUT,      /* an answer cut short */
     NO_WRITE, /* the command does not get out */
     NO_READ,  /* nothing comes back */
+    SLOW,     /* the answer takes a while: the caller waits, as TSS2_TCTI_TIMEOUT_BLOCK has it */
+    BUSY,     /* the code comes again and again */
 };
 
 /* In front of the software TPM's: one fault, at one command. */
@@ -39,13 +43,15 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
 {
     struct faulty *f = of(context);
 
-    f->is_now = f->fault != NONE && f->commands == f->at;
+    f->is_now =
+            f->fault != NONE && (f->commands == f->at || (f->fault == BUSY && f->commands > f->at));
     f->commands++;
     if (f->is_now && f->fault == NO_WRITE)
         return TSS2_TCTI_RC_IO_ERROR;
     /* A TPM that answers with a code has done nothing. */
-    return f->is_now && f->fault == CODE ? TSS2_RC_SUCCESS
-                                         : Tss2_Tcti_Transmit(f->real, size, command);
+    return f->is_now && (f->fault == CODE || f->fault == BUSY)
+                   ? TSS2_RC_SUCCESS
+                   : Tss2_Tcti_Transmit(f->real, size, command);
 }
 
 static TSS2_RC give(size_t *size, uint8_t *response, const uint8_t *bytes, size_t count)
@@ -71,10 +77,12 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
                              (uint8_t)f->code };
     uint8_t noise[64];
 
-    if (f->is_now && f->fault == CODE)
+    if (f->is_now && (f->fault == CODE || f->fault == BUSY))
         return give(size, response, code, sizeof code);
+    if (f->is_now && f->fault == SLOW)
+        nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
     TSS2_RC rc = Tss2_Tcti_Receive(f->real, size, response, timeout);
-    if (!f->is_now || response == NULL || rc != TSS2_RC_SUCCESS)
+    if (!f->is_now || f->fault == SLOW || response == NULL || rc != TSS2_RC_SUCCESS)
         return rc;
     memset(noise, 0xa5, sizeof noise);
     if (f->fault == NO_READ)
@@ -236,23 +244,58 @@ static void test_faults(void **state)
     }
 }
 
-/* A TPM that is busy says so, and is asked again. */
+/* A TPM that is busy says so, and is asked again (part 1, section 25.2; ESYS sends the same command anew); one that is slow is waited for. */
 static void test_retry(void **state)
 {
+    static const struct {
+        const char *name;
+        enum fault fault;
+        uint32_t code;
+    } cases[] = {
+        { "retry", CODE, TPM2_RC_RETRY },
+        { "yielded", CODE, TPM2_RC_YIELDED },
+        { "testing", CODE, TPM2_RC_TESTING },
+        { "slow", SLOW, 0 },
+    };
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
 
     (void)state;
     seal(&token);
     size_t commands = count_commands(&token);
-    for (size_t at = 0; at < commands; at++) {
+    for (size_t i = 0; i < CLO_COUNT(cases); i++)
+        for (size_t at = 0; at < commands; at++) {
+            CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *other = NULL;
+            struct faulty *f = open_faulty(&other);
+            struct clo_error err = { 0 };
+            f->fault = cases[i].fault;
+            f->code = cases[i].code;
+            f->at = f->commands + at;
+            if (!unseal(other, &token, &err))
+                fail_msg("%s: command %zu: %s", cases[i].name, at, err.text);
+        }
+}
+
+/* One that is busy for good is given up on, with a line that says so. */
+static void test_busy(void **state)
+{
+    static const uint32_t codes[] = { TPM2_RC_RETRY, TPM2_RC_YIELDED, TPM2_RC_TESTING };
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+
+    (void)state;
+    seal(&token);
+    for (size_t i = 0; i < CLO_COUNT(codes); i++) {
         CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *other = NULL;
         struct faulty *f = open_faulty(&other);
         struct clo_error err = { 0 };
-        f->fault = CODE;
-        f->code = TPM2_RC_RETRY;
-        f->at = f->commands + at;
-        if (!unseal(other, &token, &err))
-            fail_msg("command %zu: %s", at, err.text);
+        f->fault = BUSY;
+        f->code = codes[i];
+        f->at = f->commands + 1;
+        assert_false(unseal(other, &token, &err));
+        assert_true(f->commands - f->at < 200);
+        f->fault = NONE;
+        flush_all();
+        if (!unseal(tpm, &token, &err))
+            fail_msg("%s", err.text);
     }
 }
 
@@ -261,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_busy),
     };
 
     return cmocka_run_group_tests(tests, start_swtpm, stop_swtpm);
