@@ -474,6 +474,7 @@ bool clo_seal(struct clo_seal_disk *disk, const struct clo_seal_job *job,
     clo_secret_freep(&work.own);
     if (!ok)
         return false;
+    memcpy(result.uuid, disk->luks.uuid, sizeof result.uuid);
     *out = result;
     result = (struct clo_seal_result){ .tokens = 0 };
     return true;

@@ -59,6 +59,7 @@ struct clo_seal_result {
     struct clo_secret *share;    /* the broker's; NULL but for CLO_SEAL_SHARE */
     struct clo_secret *recovery; /* the recovery key's text; NULL: none was made */
     size_t tokens, dropped;
+    char uuid[41]; /* the volume's */
 };
 void clo_seal_result_free(struct clo_seal_result *result); /* for CLO_CLEANUP */
 

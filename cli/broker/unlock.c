@@ -29,6 +29,7 @@ struct opening {
     struct clo_secret *volume_key;
     struct clo_tpm *tpm;
     bool has_counter, binds_tpm;
+    const char *fixed, *name; /* what the volume key is called, under which name; NULL: any */
 };
 
 static void free_opening(struct opening *opening)
@@ -36,6 +37,22 @@ static void free_opening(struct opening *opening)
     clo_disk_free(&opening->disk);
     clo_secret_freep(&opening->volume_key);
     clo_tpm_freep(&opening->tpm);
+}
+
+/* As systemd-cryptsetup does (fixate-volume-key=). */
+static bool check_fixed(const struct opening *opening, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer said = { 0 };
+    struct clo_digest id;
+
+    if (opening->fixed == NULL)
+        return true;
+    if (!clo_hex_read(clo_bytes_text(opening->fixed), &said, err))
+        return clo_wrap(err, "--fixate-volume-key");
+    clo_luks2_volume_key_id(opening->volume_key, opening->name, opening->disk.luks.uuid, &id);
+    return clo_bytes_equal(clo_buffer_bytes(&said), clo_digest_bytes(&id)) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "--fixate-volume-key: the disk has another volume key, or its name is another");
 }
 
 static void on_evidence(void *context, const struct clo_evidence *evidence)
@@ -90,10 +107,11 @@ static bool get_key(const struct clo_guest_config *config, struct opening *openi
 }
 
 /* The header is checked before anybody is asked for a key. */
-static bool open_disk(const char *device, const char *name, const struct clo_guest_config *config,
-                      struct clo_error *err)
+static bool open_disk(const char *device, const char *name, const char *fixed,
+                      const struct clo_guest_config *config, struct clo_error *err)
 {
-    CLO_CLEANUP(free_opening) struct opening opening = { .volume_key = NULL };
+    CLO_CLEANUP(free_opening)
+    struct opening opening = { .volume_key = NULL, .fixed = fixed, .name = name };
 
     if (strlen(device) >= sizeof opening.disk.device)
         return clo_fail(err, CLO_ERR_USAGE, "%.60s…: the path is too long", device);
@@ -101,7 +119,7 @@ static bool open_disk(const char *device, const char *name, const struct clo_gue
     if (!clo_disk_read_header(&opening.disk, err))
         return false;
     (void)mkdir(RUN_FOLDER, 0700);
-    bool ok = get_key(config, &opening, err) &&
+    bool ok = get_key(config, &opening, err) && check_fixed(&opening, err) &&
               clo_disk_open(&opening.disk, HEADER_FILE, opening.volume_key, name, err);
     (void)remove(HEADER_FILE);
     return ok;
@@ -111,6 +129,7 @@ static bool open_disk(const char *device, const char *name, const struct clo_gue
 
 struct by_tpm {
     const char *device, *signatures, *pin, *pcrlock;
+    const char *fixed;
     bool is_wanted, is_test;
 };
 
@@ -161,7 +180,8 @@ static bool search_tokens(const struct by_tpm *by, struct opening *opening, cons
 static bool open_by_tpm(const char *device, const char *name, const struct by_tpm *by,
                         struct clo_error *err)
 {
-    CLO_CLEANUP(free_opening) struct opening opening = { .volume_key = NULL };
+    CLO_CLEANUP(free_opening)
+    struct opening opening = { .volume_key = NULL, .fixed = by->fixed, .name = name };
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { 0 };
     char header[sizeof scratch.path + 8];
 
@@ -172,7 +192,7 @@ static bool open_by_tpm(const char *device, const char *name, const struct by_tp
         !clo_tpm_open_named(by->device, &opening.tpm, err) || !clo_scratch_new(NULL, &scratch, err))
         return false;
     snprintf(header, sizeof header, "%s/header", scratch.path);
-    if (!search_tokens(by, &opening, header, err))
+    if (!search_tokens(by, &opening, header, err) || !check_fixed(&opening, err))
         return false;
     if (!by->is_test)
         return clo_disk_open(&opening.disk, header, opening.volume_key, name, err);
@@ -183,7 +203,8 @@ static bool open_by_tpm(const char *device, const char *name, const struct by_tp
 /* --- From the broker --- */
 
 static bool open_by_broker(const char *device, const char *name, const char *path,
-                           const char *resource, bool is_unregistered, struct clo_error *err)
+                           const char *resource, const char *fixed, bool is_unregistered,
+                           struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
@@ -199,7 +220,7 @@ static bool open_by_broker(const char *device, const char *name, const char *pat
     }
     if (is_unregistered)
         config.disk_is_registered = false;
-    return open_disk(device, name, &config, err);
+    return open_disk(device, name, fixed, &config, err);
 }
 
 int cmd_unlock(int argc, char **argv)
@@ -225,6 +246,9 @@ int cmd_unlock(int argc, char **argv)
           "what an NV index's policy stands for: systemd-pcrlock's pcrlock.json",
           .text = &by.pcrlock },
         { "--pin-file", "FILE", "the PIN that a token wants", .text = &by.pin },
+        { "--fixate-volume-key", "HEX",
+          "the volume key that it must be, under NAME: as crypttab has it (seal --crypttab)",
+          .text = &by.fixed },
         { "--test", NULL, "with --by-tpm: say whether it opens, and map nothing",
           .flag = &by.is_test },
     };
@@ -247,12 +271,13 @@ int cmd_unlock(int argc, char **argv)
         return status;
     if (by.is_test && !by.is_wanted)
         return cli_usage_error(&usage, "--test goes with --by-tpm");
-    if (operands.count != (by.is_test ? 1 : 2))
+    bool has_name = !by.is_test || by.fixed != NULL;
+    if (operands.count != (has_name ? 2 : 1))
         return cli_usage_error(&usage,
-                               by.is_test ? "expected a device" : "expected a device and a name");
-    const char *name = by.is_test ? NULL : operands.items[1];
+                               has_name ? "expected a device and a name" : "expected a device");
+    const char *name = has_name ? operands.items[1] : NULL;
     bool ok = by.is_wanted ? open_by_tpm(operands.items[0], name, &by, &err)
-                           : open_by_broker(operands.items[0], name, path, resource,
+                           : open_by_broker(operands.items[0], name, path, resource, by.fixed,
                                             is_unregistered, &err);
     return ok ? CLI_YES : cli_fail("unlock", &err);
 }

@@ -225,6 +225,11 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
     with.phase = in->phase == NULL ? CLI_SEAL_PHASE : in->phase;
     if (in->key == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--key is needed");
+    /* systemd writes some of these otherwise, where it computes over the name. */
+    if (in->crypttab != NULL &&
+        (in->crypttab[0] == '\0' || strpbrk(in->crypttab, ": \t\\/#") != NULL))
+        return clo_fail(err, CLO_ERR_USAGE, "--crypttab %.60s: not the name of a volume",
+                        in->crypttab);
     if (!cli_qr_check(in->shows_qr, in->makes_recovery, err))
         return false;
     if (in->share != NULL && !cli_is_no_input("--share-output", in->share, in->key, err))
@@ -267,9 +272,25 @@ static bool update_identity(const struct cli_seal *in, const struct clo_seal_dis
            clo_file_write(in->identity, clo_buffer_bytes(&after), 0644, err);
 }
 
-static bool print_json(const struct cli_seal_plan *plan, const struct clo_seal_result *result,
-                       const char *check, struct clo_error *err)
+/* Another volume under the same key slots' keys is refused by it: systemd opens whatever the key opens otherwise. */
+static void crypttab_line(const struct cli_seal *in, const struct clo_seal_result *result,
+                          struct clo_buffer *out)
 {
+    struct clo_digest id;
+
+    clo_luks2_volume_key_id(result->volume_key, in->crypttab, result->uuid, &id);
+    clo_buffer_text(out, in->crypttab);
+    clo_buffer_text(out, " UUID=");
+    clo_buffer_text(out, result->uuid);
+    clo_buffer_text(out, " none tpm2-device=auto,fixate-volume-key=");
+    clo_hex_write(clo_digest_bytes(&id), out);
+}
+
+static bool print_json(const struct cli_seal *in, const struct cli_seal_plan *plan,
+                       const struct clo_seal_result *result, const char *check,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer line = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *names = json_array();
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
 
@@ -282,22 +303,31 @@ static bool print_json(const struct cli_seal_plan *plan, const struct clo_seal_r
         json_object_set_new(json, "recovery", json_stringn((const char *)text.data, text.size));
         json_object_set_new(json, "check", json_string(check));
     }
+    if (in->crypttab != NULL) {
+        crypttab_line(in, result, &line);
+        json_object_set_new(json, "crypttab", clo_json_text(clo_buffer_string(&line)));
+    }
     return cli_print_json(json, err);
 }
 
 static bool print_result(const struct cli_seal *in, const struct cli_seal_plan *plan,
                          const struct clo_seal_result *result, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer line = { 0 };
     char check[CLO_RECOVERY_GROUPS + 1] = "";
 
     if (result->recovery != NULL)
         clo_recovery_check(result->recovery, check);
     if (in->as_json)
-        return print_json(plan, result, check, err);
+        return print_json(in, plan, result, check, err);
     for (size_t i = 0; i < plan->job.state_count; i++)
         printf("sealed     %s\n", plan->states[i].name);
     if (result->dropped != 0)
         printf("dropped    %zu\n", result->dropped);
+    if (in->crypttab != NULL) {
+        crypttab_line(in, result, &line);
+        printf("crypttab   %s\n", clo_buffer_string(&line));
+    }
     if (result->recovery == NULL)
         return true;
     printf("recovery   %.*s\ncheck      %s\n", (int)clo_secret_size(result->recovery),

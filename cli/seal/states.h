@@ -16,6 +16,7 @@ struct cli_seal {
     const char *nv_policy; /* pcrlock.json */
     const char *key, *pcrs, *signed_pcrs, *signer, *ref, *phase, *bank, *pin, *form, *share,
             *identity;
+    const char *crypttab; /* the volume's name */
     bool drops_others, makes_recovery, shows_qr, as_json;
 };
 
@@ -52,6 +53,9 @@ struct cli_seal {
               .flag = &(in).drops_others },                                                       \
             { "--recovery", NULL, "add a recovery key, and print it this once",                   \
               .flag = &(in).makes_recovery },                                                     \
+            { "--crypttab", "NAME",                                                               \
+              "print a line for /etc/crypttab that pins the volume key (systemd 260 and newer)",  \
+              .text = &(in).crypttab },                                                           \
             { "--qr", NULL, "show the recovery key as a QR code, too", .flag = &(in).shows_qr },  \
     {                                                                                             \
         "--json", NULL, "print JSON", .flag = &(in).as_json                                       \

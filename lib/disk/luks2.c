@@ -600,6 +600,18 @@ bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo
     return true;
 }
 
+void clo_luks2_volume_key_id(const struct clo_secret *volume_key, const char *name,
+                             const char *uuid, struct clo_digest *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    clo_buffer_text(&text, "cryptsetup:");
+    clo_buffer_text(&text, name);
+    clo_buffer_text(&text, ":");
+    clo_buffer_text(&text, uuid);
+    clo_hmac(CLO_HASH_SHA256, clo_secret_bytes(volume_key), clo_buffer_bytes(&text), out);
+}
+
 void clo_luks2_measurement(const struct clo_secret *volume_key, const char *uuid,
                            enum clo_hash hash, char text[CLO_LUKS2_MEASUREMENT_TEXT],
                            struct clo_digest *out)

@@ -58,6 +58,10 @@ CLO_MUST_USE bool clo_luks2_check_tags(const struct clo_luks2_info *info,
                                        struct clo_bytes superblock, uint64_t size,
                                        struct clo_error *err);
 
+/* What systemd calls a volume key (crypttab(5), fixate-volume-key=, systemd 260): HMAC-SHA256 under it of "cryptsetup:NAME:UUID". */
+void clo_luks2_volume_key_id(const struct clo_secret *volume_key, const char *name,
+                             const char *uuid, struct clo_digest *out);
+
 #define CLO_LUKS2_MEASUREMENT_TEXT 80
 
 /* What PCR 15 is extended with once the root's volume key is known, as systemd-cryptsetup does:

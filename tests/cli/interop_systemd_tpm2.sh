@@ -161,6 +161,31 @@ expect "sealed offline by us" 0 "opens" ours
 theirs_newer || fail "$newest does not open what we sealed offline: $(tail -n 1 theirs.log)"
 held "systemd-tpm2 token, offline" systemd-cryptenroll "$newest" "both ways"
 
+# The volume key pinned in crypttab: the newer systemd refuses another, and so do we; it stops where it needs device-mapper.
+volume
+line=$(seal --crypttab data | sed -n 's/^crypttab *//p')
+uuid=$(cryptsetup luksUUID volume)
+fixed=${line##*fixate-volume-key=}
+[ "$line" = "data UUID=$uuid none tpm2-device=auto,fixate-volume-key=$fixed" ] || fail "crypttab: $line"
+attach() {
+    flush
+    with_newer systemd-cryptsetup attach "$1" volume - "tpm2-device=$tpm,headless=true,fixate-volume-key=$2" >theirs.log 2>&1
+}
+attach data "$fixed"
+grep -q "Operation not supported" theirs.log || fail "$newest does not take our volume key's name: $(tail -n 2 theirs.log)"
+attach data "$(printf '%064d' 1)"
+grep -q "'$fixed' does not match the expectation" theirs.log || fail "$newest calls the volume key otherwise: $(tail -n 2 theirs.log)"
+held "fixate-volume-key" systemd-cryptsetup "$newest" "reads ours"
+# shellcheck disable=SC2317 # expect calls it
+named() { flush && "$cloister" unlock volume "$1" --by-tpm --tpm "swtpm:$work/sock" --test --fixate-volume-key "$2"; }
+expect "the volume key that is pinned" 0 "opens" named data "$fixed"
+expect "another volume key" 1 "another volume key" named data "$(printf '%064d' 1)"
+expect "another name" 1 "another volume key" named other "$fixed"
+expect "half of it" 1 "another volume key" named data "${fixed%????????}"
+expect "not hex" 3 "--fixate-volume-key" named data word
+expect "a name that systemd would write otherwise" 2 "not the name of a volume" seal --crypttab a:b
+seal --replace >/dev/null || fail "seal --replace"
+
 # Another state: nobody gets the key, and we say why.
 extend 11
 expect "another UKI" 1 "the PCRs are not those that it was sealed for: PCR 11 differs" ours
