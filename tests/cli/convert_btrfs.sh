@@ -47,11 +47,7 @@ same() {
 # --- Without subvolumes; a /boot of its own ---
 rm distribution/etc/default/grub
 mkdir distribution/etc/many
-i=0
-while [ $i -lt 1200 ]; do
-    i=$((i + 1))
-    echo $i >"distribution/etc/many/a-rather-long-name-of-a-file-$i"
-done
+(cd distribution/etc/many && seq -f 'a-rather-long-name-of-a-file-%.0f' 1200 | xargs touch)
 head -c 3000000 /dev/urandom >distribution/var/big
 ln -s usr/lib/nothing distribution/link
 printf 'UUID=%s / btrfs rw,compress=zstd:1,noatime,x-systemd.growfs 0 0\nUUID=%s /boot btrfs defaults 0 0\n' "$root_uuid" "$boot_uuid" \
@@ -136,6 +132,7 @@ grep -v fstab "$CLOISTER_TESTS/vectors/btrfs/kernel.sha256" >sums
 { [ "$(cat is/nested/file)" = nested ] && [ -z "$(ls -A is/.snapshots/1/snapshot)" ]; } || fail "a kernel's: subvolumes"
 for file in reserved sparse; do in_root plain.ext4 "stat data/$file" | grep -q 'Blockcount: 8$' || fail "holes of $file"; done
 in_root plain.ext4 'stat data/large' | grep -q '300:70000' || fail "a device: $(in_root plain.ext4 'stat data/large')"
+in_root plain.ext4 'stat data/over' | grep -q 'mtime: 0x6b0dc02b:ac9d8e34' || fail "a time's nanoseconds: $(in_root plain.ext4 'stat data/over')"
 
 # --- Lies, and what waits ---
 one() {
