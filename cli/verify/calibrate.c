@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/evidence/file.h"
 #include "cli/verify/common.h"
 #include "device/file.h"
 
@@ -47,6 +48,23 @@ static bool find_bank(const struct clo_appraisal *appraisal, enum clo_hash *out,
     return *out != CLO_HASH_NONE || clo_fail(err, CLO_ERR_REFUSED, "the evidence proves no PCRs");
 }
 
+/* Of whatever kind, for PCRs are all that is asked for; AWS's documents come without their log. */
+static bool load(const char *path, const char *eventlog, struct clo_evidence **out,
+                 struct clo_error *err)
+{
+    CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+
+    if (!evidence_file_import(path, &import, err))
+        return false;
+    if (import.kind != CLO_IMPORT_EVIDENCE)
+        return clo_import_refuse(&import, "evidence", err) || clo_wrap(err, "%s", path);
+    if (eventlog != NULL &&
+        !evidence_file_add_log(eventlog, CLO_EVIDENCE_EVENTLOG, import.evidence, err))
+        return false;
+    *out = CLO_TAKE(import.evidence);
+    return true;
+}
+
 static bool calibrate(const struct clo_evidence *evidence, const struct verify_inputs *inputs,
                       const char *name, struct clo_reference **out, struct clo_error *err)
 {
@@ -82,14 +100,20 @@ static bool write_out(const struct clo_reference *reference, const char *path,
 int cmd_calibrate(int argc, char **argv)
 {
     struct verify_options o = { 0 };
-    const char *file = NULL, *output = NULL, *name = "firmware";
+    struct verify_tpm_files files = { 0 };
+    const char *file = NULL, *output = NULL, *name = "firmware", *ak = NULL;
     struct cli_option table[VERIFY_OPTIONS_MAX] = {
         { "--evidence", "FILE", "a bundle, or another form, with a vTPM's quote and event log",
           .text = &file },
         { "--output", "FILE", "the reference values (standard output)", .text = &output },
+        { "--eventlog", "FILE", "the firmware's log, where the evidence has none",
+          .text = &files.eventlog },
+        { "--ak", "FILE", "a TPM alone: its attestation key, which you trust to be its",
+          .text = &ak },
         { "--name", "NAME", "their name in explanations (firmware)", .text = &name },
     };
-    size_t count = 3;
+    size_t count = 5;
+    verify_add_challenge_options(&files, table, &count);
     verify_add_options(&o, table, &count);
     fetch_add_options(&o.fetch, table, &count);
     const struct cli_usage usage = {
@@ -100,7 +124,8 @@ int cmd_calibrate(int argc, char **argv)
                 "the same kind\ngave: for firmware that is the cloud's own and cannot be started "
                 "here. The evidence is\nverified first, and the log must lead to the quoted "
                 "PCRs. That a machine shows these values\ndoes not make its firmware a good one: "
-                "compare several machines, and several times.",
+                "compare several machines, and several times. Evidence is "
+                "that of Azure,\nGCE, AWS's NitroTPM, an SVSM, or a TPM alone.",
         .options = table,
         .option_count = count,
         .example = "  cloister calibrate --evidence evidence.json --output firmware.ref.json\n",
@@ -116,11 +141,12 @@ int cmd_calibrate(int argc, char **argv)
         return status;
     if (file == NULL)
         return cli_usage_error(&usage, "--evidence is missing");
-    if (!verify_load(&o, &inputs, &err))
+    if (!verify_load(&o, &inputs, &err) || (ak != NULL && !verify_load_ak(ak, &inputs, &err)) ||
+        !verify_load_challenge(&files, &inputs, &err))
         return cli_error(&err);
     if (o.nonce != NULL)
         inputs.inputs.expected_nonce = clo_bytes_text(o.nonce);
-    bool ok = (verify_load_bundle(file, &evidence, &err) &&
+    bool ok = (load(file, files.eventlog, &evidence, &err) &&
                verify_fetch(&o, evidence, &inputs, &err) &&
                calibrate(evidence, &inputs, name, &reference, &err)) ||
               clo_wrap(&err, "calibrate");

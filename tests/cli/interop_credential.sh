@@ -114,6 +114,9 @@ expect "answered" 0 "" "$cloister" evidence activate credential --tpm "$socket" 
 expect "verified" 0 "pass  tpm.ak.credential" "$cloister" verify tpm evidence.json --challenge challenge.json --answer answer --cert ca/issuer.pem --root "$root"
 expect "never more than a warning" 0 "warning" "$cloister" verify tpm evidence.json --challenge challenge.json --answer answer --cert ca/issuer.pem --root "$root"
 
+expect "calibrated by nobody's word" 1 "tpm.ak.key" "$cloister" calibrate --evidence evidence.json
+expect "without a log" 1 "the evidence has no event log" "$cloister" calibrate --evidence evidence.json --challenge challenge.json --answer answer --cert ca/issuer.pem --root "$root"
+
 # --- What else a machine may be ---
 
 mkdir -p root/sys/class/dmi/id root/dev

@@ -41,6 +41,22 @@ expect "the key given" 0 "believed because it was given" "$cloister" verify tpm 
 expect "both" 2 "either --ak or --ak-cert" "$cloister" verify tpm --quote q --signature s --ak k --ak-cert c
 expect "neither" 2 "--ak or --ak-cert is needed" "$cloister" verify tpm --quote q --signature s
 
+# --- Its firmware's registers, as reference values ---
+
+# shellcheck disable=SC2317 # expect calls it
+calibrate() { "$cloister" calibrate --output "$work/gce.ref.json" "$@"; }
+expect "calibrate" 0 "PCRs 0 to 3 and 6" calibrate --at "$at" --evidence "$one/attestation.pb" --cert "$ca" --cert "$root"
+expect "it holds for the same machine" 0 "pass  pcr.0" gce "$one/attestation.pb" --cert "$ca" --cert "$root" --reference "$work/gce.ref.json"
+rm "$work/gce.ref.json"
+expect "nobody vouches" 1 "tpm.ak.chain" calibrate --at "$at" --evidence "$one/attestation.pb"
+expect "the key given" 0 "PCRs 0 to 3 and 6" calibrate --at "$at" --evidence "$one/attestation.pb" --ak "$one/ak_pub.pem"
+rm "$work/gce.ref.json"
+expect "a Nitro document without its log" 1 "no event log" calibrate --evidence "$gcp/../nitro/synth-nitrotpm/document.cbor" --root "$gcp/../nitro/synth-nitrotpm/root.pem" \
+    --at 2026-03-01T12:01:30Z
+expect "another machine's log" 1 "do not lead to the quoted PCRs" calibrate --evidence "$gcp/../nitro/synth-nitrotpm/document.cbor" --root "$gcp/../nitro/synth-nitrotpm/root.pem" \
+    --at 2026-03-01T12:01:30Z --eventlog "$one/eventlog.bin"
+[ ! -e "$work/gce.ref.json" ] || fail "reference values out of nothing"
+
 # --- The launch endorsement, as the source of what a report's measurement may be ---
 
 snp=$gcp/../snp/milan-v2-vcek-goog
