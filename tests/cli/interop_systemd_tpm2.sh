@@ -6,7 +6,7 @@
 # shellcheck source=tests/cli/interop_lib.sh
 . "$(dirname "$0")/interop_lib.sh"
 cd "$work" || exit 4
-need openssl jq python3 cryptsetup systemd-cryptenroll tpm2_pcrextend tpm2_readpublic tpm2_flushcontext
+need openssl jq python3 cryptsetup systemd-cryptenroll tpm2_pcrextend tpm2_readpublic tpm2_flushcontext tpm2_createprimary tpm2_evictcontrol
 newer=${LAB_CACHE:-$CLOISTER_TESTS/../build/lab/cache}/systemd-forky
 [ -e "$newer/complete" ] || skip "a newer systemd was not fetched: . sim/lab.sh && lab_fetch_new_systemd"
 newer=$(absolute "$newer")
@@ -160,6 +160,25 @@ volume
 expect "sealed offline by us" 0 "opens" ours
 theirs_newer || fail "$newest does not open what we sealed offline: $(tail -n 1 theirs.log)"
 held "systemd-tpm2 token, offline" systemd-cryptenroll "$newest" "both ways"
+
+# Under another storage key than the usual one, at a handle of its own: theirs, ours, and ours offline. Handles that are no such key's are refused.
+tpm2_createprimary -Q -C o -g sha256 -G ecc:aes128cfb -c other.ctx || fail "a second storage key"
+tpm2_evictcontrol -Q -C o -c other.ctx 0x81000020 || fail "a second storage key's handle"
+flush
+tpm2_readpublic -Q -c 0x81000020 -f tss -o other.srk || fail "a second storage key's public part"
+volume
+enroll_newer --tpm2-pcrs=7 --tpm2-seal-key-handle=0x81000020
+expect "under another storage key, of $newest" 0 "opens" ours
+state here "$(pcr sha256 11)" >here.ref.json
+volume
+"$cloister" image seal volume --key key --srk other.srk --srk-handle 0x81000020 --reference here.ref.json >/dev/null || fail "image seal --srk-handle"
+theirs_newer || fail "$newest does not open what we sealed under another storage key: $(tail -n 1 theirs.log)"
+expect "and so do we" 0 "opens" ours
+cp volume before
+for handle in 0x00000007 0x01800001 0x02000000 0x03000000 0x40000001 0x80000001 0x90000000; do
+    expect "the handle $handle" 2 "expected 0x81000000 to 0x81ffffff" "$cloister" image seal volume --key key --srk other.srk --srk-handle $handle --reference here.ref.json
+done
+cmp -s before volume || fail "a refused handle has changed the volume"
 
 # The volume key pinned in crypttab: the newer systemd refuses another, and so do we; it stops where it needs device-mapper.
 volume
