@@ -70,10 +70,13 @@ rm -rf root/usr/lib/modules/* root/boot/*
 if command -v qemu-img >/dev/null; then
     mkdir -p root/sbin
     : >root/sbin/init
-    mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -N 1000 -E nodiscard -d root used.ext4 24G >/dev/null || fail "mke2fs"
-    debugfs -w -R 'fallocate usr/fill 0 5800000' used.ext4 >/dev/null 2>&1
+    mke2fs -q -F -t ext4 -O ^has_journal,^metadata_csum -N 1000 -E nodiscard -d root used.ext4 2G >/dev/null || fail "mke2fs"
+    debugfs -w -R 'fallocate usr/fill 0 480000' used.ext4 >/dev/null 2>&1
     for kind in qcow2 vmdk; do
-        qemu-img convert -f raw -O $kind used.ext4 used.$kind || fail "qemu-img: $kind"
+        packed="-c"
+        [ $kind = qcow2 ] || packed="-o subformat=streamOptimized"
+        # shellcheck disable=SC2086 # words
+        qemu-img convert -f raw -O $kind $packed used.ext4 used.$kind || fail "qemu-img: $kind"
         expect "blocks that are not there, $kind" 3 "unpacks to more than 1200 times the file's size" convert used.$kind
     done
     rm -f used.*
