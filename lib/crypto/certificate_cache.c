@@ -149,7 +149,7 @@ static void add(struct clo_certificate_cache *cache, size_t bucket,
 void clo_certificate_cache_keep(struct clo_certificate_cache *cache,
                                 const struct clo_certificate *certificate)
 {
-    if (cache == NULL || cache->room == 0)
+    if (cache == NULL || cache->room == 0 || clo_certificate_is_shared(certificate))
         return;
     size_t bucket = bucket_of(cache, clo_certificate_der(certificate));
     pthread_mutex_lock(&cache->lock);

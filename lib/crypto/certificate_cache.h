@@ -23,7 +23,7 @@ void clo_certificate_cache_freep(struct clo_certificate_cache **cache);
 CLO_MUST_USE bool clo_certificate_cache_read(struct clo_certificate_cache *cache,
                                              struct clo_bytes der, struct clo_certificate **out,
                                              struct clo_error *err);
-/* Keeps it. Only for one of a chain that was verified up to a trusted root: what strangers make up would push out the rest. */
+/* Keeps it, unless another one does, or this cache already. Only for one of a chain that was verified up to a trusted root: what strangers make up would push out the rest. */
 void clo_certificate_cache_keep(struct clo_certificate_cache *cache,
                                 const struct clo_certificate *certificate);
 /* How many it has, and how many were found in it. */
