@@ -59,6 +59,27 @@ install_crypttab() {
     done <"$dracutsysrootdir/etc/crypttab"
 }
 
+# Without headless=true a passphrase is asked for on the console, which is the host's, as is the disk that it opens then; a key file in
+# an initrd is known to the host as well.
+check_crypttab() {
+    local name device key options
+    [[ -r $initdir/etc/crypttab ]] || return 0
+    while read -r name device key options || [[ -n $name ]]; do
+        [[ -n $name && $name != \#* ]] || continue
+        [[ $key =~ ^(none|-|/dev/urandom)$ && ,$options, =~ ,headless(=(1|yes|true|on))?, ]] || {
+            dfatal "cloister: /etc/crypttab: $name ($device): expected no key file, and headless=true"
+            exit 1
+        }
+    done <"$initdir/etc/crypttab"
+}
+
+# Each starts another system than the disk's: one that sleeps in a swap partition, which may be the host's, and is found by the command
+# line or a firmware variable; or a root that is found by its partition's type.
+remove_other_starts() {
+    find "$initdir" \( -name 'systemd-hibernate-resume*' -o -name systemd-gpt-auto-generator -o -name '*resume.sh' -o \
+        -name 95resume.conf \) -delete
+}
+
 install_units() {
     local unit folder
     for unit in cloister-initrd.service cloister-initrd-end.service; do
@@ -82,6 +103,8 @@ install() {
     install_plug_ins "$tokens"
     check_libraries "$dracutsysrootdir$libexec/cloister-initrd" "$initdir"/usr/lib*/cryptsetup/*.so "$initdir"/usr/lib/*/cryptsetup/*.so
     install_crypttab
+    check_crypttab
+    remove_other_starts
     install_units
     mkdir -p "$initdir/etc/cmdline.d"
     echo 'rd.shell=0 rd.emergency=poweroff' >"$initdir/etc/cmdline.d/99cloister.conf"

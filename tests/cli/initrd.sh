@@ -65,7 +65,11 @@ dracut() {
     : >root/usr/lib/cryptsetup/libcryptsetup-token-other.so
     config "$1" "${2:-.}"
     cp guest.json system/etc/cloister/
-    printf '%s\n' '# a comment x-initrd.attach' 'root PARTLABEL=root none luks,x-initrd.attach' 'data PARTLABEL=data none luks' >system/etc/crypttab
+    printf '%s\n' '# a comment x-initrd.attach' "root PARTLABEL=root ${crypttab:-none luks,headless=true,x-initrd.attach}" 'data PARTLABEL=data none luks' >system/etc/crypttab
+    for file in usr/lib/systemd/system-generators/systemd-{hibernate-resume,gpt-auto,cryptsetup}-generator usr/lib/systemd/systemd-hibernate-resume \
+        usr/lib/systemd/system/systemd-hibernate-resume@.service etc/cmdline.d/95resume.conf lib/dracut/hooks/cmdline/10-parse-resume.sh; do
+        mkdir -p "root/${file%/*}" && : >"root/$file"
+    done
     # shellcheck disable=SC2034,SC2317 # dracut's: its module reads and calls them
     (
         initdir=$work/root dracutsysrootdir=$work/system moddir=$packaging/dracut systemdsystemunitdir=/units udevrulesdir=/rules sysusers=/users SYSTEMCTL=true
@@ -88,12 +92,22 @@ plug_ins() { (cd root && find . -name 'libcryptsetup-token-*.so' -exec basename 
 
 dracut broker || fail "dracut: $(cat log)"
 [ "$(plug_ins)" = "cloister " ] || fail "dracut, broker: plug-ins $(plug_ins)"
-[ "$(cat root/etc/crypttab)" = 'root PARTLABEL=root none luks,x-initrd.attach' ] || fail "dracut: crypttab: $(cat root/etc/crypttab)"
+[ "$(cat root/etc/crypttab)" = 'root PARTLABEL=root none luks,headless=true,x-initrd.attach' ] || fail "dracut: crypttab: $(cat root/etc/crypttab)"
 grep -q 'rd.shell=0 rd.emergency=poweroff' root/etc/cmdline.d/99cloister.conf || fail "dracut: a shell"
 for unit in emergency rescue dracut-emergency systemd-cryptsetup@; do
     [ -e "root/etc/systemd/system/$unit.service.d/cloister.conf" ] || fail "dracut: $unit is as it was"
 done
 [ "$(readlink root/etc/systemd/system/systemd-pcrphase-initrd.service)" = /dev/null ] || fail "dracut: the phase is measured twice"
+left=$(cd root && find . -name '*resume*' -o -name '*gpt-auto*')
+[ -z "$left" ] || fail "dracut: starts another system: $left"
+[ -e root/usr/lib/systemd/system-generators/systemd-cryptsetup-generator ] || fail "dracut: the disk's generator is gone"
+for crypttab in 'none luks,x-initrd.attach' '/etc/disk.key luks,headless=true,x-initrd.attach' 'none luks,headless=false,x-initrd.attach'; do
+    ! dracut broker || fail "dracut: asks for a passphrase: $crypttab"
+    grep -q 'expected no key file, and headless=true' log || fail "dracut, $crypttab: $(cat log)"
+done
+crypttab='none luks,headless,x-initrd.attach'
+dracut broker || fail "dracut, headless: $(cat log)"
+crypttab=
 dracut tpm || fail "dracut, tpm: $(cat log)"
 [ "$(plug_ins)" = "systemd-tpm2 " ] || fail "dracut, tpm: plug-ins $(plug_ins)"
 ! dracut both || fail "dracut: makes an initrd that cannot open its disk"
@@ -102,7 +116,9 @@ grep -q 'does not say how to open a disk' log || fail "dracut, both: $(cat log)"
 # hook WAY CRYPTTAB
 hook() {
     rm -rf root
-    mkdir -p root/conf root/usr/lib/cryptsetup
+    mkdir -p root/conf root/usr/lib/cryptsetup root/scripts/local-premount root/bin
+    : >root/scripts/local-premount/resume
+    : >root/bin/resume
     : >root/usr/lib/cryptsetup/libcryptsetup-token-other.so
     config "$1"
     echo "$2" >crypttab
@@ -118,6 +134,8 @@ END
 hook broker 'root PARTLABEL=root none luks,x-initrd.attach,discard' || fail "hook: $(cat log)"
 [ "$(plug_ins)" = "cloister " ] || fail "hook, broker: plug-ins $(plug_ins)"
 [ "$(cat root/conf/cloister/crypttab)" = 'root PARTLABEL=root luks,x-initrd.attach,discard' ] || fail "hook: crypttab: $(cat root/conf/cloister/crypttab)"
+left=$(cd root && find . -name '*resume*')
+[ -z "$left" ] || fail "hook: starts a system that sleeps: $left"
 hook tpm-or-broker 'root PARTLABEL=root none x-initrd.attach' || fail "hook, both ways: $(cat log)"
 [ "$(plug_ins)" = "cloister systemd-tpm2 " ] || fail "hook, both ways: plug-ins $(plug_ins)"
 ! hook broker 'root PARTLABEL=root none luks' || fail "hook: makes an initrd that knows no disk"
