@@ -58,6 +58,12 @@ int verify_quote(const struct verify_quote_form *form, int argc, char **argv)
         (operands.count > 0 &&
          !evidence_file_add(operands.items[0], CLO_EVIDENCE_TPM_QUOTE, evidence, &err)))
         return verify_fail(&err);
+    /* There a manifest says whose endorsement key it is; here its certificate does. */
+    if (clo_evidence_has(evidence, CLO_EVIDENCE_SVSM_MANIFEST)) {
+        clo_fail(&err, CLO_ERR_FORMAT,
+                 "the evidence is of an SVSM: 'cloister verify svsm' is for it");
+        return verify_fail(&err);
+    }
     inputs.inputs.must_be_gce = form->is_gce;
     return verify_run(evidence, &o, &inputs);
 }

@@ -288,6 +288,7 @@ static bool verify(struct work *w, struct clo_error *err)
     /* Next to a bare report a TPM is the host's: what it says is not looked at. */
     if (!w->tee->appraise(w, err) || (w->tee->has_tpm && !appraise_tpm(w, err)))
         return false;
+    tpm_voucher_check_given(w);
     w->appraisal->is_verified = w->hardware != NULL;
     return appraise_instances(w, err) && appraise_init_data(w, err) &&
            (!w->checks->failed || clo_out_of_memory(err));

@@ -101,6 +101,7 @@ static bool check_quote(struct work *w, struct clo_error *err)
     struct clo_bytes signature = clo_evidence_get(w->evidence, CLO_EVIDENCE_TPM_SIGNATURE);
     struct clo_error refused;
 
+    check_ak(w);
     if (attest.data == NULL || signature.data == NULL) {
         if (w->inputs->policy != NULL || w->inputs->reference_count > 0 ||
             w->inputs->expected_nonce.data != NULL || w->inputs->expected_qualifying.data != NULL)
@@ -113,7 +114,6 @@ static bool check_quote(struct work *w, struct clo_error *err)
         clo_check_skip(w->checks, id, "no verified report binds the key to verify it with");
         return true;
     }
-    check_ak(w);
     w->has_quote = clo_quote_verify(attest, signature, w->ak, false, &w->quote, &refused);
     if (!w->has_quote && refused.status != CLO_ERR_REFUSED && refused.status != CLO_ERR_UNVERIFIED)
         return clo_fail(err, refused.status, "evidence: %s", refused.text);

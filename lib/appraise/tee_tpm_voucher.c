@@ -241,6 +241,25 @@ bool tpm_voucher_find(struct work *w, struct clo_error *err)
     return true;
 }
 
+void tpm_voucher_check_given(struct work *w)
+{
+    const struct clo_appraise_inputs *inputs = w->inputs;
+
+    if (w->tee->kind == CLO_EVIDENCE_OF_TPM)
+        return;
+    if (inputs->must_be_gce)
+        clo_check_that(
+                w->checks, "tpm.ak.instance", false,
+                "the evidence has a hardware report, and no certificate of Google's decides");
+    if (inputs->activation.challenge.data != NULL && w->tee->kind != CLO_EVIDENCE_OF_SVSM)
+        clo_check_that(w->checks, "tpm.ak.credential", false,
+                       "the evidence has a hardware report, and no credential decides");
+    if (inputs->ak != NULL && !w->is_ak_bound)
+        clo_check_that(w->checks, "tpm.ak.key", false,
+                       "the evidence has a hardware report, and it does not bind the key that was "
+                       "given");
+}
+
 /* A maker's root stands behind the key, by a certificate of it or of the endorsement key next to it. */
 static bool has_maker(const struct tpm_vouched *vouched)
 {
@@ -255,7 +274,7 @@ void tpm_voucher_leave_open(struct work *w)
     if (!has_maker(vouched))
         appraise_leave_open(w, "firmware",
                             "no hardware report vouches for the TPM: it may be anybody's");
-    else if (vouched->is_instance)
+    else if (vouched->is_instance || vouched->is_makers)
         appraise_leave_open(w, "firmware",
                             "the TPM is Google's, outside of the confidential VM: the host may "
                             "make it say anything");

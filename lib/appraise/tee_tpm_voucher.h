@@ -31,6 +31,9 @@ struct tpm_vouched {
 const struct tpm_vouched *tpm_vouched(const struct work *w);
 /* Sets w->ak; checks tpm.ak.*. False only for what cannot be read at all. */
 CLO_MUST_USE bool tpm_voucher_find(struct work *w, struct clo_error *err);
+/* What the caller gave decides about a key, and the attester chooses the kind of evidence: by another kind it would get around it.
+ * Fails where something was given that nothing looks at. */
+void tpm_voucher_check_given(struct work *w);
 /* The policy's roots and its member "tpm". */
 void tpm_voucher_check_policy(struct work *w);
 /* What a quote by such a key leaves open. */

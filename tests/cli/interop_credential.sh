@@ -176,6 +176,15 @@ expect "an SVSM's TPM" 0 "pass  svsm.ak" svsm svsm
 expect "what binds it" 0 "pass  svsm.binding" svsm svsm
 expect "its quote" 0 "pass  tpm.quote.signature" svsm svsm
 expect "a report of VMPL 1" 1 "fail  svsm.vmpl" svsm vmpl
+# What the endorsement key's certificate is to decide, no manifest decides.
+python3 - <<'END'
+import base64, json
+item = lambda name, file: ['application/vnd.cloister.' + name, base64.urlsafe_b64encode(open(file, 'rb').read()).rstrip(b'=').decode()]
+bundle = {'__cmwc_t': 'tag:cloister.dev,2026:evidence', 'snp-report': item('snp-report', 'svsm/report.bin'), 'svsm-manifest': item('svsm-manifest', 'manifest'),
+          'tpm-quote': item('tpm-quote', 'quote'), 'tpm-signature': item('tpm-signature', 'signature')}
+open('bundle.json', 'w').write(json.dumps(bundle, sort_keys=True, separators=(',', ':')))
+END
+expect "a manifest in place of a certificate" 3 "cloister verify svsm" "$cloister" verify tpm bundle.json --challenge challenge.json --answer opened --nonce 6368
 printf x | dd of=manifest bs=1 seek=90 conv=notrunc 2>/dev/null
 expect "another manifest" 1 "fail  svsm.binding" svsm svsm
 head -c 40 manifest >short

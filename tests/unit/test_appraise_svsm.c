@@ -38,6 +38,7 @@ struct scene {
     bool other_nonce, other_manifest, no_vtpm, ek_signs;
     bool no_answer, wrong_answer, answer_of_other_ek, quote_by_other_key, report_is_forged;
     bool has_policy;
+    bool no_manifest, gives_ak, must_be_gce;
 };
 
 static void must(bool ok, const struct clo_error *err)
@@ -133,6 +134,7 @@ static struct clo_appraisal *appraise(const struct scene *scene)
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
     CLO_CLEANUP(clo_policy_freep) struct clo_policy *policy = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *given = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer manifest = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer attest = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
@@ -147,8 +149,8 @@ static struct clo_appraisal *appraise(const struct scene *scene)
     must(clo_evidence_new(&evidence, &err), &err);
     must(clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT,
                           clo_bytes(maker.report, sizeof maker.report), &err) &&
-                 clo_evidence_add(evidence, CLO_EVIDENCE_SVSM_MANIFEST, clo_buffer_bytes(&manifest),
-                                  &err) &&
+                 (scene->no_manifest || clo_evidence_add(evidence, CLO_EVIDENCE_SVSM_MANIFEST,
+                                                         clo_buffer_bytes(&manifest), &err)) &&
                  clo_evidence_add(evidence, CLO_EVIDENCE_TPM_QUOTE, clo_buffer_bytes(&attest),
                                   &err) &&
                  clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE,
@@ -159,8 +161,12 @@ static struct clo_appraisal *appraise(const struct scene *scene)
                                              "\"roots\":[\"amd\"],\"evidence\":[\"svsm\"]}"),
                               &policy, &err),
              &err);
+    if (scene->gives_ak)
+        must(clo_private_key_public(ak, &given, &err), &err);
     const struct clo_appraise_inputs inputs = {
         .policy = policy,
+        .ak = given,
+        .must_be_gce = scene->must_be_gce,
         .activation = { scene->no_answer ? clo_bytes(NULL, 0) : clo_buffer_bytes(&kept),
                         clo_bytes_text(scene->wrong_answer ? "other" : "answer") },
         .expected_qualifying = clo_bytes_text(NONCE),
@@ -229,10 +235,52 @@ static void test_checks(void **state)
     }
 }
 
+/* The attester chooses the kind of evidence: by another one than was meant it gets around nothing that the caller gave. */
+static void test_given(void **state)
+{
+    static const struct {
+        const char *name;
+        struct scene scene;
+        const char *fails, *detail;
+    } cases[] = {
+        { "a credential, and a report alone",
+          { .no_manifest = true },
+          "tpm.ak.credential",
+          "no credential decides" },
+        { "a key, and a report alone",
+          { .no_manifest = true, .no_answer = true, .gives_ak = true },
+          "tpm.ak.key",
+          "does not bind the key" },
+        { "a key, and a manifest without an answer",
+          { .no_answer = true, .gives_ak = true },
+          "tpm.ak.key",
+          "does not bind the key" },
+        { "Google's word, and a report alone",
+          { .no_manifest = true, .no_answer = true, .must_be_gce = true },
+          "tpm.ak.instance",
+          "no certificate of Google's decides" },
+        { "Google's word, and a manifest",
+          { .must_be_gce = true },
+          "tpm.ak.instance",
+          "no certificate of Google's decides" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_appraisal_freep)
+        struct clo_appraisal *appraisal = appraise(&cases[i].scene);
+        const struct clo_check *check =
+                clo_checks_get(clo_appraisal_checks(appraisal), cases[i].fails);
+        CHECK(check != NULL && check->result == CLO_CHECK_FAIL, cases[i].name);
+        CHECK(strstr(check->detail, cases[i].detail) != NULL, check->detail);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_given),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
