@@ -270,7 +270,10 @@ static bool pins_launch(const struct work *w)
 
 static void open_launch(struct work *w)
 {
-    if (!pins_launch(w) && !w->is_launch_endorsed)
+    /* The firmware that Google endorses has no service module: what follows it is at VMPL 0, and writes manifests itself. */
+    bool is_endorsed = w->is_launch_endorsed && w->tee->kind != CLO_EVIDENCE_OF_SVSM;
+
+    if (!pins_launch(w) && !is_endorsed)
         appraise_leave_open(
                 w, "firmware",
                 "no launch measurement and no key of the owner's is named: anybody's firmware");

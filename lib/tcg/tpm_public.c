@@ -63,6 +63,10 @@ static bool stays_inside(const struct clo_tpm_public *key, struct clo_error *err
 
 bool clo_tpm_public_attests(const struct clo_tpm_public *key, struct clo_error *err)
 {
+    /* A credential is for a name: of two areas with one name the TPM may hold the other. */
+    if (key->name_hash == CLO_HASH_SHA1)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "the key's name is a SHA-1 digest, which two keys may share");
     return demand(key->attributes, CLO_TPMA_SIGN, true, "not for signing", err) &&
            demand(key->attributes, CLO_TPMA_DECRYPT, false, "for decrypting, too", err) &&
            stays_inside(key, err);

@@ -31,10 +31,14 @@ static void must(bool ok, const struct clo_error *err)
 
 struct scene {
     bool is_left_out, is_of_other_firmware, root_is_not_given, is_changed, other_guest_policy;
-    int64_t later;   /* than it was signed */
-    uint64_t before; /* it was signed */
+    bool has_manifest; /* of a service module's services */
+    int64_t later;     /* than it was signed */
+    uint64_t before;   /* it was signed */
     const char *policy;
 };
+
+static const uint8_t no_services[24] = { 0xbb, 0x9e, 0x84, 0x63, 0x92, 0x3d, 0x70, 0x46, 0xa1,
+                                         0xff, 0x58, 0xf9, 0xc9, 0x4b, 0x87, 0xbb, 24 };
 
 static struct clo_appraisal *appraise(const struct scene *scene)
 {
@@ -58,6 +62,10 @@ static struct clo_appraisal *appraise(const struct scene *scene)
                  clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT,
                                   clo_bytes(maker.report, sizeof maker.report), &err),
          &err);
+    if (scene->has_manifest)
+        must(clo_evidence_add(evidence, CLO_EVIDENCE_SVSM_MANIFEST,
+                              clo_bytes(no_services, sizeof no_services), &err),
+             &err);
     if (scene->policy != NULL)
         must(clo_policy_parse(clo_bytes_text(scene->policy), &policy, &err), &err);
     const struct clo_appraise_inputs inputs = {
@@ -139,6 +147,27 @@ static void test_checks(void **state)
     }
 }
 
+static bool is_launch_open(const struct scene *scene)
+{
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise(scene);
+    bool is_open = false;
+    const char *why;
+
+    for (size_t i = 0; i < clo_appraisal_open_count(appraisal); i++)
+        is_open |= strcmp(clo_appraisal_open(appraisal, i, &why), "firmware") == 0 &&
+                   strstr(why, "no launch measurement") != NULL;
+    return is_open;
+}
+
+/* Endorsed firmware is the guest's first program, and no service module is below it. */
+static void test_module(void **state)
+{
+    (void)state;
+    CHECK(!is_launch_open(&(struct scene){ .later = 1 }), "the endorsement names the firmware");
+    CHECK(is_launch_open(&(struct scene){ .later = 1, .has_manifest = true }),
+          "a manifest next to endorsed firmware");
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -164,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_module),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -325,7 +325,7 @@ static const uint8_t ak_usage[] = { 0x30, 0x07, 0x06, 0x05, 0x67, 0x81, 0x05, 0x
 
 struct opened {
     bool no_certificate, wrong_answer, other_ek, other_usage, signs_anything, other_ak;
-    bool ek_may_be_elsewhere, ran_out;
+    bool ek_may_be_elsewhere, ran_out, has_sha1_name;
 };
 
 /* What the verifier kept; `maker`'s leaf is the certificate of the endorsement key. */
@@ -341,7 +341,10 @@ static void make_challenge(const struct opened *opened, struct path_maker *maker
     };
     const struct tpm_area ek = { opened->ek_may_be_elsewhere ? TPM_EK & ~CLO_TPMA_FIXED_TPM
                                                              : TPM_EK };
-    const struct tpm_area ak = { opened->signs_anything ? TPM_AK & ~CLO_TPMA_RESTRICTED : TPM_AK };
+    const struct tpm_area ak = { .attributes = opened->signs_anything
+                                                       ? TPM_AK & ~CLO_TPMA_RESTRICTED
+                                                       : TPM_AK,
+                                 .name_hash = opened->has_sha1_name ? 0x0004 : 0 };
     uint8_t secret[32];
     struct clo_error err;
 
@@ -415,6 +418,11 @@ static void test_credential(void **state)
           false,
           "tpm.ak.credential",
           "not restricted" },
+        { "for a key whose name is a SHA-1 digest",
+          { .has_sha1_name = true },
+          false,
+          "tpm.ak.credential",
+          "SHA-1" },
         { "no certificate",
           { .no_certificate = true },
           false,
