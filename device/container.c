@@ -37,6 +37,19 @@ bool container_expands(const struct clo_container *container, struct clo_error *
                     clo_container_name(container->kind), CONTAINER_EXPANSION_MAX);
 }
 
+bool clo_container_may_give(const struct clo_container *container, uint64_t count, uint64_t size,
+                            struct clo_error *err)
+{
+    struct stat status;
+
+    if (container->kind == CLO_CONTAINER_RAW || container->kind == CLO_CONTAINER_VMDK_FLAT)
+        return true;
+    if (fstat(container->fd, &status) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    uint64_t most = (uint64_t)status.st_size * CONTAINER_EXPANSION_MAX + CONTAINER_EXPANSION_ROOM;
+    return count <= most / size || container_expands(container, err);
+}
+
 bool container_fd_read(int fd, uint64_t at, void *out, size_t size, struct clo_error *err)
 {
     uint8_t *to = out;

@@ -24,6 +24,8 @@ enum clo_container_kind {
 
 /* How many times its size a file may unpack to: one cluster can be named a million times. */
 #define CONTAINER_EXPANSION_MAX 1200 /* deflate's own limit is 1032 */
+/* That a small one may come to, whatever it says. */
+#define CONTAINER_EXPANSION_ROOM ((uint64_t)64 << 20)
 
 /* Bytes of the disk that are seen in another place as well. */
 struct clo_container_run {
@@ -59,6 +61,10 @@ CLO_MUST_USE bool clo_container_read(const struct clo_container *container, uint
 /* How far from `at` on, which lies in the disk, it is all data or all hole. */
 CLO_MUST_USE bool clo_container_extent(const struct clo_container *container, uint64_t at,
                                        uint64_t *size, bool *is_hole, struct clo_error *err);
+/* May `count` times `size` bytes be written of what is in it? Held against the file: its holes may be called data by a file system.
+ * The size of a raw disk is its own. */
+CLO_MUST_USE bool clo_container_may_give(const struct clo_container *container, uint64_t count,
+                                         uint64_t size, struct clo_error *err);
 /* A logical volume lies in pieces: from the disk's end on they are read as one, beginning at `*first`. Places lie in the disk;
  * `at` counts from the volume's beginning, without gaps. */
 CLO_MUST_USE bool clo_container_map(struct clo_container *container,

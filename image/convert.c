@@ -16,7 +16,6 @@
 #include "image/source_xfs.h"
 
 #define PIECE ((size_t)1 << 20)
-#define ROOM  ((uint64_t)64 << 20) /* that a small container may come to, whatever it says */
 
 /* What a conversion holds on its way. */
 struct conversion {
@@ -285,25 +284,16 @@ static uint64_t used_blocks(ext2_filsys fs)
     return used;
 }
 
-/* A container can say of a whole disk that it is one of its clusters, and a file system of a hole that it is used: what is to be
- * written is held against what there is. The size of a raw disk is its own. */
+/* A container can say of a whole disk that it is one of its clusters, and a file system of a hole that it is used. */
 static bool check_expansion(const struct conversion *conversion, ext2_filsys fs,
                             const struct clo_image_spec *base, struct clo_error *err)
 {
     const struct clo_container *disk = root_disk(conversion);
     uint64_t blocks = ext2fs_blocks_count(fs->super);
-    struct stat status;
-
-    if (disk->kind == CLO_CONTAINER_RAW || disk->kind == CLO_CONTAINER_VMDK_FLAT)
-        return true;
-    if (fstat(disk->fd, &status) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
     uint64_t written =
             base->encrypt_all ? blocks : used_blocks(fs) + (base->has_tags ? blocks / 128 : 0);
-    uint64_t most = (uint64_t)status.st_size * CONTAINER_EXPANSION_MAX + ROOM;
-    return written <= most / fs->blocksize ||
-           clo_fail(err, CLO_ERR_FORMAT, "%s: unpacks to more than %u times the file's size",
-                    clo_container_name(disk->kind), CONTAINER_EXPANSION_MAX);
+
+    return clo_container_may_give(disk, written, fs->blocksize, err);
 }
 
 static bool open_root(struct conversion *conversion, const struct clo_image_spec *base,

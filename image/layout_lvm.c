@@ -137,6 +137,7 @@ static bool find_runs(const struct groups *groups, const struct clo_lvm *group,
     return true;
 }
 
+/* Pieces that lie on each other would make a volume of any size. */
 static bool add_volume(struct clo_container *disk, struct clo_layout *layout,
                        const struct groups *groups, const struct clo_lvm *group,
                        const struct clo_lvm_volume *volume, struct clo_error *err)
@@ -156,6 +157,9 @@ static bool add_volume(struct clo_container *disk, struct clo_layout *layout,
                  "('lvconvert', "
                  "or a copy onto a linear one)",
                  part.volume, volume->refusal);
+    else if (volume->size > disk->size)
+        snprintf(text, sizeof text, "has volume %.100s, which is larger than its disk",
+                 part.volume);
     else if (!find_runs(groups, group, volume, runs, &count, &why))
         snprintf(text, sizeof text, "has volume %.100s, which %s", part.volume, why);
     else if (count > 0) {

@@ -163,6 +163,7 @@ static bool open_reader(const struct clo_container *disk, const struct clo_layou
     uint64_t size = clo_btrfs_size(reader->btrfs);
     reader->fs = (struct source_fs){ .name = "btrfs",
                                      .context = reader,
+                                     .disk = disk,
                                      .size = size,
                                      .inodes = size / INODE_BYTES,
                                      .names = size / NAME_BYTES,

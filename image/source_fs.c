@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #define DEPTH_MAX 128
+#define PATH_SIZE 4096U /* as the new root has it: each folder's is kept */
 
 bool source_partition_read(void *context, uint64_t at, void *out, size_t size,
                            struct clo_error *err)
@@ -151,8 +152,11 @@ static bool take_name(void *context, const char *name, struct source_id id, stru
 {
     struct copying *copying = context;
     const char *folder = copying->path;
-    CLO_CLEANUP(clo_freep) char *path = malloc(strlen(folder) + strlen(name) + 2);
+    size_t size = strlen(folder) + strlen(name) + 2;
+    CLO_CLEANUP(clo_freep) char *path = size > PATH_SIZE ? NULL : malloc(size);
 
+    if (size > PATH_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "%.200s: too long a path", folder);
     if (path == NULL)
         return clo_out_of_memory(err);
     sprintf(path, "%s/%s", folder, name);
@@ -235,7 +239,7 @@ bool source_fs_make(const struct source_fs *fs, struct clo_source *source, const
     CLO_CLEANUP(clo_new_root_freep) struct clo_new_root *tree = NULL;
     struct copying copying = { .fs = fs };
 
-    if (!take_all(&copying, err))
+    if (!take_all(&copying, err) || !clo_container_may_give(fs->disk, copying.need.bytes, 1, err))
         return false;
     source->need = copying.need;
     if (!clo_new_root_new(output, &source->need, source->size, &source->uuid, source->created,

@@ -43,6 +43,7 @@ struct source_mount {
 struct source_fs {
     const char *name; /* "XFS" */
     void *context;
+    const struct clo_container *disk;
     uint64_t size;          /* bytes */
     uint64_t inodes, names; /* that there is room for */
     struct source_id root;

@@ -137,6 +137,7 @@ static bool open_reader(const struct clo_container *disk, const struct clo_layou
         return false;
     *fs = (struct source_fs){ .name = "XFS",
                               .context = reader,
+                              .disk = disk,
                               .size = reader->xfs.size,
                               .inodes = reader->xfs.inodes,
                               .names = reader->xfs.size / 8,

@@ -107,6 +107,8 @@ for at in 26 110; do printf x | dd of=label.raw bs=1 seek=$((at * 1048576 + 512 
 one label.raw "no ext4, XFS or btrfs file system with an init; partition 2 (LVM, "
 make_lvm beyond.raw "root=part.root@0:0+64,1:20+30"
 refused beyond.raw "volume root: LVM: a segment beyond its physical volume's end"
+make_lvm large.raw "root=part.root@0:0+64,0:0+64,0:0+64"
+refused large.raw "has volume rhel/root, which is larger than its disk"
 # Two that are roots.
 make_lvm two.raw "root=part.root@0:0+64" "second=part.root@1:0+38"
 expect "two roots" 2 "volume rhel/root (ext4, $root_uuid) and volume rhel/second (ext4, $root_uuid) are both roots: --root-partition says which" convert two.raw no.img
