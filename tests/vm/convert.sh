@@ -9,9 +9,7 @@ for tool in qemu-img mmdebstrap sfdisk; do
 done
 lab_fetch_cloud_root || { echo "SKIP: no Debian with a kernel can be fetched" && exit 77; }
 
-lab_begin build/lab/test-convert
-lab_keys
-lab_broker_start
+vm_ground convert
 lab_cloud_disk "$LAB/cloud.qcow2"
 # convert NAME [OPTION]…
 convert() {
@@ -22,7 +20,6 @@ convert() {
         --broker "https://10.0.2.2:$LAB_PORT" --broker-key "$LAB/broker.pem" --retry-seconds 20 "$@"
 }
 vm_check "one command" convert demo --disk-key-output "$LAB/disk.key" --seed "$(cat "$LAB/seed")"
-lab_calibrate
 lab_register demo
 
 # Without libtss2, which the smallest Debian leaves out, systemd's own measurements fail; nothing waits for them.

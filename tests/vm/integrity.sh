@@ -11,9 +11,7 @@ for tool in busybox cryptsetup integritysetup veritysetup dmsetup modprobe xz de
     PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || { echo "SKIP: $tool is not installed" && exit 77; }
 done
 PATH=$PATH:/usr/sbin:/sbin
-lab_begin build/lab/test-integrity
-lab_keys
-lab_broker_start
+vm_ground integrity
 
 # --- Judged ---
 
@@ -95,7 +93,6 @@ vm_check "and its tags are as ours" theirs
 # --- Booted ---
 
 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --integrity hmac-sha256
-lab_calibrate
 lab_register demo
 lab_keep_copy
 vm_check "first boot" lab_boot first "$LAB/demo.img"

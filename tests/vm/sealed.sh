@@ -5,11 +5,8 @@
 . "$(dirname "$0")/vm.sh"
 
 LAB_TIMEOUT=600 # several boots on a busy machine
-lab_begin build/lab/test-sealed
-lab_keys
-lab_broker_start
+vm_ground sealed
 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --unlock tpm-or-broker
-lab_calibrate
 lab_register demo
 
 # told NAME KIND: did boot NAME report that?

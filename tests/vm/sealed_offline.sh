@@ -8,11 +8,8 @@ for tool in tpm2_createprimary tpm2_evictcontrol tpm2_readpublic; do
 done
 
 LAB_TIMEOUT=600
-lab_begin build/lab/test-sealed-offline
-lab_keys
-lab_broker_start
+vm_ground sealed-offline
 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --unlock both
-lab_calibrate
 lab_image "$LAB/alone.img" "$LAB_CMDLINE" --unlock tpm
 
 # The storage key of the VM's TPM, as its owner writes it down once.

@@ -12,9 +12,7 @@ for tool in debugfs depmod ldd; do
 done
 why=$(lab_fetch_old_kernel 2>&1) || { echo "SKIP: $why" && exit 77; }
 LAB_TIMEOUT=900 # several boots on a busy machine
-lab_begin build/lab/test-update
-lab_keys
-lab_broker_start
+vm_ground update
 # A kernel that panics starts the machine again.
 cmdline="$LAB_CMDLINE panic=1"
 kernel=$LAB_CACHE/kernel old=$LAB_CACHE/old
@@ -93,7 +91,6 @@ LAB_ROOT=$LAB/root.ext4 lab_image "$LAB/demo.img" "$cmdline" --unlock tpm-or-bro
 lab_take_uki "$LAB/demo.img" "$LAB/first.efi"
 cloister uki inspect "$LAB/first.efi" --extract ".initrd:$LAB/initrd" --extract ".cmdline:$LAB/cmdline" >/dev/null
 other_uki exchanged "$LAB/initrd" "@$LAB/cmdline" "$LAB/exchanged.efi"
-lab_calibrate
 lab_register demo
 
 told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
