@@ -119,7 +119,7 @@ CLO_API enum clo_snp_product clo_snp_report_product(const struct clo_snp_report 
 #define CLO_SNP_CRLS_MAX         8
 struct clo_certificate_cache;
 struct clo_snp_certificates {
-    struct clo_certificate_cache *cache; /* a verifier's own, of those that were verified before; NULL: none */
+    struct clo_certificate_cache *cache; /* of those that were verified before; NULL: none */
     struct clo_certificate *items[CLO_SNP_CERTIFICATES_MAX];
     size_t count;
     struct clo_crl *crls[CLO_SNP_CRLS_MAX];
