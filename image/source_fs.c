@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #define DEPTH_MAX 128
+#define NAME_COST 512U  /* what the new root has for an inode, and the machine for a path */
 #define PATH_SIZE 4096U /* as the new root has it: each folder's is kept */
 
 bool source_partition_read(void *context, uint64_t at, void *out, size_t size,
@@ -110,7 +111,8 @@ static bool add_file(struct copying *copying, const char *path, const struct sou
                                    clo_new_root_set_size(copying->tree, inode->size, err));
 }
 
-/* What folders take counts as well: else many could share their blocks, and keep their reader busy for days. */
+/* What folders take counts as well: else many could share their blocks, and keep their reader busy for days. A container may say any
+ * size, so that all is held against its file, and with each file: many subvolumes can share one tree. */
 static bool count_file(struct copying *copying, const struct source_inode *inode, bool was_met,
                        struct clo_error *err)
 {
@@ -126,6 +128,9 @@ static bool count_file(struct copying *copying, const struct source_inode *inode
                         fs->name);
     if (copying->need.files > fs->names)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: more names than it has room for", fs->name);
+    if (!clo_container_may_give(fs->disk, copying->need.bytes / NAME_COST + copying->need.files,
+                                NAME_COST, err))
+        return false;
     return was_met || ++copying->inodes <= fs->inodes ||
            clo_fail(err, CLO_ERR_FORMAT, "%s: more files than it has inodes", fs->name);
 }
@@ -239,7 +244,7 @@ bool source_fs_make(const struct source_fs *fs, struct clo_source *source, const
     CLO_CLEANUP(clo_new_root_freep) struct clo_new_root *tree = NULL;
     struct copying copying = { .fs = fs };
 
-    if (!take_all(&copying, err) || !clo_container_may_give(fs->disk, copying.need.bytes, 1, err))
+    if (!take_all(&copying, err))
         return false;
     source->need = copying.need;
     if (!clo_new_root_new(output, &source->need, source->size, &source->uuid, source->created,

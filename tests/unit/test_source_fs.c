@@ -10,11 +10,12 @@
 #define ROOT     1U
 #define DATA     2U
 #define CHAIN    3U /* each folder from here on has the next */
+#define MANY     100000U
 #define LONG_AT  20 /* folders with names of 255 characters, too many for a path */
 #define ROOT_DIR (S_IFDIR | 0755)
 
 struct fake {
-    bool is_chain;
+    bool is_chain, is_wide;
     uint64_t bytes; /* of the file */
     unsigned listed;
 };
@@ -38,6 +39,11 @@ static bool list(void *context, const struct source_inode *folder, source_each_n
     char name[256];
 
     fake->listed++;
+    for (unsigned i = 0; fake->is_wide && i < MANY; i++) {
+        snprintf(name, sizeof name, "%u", i);
+        if (!each(each_context, name, (struct source_id){ i, DATA }, err))
+            return false;
+    }
     if (!fake->is_chain)
         return each(each_context, "file", (struct source_id){ 0, DATA }, err);
     memset(name, 'x', sizeof name - 1);
@@ -69,6 +75,10 @@ static const struct {
       CLO_CONTAINER_VHDX,
       { .bytes = (uint64_t)1 << 40 },
       "VHDX: unpacks to more than 1200 times the file's size" },
+    { "subvolumes that share one tree",
+      CLO_CONTAINER_QCOW2,
+      { .is_wide = true },
+      "qcow2: unpacks to more than 1200 times the file's size" },
     { "a path that no root has", CLO_CONTAINER_RAW, { .is_chain = true }, "too long a path" },
 };
 
@@ -88,8 +98,8 @@ static void test_refused(void **state)
                                       .context = &fake,
                                       .disk = &disk,
                                       .size = (uint64_t)1 << 40,
-                                      .inodes = 100,
-                                      .names = 100,
+                                      .inodes = 2 * MANY,
+                                      .names = 2 * MANY,
                                       .root = { 0, ROOT },
                                       .inode = get_inode,
                                       .list = list,
