@@ -29,7 +29,7 @@ static bool read_entry(struct clo_reader *r, struct clo_bytes in, uint32_t *next
     for (size_t i = 0; i < out->count; i++)
         if (clo_guid_equal(&out->services[i].guid, &service.guid))
             return clo_fail(err, CLO_ERR_FORMAT, "service %s is there twice", text);
-    service.manifest = clo_bytes_slice(in, offset, offset + size);
+    service.manifest = clo_bytes_slice(in, offset, size);
     out->services[out->count++] = service;
     *next = offset + size;
     return true;

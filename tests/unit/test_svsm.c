@@ -66,6 +66,24 @@ static void test_find(void **state)
     CHECK(clo_svsm_find(&manifest, &none).data == NULL, "another's");
 }
 
+/* What one service says ends where the next one's begins. */
+static void test_neighbours(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    struct clo_bytes in = from_hex(TABLE "4c000000 02000000" VTPM "48000000 02000000" OTHER
+                                         "4a000000 02000000 aabb ccdd",
+                                   &bytes);
+    struct clo_svsm_manifest manifest;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_svsm_parse(in, &manifest, &err), err.text);
+    CHECK(clo_bytes_equal(clo_svsm_find(&manifest, &clo_svsm_vtpm), clo_bytes("\xaa\xbb", 2)),
+          "the TPM's");
+    CHECK(clo_bytes_equal(manifest.services[1].manifest, clo_bytes("\xcc\xdd", 2)),
+          "the other one's");
+}
+
 /* SHA-512 of 64 bytes of nonce and the manifest. */
 static void test_binding(void **state)
 {
@@ -98,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_binding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
