@@ -11,6 +11,8 @@
 
 #define TEXT_LIMIT   ((size_t)1 << 20)
 #define KERNEL_LIMIT ((size_t)512 << 20)
+#define BOOT_FILES   256 /* of kernels, and bytes: links can name one large file again and again */
+#define BOOT_BYTES   ((uint64_t)1 << 30)
 #define BOOT_ENTRIES "loader/entries"
 
 void adapt_tell(const struct adapt *adapt, const char *format, ...)
@@ -98,6 +100,7 @@ struct boot {
     const struct adapt *adapt;
     ext2_filsys fs;
     size_t count;
+    uint64_t bytes;
 };
 
 /* What belongs to packages; initrds and boot loaders are made for the old disk. */
@@ -124,6 +127,10 @@ static bool copy_kernel(void *context, const char *name, struct clo_error *err)
     if (!ext_read(boot->fs, name, KERNEL_LIMIT, &bytes, err))
         return clo_wrap(err, "boot partition");
     boot->count++;
+    boot->bytes += bytes.size;
+    if (boot->count > BOOT_FILES || boot->bytes > BOOT_BYTES)
+        return clo_fail(err, CLO_ERR_FORMAT, "more than %d files, or 1 GiB, of kernels",
+                        BOOT_FILES);
     return ext_create(boot->adapt->fs, "boot", name, strncmp(name, "config", 6) == 0 ? 0644 : 0600,
                       clo_buffer_bytes(&bytes), err);
 }

@@ -231,6 +231,7 @@ struct candidates {
 static bool names_itself(struct reader *reader, uint64_t id)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    char value[CLO_FSTAB_TEXT], path[CLO_BTRFS_PATH_MAX];
     struct clo_fstab_line line;
     struct clo_error ignored;
     uint64_t named;
@@ -240,7 +241,10 @@ static bool names_itself(struct reader *reader, uint64_t id)
     struct clo_bytes rest = clo_buffer_bytes(&text);
     while (clo_fstab_next(&rest, &line))
         if (strcmp(line.folder, "/") == 0)
-            return find_mounted(reader, &line, &named, &ignored) && named == id;
+            return clo_fstab_option(&line, "subvol", value)
+                           ? clo_btrfs_subvolume_path(reader->btrfs, id, path, &ignored) &&
+                                     strcmp(without_slashes(path), without_slashes(value)) == 0
+                           : find_mounted(reader, &line, &named, &ignored) && named == id;
     return false;
 }
 

@@ -109,6 +109,16 @@ make_lvm beyond.raw "root=part.root@0:0+64,1:20+30"
 refused beyond.raw "volume root: LVM: a segment beyond its physical volume's end"
 make_lvm large.raw "root=part.root@0:0+64,0:0+64,0:0+64"
 refused large.raw "has volume rhel/root, which is larger than its disk"
+# A boot partition in which one kernel has many names.
+mkdir many
+echo kernel >many/vmlinuz-1
+for i in $(seq 2 300); do ln many/vmlinuz-1 many/vmlinuz-"$i"; done
+mv part.boot part.boot.usual
+mke2fs -q -F -t ext4 -U $boot_uuid -d many part.boot 24M >/dev/null
+make_lvm many.raw "root=part.root@0:0+64"
+expect "many kernels" 3 "more than 256 files, or 1 GiB, of kernels" convert many.raw no.img
+mv part.boot.usual part.boot
+rm many.raw
 # Two that are roots.
 make_lvm two.raw "root=part.root@0:0+64" "second=part.root@1:0+38"
 expect "two roots" 2 "volume rhel/root (ext4, $root_uuid) and volume rhel/second (ext4, $root_uuid) are both roots: --root-partition says which" convert two.raw no.img
