@@ -80,6 +80,13 @@ remove_other_starts() {
         -name 95resume.conf \) -delete
 }
 
+# Without Secure Boot systemd takes words for its command line from a firmware variable, which is the host's, and units from credentials,
+# before anything of ours runs: no shell, and nothing that starts, masks or fetches what such a word names.
+remove_orders() {
+    find "$initdir" \( -name systemd-debug-generator -o -name systemd-run-generator -o -name systemd-import-generator -o \
+        -name debug-shell.service \) -delete
+}
+
 install_units() {
     local unit folder
     for unit in cloister-initrd.service cloister-initrd-end.service; do
@@ -105,6 +112,7 @@ install() {
     install_crypttab
     check_crypttab
     remove_other_starts
+    remove_orders
     install_units
     mkdir -p "$initdir/etc/cmdline.d"
     echo 'rd.shell=0 rd.emergency=poweroff' >"$initdir/etc/cmdline.d/99cloister.conf"

@@ -66,7 +66,8 @@ dracut() {
     config "$1" "${2:-.}"
     cp guest.json system/etc/cloister/
     printf '%s\n' '# a comment x-initrd.attach' "root PARTLABEL=root ${crypttab:-none luks,headless=true,x-initrd.attach}" 'data PARTLABEL=data none luks' >system/etc/crypttab
-    for file in usr/lib/systemd/system-generators/systemd-{hibernate-resume,gpt-auto,cryptsetup}-generator usr/lib/systemd/systemd-hibernate-resume \
+    for file in usr/lib/systemd/system-generators/systemd-{hibernate-resume,gpt-auto,cryptsetup,debug,run,import}-generator usr/lib/systemd/systemd-hibernate-resume \
+        usr/lib/systemd/system/debug-shell.service \
         usr/lib/systemd/system/systemd-hibernate-resume@.service etc/cmdline.d/95resume.conf lib/dracut/hooks/cmdline/10-parse-resume.sh; do
         mkdir -p "root/${file%/*}" && : >"root/$file"
     done
@@ -100,6 +101,8 @@ done
 [ "$(readlink root/etc/systemd/system/systemd-pcrphase-initrd.service)" = /dev/null ] || fail "dracut: the phase is measured twice"
 left=$(cd root && find . -name '*resume*' -o -name '*gpt-auto*')
 [ -z "$left" ] || fail "dracut: starts another system: $left"
+left=$(cd root && find . -name 'debug-shell*' -o -name '*-debug-*' -o -name '*-run-*' -o -name '*-import-*')
+[ -z "$left" ] || fail "dracut: takes orders: $left"
 [ -e root/usr/lib/systemd/system-generators/systemd-cryptsetup-generator ] || fail "dracut: the disk's generator is gone"
 for crypttab in 'none luks,x-initrd.attach' '/etc/disk.key luks,headless=true,x-initrd.attach' 'none luks,headless=false,x-initrd.attach'; do
     ! dracut broker || fail "dracut: asks for a passphrase: $crypttab"
