@@ -66,7 +66,7 @@ check_crypttab() {
     [[ -r $initdir/etc/crypttab ]] || return 0
     while read -r name device key options || [[ -n $name ]]; do
         [[ -n $name && $name != \#* ]] || continue
-        [[ $key =~ ^(none|-|/dev/urandom)$ && ,$options, =~ ,headless(=(1|yes|true|on))?, ]] || {
+        [[ $key == /dev/urandom || ($key =~ ^(none|-)$ && ,$options, =~ ,headless(=(1|yes|true|on))?,) ]] || {
             dfatal "cloister: /etc/crypttab: $name ($device): expected no key file, and headless=true"
             exit 1
         }

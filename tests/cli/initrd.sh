@@ -110,6 +110,8 @@ for crypttab in 'none luks,x-initrd.attach' '/etc/disk.key luks,headless=true,x-
 done
 crypttab='none luks,headless,x-initrd.attach'
 dracut broker || fail "dracut, headless: $(cat log)"
+crypttab='/dev/urandom swap,x-initrd.attach'
+dracut broker || fail "dracut, a key of each boot's own: $(cat log)"
 crypttab=
 dracut tpm || fail "dracut, tpm: $(cat log)"
 [ "$(plug_ins)" = "systemd-tpm2 " ] || fail "dracut, tpm: plug-ins $(plug_ins)"
