@@ -1,9 +1,18 @@
 #include "cli/stranger.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/view.h"
 #include "lib/evidence/import.h"
+
+/* What was read from a pipe is gone, and opening it again waits for another writer. */
+static bool can_be_read_again(const char *path)
+{
+    struct stat info;
+
+    return strcmp(path, "-") != 0 && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
 
 bool cli_stranger(const char *path, const char *wanted, const char *own, struct clo_error *err)
 {
@@ -11,8 +20,7 @@ bool cli_stranger(const char *path, const char *wanted, const char *own, struct 
     CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
     struct clo_error ignored;
 
-    /* Standard input was read, and is gone. */
-    if (err->status != CLO_ERR_FORMAT || strcmp(path, "-") == 0 ||
+    if (err->status != CLO_ERR_FORMAT || !can_be_read_again(path) ||
         !cli_view_open(path, SIZE_MAX, &view, &ignored))
         return false;
     struct clo_bytes start = clo_bytes_slice(view.bytes, 0, CLO_IMPORT_LIMIT);
