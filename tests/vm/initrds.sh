@@ -38,9 +38,10 @@ the_broker() {
     done
 }
 
-# With nobody to ask: those of its disks know no broker.
+# With nobody to ask: these initrds have no plug-in for a broker.
 the_tpm() {
     for tool in tools dracut; do
+        initrds_machine vm-tpm
         vm_check "$tool: sealed, for systemd's token" initrds_seal "$tool-tpm"
         vm_check "$tool: opened by the TPM" by_tpm "$tool-tpm"
         vm_check "$tool: its root runs" root_runs "$tool-tpm"
@@ -52,11 +53,10 @@ the_tpm() {
     done
 }
 
-# Both at once, as each boot has one processor: one of them on a copy of the machine, in a process that must not end the broker.
-cp -r "$LAB/vm" "$LAB/vm-broker"
+# Both at once, as each boot has one processor: each on a machine of its own, one of them in a process that must not end the broker.
 (
     trap - EXIT
-    LAB_TPM=$LAB/vm-broker/tpm LAB_VARS=$LAB/vm-broker/vars.fd
+    initrds_machine vm-broker
     the_broker
     vm_end
 ) >"$LAB/broker.out" 2>&1 &

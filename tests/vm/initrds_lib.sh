@@ -158,6 +158,15 @@ initrds_both() {
     done
 }
 
+# initrds_machine NAME: a copy of the machine as it was calibrated, for the boots from now on. A TPM counts each end without a shutdown after
+# systemd's key was used as a wrong guess, and takes three.
+initrds_machine() {
+    rm -rf "${LAB:?}/$1"
+    cp -r "$LAB/vm" "$LAB/$1"
+    # shellcheck disable=SC2034 # lab_boot reads them
+    LAB_TPM=$LAB/$1/tpm LAB_VARS=$LAB/$1/vars.fd
+}
+
 # initrds_seal NAME: its header gets a token of systemd's, for the registers that its reference foretells and the lab's TPM. systemd 252
 # knows the older primary alone.
 initrds_seal() {
