@@ -202,7 +202,8 @@ static void test_ear(void **state)
 static void test_ear_forms(void **state)
 {
     static const char text[] =
-            "{'eat_profile':'tag:ietf.org,2026:rats/ear#03','iat':17,'exp':18,'eat_nonce':'AQIDBAUGBwg',"
+            "{'eat_profile':'tag:ietf.org,2026:rats/"
+            "ear#03','iat':17,'exp':18,'eat_nonce':'AQIDBAUGBwg',"
             "'ear_verifier_id':{'developer':'d','build':'b'},'submods':{'cpu0':{"
             "'ear_status':'warning','ear_trustworthiness_vector':{'hardware':32,'executables':2},"
             "'ear_appraisal_policy_ids':['p'],'cloister.claims':{'a':[1,true,null,{'b':-5}]}}}}";
