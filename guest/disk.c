@@ -254,7 +254,7 @@ void clo_disk_free_device(struct crypt_device **device)
     *device = NULL;
 }
 
-static void keep_last(int level, const char *message, void *context)
+void clo_disk_keep_last(int level, const char *message, void *context)
 {
     char *last = context;
 
@@ -288,7 +288,7 @@ bool clo_disk_load(const struct clo_disk *disk, const char *scratch, char why[CL
     crypt_metadata_locking(NULL, 0); /* nobody else is there */
     int result = crypt_init_data_device(&device, scratch, disk->device);
     if (result == 0) {
-        crypt_set_log_callback(device, keep_last, why);
+        crypt_set_log_callback(device, clo_disk_keep_last, why);
         result = crypt_load(device, CRYPT_LUKS2, NULL);
     }
     if (result < 0)

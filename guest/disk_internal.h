@@ -7,6 +7,8 @@
 #include "guest/disk.h"
 
 #define CLO_DISK_WHY 200 /* libcryptsetup's last words */
+/* Its callback: `context` is such a text. */
+void clo_disk_keep_last(int level, const char *message, void *context);
 
 /* A header of zeros. A page of it takes memory and time once it is written: most of a header is nobody's. */
 CLO_MUST_USE bool clo_disk_new_header(size_t size, struct clo_buffer *out, struct clo_error *err);

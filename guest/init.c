@@ -16,6 +16,7 @@
 #include "guest/counter.h"
 #include "guest/disk_use.h"
 #include "guest/gate.h"
+#include "guest/kernel_log.h"
 #include "guest/measure.h"
 #include "guest/measure_rtmr.h"
 #include "guest/modules.h"

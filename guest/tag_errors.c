@@ -1,15 +1,11 @@
 #include "guest/tag_errors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "device/file.h"
+#include "guest/kernel_log.h"
 
-#define WORDS      "INTEGRITY AEAD ERROR, sector "
-#define LINE_LIMIT 8192 /* the kernel's own limit of a record */
+#define WORDS "INTEGRITY AEAD ERROR, sector "
 
 void clo_tag_errors_line(const char *line, struct clo_tag_errors *errors)
 {
@@ -22,20 +18,14 @@ void clo_tag_errors_line(const char *line, struct clo_tag_errors *errors)
         errors->first = strtoull(at + strlen(WORDS), NULL, 10);
 }
 
+static bool take_line(void *context, const char *line)
+{
+    clo_tag_errors_line(line, context);
+    return true;
+}
+
 void clo_tag_errors_read(const char *path, struct clo_tag_errors *out)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    char line[LINE_LIMIT + 1];
-
     *out = (struct clo_tag_errors){ 0 };
-    for (;;) {
-        /* One record a read; EPIPE: it was overwritten meanwhile, and the next is there. */
-        ssize_t got = fd < 0 ? 0 : read(fd, line, LINE_LIMIT);
-        if (got < 0 && (errno == EINTR || errno == EPIPE))
-            continue;
-        if (got <= 0)
-            return;
-        line[got] = '\0';
-        clo_tag_errors_line(line, out);
-    }
+    clo_kernel_log_each(path, take_line, out);
 }

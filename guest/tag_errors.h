@@ -5,8 +5,6 @@
 
 #include "cloister/base.h"
 
-#define CLO_KERNEL_LOG "/dev/kmsg"
-
 struct clo_tag_errors {
     uint64_t count;
     uint64_t first; /* the first one's sector of 512 bytes */

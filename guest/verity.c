@@ -1,19 +1,16 @@
 #include "guest/verity.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <libcryptsetup.h>
 
 #include "device/file.h"
 #include "guest/disk_internal.h"
+#include "guest/kernel_log.h"
 
 #define BLOCK        4096U
 #define BLOCKS_MAX   ((uint64_t)1 << 40)
-#define LINE_LIMIT   8192 /* the kernel's own limit of a record */
 #define DM_VERITY    "device-mapper: verity: "
 #define IS_CORRUPTED " is corrupted"
 
@@ -49,16 +46,6 @@ void clo_guest_verity_free(struct clo_guest_verity *verity)
 
 /* --- Opening it --- */
 
-static void keep_last(int level, const char *message, void *context)
-{
-    char *last = context;
-
-    if (level == CRYPT_LOG_ERROR) {
-        snprintf(last, CLO_DISK_WHY, "%s", message);
-        last[strcspn(last, "\n")] = '\0';
-    }
-}
-
 /* By what was measured alone: the superblock on the disk is not read. Without one, libcryptsetup takes the layout by "formatting", which
  * writes nothing as long as no hashes are asked for. */
 bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *device,
@@ -83,7 +70,7 @@ bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *de
 
     int result = crypt_init(&handle, device);
     if (result == 0) {
-        crypt_set_log_callback(handle, keep_last, why);
+        crypt_set_log_callback(handle, clo_disk_keep_last, why);
         result = crypt_format(handle, CRYPT_VERITY, NULL, NULL, NULL, NULL, 0, &parameters);
     }
     if (result == 0)
@@ -118,19 +105,24 @@ bool clo_guest_verity_line(const char *line, char *out, size_t size)
     return true;
 }
 
+struct search {
+    char *out;
+    size_t size;
+    bool found;
+};
+
+static bool take_line(void *context, const char *line)
+{
+    struct search *search = context;
+
+    search->found = clo_guest_verity_line(line, search->out, search->size);
+    return !search->found;
+}
+
 bool clo_guest_verity_differs(const char *log, char *out, size_t size)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = open(log, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    char line[LINE_LIMIT + 1];
+    struct search search = { .out = out, .size = size };
 
-    for (;;) {
-        ssize_t got = fd < 0 ? 0 : read(fd, line, LINE_LIMIT);
-        if (got < 0 && (errno == EINTR || errno == EPIPE))
-            continue;
-        if (got <= 0)
-            return false;
-        line[got] = '\0';
-        if (clo_guest_verity_line(line, out, size))
-            return true;
-    }
+    clo_kernel_log_each(log, take_line, &search);
+    return search.found;
 }
