@@ -286,11 +286,12 @@ static bool clear(struct clo_esp *esp, bool with_previous, struct clo_error *err
 
 /* --- What others call --- */
 
-static bool find_esp(struct clo_esp *esp, struct clo_error *err)
+bool clo_esp_read(int fd, struct clo_esp *esp, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     const struct clo_gpt_partition *found = NULL;
 
+    *esp = (struct clo_esp){ .fd = fd };
     if (gpt == NULL)
         return clo_out_of_memory(err);
     if (!clo_fd_read(esp->fd, 0, CLO_GPT_HEAD_SIZE, &esp->head, err) ||
@@ -324,7 +325,7 @@ bool clo_esp_open(int fd, bool for_writing, struct clo_esp *out, struct clo_erro
 {
     CLO_CLEANUP(clo_esp_close) struct clo_esp esp = { .fd = fd };
 
-    if (!find_esp(&esp, err) || !find_uki(&esp, err) || (for_writing && !settle(&esp, err)))
+    if (!clo_esp_read(fd, &esp, err) || !find_uki(&esp, err) || (for_writing && !settle(&esp, err)))
         return false;
     *out = esp;
     esp = (struct clo_esp){ .fd = -1 };

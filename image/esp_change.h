@@ -20,6 +20,8 @@ struct clo_esp {
     struct clo_buffer bytes;        /* as the image has them */
     char path[CLO_BOOT_PATH_SIZE];  /* of the UKI that firmware starts */
 };
+/* The ESP alone, whatever is on it; `path` stays empty. */
+CLO_MUST_USE bool clo_esp_read(int fd, struct clo_esp *out, struct clo_error *err);
 /* Ends what an earlier run began, where the image is open for writing. A loader between firmware and UKI is CLO_ERR_UNSUPPORTED. */
 CLO_MUST_USE bool clo_esp_open(int fd, bool for_writing, struct clo_esp *out,
                                struct clo_error *err);

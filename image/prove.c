@@ -12,10 +12,9 @@
 #include "device/file.h"
 #include "device/process.h"
 #include "image/boot.h"
-#include "lib/disk/gpt.h"
+#include "image/esp_change.h"
 #include "lib/predict/boot_disk.h"
 
-#define ESP_LIMIT      ((uint64_t)1 << 30)
 #define VARSTORE_LIMIT ((size_t)64 << 20)
 
 const char *clo_prove_answer_name(enum clo_prove_answer answer)
@@ -77,35 +76,12 @@ static bool write_into(const struct overlay *overlay, const char *file, uint64_t
 
 /* --- Another UKI where the disk starts its own --- */
 
-static bool read_esp(const char *image, struct clo_buffer *esp, uint64_t *at, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_fd_close) int fd = open(image, O_RDONLY | O_CLOEXEC);
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
-    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
-    const struct clo_gpt_partition *found = NULL;
-
-    if (gpt == NULL)
-        return clo_out_of_memory(err);
-    if (fd < 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
-    if (!clo_fd_read(fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
-        !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err) ||
-        !clo_gpt_find(gpt, &clo_gpt_type_esp, &found, err))
-        return false;
-    uint64_t size = (found->last_lba - found->first_lba + 1) * CLO_GPT_SECTOR;
-    if (size > ESP_LIMIT)
-        return clo_fail(err, CLO_ERR_UNSUPPORTED, "an ESP of more than 1 GiB");
-    *at = found->first_lba * CLO_GPT_SECTOR;
-    return clo_fd_read(fd, *at, (size_t)size, esp, err);
-}
-
 /* The path of a UKI: a disk on which a loader chooses a kernel has none to exchange. */
-static bool uki_path(const struct clo_buffer *esp, char out[CLO_BOOT_PATH_SIZE + 4],
-                     struct clo_error *err)
+static bool uki_path(struct clo_bytes esp, char out[CLO_BOOT_PATH_SIZE + 4], struct clo_error *err)
 {
     CLO_CLEANUP(clo_boot_disk_free) struct clo_boot_disk boot = { .path = "" };
 
-    if (!clo_boot_disk_find(clo_buffer_bytes(esp), NULL, &boot, err))
+    if (!clo_boot_disk_find(esp, NULL, &boot, err))
         return false;
     if (boot.uki.size == 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "what it starts is not a UKI");
@@ -116,18 +92,21 @@ static bool uki_path(const struct clo_buffer *esp, char out[CLO_BOOT_PATH_SIZE +
 static bool exchange_uki(const char *image, const char *uki, const struct overlay *overlay,
                          struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer esp = { 0 };
+    CLO_CLEANUP(clo_fd_close) int fd = open(image, O_RDONLY | O_CLOEXEC);
+    CLO_CLEANUP(clo_esp_close) struct clo_esp esp = { .fd = fd };
     char target[CLO_BOOT_PATH_SIZE + 4];
     char file[4200];
-    uint64_t at;
 
     snprintf(file, sizeof file, "%s/esp", overlay->scratch.path);
-    if (!read_esp(image, &esp, &at, err) || !uki_path(&esp, target, err))
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", image, strerror(errno));
+    if (!clo_esp_read(fd, &esp, err) || !uki_path(clo_buffer_bytes(&esp.bytes), target, err))
         return clo_wrap(err, "%s", image);
     const char *const environment[] = { "MTOOLS_SKIP_CHECK=1", NULL };
     const char *const argv[] = { "mcopy", "-o", "-i", file, uki, target, NULL };
-    return clo_file_write(file, clo_buffer_bytes(&esp), 0600, err) &&
-           clo_process_run(argv, environment, NULL, err) && write_into(overlay, file, at, err);
+    return clo_file_write(file, clo_buffer_bytes(&esp.bytes), 0600, err) &&
+           clo_process_run(argv, environment, NULL, err) &&
+           write_into(overlay, file, esp.offset, err);
 }
 
 /* --- The boot --- */
