@@ -4,37 +4,16 @@
 #include "cli/image/image.h"
 #include "cli/image/proving.h"
 #include "cli/seal/states.h"
-#include "device/file.h"
-#include "device/random.h"
+#include "device/tpm_seal.h"
 #include "image/boot.h"
-
-#define SRK_HANDLE 0x81000001u
-
-struct target {
-    struct clo_tpm2_parent parent;
-    uint32_t handle;
-};
-
-static bool seal_there(void *context, const struct clo_tpm2_sealing *sealing,
-                       struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
-{
-    const struct target *target = context;
-
-    return clo_tpm2_sealing_offline(sealing, &target->parent, target->handle, secret,
-                                    &clo_random_system, out, err);
-}
 
 static bool seal(const struct cli_seal *in, const char *srk, uint64_t handle, const char *path,
                  struct clo_error *err)
 {
     CLO_CLEANUP(cli_seal_plan_free) struct cli_seal_plan plan = { .bank = CLO_HASH_NONE };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
-    struct target target = { .handle = (uint32_t)handle };
 
-    if (handle >> 24 != 0x81)
-        return clo_fail(err, CLO_ERR_USAGE,
-                        "--srk-handle 0x%llx: expected 0x81000000 to 0x81ffffff",
-                        (unsigned long long)handle);
+    if (!cli_seal_check_handle(handle, err))
+        return false;
     if (srk == NULL || (in->references.count == 0 && in->nv_policy == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--srk and --reference are needed");
     if (!cli_seal_plan(in, &plan, err))
@@ -42,15 +21,7 @@ static bool seal(const struct cli_seal *in, const char *srk, uint64_t handle, co
     if (plan.job.state_count == 0)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--reference is needed: the NV index does not say all registers");
-    if (!clo_file_read(srk, CLO_TPM2_PARENT_LIMIT, &area, err))
-        return false;
-    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &target.parent, err))
-        return clo_wrap(err, "%s", srk);
-    plan.job.seal = seal_there;
-    plan.job.context = &target;
-    bool ok = cli_seal_run(in, &plan, path, err);
-    clo_tpm2_parent_free(&target.parent);
-    return ok;
+    return cli_seal_plan_offline(&plan, srk, handle, err) && cli_seal_run(in, &plan, path, err);
 }
 
 static int prove_it(const struct cli_seal *in, const struct cli_prove *prove, const char *path)
@@ -68,7 +39,7 @@ int cmd_image_seal(int argc, char **argv)
     struct cli_seal in = { .key = NULL };
     struct cli_prove prove = { .timeout = 600 };
     const char *srk = NULL;
-    uint64_t handle = SRK_HANDLE;
+    uint64_t handle = CLO_TPM_SRK;
     const struct cli_option options[] = {
         { "--srk", "FILE", "the TPM's public storage key, TPM2B_PUBLIC (required, but to prove)",
           .text = &srk },

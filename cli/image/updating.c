@@ -8,7 +8,6 @@
 
 #include "cloister/efivar.h"
 #include "device/file.h"
-#include "device/random.h"
 #include "image/efi_boot.h"
 #include "image/image_update.h"
 
@@ -51,10 +50,8 @@ bool cli_updating_check(struct cli_updating *in, struct clo_error *err)
         return false;
     if (in->srk == NULL && (in->seal.references.count > 0 || in->seal.drops_others))
         return clo_fail(err, CLO_ERR_USAGE, "--reference and --replace go with --srk");
-    if (in->srk_handle >> 24 != 0x81)
-        return clo_fail(err, CLO_ERR_USAGE,
-                        "--srk-handle 0x%llx: expected 0x81000000 to 0x81ffffff",
-                        (unsigned long long)in->srk_handle);
+    if (!cli_seal_check_handle(in->srk_handle, err))
+        return false;
     if (in->trial != NULL && in->seal.drops_others)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--try-once and --replace: what is tried may fail, and the system of "
@@ -174,21 +171,6 @@ static bool write_reference(const struct clo_reference *reference, const char *p
 
 /* --- Sealing --- */
 
-static bool seal_there(void *context, const struct clo_tpm2_sealing *sealing,
-                       struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
-{
-    const struct cli_updating *in = context;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
-    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
-
-    if (!clo_file_read(in->srk, CLO_TPM2_PARENT_LIMIT, &area, err))
-        return false;
-    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
-        return clo_wrap(err, "%s", in->srk);
-    return clo_tpm2_sealing_offline(sealing, &parent, (uint32_t)in->srk_handle, secret,
-                                    &clo_random_system, out, err);
-}
-
 static bool check_tokens(const struct cli_updating *in, const struct clo_image_tokens *tokens,
                          struct clo_error *err)
 {
@@ -216,10 +198,9 @@ static bool plan_seal(struct cli_updating *in, const struct clo_image_tokens *to
     /* As the disk is sealed already, unless said otherwise. */
     if (in->seal.form == NULL && tokens->share == 0 && tokens->own > 0)
         in->seal.form = "own";
-    if (!cli_seal_plan(&in->seal, plan, err))
+    if (!cli_seal_plan(&in->seal, plan, err) ||
+        !cli_seal_plan_offline(plan, in->srk, in->srk_handle, err))
         return false;
-    plan->job.seal = seal_there;
-    plan->job.context = in;
     plan->job.drops_others = false;
     return true;
 }

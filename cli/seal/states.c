@@ -21,6 +21,8 @@ void cli_seal_plan_free(struct cli_seal_plan *plan)
     clo_secret_freep(&plan->key);
     clo_secret_freep(&plan->pin);
     clo_public_key_freep(&plan->signer);
+    clo_tpm2_parent_free(&plan->parent);
+    clo_buffer_free(&plan->parent_area);
 }
 
 /* --- The states --- */
@@ -244,6 +246,37 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
     out->job.drops_others = in->drops_others;
     out->job.makes_recovery = in->makes_recovery;
     out->job.random = &clo_random_system;
+    return true;
+}
+
+/* --- To a TPM that is elsewhere --- */
+
+bool cli_seal_check_handle(uint64_t handle, struct clo_error *err)
+{
+    return handle >> 24 == 0x81 ||
+           clo_fail(err, CLO_ERR_USAGE, "--srk-handle 0x%llx: expected 0x81000000 to 0x81ffffff",
+                    (unsigned long long)handle);
+}
+
+static bool seal_there(void *context, const struct clo_tpm2_sealing *sealing,
+                       struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
+{
+    const struct cli_seal_plan *plan = context;
+
+    return clo_tpm2_sealing_offline(sealing, &plan->parent, plan->parent_handle, secret,
+                                    &clo_random_system, out, err);
+}
+
+bool cli_seal_plan_offline(struct cli_seal_plan *plan, const char *srk, uint64_t handle,
+                           struct clo_error *err)
+{
+    if (!clo_file_read(srk, CLO_TPM2_PARENT_LIMIT, &plan->parent_area, err))
+        return false;
+    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&plan->parent_area), &plan->parent, err))
+        return clo_wrap(err, "%s", srk);
+    plan->parent_handle = (uint32_t)handle;
+    plan->job.seal = seal_there;
+    plan->job.context = plan;
     return true;
 }
 

@@ -70,11 +70,19 @@ struct cli_seal_plan {
     struct clo_secret *key, *pin;
     struct clo_public_key *signer;
     enum clo_hash bank;
+    struct clo_buffer parent_area; /* of a TPM that is elsewhere; `parent` is of views into it */
+    struct clo_tpm2_parent parent;
+    uint32_t parent_handle;
 };
 void cli_seal_plan_free(struct cli_seal_plan *plan); /* for CLO_CLEANUP */
 /* The policy, and the states that --reference names; none: the caller adds one. */
 CLO_MUST_USE bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out,
                                 struct clo_error *err);
+/* A handle that --srk-handle may name. */
+CLO_MUST_USE bool cli_seal_check_handle(uint64_t handle, struct clo_error *err);
+/* To a TPM that is elsewhere: `srk`, a file, is its storage key, which it keeps at `handle`. */
+CLO_MUST_USE bool cli_seal_plan_offline(struct cli_seal_plan *plan, const char *srk,
+                                        uint64_t handle, struct clo_error *err);
 /* Seals, and brings the disk's file up to date. */
 CLO_MUST_USE bool cli_seal_apply(const struct cli_seal *in, struct cli_seal_plan *plan,
                                  const char *path, struct clo_seal_result *out,
