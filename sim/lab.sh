@@ -294,21 +294,26 @@ lab_fetch_new_root() {
     [ -e "$LAB_CACHE/root-new.ext4" ]
 }
 
-# A Debian as its cloud images are: kernel, initramfs-tools and GRUB from its packages. A tar, kept.
-lab_fetch_cloud_root() {
-    local codename mirror keyring output=$LAB_CACHE/cloud.tar
+# lab_fetch_debian OUTPUT PACKAGE,…: this release's Debian with these packages. A tar, kept.
+lab_fetch_debian() {
+    local codename mirror keyring output=$1 packages=$2
     [ ! -e "$output" ] || return 0
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     read -r mirror keyring < <(lab_mirror "$codename") || return
     # shellcheck disable=SC2016 # $1 is mmdebstrap's to expand
-    mmdebstrap --quiet --variant=minbase --format=tar --keyring="$keyring" \
-        --include=systemd,systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,grub-efi-amd64,e2fsprogs \
+    mmdebstrap --quiet --variant=minbase --format=tar --keyring="$keyring" --include="$packages" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
         --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1/etc/resolv.conf"' \
         "$codename" "$output.new" "$mirror" 2>"$LAB_CACHE/mmdebstrap.log" ||
         lab_fail "mmdebstrap: $(tail -n 1 "$LAB_CACHE/mmdebstrap.log")" || return
     mv "$output.new" "$output"
+}
+
+# A Debian as its cloud images are: kernel, initramfs-tools and GRUB from its packages.
+lab_fetch_cloud_root() {
+    lab_fetch_debian "$LAB_CACHE/cloud.tar" \
+        systemd,systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,grub-efi-amd64,e2fsprogs
 }
 
 # lab_cloud_disk OUTPUT: a disk of it, as qcow2: ESP with GRUB, /boot and root of their own, fstab by UUID. Without root, under

@@ -5,22 +5,12 @@
 INITRDS_LIBDIR=/usr/lib/x86_64-linux-gnu
 INITRDS_TREE=
 
-# Debian 12 with both, cryptsetup and what opens systemd's tokens; a tar, kept.
+# Debian 12 with both, cryptsetup and what opens systemd's tokens.
 initrds_fetch() {
-    local codename mirror keyring output=$LAB_CACHE/initrds.tar
-    [ ! -e "$output" ] || return 0
-    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    read -r mirror keyring < <(lab_mirror "$codename") || return
-    # shellcheck disable=SC2016 # $1 is mmdebstrap's to expand
-    mmdebstrap --quiet --variant=minbase --format=tar --keyring="$keyring" \
-        --include=systemd,systemd-sysv,udev,dbus,kmod,dracut-core,initramfs-tools,cryptsetup-bin,cryptsetup-initramfs,busybox,zstd,cpio \
-        --include=tpm2-tools,libtss2-esys-3.0.2-0,libtss2-rc0,libtss2-mu0,libtss2-tcti-device0,libjansson4,libjose0,libgmp10,libevent-core-2.1-7,libevent-extra-2.1-7,libevent-openssl-2.1-7 \
-        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1/etc/resolv.conf"' \
-        "$codename" "$output.new" "$mirror" 2>"$LAB_CACHE/mmdebstrap.log" ||
-        lab_fail "mmdebstrap: $(tail -n 1 "$LAB_CACHE/mmdebstrap.log")" || return
-    mv "$output.new" "$output"
+    local packages=systemd,systemd-sysv,udev,dbus,kmod,dracut-core,initramfs-tools,cryptsetup-bin,cryptsetup-initramfs,busybox,zstd,cpio
+    packages+=,tpm2-tools,libtss2-esys-3.0.2-0,libtss2-rc0,libtss2-mu0,libtss2-tcti-device0,libjansson4,libjose0,libgmp10
+    packages+=,libevent-core-2.1-7,libevent-extra-2.1-7,libevent-openssl-2.1-7
+    lab_fetch_debian "$LAB_CACHE/initrds.tar" "$packages"
 }
 
 # configured SOURCE FILE [MODE]: as meson installs it below /usr.
