@@ -17,7 +17,7 @@ struct clo_tpm_identity {
 };
 
 /* Appends TPMT_PUBLIC of both, and what NV indexes hold of the endorsement key's certificates (PEM, the one of that key first;
- * none is no error). */
+ * none is not an error). */
 CLO_MUST_USE bool clo_tpm_identity_read(struct clo_tpm *tpm, const struct clo_tpm_identity *of,
                                         struct clo_buffer *ek, struct clo_buffer *ak,
                                         struct clo_buffer *certificates, struct clo_error *err);

@@ -223,8 +223,8 @@ static bool find_mounted(struct reader *reader, const struct clo_fstab_line *lin
 
 struct candidates {
     uint64_t ids[CANDIDATES_MAX];
-    bool is_own[CANDIDATES_MAX];      /* its own fstab mounts it as the root */
-    bool is_snapshot[CANDIDATES_MAX]; /* */
+    bool is_own[CANDIDATES_MAX]; /* its own fstab mounts it as the root */
+    bool is_snapshot[CANDIDATES_MAX];
     size_t count;
 };
 

@@ -260,7 +260,7 @@ void tpm_voucher_check_given(struct work *w)
                        "given");
 }
 
-/* A maker's root stands behind the key, by a certificate of it or of the endorsement key next to it. */
+/* A maker's root vouches for the key, by a certificate of it or of the endorsement key next to it. */
 static bool has_maker(const struct tpm_vouched *vouched)
 {
     return vouched != NULL &&

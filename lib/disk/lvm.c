@@ -181,7 +181,7 @@ static bool add(struct config *config, unsigned parent, enum kind kind, struct c
     return true;
 }
 
-/* A string in quotes or a number. What has an escape in it is no name of ours. */
+/* A string in quotes or a number. What has an escape in it is not a name of ours. */
 static bool take_value(struct config *config, unsigned parent, struct clo_bytes name,
                        struct clo_error *err)
 {

@@ -1,7 +1,7 @@
 /* What a verifier keeps of a credential that it gave out: for which keys it was, the endorsement key's certificates, and the digest
  * of the secret. JSON; not a secret itself.
  *
- * It is the verifier's own: whoever could write it could answer it. */
+ * It is the verifier's own: who could write it could answer it. */
 #ifndef CLOISTER_LIB_TPM_CHALLENGE_H
 #define CLOISTER_LIB_TPM_CHALLENGE_H
 
