@@ -21,9 +21,7 @@ converted_begin() {
     lab_fetch_cloud_root || { echo "SKIP: no Debian with a kernel can be fetched" && exit 77; }
     # shellcheck disable=SC2034 # lab_boot's
     LAB_TIMEOUT=1200 # a kernel becomes a UKI in an emulated machine
-    lab_begin "build/lab/test-$1"
-    lab_keys
-    lab_broker_start
+    vm_ground "$1"
 }
 
 # --- What is converted ---
@@ -259,7 +257,6 @@ converted() {
     vm_check "$name: one command" converted_convert "$input" "$@"
     [ -e "$LAB/demo.img" ] || return 0
     vm_check "$name: file by file" converted_same "$tree"
-    [ -e "$LAB/firmware.ref.json" ] || lab_calibrate
     cp "$LAB/demo.disk.key" "$LAB/disk.key"
     vm_check "$name: the broker knows it" lab_register demo
     vm_check "$name: first boot, by the broker" lab_boot "$name-first" "$LAB/demo.img" --until 'at-boot: end'

@@ -10,9 +10,7 @@ PATH=$PATH:/usr/sbin:/sbin
 for tool in busybox cryptsetup integritysetup veritysetup dmsetup modprobe xz debugfs; do
     command -v $tool >/dev/null || { echo "SKIP: $tool is not installed" && exit 77; }
 done
-lab_begin build/lab/test-verity
-lab_keys
-lab_broker_start
+vm_ground verity
 cat >"$LAB/at-boot" <<'END'
 #!/bin/sh
 exec >/dev/console 2>&1
@@ -29,7 +27,6 @@ debugfs -w -f "$LAB/commands" "$LAB/root.ext4" >"$LAB/debugfs.log" 2>&1
 LAB_ROOT=$LAB/root.ext4 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --verity >"$LAB/build.out"
 hash=$(sed -n 's/^root hash  //p' "$LAB/build.out")
 tree_at=$(sed -n 's/^hash tree  from byte \([0-9]*\) .*/\1/p' "$LAB/build.out")
-lab_calibrate
 lab_register demo
 says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
 says_not() { ! says "$@"; }
