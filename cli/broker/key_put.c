@@ -152,12 +152,20 @@ static bool put_entry(struct clo_store *store, const struct clo_store_entry *ent
 }
 
 static bool put_here(const struct put_options *o, const struct put_files *files,
-                     const struct clo_store_entry *entry, struct clo_error *err)
+                     const struct clo_store_entry *entry, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
+    bool is_revoked;
 
-    return cli_open_state(o->state, o->master, true, &store, err) &&
-           put_entry(store, entry, files->terms.parsed, err);
+    if (!cli_open_state(o->state, o->master, true, &store, err) ||
+        !put_entry(store, entry, files->terms.parsed, err) ||
+        !clo_store_is_revoked(store, entry->path, &is_revoked, err))
+        return false;
+    *out = json_pack("{s:s, s:I, s:I, s:s*, s:b}", "path", entry->path, "bytes",
+                     (json_int_t)entry->secret.size, "references",
+                     (json_int_t)entry->reference_count, "disk",
+                     files->has_disk ? files->disk.identity.uuid : NULL, "revoked", is_revoked);
+    return *out != NULL || clo_out_of_memory(err);
 }
 
 /* What verifier/kbs/key_request.h has. */
@@ -183,25 +191,16 @@ static json_t *request_json(const struct put_files *files, const struct clo_stor
     return clo_json_finish(&o);
 }
 
-static json_t *answer_json(const struct put_files *files, const struct clo_store_entry *entry)
-{
-    return json_pack("{s:s, s:I, s:I, s:s*}", "path", entry->path, "bytes",
-                     (json_int_t)entry->secret.size, "references",
-                     (json_int_t)entry->reference_count, "disk",
-                     files->has_disk ? files->disk.identity.uuid : NULL);
-}
-
 static bool tell(const struct put_options *o, const struct put_files *files,
-                 const struct clo_store_entry *entry, struct clo_error *err)
+                 const struct clo_store_entry *entry, const json_t *answer, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_json_freep) json_t *json = answer_json(files, entry);
-
     if (o->as_json)
-        return cli_print_json(json, err);
+        return cli_print_json(answer, err);
     printf("%s: %zu bytes, released on %zu reference file%s%s%s\n", entry->path, entry->secret.size,
            entry->reference_count, entry->reference_count == 1 ? "" : "s",
            files->has_disk ? ", for the disk " : "",
            files->has_disk ? files->disk.identity.uuid : "");
+    cli_tell_revoked(entry->path, answer);
     return true;
 }
 
@@ -231,10 +230,10 @@ static bool put(const struct put_options *o, const char *path, const char *secre
         return clo_fail(err, CLO_ERR_USAGE, "--limit: at most %d", INT32_MAX);
     entry.release_limit = (int64_t)o->limit;
     entry.policy = clo_buffer_bytes(&files.terms.policy);
-    bool ok = o->remote.url == NULL ? put_here(o, &files, &entry, err)
+    bool ok = o->remote.url == NULL ? put_here(o, &files, &entry, &answer, err)
                                     : cli_remote_ask(&o->remote, "put", path,
                                                      request_json(&files, &entry), &answer, err);
-    return ok && tell(o, &files, &entry, err);
+    return ok && tell(o, &files, &entry, answer, err);
 }
 
 /* As given on the command line. */

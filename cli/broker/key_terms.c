@@ -32,11 +32,14 @@ static bool set_terms(struct clo_store *store, const char *path,
 static bool change(const struct cli_remote *remote, struct clo_store *store, const char *path,
                    const struct cli_terms_files *files, json_t **out, struct clo_error *err)
 {
+    bool is_revoked;
+
     if (store == NULL)
         return cli_remote_ask(remote, "terms", path, cli_terms_json(files), out, err);
-    if (!set_terms(store, path, files, err))
+    if (!set_terms(store, path, files, err) || !clo_store_is_revoked(store, path, &is_revoked, err))
         return false;
-    *out = json_pack("{s:s, s:s}", "path", path, "policy", clo_policy_name(files->parsed));
+    *out = json_pack("{s:s, s:s, s:b}", "path", path, "policy", clo_policy_name(files->parsed),
+                     "revoked", is_revoked);
     return *out != NULL || clo_out_of_memory(err);
 }
 
@@ -90,7 +93,9 @@ int cmd_key_terms(int argc, char **argv)
         !change(&remote, store, path, &files, &answer, &err) ||
         (as_json && !cli_print_json(answer, &err)))
         return cli_fail("key terms", &err);
-    if (!as_json)
+    if (!as_json) {
         printf("%s: released by policy \"%s\"\n", path, clo_policy_name(files.parsed));
+        cli_tell_revoked(path, answer);
+    }
     return CLI_YES;
 }

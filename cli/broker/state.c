@@ -1,5 +1,6 @@
 #include "cli/broker/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "verifier/store/master_key.h"
@@ -20,4 +21,12 @@ bool cli_open_state(const char *folder, const char *master, bool makes, struct c
         return false;
     *out = CLO_TAKE(store);
     return true;
+}
+
+void cli_tell_revoked(const char *path, const json_t *answer)
+{
+    if (json_is_true(json_object_get(answer, "revoked")))
+        printf("%s: is still revoked, nothing is released: 'cloister key revoke %s --undo' "
+               "allows it\n",
+               path, path);
 }

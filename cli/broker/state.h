@@ -23,5 +23,7 @@ CLO_MUST_USE bool cli_open_state(const char *folder, const char *master, bool ma
 /* Without its master key: for what needs no secret. */
 CLO_MUST_USE bool cli_open_state_shut(const char *folder, struct clo_store **out,
                                       struct clo_error *err);
+/* Says so where `answer` tells that the path of what was put, or put under other terms, is revoked. */
+void cli_tell_revoked(const char *path, const json_t *answer);
 
 #endif

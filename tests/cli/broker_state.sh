@@ -40,8 +40,15 @@ expect "terms that leave the guest open" 1 "the policy leaves open" "$cloister" 
 # Revoked.
 expect "revoke" 0 "is revoked" "$cloister" key revoke $path --state state
 "$cloister" key list --state state --json | jq -e '.resources[0].revoked' >out || fail "not listed as revoked: $(cat out)"
+expect "put under a revoked path" 0 "is still revoked, nothing is released" "$cloister" key put $path secret --state state --policy policy
+expect "the same as JSON" 0 '"revoked": true' "$cloister" key put $path secret --state state --policy policy --json
+expect "other terms for it" 0 "is still revoked" "$cloister" key terms $path --state state --policy next
+"$cloister" key remove $path --state state || fail "removed while it is revoked"
+expect "put after it was removed" 0 "'cloister key revoke $path --undo' allows it" "$cloister" key put $path secret --state state --policy policy
 expect "allowed again" 0 "is released again" "$cloister" key revoke $path --undo --state state
 machine=$(printf '3f0c%060d' 0)
+expect "put under what is allowed" 0 "27 bytes" "$cloister" key put $path secret --state state --policy policy
+grep -q revoked out && fail "put under what is allowed: $(cat out)"
 expect "a machine" 0 "is revoked" "$cloister" key revoke "$machine" --machine --state state
 expect "a part of a machine's name" 2 "expected its whole name" "$cloister" key revoke 3f0c --machine --state state
 expect "a machine that is not" 1 "is not revoked" "$cloister" key revoke 3f0d --machine --undo --state state

@@ -58,6 +58,8 @@ expect "lease as JSON" 0 '"holders": []' key lease default/disk/demo --json
 expect "given up" 0 "default/disk/demo: given up by 0 machines" key lease default/disk/demo --release
 expect "revoke" 0 "default/disk/demo: is revoked" key revoke default/disk/demo
 expect "is listed as revoked" 0 "REVOKED" key list
+expect "put while it is revoked" 0 "default/disk/demo: is still revoked, nothing is released" key put default/disk/demo secret --policy policy --shared --releases any --limit 3 --same-secret
+expect "terms while it is revoked" 0 "is still revoked" key terms default/disk/demo --policy policy
 expect "revoke as JSON" 0 '"revoked": false' key revoke default/disk/demo --undo --json
 expect "a machine" 0 "is revoked" key revoke --machine "$(printf '%064d' 1)"
 expect "remove" 0 "" key remove default/disk/json

@@ -27,33 +27,37 @@ struct asked {
 static bool put(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_key_request_free) struct clo_key_request put = { 0 };
+    bool is_revoked;
 
     if (!clo_key_put_parse(asked->request->body, &put, err))
         return false;
     put.entry.path = asked->name;
     put.entry.now = asked->request->time;
-    if (!clo_store_put(store, &put.entry, err))
+    if (!clo_store_put(store, &put.entry, err) ||
+        !clo_store_is_revoked(store, asked->name, &is_revoked, err))
         return false;
     asked->verdict = clo_policy_accept_weak(put.terms.policy)[0] == '\0' ? "put" : "put as weak";
-    *out = json_pack("{s:s, s:I, s:I, s:s*}", "path", asked->name, "bytes",
+    *out = json_pack("{s:s, s:I, s:I, s:s*, s:b}", "path", asked->name, "bytes",
                      (json_int_t)put.entry.secret.size, "references",
                      (json_int_t)put.entry.reference_count, "disk",
-                     put.entry.disk == NULL ? NULL : put.entry.disk->uuid);
+                     put.entry.disk == NULL ? NULL : put.entry.disk->uuid, "revoked", is_revoked);
     return true;
 }
 
 static bool terms(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_key_request_free) struct clo_key_request terms = { 0 };
+    bool is_revoked;
 
     if (!clo_key_terms_parse(asked->request->body, &terms, err))
         return false;
     terms.entry.path = asked->name;
-    if (!clo_store_set_terms(store, &terms.entry, err))
+    if (!clo_store_set_terms(store, &terms.entry, err) ||
+        !clo_store_is_revoked(store, asked->name, &is_revoked, err))
         return false;
     asked->verdict = "terms changed";
-    *out = json_pack("{s:s, s:s}", "path", asked->name, "policy",
-                     clo_policy_name(terms.terms.policy));
+    *out = json_pack("{s:s, s:s, s:b}", "path", asked->name, "policy",
+                     clo_policy_name(terms.terms.policy), "revoked", is_revoked);
     return true;
 }
 

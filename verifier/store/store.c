@@ -709,6 +709,30 @@ static bool set_revoked(struct clo_store *store, const char *path, bool is_revok
            (changed + sqlite3_changes(store->database) > 0 || fail_none(path, err));
 }
 
+/* Is there a row for this text? */
+static bool has_row(struct clo_store *store, const char *sql, const char *text, bool *out,
+                    struct clo_error *err)
+{
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, sql, &statement, err))
+        return false;
+    bind_text(statement, 1, text);
+    int result = sqlite3_step(statement);
+    *out = result == SQLITE_ROW;
+    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+}
+
+bool clo_store_is_revoked(struct clo_store *store, const char *path, bool *out,
+                          struct clo_error *err)
+{
+    return has_row(store,
+                   "SELECT 1 FROM resources WHERE path = ?1 AND revoked IS NOT NULL"
+                   " UNION ALL SELECT 1 FROM revoked_paths WHERE path = ?1",
+                   path, out, err);
+}
+
 bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked, int64_t now,
                       struct clo_error *err)
 {
@@ -751,13 +775,5 @@ bool clo_store_revoke_machine(struct clo_store *store, const char *instance, boo
 bool clo_store_is_machine_revoked(struct clo_store *store, const char *instance, bool *out,
                                   struct clo_error *err)
 {
-    STORE_LOCK(store);
-    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-
-    if (!store_prepare(store, "SELECT 1 FROM revoked_machines WHERE instance = ?", &statement, err))
-        return false;
-    bind_text(statement, 1, instance);
-    int result = sqlite3_step(statement);
-    *out = result == SQLITE_ROW;
-    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+    return has_row(store, "SELECT 1 FROM revoked_machines WHERE instance = ?1", instance, out, err);
 }

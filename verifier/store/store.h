@@ -87,6 +87,9 @@ CLO_MUST_USE bool clo_store_set_terms(struct clo_store *store, const struct clo_
 /* Nothing is released under this path any more (or again), whatever was attested before. CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_revoke(struct clo_store *store, const char *path, bool is_revoked,
                                    int64_t now, struct clo_error *err);
+/* Also of a path where nothing is: what is put there would be. */
+CLO_MUST_USE bool clo_store_is_revoked(struct clo_store *store, const char *path, bool *out,
+                                       struct clo_error *err);
 /* Nor to this machine (clo_holder.instance). */
 CLO_MUST_USE bool clo_store_revoke_machine(struct clo_store *store, const char *instance,
                                            bool is_revoked, int64_t now, struct clo_error *err);
