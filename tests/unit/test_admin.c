@@ -37,6 +37,25 @@ static void make_file(const struct clo_private_key *of, const char *more, struct
                       clo_buffer_string(&quoted), "", more);
 }
 
+/* Set: while the next token is looked at, the owner has the broker read a file that names nobody. */
+static bool is_removed_meanwhile;
+
+bool __real_clo_admin_check(struct clo_admin *admin, const char *token, int64_t time,
+                            const char *path, char *role, struct clo_error *err);
+bool __wrap_clo_admin_check(struct clo_admin *of, const char *token, int64_t time, const char *path,
+                            char *role, struct clo_error *err);
+
+bool __wrap_clo_admin_check(struct clo_admin *of, const char *token, int64_t time, const char *path,
+                            char *role, struct clo_error *err)
+{
+    bool ok = __real_clo_admin_check(of, token, time, path, role, err);
+
+    if (is_removed_meanwhile)
+        clo_broker_set_admin(broker, NULL);
+    is_removed_meanwhile = false;
+    return ok;
+}
+
 static int set_up_admin(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
@@ -181,6 +200,21 @@ static void test_unwritten(void **state)
     CHECK(ask(&client, "DELETE", PATH, "") == 200, "it was there still");
 }
 
+/* Who is an administrator is decided when the change is made, not when the request came. */
+static void test_removed_meanwhile(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 270 };
+
+    (void)state;
+    sign_token(key, GOOD, &client);
+    is_removed_meanwhile = true;
+    CHECK(ask(&client, "POST", PATH, "too late") == 401, "removed while it was asked");
+    CHECK(strstr(member(&client, "detail"), "is not administered over the network") != NULL,
+          member(&client, "detail"));
+    clo_broker_set_admin(broker, admin);
+    CHECK(ask(&client, "DELETE", PATH, "") == 404, "it was not set");
+}
+
 /* A broker whose owner says nothing is closed. */
 static void test_closed(void **state)
 {
@@ -262,8 +296,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokens),    cmocka_unit_test(test_resource),
-        cmocka_unit_test(test_unwritten), cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_ed25519),   cmocka_unit_test(test_files),
+        cmocka_unit_test(test_unwritten), cmocka_unit_test(test_removed_meanwhile),
+        cmocka_unit_test(test_closed),    cmocka_unit_test(test_ed25519),
+        cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, set_up_admin, tear_down_admin);

@@ -94,6 +94,25 @@ static void test_who(void **state)
     }
 }
 
+static bool counts_no_more(const void *connection)
+{
+    (void)connection;
+    return false;
+}
+
+/* Asked when the change is made: what the connection has shown may have been taken back since the request came. */
+static void test_certificate_over(void **state)
+{
+    struct clo_broker_request request = request_of("CN=alice", KEY "list", "{}");
+    CLO_CLEANUP(free_client) struct client client = { 0 };
+
+    (void)state;
+    request.subject_counts = counts_no_more;
+    CHECK(send_request(&client, &request) == 401, "a certificate that counts no more");
+    CHECK(strstr(member(&client, "detail"), "counts no more: connect again") != NULL,
+          member(&client, "detail"));
+}
+
 /* A certificate is not a word in a token's place: what was sent as a token decides. */
 static void test_token_decides(void **state)
 {
@@ -211,9 +230,9 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who),     cmocka_unit_test(test_token_decides),
-        cmocka_unit_test(test_door),    cmocka_unit_test(test_put),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_who),           cmocka_unit_test(test_certificate_over),
+        cmocka_unit_test(test_token_decides), cmocka_unit_test(test_door),
+        cmocka_unit_test(test_put),           cmocka_unit_test(test_refused),
     };
 
     return cmocka_run_group_tests(tests, set_up_api, tear_down_api);

@@ -192,9 +192,11 @@ static bool refuse(struct connection *c, unsigned status, const char *why)
     return send_answer(c, &answer, false);
 }
 
-/* Looked at for each request: connections last longer than certificates may. */
-static bool certificate_counts(const struct connection *c)
+/* Looked at for each request, when something is done by it: connections last longer than certificates may. */
+static bool certificate_counts(const void *connection)
 {
+    const struct connection *c = connection;
+
     return clo_tls_shown_counts(&c->shown, door_seconds(CLOCK_REALTIME), door_now(),
                                 atomic_load(&c->worker->door->readings));
 }
@@ -202,7 +204,6 @@ static bool certificate_counts(const struct connection *c)
 static struct clo_broker_request broker_request(const struct connection *c, struct clo_bytes body)
 {
     const struct request *request = c->request;
-    bool counts = certificate_counts(c);
 
     return (struct clo_broker_request){
         .method = request->method,
@@ -213,8 +214,9 @@ static struct clo_broker_request broker_request(const struct connection *c, stru
         .accept = request->accept,
         .authorization = request->authorization,
         .peer = c->peer,
-        .subject = counts ? c->shown.subject : NULL,
-        .is_subject_over = c->shown.subject != NULL && !counts,
+        .subject = c->shown.subject,
+        .subject_counts = certificate_counts,
+        .connection = c,
         .body = body,
         .time = door_seconds(CLOCK_REALTIME),
         .clock = door_seconds(CLOCK_BOOTTIME),

@@ -94,6 +94,7 @@ static void reload(struct clo_server *server)
         SSL_CTX_free(server->tls);
         server->tls = tls;
         atomic_fetch_add(&server->door.readings, 1);
+        clo_broker_wait(server->door.broker);
         if (server->spec.on_reloaded != NULL)
             server->spec.on_reloaded(server->spec.context);
     } else {

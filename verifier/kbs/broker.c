@@ -73,6 +73,12 @@ void clo_broker_set_admin(struct clo_broker *broker, struct clo_admin *admin)
     clo_admin_free(before);
 }
 
+void clo_broker_wait(struct clo_broker *broker)
+{
+    broker_enter(broker);
+    broker_leave(broker);
+}
+
 void clo_broker_answer_free(struct clo_broker_answer *answer)
 {
     clo_buffer_free(&answer->body);

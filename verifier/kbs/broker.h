@@ -50,8 +50,10 @@ CLO_MUST_USE bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_
                                  struct clo_error *err);
 void clo_broker_free(struct clo_broker *broker);
 void clo_broker_freep(struct clo_broker **broker);
-/* From the next request on; also while others are answered. One user more. */
+/* Also while requests are answered: nothing is done any more by whom this file does not name. One user more. */
 void clo_broker_set_admin(struct clo_broker *broker, struct clo_admin *admin);
+/* Returns when every change that has been allowed is made or given up. */
+void clo_broker_wait(struct clo_broker *broker);
 
 struct clo_broker_request {
     const char *method;
@@ -62,7 +64,9 @@ struct clo_broker_request {
     const char *authorization; /* the header, NULL: none */
     const char *peer;          /* the client's address; NULL: not known */
     const char *subject;       /* of the client's certificate, which TLS has verified; NULL: none */
-    bool is_subject_over;      /* it has shown one that counts no more */
+    /* Whether that certificate still counts, asked when something is done by it; NULL: it does. */
+    bool (*subject_counts)(const void *connection);
+    const void *connection;
     struct clo_bytes body;
     int64_t time;  /* Unix: for validity and the audit trail */
     int64_t clock; /* seconds that do not jump: for sessions */

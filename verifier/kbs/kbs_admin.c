@@ -13,19 +13,24 @@
 
 #define BEARER_PREFIX "Bearer "
 
-static bool check(struct clo_broker *broker, const struct clo_broker_request *request, char *role,
-                  struct clo_error *err)
+static bool check_subject(const struct clo_admin *admin, const struct clo_broker_request *request,
+                          char *role, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = clo_admin_use(broker->spec.admin);
+    if (request->subject_counts != NULL && !request->subject_counts(request->connection))
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "the certificate of this connection counts no more: connect again");
+    return clo_admin_check_subject(admin, request->subject, request->path, role, err);
+}
+
+static bool check_by(struct clo_broker *broker, struct clo_admin *admin,
+                     const struct clo_broker_request *request, char *role, struct clo_error *err)
+{
     const char *authorization = request->authorization;
 
     if (admin == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "this broker is not administered over the network");
     if (authorization == NULL && request->subject != NULL)
-        return clo_admin_check_subject(admin, request->subject, request->path, role, err);
-    if (authorization == NULL && request->is_subject_over)
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "the certificate of this connection counts no more: connect again");
+        return check_subject(admin, request, role, err);
     if (authorization == NULL ||
         strncasecmp(authorization, BEARER_PREFIX, strlen(BEARER_PREFIX)) != 0)
         return clo_fail(err, CLO_ERR_REFUSED,
@@ -35,6 +40,18 @@ static bool check(struct clo_broker *broker, const struct clo_broker_request *re
                               request->path, role, err);
     broker_enter(broker);
     return ok;
+}
+
+/* By the file that is in force when this returns; until the broker is left, no other one can be. */
+static bool check(struct clo_broker *broker, const struct clo_broker_request *request, char *role,
+                  struct clo_error *err)
+{
+    for (;;) {
+        CLO_CLEANUP(clo_admin_freep) struct clo_admin *admin = clo_admin_use(broker->spec.admin);
+        bool ok = check_by(broker, admin, request, role, err);
+        if (admin == broker->spec.admin)
+            return ok;
+    }
 }
 
 bool broker_authorize(struct clo_broker *broker, const struct clo_broker_request *request,
