@@ -266,6 +266,15 @@ static void test_files(void **state)
           "\"}],\"roles\":{\"a\":[\"^/kbs/v0/(x$\"]}}",
           "is not an expression" },
         { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"" ED25519_PEM
+          "\"}],\"roles\":{\"a\":[\"^/kbs/v0/x++++++++++++++++++++++++++++++++$\"]}}",
+          "at most 6 \"+\"" },
+        { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"" ED25519_PEM
+          "\"}],\"roles\":{\"a\":[\"^/kbs/v0/((x{255}){255}){255}$\"]}}",
+          "neither \"{\"" },
+        { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"" ED25519_PEM
+          "\"}],\"roles\":{\"a\":[\"^/kbs/v0/(.*)(.*)\\\\1\\\\2$\"]}}",
+          "nor \"\\1\"" },
+        { "{\"cloister_admin\":1,\"keys\":[{\"pem\":\"" ED25519_PEM
           "\"}],\"roles\":{},\"policy\":{}}",
           "policy" },
         { "{\"cloister_admin\":1,\"keys\":[],\"roles\":{},\"insecure\":true}", "unknown member" },

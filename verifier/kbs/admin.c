@@ -14,6 +14,8 @@
 #define KEYS_MAX         16
 #define CERTIFICATES_MAX 64
 #define RULES_MAX        64
+#define RULE_SIZE        256
+#define COPIES_MAX       6
 
 struct key {
     struct clo_public_key *public; /* NULL: Ed25519 */
@@ -147,6 +149,20 @@ static bool read_certificates(const json_t *json, struct clo_admin *admin, struc
     return admin->certificates != NULL || clo_out_of_memory(err);
 }
 
+/* The C library copies what a "+" or a count stands after, so that a few upon each other take all memory there is; and what looks back at what
+ * was matched can take any time. */
+static bool is_bounded(const char *text, size_t size)
+{
+    unsigned copies = 0;
+
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '{' || (*at == '\\' && at[1] >= '0' && at[1] <= '9'))
+            return false;
+        copies += *at == '+';
+    }
+    return size <= RULE_SIZE && copies <= COPIES_MAX;
+}
+
 static bool is_anchored(const char *text, size_t size)
 {
     return (strncmp(text, "^/kbs", 5) == 0 || strncmp(text, "^/cloister", 10) == 0) &&
@@ -164,6 +180,11 @@ static bool read_rule(const char *role, const json_t *json, struct clo_admin *ad
         return clo_fail(
                 err, CLO_ERR_FORMAT,
                 "a path from \"^/kbs\" or \"^/cloister\" to \"$\", without \"|\", is expected");
+    if (!is_bounded(text, size))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "\"%.80s\": an expression of at most %d bytes, with at most %d \"+\" and "
+                        "neither \"{\" nor \"\\1\" is expected",
+                        text, RULE_SIZE, COPIES_MAX);
     if (strlen(role) >= CLO_ADMIN_ROLE)
         return clo_fail(err, CLO_ERR_FORMAT, "the role's name is too long");
     if (admin->rule_count == RULES_MAX)
