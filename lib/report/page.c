@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/report/html.h"
+
 void page_markup(const struct page *page, const char *markup)
 {
     clo_buffer_text(page->out, markup);
@@ -11,36 +13,12 @@ void page_markup(const struct page *page, const char *markup)
 
 void page_text(const struct page *page, const char *text)
 {
-    static const struct {
-        char character;
-        const char *entity;
-    } entities[] = {
-        { '&', "&amp;" }, { '<', "&lt;" }, { '>', "&gt;" }, { '"', "&quot;" }, { '\'', "&#39;" },
-    };
-    CLO_CLEANUP(clo_freep) char *copy = strdup(text);
-
-    if (copy == NULL) {
-        page->out->failed = true;
-        return;
-    }
-    clo_sanitize(copy);
-    for (const char *at = copy; *at != '\0'; at++) {
-        const char *entity = NULL;
-        for (size_t i = 0; i < CLO_COUNT(entities); i++)
-            if (entities[i].character == *at)
-                entity = entities[i].entity;
-        if (entity != NULL)
-            clo_buffer_text(page->out, entity);
-        else
-            clo_buffer_u8(page->out, (uint8_t)*at);
-    }
+    clo_html_text(page->out, text);
 }
 
 void page_element(const struct page *page, const char *tag, const char *text)
 {
-    clo_buffer_printf(page->out, "<%s>", tag);
-    page_text(page, text);
-    clo_buffer_printf(page->out, "</%.*s>\n", (int)strcspn(tag, " "), tag);
+    clo_html_element(page->out, tag, text);
 }
 
 /* Texts that documents carry: those that the catalogue knows are in the page's language, others say that

@@ -1,4 +1,5 @@
 /* How the page looks: one style sheet, for light and dark screens, telephones and paper. */
+#include "lib/report/html.h"
 #include "page.h"
 
 /* Contrast of text is at least 4.5 to 1 in both schemes, of lines that carry a meaning 3 to 1. */
@@ -109,13 +110,18 @@ static const char print_style[] =
         "none}summary::-webkit-details-marker{"
         "display:none}table{font-size:8.5pt}a{color:inherit;text-decoration:none}}\n";
 
+void clo_html_style(struct clo_buffer *out)
+{
+    clo_buffer_text(out, colours);
+    clo_buffer_text(out, text_style);
+    clo_buffer_text(out, first_style);
+    clo_buffer_text(out, part_style);
+    clo_buffer_text(out, print_style);
+}
+
 void page_style(const struct page *page)
 {
     page_markup(page, "<style>\n");
-    page_markup(page, colours);
-    page_markup(page, text_style);
-    page_markup(page, first_style);
-    page_markup(page, part_style);
-    page_markup(page, print_style);
+    clo_html_style(page->out);
     page_markup(page, "</style>\n");
 }

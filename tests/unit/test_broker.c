@@ -228,7 +228,7 @@ static void test_odd_requests(void **state)
         const char *name, *method, *path, *body;
         unsigned status;
     } cases[] = {
-        { "nothing there", "GET", "/", "", 404 },
+        { "nothing there", "GET", "/nothing", "", 404 },
         { "another method", "PUT", "/kbs/v0/auth", "{}", 404 },
         { "auth by GET", "GET", "/kbs/v0/auth", "", 404 },
         { "auth without a body", "POST", "/kbs/v0/auth", "", 401 },
@@ -284,6 +284,98 @@ static void test_health_probed(void **state)
     CHECK(ask(&client, "GET", "/healthz", "") == 200, "well again");
 }
 
+/* The one style sheet of the page is the one that its policy names by digest. */
+static void check_content_policy(const struct clo_broker_answer *answer, const char *page)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer named = { 0 };
+    const char *begin = strstr(page, "<style>");
+    const char *end = strstr(page, "</style>");
+    struct clo_digest digest;
+
+    assert_true(begin != NULL && end != NULL && strstr(begin + 1, "<style") == NULL);
+    begin += strlen("<style>");
+    clo_hash(CLO_HASH_SHA256, clo_bytes(begin, (size_t)(end - begin)), &digest);
+    clo_buffer_text(&named, "'sha256-");
+    clo_base64_write(clo_digest_bytes(&digest), &named);
+    CHECK(strstr(answer->content_policy, clo_buffer_string(&named)) != NULL,
+          answer->content_policy);
+    CHECK(strncmp(answer->content_policy, "default-src 'none';", 19) == 0, answer->content_policy);
+    CHECK(strstr(answer->content_policy, "unsafe") == NULL, answer->content_policy);
+}
+
+static unsigned get_page(struct client *client, const char *words)
+{
+    const struct clo_broker_request request = { .method = "GET",
+                                                .path = "/",
+                                                .query = words,
+                                                .content_type = words,
+                                                .accept = words,
+                                                .cookie = words,
+                                                .authorization = words,
+                                                .peer = words,
+                                                .subject = words,
+                                                .time = SNP_MAKER_NOW,
+                                                .clock = client->clock };
+
+    return send_request(client, &request);
+}
+
+/* For people: nothing in it comes from a client, or is for the owner alone. */
+static void test_status_page(void **state)
+{
+    static const char *const absent[] = { "<script", "javascript:", " style=", " on",  "default/",
+                                          SECRET,    "mine",        "owned",   "src=", "http:" };
+    CLO_CLEANUP(free_client) struct client client = { .clock = 7000 };
+    CLO_CLEANUP(free_client) struct client odd = { .clock = 7000 };
+
+    (void)state;
+    CHECK(ask(&client, "GET", "/", "") == 200, "the page");
+    CHECK(strcmp(client.answer.content_type, "text/html; charset=utf-8") == 0, "its type");
+    CHECK(client.answer.cookie[0] == '\0' && client.answer.mark == 0, "nothing else comes of it");
+    const char *page = clo_buffer_string(&client.answer.body);
+    check_content_policy(&client.answer, page);
+    const char *content = strstr(page, "</style>");
+    CHECK(strstr(content, "<span aria-hidden=\"true\">✓</span> Yes") != NULL, content);
+    CHECK(strstr(content, CLOISTER_VERSION) != NULL && strstr(content, "ES256") != NULL, content);
+    for (size_t i = 0; i < CLO_COUNT(absent); i++)
+        CHECK(strstr(content, absent[i]) == NULL, absent[i]);
+    CHECK(get_page(&odd, "<script>owned</script>\x1b[31m") == 200, "whatever else is sent");
+    CHECK(clo_bytes_equal(clo_buffer_bytes(&odd.answer.body),
+                          clo_buffer_bytes(&client.answer.body)),
+          "the same page");
+    CHECK(ask(&odd, "POST", "/", "x") == 404 && ask(&odd, "DELETE", "/", "") == 404 &&
+                  ask(&odd, "GET", "//", "") == 404 && ask(&odd, "GET", "/index.html", "") == 404,
+          "no other request");
+}
+
+/* What the owner says is text, and what keeps a broker from deciding is told with it. */
+static void test_status_page_of_owner(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 7100 };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *empty = NULL;
+    struct clo_broker *usual = broker;
+    char folder[4200];
+    struct clo_error err;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/page", scratch.path);
+    must(clo_store_open(folder, &empty, &err), &err);
+    const struct clo_broker_spec spec = { .store = empty,
+                                          .random = { .fill = fill_random },
+                                          .nonce_seconds = 60,
+                                          .signs_es384 = true,
+                                          .public_url = "https://kbs.example/?<b>&\"" };
+    must(clo_broker_new(&spec, &broker, &err), &err);
+    CHECK(ask(&client, "GET", "/", "") == 200, "the page");
+    const char *page = strstr(clo_buffer_string(&client.answer.body), "</style>");
+    CHECK(strstr(page, "</span> No</p>") != NULL, page);
+    CHECK(strstr(page, "health: no key is registered") != NULL, page);
+    CHECK(strstr(page, "https://kbs.example/?&lt;b&gt;&amp;&quot;") != NULL, page);
+    CHECK(strstr(page, "openid-configuration") != NULL && strstr(page, "ES384") != NULL, page);
+    clo_broker_free(broker);
+    broker = usual;
+}
+
 static void test_nothing_registered(void **state)
 {
     CLO_CLEANUP(free_client) struct client client = { .clock = 6000 };
@@ -307,11 +399,18 @@ static void test_nothing_registered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_released),         cmocka_unit_test(test_old_names),
-        cmocka_unit_test(test_refused_evidence), cmocka_unit_test(test_foreign_root),
-        cmocka_unit_test(test_nonce_once),       cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_replica),          cmocka_unit_test(test_odd_requests),
-        cmocka_unit_test(test_health_probed),    cmocka_unit_test(test_nothing_registered),
+        cmocka_unit_test(test_released),
+        cmocka_unit_test(test_old_names),
+        cmocka_unit_test(test_refused_evidence),
+        cmocka_unit_test(test_foreign_root),
+        cmocka_unit_test(test_nonce_once),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_replica),
+        cmocka_unit_test(test_odd_requests),
+        cmocka_unit_test(test_health_probed),
+        cmocka_unit_test(test_status_page),
+        cmocka_unit_test(test_status_page_of_owner),
+        cmocka_unit_test(test_nothing_registered),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -160,6 +160,7 @@ static bool send_answer(struct connection *c, const struct clo_broker_answer *an
                                           .content_type = answer->content_type,
                                           .cookie = answer->cookie,
                                           .location = answer->location,
+                                          .content_policy = answer->content_policy,
                                           .body = clo_buffer_bytes(&answer->body),
                                           .time = door_seconds(CLOCK_REALTIME),
                                           .is_head = is_head,

@@ -188,7 +188,7 @@ void broker_problem(struct clo_broker *broker, struct clo_broker_answer *answer,
 static bool depends_on_decisions(const char *path)
 {
     static const char *const others[] = { KBS_PREFIX "auth", "/healthz", "/metrics",
-                                          BROKER_JWKS_PATH };
+                                          BROKER_JWKS_PATH, "/" };
 
     for (size_t i = 0; i < CLO_COUNT(others); i++)
         if (strcmp(path, others[i]) == 0)
@@ -222,8 +222,9 @@ static const struct route {
     { "GET", BROKER_CHALLENGE, true, broker_challenge, NULL },
     { "DELETE", BROKER_CHALLENGE, true, broker_challenge, NULL },
     { "GET", BROKER_JWKS_PATH, false, broker_jwks, NULL },
-    { "GET", "/.well-known/openid-configuration", false, broker_openid, NULL },
-    { "GET", "/.well-known/veraison/verification", false, broker_veraison, NULL },
+    { "GET", BROKER_OPENID_PATH, false, broker_openid, NULL },
+    { "GET", BROKER_VERAISON_PATH, false, broker_veraison, NULL },
+    { "GET", "/", false, broker_status_page, NULL },
     { "GET", "/healthz", false, broker_health, NULL },
     { "GET", "/metrics", false, broker_metrics, NULL },
 };

@@ -9,6 +9,7 @@
  *   …    /challenge-response/v1/…     Veraison's API: results, and nothing released (verifier/kbs/challenge.c)
  *   GET  /.well-known/…               what tokens are verified with (verifier/kbs/well_known.c)
  *   GET  /healthz, /metrics
+ *   GET  /                            the same for people (verifier/kbs/status_page.c)
  *
  * A refusal is problem JSON (RFC 9457) whose "detail" is one line that the guest shows: which value
  * differs, and which event caused it. Its type, and the status, are those that Trustee's clients go by: 401 has them
@@ -78,6 +79,7 @@ struct clo_broker_answer {
     const char *error;               /* static: Trustee's name of a refusal; NULL: none has one */
     char cookie[CLO_SESSION_COOKIE]; /* to be set; empty: none */
     char location[64 + CLO_SESSION_COOKIE]; /* of what was made; empty: none */
+    char content_policy[192]; /* of a page: what a browser may load for it; empty: it is not one */
     struct clo_buffer body;
     uint64_t mark; /* not to be sent before clo_broker_may_send(); 0: at once */
 };

@@ -14,6 +14,8 @@
 
 #define BROKER_TOKEN_SECONDS   300
 #define BROKER_JWKS_PATH       "/.well-known/jwks.json"
+#define BROKER_OPENID_PATH     "/.well-known/openid-configuration"
+#define BROKER_VERAISON_PATH   "/.well-known/veraison/verification"
 #define BROKER_KEY_PREFIX      "/cloister/v0/key/"
 #define BROKER_CHALLENGE_NEW   "/challenge-response/v1/newSession"
 #define BROKER_CHALLENGE       "/challenge-response/v1/session/"
@@ -229,6 +231,13 @@ CLO_MUST_USE bool broker_generation(struct clo_broker *broker,
 CLO_MUST_USE bool broker_metrics(struct clo_broker *broker,
                                  const struct clo_broker_request *request,
                                  struct clo_broker_answer *answer, struct clo_error *err);
+/* Could a decision be made now? Else CLO_ERR_UNAVAILABLE, and why not. */
+CLO_MUST_USE bool broker_check_health(struct clo_broker *broker, int64_t clock,
+                                      struct clo_error *err);
+/* For people (status_page.c). */
+CLO_MUST_USE bool broker_status_page(struct clo_broker *broker,
+                                     const struct clo_broker_request *request,
+                                     struct clo_broker_answer *answer, struct clo_error *err);
 CLO_MUST_USE bool broker_health(struct clo_broker *broker, const struct clo_broker_request *request,
                                 struct clo_broker_answer *answer, struct clo_error *err);
 

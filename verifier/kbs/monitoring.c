@@ -81,8 +81,7 @@ static bool probe(struct clo_broker *broker, int64_t clock)
     return broker->is_writable;
 }
 
-bool broker_health(struct clo_broker *broker, const struct clo_broker_request *request,
-                   struct clo_broker_answer *answer, struct clo_error *err)
+bool broker_check_health(struct clo_broker *broker, int64_t clock, struct clo_error *err)
 {
     bool has_terms = false;
     struct clo_error why;
@@ -93,7 +92,13 @@ bool broker_health(struct clo_broker *broker, const struct clo_broker_request *r
     }
     if (!has_terms)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: no key is registered");
-    if (!probe(broker, request->clock))
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: the store cannot be written");
-    return broker_json(answer, "application/json", json_pack("{s:s}", "status", "ok"), err);
+    return probe(broker, clock) ||
+           clo_fail(err, CLO_ERR_UNAVAILABLE, "health: the store cannot be written");
+}
+
+bool broker_health(struct clo_broker *broker, const struct clo_broker_request *request,
+                   struct clo_broker_answer *answer, struct clo_error *err)
+{
+    return broker_check_health(broker, request->clock, err) &&
+           broker_json(answer, "application/json", json_pack("{s:s}", "status", "ok"), err);
 }
