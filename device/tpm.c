@@ -28,6 +28,10 @@ bool clo_tpm_done(TSS2_RC rc, const char *what, struct clo_error *err)
     /* Format-one codes carry the number of the handle, session or parameter in bits 6 and 8-11. */
     TSS2_RC kind = tpm_code & 0x80 ? tpm_code & 0xbf : tpm_code;
 
+    if (rc == TSS2_ESYS_RC_RSP_AUTH_FAILED)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: the TPM's answer was changed on its way, or another TPM gave it",
+                        what);
     if ((rc & TSS2_RC_LAYER_MASK) == 0 || (rc & TSS2_RC_LAYER_MASK) == TSS2_RESMGR_TPM_RC_LAYER) {
         if (kind == TPM2_RC_HANDLE)
             return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: the TPM has no such object", what);
@@ -56,6 +60,7 @@ bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out, struct clo
         return clo_out_of_memory(err);
     }
     tpm->tcti = tcti;
+    tpm->audit = ESYS_TR_NONE;
     /* The stack logs to standard error by itself; what matters comes back as an error. */
     setenv("TSS2_LOG", "all+NONE", 0);
     if (!clo_tpm_done(Esys_Initialize(&tpm->esys, tcti, NULL), "start", err))
@@ -98,6 +103,8 @@ void clo_tpm_free(struct clo_tpm *tpm)
 {
     if (tpm == NULL)
         return;
+    if (tpm->audit != ESYS_TR_NONE && tpm->esys != NULL)
+        (void)!Esys_FlushContext(tpm->esys, tpm->audit);
     if (tpm->esys != NULL)
         Esys_Finalize(&tpm->esys);
     if (tpm->tcti != NULL) {
@@ -122,7 +129,7 @@ bool clo_tpm_banks(struct clo_tpm *tpm, enum clo_hash out[CLO_HASH_COUNT], size_
     TPMI_YES_NO more = TPM2_NO;
     size_t found = 0;
 
-    if (!clo_tpm_done(Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+    if (!clo_tpm_done(Esys_GetCapability(tpm->esys, tpm->audit, ESYS_TR_NONE, ESYS_TR_NONE,
                                          TPM2_CAP_PCRS, 0, 1, &more, &data),
                       "PCR banks", err))
         return false;
@@ -200,7 +207,7 @@ bool clo_tpm_pcr_read(struct clo_tpm *tpm, enum clo_hash hash, uint32_t mask,
         uint32_t now = 0;
 
         clo_tpm_select(hash, left, &selection);
-        if (!clo_tpm_done(Esys_PCR_Read(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+        if (!clo_tpm_done(Esys_PCR_Read(tpm->esys, tpm->audit, ESYS_TR_NONE, ESYS_TR_NONE,
                                         &selection, &now, &got, &values),
                           "PCRs", err))
             return false;
@@ -244,8 +251,8 @@ bool clo_tpm_pcr_extend(struct clo_tpm *tpm, unsigned pcr, const struct clo_dige
     values.count = (uint32_t)bank_count;
     char what[32];
     snprintf(what, sizeof what, "extend PCR %u", pcr);
-    return clo_tpm_done(Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD,
-                                        ESYS_TR_NONE, ESYS_TR_NONE, &values),
+    return clo_tpm_done(Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD, tpm->audit,
+                                        ESYS_TR_NONE, &values),
                         what, err);
 }
 

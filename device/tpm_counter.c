@@ -26,7 +26,7 @@ static bool read_value(struct clo_tpm *tpm, ESYS_TR object, const char *name, ui
     TPM2B_MAX_NV_BUFFER *bytes = NULL;
 
     if (!clo_tpm_done(Esys_NV_Read(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
-                                   ESYS_TR_NONE, ESYS_TR_NONE, COUNTER_SIZE, 0, &bytes),
+                                   tpm->audit, ESYS_TR_NONE, COUNTER_SIZE, 0, &bytes),
                       name, err))
         return false;
     struct clo_reader r = clo_reader(clo_bytes(bytes->buffer, bytes->size));
@@ -62,7 +62,7 @@ bool clo_tpm_counter_raise(struct clo_tpm *tpm, uint32_t index, struct clo_error
     if (!find(tpm, index, name, &object, &is_written, err))
         return false;
     bool ok = clo_tpm_done(Esys_NV_Increment(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
-                                             ESYS_TR_NONE, ESYS_TR_NONE),
+                                             tpm->audit, ESYS_TR_NONE),
                            name, err);
     Esys_TR_Close(tpm->esys, &object);
     return ok;
@@ -84,8 +84,8 @@ bool clo_tpm_counter_define(struct clo_tpm *tpm, uint32_t index, struct clo_erro
     char name[32];
 
     snprintf(name, sizeof name, "NV index 0x%08x", index);
-    if (!clo_tpm_done(Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
-                                          ESYS_TR_NONE, ESYS_TR_NONE, &no_password, &area, &object),
+    if (!clo_tpm_done(Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, tpm->audit,
+                                          ESYS_TR_NONE, &no_password, &area, &object),
                       name, err))
         return false;
     Esys_TR_Close(tpm->esys, &object);

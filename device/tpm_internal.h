@@ -8,6 +8,8 @@
 struct clo_tpm {
     TSS2_TCTI_CONTEXT *tcti;
     ESYS_CONTEXT *esys;
+    ESYS_TR audit; /* clo_tpm_audit(); ESYS_TR_NONE: the answers are the wire's word */
+    uint8_t audited_by[34];
 };
 
 /* Fails for every code but success; says what a person can do something about. */

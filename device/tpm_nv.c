@@ -33,8 +33,8 @@ bool clo_tpm_nv_find(struct clo_tpm *tpm, uint32_t index, const char *name, ESYS
                                             ESYS_TR_NONE, object),
                       name, err))
         return false;
-    if (!clo_tpm_done(Esys_NV_ReadPublic(tpm->esys, *object, ESYS_TR_NONE, ESYS_TR_NONE,
-                                         ESYS_TR_NONE, &area, NULL),
+    if (!clo_tpm_done(Esys_NV_ReadPublic(tpm->esys, *object, tpm->audit, ESYS_TR_NONE, ESYS_TR_NONE,
+                                         &area, NULL),
                       name, err)) {
         Esys_TR_Close(tpm->esys, object);
         return false;
@@ -66,7 +66,7 @@ bool clo_tpm_nv_read(struct clo_tpm *tpm, uint32_t index, size_t limit, struct c
         TPM2B_MAX_NV_BUFFER *piece = NULL;
         size_t size = total - at < most ? total - at : most;
         ok = clo_tpm_done(Esys_NV_Read(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
-                                       ESYS_TR_NONE, ESYS_TR_NONE, (uint16_t)size, (uint16_t)at,
+                                       tpm->audit, ESYS_TR_NONE, (uint16_t)size, (uint16_t)at,
                                        &piece),
                           name, err);
         if (ok && piece->size != size)

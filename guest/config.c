@@ -258,6 +258,15 @@ bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,
     return true;
 }
 
+const struct clo_tpm2_name *clo_guest_config_srk(const struct clo_guest_config *config,
+                                                 struct clo_tpm2_name *out)
+{
+    if (config->tpm_srk.size != sizeof out->bytes)
+        return NULL;
+    memcpy(out->bytes, config->tpm_srk.data, sizeof out->bytes);
+    return out;
+}
+
 void clo_guest_config_free(struct clo_guest_config *config)
 {
     json_decref(config->json);

@@ -6,6 +6,7 @@
 #include "guest/host_allow.h"
 #include "guest/partitions.h"
 #include "guest/verity.h"
+#include "lib/tcg/tpm2_policy.h"
 
 #define CLO_GUEST_CONFIG      "/etc/cloister/guest.json"
 #define CLO_GUEST_DNS_MAX     3
@@ -53,6 +54,9 @@ struct clo_guest_config {
 
 CLO_MUST_USE bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,
                                          struct clo_error *err);
+/* The storage key that the image names; NULL: none. */
+const struct clo_tpm2_name *clo_guest_config_srk(const struct clo_guest_config *config,
+                                                 struct clo_tpm2_name *out);
 void clo_guest_config_free(struct clo_guest_config *config); /* for CLO_CLEANUP */
 
 /* "10.0.2.15" and nothing else. */

@@ -55,9 +55,12 @@ struct guest {
     struct clo_secret *share;    /* the TPM's, where both are needed */
     json_t *pcrsig;              /* what the UKI's owner signed; NULL: nothing */
     enum clo_proof proof;
-    bool took_own;       /* the TPM's key came by a token of our own */
-    bool is_quote_alone; /* the evidence is a TDX quote, and no vTPM is bound */
-    bool binds_tpm;      /* the evidence has a hardware report that binds the TPM's key */
+    bool took_own;              /* the TPM's key came by a token of our own */
+    bool is_quote_alone;        /* the evidence is a TDX quote, and no vTPM is bound */
+    struct clo_bound_tpm bound; /* the TPM that the evidence's hardware report binds */
+    struct clo_tpm2_name
+            srk; /* the storage key that is trusted: the image's, or what led to this boot's key */
+    bool knows_srk;
 };
 
 /* --- The machine --- */
@@ -233,9 +236,9 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
 
     guest->runtime_data.size = 0;
     clo_buffer_append(&guest->runtime_data, clo_evidence_get(evidence, CLO_EVIDENCE_RUNTIME_DATA));
-    guest->binds_tpm = clo_evidence_get(evidence, CLO_EVIDENCE_HCL_REPORT).data != NULL;
-    guest->is_quote_alone =
-            clo_evidence_get(evidence, CLO_EVIDENCE_TDX_QUOTE).data != NULL && !guest->binds_tpm;
+    clo_bound_tpm_take(&guest->bound, evidence);
+    guest->is_quote_alone = clo_evidence_has(evidence, CLO_EVIDENCE_TDX_QUOTE) &&
+                            !clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
     report_evidence(guest, evidence, "enter-initrd");
 }
 
@@ -261,33 +264,31 @@ static void read_pcrsig(struct guest *guest)
         clo_report_say(&guest->report, "%s: %s", PCR_SIGNATURES, err.text);
 }
 
-/* Generations are the broker's to count, but the TPM's counter refuses an older disk without it, too. */
+/* Generations are the broker's to count, but the TPM's counter refuses an older disk without it, too. The storage key is the one
+ * that gave the disk's key. */
 static bool check_counter(struct guest *guest, struct clo_error *err)
 {
     uint64_t generation = guest->disk.luks.generation.value;
     uint64_t ignored;
 
-    return !guest->config.has_tpm_counter ||
+    if (!guest->config.has_tpm_counter)
+        return true;
+    if (!guest->knows_srk)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "disk: counter of generations: the token names no storage key, by which "
+                        "the TPM's answer could be told from the host's");
+    return (clo_tpm_audit(guest->tpm, &guest->srk, err) ||
+            clo_wrap(err, "disk: counter of generations")) &&
            clo_counter_check(guest->tpm, generation == 0 ? 1 : generation, generation, &ignored,
                              err);
-}
-
-/* The storage key that the image names; NULL: none. */
-static const struct clo_tpm2_name *named_srk(const struct guest *guest, struct clo_tpm2_name *name)
-{
-    if (guest->config.tpm_srk.size == 0)
-        return NULL;
-    memcpy(name->bytes, guest->config.tpm_srk.data, sizeof name->bytes);
-    return name;
 }
 
 /* The TPM has this boot's key: so it may have that of the next. Without this nothing is sealed for an update. */
 static void note_tpm(struct guest *guest, bool is_own)
 {
-    struct clo_tpm2_name srk;
     struct clo_error err;
 
-    if (!clo_tpm_note(guest->tpm, named_srk(guest, &srk), is_own, SRK_FILE, &err))
+    if (!clo_tpm_note(guest->tpm, guest->knows_srk ? &guest->srk : NULL, is_own, SRK_FILE, &err))
         clo_report_say(&guest->report, "TPM: %s", err.text);
 }
 
@@ -295,14 +296,17 @@ static void note_tpm(struct guest *guest, bool is_own)
 static bool ask_tpm(struct guest *guest, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found found = { .key = NULL };
-    struct clo_tpm2_name srk;
+    const struct clo_tpm2_name *named = clo_guest_config_srk(&guest->config, &guest->srk);
 
     if (!clo_proof_allows_tpm(guest->proof, guest->config.unlock_by, err))
         return false;
     if (guest->tpm == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "TPM: there is none");
+    if (named != NULL && !clo_tpm_audit(guest->tpm, named, err))
+        return clo_wrap(err, "TPM");
     read_pcrsig(guest);
-    const struct clo_unseal with = { .pcrsig = guest->pcrsig, .srk = named_srk(guest, &srk) };
+    guest->knows_srk = named != NULL;
+    const struct clo_unseal with = { .pcrsig = guest->pcrsig, .srk = named };
     const struct clo_tpm_search search = { .tpm = guest->tpm,
                                            .with = &with,
                                            .needs_latch = true,
@@ -310,7 +314,9 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
                                                    guest->config.unlock_by == CLO_UNLOCK_BOTH,
                                            .on_refusal = on_refusal,
                                            .context = guest,
-                                           .took_own = &guest->took_own };
+                                           .took_own = &guest->took_own,
+                                           .srk = &guest->srk,
+                                           .knows_srk = &guest->knows_srk };
     if (!search.wants_share)
         return clo_tpm_volume_key(&search, &guest->disk, HEADER_FILE, &guest->volume_key, err) &&
                check_counter(guest, err);
@@ -320,11 +326,25 @@ static bool ask_tpm(struct guest *guest, struct clo_error *err)
     return true;
 }
 
+/* The disk key goes to a TPM that the image names, or that the accepted report binds: to any other it would go to the host's. */
+static bool know_tpm(struct guest *guest, struct clo_error *err)
+{
+    struct clo_tpm2_name named;
+    const struct clo_tpm2_name *pin = clo_guest_config_srk(&guest->config, &named);
+
+    guest->knows_srk = false;
+    if (pin == NULL && guest->bound.ak == NULL)
+        return true; /* enrolling refuses it */
+    if (!clo_bound_tpm_audit(&guest->bound, guest->tpm, pin, &guest->srk, err))
+        return clo_wrap(err, "sealing to the TPM");
+    guest->knows_srk = true;
+    return true;
+}
+
 /* For the next boots: what was released now is the TPM's to give back, in this state alone. A boot does not fail for
  * it: the broker is asked again. */
 static void enrol(struct guest *guest)
 {
-    struct clo_tpm2_name srk;
     struct clo_error err;
 
     if (guest->disk_key == NULL || guest->tpm == NULL)
@@ -334,11 +354,12 @@ static void enrol(struct guest *guest)
         clo_secret_freep(&guest->disk_key);
         return;
     }
+    bool ok = know_tpm(guest, &err);
     const struct clo_tpm_enrolment to = { .tpm = guest->tpm,
                                           .bank = table_bank(&guest->measurer),
-                                          .srk = named_srk(guest, &srk),
-                                          .is_bound = guest->binds_tpm };
-    if (clo_tpm_enrol(&to, &guest->disk, HEADER_FILE, guest->volume_key, guest->disk_key, &err)) {
+                                          .srk = guest->knows_srk ? &guest->srk : NULL };
+    if (ok &&
+        clo_tpm_enrol(&to, &guest->disk, HEADER_FILE, guest->volume_key, guest->disk_key, &err)) {
         clo_report_send(&guest->report, json_pack("{s:s}", "kind", "enrolled"));
         note_tpm(guest, true);
     } else {
@@ -371,6 +392,8 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
     struct guest *guest = context;
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
 
+    struct clo_tpm2_name named;
+
     clo_secret_freep(&guest->volume_key);
     if (!take_key(guest, release, &key, err) ||
         !clo_disk_volume_key(&guest->disk, HEADER_FILE, key, &guest->volume_key, err))
@@ -382,7 +405,9 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
                                       .volume_key = guest->volume_key,
                                       .registered = &release->disk,
                                       .has_counter = guest->config.has_tpm_counter,
-                                      .tpm = guest->binds_tpm ? guest->tpm : NULL };
+                                      .tpm = guest->bound.ak != NULL ? guest->tpm : NULL,
+                                      .bound = &guest->bound,
+                                      .srk = clo_guest_config_srk(&guest->config, &named) };
     if (!clo_disk_use_again(&use, generation, err))
         return false;
     clo_report_send(&guest->report, json_pack("{s:s, s:I}", "kind", "generation", "generation",
@@ -582,6 +607,7 @@ int main(void)
     clo_secret_freep(&guest.volume_key);
     clo_secret_freep(&guest.disk_key);
     clo_secret_freep(&guest.share);
+    clo_bound_tpm_free(&guest.bound);
     sync();
     /* A boot that was tried once (docs/update.md) is followed by the usual one, with nobody there. */
     (void)reboot(is_trial ? RB_AUTOBOOT : RB_POWER_OFF);

@@ -49,7 +49,9 @@ struct opening {
     struct clo_buffer userlog;
     struct clo_secret *key;
     const struct clo_luks_view *view;
-    bool has_counter, binds_tpm;
+    bool has_counter;
+    struct clo_bound_tpm bound;
+    const struct clo_tpm2_name *srk; /* that the image names; NULL: none */
 };
 
 static void free_opening(struct opening *opening)
@@ -59,6 +61,7 @@ static void free_opening(struct opening *opening)
     clo_tpm_freep(&opening->tpm);
     clo_buffer_free(&opening->userlog);
     clo_secret_freep(&opening->key);
+    clo_bound_tpm_free(&opening->bound);
 }
 
 /* The host may show one header to the program that maps the disk, and another to us. */
@@ -101,7 +104,7 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
 {
     struct opening *opening = context;
 
-    opening->binds_tpm = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
+    clo_bound_tpm_take(&opening->bound, evidence);
 }
 
 /* The program that maps the disk would else take the released key to a slot that was written by the host, and from there to a volume key that
@@ -129,7 +132,9 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
                                       .volume_key = volume_key,
                                       .registered = &release->disk,
                                       .has_counter = opening->has_counter,
-                                      .tpm = opening->binds_tpm ? opening->tpm : NULL };
+                                      .tpm = opening->bound.ak != NULL ? opening->tpm : NULL,
+                                      .bound = &opening->bound,
+                                      .srk = opening->srk };
     return (!release->has_disk || clo_disk_use_again(&use, generation, err)) &&
            clo_secret_copy(clo_secret_bytes(release->key), &opening->key, err);
 }
@@ -141,7 +146,10 @@ bool clo_luks_token_key(const struct clo_guest_config *config,
 {
     CLO_CLEANUP(free_opening)
     struct opening opening = { .view = view, .has_counter = config->has_tpm_counter };
+    struct clo_tpm2_name srk;
     struct clo_error ignored;
+
+    opening.srk = clo_guest_config_srk(config, &srk);
 
     if (!read_disk(&opening, device, view, err) ||
         (!clo_tpm_open_named(machine->tpm, &opening.tpm, err) &&

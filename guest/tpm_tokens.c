@@ -63,6 +63,23 @@ static bool take_found(const struct clo_tpm2_token *token, const struct clo_secr
     return true;
 }
 
+/* A host that plays a TPM with this storage key has the disk's key as well. */
+static bool note_srk(const struct clo_tpm_search *search, const struct clo_tpm2_token *token,
+                     struct clo_error *err)
+{
+    struct clo_tpm2_srk srk;
+
+    if (search->srk == NULL || token->srk.size == 0)
+        return true;
+    if (!clo_tpm2_srk_parse(clo_buffer_bytes(&token->srk), &srk, err))
+        return false;
+    if (srk.name.size != sizeof search->srk->bytes)
+        return true;
+    memcpy(search->srk->bytes, srk.name.data, srk.name.size);
+    *search->knows_srk = true;
+    return true;
+}
+
 /* False with `is_end` when the others need not be tried. */
 static bool try_token(const struct clo_tpm_search *search, const json_t *tokens, const json_t *json,
                       struct clo_tpm_found *out, bool *is_end, struct clo_error *err)
@@ -82,7 +99,7 @@ static bool try_token(const struct clo_tpm_search *search, const json_t *tokens,
     if (search->took_own != NULL)
         *search->took_own = token.is_own;
     if (clo_tpm_slot_key(search->tpm, &token, search->with, &key, &why, err))
-        return take_found(&token, key, out, err);
+        return note_srk(search, &token, err) && take_found(&token, key, out, err);
     *is_end = !clo_unseal_is_next(why) && why != CLO_UNSEAL_NO_PIN;
     if (why == CLO_UNSEAL_PCRS_DIFFER || why == CLO_UNSEAL_NO_SIGNATURE)
         name_pcrs(search, tokens, &token, err);
@@ -215,7 +232,7 @@ bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
 /* Any other TPM may be the host's, which has the key of it. */
 static bool is_ours(const struct clo_tpm_enrolment *to, struct clo_error *err)
 {
-    return to->is_bound || to->srk != NULL ||
+    return to->srk != NULL ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "neither a hardware report nor the image says which TPM this is");
 }

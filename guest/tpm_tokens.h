@@ -22,6 +22,9 @@ struct clo_tpm_search {
     void (*on_refusal)(void *context, const char *why);
     void *context;
     bool *took_own; /* whether an own token gave the key, or one of systemd's; NULL: not asked */
+    /* The name of the storage key that gave it; untouched where the token names none. NULL: not asked. */
+    struct clo_tpm2_name *srk;
+    bool *knows_srk;
 };
 
 struct clo_tpm_found {
@@ -48,12 +51,11 @@ CLO_MUST_USE bool clo_tpm_note(struct clo_tpm *tpm, const struct clo_tpm2_name *
 /* The other share put to it. */
 CLO_MUST_USE bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
                                struct clo_secret **out, struct clo_error *err);
-/* Which TPM the disk key may go to: one that a hardware report binds, or whose storage key the image names. */
+/* Which TPM the disk key may go to: one that a hardware report binds (clo_bound_tpm_audit()), or whose storage key the image names. */
 struct clo_tpm_enrolment {
     struct clo_tpm *tpm;
     enum clo_hash bank;
-    const struct clo_tpm2_name *srk; /* NULL: the image names none */
-    bool is_bound;
+    const struct clo_tpm2_name *srk; /* NULL: none is known, which is refused */
 };
 /* Seals the disk key to the TPM as its registers are now, in place of an own token that is there: no key slot is added,
  * so that the disk stays the one that was registered. `scratch` as for clo_disk_volume_key(). */

@@ -28,7 +28,9 @@ struct opening {
     struct clo_disk disk;
     struct clo_secret *volume_key;
     struct clo_tpm *tpm;
-    bool has_counter, binds_tpm;
+    bool has_counter;
+    struct clo_bound_tpm bound;
+    const struct clo_tpm2_name *srk; /* that the image names; NULL: none */
     const char *fixed, *name; /* what the volume key is called, under which name; NULL: any */
 };
 
@@ -37,6 +39,7 @@ static void free_opening(struct opening *opening)
     clo_disk_free(&opening->disk);
     clo_secret_freep(&opening->volume_key);
     clo_tpm_freep(&opening->tpm);
+    clo_bound_tpm_free(&opening->bound);
 }
 
 /* As systemd-cryptsetup does (fixate-volume-key=). */
@@ -59,7 +62,7 @@ static void on_evidence(void *context, const struct clo_evidence *evidence)
 {
     struct opening *opening = context;
 
-    opening->binds_tpm = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
+    clo_bound_tpm_take(&opening->bound, evidence);
 }
 
 static bool on_release(void *context, const struct clo_release *release, uint64_t *generation,
@@ -76,7 +79,9 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
                                       .volume_key = opening->volume_key,
                                       .registered = &release->disk,
                                       .has_counter = opening->has_counter,
-                                      .tpm = opening->binds_tpm ? opening->tpm : NULL };
+                                      .tpm = opening->bound.ak != NULL ? opening->tpm : NULL,
+                                      .bound = &opening->bound,
+                                      .srk = opening->srk };
     return !release->has_disk || clo_disk_use_again(&use, generation, err);
 }
 
@@ -84,9 +89,11 @@ static bool get_key(const struct clo_guest_config *config, struct opening *openi
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer userlog = { 0 };
+    struct clo_tpm2_name srk;
     struct clo_error ignored;
 
     opening->has_counter = config->has_tpm_counter;
+    opening->srk = clo_guest_config_srk(config, &srk);
     if (!clo_tpm_open(CLO_TPM_DEVICE, &opening->tpm, err) && err->status != CLO_ERR_UNAVAILABLE)
         return false;
     if (!clo_file_read(CLO_MEASURE_LOG, CLO_FILE_LIMIT, &userlog, &ignored))

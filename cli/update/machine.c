@@ -17,6 +17,7 @@
 #include "cloister/encoding.h"
 #include "device/dm_key.h"
 #include "device/file.h"
+#include "device/tpm_audit.h"
 #include "guest/disk.h"
 #include "image/luks.h"
 #include "image/seal.h"
@@ -180,6 +181,15 @@ static bool read_srk(const char *run, struct cli_update_parts *parts, struct clo
     return true;
 }
 
+/* What is foretold from the TPM's registers, and when its floor was raised, is not the host's to say. */
+static bool audit_tpm(struct cli_update_parts *parts, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = &parts->machine;
+
+    return machine->tpm == NULL || machine->srk == NULL ||
+           clo_tpm_audit(machine->tpm, machine->srk, err) || clo_wrap(err, "TPM");
+}
+
 /* Only where there is something to seal: an image that asks the broker at each boot has no use for it. */
 static bool read_key(const struct cli_update *in, struct cli_update_parts *parts,
                      struct clo_error *err)
@@ -221,7 +231,8 @@ static bool find_parts(const struct cli_update *in, struct cli_update_parts *par
             return false;
         parts->machine.esp = parts->esp;
     }
-    return open_tpm(in, parts, err) && read_srk(in->run, parts, err) && read_key(in, parts, err);
+    return open_tpm(in, parts, err) && read_srk(in->run, parts, err) && audit_tpm(parts, err) &&
+           read_key(in, parts, err);
 }
 
 bool cli_update_parts(const struct cli_update *in, struct cli_update_parts *out,

@@ -5,6 +5,7 @@
 
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
+#include "lib/cloud/hcl_claims.h"
 #include "lib/cloud/hcl_write.h"
 
 /* igvm_attest/get.rs: IgvmAttestRequestHeader, IgvmAttestRequestData. */
@@ -106,6 +107,15 @@ static bool find_ak(const json_t *claims, struct clo_public_key **out, struct cl
     if (found == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "no key named " AK_KID);
     return clo_jwk_to_public_key(found, out, err) || clo_wrap(err, AK_KID);
+}
+
+bool clo_hcl_claimed_ak(const struct clo_hcl *hcl, struct clo_public_key **out,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
+
+    return (clo_json_parse(hcl->claims, &claims, err) && find_ak(claims, out, err)) ||
+           clo_wrap(err, "HCL report: claims");
 }
 
 static bool verify_claims(const struct clo_hcl *hcl, struct clo_bytes report_data,

@@ -7,7 +7,7 @@
 #include "device/random.h"
 #include "device/tpm_internal.h"
 #include "device/tpm_seal.h"
-#include "swtpm.h"
+#include "swtpm_flush.h"
 
 #define SECRET   "thirty-two bytes of a disk's key"
 #define PCRS     (1U << 0 | 1U << 4 | 1U << 11 | 1U << 12)
@@ -133,42 +133,6 @@ static void seal(struct clo_tpm2_token *out)
                                               .values = values };
     if (!clo_tpm_seal(tpm, NULL, &sealing, clo_bytes_text(SECRET), &clo_random_system, out, &err))
         fail_msg("%s", err.text);
-}
-
-/* What a failed unsealing left in the TPM, as a restart would. */
-static void flush_all(void)
-{
-    TPMS_CAPABILITY_DATA *data = NULL;
-    static const uint32_t kinds[] = { TPM2_TRANSIENT_FIRST, TPM2_LOADED_SESSION_FIRST };
-
-    for (size_t k = 0; k < CLO_COUNT(kinds); k++) {
-        if (Esys_GetCapability(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                               TPM2_CAP_HANDLES, kinds[k], 16, NULL, &data) != TSS2_RC_SUCCESS)
-            fail_msg("handles");
-        for (uint32_t i = 0; i < data->data.handles.count; i++) {
-            uint32_t handle = data->data.handles.handle[i];
-            const uint8_t flush[] = { 0x80,
-                                      0x01,
-                                      0,
-                                      0,
-                                      0,
-                                      14,
-                                      0,
-                                      0,
-                                      0x01,
-                                      0x65,
-                                      (uint8_t)(handle >> 24),
-                                      (uint8_t)(handle >> 16),
-                                      (uint8_t)(handle >> 8),
-                                      (uint8_t)handle };
-            uint8_t answer[64];
-            size_t size = sizeof answer;
-            (void)Tss2_Tcti_Transmit(tpm->tcti, sizeof flush, flush);
-            (void)Tss2_Tcti_Receive(tpm->tcti, &size, answer, -1);
-        }
-        Esys_Free(data);
-        data = NULL;
-    }
 }
 
 static bool unseal(struct clo_tpm *with_tpm, const struct clo_tpm2_token *token,
