@@ -4,7 +4,7 @@
 
 #include "cloister/base.h"
 
-/* Escaped; control characters and what is not UTF-8 become U+FFFD. */
+/* Escaped; control characters and what is not UTF-8 become "?". */
 void clo_html_text(struct clo_buffer *out, const char *text);
 /* <tag>text</tag>: `tag` may have attributes. */
 void clo_html_element(struct clo_buffer *out, const char *tag, const char *text);

@@ -56,7 +56,7 @@ struct page {
 
 /* --- Writing --- */
 
-/* Escaped; control characters and what is not UTF-8 become U+FFFD. */
+/* Escaped; control characters and what is not UTF-8 become "?". */
 void page_text(const struct page *page, const char *text);
 /* Markup as it is. */
 void page_markup(const struct page *page, const char *markup);

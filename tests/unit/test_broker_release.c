@@ -47,6 +47,39 @@ static void test_resources(void **state)
           "the refusals of one session");
 }
 
+/* Another's cookie carries no evidence of one's own in, and what comes out by it is sealed to the other's key. */
+static void test_cookie_of_other(void **state)
+{
+    CLO_CLEANUP(free_client) struct client victim = { .clock = 4050 };
+    CLO_CLEANUP(free_client) struct client thief = { .clock = 4050 };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *own = NULL;
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+    struct clo_private_key *transport = scene.transport;
+    struct clo_error err;
+
+    (void)state;
+    must(clo_private_key_new(CLO_KEY_P256, 0, &own, &err), &err);
+    reset_scene();
+    begin(&victim);
+    begin(&thief);
+    memcpy(thief.cookie, victim.cookie, sizeof thief.cookie);
+    scene.transport = own;
+    CHECK(attest(&thief) == 401, "evidence for one's own nonce, with another's cookie");
+    CHECK(strstr(member(&thief, "detail"), "is not the one that was given out") != NULL,
+          member(&thief, "detail"));
+    CHECK(get(&thief, "default/disk/demo") == 401, "nothing was shown in it");
+    scene.nonce = NONCE;
+    scene.transport = transport;
+    CHECK(attest(&victim) == 200, "the session is the other's still");
+    scene.transport = own;
+    CHECK(attest(&thief) == 401, "after that, too");
+    CHECK(get(&thief, "default/disk/demo") == 200, member(&thief, "detail"));
+    CHECK(!clo_jwe_open(thief.json, own, &secret, &err), "sealed to the other's key");
+    scene.transport = transport;
+    open_answer(&thief, SECRET);
+    scene.nonce = NONCE;
+}
+
 /* A session is held against what it has shown, not against what has the same place in the store later. */
 static void test_terms_replaced(void **state)
 {
@@ -359,13 +392,10 @@ static void test_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resources),
-        cmocka_unit_test(test_terms_replaced),
-        cmocka_unit_test(test_another_machine),
-        cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_once_per_boot),
-        cmocka_unit_test(test_second_holder),
-        cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_resources),      cmocka_unit_test(test_cookie_of_other),
+        cmocka_unit_test(test_terms_replaced), cmocka_unit_test(test_another_machine),
+        cmocka_unit_test(test_templates),      cmocka_unit_test(test_once_per_boot),
+        cmocka_unit_test(test_second_holder),  cmocka_unit_test(test_weak),
         cmocka_unit_test(test_disk),
     };
 
