@@ -89,7 +89,7 @@ ask() { printf '%b' "$1" | timeout 120 openssl s_client -quiet -connect "127.0.0
 ask 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' >"$work/answer"
 grep -q '"status":"ok"' "$work/answer" || fail "healthz: $(cat "$work/answer")"
 grep -q '^X-Content-Type-Options: nosniff' "$work/answer" || fail "healthz may be taken for something else: $(cat "$work/answer")"
-ask 'GET /?x=owned HTTP/1.1\r\nHost: owned\r\nCookie: kbs-session-id=owned\r\nConnection: close\r\n\r\n' >"$work/page"
+ask 'GET /?x=owned HTTP/1.1\r\nHost: owned\r\nAccept: text/html\r\nCookie: kbs-session-id=owned\r\nConnection: close\r\n\r\n' >"$work/page"
 grep -q '^Content-Type: text/html; charset=utf-8' "$work/page" || fail "the page: $(head -n 5 "$work/page")"
 grep -q "^Content-Security-Policy: default-src 'none';.* frame-ancestors 'none'; style-src 'sha256-[A-Za-z0-9+/]*='" "$work/page" || fail "the page's policy: $(head -n 9 "$work/page")"
 grep -q '</span> Yes' "$work/page" || fail "the page does not say that it can decide"

@@ -303,13 +303,13 @@ static void check_content_policy(const struct clo_broker_answer *answer, const c
     CHECK(strstr(answer->content_policy, "unsafe") == NULL, answer->content_policy);
 }
 
-static unsigned get_page(struct client *client, const char *words)
+static unsigned get_page(struct client *client, const char *accept, const char *words)
 {
     const struct clo_broker_request request = { .method = "GET",
                                                 .path = "/",
                                                 .query = words,
                                                 .content_type = words,
-                                                .accept = words,
+                                                .accept = accept,
                                                 .cookie = words,
                                                 .authorization = words,
                                                 .peer = words,
@@ -329,7 +329,7 @@ static void test_status_page(void **state)
     CLO_CLEANUP(free_client) struct client odd = { .clock = 7000 };
 
     (void)state;
-    CHECK(ask(&client, "GET", "/", "") == 200, "the page");
+    CHECK(get_page(&client, "text/html,*/*;q=0.8", NULL) == 200, "the page");
     CHECK(strcmp(client.answer.content_type, "text/html; charset=utf-8") == 0, "its type");
     CHECK(client.answer.cookie[0] == '\0' && client.answer.mark == 0, "nothing else comes of it");
     const char *page = clo_buffer_string(&client.answer.body);
@@ -339,10 +339,14 @@ static void test_status_page(void **state)
     CHECK(strstr(content, CLOISTER_VERSION) != NULL && strstr(content, "ES256") != NULL, content);
     for (size_t i = 0; i < CLO_COUNT(absent); i++)
         CHECK(strstr(content, absent[i]) == NULL, absent[i]);
-    CHECK(get_page(&odd, "<script>owned</script>\x1b[31m") == 200, "whatever else is sent");
+    CHECK(get_page(&odd, "text/html, owned", "<script>owned</script>\x1b[31m") == 200,
+          "whatever else is sent");
     CHECK(clo_bytes_equal(clo_buffer_bytes(&odd.answer.body),
                           clo_buffer_bytes(&client.answer.body)),
           "the same page");
+    CHECK(get_page(&odd, NULL, NULL) == 404 && get_page(&odd, "*/*", NULL) == 404 &&
+                  get_page(&odd, "application/json", NULL) == 404,
+          "it is for browsers");
     CHECK(ask(&odd, "POST", "/", "x") == 404 && ask(&odd, "DELETE", "/", "") == 404 &&
                   ask(&odd, "GET", "//", "") == 404 && ask(&odd, "GET", "/index.html", "") == 404,
           "no other request");
@@ -366,7 +370,7 @@ static void test_status_page_of_owner(void **state)
                                           .signs_es384 = true,
                                           .public_url = "https://kbs.example/?<b>&\"" };
     must(clo_broker_new(&spec, &broker, &err), &err);
-    CHECK(ask(&client, "GET", "/", "") == 200, "the page");
+    CHECK(get_page(&client, "text/html", NULL) == 200, "the page");
     const char *page = strstr(clo_buffer_string(&client.answer.body), "</style>");
     CHECK(strstr(page, "</span> No</p>") != NULL, page);
     CHECK(strstr(page, "health: no key is registered") != NULL, page);

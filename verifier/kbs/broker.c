@@ -204,6 +204,7 @@ static const struct route {
     bool (*handle)(struct clo_broker *broker, const struct clo_broker_request *request,
                    struct clo_broker_answer *answer, struct clo_error *err);
     const char *error;
+    const char *accept; /* for those alone who ask for this; NULL: for all */
 } routes[] = {
     { "POST", KBS_PREFIX "auth", false, broker_auth, BROKER_ERROR_ATTESTATION },
     { "POST", KBS_PREFIX "attest", false, broker_attest, BROKER_ERROR_ATTESTATION },
@@ -224,14 +225,17 @@ static const struct route {
     { "GET", BROKER_JWKS_PATH, false, broker_jwks, NULL },
     { "GET", BROKER_OPENID_PATH, false, broker_openid, NULL },
     { "GET", BROKER_VERAISON_PATH, false, broker_veraison, NULL },
-    { "GET", "/", false, broker_status_page, NULL },
+    { "GET", "/", false, broker_status_page, NULL, "text/html" },
     { "GET", "/healthz", false, broker_health, NULL },
     { "GET", "/metrics", false, broker_metrics, NULL },
 };
 
 static bool matches(const struct route *route, const struct clo_broker_request *request)
 {
-    return strcmp(route->method, request->method) == 0 &&
+    bool is_asked_for = route->accept == NULL ||
+                        (request->accept != NULL && strstr(request->accept, route->accept) != NULL);
+
+    return is_asked_for && strcmp(route->method, request->method) == 0 &&
            (route->is_prefix ? strncmp(request->path, route->path, strlen(route->path)) == 0
                              : strcmp(request->path, route->path) == 0);
 }

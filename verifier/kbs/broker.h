@@ -9,7 +9,7 @@
  *   …    /challenge-response/v1/…     Veraison's API: results, and nothing released (verifier/kbs/challenge.c)
  *   GET  /.well-known/…               what tokens are verified with (verifier/kbs/well_known.c)
  *   GET  /healthz, /metrics
- *   GET  /                            the same for people (verifier/kbs/status_page.c)
+ *   GET  /                            the same for people: for browsers alone (verifier/kbs/status_page.c)
  *
  * A refusal is problem JSON (RFC 9457) whose "detail" is one line that the guest shows: which value
  * differs, and which event caused it. Its type, and the status, are those that Trustee's clients go by: 401 has them
