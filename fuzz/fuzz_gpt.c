@@ -15,6 +15,7 @@ static void grow(struct clo_bytes head, const struct clo_gpt *gpt, uint32_t numb
     CLO_CLEANUP(clo_freep) struct clo_gpt *grown = malloc(sizeof *grown);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer again = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
     const struct clo_gpt_growth growth = {
         .disk_sectors = gpt->disk_sectors < UINT64_MAX / 2 ? gpt->disk_sectors * 2 : UINT64_MAX,
         .partition = number,
@@ -28,6 +29,7 @@ static void grow(struct clo_bytes head, const struct clo_gpt *gpt, uint32_t numb
         return;
     }
     MUST(out.size == CLO_GPT_HEAD_SIZE && clo_gpt_parse(clo_buffer_bytes(&out), grown, &err));
+    MUST(clo_gpt_backup(clo_buffer_bytes(&out), &tail, &err) && tail.size == CLO_GPT_TAIL_SIZE);
     MUST(grown->count == gpt->count);
     for (size_t i = 0; i < gpt->count; i++) {
         const struct clo_gpt_partition *was = &gpt->partitions[i], *is = &grown->partitions[i];
@@ -62,7 +64,7 @@ static void parse(struct clo_bytes head)
     MUST(clo_gpt_event(gpt, &event, &err) && event.size == 92 + 8 + 128 * gpt->count);
     if (clo_gpt_find(gpt, &clo_gpt_type_esp, &found, &err))
         MUST(clo_guid_equal(&found->type, &clo_gpt_type_esp));
-    enum clo_gpt_tool tool = (enum clo_gpt_tool)(gpt->disk.bytes[0] % (CLO_GPT_REPART + 1));
+    enum clo_gpt_tool tool = (enum clo_gpt_tool)(gpt->disk.bytes[0] % (CLO_GPT_CLOISTER + 1));
     grow(head, gpt, 0, tool);
     if (gpt->count > 0)
         grow(head, gpt, gpt->partitions[gpt->count - 1].number, tool);

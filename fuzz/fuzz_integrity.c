@@ -21,5 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(clo_integrity_write(&integrity, &again, &err));
     MUST(clo_integrity_parse(clo_buffer_bytes(&again), SIZE, &second, &err));
     MUST(second.provided == integrity.provided && second.first == integrity.first);
+    /* Twice as large, it has no less, and what it had lies where it was. */
+    MUST(clo_integrity_grow(&integrity, 2 * SIZE, &second, &err));
+    MUST(second.provided >= integrity.provided);
+    MUST(clo_integrity_data_at(&second, last) == clo_integrity_data_at(&integrity, last));
+    last = second.provided - second.block_size;
+    MUST(clo_integrity_data_at(&second, last) + second.block_size <= 2 * SIZE);
     return 0;
 }

@@ -205,14 +205,30 @@ static bool read_verity(const json_t *json, struct clo_guest_config *out, struct
             (clo_guest_verity_parse(verity, &out->verity, err) || clo_wrap(err, "verity")));
 }
 
+/* What covers all of a root has no place for more. */
+static bool read_grow(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
+{
+    const json_t *grow = json_object_get(json, "grow");
+
+    if (grow == NULL)
+        return true;
+    if (out->verity.data_blocks != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "grow: a root with a hash tree cannot");
+    return clo_guest_grow_parse(grow, &out->grow, err);
+}
+
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
-    static const char *const keys[] = {
-        "version",       "name",       "broker",      "resource",         "network",
-        "retry_seconds", "modules",    "disk",        "tdx_rtmr",         "host",
-        "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", "unlock",
-        "tpm_srk",       "verity",     NULL
-    };
+    static const char *const keys[] = { "version",     "name",
+                                        "broker",      "resource",
+                                        "network",     "retry_seconds",
+                                        "modules",     "disk",
+                                        "tdx_rtmr",    "host",
+                                        "cmdline",     "partitions",
+                                        "tpm_counter", "profile_cmdlines",
+                                        "unlock",      "tpm_srk",
+                                        "verity",      "grow",
+                                        NULL };
     uint64_t version, seconds;
     bool is_unregistered;
     json_t *broker, *network, *modules;
@@ -243,7 +259,7 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
     if (!read_network(network, &out->network, err))
         return clo_wrap(err, "network");
     return read_modules(modules, out, err) && read_verity(json, out, err) &&
-           read_doors(json, out, err);
+           read_grow(json, out, err) && read_doors(json, out, err);
 }
 
 bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,

@@ -3,6 +3,7 @@
 #ifndef CLOISTER_GUEST_CONFIG_H
 #define CLOISTER_GUEST_CONFIG_H
 
+#include "guest/grow.h"
 #include "guest/host_allow.h"
 #include "guest/partitions.h"
 #include "guest/verity.h"
@@ -49,6 +50,7 @@ struct clo_guest_config {
     size_t partition_count;
     const char *cmdline;            /* the image's own; NULL: not said */
     struct clo_guest_verity verity; /* "verity"; not said: the root can be written to */
+    struct clo_guest_grow grow;     /* "grow"; not said: never */
     const json_t *profile_cmdlines; /* those of its UKI's further profiles; NULL: none */
 };
 

@@ -113,13 +113,23 @@ static bool check_kinds(const struct clo_guest_config *config, const struct clo_
                                    "neither a measurement nor the image says what belongs there");
 }
 
+/* What this boot wrote was made of the measured one, and is measured by the next. */
+static bool is_measured_table(const struct clo_gate *gate, struct clo_bytes head,
+                              const struct clo_gpt *gpt, bool *is_measured, struct clo_error *err)
+{
+    if (gate->grown.size == 0)
+        return clo_table_compare(&table_sources, gate->tpm, gate->bank, gpt, is_measured, err);
+    *is_measured = true;
+    return clo_table_is_written(head, gate->grown, err);
+}
+
 static bool check_table(const struct clo_gate *gate, const char *disk, struct clo_gpt *gpt,
                         struct clo_buffer *head, struct clo_error *err)
 {
     bool is_measured = false;
 
     return (read_table(disk, head, gpt, err) &&
-            clo_table_compare(&table_sources, gate->tpm, gate->bank, gpt, &is_measured, err) &&
+            is_measured_table(gate, clo_buffer_bytes(head), gpt, &is_measured, err) &&
             check_kinds(gate->config, gpt, is_measured, err) &&
             clo_partitions_check_kernel(BLOCKS, disk, gpt, err)) ||
            clo_wrap(err, "partition table");
@@ -147,6 +157,27 @@ bool clo_gate_disk(const struct clo_gate *gate, struct clo_error *err)
     char disk[64];
 
     return gpt == NULL ? clo_out_of_memory(err) : check_disk(gate, disk, gpt, &head, err);
+}
+
+/* --- A larger disk --- */
+
+bool clo_gate_grow(const struct clo_gate *gate, struct clo_buffer *head, bool *is_allowed,
+                   struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer before = { 0 };
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    char disk[64], device[80];
+
+    *is_allowed = false;
+    if (gpt == NULL)
+        return clo_out_of_memory(err);
+    if (!gate->config->grow.is_any && gate->config->grow.count == 0)
+        return true;
+    if (!check_disk(gate, disk, gpt, &before, err))
+        return false;
+    snprintf(device, sizeof device, "/dev/%.64s", disk);
+    return clo_grow_disk(&gate->config->grow, device, clo_buffer_bytes(&before), head, is_allowed,
+                         err);
 }
 
 /* --- What the root gets --- */

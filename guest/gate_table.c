@@ -77,3 +77,9 @@ bool clo_table_compare(const struct clo_table_sources *sources, struct clo_tpm *
     *is_measured = events.count > 0;
     return !*is_measured || clo_partitions_compare(gpt, &events, err);
 }
+
+bool clo_table_is_written(struct clo_bytes head, struct clo_bytes written, struct clo_error *err)
+{
+    return clo_bytes_equal(head, written) ||
+           clo_fail(err, CLO_ERR_REFUSED, "differs from the one that was written to grow the disk");
+}

@@ -22,4 +22,8 @@ CLO_MUST_USE bool clo_table_compare(const struct clo_table_sources *sources, str
                                     enum clo_hash bank, const struct clo_gpt *gpt,
                                     bool *is_measured, struct clo_error *err);
 
+/* Is the disk's head the one that this boot wrote? */
+CLO_MUST_USE bool clo_table_is_written(struct clo_bytes head, struct clo_bytes written,
+                                       struct clo_error *err);
+
 #endif

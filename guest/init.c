@@ -16,6 +16,7 @@
 #include "guest/counter.h"
 #include "guest/disk_use.h"
 #include "guest/gate.h"
+#include "guest/grow.h"
 #include "guest/kernel_log.h"
 #include "guest/measure.h"
 #include "guest/measure_rtmr.h"
@@ -61,6 +62,8 @@ struct guest {
     struct clo_tpm2_name
             srk; /* the storage key that is trusted: the image's, or what led to this boot's key */
     bool knows_srk;
+    struct clo_buffer grown; /* the partition table as this boot wrote it */
+    bool grows;              /* the image allows it on a disk of this size */
 };
 
 /* --- The machine --- */
@@ -191,7 +194,8 @@ static struct clo_gate gate_of(const struct guest *guest)
                               .report = &guest->report,
                               .tpm = guest->tpm,
                               .bank = table_bank(&guest->measurer),
-                              .device = guest->disk.device };
+                              .device = guest->disk.device,
+                              .grown = clo_buffer_bytes(&guest->grown) };
 }
 
 static bool look_at_host(struct guest *guest, struct clo_error *err)
@@ -494,6 +498,44 @@ static bool leave_initrd(struct guest *guest, struct clo_error *err)
                             is_required ? CLO_RTMR_REQUIRED : CLO_RTMR_OPTIONAL, err);
 }
 
+/* Between the check that the table is the measured one and the opening of the partition: once it is open, its size is settled. */
+static bool grow_disk(struct guest *guest, struct clo_error *err)
+{
+    const struct clo_gate gate = gate_of(guest);
+    uint64_t gained = 0;
+
+    if (!clo_gate_grow(&gate, &guest->grown, &guest->grows, err))
+        return false;
+    if (!guest->grows)
+        return true;
+    if (!clo_grow_tags(&guest->disk, guest->volume_key, &gained, err))
+        return false;
+    if (guest->grown.size > 0)
+        clo_report_say(&guest->report, "the partition table was written for the larger disk");
+    clo_report_step(&guest->report, "room looked for");
+    return true;
+}
+
+/* A root that stays as small as it was still is a root. */
+static void grow_files(struct guest *guest)
+{
+    uint64_t before, after;
+    struct clo_error err;
+
+    if (!guest->grows)
+        return;
+    if (!clo_grow_files(CLO_ROOT_TARGET, MAPPER_DEVICE, &before, &after, &err)) {
+        clo_report_say(&guest->report, "%s", err.text);
+        return;
+    }
+    if (after == before)
+        return;
+    clo_report_say(&guest->report, "root: grown from %llu to %llu MiB",
+                   (unsigned long long)before >> 20, (unsigned long long)after >> 20);
+    clo_report_send(&guest->report, json_pack("{s:s, s:I, s:I}", "kind", "grown", "from",
+                                              (json_int_t)before, "to", (json_int_t)after));
+}
+
 /* Extended before a byte of the payload is read: from here on the TPM tells this disk from any
  * other, and, once the phase has passed, this program from what it starts. */
 static bool open_disk(struct guest *guest, struct clo_error *err)
@@ -569,6 +611,7 @@ static bool enter_root(struct guest *guest, struct clo_error *err)
 
     if (!clo_gate_close(&gate, err) || !mount_root(guest, err))
         return false;
+    grow_files(guest);
     clo_report_step(&guest->report, "root mounted");
     clo_report_send(&guest->report, json_pack("{s:s, s:i}", "kind", "switch_root", "total_ms",
                                               (int)clo_report_elapsed_ms(&guest->report)));
@@ -579,7 +622,8 @@ static bool enter_root(struct guest *guest, struct clo_error *err)
 static bool run(struct guest *guest, struct clo_error *err)
 {
     if (!prepare(guest, err) || !measure_start(guest, err) || !look_at_host(guest, err) ||
-        !look_at_disk(guest, err) || !get_key(guest, err) || !open_disk(guest, err))
+        !look_at_disk(guest, err) || !get_key(guest, err) || !grow_disk(guest, err) ||
+        !open_disk(guest, err))
         return false;
     report_last_evidence(guest);
     return enter_root(guest, err);

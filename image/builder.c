@@ -239,6 +239,17 @@ static bool lay_out(struct build *build, struct clo_buffer *head, struct clo_buf
                          CLO_COUNT(partitions), head, tail, err);
 }
 
+/* Before anything takes its time. */
+static bool check_grown(const struct build *build, struct clo_bytes head, struct clo_error *err)
+{
+    for (size_t i = 0; i < build->spec->grown_count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
+        if (!clo_image_grown_head(head, build->spec->grown[i], &grown, err))
+            return false;
+    }
+    return true;
+}
+
 static bool write_at(struct build *build, struct clo_bytes bytes, uint64_t at,
                      struct clo_error *err)
 {
@@ -463,8 +474,8 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
     step(build, CLO_IMAGE_DISK, 0, 1);
     if (!clo_esp_make(build->esp_path, clo_buffer_bytes(&build->uki.bytes), spec->esp_size,
                       spec->epoch, &build->esp_bytes, err) ||
-        !lay_out(build, head, &tail, err) || !make_header(build, err) ||
-        !check_header(build, err) || !open_disk(build, err))
+        !lay_out(build, head, &tail, err) || !check_grown(build, clo_buffer_bytes(head), err) ||
+        !make_header(build, err) || !check_header(build, err) || !open_disk(build, err))
         return false;
     if (ftruncate(build->disk.fd, (off_t)build->disk_bytes) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", spec->output, strerror(errno));
@@ -536,9 +547,9 @@ static bool write_file(const char *path, const struct clo_buffer *text, struct c
            clo_wrap(err, "%s", path);
 }
 
-/* One for each profile. */
+/* One for each profile, and these once more for each disk that the root may grow into. */
 struct references {
-    struct clo_new_file files[CLO_PE_SECTIONS_MAX];
+    struct clo_new_file files[CLO_PE_SECTIONS_MAX * (1 + CLO_IMAGE_GROWN_MAX)];
     size_t count;
 };
 
@@ -548,18 +559,35 @@ static void free_references(struct references *references)
         clo_new_file_free(&references->files[i]);
 }
 
+static bool write_profiles(const struct build *build, struct clo_bytes head, const char *name,
+                           struct references *out, struct clo_error *err)
+{
+    for (size_t i = 0; i < build->uki.profile_count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+        struct clo_new_file *file = &out->files[out->count++];
+        char path[4400];
+        file->fd = -1;
+        clo_image_reference_name(name, i, path, sizeof path);
+        if (!predict(build, head, i, &text, err) || !write_file(path, &text, file, err))
+            return false;
+    }
+    return true;
+}
+
 static bool write_references(const struct build *build, struct clo_bytes head,
                              struct references *out, struct clo_error *err)
 {
+    const struct clo_image_spec *spec = build->spec;
+
     step(build, CLO_IMAGE_PREDICT, 0, 1);
-    for (size_t i = 0; i < build->uki.profile_count; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-        char path[4300];
-        clo_image_reference_name(build->spec->reference_output, i, path, sizeof path);
-        if (!predict(build, head, i, &text, err))
-            return false;
-        out->files[out->count++].fd = -1;
-        if (!write_file(path, &text, &out->files[i], err))
+    if (!write_profiles(build, head, spec->reference_output, out, err))
+        return false;
+    for (size_t i = 0; i < spec->grown_count; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
+        char name[4300];
+        clo_image_grown_name(spec->reference_output, spec->grown[i], name, sizeof name);
+        if (!clo_image_grown_head(head, spec->grown[i], &grown, err) ||
+            !write_profiles(build, clo_buffer_bytes(&grown), name, out, err))
             return false;
     }
     step(build, CLO_IMAGE_PREDICT, 1, 1);

@@ -7,6 +7,7 @@
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
 #include "cloister/json.h"
+#include "image/grown.h"
 #include "image/uki/build.h"
 #include "image/uki/offline.h"
 
@@ -50,6 +51,8 @@ struct clo_image_spec {
 
     uint64_t root_size; /* 0: as large as needed */
     uint64_t esp_size;
+    uint64_t grown[CLO_IMAGE_GROWN_MAX]; /* sizes of disks that the root may grow into */
+    size_t grown_count;
     bool encrypt_all; /* free blocks too */
     bool has_tags;    /* a tag of HMAC-SHA256 for each sector, by dm-integrity */
     bool has_verity;  /* read-only, with a hash tree whose root hash is measured and signed */

@@ -546,7 +546,7 @@ lab_nonce() {
 lab_expected() {
     jq -rs --arg pcr "$1" --arg phase "$2" '[.[] | select(.pcrs.sha256[$pcr] != null)][0] |
         [(.pcrs.sha256[$pcr] | if type == "object" then .[$phase] else . end), .origin] | @tsv' \
-        "$LAB/demo.ref.json" "$LAB/firmware.ref.json"
+        "$LAB/${LAB_REFERENCE:-demo}.ref.json" "$LAB/firmware.ref.json"
 }
 lab_measured() {
     jq -r --arg pcr "$2" '."tpm-pcrs"[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson.sha256[$pcr]' \

@@ -166,6 +166,34 @@ static bool unlock_config(const struct cli_guest_options *options, json_t **srk,
     return *srk != NULL || clo_out_of_memory(err);
 }
 
+/* As guest/grow.h reads it: "any", or the sizes. */
+static bool grow_config(const struct clo_list *given, struct clo_image_spec *spec, json_t *config,
+                        struct clo_error *err)
+{
+    bool is_any = given->count == 1 && strcmp(given->items[0], "any") == 0;
+    json_t *grow = is_any ? json_string("any") : json_array();
+
+    if (given->count > CLO_IMAGE_GROWN_MAX) {
+        json_decref(grow);
+        return clo_fail(err, CLO_ERR_USAGE, "--grow: at most %d sizes", CLO_IMAGE_GROWN_MAX);
+    }
+    for (size_t i = 0; i < given->count && !is_any; i++) {
+        uint64_t *size = &spec->grown[spec->grown_count++];
+        if (!cli_size("--grow", given->items[i], size, err) || *size % CLO_GPT_SECTOR != 0 ||
+            *size > UINT64_MAX >> 8) {
+            json_decref(grow);
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "--grow %s: expected any, or a disk's size, like 40G", given->items[i]);
+        }
+        json_array_append_new(grow, json_integer((json_int_t)*size));
+    }
+    if (given->count == 0) {
+        json_decref(grow);
+        return true;
+    }
+    return json_object_set_new(config, "grow", grow) == 0 || clo_out_of_memory(err);
+}
+
 static bool guest_config(const struct cli_guest_options *options, json_t **out,
                          struct clo_error *err)
 {
@@ -268,6 +296,13 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
         char path[PATH_SIZE + 100];
         clo_image_reference_name(spec->reference_output, i, path, sizeof path);
         printf("reference  %s\n", path);
+    }
+    for (size_t i = 0; i < spec->grown_count * result->profile_count; i++) {
+        char name[PATH_SIZE + 100], path[PATH_SIZE + 200];
+        clo_image_grown_name(spec->reference_output, spec->grown[i / result->profile_count], name,
+                             sizeof name);
+        clo_image_reference_name(name, i % result->profile_count, path, sizeof path);
+        printf("grown      %s\n", path);
     }
     printf("disk       %s\n", spec->disk_output);
     printf("disk key   %s\n", disk_key);
@@ -424,6 +459,9 @@ static bool read_sectors(const struct cli_making *making, struct clo_image_spec 
         return clo_fail(err, CLO_ERR_USAGE,
                         "--verity: the root hash covers what tags would: it goes without "
                         "--integrity");
+    if (making->has_verity && making->guest.grow.count > 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--verity: a root with a hash tree cannot grow: it goes without --grow");
     if (size == NULL || strcmp(size, "4096") == 0)
         return true;
     if (strcmp(size, "512") != 0)
@@ -461,7 +499,8 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
         !uki_signing_open(&making->uki.signing, err) ||
         !uki_policy_open(&making->uki.policy, err) ||
         !clo_passphrase_read(making->passphrase, &out->passphrase, err) ||
-        !guest_config(&making->guest, &out->guest, err))
+        !guest_config(&making->guest, &out->guest, err) ||
+        !grow_config(&making->guest.grow, spec, out->guest, err))
         return false;
     /* What must be signed depends on no disk key: none is made for it. */
     if (making->offline.tbs == NULL && !get_disk_key(making, &out->disk_key, err))

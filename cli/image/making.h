@@ -19,6 +19,7 @@ struct cli_guest_options {
     bool optional_rtmr;
     bool tpm_counter;
     const char *unlock, *tpm_srk;
+    struct clo_list grow;    /* "any", or sizes of disks */
     struct clo_list allowed; /* words for what is taken from the host */
     const char *credential_key;
 };
@@ -124,6 +125,10 @@ struct cli_making {
               "of the root file system (K, M, G); default as large as needed",                     \
               .text = &(in).root_size },                                                           \
             { "--esp-size", "SIZE", "of the EFI system partition", .text = &(in).esp_size },       \
+            { "--grow", "SIZE",                                                                    \
+              "the root takes the room of a disk of this size at its first boot (K, M, G, T; "     \
+              "repeatable), with reference values for it; any: of every larger disk",              \
+              .list = &(in).guest.grow, .values = "any" },                                         \
             { "--seed", "GUID", "what all GUIDs on the disk derive from; default random",          \
               .text = &(in).seed },                                                                \
             { "--integrity", "KIND",                                                               \

@@ -25,12 +25,14 @@ static bool read_growth(const struct cli_growth *growth, const struct clo_gpt *g
     }
     if (growth->tool != NULL && !clo_gpt_tool_from_name(growth->tool, &out->tool))
         return clo_fail(err, CLO_ERR_USAGE,
-                        "--grown-by %s: expected sfdisk, growpart, sgdisk or repart", growth->tool);
+                        "--grown-by %s: expected sfdisk, growpart, sgdisk, repart or cloister",
+                        growth->tool);
     if (growth->partition != NULL) {
         if (!clo_gpt_pick(gpt, growth->partition, &partition, err))
             return clo_wrap(err, "--grow-partition");
         out->partition = partition->number;
-    } else if (out->tool == CLO_GPT_GROWPART || out->tool == CLO_GPT_REPART) {
+    } else if (out->tool == CLO_GPT_GROWPART || out->tool == CLO_GPT_REPART ||
+               out->tool == CLO_GPT_CLOISTER) {
         return clo_fail(err, CLO_ERR_USAGE, "--grown-by %s: it grows a partition: --grow-partition",
                         growth->tool);
     }

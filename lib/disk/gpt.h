@@ -66,6 +66,7 @@ enum clo_gpt_tool {
     CLO_GPT_GROWPART, /* of cloud-utils, by sfdisk: not for less than 1 MiB */
     CLO_GPT_SGDISK,   /* "-e", and a partition made anew up to the end */
     CLO_GPT_REPART,   /* systemd-repart: ends at a multiple of 4096 bytes */
+    CLO_GPT_CLOISTER, /* cloister-init: so too, and not for a disk that gained less than 1 MiB */
 };
 
 struct clo_gpt_growth {
@@ -76,8 +77,11 @@ struct clo_gpt_growth {
 
 bool clo_gpt_tool_from_name(const char *name, enum clo_gpt_tool *out);
 /* Appends the head of the grown disk, CLO_GPT_HEAD_SIZE bytes. Header and entries are the tool's, byte
- * for byte; the protective MBR, which nobody measures, stays as it is. */
+ * for byte; the protective MBR, which nobody measures, stays as it is, but by cloister-init. */
 CLO_MUST_USE bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
                                struct clo_buffer *out, struct clo_error *err);
+/* Appends what belongs at the end of a disk that begins with `head`: CLO_GPT_TAIL_SIZE bytes. */
+CLO_MUST_USE bool clo_gpt_backup(struct clo_bytes head, struct clo_buffer *out,
+                                 struct clo_error *err);
 
 #endif

@@ -1,18 +1,21 @@
 /* What becomes of a partition table when its disk is grown. UEFI 2.10 section 5.3 leaves it to the tool;
  * what each does was read off their work: util-linux 2.38 (libfdisk), cloud-utils 0.33, GPT fdisk 1.0.9,
- * systemd 252 (systemd-repart, by libfdisk). */
+ * systemd 252 (systemd-repart, by libfdisk). cloister-init does what is predicted here. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/put.h"
 #include "lib/disk/gpt.h"
 
+#define MBR_SECTORS    (446 + 12) /* of the protective partition */
 #define HEADER         CLO_GPT_SECTOR
 #define HEADER_SIZE    92
 #define HEADER_CRC     (HEADER + 16)
+#define MY_LBA         24
 #define ALTERNATE_LBA  (HEADER + 32)
 #define FIRST_USABLE   (HEADER + 40)
 #define LAST_USABLE    (HEADER + 48)
+#define ENTRIES_LBA    72
 #define ENTRIES_CRC    (HEADER + 88)
 #define ENTRIES        (2 * CLO_GPT_SECTOR)
 #define ENTRY_SIZE     128
@@ -21,14 +24,13 @@
 
 #define GROWPART_FUDGE 2048U /* sectors: for less it writes nothing */
 #define REPART_GRAIN   8U    /* sectors */
+#define CLOISTER_LEAST 2048U /* sectors: 1 MiB is what image build leaves after the root */
 
 bool clo_gpt_tool_from_name(const char *name, enum clo_gpt_tool *out)
 {
     static const char *const names[] = {
-        [CLO_GPT_SFDISK] = "sfdisk",
-        [CLO_GPT_GROWPART] = "growpart",
-        [CLO_GPT_SGDISK] = "sgdisk",
-        [CLO_GPT_REPART] = "repart",
+        [CLO_GPT_SFDISK] = "sfdisk", [CLO_GPT_GROWPART] = "growpart", [CLO_GPT_SGDISK] = "sgdisk",
+        [CLO_GPT_REPART] = "repart", [CLO_GPT_CLOISTER] = "cloister",
     };
 
     for (size_t i = 0; i < CLO_COUNT(names); i++)
@@ -84,19 +86,21 @@ static uint64_t grown_end(const struct clo_gpt *gpt, const struct clo_gpt_partit
         if (gpt->partitions[i].first_lba > partition->last_lba &&
             gpt->partitions[i].first_lba <= last)
             last = gpt->partitions[i].first_lba - 1;
-    if (tool == CLO_GPT_REPART)
+    if (tool == CLO_GPT_REPART || tool == CLO_GPT_CLOISTER)
         last = (last + 1) / REPART_GRAIN * REPART_GRAIN - 1;
     return last > partition->last_lba ? last : partition->last_lba;
 }
 
 /* These write the table for a partition that grows, and for nothing else. */
-static bool is_written(const struct clo_gpt_growth *growth, uint64_t gain)
+static bool is_written(const struct clo_gpt_growth *growth, uint64_t sectors, uint64_t gain)
 {
     switch (growth->tool) {
     case CLO_GPT_GROWPART:
         return gain >= GROWPART_FUDGE;
     case CLO_GPT_REPART:
         return gain > 0;
+    case CLO_GPT_CLOISTER:
+        return gain > 0 && growth->disk_sectors - sectors >= CLOISTER_LEAST;
     case CLO_GPT_SFDISK:
     case CLO_GPT_SGDISK:
         break;
@@ -108,11 +112,14 @@ static void write_head(uint8_t *head, const struct clo_gpt_growth *growth, uint6
                        uint64_t end)
 {
     struct clo_bytes entries = clo_bytes(head + ENTRIES, CLO_GPT_HEAD_SIZE - ENTRIES);
+    uint64_t covered = growth->disk_sectors - 1;
 
     if (growth->partition != 0)
         put_le64(head + ENTRIES + (size_t)(growth->partition - 1) * ENTRY_SIZE + ENTRY_LAST_LBA,
                  end);
-    put_le64(head + ALTERNATE_LBA, growth->disk_sectors - 1);
+    if (growth->tool == CLO_GPT_CLOISTER)
+        clo_put_le32(head + MBR_SECTORS, covered > UINT32_MAX ? UINT32_MAX : (uint32_t)covered);
+    put_le64(head + ALTERNATE_LBA, covered);
     put_le64(head + LAST_USABLE, usable);
     clo_put_le32(head + ENTRIES_CRC, clo_crc32(0, entries));
     clo_put_le32(head + HEADER_CRC, 0);
@@ -143,11 +150,31 @@ bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
         end = grown_end(gpt, partition, usable, growth->tool);
     }
     memcpy(grown, head.data, CLO_GPT_HEAD_SIZE);
-    if (is_written(growth, partition == NULL ? 0 : end - partition->last_lba))
+    if (is_written(growth, gpt->disk_sectors, partition == NULL ? 0 : end - partition->last_lba))
         write_head(grown, growth, usable, end);
     /* GPT fdisk may leave less than partitions have already: it would not write that table either. */
     if (!clo_gpt_parse(clo_bytes(grown, CLO_GPT_HEAD_SIZE), gpt, err))
         return clo_wrap(err, "grown");
     clo_buffer_append(out, clo_bytes(grown, CLO_GPT_HEAD_SIZE));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+bool clo_gpt_backup(struct clo_bytes head, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    uint8_t header[CLO_GPT_SECTOR];
+
+    if (gpt == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_gpt_parse(head, gpt, err))
+        return false;
+    memcpy(header, head.data + HEADER, sizeof header);
+    put_le64(header + MY_LBA, gpt->disk_sectors - 1);
+    put_le64(header + ALTERNATE_LBA - HEADER, 1);
+    put_le64(header + ENTRIES_LBA, gpt->disk_sectors - BACKUP_SECTORS);
+    clo_put_le32(header + HEADER_CRC - HEADER, 0);
+    clo_put_le32(header + HEADER_CRC - HEADER, clo_crc32(0, clo_bytes(header, HEADER_SIZE)));
+    clo_buffer_append(out, gpt->entries);
+    clo_buffer_append(out, clo_bytes(header, sizeof header));
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }

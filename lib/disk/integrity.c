@@ -130,6 +130,19 @@ bool clo_integrity_size(uint64_t data, unsigned block_size, unsigned tag_size, u
     return true;
 }
 
+bool clo_integrity_grow(const struct clo_integrity *integrity, uint64_t size,
+                        struct clo_integrity *out, struct clo_error *err)
+{
+    uint64_t provided = size > DEVICE_MAX ? 0 : most_provided(integrity, size) * SECTOR;
+
+    if (provided < integrity->provided)
+        return clo_fail(err, CLO_ERR_FORMAT, "integrity: %llu bytes of a device are too few",
+                        (unsigned long long)size);
+    *out = *integrity;
+    out->provided = provided;
+    return true;
+}
+
 bool clo_integrity_write(const struct clo_integrity *integrity, struct clo_buffer *out,
                          struct clo_error *err)
 {

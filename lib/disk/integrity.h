@@ -13,6 +13,7 @@
 #define CLO_INTEGRITY_SUPERBLOCK 4096U                /* bytes */
 #define CLO_INTEGRITY_AREA       ((uint64_t)16 << 20) /* bytes of data between two runs of tags */
 #define CLO_INTEGRITY_TAG_MAX    64
+#define CLO_INTEGRITY_PROVIDED   16 /* where the superblock has its sectors of data, 8 bytes */
 
 struct clo_integrity {
     unsigned block_size; /* bytes that have one tag: 512 or 4096 */
@@ -33,6 +34,10 @@ CLO_MUST_USE bool clo_integrity_plan(uint64_t size, unsigned block_size, unsigne
 /* The least size of a device, in whole MiB, that has room for so many bytes of data. */
 CLO_MUST_USE bool clo_integrity_size(uint64_t data, unsigned block_size, unsigned tag_size,
                                      uint64_t *out, struct clo_error *err);
+
+/* The same device, which has so many bytes now: what it has and where that lies stays, journal and all. As the kernel counts it. */
+CLO_MUST_USE bool clo_integrity_grow(const struct clo_integrity *integrity, uint64_t size,
+                                     struct clo_integrity *out, struct clo_error *err);
 
 /* Where the tag, and the content, of the data at this byte are: bytes from the superblock on. */
 uint64_t clo_integrity_tag_at(const struct clo_integrity *integrity, uint64_t at);

@@ -136,6 +136,13 @@ static const struct {
       NULL },
     { "a root without its hash", MORE("\"verity\":{\"data_blocks\":2,\"salt\":\"" HEX32 "\"}"),
       "guest configuration: verity: \"root_hash\" is missing" },
+    { "a root that grows", MORE("\"grow\":[42949672960]"), NULL },
+    { "a root that grows, maybe", MORE("\"grow\":true"),
+      "guest configuration: grow: neither \"any\" nor a list of sizes" },
+    { "a root that nothing changes and that grows",
+      MORE("\"grow\":\"any\",\"verity\":{\"data_blocks\":2,\"root_hash\":\"" HEX32
+           "\",\"salt\":\"" HEX32 "\"}"),
+      "guest configuration: grow: a root with a hash tree cannot" },
     { "nobody", MORE("\"unlock\":\"none\""),
       "guest configuration: unlock: \"none\" is not a way to the disk's key" },
     { "a storage key's name",

@@ -168,6 +168,23 @@ static void test_no_log(void **state)
     assert_int_equal(td.calls, 0);
 }
 
+/* The disk is the host's between two readings: what this boot wrote is all that it may show. */
+static void test_written(void **state)
+{
+    struct clo_bytes written = clo_bytes_text("the table that was written");
+    struct clo_error err = { 0 };
+
+    (void)state;
+    CHECK(clo_table_is_written(clo_bytes_text("the table that was written"), written, &err),
+          err.text);
+    CHECK(!clo_table_is_written(clo_bytes_text("a table of the host's own."), written, &err),
+          "exchanged after it was written");
+    CHECK(err.status == CLO_ERR_REFUSED &&
+                  strstr(err.text, "differs from the one that was written to grow") != NULL,
+          err.text);
+    CHECK(!clo_table_is_written(clo_bytes_text(""), written, &err), "gone");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +192,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_of_the_hosts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sysfs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_log, set_up, tear_down),
+        cmocka_unit_test(test_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,6 +123,24 @@ static void test_tools(void **state)
         { "repart, exact", &plain, { 200001, 2, CLO_GPT_REPART }, 200000, 199967, 199967 },
         { "repart, the same size", &mirrored, { SECTORS, 2, CLO_GPT_REPART }, 65535, 63488, 63487 },
         { "repart has nothing to do", &plain, { 131072, 0, CLO_GPT_REPART }, 65535, 65502, 63487 },
+        { "cloister, less than 1 MiB",
+          &plain,
+          { SECTORS + 2047, 2, CLO_GPT_CLOISTER },
+          65535,
+          65502,
+          63487 },
+        { "cloister, 1 MiB, down",
+          &plain,
+          { SECTORS + 2048, 2, CLO_GPT_CLOISTER },
+          67583,
+          67550,
+          67543 },
+        { "cloister, no room before the next",
+          &plain,
+          { 131072, 1, CLO_GPT_CLOISTER },
+          65535,
+          65502,
+          63487 },
         { "no room before the next", &plain, { 131072, 1, CLO_GPT_SFDISK }, 131071, 131038, 63487 },
         { "beyond 2 TiB",
           &plain,
@@ -146,7 +164,9 @@ static void test_tools(void **state)
         CHECK(le64_at(&grown, 544) == cases[i].alternate, cases[i].name);
         CHECK(le64_at(&grown, 560) == cases[i].last_usable, cases[i].name);
         CHECK(gpt->partitions[1].last_lba == cases[i].root_last, cases[i].name);
-        /* Nothing else moved. */
+        /* Nothing else moved, but in the protective MBR by cloister-init. */
+        if (cases[i].growth.tool == CLO_GPT_CLOISTER)
+            memcpy(grown.data + 458, head.data + 458, 4);
         static const size_t changed[][2] = {
             { 528, 4 }, { 544, 8 }, { 560, 8 }, { 600, 4 }, { 1024 + 128 + 40, 8 }
         };

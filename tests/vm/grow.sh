@@ -1,0 +1,93 @@
+#!/bin/bash
+# A root that grows into a larger disk at its first boot: table, partition, tags and file system, with PCR 5 as predicted before and after it.
+# What the power may leave behind (a table that was half written; a table, and nothing else) is finished by the next boot. Others' tools
+# find the table and the file system whole; all tags hold. A disk of another size stays as it is.
+# shellcheck source=tests/vm/vm.sh
+. "$(dirname "$0")/vm.sh"
+PATH=$PATH:/usr/sbin:/sbin
+for tool in sgdisk cryptsetup e2fsck dumpe2fs python3 jq; do
+    command -v $tool >/dev/null || { echo "SKIP: $tool is not installed" && exit 77; }
+done
+vm_ground grow
+says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
+says_not() { ! says "$@"; }
+bytes=$((900 * 1048576 + 1048576 / 2)) # no multiple of anything but 512 KiB
+
+# make NAME [OPTION]…: an image as $LAB/NAME.img, its key at the broker for both states, and a copy of it on a larger disk.
+make() {
+    local name=$1
+    shift
+    rm -f "$LAB/demo".*
+    lab_image "$LAB/demo.img" "$LAB_CMDLINE" --grow 2G --grow $bytes "$@" || return
+    mv "$LAB/demo-$((bytes / 1024))K.ref.json" "$LAB/grown.ref.json"
+    lab_register demo && cloister key remove --state "$LAB/broker" default/disk/demo &&
+        cloister key put --state "$LAB/broker" default/disk/demo "$LAB/disk.key" --policy "$LAB/policy.json" --disk "$LAB/demo.disk.json" \
+            --forget-generation --reference "$LAB/demo.ref.json" --reference "$LAB/grown.ref.json" --reference "$LAB/firmware.ref.json" &&
+        larger "$name"
+}
+larger() { cp --sparse=always "$LAB/demo.img" "$LAB/$1.img" && truncate -s $bytes "$LAB/$1.img"; }
+# compare BOOT REFERENCE: the registers are those of that file.
+compare() {
+    LAB_REFERENCE=$2 lab_compare "$1" enter-initrd
+}
+table_holds() { sgdisk -v "$LAB/$1.img" >"$LAB/$1.sgdisk" 2>&1 && grep -q 'No problems found' "$LAB/$1.sgdisk"; }
+# The partition, and in it the file system, by the volume key.
+take() {
+    local start
+    start=$(lab_root_offset "$LAB/$1.img")
+    rm -f "$LAB/vk" "$LAB/$1.luks"
+    dd if="$LAB/$1.img" of="$LAB/$1.luks" bs=1M iflag=skip_bytes,count_bytes skip="$start" conv=sparse status=none \
+        count="$(cloister image inspect --json "$LAB/$1.img" | jq '.partitions[1].bytes')"
+    cryptsetup luksDump -q --dump-volume-key --volume-key-file "$LAB/vk" --key-file "$LAB/disk.key" "$LAB/$1.luks" >/dev/null 2>&1
+}
+grown_to() { jq -es --argjson least $((bytes * 85 / 100)) 'any(.[]; .kind == "grown" and .to > $least)' "$LAB/$1.jsonl" >/dev/null; }
+
+# --- Without tags ---
+
+vm_check "an image that may grow" make plain
+vm_check "first boot" lab_boot first "$LAB/plain.img"
+vm_check "its registers are the image's" compare first demo
+vm_check "the table is written" says first "the partition table was written for the larger disk"
+vm_check "the file system is grown" grown_to first
+vm_check "the table holds" table_holds plain
+vm_check "second boot" lab_boot second "$LAB/plain.img"
+vm_check "its registers are the grown disk's" compare second grown
+vm_check "it has nothing to do" says_not second "root: grown"
+vm_check "nor to write" says_not second "the partition table was written"
+
+# What the power may leave: the backup, and half of the table, which firmware mends; or all of the table, and nothing else.
+dd if="$LAB/plain.img" of="$LAB/head" bs=512 count=34 status=none
+dd if="$LAB/plain.img" of="$LAB/tail" bs=512 skip=$((bytes / 512 - 33)) count=33 status=none
+larger half
+dd if="$LAB/tail" of="$LAB/half.img" bs=512 seek=$((bytes / 512 - 33)) conv=notrunc status=none
+dd if="$LAB/head" of="$LAB/half.img" bs=512 count=2 conv=notrunc status=none
+vm_check "a table that was half written: boots" lab_boot half "$LAB/half.img"
+vm_check "as the grown disk" compare half grown
+vm_check "and is finished" grown_to half
+vm_check "its table holds" table_holds half
+rm -f "$LAB/half.img" "$LAB/plain.img"
+cp --sparse=always "$LAB/demo.img" "$LAB/other.img"
+truncate -s $((bytes + 1048576)) "$LAB/other.img"
+vm_check "a disk of another size: boots" lab_boot other "$LAB/other.img"
+vm_check "as the image" compare other demo
+vm_check "and stays as it is" says_not other "root: grown"
+rm -f "$LAB/other.img"
+
+# --- With tags ---
+
+vm_check "an image with tags that may grow" make tagged --integrity hmac-sha256
+vm_check "tags: first boot" lab_boot tagged "$LAB/tagged.img"
+vm_check "tags: the file system is grown" grown_to tagged
+vm_check "tags: no sector is an error" says_not tagged "INTEGRITY AEAD ERROR"
+vm_check "tags: second boot" lab_boot again "$LAB/tagged.img"
+vm_check "tags: registers" compare again grown
+vm_check "tags: no sector is an error then" says_not again "INTEGRITY AEAD ERROR"
+vm_check "tags: the table holds" table_holds tagged
+all_tags() {
+    take tagged || return
+    # The journal was used: what remains is layout and tags.
+    sed 's/^    journal_is_empty(device, .*/    pass/' tests/cli/tags.py >"$LAB/tags.py"
+    python3 "$LAB/tags.py" "$LAB/tagged.luks" "$LAB/vk" "$LAB/tagged.plain" >"$LAB/tags"
+}
+vm_check "tags: all of them hold" all_tags
+vm_end
