@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/inputs.h"
+#include "cloister/cose.h"
 #include "cloister/encoding.h"
 #include "device/file.h"
 #include "lib/cloud/azure_imds.h"
@@ -300,16 +301,71 @@ void verify_add_endorsement_options(struct verify_options *o, struct cli_option 
     const struct cli_option options[] = {
         { .name = "--endorsement",
           .argument = "FILE",
-          .help = "Google's launch endorsement: the measurement must be one of those it signs",
+          .help = "a cloud's launch endorsement (Google's of its firmware, Microsoft's of the "
+                  "utility "
+                  "VM):\nthe measurement must be one of those it signs",
           .text = &o->launch_endorsement },
         { .name = "--endorsement-root",
           .argument = "CERT|SHA256",
           .help = "the root that it leads to (repeatable)",
           .list = &o->endorsement_roots },
+        { .name = "--endorsement-issuer",
+          .argument = "DID",
+          .help = "Microsoft's: who must have signed it, as did:x509 (repeatable)",
+          .list = &o->endorsement_issuers },
+        { .name = "--endorsement-feed",
+          .argument = "NAME",
+          .help = "Microsoft's: which line of builds it must be of (repeatable)",
+          .list = &o->endorsement_feeds },
     };
 
     memcpy(out + *count, options, sizeof options);
     *count += CLO_COUNT(options);
+}
+
+/* Nothing says what an endorsement that is not there would have to be. */
+static bool check_endorsement_options(const struct verify_options *o, struct clo_error *err)
+{
+    const struct {
+        const char *name;
+        size_t count;
+    } options[] = {
+        { "--endorsement-root", o->endorsement_roots.count },
+        { "--endorsement-issuer", o->endorsement_issuers.count },
+        { "--endorsement-feed", o->endorsement_feeds.count },
+    };
+
+    for (size_t i = 0; i < CLO_COUNT(options); i++)
+        if (options[i].count > 0)
+            return clo_fail(err, CLO_ERR_USAGE, "%s: --endorsement is missing", options[i].name);
+    return true;
+}
+
+/* Base64 with white space anywhere. */
+static bool decode_base64(struct clo_bytes in, struct clo_buffer *out)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_error ignored;
+
+    for (size_t i = 0; i < in.size; i++)
+        if (in.data[i] != '\n' && in.data[i] != '\r' && in.data[i] != ' ')
+            clo_buffer_u8(&text, in.data[i]);
+    return clo_buffer_ok(&text) && text.size > 0 &&
+           clo_base64_read(clo_buffer_bytes(&text), out, &ignored);
+}
+
+bool verify_read_maybe_base64(const char *path, bool (*is)(struct clo_bytes bytes),
+                              struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer plain = { 0 };
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &file, err))
+        return false;
+    bool is_encoded = decode_base64(clo_buffer_bytes(&file), &plain) &&
+                      (is == NULL || is(clo_buffer_bytes(&plain)));
+    clo_buffer_append(out, clo_buffer_bytes(is_encoded ? &plain : &file));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 bool verify_load_endorsement(const struct verify_options *o, struct verify_inputs *inputs,
@@ -318,9 +374,9 @@ bool verify_load_endorsement(const struct verify_options *o, struct verify_input
     struct clo_launch_endorsement *out = &inputs->inputs.launch_endorsement;
 
     if (o->launch_endorsement == NULL)
-        return o->endorsement_roots.count == 0 ||
-               clo_fail(err, CLO_ERR_USAGE, "--endorsement-root: --endorsement is missing");
-    if (!clo_file_read(o->launch_endorsement, CLO_FILE_LIMIT, &inputs->launch_endorsement, err))
+        return check_endorsement_options(o, err);
+    if (!verify_read_maybe_base64(o->launch_endorsement, clo_cose_is_sign1,
+                                  &inputs->launch_endorsement, err))
         return false;
     out->bytes = clo_buffer_bytes(&inputs->launch_endorsement);
     for (size_t i = 0; i < o->endorsement_roots.count; i++)
@@ -328,6 +384,10 @@ bool verify_load_endorsement(const struct verify_options *o, struct verify_input
             return clo_wrap(err, "--endorsement-root");
     out->roots = inputs->endorsement_roots;
     out->root_count = o->endorsement_roots.count;
+    out->issuers = o->endorsement_issuers.items;
+    out->issuer_count = o->endorsement_issuers.count;
+    out->feeds = o->endorsement_feeds.items;
+    out->feed_count = o->endorsement_feeds.count;
     return true;
 }
 

@@ -16,13 +16,16 @@ struct verify_options {
     struct clo_list references, roots, certificates, crls, expectations, collateral, without;
     struct fetch_options fetch;
     const char *launch_endorsement;
-    struct clo_list endorsement_roots;
+    struct clo_list endorsement_roots, endorsement_issuers, endorsement_feeds;
     bool json, quiet;
 };
 
 /* Appends the shared options to `out`, which has room for VERIFY_OPTIONS_MAX. */
 void verify_add_options(struct verify_options *options, struct cli_option *out, size_t *count);
 
+/* A file as it is, or what its base64 stands for, as long as that `is` what is looked for (NULL: whatever it is). Appended. */
+CLO_MUST_USE bool verify_read_maybe_base64(const char *path, bool (*is)(struct clo_bytes bytes),
+                                           struct clo_buffer *out, struct clo_error *err);
 /* Appends those of a cloud's launch endorsement; loads what they name. */
 void verify_add_endorsement_options(struct verify_options *options, struct cli_option *out,
                                     size_t *count);

@@ -69,9 +69,26 @@ static bool load_id_files(struct id_files *files, struct clo_appraise_inputs *in
     return true;
 }
 
+/* What Azure holds of its container policy in HOST_DATA: SHA-256 of the text. */
+static bool load_container_policy(const char *path, struct clo_digest *out,
+                                  struct clo_appraise_inputs *inputs, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (path == NULL)
+        return true;
+    if (!verify_read_maybe_base64(path, NULL, &text, err))
+        return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&text), out);
+    inputs->init_data = clo_digest_bytes(out);
+    return true;
+}
+
 int cmd_verify_snp(int argc, char **argv)
 {
     struct verify_options o = { 0 };
+    const char *container_policy = NULL;
+    struct clo_digest container_digest;
     CLO_CLEANUP(id_files_free) struct id_files id = { 0 };
     struct cli_option table[VERIFY_OPTIONS_MAX] = {
         { .name = "--id-block",
@@ -82,8 +99,13 @@ int cmd_verify_snp(int argc, char **argv)
           .argument = "FILE",
           .help = "what authenticates it, in the same forms (from the --id-block file)",
           .text = &id.auth },
+        { .name = "--container-policy",
+          .argument = "FILE",
+          .help = "Azure's policy for the guest's containers, as text or in base64: HOST_DATA must "
+                  "hold\nits SHA-256",
+          .text = &container_policy },
     };
-    size_t count = 2;
+    size_t count = 3;
     verify_add_options(&o, table, &count);
     verify_add_endorsement_options(&o, table, &count);
     fetch_add_options(&o.fetch, table, &count);
@@ -109,6 +131,7 @@ int cmd_verify_snp(int argc, char **argv)
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
     if (!verify_begin(&o, &inputs, &evidence, &err) || !load_id_files(&id, &inputs.inputs, &err) ||
+        !load_container_policy(container_policy, &container_digest, &inputs.inputs, &err) ||
         !evidence_file_add(operands.items[0], CLO_EVIDENCE_SNP_REPORT, evidence, &err))
         return verify_fail(&err);
     return verify_run(evidence, &o, &inputs);

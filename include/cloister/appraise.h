@@ -42,12 +42,17 @@ struct clo_endorsements {
     bool are_required;
 };
 
-/* What a cloud signed of its firmware (Google's): which launch measurements it has. Its own roots count for it, and none of
- * the processor's maker's. */
+/* What a cloud signed of its firmware (Google's; Microsoft's of the utility VM): which launch measurements it has. Its own
+ * roots count for it, and none of the processor's maker's. Microsoft's names its issuer and feed: each must be one of these,
+ * or of the policy's. */
 struct clo_launch_endorsement {
     struct clo_bytes bytes; /* data NULL: none */
     const struct clo_digest *roots;
     size_t root_count;
+    const char *const *issuers; /* did:x509 */
+    size_t issuer_count;
+    const char *const *feeds;
+    size_t feed_count;
 };
 
 /* That a TPM opened a credential: then it holds the attestation key that the credential was for. `challenge` is what was kept when

@@ -1,6 +1,8 @@
 /* A cloud's launch endorsement as the source of what a report's measurement may be. */
 #include "cloister/encoding.h"
 
+#include "cloister/cose.h"
+#include "lib/appraise/endorsed.h"
 #include "lib/appraise/tee.h"
 #include "lib/cloud/gce_endorsement.h"
 #include "lib/policy/policy.h"
@@ -50,6 +52,37 @@ static void miss(struct work *w)
                        "verified");
 }
 
+/* The endorsement, once it is verified, and whether it is of what was launched. */
+void appraise_endorsed(struct work *w, const struct clo_policy_endorsed *endorsed, bool holds)
+{
+    w->is_launch_endorsed = holds;
+    clo_check_that(w->checks, "endorsement.measurement", holds,
+                   "the launch measurement %s one of those that are endorsed",
+                   holds ? "is" : "is not");
+    w->appraised = true;
+    if (w->inputs->policy != NULL)
+        policy_check_endorsement(&w->inputs->policy->endorsement, endorsed, w->inputs->at,
+                                 w->checks);
+}
+
+/* One that its signer does not vouch for is said, and goes no further. */
+bool appraise_unendorsed(struct work *w, const struct clo_error *refused, struct clo_error *err)
+{
+    miss(w);
+    return refused->status == CLO_ERR_UNVERIFIED ||
+           clo_fail(err, refused->status, "%s", refused->text);
+}
+
+bool appraise_has_launch(struct work *w)
+{
+    if (w->hardware != NULL)
+        return true;
+    clo_check_skip(w->checks, "endorsement.measurement",
+                   "there is no verified report to hold it against");
+    miss(w);
+    return false;
+}
+
 static bool claim(struct work *w, const struct clo_gce_endorsement *endorsement,
                   struct clo_error *err)
 {
@@ -59,20 +92,11 @@ static bool claim(struct work *w, const struct clo_gce_endorsement *endorsement,
            appraise_claim(w, "endorsement_time", clo_json_time(endorsement->timestamp), err);
 }
 
-/* Only what its chain vouches for counts, and only next to a report that is authentic. */
-bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
+static bool verify_google(struct work *w, const struct clo_gce_endorsement *endorsement,
+                          struct clo_error *refused)
 {
     const struct clo_launch_endorsement *given = &w->inputs->launch_endorsement;
     const struct clo_endorsements *more = &w->inputs->endorsements;
-    struct clo_gce_endorsement endorsement;
-    struct clo_error refused;
-
-    if (given->bytes.data == NULL) {
-        miss(w);
-        return true;
-    }
-    if (!clo_gce_endorsement_parse(given->bytes, &endorsement, err))
-        return false;
     const struct clo_snp_certificates *certificates = more->certificates;
     const struct clo_gce_endorsement_trust trust = {
         .roots = given->roots,
@@ -85,24 +109,35 @@ bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
         .crl_count = more->crl_count,
         .at = w->inputs->at,
     };
-    if (!clo_gce_endorsement_verify(&endorsement, &trust, w->checks, &refused)) {
-        miss(w);
-        return refused.status == CLO_ERR_UNVERIFIED ||
-               clo_fail(err, refused.status, "%s", refused.text);
-    }
-    if (w->hardware == NULL) {
-        clo_check_skip(w->checks, "endorsement.measurement",
-                       "there is no verified report to hold it against");
+
+    return clo_gce_endorsement_verify(endorsement, &trust, w->checks, refused);
+}
+
+static bool appraise_google(struct work *w, struct clo_error *err)
+{
+    struct clo_gce_endorsement endorsement;
+    struct clo_error refused;
+
+    if (!clo_gce_endorsement_parse(w->inputs->launch_endorsement.bytes, &endorsement, err))
+        return false;
+    if (!verify_google(w, &endorsement, &refused))
+        return appraise_unendorsed(w, &refused, err);
+    if (!appraise_has_launch(w))
+        return true;
+    const struct clo_policy_endorsed endorsed = { .svn = svn(w, &endorsement),
+                                                  .signed_at = endorsement.timestamp };
+    appraise_endorsed(w, &endorsed, holds(w, &endorsement));
+    return claim(w, &endorsement, err);
+}
+
+/* Only what its chain vouches for counts, and only next to a report that is authentic. */
+bool appraise_launch_endorsement(struct work *w, struct clo_error *err)
+{
+    struct clo_bytes bytes = w->inputs->launch_endorsement.bytes;
+
+    if (bytes.data == NULL) {
         miss(w);
         return true;
     }
-    w->is_launch_endorsed = holds(w, &endorsement);
-    clo_check_that(w->checks, "endorsement.measurement", w->is_launch_endorsed,
-                   "the launch measurement %s one of those that are endorsed",
-                   w->is_launch_endorsed ? "is" : "is not");
-    w->appraised = true;
-    if (w->inputs->policy != NULL)
-        policy_check_endorsement(&w->inputs->policy->endorsement, svn(w, &endorsement),
-                                 endorsement.timestamp, w->inputs->at, w->checks);
-    return claim(w, &endorsement, err);
+    return clo_cose_is_sign1(bytes) ? appraise_uvm(w, err) : appraise_google(w, err);
 }

@@ -10,8 +10,15 @@
 /* Whether or not this evidence has it: a misspelt name must not pass as "not there". */
 static bool is_known(const char *name)
 {
-    static const char *const common[] = { "root", "nonce", "endorsement_svn",
-                                          "endorsement_firmware_sha384", "endorsement_time" };
+    static const char *const common[] = {
+        "root",
+        "nonce",
+        "endorsement_svn",
+        "endorsement_firmware_sha384",
+        "endorsement_time",
+        "endorsement_issuer",
+        "endorsement_feed",
+    };
 
     for (size_t i = 0; i < CLO_COUNT(common); i++)
         if (strcmp(common[i], name) == 0)

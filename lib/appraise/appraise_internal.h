@@ -85,6 +85,7 @@ struct work {
     const struct clo_reference *references[APPRAISE_REFERENCES_MAX];
     size_t reference_count;
     bool is_launch_endorsed;  /* a cloud signed that its firmware has this measurement */
+    bool is_vm_endorsed;      /* and that all that starts from it is in it: Azure's utility VM */
     bool appraised;           /* something beyond authenticity was looked at */
     bool binds_runtime_data;  /* what a verified report or quote signed is of this runtime data */
     bool matches_qualifying;  /* or of the bytes that the caller gave */

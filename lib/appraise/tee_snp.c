@@ -279,11 +279,28 @@ static void open_launch(struct work *w)
                 "no launch measurement and no key of the owner's is named: anybody's firmware");
 }
 
+/* Of the utility VM kernel, initrd and command line are in the measurement; what it runs is in HOST_DATA. */
+static void open_containers(struct work *w)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+
+    if (w->inputs->init_data.data == NULL && !appraise_expects(w, "host_data") &&
+        (policy == NULL || !policy_pins(&policy->snp.host_data)))
+        appraise_leave_open(
+                w, "program",
+                "nothing names the policy for the utility VM's containers, whose digest "
+                "is HOST_DATA (--container-policy, \"host_data\")");
+}
+
 static void open_bare(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
     uint32_t covers = policy == NULL ? 0 : policy_snp_covers(&policy->snp);
 
+    if (w->is_vm_endorsed) {
+        open_containers(w);
+        return;
+    }
     if ((covers & CLO_COVERS_KERNEL) == 0 || (covers & CLO_COVERS_INITRD) == 0)
         appraise_leave_open(
                 w, "program",

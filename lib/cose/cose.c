@@ -86,20 +86,39 @@ bool clo_cose_is_sign1(struct clo_bytes in)
 }
 
 /* The protected header alone counts: the other is nobody's word. */
+static bool read_header(struct clo_bytes header, cbor_item_t **out, int64_t *algorithm_id,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(item_freep) cbor_item_t *map = NULL;
+
+    if (!item_load(header, &map, err))
+        return clo_wrap(err, "protected header");
+    if (!item_int(item_at(map, HEADER_ALG), algorithm_id))
+        return clo_fail(err, CLO_ERR_FORMAT, "the protected header names no algorithm");
+    if (item_at(map, HEADER_CRIT) != NULL)
+        return clo_fail(err, CLO_ERR_REFUSED, "critical headers that this program does not know");
+    *out = CLO_TAKE(map);
+    return true;
+}
+
+static bool is_algorithm(int64_t id, int64_t expected, struct clo_error *err)
+{
+    return id == expected || clo_fail(err, CLO_ERR_REFUSED, "algorithm %lld, the key's is %lld",
+                                      (long long)id, (long long)expected);
+}
+
 static bool check_header(struct clo_bytes header, int64_t expected, struct clo_error *err)
 {
     CLO_CLEANUP(item_freep) cbor_item_t *map = NULL;
     int64_t id = 0;
 
-    if (!item_load(header, &map, err))
-        return clo_wrap(err, "protected header");
-    if (!item_int(item_at(map, HEADER_ALG), &id))
-        return clo_fail(err, CLO_ERR_FORMAT, "the protected header names no algorithm");
-    if (id != expected)
-        return clo_fail(err, CLO_ERR_REFUSED, "algorithm %lld, the key's is %lld", (long long)id,
-                        (long long)expected);
-    return item_at(map, HEADER_CRIT) == NULL ||
-           clo_fail(err, CLO_ERR_REFUSED, "critical headers that this program does not know");
+    return read_header(header, &map, &id, err) && is_algorithm(id, expected, err);
+}
+
+static bool check_unprotected(const cbor_item_t *header, struct clo_error *err)
+{
+    return (item_at(header, HEADER_ALG) == NULL && item_at(header, HEADER_CRIT) == NULL) ||
+           clo_fail(err, CLO_ERR_REFUSED, "algorithm or critical in the unprotected header");
 }
 
 /* The parts of a message; views into `message`, which is item_free()'s. */
@@ -139,10 +158,7 @@ static bool verify(struct clo_bytes in, const struct clo_public_key *key, struct
     message = parts.message;
     if (!ok)
         return false;
-    if (item_at(item_of(message, 1), HEADER_ALG) != NULL ||
-        item_at(item_of(message, 1), HEADER_CRIT) != NULL)
-        return clo_fail(err, CLO_ERR_REFUSED, "algorithm or critical in the unprotected header");
-    if (!check_header(parts.header, id, err) ||
+    if (!check_unprotected(item_of(message, 1), err) || !check_header(parts.header, id, err) ||
         !signed_bytes(parts.header, parts.payload, &text, err) ||
         !clo_signature_verify(key, CLO_ECDSA_RAW, hash, clo_buffer_bytes(&text), parts.signature,
                               err))
@@ -179,4 +195,67 @@ bool cose_payload(struct clo_bytes in, struct clo_buffer *payload, struct clo_er
         return clo_wrap(err, "COSE");
     clo_buffer_append(payload, parts.payload);
     return clo_buffer_ok(payload) || clo_out_of_memory(err);
+}
+
+/* --- Messages that name their own signer --- */
+
+void cose_message_free(struct cose_message *message)
+{
+    item_free(message->items);
+    item_free(message->header);
+    *message = (struct cose_message){ .items = NULL };
+}
+
+static bool read_message(struct clo_bytes in, struct cose_message *out, struct clo_error *err)
+{
+    struct parts parts = { .message = NULL };
+    bool ok = read_parts(with_or_without_tag(in), &parts, err);
+
+    *out = (struct cose_message){ .items = parts.message,
+                                  .protected = parts.header,
+                                  .payload = parts.payload,
+                                  .signature = parts.signature };
+    return ok && check_unprotected(item_of(out->items, 1), err) &&
+           read_header(out->protected, &out->header, &out->algorithm, err);
+}
+
+bool cose_message_read(struct clo_bytes in, struct cose_message *out, struct clo_error *err)
+{
+    if (read_message(in, out, err))
+        return true;
+    cose_message_free(out);
+    return clo_wrap(err, "COSE");
+}
+
+/* RFC 8230, section 2: PS256, PS384, PS512. */
+static enum clo_hash pss_hash(int64_t id)
+{
+    return id == -37   ? CLO_HASH_SHA256
+           : id == -38 ? CLO_HASH_SHA384
+           : id == -39 ? CLO_HASH_SHA512
+                       : CLO_HASH_NONE;
+}
+
+static bool verify_message(const struct cose_message *message, const struct clo_public_key *key,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    bool is_rsa = clo_public_key_kind(key) == CLO_KEY_RSA;
+    enum clo_hash hash = pss_hash(message->algorithm);
+    int64_t id = message->algorithm;
+
+    if (is_rsa && hash == CLO_HASH_NONE)
+        return clo_fail(err, CLO_ERR_REFUSED, "algorithm %lld is not RSASSA-PSS", (long long)id);
+    if (!is_rsa && !algorithm(clo_public_key_kind(key), &id, &hash, err))
+        return false;
+    return is_algorithm(message->algorithm, id, err) &&
+           signed_bytes(message->protected, message->payload, &text, err) &&
+           clo_signature_verify(key, is_rsa ? CLO_RSASSA_PSS : CLO_ECDSA_RAW, hash,
+                                clo_buffer_bytes(&text), message->signature, err);
+}
+
+bool cose_message_verify(const struct cose_message *message, const struct clo_public_key *key,
+                         struct clo_error *err)
+{
+    return verify_message(message, key, err) || clo_wrap(err, "COSE");
 }

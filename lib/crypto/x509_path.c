@@ -139,17 +139,20 @@ static bool check_root(const struct x509_trust *trust, const char *id, struct cl
 static bool check_validity(const struct x509_trust *trust, const char *id,
                            struct clo_checks *checks, struct x509_path *path)
 {
+    int64_t at = trust->signed_at != 0 ? trust->signed_at : trust->at;
+
     path->until = INT64_MAX;
     for (size_t i = 0; i < path->count; i++) {
         const struct clo_certificate *item = path->items[i];
         int64_t until = clo_certificate_not_after(item);
         path->until = until < path->until ? until : path->until;
-        if (trust->at < clo_certificate_not_before(item) || trust->at > until)
+        if (at < clo_certificate_not_before(item) || at > until)
             return clo_check_that(checks, id, false, "certificate \"%.100s\" %s",
                                   clo_certificate_subject(item),
-                                  trust->at > until ? "has run out" : "is not valid yet");
+                                  at > until ? "has run out" : "is not valid yet");
     }
-    return clo_check_that(checks, id, true, "all %zu certificates are valid", path->count);
+    return clo_check_that(checks, id, true, "all %zu certificates are valid%s", path->count,
+                          at == trust->at ? "" : " at the time that the signer says");
 }
 
 static bool verify_list(const struct clo_crl *crl, const struct clo_certificate *issuer)

@@ -19,6 +19,8 @@ struct x509_trust {
     const char *const *known; /* extensions of the leaf that may be critical */
     size_t known_count;
     int64_t at;
+    /* When what it vouches for was signed, where that is known: dates are held against it, revocation against `at`. 0: `at`. */
+    int64_t signed_at;
 };
 
 /* What the checks are called. */

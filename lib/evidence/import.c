@@ -10,6 +10,7 @@
 #include "cloister/tdx.h"
 #include "import_internal.h"
 #include "lib/cloud/gce_endorsement.h"
+#include "lib/cloud/uvm_endorsement.h"
 
 void clo_import_free(struct clo_import *import)
 {
@@ -194,6 +195,8 @@ static bool take_cose(struct clo_bytes in, struct clo_import *out, bool *known,
                       struct clo_error *err)
 {
     struct clo_bytes array = begins(in, 0, "\xd2", 1) ? clo_bytes_slice(in, 1, in.size) : in;
+    struct clo_uvm_endorsement endorsement;
+    struct clo_error ignored;
 
     *known = begins(array, 0, "\x84", 1) && array.size >= 4 && (array.data[1] & 0xe0) == 0x40;
     if (!*known)
@@ -205,8 +208,13 @@ static bool take_cose(struct clo_bytes in, struct clo_import *out, bool *known,
         return import_add(out, CLO_EVIDENCE_NITRO_DOCUMENT, in, err);
     }
     out->kind = CLO_IMPORT_OTHER;
-    out->what = has(in, "x-ms-sevsnpvm") ? "an endorsement of Azure's utility VM (UVM)"
-                                         : "a signed CBOR message (COSE)";
+    if (!clo_uvm_endorsement_parse(in, &endorsement, &ignored)) {
+        out->what = "a signed CBOR message (COSE)";
+        return true;
+    }
+    clo_uvm_endorsement_free(&endorsement);
+    out->what = "an endorsement of Azure's utility VM (UVM)";
+    out->command = "cloister verify snp REPORT --endorsement FILE";
     return true;
 }
 
