@@ -17,8 +17,9 @@ bool clo_disk_use_again(const struct clo_disk_use *use, uint64_t *generation, st
 {
     uint64_t least = 0;
 
-    if (!clo_disk_compare(use->disk, use->volume_key, use->registered, err) ||
-        !check_counter(use, &least, err))
+    if (!clo_disk_compare(use->disk, use->volume_key, use->registered, err))
+        return false;
+    if (!check_counter(use, &least, err))
         return false;
     return clo_disk_raise_generation(use->disk, use->scratch, use->volume_key, least, generation,
                                      err) &&
