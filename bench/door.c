@@ -4,7 +4,8 @@
  * Processor time of the server is read from outside, so that a busy machine shows less; times are on the wall, at the end at half of the
  * rate that was reached.
  *
- * door decide COUNT FOLDER: the same decisions without a door, for a profiler. */
+ * door decide COUNT FOLDER: the same decisions without a door, for a profiler.
+ * door kept|fresh SECONDS: only the sessions, in ten turns with the floor; the broker's process is told, for a profiler. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -22,8 +23,8 @@
 
 #define TABLE   "/nginx.conf"
 #define PATH    "default/config/bench"
-#define GUESTS  8
-#define SAMPLES 65536
+#define GUESTS  64
+#define SAMPLES 16384
 #define ROUNDS  5
 
 static const char tee_pubkey[] = "{\"alg\":\"ECDH-ES+A256KW\",\"crv\":\"P-256\",\"kty\":\"EC\","
@@ -563,8 +564,47 @@ static void print_rows(const struct rows *rows, unsigned threads)
     printf("\n");
 }
 
+/* Turns of sessions alone, each next to the floor. */
+static void run_sessions(const struct scene *s, bool is_kept, double seconds, pid_t broker)
+{
+    struct guest guest = { .scene = s, .port = s->port, .ask = ask_session, .is_kept = is_kept };
+    struct row floor = { .name = "" }, row = { .name = "" };
+
+    printf("broker: process %d\n", (int)broker);
+    for (int i = 0; i < 10; i++) {
+        double sum = 0;
+        for (int k = 0; k < 50; k++)
+            sum += sign_and_verify(s) / 50 * 1e6;
+        bench_add(&floor.each, sum);
+        measure(&row, &guest, broker, GUESTS, seconds / 10);
+    }
+    printf("session %.0f us, floor %.0f us, ratio of medians %.3f; %.1f a second\n",
+           median(&row.each), median(&floor.each), median(&floor.each) / median(&row.each),
+           median(&row.rate));
+}
+
+static int sessions_only(bool is_kept, double seconds)
+{
+    char folder[] = "/tmp/bench-door-XXXXXX", state[64], command[64];
+    struct scene s = { .port = 0 };
+
+    if (mkdtemp(folder) == NULL)
+        return 4;
+    setlinebuf(stdout);
+    signal(SIGPIPE, SIG_IGN);
+    snprintf(state, sizeof state, "%s/state", folder);
+    make_scene(&s, folder);
+    pid_t broker = start_broker(&s, state, 1);
+    run_sessions(&s, is_kept, seconds, broker);
+    kill(broker, SIGKILL);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) == 0 ? 0 : 4;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && (strcmp(argv[1], "kept") == 0 || strcmp(argv[1], "fresh") == 0))
+        return sessions_only(strcmp(argv[1], "kept") == 0, atof(argv[2]));
     if (argc == 4 && strcmp(argv[1], "decide") == 0)
         return decide_many(atoi(argv[2]), argv[3]);
 

@@ -200,14 +200,53 @@ static void test_by_name(void **state)
     assert_false(clo_session_get(sessions, session.cookie, 1060, &found, &err));
 }
 
-/* What is rolled back was not released: the generation of its disk is not to be raised. */
+static void put(struct clo_store *store, const char *path)
+{
+    const struct clo_store_entry entry = {
+        .path = path,
+        .secret = clo_bytes_text("a secret"),
+        .policy = clo_bytes_text("{\"cloister_policy\":1,\"name\":\"mine\",\"tee\":[\"snp\"],"
+                                 "\"roots\":[\"amd\"]}"),
+        .now = 1000,
+    };
+    struct clo_error err;
+
+    if (!clo_store_put(store, &entry, &err))
+        fail_msg("%s", err.text);
+}
+
+static void release(struct clo_store *store, const struct clo_session *session, const char *path,
+                    bool is_settled)
+{
+    const struct clo_holder holder = { .instance = "i", .boot = "b" };
+    char name[2 * CLO_SESSION_NAME_SIZE + 1];
+    const struct clo_release release = {
+        .path = path,
+        .time = 1000,
+        .session = clo_hex_text(clo_bytes(session->name, sizeof session->name), name),
+        .tee = "snp",
+        .holder = &holder,
+        .tee_key = "k",
+    };
+    struct clo_error err;
+
+    CHECK(clo_store_begin(store, &err), err.text);
+    CHECK(clo_store_add_release(store, &release, &err), err.text);
+    CHECK(clo_store_end(store, is_settled, &err) == is_settled, err.text);
+}
+
+/* What is rolled back was not released: the generation of its disk is not to be raised. What was, another broker knows. */
 static void test_released(void **state)
 {
     uint8_t seed = 0;
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { 0 };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
     CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *sessions = new_sessions(&seed, 4);
-    struct clo_session_result result = { .tee = "snp", .tee_pubkey = json_object() };
+    CLO_CLEANUP(clo_sessions_freep) struct clo_sessions *others = new_sessions(&seed, 4);
+    struct clo_session_result result = { .tee = "snp",
+                                         .tee_pubkey = json_object(),
+                                         .request.hash = CLO_HASH_SHA256,
+                                         .holder.boot = "b" };
     static const char path[] = "default/disk/a";
     struct clo_session session;
     struct clo_error err;
@@ -217,20 +256,22 @@ static void test_released(void **state)
     assert_true(clo_scratch_new(NULL, &scratch, &err));
     snprintf(folder, sizeof folder, "%s/state", scratch.path);
     CHECK(clo_store_open(folder, &store, &err), err.text);
+    put(store, path);
     CHECK(clo_sessions_share(sessions, store, 1000, &err), err.text);
+    CHECK(clo_sessions_share(others, store, 1000, &err), err.text);
     begin(sessions, 1000, &session);
     CHECK(clo_session_use(sessions, &session, 1000, &err), err.text);
     clo_buffer_text(&result.token, "token");
+    CHECK(clo_session_settle(sessions, &session, &result, &err), err.text);
     clo_session_keep(sessions, &session, 0, &result);
-    CHECK(clo_store_begin(store, &err), err.text);
-    CHECK(clo_session_note_release(sessions, &session, path, &err), err.text);
-    CHECK(!clo_store_end(store, false, &err), "rolled back");
+    release(store, &session, path, false);
     CHECK(!clo_session_released(sessions, &session, path), "was not released");
-    CHECK(clo_store_begin(store, &err), err.text);
-    CHECK(clo_session_note_release(sessions, &session, path, &err), err.text);
-    CHECK(clo_store_end(store, true, &err), err.text);
+    CHECK(!clo_session_released(others, &session, path), "nor does another one know of it");
+    release(store, &session, path, true);
     clo_session_keep_release(sessions, &session, path);
     CHECK(clo_session_released(sessions, &session, path), "was released");
+    CHECK(clo_session_released(others, &session, path), "which another one finds in the store");
+    CHECK(!clo_session_released(others, &session, "default/disk/b"), "something else was not");
 }
 
 int main(void)

@@ -160,6 +160,17 @@ struct clo_audit_vm broker_name_vm(const struct clo_appraisal *appraisal)
     return vm;
 }
 
+/* Of a nonce that was used. */
+static bool answer_again(struct clo_broker *broker, const struct clo_broker_request *request,
+                         const struct clo_session *session, struct clo_broker_answer *answer,
+                         struct clo_error *err)
+{
+    if (was_answered(broker, request, session))
+        return answer_token(broker, session, answer, err);
+    clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
+    return broker_refuse_junk(broker, request, CLO_JUNK_SESSION, err);
+}
+
 static bool give_result(struct clo_broker *broker, const struct clo_broker_request *request,
                         const struct clo_session *session, bool is_own,
                         struct broker_appraisals *appraisals, struct clo_broker_answer *answer,
@@ -186,7 +197,9 @@ static bool give_result(struct clo_broker *broker, const struct clo_broker_reque
         return false;
     if (!broker_decide_attested(broker, request, session, &decision,
                                 accepted ? &appraisals->result : NULL, err))
-        return false;
+        return err->status ==
+                       CLO_ERR_REFUSED && /* another broker, or this one before it was started again */
+               answer_again(broker, request, session, answer, err);
     broker->counters[!accepted      ? ATTEST_REFUSED
                      : is_affirming ? ATTEST_AFFIRMING
                                     : ATTEST_WARNING]++;
@@ -215,7 +228,7 @@ bool broker_refuse_junk(struct clo_broker *broker, const struct clo_broker_reque
 }
 
 /* Parsed and verified first: only evidence that genuine hardware made for this very nonce uses it up, takes a place
- * among the sessions in use, and is worth a row. */
+ * among the sessions in use, and is worth a row. Whether a nonce that is not known here was used, its row says in the end. */
 bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *request,
                    struct clo_broker_answer *answer, struct clo_error *err)
 {
@@ -226,12 +239,8 @@ bool broker_attest(struct clo_broker *broker, const struct clo_broker_request *r
     if (!broker_check_patience(broker, request, answer, err) ||
         !broker_get_session(broker, request, &session, err))
         return false;
-    if (clo_session_is_used(broker->sessions, &session)) {
-        if (was_answered(broker, request, &session))
-            return answer_token(broker, &session, answer, err);
-        clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
-        return broker_refuse_junk(broker, request, CLO_JUNK_SESSION, err);
-    }
+    if (clo_session_is_kept(broker->sessions, &session))
+        return answer_again(broker, request, &session, answer, err);
     broker_leave(broker);
     bool ok = clo_kbs_attest_parse(request->body, &session.agreed, session.nonce, &sent, err);
     broker_enter(broker);

@@ -9,9 +9,9 @@
 
 /* What is not there is told to be so; what the terms keep back ends the client's request, too; a key that nothing can be
  * sealed to makes it begin anew. */
-static bool seal(struct clo_broker *broker, const struct clo_session *session,
-                 const struct clo_release_question *question, struct clo_release_decision *decision,
-                 json_t **jwe, struct clo_broker_answer *answer, struct clo_error *why)
+static bool seal(struct clo_broker *broker, const struct clo_release_question *question,
+                 struct clo_release_decision *decision, json_t **jwe,
+                 struct clo_broker_answer *answer, struct clo_error *why)
 {
     struct clo_store *store = broker->spec.store;
 
@@ -21,7 +21,7 @@ static bool seal(struct clo_broker *broker, const struct clo_session *session,
     if (!clo_generation_seal(store, question->path, decision->resource.secret,
                              question->shown->tee_pubkey, jwe, why))
         return broker_refuse(answer, 401, BROKER_ERROR_JWE);
-    return clo_session_note_release(broker->sessions, session, question->path, why);
+    return true;
 }
 
 /* Decides, and writes down both what was decided and who has it now, in one piece: of two that ask at once the second
@@ -37,7 +37,7 @@ static bool decide_release(struct clo_broker *broker, const struct clo_broker_re
 
     if (!clo_store_begin(broker->spec.store, err))
         return false;
-    bool released = seal(broker, session, question, &decision, &sealed, answer, &why);
+    bool released = seal(broker, question, &decision, &sealed, answer, &why);
     const struct clo_audit row = { .action = "release",
                                    .verdict = released ? "released" : "refused",
                                    .tee = question->shown->tee,

@@ -12,6 +12,7 @@
 #define KEYS_LEAST    600 /* seconds that a key of the store is given to new sessions */
 #define KEYS_SESSIONS 4   /* or so many lives of a session, whichever is longer */
 #define MAC_SIZE      32
+#define NAME_TIME     4 /* bytes of a name, before those that are random */
 /* ends, key, name, what was agreed on, MAC */
 #define AGREED_SIZE  3
 #define COOKIE_BYTES (8 + 4 + CLO_SESSION_NAME_SIZE + AGREED_SIZE + MAC_SIZE)
@@ -203,6 +204,18 @@ static bool choose_key(struct clo_sessions *sessions, int64_t now, int64_t *out,
     return true;
 }
 
+/* Beginning with the time: rows that are added together then stand together, and the store changes fewer pages. What makes it
+ * one's own are the 96 bits that follow. */
+static bool choose_name(const struct clo_sessions *sessions, int64_t now,
+                        uint8_t out[CLO_SESSION_NAME_SIZE], struct clo_error *err)
+{
+    for (unsigned i = 0; i < NAME_TIME; i++)
+        out[i] = (uint8_t)((uint64_t)now >> (8 * (NAME_TIME - 1 - i)));
+    return sessions->random.fill(sessions->random.context, out + NAME_TIME,
+                                 CLO_SESSION_NAME_SIZE - NAME_TIME) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
+}
+
 bool clo_session_begin(struct clo_sessions *sessions, int64_t now,
                        const struct clo_kbs_agreed *agreed, struct clo_session *out,
                        struct clo_error *err)
@@ -211,8 +224,8 @@ bool clo_session_begin(struct clo_sessions *sessions, int64_t now,
 
     if (!choose_key(sessions, now, &session.key, err))
         return false;
-    if (!sessions->random.fill(sessions->random.context, session.name, sizeof session.name))
-        return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
+    if (!choose_name(sessions, now, session.name, err))
+        return false;
     if (!derive(sessions, &session))
         return clo_out_of_memory(err);
     *out = session;
@@ -264,11 +277,12 @@ bool clo_session_get(struct clo_sessions *sessions, const char *cookie, int64_t 
 
 /* --- What was used --- */
 
-/* Names are random, and a name that is not ours has no valid cookie: nobody can choose a bucket. */
+/* By what is random in a name; one that is not ours has no valid cookie: nobody can choose a bucket. */
 static struct used **bucket_of(const struct clo_sessions *sessions,
                                const uint8_t name[CLO_SESSION_NAME_SIZE])
 {
-    struct clo_reader r = clo_reader(clo_bytes(name, CLO_SESSION_NAME_SIZE));
+    struct clo_reader r =
+            clo_reader(clo_bytes(name + NAME_TIME, CLO_SESSION_NAME_SIZE - NAME_TIME));
 
     return &sessions->buckets[clo_read_be32(&r) & (sessions->bucket_count - 1)];
 }
@@ -365,11 +379,16 @@ bool clo_session_is_used(struct clo_sessions *sessions, const struct clo_session
     return look_up(sessions, session) != NULL;
 }
 
+bool clo_session_is_kept(const struct clo_sessions *sessions, const struct clo_session *session)
+{
+    return find(sessions, session) != NULL;
+}
+
 bool clo_session_use(struct clo_sessions *sessions, const struct clo_session *session, int64_t now,
                      struct clo_error *err)
 {
     forget_ended(sessions, now);
-    /* What the store knows of it is asked before evidence is read, and decides in the end (clo_session_settle()). */
+    /* What the store knows of it decides in the end (clo_session_settle()). */
     if (find(sessions, session) != NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "nonce: used before; each is good once");
     return add_used(sessions, session, err) != NULL;
@@ -451,14 +470,6 @@ struct clo_session_result *clo_session_result(struct clo_sessions *sessions,
     return used == NULL || used->result.tee_pubkey == NULL ? NULL : &used->result;
 }
 
-bool clo_session_note_release(struct clo_sessions *sessions, const struct clo_session *session,
-                              const char *path, struct clo_error *err)
-{
-    return clo_session_result(sessions, session) == NULL || sessions->store == NULL ||
-           clo_store_note_release(sessions->store, clo_bytes(session->name, sizeof session->name),
-                                  path, err);
-}
-
 void clo_session_keep_release(struct clo_sessions *sessions, const struct clo_session *session,
                               const char *path)
 {
@@ -470,12 +481,24 @@ void clo_session_keep_release(struct clo_sessions *sessions, const struct clo_se
     result->released = strdup(path); /* without memory: none, which allows nothing */
 }
 
+/* Its copy here may be one that was read from the store, whose releases have rows of their own. */
 bool clo_session_released(struct clo_sessions *sessions, const struct clo_session *session,
                           const char *path)
 {
     const struct clo_session_result *result = clo_session_result(sessions, session);
+    char name[2 * CLO_SESSION_NAME_SIZE + 1];
+    struct clo_error ignored;
+    bool was_released;
 
-    return result != NULL && result->released != NULL && strcmp(result->released, path) == 0;
+    if (result == NULL)
+        return false;
+    if (result->released != NULL && strcmp(result->released, path) == 0)
+        return true;
+    clo_hex_text(clo_bytes(session->name, sizeof session->name), name);
+    return sessions->store != NULL &&
+           clo_store_was_released(sessions->store, path, result->holder.boot, name, &was_released,
+                                  &ignored) &&
+           was_released;
 }
 
 bool clo_session_forget(struct clo_sessions *sessions, const struct clo_session *session,

@@ -97,11 +97,7 @@ CLO_MUST_USE bool clo_session_by_name(struct clo_sessions *sessions,
 /* What it has shown; NULL: nothing. Borrowed until the next call. */
 struct clo_session_result *clo_session_result(struct clo_sessions *sessions,
                                               const struct clo_session *session);
-/* Writes down the last resource that was released in it, within a transaction of the store, if there is one; once that is
- * settled, clo_session_keep_release() remembers it: what was rolled back was not released. */
-CLO_MUST_USE bool clo_session_note_release(struct clo_sessions *sessions,
-                                           const struct clo_session *session, const char *path,
-                                           struct clo_error *err);
+/* The last resource that was released in it, once that is settled: what was rolled back was not released. */
 void clo_session_keep_release(struct clo_sessions *sessions, const struct clo_session *session,
                               const char *path);
 bool clo_session_released(struct clo_sessions *sessions, const struct clo_session *session,
@@ -109,8 +105,10 @@ bool clo_session_released(struct clo_sessions *sessions, const struct clo_sessio
 /* Drops what it has shown; its nonce stays used. */
 CLO_MUST_USE bool clo_session_forget(struct clo_sessions *sessions,
                                      const struct clo_session *session, struct clo_error *err);
-/* Was its nonce used up, as far as is known here? */
+/* Was its nonce used up, as far as memory and store know? */
 bool clo_session_is_used(struct clo_sessions *sessions, const struct clo_session *session);
+/* The same, as far as memory knows. */
+bool clo_session_is_kept(const struct clo_sessions *sessions, const struct clo_session *session);
 void clo_session_result_free(struct clo_session_result *result); /* for CLO_CLEANUP */
 size_t clo_sessions_in_use(struct clo_sessions *sessions, int64_t now);
 

@@ -215,6 +215,24 @@ bool clo_store_add_release(struct clo_store *store, const struct clo_release *re
     return run(store, statement, err);
 }
 
+bool clo_store_was_released(struct clo_store *store, const char *path, const char *boot,
+                            const char *session, bool *out, struct clo_error *err)
+{
+    STORE_LOCK(store);
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store,
+                       "SELECT 1 FROM releases WHERE path = ? AND boot = ? AND session = ? LIMIT 1",
+                       &statement, err))
+        return false;
+    bind_text(statement, 1, path);
+    bind_text(statement, 2, boot);
+    bind_text(statement, 3, session);
+    int result = sqlite3_step(statement);
+    *out = result == SQLITE_ROW;
+    return result == SQLITE_ROW || result == SQLITE_DONE || fail_sql(store, err);
+}
+
 /* --- For the operator --- */
 
 static bool find_lease(struct clo_store *store, const char *path, int64_t *seconds,

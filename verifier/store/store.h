@@ -204,6 +204,10 @@ CLO_MUST_USE bool clo_store_history(struct clo_store *store, const struct clo_re
 /* Counts it, unless its key had it before. CLO_ERR_REFUSED: its limit is reached. */
 CLO_MUST_USE bool clo_store_add_release(struct clo_store *store, const struct clo_release *release,
                                         struct clo_error *err);
+/* Was it released in this session, of this boot? */
+CLO_MUST_USE bool clo_store_was_released(struct clo_store *store, const char *path,
+                                         const char *boot, const char *session, bool *out,
+                                         struct clo_error *err);
 /* [{"instance","boots","time","lease_ends"}] of a resource, the last holder first. CLO_ERR_REFUSED if there is no such
  * resource. */
 CLO_MUST_USE bool clo_store_holders(struct clo_store *store, const char *path, json_t **out,
@@ -234,9 +238,6 @@ CLO_MUST_USE bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes 
 /* Within a transaction: something more about it. */
 CLO_MUST_USE bool clo_store_set_session(struct clo_store *store, struct clo_bytes name,
                                         const char *result, struct clo_error *err);
-/* The same: that this was released in it. */
-CLO_MUST_USE bool clo_store_note_release(struct clo_store *store, struct clo_bytes name,
-                                         const char *path, struct clo_error *err);
 /* `out` stays empty where nothing was shown. */
 CLO_MUST_USE bool clo_store_session(struct clo_store *store, struct clo_bytes name, bool *is_used,
                                     struct clo_buffer *out, struct clo_error *err);

@@ -55,6 +55,7 @@ struct clo_store {
     struct store_master *master;       /* NULL: none was given */
     struct store_group *group;         /* NULL: each decision waits for the disk by itself */
     struct clo_private_key *audit_key; /* signs checkpoints; NULL: not opened yet */
+    int64_t pruned_for; /* the newest key for which rows of older ones were dropped */
 };
 
 /* For CLO_CLEANUP: STORE_LOCK(store); holds the lock until the function returns. */

@@ -7,7 +7,7 @@
 #include "verifier/store/store_internal.h"
 
 #define BOOT_FILE  "/proc/sys/kernel/random/boot_id"
-#define PRUNE_MOST 256 /* rows of keys that are gone, with each new nonce */
+#define PRUNE_MOST 256 /* rows of keys that are gone, with one nonce */
 
 /* Clocks that do not jump begin anew with each boot: what one boot gave out is worth nothing in the next. */
 static void read_boot(struct clo_buffer *out)
@@ -102,18 +102,25 @@ bool clo_store_session_keys(struct clo_store *store, struct clo_random random, i
 
 /* --- Nonces --- */
 
-/* A nonce can come again as long as its key counts. */
-static bool prune(struct clo_store *store, struct clo_error *err)
+/* A nonce can come again as long as its key counts. Keys go when a new one comes: with the first nonces of that one, until
+ * nothing is left. What is rolled back here waits for the next key. */
+static bool prune(struct clo_store *store, int64_t key, struct clo_error *err)
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
+    if (key <= store->pruned_for)
+        return true;
     if (!store_prepare(store,
                        "DELETE FROM sessions WHERE name IN (SELECT name FROM sessions"
                        " WHERE key < (SELECT min(id) FROM session_keys) LIMIT ?)",
                        &statement, err))
         return false;
     sqlite3_bind_int(statement, 1, PRUNE_MOST);
-    return run(store, statement, err);
+    if (!run(store, statement, err))
+        return false;
+    if (sqlite3_changes(store->database) < PRUNE_MOST)
+        store->pruned_for = key;
+    return true;
 }
 
 /* Rows of nonces go with their key: one whose key another broker has dropped could be used again. */
@@ -135,7 +142,7 @@ bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!prune(store, err) ||
+    if (!prune(store, key, err) ||
         !store_prepare(store,
                        "INSERT INTO sessions (name, key, result) SELECT ?1, ?2, ?3"
                        " WHERE EXISTS (SELECT 1 FROM session_keys WHERE id = ?2)"
@@ -162,22 +169,6 @@ bool clo_store_set_session(struct clo_store *store, struct clo_bytes name, const
     if (!store_prepare(store, "UPDATE sessions SET result = ? WHERE name = ?", &statement, err))
         return false;
     bind_text(statement, 1, result);
-    sqlite3_bind_blob(statement, 2, name.data, (int)name.size, SQLITE_TRANSIENT);
-    return run(store, statement, err);
-}
-
-/* All but this member stays as it is: the token in it is long. */
-bool clo_store_note_release(struct clo_store *store, struct clo_bytes name, const char *path,
-                            struct clo_error *err)
-{
-    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-
-    if (!store_prepare(store,
-                       "UPDATE sessions SET result = json_set(result, '$.released', ?)"
-                       " WHERE name = ?",
-                       &statement, err))
-        return false;
-    bind_text(statement, 1, path);
     sqlite3_bind_blob(statement, 2, name.data, (int)name.size, SQLITE_TRANSIENT);
     return run(store, statement, err);
 }
