@@ -1,4 +1,5 @@
-/* JSON: what is read, written canonically and read again is the same value and the same text, which is jansson's. */
+/* JSON: what is read is what jansson reads; written canonically and read again it is the same value and the same text, which is
+ * jansson's, too. */
 #include "cloister/json.h"
 
 #include <string.h>
@@ -15,6 +16,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!clo_json_parse(clo_bytes(data, size), &json, &err))
         return 0;
+    CLO_CLEANUP(clo_json_freep)
+    json_t *read = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
+    MUST(read != NULL && json_equal(json, read) == 1);
     MUST(clo_json_write(json, &text, &err));
     CLO_CLEANUP(clo_freep)
     char *theirs = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cloister/encoding.h"
+#include "lib/base/json_read.h"
 
 /* What a byte outside of strings does. */
 enum mark {
@@ -57,12 +58,17 @@ bool clo_json_parse_bounded(struct clo_bytes text, size_t values_max, json_t **o
                             struct clo_error *err)
 {
     json_error_t error;
+    json_t *json;
 
     if (text.size == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "JSON: empty");
+    if ((json = json_read_plain(text, values_max)) != NULL) {
+        *out = json;
+        return true;
+    }
     if (!is_bounded(text, values_max, err))
         return false;
-    json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
+    json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "JSON: %s (line %d, column %d)", error.text,
                         error.line, error.column);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json_plain.h"
 #include "lib/base/utf8.h"
 
 #define DEPTH_MAX 2048 /* as jansson reads */
@@ -17,20 +18,6 @@ static bool is_utf8(struct clo_bytes text)
         if (clo_utf8_next(&r) == CLO_UTF8_MALFORMED)
             return false;
     return true;
-}
-
-/* How far no character has to be escaped; `is_ascii` becomes false for one that is not. */
-static size_t plain_run(struct clo_bytes text, size_t from, bool *is_ascii)
-{
-    size_t i = from;
-
-    for (; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        if (c < 0x20 || c == '"' || c == '\\')
-            break;
-        *is_ascii = *is_ascii && c < 0x80;
-    }
-    return i - from;
 }
 
 static void write_escaped(uint8_t c, struct clo_buffer *out)
@@ -51,7 +38,7 @@ static bool write_string(struct clo_bytes text, struct clo_buffer *out)
 
     clo_buffer_u8(out, '"');
     for (size_t i = 0; i < text.size;) {
-        size_t run = plain_run(text, i, &is_ascii);
+        size_t run = json_plain_run(text, i, &is_ascii);
         clo_buffer_append(out, clo_bytes_slice(text, i, run));
         i += run;
         if (i < text.size)
@@ -81,24 +68,47 @@ struct member {
     const json_t *value;
 };
 
+#define FEW 16
+
 static int by_key(const void *a, const void *b)
 {
     return strcmp(((const struct member *)a)->key, ((const struct member *)b)->key);
 }
 
+/* Most objects have few members, most of which stand in order already. */
+static void sort(struct member *members, size_t count)
+{
+    if (count > FEW) {
+        qsort(members, count, sizeof *members, by_key);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        struct member member = members[i];
+        size_t to = i;
+        for (; to > 0 && by_key(&member, &members[to - 1]) < 0; to--)
+            members[to] = members[to - 1];
+        members[to] = member;
+    }
+}
+
 static bool write_object(const json_t *object, unsigned depth, struct clo_buffer *out)
 {
     size_t count = json_object_size(object);
-    CLO_CLEANUP(clo_freep) struct member *members = calloc(count + 1, sizeof *members);
+    struct member few[FEW];
+    CLO_CLEANUP(clo_freep) struct member *many = NULL;
+    struct member *members = few;
     const char *key;
     json_t *value;
     size_t at = 0;
 
-    if (members == NULL)
-        return false;
+    if (count > FEW) {
+        if ((many = calloc(count, sizeof *many)) == NULL)
+            return false;
+        members = many;
+    }
     json_object_foreach ((json_t *)(uintptr_t)object, key, value)
         members[at++] = (struct member){ key, value };
-    qsort(members, count, sizeof *members, by_key);
+    sort(members, count);
     clo_buffer_u8(out, '{');
     for (size_t i = 0; i < count; i++) {
         if (i > 0)

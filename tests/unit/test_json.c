@@ -36,6 +36,9 @@ static void strict_reading(void **state)
         { "overlong UTF-8", "[\"\xc0\xaf\"]", "unable to decode byte" },
         { "a lone surrogate", "[\"\\ud800\"]", "invalid Unicode" },
         { "a raw line break in a string", "[\"a\nb\"]", "JSON: " },
+        { "one at its end", "[\"a\n\"]", "JSON: " },
+        { "a tab in a long string", "[\"0123456789abcdef\t0123456789abcdef\"]", "JSON: " },
+        { "a long key twice", "{\"0123456789abcdef\":1,\"0123456789abcdef\":2}", "duplicate" },
         { "a number too large", "[123456789012345678901234567890]", "too big integer" },
         { "a leading zero", "[01]", "JSON: " },
         { "cut short", "{\"a\":", "JSON: " },
@@ -54,6 +57,30 @@ static void strict_reading(void **state)
     struct clo_error err;
     CHECK(!clo_json_parse(clo_bytes(NULL, 0), &json, &err) && json == NULL, "no bytes at all");
     assert_string_equal(err.text, "JSON: empty");
+}
+
+/* Most of it is read by ourselves; what is in it, and in what order, is as jansson reads it. */
+static void read_as_jansson_does(void **state)
+{
+    static const char *const cases[] = {
+        "{}",
+        "[]",
+        " { \"b\" : [ 1 , -2 , 0 , true , false , null ] , \"a\" : \"\" } ",
+        "[999999999999999999,-999999999999999999,1000000000000000000,-0,0.5,1e3,-1E-3]",
+        "{\"\":\"DEL \x7f\",\"long\":\"0123456789abcdef0123456789ABCDEF+/=\"}",
+        "[\"an escape \\n\",\"\xc3\xa9\",\"0123456789abcdef\\\"0123456789abcdef\"]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *ours = parsed(cases[i]);
+        CLO_CLEANUP(clo_json_freep)
+        json_t *theirs = json_loads(cases[i], JSON_REJECT_DUPLICATES, NULL);
+        CLO_CLEANUP(clo_freep) char *our_text = json_dumps(ours, JSON_COMPACT);
+        CLO_CLEANUP(clo_freep) char *their_text = json_dumps(theirs, JSON_COMPACT);
+        CHECK(json_equal(ours, theirs) == 1, cases[i]);
+        assert_string_equal(our_text, their_text);
+    }
 }
 
 static void nesting_is_bounded(void **state)
@@ -347,12 +374,19 @@ static void what_is_not_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strict_reading),          cmocka_unit_test(nesting_is_bounded),
-        cmocka_unit_test(values_are_counted),      cmocka_unit_test(truncations_are_refused),
-        cmocka_unit_test(members_have_their_type), cmocka_unit_test(whole_numbers),
-        cmocka_unit_test(members_are_decoded),     cmocka_unit_test(unknown_members_are_named),
-        cmocka_unit_test(the_canonical_form),      cmocka_unit_test(test_text),
-        cmocka_unit_test(an_object_is_asked_once), cmocka_unit_test(written_as_jansson_does),
+        cmocka_unit_test(strict_reading),
+        cmocka_unit_test(read_as_jansson_does),
+        cmocka_unit_test(nesting_is_bounded),
+        cmocka_unit_test(values_are_counted),
+        cmocka_unit_test(truncations_are_refused),
+        cmocka_unit_test(members_have_their_type),
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(members_are_decoded),
+        cmocka_unit_test(unknown_members_are_named),
+        cmocka_unit_test(the_canonical_form),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(an_object_is_asked_once),
+        cmocka_unit_test(written_as_jansson_does),
         cmocka_unit_test(what_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
