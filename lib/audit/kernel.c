@@ -54,6 +54,18 @@ static bool has_magic(struct clo_bytes in, size_t at, const char *magic)
     return clo_bytes_equal(found, clo_bytes_text(magic));
 }
 
+/* The kernel's own build puts the size it unpacks to after what it packs, in 32 bits (scripts/Makefile.lib, size_append). A
+ * hint: too small a room is made larger, and one that is too large is never touched. */
+static void reserve_as_said(struct clo_bytes payload, struct clo_buffer *plain)
+{
+    struct clo_reader r = clo_reader(payload);
+
+    r.at = payload.size < 4 ? payload.size : payload.size - 4;
+    size_t size = clo_read_le32(&r);
+    if (clo_reader_ok(&r) && size < CLO_KERNEL_LIMIT)
+        clo_buffer_reserve(plain, size);
+}
+
 bool clo_kernel_unpack(struct clo_bytes kernel, struct clo_buffer *plain, struct clo_bytes *out,
                        struct clo_error *err)
 {
@@ -72,6 +84,7 @@ bool clo_kernel_unpack(struct clo_bytes kernel, struct clo_buffer *plain, struct
         return true;
     }
     plain->limit = CLO_KERNEL_LIMIT;
+    reserve_as_said(payload, plain);
     if (!clo_unpack(payload, plain, &used, err))
         return clo_wrap(err, "kernel");
     *out = clo_buffer_bytes(plain);

@@ -116,6 +116,22 @@ static bool unpack_lzma(struct clo_bytes in, bool is_xz, uint8_t *chunk, struct 
     return result == LZMA_STREAM_END || damaged(is_xz ? "xz" : "lzma", *used, err);
 }
 
+/* In one go, without a second copy of what was unpacked, where the caller's room is enough for the first frame. */
+static bool unpack_zstd_at_once(struct clo_bytes in, struct clo_buffer *out, size_t *used)
+{
+    size_t frame = ZSTD_findFrameCompressedSize(in.data, in.size);
+
+    if (out->capacity <= out->size + 1 || ZSTD_isError(frame))
+        return false;
+    size_t got =
+            ZSTD_decompress(out->data + out->size, out->capacity - out->size - 1, in.data, frame);
+    if (ZSTD_isError(got))
+        return false;
+    out->size += got;
+    *used = frame;
+    return true;
+}
+
 static bool unpack_zstd(struct clo_bytes in, uint8_t *chunk, struct clo_buffer *out, size_t *used,
                         struct clo_error *err)
 {
@@ -186,7 +202,7 @@ bool clo_unpack(struct clo_bytes in, struct clo_buffer *out, size_t *used, struc
     case CLO_COMPRESSION_LZMA:
         return unpack_lzma(in, compression == CLO_COMPRESSION_XZ, chunk, out, used, err);
     case CLO_COMPRESSION_ZSTD:
-        return unpack_zstd(in, chunk, out, used, err);
+        return unpack_zstd_at_once(in, out, used) || unpack_zstd(in, chunk, out, used, err);
     case CLO_COMPRESSION_LZ4:
         return unpack_lz4(in, out, used, err);
     case CLO_COMPRESSION_BZIP2:

@@ -92,13 +92,13 @@ static const struct {
 static uint8_t plain[PLAIN_SIZE];
 static uint8_t packed[PACKED_SIZE];
 
-/* One stream, and how long it is, with something else after it. */
-static void test_one_stream(void **state)
+/* One stream, and how long it is, with something else after it; whatever room there was before. */
+static void one_stream(size_t room)
 {
-    (void)state;
     make_plain(plain);
     for (size_t i = 0; i < CLO_COUNT(kinds); i++) {
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+        clo_buffer_reserve(&out, room);
         struct clo_error err;
         size_t used, size = kinds[i].pack(plain, packed);
         memset(packed + size, 0, 16);
@@ -110,6 +110,16 @@ static void test_one_stream(void **state)
         CHECK(used == size, kinds[i].name);
         CHECK(clo_bytes_equal(clo_buffer_bytes(&out), clo_bytes(plain, PLAIN_SIZE)), kinds[i].name);
     }
+}
+
+static void test_one_stream(void **state)
+{
+    (void)state;
+    one_stream(0);
+    one_stream(1);
+    one_stream(PLAIN_SIZE - 1);
+    one_stream(PLAIN_SIZE);
+    one_stream((size_t)3 * PLAIN_SIZE);
 }
 
 static void test_cut_short(void **state)
