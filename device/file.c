@@ -165,18 +165,36 @@ bool clo_file_read_secret(const char *path, size_t limit, struct clo_secret **ou
     return clo_secret_copy(clo_bytes(clo_secret_data(room), used), out, err);
 }
 
+/* Where data begins at or after `at`, so that holes are not read; `at` itself where the system cannot say. */
+static uint64_t next_data(int fd, uint64_t at, uint64_t end)
+{
+    off_t found = lseek(fd, (off_t)at, SEEK_DATA);
+    struct stat meta;
+
+    if (found >= 0)
+        return (uint64_t)found < end ? (uint64_t)found : end;
+    /* Nothing but a hole up to the end of the file, which must be at or after `end`. */
+    return errno == ENXIO && fstat(fd, &meta) == 0 && (uint64_t)meta.st_size >= end ? end : at;
+}
+
 bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffer *out, struct clo_error *err)
 {
+    enum {
+        LARGE = 1 << 20 /* from here on it is worth asking for holes */
+    };
     size_t start = out->size, have = 0;
 
     clo_buffer_zero(out, size);
     if (!clo_buffer_ok(out))
         return clo_out_of_memory(err);
     while (have < size) {
-        ssize_t got = pread(fd, out->data + start + have, size - have, (off_t)(at + have));
+        size_t skipped = size < LARGE ? 0 : next_data(fd, at + have, at + size) - (at + have);
+        have += skipped;
+        size_t piece = size - have < LARGE ? size - have : LARGE;
+        ssize_t got = pread(fd, out->data + start + have, piece, (off_t)(at + have));
         if (got < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (got < 0 || (got == 0 && piece != 0))
             return clo_fail(err, CLO_ERR_FORMAT, "cut short at byte %llu",
                             (unsigned long long)(at + have));
         have += (size_t)got;

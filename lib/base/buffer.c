@@ -154,9 +154,28 @@ void clo_put_le32(uint8_t *at, uint32_t value)
     clo_put_le16(at + 2, (uint16_t)(value >> 16));
 }
 
+/* A large empty buffer is made of pages that are zero as the system gives them: they take no memory until they are
+ * written to. */
+static bool start_zeroed(struct clo_buffer *buffer, size_t count)
+{
+    enum {
+        LARGE = 1 << 20
+    };
+
+    if (buffer->data != NULL || buffer->failed || count < LARGE || count == SIZE_MAX ||
+        (buffer->limit != 0 && count > buffer->limit))
+        return false;
+    buffer->data = calloc(count + 1, 1);
+    if (buffer->data == NULL)
+        return false;
+    buffer->capacity = count + 1;
+    buffer->size = count;
+    return true;
+}
+
 void clo_buffer_zero(struct clo_buffer *buffer, size_t count)
 {
-    if (count == 0 || !reserve(buffer, count))
+    if (start_zeroed(buffer, count) || count == 0 || !reserve(buffer, count))
         return;
     memset(buffer->data + buffer->size, 0, count);
     buffer->size += count;

@@ -24,6 +24,23 @@ static void numbers_have_their_byte_order(void **state)
           "byte order");
 }
 
+/* Of a size that is worth pages of its own: full of zeros, with room for what follows, and within its limit. */
+static void many_zeros(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer buffer = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer limited = { .limit = 4 << 20 };
+    const size_t size = 4 << 20;
+
+    (void)state;
+    clo_buffer_zero(&buffer, size);
+    CHECK(buffer.size == size && buffer.data[0] == 0 && buffer.data[size - 1] == 0, "zeros");
+    clo_buffer_zero(&buffer, size);
+    clo_buffer_text(&buffer, "end");
+    CHECK(buffer.size == 2 * size + 3 && memcmp(buffer.data + 2 * size, "end", 3) == 0, "more");
+    clo_buffer_zero(&limited, size + 1);
+    CHECK(!clo_buffer_ok(&limited) && limited.size == 0, "over the limit");
+}
+
 static void padding_is_zero(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer buffer = { 0 };
@@ -140,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_have_their_byte_order),
         cmocka_unit_test(padding_is_zero),
+        cmocka_unit_test(many_zeros),
         cmocka_unit_test(a_limit_latches),
         cmocka_unit_test(an_impossible_size_fails),
         cmocka_unit_test(reserved_room_does_not_move),

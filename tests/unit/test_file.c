@@ -305,6 +305,35 @@ static void reads_from_the_middle(void **state)
     CHECK(strcmp(err.text, "cut short at byte 10") == 0, err.text);
 }
 
+/* A large part of a file with holes, before, between and after the data: the same bytes, and no byte beyond its end. */
+static void reads_over_holes(void **state)
+{
+    enum {
+        MIB = 1 << 20,
+        SIZE = 8 * MIB
+    };
+    static const size_t data_at[] = { 2 * MIB + 5, 4 * MIB - 1, 6 * MIB };
+    CLO_CLEANUP(clo_scratch_free) struct clo_scratch folder = { "" };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
+    CLO_CLEANUP(clo_freep) uint8_t *wanted = calloc(SIZE, 1);
+    struct clo_error err;
+    char path[4200];
+
+    (void)state;
+    CHECK(clo_scratch_new(NULL, &folder, &err), err.text);
+    snprintf(path, sizeof path, "%s/file", folder.path);
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, SIZE), 0);
+    for (size_t i = 0; i < CLO_COUNT(data_at); i++) {
+        memcpy(wanted + data_at[i], "data", 4);
+        assert_int_equal(pwrite(fd, "data", 4, (off_t)data_at[i]), 4);
+    }
+    CHECK(clo_fd_read(fd, 3, SIZE - 3, &out, &err), err.text);
+    CHECK(out.size == SIZE - 3 && memcmp(out.data, wanted + 3, out.size) == 0, "the same bytes");
+    CHECK(!clo_fd_read(fd, 4 * MIB, SIZE, &out, &err), "beyond the end");
+    CHECK(strcmp(err.text, "cut short at byte 8388608") == 0, err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +345,7 @@ int main(void)
         IN_SCRATCH(a_node_keeps_its_name),
         cmocka_unit_test(signals_remove_the_temporaries),
         cmocka_unit_test(reads_from_the_middle),
+        cmocka_unit_test(reads_over_holes),
         IN_SCRATCH(what_cannot_be_written),
         IN_SCRATCH(scratch_folders_go_with_what_is_in_them),
     };
