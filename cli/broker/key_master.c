@@ -35,16 +35,30 @@ static bool seal(struct clo_store *store, const char *fresh, size_t *count, stru
     return clo_master_key_read(fresh, &key, err) && clo_store_seal(store, key, &row, count, err);
 }
 
+static bool make(const char *path, const char *to, const char *provider, struct clo_error *err)
+{
+    return to == NULL ? clo_master_key_make(path, cli_random(), err)
+                      : clo_master_key_make_sealed(path, to, provider, cli_random(), err);
+}
+
 int cmd_key_master(int argc, char **argv)
 {
     const char *state = NULL, *present = NULL, *fresh = NULL, *made = NULL;
+    const char *to = NULL, *provider = NULL;
     const struct cli_option options[] = {
         { "--state", "DIR", "the broker's folder", .text = &state },
         CLI_MASTER_OPTION(&present),
-        { "--new", "FILE", "seal all secrets under this key (32 bytes, or 64 digits of hex)",
+        { "--new", "FILE",
+          "seal all secrets under this key (32 bytes, 64 digits of hex, or what --seal-to made)",
           .text = &fresh },
         { "--make", "FILE", "make a key, into a file that is not there yet, and end",
           .text = &made },
+        { "--seal-to", "URI",
+          "write it only sealed to this private key, in a PKCS #11 token or a TPM, say, which has "
+          "to be there whenever the master key is used",
+          .text = &to },
+        { "--provider", "NAME", "the provider of OpenSSL's that has that key: pkcs11, tpm2",
+          .text = &provider },
     };
     const struct cli_usage usage = {
         .command = "key master",
@@ -59,6 +73,8 @@ int cmd_key_master(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister key master --make master.key\n"
                    "  cloister key master --state broker --new master.key\n"
+                   "  cloister key master --make token.key --provider pkcs11 \\\n"
+                   "      --seal-to 'pkcs11:token=broker;object=master'\n"
                    "  cloister key master --state broker --master-key master.key --new next.key\n",
     };
     CLO_CLEANUP(clo_store_freep) struct clo_store *store = NULL;
@@ -70,9 +86,10 @@ int cmd_key_master(int argc, char **argv)
         return status;
     if ((state == NULL) == (made == NULL))
         return cli_usage_error(&usage, "either --state or --make is needed");
+    if ((to != NULL && made == NULL) || (provider != NULL && to == NULL))
+        return cli_usage_error(&usage, "--seal-to is for --make, and --provider for --seal-to");
     if (made != NULL)
-        return clo_master_key_make(made, cli_random(), &err) ? CLI_YES
-                                                             : cli_fail("key master", &err);
+        return make(made, to, provider, &err) ? CLI_YES : cli_fail("key master", &err);
     if (fresh == NULL && present == NULL) {
         if (!cli_open_state_shut(state, &store, &err))
             return cli_fail("key master", &err);

@@ -50,6 +50,10 @@ const EC_GROUP *crypto_p256(void);                 /* NULL: out of memory */
 
 /* Fails with `what` and libcrypto's own reason, and empties its error queue. */
 bool crypto_fail(struct clo_error *err, enum clo_status status, const char *what);
+/* OpenSSL takes its own implementation where a provider lets it have the public half of a key (a TPM's does): by these properties
+ * that provider's own is asked for. False: the key is OpenSSL's. */
+#define CRYPTO_PROPERTIES 128
+bool crypto_own_provider(const EVP_PKEY *key, char out[CRYPTO_PROPERTIES]);
 const char *crypto_hash_name(enum clo_hash hash); /* libcrypto's */
 /* The curve's size in bytes; 0 for RSA. */
 size_t crypto_curve_size(enum clo_key_kind kind);

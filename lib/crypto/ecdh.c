@@ -1,5 +1,7 @@
 #include "lib/crypto/ecdh.h"
 
+#include <string.h>
+
 #include <openssl/err.h>
 #include <openssl/obj_mac.h>
 
@@ -108,4 +110,25 @@ bool clo_key_wrap(const uint8_t wrapping[CLO_KEY_WRAP_SIZE], const uint8_t key[C
               size == CLO_KEY_WRAP_SIZE + 8 && EVP_EncryptFinal_ex(context, out + size, &rest) == 1;
     EVP_CIPHER_CTX_free(context);
     return ok || crypto_fail(err, CLO_ERR_SYSTEM, "AES key wrap");
+}
+
+bool clo_key_unwrap(const uint8_t wrapping[CLO_KEY_WRAP_SIZE],
+                    const uint8_t wrapped[CLO_KEY_WRAP_SIZE + 8], uint8_t out[CLO_KEY_WRAP_SIZE],
+                    struct clo_error *err)
+{
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    uint8_t key[CLO_KEY_WRAP_SIZE + 8];
+    int size = 0;
+
+    if (context != NULL)
+        EVP_CIPHER_CTX_set_flags(context, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+    bool ok = context != NULL &&
+              EVP_DecryptInit_ex(context, EVP_aes_256_wrap(), NULL, wrapping, NULL) == 1 &&
+              EVP_DecryptUpdate(context, key, &size, wrapped, CLO_KEY_WRAP_SIZE + 8) == 1 &&
+              size == CLO_KEY_WRAP_SIZE;
+    EVP_CIPHER_CTX_free(context);
+    if (ok)
+        memcpy(out, key, CLO_KEY_WRAP_SIZE);
+    clo_wipe(key, sizeof key);
+    return ok || crypto_fail(err, CLO_ERR_REFUSED, "AES key wrap");
 }

@@ -21,5 +21,9 @@ CLO_MUST_USE bool clo_ecdh_send(const struct clo_public_key *to, struct clo_ecdh
 CLO_MUST_USE bool clo_key_wrap(const uint8_t wrapping[CLO_KEY_WRAP_SIZE],
                                const uint8_t key[CLO_KEY_WRAP_SIZE],
                                uint8_t out[CLO_KEY_WRAP_SIZE + 8], struct clo_error *err);
+/* CLO_ERR_REFUSED: not wrapped by this key. */
+CLO_MUST_USE bool clo_key_unwrap(const uint8_t wrapping[CLO_KEY_WRAP_SIZE],
+                                 const uint8_t wrapped[CLO_KEY_WRAP_SIZE + 8],
+                                 uint8_t out[CLO_KEY_WRAP_SIZE], struct clo_error *err);
 
 #endif

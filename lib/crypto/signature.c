@@ -184,19 +184,25 @@ static bool sign_with(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_
     return ok;
 }
 
-/* OpenSSL takes its own implementation where a provider lets it have the public half of a key (a TPM's does):
- * then that provider's own is asked for. */
-static bool sign_by_provider(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_hash hash,
-                             struct clo_bytes message, uint8_t *bytes, size_t *size)
+bool crypto_own_provider(const EVP_PKEY *key, char out[CRYPTO_PROPERTIES])
 {
     const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
     const char *name = provider == NULL ? NULL : OSSL_PROVIDER_get0_name(provider);
-    char properties[128];
 
     if (name == NULL || strcmp(name, "default") == 0)
         return false;
+    snprintf(out, CRYPTO_PROPERTIES, "?provider=%.64s", name);
+    return true;
+}
+
+static bool sign_by_provider(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_hash hash,
+                             struct clo_bytes message, uint8_t *bytes, size_t *size)
+{
+    char properties[CRYPTO_PROPERTIES];
+
+    if (!crypto_own_provider(key, properties))
+        return false;
     ERR_clear_error();
-    snprintf(properties, sizeof properties, "?provider=%.64s", name);
     return sign_with(key, scheme, hash, message, properties, bytes, size);
 }
 

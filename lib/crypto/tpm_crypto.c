@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
@@ -122,25 +123,36 @@ bool clo_aes_cfb(struct clo_bytes key, struct clo_bytes in, struct clo_buffer *o
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
+static bool exchange(EVP_PKEY *key, EVP_PKEY *peer, const char *properties, struct clo_secret *out)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key, properties);
+    size_t size = clo_secret_size(out);
+    bool ok = context != NULL && EVP_PKEY_derive_init(context) == 1 &&
+              EVP_PKEY_derive_set_peer(context, peer) == 1 &&
+              EVP_PKEY_derive(context, clo_secret_data(out), &size) == 1 &&
+              size == clo_secret_size(out);
+
+    EVP_PKEY_CTX_free(context);
+    return ok;
+}
+
 bool clo_ecdh(const struct clo_private_key *key, const struct clo_public_key *other,
               struct clo_secret **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
     size_t curve = crypto_curve_size(key->kind);
-    size_t size = curve;
+    char properties[CRYPTO_PROPERTIES];
 
     if (curve == 0 || key->kind != other->kind)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "ECDH: keys of two kinds");
     if (!clo_secret_new(curve, &secret, err))
         return false;
-    EVP_PKEY *evp = clo_public_key_evp(other);
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, key->evp, NULL);
-    bool ok = evp != NULL && context != NULL && EVP_PKEY_derive_init(context) == 1 &&
-              EVP_PKEY_derive_set_peer(context, evp) == 1 &&
-              EVP_PKEY_derive(context, clo_secret_data(secret), &size) == 1 && size == curve;
-    EVP_PKEY_CTX_free(context);
-    if (!ok)
+    EVP_PKEY *peer = clo_public_key_evp(other);
+    if (peer == NULL || (!exchange(key->evp, peer, NULL, secret) &&
+                         !(crypto_own_provider(key->evp, properties) &&
+                           exchange(key->evp, peer, properties, secret))))
         return crypto_fail(err, CLO_ERR_SYSTEM, "ECDH");
+    ERR_clear_error();
     *out = CLO_TAKE(secret);
     return true;
 }

@@ -8,7 +8,11 @@
 #include <jose/openssl.h>
 
 #include "cloister/encoding.h"
+#include "lib/crypto/ecdh.h"
 #include "lib/crypto/openssl.h"
+#include "lib/crypto/tpm_crypto.h"
+#include "lib/jose/held.h"
+#include "lib/jose/recipient.h"
 
 #define PLAINTEXT_MAX ((size_t)1 << 20)
 #define CEK_SIZE      32
@@ -83,6 +87,13 @@ static bool unwrap_for_ec(const json_t *jwe, const struct clo_private_key *key, 
     return *cek != NULL || clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
 }
 
+static bool make_cek(struct clo_bytes key, json_t **out, struct clo_error *err)
+{
+    *out = json_pack("{s:s, s:s, s:o}", "kty", "oct", "alg", "A256GCM", "k",
+                     jose_b64_enc(key.data, key.size));
+    return *out != NULL || clo_out_of_memory(err);
+}
+
 static bool unwrap_for_rsa(const json_t *jwe, const struct clo_private_key *key, json_t **cek,
                            struct clo_error *err)
 {
@@ -94,24 +105,15 @@ static bool unwrap_for_rsa(const json_t *jwe, const struct clo_private_key *key,
     if (!clo_oaep_open(key, CLO_HASH_SHA256, clo_buffer_bytes(&wrapped), &plain, err) ||
         clo_secret_size(plain) != CEK_SIZE)
         return clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
-    *cek = json_pack("{s:s, s:s, s:o}", "kty", "oct", "alg", "A256GCM", "k",
-                     jose_b64_enc(clo_secret_data(plain), clo_secret_size(plain)));
-    return *cek != NULL || clo_fail(err, CLO_ERR_SYSTEM, "JWE: out of memory");
+    return make_cek(clo_secret_bytes(plain), cek, err);
 }
 
-bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
-                        char type[CLO_JWE_TYPE], struct clo_secret **out, struct clo_error *err)
+static bool decrypt(const json_t *jwe, const json_t *cek, struct clo_secret **out,
+                    struct clo_error *err)
 {
-    CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
-    enum clo_key_kind kind = clo_private_key_kind(key);
     size_t size = 0;
-
-    if (!check_header(jwe, kind, type, err))
-        return clo_wrap(err, "JWE");
-    if (!(kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
-                              : unwrap_for_ec(jwe, key, &cek, err)))
-        return false;
     void *plaintext = jose_jwe_dec_cek(NULL, jwe, cek, &size);
+
     if (plaintext == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
     bool ok = size <= PLAINTEXT_MAX ? clo_secret_copy(clo_bytes(plaintext, size), out, err)
@@ -119,6 +121,19 @@ bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
     clo_wipe(plaintext, size);
     free(plaintext);
     return ok;
+}
+
+bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
+                        char type[CLO_JWE_TYPE], struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
+    enum clo_key_kind kind = clo_private_key_kind(key);
+
+    if (!check_header(jwe, kind, type, err))
+        return clo_wrap(err, "JWE");
+    return (kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
+                                : unwrap_for_ec(jwe, key, &cek, err)) &&
+           decrypt(jwe, cek, out, err);
 }
 
 bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct clo_secret **out,
@@ -133,4 +148,65 @@ bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct c
         return clo_fail(err, CLO_ERR_REFUSED, "JWE: its content is \"%s\", not plain bytes", type);
     *out = CLO_TAKE(secret);
     return true;
+}
+
+/* --- Keys that do not leave their place --- */
+
+/* The sender's point, of a message that names no parties: they would be a part of what is derived. */
+static bool read_sender(const json_t *jwe, struct clo_public_key **out, struct clo_error *err)
+{
+    static const char *const members[] = { "alg", "enc", "epk", NULL };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *header = NULL;
+    const char *algorithm;
+    json_t *sender;
+
+    return clo_json_get_bytes(jwe, "protected", CLO_JSON_BASE64URL, 65536, &text, err) &&
+           clo_json_parse(clo_buffer_bytes(&text), &header, err) &&
+           clo_json_only(header, members, err) &&
+           clo_json_get_string(header, "alg", &algorithm, err) &&
+           (strcmp(algorithm, JWE_FOR_EC) == 0 ||
+            clo_fail(err, CLO_ERR_REFUSED, "alg \"%.20s\"", algorithm)) &&
+           clo_json_get_object(header, "epk", &sender, err) &&
+           clo_jwk_to_public_key(sender, out, err);
+}
+
+static bool unwrap_by_exchange(const json_t *jwe, const struct clo_private_key *key, json_t **cek,
+                               struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *sender = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer wrapped = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *shared = NULL;
+    uint8_t wrapping[CLO_KEY_WRAP_SIZE], plain[CLO_KEY_WRAP_SIZE];
+
+    if (!read_sender(jwe, &sender, err) ||
+        !clo_json_get_bytes(jwe, "encrypted_key", CLO_JSON_BASE64URL, 1024, &wrapped, err))
+        return clo_wrap(err, "JWE");
+    if (wrapped.size != CLO_KEY_WRAP_SIZE + 8)
+        return clo_fail(err, CLO_ERR_FORMAT, "JWE: a wrapped key of %zu bytes", wrapped.size);
+    if (!clo_ecdh(key, sender, &shared, err))
+        return clo_wrap(err, "JWE");
+    jwe_derive(clo_secret_bytes(shared), wrapping);
+    bool ok = clo_key_unwrap(wrapping, wrapped.data, plain, err)
+                      ? make_cek(clo_bytes(plain, sizeof plain), cek, err)
+                      : clo_fail(err, CLO_ERR_REFUSED, NOT_OPEN);
+    clo_wipe(wrapping, sizeof wrapping);
+    clo_wipe(plain, sizeof plain);
+    return ok;
+}
+
+bool clo_jwe_open_held(const json_t *jwe, const struct clo_private_key *key,
+                       struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
+    enum clo_key_kind kind = clo_private_key_kind(key);
+    char type[CLO_JWE_TYPE];
+
+    if (!check_header(jwe, kind, type, err))
+        return clo_wrap(err, "JWE");
+    if (type[0] != '\0')
+        return clo_fail(err, CLO_ERR_REFUSED, "JWE: its content is \"%s\", not plain bytes", type);
+    return (kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
+                                : unwrap_by_exchange(jwe, key, &cek, err)) &&
+           decrypt(jwe, cek, out, err);
 }

@@ -16,7 +16,7 @@
 #define IV_SIZE  12
 #define TAG_SIZE 16
 
-#define FOR_EC  "ECDH-ES+A256KW"
+#define FOR_EC  JWE_FOR_EC
 #define FOR_RSA "RSA-OAEP-256"
 
 /* The parts of the message, as they become. */
@@ -36,14 +36,13 @@ static void free_sealing(struct sealing *s)
 
 /* --- The key --- */
 
-/* Concat KDF with SHA-256 (RFC 7518, section 4.6.2), without apu and apv: 256 bits are one round of it. */
-static void derive(const struct clo_ecdh_sent *sent, uint8_t out[CLO_KEY_WRAP_SIZE])
+void jwe_derive(struct clo_bytes secret, uint8_t out[CLO_KEY_WRAP_SIZE])
 {
     static const uint8_t round[4] = { 0, 0, 0, 1 };
     static const uint8_t name_size[4] = { 0, 0, 0, sizeof FOR_EC - 1 };
     static const uint8_t rest[12] = { [10] = 256 >> 8 }; /* two empty texts, and the bits */
     const struct clo_bytes parts[] = {
-        clo_bytes(round, sizeof round),         clo_bytes(sent->secret, sent->size),
+        clo_bytes(round, sizeof round),         secret,
         clo_bytes(name_size, sizeof name_size), clo_bytes_text(FOR_EC),
         clo_bytes(rest, sizeof rest),
     };
@@ -74,7 +73,7 @@ static bool wrap_for_ec(struct sealing *s, struct clo_error *err)
 
     bool ok = clo_ecdh_send(s->to, &sent, err);
     if (ok) {
-        derive(&sent, key);
+        jwe_derive(clo_bytes(sent.secret, sent.size), key);
         ok = clo_key_wrap(key, s->cek, wrapped, err);
         clo_wipe(key, sizeof key);
     }

@@ -1,5 +1,6 @@
 #include "cloister/jose.h"
 
+#include "lib/jose/held.h"
 #include "test.h"
 
 static json_t *read_cases(void)
@@ -50,6 +51,36 @@ static void sealed_by_another_hand(void **state)
     }
 }
 
+/* What it opens, libjose opens as well, and to the same bytes; direct agreement and parties' names are not for it. */
+static void opened_by_a_held_key(void **state)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *file = read_cases();
+    json_t *keys = json_object_get(file, "keys");
+    unsigned opened = 0;
+    json_t *entry;
+    size_t i;
+
+    (void)state;
+    json_array_foreach (json_object_get(file, "cases"), i, entry) {
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *again = NULL;
+        const char *which = json_string_value(json_object_get(entry, "key"));
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        const json_t *jwe = json_object_get(entry, "jwe");
+        struct clo_error err;
+        CHECK(clo_private_key_from_pem(
+                      clo_bytes_text(json_string_value(json_object_get(keys, which))), &key, &err),
+              err.text);
+        if (!clo_jwe_open_held(jwe, key, &secret, &err))
+            continue;
+        CHECK(clo_jwe_open(jwe, key, &again, &err), name);
+        CHECK(clo_bytes_equal(clo_secret_bytes(secret), clo_secret_bytes(again)), name);
+        opened++;
+    }
+    CHECK(opened == 3, "P-256, P-384 and RSA");
+}
+
 static void sealed_and_opened(void **state)
 {
     static const struct {
@@ -87,6 +118,12 @@ static void sealed_and_opened(void **state)
         CHECK(!clo_jwe_open(jwe, other, &none, &err) && none == NULL, "another key");
         assert_string_equal(err.text, "JWE: not sealed to this key, or changed");
         CHECK(err.status == CLO_ERR_REFUSED, "refused");
+        /* As a key is asked that does not leave its place. */
+        CLO_CLEANUP(clo_secret_freep) struct clo_secret *held = NULL;
+        CHECK(clo_jwe_open_held(jwe, key, &held, &err), err.text);
+        CHECK(clo_bytes_equal(clo_secret_bytes(held), plaintext), "the same bytes, by exchange");
+        CHECK(!clo_jwe_open_held(jwe, other, &none, &err) && none == NULL, "another key");
+        assert_string_equal(err.text, "JWE: not sealed to this key, or changed");
     }
 }
 
@@ -147,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealed_by_another_hand),
+        cmocka_unit_test(opened_by_a_held_key),
         cmocka_unit_test(sealed_and_opened),
         cmocka_unit_test(only_to_a_public_key),
         cmocka_unit_test(typed),

@@ -9,8 +9,10 @@
 
 #include "cloister/encoding.h"
 #include "device/file.h"
+#include "verifier/store/master_sealed.h"
 
 #define HEX_SIZE (2 * CLO_MASTER_KEY_SIZE)
+#define TEXT_MAX 16384
 
 /* Asked of the file that is read, not of one that has its name. */
 static bool check_mode(int fd, const char *path, struct clo_error *err)
@@ -38,10 +40,25 @@ static unsigned nibble(uint8_t digit)
     return digit <= '9' ? (unsigned)digit - '0' : ((unsigned)digit | 0x20u) - 'a' + 10u;
 }
 
+static bool read_sealed(struct clo_bytes text, struct clo_secret **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+
+    if (!clo_master_sealed_open(text, &key, err))
+        return false;
+    if (clo_secret_size(key) != CLO_MASTER_KEY_SIZE)
+        return clo_fail(err, CLO_ERR_FORMAT, "sealed: %zu bytes, not a master key",
+                        clo_secret_size(key));
+    *out = CLO_TAKE(key);
+    return true;
+}
+
 static bool parse(struct clo_bytes text, struct clo_secret **out, struct clo_error *err)
 {
     if (text.size == CLO_MASTER_KEY_SIZE)
         return clo_secret_copy(text, out, err);
+    if (text.size > 0 && text.data[0] == '{')
+        return read_sealed(text, out, err);
     if (text.size < HEX_SIZE || !is_hex(text))
         return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes: neither 32 bytes nor 64 digits of hex",
                         text.size);
@@ -57,7 +74,7 @@ bool clo_master_key_read(const char *path, struct clo_secret **out, struct clo_e
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *text = NULL;
-    uint8_t bytes[HEX_SIZE + 2];
+    uint8_t bytes[TEXT_MAX];
 
     if (fd < 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %s", path, strerror(errno));
@@ -84,23 +101,43 @@ bool clo_master_key_use(const char *path, const char *credentials, struct clo_st
            (clo_master_key_read(path, &key, err) && clo_store_unlock(store, key, err));
 }
 
+static bool write_new(const char *path, struct clo_bytes text, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close)
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    bool ok = clo_write_all(fd, text, err) && clo_write_all(fd, clo_bytes_text("\n"), err);
+    if (ok && fsync(fd) != 0)
+        ok = clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    return ok || clo_wrap(err, "%s", path);
+}
+
 bool clo_master_key_make(const char *path, struct clo_random random, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = -1;
     uint8_t key[CLO_MASTER_KEY_SIZE];
-    char hex[HEX_SIZE + 2];
+    char hex[HEX_SIZE + 1];
 
     if (!random.fill(random.context, key, sizeof key))
         return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
     clo_hex_text(clo_bytes(key, sizeof key), hex);
-    hex[HEX_SIZE] = '\n';
-    bool ok = clo_write_all(fd, clo_bytes(hex, HEX_SIZE + 1), err);
-    if (ok && fsync(fd) != 0)
-        ok = clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
+    bool ok = write_new(path, clo_bytes_text(hex), err);
     explicit_bzero(key, sizeof key);
     explicit_bzero(hex, sizeof hex);
-    return ok || clo_wrap(err, "%s", path);
+    return ok;
+}
+
+bool clo_master_key_make_sealed(const char *path, const char *to, const char *provider,
+                                struct clo_random random, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+
+    if (!clo_secret_new(CLO_MASTER_KEY_SIZE, &key, err))
+        return false;
+    if (!random.fill(random.context, clo_secret_data(key), CLO_MASTER_KEY_SIZE))
+        return clo_fail(err, CLO_ERR_SYSTEM, "no randomness");
+    return clo_master_sealed_make(to, provider, clo_secret_bytes(key), &text, err) &&
+           write_new(path, clo_buffer_bytes(&text), err);
 }

@@ -1,5 +1,5 @@
 /* Where a broker's master key comes from: a file of its owner's alone, or a credential that systemd passes (which it can seal
- * to a TPM: systemd-creds(1)). */
+ * to a TPM: systemd-creds(1)). The file has the key, or the key as it is sealed to one in a token or a TPM (master_sealed.h). */
 #ifndef CLOISTER_VERIFIER_MASTER_KEY_H
 #define CLOISTER_VERIFIER_MASTER_KEY_H
 
@@ -7,7 +7,7 @@
 
 #define CLO_MASTER_CREDENTIAL "cloister.master-key"
 
-/* 32 bytes, or 64 digits of hex. CLO_ERR_REFUSED: others can read the file. */
+/* 32 bytes, 64 digits of hex, or sealed. CLO_ERR_REFUSED: others can read the file. */
 CLO_MUST_USE bool clo_master_key_read(const char *path, struct clo_secret **out,
                                       struct clo_error *err);
 /* Unlocks the store with the file (NULL: the credential, if there is one in `credentials`, the folder that systemd names;
@@ -17,5 +17,8 @@ CLO_MUST_USE bool clo_master_key_use(const char *path, const char *credentials,
 /* Makes one in a file that is not there yet. */
 CLO_MUST_USE bool clo_master_key_make(const char *path, struct clo_random random,
                                       struct clo_error *err);
+/* The same, sealed to the private key that a URI names, which is opened by a provider of OpenSSL's (NULL: its own). */
+CLO_MUST_USE bool clo_master_key_make_sealed(const char *path, const char *to, const char *provider,
+                                             struct clo_random random, struct clo_error *err);
 
 #endif
