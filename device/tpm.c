@@ -1,14 +1,11 @@
 #include "device/tpm.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
-#include <tss2/tss2_tcti_device.h>
-#include <unistd.h>
 
 #include "device/tpm_internal.h"
 
@@ -32,6 +29,8 @@ bool clo_tpm_done(TSS2_RC rc, const char *what, struct clo_error *err)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "%s: the TPM's answer was changed on its way, or another TPM gave it",
                         what);
+    if (rc == TSS2_TCTI_RC_NO_CONNECTION)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: the TPM does not answer", what);
     if ((rc & TSS2_RC_LAYER_MASK) == 0 || (rc & TSS2_RC_LAYER_MASK) == TSS2_RESMGR_TPM_RC_LAYER) {
         if (kind == TPM2_RC_HANDLE)
             return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: the TPM has no such object", what);
@@ -79,24 +78,8 @@ static bool is_socket(const char *path)
 
 bool clo_tpm_open(const char *device, struct clo_tpm **out, struct clo_error *err)
 {
-    size_t size = 0;
-
-    if (is_socket(device))
-        return clo_tpm_open_socket(device, out, err);
-    if (access(device, R_OK | W_OK) != 0)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: %s", device,
-                        errno == ENOENT ? "there is no TPM" : strerror(errno));
-    setenv("TSS2_LOG", "all+NONE", 0);
-    if (!clo_tpm_done(Tss2_Tcti_Device_Init(NULL, &size, NULL), "device", err))
-        return clo_wrap(err, "%s", device);
-    TSS2_TCTI_CONTEXT *tcti = calloc(1, size);
-    if (tcti == NULL)
-        return clo_out_of_memory(err);
-    if (!clo_tpm_done(Tss2_Tcti_Device_Init(tcti, &size, device), "open", err)) {
-        free(tcti);
-        return clo_wrap(err, "%s", device);
-    }
-    return clo_tpm_open_tcti(tcti, out, err) || clo_wrap(err, "%s", device);
+    return is_socket(device) ? clo_tpm_open_socket(device, out, err)
+                             : clo_tpm_open_device(device, out, err);
 }
 
 void clo_tpm_free(struct clo_tpm *tpm)

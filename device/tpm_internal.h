@@ -26,6 +26,10 @@ CLO_MUST_USE bool clo_tpm_quote_by(struct clo_tpm *tpm, ESYS_TR key, enum clo_ha
                                    struct clo_buffer *attest, struct clo_buffer *signature,
                                    struct clo_error *err);
 extern const TPM2B_PUBLIC clo_tpm_ak_template; /* RSA-2048, RSASSA with SHA-256, restricted */
+CLO_MUST_USE bool clo_tpm_open_device(const char *device, struct clo_tpm **out,
+                                      struct clo_error *err);
+/* How long every command of a TPM that was opened by its name may take, in place of what the specification has for it: for tests. */
+void clo_tpm_limit(struct clo_tpm *tpm, int milliseconds);
 /* Takes `tcti`, also when it fails. */
 CLO_MUST_USE bool clo_tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct clo_tpm **out,
                                     struct clo_error *err);

@@ -1,5 +1,7 @@
 /* A TPM that answers with an error, wrongly, or not at all, at any command of an unsealing: it fails with a line that says so, gives no
  * key, and works again afterwards; where the specification has the command sent again, it is. */
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #include <tss2/tss2_tcti.h>
@@ -20,6 +22,7 @@ enum fault {
     CUT,      /* an answer cut short */
     NO_WRITE, /* the command does not get out */
     NO_READ,  /* nothing comes back */
+    SILENT,   /* nothing comes back within the command's time */
     SLOW,     /* the answer takes a while: the caller waits, as TSS2_TCTI_TIMEOUT_BLOCK has it */
     BUSY,     /* the code comes again and again */
 };
@@ -33,6 +36,11 @@ struct faulty {
     size_t at, commands;
     bool is_now;
 };
+
+static uint32_t be32(const uint8_t *at)
+{
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
 
 static struct faulty *of(TSS2_TCTI_CONTEXT *context)
 {
@@ -85,6 +93,8 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
     if (!f->is_now || f->fault == SLOW || response == NULL || rc != TSS2_RC_SUCCESS)
         return rc;
     memset(noise, 0xa5, sizeof noise);
+    if (f->fault == SILENT)
+        return TSS2_TCTI_RC_NO_CONNECTION;
     if (f->fault == NO_READ)
         return TSS2_TCTI_RC_IO_ERROR;
     if (f->fault == GARBAGE)
@@ -182,6 +192,7 @@ static void test_faults(void **state)
         { "cut short", CUT, 0 },
         { "not sent", NO_WRITE, 0 },
         { "no answer", NO_READ, 0 },
+        { "not in time", SILENT, 0 },
     };
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
 
@@ -205,6 +216,75 @@ static void test_faults(void **state)
         CHECK(refused >= commands - 3, cases[i].name);
         struct clo_error err = { 0 };
         CHECK(unseal(tpm, &token, &err), err.text);
+    }
+}
+
+/* A socket that a TPM could be at: it takes commands, and what it answers was written before. */
+struct silent {
+    int listener, peer;
+    char path[4200];
+    struct clo_tpm *tpm;
+};
+
+static void open_silent(struct silent *out)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct clo_error err;
+
+    snprintf(out->path, sizeof out->path, "%s/silent", swtpm_scratch.path);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.100s", out->path);
+    out->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(out->listener, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(out->listener, 1), 0);
+    if (!clo_tpm_open_socket(out->path, &out->tpm, &err))
+        fail_msg("%s", err.text);
+    out->peer = accept4(out->listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(out->peer >= 0);
+    clo_tpm_limit(out->tpm, 20);
+}
+
+static void close_silent(struct silent *silent)
+{
+    clo_tpm_freep(&silent->tpm);
+    close(silent->peer);
+    close(silent->listener);
+    unlink(silent->path);
+}
+
+/* One that says nothing, or not all of it, within the command's time: given up, and for good. */
+static void test_silent(void **state)
+{
+    static const uint8_t answer[] = { 0x80, 0x01, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0 };
+    static const struct {
+        const char *name;
+        size_t said;
+    } cases[] = {
+        { "nothing", 0 },
+        { "one byte", 1 },
+        { "half a head", 5 },
+        { "a head alone", 10 },
+        { "all but one byte", sizeof answer - 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(close_silent) struct silent silent = { .peer = -1 };
+        struct clo_tpm_pcrs pcrs;
+        struct clo_error err;
+        open_silent(&silent);
+        assert_int_equal(write(silent.peer, answer, cases[i].said), cases[i].said);
+        CHECK(!clo_tpm_pcr_read(silent.tpm, CLO_HASH_SHA256, 1, &pcrs, &err), cases[i].name);
+        CHECK(strcmp(err.text, "PCRs: the TPM does not answer") == 0, err.text);
+        CHECK(err.status == CLO_ERR_SYSTEM, cases[i].name);
+        /* What comes late is not an answer to the next command, which is not even sent. */
+        assert_int_equal(write(silent.peer, answer, sizeof answer), sizeof answer);
+        CHECK(!clo_tpm_pcr_read(silent.tpm, CLO_HASH_SHA256, 1, &pcrs, &err), cases[i].name);
+        CHECK(Tss2_Tcti_Transmit(silent.tpm->tcti, sizeof answer, answer) ==
+                      TSS2_TCTI_RC_NO_CONNECTION,
+              cases[i].name);
+        uint8_t sent[4096];
+        ssize_t size = recv(silent.peer, sent, sizeof sent, MSG_DONTWAIT);
+        CHECK(size > 0 && be32(sent + 2) == (size_t)size, "one command");
     }
 }
 
@@ -267,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_silent),
         cmocka_unit_test(test_retry),
         cmocka_unit_test(test_busy),
     };
