@@ -103,6 +103,16 @@ static void on_failure(void *context, const struct clo_error *err)
     snprintf(failure, sizeof failure, "%s", err->text);
 }
 
+/* What stands for chance in the waiting times. */
+static uint8_t chance;
+
+static bool fill_chance(void *context, void *out, size_t size)
+{
+    (void)context;
+    memset(out, chance, size);
+    return true;
+}
+
 static struct clo_endorser *make(bool fetches)
 {
     const struct clo_endorser_spec spec = { .load = load,
@@ -110,6 +120,7 @@ static struct clo_endorser *make(bool fetches)
                                             .kds = KDS,
                                             .pcs = PCS,
                                             .now = now_of,
+                                            .random = { .fill = fill_chance },
                                             .on_failure = on_failure,
                                             .without_thread = true };
     struct clo_endorser *endorser;
@@ -712,6 +723,59 @@ static void test_tdx_fetched(void **state)
 
 /* --- The thread --- */
 
+static int64_t seconds_until_asked(struct clo_endorser *endorser)
+{
+    unsigned before = net.requests;
+    int64_t from = net.now;
+
+    while (net.requests == before && net.now < from + 2 * HOUR) {
+        net.now++;
+        while (clo_endorser_work(endorser))
+            continue;
+    }
+    return net.now - from;
+}
+
+/* Asked for more and more slowly, each time a fifth sooner or later than the others: a service that comes back is not met by all
+ * brokers at once. */
+static void test_back_off(void **state)
+{
+    static const struct {
+        uint8_t chance;
+        int64_t thousandths;
+    } cases[] = { { 0, 800 }, { 255, 1200 } };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = snp_evidence(NULL, false);
+
+    (void)state;
+    files = (struct files){ .items = { &snp.ark } };
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        chance = cases[i].chance;
+        CLO_CLEANUP(clo_endorser_freep) struct clo_endorser *endorser = make(true);
+        net.is_down = true;
+        expect_none(endorser, evidence, "being fetched");
+        assert_true(clo_endorser_work(endorser));
+        for (int64_t wait = 2; wait < 600; wait *= 2)
+            assert_int_equal(seconds_until_asked(endorser),
+                             (wait > 300 ? 300 : wait) * cases[i].thousandths / 1000);
+        /* What is here is refreshed by then, at half of what is left or every six hours. */
+        net.is_down = false;
+        serve_crl(&snp.crl);
+        assert_true(seconds_until_asked(endorser) <= 360);
+        net.answers[0] = (struct fake_answer){ .url = NULL };
+        net.is_down = true;
+        unsigned requests = net.requests;
+        net.now += 6 * HOUR * cases[i].thousandths / 1000 - 1;
+        while (clo_endorser_work(endorser))
+            continue;
+        assert_int_equal(net.requests, requests);
+        net.now++;
+        while (clo_endorser_work(endorser))
+            continue;
+        assert_int_equal(net.requests, requests + 1);
+    }
+    chance = 128;
+}
+
 static int64_t real_now(void *context)
 {
     (void)context;
@@ -732,7 +796,7 @@ static void test_thread(void **state)
     serve_crl(&snp.crl);
     files = (struct files){ .items = { &snp.ark } };
     must(clo_endorser_new(&spec, &endorser, &err), &err);
-    for (unsigned i = 0; i < 500 && result != CLO_CHECK_PASS; i++) {
+    for (unsigned i = 0; i < 12000 && result != CLO_CHECK_PASS; i++) {
         (void)appraise(endorser, evidence, &snp.root, "snp.revocation", &result, &err);
         nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
     }
@@ -752,6 +816,7 @@ int main(void)
         cmocka_unit_test_setup(test_bad_start, reset),
         cmocka_unit_test_setup(test_fetched, reset),
         cmocka_unit_test_setup(test_outage, reset),
+        cmocka_unit_test_setup(test_back_off, reset),
         cmocka_unit_test_setup(test_vcek_fetched, reset),
         cmocka_unit_test_setup(test_vcek_made_up, reset),
         cmocka_unit_test_setup(test_tdx, reset),
