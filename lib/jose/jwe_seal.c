@@ -131,6 +131,28 @@ static bool encrypt(const struct sealing *s, struct clo_bytes header, struct clo
     return ok || clo_fail(err, CLO_ERR_SYSTEM, "JWE: sealing failed");
 }
 
+/* "alg" and "enc" first, then the others by name: Trustee's client library writes the header anew in this order, and it is that text
+ * which it authenticates (kbs-types, ProtectedHeader). */
+static bool write_header(const json_t *header, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep)
+    json_t *first = json_pack("{s:O, s:O}", "alg", json_object_get(header, "alg"), "enc",
+                              json_object_get(header, "enc"));
+    CLO_CLEANUP(clo_json_freep) json_t *rest = json_copy((json_t *)(uintptr_t)header);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+
+    if (first == NULL || rest == NULL || json_object_del(rest, "alg") != 0 ||
+        json_object_del(rest, "enc") != 0)
+        return clo_out_of_memory(err);
+    if (!clo_json_write(first, out, err) || !clo_json_write(rest, &text, err))
+        return false;
+    if (json_object_size(rest) == 0)
+        return true;
+    out->data[out->size - 1] = ',';
+    clo_buffer_append(out, clo_bytes_slice(clo_buffer_bytes(&text), 1, text.size - 1));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
 static bool write_message(const struct sealing *s, struct clo_bytes plaintext, json_t **out,
                           struct clo_error *err)
 {
@@ -140,7 +162,7 @@ static bool write_message(const struct sealing *s, struct clo_bytes plaintext, j
     uint8_t iv[IV_SIZE];
     uint8_t tag[TAG_SIZE];
 
-    if (!clo_json_write(s->header, &text, err))
+    if (!write_header(s->header, &text, err))
         return false;
     clo_base64url_write(clo_buffer_bytes(&text), &header);
     if (clo_buffer_string(&header) == NULL)

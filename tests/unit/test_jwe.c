@@ -148,6 +148,47 @@ static void only_to_a_public_key(void **state)
     }
 }
 
+/* As a library that knows "alg" and "enc", and keeps the rest by name, writes the header again. */
+static void check_order(const json_t *jwe, const char *expected)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_error err;
+
+    CHECK(clo_json_get_bytes(jwe, "protected", CLO_JSON_BASE64URL, 4096, &text, &err), err.text);
+    CHECK(strncmp(clo_buffer_string(&text), expected, strlen(expected)) == 0,
+          clo_buffer_string(&text));
+}
+
+static void header_in_order(void **state)
+{
+    static const enum clo_key_kind kinds[] = { CLO_KEY_P256, CLO_KEY_RSA };
+    static const char *const plain[] = {
+        "{\"alg\":\"ECDH-ES+A256KW\",\"enc\":\"A256GCM\",\"epk\":{\"crv\":",
+        "{\"alg\":\"RSA-OAEP-256\",\"enc\":\"A256GCM\"}",
+    };
+    static const char *const typed[] = {
+        "{\"alg\":\"ECDH-ES+A256KW\",\"enc\":\"A256GCM\",\"cty\":\"x\",\"epk\":{\"crv\":",
+        "{\"alg\":\"RSA-OAEP-256\",\"enc\":\"A256GCM\",\"cty\":\"x\"}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(kinds); i++) {
+        CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+        CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+        CLO_CLEANUP(clo_json_freep) json_t *jwk = NULL;
+        CLO_CLEANUP(clo_json_freep) json_t *jwe = NULL;
+        CLO_CLEANUP(clo_json_freep) json_t *with_type = NULL;
+        struct clo_error err;
+        CHECK(clo_private_key_new(kinds[i], 2048, &key, &err), err.text);
+        CHECK(clo_private_key_public(key, &public, &err), err.text);
+        CHECK(clo_jwk_from_public_key(public, &jwk, &err), err.text);
+        CHECK(clo_jwe_seal(jwk, clo_bytes_text("key"), &jwe, &err), err.text);
+        check_order(jwe, plain[i]);
+        CHECK(clo_jwe_seal_typed(jwk, "x", clo_bytes_text("key"), &with_type, &err), err.text);
+        check_order(with_type, typed[i]);
+    }
+}
+
 /* What the content is stands under the seal: nobody on the way says otherwise. */
 static void typed(void **state)
 {
@@ -183,11 +224,9 @@ static void typed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sealed_by_another_hand),
-        cmocka_unit_test(opened_by_a_held_key),
-        cmocka_unit_test(sealed_and_opened),
-        cmocka_unit_test(only_to_a_public_key),
-        cmocka_unit_test(typed),
+        cmocka_unit_test(sealed_by_another_hand), cmocka_unit_test(opened_by_a_held_key),
+        cmocka_unit_test(sealed_and_opened),      cmocka_unit_test(only_to_a_public_key),
+        cmocka_unit_test(header_in_order),        cmocka_unit_test(typed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

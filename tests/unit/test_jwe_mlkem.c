@@ -111,6 +111,10 @@ static bool open_message(const json_t *jwe, char *out)
     CHECK(strcmp(json_string_value(json_object_get(header, "alg")), "ML-KEM-768+A192KW") == 0,
           "alg");
     CHECK(strcmp(json_string_value(json_object_get(header, "enc")), "A256GCM") == 0, "enc");
+    /* Trustee's client library authenticates this order, whatever was sent. */
+    CHECK(strncmp(clo_buffer_string(&text),
+                  "{\"alg\":\"ML-KEM-768+A192KW\",\"enc\":\"A256GCM\",\"ek\":", 48) == 0,
+          "the order of the header");
     get(header, "ek", &ek);
     get(jwe, "encrypted_key", &wrapped);
     get(jwe, "iv", &iv);
