@@ -22,6 +22,7 @@
 #include "device/tdx_guest.h"
 #include "guest/gate.h"
 #include "guest/host_units.h"
+#include "guest/initrd_plugins.h"
 #include "guest/luks_token.h"
 #include "guest/measure.h"
 #include "guest/measure_rtmr.h"
@@ -106,10 +107,17 @@ static bool prepare(struct initrd *initrd, struct clo_error *err)
 
 /* --- Before the disk is opened --- */
 
+/* A host's TPM under a machine that proves itself: what would ask it goes out of the initrd before a disk is opened. */
 static bool allows_tpm(const struct initrd *initrd, struct clo_error *err)
 {
-    return initrd->config.unlock_by != CLO_UNLOCK_TPM ||
-           clo_proof_allows_tpm(initrd->proof, initrd->config.unlock_by, err);
+    enum clo_unlock_by by = initrd->config.unlock_by;
+
+    if (by == CLO_UNLOCK_BROKER || clo_proof_allows_tpm(initrd->proof, by, err))
+        return true;
+    if (by != CLO_UNLOCK_TPM_OR_BROKER)
+        return false;
+    clo_report_say(&initrd->report, "%s; the broker is asked", err->text);
+    return clo_initrd_without_tpm("", err);
 }
 
 static bool bring_network_up(const struct initrd *initrd, struct clo_error *err)

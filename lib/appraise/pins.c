@@ -115,8 +115,11 @@ static bool show_unpinned(const struct clo_evidence *evidence, struct clo_pins_s
 
 bool clo_pins_show(const struct clo_evidence *evidence, struct clo_pins_shown *out)
 {
-    bool is_bound = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
-    enum clo_evidence_kind kind = is_bound ? CLO_EVIDENCE_OF_VTPM : CLO_EVIDENCE_OF_BARE;
+    bool has_hcl = clo_evidence_has(evidence, CLO_EVIDENCE_HCL_REPORT);
+    bool is_bound = has_hcl || clo_evidence_has(evidence, CLO_EVIDENCE_SVSM_MANIFEST);
+    enum clo_evidence_kind kind = has_hcl    ? CLO_EVIDENCE_OF_VTPM
+                                  : is_bound ? CLO_EVIDENCE_OF_SVSM
+                                             : CLO_EVIDENCE_OF_BARE;
     struct clo_pins_shown shown = { 0 };
     struct clo_snp_report report;
 

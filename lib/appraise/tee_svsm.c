@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/appraise/tee_tpm_voucher.h"
+#include "lib/policy/policy_internal.h"
 #include "lib/snp/svsm.h"
 
 struct kept {
@@ -47,6 +48,25 @@ static bool check_level(struct work *w, const struct clo_snp_report *report)
     return clo_check_that(w->checks, "svsm.vmpl", report->vmpl == 0,
                           "the report was asked for at VMPL %u%s", report->vmpl,
                           report->vmpl == 0 ? "" : ": only VMPL 0 speaks for the services");
+}
+
+/* Firmware without a service module runs at VMPL 0 itself, and so does what it starts: that could have a report of any manifest. Which
+ * launches have one, no digest shows. */
+static void check_measurement(struct work *w, const struct clo_snp_report *report)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+
+    if (policy == NULL || policy->is_strict_builtin)
+        return;
+    if (policy_says(&policy->snp.svsm_measurement))
+        policy_check_values(&policy->snp.svsm_measurement, "policy.svsm",
+                            "launch measurement of a service module", report->measurement,
+                            w->checks);
+    else
+        clo_check_that(w->checks, "policy.svsm", false,
+                       "the policy does not say which launch measurements have a service module at "
+                       "VMPL 0 (\"svsm_measurement\"): firmware without one lets its guest write "
+                       "any manifest");
 }
 
 /* --- Whose key the quote is by --- */
@@ -143,6 +163,7 @@ static bool appraise(struct work *w, struct clo_error *err)
         return clo_wrap(err, "evidence");
     if (!tee_snp_verify(w, &report, err))
         return false;
+    check_measurement(w, &report);
     bool is_level = check_level(w, &report);
     bool is_bound = check_binding(w, &report, bytes) && is_level && tee_snp_verified(w) != NULL;
     return check_vtpm(w, kept, &manifest, is_bound, err);

@@ -77,8 +77,8 @@ struct clo_policy_snp {
             minimum_launch_tcb;
     struct clo_snp_build minimum_current, minimum_committed; /* zero: not said */
     uint64_t minimum_guest_svn;
-    struct clo_policy_values measurement, id_key_digest, author_key_digest, host_data, report_data,
-            family_id, image_id, report_id, report_id_ma, chip_id;
+    struct clo_policy_values measurement, svsm_measurement, id_key_digest, author_key_digest,
+            host_data, report_data, family_id, image_id, report_id, report_id_ma, chip_id;
 };
 
 /* Of TDX. docs/formats/policy.md says what each means when it is absent. */

@@ -281,6 +281,7 @@ static bool read_sets(const json_t *snp, struct clo_policy_snp *policy, struct c
         struct clo_policy_values *out;
     } members[] = {
         { "measurement", 48, &policy->measurement },
+        { "svsm_measurement", 48, &policy->svsm_measurement },
         { "id_key_digest", 48, &policy->id_key_digest },
         { "author_key_digest", 48, &policy->author_key_digest },
         { "host_data", 32, &policy->host_data },
@@ -330,6 +331,7 @@ bool policy_read_snp(const json_t *json, struct clo_policy *policy, struct clo_e
         "minimum_committed_firmware",
         "measurement",
         "measurement_covers",
+        "svsm_measurement",
         "id_key_digest",
         "author_key_digest",
         "host_data",

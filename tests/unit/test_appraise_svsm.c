@@ -1,11 +1,16 @@
 /* SEV-SNP with a service module at VMPL 0: what its report, its manifest, the TPM's answer and the quote show together. */
 #include "cloister/appraise.h"
+#include "cloister/encoding.h"
 #include "lib/snp/svsm.h"
 #include "lib/tcg/tpm_challenge.h"
 #include "snp_chain.h"
 #include "tpm_area_maker.h"
 
 #define NONCE "one nonce"
+#define OTHER                          \
+    "11111111111111111111111111111111" \
+    "11111111111111111111111111111111" \
+    "11111111111111111111111111111111"
 
 static struct snp_maker maker;
 static struct clo_private_key *ek, *ak, *other;
@@ -37,7 +42,7 @@ struct scene {
     uint8_t vmpl;
     bool other_nonce, other_manifest, no_vtpm, ek_signs;
     bool no_answer, wrong_answer, answer_of_other_ek, quote_by_other_key, report_is_forged;
-    bool has_policy;
+    const char *policy; /* its "snp"; NULL: none */
     bool no_manifest, gives_ak, must_be_gce;
 };
 
@@ -156,11 +161,14 @@ static struct clo_appraisal *appraise(const struct scene *scene)
                  clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE,
                                   clo_buffer_bytes(&signature), &err),
          &err);
-    if (scene->has_policy)
-        must(clo_policy_parse(clo_bytes_text("{\"cloister_policy\":1,\"tee\":[\"snp\"],"
-                                             "\"roots\":[\"amd\"],\"evidence\":[\"svsm\"]}"),
-                              &policy, &err),
-             &err);
+    if (scene->policy != NULL) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "{\"cloister_policy\":1,\"tee\":[\"snp\"],\"roots\":[\"amd\"],"
+                 "\"evidence\":[\"svsm\"],\"snp\":{%s}}",
+                 scene->policy);
+        must(clo_policy_parse(clo_bytes_text(text), &policy, &err), &err);
+    }
     if (scene->gives_ak)
         must(clo_private_key_public(ak, &given, &err), &err);
     const struct clo_appraise_inputs inputs = {
@@ -189,7 +197,7 @@ static void test_checks(void **state)
         { "all of it", { 0 }, NULL, NULL },
         { "no answer, and nothing hangs on it", { .no_answer = true }, NULL, NULL },
         { "no answer, and a policy",
-          { .no_answer = true, .has_policy = true },
+          { .no_answer = true, .policy = "" },
           "svsm.ak",
           "nothing shows that the quote" },
         { "a report of VMPL 1", { .vmpl = 1 }, "svsm.vmpl", "only VMPL 0 speaks" },
@@ -232,6 +240,46 @@ static void test_checks(void **state)
         CHECK(clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED, cases[i].name);
         /* Where the report does not vouch for the TPM, its quote counts for nothing. */
         CHECK(check == quote || quote->result == CLO_CHECK_SKIP, cases[i].name);
+    }
+}
+
+/* The same report under policies that know its launch digest as another thing. */
+static void test_measurement(void **state)
+{
+    static const struct {
+        const char *name, *policy, *detail; /* NULL: it holds */
+    } cases[] = {
+        { "which launches have a module is not said", "\"measurement\":[\"%s\"]",
+          "does not say which launch measurements have a service module" },
+        { "firmware without a module",
+          "\"measurement\":[\"%s\"],\"svsm_measurement\":[\"" OTHER "\"]",
+          "launch measurement of a service module" },
+        { "a launch with a module", "\"measurement\":[\"%s\"],\"svsm_measurement\":[\"%s\"]",
+          NULL },
+    };
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *bare = appraise(&(struct scene){ 0 });
+    char hex[97];
+
+    (void)state;
+    clo_hex_text(clo_bytes(maker.report + 0x90, 48), hex);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        char text[400] = "";
+        /* Each has the digest once or twice. */
+        for (const char *at = cases[i].policy; *at != '\0'; at++)
+            if (strncmp(at, "%s", 2) == 0) {
+                strncat(text, hex, sizeof text - strlen(text) - 1);
+                at++;
+            } else {
+                strncat(text, at, 1);
+            }
+        CLO_CLEANUP(clo_appraisal_freep)
+        struct clo_appraisal *appraisal = appraise(&(struct scene){ .policy = text });
+        const struct clo_check *check =
+                clo_checks_get(clo_appraisal_checks(appraisal), "policy.svsm");
+        CHECK(check != NULL && (check->result == CLO_CHECK_PASS) == (cases[i].detail == NULL),
+              cases[i].name);
+        CHECK(cases[i].detail == NULL || strstr(check->detail, cases[i].detail) != NULL,
+              check->detail);
     }
 }
 
@@ -280,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_measurement),
         cmocka_unit_test(test_given),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
