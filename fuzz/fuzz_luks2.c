@@ -78,9 +78,13 @@ static void check_passed(const uint8_t *data, size_t size, const struct clo_luks
     const json_t *segment = at(at(json, "segments"), "0");
     const json_t *digest = at(at(json, "digests"), "0");
     MUST(json_object_size(json) == 5 && json_object_size(at(json, "segments")) == 1);
-    MUST(is(segment, "type", "crypt") && is(segment, "encryption", "aes-xts-plain64"));
-    MUST(strcmp(info->cipher, "aes-xts-plain64") == 0 && info->payload_offset <= PAYLOAD);
-    if (json_object_get(segment, "integrity") == NULL)
+    bool is_gcm = is(segment, "encryption", "aes-gcm-random");
+    MUST(is(segment, "type", "crypt") && (is_gcm || is(segment, "encryption", "aes-xts-plain64")));
+    MUST(is(segment, "encryption", info->cipher) && info->payload_offset <= PAYLOAD);
+    if (is_gcm)
+        MUST(is(at(segment, "integrity"), "type", "aead") && info->key_size == 32 &&
+             (info->sector_size == 512 || info->sector_size == 4096));
+    else if (json_object_get(segment, "integrity") == NULL)
         MUST(info->key_size == 64 && info->sector_size == 4096 && info->integrity[0] == '\0');
     else
         MUST(is(at(segment, "integrity"), "type", "hmac(sha256)") && info->key_size == 96 &&

@@ -137,6 +137,9 @@ bool clo_grow_tags(const struct clo_disk *disk, const struct clo_secret *volume_
     *gained = 0;
     if (disk->luks.integrity[0] == '\0')
         return true;
+    if (clo_luks2_tag_size(&disk->luks) != TAG_SIZE)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: a root of %s cannot grow", disk->device,
+                        disk->luks.cipher);
     fd = open(disk->device, O_RDWR | O_CLOEXEC);
     off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
     if (end < 0)

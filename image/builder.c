@@ -197,14 +197,13 @@ static unsigned sector_size(const struct build *build)
 /* The LUKS2 partition: its header, and the root, with tags and their journal where they are wanted. */
 static bool lay_out_volume(struct build *build, struct clo_error *err)
 {
+    unsigned tag_size = build->spec->is_gcm ? CLO_LUKS2_GCM_TAG_SIZE : CLO_LUKS2_HMAC_TAG_SIZE;
     uint64_t size = build->root_bytes;
 
     build->payload_bytes = build->root_bytes;
     if (build->spec->has_tags) {
-        if (!clo_integrity_size(build->root_bytes, sector_size(build), CLO_LUKS2_HMAC_TAG_SIZE,
-                                &size, err) ||
-            !clo_integrity_plan(size, sector_size(build), CLO_LUKS2_HMAC_TAG_SIZE,
-                                &build->integrity, err))
+        if (!clo_integrity_size(build->root_bytes, sector_size(build), tag_size, &size, err) ||
+            !clo_integrity_plan(size, sector_size(build), tag_size, &build->integrity, err))
             return false;
         build->payload_bytes = build->integrity.provided;
     }
@@ -293,6 +292,7 @@ static bool format_header(struct build *build, const char *path, struct clo_erro
         .uuid = spec->luks_uuid != NULL ? spec->luks_uuid : clo_guid_text(&guid, uuid),
         .sector_size = sector_size(build),
         .has_tags = spec->has_tags,
+        .is_gcm = spec->is_gcm,
         .disk_key = spec->disk_key,
         .recovery_passphrase = spec->recovery_passphrase,
     };
@@ -337,7 +337,7 @@ static bool identify(struct build *build, struct clo_error *err)
     clo_buffer_le64(&text, build->root_first);
     clo_buffer_le64(&text, build->luks_bytes);
     clo_buffer_u8(&text, spec->encrypt_all);
-    clo_buffer_u8(&text, spec->has_tags);
+    clo_buffer_u8(&text, (uint8_t)(spec->has_tags + spec->is_gcm));
     if (spec->has_verity)
         clo_buffer_text(&text, spec->root_hash);
     clo_buffer_le32(&text, sector_size(build));

@@ -55,6 +55,7 @@ struct clo_image_spec {
     size_t grown_count;
     bool encrypt_all; /* free blocks too */
     bool has_tags;    /* a tag of HMAC-SHA256 for each sector, by dm-integrity */
+    bool is_gcm;      /* AES-256-GCM, which has tags of its own; with has_tags */
     bool has_verity;  /* read-only, with a hash tree whose root hash is measured and signed */
     char root_hash[2 * 32 + 1]; /* of it, once it is known: the builder's own */
     unsigned sector_size;       /* of the encrypted root; 0: 4096 */

@@ -163,17 +163,14 @@ struct worker {
     uint8_t *tags;   /* of it */
 };
 
-/* Those of `size` bytes of the chunk from `first` on. */
-static bool tag(struct job *job, struct worker *worker, const uint8_t *data, uint64_t first,
-                size_t size)
+/* Where those of the chunk's bytes from `first` on go. */
+static uint8_t *tags_of(const struct job *job, const struct worker *worker, uint64_t first)
 {
     const struct clo_integrity *integrity = job->spec->integrity;
-    struct clo_error err;
 
     if (integrity == NULL)
-        return true;
-    uint8_t *tags = worker->tags + first % CHUNK / integrity->block_size * integrity->tag_size;
-    return clo_sectors_tag(worker->sectors, data, first, size, tags, &err) || keep_error(job, &err);
+        return worker->tags;
+    return worker->tags + first % CHUNK / integrity->block_size * integrity->tag_size;
 }
 
 /* Reads and encrypts, little enough at once that it is still in the cache. */
@@ -186,10 +183,9 @@ static bool fill(struct job *job, struct worker *worker, uint64_t first, size_t 
         struct clo_error err;
         if (!read_source(job, data, at, piece * SECTOR))
             return false;
-        if (!clo_sectors_encrypt(worker->sectors, data, at, piece * SECTOR, &err))
+        if (!clo_sectors_encrypt(worker->sectors, data, at, piece * SECTOR,
+                                 tags_of(job, worker, at), &err))
             return keep_error(job, &err);
-        if (!tag(job, worker, data, at, piece * SECTOR))
-            return false;
     }
     return true;
 }
@@ -197,9 +193,12 @@ static bool fill(struct job *job, struct worker *worker, uint64_t first, size_t 
 /* A hole reads as zeros, and these are what its tag covers. */
 static bool pass_over(struct job *job, struct worker *worker, uint64_t sector)
 {
-    static const uint8_t zeros[SECTOR];
+    uint64_t at = sector * SECTOR;
+    struct clo_error err;
 
-    return tag(job, worker, zeros, sector * SECTOR, SECTOR);
+    return job->spec->integrity == NULL ||
+           clo_sectors_tag_zeros(worker->sectors, at, SECTOR, tags_of(job, worker, at), &err) ||
+           keep_error(job, &err);
 }
 
 static uint64_t place(const struct job *job, uint64_t at)

@@ -30,7 +30,9 @@ const char *const clo_initrd_modules[] = {
 };
 
 /* What a root whose sectors have tags wants besides. */
-static const char *const tag_modules[] = { "dm_integrity", "authenc", "?hmac", "?sha256_generic" };
+static const char *const tag_modules[] = {
+    "dm_integrity", "authenc", "?hmac", "?sha256_generic", "?gcm", "?ghash-generic", "?ctr"
+};
 
 /* And one that nothing changes. */
 static const char *const verity_modules[] = { "dm_verity", "overlay" };

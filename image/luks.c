@@ -54,7 +54,7 @@ static void keep_quiet(int level, const char *message, void *context)
  * that belong to no segment yet; then the metadata is made to say what the segment is. */
 
 /* The digest of the key slots becomes the segment's, and the only one. */
-static bool join_segment(json_t *metadata, unsigned sector_size, struct clo_error *err)
+static bool join_segment(json_t *metadata, unsigned sector_size, bool is_gcm, struct clo_error *err)
 {
     json_t *digests, *segments;
 
@@ -63,16 +63,18 @@ static bool join_segment(json_t *metadata, unsigned sector_size, struct clo_erro
         return false;
     json_t *segment = json_object_get(segments, "0");
     json_t *digest = json_object_get(digests, "1");
-    json_t *tags = json_pack("{s:s, s:s, s:s}", "type", CLO_LUKS2_HMAC, "journal_encryption",
-                             "none", "journal_integrity", "none");
+    json_t *tags = json_pack("{s:s, s:s, s:s}", "type", is_gcm ? CLO_LUKS2_AEAD : CLO_LUKS2_HMAC,
+                             "journal_encryption", "none", "journal_integrity", "none");
     bool ok = json_object_set_new(digest, "segments", json_pack("[s]", "0")) == 0 &&
               json_object_set(digests, "0", digest) == 0 && json_object_del(digests, "1") == 0 &&
               json_object_set_new(segment, "sector_size", json_integer(sector_size)) == 0 &&
-              json_object_set_new(segment, "integrity", tags) == 0;
+              json_object_set_new(segment, "integrity", tags) == 0 &&
+              (!is_gcm ||
+               json_object_set_new(segment, "encryption", json_string(CLO_LUKS2_GCM)) == 0);
     return ok || clo_fail(err, CLO_ERR_SYSTEM, "LUKS2 header: not as libcryptsetup writes it");
 }
 
-static bool rewrite(const char *path, unsigned sector_size, struct clo_error *err)
+static bool rewrite(const char *path, unsigned sector_size, bool is_gcm, struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDWR | O_CLOEXEC);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
@@ -85,7 +87,8 @@ static bool rewrite(const char *path, unsigned sector_size, struct clo_error *er
     if (fd < 0 || pread(fd, header.data, header.size, 0) != (ssize_t)header.size)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
     return clo_luks2_parse(clo_buffer_bytes(&header), &info, &metadata, err) &&
-           join_segment(metadata, sector_size, err) && clo_luks2_write(&header, metadata, err) &&
+           join_segment(metadata, sector_size, is_gcm, err) &&
+           clo_luks2_write(&header, metadata, err) &&
            clo_write_all(fd, clo_buffer_bytes(&header), err);
 }
 
@@ -115,7 +118,9 @@ static bool get_volume_key(struct crypt_device *device, const struct clo_luks_sp
                            struct clo_secret **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
-    size_t size = spec->has_tags ? CLO_LUKS2_HMAC_KEY_SIZE : XTS_KEY_SIZE;
+    size_t size = !spec->has_tags ? XTS_KEY_SIZE
+                  : spec->is_gcm  ? CLO_LUKS2_GCM_KEY_SIZE
+                                  : CLO_LUKS2_HMAC_KEY_SIZE;
 
     if (!clo_secret_new(size, &key, err))
         return false;
@@ -163,7 +168,7 @@ bool clo_luks_format(const char *path, const struct clo_luks_spec *spec,
     free_device(&device);
     crypt_set_log_callback(NULL, NULL, NULL);
     unsigned sector_size = spec->sector_size == 0 ? CLO_LUKS_SECTOR : spec->sector_size;
-    if (spec->has_tags && !rewrite(path, sector_size, err))
+    if (spec->has_tags && !rewrite(path, sector_size, spec->is_gcm, err))
         return clo_wrap(err, "%s", path);
     *volume_key = CLO_TAKE(key);
     return true;

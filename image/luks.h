@@ -10,6 +10,7 @@
 struct clo_luks_spec {
     unsigned sector_size;      /* 0: CLO_LUKS_SECTOR; another needs tags */
     bool has_tags;             /* of HMAC-SHA256 for each sector, by dm-integrity */
+    bool is_gcm;               /* AES-256-GCM with a tag of its own; with has_tags */
     const char *uuid;          /* text form; NULL: random */
     struct clo_bytes disk_key; /* what the broker releases: full entropy, 32 to 64 bytes */
     struct clo_bytes recovery_passphrase; /* empty: none */

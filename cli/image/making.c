@@ -451,14 +451,19 @@ static bool read_sectors(const struct cli_making *making, struct clo_image_spec 
     const char *kind = making->integrity;
     const char *size = making->sector_size;
 
-    spec->has_tags = kind != NULL && strcmp(kind, "hmac-sha256") == 0;
+    spec->is_gcm = kind != NULL && strcmp(kind, "aes-gcm") == 0;
+    spec->has_tags = spec->is_gcm || (kind != NULL && strcmp(kind, "hmac-sha256") == 0);
     if (kind != NULL && !spec->has_tags && strcmp(kind, "none") != 0)
-        return clo_fail(err, CLO_ERR_USAGE, "--integrity %.40s: expected hmac-sha256 or none",
-                        kind);
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--integrity %.40s: expected hmac-sha256, aes-gcm or none", kind);
     if (making->has_verity && spec->has_tags)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--verity: the root hash covers what tags would: it goes without "
                         "--integrity");
+    if (spec->is_gcm && making->guest.grow.count > 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--grow: a guest makes tags of hmac-sha256 alone: it goes without "
+                        "--integrity aes-gcm");
     if (making->has_verity && making->guest.grow.count > 0)
         return clo_fail(err, CLO_ERR_USAGE,
                         "--verity: a root with a hash tree cannot grow: it goes without --grow");

@@ -132,7 +132,8 @@ struct cli_making {
             { "--seed", "GUID", "what all GUIDs on the disk derive from; default random",          \
               .text = &(in).seed },                                                                \
             { "--integrity", "KIND",                                                               \
-              "a tag for each sector, so that what was changed is an error: hmac-sha256; or none " \
+              "a tag for each sector, so that what was changed is an error: hmac-sha256; aes-gcm " \
+              "(faster, for a disk that is written to less than 16 TiB in its life); or none "     \
               "(default)",                                                                         \
               .text = &(in).integrity },                                                           \
             { "--verity", NULL,                                                                    \

@@ -181,25 +181,42 @@ static bool read_decimal(const json_t *object, const char *key, uint64_t *out,
     return true;
 }
 
-/* A tag for each sector, under a key of its own; dm-integrity's journal has neither: it holds what is encrypted already. */
+/* AES-256-XTS, or GCM, which is nothing without its tags. */
+static bool check_cipher(const json_t *segment, struct clo_luks2_info *info, struct clo_error *err)
+{
+    const char *cipher;
+
+    if (!clo_json_get_string(segment, "encryption", &cipher, err))
+        return false;
+    if (strcmp(cipher, CLO_LUKS2_GCM) != 0 &&
+        !must_be(segment, "encryption", "aes-xts-plain64", err))
+        return false;
+    snprintf(info->cipher, sizeof info->cipher, "%s", cipher);
+    return true;
+}
+
+/* A tag for each sector, under a key of its own, or of the one cipher; dm-integrity's journal has neither: it holds what is encrypted already. */
 static bool check_integrity(const json_t *segment, struct clo_luks2_info *info,
                             struct clo_error *err)
 {
     static const char *const members[] = { "type", "journal_encryption", "journal_integrity",
                                            NULL };
+    bool is_gcm = strcmp(info->cipher, CLO_LUKS2_GCM) == 0;
+    const char *kind = is_gcm ? CLO_LUKS2_AEAD : CLO_LUKS2_HMAC;
     json_t *integrity;
 
     info->key_size = VOLUME_KEY_SIZE;
     if (json_object_get(segment, "integrity") == NULL)
-        return true;
+        return !is_gcm || clo_fail(err, CLO_ERR_REFUSED,
+                                   "integrity: none, and " CLO_LUKS2_GCM " has tags always");
     if (!clo_json_get_object(segment, "integrity", &integrity, err) ||
-        !must_be(integrity, "type", CLO_LUKS2_HMAC, err) ||
+        !must_be(integrity, "type", kind, err) ||
         !must_be(integrity, "journal_encryption", "none", err) ||
         !must_be(integrity, "journal_integrity", "none", err) ||
         !clo_json_only(integrity, members, err))
         return clo_wrap(err, "integrity");
-    info->key_size = CLO_LUKS2_HMAC_KEY_SIZE;
-    strcpy(info->integrity, CLO_LUKS2_HMAC);
+    info->key_size = is_gcm ? CLO_LUKS2_GCM_KEY_SIZE : CLO_LUKS2_HMAC_KEY_SIZE;
+    strcpy(info->integrity, kind);
     return true;
 }
 
@@ -230,8 +247,8 @@ static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
     if (json_object_size(segments) != 1 || segment == NULL)
         return clo_fail(err, CLO_ERR_REFUSED, "segments: %zu of them, only one is allowed",
                         json_object_size(segments));
-    if (!must_be(segment, "encryption", "aes-xts-plain64", err) ||
-        !must_be(segment, "type", "crypt", err) || !must_be(segment, "size", "dynamic", err) ||
+    if (!check_cipher(segment, info, err) || !must_be(segment, "type", "crypt", err) ||
+        !must_be(segment, "size", "dynamic", err) ||
         !read_decimal(segment, "iv_tweak", &tweak, err) ||
         !read_decimal(segment, "offset", &info->payload_offset, err) ||
         !check_integrity(segment, info, err) || !check_sector_size(segment, info, err) ||
@@ -244,7 +261,6 @@ static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
         info->payload_offset <= 2 * info->header_size)
         return clo_fail(err, CLO_ERR_REFUSED, "segment 0: offset %llu",
                         (unsigned long long)info->payload_offset);
-    strcpy(info->cipher, "aes-xts-plain64");
     return true;
 }
 

@@ -52,6 +52,17 @@ CLO_MUST_USE bool clo_luks2_write(struct clo_buffer *header, const json_t *metad
 #define CLO_LUKS2_HMAC_KEY_SIZE 96 /* AES-256-XTS, then HMAC-SHA256 */
 #define CLO_LUKS2_HMAC_TAG_SIZE 32
 
+/* Or by one cipher for both: AES-256-GCM, whose nonce is random, and is kept after the tag. */
+#define CLO_LUKS2_GCM          "aes-gcm-random"
+#define CLO_LUKS2_AEAD         "aead"
+#define CLO_LUKS2_GCM_KEY_SIZE 32
+#define CLO_LUKS2_GCM_TAG      16
+#define CLO_LUKS2_GCM_NONCE    12
+#define CLO_LUKS2_GCM_TAG_SIZE (CLO_LUKS2_GCM_TAG + CLO_LUKS2_GCM_NONCE)
+
+/* What a sector has besides its content; 0: nothing. */
+unsigned clo_luks2_tag_size(const struct clo_luks2_info *info);
+
 /* dm-integrity's superblock, of CLO_INTEGRITY_SUPERBLOCK bytes at the payload of a header that was checked; `size`: of the
  * partition. Nothing in it decides what a tag covers; but one that cannot be ours is told by its name. A header without tags has none. */
 CLO_MUST_USE bool clo_luks2_check_tags(const struct clo_luks2_info *info,

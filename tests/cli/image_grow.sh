@@ -64,5 +64,6 @@ refused "--grow huge: expected any, or a disk's size" --grow huge
 refused "--grow 1000: expected any, or a disk's size" --grow 1000
 refused "--grow any: expected any, or a disk's size" --grow any --grow 1G
 refused "--verity: a root with a hash tree cannot grow" --grow 1G --verity
+refused "--grow: a guest makes tags of hmac-sha256 alone" --grow 1G --integrity aes-gcm
 refused "--grow: at most 8 sizes" --grow 1G --grow 2G --grow 3G --grow 4G --grow 5G --grow 6G --grow 7G --grow 8G --grow 9G
 exit 0

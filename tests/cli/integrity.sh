@@ -32,13 +32,18 @@ take() {
     cryptsetup luksDump -q --dump-volume-key --volume-key-file vk --key-file disk.key root.luks >/dev/null 2>dump.log || fail "$1: the volume key: $(cat dump.log)"
 }
 
-for sector in 512 4096; do
-    expect "tags, sectors of $sector bytes" 0 "LUKS2" build "$sector.img" --integrity hmac-sha256 --sector-size "$sector"
-    expect "inspect" 0 "hmac(sha256), $sector-byte sectors" "$cloister" image inspect "$sector.img"
-    [ "$("$cloister" image inspect "$sector.img" --json | jq -r '.root | "\(.integrity) \(.sector_size)"')" = "hmac(sha256) $sector" ] || fail "inspect --json"
+for form in "512 aes-gcm aead aes-gcm-random" "4096 aes-gcm aead aes-gcm-random" \
+    "512 hmac-sha256 hmac(sha256) aes-xts-plain64" "4096 hmac-sha256 hmac(sha256) aes-xts-plain64"; do
+    # shellcheck disable=SC2086 # words
+    set -- $form
+    sector=$1 kind=$2 integrity=$3 cipher=$4
+    rm -f "$sector.img"
+    expect "tags, sectors of $sector bytes" 0 "LUKS2" build "$sector.img" --integrity "$kind" --sector-size "$sector"
+    expect "inspect" 0 "$cipher, $integrity, $sector-byte sectors" "$cloister" image inspect "$sector.img"
+    [ "$("$cloister" image inspect "$sector.img" --json | jq -r '.root | "\(.integrity) \(.sector_size)"')" = "$integrity $sector" ] || fail "inspect --json"
     take "$sector.img"
     cryptsetup luksDump root.luks >dump 2>&1 || fail "cryptsetup: $(cat dump)"
-    { grep -q 'integrity: hmac(sha256)' dump && grep -q "sector: $sector \[bytes\]" dump; } || fail "luksDump: $(cat dump)"
+    { grep -qF "integrity: $integrity" dump && grep -q "cipher: $cipher" dump && grep -q "sector: $sector \[bytes\]" dump; } || fail "luksDump: $(cat dump)"
     cryptsetup open --test-passphrase --key-file disk.key root.luks 2>open.log || fail "the disk key opens no key slot: $(cat open.log)"
     python3 "$tests/tags.py" root.luks vk plain >tags.out 2>tags.err || fail "$sector: $(tail -n 1 tags.err)"
     [ "$(wc -w <tags.out)" = 1 ] || fail "$sector: wrong tags: $(head -c 200 tags.out)"
@@ -78,7 +83,7 @@ expect "blocks of another size" 1 "tags of 32 bytes for sectors of 4096, the LUK
 change 19 377
 expect "more than there is room for" 1 "do not fit the partition" "$cloister" image inspect evil.img
 
-expect "another kind" 2 "--integrity crc32: expected hmac-sha256 or none" build no.img --integrity crc32
+expect "another kind" 2 "--integrity crc32: expected hmac-sha256, aes-gcm or none" build no.img --integrity crc32
 expect "small sectors without tags" 2 "--sector-size 512: goes with --integrity alone" build no.img --sector-size 512
 expect "another size" 2 "--sector-size 1024: expected 4096 or 512" build no.img --integrity hmac-sha256 --sector-size 1024
 [ ! -e no.img ] || fail "an image after a refusal"

@@ -356,6 +356,11 @@ static void test_tags_refused(void **state)
     disk.luks.payload_offset = 100 * MIB;
     CHECK(!clo_grow_tags(&disk, key, &gained, &err) && strstr(err.text, "too small") != NULL,
           err.text);
+    strcpy(disk.luks.integrity, CLO_LUKS2_AEAD);
+    strcpy(disk.luks.cipher, CLO_LUKS2_GCM);
+    CHECK(!clo_grow_tags(&disk, key, &gained, &err) &&
+                  strstr(err.text, "a root of aes-gcm-random cannot grow") != NULL,
+          err.text);
     disk.luks.integrity[0] = '\0';
     CHECK(clo_grow_tags(&disk, key, &gained, &err) && gained == 0, "no tags");
 }

@@ -83,14 +83,25 @@ static void test_format(void **state)
 static void test_tags(void **state)
 {
     static const uint8_t disk_key[64] = { 3, 2, 1 };
-    static const unsigned sizes[] = { 512, 4096 };
+    static const struct {
+        unsigned sector;
+        bool is_gcm;
+        const char *integrity;
+        unsigned key;
+    } forms[] = {
+        { 512, false, "hmac(sha256)", 96 },
+        { 4096, false, "hmac(sha256)", 96 },
+        { 512, true, "aead", 32 },
+        { 4096, true, "aead", 32 },
+    };
 
     (void)state;
-    for (size_t i = 0; i < CLO_COUNT(sizes); i++) {
+    for (size_t i = 0; i < CLO_COUNT(forms); i++) {
         const struct clo_luks_spec spec = { .disk_key = clo_bytes(disk_key, sizeof disk_key),
                                             .recovery_passphrase = clo_bytes_text("battery staple"),
                                             .has_tags = true,
-                                            .sector_size = sizes[i] };
+                                            .is_gcm = forms[i].is_gcm,
+                                            .sector_size = forms[i].sector };
         CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
         CLO_CLEANUP(clo_secret_freep) struct clo_secret *again = NULL;
         CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
@@ -98,11 +109,12 @@ static void test_tags(void **state)
         struct clo_error err;
         char uuid[41];
         CHECK(clo_luks_format(path, &spec, &volume_key, uuid, &err), err.text);
-        CHECK(clo_secret_size(volume_key) == 96, "the volume key");
+        CHECK(clo_secret_size(volume_key) == forms[i].key, "the volume key");
         CHECK(clo_file_read(path, CLO_FILE_LIMIT, &head, &err), err.text);
         CHECK(clo_luks2_check(clo_buffer_bytes(&head), &info, &err), err.text);
-        CHECK(strcmp(info.integrity, "hmac(sha256)") == 0 && info.sector_size == sizes[i] &&
-                      info.key_size == 96 && info.keyslot_count == 2,
+        CHECK(strcmp(info.integrity, forms[i].integrity) == 0 &&
+                      info.sector_size == forms[i].sector && info.key_size == forms[i].key &&
+                      info.keyslot_count == 2,
               info.integrity);
         CHECK(opens(spec.disk_key, volume_key, 0), "the disk key");
         CHECK(opens(spec.recovery_passphrase, volume_key, 1), "the passphrase");

@@ -355,6 +355,60 @@ static void test_tags(void **state)
     }
 }
 
+/* One cipher for both: nothing without its tags, and no other's. */
+static void make_gcm(json_t *json)
+{
+    make_tagged(json);
+    change(json, "segments/0/encryption", "'aes-gcm-random'");
+    change(json, "segments/0/integrity/type", "'aead'");
+    change(json, "keyslots/0/key_size", "32");
+    change(json, "keyslots/1/key_size", "32");
+}
+
+static void test_gcm(void **state)
+{
+    static const struct {
+        const char *path, *value, *error;
+    } cases[] = {
+        { "keyslots/0/priority", "1", NULL },
+        { "segments/0/sector_size", "512", NULL },
+        { "segments/0/sector_size", "1024",
+          "segment 0: sector_size 1024: only 512 and 4096 are allowed" },
+        { "segments/0/integrity", NULL,
+          "segment 0: integrity: none, and aes-gcm-random has tags always" },
+        { "segments/0/integrity/type", "'hmac(sha256)'",
+          "segment 0: integrity: type \"hmac(sha256)\": only \"aead\" is allowed" },
+        { "segments/0/integrity/type", "'none'",
+          "segment 0: integrity: type \"none\": only \"aead\" is allowed" },
+        { "segments/0/integrity/journal_integrity", "'hmac(sha256)'",
+          "segment 0: integrity: journal_integrity \"hmac(sha256)\": only \"none\" is allowed" },
+        { "segments/0/encryption", "'aes-gcm-plain64'",
+          "segment 0: encryption \"aes-gcm-plain64\": only \"aes-xts-plain64\" is allowed" },
+        { "segments/0/encryption", "'aes-xts-plain64'",
+          "segment 0: integrity: type \"aead\": only \"hmac(sha256)\" is allowed" },
+        { "keyslots/0/key_size", "16", "keyslot 0: key_size 16: only 32 to 32 is allowed" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+        struct clo_luks2_info info;
+        struct clo_error err;
+        make_gcm(json);
+        change(json, cases[i].path, cases[i].value);
+        CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+        make(text);
+        bool ok = clo_luks2_check(clo_bytes(head, sizeof head), &info, &err);
+        CHECK(ok == (cases[i].error == NULL), ok ? cases[i].path : err.text);
+        if (ok)
+            CHECK(info.key_size == 32 && strcmp(info.cipher, "aes-gcm-random") == 0 &&
+                          clo_luks2_tag_size(&info) == 28,
+                  "what it is");
+        else
+            CHECK(strcmp(err.text + 14, cases[i].error) == 0, err.text);
+    }
+}
+
 /* Other metadata in a header: what is read is what was written, in both copies. */
 static void test_write(void **state)
 {
@@ -627,19 +681,13 @@ static void test_measurement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),
-        cmocka_unit_test(test_white_list),
-        cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_write),
-        cmocka_unit_test(test_cost_in_sum),
-        cmocka_unit_test(test_token_size),
-        cmocka_unit_test(test_duplicate_member),
-        cmocka_unit_test(test_uuid),
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_binary),
-        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_usual),      cmocka_unit_test(test_white_list),
+        cmocka_unit_test(test_tags),       cmocka_unit_test(test_gcm),
+        cmocka_unit_test(test_write),      cmocka_unit_test(test_cost_in_sum),
+        cmocka_unit_test(test_token_size), cmocka_unit_test(test_duplicate_member),
+        cmocka_unit_test(test_uuid),       cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_binary),     cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_truncated),  cmocka_unit_test(test_measurement),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,12 +36,17 @@ for size in 512 4096; do
         --disk-key "$LAB/small.key" --reuse-disk-key "two for one test" --osrel "$LAB/tree/etc/os-release"
     vm_check "its payload" take $size
 done
+for size in 512 4096; do
+    vm_check "an image by GCM, sectors of $size" lab_image_of "$LAB/tree.ext4" "$LAB/smallg$size.img" quiet --integrity aes-gcm --sector-size $size \
+        --disk-key "$LAB/small.key" --reuse-disk-key "four for one test" --osrel "$LAB/tree/etc/os-release"
+    vm_check "its payload" take g$size
+done
 cp --sparse=always "$LAB/4096.luks" "$LAB/evil.luks"
 changed=$(($(stat -c %s "$LAB/evil.luks") - 3000000))
 printf '\377\377' | dd of="$LAB/evil.luks" bs=1 seek=$changed conv=notrunc status=none
-truncate -s 40M "$LAB/theirs.luks"
+truncate -s 40M "$LAB/theirs.luks" "$LAB/theirsg.luks"
 cat >"$LAB/job" <<'JOB'
-for size in 512 4096; do
+for size in 512 4096 g512 g4096; do
     device=$(disk d$size)
     say open$size cryptsetup open --key-file /disk.key "$device" m$size
     say read$size sha256sum /dev/mapper/m$size
@@ -64,12 +69,15 @@ dmesg >/run/dmesg
 say evillog grep 'INTEGRITY AEAD ERROR' /run/dmesg
 say make cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --cipher aes-xts-plain64 --key-size 512 \
     --integrity hmac-sha256 --sector-size 4096 "$(disk theirs)" /disk.key
+say makeg cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --cipher aes-gcm-random --key-size 256 \
+    --integrity aead --sector-size 4096 "$(disk theirsg)" /disk.key
 JOB
 mkdir -p "$LAB/judge/root"
 cp "$LAB/small.key" "$LAB/judge/root/disk.key"
 vm_check "a guest for the judges" judge_initrd "$LAB/judge" "$LAB/job"
-vm_check "it comes up and ends" judge "$LAB/judge" "d512=$LAB/512.luks" "d4096=$LAB/4096.luks" "evil=$LAB/evil.luks" "theirs=$LAB/theirs.luks"
-for size in 512 4096; do
+vm_check "it comes up and ends" judge "$LAB/judge" "d512=$LAB/512.luks" "d4096=$LAB/4096.luks" \
+    "dg512=$LAB/g512.luks" "dg4096=$LAB/g4096.luks" "evil=$LAB/evil.luks" "theirs=$LAB/theirs.luks" "theirsg=$LAB/theirsg.luks"
+for size in 512 4096 g512 g4096; do
     for step in open mount write close again copy; do
         vm_check "cryptsetup, $size: $step" judged "$LAB/judge" $step$size 0
     done
@@ -81,14 +89,17 @@ vm_check "a byte that was changed: opens" judged "$LAB/judge" evil 0
 vm_check "and is an error" judged "$LAB/judge" evilread 1 "Input/output error"
 vm_check "which the kernel names" judged "$LAB/judge" evillog 0 "INTEGRITY AEAD ERROR, sector"
 vm_check "cryptsetup makes one" judged "$LAB/judge" make 0
+vm_check "cryptsetup makes one by GCM" judged "$LAB/judge" makeg 0
+# theirs NAME
 theirs() {
     rm -f "$LAB/vk"
-    cryptsetup luksDump -q --dump-volume-key --volume-key-file "$LAB/vk" --key-file "$LAB/small.key" "$LAB/theirs.luks" >/dev/null 2>&1 || return
+    cryptsetup luksDump -q --dump-volume-key --volume-key-file "$LAB/vk" --key-file "$LAB/small.key" "$LAB/$1.luks" >/dev/null 2>&1 || return
     # The journal was used: what remains is layout and tags.
     sed 's/^    journal_is_empty(device, .*/    pass/' tests/cli/tags.py >"$LAB/tags.py"
-    python3 "$LAB/tags.py" "$LAB/theirs.luks" "$LAB/vk" "$LAB/theirs.plain" >"$LAB/theirs.tags" && [ "$(wc -w <"$LAB/theirs.tags")" = 1 ]
+    python3 "$LAB/tags.py" "$LAB/$1.luks" "$LAB/vk" "$LAB/$1.plain" >"$LAB/$1.tags" && [ "$(wc -w <"$LAB/$1.tags")" = 1 ]
 }
-vm_check "and its tags are as ours" theirs
+vm_check "and its tags are as ours" theirs theirs
+vm_check "those of GCM, too" theirs theirsg
 
 # --- Booted ---
 
@@ -118,4 +129,10 @@ refused() { ! lab_boot "$1" "$LAB/before.img" >"$LAB/$1.out" 2>&1 && tr -d '\r' 
 change_root
 lab_register demo
 vm_check "a byte that was changed" refused changed "root disk: sector 0: its tag does not hold"
+
+lab_image "$LAB/demo.img" "$LAB_CMDLINE" --integrity aes-gcm
+lab_register demo
+vm_check "GCM: first boot" lab_boot gcm "$LAB/demo.img"
+vm_check "GCM: registers" lab_compare gcm enter-initrd
+vm_check "GCM: second boot" lab_boot gcm_again "$LAB/demo.img"
 vm_end
