@@ -1,15 +1,25 @@
 #include "image/ext_files.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PIECE ((unsigned)1 << 20)
 
+enum clo_status ext_error_status(errcode_t why)
+{
+    if (why == EXT2_ET_BLOCK_ALLOC_FAIL || why == EXT2_ET_INODE_ALLOC_FAIL)
+        return CLO_ERR_UNSUPPORTED;
+    /* The disk below, not what is on it: full, or broken. */
+    if (why == EXT2_ET_SHORT_WRITE || why == ENOSPC || why == EIO)
+        return CLO_ERR_SYSTEM;
+    return CLO_ERR_FORMAT;
+}
+
 static bool fail(struct clo_error *err, const char *path, errcode_t why)
 {
-    return clo_fail(err, why == EXT2_ET_BLOCK_ALLOC_FAIL ? CLO_ERR_UNSUPPORTED : CLO_ERR_FORMAT,
-                    "/%s: %s", path,
+    return clo_fail(err, ext_error_status(why), "/%s: %s", path,
                     why == EXT2_ET_BLOCK_ALLOC_FAIL ? "the root file system is full"
                                                     : error_message(why));
 }

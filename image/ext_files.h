@@ -7,6 +7,9 @@
 
 #include "cloister/base.h"
 
+/* Whose fault libext2fs's answer is: of what lies on the disk, of a file system that is full, or of the disk. */
+enum clo_status ext_error_status(errcode_t why);
+
 bool ext_exists(ext2_filsys fs, const char *path);
 /* A regular file. */
 CLO_MUST_USE bool ext_read(ext2_filsys fs, const char *path, size_t limit, struct clo_buffer *out,

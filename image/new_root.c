@@ -13,6 +13,7 @@
 
 #include "device/file.h"
 #include "device/process.h"
+#include "image/ext_files.h"
 
 #define BLOCK      4096U
 #define ROOM_MIN   ((uint64_t)256 << 20)
@@ -35,7 +36,7 @@ static bool fail(struct clo_error *err, const char *path, errcode_t why)
     if (why == EXT2_ET_BLOCK_ALLOC_FAIL || why == EXT2_ET_INODE_ALLOC_FAIL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "/%.200s: the new root is full: --root-size makes it larger", path);
-    return clo_fail(err, CLO_ERR_FORMAT, "/%.200s: %s", path, error_message(why));
+    return clo_fail(err, ext_error_status(why), "/%.200s: %s", path, error_message(why));
 }
 
 /* --- Making it --- */
