@@ -7,7 +7,7 @@
 
 LAB_OPEN='--allow-host companions --allow-host cmdline'
 vm_begin attacks_esp
-vm_check "good boot" lab_boot second "$LAB/demo.img"
+vm_check "good boot" vm_boot_to_root second "$LAB/demo.img"
 # The refusals name this boot's registers where they explain a difference.
 lab_evidence second enter-initrd
 

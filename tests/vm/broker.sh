@@ -21,7 +21,7 @@ vm_check "nobody answers: tries again, then gives up and says so" gives_up
 
 comes_late() {
     local status=0
-    lab_boot late "$LAB/demo.img" --snapshot &
+    vm_boot_to_root late "$LAB/demo.img" --snapshot &
     local boot=$!
     while ! grep -qs 'trying again in' "$LAB/late.log"; do
         kill -0 "$boot" 2>/dev/null || break
@@ -37,7 +37,7 @@ vm_check "a broker that was killed and comes back is found, with its key" comes_
 cp --sparse=always "$LAB/demo.img" "$LAB/copy.img"
 cp -a "$LAB/vm/tpm" "$LAB/copy-tpm"
 starts_again() {
-    lab_register demo >/dev/null && lab_boot "$1" "$LAB/demo.img" --snapshot
+    lab_register demo >/dev/null && vm_boot_to_root "$1" "$LAB/demo.img" --snapshot
 }
 vm_check "the machine is started again at once, and gets its key" starts_again again
 is_a_copy() {

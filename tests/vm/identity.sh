@@ -8,7 +8,7 @@
 vm_begin identity
 
 # goes_on NAME: the disk is opened and the root's own init runs; further than that is not of interest here.
-goes_on() { lab_boot "$1" "$LAB/demo.img" --until 'Welcome to'; }
+goes_on() { vm_boot_to_root "$1" "$LAB/demo.img"; }
 # refused NAME WORDS IMAGE [OPTION]…: the boot ends with a reason that has these words.
 refused() {
     local name=$1 words=$2 reason status=0
@@ -75,7 +75,7 @@ fi
 if vm_more "the TPM's own counter of generations"; then
     lab_image "$LAB/counted.img" "$LAB_CMDLINE" --tpm-counter
     lab_register counted
-    counts() { lab_boot "$1" "$LAB/counted.img" --until 'Welcome to'; }
+    counts() { vm_boot_to_root "$1" "$LAB/counted.img"; }
     vm_check "an image that counts in the TPM: first boot" counts counted-first
     cp --sparse=always "$LAB/counted.img" "$LAB/counted-before.img"
     vm_check "and second" counts counted-second

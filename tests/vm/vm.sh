@@ -27,6 +27,8 @@ vm_more() {
     echo "not tried without --all: $*"
     return 1
 }
+# Further than the root's first program few tests have to see: the rest of a boot is the longer part of it.
+vm_boot_to_root() { lab_boot "$@" --until 'Welcome to'; }
 vm_end() { [ "$vm_failures" = 0 ] || exit 1; }
 
 # Keys, a pretend platform and a calibration of the firmware, made by the first test of a build that wants them, and the same
