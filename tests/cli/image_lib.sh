@@ -1,6 +1,9 @@
 # shellcheck shell=sh disable=SC2034,SC2059,SC2154
 # image_lib.sh: small stand-ins for what an image is made of. Sourced after lib.sh.
 
+# A program for the initrd of images that nobody boots: with cloister-init and its libraries an initrd takes as long as the rest of an image.
+small_init=/bin/true
+
 # make_kernel FILE: what we look at of a bzImage: its header, and the release that it names.
 make_kernel() {
     {

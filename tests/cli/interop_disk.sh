@@ -6,7 +6,7 @@
 . "$(dirname "$0")/interop_lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
-init=$(absolute "$2")
+init=$small_init
 cd "$work" || exit 4
 PATH=$PATH:/usr/sbin:/sbin
 need sgdisk sfdisk cryptsetup jq

@@ -54,6 +54,13 @@ await_port() {
 # shellcheck disable=SC2317 # await calls it
 says_or_ended() { grep -q '^listening' "$1" || ! kill -0 "$2"; }
 
+# of_many: is the next of many that are alike to be tried? Each is; but where sanitizers make it slow, every eighth.
+many=0
+of_many() {
+    many=$((many + 1))
+    [ "${CLOISTER_SANITIZED:-no}" = no ] || [ $((many % 8)) = 1 ]
+}
+
 skip() {
     echo "SKIP: $1"
     exit 77

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/image_lib.sh"
 # shellcheck source=tests/cli/update_lib.sh
 . "$(dirname "$0")/update_lib.sh"
-init=$(type -P true) # nothing of it runs here: an initrd of a small program is soon made
+init=$small_init
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 skip_without swtpm tpm2_pcrextend tpm2_readpublic mke2fs mkfs.vfat mcopy jq openssl python3 sfdisk

@@ -52,6 +52,7 @@ expect "forged next to current" 0 "signature does not hold" lists --crl all/crl-
 expect "the host's is stale" 0 "left out the evidence's: the revocation list of" "$cloister" verify snp all/crl-stale/extended.bin --root all/good/ark.pem --crl all/good/crl.der --at "$at"
 expect "stale alone" 1 "get a current one" lists --crl all/crl-stale/crl.der
 for name in good $("$sim" snp --list | awk '!seen[$2]++ { print $1 }'); do
+    of_many || continue
     folder=all/$name
     status=0
     "$cloister" verify snp "$folder/extended.bin" --root "$(cat "$folder/root")" --policy "$folder/policy.json" --at "$at" --json >out.json || status=$?
@@ -75,6 +76,7 @@ good="all/good/extended.bin --root all/good/ark.pem --at $at"
 for claim in version product guest_svn vmpl policy policy_abi family_id image_id platform_info report_data measurement host_data id_key_digest \
     author_key_digest report_id report_id_ma chip_id hw_id current_version committed_version cpuid_fam_id cpuid_mod_id cpuid_step \
     launch_mit_vector current_mit_vector signature_algo signer_info author_key_en mask_chip_key chip_id_masked signing_key root; do
+    of_many || continue
     value=$(jq -r ".claims.$claim" good.json)
     # shellcheck disable=SC2086
     expect "pin $claim" 0 "as expected" "$cloister" verify snp $good --expect "$claim=$value"
@@ -151,6 +153,7 @@ policy_of() {
 }
 jq -r '.cases[].id' "$vectors/MANIFEST.json" >ids
 while read -r id; do
+    of_many || continue
     jq --arg id "$id" '.cases[] | select(.id == $id)' "$vectors/MANIFEST.json" >case.json
     set --
     report=

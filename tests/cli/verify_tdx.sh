@@ -22,6 +22,8 @@ at=2026-06-01T00:00:00Z
 root=$(cat platforms/good/root)
 count=0
 for folder in platforms/*; do
+    count=$((count + 1))
+    of_many || continue
     wanted=1
     [ -s "$folder/failing" ] || wanted=0
     expect "${folder#*/}" $wanted "" "$cloister" verify tdx "$folder/quote.bin" --collateral "$folder/collateral" \
@@ -31,7 +33,6 @@ import json, sys
 failed = {check["id"] for check in json.load(open(sys.argv[2]))["checks"] if check["result"] == "fail"}
 sys.exit(failed - {"tdx.tcb_status"} != set(open(sys.argv[1]).read().split()))
 P
-    count=$((count + 1))
 done
 
 # Several sets: a bad piece next to a good one does no harm, and is named; alone it does.
@@ -212,13 +213,14 @@ for case in json.load(open(sys.argv[1]))["cases"]:
 P
 count=0
 while read -r id time wanted options; do
+    count=$((count + 1))
+    of_many || continue
     folder=$vectors/$id
     root=
     [ -e "$folder/intel_root_ca.pem" ] && root="--root $folder/intel_root_ca.pem"
     case $id in *311* | *312* | *314*) wanted=3 ;; esac
     # shellcheck disable=SC2086 # options are words
     expect "$id" "$wanted" "" "$cloister" verify tdx "$folder/quote.bin" --collateral "$folder" $root --at "$time" $options
-    count=$((count + 1))
 done <cases
 [ $count -ge 39 ] || fail "only $count conformance cases"
 exit "$failed"
