@@ -143,6 +143,7 @@ CLO_API bool clo_tdx_report_matches(const struct clo_tdx_report *report,
 
 /* Whose roots count, and when. Roots are known by the SHA-256 of their SubjectPublicKeyInfo. No
  * root at all is an error, never "any". */
+struct clo_certificate_cache;
 struct clo_tdx_trust {
     int64_t at; /* Unix time for validity */
     bool intel; /* the Intel SGX Root CA */
@@ -154,6 +155,7 @@ struct clo_tdx_trust {
     bool without_tcb; /* leave TCB evaluation out; revocation is looked at where lists are given */
     /* Seconds past their next update that are forgiven; what uses them is told (clo_tdx_tcb). */
     int64_t stale_documents, stale_lists;
+    struct clo_certificate_cache *cache; /* of what was verified before; NULL: none */
 };
 /* Is it the Intel SGX Root CA, by fingerprint? */
 CLO_API bool clo_tdx_intel_root(const struct clo_digest *fingerprint);

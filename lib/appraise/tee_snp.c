@@ -106,6 +106,20 @@ static void gather_crls(const struct clo_appraise_inputs *inputs,
     trust->crl_count = count;
 }
 
+/* What was verified with it, its signature is known of. */
+static void keep_crls(struct clo_certificate_cache *cache, const struct clo_snp_chain *chain,
+                      const struct clo_snp_certificates *all)
+{
+    const struct clo_certificate *const issuers[] = { chain->intermediate, chain->root };
+    struct clo_error ignored;
+
+    for (size_t i = 0; cache != NULL && i < all->crl_count; i++)
+        for (size_t k = 0; k < CLO_COUNT(issuers); k++)
+            if (issuers[k] != NULL && clo_crl_is_from(all->crls[i], issuers[k]) &&
+                clo_crl_verify(all->crls[i], issuers[k], CLO_RSASSA_PSS, CLO_HASH_SHA384, &ignored))
+                clo_crl_cache_keep(cache, all->crls[i]);
+}
+
 /* It ends in a root that is trusted, so that it is worth its place. */
 static void keep_chain(struct clo_certificate_cache *cache, const struct clo_snp_chain *chain)
 {
@@ -171,6 +185,7 @@ bool tee_snp_verify(struct work *w, const struct clo_snp_report *report, struct 
                clo_fail(err, CLO_ERR_SYSTEM, "%s", refused.text);
     w->hardware = &tee_snp;
     keep_chain(inputs->certificate_cache, &chain);
+    keep_crls(inputs->certificate_cache, &chain, &certificates);
     note_provenance(w, &chain, crls, trust.crl_count);
     return appraise_claims(w, clo_snp_claims(verified), err);
 }

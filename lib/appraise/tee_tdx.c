@@ -97,6 +97,7 @@ static bool new_platform(struct work *w, const struct clo_tdx_quote *quote,
                          ? inputs->root_count == 0
                          : clo_policy_trusts_maker(policy, CLO_TEE_TDX),
         .without_tcb = inputs->without_tcb,
+        .cache = inputs->certificate_cache,
     };
 
     if (!appraise_roots(w, &roots, &trust.root_count, err))

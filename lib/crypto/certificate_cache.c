@@ -2,10 +2,19 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "crypto_internal.h"
+#include "lib/crypto/crl_hold.h"
+
+#define CRL_KEPT_MAX 65536
+
+/* One of the three. */
 struct kept {
     struct kept *next; /* in its bucket */
     struct clo_certificate *certificate;
+    struct clo_crl *crl;
+    struct clo_digest name; /* of a signature */
     uint64_t used;
 };
 
@@ -40,6 +49,7 @@ bool clo_certificate_cache_new(size_t room, struct clo_certificate_cache **out,
 static void free_kept(struct kept *kept)
 {
     clo_certificate_free(kept->certificate);
+    clo_crl_free(kept->crl);
     free(kept);
 }
 
@@ -74,33 +84,70 @@ static size_t bucket_of(const struct clo_certificate_cache *cache, struct clo_by
     return clo_read_le32(&r) & (cache->bucket_count - 1);
 }
 
+static struct clo_bytes bytes_of(const struct kept *kept)
+{
+    return kept->certificate != NULL ? clo_certificate_der(kept->certificate)
+           : kept->crl != NULL       ? clo_crl_der(kept->crl)
+                                     : clo_digest_bytes(&kept->name);
+}
+
+/* No certificate has the bytes of a list, and neither those of a digest. */
 static struct kept *find(struct clo_certificate_cache *cache, size_t bucket, struct clo_bytes der)
 {
     struct kept *kept = cache->buckets[bucket];
 
-    while (kept != NULL && !clo_bytes_equal(clo_certificate_der(kept->certificate), der))
+    while (kept != NULL && !clo_bytes_equal(bytes_of(kept), der))
         kept = kept->next;
     if (kept != NULL)
         kept->used = ++cache->clock;
     return kept;
 }
 
+/* Under the lock, for as long as what was found is not held. */
+static struct kept *find_locked(struct clo_certificate_cache *cache, struct clo_bytes bytes)
+{
+    size_t bucket = bucket_of(cache, bytes);
+
+    pthread_mutex_lock(&cache->lock);
+    struct kept *kept = find(cache, bucket, bytes);
+    cache->found += kept != NULL;
+    return kept;
+}
+
 bool clo_certificate_cache_read(struct clo_certificate_cache *cache, struct clo_bytes der,
                                 struct clo_certificate **out, struct clo_error *err)
 {
-    const struct kept *kept = NULL;
-
     if (cache == NULL)
         return clo_certificate_parse(der, out, err);
-    size_t bucket = bucket_of(cache, der);
-    pthread_mutex_lock(&cache->lock);
-    kept = find(cache, bucket, der);
-    if (kept != NULL) {
-        cache->found++;
+    const struct kept *kept = find_locked(cache, der);
+    bool is_known = kept != NULL && kept->certificate != NULL;
+    if (is_known)
         *out = clo_certificate_hold(kept->certificate);
-    }
     pthread_mutex_unlock(&cache->lock);
-    return kept != NULL || clo_certificate_parse(der, out, err);
+    return is_known || clo_certificate_parse(der, out, err);
+}
+
+bool clo_crl_cache_read(struct clo_certificate_cache *cache, struct clo_bytes der,
+                        struct clo_crl **out, struct clo_error *err)
+{
+    if (cache == NULL || der.size > CRL_KEPT_MAX)
+        return clo_crl_parse(der, out, err);
+    const struct kept *kept = find_locked(cache, der);
+    bool is_known = kept != NULL && kept->crl != NULL;
+    if (is_known)
+        *out = clo_crl_hold(kept->crl);
+    pthread_mutex_unlock(&cache->lock);
+    return is_known || clo_crl_parse(der, out, err);
+}
+
+bool clo_signed_cache_has(struct clo_certificate_cache *cache, const struct clo_digest *name)
+{
+    if (cache == NULL)
+        return false;
+    const struct kept *kept = find_locked(cache, clo_digest_bytes(name));
+    bool is_known = kept != NULL && kept->certificate == NULL && kept->crl == NULL;
+    pthread_mutex_unlock(&cache->lock);
+    return is_known;
 }
 
 static struct kept **oldest_of(struct kept **bucket)
@@ -130,8 +177,7 @@ static void make_room(struct clo_certificate_cache *cache)
     free_kept(gone);
 }
 
-static void add(struct clo_certificate_cache *cache, size_t bucket,
-                const struct clo_certificate *certificate)
+static void add(struct clo_certificate_cache *cache, size_t bucket, const struct kept *what)
 {
     struct kept *kept = malloc(sizeof *kept);
 
@@ -139,11 +185,26 @@ static void add(struct clo_certificate_cache *cache, size_t bucket,
         return; /* it is read again */
     if (cache->count == cache->room)
         make_room(cache);
-    kept->certificate = clo_certificate_hold(certificate);
+    *kept = *what;
+    if (what->certificate != NULL)
+        kept->certificate = clo_certificate_hold(what->certificate);
+    if (what->crl != NULL)
+        kept->crl = clo_crl_hold(what->crl);
     kept->used = ++cache->clock;
     kept->next = cache->buckets[bucket];
     cache->buckets[bucket] = kept;
     cache->count++;
+}
+
+static void keep(struct clo_certificate_cache *cache, const struct kept *what)
+{
+    struct clo_bytes bytes = bytes_of(what);
+    size_t bucket = bucket_of(cache, bytes);
+
+    pthread_mutex_lock(&cache->lock);
+    if (find(cache, bucket, bytes) == NULL)
+        add(cache, bucket, what);
+    pthread_mutex_unlock(&cache->lock);
 }
 
 void clo_certificate_cache_keep(struct clo_certificate_cache *cache,
@@ -151,11 +212,37 @@ void clo_certificate_cache_keep(struct clo_certificate_cache *cache,
 {
     if (cache == NULL || cache->room == 0 || clo_certificate_is_shared(certificate))
         return;
-    size_t bucket = bucket_of(cache, clo_certificate_der(certificate));
-    pthread_mutex_lock(&cache->lock);
-    if (find(cache, bucket, clo_certificate_der(certificate)) == NULL)
-        add(cache, bucket, certificate);
-    pthread_mutex_unlock(&cache->lock);
+    keep(cache, &(struct kept){ .certificate = (struct clo_certificate *)(uintptr_t)certificate });
+}
+
+void clo_crl_cache_keep(struct clo_certificate_cache *cache, const struct clo_crl *crl)
+{
+    if (cache == NULL || cache->room == 0 || clo_crl_der(crl).size > CRL_KEPT_MAX ||
+        clo_crl_is_shared(crl))
+        return;
+    keep(cache, &(struct kept){ .crl = (struct clo_crl *)(uintptr_t)crl });
+}
+
+/* --- Signatures over documents --- */
+
+void clo_signed_name(const struct clo_public_key *key, struct clo_bytes document,
+                     struct clo_bytes signature, struct clo_digest *out)
+{
+    struct clo_digest parts[3];
+    uint8_t all[3 * 32];
+
+    clo_hash(CLO_HASH_SHA256, document, &parts[0]);
+    clo_hash(CLO_HASH_SHA256, signature, &parts[1]);
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&key->spki), &parts[2]);
+    for (size_t i = 0; i < CLO_COUNT(parts); i++)
+        memcpy(all + 32 * i, parts[i].bytes, 32);
+    clo_hash(CLO_HASH_SHA256, clo_bytes(all, sizeof all), out);
+}
+
+void clo_signed_cache_keep(struct clo_certificate_cache *cache, const struct clo_digest *name)
+{
+    if (cache != NULL && cache->room > 0)
+        keep(cache, &(struct kept){ .name = *name });
 }
 
 void clo_certificate_cache_counts(struct clo_certificate_cache *cache, size_t *count,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crypto/crl_hold.h"
 #include "lib/crypto/x509_proof.h"
 #include "x509.h"
 
@@ -18,8 +19,9 @@
 #define CE_AUTHORITY_KEY      35
 
 struct clo_crl {
-    x509_proof_slot proof; /* an owner's lists are held against many chains */
-    struct clo_buffer der; /* the views below are into it */
+    atomic_uint more_holders; /* beyond the first */
+    x509_proof_slot proof;    /* an owner's lists are held against many chains */
+    struct clo_buffer der;    /* the views below are into it */
     struct x509_signed shell;
     struct x509_algorithm algorithm;
     struct clo_bytes issuer_name, entries, authority_key, number;
@@ -161,9 +163,22 @@ bool clo_crl_parse(struct clo_bytes der, struct clo_crl **out, struct clo_error 
     return true;
 }
 
+struct clo_crl *clo_crl_hold(const struct clo_crl *crl)
+{
+    struct clo_crl *held = (struct clo_crl *)(uintptr_t)crl;
+
+    atomic_fetch_add(&held->more_holders, 1);
+    return held;
+}
+
+bool clo_crl_is_shared(const struct clo_crl *crl)
+{
+    return atomic_load(&crl->more_holders) > 0;
+}
+
 void clo_crl_free(struct clo_crl *crl)
 {
-    if (crl == NULL)
+    if (crl == NULL || atomic_fetch_sub(&crl->more_holders, 1) > 0)
         return;
     x509_proof_free(&crl->proof);
     clo_buffer_free(&crl->der);

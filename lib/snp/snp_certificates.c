@@ -110,7 +110,7 @@ static bool add_crl(struct clo_snp_certificates *certificates, struct clo_bytes 
             return true;
     if (certificates->crl_count == CLO_SNP_CRLS_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "more than %d revocation lists", CLO_SNP_CRLS_MAX);
-    if (!clo_crl_parse(der, &crl, err))
+    if (!clo_crl_cache_read(certificates->cache, der, &crl, err))
         return false;
     certificates->crls[certificates->crl_count++] = CLO_TAKE(crl);
     return true;

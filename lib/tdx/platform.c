@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crypto/certificate_cache.h"
 #include "platform_internal.h"
 
 #define SGX_EXTENSION_OID "1.2.840.113741.1.13.1"
@@ -18,26 +19,29 @@ static bool has_certificate(const struct clo_tdx_platform *p, struct clo_bytes d
     return false;
 }
 
-static bool add_certificate(struct clo_tdx_platform *p, struct clo_bytes der, struct clo_error *err)
+static bool add_certificate(struct build *b, struct clo_bytes der, struct clo_error *err)
 {
+    struct clo_tdx_platform *p = b->platform;
+
     if (has_certificate(p, der))
         return true;
     if (p->certificate_count == TDX_CERTIFICATES_MAX)
         return clo_fail(err, CLO_ERR_FORMAT, "more than %d certificates", TDX_CERTIFICATES_MAX);
-    if (!clo_certificate_parse(der, &p->certificates[p->certificate_count], err))
+    if (!clo_certificate_cache_read(b->trust->cache, der, &p->certificates[p->certificate_count],
+                                    err))
         return false;
     p->certificate_count++;
     return true;
 }
 
-static bool add_chain(struct clo_tdx_platform *p, struct clo_bytes pem, struct clo_error *err)
+static bool add_chain(struct build *b, struct clo_bytes pem, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer der = { 0 };
     enum clo_next next;
     size_t at = 0;
 
     while ((next = clo_pem_next(pem, "CERTIFICATE", &at, &der, err)) == CLO_NEXT_ITEM)
-        if (!add_certificate(p, clo_buffer_bytes(&der), err))
+        if (!add_certificate(b, clo_buffer_bytes(&der), err))
             return false;
     return next == CLO_NEXT_END;
 }
@@ -57,18 +61,18 @@ static bool gather_certificates(struct build *b, struct clo_bytes chain, struct 
 
     b->chain_error.status = CLO_OK;
     if (chain.size > 0 && (!tdx_chain_to_pem(chain, &pem, &b->chain_error) ||
-                           !add_chain(p, clo_buffer_bytes(&pem), &b->chain_error)))
+                           !add_chain(b, clo_buffer_bytes(&pem), &b->chain_error)))
         clo_wrap(&b->chain_error, "the quote's chain");
     b->chain_count = p->certificate_count;
     for (size_t i = 0; b->collateral != NULL && i < CLO_COUNT(chains); i++) {
         struct clo_bytes piece = clo_buffer_bytes(&b->collateral->pieces[chains[i]]);
         if (i == 3 && clo_bytes_equal(piece, clo_buffer_bytes(&b->collateral->pieces[chains[2]])))
             continue; /* the usual case */
-        if (piece.size > 0 && !add_chain(p, piece, err))
+        if (piece.size > 0 && !add_chain(b, piece, err))
             return clo_wrap(err, "collateral: %s", clo_tdx_piece_name(chains[i]));
     }
     for (size_t i = 0; i < b->trust->certificate_count; i++)
-        if (!add_certificate(p, clo_certificate_der(b->trust->certificates[i]), err))
+        if (!add_certificate(b, clo_certificate_der(b->trust->certificates[i]), err))
             return false;
     return true;
 }
@@ -304,6 +308,26 @@ static bool keep_collateral(struct build *b, struct clo_bytes chain, struct clo_
     return clo_buffer_ok(&p->chain) || clo_out_of_memory(err);
 }
 
+/* All of it holds, up to a root that is trusted, so that it is worth its place. */
+static void keep_verified(const struct build *b)
+{
+    const struct clo_tdx_platform *p = b->platform;
+    struct clo_certificate_cache *cache = b->trust->cache;
+    const struct clo_certificate *const certificates[] = { p->leaf, p->ca, p->root,
+                                                           b->tcb_signer.certificate,
+                                                           b->qe_signer.certificate };
+
+    for (size_t i = 0; i < CLO_COUNT(certificates); i++)
+        if (certificates[i] != NULL)
+            clo_certificate_cache_keep(cache, certificates[i]);
+    if (b->has_root_crl)
+        clo_crl_cache_keep(cache, b->root_crl);
+    if (b->has_pck_crl)
+        clo_crl_cache_keep(cache, b->pck_crl);
+    for (size_t i = 0; i < b->signed_count; i++)
+        clo_signed_cache_keep(cache, &b->signed_names[i]);
+}
+
 static bool build_platform(struct build *b, struct clo_bytes chain, struct clo_error *err)
 {
     if (!keep_collateral(b, chain, err) || !gather_certificates(b, chain, err) ||
@@ -346,11 +370,13 @@ bool clo_tdx_platform_new(struct clo_bytes chain, const struct clo_tdx_collatera
     platform->documents_until = INT64_MAX;
     platform->lists_until = INT64_MAX;
     bool ok = build_platform(&b, chain, err);
+    platform->is_ok = ok && checks->failures == failures;
+    if (platform->is_ok && b.has_trusted_root)
+        keep_verified(&b);
     clo_crl_free(b.root_crl);
     clo_crl_free(b.pck_crl);
     if (!ok)
         return false;
-    platform->is_ok = checks->failures == failures;
     *out = CLO_TAKE(platform);
     return true;
 }

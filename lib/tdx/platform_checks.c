@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/crypto/certificate_cache.h"
 #include "platform_internal.h"
 
 static struct clo_bytes piece(const struct build *b, enum clo_tdx_piece which)
@@ -20,7 +21,7 @@ static bool read_crl(struct build *b, enum clo_tdx_piece which, struct clo_crl *
 {
     struct clo_bytes der = piece(b, which);
 
-    return der.size == 0 || clo_crl_parse(der, out, err) ||
+    return der.size == 0 || clo_crl_cache_read(b->trust->cache, der, out, err) ||
            clo_wrap(err, "collateral: %s", clo_tdx_piece_name(which));
 }
 
@@ -295,8 +296,27 @@ static void check_revocation(struct build *b)
 
 /* --- TCB info and QE identity --- */
 
-static bool is_signed(const struct signer *signer, struct clo_bytes signed_part, bool has_signature,
-                      const uint8_t *signature, struct clo_error *err)
+/* Held before under the same key? Who the signer is, and the dates, are looked at all the same. */
+static bool verify_document(struct build *b, const struct clo_public_key *key,
+                            struct clo_bytes document, struct clo_bytes signature,
+                            struct clo_error *err)
+{
+    struct clo_digest name;
+
+    if (b->trust->cache == NULL)
+        return tdx_p256_verify(key, document, signature, err);
+    clo_signed_name(key, document, signature, &name);
+    if (clo_signed_cache_has(b->trust->cache, &name))
+        return true;
+    if (!tdx_p256_verify(key, document, signature, err))
+        return false;
+    if (b->signed_count < CLO_COUNT(b->signed_names))
+        b->signed_names[b->signed_count++] = name;
+    return true;
+}
+
+static bool is_signed(struct build *b, const struct signer *signer, struct clo_bytes signed_part,
+                      bool has_signature, const uint8_t *signature, struct clo_error *err)
 {
     if (!has_signature)
         return clo_fail(err, CLO_ERR_UNVERIFIED, "it has no signature");
@@ -304,7 +324,7 @@ static bool is_signed(const struct signer *signer, struct clo_bytes signed_part,
         *err = signer->error;
         return false;
     }
-    return tdx_p256_verify(clo_certificate_key(signer->certificate), signed_part,
+    return verify_document(b, clo_certificate_key(signer->certificate), signed_part,
                            clo_bytes(signature, TDX_P256_SIGNATURE), err);
 }
 
@@ -320,8 +340,8 @@ static void check_tcb_info(struct build *b)
                                                           : "TCB info is missing");
         return;
     }
-    bool holds = is_signed(&b->tcb_signer, info->signed_part, info->has_signature, info->signature,
-                           &err);
+    bool holds = is_signed(b, &b->tcb_signer, info->signed_part, info->has_signature,
+                           info->signature, &err);
     clo_check_that(b->checks, id, holds, "%s",
                    holds ? "TCB info is signed by Intel's TCB signer's "
                            "key under the same root"
@@ -345,7 +365,7 @@ static void check_qe_identity(struct build *b)
                        identity->id, identity->version);
         return;
     }
-    bool holds = is_signed(&b->qe_signer, identity->signed_part, identity->has_signature,
+    bool holds = is_signed(b, &b->qe_signer, identity->signed_part, identity->has_signature,
                            identity->signature, &err);
     clo_check_that(b->checks, id, holds, "%s",
                    holds ? "QE identity is signed by Intel's TCB signer's key under the same root"

@@ -23,7 +23,9 @@ struct build {
     struct signer tcb_signer, qe_signer;
     struct clo_crl *root_crl, *pck_crl; /* NULL: none */
     bool has_root_crl, has_pck_crl;     /* and genuine */
-    struct clo_error tcb_info_error;    /* status CLO_OK: none; else why it says nothing */
+    struct clo_digest signed_names[2];  /* of signatures that hold, of TCB info and QE identity */
+    size_t signed_count;
+    struct clo_error tcb_info_error; /* status CLO_OK: none; else why it says nothing */
     struct clo_error qe_identity_error;
 };
 

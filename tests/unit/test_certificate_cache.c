@@ -223,7 +223,7 @@ static void test_breakages(void **state)
     (void)state;
     forge_one(NULL, &good);
     warm(cache, &good);
-    CHECK(count_of(cache) == 3 && found_in(cache) >= 6, "a chain is kept, and found");
+    CHECK(count_of(cache) == 4 && found_in(cache) >= 8, "a chain and its list are kept, and found");
     for (size_t i = 0; i < sim_breakage_count; i++) {
         CLO_CLEANUP(sim_forged_free) struct sim_forged broken = { 0 };
         char without[1000], first[1000], second[1000];
@@ -275,7 +275,7 @@ static void test_later(void **state)
     warm(cache, &good);
 }
 
-/* A byte of any certificate of a chain that is known, in the evidence. */
+/* A byte of any certificate of a chain that is known, or of its list, in the evidence. */
 static void test_changed_chain(void **state)
 {
     CLO_CLEANUP(clo_certificate_cache_freep) struct clo_certificate_cache *cache = new_cache(64);
@@ -292,7 +292,15 @@ static void test_changed_chain(void **state)
             CHECK(!appraise(&good, NOW, &good.root, cache, why), "a byte was changed");
             parts[k]->data[i] ^= 4;
         }
-    CHECK(count_of(cache) == 3, "and nothing of that was kept");
+    for (size_t i = 0; i < good.crl.size; i += 13) {
+        char without[1000];
+        good.crl.data[i] ^= 4;
+        bool ok = appraise(&good, NOW, &good.root, NULL, without);
+        CHECK(appraise(&good, NOW, &good.root, cache, why) == ok, "a byte of the list was changed");
+        assert_string_equal(why, without);
+        good.crl.data[i] ^= 4;
+    }
+    CHECK(count_of(cache) == 4, "and nothing of that was kept");
     for (size_t i = 0; i < sizeof good.report; i += 37) {
         if (clo_bytes_all(clo_bytes(good.report + i, 1), 0) && i > CLO_SNP_SIGNED_SIZE)
             continue;
@@ -306,7 +314,7 @@ static void test_changed_chain(void **state)
 /* What nobody trusts takes nobody's place. */
 static void test_strangers(void **state)
 {
-    CLO_CLEANUP(clo_certificate_cache_freep) struct clo_certificate_cache *cache = new_cache(3);
+    CLO_CLEANUP(clo_certificate_cache_freep) struct clo_certificate_cache *cache = new_cache(4);
     CLO_CLEANUP(sim_forged_free) struct sim_forged good = { 0 };
     char why[1000];
 
@@ -323,8 +331,8 @@ static void test_strangers(void **state)
         must(sim_forge(&forge, &keys, &stranger, &err), &err);
         CHECK(!appraise(&stranger, NOW, &stranger.root, cache, why), "a stranger's");
     }
-    CHECK(count_of(cache) == 3, "none of theirs");
-    CHECK(appraise(&good, NOW, &good.root, cache, why) && found_in(cache) >= before + 3, why);
+    CHECK(count_of(cache) == 4, "none of theirs");
+    CHECK(appraise(&good, NOW, &good.root, cache, why) && found_in(cache) >= before + 4, why);
 }
 
 /* --- Threads --- */

@@ -1,12 +1,15 @@
 /* Every check of a TDX quote has something that fails it and nothing else: take the check out, and a line of
  * the table in sim/tdx_breakages.c is accepted. */
 #include "checks.h"
+#include "lib/crypto/certificate_cache.h"
 #include "tdx_keys.h"
 #include "test.h"
 
 #define NOW 1780000000LL
 
 struct run {
+    struct clo_certificate_cache *cache; /* NULL: none */
+    int64_t later;                       /* than NOW, in seconds */
     struct sim_tdx_made made;
     struct clo_tdx_quote quote;
     struct clo_tdx_platform *platform;
@@ -22,22 +25,34 @@ static void run_free(struct run *run)
     clo_checks_free(&run->checks);
 }
 
+static void judge(const struct sim_tdx_made *made, bool without_tcb, struct run *run,
+                  const char *name)
+{
+    const struct clo_tdx_trust trust = {
+        .at = NOW + run->later,
+        .roots = &made->trusted,
+        .root_count = 1,
+        .without_tcb = without_tcb,
+        .cache = run->cache,
+    };
+    struct clo_error err;
+
+    if (!clo_tdx_parse(clo_buffer_bytes(&made->quote), &run->quote, &err) ||
+        !clo_tdx_platform_new(run->quote.chain, &made->collateral, &trust, &run->checks,
+                              &run->platform, &err))
+        fail_msg("%s: %s", name, err.text);
+    run->is_verified = clo_tdx_verify(&run->quote, run->platform, NOW + run->later, &run->checks,
+                                      &run->verified, &err);
+    CHECK(run->is_verified || err.status == CLO_ERR_UNVERIFIED, name);
+}
+
 static void run_made(const struct sim_tdx *tdx, bool without_tcb, struct run *run, const char *name)
 {
     struct clo_error err;
 
-    if (!sim_tdx_make(tdx, &keys, &run->made, &err) ||
-        !clo_tdx_parse(clo_buffer_bytes(&run->made.quote), &run->quote, &err))
+    if (!sim_tdx_make(tdx, &keys, &run->made, &err))
         fail_msg("%s: %s", name, err.text);
-    struct clo_tdx_trust trust = {
-        .at = NOW, .roots = &run->made.trusted, .root_count = 1, .without_tcb = without_tcb
-    };
-    if (!clo_tdx_platform_new(run->quote.chain, &run->made.collateral, &trust, &run->checks,
-                              &run->platform, &err))
-        fail_msg("%s: %s", name, err.text);
-    run->is_verified =
-            clo_tdx_verify(&run->quote, run->platform, NOW, &run->checks, &run->verified, &err);
-    CHECK(run->is_verified || err.status == CLO_ERR_UNVERIFIED, name);
+    judge(&run->made, without_tcb, run, name);
 }
 
 static void good(struct sim_tdx *tdx)
@@ -106,6 +121,118 @@ static void test_breakages(void **state)
         check_breakage(&sim_tdx_breakages[i], 5);
         check_breakage(&sim_tdx_breakages[i], 4);
     }
+}
+
+/* --- With a cache, nothing is accepted that is not accepted without --- */
+
+static void expect_equal(const struct sim_tdx_made *made, struct clo_certificate_cache *cache,
+                         int64_t later, const char *name)
+{
+    CLO_CLEANUP(run_free) struct run without = { .later = later };
+
+    judge(made, false, &without, name);
+    for (int i = 0; i < 2; i++) {
+        CLO_CLEANUP(run_free) struct run with = { .cache = cache, .later = later };
+        judge(made, false, &with, name);
+        CHECK(with.is_verified == without.is_verified, name);
+        CHECK(with.checks.count == without.checks.count, name);
+        for (size_t k = 0; k < with.checks.count; k++) {
+            CHECK(with.checks.items[k].result == without.checks.items[k].result, name);
+            assert_string_equal(with.checks.items[k].id, without.checks.items[k].id);
+            assert_string_equal(with.checks.items[k].detail, without.checks.items[k].detail);
+        }
+    }
+}
+
+/* All that is good in one with something broken is known already. */
+static void expect_equal_broken(const struct sim_tdx_breakage *breakage,
+                                struct clo_certificate_cache *cache)
+{
+    CLO_CLEANUP(sim_tdx_made_free) struct sim_tdx_made made = { 0 };
+    struct sim_tdx tdx;
+    struct clo_error err;
+
+    good(&tdx);
+    breakage->apply(&tdx, &keys);
+    CHECK(sim_tdx_make(&tdx, &keys, &made, &err), err.text);
+    expect_equal(&made, cache, 0, breakage->name);
+}
+
+static void test_cached(void **state)
+{
+    CLO_CLEANUP(clo_certificate_cache_freep) struct clo_certificate_cache *cache = NULL;
+    CLO_CLEANUP(sim_tdx_made_free) struct sim_tdx_made made = { 0 };
+    struct sim_tdx tdx;
+    struct clo_error err;
+    uint64_t found;
+    size_t count;
+
+    (void)state;
+    CHECK(clo_certificate_cache_new(64, &cache, &err), err.text);
+    good(&tdx);
+    CHECK(sim_tdx_make(&tdx, &keys, &made, &err), err.text);
+    expect_equal(&made, cache, 0, "good");
+    clo_certificate_cache_counts(cache, &count, &found);
+    CHECK(count == 8 && found >= 8, "four certificates, two lists, two documents");
+    for (size_t i = 0; i < sim_tdx_breakage_count; i++)
+        expect_equal_broken(&sim_tdx_breakages[i], cache);
+    for (int64_t days = 1; days < 20000; days *= 3)
+        expect_equal(&made, cache, days * 86400, "later");
+    expect_equal(&made, cache, -20000 * INT64_C(86400), "before");
+    expect_equal(&made, cache, 0, "and good again");
+}
+
+/* A byte of what is known, in another piece of collateral. */
+static void test_cached_changed(void **state)
+{
+    CLO_CLEANUP(clo_certificate_cache_freep) struct clo_certificate_cache *cache = NULL;
+    CLO_CLEANUP(sim_tdx_made_free) struct sim_tdx_made made = { 0 };
+    static const enum clo_tdx_piece pieces[] = { CLO_TDX_TCB_INFO, CLO_TDX_QE_IDENTITY };
+    struct sim_tdx tdx;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_certificate_cache_new(64, &cache, &err), err.text);
+    good(&tdx);
+    CHECK(sim_tdx_make(&tdx, &keys, &made, &err), err.text);
+    expect_equal(&made, cache, 0, "good");
+    for (size_t i = 0; i < CLO_COUNT(pieces); i++) {
+        struct clo_buffer *piece = &made.collateral.pieces[pieces[i]];
+        uint8_t *digit = memmem(piece->data, piece->size, "2026", 4);
+        assert_non_null(digit);
+        digit[3] = '5';
+        CLO_CLEANUP(run_free) struct run with = { .cache = cache };
+        judge(&made, false, &with, "a digit");
+        CHECK(!with.is_verified, "a digit of a document that is known");
+        digit[3] = '6';
+    }
+    expect_equal(&made, cache, 0, "and good again");
+}
+
+/* A signature that held is of that key, that document and those bytes. */
+static void test_signed_names(void **state)
+{
+    CLO_CLEANUP(clo_certificate_cache_freep) struct clo_certificate_cache *cache = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *one = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *other = NULL;
+    struct clo_bytes a = clo_bytes_text("a"), b = clo_bytes_text("b");
+    struct clo_digest known, name;
+    struct clo_error err;
+
+    (void)state;
+    CHECK(clo_certificate_cache_new(8, &cache, &err), err.text);
+    CHECK(clo_private_key_public(keys.attestation, &one, &err), err.text);
+    CHECK(clo_private_key_public(keys.pck, &other, &err), err.text);
+    clo_signed_name(one, a, b, &known);
+    CHECK(!clo_signed_cache_has(cache, &known), "not yet");
+    clo_signed_cache_keep(cache, &known);
+    CHECK(clo_signed_cache_has(cache, &known) && !clo_signed_cache_has(NULL, &known), "known");
+    clo_signed_name(other, a, b, &name);
+    CHECK(!clo_signed_cache_has(cache, &name), "another key");
+    clo_signed_name(one, b, b, &name);
+    CHECK(!clo_signed_cache_has(cache, &name), "another document");
+    clo_signed_name(one, a, a, &name);
+    CHECK(!clo_signed_cache_has(cache, &name), "another signature");
 }
 
 /* On the day of a promotion the two differ; Intel's own verifier takes the lower (QvE). */
@@ -485,19 +612,14 @@ static void test_no_roots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_breakages),
-        cmocka_unit_test(test_numbers_differ),
-        cmocka_unit_test(test_own_chains),
-        cmocka_unit_test(test_all_checks_are_broken),
-        cmocka_unit_test(test_converge),
-        cmocka_unit_test(test_older_level),
-        cmocka_unit_test(test_module_rule),
-        cmocka_unit_test(test_relaunch),
-        cmocka_unit_test(test_lenient),
-        cmocka_unit_test(test_unknown_members),
-        cmocka_unit_test(test_without_tcb),
-        cmocka_unit_test(test_reuse),
+        cmocka_unit_test(test_good),           cmocka_unit_test(test_breakages),
+        cmocka_unit_test(test_cached),         cmocka_unit_test(test_signed_names),
+        cmocka_unit_test(test_cached_changed), cmocka_unit_test(test_numbers_differ),
+        cmocka_unit_test(test_own_chains),     cmocka_unit_test(test_all_checks_are_broken),
+        cmocka_unit_test(test_converge),       cmocka_unit_test(test_older_level),
+        cmocka_unit_test(test_module_rule),    cmocka_unit_test(test_relaunch),
+        cmocka_unit_test(test_lenient),        cmocka_unit_test(test_unknown_members),
+        cmocka_unit_test(test_without_tcb),    cmocka_unit_test(test_reuse),
         cmocka_unit_test(test_no_roots),
     };
 
