@@ -1,10 +1,11 @@
-/* cloister secureboot impact: what a change of db or dbx will do, before it is made: to PCR 7, and to
- * which of one's images. */
+/* cloister secureboot impact: what a change of KEK, db or dbx will do, before it is made: to PCR 7, to which of one's
+ * images, and to which sealed keys. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/inputs.h"
 #include "cli/secureboot/lists.h"
+#include "cli/secureboot/sealed.h"
 #include "cloister/reference.h"
 #include "cloister/signature_list.h"
 #include "device/file.h"
@@ -15,6 +16,7 @@
 
 struct impact_options {
     const char *input, *update, *variable, *bank;
+    struct clo_list disks;
     bool json;
 };
 
@@ -29,6 +31,7 @@ struct impact {
     size_t before_count, after_count;
     bool replaces, is_same;
     enum clo_hash bank;
+    struct secureboot_states states;
 };
 
 static void free_impact(struct impact *impact)
@@ -45,22 +48,22 @@ static bool change(const char *variable, struct impact *impact, struct clo_error
 {
     const struct secureboot_file *update = &impact->update;
     struct clo_bytes base = clo_varstore_lists(impact->store.store, variable);
-    struct clo_efi_variable changed = { .name = variable,
-                                        .vendor = clo_guid_image_security,
-                                        .attributes = CLO_EFIVAR_SECURE };
-    struct clo_bytes keys = clo_varstore_lists(impact->store.store, "KEK");
+    struct clo_efi_variable changed = { .name = variable, .attributes = CLO_EFIVAR_SECURE };
+    const char *by = strcmp(variable, "KEK") == 0 ? "PK" : "KEK";
+    struct clo_bytes keys = clo_varstore_lists(impact->store.store, by);
     struct clo_error why = { 0 };
     size_t added;
 
-    if (!clo_signature_lists_check(base, &impact->before_count, err))
+    if (!clo_efi_variable_known(variable, &changed.vendor) ||
+        !clo_signature_lists_check(base, &impact->before_count, err))
         return false;
     bool is_allowed =
             !update->is_auth || clo_auth_update_verify(&update->update, &changed, keys, NULL, &why);
     if (!is_allowed)
         fprintf(stderr,
-                "cloister: note: firmware with this store would refuse the update: by KEK of the "
+                "cloister: note: firmware with this store would refuse the update: by %s of the "
                 "store: %s\n",
-                why.text);
+                by, why.text);
     impact->replaces =
             update->is_auth && is_allowed && (changed.attributes & CLO_EFIVAR_APPEND) == 0;
     if (impact->replaces) {
@@ -83,8 +86,9 @@ static bool prepare(const struct impact_options *o, struct impact *out, struct c
     out->bank = clo_hash_from_name(o->bank);
     if (out->bank == CLO_HASH_NONE)
         return clo_fail(err, CLO_ERR_USAGE, "--bank %s: sha1, sha256, sha384 or sha512", o->bank);
-    if (strcmp(o->variable, "db") != 0 && strcmp(o->variable, "dbx") != 0)
-        return clo_fail(err, CLO_ERR_USAGE, "--variable %s: db or dbx", o->variable);
+    if (strcmp(o->variable, "db") != 0 && strcmp(o->variable, "dbx") != 0 &&
+        strcmp(o->variable, "KEK") != 0)
+        return clo_fail(err, CLO_ERR_USAGE, "--variable %s: KEK, db or dbx", o->variable);
     if (!secureboot_read(o->input, NULL, &out->store, err) ||
         !secureboot_read(o->update, o->variable, &out->update, err))
         return false;
@@ -93,15 +97,18 @@ static bool prepare(const struct impact_options *o, struct impact *out, struct c
     if (!change(o->variable, out, err))
         return clo_wrap(err, "%s", o->variable);
     snprintf(changed.name, sizeof changed.name, "%s", o->variable);
-    changed.vendor = clo_guid_image_security;
+    if (!clo_efi_variable_known(o->variable, &changed.vendor))
+        return clo_fail(err, CLO_ERR_USAGE, "--variable %s", o->variable);
     changed.data = clo_buffer_bytes(&out->lists);
     const struct clo_efivar *old =
-            clo_varstore_find(out->store.store, o->variable, &clo_guid_image_security);
+            clo_varstore_find(out->store.store, o->variable, &changed.vendor);
     if (old != NULL)
         memcpy(changed.time, old->time, sizeof changed.time);
     if (!clo_varstore_write(out->store.store, &changed, 1, &out->changed, err) ||
         !clo_varstore_parse(clo_buffer_bytes(&out->changed), &out->stores[AFTER], err))
         return clo_wrap(err, "after the change");
+    out->states.bank = out->bank;
+    out->states.is_same = out->is_same;
     out->stores[BEFORE] = out->store.store;
     out->files[BEFORE] = clo_buffer_bytes(&out->store.bytes);
     out->files[AFTER] = clo_buffer_bytes(&out->changed);
@@ -194,8 +201,8 @@ static json_t *outcome_json(const struct outcome *outcome)
 }
 
 /* One image; false for one that cannot be read: told in the list, too. */
-static bool tell_image(const struct impact_options *o, const struct impact *impact,
-                       const char *path, json_t *json, bool *lost, struct clo_error *err)
+static bool tell_image(const struct impact_options *o, struct impact *impact, const char *path,
+                       json_t *json, bool *lost, struct clo_error *err)
 {
     struct outcome outcome;
 
@@ -207,6 +214,10 @@ static bool tell_image(const struct impact_options *o, const struct impact *impa
             printf("%s: not known: it cannot be read\n", path);
         return false;
     }
+    if (impact->states.count < SECUREBOOT_IMAGES_MAX) {
+        impact->states.before[impact->states.count] = outcome.pcr7[BEFORE];
+        impact->states.after[impact->states.count++] = outcome.pcr7[AFTER];
+    }
     *lost = *lost || (outcome.verdicts[BEFORE].is_allowed && !outcome.verdicts[AFTER].is_allowed);
     if (o->json)
         json_array_append_new(json, outcome_json(&outcome));
@@ -215,15 +226,33 @@ static bool tell_image(const struct impact_options *o, const struct impact *impa
     return true;
 }
 
+/* As with images: what cannot be read is told, and the others go on. */
+static void tell_disks(const struct impact_options *o, const struct impact *impact, json_t *json,
+                       int *status)
+{
+    for (size_t i = 0; i < o->disks.count; i++) {
+        struct clo_error err;
+        bool is_shut = false;
+        int worse = CLI_YES;
+        if (!secureboot_tell_sealed(o->disks.items[i], &impact->states, json, &is_shut, &err)) {
+            clo_wrap(&err, "secureboot impact");
+            worse = cli_error(&err);
+        } else if (is_shut) {
+            worse = CLI_NO;
+        }
+        *status = worse > *status ? worse : *status;
+    }
+}
+
 /* `status` gets worse if an image that starts now will not, or is not known. */
-static bool tell(const struct impact_options *o, const struct impact *impact,
+static bool tell(const struct impact_options *o, struct impact *impact,
                  const struct clo_list *images, int *status, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep)
-    json_t *json = json_pack("{s:s, s:s, s:b, s:I, s:I, s:[]}", "variable", o->variable, "bank",
-                             clo_hash_name(impact->bank), "replaces", impact->replaces,
+    json_t *json = json_pack("{s:s, s:s, s:b, s:I, s:I, s:[], s:[]}", "variable", o->variable,
+                             "bank", clo_hash_name(impact->bank), "replaces", impact->replaces,
                              "entries_before", (json_int_t)impact->before_count, "entries_after",
-                             (json_int_t)impact->after_count, "images");
+                             (json_int_t)impact->after_count, "images", "sealed");
 
     if (!o->json)
         printf("%s: %zu entries now, %zu after%s: %s\n", o->variable, impact->before_count,
@@ -241,6 +270,7 @@ static bool tell(const struct impact_options *o, const struct impact *impact,
         }
         *status = worse > *status ? worse : *status;
     }
+    tell_disks(o, impact, o->json ? json_object_get(json, "sealed") : NULL, status);
     return !o->json || cli_print_json(json, err);
 }
 
@@ -252,7 +282,11 @@ int cmd_secureboot_impact(int argc, char **argv)
           .was = "--input" },
         { "--update", "FILE", "a dbx update, .auth, or signature lists to append (required)",
           .text = &o.update },
-        { "--variable", "NAME", "db or dbx (dbx)", .text = &o.variable, .values = "db dbx" },
+        { "--variable", "NAME", "KEK, db or dbx (dbx)", .text = &o.variable,
+          .values = "KEK db dbx" },
+        { "--disk", "FILE",
+          "a disk, or LUKS2 header: which of its keys for a TPM the change shuts out (repeatable)",
+          .list = &o.disks },
         { "--bank", "NAME", "the bank of PCR 7 (sha256)", .text = &o.bank,
           .values = "sha1 sha256 sha384 sha512" },
         { "--json", NULL, "print one JSON document", .flag = &o.json },
@@ -262,9 +296,11 @@ int cmd_secureboot_impact(int argc, char **argv)
         .arguments = "--varstore FILE --update FILE [IMAGE]…",
         .operands = { "images", 0, CLO_LIST_MAX },
         .summary =
-                "Says, before it is made, what a change of dbx or db does: which of the images "
-                "will no longer\nstart and by which entry, and the PCR 7 of those UKIs that will. "
-                "Exit status 1 if an image\nthat starts now will not, 3 if one could not be read.",
+                "Says, before it is made, what a change of dbx, db or KEK does: which of the "
+                "images "
+                "will no\nlonger start and by which entry, the PCR 7 of those UKIs that will, and "
+                "which sealed keys it\nshuts out. Exit status 1 if an image that starts now will "
+                "not, or a disk's sealed keys all\nstay shut, 3 if one could not be read.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister secureboot impact --varstore vars.fd --update DBXUpdate.bin "

@@ -100,7 +100,38 @@ sb impact --input vars.fd --update db.auth --variable db one.efi two.efi --json 
 jq -e '.replaces and ([.images[] | [.before.allowed, .after.allowed]] == [[true, true], [true, false]])' impact.json >/dev/null ||
     fail "replacing db: $(cat impact.json)"
 expect "firmware would refuse it" 0 "would refuse the update" sb impact --input vars.fd --update bent.auth two.efi
-expect "impact on KEK" 2 "db or dbx" sb impact --input vars.fd --update dbx.auth --variable KEK
+expect "impact on another variable" 2 "KEK, db or dbx" sb impact --input vars.fd --update dbx.auth --variable MokList
+# KEK is PK's to change, starts nothing, and is measured.
+expect "impact on KEK" 0 "PCR 7 changes" sb impact --input vars.fd --update kek.auth --variable KEK two.efi
+sb impact --input vars.fd --update kek.auth --variable KEK two.efi --json >impact.json
+[ "$(jq -r '.images[0].after.pcr7' impact.json)" = "$(pcr7 kek.fd)" ] || fail "PCR 7 after a change of KEK: $(pcr7 kek.fd)"
+# Which sealed keys it shuts out: one for the state of now alone, then one for the state after it as well.
+if command -v cryptsetup >/dev/null; then
+    token() { # POLICY: in systemd's form, bound to PCR 7, of this policy
+        jq -c --arg policy "$1" '.keyslots = ["0"] | ."tpm2-policy-hash" = $policy | ."tpm2-pcrs" = [4, 7]' "$CLOISTER_TESTS/../fuzz/corpus/tpm2_token/systemd-252"
+    }
+    hint() { # POLICY PCR7: what the disk notes of it
+        jq -nc --arg policy "$1" --arg pcr7 "$2" --arg pcr4 "$(printf '%064d' 4)" '{type: "cloister-pcrs", keyslots: [], policy: $policy, bank: "sha256", pcrs: {"4": $pcr4, "7": $pcr7}}'
+    }
+    a=$(printf '%064d' 1) b=$(printf '%064d' 2)
+    truncate -s 20M sealed.img
+    printf key >key
+    cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 sealed.img key || fail "luksFormat"
+    expect "nothing is sealed" 0 "no key is sealed to a TPM" sb impact --input vars.fd --update kek.auth --variable KEK two.efi --disk sealed.img
+    token "$a" | cryptsetup token import sealed.img || fail "a token"
+    hint "$a" "$(pcr7 vars.fd)" | cryptsetup token import sealed.img || fail "a hint"
+    expect "a key of the present state" 1 "token 0: SHUT OUT" sb impact --input vars.fd --update kek.auth --variable KEK two.efi --disk sealed.img
+    expect "what to do" 1 "before the change, seal to the state after it" sb impact --input vars.fd --update kek.auth --variable KEK two.efi --disk sealed.img
+    expect "nothing changes for it" 0 "token 0: opens as before" sb impact --input new.fd --update dbx.auth two.efi --disk sealed.img
+    token "$b" | cryptsetup token import sealed.img || fail "another token"
+    expect "no hint" 1 "token 2: SHUT OUT" sb impact --input vars.fd --update kek.auth --variable KEK two.efi --disk sealed.img
+    hint "$b" "$(pcr7 kek.fd)" | cryptsetup token import sealed.img || fail "another hint"
+    expect "sealed to both states" 0 "token 2: will open" sb impact --input vars.fd --update kek.auth --variable KEK two.efi --disk sealed.img
+    sb impact --input vars.fd --update kek.auth --variable KEK two.efi --disk sealed.img --json >impact.json
+    [ "$(jq -c '[.sealed[].effect]' impact.json)" = '["shut","foretold"]' ] || fail "impact --disk --json: $(cat impact.json)"
+    expect "not a disk" 3 "two.efi" sb impact --input vars.fd --update kek.auth --variable KEK --disk two.efi
+fi
+expect "KEK by KEK has no impact" 0 "by PK of the store" sb impact --input vars.fd --update kek2.auth --variable KEK two.efi
 
 # A store has several lists; and no name is taken for an empty one.
 expect "which variable" 2 "--variable says which" sb list --merge vars.fd --output no.esl
