@@ -183,6 +183,29 @@ lab_fetch_pcrlock() {
     return "$status"
 }
 
+# systemd-report of the newest release with its signers: a tree to be entered, with places for what is mounted there.
+lab_fetch_systemd_report() {
+    local codename mirror keyring state status=0 name out=$LAB_CACHE/systemd-report
+    [ ! -e "$out/complete" ] || return 0
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    read -r mirror keyring < <(lab_mirror "$codename") || return
+    mkdir -p "$LAB_CACHE"
+    rm -rf "${out:?}"
+    state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
+    { lab_apt "$state" -y --download-only --no-install-recommends install systemd-report systemd-tpm '?name(^libtss2-tcti-swtpm)' \
+        >"$LAB_CACHE/apt.log" 2>&1 &&
+        mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&
+        [ -x "$out/usr/lib/systemd/systemd-report-sign-tpm2" ]; } || status=$?
+    rm -rf "${state:?}"
+    [ "$status" = 0 ] || return "$status"
+    for name in bin sbin lib lib64; do
+        [ -L "$out/$name" ] || [ -e "$out/$name" ] || ln -s "usr/$name" "$out/$name"
+    done
+    mkdir -p "$out"/{proc,dev,run,tmp,var,etc,work}
+    echo 0123456789abcdef0123456789abcdef >"$out/etc/machine-id"
+    touch "$out/complete"
+}
+
 # QEMU of the newest release, with its libraries and its loader: this release's may know no confidential machines.
 lab_fetch_new_qemu() {
     local codename mirror keyring state status=0 out=$LAB_CACHE/qemu-new

@@ -499,7 +499,7 @@ static bool add_pcrs(struct clo_evidence *evidence, const char *path, struct clo
 }
 
 /* The leaf first: what else the file has are issuers. */
-static bool add_ak_certificates(struct clo_evidence *evidence, const char *path,
+bool verify_add_ak_certificates(struct clo_evidence *evidence, const char *path,
                                 struct clo_error *err)
 {
     CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
@@ -520,7 +520,7 @@ bool verify_add_tpm(struct clo_evidence *evidence, const struct verify_tpm_files
                     struct clo_error *err)
 {
     return (files->ak_certificate == NULL ||
-            add_ak_certificates(evidence, files->ak_certificate, err)) &&
+            verify_add_ak_certificates(evidence, files->ak_certificate, err)) &&
            (files->quote == NULL ||
             evidence_file_add(files->quote, CLO_EVIDENCE_TPM_QUOTE, evidence, err)) &&
            (files->signature == NULL || add_signature(evidence, files->signature, err)) &&

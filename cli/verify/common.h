@@ -93,6 +93,10 @@ CLO_MUST_USE bool verify_load_challenge(const struct verify_tpm_files *files,
 CLO_MUST_USE bool verify_add_tpm(struct clo_evidence *evidence,
                                  const struct verify_tpm_files *files, struct clo_error *err);
 
+/* The certificate of an attestation key, and its issuers'. */
+CLO_MUST_USE bool verify_add_ak_certificates(struct clo_evidence *evidence, const char *path,
+                                             struct clo_error *err);
+
 /* "cloister: verify: …" on standard error; returns the exit status. */
 int verify_fail(struct clo_error *err);
 /* With --fetch or --cache: adds to the inputs what the evidence lacks, from its maker. */
@@ -106,6 +110,9 @@ CLO_MUST_USE bool verify_add_collateral(struct verify_inputs *inputs,
 /* Fetches, appraises and prints; returns the exit status. */
 int verify_run(const struct clo_evidence *evidence, const struct verify_options *options,
                struct verify_inputs *inputs);
+
+/* An appraisal for people, as verify_run() prints it. */
+void verify_print(const struct clo_appraisal *appraisal, bool is_quiet);
 
 /* The two forms for a quote of a TPM that no hardware report binds. */
 struct verify_quote_form {
@@ -122,6 +129,7 @@ int cmd_verify_bundle(int argc, char **argv);
 int cmd_verify_snp(int argc, char **argv);
 int cmd_verify_tdx(int argc, char **argv);
 int cmd_verify_svsm(int argc, char **argv);
+int cmd_verify_systemd_report(int argc, char **argv);
 int cmd_verify_tpm(int argc, char **argv);
 int cmd_verify_ear(int argc, char **argv);
 

@@ -13,6 +13,7 @@ static const struct {
     { "endorsement.m", 2 },
     { "endorsement.p", 2 },
     { "evidence.", 1 },
+    { "report.", 1 },
     { "snp.report_data", 1 },
     { "tdx.report_data", 1 },
     { "nitro.nonce", 1 },
@@ -71,7 +72,7 @@ static void print_checks(const struct clo_checks *checks)
 }
 
 /* What was decided and why comes first; then what it rests on, stage by stage. */
-static void print_appraisal(const struct clo_appraisal *appraisal, bool is_quiet)
+void verify_print(const struct clo_appraisal *appraisal, bool is_quiet)
 {
     enum clo_appraisal_status status = clo_appraisal_status(appraisal);
 
@@ -104,7 +105,7 @@ int verify_run(const struct clo_evidence *evidence, const struct verify_options 
         if (!cli_print_json(json, &err))
             return cli_error(&err);
     } else {
-        print_appraisal(appraisal, o->quiet);
+        verify_print(appraisal, o->quiet);
     }
     return clo_appraisal_status(appraisal) == CLO_CONTRAINDICATED ? CLI_NO : CLI_YES;
 }

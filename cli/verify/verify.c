@@ -17,6 +17,7 @@ int cmd_verify(int argc, char **argv)
         { "gce", cmd_verify_gce, "a quote of the vTPM of a Google Compute Engine instance" },
         { "nitro", cmd_verify_nitro, "an attestation document of AWS (NitroTPM, Nitro Enclaves)" },
         { "svsm", cmd_verify_svsm, "SEV-SNP with a service module at VMPL 0, and its TPM" },
+        { "systemd-report", cmd_verify_systemd_report, "a signed report of systemd-report" },
         { "tpm", cmd_verify_tpm, "a TPM's quote" },
         { "ear", cmd_verify_ear, "another verifier's result" },
     };

@@ -32,6 +32,7 @@ CLO_BEGIN_C
 #define CLO_EVIDENCE_TPM_EK_CERTIFICATES "tpm-ek-certificates" /* PEM, likewise */
 #define CLO_EVIDENCE_EVENTLOG            "eventlog"            /* TCG, binary */
 #define CLO_EVIDENCE_USERSPACE_LOG       "userspace-log"       /* JSON-SEQ */
+#define CLO_EVIDENCE_SYSTEMD_REPORT      "systemd-report" /* JSON-SEQ: the report, and one signature */
 #define CLO_EVIDENCE_SAMPLE              "sample" /* Trustee's, for tests: nobody signed it */
 
 struct clo_evidence;

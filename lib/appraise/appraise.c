@@ -55,6 +55,8 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
 
     w->runtime_data = clo_evidence_get(w->evidence, CLO_EVIDENCE_RUNTIME_DATA);
     if (w->runtime_data.data == NULL) {
+        if (clo_evidence_has(w->evidence, CLO_EVIDENCE_SYSTEMD_REPORT))
+            return true; /* which may have it: appraise_systemd() */
         if (expected.data != NULL)
             clo_check_that(w->checks, id, false, "the evidence has no runtime data, so no nonce");
         else
@@ -286,7 +288,8 @@ static bool verify(struct work *w, struct clo_error *err)
         return clo_fail(err, CLO_ERR_FORMAT, "evidence: no hardware report in it");
     w->appraisal->tee = clo_tee_names(w->tee->id)->name;
     /* Next to a bare report a TPM is the host's: what it says is not looked at. */
-    if (!w->tee->appraise(w, err) || (w->tee->has_tpm && !appraise_tpm(w, err)))
+    if (!w->tee->appraise(w, err) || (w->tee->has_tpm && !appraise_tpm(w, err)) ||
+        !appraise_systemd(w, err))
         return false;
     tpm_voucher_check_given(w);
     w->appraisal->is_verified = w->hardware != NULL;

@@ -18,6 +18,8 @@ static bool is_known(const char *name)
         "endorsement_time",
         "endorsement_issuer",
         "endorsement_feed",
+        "report_digest",
+        "report_timestamp",
     };
 
     for (size_t i = 0; i < CLO_COUNT(common); i++)

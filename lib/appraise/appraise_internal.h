@@ -87,6 +87,7 @@ struct work {
     bool is_launch_endorsed;  /* a cloud signed that its firmware has this measurement */
     bool is_vm_endorsed;      /* and that all that starts from it is in it: Azure's utility VM */
     bool appraised;           /* something beyond authenticity was looked at */
+    bool binds_report;        /* or of the systemd report that came along */
     bool binds_runtime_data;  /* what a verified report or quote signed is of this runtime data */
     bool matches_qualifying;  /* or of the bytes that the caller gave */
     uint32_t pcrs_held;       /* those that were held against a reference value */
@@ -121,6 +122,10 @@ void appraise_leave_open(struct work *w, const char *aspect, const char *format,
         CLO_PRINTF(3, 4);
 void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_bytes identity);
 
+/* Where a signed report of systemd's came along: what its TPM signed, and the nonce in it; checks report.*. */
+CLO_MUST_USE bool appraise_systemd(struct work *w, struct clo_error *err);
+/* Is this REPORT_DATA (64 bytes) made for that report? */
+bool appraise_binds_report(const struct work *w, struct clo_bytes field);
 /* The ID block that was given, against the verified report: checks id_block.*. */
 CLO_MUST_USE bool appraise_id_block(struct work *w, struct clo_error *err);
 /* The cloud's word on what was launched: checks endorsement.*. */

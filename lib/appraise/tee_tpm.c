@@ -21,7 +21,7 @@ static const char *const telling[] = {
     "pcr.11", "pcr.12", "pcr.13", "pcr.15", "pcr.7", "pcr.4", "pcr.9", "pcr.5",
     "pcr.14", "pcr.0",  "pcr.1",  "pcr.2",  "pcr.3", "pcr.6", NULL,
 };
-static const char *const identity[] = { "tpm.quote.", "tpm.ak.", "tpm.ek.", NULL };
+static const char *const identity[] = { "tpm.quote.", "tpm.ak.", "tpm.ek.", "report.", NULL };
 static const char *const configuration[] = { "pcr.7", "pcr.12", NULL };
 static const char *const executables[] = { "pcr.0", "pcr.4", "pcr.11", "eventlog.", NULL };
 static const char *const what[] = { "pcr.4", "pcr.11", "|", NULL };

@@ -103,6 +103,11 @@ void appraise_report_data(struct work *w, const char *id, const char *name, stru
                         clo_bytes_all(clo_bytes_slice(field, size, 64), 0),
                 "%s and the nonce that was given", name);
         w->matches_qualifying = same && w->hardware != NULL;
+    } else if (clo_evidence_has(w->evidence, CLO_EVIDENCE_SYSTEMD_REPORT)) {
+        bool binds = appraise_binds_report(w, field);
+        clo_check_that(w->checks, id, binds, "%s %s the digest of systemd's report", name,
+                       binds ? "is" : "is not");
+        w->binds_report = binds && w->hardware != NULL;
     } else {
         clo_check_skip(w->checks, id, "no runtime data and no nonce to hold %s against", name);
     }

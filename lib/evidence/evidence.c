@@ -29,6 +29,7 @@ static const struct {
     { CLO_EVIDENCE_TPM_EK_CERTIFICATES, MEDIA "tpm-ek-certificates" },
     { CLO_EVIDENCE_EVENTLOG, MEDIA "eventlog" },
     { CLO_EVIDENCE_USERSPACE_LOG, MEDIA "userspace-log+json" },
+    { CLO_EVIDENCE_SYSTEMD_REPORT, MEDIA "systemd-report+json" },
     { CLO_EVIDENCE_SAMPLE, MEDIA "sample" },
 };
 

@@ -11,6 +11,7 @@
 #include "import_internal.h"
 #include "lib/cloud/gce_endorsement.h"
 #include "lib/cloud/uvm_endorsement.h"
+#include "lib/evidence/systemd_report.h"
 
 void clo_import_free(struct clo_import *import)
 {
@@ -123,6 +124,8 @@ static const struct {
     bool (*take)(struct clo_bytes in, struct clo_import *out, struct clo_error *err);
 } kinds[] = {
     { "a TCG event log", "cloister eventlog show FILE", is_eventlog, take_name },
+    { "a signed report of systemd-report", "cloister verify systemd-report FILE", systemd_report_is,
+      take_name },
     { "an authenticated EFI variable", "cloister secureboot show FILE", is_auth, take_name },
     { "an SEV-SNP report", "cloister verify snp FILE", is_snp, take_snp },
     { "a TDX quote", "cloister verify tdx FILE", is_quote, take_quote },

@@ -78,6 +78,14 @@ CLO_MUST_USE bool import_certificates(struct clo_bytes in, struct clo_snp_certif
 CLO_MUST_USE bool import_tpm_public(struct clo_bytes in, struct clo_import *out,
                                     struct clo_error *err);
 CLO_MUST_USE bool import_key_tss(const json_t *json, struct clo_import *out, struct clo_error *err);
+/* TCG's JSON for the TSS, piece by piece: an algorithm by name or number; bytes in hex, appended with their size in front; a whole
+ * TPMT_PUBLIC, appended. */
+CLO_MUST_USE bool import_tss_id(const json_t *object, const char *key, uint16_t *out,
+                                struct clo_error *err);
+CLO_MUST_USE bool import_tss_hex(const json_t *object, const char *key, bool optional,
+                                 struct clo_buffer *out, struct clo_error *err);
+CLO_MUST_USE bool import_tss_area(const json_t *area, struct clo_buffer *out,
+                                  struct clo_error *err);
 CLO_MUST_USE bool import_key_jwk(const json_t *json, struct clo_import *out, struct clo_error *err);
 /* JSON with `pcrs` in any of its forms, as {"sha256": {"0": HEX}} (import_tpm.c). */
 CLO_MUST_USE bool import_pcrs_json(const json_t *pcrs, struct clo_bytes attest,

@@ -22,7 +22,7 @@ static const struct {
 };
 
 /* Names with or without what stands before them in C, or numbers. */
-static bool read_id(const json_t *object, const char *key, uint16_t *out, struct clo_error *err)
+bool import_tss_id(const json_t *object, const char *key, uint16_t *out, struct clo_error *err)
 {
     static const char *const prefixes[] = { "TPM2_ALG_", "TPM_ALG_", "TPM2_ECC_", "TPM_ECC_" };
     const json_t *value = json_object_get(object, key);
@@ -81,7 +81,7 @@ static bool read_attributes(const json_t *json, uint32_t *out, struct clo_error 
     return json_is_object(json) || clo_fail(err, CLO_ERR_FORMAT, "\"objectAttributes\" is missing");
 }
 
-static bool put_hex(const json_t *object, const char *key, bool optional, struct clo_buffer *out,
+bool import_tss_hex(const json_t *object, const char *key, bool optional, struct clo_buffer *out,
                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
@@ -108,12 +108,12 @@ static bool put_scheme(const json_t *parameters, const char *key, struct clo_buf
     uint16_t id = 0x0010;
     uint16_t hash;
 
-    if (scheme != NULL && !read_id(scheme, "scheme", &id, err))
+    if (scheme != NULL && !import_tss_id(scheme, "scheme", &id, err))
         return false;
     clo_buffer_be16(out, id);
     if (id == 0x0010)
         return true;
-    if (!read_id(json_object_get(scheme, "details"), "hashAlg", &hash, err))
+    if (!import_tss_id(json_object_get(scheme, "details"), "hashAlg", &hash, err))
         return false;
     clo_buffer_be16(out, hash);
     return true;
@@ -125,12 +125,12 @@ static bool put_symmetric(const json_t *parameters, struct clo_buffer *out, stru
     uint16_t id = 0x0010;
     uint16_t mode;
 
-    if (symmetric != NULL && !read_id(symmetric, "algorithm", &id, err))
+    if (symmetric != NULL && !import_tss_id(symmetric, "algorithm", &id, err))
         return false;
     clo_buffer_be16(out, id);
     if (id == 0x0010)
         return true;
-    if (!read_id(symmetric, "mode", &mode, err))
+    if (!import_tss_id(symmetric, "mode", &mode, err))
         return false;
     clo_buffer_be16(out, (uint16_t)json_integer_value(json_object_get(symmetric, "keyBits")));
     clo_buffer_be16(out, mode);
@@ -146,31 +146,32 @@ static bool put_key(uint16_t type, const json_t *parameters, const json_t *area,
     if (type == 0x0001) {
         clo_buffer_be16(out, (uint16_t)json_integer_value(json_object_get(parameters, "keyBits")));
         clo_buffer_be32(out, (uint32_t)json_integer_value(json_object_get(parameters, "exponent")));
-        return json_is_object(unique) ? put_hex(unique, "rsa", false, out, err)
-                                      : put_hex(area, "unique", false, out, err);
+        return json_is_object(unique) ? import_tss_hex(unique, "rsa", false, out, err)
+                                      : import_tss_hex(area, "unique", false, out, err);
     }
-    if (!read_id(parameters, "curveID", &curve, err))
+    if (!import_tss_id(parameters, "curveID", &curve, err))
         return false;
     clo_buffer_be16(out, curve);
-    return put_scheme(parameters, "kdf", out, err) && put_hex(unique, "x", false, out, err) &&
-           put_hex(unique, "y", false, out, err);
+    return put_scheme(parameters, "kdf", out, err) &&
+           import_tss_hex(unique, "x", false, out, err) &&
+           import_tss_hex(unique, "y", false, out, err);
 }
 
-static bool write_area(const json_t *area, struct clo_buffer *out, struct clo_error *err)
+bool import_tss_area(const json_t *area, struct clo_buffer *out, struct clo_error *err)
 {
     const json_t *parameters = json_object_get(area, "parameters");
     uint16_t type;
     uint16_t name;
     uint32_t attributes;
 
-    if (!read_id(area, "type", &type, err) || !read_id(area, "nameAlg", &name, err) ||
+    if (!import_tss_id(area, "type", &type, err) || !import_tss_id(area, "nameAlg", &name, err) ||
         !read_attributes(json_object_get(area, "objectAttributes"), &attributes, err))
         return false;
     clo_buffer_be16(out, type);
     clo_buffer_be16(out, name);
     clo_buffer_be32(out, attributes);
-    return (put_hex(area, "authPolicy", true, out, err) && put_symmetric(parameters, out, err) &&
-            put_scheme(parameters, "scheme", out, err) &&
+    return (import_tss_hex(area, "authPolicy", true, out, err) &&
+            put_symmetric(parameters, out, err) && put_scheme(parameters, "scheme", out, err) &&
             put_key(type, parameters, area, out, err)) &&
            (clo_buffer_ok(out) || clo_out_of_memory(err));
 }
@@ -195,7 +196,7 @@ static bool take_tss(const json_t *json, struct clo_import *out, struct clo_erro
     const json_t *inner = json_object_get(json, "publicArea");
 
     out->kind = CLO_IMPORT_KEY;
-    return write_area(inner != NULL ? inner : json, &area, err) &&
+    return import_tss_area(inner != NULL ? inner : json, &area, err) &&
            import_tpm_public(clo_buffer_bytes(&area), out, err);
 }
 

@@ -104,6 +104,7 @@ verify gce|-
 verify nitro|-
 verify snp|-
 verify svsm|-
+verify systemd-report|-
 verify tdx|-
 verify tpm|-
 version|
