@@ -106,6 +106,8 @@ expect "not over another" 1 "is there already" "$cloister" key backup copy --sta
 "$cloister" key restore copy --state again || fail "restored"
 expect "not over a state" 1 "is there already" "$cloister" key restore copy --state state
 expect "not of anything" 3 "not a backup" "$cloister" key restore credentials --state third
+expect "nowhere to put it" 4 "No such file" "$cloister" key backup nowhere/copy --state state
+[ -z "$(find . -maxdepth 1 -name '.cloister-*')" ] || fail "scratch folders stay"
 expect "as it was" 0 "default/disk/third" "$cloister" key list --state again
 expect "with its trail" 0 "are as they were written" "$cloister" audit-log verify --state again --checkpoint kept.json
 cmp -s state/tls.key again/tls.key || fail "another key"
@@ -117,6 +119,7 @@ if command -v sqlite3 >/dev/null; then
     expect "a row removed" 1 "row 2: is missing" "$cloister" audit-log verify --state state
     "$cloister" key backup touched --state state || fail "a backup"
     expect "not restored" 1 "row 2: is missing" "$cloister" key restore touched --state fourth
+    [ ! -e fourth ] || fail "a state that was not restored is there"
 fi
 expect "nothing is old" 0 "0 rows dropped" "$cloister" audit-log prune --state again --keep 1
 exit "$failed"

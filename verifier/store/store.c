@@ -29,12 +29,26 @@ static bool make_folder(const char *folder, struct clo_error *err)
     return true;
 }
 
+/* By its name, or the one that it was to get when its writer was killed: NAME.XXXXXX.part. */
+static bool names_public(const char *name)
+{
+    static const char *const suffixes[] = { ".pem", ".crt" };
+    static const char part[] = ".XXXXXX.part";
+    size_t size = strlen(name);
+
+    if (size > strlen(part) && strcmp(name + size - 5, ".part") == 0)
+        size -= strlen(part);
+    for (size_t i = 0; i < CLO_COUNT(suffixes); i++)
+        if (size > 4 && strncmp(name + size - 4, suffixes[i], 4) == 0)
+            return true;
+    return false;
+}
+
 /* Each file by itself: a folder that was open for a while may have let others make or link one. */
 static bool check_file(int folder, const char *name, struct clo_error *err)
 {
     struct stat status;
-    const char *suffix = strrchr(name, '.');
-    bool is_public = suffix != NULL && (strcmp(suffix, ".pem") == 0 || strcmp(suffix, ".crt") == 0);
+    bool is_public = names_public(name);
 
     if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", name, strerror(errno));

@@ -1,6 +1,8 @@
 /* A copy of a store as it is at one moment, while it is served from, and a store made of such a copy. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,12 +54,63 @@ static bool copy_keys(const char *from, const char *to, struct clo_error *err)
     return true;
 }
 
-static bool make_empty(const char *folder, struct clo_error *err)
+/* --- A folder that is there whole, or not at all --- */
+
+struct folder {
+    const char *path;
+    struct clo_scratch scratch; /* next to it */
+    char work[4400];            /* in there; becomes `path` */
+};
+
+static void free_folder(struct folder *folder)
 {
-    return mkdir(folder, 0700) == 0 ||
-           clo_fail(err, errno == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s", folder,
-                    errno == EEXIST ? "is there already" : strerror(errno));
+    clo_scratch_free(&folder->scratch);
 }
+
+static bool fail_there(const char *path, struct clo_error *err)
+{
+    return clo_fail(err, CLO_ERR_REFUSED, "%s: is there already", path);
+}
+
+static bool begin_folder(const char *path, struct folder *out, struct clo_error *err)
+{
+    char parent[4200];
+    struct stat status;
+
+    out->path = path;
+    if (lstat(path, &status) == 0)
+        return fail_there(path, err);
+    snprintf(parent, sizeof parent, "%s", path);
+    if (!clo_scratch_new(dirname(parent), &out->scratch, err))
+        return false;
+    snprintf(out->work, sizeof out->work, "%s/state", out->scratch.path);
+    return mkdir(out->work, 0700) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", out->work, strerror(errno));
+}
+
+static bool sync_folder(const char *path, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return (fd >= 0 && fsync(fd) == 0) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+}
+
+static bool end_folder(struct folder *folder, struct clo_error *err)
+{
+    char parent[4200];
+
+    if (!sync_folder(folder->work, err))
+        return false;
+    if (renameat2(AT_FDCWD, folder->work, AT_FDCWD, folder->path, RENAME_NOREPLACE) != 0)
+        return errno == EEXIST
+                       ? fail_there(folder->path, err)
+                       : clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder->path, strerror(errno));
+    snprintf(parent, sizeof parent, "%s", folder->path);
+    return sync_folder(dirname(parent), err);
+}
+
+/* --- What is in it --- */
 
 /* The database of `from` at one moment, whole, into a file of its own. */
 static bool copy_database(sqlite3 *from, const char *folder, struct clo_error *err)
@@ -87,9 +140,10 @@ static bool copy_database(sqlite3 *from, const char *folder, struct clo_error *e
 bool clo_store_backup(struct clo_store *store, const char *folder, struct clo_error *err)
 {
     STORE_LOCK(store);
+    CLO_CLEANUP(free_folder) struct folder made = { .path = folder };
 
-    return make_empty(folder, err) && copy_keys(store->folder, folder, err) &&
-           copy_database(store->database, folder, err);
+    return begin_folder(folder, &made, err) && copy_keys(store->folder, made.work, err) &&
+           copy_database(store->database, made.work, err) && end_folder(&made, err);
 }
 
 /* --- Back --- */
@@ -131,23 +185,40 @@ static bool settle(struct clo_store *store, int64_t now, struct clo_error *err)
            clo_store_audit_last(store, &row, err);
 }
 
-static bool restore(const char *backup, const char *folder, int64_t now, struct clo_error *err)
+static bool copy_back(const char *backup, const char *folder, struct clo_error *err)
+{
+    char path[4400];
+    sqlite3 *from = NULL;
+
+    snprintf(path, sizeof path, "%s/store.db", backup);
+    if (!copy_keys(backup, folder, err))
+        return false;
+    bool ok = sqlite3_open_v2(path, &from, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK
+                      ? copy_database(from, folder, err)
+                      : clo_fail(err, CLO_ERR_FORMAT, "%s: cannot be opened", path);
+    sqlite3_close(from);
+    return ok;
+}
+
+/* Of the state that it is to be: whole, with its trail as it was written. */
+static bool check_copy(const char *folder, int64_t now, struct clo_error *err)
 {
     CLO_CLEANUP(clo_store_freep) struct clo_store *copy = NULL;
+
+    return clo_store_open_existing(folder, &copy, err) && check_integrity(copy, err) &&
+           verify_trail(copy, err) && settle(copy, now, err);
+}
+
+static bool restore(const char *backup, const char *folder, int64_t now, struct clo_error *err)
+{
+    CLO_CLEANUP(free_folder) struct folder made = { .path = folder };
     char path[4400];
 
     snprintf(path, sizeof path, "%s/store.db", backup);
     if (access(path, F_OK) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: not a backup of a broker's state", backup);
-    if (!make_empty(folder, err) || !copy_keys(backup, folder, err))
-        return false;
-    sqlite3 *from = NULL;
-    bool ok = sqlite3_open_v2(path, &from, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK
-                      ? copy_database(from, folder, err)
-                      : clo_fail(err, CLO_ERR_FORMAT, "%s: cannot be opened", path);
-    sqlite3_close(from);
-    return ok && clo_store_open_existing(folder, &copy, err) && check_integrity(copy, err) &&
-           verify_trail(copy, err) && settle(copy, now, err);
+    return begin_folder(folder, &made, err) && copy_back(backup, made.work, err) &&
+           check_copy(made.work, now, err) && end_folder(&made, err);
 }
 
 bool clo_store_restore(const char *backup, const char *folder, int64_t now, struct clo_error *err)

@@ -362,7 +362,8 @@ static bool cut_log(struct clo_store *store, bool *is_busy, struct clo_error *er
     if (!store_prepare(store, "PRAGMA wal_checkpoint(TRUNCATE)", &statement, err))
         return false;
     int result = sqlite3_step(statement);
-    *is_busy = result == SQLITE_BUSY || sqlite3_column_int(statement, 0) != 0;
+    *is_busy = result == SQLITE_BUSY ||
+               (result == SQLITE_ROW && sqlite3_column_int(statement, 0) != 0);
     return result == SQLITE_ROW || result == SQLITE_BUSY || fail_sql(store, err);
 }
 
@@ -377,20 +378,21 @@ static bool scrub(struct clo_store *store, struct clo_error *err)
     sqlite3_busy_timeout(store->database, SCRUB_MS);
     bool ok = cut_log(store, &is_busy, err);
     sqlite3_busy_timeout(store->database, STORE_BUSY_MS);
-    if (!ok)
-        return false;
-    return !is_busy ||
-           clo_fail(err, CLO_ERR_SYSTEM,
-                    "%s: secrets are sealed, but those of before are still in store.db or its log, "
-                    "which another program reads: end it, and give "
-                    "them another key (--master-key with this one, --new with the next)",
-                    store->folder);
+    return ok && (!is_busy ||
+                  clo_fail(err, CLO_ERR_SYSTEM, "another program reads the database: end it"));
 }
 
+/* From the end of the first transaction on the key is in force, whatever comes of the rest: nobody is to throw it away. */
 bool clo_store_seal(struct clo_store *store, const struct clo_secret *key,
                     const struct clo_audit *row, size_t *count, struct clo_error *err)
 {
-    return seal(store, key, row, count, err) && scrub(store, err);
+    return seal(store, key, row, count, err) &&
+           (scrub(store, err) ||
+            clo_wrap(err,
+                     "%s: secrets are sealed under the new key, but those of before are still in "
+                     "store.db or its log (give them another key then: --master-key with this "
+                     "one, --new with the next)",
+                     store->folder));
 }
 
 static bool proves(const struct clo_secret *key, const struct form *form,
