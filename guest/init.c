@@ -42,6 +42,7 @@
 #define VERITY_NAME     "root-verity"
 #define VERITY_DEVICE   "/dev/mapper/" VERITY_NAME
 #define DEVICE_PATIENCE 10 /* seconds for a disk to appear */
+#define TELL_SECONDS    10 /* to have a network again */
 
 struct guest {
     struct clo_report report;
@@ -62,8 +63,9 @@ struct guest {
     struct clo_tpm2_name
             srk; /* the storage key that is trusted: the image's, or what led to this boot's key */
     bool knows_srk;
-    struct clo_buffer grown; /* the partition table as this boot wrote it */
-    bool grows;              /* the image allows it on a disk of this size */
+    struct clo_unlocked unlocked; /* the session with the broker, if the key came from one */
+    struct clo_buffer grown;      /* the partition table as this boot wrote it */
+    bool grows;                   /* the image allows it on a disk of this size */
 };
 
 /* --- The machine --- */
@@ -444,7 +446,8 @@ static bool ask_broker(struct guest *guest, struct clo_error *err)
                                        .on_evidence = on_evidence,
                                        .on_release = on_release,
                                        .on_wait = on_wait,
-                                       .context = guest };
+                                       .context = guest,
+                                       .unlocked = &guest->unlocked };
 
     if (!clo_network_up(&guest->config.network, guest->config.retry_seconds, "/etc/resolv.conf",
                         &guest->network, err))
@@ -586,6 +589,23 @@ static bool mount_verity(struct guest *guest, struct clo_error *err)
            clo_root_mount_overlaid(VERITY_DEVICE, err);
 }
 
+/* In the session in which the key came: the owner learns what was done to the disk, also where nobody reads the console. */
+static void tell_broker(struct guest *guest, const struct clo_tag_errors *errors)
+{
+    struct clo_error err;
+
+    if (guest->unlocked.kbs == NULL)
+        return;
+    bool ok = clo_network_up(&guest->config.network, TELL_SECONDS, "/etc/resolv.conf",
+                             &guest->network, &err) &&
+              clo_unlocked_tag_errors(&guest->unlocked, errors->count, errors->first, &err);
+    clo_network_down(&guest->network);
+    if (ok)
+        clo_report_say(&guest->report, "the broker was told");
+    else
+        clo_report_say(&guest->report, "the broker was not told: %s", err.text);
+}
+
 /* A block whose tag does not hold is an input/output error to the file system: which it was, the kernel's log says. */
 static bool mount_root(struct guest *guest, struct clo_error *err)
 {
@@ -599,6 +619,7 @@ static bool mount_root(struct guest *guest, struct clo_error *err)
     clo_report_send(&guest->report,
                     json_pack("{s:s, s:I, s:I}", "kind", "tag_errors", "count",
                               (json_int_t)errors.count, "first", (json_int_t)errors.first));
+    tell_broker(guest, &errors);
     return clo_fail(err, CLO_ERR_REFUSED,
                     "root disk: sector %llu: its tag does not hold: it is not what was written "
                     "under this disk's key",
@@ -616,6 +637,7 @@ static bool enter_root(struct guest *guest, struct clo_error *err)
     clo_report_send(&guest->report, json_pack("{s:s, s:i}", "kind", "switch_root", "total_ms",
                                               (int)clo_report_elapsed_ms(&guest->report)));
     clo_tpm_freep(&guest->tpm);
+    clo_unlocked_free(&guest->unlocked);
     return clo_root_switch(err);
 }
 

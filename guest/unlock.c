@@ -4,7 +4,6 @@
 
 #include "cloister/jose.h"
 #include "cloister/resource.h"
-#include "net/kbs.h"
 
 #define REQUEST_TIMEOUT_MS 20000
 #define FIRST_PAUSE_S      1
@@ -73,6 +72,16 @@ static bool choose_resource(const char *wanted, const struct clo_buffer *answere
     return clo_buffer_string(out) != NULL || clo_out_of_memory(err);
 }
 
+static bool keep_name(const struct clo_unlock *unlock, const struct clo_buffer *path,
+                      struct clo_error *err)
+{
+    if (unlock->unlocked == NULL)
+        return true;
+    unlock->unlocked->path.size = 0;
+    clo_buffer_append(&unlock->unlocked->path, clo_buffer_bytes(path));
+    return clo_buffer_string(&unlock->unlocked->path) != NULL || clo_out_of_memory(err);
+}
+
 /* One whole exchange, in a session of its own. */
 static bool exchange(const struct clo_unlock *unlock, const char *tee,
                      const struct clo_private_key *key, struct clo_kbs_client *kbs,
@@ -102,7 +111,8 @@ static bool exchange(const struct clo_unlock *unlock, const char *tee,
     return clo_kbs_attest(kbs, runtime_data, bundle, &token, &answered, err) &&
            choose_resource(resource, &answered, &path, err) &&
            clo_kbs_resource(kbs, clo_buffer_string(&path), &jwe, err) &&
-           use_release(unlock, kbs, clo_buffer_string(&path), jwe, key, err);
+           use_release(unlock, kbs, clo_buffer_string(&path), jwe, key, err) &&
+           keep_name(unlock, &path, err);
 }
 
 bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_error *err)
@@ -131,5 +141,24 @@ bool clo_unlock_key(const struct clo_unlock *unlock, struct clo_error *err)
         nanosleep(&(struct timespec){ .tv_sec = pause }, NULL);
         pause = pause * 2 > LAST_PAUSE_S ? LAST_PAUSE_S : pause * 2;
     }
+    if (unlock->unlocked != NULL)
+        unlock->unlocked->kbs = CLO_TAKE(kbs);
     return true;
+}
+
+void clo_unlocked_free(struct clo_unlocked *unlocked)
+{
+    clo_kbs_free(unlocked->kbs);
+    clo_buffer_free(&unlocked->path);
+    *unlocked = (struct clo_unlocked){ 0 };
+}
+
+bool clo_unlocked_tag_errors(const struct clo_unlocked *unlocked, uint64_t count, uint64_t first,
+                             struct clo_error *err)
+{
+    struct clo_buffer path = unlocked->path;
+
+    if (unlocked->kbs == NULL)
+        return clo_fail(err, CLO_ERR_UNAVAILABLE, "the key came from no broker");
+    return clo_kbs_tag_errors(unlocked->kbs, clo_buffer_string(&path), count, first, err);
 }

@@ -6,6 +6,7 @@
 #include "guest/collect.h"
 #include "guest/config.h"
 #include "guest/release.h"
+#include "net/kbs.h"
 
 struct clo_unlock {
     const struct clo_guest_config *config;
@@ -19,7 +20,19 @@ struct clo_unlock {
     /* Called before waiting to try again; NULL: none. */
     void (*on_wait)(void *context, const char *why, unsigned seconds);
     void *context;
+    /* Gets the session in which the key came, and the resource's name in it; NULL: it ends. */
+    struct clo_unlocked *unlocked;
 };
+
+/* What can be said to the broker later on, by who got the key. */
+struct clo_unlocked {
+    struct clo_kbs_client *kbs;
+    struct clo_buffer path;
+};
+void clo_unlocked_free(struct clo_unlocked *unlocked);
+/* CLO_ERR_UNAVAILABLE: no key came from a broker. */
+CLO_MUST_USE bool clo_unlocked_tag_errors(const struct clo_unlocked *unlocked, uint64_t count,
+                                          uint64_t first, struct clo_error *err);
 
 /* Tries again, ever more slowly, for as long as the image says, while the broker cannot be reached;
  * a refusal is final. CLO_ERR_REFUSED carries the broker's reason, or that of `on_release`. */

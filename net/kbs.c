@@ -190,3 +190,22 @@ bool clo_kbs_generation(struct clo_kbs_client *client, const char *path, uint64_
     return ask(client, "POST", text, body, &response, &answer, err) ||
            clo_wrap(err, "key broker: generation %llu", (unsigned long long)generation);
 }
+
+bool clo_kbs_tag_errors(struct clo_kbs_client *client, const char *path, uint64_t count,
+                        uint64_t first, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
+    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
+    CLO_CLEANUP(clo_json_freep)
+    json_t *body = json_pack("{s:I, s:I}", "count", (json_int_t)count, "first", (json_int_t)first);
+
+    if (client->token.size == 0)
+        return clo_fail(err, CLO_ERR_USAGE, "nothing was attested");
+    clo_buffer_printf(&target, "/cloister/v0/tag-errors/%s", path);
+    const char *text = clo_buffer_string(&target);
+    if (text == NULL || body == NULL)
+        return clo_out_of_memory(err);
+    return ask(client, "POST", text, body, &response, &answer, err) ||
+           clo_wrap(err, "key broker: tag errors");
+}

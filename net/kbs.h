@@ -43,5 +43,8 @@ CLO_MUST_USE bool clo_kbs_resource(struct clo_kbs_client *client, const char *pa
  * CLO_ERR_REFUSED: another copy of the disk has been that far. */
 CLO_MUST_USE bool clo_kbs_generation(struct clo_kbs_client *client, const char *path,
                                      uint64_t generation, struct clo_error *err);
+/* Tells that so many sectors of that disk have tags that do not hold, the first of them of this number. */
+CLO_MUST_USE bool clo_kbs_tag_errors(struct clo_kbs_client *client, const char *path,
+                                     uint64_t count, uint64_t first, struct clo_error *err);
 
 #endif

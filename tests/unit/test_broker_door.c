@@ -30,6 +30,7 @@ static void test_limits(void **state)
         { "POST", "/kbs/v0/auth", 4096 },
         { "POST", "/kbs/v0/attest", CLO_BROKER_BODY_MAX },
         { "POST", "/cloister/v0/generation/a/b/c/1", 4096 },
+        { "POST", "/cloister/v0/tag-errors/a/b/c", 4096 },
         { "GET", "/kbs/v0/resource/default/disk/demo", 0 },
         { "GET", "/metrics", 0 },
         { "HEAD", "/healthz", 0 },

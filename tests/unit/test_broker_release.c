@@ -389,6 +389,47 @@ static void test_disk(void **state)
     put("default/disk/demo", SECRET, true);
 }
 
+/* --- What was done to a disk --- */
+
+#define TAG_ERRORS "/cloister/v0/tag-errors/default/disk/demo"
+
+/* A guest that has the disk's key tells that sectors were changed; nobody else does. */
+static void test_tag_errors(void **state)
+{
+    CLO_CLEANUP(free_client) struct client client = { .clock = 5600 };
+    static const struct {
+        const char *path, *body;
+        unsigned status;
+    } cases[] = {
+        { TAG_ERRORS, "{\"count\":3,\"first\":8}", 200 },
+        { TAG_ERRORS, "{\"count\":1,\"first\":0}", 200 },
+        { TAG_ERRORS, "{\"count\":0,\"first\":8}", 400 },
+        { TAG_ERRORS, "{\"count\":3}", 400 },
+        { TAG_ERRORS, "{\"count\":3,\"first\":8,\"why\":\"\"}", 400 },
+        { TAG_ERRORS, "{\"count\":-3,\"first\":8}", 400 },
+        { TAG_ERRORS, "{\"count\":\"3\",\"first\":8}", 400 },
+        { TAG_ERRORS, "[]", 400 },
+        { "/cloister/v0/tag-errors/default/disk", "{\"count\":3,\"first\":8}", 400 },
+        { "/cloister/v0/tag-errors/", "{\"count\":3,\"first\":8}", 400 },
+        { "/cloister/v0/tag-errors/default/disk/other", "{\"count\":3,\"first\":8}", 403 },
+    };
+
+    (void)state;
+    put("default/disk/demo", SECRET, true);
+    reset_scene();
+    begin(&client);
+    CHECK(attest(&client) == 200, member(&client, "detail"));
+    CHECK(ask(&client, "POST", TAG_ERRORS, cases[0].body) == 403, "before it has the key");
+    CHECK(strstr(member(&client, "detail"), "was not released in this session") != NULL,
+          member(&client, "detail"));
+    CHECK(ask(&client, "GET", RESOURCE, "") == 200, member(&client, "detail"));
+    for (size_t i = 0; i < CLO_COUNT(cases); i++)
+        CHECK(ask(&client, "POST", cases[i].path, cases[i].body) == cases[i].status, cases[i].body);
+    CHECK(ask(&client, "GET", TAG_ERRORS, "") == 404, "GET");
+    client.cookie[0] = '\0';
+    CHECK(ask(&client, "POST", TAG_ERRORS, cases[0].body) == 401, "without a session");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,7 +437,7 @@ int main(void)
         cmocka_unit_test(test_terms_replaced), cmocka_unit_test(test_another_machine),
         cmocka_unit_test(test_templates),      cmocka_unit_test(test_once_per_boot),
         cmocka_unit_test(test_second_holder),  cmocka_unit_test(test_weak),
-        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_disk),           cmocka_unit_test(test_tag_errors),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

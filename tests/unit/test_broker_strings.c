@@ -99,6 +99,7 @@ static void test_paths(void **state)
         { "GET", "/", "" },
         { "POST", "/cloister/v0/generation/default/disk/demo/", "" },
         { "POST", "/cloister/v0/generation/", "/5" },
+        { "POST", "/cloister/v0/tag-errors/default/disk/", "" },
         { "POST", "/cloister/v0/key/put/", "" },
         { "GET", "/challenge-response/v1/session/", "" },
         { "POST", "/challenge-response/v1/session/", "" },

@@ -129,6 +129,9 @@ refused() { ! lab_boot "$1" "$LAB/before.img" >"$LAB/$1.out" 2>&1 && tr -d '\r' 
 change_root
 lab_register demo
 vm_check "a byte that was changed" refused changed "root disk: sector 0: its tag does not hold"
+vm_check "and the broker was told" grep -aqF "the broker was told" "$LAB/changed.log"
+told() { cloister audit-log show --state "$LAB/broker" --json | jq -es 'any(.. | objects; .action? == "tag-errors" and .verdict == "reported" and (.detail | endswith("the first is 0")))' >/dev/null; }
+vm_check "which keeps it in its audit log" told
 
 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --integrity aes-gcm
 lab_register demo

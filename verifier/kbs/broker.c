@@ -218,6 +218,7 @@ static const struct route {
     { "POST", KBS_PREFIX "reference-value", false, broker_admin_policy, NULL },
     { "POST", BROKER_KEY_PREFIX, true, broker_key, NULL },
     { "POST", CLO_GENERATION_PREFIX, true, broker_generation, NULL },
+    { "POST", BROKER_TAG_ERRORS_PREFIX, true, broker_tag_errors, NULL },
     { "POST", BROKER_CHALLENGE_NEW, false, broker_challenge_new, NULL },
     { "POST", BROKER_CHALLENGE, true, broker_challenge, NULL },
     { "GET", BROKER_CHALLENGE, true, broker_challenge, NULL },

@@ -18,6 +18,8 @@ static const struct {
     { "POST", "/kbs/v0/attest", .has_session = true, .body_max = CLO_BROKER_BODY_MAX },
     { "POST", CLO_GENERATION_PREFIX, .is_prefix = true, .has_session = true,
       .body_max = SMALL_MAX },
+    { "POST", BROKER_TAG_ERRORS_PREFIX, .is_prefix = true, .has_session = true,
+      .body_max = SMALL_MAX },
     { "POST", BROKER_KEY_PREFIX, .is_prefix = true, .is_admins = true,
       .body_max = CLO_BROKER_BODY_MAX },
     { "POST", BROKER_CHALLENGE_NEW },

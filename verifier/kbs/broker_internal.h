@@ -27,11 +27,14 @@
 #define BROKER_ERROR_NO_TOKEN    "TokenNotFound"
 #define BROKER_ERROR_TOKEN       "TokenVerifierError"
 #define BROKER_ERROR_POLICY      "PolicyDeny"
-#define BROKER_ERROR_PLUGIN      "PluginInternalError"
-#define BROKER_ERROR_NO_PLUGIN   "PluginNotFound"
-#define BROKER_ERROR_JWE         "JweError"
-#define BROKER_ERROR_PATH        "InvalidRequestPath"
-#define BROKER_ERROR_ADMIN       "AdminAuth"
+/* A guest tells what a host did to its disk: kbs_tag_errors.c. */
+#define BROKER_TAG_ERRORS_PREFIX "/cloister/v0/tag-errors/"
+
+#define BROKER_ERROR_PLUGIN    "PluginInternalError"
+#define BROKER_ERROR_NO_PLUGIN "PluginNotFound"
+#define BROKER_ERROR_JWE       "JweError"
+#define BROKER_ERROR_PATH      "InvalidRequestPath"
+#define BROKER_ERROR_ADMIN     "AdminAuth"
 
 enum broker_counter {
     AUTH,
@@ -43,6 +46,8 @@ enum broker_counter {
     RESOURCE_REFUSED,
     GENERATION_RAISED,
     GENERATION_REFUSED,
+    TAG_ERRORS_REPORTED,
+    TAG_ERRORS_REFUSED,
     RESOURCE_FLAGGED,
     FAILURES,
     COUNTERS,
@@ -225,9 +230,11 @@ CLO_MUST_USE bool broker_openid(struct clo_broker *broker, const struct clo_brok
 CLO_MUST_USE bool broker_veraison(struct clo_broker *broker,
                                   const struct clo_broker_request *request,
                                   struct clo_broker_answer *answer, struct clo_error *err);
-CLO_MUST_USE bool broker_generation(struct clo_broker *broker,
+CLO_MUST_USE bool broker_tag_errors(struct clo_broker *broker,
                                     const struct clo_broker_request *request,
                                     struct clo_broker_answer *answer, struct clo_error *err);
+bool broker_generation(struct clo_broker *broker, const struct clo_broker_request *request,
+                       struct clo_broker_answer *answer, struct clo_error *err);
 CLO_MUST_USE bool broker_metrics(struct clo_broker *broker,
                                  const struct clo_broker_request *request,
                                  struct clo_broker_answer *answer, struct clo_error *err);
