@@ -8,7 +8,7 @@ export CLOISTER_TESTS=$here/../tests
 rows=$(mktemp)
 trap 'rm -f "$rows"' EXIT
 for test in "$here"/../tests/cli/interop_*.sh; do
-    [ "${test##*/}" != interop_lib.sh ] || continue
+    [[ $test != *_lib.sh ]] || continue
     bash "$test" "$cloister" "$init" "$sim" >"$rows.one" 2>/dev/null || { cat "$rows.one" >&2; rm -f "$rows.one"; exit 1; }
     awk -F'\t' -v test="$(basename "$test" .sh)" '$1 == "interop" { print $2 "\t" $3 "\t" $4 "\t" $5 "\t" test }' "$rows.one" >>"$rows"
     rm -f "$rows.one"

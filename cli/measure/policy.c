@@ -6,13 +6,14 @@
 #include "cli/inputs.h"
 #include "cli/measure/measure.h"
 #include "image/uki/work.h"
+#include "lib/uki/pcrsig.h"
 
 #define DEFAULT_PCRS  "4,7,11"
 #define DEFAULT_PHASE "enter-initrd"
 
 struct policy_options {
     struct clo_list banks, joined, providers;
-    const char *pcrs, *phase, *key, *passphrase, *public_key, *output;
+    const char *pcrs, *phase, *key, *passphrase, *public_key, *ref, *output;
     uint32_t mask;
     unsigned hashes;
 };
@@ -50,8 +51,9 @@ static bool add_reference(const struct policy_options *in, const char *path,
             continue;
         if (!foretold(in, reference, (enum clo_hash)hash, &policy, err))
             return clo_wrap(err, "%s", path);
-        if (!(key != NULL ? clo_pcrsig_sign(out, &policy, key, err)
-                          : clo_pcrsig_add(out, &policy, public_key, clo_bytes(NULL, 0), err)))
+        if (!(key != NULL ? clo_pcrsig_sign_for(out, &policy, key, in->ref, err)
+                          : clo_pcrsig_add_for(out, &policy, public_key, clo_bytes(NULL, 0),
+                                               in->ref, err)))
             return false;
     }
     return true;
@@ -105,6 +107,8 @@ int cmd_measure_policy(int argc, char **argv)
           .list = &in.providers },
         { "--public-key", "FILE", "instead of --key: write what its owner signs elsewhere",
           .text = &in.public_key },
+        { "--ref", "TEXT", "for tokens that name this reference alone (systemd 262)",
+          .text = &in.ref },
         { "--join", "FILE", "keep the signed policies of this file, too (repeatable)",
           .list = &in.joined },
         { "--output", "FILE", "where to write them; default: print", .text = &in.output },

@@ -120,9 +120,9 @@ static json_t *numbers(uint32_t pcrs)
     return array;
 }
 
-bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
-                    const struct clo_public_key *key, struct clo_bytes signature,
-                    struct clo_error *err)
+bool clo_pcrsig_add_for(json_t *pcrsig, const struct clo_pcr_policy *policy,
+                        const struct clo_public_key *key, struct clo_bytes signature,
+                        const char *ref, struct clo_error *err)
 {
     struct clo_digest fingerprint;
 
@@ -135,6 +135,7 @@ bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
                        0) &&
               json_object_set_new(entry, "pol", clo_json_hex(clo_digest_bytes(&policy->digest))) ==
                       0 &&
+              (ref == NULL || json_object_set_new(entry, "ref", json_string(ref)) == 0) &&
               (signature.size == 0 ||
                json_object_set_new(entry, "sig", clo_json_base64(signature)) == 0);
     if (!ok) {
@@ -144,19 +145,47 @@ bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
     return add_entry(array_of(pcrsig, clo_hash_name(policy->bank)), entry, err);
 }
 
+bool clo_pcrsig_add(json_t *pcrsig, const struct clo_pcr_policy *policy,
+                    const struct clo_public_key *key, struct clo_bytes signature,
+                    struct clo_error *err)
+{
+    return clo_pcrsig_add_for(pcrsig, policy, key, signature, NULL, err);
+}
+
+/* TPM2_PolicyAuthorize hashes the policy and the reference (part 3, section 23.16), which systemd makes of a text by its hash. */
+static struct clo_bytes to_be_signed(const struct clo_pcr_policy *policy, const char *ref,
+                                     uint8_t out[64])
+{
+    struct clo_digest hashed;
+
+    memcpy(out, policy->digest.bytes, 32);
+    if (ref == NULL)
+        return clo_bytes(out, 32);
+    clo_hash(CLO_HASH_SHA256, clo_bytes_text(ref), &hashed);
+    memcpy(out + 32, hashed.bytes, 32);
+    return clo_bytes(out, 64);
+}
+
 bool clo_pcrsig_sign(json_t *pcrsig, const struct clo_pcr_policy *policy,
                      const struct clo_private_key *key, struct clo_error *err)
 {
+    return clo_pcrsig_sign_for(pcrsig, policy, key, NULL, err);
+}
+
+bool clo_pcrsig_sign_for(json_t *pcrsig, const struct clo_pcr_policy *policy,
+                         const struct clo_private_key *key, const char *ref, struct clo_error *err)
+{
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public_key = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    uint8_t bytes[64];
 
     if (clo_private_key_kind(key) != CLO_KEY_RSA)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "PCR signatures: the key is not RSA, which is what systemd verifies");
     return clo_private_key_public(key, &public_key, err) &&
            clo_signature_make(key, CLO_RSASSA_PKCS1, CLO_HASH_SHA256,
-                              clo_digest_bytes(&policy->digest), &signature, err) &&
-           clo_pcrsig_add(pcrsig, policy, public_key, clo_buffer_bytes(&signature), err);
+                              to_be_signed(policy, ref, bytes), &signature, err) &&
+           clo_pcrsig_add_for(pcrsig, policy, public_key, clo_buffer_bytes(&signature), ref, err);
 }
 
 /* {BANK: [{…}]}, the entries objects with a policy. */

@@ -10,4 +10,12 @@ CLO_MUST_USE bool clo_pcrsig_find(const json_t *pcrsig, const struct clo_pcr_pol
                                   const struct clo_digest *fingerprint, const char *ref,
                                   struct clo_buffer *signature, struct clo_error *err);
 
+/* As clo_pcrsig_add() and clo_pcrsig_sign(), for tokens of one purpose alone that name this reference (systemd 262); NULL: of none. */
+CLO_MUST_USE bool clo_pcrsig_add_for(json_t *pcrsig, const struct clo_pcr_policy *policy,
+                                     const struct clo_public_key *key, struct clo_bytes signature,
+                                     const char *ref, struct clo_error *err);
+CLO_MUST_USE bool clo_pcrsig_sign_for(json_t *pcrsig, const struct clo_pcr_policy *policy,
+                                      const struct clo_private_key *key, const char *ref,
+                                      struct clo_error *err);
+
 #endif
