@@ -36,6 +36,7 @@ struct clo_public_key {
 struct clo_private_key {
     EVP_PKEY *evp;
     enum clo_key_kind kind;
+    _Atomic(EVP_PKEY_CTX *) signer; /* ready to sign; NULL: none, or in use */
 };
 
 /* What libcrypto's big numbers need to work in: each thread has its own, made once and kept, so that

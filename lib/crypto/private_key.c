@@ -149,6 +149,7 @@ void clo_private_key_free(struct clo_private_key *key)
 {
     if (key == NULL)
         return;
+    EVP_PKEY_CTX_free(atomic_load(&key->signer));
     EVP_PKEY_free(key->evp); /* libcrypto clears the secret numbers */
     free(key);
 }

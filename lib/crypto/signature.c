@@ -12,6 +12,8 @@
 #include "lib/base/der.h"
 #include "lib/crypto/openssl.h"
 
+#define SIGNATURE_MAX 1100
+
 const char *crypto_hash_name(enum clo_hash hash)
 {
     static const char *const names[CLO_HASH_COUNT] = {
@@ -169,11 +171,13 @@ bool clo_signature_verify(const struct clo_public_key *key, enum clo_signature_s
 }
 
 static bool sign_with(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_hash hash,
-                      struct clo_bytes message, const char *properties, uint8_t *bytes,
-                      size_t *size)
+                      struct clo_bytes message, const char *properties,
+                      uint8_t bytes[SIGNATURE_MAX], size_t *size)
 {
     EVP_PKEY_CTX *context = NULL;
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
+
+    *size = SIGNATURE_MAX;
     bool ok = digest != NULL &&
               EVP_DigestSignInit_ex(digest, &context, crypto_hash_name(hash), NULL, properties, key,
                                     NULL) == 1 &&
@@ -206,22 +210,60 @@ static bool sign_by_provider(EVP_PKEY *key, enum clo_signature_scheme scheme, en
     return sign_with(key, scheme, hash, message, properties, bytes, size);
 }
 
+/* --- With libcrypto's own keys on curves: what signs is made ready once and used again --- */
+
+static EVP_PKEY_CTX *new_signer(EVP_PKEY *key)
+{
+    EVP_PKEY_CTX *signer = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+
+    if (signer != NULL && EVP_PKEY_sign_init(signer) == 1)
+        return signer;
+    EVP_PKEY_CTX_free(signer);
+    return NULL;
+}
+
+static bool is_libcryptos(const EVP_PKEY *key)
+{
+    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
+    const char *name = provider == NULL ? NULL : OSSL_PROVIDER_get0_name(provider);
+
+    return name != NULL && strcmp(name, "default") == 0;
+}
+
+/* Who signs takes the one that is ready, and puts it back: others who sign meanwhile make one of their own. */
+static bool sign_ready(const struct clo_private_key *key, enum clo_hash hash,
+                       struct clo_bytes message, uint8_t *bytes, size_t *size)
+{
+    _Atomic(EVP_PKEY_CTX *) *ready = (_Atomic(EVP_PKEY_CTX *) *)(uintptr_t)&key->signer;
+    struct clo_digest digest;
+
+    if (key->kind == CLO_KEY_RSA || !is_libcryptos(key->evp))
+        return false;
+    EVP_PKEY_CTX *signer = atomic_exchange(ready, NULL);
+    if (signer == NULL && (signer = new_signer(key->evp)) == NULL)
+        return false;
+    clo_hash(hash, message, &digest);
+    struct clo_bytes hashed = clo_digest_bytes(&digest);
+    *size = SIGNATURE_MAX;
+    bool ok = EVP_PKEY_sign(signer, bytes, size, hashed.data, hashed.size) == 1;
+    EVP_PKEY_CTX_free(ok ? atomic_exchange(ready, signer) : signer);
+    return ok;
+}
+
 bool clo_signature_make(const struct clo_private_key *key, enum clo_signature_scheme scheme,
                         enum clo_hash hash, struct clo_bytes message, struct clo_buffer *signature,
                         struct clo_error *err)
 {
-    uint8_t bytes[1100];
+    uint8_t bytes[SIGNATURE_MAX];
     uint8_t raw[2 * 66];
     size_t size = sizeof bytes;
-    size_t other_size = sizeof bytes;
 
     if (!scheme_fits(key->kind, scheme) || crypto_hash_name(hash) == NULL)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "signature: key and algorithm do not fit");
-    if (!sign_with(key->evp, scheme, hash, message, NULL, bytes, &size)) {
-        if (!sign_by_provider(key->evp, scheme, hash, message, bytes, &other_size))
-            return crypto_fail(err, CLO_ERR_SYSTEM, "signing");
-        size = other_size;
-    }
+    if (!sign_ready(key, hash, message, bytes, &size) &&
+        !sign_with(key->evp, scheme, hash, message, NULL, bytes, &size) &&
+        !sign_by_provider(key->evp, scheme, hash, message, bytes, &size))
+        return crypto_fail(err, CLO_ERR_SYSTEM, "signing");
     if (scheme == CLO_ECDSA_RAW) {
         size_t curve = crypto_curve_size(key->kind);
         if (!der_to_raw(curve, clo_bytes(bytes, size), raw))

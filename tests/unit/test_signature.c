@@ -1,8 +1,10 @@
 #include <pthread.h>
 
 #include "cloister/crypto.h"
+
 #include "cloister/json.h"
 #include "lib/crypto/openssl.h"
+#include <pthread.h>
 
 #include "test.h"
 
@@ -267,6 +269,54 @@ static void threads_share_a_key(void **state)
     }
 }
 
+/* --- One key, many who sign with it --- */
+
+struct signing {
+    pthread_t thread;
+    const struct clo_private_key *key;
+    const struct clo_public_key *public;
+    uint8_t text;
+    bool ok;
+};
+
+static void *sign_often(void *context)
+{
+    struct signing *s = context;
+    struct clo_bytes message = clo_bytes(&s->text, 1);
+
+    s->ok = true;
+    for (int i = 0; i < 40; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+        enum clo_hash hash = i % 2 == 0 ? CLO_HASH_SHA256 : CLO_HASH_SHA384;
+        struct clo_error err;
+        s->ok = s->ok &&
+                clo_signature_make(s->key, CLO_ECDSA_RAW, hash, message, &signature, &err) &&
+                clo_signature_verify(s->public, CLO_ECDSA_RAW, hash, message,
+                                     clo_buffer_bytes(&signature), &err);
+    }
+    return NULL;
+}
+
+static void many_sign_at_once(void **state)
+{
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *public = NULL;
+    struct signing all[4];
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_private_key_new(CLO_KEY_P256, 0, &key, &err));
+    assert_true(clo_private_key_public(key, &public, &err));
+    for (size_t i = 0; i < CLO_COUNT(all); i++) {
+        all[i] = (struct signing){ .key = key, .public = public, .text = (uint8_t)i };
+        assert_int_equal(pthread_create(&all[i].thread, NULL, sign_often, &all[i]), 0);
+    }
+    for (size_t i = 0; i < CLO_COUNT(all); i++) {
+        pthread_join(all[i].thread, NULL);
+        CHECK(all[i].ok, "each has a signature of its own message");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +325,7 @@ int main(void)
         cmocka_unit_test(what_is_signed_verifies),
         cmocka_unit_test(threads_share_a_key),
         cmocka_unit_test(p256_by_point),
+        cmocka_unit_test(many_sign_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
