@@ -129,7 +129,13 @@ static json_t *vector(const struct clo_appraisal *appraisal)
     return json;
 }
 
-static json_t *submodule(const struct clo_appraisal *appraisal)
+/* A copy, unless what is made of it is only read before the appraisal goes. */
+static json_t *part_of(json_t *json, bool is_lent)
+{
+    return is_lent ? json_incref(json) : json_deep_copy(json);
+}
+
+static json_t *submodule(const struct clo_appraisal *appraisal, bool is_lent)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = json_object();
     const struct clo_digest *fingerprint = clo_appraisal_policy_fingerprint(appraisal);
@@ -147,12 +153,13 @@ static json_t *submodule(const struct clo_appraisal *appraisal)
     }
     ok = json_object_set_new(json, "cloister.tee", json_string(appraisal->tee)) == 0 && ok;
     ok = json_object_set_new(json, "cloister.summary", json_string(appraisal->summary)) == 0 && ok;
-    ok = json_object_set_new(json, "cloister.claims", json_deep_copy(appraisal->claims)) == 0 && ok;
+    ok = json_object_set_new(json, "cloister.claims", part_of(appraisal->claims, is_lent)) == 0 &&
+         ok;
     return ok ? CLO_TAKE(json) : NULL;
 }
 
-bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
-                    json_t **out, struct clo_error *err)
+static bool make_claims(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
+                        bool is_lent, json_t **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = json_object();
     bool ok = json_object_set_new(json, "eat_profile", json_string(CLO_EAR_PROFILE)) == 0;
@@ -175,13 +182,19 @@ bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_
                  json, "ear_verifier_id",
                  json_pack("{s:s,s:s}", "developer", spec->developer, "build", spec->build)) == 0 &&
          ok;
-    ok = json_object_set_new(json, "submods", json_pack("{s:o}", "cpu0", submodule(appraisal))) ==
-                 0 &&
+    ok = json_object_set_new(json, "submods",
+                             json_pack("{s:o}", "cpu0", submodule(appraisal, is_lent))) == 0 &&
          ok;
     if (!ok)
         return clo_fail(err, CLO_ERR_SYSTEM, "EAR: out of memory");
     *out = CLO_TAKE(json);
     return true;
+}
+
+bool clo_ear_claims(const struct clo_appraisal *appraisal, const struct clo_ear_spec *spec,
+                    json_t **out, struct clo_error *err)
+{
+    return make_claims(appraisal, spec, false, out, err);
 }
 
 /* An earlier draft's names, which Trustee and Veraison's libraries of before read. */
@@ -221,7 +234,7 @@ bool clo_ear_sign(const struct clo_appraisal *appraisal, const struct clo_ear_sp
 
     if (clo_private_key_kind(key) != CLO_KEY_P384 && clo_private_key_kind(key) != CLO_KEY_P256)
         return clo_fail(err, CLO_ERR_USAGE, "EAR: signed with a P-256 or P-384 key only");
-    return clo_ear_claims(appraisal, spec, &claims, err) &&
+    return make_claims(appraisal, spec, true, &claims, err) &&
            (!spec->has_old_names ||
             (rename_old(&claims, err) && annotate(appraisal, spec, claims, err))) &&
            clo_jws_sign_kid(key, spec->key_id, claims, token, err);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -483,12 +484,25 @@ uint16_t clo_server_port(const struct clo_server *server)
     return server->port;
 }
 
+/* A decision asks for memory some thousand times and gives all of it back: without lists that are gone through whenever something large
+ * is asked for, and without giving the top back to the kernel each time, a tenth of its time goes. What is large enough comes
+ * from the kernel and goes back to it, now as before. */
+static void set_up_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MXFAST, 0);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    mallopt(M_TOP_PAD, 256 << 10);
+#endif
+}
+
 bool clo_server_run(struct clo_server *server, struct clo_error *err)
 {
     struct clo_broker *broker = server->spec.broker;
     bool ok = clo_broker_group_begin(broker, on_synced, server, err);
 
     signal(SIGPIPE, SIG_IGN);
+    set_up_memory();
     for (unsigned i = 1; ok && i < server->worker_count; i++)
         ok = worker_start(server->workers[i], err);
     if (ok) {
