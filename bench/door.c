@@ -194,6 +194,7 @@ struct guest {
     double until;
     double every; /* seconds from one to the next; 0: as fast as it goes */
     double first; /* when the first one is due */
+    pthread_barrier_t *ready, *go;
     struct clo_https_connection *connection;
     struct clo_kbs_client *client;
     size_t count;
@@ -294,9 +295,13 @@ static void wait_until(double due)
 static void *run_guest(void *context)
 {
     struct guest *g = context;
-    double due = g->first;
     struct clo_error err;
 
+    if (g->is_kept) /* the handshake is not counted */
+        must(g->ask(g, &err), &err);
+    pthread_barrier_wait(g->ready);
+    pthread_barrier_wait(g->go);
+    double due = g->first;
     while (bench_now() < g->until && g->count < SAMPLES) {
         if (g->every > 0)
             wait_until(due);
@@ -326,20 +331,28 @@ struct row {
     struct bench_series rate, p50, p99;
 };
 
-static void run_all(const struct guest *kind, unsigned guests, double seconds, double *spent,
-                    size_t *count)
+/* They begin at once, and what they did before is not counted. */
+static void start_all(const struct guest *kind, struct guest *all, unsigned guests, double seconds,
+                      pid_t server, double *before)
 {
-    struct guest all[GUESTS];
-    double start = bench_now();
-
     for (unsigned i = 0; i < guests; i++) {
         all[i] = *kind;
-        all[i].until = start + seconds;
-        all[i].first = start + kind->every * i / guests;
         all[i].spent = calloc(SAMPLES, sizeof *all[i].spent);
         if (all[i].spent == NULL || pthread_create(&all[i].thread, NULL, run_guest, &all[i]) != 0)
             exit(4);
     }
+    pthread_barrier_wait(kind->ready);
+    *before = processor_time(server);
+    double start = bench_now();
+    for (unsigned i = 0; i < guests; i++) {
+        all[i].until = start + seconds;
+        all[i].first = start + kind->every * i / guests;
+    }
+    pthread_barrier_wait(kind->go);
+}
+
+static void end_all(struct guest *all, unsigned guests, double *spent, size_t *count)
+{
     *count = 0;
     for (unsigned i = 0; i < guests; i++) {
         pthread_join(all[i].thread, NULL);
@@ -352,13 +365,20 @@ static void run_all(const struct guest *kind, unsigned guests, double seconds, d
 static void measure(struct row *row, const struct guest *kind, pid_t server, unsigned guests,
                     double seconds)
 {
-    size_t count;
-    double start = bench_now(), before = processor_time(server);
+    pthread_barrier_t ready, go;
+    struct guest all[GUESTS], one = *kind;
     double *spent = calloc((size_t)GUESTS * SAMPLES, sizeof *spent);
+    double before;
+    size_t count;
 
-    if (spent == NULL)
+    if (spent == NULL || pthread_barrier_init(&ready, NULL, guests + 1) != 0 ||
+        pthread_barrier_init(&go, NULL, guests + 1) != 0)
         exit(4);
-    run_all(kind, guests, seconds, spent, &count);
+    one.ready = &ready;
+    one.go = &go;
+    start_all(&one, all, guests, seconds, server, &before);
+    double start = bench_now();
+    end_all(all, guests, spent, &count);
     if (count == 0)
         exit(4);
     bench_add(&row->each, (processor_time(server) - before) / (double)count * 1e6);
@@ -367,6 +387,8 @@ static void measure(struct row *row, const struct guest *kind, pid_t server, uns
     bench_add(&row->p50, spent[count / 2]);
     bench_add(&row->p99, spent[count * 99 / 100]);
     free(spent);
+    pthread_barrier_destroy(&ready);
+    pthread_barrier_destroy(&go);
 }
 
 static double median(const struct bench_series *series)
