@@ -1,6 +1,7 @@
 /* cloister measure uki: the PCRs of a boot that starts this unified kernel image. */
 #include "cli/measure/measure.h"
 #include "cli/measure/pcrs.h"
+#include "cli/measure/separator.h"
 #include "device/file.h"
 
 static bool read_uki(const char *path, struct measure *options, struct clo_error *err)
@@ -70,5 +71,7 @@ int cmd_measure_uki(int argc, char **argv)
     bool ok = read_uki(operands.items[0], &options, &err);
     ok = ok &&
          (measure_pcrs(&options, &from, false, &err) || clo_wrap(&err, "%s", operands.items[0]));
+    if (ok)
+        measure_note_initrd(clo_buffer_bytes(&options.boot.uki));
     return ok ? CLI_YES : cli_fail("measure uki", &err);
 }

@@ -52,6 +52,21 @@ static bool find_value(const struct cli_seal_plan *plan, size_t image, size_t ot
     return true;
 }
 
+/* systemd 261 and newer, in an initrd that carries its service, before a disk is opened: a word into each of these. */
+static void add_separator(unsigned pcr, struct clo_digest *value)
+{
+    static const uint32_t measured = 0xffU | 1U << 9 | 1U << 12 | 1U << 13 | 1U << 14;
+    struct clo_digest word;
+
+    if ((measured >> pcr & 1) == 0)
+        return;
+    clo_hash(value->hash, clo_bytes_text("os-separator"), &word);
+    const struct clo_bytes parts[] = { clo_digest_bytes(value), clo_digest_bytes(&word) };
+    struct clo_digest next;
+    clo_hash_many(value->hash, parts, CLO_COUNT(parts), &next);
+    *value = next;
+}
+
 static bool add_state(const struct cli_seal *in, struct cli_seal_plan *plan, size_t image,
                       size_t other, struct clo_error *err)
 {
@@ -69,6 +84,8 @@ static bool add_state(const struct cli_seal *in, struct cli_seal_plan *plan, siz
         if (!find_value(plan, image, other, pcr, in->phase, value))
             return clo_fail(err, CLO_ERR_REFUSED, "%s: no reference has a value of PCR %u (%s)",
                             name, pcr, clo_hash_name(plan->bank));
+        if (in->has_separator)
+            add_separator(pcr, value);
         state->hint.values[pcr] = *value;
         state->hint.pcrs |= UINT32_C(1) << pcr;
         count++;
@@ -220,6 +237,27 @@ static bool read_policy(const struct cli_seal *in, struct cli_seal_plan *plan,
     return true;
 }
 
+/* What another party moves, or may: once, where it is chosen. */
+static void note_pcrs(const struct cli_seal_plan *plan)
+{
+    const struct clo_tpm2_sealing *sealing = &plan->job.sealing;
+    uint32_t all = sealing->pcrs | sealing->signed_pcrs | sealing->nv_pcrs;
+
+    if (plan->job.form == CLO_SEAL_SYSTEMD && (all >> 7 & 1) == 0)
+        fputs("cloister: note: PCR 7 is left out: without Secure Boot an initrd of systemd's "
+              "takes words for its command line from a firmware variable, which is the host's\n",
+              stderr);
+    if ((sealing->pcrs >> 1 & 1) != 0)
+        fputs("cloister: note: PCR 1 has the host's SMBIOS tables in it (systemd's stub and boot "
+              "loader of 261 and newer): another size of machine, or release of the host's, "
+              "shuts the key out\n",
+              stderr);
+    if ((sealing->pcrs >> 9 & 1) != 0)
+        fputs("cloister: note: PCR 9 moves where systemd makes registers of its own in the TPM "
+              "(NvPCRs, 259 and newer), in the first boot and after the TPM was cleared\n",
+              stderr);
+}
+
 bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct clo_error *err)
 {
     struct cli_seal with = *in;
@@ -241,6 +279,11 @@ bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out, struct 
         !make_states(&with, out, err) || !add_nv_state(&with, out, err) ||
         !clo_file_read_secret(in->key, KEY_LIMIT, &out->key, err))
         return false;
+    if (in->has_separator && in->references.count == 0)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--os-separator is for --reference: the present "
+                        "registers have it");
+    note_pcrs(out);
     out->job.key = out->key;
     out->job.states = out->states;
     out->job.drops_others = in->drops_others;

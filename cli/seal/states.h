@@ -17,7 +17,7 @@ struct cli_seal {
     const char *key, *pcrs, *signed_pcrs, *signer, *ref, *phase, *bank, *pin, *form, *share,
             *identity;
     const char *crypttab; /* the volume's name */
-    bool drops_others, makes_recovery, shows_qr, as_json;
+    bool drops_others, makes_recovery, shows_qr, as_json, has_separator;
 };
 
 /* The rows that both have; `more` in front of them. */
@@ -39,6 +39,9 @@ struct cli_seal {
             { "--phase", "PATH", "the registers' values in this phase; default enter-initrd",     \
               .text = &(in).phase },                                                              \
             { "--bank", "NAME", "the PCR bank; default sha256", .text = &(in).bank },             \
+            { "--os-separator", NULL,                                                             \
+              "the references' values, and then what systemd-pcrosseparator measures (261)",      \
+              .flag = &(in).has_separator },                                                      \
             { "--pin-file", "FILE", "a PIN that is asked for as well", .text = &(in).pin },       \
             { "--form", "FORM",                                                                   \
               "systemd (default; systemd opens it too), own (no key slot is added) or share "     \

@@ -87,5 +87,29 @@ seal --pcrs 0,2,4,7,11,12,13 >/dev/null || fail "the third"
 theirs_newer || fail "$newest does not find the third of three: $(tail -n 1 theirs.log)"
 attach "" || fail "$newest's cryptsetup does not find the third of three: $(tail -n 1 theirs.log)"
 expect "and so do we" 0 "opens" ours
+# systemd 261's separator, which its service in an initrd measures before a disk is opened: sealed for beforehand, opened after it.
+word=$(printf os-separator | sha256sum | cut -d' ' -f1)
+[ "$word" = ff5b9d73dad709633ae76adf444012b57e913a12ed7403c3931145862f35f841 ] || fail "the separator"
+flush
+tpm2_readpublic -Q -c 0x81000001 -f tss -o srk || fail "storage key"
+state() {
+    jq -n --arg a "$(pcr sha256 0)" --arg b "$(pcr sha256 2)" --arg c "$(pcr sha256 4)" --arg d "$(pcr sha256 7)" --arg e "$(pcr sha256 11)" --arg f "$(pcr sha256 12)" --arg g "$(pcr sha256 13)" \
+        '{cloister_reference: 1, name: "now", origin: "prediction", events: {}, pcrs: {sha256: {"0": $a, "2": $b, "4": $c, "7": $d, "12": $f, "13": $g, "11": {"enter-initrd": $e}}}}'
+}
+state >now.ref.json
+volume
+expect "a separator without a reference" 2 "--os-separator is for --reference" "$cloister" seal volume --key key --tpm "swtpm:$work/sock" --os-separator
+"$cloister" image seal volume --key key --srk srk --reference now.ref.json --os-separator >/dev/null || fail "image seal --os-separator"
+expect "before the separator" 1 "PCR 0, PCR 2, PCR 4" ours
+for number in 0 1 2 3 4 5 6 7 9 12 13 14; do tpm2_pcrextend "$number:sha256=$word" || fail "extend"; done
+theirs_newer || fail "$newest does not open what was sealed for its separator: $(tail -n 1 theirs.log)"
+expect "after the separator" 0 "opens" ours
+held "os-separator" systemd-cryptenroll "$newest" "reads ours"
+
+# Registers that another party moves are named where they are chosen.
+expect "without PCR 7" 0 "" "$cloister" image seal volume --key key --srk srk --reference now.ref.json --pcrs 0,2,4,11,12,13
+grep -q "note: PCR 7 is left out" err || fail "without PCR 7: $(cat err)"
+expect "the usual ones" 0 "" "$cloister" image seal volume --key key --srk srk --reference now.ref.json
+! grep -q "note:" err || fail "the usual ones: $(cat err)"
 held "systemd-tpm2 token, the last of three" "systemd-cryptenroll, systemd-cryptsetup" "$newest" "reads ours"
 exit "$failed"
