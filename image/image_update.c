@@ -10,6 +10,7 @@
 #include "cloister/uki.h"
 #include "device/container.h"
 #include "device/file.h"
+#include "image/grown.h"
 #include "lib/tcg/tpm2_policy.h"
 #include "lib/uki/pcrsig.h"
 #include "lib/unpack/cpio.h"
@@ -123,6 +124,9 @@ bool clo_image_update_predict(const struct clo_image_update *update,
 {
     CLO_CLEANUP(clo_json_freep) json_t *config = NULL;
     CLO_CLEANUP(clo_json_freep) json_t *none = json_array();
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
+    struct clo_bytes head =
+            clo_bytes_slice(clo_buffer_bytes(&update->esp.head), 0, CLO_GPT_HEAD_SIZE);
     enum clo_hash hash = BANK;
     struct clo_digest measurement;
     char text[CLO_LUKS2_MEASUREMENT_TEXT];
@@ -132,13 +136,18 @@ bool clo_image_update_predict(const struct clo_image_update *update,
     if (clo_uki_guest_config(from->uki, &config, &ignored) &&
         json_is_array(json_object_get(json_object_get(config, "host"), "allow")))
         words = json_object_get(json_object_get(config, "host"), "allow");
+    if (from->disk_bytes != 0) {
+        if (!clo_image_grown_head(head, from->disk_bytes, &grown, err))
+            return false;
+        head = clo_buffer_bytes(&grown);
+    }
     if (from->volume_key != NULL)
         clo_luks2_measurement(from->volume_key, update->disk.luks.uuid, hash, text, &measurement);
     const struct clo_prediction prediction = {
         .name = from->name,
         .created = from->created,
         .uki = from->uki,
-        .disk_head = clo_bytes_slice(clo_buffer_bytes(&update->esp.head), 0, CLO_GPT_HEAD_SIZE),
+        .disk_head = head,
         .varstore = from->varstore,
         .banks = &hash,
         .bank_count = 1,

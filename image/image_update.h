@@ -26,6 +26,7 @@ struct clo_image_update_from {
     const struct clo_secret *volume_key; /* NULL: PCR 15 is not foretold */
     const char *name;
     const char *created; /* RFC 3339 */
+    uint64_t disk_bytes; /* of the disk that the root has grown into by then; 0: it has not */
 };
 /* What a boot of it from this disk measures. A UKI that the firmware of this variable store would not start is CLO_ERR_REFUSED. */
 CLO_MUST_USE bool clo_image_update_predict(const struct clo_image_update *update,

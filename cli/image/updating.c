@@ -9,6 +9,7 @@
 #include "cloister/efivar.h"
 #include "device/file.h"
 #include "image/efi_boot.h"
+#include "image/grown.h"
 #include "image/image_update.h"
 
 #define KEY_LIMIT    512
@@ -169,6 +170,30 @@ static bool write_reference(const struct clo_reference *reference, const char *p
            clo_file_write(path, clo_buffer_bytes(&text), 0644, err);
 }
 
+/* Where the new UKI's root may grow: the values of the boots after that, next to those of the disk as it is. Of a disk that has no
+ * room for a size, or has grown into it already, there are none. */
+static bool write_grown(const struct cli_updating *in, const struct clo_image_update *update,
+                        struct clo_image_update_from *from, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *config = NULL;
+    struct clo_error ignored;
+    json_t *entry;
+    size_t i;
+
+    if (!clo_uki_guest_config(from->uki, &config, &ignored))
+        return true;
+    json_array_foreach (json_object_get(config, "grow"), i, entry) {
+        CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
+        char path[STEM_SIZE + 100];
+        from->disk_bytes = (uint64_t)json_integer_value(entry);
+        clo_image_grown_name(in->output, from->disk_bytes, path, sizeof path);
+        if (clo_image_update_predict(update, from, &reference, &ignored) &&
+            !write_reference(reference, path, err))
+            return false;
+    }
+    return true;
+}
+
 /* --- Sealing --- */
 
 static bool check_tokens(const struct cli_updating *in, const struct clo_image_tokens *tokens,
@@ -326,7 +351,7 @@ static bool plan(struct cli_updating *in, struct clo_image_update *update, struc
         return false;
     /* The sealing reads it from there, with the firmware's. */
     return write_reference(foretold->after, in->output, err) &&
-           plan_seal(in, &foretold->tokens, seal_plan, err);
+           write_grown(in, update, &from, err) && plan_seal(in, &foretold->tokens, seal_plan, err);
 }
 
 static bool update_image(struct cli_updating *in, struct clo_image_update *update,

@@ -66,4 +66,13 @@ refused "--grow any: expected any, or a disk's size" --grow any --grow 1G
 refused "--verity: a root with a hash tree cannot grow" --grow 1G --verity
 refused "--grow: a guest makes tags of hmac-sha256 alone" --grow 1G --integrity aes-gcm
 refused "--grow: at most 8 sizes" --grow 1G --grow 2G --grow 3G --grow 4G --grow 5G --grow 6G --grow 7G --grow 8G --grow 9G
-exit 0
+
+# An update foretells both states again.
+expect "an update" 0 "reference  demo.next.ref.json" "$cloister" image update demo.img --disk-key disk.key --varstore vars.fd --kernel vmlinuz \
+    --modules "$modules" --stub "$stub" --init "$init" --key keys/db.key --cert keys/db.crt
+for size in 1G 700001K; do
+    moved=$(jq -rn --slurpfile a demo.next.ref.json --slurpfile b "demo.next-$size.ref.json" '[$a[0].pcrs.sha256 | to_entries[] | select(.value != $b[0].pcrs.sha256[.key]) | .key] | join(" ")')
+    [ "$moved" = 5 ] || fail "updated, $size: PCRs $moved are others"
+    [ "$(jq -r '.pcrs.sha256."5"' "demo-$size.ref.json")" = "$(jq -r '.pcrs.sha256."5"' "demo.next-$size.ref.json")" ] || fail "updated, $size: another table"
+done
+exit "$failed"
