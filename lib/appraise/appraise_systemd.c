@@ -253,11 +253,28 @@ static void check_nonce(struct work *w, const struct systemd_report *report)
     w->matches_qualifying = holds && w->binds_report;
 }
 
+/* Only what a verified signature was made for is claimed: next to other evidence a report is anybody's. */
+static bool claim(struct work *w, const struct systemd_report *report, struct clo_error *err)
+{
+    const char *timestamp;
+
+    if (!w->binds_report && w->tee->kind != CLO_EVIDENCE_OF_TPM)
+        clo_check_that(w->checks, "report.binding", false,
+                       "nothing that is verified was made for this report");
+    if (!w->binds_report)
+        return true;
+    if (!clo_json_get_string_optional(report->json, "timestamp", &timestamp, err))
+        return clo_wrap(err, "systemd-report");
+    return appraise_claim(w, "report_digest", clo_json_hex(clo_digest_bytes(&report->digest)),
+                          err) &&
+           (timestamp == NULL ||
+            appraise_claim(w, "report_timestamp", clo_json_text(timestamp), err));
+}
+
 bool appraise_systemd(struct work *w, struct clo_error *err)
 {
     CLO_CLEANUP(systemd_report_free) struct systemd_report report = { .count = 0 };
     struct clo_bytes stream = clo_evidence_get(w->evidence, CLO_EVIDENCE_SYSTEMD_REPORT);
-    const char *timestamp;
 
     if (stream.data == NULL)
         return true;
@@ -271,10 +288,5 @@ bool appraise_systemd(struct work *w, struct clo_error *err)
     if (w->tee->kind == CLO_EVIDENCE_OF_TPM && !appraise_tpms(w, &report, err))
         return false;
     check_nonce(w, &report);
-    if (!clo_json_get_string_optional(report.json, "timestamp", &timestamp, err))
-        return clo_wrap(err, "systemd-report");
-    return appraise_claim(w, "report_digest", clo_json_hex(clo_digest_bytes(&report.digest)),
-                          err) &&
-           (timestamp == NULL ||
-            appraise_claim(w, "report_timestamp", clo_json_text(timestamp), err));
+    return claim(w, &report, err);
 }

@@ -45,6 +45,14 @@ report "$first" --ak "$ak" --json 2>/dev/null | jq -e '.report.metrics[0].value 
 expect "what it is" 3 "is a signed report of systemd-report" "$cloister" verify snp "$first"
 expect "a pin" 0 "report_timestamp is" report "$first" --ak "$ak" --expect "report_timestamp=$(tr -d '\036' <"$first" | head -n 1 | jq -r .timestamp)"
 
+# --- Its registers against reference values ---
+
+report "$first" --ak "$ak" --json | jq '.signatures[] | select(.mechanism == "tpm2") | {cloister_reference: 1, name: "demo", origin: "calibration", events: {},
+    pcrs: {sha256: (.claims.pcrs.sha256 | {"0", "4", "12"})}}' >good.ref.json
+jq '.pcrs.sha256["4"] = .pcrs.sha256["0"]' good.ref.json >other.ref.json
+expect "its references" 0 "pass  pcr.4" report "$first" --ak "$ak" --reference good.ref.json
+expect "another program" 1 "fail  pcr.4" report "$first" --ak "$ak" --reference other.ref.json
+
 # --- By the certificate of its key ---
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -subj "/CN=maker" -days 30 -out ca.pem 2>/dev/null

@@ -181,7 +181,7 @@ static void test_fresh(void **state)
 
 /* --- Hardware's --- */
 
-static struct clo_appraisal *appraise_tsm(bool is_bound, const char *provider)
+static struct clo_appraisal *appraise_tsm(bool is_bound, const char *provider, bool is_for_nonce)
 {
     CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
@@ -217,6 +217,7 @@ static struct clo_appraisal *appraise_tsm(bool is_bound, const char *provider)
         .root_count = 1,
         .endorsements.certificates = &certificates,
         .expected_nonce = clo_bytes_text("n0"),
+        .expected_qualifying = is_for_nonce ? clo_bytes(snp.report + 0x50, 64) : clo_bytes(NULL, 0),
     };
     must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
     return appraisal;
@@ -225,8 +226,10 @@ static struct clo_appraisal *appraise_tsm(bool is_bound, const char *provider)
 static void test_tsm(void **state)
 {
     (void)state;
-    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *good = appraise_tsm(true, "sev_guest");
-    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *bad = appraise_tsm(false, "sev_guest");
+    CLO_CLEANUP(clo_appraisal_freep)
+    struct clo_appraisal *good = appraise_tsm(true, "sev_guest", false);
+    CLO_CLEANUP(clo_appraisal_freep)
+    struct clo_appraisal *bad = appraise_tsm(false, "sev_guest", false);
     const struct clo_check *check = clo_checks_get(clo_appraisal_checks(good), "snp.report_data");
     CHECK(check != NULL && check->result == CLO_CHECK_PASS, clo_appraisal_summary(good));
     CHECK(clo_appraisal_status(good) == CLO_WARNING, clo_appraisal_summary(good));
@@ -234,7 +237,21 @@ static void test_tsm(void **state)
     check = clo_checks_get(clo_appraisal_checks(bad), "snp.report_data");
     CHECK(check != NULL && check->result == CLO_CHECK_FAIL, "made for another report");
     CHECK(strstr(check->detail, "is not the digest of systemd's report") != NULL, check->detail);
-    CHECK(appraise_tsm(true, "arm_cca_guest") == NULL, "a provider that is not known");
+    CHECK(appraise_tsm(true, "arm_cca_guest", false) == NULL, "a provider that is not known");
+}
+
+/* A report next to evidence that was made for something else proves nothing. */
+static void test_next_to(void **state)
+{
+    (void)state;
+    CLO_CLEANUP(clo_appraisal_freep)
+    struct clo_appraisal *appraisal = appraise_tsm(true, "sev_guest", true);
+    CLO_CLEANUP(clo_json_freep) json_t *json = clo_appraisal_json(appraisal);
+    const struct clo_check *check =
+            clo_checks_get(clo_appraisal_checks(appraisal), "report.binding");
+    CHECK(check != NULL && check->result == CLO_CHECK_FAIL, clo_appraisal_summary(appraisal));
+    CHECK(strstr(check->detail, "nothing that is verified") != NULL, check->detail);
+    CHECK(json_object_get(json_object_get(json, "claims"), "report_digest") == NULL, "a claim");
 }
 
 int main(void)
@@ -243,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_tpm),
         cmocka_unit_test(test_fresh),
         cmocka_unit_test(test_tsm),
+        cmocka_unit_test(test_next_to),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }
