@@ -5,6 +5,7 @@
 #include "cli/evidence/hardware.h"
 #include "cloister/resource.h"
 #include "device/file.h"
+#include "device/nsm.h"
 #include "guest/measure.h"
 #include "guest/platform.h"
 #include "guest/unlock.h"
@@ -29,6 +30,26 @@ static bool make_runtime_data(const char *nonce, const char *resource, struct cl
            clo_unlock_runtime_data(nonce, resource, key, &json, out, err);
 }
 
+/* The security module's word over the digest of the runtime data, as `verify nitro` asks for it. */
+static bool collect_enclave(const struct collect_options *options, struct clo_bytes runtime_data,
+                            struct clo_evidence **out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer document = { 0 };
+    struct clo_digest digest;
+    char device[4200];
+
+    snprintf(device, sizeof device, "%s" CLO_NSM_DEVICE, options->sysroot);
+    clo_hash(CLO_HASH_SHA512, runtime_data, &digest);
+    if (!clo_nsm_document(device, clo_digest_bytes(&digest), &document, err) ||
+        !clo_evidence_new(&evidence, err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_RUNTIME_DATA, runtime_data, err) ||
+        !clo_evidence_add(evidence, CLO_EVIDENCE_NITRO_DOCUMENT, clo_buffer_bytes(&document), err))
+        return clo_wrap(err, "evidence");
+    *out = CLO_TAKE(evidence);
+    return true;
+}
+
 /* What fits the machine, bound to the runtime data. Where a processor's report is expected and does not come, nothing lesser is put in
  * its place. */
 static bool collect_for(const struct collect_options *options, enum clo_platform platform,
@@ -42,10 +63,11 @@ static bool collect_for(const struct collect_options *options, enum clo_platform
         return false;
     switch (platform) {
     case CLO_PLATFORM_ENCLAVE:
+        return collect_enclave(options, runtime_data, out, err);
     case CLO_PLATFORM_NITRO_TPM:
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "%s: its document is made by AWS's own tools (nitro-tpm-attest, or the NSM "
-                        "library in an enclave), and verified by 'cloister verify nitro'",
+                        "%s: its document is made by AWS's own tool (nitro-tpm-attest), and "
+                        "verified by 'cloister verify nitro'",
                         clo_platform_title(platform));
     case CLO_PLATFORM_SVSM:
         return clo_collect_svsm(collector, runtime_data, &identity, out, err);

@@ -123,6 +123,10 @@ mkdir -p root/sys/class/dmi/id root/dev
 echo "Amazon EC2" >root/sys/class/dmi/id/sys_vendor
 expect "an instance of AWS" 3 "nitro-tpm-attest" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --output e.json
 rm root/sys/class/dmi/id/sys_vendor
+: >root/dev/nsm
+expect "an enclave, whose module says nothing" 4 "evidence: nsm:" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --output e.json
+[ ! -e e.json ] || fail "an enclave's evidence out of nothing"
+rm root/dev/nsm
 echo "Google Compute Engine" >root/sys/class/dmi/id/product_name
 expect "an instance of Google's, without Google's key" 4 "0x01c10001" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --output e.json
 # Google's key and certificate, as they lie there.
