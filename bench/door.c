@@ -5,7 +5,8 @@
  * rate that was reached.
  *
  * door decide COUNT FOLDER: the same decisions without a door, for a profiler.
- * door kept|fresh SECONDS: only the sessions, in ten turns with the floor; the broker's process is told, for a profiler. */
+ * door kept|fresh|auth SECONDS: only sessions, or questions for a nonce, in ten turns with the floor; the broker's process is told, for a
+ * profiler, and its memory before and after. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "cloister/encoding.h"
 #include "cloister/jose.h"
 #include "device/file.h"
+#include "lib/crypto/ecdh.h"
 #include "net/https.h"
 #include "net/kbs.h"
 #include "sim/forge.h"
@@ -24,6 +26,7 @@
 #define TABLE   "/nginx.conf"
 #define PATH    "default/config/bench"
 #define GUESTS  64
+#define MANY    32 /* of sessions, which wait for the disk: many share one sync */
 #define SAMPLES 16384
 #define ROUNDS  5
 
@@ -44,6 +47,8 @@ struct scene {
     struct sim_forged forged;
     struct clo_buffer table;
     struct clo_private_key *tls_key, *token_key;
+    struct clo_public_key *vek_public, *transport; /* for the least that has to be done */
+    struct clo_buffer signed_part, signature;
     struct clo_buffer spki;
     char certificate[4200], key_file[4200];
     int64_t now;
@@ -54,6 +59,18 @@ static bool fill_random(void *context, void *out, size_t size)
 {
     (void)context;
     return getentropy(out, size) == 0;
+}
+
+static void make_least(struct scene *s)
+{
+    struct clo_error err;
+
+    clo_buffer_append(&s->signed_part, clo_bytes(s->forged.report, CLO_SNP_SIGNED_SIZE));
+    must(clo_private_key_public(s->keys.vek, &s->vek_public, &err) &&
+                 clo_signature_make(s->keys.vek, CLO_ECDSA_RAW, CLO_HASH_SHA384,
+                                    clo_buffer_bytes(&s->signed_part), &s->signature, &err) &&
+                 clo_private_key_public(s->tls_key, &s->transport, &err),
+         &err);
 }
 
 static void make_scene(struct scene *s, const char *folder)
@@ -81,6 +98,7 @@ static void make_scene(struct scene *s, const char *folder)
                                   &err) &&
                  clo_file_write(s->key_file, clo_secret_bytes(pem), 0600, &err),
          &err);
+    make_least(s);
 }
 
 static void put(struct clo_store *store, const struct scene *s)
@@ -283,6 +301,18 @@ static bool ask_session(struct guest *g, struct clo_error *err)
     return ok;
 }
 
+/* The cheapest request that a guest makes. */
+static bool ask_auth(struct guest *g, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer nonce = { 0 };
+    char url[64];
+
+    url_of(g, url);
+    return (g->client != NULL ||
+            clo_kbs_new(url, clo_buffer_bytes(&g->scene->spki), 20000, &g->client, err)) &&
+           clo_kbs_auth(g->client, "snp", &nonce, err);
+}
+
 static void wait_until(double due)
 {
     double left = due - bench_now();
@@ -362,8 +392,9 @@ static void end_all(struct guest *all, unsigned guests, double *spent, size_t *c
     }
 }
 
-static void measure(struct row *row, const struct guest *kind, pid_t server, unsigned guests,
-                    double seconds)
+/* How many there were. */
+static size_t measure(struct row *row, const struct guest *kind, pid_t server, unsigned guests,
+                      double seconds)
 {
     pthread_barrier_t ready, go;
     struct guest all[GUESTS], one = *kind;
@@ -389,6 +420,7 @@ static void measure(struct row *row, const struct guest *kind, pid_t server, uns
     free(spent);
     pthread_barrier_destroy(&ready);
     pthread_barrier_destroy(&go);
+    return count;
 }
 
 static double median(const struct bench_series *series)
@@ -429,6 +461,25 @@ static double sign_and_verify(const struct scene *s)
     must(clo_snp_verify(&report, &chain, &trust, &checks, &verified, &err) &&
                  clo_signature_make(s->token_key, CLO_ECDSA_RAW, CLO_HASH_SHA256,
                                     clo_bytes(s->forged.report, 512), &signature, &err),
+         &err);
+    return bench_seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+}
+
+/* What a verifier cannot leave out that has seen the chain before: the report's signature, the result's, and the exchange by which the secret
+ * is sealed. Seconds of processor time. */
+static double least(const struct scene *s)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer signature = { 0 };
+    struct clo_ecdh_sent sent;
+    struct clo_error err;
+    double start = bench_seconds(CLOCK_THREAD_CPUTIME_ID);
+
+    must(clo_signature_verify(s->vek_public, CLO_ECDSA_RAW, CLO_HASH_SHA384,
+                              clo_buffer_bytes(&s->signed_part), clo_buffer_bytes(&s->signature),
+                              &err) &&
+                 clo_signature_make(s->token_key, CLO_ECDSA_RAW, CLO_HASH_SHA256,
+                                    clo_bytes(s->forged.report, 512), &signature, &err) &&
+                 clo_ecdh_send(s->transport, &sent, &err),
          &err);
     return bench_seconds(CLOCK_THREAD_CPUTIME_ID) - start;
 }
@@ -515,9 +566,9 @@ static int decide_many(int count, const char *folder)
 
 /* All that is measured, in the order in which it takes turns. */
 struct rows {
-    struct row floor, shake, nginx_shake, kept_health, nginx_kept, kept, fresh;
+    struct row floor, least, shake, nginx_shake, kept_health, nginx_kept, kept, fresh;
     struct row half_kept, half_fresh;
-    struct bench_series of_floor, of_both, of_nginx;
+    struct bench_series of_floor, of_both, of_nginx, of_least;
 };
 
 static void run_round(struct rows *rows, const struct scene *s, const struct guest *ours,
@@ -537,14 +588,19 @@ static void run_round(struct rows *rows, const struct scene *s, const struct gue
     if (pids[1] > 0)
         measure(&rows->nginx_kept, &other, pids[1], 4, seconds);
     guest.ask = ask_session;
-    measure(&rows->kept, &guest, pids[0], 4, seconds);
-    for (int i = 0; i < signs; i++)
+    measure(&rows->kept, &guest, pids[0], MANY, seconds);
+    double lowest = 0;
+    for (int i = 0; i < signs; i++) {
         floor += sign_and_verify(s) / signs * 1e6;
+        lowest += least(s) / signs * 1e6;
+    }
     bench_add(&rows->floor.each, floor);
+    bench_add(&rows->least.each, lowest);
     guest.is_kept = false;
-    measure(&rows->fresh, &guest, pids[0], 4, seconds);
+    measure(&rows->fresh, &guest, pids[0], MANY, seconds);
     size_t last = rows->floor.each.count - 1;
     bench_add(&rows->of_floor, floor / rows->kept.each.values[last]);
+    bench_add(&rows->of_least, lowest / rows->kept.each.values[last]);
     if (pids[1] <= 0)
         return;
     bench_add(&rows->of_both,
@@ -571,6 +627,7 @@ static void print_rows(const struct rows *rows, unsigned threads)
     printf("The door, %u thread%s, medians of %d rounds\n%-44s %9s %9s %9s %9s\n", threads,
            threads == 1 ? "" : "s", ROUNDS, "", "us each", "a second", "p50 ms", "p99 ms");
     printf("%-44s %9.0f\n", rows->floor.name, median(&rows->floor.each));
+    printf("%-44s %9.0f\n", rows->least.name, median(&rows->least.each));
     print_row(&rows->shake);
     print_row(&rows->nginx_shake);
     print_row(&rows->kept_health);
@@ -579,33 +636,58 @@ static void print_rows(const struct rows *rows, unsigned threads)
     print_row(&rows->half_kept);
     print_row(&rows->fresh);
     print_row(&rows->half_fresh);
-    printf("kept: %.2f of the floor's rate", median(&rows->of_floor));
+    printf("kept: %.2f of the floor's rate, %.2f of the least's", median(&rows->of_floor),
+           median(&rows->of_least));
     if (rows->of_nginx.count > 0)
         printf("; fresh: %.2f of floor and nginx's handshake; handshakes: %.2f of nginx's",
                median(&rows->of_both), median(&rows->of_nginx));
     printf("\n");
 }
 
-/* Turns of sessions alone, each next to the floor. */
-static void run_sessions(const struct scene *s, bool is_kept, double seconds, pid_t broker)
+/* Of the broker, in kB. */
+static unsigned long memory_of(pid_t process)
 {
-    struct guest guest = { .scene = s, .port = s->port, .ask = ask_session, .is_kept = is_kept };
-    struct row floor = { .name = "" }, row = { .name = "" };
+    char name[64], line[256];
+    unsigned long size = 0;
+
+    snprintf(name, sizeof name, "/proc/%d/status", (int)process);
+    FILE *file = fopen(name, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            size = strtoul(line + 6, NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return size;
+}
+
+/* Turns of one kind of asking alone, each next to the floor. */
+static void run_turns(const struct guest *kind, double seconds, pid_t broker)
+{
+    const struct scene *s = kind->scene;
+    const struct guest guest = *kind;
+    struct row floor = { .name = "" }, lowest = { .name = "" }, row = { .name = "" };
+    size_t asked = 0;
 
     printf("broker: process %d\n", (int)broker);
     for (int i = 0; i < 10; i++) {
-        double sum = 0;
-        for (int k = 0; k < 50; k++)
+        double sum = 0, least_sum = 0;
+        for (int k = 0; k < 50; k++) {
             sum += sign_and_verify(s) / 50 * 1e6;
+            least_sum += least(s) / 50 * 1e6;
+        }
         bench_add(&floor.each, sum);
-        measure(&row, &guest, broker, GUESTS, seconds / 10);
+        bench_add(&lowest.each, least_sum);
+        asked += measure(&row, &guest, broker, GUESTS, seconds / 10);
+        printf("%zu times, %lu kB\n", asked, memory_of(broker));
     }
-    printf("session %.0f us, floor %.0f us, ratio of medians %.3f; %.1f a second\n",
+    printf("each %.0f us; floor %.0f us, %.3f of its rate; with a chain that is known %.0f us, "
+           "%.3f; "
+           "%.1f a second\n",
            median(&row.each), median(&floor.each), median(&floor.each) / median(&row.each),
-           median(&row.rate));
+           median(&lowest.each), median(&lowest.each) / median(&row.each), median(&row.rate));
 }
 
-static int sessions_only(bool is_kept, double seconds)
+static int turns_only(const char *what, double seconds)
 {
     char folder[] = "/tmp/bench-door-XXXXXX", state[64], command[64];
     struct scene s = { .port = 0 };
@@ -617,7 +699,11 @@ static int sessions_only(bool is_kept, double seconds)
     snprintf(state, sizeof state, "%s/state", folder);
     make_scene(&s, folder);
     pid_t broker = start_broker(&s, state, 1);
-    run_sessions(&s, is_kept, seconds, broker);
+    const struct guest guest = { .scene = &s,
+                                 .port = s.port,
+                                 .ask = strcmp(what, "auth") == 0 ? ask_auth : ask_session,
+                                 .is_kept = strcmp(what, "fresh") != 0 };
+    run_turns(&guest, seconds, broker);
     kill(broker, SIGKILL);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) == 0 ? 0 : 4;
@@ -625,8 +711,9 @@ static int sessions_only(bool is_kept, double seconds)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && (strcmp(argv[1], "kept") == 0 || strcmp(argv[1], "fresh") == 0))
-        return sessions_only(strcmp(argv[1], "kept") == 0, atof(argv[2]));
+    if (argc == 3 && (strcmp(argv[1], "kept") == 0 || strcmp(argv[1], "fresh") == 0 ||
+                      strcmp(argv[1], "auth") == 0))
+        return turns_only(argv[1], atof(argv[2]));
     if (argc == 4 && strcmp(argv[1], "decide") == 0)
         return decide_many(atoi(argv[2]), argv[3]);
 
@@ -636,6 +723,7 @@ int main(int argc, char **argv)
     struct scene s = { .port = 0 };
     struct rows rows = {
         .floor.name = "signatures of a session: the floor",
+        .least.name = "  its chain known, and the exchange",
         .shake.name = "healthz, a handshake each",
         .nginx_shake.name = "  nginx, the same",
         .kept_health.name = "healthz, kept connections",

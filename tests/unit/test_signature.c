@@ -1,10 +1,8 @@
 #include <pthread.h>
 
 #include "cloister/crypto.h"
-
 #include "cloister/json.h"
 #include "lib/crypto/openssl.h"
-#include <pthread.h>
 
 #include "test.h"
 

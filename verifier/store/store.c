@@ -176,10 +176,13 @@ void clo_store_freep(struct clo_store **store)
 bool store_prepare(struct clo_store *store, const char *sql, sqlite3_stmt **out,
                    struct clo_error *err)
 {
-    struct store_statement *kept = store->statements;
+    struct store_statement **recent =
+            &store->recent[((uintptr_t)sql / sizeof(void *)) & (STORE_RECENT - 1)];
+    struct store_statement *kept = *recent;
 
-    while (kept != NULL && kept->sql != sql)
-        kept = kept->next;
+    if (kept == NULL || kept->sql != sql)
+        for (kept = store->statements; kept != NULL && kept->sql != sql;)
+            kept = kept->next;
     if (kept == NULL) {
         kept = calloc(1, sizeof *kept);
         if (kept == NULL)
@@ -193,6 +196,7 @@ bool store_prepare(struct clo_store *store, const char *sql, sqlite3_stmt **out,
         kept->next = store->statements;
         store->statements = kept;
     }
+    *recent = kept;
     *out = kept->statement;
     return true;
 }

@@ -8,6 +8,7 @@
 
 #include "verifier/store/store.h"
 
+#define STORE_RECENT  64    /* a power of two */
 #define STORE_BUSY_MS 10000 /* how long a statement waits for others */
 
 /* What stands in resources.releases. */
@@ -52,7 +53,8 @@ struct clo_store {
     pthread_mutex_t lock;
     unsigned depth; /* of transactions: one within another is a part of it */
     struct store_statement *statements;
-    struct store_master *master;       /* NULL: none was given */
+    struct store_statement *recent[STORE_RECENT]; /* of those, the last one whose text is there */
+    struct store_master *master;                  /* NULL: none was given */
     struct store_group *group;         /* NULL: each decision waits for the disk by itself */
     struct clo_private_key *audit_key; /* signs checkpoints; NULL: not opened yet */
     int64_t pruned_for; /* the newest key for which rows of older ones were dropped */
