@@ -36,7 +36,6 @@ static bool write_string(struct clo_bytes text, struct clo_buffer *out)
 {
     bool is_ascii = true;
 
-    clo_buffer_reserve(out, text.size + 2);
     clo_buffer_u8(out, '"');
     for (size_t i = 0; i < text.size;) {
         size_t run = json_plain_run(text, i, &is_ascii);

@@ -436,6 +436,19 @@ bool clo_session_settle(struct clo_sessions *sessions, const struct clo_session 
     return ok;
 }
 
+/* Kept for minutes, by the ten thousand: without the room that it grew by. */
+static void fit(struct clo_buffer *text)
+{
+    struct clo_buffer exact = { .limit = text->limit };
+
+    clo_buffer_reserve(&exact, text->size);
+    clo_buffer_append(&exact, clo_buffer_bytes(text));
+    if (!clo_buffer_ok(&exact))
+        return;
+    clo_buffer_free(text);
+    *text = exact;
+}
+
 void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *session,
                       int64_t until, struct clo_session_result *result)
 {
@@ -445,6 +458,7 @@ void clo_session_keep(struct clo_sessions *sessions, const struct clo_session *s
         return; /* was not used: has nothing to show */
     clo_session_result_free(&used->result);
     used->ends = until > used->ends ? until : used->ends;
+    fit(&result->token);
     used->result = *result;
     *result = (struct clo_session_result){ 0 };
 }
