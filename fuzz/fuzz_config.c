@@ -17,5 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(!config.network.is_static || (config.network.prefix >= 1 && config.network.prefix <= 32));
     for (size_t i = 0; i < config.module_count; i++)
         MUST(config.modules[i][0] == '/');
+    MUST(config.grow.count <= CLO_GROW_SIZES_MAX &&
+         (!config.grow.is_any || config.grow.count == 0));
+    MUST(config.verity.data_blocks == 0 || (!config.grow.is_any && config.grow.count == 0));
+    for (size_t i = 0; i < config.grow.count; i++)
+        MUST(config.grow.sizes[i] > 0 && config.grow.sizes[i] % 512 == 0);
     return 0;
 }
