@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/commands.h"
+#include "cli/seal/srk.h"
 #include "cloister/resource.h"
 #include "device/file.h"
 #include "device/key_file.h"
@@ -135,7 +136,7 @@ static bool open_disk(const char *device, const char *name, const char *fixed,
 /* --- From the TPM --- */
 
 struct by_tpm {
-    const char *device, *signatures, *pin, *pcrlock;
+    const char *device, *signatures, *pin, *pcrlock, *srk;
     const char *fixed;
     bool is_wanted, is_test;
 };
@@ -167,6 +168,7 @@ static bool search_tokens(const struct by_tpm *by, struct opening *opening, cons
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *pin = NULL;
     CLO_CLEANUP(clo_freep) struct clo_alternatives *alternatives = NULL;
     struct clo_unseal with = { .pcrsig = NULL };
+    struct clo_tpm2_name srk;
 
     if (by->signatures != NULL && (!clo_file_read(by->signatures, CLO_FILE_LIMIT, &text, err) ||
                                    !clo_json_parse(clo_buffer_bytes(&text), &pcrsig, err)))
@@ -175,6 +177,9 @@ static bool search_tokens(const struct by_tpm *by, struct opening *opening, cons
         return false;
     if (by->pcrlock != NULL && !read_alternatives(by->pcrlock, &alternatives, err))
         return false;
+    if (by->srk != NULL && !cli_srk_name(by->srk, &srk, err))
+        return false;
+    with.srk = by->srk == NULL ? NULL : &srk;
     with.pcrsig = pcrsig;
     with.alternatives = alternatives;
     with.pin = pin == NULL ? clo_bytes(NULL, 0) : clo_secret_bytes(pin);
@@ -247,6 +252,7 @@ int cmd_unlock(int argc, char **argv)
           .flag = &by.is_wanted },
         { "--tpm", "DEVICE", "which one; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
           .text = &by.device },
+        { "--srk", "FILE", "the storage key that it must have: TPM2B_PUBLIC", .text = &by.srk },
         { "--pcr-signature", "FILE", "signed PCR policies: a UKI's .pcrsig",
           .text = &by.signatures },
         { "--pcrlock", "FILE",

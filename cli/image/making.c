@@ -9,9 +9,9 @@
 
 #include "cli/image/required_rules.h"
 #include "cli/inputs.h"
+#include "cli/seal/srk.h"
 #include "cloister/encoding.h"
 #include "cloister/resource.h"
-#include "device/file.h"
 #include "guest/host_allow.h"
 #include "image/journal.h"
 #include "lib/predict/predict.h"
@@ -144,8 +144,6 @@ static bool unlock_config(const struct cli_guest_options *options, json_t **srk,
                           struct clo_error *err)
 {
     static const char *const words[] = { "broker", "tpm", "tpm-or-broker", "both" };
-    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
     struct clo_tpm2_name name;
     bool is_known = options->unlock == NULL;
 
@@ -157,11 +155,8 @@ static bool unlock_config(const struct cli_guest_options *options, json_t **srk,
                         options->unlock);
     if (options->tpm_srk == NULL)
         return true;
-    if (!clo_file_read(options->tpm_srk, CLO_TPM2_PARENT_LIMIT, &area, err))
+    if (!cli_srk_name(options->tpm_srk, &name, err))
         return false;
-    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
-        return clo_wrap(err, "%s", options->tpm_srk);
-    clo_tpm2_name_of(parent.public_part, &name);
     *srk = clo_json_hex(clo_bytes(name.bytes, sizeof name.bytes));
     return *srk != NULL || clo_out_of_memory(err);
 }

@@ -2,14 +2,28 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/seal/srk.h"
 #include "cli/seal/states.h"
 #include "device/random.h"
-#include "device/tpm_seal.h"
+#include "device/tpm_audit.h"
+
+/* The TPM, and the storage key that it must have; NULL: any. */
+struct here {
+    struct clo_tpm *tpm;
+    const struct clo_tpm2_name *srk;
+};
+
+static void free_here(struct here *here)
+{
+    clo_tpm_free(here->tpm);
+}
 
 static bool seal_here(void *context, const struct clo_tpm2_sealing *sealing,
                       struct clo_bytes secret, struct clo_tpm2_token *out, struct clo_error *err)
 {
-    return clo_tpm_seal(context, NULL, sealing, secret, &clo_random_system, out, err);
+    const struct here *here = context;
+
+    return clo_tpm_seal(here->tpm, here->srk, sealing, secret, &clo_random_system, out, err);
 }
 
 /* Without a reference: as the registers are now. */
@@ -63,32 +77,49 @@ static bool set_floor(struct clo_tpm *tpm, struct cli_seal_plan *plan, struct cl
     return clo_tpm_floor(tpm, &plan->job.sealing.floor, err);
 }
 
-static bool seal(const struct cli_seal *in, const char *device, bool is_legacy, bool has_floor,
-                 const char *path, struct clo_error *err)
+/* The wire to the TPM may be the host's: with a name, its answers are authentic. */
+static bool open_tpm(const char *device, const char *srk, struct clo_tpm2_name *name,
+                     struct here *out, struct clo_error *err)
+{
+    if (!clo_tpm_open_named(device, &out->tpm, err))
+        return false;
+    if (srk == NULL)
+        return true;
+    out->srk = name;
+    return cli_srk_name(srk, name, err) &&
+           (clo_tpm_audit(out->tpm, name, err) || clo_wrap(err, "--srk"));
+}
+
+static bool seal(const struct cli_seal *in, const char *device, const char *srk, bool is_legacy,
+                 bool has_floor, const char *path, struct clo_error *err)
 {
     CLO_CLEANUP(cli_seal_plan_free) struct cli_seal_plan plan = { .bank = CLO_HASH_NONE };
-    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *tpm = NULL;
+    CLO_CLEANUP(free_here) struct here here = { .tpm = NULL };
+    struct clo_tpm2_name name;
 
-    if (!cli_seal_plan(in, &plan, err) || !clo_tpm_open_named(device, &tpm, err) ||
-        !check_index(tpm, plan.nv, err) ||
-        (plan.job.state_count == 0 && !add_present(tpm, &plan, err)))
+    if (!cli_seal_plan(in, &plan, err) || !open_tpm(device, srk, &name, &here, err) ||
+        !check_index(here.tpm, plan.nv, err) ||
+        (plan.job.state_count == 0 && !add_present(here.tpm, &plan, err)))
         return false;
     plan.job.sealing.is_legacy = is_legacy;
-    if (has_floor && !set_floor(tpm, &plan, err))
+    if (has_floor && !set_floor(here.tpm, &plan, err))
         return false;
     plan.job.seal = seal_here;
-    plan.job.context = tpm;
+    plan.job.context = &here;
     return cli_seal_run(in, &plan, path, err);
 }
 
 int cmd_seal(int argc, char **argv)
 {
     struct cli_seal in = { .key = NULL };
-    const char *device = CLO_TPM_DEVICE;
+    const char *device = CLO_TPM_DEVICE, *srk = NULL;
     bool is_legacy = false, has_floor = false;
     const struct cli_option options[] = {
         { "--tpm", "DEVICE", "the TPM; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
           .text = &device },
+        { "--srk", "FILE",
+          "the storage key that it must have, TPM2B_PUBLIC: what it answers is then authentic",
+          .text = &srk },
         { "--reference", "FILE",
           "seal for the state that it foretells; default the present one (repeatable)",
           .list = &in.references },
@@ -117,7 +148,7 @@ int cmd_seal(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    return seal(&in, device, is_legacy, has_floor, operands.items[0], &err)
+    return seal(&in, device, srk, is_legacy, has_floor, operands.items[0], &err)
                    ? CLI_YES
                    : cli_fail("seal", &err);
 }

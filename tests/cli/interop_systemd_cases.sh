@@ -106,6 +106,18 @@ theirs_newer || fail "$newest does not open what was sealed for its separator: $
 expect "after the separator" 0 "opens" ours
 held "os-separator" systemd-cryptenroll "$newest" "reads ours"
 
+# The storage key that the TPM must have: this one, and another.
+tpm2_createprimary -Q -C o -g sha256 -G ecc:aes128cfb -c other.ctx || fail "another storage key"
+tpm2_readpublic -Q -c other.ctx -f tss -o other.srk || fail "another storage key's public part"
+volume
+expect "sealed to the key that is meant" 0 "" seal --srk srk
+expect "opened by the key that is meant" 0 "opens" ours --srk srk
+expect "opened by another" 1 "the TPM has another one" ours --srk other.srk
+cp volume before
+expect "sealed to another" 1 "the TPM has another one" seal --srk other.srk
+expect "sealed to no key" 3 "pin" seal --srk pin
+cmp -s volume before || fail "a refusal has changed the volume"
+
 # Registers that another party moves are named where they are chosen.
 expect "without PCR 7" 0 "" "$cloister" image seal volume --key key --srk srk --reference now.ref.json --pcrs 0,2,4,11,12,13
 grep -q "note: PCR 7 is left out" err || fail "without PCR 7: $(cat err)"
