@@ -43,6 +43,19 @@ static bool check_use(const json_t *jwk, struct clo_error *err)
             clo_fail(err, CLO_ERR_REFUSED, "use \"%.20s\": not one to seal to", use));
 }
 
+/* 65537, as every library makes it: others are somebody's own making, and small ones ask for trouble. */
+static bool check_exponent(const json_t *jwk, struct clo_error *err)
+{
+    static const uint8_t usual[] = { 1, 0, 1 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer exponent = { 0 };
+
+    if (json_object_get(jwk, "n") == NULL)
+        return true;
+    return clo_json_get_bytes(jwk, "e", CLO_JSON_BASE64URL, 8, &exponent, err) &&
+           (clo_bytes_equal(clo_buffer_bytes(&exponent), clo_bytes(usual, sizeof usual)) ||
+            clo_fail(err, CLO_ERR_REFUSED, "RSA key: an exponent other than 65537"));
+}
+
 bool clo_jwe_recipient_check(const json_t *jwk, struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *key = NULL;
@@ -50,7 +63,7 @@ bool clo_jwe_recipient_check(const json_t *jwk, struct clo_error *err)
 
     if (!jwe_is_mlkem(jwk))
         return clo_jwk_to_public_key(jwk, &key, err) &&
-               (check_use(jwk, err) || clo_wrap(err, "JWK"));
+               ((check_use(jwk, err) && check_exponent(jwk, err)) || clo_wrap(err, "JWK"));
     return (read_key(jwk, &bytes, err) && check_use(jwk, err) &&
             clo_mlkem768_check(clo_buffer_bytes(&bytes), err)) ||
            clo_wrap(err, "JWK");

@@ -53,6 +53,8 @@ expect "one that others can read" 1 "others can read the master key" master --st
 echo '{"cloister_master_key":1,"key":"file:x","sealed":{},"pin":"1234"}' >odd.master
 chmod 600 odd.master
 expect "a member too many" 3 "odd.master: sealed master key: unknown member" master --state state --master-key odd.master
+expect "a PIN is not told" 3 "key file:$work/none?: no key store" master --make no.master --seal-to "file:$work/none?pin-value=1234"
+grep -q 1234 err && fail "the PIN is told: $(cat err)"
 expect "no such provider" 4 "provider nosuchprovider" master --make no.master --seal-to file:x --provider nosuchprovider
 expect "a public key" 3 "holds no private key" sh -c "openssl pkey -in key.pem -pubout -out pub.pem && \"$cloister\" key master --make no.master --seal-to file:$work/pub.pem"
 expect "sealed to, and not made" 2 "--seal-to is for --make" master --state state --seal-to file:x
@@ -78,11 +80,39 @@ if command -v swtpm >/dev/null; then
     fi
 fi
 
-# In a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed.
+# In a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed. Its key has to be one that may derive, and SoftHSM is not to be
+# ended by a provider: OpenSSL has ended by then.
 if find_token; then
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out token.pk8 2>/dev/null
-    make_token token.pk8 master
-    try_key token 'pkcs11:token=test;object=master;type=private;pin-value=1234' --provider pkcs11
+    make_token token.pk8 imported
+    cat >openssl.cnf <<EOF
+openssl_conf = init
+[init]
+providers = providers
+[providers]
+default = default
+pkcs11 = pkcs11
+[default]
+activate = 1
+[pkcs11]
+pkcs11-module-path = $softhsm
+pkcs11-module-quirks = no-deinit no-operation-state
+activate = 1
+EOF
+    export OPENSSL_CONF="$work/openssl.cnf"
+    # A token that does not answer is not waited for.
+    printf '#!/bin/sh\nexec timeout 120 "%s" "$@"\n' "$cloister" >limited
+    chmod +x limited
+    cloister=$work/limited
+    if timeout 120 openssl genpkey -propquery provider=pkcs11 -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
+        -pkeyopt "pkcs11_uri:pkcs11:token=test;object=master;pin-value=1234" >/dev/null 2>&1; then
+        try_key token 'pkcs11:token=test;object=master;type=private;pin-value=1234' --provider pkcs11
+        expect "a key that may not derive" 4 "what is sealed to this key cannot be opened by it" \
+            master --make no.master --provider pkcs11 --seal-to 'pkcs11:token=test;object=imported;type=private;pin-value=1234'
+        [ ! -e no.master ] || fail "what was refused left a file"
+    else
+        echo "note: SoftHSM makes no key for OpenSSL's pkcs11 provider here: a key in a token is not tried"
+    fi
 else
     echo "note: no SoftHSM with OpenSSL's pkcs11 provider here: a key in a token is not tried"
 fi

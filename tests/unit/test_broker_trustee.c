@@ -402,6 +402,19 @@ static void test_unfit_keys(void **state)
         CHECK(attest_sample(&client, key) == 401, cases[i].member);
         CHECK(strstr(member(&client, "detail"), cases[i].error) != NULL, member(&client, "detail"));
     }
+    static const char *const exponents[] = { "Aw", "AAEAAQ", "AQAAAAAAAAE" };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *rsa = NULL;
+    struct clo_error err;
+    must(clo_private_key_new(CLO_KEY_RSA, 2048, &rsa, &err), &err);
+    for (size_t i = 0; i < CLO_COUNT(exponents); i++) {
+        CLO_CLEANUP(free_client) struct client client = { .clock = 970 };
+        CLO_CLEANUP(clo_json_freep) json_t *key = trustee_key(rsa, NULL);
+        json_object_set_new(key, "e", json_string(exponents[i]));
+        CHECK(trustee_auth(&client, "0.4.0", "sample") == 200, member(&client, "detail"));
+        CHECK(attest_sample(&client, key) == 401, exponents[i]);
+        CHECK(strstr(member(&client, "detail"), "an exponent other than 65537") != NULL,
+              member(&client, "detail"));
+    }
 }
 
 static void test_statuses(void **state)
