@@ -108,6 +108,29 @@ static bool read_modules(const json_t *list, struct clo_guest_config *out, struc
     return true;
 }
 
+/* Absolute path to a list of device names, as the kernel writes them. */
+static bool read_module_devices(const json_t *json, struct clo_guest_config *out,
+                                struct clo_error *err)
+{
+    json_t *devices, *list, *name;
+    const char *path;
+    size_t i;
+
+    if (json_object_get(json, "module_devices") == NULL)
+        return true;
+    if (!clo_json_get_object(json, "module_devices", &devices, err))
+        return false;
+    json_object_foreach (devices, path, list) {
+        if (!json_is_array(list))
+            return clo_fail(err, CLO_ERR_FORMAT, "devices of %.100s: not a list", path);
+        json_array_foreach (list, i, name)
+            if (!json_is_string(name))
+                return clo_fail(err, CLO_ERR_FORMAT, "devices of %.100s: %zu is not text", path, i);
+    }
+    out->module_devices = devices;
+    return true;
+}
+
 /* One of two words; a member that is not there is the stricter one. */
 static bool read_choice(const json_t *json, const char *key, const char *strict, const char *lax,
                         bool *is_lax, struct clo_error *err)
@@ -219,16 +242,12 @@ static bool read_grow(const json_t *json, struct clo_guest_config *out, struct c
 
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "version",     "name",
-                                        "broker",      "resource",
-                                        "network",     "retry_seconds",
-                                        "modules",     "disk",
-                                        "tdx_rtmr",    "host",
-                                        "cmdline",     "partitions",
-                                        "tpm_counter", "profile_cmdlines",
-                                        "unlock",      "tpm_srk",
-                                        "verity",      "grow",
-                                        NULL };
+    static const char *const keys[] = {
+        "version",       "name",       "broker",      "resource",         "network",
+        "retry_seconds", "modules",    "disk",        "tdx_rtmr",         "host",
+        "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", "unlock",
+        "tpm_srk",       "verity",     "grow",        "module_devices",   NULL
+    };
     uint64_t version, seconds;
     bool is_unregistered;
     json_t *broker, *network, *modules;
@@ -258,8 +277,8 @@ static bool read_config(const json_t *json, struct clo_guest_config *out, struct
         return clo_wrap(err, "broker");
     if (!read_network(network, &out->network, err))
         return clo_wrap(err, "network");
-    return read_modules(modules, out, err) && read_verity(json, out, err) &&
-           read_grow(json, out, err) && read_doors(json, out, err);
+    return read_modules(modules, out, err) && read_module_devices(json, out, err) &&
+           read_verity(json, out, err) && read_grow(json, out, err) && read_doors(json, out, err);
 }
 
 bool clo_guest_config_parse(struct clo_bytes json, struct clo_guest_config *out,

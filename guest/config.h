@@ -45,6 +45,8 @@ struct clo_guest_config {
     unsigned retry_seconds;
     const char *modules[CLO_GUEST_MODULES_MAX];
     size_t module_count;
+    const json_t *
+            module_devices; /* which devices a module is for; one that is not in it is always wanted */
     struct clo_host_allow host; /* what is taken from the host; nothing, without the member */
     const char *partitions[CLO_PARTITION_KINDS_MAX];
     size_t partition_count;

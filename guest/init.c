@@ -43,10 +43,12 @@
 #define VERITY_DEVICE   "/dev/mapper/" VERITY_NAME
 #define DEVICE_PATIENCE 10 /* seconds for a disk to appear */
 #define TELL_SECONDS    10 /* to have a network again */
+#define DRIVER_PATIENCE 3  /* of which, before drivers that no device asked for are tried */
 
 struct guest {
     struct clo_report report;
     struct clo_guest_config config;
+    struct clo_module_loader modules;
     struct clo_tpm *tpm; /* NULL: a machine without one may still have SNP or TDX of its own */
     struct clo_measurer measurer;
     struct clo_network network;
@@ -118,6 +120,17 @@ static bool read_config(struct guest *guest, struct clo_error *err)
            clo_file_write(CONFIG_COPY, clo_buffer_bytes(&text), 0600, err);
 }
 
+/* How long each module took: the greater part of a start without a broker. */
+static void report_modules(struct guest *guest)
+{
+    json_t *ms = json_object();
+
+    for (size_t i = 0; i < guest->config.module_count; i++)
+        if (guest->modules.is_done[i])
+            json_object_set_new(ms, guest->config.modules[i], json_real(guest->modules.ms[i]));
+    clo_report_send(&guest->report, json_pack("{s:s, s:o*}", "kind", "modules", "ms", ms));
+}
+
 static bool prepare(struct guest *guest, struct clo_error *err)
 {
     harden();
@@ -126,12 +139,13 @@ static bool prepare(struct guest *guest, struct clo_error *err)
     write_knob("/proc/sys/kernel/panic", "-1");
     write_knob("/proc/sys/kernel/sysrq", "0");
     clo_report_begin(&guest->report, "/dev/console");
-    if (!read_config(guest, err) ||
-        !clo_modules_load(guest->config.modules, guest->config.module_count, err))
+    guest->modules.config = &guest->config;
+    if (!read_config(guest, err) || !clo_modules_load(&guest->modules, "/sys", err))
         return false;
     clo_root_mount_late();
     if (clo_host_allows(&guest->config.host, "report", NULL))
         clo_report_find_port(&guest->report);
+    report_modules(guest);
     clo_report_step(&guest->report, "modules");
     return true;
 }
@@ -212,10 +226,17 @@ static bool look_at_host(struct guest *guest, struct clo_error *err)
 
 /* --- The disk, before anybody is asked for its key --- */
 
+static bool find_disk(struct guest *guest, struct clo_error *err)
+{
+    if (clo_disk_find(DRIVER_PATIENCE, &guest->disk, err))
+        return true;
+    return err->status != CLO_ERR_REFUSED && clo_modules_load_rest(&guest->modules, err) &&
+           clo_disk_find(DEVICE_PATIENCE - DRIVER_PATIENCE, &guest->disk, err);
+}
+
 static bool look_at_disk(struct guest *guest, struct clo_error *err)
 {
-    if (!clo_disk_find(DEVICE_PATIENCE, &guest->disk, err) ||
-        !clo_disk_read_header(&guest->disk, err))
+    if (!find_disk(guest, err) || !clo_disk_read_header(&guest->disk, err))
         return clo_wrap(err, "root disk");
     const struct clo_gate gate = gate_of(guest);
     if (!clo_gate_disk(&gate, err))

@@ -1,6 +1,7 @@
 #include "image/elf64.h"
 
 #include <elf.h>
+#include <stddef.h>
 #include <string.h>
 
 /* A string inside the file, or NULL where it is not one. */
@@ -104,6 +105,7 @@ bool clo_elf_parse(struct clo_bytes in, struct clo_elf *out, struct clo_error *e
     if (!clo_reader_ok(&r) || header_size != sizeof(Elf64_Phdr) || headers > in.size ||
         (uint64_t)header_count * header_size > in.size - headers)
         return clo_fail(err, CLO_ERR_FORMAT, "ELF: program headers lie outside the file");
+    elf.loaded = (size_t)headers + (size_t)header_count * header_size;
     r.at = (size_t)headers;
     for (unsigned i = 0; i < header_count; i++) {
         struct segment segment;
@@ -116,6 +118,8 @@ bool clo_elf_parse(struct clo_bytes in, struct clo_elf *out, struct clo_error *e
         clo_read_skip(&r, 16);
         if (segment.offset > in.size || segment.size > in.size - segment.offset)
             return clo_fail(err, CLO_ERR_FORMAT, "ELF: segment %u lies outside the file", i);
+        if (segment.offset + segment.size > elf.loaded)
+            elf.loaded = (size_t)(segment.offset + segment.size);
         if (type == PT_INTERP && (elf.interpreter = string_at(in, segment.offset)) == NULL)
             return clo_fail(err, CLO_ERR_FORMAT, "ELF: interpreter without an end");
         if (type == PT_LOAD && loads.count < LOADS_MAX)
@@ -126,5 +130,18 @@ bool clo_elf_parse(struct clo_bytes in, struct clo_elf *out, struct clo_error *e
     if (dynamic.size > 0 && !read_dynamic(in, &dynamic, &loads, &elf, err))
         return false;
     *out = elf;
+    return true;
+}
+
+bool clo_elf_strip(struct clo_buffer *file, struct clo_error *err)
+{
+    struct clo_elf elf;
+
+    if (!clo_elf_parse(clo_buffer_bytes(file), &elf, err))
+        return false;
+    /* No section is left: neither a table of them nor a name. */
+    memset(file->data + offsetof(Elf64_Ehdr, e_shoff), 0, sizeof(Elf64_Off));
+    memset(file->data + offsetof(Elf64_Ehdr, e_shnum), 0, 2 * sizeof(Elf64_Half));
+    file->size = elf.loaded;
     return true;
 }

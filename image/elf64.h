@@ -13,8 +13,12 @@ struct clo_elf {
     const char *search_path; /* DT_RUNPATH, else DT_RPATH; NULL: none */
     const char *needed[CLO_ELF_NEEDED_MAX];
     size_t needed_count;
+    size_t loaded; /* the end of what is loaded: sections and symbols come after it */
 };
 
 CLO_MUST_USE bool clo_elf_parse(struct clo_bytes in, struct clo_elf *out, struct clo_error *err);
+
+/* The program as the kernel and the loader read it, without what a debugger wants. */
+CLO_MUST_USE bool clo_elf_strip(struct clo_buffer *file, struct clo_error *err);
 
 #endif

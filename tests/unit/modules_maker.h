@@ -1,4 +1,4 @@
-/* A folder of kernel modules as depmod leaves it: three small objects, compiled on the spot. */
+/* A folder of kernel modules as depmod leaves it: small objects, compiled on the spot. */
 #ifndef CLOISTER_TEST_MODULES_MAKER_H
 #define CLOISTER_TEST_MODULES_MAKER_H
 
@@ -20,6 +20,15 @@ static const struct {
     { "needs", "int base_do(void); int init_module(void) { return base_do(); }" },
     { "soft", "const char m[] __attribute__((section(\".modinfo\"),used)) = "
               "\"softdep=pre: base\";" },
+    /* A driver of a device that is listed early, and drivers of what hangs on it. */
+    { "virtio_scsi", "const char m[] __attribute__((section(\".modinfo\"),used)) = "
+                     "\"alias=virtio:d00000008v*\\0alias=fs-none\";"
+                     "int base_do(void); int init_module(void) { return base_do(); }" },
+    { "sd_mod", "const char m[] __attribute__((section(\".modinfo\"),used)) = "
+                "\"alias=scsi:t-0x00*\\0alias=block-major-8-*\";" },
+    { "late", "const char m[] __attribute__((section(\".modinfo\"),used)) = \"alias=vmbus:00*\";" },
+    { "card", "const char m[] __attribute__((section(\".modinfo\"),used)) = "
+              "\"alias=pci:v00001234d*\";" },
 };
 
 /* Makes FOLDER/lib/modules/RELEASE; skips the test where there is no compiler or no depmod. */

@@ -71,12 +71,36 @@ static void test_refused(void **state)
     }
 }
 
+/* What comes after the last segment is left out, and nothing points there. */
+static void test_strip(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer other = { 0 };
+    struct clo_elf elf;
+    struct clo_error err;
+
+    (void)state;
+    elf_make(&file, &usual);
+    size_t loaded = file.size;
+    clo_buffer_text(&file, "symbols, and a table of sections");
+    memset(file.data + offsetof(Elf64_Ehdr, e_shoff), 1, sizeof(Elf64_Off));
+    memset(file.data + offsetof(Elf64_Ehdr, e_shnum), 1, sizeof(Elf64_Half));
+    CHECK(clo_elf_strip(&file, &err), err.text);
+    CHECK(file.size == loaded, "the end is gone");
+    const Elf64_Ehdr *header = (const void *)file.data;
+    CHECK(header->e_shoff == 0 && header->e_shnum == 0 && header->e_shstrndx == 0, "no sections");
+    CHECK(clo_elf_parse(clo_buffer_bytes(&file), &elf, &err) && elf.needed_count == 2, err.text);
+    clo_buffer_text(&other, "#!/bin/sh");
+    CHECK(!clo_elf_strip(&other, &err) && other.size == 9, "a script is left as it is");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_strip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static void build(const char *const *names, struct clo_buffer *out)
 
 static void test_content(void **state)
 {
-    static const char *const names[] = { "needs", NULL };
+    static const char *const names[] = { "needs", "@card", NULL };
     static const char *const wanted[] = { "init",
                                           "dev",
                                           "proc",
@@ -59,9 +59,11 @@ static void test_content(void **state)
     struct archive *archive = archive_read_new();
     struct archive_entry *entry;
     struct clo_error err;
+    struct stat whole;
     uint32_t seen = 0;
 
     (void)state;
+    CHECK(stat("/proc/self/exe", &whole) == 0, "this program");
     modules_make(scratch.path, folder);
     build(names, &made);
     build(names, &again);
@@ -81,7 +83,9 @@ static void test_content(void **state)
             seen |= 1U << i;
         }
         if (strcmp(path, "init") == 0)
-            CHECK((archive_entry_perm(entry) & 0111) != 0, "can be run");
+            CHECK((archive_entry_perm(entry) & 0111) != 0 &&
+                          archive_entry_size(entry) < whole.st_size,
+                  "can be run, and has no symbols");
         if (strcmp(path, "etc/cloister/guest.json") == 0) {
             char text[4096];
             la_ssize_t size = archive_read_data(archive, text, sizeof text);
@@ -93,7 +97,11 @@ static void test_content(void **state)
     CHECK(seen == (1U << CLO_COUNT(wanted)) - 1, "all that is wanted");
     CHECK(clo_json_parse(clo_buffer_bytes(&config), &json, &err), err.text);
     const json_t *modules = json_object_get(json, "modules");
-    CHECK(json_array_size(modules) == 2 &&
+    const json_t *devices = json_object_get(json, "module_devices");
+    CHECK(json_object_size(devices) == 1 &&
+                  json_array_size(json_object_get(devices, "/lib/modules/card.ko")) == 1,
+          "which is for a device");
+    CHECK(json_array_size(modules) == 3 &&
                   strcmp(json_string_value(json_array_get(modules, 0)), "/lib/modules/base.ko") ==
                           0 &&
                   strcmp(json_string_value(json_array_get(modules, 1)), "/lib/modules/needs.ko") ==

@@ -59,6 +59,45 @@ static void test_order(void **state)
     }
 }
 
+/* Which devices a module is loaded for: its own, those of what needs it, those of what carries its bus; NULL: always. */
+static void test_devices(void **state)
+{
+    static const struct {
+        const char *names[5];
+        const char *module, *devices;
+    } cases[] = {
+        { { "card" }, "card.ko", NULL }, /* not asked for */
+        { { "@card" }, "card.ko", "[\"pci:v00001234d*\"]" },
+        { { "?@card" }, "card.ko", "[\"pci:v00001234d*\"]" },
+        { { "@virtio_scsi" }, "virtio_scsi.ko", "[\"virtio:d00000008v*\"]" },
+        { { "@virtio_scsi" }, "base.ko", "[\"virtio:d00000008v*\"]" },
+        { { "@sd_mod" }, "sd_mod.ko", "[\"virtio:d00000008v*\"]" },
+        { { "@virtio_scsi", "needs" }, "base.ko", NULL },
+        { { "needs", "@virtio_scsi" }, "base.ko", NULL },
+        { { "@needs" }, "needs.ko", NULL }, /* of no device that is known */
+        { { "@late" }, "late.ko", NULL },   /* nothing here carries its bus */
+    };
+    struct clo_error err;
+
+    (void)state;
+    if (folder[0] == '\0')
+        skip();
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_modules_free) struct clo_modules modules = { 0 };
+        CLO_CLEANUP(clo_json_freep) json_t *wanted = NULL;
+        size_t k = 0;
+        CHECK(clo_modules_get(folder, cases[i].names, &modules, &err), err.text);
+        while (k < modules.count && !ends_with(modules.paths[k], cases[i].module))
+            k++;
+        CHECK(k < modules.count, cases[i].module);
+        if (cases[i].devices != NULL)
+            CHECK(clo_json_parse(clo_bytes_text(cases[i].devices), &wanted, &err), err.text);
+        CHECK(wanted == NULL ? modules.devices[k] == NULL
+                             : modules.devices[k] != NULL && json_equal(modules.devices[k], wanted),
+              cases[i].names[0]);
+    }
+}
+
 static void test_refused(void **state)
 {
     static const char *const absent[] = { "base", "absent", NULL };
@@ -121,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_devices),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_read),
     };
