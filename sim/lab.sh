@@ -709,25 +709,29 @@ lab_attack_kept() {
     printf '%s\n%s\n' "$outcome" "$reason" >"$LAB/attacks/$1"
 }
 
-# Those of $LAB_ATTACKS that need ("late") or do not need ("early") a good boot before them.
+# Those of $LAB_ATTACKS that need ("late") or do not need ("early") a good boot before them; "either": those of the early ones
+# to which no key is released before they fail, so that any machine will do.
 lab_attacks_run() {
     local which=$1 name who expected words
     # shellcheck disable=SC2034 # the columns
     while IFS='|' read -r name who expected words; do
         case $name:$which in
         rolled_back:late | replay:late | forged_nonce:late) ;;
-        rolled_back:* | replay:* | forged_nonce:* | *:late) continue ;;
+        unsigned:either | null_cipher:either | other_platform:either) ;;
+        rolled_back:* | replay:* | forged_nonce:* | *:late | *:either) continue ;;
         esac
         [ "$name" != smbios ] || lab_stub_reads_smbios || continue
+        # Two work on one list: who makes the folder does it.
+        mkdir "$LAB/attacks.begun/$name" 2>/dev/null || continue
         lab_attack_kept "$name" "$expected" </dev/null
         echo "attack $name: done"
     done <<<"$LAB_ATTACKS"
 }
 
 # The early ones in the background, where there is a second processor for them; on a copy of the disk, the firmware's
-# variables and the TPM, as good boots write to theirs.
+# variables and the TPM, as good boots write to theirs. Once the good boots are done, these help.
 lab_attacks_begin() {
-    mkdir -p "$LAB/attacks" "$LAB/attacked"
+    mkdir -p "$LAB/attacks" "$LAB/attacks.begun" "$LAB/attacked"
     cp --sparse=always "$LAB/demo.img" "$LAB/attacked/disk.img"
     cp -r "$LAB/vm/." "$LAB/attacked/"
     [ "$(nproc)" -ge 2 ] || return 0
@@ -745,6 +749,8 @@ lab_attacks_early() {
 lab_attacks_end() {
     lab_attacks_run late
     if [ -n "$LAB_ATTACKER" ]; then
+        # The good boots' machine is free now.
+        LAB_TARGET=$LAB/attacked/disk.img lab_attacks_run either
         # What it has done so far is what there is to tell.
         tail -f -n 1 --pid="$LAB_ATTACKER" "$LAB/attacks.log" || true
         wait "$LAB_ATTACKER"

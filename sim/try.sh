@@ -194,13 +194,13 @@ compare() {
 
 for boot in first second; do
     # The second one shows that the disk, in its new state, opens again: as far as the root's own system.
-    until=multi-user.target
+    until=multi-user.target words=multi-user.target
     if [ "$boot" = second ]; then
         lab_keep_copy
-        until=sysinit.target
+        until='Welcome to' words="the start of the root's system"
     fi
     boot_it() { lab_boot "$boot" "$LAB/demo.img" --progress --until "$until"; }
-    step "$boot boot, to $until" boot_it
+    step "$boot boot, to $words" boot_it
     say "  cloister-init: $(jq -rs '[.[] | select(.kind == "step") | "\(.name) \(.ms | round) ms"] | join(", ")' "$LAB/$boot.jsonl")"
     say "  in all $(jq -r 'select(.kind == "switch_root").total_ms' "$LAB/$boot.jsonl") ms from its start to the real root"
     compare "$boot" "$phase:leave-initrd"
