@@ -139,6 +139,26 @@ if command -v c++ >/dev/null; then
 else
     echo "SKIP: no C++ compiler is installed: version.cc is not built"
 fi
+# CMake finds it, of this version and of no later one; and not by pkg-config.
+cmake_user() {
+    mkdir -p "$folder/cmake" && cp "$examples/predict.c" "$folder/cmake/" &&
+        printf 'cmake_minimum_required(VERSION 3.13)\nproject(user C)\nfind_package(cloister %s REQUIRED)\nadd_executable(user predict.c)\ntarget_link_libraries(user cloister::cloister)\n' \
+            "$1" >"$folder/cmake/CMakeLists.txt" &&
+        env -u PKG_CONFIG_PATH cmake -S "$folder/cmake" -B "$folder/cmake/$1" -Dcloister_DIR="$(dirname "$(find "$folder" -name cloister-config.cmake)")" >"$folder/cmake.log" 2>&1 &&
+        cmake --build "$folder/cmake/$1" >>"$folder/cmake.log" 2>&1
+}
+if command -v cmake >/dev/null; then
+    version=$(pkg-config --modversion cloister)
+    if cmake_user "$version"; then
+        "$folder/cmake/$version/user" 2>&1 | grep -q predict || fail "CMake's program does not run"
+    else
+        fail "find_package(cloister): $(tail -n 5 "$folder/cmake.log")"
+    fi
+    cmake_user 9.0 && fail "CMake takes this version for 9.0"
+    grep -q 'compatible with requested version "9.0"' "$folder/cmake.log" || fail "CMake says of version 9.0: $(head -n 5 "$folder/cmake.log")"
+else
+    echo "SKIP: cmake is not installed: find_package is not tried"
+fi
 
 cd "$folder" || exit 4
 "$sim" snp --rsa-bits 2048 good || fail "sim"
