@@ -119,7 +119,7 @@ int cmd_report(int argc, char **argv)
                 "  cloister audit disk.img --config linux-image.deb --for snp --json >audit.json\n"
                 "  cloister verify evidence.json --policy policy.json --reference disk.ref.json "
                 "\\\n"
-                "      --reference firmware.ref.json --nonce TEXT --json >appraisal.json\n"
+                "      --reference firmware.ref.json --nonce 6368 --json >appraisal.json\n"
                 "  cloister image inspect disk.img --json >image.json\n"
                 "  cloister report audit.json appraisal.json image.json --output report.html\n",
     };

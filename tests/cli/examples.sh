@@ -1,0 +1,184 @@
+#!/bin/bash
+# The examples of every command's help, which its man page has as well, are run as they stand, in a folder that has stand-ins of the
+# files they name. One that cannot be run here is in the table below, with the reason, which is printed; a row that is of no example fails.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+sim=$(absolute "$2") init=$small_init
+corpus=$CLOISTER_TESTS/../fuzz/corpus
+vectors=$CLOISTER_TESTS/vectors/launch
+PATH=$PATH:/sbin:/usr/sbin
+skip_without mke2fs mkfs.vfat mcopy openssl jq
+cd "$work" || exit 4
+
+# What an example begins with, and why it is not run here.
+cat >not-run <<'END'
+cloister boot demo.img --varstore|starts a machine: suite vm
+cloister try|starts machines: ./demo, and suite vm for its parts
+cloister image seal demo.img --key demo.disk.key --reference demo.ref.json --reference next.ref.json|starts a machine: vm/prove
+cloister image seal demo.img --key demo.disk.key --srk|wants the storage key of a machine's TPM: vm/sealed_offline
+cloister image update demo.img --disk-key|wants the storage key of a machine's TPM: cli/image_update
+cloister image update demo.img --back|wants an update before it: cli/image_update
+cloister image convert|wants a distribution's disk: cli/convert
+cloister evidence activate|wants a TPM: cli/interop_credential
+cloister evidence challenge|wants evidence with a TPM's key: cli/interop_credential
+cloister evidence collect|wants a confidential machine: vm/boots collects there
+cloister evidence extend|wants a TD: unit/measure_rtmr
+cloister evidence report|wants a confidential machine: unit/collect
+cloister verify azure|wants evidence of Azure: cli/verify_tdx
+cloister verify gce|wants Google's evidence: cli/verify_gce
+cloister verify nitro|wants AWS's evidence: unit/nitro
+cloister verify svsm|wants an SVSM's evidence: unit/svsm
+systemd-report generate|wants systemd 262 and a TPM: cli/interop_systemd_report
+cloister verify systemd-report|wants a report with a TPM's key: cli/verify_systemd_report
+cloister verify tpm|wants a TPM's quote: cli/interop_tpm
+cloister verify ear|wants a verifier's token: cli/interop_cose
+cloister calibrate|wants evidence with a log: vm/boots
+cloister measure tdx --firmware OVMF.fd --memory 8G|wants the log of a TD: cli/measure_tdx
+cloister serve --state broker --listen|serves until it is ended: cli/serve
+cloister key derive|wants an SEV-SNP guest: unit/sev_guest
+cloister key put --broker|wants a broker elsewhere: cli/key_remote
+cloister key master --make token.key --provider|wants a token: cli/broker_master
+cloister key list --broker|wants a broker elsewhere: cli/key_remote
+cloister key revoke 3f0c|the name of a machine is cut short in it: cli/key_remote
+cloister seal /dev/vdb|wants a disk and a TPM: cli/interop_systemd_tpm2
+cloister unlock|wants a guest's disk: vm/sealed
+cloister update|wants a machine that runs: cli/update
+cloister audit-log follow|follows until it is ended: cli/broker_state
+cryptsetup open|root's, on a device: cli/recovery
+END
+
+# --- Stand-ins ---
+make_image_inputs
+mkdir -p bin boot lib/modules keys
+cp vmlinuz boot/vmlinuz-6.12
+cp vmlinuz boot/vmlinuz-6.12.117
+ln -s "$PWD/$modules" lib/modules/6.12
+ln -s "$PWD/root" rootfs
+ln -s "$stub" linuxx64.efi.stub
+make_rsa_key pcr
+mv pcr.key pcr.pub keys/
+cp keys/db.key db.key
+cp keys/pcr.key pcr.key
+head -c 40000 /dev/urandom >initrd.img
+cp initrd.img initrd
+"$cloister" image build root --kernel vmlinuz --modules "$modules" --stub "$stub" --cmdline 'console=ttyS0' --key keys/db.key --cert keys/db.crt \
+    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$init" --output demo.img >built 2>&1 || fail "the image: $(cat built)"
+for name in disk.img guest.img demo.raw; do ln -s demo.img $name; done
+cp demo.ref.json guest.ref.json
+cp demo.ref.json disk.ref.json
+cp demo.ref.json next.ref.json
+cp demo.ref.json running.ref.json
+cp demo.ref.json updated.ref.json
+cp demo.ref.json demo-2.ref.json
+image_uki demo.img demo.efi
+cp demo.efi old.efi
+openssl ecparam -name prime256v1 -genkey -noout -out owner.pem 2>/dev/null
+openssl ec -in owner.pem -pubout -out owner.pub.pem 2>/dev/null
+"$sim" snp --rsa-bits 2048 other >/dev/null || fail "sim"
+"$sim" tdx td >/dev/null || fail "sim tdx"
+cp other/report.bin report.bin
+cp other/vek.der vcek.der
+cp td/quote.bin quote.bin
+cp -r td/collateral collateral
+cp "$corpus/eventlog/two-banks" eventlog.bin
+cp "$corpus/eventlog/ccel" ccel.bin
+cp "$corpus/userlog/two" tpm2-measure.log
+b64() { base64 -w0 "$1" | tr '+/' '-_' | tr -d '='; }
+printf '{"__cmwc_t":"tag:cloister.dev,2026:evidence","snp-report":["application/vnd.cloister.snp-report","%s"],"snp-certificates":["application/vnd.cloister.snp-certificates","%s"]}' \
+    "$(b64 other/report.bin)" "$(b64 other/table.bin)" | tee evidence.json good.evidence.json >bad.evidence.json
+zeros=$(printf '%064d' 0)
+printf '{"cloister_reference":1,"name":"firmware","origin":"calibration","events":{},"pcrs":{"sha256":{"0":"%s","1":"%s","2":"%s","3":"%s","6":"%s"}}}' \
+    "$zeros" "$zeros" "$zeros" "$zeros" "$zeros" >firmware.ref.json
+"$cloister" secureboot list --cert keys/KEK.crt --output dbx.esl >/dev/null || fail "a list"
+"$cloister" secureboot sign dbx.esl --variable dbx --append --key keys/KEK.key --cert keys/KEK.crt --output DBXUpdate.bin >/dev/null || fail "an update of dbx"
+cp keys/KEK.crt MicCorKEKCA2011.crt
+cp keys/db.crt mok.crt
+printf 'sbat,1,2021030218\n' >level
+echo 'CONFIG_X86=y' >config
+head -c 64 /dev/urandom >data.key
+
+"$cloister" policy init --for azure-snp --reference demo.ref.json --reference firmware.ref.json --measurement "$(printf '%096d' 7)" \
+    --minimum-tcb bootloader=4,tee=0,snp=24,microcode=219 --output policy.json >/dev/null 2>policy.notes || fail "the policy: $(tail -n 1 policy.notes)"
+cp demo.ref.json built.ref.json
+
+# Ours, with what a test has in place of a machine's own files.
+cat >bin/cloister <<END
+#!/bin/bash
+args=()
+for arg; do
+    case \$arg in
+    OVMF.fd) [[ " \$* " = *" tdx "* ]] && arg="$corpus/tdvf/good" || arg="$vectors/amdsev.fd" ;;
+    /usr/share/OVMF/OVMF_VARS_4M.fd) arg="$varstore" ;;
+    OVMF_VARS.fd) arg=vars.fd ;;
+    /boot/config-*) arg=config ;;
+    linux-image.deb) arg=config ;;
+    /boot/vmlinuz-*) arg=vmlinuz ;;
+    /boot/efi/EFI/Linux/*) arg=demo.efi ;;
+    /boot/efi/EFI/debian/grubx64.efi) arg="$stub" ;;
+    /sys/firmware/efi/efivars/*) arg=level ;;
+    /sys/kernel/security/tpm0/binary_bios_measurements) arg=eventlog.bin ;;
+    /etc/os-release) arg=root/etc/os-release ;;
+    /mnt/safe/*) arg=\${arg#/mnt/safe/} ;;
+    HEX) arg=$(printf '%096d' 7) ;;
+    esac
+    args+=("\$arg")
+done
+[ "\$1 \$2" != "image build" ] || args+=(--init "$init")
+exec "$cloister" "\${args[@]}"
+END
+chmod +x bin/cloister
+export PATH="$work/bin:$PATH"
+
+# --- Each of them ---
+# examples_of COMMAND: a line each.
+examples_of() {
+    # shellcheck disable=SC2086 # one word or two
+    "$cloister" $1 --help | sed -n '/^Example:/,$p' | sed -n 's/^  //p' | sed -e ':a' -e '/\\$/N; s/ *\\\n */ /; ta'
+}
+: >used
+ran=0 left=0
+while IFS= read -r command; do
+    while IFS= read -r line; do
+        row=$(while IFS='|' read -r begin why; do case $line in "$begin"*) echo "$begin|$why" && break ;; esac; done <not-run)
+        if [ -n "$row" ]; then
+            echo "not run: $line: ${row#*|}"
+            echo "$row" >>used
+            left=$((left + 1))
+            continue
+        fi
+        # What an example takes for granted: that its output is not there yet, and what was done before it.
+        input=/dev/null
+        case $line in
+        'cloister image build'*) rm -f demo.* ;;
+        'cloister secureboot keygen'*) mv keys keys.first ;;
+        *'--to pcrlock'*) cp built.ref.json demo.ref.json ;;
+        'cloister policy init'*) rm -f policy.json ;;
+        'cloister key put'*) cp demo.disk.key disk.key ;;
+        *'--new next.key') "$cloister" key master --make next.key >/dev/null ;;
+        'cloister key restore'*) mv broker broker.first ;;
+        'cloister recovery check'*)
+            "$cloister" recovery enroll demo.img --key demo.disk.key --disk demo.disk.json 2>&1 | grep -oE '([a-z]+-)+[a-z]+' | tail -n 1 >recovery.key
+            input=recovery.key
+            ;;
+        'cloister recovery convert'*) input=recovery.key ;;
+        'cloister recovery enroll'*) "$cloister" recovery revoke demo.img --key demo.disk.key --disk demo.disk.json >/dev/null ;;
+        'cloister audit-log verify'*) "$cloister" audit-log checkpoint --state broker >kept.json ;;
+        esac
+        status=0
+        (eval "$line") >said 2>&1 <"$input" || status=$?
+        [ ! -e keys.first ] || { rm -rf keys && mv keys.first keys; }
+        # A stand-in is not what a policy wants, nor a root that is trusted: no is an answer of these.
+        case $status:$line in
+        0:* | '1:cloister verify '* | '1:cloister audit '* | '1:cloister policy '* | '1:cloister report '* | '1:cloister eventlog '* | '1:cloister secureboot diff '* | '1:cloister uki verify '*) ran=$((ran + 1)) ;;
+        *) fail "$command: exit status $status: $line: $(tail -n 1 said)" ;;
+        esac
+    done < <(examples_of "$command")
+done < <("$cloister" --help=commands)
+while IFS= read -r row; do
+    grep -qxF -- "$row" used || fail "not the beginning of any example that is left: $row"
+done <not-run
+echo "$ran examples were run, $left were not, each for its reason"
+[ "$ran" -ge 60 ] || fail "only $ran"
+exit "$failed"
