@@ -141,7 +141,7 @@ else
 fi
 # CMake finds it, of this version and of no later one; and not by pkg-config.
 cmake_user() {
-    mkdir -p "$folder/cmake" && cp "$examples/predict.c" "$folder/cmake/" &&
+    mkdir -p "$folder/cmake" && cp "$examples/predict.c" "$examples/read_file.h" "$folder/cmake/" &&
         printf 'cmake_minimum_required(VERSION 3.13)\nproject(user C)\nfind_package(cloister %s REQUIRED)\nadd_executable(user predict.c)\ntarget_link_libraries(user cloister::cloister)\n' \
             "$1" >"$folder/cmake/CMakeLists.txt" &&
         env -u PKG_CONFIG_PATH cmake -S "$folder/cmake" -B "$folder/cmake/$1" -Dcloister_DIR="$(dirname "$(find "$folder" -name cloister-config.cmake)")" >"$folder/cmake.log" 2>&1 &&
