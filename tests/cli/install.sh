@@ -150,7 +150,7 @@ cmake_user() {
 if command -v cmake >/dev/null; then
     version=$(pkg-config --modversion cloister)
     if cmake_user "$version"; then
-        "$folder/cmake/$version/user" 2>&1 | grep -q predict || fail "CMake's program does not run"
+        "$folder/cmake/$version/user" "$folder/cmake/CMakeLists.txt" 2>&1 | grep -q '^predict: ' || fail "CMake's program does not run"
     else
         fail "find_package(cloister): $(tail -n 5 "$folder/cmake.log")"
     fi
