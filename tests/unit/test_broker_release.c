@@ -426,6 +426,15 @@ static void test_tag_errors(void **state)
     for (size_t i = 0; i < CLO_COUNT(cases); i++)
         CHECK(ask(&client, "POST", cases[i].path, cases[i].body) == cases[i].status, cases[i].body);
     CHECK(ask(&client, "GET", TAG_ERRORS, "") == 404, "GET");
+    /* Of what it tells in one session, so much is written down. */
+    unsigned before = decisions, given = 0;
+    for (unsigned i = 0; i < 100; i++)
+        given += ask(&client, "POST", TAG_ERRORS, cases[0].body) == 200;
+    CHECK(given <= 6 && decisions - before == given, "the rows of one session");
+    CHECK(strcmp(member(&client, "detail"), "session: has told all that one may") == 0,
+          member(&client, "detail"));
+    CHECK(attest_anew(&client) == 200 && ask(&client, "GET", RESOURCE, "") == 200, "another one");
+    CHECK(ask(&client, "POST", TAG_ERRORS, cases[0].body) == 200, member(&client, "detail"));
     client.cookie[0] = '\0';
     CHECK(ask(&client, "POST", TAG_ERRORS, cases[0].body) == 401, "without a session");
 }

@@ -8,6 +8,7 @@
 
 #define REFUSAL_ROWS 4  /* of one session; the others are counted */
 #define REFUSALS_MAX 32 /* after so many it has to begin anew */
+#define TOLD_MAX     8  /* a boot has two things to tell */
 
 /* --- Decisions: written down before they are told --- */
 
@@ -194,4 +195,15 @@ struct clo_session_result *broker_get_shown(struct clo_broker *broker,
         return NULL;
     }
     return shown;
+}
+
+bool broker_may_tell(struct clo_broker *broker, const struct clo_broker_request *request,
+                     struct clo_session_result *shown, struct clo_error *err)
+{
+    if (shown->told == TOLD_MAX) {
+        clo_fail(err, CLO_ERR_REFUSED, "session: has told all that one may");
+        return broker_junk(broker, request, CLO_JUNK_LIMITED);
+    }
+    shown->told++;
+    return true;
 }

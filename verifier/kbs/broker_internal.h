@@ -145,6 +145,10 @@ CLO_MUST_USE bool broker_identify(struct clo_broker *broker,
                                   const struct clo_broker_request *request,
                                   struct clo_broker_answer *answer, struct clo_session *out,
                                   struct clo_error *err);
+/* Once more it tells of its disk, which is a row of the trail each time: that has an end, too. */
+CLO_MUST_USE bool broker_may_tell(struct clo_broker *broker,
+                                  const struct clo_broker_request *request,
+                                  struct clo_session_result *shown, struct clo_error *err);
 /* What the session has shown, of which its refusals are a part: they have an end. NULL: nothing, or too many. */
 struct clo_session_result *broker_get_shown(struct clo_broker *broker,
                                             const struct clo_broker_request *request,

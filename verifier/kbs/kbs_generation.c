@@ -51,6 +51,8 @@ bool broker_generation(struct clo_broker *broker, const struct clo_broker_reques
         return false;
     if (!clo_generation_parse(request->path, path, &value, err))
         return broker_junk(broker, request, CLO_JUNK_MALFORMED);
+    if (!broker_may_tell(broker, request, shown, err))
+        return false;
     if (!decide_generation(broker, request, &session, path, value, err)) {
         shown->refusals++;
         return false;

@@ -56,6 +56,8 @@ bool broker_tag_errors(struct clo_broker *broker, const struct clo_broker_reques
         return false;
     if (!clo_resource_check(path, err) || !read_body(request->body, &count, &first, err))
         return broker_junk(broker, request, CLO_JUNK_MALFORMED);
+    if (!broker_may_tell(broker, request, shown, err))
+        return false;
     snprintf(told, sizeof told, "%llu sectors, the first is %llu", (unsigned long long)count,
              (unsigned long long)first);
     if (!decide(broker, request, &session, path, told, err)) {

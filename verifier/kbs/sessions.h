@@ -55,6 +55,7 @@ struct clo_session_result {
     struct clo_holder holder;
     struct clo_audit_vm vm; /* for the audit trail */
     unsigned refusals;      /* rows that it has cost, here */
+    unsigned told;          /* what it has told of its disk: rows as well */
 };
 /* Adds a copy of `digest`. */
 CLO_MUST_USE bool clo_session_result_add_terms(struct clo_session_result *result,
