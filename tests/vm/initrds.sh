@@ -20,8 +20,8 @@ initrds_both broker
 
 by_broker() { initrds_register "$1" >/dev/null 2>&1 && lab_boot "$1" "$LAB/$1.img" --snapshot --until "$INITRDS_UNTIL"; }
 by_tpm() { lab_boot "$1" "$LAB/$1.img" --snapshot --until "$INITRDS_UNTIL"; }
-# What the machine said of itself, once its root ran.
-root_runs() { grep -q '^at-boot: root /dev/mapper/root' "$LAB/$1.log"; }
+# What the machine said of itself, once its root ran: after what systemd clears its own line with, perhaps.
+root_runs() { grep -aq 'at-boot: root /dev/mapper/root' "$LAB/$1.log"; }
 # Another command line than the terms say, in a UKI that the owner signed.
 refused() { ! lab_boot "$@" --snapshot; }
 # says NAME WORDS: in one line of ours; and the machine went down by itself, with no shell.
@@ -67,7 +67,7 @@ asked_status=0
 wait "$asked" || asked_status=$?
 cat "$LAB/broker.out"
 vm_check "all of it by the broker" [ "$asked_status" = 0 ]
-grep '^at-boot: initrd' "$LAB"/*.log || true
+grep -a 'at-boot: initrd' "$LAB"/*.log || true
 
 # --- Nothing of the key in what the host sees, nor in an initrd ---
 key_is_nowhere() {
