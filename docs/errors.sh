@@ -19,6 +19,9 @@ source: `disk` is `lib/disk/`), after it how. The line's own words say more than
 | `system` | memory, disk or the operating system failed | 4 |
 | `unavailable` | a device, tool or service is not there | 4 |
 
+A guest that does not open its disk ends its console with such a line, and its report has the code as `code`. The broker's answers have none: they keep to
+their protocol's own stable word, the URL in `type` ([trustee](trustee.md)), and what failed inside of the broker is for its log, not for who asks.
+
 The `errors` test in `tests/cli` fails when an error of the source has no row here, or a row no error. What checks of evidence say has ids of its own:
 [verify](verify.md), [checks](checks.md). From the words of the most frequent errors to what to do: [troubleshooting](troubleshooting.md).
 EOF

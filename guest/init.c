@@ -672,6 +672,16 @@ static bool run(struct guest *guest, struct clo_error *err)
     return enter_root(guest, err);
 }
 
+/* Why there is no root: on the console with the code that docs/errors.md explains, as a command says it. */
+static void tell_refusal(const struct clo_report *report, const struct clo_error *err)
+{
+    struct clo_error_code code = clo_error_code(err);
+
+    clo_report_say(report, "%s [%s]", err->text, code.text);
+    clo_report_send(report, json_pack("{s:s, s:s, s:s}", "kind", "refused", "reason", err->text,
+                                      "code", code.text));
+}
+
 int main(void)
 {
     static struct guest guest = { .report = { .console = -1, .port = -1 } };
@@ -684,12 +694,10 @@ int main(void)
     }
     if (!run(&guest, &err)) {
         is_trial = clo_boot_is_trial(EFIVARS);
-        clo_report_say(&guest.report, "%s", err.text);
         if (is_trial)
             clo_report_say(&guest.report,
                            "this boot was a trial: the machine starts again, with the usual one");
-        clo_report_send(&guest.report,
-                        json_pack("{s:s, s:s}", "kind", "refused", "reason", err.text));
+        tell_refusal(&guest.report, &err);
     }
     clo_secret_freep(&guest.volume_key);
     clo_secret_freep(&guest.disk_key);
