@@ -1,13 +1,19 @@
 #!/bin/bash
 # What a host can change around a genuine UKI: the firmware's variables, what lies next to the UKI on the ESP, the vTPM. The
-# guest starts in most of these, and gets no key. Each boot is short: it ends with the refusal. The image lets companions of its
-# UKI in, so that it is the broker that refuses them by their registers; one that does not is tried last.
+# guest starts in most of these, and gets no key: neither from its vTPM, to which the good boot's key was sealed, nor from the broker, which
+# is asked next; both name the registers. Each boot is short: it ends with the refusal. The image lets companions of its
+# UKI in, so that they are refused by their registers; one that does not is tried last.
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
 
 LAB_OPEN='--allow-host companions --allow-host cmdline'
-vm_begin attacks_esp
+vm_ground attacks_esp
+lab_image "$LAB/demo.img" "$LAB_CMDLINE" --unlock tpm-or-broker
+lab_register demo
+# told NAME KIND: did boot NAME report that?
+told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
 vm_check "good boot" vm_boot_to_root second "$LAB/demo.img"
+vm_check "its key is sealed to the vTPM" told second enrolled
 # The refusals name this boot's registers where they explain a difference.
 lab_evidence second enter-initrd
 
@@ -50,19 +56,31 @@ lab_attack_esp_sysext() {
     head -c 4096 /dev/zero >"$LAB/evil.sysext.raw" &&
         with_file "$LAB/evil.sysext.raw" "$uki_extra/evil.sysext.raw" esp-sysext && boot_with esp-sysext
 }
+# The same variables under another build of the firmware.
+lab_attack_other_firmware() { lab_boot other-firmware "$LAB/demo.img" --snapshot --firmware /usr/share/OVMF/OVMF_CODE_4M.fd; }
 # A software TPM of the host's, which no hardware report speaks of.
 lab_attack_hosts_tpm() {
     mkdir -p "$LAB/hosts-tpm" && swtpm_setup --tpm2 --tpmstate "$LAB/hosts-tpm" --createek --overwrite >/dev/null 2>&1 &&
         LAB_TPM=$LAB/hosts-tpm lab_boot hosts-tpm "$LAB/demo.img" --snapshot
 }
 
+# The vTPM's own refusal, with the registers; the host's TPM has another key. (Of other firmware the broker tells first that it has no Secure Boot.)
+tpm_refused() {
+    local log=$LAB/${1//_/-}.log register=$2
+    [ "$1" != other_firmware ] || register='PCR 0'
+    ! told "${1//_/-}" unattended && case $1 in
+        hosts_tpm) grep -aq 'cloister: TPM: token' "$log" ;;
+        *) grep -a 'cloister: TPM: token .* differ' "$log" | grep -qw "$register" ;;
+    esac
+}
 while IFS='|' read -r name expected words; do
     if [ "$name" = addon ] && [ ! -e "$LAB_CACHE/kernel/addon.efi" ]; then
         echo "not tried: $words: this release has no stub for add-ons"
         continue
     fi
-    case $name in db_changed | esp_credential | global_credential) vm_more "$words" || continue ;; esac
+    case $name in db_changed | esp_credential | global_credential | other_firmware) vm_more "$words" || continue ;; esac
     vm_check "$words" lab_attack "$name" "$expected"
+    vm_check "$words: nothing from the vTPM" tpm_refused "$name" "$expected"
 done <<'END'
 secure_boot_off|PCR 7|Secure Boot is off
 db_changed|PCR 7|a certificate of the host's in db
@@ -70,6 +88,7 @@ addon|PCR 12|an add-on with a command line, signed by the owner's own key
 esp_credential|PCR 12|a credential next to the UKI
 global_credential|PCR 12|a credential in the ESP's own folder for them
 esp_sysext|PCR 13|a system extension next to the UKI
+other_firmware|PCR 7|a build of the firmware without SMM and Secure Boot
 hosts_tpm|this machine cannot prove itself|a vTPM that nobody vouches for
 END
 
