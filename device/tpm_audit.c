@@ -58,6 +58,35 @@ static bool certify(struct clo_tpm *tpm, uint32_t handle, ESYS_TR object, struct
     return (clo_buffer_ok(attest) && clo_buffer_ok(signature)) || clo_out_of_memory(err);
 }
 
+/* A host can load a public key of its own, and have it certified like any other object. What is only ever found in the TPM that made
+ * it, and decrypts nothing but what that TPM asks for, is no key of the host's (part 2, section 8.3.3; part 3, section 12.3). */
+static bool is_storage_key(const struct clo_tpm_handle *key, const struct clo_tpm2_name *certified,
+                           struct clo_error *err)
+{
+    static const TPMA_OBJECT wanted = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                      TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |
+                                      TPMA_OBJECT_DECRYPT;
+    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_PUBLIC *area = NULL;
+    uint8_t bytes[sizeof *area];
+    struct clo_tpm2_name name;
+    size_t size = 0;
+
+    if (!clo_tpm_done(Esys_ReadPublic(key->tpm->esys, key->object, ESYS_TR_NONE, ESYS_TR_NONE,
+                                      ESYS_TR_NONE, &area, NULL, NULL),
+                      "storage key", err) ||
+        !clo_tpm_done(Tss2_MU_TPMT_PUBLIC_Marshal(&area->publicArea, bytes, sizeof bytes, &size),
+                      "storage key", err))
+        return false;
+    clo_tpm2_name_of(clo_bytes(bytes, size), &name);
+    if (memcmp(name.bytes, certified->bytes, sizeof name.bytes) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "another one than was certified");
+    return (area->publicArea.objectAttributes & (wanted | TPMA_OBJECT_SIGN_ENCRYPT)) == wanted ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "its attributes are 0x%08x: not those of a key that no one outside of the TPM "
+                    "has",
+                    area->publicArea.objectAttributes);
+}
+
 bool clo_tpm_certified_srk(struct clo_tpm *tpm, uint32_t handle, const struct clo_public_key *ak,
                            const struct clo_random *random, struct clo_tpm2_name *out,
                            struct clo_error *err)
@@ -73,6 +102,7 @@ bool clo_tpm_certified_srk(struct clo_tpm *tpm, uint32_t handle, const struct cl
             clo_tpm_find_srk(tpm, NULL, &srk, err) &&
             certify(tpm, handle, srk.object, nonce, &attest, &signature, err) &&
             clo_certify_verify(clo_buffer_bytes(&attest), clo_buffer_bytes(&signature), ak, nonce,
-                               out, err)) ||
+                               out, err) &&
+            is_storage_key(&srk, out, err)) ||
            clo_wrap(err, "the TPM's storage key");
 }

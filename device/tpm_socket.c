@@ -97,8 +97,10 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
         return TSS2_TCTI_RC_NO_CONNECTION;
     tcti->has_response = false;
     tcti->until = now_ms() + limit_of(tcti, clo_bytes(command, size));
-    return clo_write_all(tcti->fd, clo_bytes(command, size), &err) ? TSS2_RC_SUCCESS
-                                                                   : TSS2_TCTI_RC_IO_ERROR;
+    if (clo_write_all(tcti->fd, clo_bytes(command, size), &err))
+        return TSS2_RC_SUCCESS;
+    tcti->is_given_up = true;
+    return TSS2_TCTI_RC_IO_ERROR;
 }
 
 /* Until there is something to read, or the command's time is over. */
@@ -113,10 +115,8 @@ static TSS2_RC await(struct socket_tcti *tcti)
             return TSS2_RC_SUCCESS;
         if (count < 0 && errno != EINTR)
             return TSS2_TCTI_RC_IO_ERROR;
-        if (count == 0 && left <= 0) {
-            tcti->is_given_up = true;
+        if (count == 0 && left <= 0)
             return TSS2_TCTI_RC_NO_CONNECTION;
-        }
     }
 }
 
@@ -130,8 +130,8 @@ static TSS2_RC read_until(struct socket_tcti *tcti, size_t *at, size_t size)
         ssize_t got = read(tcti->fd, tcti->response + *at, sizeof tcti->response - *at);
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
-        if (got == 0 &&
-            tcti->is_device) { /* Linux before 5.6 says too early that there is something */
+        /* Linux before 5.6 says too early that there is something, and has then a limit of its own, of minutes. */
+        if (got == 0 && tcti->is_device && now_ms() < tcti->until) {
             (void)poll(NULL, 0, 1);
             continue;
         }
@@ -146,8 +146,6 @@ static TSS2_RC read_response(struct socket_tcti *tcti)
 {
     size_t at = 0;
 
-    if (tcti->is_given_up)
-        return TSS2_TCTI_RC_NO_CONNECTION;
     TSS2_RC rc = read_until(tcti, &at, RESPONSE_HEAD);
     if (rc != TSS2_RC_SUCCESS)
         return rc;
@@ -174,9 +172,11 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *respon
 
     (void)timeout;
     if (!tcti->has_response) {
-        TSS2_RC rc = read_response(tcti);
-        if (rc != TSS2_RC_SUCCESS)
+        TSS2_RC rc = tcti->is_given_up ? TSS2_TCTI_RC_NO_CONNECTION : read_response(tcti);
+        if (rc != TSS2_RC_SUCCESS) {
+            tcti->is_given_up = true; /* what came of the answer is half of one */
             return rc;
+        }
     }
     if (response == NULL) {
         *size = tcti->size;

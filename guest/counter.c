@@ -38,6 +38,10 @@ bool clo_counter_check(struct clo_tpm *tpm, uint64_t registered, uint64_t genera
         return clo_fail(err, CLO_ERR_REFUSED,
                         "disk: this TPM has no counter of its generations: another TPM, or one "
                         "that does not outlive a boot");
+    if (counter == 0)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "disk: this TPM's counter of generations was made anew: it has counted "
+                        "nothing, and the disk was used");
     if (generation < counter)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "disk: generation %llu is older than %llu, which the TPM's counter has "

@@ -310,12 +310,13 @@ static bool check_counter(struct guest *guest, struct clo_error *err)
                              err);
 }
 
-/* The TPM has this boot's key: so it may have that of the next. Without this nothing is sealed for an update. */
+/* The TPM has this boot's key: so it may have that of the next. Without this nothing is sealed for an update; and a name that nothing
+ * but the TPM says is not noted. */
 static void note_tpm(struct guest *guest, bool is_own)
 {
     struct clo_error err;
 
-    if (!clo_tpm_note(guest->tpm, guest->knows_srk ? &guest->srk : NULL, is_own, SRK_FILE, &err))
+    if (guest->knows_srk && !clo_tpm_note(&guest->srk, is_own, SRK_FILE, &err))
         clo_report_say(&guest->report, "TPM: %s", err.text);
 }
 

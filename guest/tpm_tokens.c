@@ -181,30 +181,12 @@ bool clo_tpm_volume_key(const struct clo_tpm_search *search, const struct clo_di
     return true;
 }
 
-static bool present_srk(struct clo_tpm *tpm, struct clo_tpm2_name *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_tpm2_parent_free) struct clo_tpm2_parent parent = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
-
-    if (!clo_tpm_srk(tpm, &area, err) ||
-        !clo_tpm2_parent_parse(clo_buffer_bytes(&area), &parent, err))
-        return false;
-    clo_tpm2_name_of(parent.public_part, out);
-    return true;
-}
-
-bool clo_tpm_note(struct clo_tpm *tpm, const struct clo_tpm2_name *pin, bool is_own,
-                  const char *path, struct clo_error *err)
+bool clo_tpm_note(const struct clo_tpm2_name *srk, bool is_own, const char *path,
+                  struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct clo_tpm2_name name;
 
-    /* Not asked for again: the wire is the host's. */
-    if (pin != NULL)
-        name = *pin;
-    else if (!present_srk(tpm, &name, err))
-        return false;
-    clo_hex_write(clo_bytes(name.bytes, sizeof name.bytes), &text);
+    clo_hex_write(clo_bytes(srk->bytes, sizeof srk->bytes), &text);
     if (is_own)
         clo_buffer_append(&text, clo_bytes_text(" own"));
     return clo_file_write(path, clo_buffer_bytes(&text), 0600, err);

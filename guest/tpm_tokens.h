@@ -45,9 +45,9 @@ CLO_MUST_USE bool clo_tpm_volume_key(const struct clo_tpm_search *search,
                                      const struct clo_disk *disk, const char *scratch,
                                      struct clo_secret **volume_key, struct clo_error *err);
 /* What an update holds the TPM and the header against that it finds in the running system: "NAME" or "NAME own" in a file, the storage
- * key that is trusted, and whether own tokens led to it. `pin`: the key that the image names; without one the TPM says which it has. */
-CLO_MUST_USE bool clo_tpm_note(struct clo_tpm *tpm, const struct clo_tpm2_name *pin, bool is_own,
-                               const char *path, struct clo_error *err);
+ * key that is trusted, and whether own tokens led to it. The TPM is not asked: the wire is the host's. */
+CLO_MUST_USE bool clo_tpm_note(const struct clo_tpm2_name *srk, bool is_own, const char *path,
+                               struct clo_error *err);
 /* The other share put to it. */
 CLO_MUST_USE bool clo_tpm_join(const struct clo_secret *one, const struct clo_secret *other,
                                struct clo_secret **out, struct clo_error *err);

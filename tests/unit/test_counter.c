@@ -1,6 +1,7 @@
 /* The disk's generation in a TPM's counter: a software TPM plays the paravisor's. */
 #include "guest/counter.h"
 
+#include "device/tpm_internal.h"
 #include "swtpm.h"
 
 static const struct {
@@ -73,12 +74,33 @@ static void test_not_a_counter(void **state)
     assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
 }
 
+/* The host owns the TPM's indexes: one that it made anew says truthfully that it has counted nothing. */
+static void test_made_anew(void **state)
+{
+    ESYS_TR index;
+    struct clo_error err;
+    uint64_t least;
+
+    (void)state;
+    assert_int_equal(Esys_TR_FromTPMPublic(tpm->esys, CLO_COUNTER_INDEX, ESYS_TR_NONE, ESYS_TR_NONE,
+                                           ESYS_TR_NONE, &index),
+                     0);
+    assert_int_equal(Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, index, ESYS_TR_PASSWORD,
+                                           ESYS_TR_NONE, ESYS_TR_NONE),
+                     0);
+    assert_true(clo_tpm_counter_define(tpm, CLO_COUNTER_INDEX, &err));
+    assert_false(clo_counter_check(tpm, 1, 1, &least, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_non_null(strstr(err.text, "was made anew"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_boots),
         cmocka_unit_test(test_no_tpm),
         cmocka_unit_test(test_not_a_counter),
+        cmocka_unit_test(test_made_anew),
     };
 
     return cmocka_run_group_tests(tests, start_swtpm, stop_swtpm);

@@ -211,6 +211,58 @@ static void test_certified(void **state)
     assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
 }
 
+/* What stands at the storage key's place is certified whatever it is: a key that decrypts for anyone who asks is not one. */
+static void test_another_kind(void **state)
+{
+    TPM2B_PUBLIC template = {
+        .publicArea = {
+            .type = TPM2_ALG_RSA,
+            .nameAlg = TPM2_ALG_SHA256,
+            .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                                TPMA_OBJECT_DECRYPT,
+            .parameters.rsaDetail = { .symmetric.algorithm = TPM2_ALG_NULL,
+                                      .scheme.scheme = TPM2_ALG_NULL,
+                                      .keyBits = 2048 },
+        },
+    };
+    const TPM2B_SENSITIVE_CREATE sensitive = { 0 };
+    const TPML_PCR_SELECTION no_pcrs = { 0 };
+    const TPM2B_DATA outside = { 0 };
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *ak = NULL;
+    CLO_CLEANUP(clo_tpm_freep) struct clo_tpm *guest = NULL;
+    ESYS_TR usual, other, kept = ESYS_TR_NONE, gone;
+    struct clo_tpm2_name name;
+    struct clo_error err;
+
+    (void)state;
+    (void)open_liar(&guest); /* the stack of the test has names of its own for what is there */
+    assert_true(clo_tpm_public_key(tpm, AK, &ak, &err));
+    assert_int_equal(Esys_TR_FromTPMPublic(tpm->esys, CLO_TPM_SRK, ESYS_TR_NONE, ESYS_TR_NONE,
+                                           ESYS_TR_NONE, &usual),
+                     0);
+    assert_int_equal(Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, usual, ESYS_TR_PASSWORD,
+                                       ESYS_TR_NONE, ESYS_TR_NONE, CLO_TPM_SRK, &gone),
+                     0);
+    assert_int_equal(Esys_CreatePrimary(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                                        ESYS_TR_NONE, &sensitive, &template, &outside, &no_pcrs,
+                                        &other, NULL, NULL, NULL, NULL),
+                     0);
+    assert_int_equal(Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, other, ESYS_TR_PASSWORD,
+                                       ESYS_TR_NONE, ESYS_TR_NONE, CLO_TPM_SRK, &kept),
+                     0);
+    assert_int_equal(Esys_FlushContext(tpm->esys, other), 0);
+    assert_false(clo_tpm_certified_srk(guest, AK, ak, &clo_random_system, &name, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    assert_non_null(strstr(err.text, "not those of a key that no one outside"));
+    assert_int_equal(Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, kept, ESYS_TR_PASSWORD,
+                                       ESYS_TR_NONE, ESYS_TR_NONE, CLO_TPM_SRK, &gone),
+                     0);
+    find_srk(); /* the usual one, made again */
+    if (!clo_tpm_certified_srk(tpm, AK, ak, &clo_random_system, &name, &err))
+        fail_msg("%s", err.text);
+}
+
 static int start(void **state)
 {
     int result = start_swtpm(state);
@@ -222,10 +274,9 @@ static int start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_replayed),
-        cmocka_unit_test(test_truth),
-        cmocka_unit_test(test_certified),
+        cmocka_unit_test(test_lies),         cmocka_unit_test(test_replayed),
+        cmocka_unit_test(test_truth),        cmocka_unit_test(test_certified),
+        cmocka_unit_test(test_another_kind),
     };
 
     return cmocka_run_group_tests(tests, start, stop_swtpm);
