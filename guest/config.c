@@ -232,22 +232,31 @@ static bool read_verity(const json_t *json, struct clo_guest_config *out, struct
 static bool read_grow(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
     const json_t *grow = json_object_get(json, "grow");
+    json_t *from = json_object_get(json, "grow_from");
 
     if (grow == NULL)
         return true;
     if (out->verity.data_blocks != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "grow: a root with a hash tree cannot");
-    return clo_guest_grow_parse(grow, &out->grow, err);
+    if (!clo_guest_grow_parse(grow, &out->grow, err))
+        return false;
+    return from == NULL || (clo_json_get_object(json, "grow_from", &from, err) &&
+                            clo_grow_from_parse(from, &out->grow.from, err));
 }
 
 static bool read_config(const json_t *json, struct clo_guest_config *out, struct clo_error *err)
 {
-    static const char *const keys[] = {
-        "version",       "name",       "broker",      "resource",         "network",
-        "retry_seconds", "modules",    "disk",        "tdx_rtmr",         "host",
-        "cmdline",       "partitions", "tpm_counter", "profile_cmdlines", "unlock",
-        "tpm_srk",       "verity",     "grow",        "module_devices",   NULL
-    };
+    static const char *const keys[] = { "version",     "name",
+                                        "broker",      "resource",
+                                        "network",     "retry_seconds",
+                                        "modules",     "disk",
+                                        "tdx_rtmr",    "host",
+                                        "cmdline",     "partitions",
+                                        "tpm_counter", "profile_cmdlines",
+                                        "unlock",      "tpm_srk",
+                                        "verity",      "grow",
+                                        "grow_from",   "module_devices",
+                                        NULL };
     uint64_t version, seconds;
     bool is_unregistered;
     json_t *broker, *network, *modules;

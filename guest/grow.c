@@ -33,9 +33,24 @@ static bool read_sizes(const json_t *list, struct clo_guest_grow *out, struct cl
     return out->count > 0 || clo_fail(err, CLO_ERR_FORMAT, "grow: no sizes");
 }
 
+bool clo_grow_from_parse(const json_t *json, struct clo_grow_from *out, struct clo_error *err)
+{
+    static const char *const keys[] = { "provided", "journal_sections", NULL };
+    struct clo_grow_from from;
+
+    if (!clo_json_only(json, keys, err) ||
+        !clo_json_get_u64(json, "provided", &from.provided, err) ||
+        !clo_json_get_u64(json, "journal_sections", &from.journal_sections, err))
+        return clo_wrap(err, "grow_from");
+    if (from.provided == 0 || from.journal_sections == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "grow_from: nothing");
+    *out = from;
+    return true;
+}
+
 bool clo_guest_grow_parse(const json_t *json, struct clo_guest_grow *out, struct clo_error *err)
 {
-    struct clo_guest_grow grow = { 0 };
+    struct clo_guest_grow grow = { .is_any = false };
     const char *word = json_string_value(json);
 
     grow.is_any = word != NULL && strcmp(word, "any") == 0;

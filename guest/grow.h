@@ -10,8 +10,18 @@
 
 #define CLO_GROW_SIZES_MAX 8
 
+/* "grow_from": what the superblock of the image's tags said when it was built. Nobody authenticates a superblock: without this a host that
+ * says less in it would have tags made for sectors that have content. All zero: not said. */
+struct clo_grow_from {
+    uint64_t provided;
+    uint64_t journal_sections;
+};
+CLO_MUST_USE bool clo_grow_from_parse(const json_t *json, struct clo_grow_from *out,
+                                      struct clo_error *err);
+
 /* "grow": "any", or a list of the disks' sizes in bytes for which there are reference values. Not said: never. */
 struct clo_guest_grow {
+    struct clo_grow_from from;
     bool is_any;
     uint64_t sizes[CLO_GROW_SIZES_MAX];
     size_t count;
@@ -30,8 +40,9 @@ CLO_MUST_USE bool clo_grow_disk(const struct clo_guest_grow *grow, const char *d
                                 struct clo_error *err);
 /* Where sectors have tags: those of what the partition gained, over the zeros that are there, and then the superblock. `gained`: bytes
  * of data; 0: it had them all. */
-CLO_MUST_USE bool clo_grow_tags(const struct clo_disk *disk, const struct clo_secret *volume_key,
-                                uint64_t *gained, struct clo_error *err);
+CLO_MUST_USE bool clo_grow_tags(const struct clo_disk *disk, const struct clo_grow_from *from,
+                                const struct clo_secret *volume_key, uint64_t *gained,
+                                struct clo_error *err);
 /* The ext4 that is mounted there, over all of its device. */
 CLO_MUST_USE bool clo_grow_files(const char *mounted, const char *device, uint64_t *before,
                                  uint64_t *after, struct clo_error *err);

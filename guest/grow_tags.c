@@ -108,8 +108,25 @@ static bool write_superblock(const struct growing *g, struct clo_bytes superbloc
     return write_at(g, 0, clo_bytes(sector, sizeof sector), err) && write_out(g, err);
 }
 
-static bool grow(struct growing *g, const struct clo_luks2_info *luks, uint64_t size,
-                 struct clo_error *err)
+/* What the image had has content, and gets no tags of zeros. What it gained had such tags before it had content: a host that says that
+ * it gained less learns none that it has not seen. */
+static bool check_from(const struct growing *g, const struct clo_grow_from *from,
+                       struct clo_error *err)
+{
+    if (from->provided == 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "the image does not say from what it grows");
+    return (g->was.provided >= from->provided &&
+            g->was.journal_sections == from->journal_sections) ||
+           clo_fail(
+                   err, CLO_ERR_REFUSED,
+                   "the superblock has %llu bytes after %u sections, the image was built with %llu "
+                   "after %llu",
+                   (unsigned long long)g->was.provided, g->was.journal_sections,
+                   (unsigned long long)from->provided, (unsigned long long)from->journal_sections);
+}
+
+static bool grow(struct growing *g, const struct clo_luks2_info *luks,
+                 const struct clo_grow_from *from, uint64_t size, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
     uint64_t end;
@@ -117,7 +134,7 @@ static bool grow(struct growing *g, const struct clo_luks2_info *luks, uint64_t 
     if (!clo_fd_read(g->fd, g->payload, CLO_INTEGRITY_SUPERBLOCK, &superblock, err) ||
         !clo_luks2_check_tags(luks, clo_buffer_bytes(&superblock), g->payload + size, err) ||
         !clo_integrity_parse(clo_buffer_bytes(&superblock), size, &g->was, err) ||
-        !clo_integrity_grow(&g->was, size, &g->is, err))
+        !check_from(g, from, err) || !clo_integrity_grow(&g->was, size, &g->is, err))
         return false;
     if (g->is.provided == g->was.provided)
         return true;
@@ -128,8 +145,8 @@ static bool grow(struct growing *g, const struct clo_luks2_info *luks, uint64_t 
            write_superblock(g, clo_buffer_bytes(&superblock), err);
 }
 
-bool clo_grow_tags(const struct clo_disk *disk, const struct clo_secret *volume_key,
-                   uint64_t *gained, struct clo_error *err)
+bool clo_grow_tags(const struct clo_disk *disk, const struct clo_grow_from *from,
+                   const struct clo_secret *volume_key, uint64_t *gained, struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = -1;
     struct growing g = { .payload = disk->luks.payload_offset };
@@ -151,7 +168,7 @@ bool clo_grow_tags(const struct clo_disk *disk, const struct clo_secret *volume_
     if (g.key.size != TAG_SIZE)
         return clo_fail(err, CLO_ERR_USAGE, "tags: a volume key of %zu bytes",
                         clo_secret_size(volume_key));
-    if (!grow(&g, &disk->luks, (uint64_t)end - g.payload, err))
+    if (!grow(&g, &disk->luks, from, (uint64_t)end - g.payload, err))
         return clo_wrap(err, "%s: tags of what was gained", disk->device);
     *gained = g.is.provided - g.was.provided;
     return true;

@@ -533,7 +533,7 @@ static bool grow_disk(struct guest *guest, struct clo_error *err)
         return false;
     if (!guest->grows)
         return true;
-    if (!clo_grow_tags(&guest->disk, guest->volume_key, &gained, err))
+    if (!clo_grow_tags(&guest->disk, &guest->config.grow.from, guest->volume_key, &gained, err))
         return false;
     if (guest->grown.size > 0)
         clo_report_say(&guest->report, "the partition table was written for the larger disk");

@@ -634,6 +634,33 @@ static bool finish(struct build *build, struct clo_bytes head, struct clo_error 
            (spec->journal == NULL || clo_journal_finish(spec->journal, build->disk.fd, err));
 }
 
+/* What a guest that makes tags of its own holds the superblock against is measured: it goes into the configuration. */
+static bool tells_from(const struct clo_image_spec *spec)
+{
+    return spec->has_tags && json_object_get(spec->guest_config, "grow") != NULL;
+}
+
+static bool tell_from(struct build *build, struct clo_error *err)
+{
+    if (!lay_out_volume(build, err))
+        return false;
+    json_t *from = json_pack("{s:I, s:I}", "provided", (json_int_t)build->integrity.provided,
+                             "journal_sections", (json_int_t)build->integrity.journal_sections);
+    return json_object_set_new(build->spec->guest_config, "grow_from", from) == 0 ||
+           clo_out_of_memory(err);
+}
+
+/* What comes into the UKI of the root's size. */
+static bool prepare_early(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+
+    if (!spec->has_verity && !tells_from(spec))
+        return true;
+    return prepare_root(build, err) && (!spec->has_verity || prepare_verity(build, err)) &&
+           (!tells_from(spec) || tell_from(build, err));
+}
+
 bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result *out,
                      struct clo_error *err)
 {
@@ -642,7 +669,7 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     struct clo_image_result result = { 0 };
 
     if ((spec->root_overlay == NULL && !clo_root_check(spec->root, err)) || !start(&build, err) ||
-        (spec->has_verity && (!prepare_root(&build, err) || !prepare_verity(&build, err))) ||
+        !prepare_early(&build, err) ||
         !image_uki_make(build.spec, build.scratch.path, &build.uki, err))
         return false;
     result.uki_size = build.uki.bytes.size;
@@ -650,7 +677,7 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     result.profile_count = build.uki.profile_count;
     memcpy(result.release, build.uki.release, sizeof result.release);
     if (spec->offline->tbs == NULL &&
-        ((!spec->has_verity && !prepare_root(&build, err)) ||
+        ((!spec->has_verity && !tells_from(spec) && !prepare_root(&build, err)) ||
          !write_disk(&build, &head, &result, err) || !finish(&build, clo_buffer_bytes(&head), err)))
         return false;
     result.disk_size = build.disk_bytes;

@@ -46,6 +46,8 @@ bytes=$(stat -c %s demo.img)
 
 expect "any size" 0 "LUKS2" build any.img --grow any --integrity hmac-sha256
 [ "$(told any.img)" = '"grow":"any"' ] || fail "the guest is told: $(told any.img)"
+zstd -qdc initrd | tr -d ' \n' | grep -aqE '"grow_from":\{"(provided|journal_sections)":[1-9][0-9]*,"(provided|journal_sections)":[1-9][0-9]*\}' ||
+    fail "the guest is not told from what it grows"
 expect "no size" 0 "LUKS2" build none.img
 told none.img && fail "the guest is told of growing"
 

@@ -295,7 +295,7 @@ static void check_order(const struct clo_integrity *was)
               "where nothing was");
 }
 
-static void grow_tagged(uint64_t from, uint64_t to, unsigned block)
+static void grow_tagged(uint64_t first, uint64_t to, unsigned block)
 {
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
@@ -305,14 +305,15 @@ static void grow_tagged(uint64_t from, uint64_t to, unsigned block)
     uint64_t gained;
 
     CHECK(clo_secret_copy(clo_bytes(volume_key, sizeof volume_key), &key, &err), err.text);
-    make_tagged(from, block, &disk, &was);
-    CHECK(clo_grow_tags(&disk, key, &gained, &err) && gained == 0, "as large as it was");
+    make_tagged(first, block, &disk, &was);
+    const struct clo_grow_from from = { was.provided, was.journal_sections };
+    CHECK(clo_grow_tags(&disk, &from, key, &gained, &err) && gained == 0, "as large as it was");
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(ftruncate(fd, (off_t)(PAYLOAD + to)), 0);
     /* The backup of the old table lay where there is data now. */
-    assert_int_equal(pwrite(fd, "EFI PART", 8, (off_t)(PAYLOAD + from + MIB - 512)), 8);
+    assert_int_equal(pwrite(fd, "EFI PART", 8, (off_t)(PAYLOAD + first + MIB - 512)), 8);
     is_recorded = true;
-    CHECK(clo_grow_tags(&disk, key, &gained, &err), err.text);
+    CHECK(clo_grow_tags(&disk, &from, key, &gained, &err), err.text);
     is_recorded = false;
     check_order(&was);
     forget();
@@ -322,7 +323,7 @@ static void grow_tagged(uint64_t from, uint64_t to, unsigned block)
     CHECK(clo_integrity_data_at(&is, is.provided + block) > to - MIB - 65536, "all that there is");
     for (uint64_t at = was.provided; at < is.provided; at += block)
         check_tag(fd, &is, at);
-    CHECK(clo_grow_tags(&disk, key, &gained, &err) && gained == 0, "once");
+    CHECK(clo_grow_tags(&disk, &from, key, &gained, &err) && gained == 0, "once");
 }
 
 static void test_tags(void **state)
@@ -346,23 +347,57 @@ static void test_tags_refused(void **state)
     CHECK(clo_secret_copy(clo_bytes(volume_key, 96), &key, &err), err.text);
     CHECK(clo_secret_copy(clo_bytes(volume_key, 64), &plain_key, &err), err.text);
     make_tagged(24 * MIB, 4096, &disk, &was);
-    CHECK(!clo_grow_tags(&disk, plain_key, &gained, &err) &&
+    const struct clo_grow_from from = { was.provided, was.journal_sections };
+    CHECK(!clo_grow_tags(&disk, &from, plain_key, &gained, &err) &&
                   strstr(err.text, "a volume key of 64 bytes") != NULL,
           err.text);
     disk.luks.sector_size = 512;
-    CHECK(!clo_grow_tags(&disk, key, &gained, &err) &&
+    CHECK(!clo_grow_tags(&disk, &from, key, &gained, &err) &&
                   strstr(err.text, "tags of 32 bytes for sectors of 4096") != NULL,
           err.text);
     disk.luks.payload_offset = 100 * MIB;
-    CHECK(!clo_grow_tags(&disk, key, &gained, &err) && strstr(err.text, "too small") != NULL,
+    CHECK(!clo_grow_tags(&disk, &from, key, &gained, &err) && strstr(err.text, "too small") != NULL,
           err.text);
     strcpy(disk.luks.integrity, CLO_LUKS2_AEAD);
     strcpy(disk.luks.cipher, CLO_LUKS2_GCM);
-    CHECK(!clo_grow_tags(&disk, key, &gained, &err) &&
+    CHECK(!clo_grow_tags(&disk, &from, key, &gained, &err) &&
                   strstr(err.text, "a root of aes-gcm-random cannot grow") != NULL,
           err.text);
     disk.luks.integrity[0] = '\0';
-    CHECK(clo_grow_tags(&disk, key, &gained, &err) && gained == 0, "no tags");
+    CHECK(clo_grow_tags(&disk, &from, key, &gained, &err) && gained == 0, "no tags");
+}
+
+/* A superblock is the host's: one that says less than the image had would get it tags for sectors that have content. */
+static void test_superblock_of_the_hosts(void **state)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
+    struct clo_integrity was, told;
+    struct clo_disk disk;
+    struct clo_error err = { 0 };
+    uint64_t gained;
+
+    (void)state;
+    CHECK(clo_secret_copy(clo_bytes(volume_key, 96), &key, &err), err.text);
+    make_tagged(40 * MIB, 4096, &disk, &was);
+    const struct clo_grow_from from = { was.provided, was.journal_sections };
+    const struct clo_grow_from none = { 0 };
+    for (int i = 0; i < 3; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
+        CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDWR | O_CLOEXEC);
+        told = was;
+        told.provided -= i == 0 ? 4096 : 0;
+        told.journal_sections -= i == 1 ? 1 : 0;
+        CHECK(clo_integrity_write(&told, &superblock, &err), err.text);
+        assert_int_equal(pwrite(fd, superblock.data, superblock.size, PAYLOAD), superblock.size);
+        is_recorded = true;
+        CHECK(!clo_grow_tags(&disk, i == 2 ? &none : &from, key, &gained, &err),
+              "a superblock of the host's");
+        CHECK(write_count == 0 && err.status == CLO_ERR_REFUSED &&
+                      strstr(err.text,
+                             i == 2 ? "does not say from what" : "the image was built with"),
+              err.text);
+        forget();
+    }
 }
 
 /* --- The file system --- */
@@ -435,7 +470,8 @@ int main(void)
         cmocka_unit_test(test_parse),        cmocka_unit_test(test_table),
         cmocka_unit_test(test_no_room),      cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_disk),         cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_tags_refused), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_tags_refused), cmocka_unit_test(test_superblock_of_the_hosts),
+        cmocka_unit_test(test_files),
     };
 
     return cmocka_run_group_tests(tests, start, end);
