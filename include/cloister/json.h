@@ -9,7 +9,8 @@
 
 CLO_BEGIN_C
 
-#define CLO_JSON_DEPTH_MAX 64
+#define CLO_JSON_DEPTH_MAX  64
+#define CLO_JSON_VALUES_MAX 50000 /* of what strangers send: some 12 MB at the worst */
 
 CLO_API CLO_MUST_USE bool clo_json_parse(struct clo_bytes text, json_t **out,
                                          struct clo_error *err);

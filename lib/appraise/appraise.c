@@ -63,8 +63,8 @@ static bool read_runtime_data(struct work *w, struct clo_error *err)
             clo_check_skip(w->checks, id, "no nonce was expected, and none is there");
         return true;
     }
-    if (!clo_json_parse(w->runtime_data, &json, err) || !clo_json_only(json, keys, err) ||
-        !clo_json_get_string(json, "nonce", &nonce, err) ||
+    if (!clo_json_parse_bounded(w->runtime_data, CLO_JSON_VALUES_MAX, &json, err) ||
+        !clo_json_only(json, keys, err) || !clo_json_get_string(json, "nonce", &nonce, err) ||
         !take_key(json, is_foreign, &jwk, err) ||
         !clo_json_get_string_optional(json, "resource", &resource, err) ||
         (resource != NULL && !take_resource(w, resource, err)) ||

@@ -160,7 +160,7 @@ bool appraise_read_pcrs(struct clo_bytes text, struct clo_pcr_bank *bank, uint32
     const char *name;
     json_t *values;
 
-    if (!clo_json_parse(text, &json, err))
+    if (!clo_json_parse_bounded(text, CLO_JSON_VALUES_MAX, &json, err))
         return false;
     if (!json_is_object(json) || json_object_size(json) != 1)
         return clo_fail(err, CLO_ERR_FORMAT, "not exactly one bank");

@@ -31,7 +31,7 @@ static size_t string_end(struct clo_bytes text, size_t at)
 
 /* jansson stops at 2048 levels by recursion, and makes a value of every two bytes: both are counted here first, over the
  * bytes. A name counts as a value. */
-static bool is_bounded(struct clo_bytes text, size_t values_max, struct clo_error *err)
+bool json_is_bounded(struct clo_bytes text, size_t values_max, struct clo_error *err)
 {
     size_t depth = 0, values = 1;
 
@@ -66,7 +66,7 @@ bool clo_json_parse_bounded(struct clo_bytes text, size_t values_max, json_t **o
         *out = json;
         return true;
     }
-    if (!is_bounded(text, values_max, err))
+    if (!json_is_bounded(text, values_max, err))
         return false;
     json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &error);
     if (json == NULL)

@@ -8,4 +8,8 @@
  * says what it is. */
 json_t *json_read_plain(struct clo_bytes text, size_t values_max);
 
+/* Fails where jansson would make more than `values_max` values and names of it, or go too deep. Of several texts, one after the other, it
+ * counts the values of all. */
+bool json_is_bounded(struct clo_bytes text, size_t values_max, struct clo_error *err);
+
 #endif

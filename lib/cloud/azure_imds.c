@@ -13,7 +13,7 @@ static bool parse(struct clo_bytes in, json_t **out, struct clo_error *err)
     if (in.size > CLO_AZURE_IMDS_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes, at most %zu expected", in.size,
                         CLO_AZURE_IMDS_LIMIT);
-    return clo_json_parse(in, out, err);
+    return clo_json_parse_bounded(in, CLO_JSON_VALUES_MAX, out, err);
 }
 
 /* PEM, one certificate or several; other text is none. */

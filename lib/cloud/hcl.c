@@ -114,7 +114,8 @@ bool clo_hcl_claimed_ak(const struct clo_hcl *hcl, struct clo_public_key **out,
 {
     CLO_CLEANUP(clo_json_freep) json_t *claims = NULL;
 
-    return (clo_json_parse(hcl->claims, &claims, err) && find_ak(claims, out, err)) ||
+    return (clo_json_parse_bounded(hcl->claims, CLO_JSON_VALUES_MAX, &claims, err) &&
+            find_ak(claims, out, err)) ||
            clo_wrap(err, "HCL report: claims");
 }
 
@@ -128,7 +129,7 @@ static bool verify_claims(const struct clo_hcl *hcl, struct clo_bytes report_dat
     verified = calloc(1, sizeof *verified);
     if (verified == NULL)
         return clo_out_of_memory(err);
-    if (!clo_json_parse(hcl->claims, &verified->claims, err) ||
+    if (!clo_json_parse_bounded(hcl->claims, CLO_JSON_VALUES_MAX, &verified->claims, err) ||
         !find_ak(verified->claims, &verified->ak, err))
         return clo_wrap(err, "HCL report: claims");
     *out = CLO_TAKE(verified);

@@ -152,7 +152,7 @@ bool clo_evidence_parse(struct clo_bytes text, struct clo_evidence **out, struct
     if (text.size > CLO_EVIDENCE_LIMIT)
         return clo_fail(err, CLO_ERR_FORMAT, "evidence: %zu bytes, at most %zu", text.size,
                         CLO_EVIDENCE_LIMIT);
-    if (!clo_json_parse(text, &json, err))
+    if (!clo_json_parse_bounded(text, CLO_JSON_VALUES_MAX, &json, err))
         return clo_wrap(err, "evidence");
     return clo_evidence_from_json(json, out, err);
 }

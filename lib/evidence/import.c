@@ -275,7 +275,7 @@ static bool take_json(struct clo_bytes in, unsigned layer, struct clo_import *ou
     struct clo_error ignored;
     bool known = false;
 
-    if (!clo_json_parse(in, &json, err))
+    if (!clo_json_parse_bounded(in, CLO_JSON_VALUES_MAX, &json, err))
         return clo_wrap(err, "JSON");
     if (!import_document(json, out, &known, err))
         return false;

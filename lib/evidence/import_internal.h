@@ -38,6 +38,10 @@ CLO_MUST_USE bool import_number(const json_t *value, const char *name, size_t si
 /* Appends one more wrapping to the words. */
 void import_wrapped(struct clo_import *import, const char *form);
 
+/* As clo_import_eventlog(), of a log within evidence that a stranger sends: JSON of no more than CLO_JSON_VALUES_MAX values. */
+CLO_MUST_USE bool import_eventlog_sent(struct clo_bytes in, struct clo_buffer *out,
+                                       struct clo_error *err);
+
 /* --- Pieces --- */
 
 /* Adds a piece of evidence, and makes the import one of evidence. */

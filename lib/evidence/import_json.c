@@ -156,7 +156,7 @@ static bool take_ccel(const json_t *json, const char *name, struct clo_import *o
 
     if (!json_is_string(value) || !import_value(value, 0, &bytes, &ignored) || bytes.size == 0)
         return true;
-    return (clo_import_eventlog(clo_buffer_bytes(&bytes), &log, NULL, err) &&
+    return (import_eventlog_sent(clo_buffer_bytes(&bytes), &log, err) &&
             import_add(out, CLO_EVIDENCE_TDX_CCEL, clo_buffer_bytes(&log), err)) ||
            clo_wrap(err, "\"%s\"", name);
 }
@@ -187,7 +187,7 @@ static bool take_dstack(const json_t *json, struct clo_import *out, struct clo_e
     } else {
         return take_ccel(json, "event_log", out, err);
     }
-    return (clo_import_eventlog(clo_buffer_bytes(&text), &binary, NULL, err) &&
+    return (import_eventlog_sent(clo_buffer_bytes(&text), &binary, err) &&
             import_add(out, CLO_EVIDENCE_TDX_CCEL, clo_buffer_bytes(&binary), err)) ||
            clo_wrap(err, "\"event_log\"");
 }

@@ -4,6 +4,7 @@
 #include "cloister/ccel.h"
 #include "cloister/cel.h"
 #include "import_internal.h"
+#include "lib/base/json_read.h"
 
 /* The table that tells where a TD's log is, taken for the log. */
 static bool refuse_table(struct clo_bytes in, struct clo_error *err)
@@ -36,8 +37,8 @@ static struct clo_bytes decoded(struct clo_bytes in, struct clo_buffer *out)
     return in;
 }
 
-bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, bool *is_header_made,
-                         struct clo_error *err)
+static bool read_log(struct clo_bytes in, size_t values_max, struct clo_buffer *out,
+                     bool *is_header_made, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
     enum clo_cel_encoding encoding;
@@ -51,6 +52,8 @@ bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, bool *is_h
                 "is a log of user space (tpm2-measure.log, cc-measure.log): it goes on where "
                 "the firmware's ends, as --userspace-log");
     in = decoded(in, &bytes);
+    if (import_is_text(in) && !json_is_bounded(in, values_max, err))
+        return false;
     if (clo_cel_is(in, &encoding)) {
         if (!clo_cel_read(in, encoding, out, &is_made, err))
             return false;
@@ -64,4 +67,15 @@ bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, bool *is_h
     if (is_header_made != NULL)
         *is_header_made = is_made;
     return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+bool clo_import_eventlog(struct clo_bytes in, struct clo_buffer *out, bool *is_header_made,
+                         struct clo_error *err)
+{
+    return read_log(in, SIZE_MAX, out, is_header_made, err);
+}
+
+bool import_eventlog_sent(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
+{
+    return read_log(in, CLO_JSON_VALUES_MAX, out, NULL, err);
 }

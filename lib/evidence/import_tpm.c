@@ -339,7 +339,8 @@ bool clo_import_pcrs(struct clo_bytes in, struct clo_bytes attest, struct clo_bu
 
     attest = clo_import_attest(attest);
     if (text.size > 0 && (text.data[0] == '{' || text.data[0] == '['))
-        return clo_json_parse(text, &json, err) && import_pcrs_json(json, attest, out, err);
+        return clo_json_parse_bounded(text, CLO_JSON_VALUES_MAX, &json, err) &&
+               import_pcrs_json(json, attest, out, err);
     json = json_object();
     if (json == NULL)
         return clo_out_of_memory(err);

@@ -29,6 +29,8 @@ bool systemd_report_is(struct clo_bytes in);
 /* Views into `in`; to be freed. */
 CLO_MUST_USE bool systemd_report_parse(struct clo_bytes in, struct systemd_report *out,
                                        struct clo_error *err);
+/* Of the record that would be the report, whatever is in it. */
+CLO_MUST_USE bool systemd_report_digest(struct clo_bytes in, struct clo_digest *out);
 void systemd_report_free(struct systemd_report *report); /* for CLO_CLEANUP: leaves it empty */
 /* Is `text` the value of one of its metrics? What a verifier asked to be put there shows that the report is not older. */
 bool systemd_report_has(const struct systemd_report *report, struct clo_bytes text);

@@ -62,7 +62,7 @@ static void read_systemd(struct clo_bytes json_text, struct clo_buffer *out)
     struct clo_error ignored;
     const char *text = NULL;
 
-    if (clo_json_parse(json_text, &json, &ignored) &&
+    if (clo_json_parse_bounded(json_text, CLO_JSON_VALUES_MAX, &json, &ignored) &&
         clo_json_get_string_optional(json, "string", &text, &ignored) && text != NULL)
         clo_buffer_text(out, text);
 }

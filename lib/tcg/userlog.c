@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json_read.h"
+
 #define RECORD_SEPARATOR 0x1e
 #define EVENTS_MAX       4096
+#define VALUES_MAX       (16 * EVENTS_MAX) /* of JSON, in all records */
 #define RTMRS            4
 
 struct clo_userlog {
@@ -104,6 +107,8 @@ bool clo_userlog_parse(struct clo_bytes in, struct clo_userlog **out, struct clo
 
     if (log == NULL || (log->records = json_array()) == NULL)
         return clo_out_of_memory(err);
+    if (!json_is_bounded(in, VALUES_MAX, err))
+        return false;
     while (at < in.size) {
         if (in.data[at] != RECORD_SEPARATOR)
             return clo_fail(err, CLO_ERR_FORMAT, "record %zu: no record separator at byte %zu",

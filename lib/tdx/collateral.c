@@ -202,7 +202,7 @@ static bool set_member(struct clo_tdx_collateral *collateral, enum clo_tdx_piece
     if (value.data[0] == '{')
         return clo_tdx_collateral_set(collateral, piece, value, err);
     walk_wrap(value, &wrapped);
-    if (!clo_json_parse(clo_buffer_bytes(&wrapped), &json, err))
+    if (!clo_json_parse_bounded(clo_buffer_bytes(&wrapped), CLO_JSON_VALUES_MAX, &json, err))
         return false;
     const json_t *string = json_array_get(json, 0);
     if (!json_is_string(string))

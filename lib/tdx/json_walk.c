@@ -340,7 +340,8 @@ struct clo_bytes walk_value(struct walk *w)
            value.data[value.size - 1] != '\0')
         value.size--;
     walk_wrap(value, &wrapped);
-    if (!clo_json_parse(clo_buffer_bytes(&wrapped), &json, &why) || json_array_size(json) != 1) {
+    if (!clo_json_parse_bounded(clo_buffer_bytes(&wrapped), CLO_JSON_VALUES_MAX, &json, &why) ||
+        json_array_size(json) != 1) {
         walk_fail(w, "no value: %.120s", json == NULL ? why.text : "empty");
         return clo_bytes(NULL, 0);
     }

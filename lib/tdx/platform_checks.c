@@ -33,7 +33,8 @@ static bool is_verdict(struct clo_bytes text, struct clo_error *err, struct clo_
     struct clo_error ignored;
 
     if (err->status != CLO_ERR_REFUSED &&
-        (err->status != CLO_ERR_FORMAT || !clo_json_parse(text, &json, &ignored)))
+        (err->status != CLO_ERR_FORMAT ||
+         !clo_json_parse_bounded(text, CLO_JSON_VALUES_MAX, &json, &ignored)))
         return clo_wrap(err, "collateral");
     *why = *err;
     return true;

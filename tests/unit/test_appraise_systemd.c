@@ -254,13 +254,37 @@ static void test_next_to(void **state)
     CHECK(json_object_get(json_object_get(json, "claims"), "report_digest") == NULL, "a claim");
 }
 
+/* Next to a report that nobody vouches for the stream is not parsed: this one could not be. */
+static void test_unverified(void **state)
+{
+    CLO_CLEANUP(clo_snp_certificates_free) struct clo_snp_certificates certificates = { 0 };
+    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+    const struct clo_appraise_inputs inputs = { .at = NOW,
+                                                .endorsements.certificates = &certificates };
+    struct clo_error err;
+
+    (void)state;
+    snp_maker_reset(&snp);
+    snp_maker_make(&snp, &certificates);
+    must(clo_evidence_new(&evidence, &err) &&
+                 clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT,
+                                  clo_bytes(snp.report, sizeof snp.report), &err) &&
+                 clo_evidence_add(evidence, CLO_EVIDENCE_SYSTEMD_REPORT,
+                                  clo_bytes_text("\x1e{}\n\x1e{\n"), &err) &&
+                 clo_appraise(evidence, &inputs, &appraisal, &err),
+         &err);
+    const struct clo_check *check =
+            clo_checks_get(clo_appraisal_checks(appraisal), "report.binding");
+    CHECK(check != NULL && check->result == CLO_CHECK_FAIL, clo_appraisal_summary(appraisal));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tpm),
-        cmocka_unit_test(test_fresh),
-        cmocka_unit_test(test_tsm),
-        cmocka_unit_test(test_next_to),
+        cmocka_unit_test(test_tpm),        cmocka_unit_test(test_fresh),
+        cmocka_unit_test(test_tsm),        cmocka_unit_test(test_next_to),
+        cmocka_unit_test(test_unverified),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

@@ -399,6 +399,31 @@ static void reads_certificates(void **state)
     assert_false(clo_import_certificates(clo_buffer_bytes(&bag), &import, &err));
 }
 
+/* What a guest may send: as JSON itself, and as JSON of a log in base64 within. */
+static void bounds_json(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer list = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer within = { 0 };
+    struct clo_bytes sent[2];
+
+    (void)state;
+    clo_buffer_text(&list, "[{}");
+    for (size_t i = 0; i < CLO_JSON_VALUES_MAX; i++)
+        clo_buffer_text(&list, ",{}");
+    clo_buffer_text(&list, "]");
+    clo_buffer_text(&within, "{\"quote\":\"AAAA\",\"cc_eventlog\":\"");
+    clo_base64_write(clo_buffer_bytes(&list), &within);
+    clo_buffer_text(&within, "\"}");
+    sent[0] = clo_buffer_bytes(&list);
+    sent[1] = clo_buffer_bytes(&within);
+    for (size_t i = 0; i < CLO_COUNT(sent); i++) {
+        CLO_CLEANUP(clo_import_free) struct clo_import import = { 0 };
+        struct clo_error err = { .text = "" };
+        CHECK(!clo_import_read(sent[i], &import, &err), "too many values");
+        CHECK(strstr(err.text, "JSON: more than 50000 values") != NULL, err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +437,7 @@ int main(void)
         cmocka_unit_test(unwraps_attest),
         cmocka_unit_test(reads_certificates),
         cmocka_unit_test(sizes_settle_what_is_hex),
+        cmocka_unit_test(bounds_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,28 @@ static void test_data(void **state)
     }
 }
 
+/* In any record, or in all together: {} makes a value of three bytes. */
+static void test_values(void **state)
+{
+    static const char head[] =
+            "\x1e{\"mediaType\":\"application/vnd.io.systemd.report\",\"metrics\":[{}";
+
+    (void)state;
+    for (size_t records = 1; records <= 2; records++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer stream = { 0 };
+        CLO_CLEANUP(systemd_report_free) struct systemd_report report;
+        struct clo_error err = { .text = "" };
+        for (size_t k = 0; k < records; k++) {
+            clo_buffer_text(&stream, head);
+            for (size_t i = 0; i < CLO_JSON_VALUES_MAX / 2 / records; i++)
+                clo_buffer_text(&stream, ",{}");
+            clo_buffer_text(&stream, "]}\n");
+        }
+        CHECK(!systemd_report_parse(clo_buffer_bytes(&stream), &report, &err), "too many");
+        CHECK(strstr(err.text, "JSON: more than 50000 values") != NULL, err.text);
+    }
+}
+
 static void test_good(void **state)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer stream = { 0 };
@@ -164,10 +186,8 @@ static void test_good(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_data),
-        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_stream), cmocka_unit_test(test_many), cmocka_unit_test(test_data),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_good),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
 }

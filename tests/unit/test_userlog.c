@@ -71,6 +71,21 @@ static void test_refused(void **state)
     }
 }
 
+static void test_values(void **state)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    struct clo_userlog *log = NULL;
+    struct clo_error err;
+
+    (void)state;
+    clo_buffer_text(&text, RECORD "\x1e{\"pcr\":1,\"digests\":[],\"x\":[{}");
+    for (size_t i = 0; i < 33000; i++)
+        clo_buffer_text(&text, ",{}");
+    clo_buffer_text(&text, "]}\n");
+    CHECK(!clo_userlog_parse(clo_buffer_bytes(&text), &log, &err) && log == NULL, "too many");
+    CHECK(strcmp(err.text, "JSON: more than 65536 values") == 0, err.text);
+}
+
 /* Cut anywhere but between two records, it is refused; an empty one is a log without records. */
 static void test_truncated(void **state)
 {
@@ -175,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_parse),           cmocka_unit_test(test_refused),
         cmocka_unit_test(test_truncated),       cmocka_unit_test(test_tolerated),
         cmocka_unit_test(test_other_registers), cmocka_unit_test(test_append),
+        cmocka_unit_test(test_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,8 +12,8 @@ static bool read_body(struct clo_bytes body, uint64_t *count, uint64_t *first,
     static const char *const members[] = { "count", "first", NULL };
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
 
-    return clo_json_parse(body, &json, err) && clo_json_only(json, members, err) &&
-           clo_json_get_u64(json, "count", count, err) &&
+    return clo_json_parse_bounded(body, CLO_JSON_VALUES_MAX, &json, err) &&
+           clo_json_only(json, members, err) && clo_json_get_u64(json, "count", count, err) &&
            clo_json_get_u64(json, "first", first, err) &&
            (*count > 0 || clo_fail(err, CLO_ERR_FORMAT, "tag errors: none of them"));
 }
