@@ -58,7 +58,8 @@ struct tee {
     /* Who a machine is beyond its hardware. NULL: it says nothing. */
     void (*take_instances)(struct work *w);
 
-    /* --- Hardware alone; called once its report is authentic, and NULL where marked --- */
+    /* --- Hardware alone; called once its report is authentic, and NULL where marked. Of an entry that wraps hardware's: check_policy and
+     * open_tpm, where they are not NULL --- */
 
     void (*warn)(struct work *w);         /* of what a policy would have looked at */
     void (*check_policy)(struct work *w); /* checks policy.* */

@@ -52,15 +52,16 @@ static bool check_level(struct work *w, const struct clo_snp_report *report)
 
 /* Firmware without a service module runs at VMPL 0 itself, and so does what it starts: that could have a report of any manifest. Which
  * launches have one, no digest shows. */
-static void check_measurement(struct work *w, const struct clo_snp_report *report)
+static void check_measurement(struct work *w)
 {
     const struct clo_policy *policy = w->inputs->policy;
+    const struct clo_snp_verified *verified = tee_snp_verified(w);
 
-    if (policy == NULL || policy->is_strict_builtin)
+    if (verified == NULL || policy->is_strict_builtin)
         return;
     if (policy_says(&policy->snp.svsm_measurement))
         policy_check_values(&policy->snp.svsm_measurement, "policy.svsm",
-                            "launch measurement of a service module", report->measurement,
+                            "launch measurement of a service module", verified->report.measurement,
                             w->checks);
     else
         clo_check_that(w->checks, "policy.svsm", false,
@@ -163,7 +164,6 @@ static bool appraise(struct work *w, struct clo_error *err)
         return clo_wrap(err, "evidence");
     if (!tee_snp_verify(w, &report, err))
         return false;
-    check_measurement(w, &report);
     bool is_level = check_level(w, &report);
     bool is_bound = check_binding(w, &report, bytes) && is_level && tee_snp_verified(w) != NULL;
     return check_vtpm(w, kept, &manifest, is_bound, err);
@@ -187,4 +187,5 @@ const struct tee tee_svsm = {
     .free = free_kept,
     .ear = { [TEE_INSTANCE_IDENTITY] = { identity, NULL } },
     .missing = missing,
+    .check_policy = check_measurement,
 };

@@ -1,6 +1,7 @@
 /* SEV-SNP with a service module at VMPL 0: what its report, its manifest, the TPM's answer and the quote show together. */
 #include "cloister/appraise.h"
 #include "cloister/encoding.h"
+#include "lib/appraise/verified.h"
 #include "lib/snp/svsm.h"
 #include "lib/tcg/tpm_challenge.h"
 #include "snp_chain.h"
@@ -43,6 +44,8 @@ struct scene {
     bool other_nonce, other_manifest, no_vtpm, ek_signs;
     bool no_answer, wrong_answer, answer_of_other_ek, quote_by_other_key, report_is_forged;
     const char *policy; /* its "snp"; NULL: none */
+    const char *
+            first; /* that of another with the same roots, by which the evidence was verified; NULL: the same */
     bool no_manifest, gives_ak, must_be_gce;
 };
 
@@ -134,6 +137,37 @@ static void make_challenge(const struct scene *scene, struct clo_buffer *out)
     must(clo_tpm_challenge_write(&kept, out, &err), &err);
 }
 
+static struct clo_policy *policy_of(const char *snp)
+{
+    struct clo_policy *policy;
+    struct clo_error err;
+    char text[512];
+
+    snprintf(text, sizeof text,
+             "{\"cloister_policy\":1,\"tee\":[\"snp\"],\"roots\":[\"amd\"],"
+             "\"evidence\":[\"svsm\"],\"snp\":{%s}}",
+             snp);
+    must(clo_policy_parse(clo_bytes_text(text), &policy, &err), &err);
+    return policy;
+}
+
+/* As a broker does for several secrets: verified once, and held against each one's policy. */
+static void appraise_in_stages(const struct clo_evidence *evidence,
+                               const struct clo_appraise_inputs *inputs, const char *first,
+                               struct clo_appraisal **out)
+{
+    CLO_CLEANUP(clo_policy_freep) struct clo_policy *mate = policy_of(first);
+    CLO_CLEANUP(clo_verified_evidence_freep) struct clo_verified_evidence *verified = NULL;
+    const struct clo_appraise_terms terms = { .policy = inputs->policy };
+    struct clo_appraise_inputs before = *inputs;
+    struct clo_error err;
+
+    before.policy = mate;
+    must(clo_evidence_verify(evidence, &before, &verified, &err) &&
+                 clo_appraise_verified(verified, &terms, out, &err),
+         &err);
+}
+
 static struct clo_appraisal *appraise(const struct scene *scene)
 {
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
@@ -161,14 +195,8 @@ static struct clo_appraisal *appraise(const struct scene *scene)
                  clo_evidence_add(evidence, CLO_EVIDENCE_TPM_SIGNATURE,
                                   clo_buffer_bytes(&signature), &err),
          &err);
-    if (scene->policy != NULL) {
-        char text[512];
-        snprintf(text, sizeof text,
-                 "{\"cloister_policy\":1,\"tee\":[\"snp\"],\"roots\":[\"amd\"],"
-                 "\"evidence\":[\"svsm\"],\"snp\":{%s}}",
-                 scene->policy);
-        must(clo_policy_parse(clo_bytes_text(text), &policy, &err), &err);
-    }
+    if (scene->policy != NULL)
+        policy = policy_of(scene->policy);
     if (scene->gives_ak)
         must(clo_private_key_public(ak, &given, &err), &err);
     const struct clo_appraise_inputs inputs = {
@@ -183,7 +211,10 @@ static struct clo_appraisal *appraise(const struct scene *scene)
         .root_count = 1,
         .endorsements.certificates = &certificates,
     };
-    must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
+    if (scene->first != NULL)
+        appraise_in_stages(evidence, &inputs, scene->first, &appraisal);
+    else
+        must(clo_appraise(evidence, &inputs, &appraisal, &err), &err);
     return appraisal;
 }
 
@@ -283,6 +314,27 @@ static void test_measurement(void **state)
     }
 }
 
+/* Each policy decides for itself, whichever of them the evidence was verified by. */
+static void test_stages(void **state)
+{
+    static const char any[] = "\"svsm_measurement\":\"any\"", none[] = "\"measurement\":\"any\"";
+    static const struct {
+        const char *first, *policy;
+        bool holds;
+    } cases[] = { { any, none, false }, { none, any, true } };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_appraisal_freep)
+        struct clo_appraisal *appraisal =
+                appraise(&(struct scene){ .first = cases[i].first, .policy = cases[i].policy });
+        const struct clo_check *check =
+                clo_checks_get(clo_appraisal_checks(appraisal), "policy.svsm");
+        CHECK(check != NULL, cases[i].policy);
+        CHECK((check->result != CLO_CHECK_FAIL) == cases[i].holds, check->detail);
+    }
+}
+
 /* The attester chooses the kind of evidence: by another one than was meant it gets around nothing that the caller gave. */
 static void test_given(void **state)
 {
@@ -327,8 +379,8 @@ static void test_given(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_checks), cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_stages), cmocka_unit_test(test_open),
         cmocka_unit_test(test_given),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
