@@ -12,6 +12,8 @@ static void open_tpm(struct work *w)
         tpm_voucher_leave_open(w);
     if (w->hardware != NULL && w->hardware->open_tpm != NULL)
         w->hardware->open_tpm(w);
+    if (w->hardware != NULL && w->tee != w->hardware && w->tee->open_tpm != NULL)
+        w->tee->open_tpm(w);
     if (w->hardware != NULL)
         w->hardware->open_launch(w);
     if (!policy_pcrs_pin_firmware(w->pcrs_held))

@@ -169,6 +169,18 @@ static bool appraise(struct work *w, struct clo_error *err)
     return check_vtpm(w, kept, &manifest, is_bound, err);
 }
 
+/* The same for whom no check says it: who has no policy of his own, or lets every launch have one. */
+static void open_module(struct work *w)
+{
+    const struct clo_policy *policy = w->inputs->policy;
+
+    if (policy == NULL || !policy_pins(&policy->snp.svsm_measurement))
+        appraise_leave_open(w, "firmware",
+                            "nothing says that this launch has a service module at VMPL 0 "
+                            "(\"svsm_measurement\"): firmware without one lets its guest write "
+                            "any manifest");
+}
+
 static bool missing(const struct clo_evidence *evidence, const struct clo_appraise_inputs *inputs,
                     struct clo_requests *out, struct clo_error *err)
 {
@@ -188,4 +200,5 @@ const struct tee tee_svsm = {
     .ear = { [TEE_INSTANCE_IDENTITY] = { identity, NULL } },
     .missing = missing,
     .check_policy = check_measurement,
+    .open_tpm = open_module,
 };

@@ -46,6 +46,7 @@ struct scene {
     const char *policy; /* its "snp"; NULL: none */
     const char *
             first; /* that of another with the same roots, by which the evidence was verified; NULL: the same */
+    bool is_strict; /* in place of a policy of the owner's */
     bool no_manifest, gives_ak, must_be_gce;
 };
 
@@ -197,6 +198,8 @@ static struct clo_appraisal *appraise(const struct scene *scene)
          &err);
     if (scene->policy != NULL)
         policy = policy_of(scene->policy);
+    if (scene->is_strict)
+        must(clo_policy_strict(&policy, &err), &err);
     if (scene->gives_ak)
         must(clo_private_key_public(ak, &given, &err), &err);
     const struct clo_appraise_inputs inputs = {
@@ -333,6 +336,30 @@ static void test_stages(void **state)
         CHECK(check != NULL, cases[i].policy);
         CHECK((check->result != CLO_CHECK_FAIL) == cases[i].holds, check->detail);
     }
+}
+
+static bool leaves_module_open(const struct scene *scene)
+{
+    CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = appraise(scene);
+    bool is_open = false;
+    const char *why;
+
+    for (size_t i = 0; i < clo_appraisal_open_count(appraisal); i++)
+        is_open |= strcmp(clo_appraisal_open(appraisal, i, &why), "firmware") == 0 &&
+                   strstr(why, "has a service module") != NULL;
+    return is_open;
+}
+
+/* Where no policy of the owner's says it, it is said that nothing does. */
+static void test_open(void **state)
+{
+    (void)state;
+    CHECK(leaves_module_open(&(struct scene){ .vmpl = 0 }), "no policy");
+    CHECK(leaves_module_open(&(struct scene){ .is_strict = true }), "the strict one");
+    CHECK(leaves_module_open(&(struct scene){ .policy = "\"svsm_measurement\":\"any\"" }),
+          "any launch");
+    CHECK(!leaves_module_open(&(struct scene){ .policy = "\"svsm_measurement\":[\"" OTHER "\"]" }),
+          "a launch is named");
 }
 
 /* The attester chooses the kind of evidence: by another one than was meant it gets around nothing that the caller gave. */
