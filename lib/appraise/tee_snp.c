@@ -285,8 +285,9 @@ static bool pins_launch(const struct work *w)
 
 static void open_launch(struct work *w)
 {
-    /* The firmware that Google endorses has no service module: what follows it is at VMPL 0, and writes manifests itself. */
-    bool is_endorsed = w->is_launch_endorsed && w->tee->kind != CLO_EVIDENCE_OF_SVSM;
+    /* What a cloud endorses has neither paravisor nor service module: what starts in it asks for reports itself, over claims and
+     * manifests of its own. */
+    bool is_endorsed = w->is_launch_endorsed && w->tee->kind == CLO_EVIDENCE_OF_BARE;
 
     if (!pins_launch(w) && !is_endorsed)
         appraise_leave_open(
@@ -331,6 +332,8 @@ static void open_tpm(struct work *w)
 {
     unsigned vmpl = own(w)->report.vmpl;
 
+    if (w->is_vm_endorsed)
+        open_containers(w);
     if (vmpl != 0)
         appraise_leave_open(w, "firmware",
                             "VMPL %u asked for the report: what the paravisor runs did, and may "

@@ -6,6 +6,7 @@
 #include "cloister/jose.h"
 #include "cloister/userlog.h"
 #include "eventlog_maker.h"
+#include "gce_endorsement_maker.h"
 #include "lib/cloud/hcl_write.h"
 #include "tdx_keys.h"
 #include "test.h"
@@ -26,7 +27,8 @@ static void must(bool ok, const struct clo_error *err)
 /* What one bundle is made of; a case changes some of it. */
 struct scene {
     struct sim_tdx tdx;
-    struct clo_buffer runtime, log, userlog, hcl;
+    struct clo_buffer runtime, log, userlog, hcl, endorsement;
+    struct clo_digest cloud; /* the root of the endorsement */
     bool foreign_runtime, no_runtime, no_collateral, without_tcb, no_policy, wrong_nonce,
             bring_collateral, own_alone;
     const char *policy; /* members of "tdx", quotes single; NULL: the usual ones */
@@ -40,6 +42,7 @@ static void scene_free(struct scene *s)
     clo_buffer_free(&s->log);
     clo_buffer_free(&s->userlog);
     clo_buffer_free(&s->hcl);
+    clo_buffer_free(&s->endorsement);
 }
 
 static json_t *jwk_of(const struct clo_private_key *key)
@@ -134,6 +137,9 @@ static bool run(const struct scene *s, struct clo_appraisal **out, struct clo_er
                           .tdx_collateral_count = s->no_collateral ? 0 : 1,
                           .are_required = s->own_alone },
         .without_tcb = s->without_tcb,
+        .launch_endorsement = { .bytes = clo_buffer_bytes(&s->endorsement),
+                                .roots = &s->cloud,
+                                .root_count = 1 },
     };
     return clo_appraise(evidence, &inputs, out, err);
 }
@@ -628,6 +634,37 @@ static void test_hcl(void **state)
     }
 }
 
+/* What starts in an endorsed TD has a quote over any claims: a vTPM next to it is anybody's. */
+static void test_hcl_endorsed(void **state)
+{
+    struct path_maker maker;
+
+    (void)state;
+    path_maker_init(&maker, CLO_KEY_RSA, 2048);
+    for (int is_wrapped = 0; is_wrapped < 2; is_wrapped++) {
+        CLO_CLEANUP(scene_free) struct scene s;
+        CLO_CLEANUP(clo_appraisal_freep) struct clo_appraisal *appraisal = NULL;
+        bool is_open = false;
+        struct clo_error err;
+        const char *why;
+        scene_init(&s);
+        s.no_policy = true;
+        gce_endorsement_make(&maker,
+                             &(struct gce_scene){ .measurement = s.tdx.body + SIM_TDX_MR_TD },
+                             &s.endorsement);
+        s.cloud = maker.root;
+        if (is_wrapped)
+            make_hcl(&s, false);
+        must(run(&s, &appraisal, &err), &err);
+        CHECK(has_passed(clo_appraisal_checks(appraisal), "endorsement.measurement"), "endorsed");
+        for (size_t i = 0; i < clo_appraisal_open_count(appraisal); i++)
+            is_open |= strcmp(clo_appraisal_open(appraisal, i, &why), "firmware") == 0 &&
+                       strstr(why, "no MRTD is named") != NULL;
+        CHECK(is_open == (is_wrapped == 1), is_wrapped ? "claims next to it" : "a bare quote");
+    }
+    path_maker_free(&maker);
+}
+
 /* --- What cannot be read --- */
 
 static void test_malformed(void **state)
@@ -650,13 +687,13 @@ static void test_malformed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepted),   cmocka_unit_test(test_brought),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_warning),
-        cmocka_unit_test(test_warnings),   cmocka_unit_test(test_own_alone),
-        cmocka_unit_test(test_log),        cmocka_unit_test(test_user_log),
-        cmocka_unit_test(test_qualifying), cmocka_unit_test(test_hcl),
-        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_young_enough),
-        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_accepted),     cmocka_unit_test(test_brought),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_warning),
+        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_own_alone),
+        cmocka_unit_test(test_log),          cmocka_unit_test(test_user_log),
+        cmocka_unit_test(test_qualifying),   cmocka_unit_test(test_hcl),
+        cmocka_unit_test(test_hcl_endorsed), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_young_enough), cmocka_unit_test(test_open),
     };
 
     return cmocka_run_group_tests(tests, make_keys, free_keys);

@@ -1,5 +1,6 @@
 /* Microsoft's endorsement of the utility VM next to a report: what it lets stand, and what a policy demands of it. */
 #include "cloister/appraise.h"
+#include "lib/cloud/hcl_write.h"
 
 #include "snp_chain.h"
 #include "uvm_endorsement_maker.h"
@@ -35,9 +36,14 @@ struct scene {
     const char *policy;  /* POLICY, with the issuer for %s */
     bool has_containers; /* their policy is the one in HOST_DATA */
     bool has_others;     /* it is another */
+    bool is_wrapped;     /* in claims such as a paravisor's, which the guest wrote itself */
 };
 
 static const char containers[] = "package policy";
+static const char claims[] =
+        "{\"keys\":[{\"kid\":\"HCLAkPub\",\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
+        "\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\",\"y\":"
+        "\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}]}";
 
 static void make(const struct scene *scene, struct clo_buffer *issuer, struct clo_buffer *out,
                  struct clo_snp_certificates *certificates)
@@ -48,11 +54,32 @@ static void make(const struct scene *scene, struct clo_buffer *issuer, struct cl
     snp_maker_reset(&maker);
     clo_hash(CLO_HASH_SHA256, clo_bytes_text(containers), &digest);
     memcpy(maker.report + 0xc0, digest.bytes, 32);
+    if (scene->is_wrapped) {
+        maker.report[0x30] = 0; /* VMPL */
+        clo_hash(CLO_HASH_SHA256, clo_bytes_text(claims), &digest);
+        memset(maker.report + 0x50, 0, 64);
+        memcpy(maker.report + 0x50, digest.bytes, 32);
+    }
     snp_maker_make(&maker, certificates);
     if (!scene->is_of_another_vm)
         made.measurement = maker.report + 0x90;
     path_maker_reset(&cloud);
     uvm_endorsement_make(&cloud, &made, issuer, out);
+}
+
+static void add_report(const struct scene *scene, struct clo_evidence *evidence)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer hcl = { 0 };
+    struct clo_bytes report = clo_bytes(maker.report, sizeof maker.report);
+    struct clo_error err;
+
+    if (!scene->is_wrapped)
+        must(clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT, report, &err), &err);
+    else
+        must(clo_hcl_write(CLO_HCL_SNP, report, clo_bytes_text(claims), &hcl, &err) &&
+                     clo_evidence_add(evidence, CLO_EVIDENCE_HCL_REPORT, clo_buffer_bytes(&hcl),
+                                      &err),
+             &err);
 }
 
 static struct clo_appraisal *appraise(const struct scene *scene)
@@ -68,10 +95,8 @@ static struct clo_appraisal *appraise(const struct scene *scene)
     struct clo_error err;
 
     make(scene, &issuer, &endorsement, &certificates);
-    must(clo_evidence_new(&evidence, &err) &&
-                 clo_evidence_add(evidence, CLO_EVIDENCE_SNP_REPORT,
-                                  clo_bytes(maker.report, sizeof maker.report), &err),
-         &err);
+    must(clo_evidence_new(&evidence, &err), &err);
+    add_report(scene, evidence);
     if (scene->policy != NULL) {
         const char *at = strstr(scene->policy, "ISSUER");
         clo_buffer_append(&text, at == NULL
@@ -207,6 +232,26 @@ static void test_open(void **state)
           why);
 }
 
+/* What starts in an endorsed VM has a report over any claims: a vTPM next to it is anybody's, and its containers are still to be named. */
+static void test_wrapped(void **state)
+{
+    CLO_CLEANUP(clo_appraisal_freep)
+    struct clo_appraisal *appraisal = appraise(&(struct scene){ .is_wrapped = true });
+    const struct clo_check *check = clo_checks_get(clo_appraisal_checks(appraisal), "hcl.binding");
+    bool has_firmware = false, has_containers = false;
+    const char *why;
+
+    (void)state;
+    CHECK(check != NULL && check->result == CLO_CHECK_PASS, clo_appraisal_summary(appraisal));
+    for (size_t i = 0; i < clo_appraisal_open_count(appraisal); i++) {
+        const char *aspect = clo_appraisal_open(appraisal, i, &why);
+        has_firmware |= strcmp(aspect, "firmware") == 0 && strstr(why, "no launch measurement");
+        has_containers |= strcmp(aspect, "program") == 0 && strstr(why, "containers") != NULL;
+    }
+    CHECK(has_firmware, "claims next to an endorsed launch: its firmware is open");
+    CHECK(has_containers, "claims next to an endorsed launch: its containers are open");
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -233,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_open),
+        cmocka_unit_test(test_wrapped),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
