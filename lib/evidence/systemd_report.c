@@ -13,6 +13,7 @@
 #define REPORT_TYPE      "application/vnd.io.systemd.report"
 #define SIGNATURE_TYPE   "application/vnd.io.systemd.report.signature"
 #define METRICS_MAX      100000
+#define MECHANISM_MAX    40
 
 /* --- The stream --- */
 
@@ -54,6 +55,14 @@ static bool read_json(struct clo_bytes record, const char *type, json_t **out,
     return true;
 }
 
+/* It is said to people, as it is. */
+static bool is_name(const char *text)
+{
+    size_t size = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+
+    return size > 0 && size <= MECHANISM_MAX && text[size] == '\0';
+}
+
 static bool read_signature(struct clo_bytes record, struct systemd_report *out,
                            struct clo_error *err)
 {
@@ -71,6 +80,8 @@ static bool read_signature(struct clo_bytes record, struct systemd_report *out,
     if (!clo_json_get_string(*json, "mechanism", &signature->mechanism, err) ||
         !clo_json_get_bytes(*json, "sha256", CLO_JSON_HEX, 32, &digest, err))
         return false;
+    if (!is_name(signature->mechanism))
+        return clo_fail(err, CLO_ERR_FORMAT, "\"mechanism\" is not a short name");
     signature->is_of_report =
             clo_bytes_equal(clo_buffer_bytes(&digest), clo_digest_bytes(&out->digest));
     return true;

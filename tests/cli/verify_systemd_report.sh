@@ -88,6 +88,12 @@ change 'first = first[:1]'
 expect "no signature" 1 "no signature of the report" report changed.seq
 tr -d '\036' <"$first" | head -n 1 >unsigned.json
 expect "not signed" 3 "makes a signed one" report unsigned.json
+for mechanism in '\x1b[2Jtpm2' 'x\nappraisal: affirming' 'Plain' '' "$(printf 'a%.0s' $(seq 41))"; do
+    change "first.append(b'\x1e' + json.dumps(dict(json.loads(first[-1][1:]), mechanism='$mechanism')).encode() + b'\n')"
+    expect "a mechanism that is written to the terminal" 3 "\"mechanism\" is not a short name" report changed.seq --ak "$ak"
+done
+change "first.append(b'\x1e' + json.dumps(dict(json.loads(first[-1][1:]), mechanism='io.systemd.some-other2')).encode() + b'\n')"
+expect "a mechanism that is not known" 0 "signature: io.systemd.some-other2: not looked at" report changed.seq --ak "$ak"
 
 # --- By hardware: REPORT_DATA is the digest and zeros ---
 
