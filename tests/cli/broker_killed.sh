@@ -57,4 +57,14 @@ each_change init "$cloister" serve --init --state state --print-key /dev/null
 each_change backup "$cloister" key backup copy --state base
 each_change restore "$cloister" key restore good --state state
 each_change master "$cloister" key master --state state --master-key one.key --new two.key
+
+# NFS knows no rename that replaces nothing.
+for name in backup restore; do
+    start_again "$name"
+    command=("$cloister" key backup copy --state base)
+    [ "$name" = backup ] || command=("$cloister" key restore good --state state)
+    with_fault 1 EINVAL renameat2 "${command[@]}" >out 2>&1 || fail "$name without RENAME_NOREPLACE: $(cat out)"
+    holds "$name" || fail "$name without RENAME_NOREPLACE: $(cat out)"
+    start_again "$name"
+done
 exit "$failed"

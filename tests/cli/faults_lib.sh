@@ -11,7 +11,7 @@ count_changes() {
     cat "$work/changes"
 }
 
-# with_fault AT kill|ENOSPC|EIO|INT|TERM CALLS COMMAND…: with that in the AT-th of the CALLS (separated by commas; empty: all).
+# with_fault AT kill|ENOSPC|EIO|EINVAL|INT|TERM CALLS COMMAND…: with that in the AT-th of the CALLS (separated by commas; empty: all).
 with_fault() {
     local at=$1 what=$2 counted=$3
     shift 3

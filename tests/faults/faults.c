@@ -4,7 +4,7 @@
  *   FAULTS_PROGRAM=cloister  only in the program of this name: what it starts is left alone
  *   FAULTS_CALLS=fdatasync   which calls are counted; separated by commas; default all below
  *   FAULTS_AT=12             the 12th of them
- *   FAULTS_DO=kill|ENOSPC|EIO|INT|TERM  what becomes of it; kill: half of what a write would write is written first; INT and TERM: the
+ *   FAULTS_DO=kill|ENOSPC|EIO|EINVAL|INT|TERM  what becomes of it; kill: half of what a write would write is written first; INT and TERM: the
  *                            program gets that signal, and the call is made
  *   FAULTS_COUNT=FILE        at the program's end: how many there were
  */
@@ -76,7 +76,7 @@ static int refuse(void)
     if (what == NULL || strcmp(what, "kill") == 0)
         for (;;)
             (void)raise(SIGKILL);
-    errno = strcmp(what, "ENOSPC") == 0 ? ENOSPC : EIO;
+    errno = strcmp(what, "ENOSPC") == 0 ? ENOSPC : strcmp(what, "EINVAL") == 0 ? EINVAL : EIO;
     return -1;
 }
 
@@ -108,6 +108,7 @@ typedef int (*fd_call)(int);
 typedef int (*size_call)(int, off_t);
 typedef int (*path_call)(const char *);
 typedef int (*paths_call)(const char *, const char *);
+typedef int (*rename_call)(int, const char *, int, const char *, unsigned);
 typedef int (*mode_call)(const char *, mode_t);
 
 ssize_t write(int fd, const void *data, size_t size)
@@ -173,6 +174,12 @@ int ftruncate64(int fd, off_t size)
 int rename(const char *from, const char *to)
 {
     return is_chosen("rename") ? refuse() : REAL(paths_call, "rename")(from, to);
+}
+
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+    return is_chosen("renameat2") ? refuse()
+                                  : REAL(rename_call, "renameat2")(from_fd, from, to_fd, to, flags);
 }
 
 int link(const char *from, const char *to)

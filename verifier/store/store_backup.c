@@ -96,13 +96,29 @@ static bool sync_folder(const char *path, struct clo_error *err)
            clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
+/* Over nothing that is there. NFS and others do not know the flag: there an empty folder takes the name first, and rename() replaces no
+ * folder that has anything in it. */
+static bool take_name(const char *work, const char *path)
+{
+    if (renameat2(AT_FDCWD, work, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL || mkdir(path, 0700) != 0)
+        return false;
+    if (rename(work, path) == 0)
+        return true;
+    int why = errno;
+    (void)rmdir(path);
+    errno = why;
+    return false;
+}
+
 static bool end_folder(struct folder *folder, struct clo_error *err)
 {
     char parent[4200];
 
     if (!sync_folder(folder->work, err))
         return false;
-    if (renameat2(AT_FDCWD, folder->work, AT_FDCWD, folder->path, RENAME_NOREPLACE) != 0)
+    if (!take_name(folder->work, folder->path))
         return errno == EEXIST
                        ? fail_there(folder->path, err)
                        : clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", folder->path, strerror(errno));
