@@ -109,13 +109,12 @@ static bool write_superblock(const struct growing *g, struct clo_bytes superbloc
 }
 
 /* What the image had has content, and gets no tags of zeros. What it gained had such tags before it had content: a host that says that
- * it gained less learns none that it has not seen. */
+ * it gained less learns none that it could not have seen. */
 static bool check_from(const struct growing *g, const struct clo_grow_from *from,
                        struct clo_error *err)
 {
-    if (from->provided == 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "the image does not say from what it grows");
-    return (g->was.provided >= from->provided &&
+    return from->provided == 0 ||
+           (g->was.provided >= from->provided &&
             g->was.journal_sections == from->journal_sections) ||
            clo_fail(
                    err, CLO_ERR_REFUSED,
@@ -138,6 +137,8 @@ static bool grow(struct growing *g, const struct clo_luks2_info *luks,
         return false;
     if (g->is.provided == g->was.provided)
         return true;
+    if (from->provided == 0) /* an image of an older program: it starts, as large as it is */
+        return clo_fail(err, CLO_ERR_REFUSED, "the image does not say from what it grows");
     uint64_t start =
             clo_integrity_data_at(&g->was, g->was.provided - g->was.block_size) + g->was.block_size;
     end = size - start < NOT_ZERO ? size : start + NOT_ZERO;
