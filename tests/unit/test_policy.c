@@ -132,6 +132,8 @@ static void test_refused(void **state)
         { START ",'snp':{'measurement':[]}}",
           "policy: \"measurement\": is empty: leave it out instead" },
         { START ",'snp':{'measurement':'all'}}", "policy: \"measurement\" is not an array" },
+        { START ",'snp':{'svsm_measurement':[]}}",
+          "policy: \"svsm_measurement\": is empty: leave it out instead" },
         { START ",'snp':{'measurement':['" SHA256_HEX "']}}",
           "policy: \"measurement\": item 0: 32 bytes, expected 48" },
         { START ",'evidence':[]}", "policy: \"evidence\": is empty: nothing could be accepted" },
@@ -192,7 +194,7 @@ static const char everything[] =
         "'minimum_current_tcb':{'snp':24},'minimum_launch_tcb':{'snp':24},"
         "'minimum_firmware':'1.55.29','minimum_current_firmware':'1.55.29',"
         "'minimum_committed_firmware':'1.55.29','measurement':['" SHA384_HEX "'],"
-        "'measurement_covers':['firmware','kernel'],"
+        "'measurement_covers':['firmware','kernel'],'svsm_measurement':['" SHA384_HEX "'],"
         "'id_key_digest':'any','author_key_digest':'any','host_data':['" SHA256_HEX "'],"
         "'report_data':'any','family_id':'any','image_id':'any','report_id':'any',"
         "'report_id_ma':'any','chip_id':'any'}}";
