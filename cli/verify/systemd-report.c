@@ -31,7 +31,7 @@ static bool say(struct run *run, const char *mechanism, const struct clo_apprais
     return true;
 }
 
-/* Its key vouches for itself: whoever changed the report made another. */
+/* Its key vouches for itself: anyone who changes the report makes another. */
 static bool pass_over(struct run *run, const char *mechanism, const char *why,
                       struct clo_error *err)
 {
