@@ -2,29 +2,20 @@
 #include "lib/jose/held.h"
 #include "verifier/store/master_sealed.h"
 
-#include "fuzz.h"
-
-static const char key_text[] = "-----BEGIN PRIVATE KEY-----\n"
-                               "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAAAAAAAAAAAAAAAA\n"
-                               "AAAAAAAAAAAAAAAAAAAAAMEBVz6hRANCAATHrHvyE1Mm9ZxNGDDDhRadmmQLRZY5\n"
-                               "cpqdc86abX4ZaT+mCJgRVggzSZfXWRwunZqx+iW87vyM8fnkX26J42tA\n"
-                               "-----END PRIVATE KEY-----\n";
+#include "fuzz_key.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct clo_private_key *key;
     CLO_CLEANUP(clo_master_sealed_free) struct clo_master_sealed sealed = { 0 };
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *secret = NULL;
     struct clo_error err;
 
-    if (key == NULL)
-        MUST(clo_private_key_from_pem(clo_bytes_text(key_text), &key, &err));
     if (!clo_master_sealed_parse(clo_bytes(data, size), &sealed, &err)) {
         MUST(sealed.json == NULL);
         return 0;
     }
     MUST(sealed.key != NULL && json_is_object(sealed.message));
-    if (clo_jwe_open_held(sealed.message, key, &secret, &err))
+    if (clo_jwe_open_held(sealed.message, fuzz_key(), &secret, &err))
         MUST(clo_bytes_equal(clo_secret_bytes(secret),
                              clo_bytes_text("a master key that is 32 bytes...")));
     else
