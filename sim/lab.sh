@@ -165,39 +165,37 @@ lab_fetch_new_systemd() {
     [ -e "$out/complete" ]
 }
 
-# systemd-pcrlock of the newest release, with its libraries and its loader: it runs from where it is unpacked.
-lab_fetch_pcrlock() {
-    local codename mirror keyring state status=0 out=$LAB_CACHE/pcrlock
-    [ ! -e "$out/complete" ] || return 0
+# lab_fetch_newest OUT PROOF PACKAGE…: packages of the newest release with all that they depend on, unpacked into OUT, which has the file
+# PROOF then. Nothing is installed.
+lab_fetch_newest() {
+    local out=$1 proof=$2 codename mirror keyring state deb status=0
+    shift 2
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     read -r mirror keyring < <(lab_mirror "$codename") || return
     mkdir -p "$LAB_CACHE"
     rm -rf "${out:?}"
     state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
-    # What systemd opens at run time alone (the TPM's transport among it) is not among what its packages depend on.
-    { lab_apt "$state" -y --download-only --no-install-recommends install systemd-tpm libcryptsetup12 '?name(^libtss2-tcti-swtpm)' \
-        >"$LAB_CACHE/apt.log" 2>&1 &&
+    { lab_apt "$state" -y --download-only --no-install-recommends install "$@" >"$LAB_CACHE/apt.log" 2>&1 &&
         mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&
-        [ -x "$out/usr/lib/systemd/systemd-pcrlock" ] && touch "$out/complete"; } || status=$?
+        [ -x "$out/$proof" ]; } || status=$?
     rm -rf "${state:?}"
     return "$status"
 }
 
-# systemd-report of the newest release with its signers: a tree to be entered, with places for what is mounted there.
-lab_fetch_systemd_report() {
-    local codename mirror keyring state status=0 name out=$LAB_CACHE/systemd-report
+# systemd-pcrlock, with its libraries and its loader: it runs from where it is unpacked.
+lab_fetch_pcrlock() {
+    local out=$LAB_CACHE/pcrlock
     [ ! -e "$out/complete" ] || return 0
-    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    read -r mirror keyring < <(lab_mirror "$codename") || return
-    mkdir -p "$LAB_CACHE"
-    rm -rf "${out:?}"
-    state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
-    { lab_apt "$state" -y --download-only --no-install-recommends install systemd-report systemd-tpm '?name(^libtss2-tcti-swtpm)' \
-        >"$LAB_CACHE/apt.log" 2>&1 &&
-        mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&
-        [ -x "$out/usr/lib/systemd/systemd-report-sign-tpm2" ]; } || status=$?
-    rm -rf "${state:?}"
-    [ "$status" = 0 ] || return "$status"
+    # What systemd opens at run time alone (the TPM's transport among it) is not among what its packages depend on.
+    lab_fetch_newest "$out" usr/lib/systemd/systemd-pcrlock systemd-tpm libcryptsetup12 '?name(^libtss2-tcti-swtpm)' || return
+    touch "$out/complete"
+}
+
+# systemd-report with its signers: a tree to be entered, with places for what is mounted there.
+lab_fetch_systemd_report() {
+    local name out=$LAB_CACHE/systemd-report
+    [ ! -e "$out/complete" ] || return 0
+    lab_fetch_newest "$out" usr/lib/systemd/systemd-report-sign-tpm2 systemd-report systemd-tpm '?name(^libtss2-tcti-swtpm)' || return
     for name in bin sbin lib lib64; do
         [ -L "$out/$name" ] || [ -e "$out/$name" ] || ln -s "usr/$name" "$out/$name"
     done
@@ -206,20 +204,12 @@ lab_fetch_systemd_report() {
     touch "$out/complete"
 }
 
-# QEMU of the newest release, with its libraries and its loader: this release's may know no confidential machines.
+# QEMU, with its libraries and its loader: this release's may know no confidential machines.
 lab_fetch_new_qemu() {
-    local codename mirror keyring state status=0 out=$LAB_CACHE/qemu-new
+    local out=$LAB_CACHE/qemu-new
     [ ! -e "$out/complete" ] || return 0
-    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    read -r mirror keyring < <(lab_mirror "$codename") || return
-    mkdir -p "$LAB_CACHE"
-    rm -rf "${out:?}"
-    state=$(lab_apt_state sid "$mirror" "$keyring" 2>"$LAB_CACHE/apt.log") || return
-    { lab_apt "$state" -y --download-only --no-install-recommends install qemu-system-x86 >"$LAB_CACHE/apt.log" 2>&1 &&
-        mkdir -p "$out" && for deb in "$state"/cache/archives/*.deb; do dpkg -x "$deb" "$out"; done &&
-        [ -x "$out/usr/bin/qemu-system-x86_64" ] && touch "$out/complete"; } || status=$?
-    rm -rf "${state:?}"
-    return "$status"
+    lab_fetch_newest "$out" usr/bin/qemu-system-x86_64 qemu-system-x86 || return
+    touch "$out/complete"
 }
 
 # Tools of others that come from Python's package index alone, as the interop tests hold them against ours: in a folder
