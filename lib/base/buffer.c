@@ -154,6 +154,12 @@ void clo_put_le32(uint8_t *at, uint32_t value)
     clo_put_le16(at + 2, (uint16_t)(value >> 16));
 }
 
+void clo_put_le64(uint8_t *at, uint64_t value)
+{
+    clo_put_le32(at, (uint32_t)value);
+    clo_put_le32(at + 4, (uint32_t)(value >> 32));
+}
+
 /* A large empty buffer is made of pages that are zero as the system gives them: they take no memory until they are
  * written to. */
 static bool start_zeroed(struct clo_buffer *buffer, size_t count)

@@ -7,5 +7,6 @@
 
 void clo_put_le16(uint8_t *at, uint16_t value);
 void clo_put_le32(uint8_t *at, uint32_t value);
+void clo_put_le64(uint8_t *at, uint64_t value);
 
 #endif

@@ -32,8 +32,7 @@ void launch_chain_page(struct launch_chain *chain, enum page_type type, const ui
         memcpy(info + CLO_LAUNCH_DIGEST_SIZE, contents, CLO_LAUNCH_DIGEST_SIZE);
     clo_put_le16(info + 0x60, PAGE_INFO_SIZE);
     info[0x62] = (uint8_t)type;
-    clo_put_le32(info + 0x68, (uint32_t)gpa);
-    clo_put_le32(info + 0x6c, (uint32_t)(gpa >> 32));
+    clo_put_le64(info + 0x68, gpa);
     clo_hasher_add(chain->hasher, clo_bytes(info, sizeof info));
     clo_hasher_get(chain->hasher, &digest);
     memcpy(chain->digest, digest.bytes, CLO_LAUNCH_DIGEST_SIZE);

@@ -21,8 +21,7 @@ struct stream {
 
 static void put_address(uint8_t *record, uint64_t address)
 {
-    clo_put_le32(record + GPA_AT, (uint32_t)address);
-    clo_put_le32(record + GPA_AT + 4, (uint32_t)(address >> 32));
+    clo_put_le64(record + GPA_AT, address);
 }
 
 static void init(struct stream *stream)

@@ -103,19 +103,13 @@ bool clo_vmm_uses_signature(enum clo_vmm vmm)
 
 /* --- The page --- */
 
-static void put64(uint8_t *at, uint64_t value)
-{
-    clo_put_le32(at, (uint32_t)value);
-    clo_put_le32(at + 4, (uint32_t)(value >> 32));
-}
-
 static void put_segment(uint8_t *at, uint16_t selector, uint16_t attributes, uint32_t limit,
                         uint64_t base)
 {
     clo_put_le16(at, selector);
     clo_put_le16(at + 2, attributes);
     clo_put_le32(at + 4, limit);
-    put64(at + 8, base);
+    clo_put_le64(at + 8, base);
 }
 
 /* What all of them share. */
@@ -124,12 +118,12 @@ static void put_common(uint8_t *page)
     put_segment(page + GDTR, 0, 0, 0xffff, 0);
     put_segment(page + LDTR, 0, 0x82, 0xffff, 0);
     put_segment(page + IDTR, 0, 0, 0xffff, 0);
-    put64(page + EFER, 0x1000); /* SVME: KVM sets it */
-    put64(page + CR4, 0x40);    /* MCE: KVM sets it */
-    put64(page + DR7, 0x400);
-    put64(page + DR6, 0xffff0ff0);
-    put64(page + RFLAGS, 0x2);
-    put64(page + XCR0, 0x1);
+    clo_put_le64(page + EFER, 0x1000); /* SVME: KVM sets it */
+    clo_put_le64(page + CR4, 0x40);    /* MCE: KVM sets it */
+    clo_put_le64(page + DR7, 0x400);
+    clo_put_le64(page + DR6, 0xffff0ff0);
+    clo_put_le64(page + RFLAGS, 0x2);
+    clo_put_le64(page + XCR0, 0x1);
 }
 
 /* Real mode, at the reset vector or where the firmware wants other CPUs. */
@@ -147,14 +141,14 @@ static void put_reset_state(const struct clo_launch *launch, bool is_bsp, uint32
     put_segment(page + FS, 0, 0x93, 0xffff, 0);
     put_segment(page + GS, 0, 0x93, 0xffff, 0);
     put_segment(page + TR, 0, vmm->tr, 0xffff, 0);
-    put64(page + CR0, 0x10);
-    put64(page + RIP, eip & 0xffff);
-    put64(page + RSP, is_bsp ? vmm->bsp_rsp : 0);
-    put64(page + RBP, is_bsp ? vmm->bsp_rsp : 0);
-    put64(page + RSI, is_bsp ? vmm->bsp_rsi : 0);
-    put64(page + G_PAT, vmm->g_pat);
-    put64(page + RDX, vmm->uses_signature ? launch->vcpu_signature : vmm->rdx);
-    put64(page + SEV_FEATURES, launch->mode == CLO_LAUNCH_SNP ? launch->sev_features : 0);
+    clo_put_le64(page + CR0, 0x10);
+    clo_put_le64(page + RIP, eip & 0xffff);
+    clo_put_le64(page + RSP, is_bsp ? vmm->bsp_rsp : 0);
+    clo_put_le64(page + RBP, is_bsp ? vmm->bsp_rsp : 0);
+    clo_put_le64(page + RSI, is_bsp ? vmm->bsp_rsi : 0);
+    clo_put_le64(page + G_PAT, vmm->g_pat);
+    clo_put_le64(page + RDX, vmm->uses_signature ? launch->vcpu_signature : vmm->rdx);
+    clo_put_le64(page + SEV_FEATURES, launch->mode == CLO_LAUNCH_SNP ? launch->sev_features : 0);
     clo_put_le32(page + MXCSR, vmm->mxcsr);
     clo_put_le16(page + X87_FCW, vmm->fcw);
 }
@@ -170,11 +164,11 @@ static void put_svsm_state(const struct clo_launch *launch, uint64_t eip, uint8_
     put_segment(page + CS, SVSM_CODE, 0xc9b, 0xffffffff, 0);
     put_segment(page + GS, 0, 0x93, 0xffff, 0);
     put_segment(page + TR, 0, 0x8b, 0xffff, 0);
-    put64(page + CR0, 0x11);
-    put64(page + RIP, eip);
-    put64(page + G_PAT, PAT_RESET);
-    put64(page + RDX, launch->vcpu_signature);
-    put64(page + SEV_FEATURES, SNP_ACTIVE);
+    clo_put_le64(page + CR0, 0x11);
+    clo_put_le64(page + RIP, eip);
+    clo_put_le64(page + G_PAT, PAT_RESET);
+    clo_put_le64(page + RDX, launch->vcpu_signature);
+    clo_put_le64(page + SEV_FEATURES, SNP_ACTIVE);
     clo_put_le32(page + MXCSR, MXCSR_RESET);
     clo_put_le16(page + X87_FCW, launch->vmm == CLO_VMM_QEMU_FPU ? FCW_RESET : 0);
 }
