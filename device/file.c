@@ -202,6 +202,20 @@ bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffer *out, struc
     return true;
 }
 
+bool clo_fd_write(int fd, uint64_t at, struct clo_bytes bytes, struct clo_error *err)
+{
+    while (bytes.size > 0) {
+        ssize_t put = pwrite(fd, bytes.data, bytes.size, (off_t)at);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(put < 0 ? errno : EIO));
+        bytes = clo_bytes_slice(bytes, (size_t)put, bytes.size);
+        at += (uint64_t)put;
+    }
+    return true;
+}
+
 bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err)
 {
     while (bytes.size > 0) {

@@ -39,6 +39,8 @@ void clo_new_file_free(struct clo_new_file *file); /* for CLO_CLEANUP; removes t
 /* Appends `size` bytes from `at` on; fewer are CLO_ERR_FORMAT. */
 CLO_MUST_USE bool clo_fd_read(int fd, uint64_t at, size_t size, struct clo_buffer *out,
                               struct clo_error *err);
+/* All of it, from `at` on; where the descriptor reads and writes otherwise stays as it is. */
+CLO_MUST_USE bool clo_fd_write(int fd, uint64_t at, struct clo_bytes bytes, struct clo_error *err);
 CLO_MUST_USE bool clo_write_all(int fd, struct clo_bytes bytes, struct clo_error *err);
 
 /* flock(LOCK_EX), waited for at most this long: then it is CLO_ERR_UNAVAILABLE. */

@@ -72,54 +72,26 @@ bool clo_grow_allows(const struct clo_guest_grow *grow, uint64_t disk_bytes)
 
 /* --- Table and partition --- */
 
-static bool write_at(int fd, uint64_t at, struct clo_bytes bytes, struct clo_error *err)
-{
-    while (bytes.size > 0) {
-        ssize_t written = pwrite(fd, bytes.data, bytes.size, (off_t)at);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(written < 0 ? errno : EIO));
-        bytes = clo_bytes_slice(bytes, (size_t)written, bytes.size);
-        at += (uint64_t)written;
-    }
-    return true;
-}
-
 static bool write_out(int fd, struct clo_error *err)
 {
     return fdatasync(fd) == 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
 }
 
-static bool root_of(struct clo_bytes head, struct clo_gpt *gpt,
-                    const struct clo_gpt_partition **root, struct clo_error *err)
-{
-    return clo_gpt_parse(head, gpt, err) && clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, root, err);
-}
-
 bool clo_grow_table(int fd, struct clo_bytes before, uint64_t disk_bytes, struct clo_buffer *head,
                     struct clo_error *err)
 {
-    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer tail = { 0 };
-    const struct clo_gpt_partition *root;
+    uint64_t tail_at = disk_bytes / CLO_GPT_SECTOR * CLO_GPT_SECTOR - CLO_GPT_TAIL_SIZE;
 
-    if (gpt == NULL)
-        return clo_out_of_memory(err);
-    if (!root_of(before, gpt, &root, err))
+    if (!clo_gpt_grow_root(before, disk_bytes, &grown, err))
         return false;
-    struct clo_gpt_growth growth = { disk_bytes / CLO_GPT_SECTOR, root->number, CLO_GPT_CLOISTER };
-    if (growth.disk_sectors < gpt->disk_sectors)
-        return true; /* a disk that lost its end: what is there must do */
-    if (!clo_gpt_grow(before, &growth, &grown, err) ||
-        !clo_gpt_backup(clo_buffer_bytes(&grown), &tail, err))
+    if (grown.size == 0)
+        return true; /* also a disk that lost its end: what is there must do */
+    if (!clo_gpt_backup(clo_buffer_bytes(&grown), &tail, err))
         return false;
-    if (clo_bytes_equal(clo_buffer_bytes(&grown), before))
-        return true;
-    uint64_t tail_at = growth.disk_sectors * CLO_GPT_SECTOR - CLO_GPT_TAIL_SIZE;
-    if (!write_at(fd, tail_at, clo_buffer_bytes(&tail), err) || !write_out(fd, err) ||
-        !write_at(fd, 0, clo_buffer_bytes(&grown), err) || !write_out(fd, err))
+    if (!clo_fd_write(fd, tail_at, clo_buffer_bytes(&tail), err) || !write_out(fd, err) ||
+        !clo_fd_write(fd, 0, clo_buffer_bytes(&grown), err) || !write_out(fd, err))
         return clo_wrap(err, "partition table");
     clo_buffer_append(head, clo_buffer_bytes(&grown));
     return clo_buffer_ok(head) || clo_out_of_memory(err);
@@ -132,7 +104,7 @@ static bool tell_kernel(int fd, struct clo_bytes head, struct clo_error *err)
 
     if (gpt == NULL)
         return clo_out_of_memory(err);
-    if (!root_of(head, gpt, &root, err))
+    if (!clo_gpt_parse(head, gpt, err) || !clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, err))
         return false;
     struct blkpg_partition partition = {
         .pno = (int)root->number,

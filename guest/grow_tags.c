@@ -29,10 +29,7 @@ struct growing {
 static bool write_at(const struct growing *g, uint64_t at, struct clo_bytes bytes,
                      struct clo_error *err)
 {
-    ssize_t written = pwrite(g->fd, bytes.data, bytes.size, (off_t)(g->payload + at));
-
-    return written == (ssize_t)bytes.size ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(written < 0 ? errno : EIO));
+    return clo_fd_write(g->fd, g->payload + at, bytes, err);
 }
 
 static bool write_out(const struct growing *g, struct clo_error *err)
@@ -59,10 +56,8 @@ static void make_tag(const struct growing *g, uint64_t at, uint8_t *out)
     uint64_t number = at / CLO_INTEGRITY_SECTOR;
     struct clo_digest tag;
 
-    for (size_t i = 0; i <= NUMBER_SIZE; i += NUMBER_SIZE) {
-        clo_put_le32(text + i, (uint32_t)number);
-        clo_put_le32(text + i + 4, (uint32_t)(number >> 32));
-    }
+    clo_put_le64(text, number);
+    clo_put_le64(text + NUMBER_SIZE, number);
     clo_hmac(CLO_HASH_SHA256, g->key, clo_bytes(text, NUMBER_SIZE + IV_SIZE + g->is.block_size),
              &tag);
     memcpy(out, tag.bytes, TAG_SIZE);
@@ -100,11 +95,9 @@ static bool write_superblock(const struct growing *g, struct clo_bytes superbloc
                              struct clo_error *err)
 {
     uint8_t sector[CLO_INTEGRITY_SECTOR];
-    uint64_t sectors = g->is.provided / CLO_INTEGRITY_SECTOR;
 
     memcpy(sector, superblock.data, sizeof sector);
-    clo_put_le32(sector + CLO_INTEGRITY_PROVIDED, (uint32_t)sectors);
-    clo_put_le32(sector + CLO_INTEGRITY_PROVIDED + 4, (uint32_t)(sectors >> 32));
+    clo_put_le64(sector + CLO_INTEGRITY_PROVIDED, g->is.provided / CLO_INTEGRITY_SECTOR);
     return write_at(g, 0, clo_bytes(sector, sizeof sector), err) && write_out(g, err);
 }
 

@@ -4,29 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool clo_image_grown_head(struct clo_bytes head, uint64_t disk_bytes, struct clo_buffer *out,
-                          struct clo_error *err)
+static bool no_room(struct clo_bytes head, uint64_t disk_bytes, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
-    const struct clo_gpt_partition *root;
-    size_t start = out->size;
 
     if (gpt == NULL)
         return clo_out_of_memory(err);
-    if (!clo_gpt_parse(head, gpt, err) || !clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, err))
-        return false;
-    struct clo_gpt_growth growth = { disk_bytes / CLO_GPT_SECTOR, root->number, CLO_GPT_CLOISTER };
-    uint64_t is_now = gpt->disk_sectors * CLO_GPT_SECTOR;
-    if (disk_bytes >= is_now && !clo_gpt_grow(head, &growth, out, err))
-        return false;
-    if (out->size == start ||
-        clo_bytes_equal(clo_bytes_slice(clo_buffer_bytes(out), start, out->size), head))
-        return clo_fail(
-                err, CLO_ERR_USAGE,
-                "--grow: a disk of %llu bytes has no room to grow into: the image's own has "
-                "%llu",
-                (unsigned long long)disk_bytes, (unsigned long long)is_now);
-    return true;
+    return clo_gpt_parse(head, gpt, err) &&
+           clo_fail(err, CLO_ERR_USAGE,
+                    "--grow: a disk of %llu bytes has no room to grow into: the image's own has "
+                    "%llu",
+                    (unsigned long long)disk_bytes,
+                    (unsigned long long)gpt->disk_sectors * CLO_GPT_SECTOR);
+}
+
+bool clo_image_grown_head(struct clo_bytes head, uint64_t disk_bytes, struct clo_buffer *out,
+                          struct clo_error *err)
+{
+    size_t start = out->size;
+
+    return clo_gpt_grow_root(head, disk_bytes, out, err) &&
+           (out->size > start || no_room(head, disk_bytes, err));
 }
 
 void clo_image_grown_name(const char *reference, uint64_t disk_bytes, char *out, size_t size)

@@ -35,20 +35,6 @@ static bool read_at(int fd, uint8_t *out, size_t size, uint64_t at, struct clo_e
     return true;
 }
 
-static bool write_at(int fd, struct clo_bytes bytes, uint64_t at, struct clo_error *err)
-{
-    while (bytes.size > 0) {
-        ssize_t put = pwrite(fd, bytes.data, bytes.size, (off_t)at);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
-        at += (uint64_t)put;
-        bytes = clo_bytes_slice(bytes, (size_t)put, SIZE_MAX);
-    }
-    return true;
-}
-
 /* --- The data: what the file system uses, and zeros --- */
 
 struct copy {
@@ -70,7 +56,7 @@ static bool copy_range(struct copy *copy, uint64_t at, uint64_t end, struct clo_
         if (!ok)
             return false;
         if (!clo_bytes_all(clo_bytes(copy->piece, size), 0) &&
-            !write_at(copy->to, clo_bytes(copy->piece, size), at, err))
+            !clo_fd_write(copy->to, at, clo_bytes(copy->piece, size), err))
             return false;
     }
     return true;
@@ -165,8 +151,8 @@ static bool hash_block(struct level *level, size_t index, struct clo_error *err)
         else
             clo_verity_digest(level->verity, block, out + i * CLO_VERITY_DIGEST);
     }
-    return write_at(level->fd, clo_bytes(out, sizeof out),
-                    level->to + (uint64_t)index * CLO_VERITY_BLOCK, err);
+    return clo_fd_write(level->fd, level->to + (uint64_t)index * CLO_VERITY_BLOCK,
+                        clo_bytes(out, sizeof out), err);
 }
 
 static void hash_one(void *context, size_t index)
@@ -224,7 +210,7 @@ bool clo_verity_make(const struct clo_verity_spec *spec, struct clo_verity *out,
     if (ftruncate(fd, (off_t)total) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", spec->output, strerror(errno));
     if (!write_data(spec, fd, err) ||
-        !write_at(fd, clo_buffer_bytes(&superblock), spec->size, err) ||
+        !clo_fd_write(fd, spec->size, clo_buffer_bytes(&superblock), err) ||
         !write_tree(&verity, fd, root_hash, err))
         return clo_wrap(err, "hash tree");
     *out = verity;

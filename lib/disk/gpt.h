@@ -80,6 +80,10 @@ bool clo_gpt_tool_from_name(const char *name, enum clo_gpt_tool *out);
  * for byte; the protective MBR, which nobody measures, stays as it is, but by cloister-init. */
 CLO_MUST_USE bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
                                struct clo_buffer *out, struct clo_error *err);
+/* Appends the head that cloister-init leaves on a disk of that size, with its root grown; nothing where there is no room, or where the
+ * disk lost its end. */
+CLO_MUST_USE bool clo_gpt_grow_root(struct clo_bytes head, uint64_t disk_bytes,
+                                    struct clo_buffer *out, struct clo_error *err);
 /* Appends what belongs at the end of a disk that begins with `head`: CLO_GPT_TAIL_SIZE bytes. */
 CLO_MUST_USE bool clo_gpt_backup(struct clo_bytes head, struct clo_buffer *out,
                                  struct clo_error *err);

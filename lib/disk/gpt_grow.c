@@ -48,12 +48,6 @@ static uint64_t read_le64(struct clo_bytes bytes, size_t at)
     return clo_read_le64(&r);
 }
 
-static void put_le64(uint8_t *at, uint64_t value)
-{
-    clo_put_le32(at, (uint32_t)value);
-    clo_put_le32(at + 4, (uint32_t)(value >> 32));
-}
-
 /* The last usable sector: sfdisk and repart look at it only when the backup has to move. GPT fdisk
  * leaves as much after it as lies before the first usable one. */
 static uint64_t last_usable(struct clo_bytes head, const struct clo_gpt *gpt,
@@ -108,6 +102,12 @@ static bool is_written(const struct clo_gpt_growth *growth, uint64_t sectors, ui
     return true;
 }
 
+static void seal_header(uint8_t *header)
+{
+    clo_put_le32(header + HEADER_CRC - HEADER, 0);
+    clo_put_le32(header + HEADER_CRC - HEADER, clo_crc32(0, clo_bytes(header, HEADER_SIZE)));
+}
+
 static void write_head(uint8_t *head, const struct clo_gpt_growth *growth, uint64_t usable,
                        uint64_t end)
 {
@@ -115,15 +115,14 @@ static void write_head(uint8_t *head, const struct clo_gpt_growth *growth, uint6
     uint64_t covered = growth->disk_sectors - 1;
 
     if (growth->partition != 0)
-        put_le64(head + ENTRIES + (size_t)(growth->partition - 1) * ENTRY_SIZE + ENTRY_LAST_LBA,
-                 end);
+        clo_put_le64(head + ENTRIES + (size_t)(growth->partition - 1) * ENTRY_SIZE + ENTRY_LAST_LBA,
+                     end);
     if (growth->tool == CLO_GPT_CLOISTER)
         clo_put_le32(head + MBR_SECTORS, covered > UINT32_MAX ? UINT32_MAX : (uint32_t)covered);
-    put_le64(head + ALTERNATE_LBA, covered);
-    put_le64(head + LAST_USABLE, usable);
+    clo_put_le64(head + ALTERNATE_LBA, covered);
+    clo_put_le64(head + LAST_USABLE, usable);
     clo_put_le32(head + ENTRIES_CRC, clo_crc32(0, entries));
-    clo_put_le32(head + HEADER_CRC, 0);
-    clo_put_le32(head + HEADER_CRC, clo_crc32(0, clo_bytes(head + HEADER, HEADER_SIZE)));
+    seal_header(head + HEADER);
 }
 
 bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
@@ -159,6 +158,28 @@ bool clo_gpt_grow(struct clo_bytes head, const struct clo_gpt_growth *growth,
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
+bool clo_gpt_grow_root(struct clo_bytes head, uint64_t disk_bytes, struct clo_buffer *out,
+                       struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer grown = { 0 };
+    const struct clo_gpt_partition *root;
+
+    if (gpt == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_gpt_parse(head, gpt, err) || !clo_gpt_find(gpt, &clo_gpt_type_root_x86_64, &root, err))
+        return false;
+    struct clo_gpt_growth growth = { disk_bytes / CLO_GPT_SECTOR, root->number, CLO_GPT_CLOISTER };
+    if (growth.disk_sectors < gpt->disk_sectors)
+        return true;
+    if (!clo_gpt_grow(head, &growth, &grown, err))
+        return false;
+    if (clo_bytes_equal(clo_buffer_bytes(&grown), head))
+        return true;
+    clo_buffer_append(out, clo_buffer_bytes(&grown));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
 bool clo_gpt_backup(struct clo_bytes head, struct clo_buffer *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_freep) struct clo_gpt *gpt = malloc(sizeof *gpt);
@@ -169,11 +190,10 @@ bool clo_gpt_backup(struct clo_bytes head, struct clo_buffer *out, struct clo_er
     if (!clo_gpt_parse(head, gpt, err))
         return false;
     memcpy(header, head.data + HEADER, sizeof header);
-    put_le64(header + MY_LBA, gpt->disk_sectors - 1);
-    put_le64(header + ALTERNATE_LBA - HEADER, 1);
-    put_le64(header + ENTRIES_LBA, gpt->disk_sectors - BACKUP_SECTORS);
-    clo_put_le32(header + HEADER_CRC - HEADER, 0);
-    clo_put_le32(header + HEADER_CRC - HEADER, clo_crc32(0, clo_bytes(header, HEADER_SIZE)));
+    clo_put_le64(header + MY_LBA, gpt->disk_sectors - 1);
+    clo_put_le64(header + ALTERNATE_LBA - HEADER, 1);
+    clo_put_le64(header + ENTRIES_LBA, gpt->disk_sectors - BACKUP_SECTORS);
+    seal_header(header);
     clo_buffer_append(out, gpt->entries);
     clo_buffer_append(out, clo_bytes(header, sizeof header));
     return clo_buffer_ok(out) || clo_out_of_memory(err);
