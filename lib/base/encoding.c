@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lib/base/digits.h"
 #include "lib/base/utf8.h"
 
 #define PIECE \
@@ -29,7 +30,7 @@ void clo_hex_write(struct clo_bytes in, struct clo_buffer *out)
     }
 }
 
-static int hex_value(uint8_t digit)
+int clo_hex_digit(uint8_t digit)
 {
     if (digit >= '0' && digit <= '9')
         return digit - '0';
@@ -40,13 +41,27 @@ static int hex_value(uint8_t digit)
     return -1;
 }
 
+bool clo_decimal_read(const char *text, uint64_t *out)
+{
+    uint64_t number = 0;
+
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(number, 10U, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+            return false;
+    if (*text == '\0')
+        return false;
+    *out = number;
+    return true;
+}
+
 bool clo_hex_read(struct clo_bytes text, struct clo_buffer *out, struct clo_error *err)
 {
     if (text.size % 2 != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "hex: %zu digits, an odd number", text.size);
     for (size_t i = 0; i < text.size; i += 2) {
-        int high = hex_value(text.data[i]);
-        int low = hex_value(text.data[i + 1]);
+        int high = clo_hex_digit(text.data[i]);
+        int low = clo_hex_digit(text.data[i + 1]);
         if (high < 0 || low < 0)
             return clo_fail(err, CLO_ERR_FORMAT, "hex: no digit at character %zu",
                             high < 0 ? i : i + 1);
@@ -214,7 +229,7 @@ bool clo_guid_read(const char *text, struct clo_guid *out, struct clo_error *err
         return clo_fail(err, CLO_ERR_FORMAT, "GUID: %zu characters, expected %d", strlen(text),
                         CLO_GUID_TEXT - 1);
     for (size_t i = 0; i < CLO_GUID_TEXT - 1; i++) {
-        int value = hex_value((uint8_t)text[i]);
+        int value = clo_hex_digit((uint8_t)text[i]);
         if (is_dash_at(i) ? text[i] != '-' : value < 0)
             return clo_fail(err, CLO_ERR_FORMAT, "GUID: wrong character at %zu", i);
         if (is_dash_at(i))

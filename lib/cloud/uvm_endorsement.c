@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cloister/encoding.h"
+#include "lib/base/digits.h"
 #include "lib/crypto/x509_path.h"
 
 #define HEADER_CONTENT_TYPE      3
@@ -93,14 +94,9 @@ static bool read_measurement(const char *hex, uint8_t out[CLO_UVM_MEASUREMENT_SI
 }
 
 /* Decimal digits in a text. */
-static bool read_digits(const char *text, uint64_t *out, struct clo_error *err)
+static bool read_svn(const char *text, uint64_t *out, struct clo_error *err)
 {
-    *out = 0;
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(*out, 10, out) ||
-            __builtin_add_overflow(*out, (uint64_t)(*at - '0'), out))
-            return clo_fail(err, CLO_ERR_FORMAT, "the SVN is not a number");
-    return *text != '\0' || clo_fail(err, CLO_ERR_FORMAT, "the SVN is not a number");
+    return clo_decimal_read(text, out) || clo_fail(err, CLO_ERR_FORMAT, "the SVN is not a number");
 }
 
 /* {"x-ms-sevsnpvm-guestsvn": "104", "x-ms-sevsnpvm-launchmeasurement": HEX}; newer ones have the SVN as a number as well. */
@@ -114,7 +110,7 @@ static bool read_json(struct clo_bytes payload, struct clo_uvm_endorsement *out,
     if (!clo_json_parse(payload, &json, err) ||
         !clo_json_get_string(json, "x-ms-sevsnpvm-launchmeasurement", &measurement, err) ||
         !clo_json_get_string(json, "x-ms-sevsnpvm-guestsvn", &svn, err) ||
-        !read_measurement(measurement, out->measurement, err) || !read_digits(svn, &out->svn, err))
+        !read_measurement(measurement, out->measurement, err) || !read_svn(svn, &out->svn, err))
         return clo_wrap(err, "payload");
     if (json_object_get(json, "x-ms-sevsnpvm-guestsvn-int") == NULL)
         return true;

@@ -4,6 +4,7 @@
 
 #include "cloister/encoding.h"
 #include "lib/base/der.h"
+#include "lib/base/digits.h"
 
 #define PREFIX         "did:x509:0:"
 #define FULCIO_ISSUER  "1.3.6.1.4.1.57264.1.1"
@@ -51,14 +52,6 @@ static struct clo_bytes cut(struct clo_bytes *rest, const char *separator)
     return clo_bytes_slice(whole, 0, before);
 }
 
-static int hex_value(uint8_t c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static bool is_plain(uint8_t c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
@@ -75,10 +68,10 @@ static bool next_character(struct clo_bytes *rest, uint8_t *out)
         *rest = clo_bytes_slice(*rest, 1, rest->size);
         return true;
     }
-    if (rest->data[0] != '%' || rest->size < 3 || hex_value(rest->data[1]) < 0 ||
-        hex_value(rest->data[2]) < 0)
+    if (rest->data[0] != '%' || rest->size < 3 || clo_hex_digit(rest->data[1]) < 0 ||
+        clo_hex_digit(rest->data[2]) < 0)
         return false;
-    *out = (uint8_t)(hex_value(rest->data[1]) << 4 | hex_value(rest->data[2]));
+    *out = (uint8_t)(clo_hex_digit(rest->data[1]) << 4 | clo_hex_digit(rest->data[2]));
     *rest = clo_bytes_slice(*rest, 3, rest->size);
     return *out != 0;
 }

@@ -5,6 +5,7 @@
 
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
+#include "lib/base/digits.h"
 #include "lib/disk/luks2_internal.h"
 
 #define BINARY_HEADER_SIZE CLO_LUKS2_BINARY_HEADER
@@ -166,19 +167,13 @@ static bool read_decimal(const json_t *object, const char *key, uint64_t *out,
                          struct clo_error *err)
 {
     const char *text;
-    uint64_t value = 0;
 
     if (!clo_json_get_string(object, key, &text, err))
         return false;
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
-            return clo_fail(err, CLO_ERR_FORMAT, "%s \"%.32s\" is not a number", key, text);
-    }
     if (*text == '\0')
         return clo_fail(err, CLO_ERR_FORMAT, "%s is empty", key);
-    *out = value;
-    return true;
+    return clo_decimal_read(text, out) ||
+           clo_fail(err, CLO_ERR_FORMAT, "%s \"%.32s\" is not a number", key, text);
 }
 
 /* AES-256-XTS, or GCM, which is nothing without its tags. */

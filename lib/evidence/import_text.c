@@ -4,6 +4,7 @@
 
 #include "cloister/encoding.h"
 #include "import_internal.h"
+#include "lib/base/digits.h"
 
 static bool is_space(uint8_t c)
 {
@@ -156,23 +157,11 @@ bool import_member(const json_t *object, const char *name, size_t size, struct c
                     out->size - before, size);
 }
 
-static bool read_digits(const char *text, uint64_t *out)
-{
-    uint64_t number = 0;
-
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at < '0' || *at > '9' || __builtin_mul_overflow(number, 10U, &number) ||
-            __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
-            return false;
-    *out = number;
-    return *text != '\0';
-}
-
 bool import_number(const json_t *value, const char *name, size_t size, uint64_t *out,
                    struct clo_error *err)
 {
     uint64_t number = 0;
-    bool ok = json_is_string(value) ? read_digits(json_string_value(value), &number)
+    bool ok = json_is_string(value) ? clo_decimal_read(json_string_value(value), &number)
                                     : json_is_integer(value) && json_integer_value(value) >= 0;
 
     if (!ok)
