@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "device/clock.h"
 #include "device/file.h"
 
 #define HEADER_SIZE    16
@@ -87,21 +87,13 @@ bool clo_qgs_response_parse(struct clo_bytes in, struct clo_bytes *quote, struct
 
 /* --- The exchange --- */
 
-static int64_t now_ms(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 static bool wait_for(int fd, short events, int64_t until, struct clo_error *err)
 {
     struct pollfd one = { .fd = fd, .events = events };
     int ready;
 
     do {
-        int64_t left = until - now_ms();
+        int64_t left = until - clo_clock_ms();
         ready = poll(&one, 1, left <= 0 ? 0 : (int)left);
     } while (ready < 0 && errno == EINTR);
     if (ready < 0)
@@ -150,7 +142,7 @@ bool clo_qgs_quote(int fd, struct clo_bytes td_report, unsigned timeout_ms,
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer request = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer answer = { 0 };
-    int64_t until = now_ms() + timeout_ms;
+    int64_t until = clo_clock_ms() + timeout_ms;
     uint8_t prefix[4];
     struct clo_bytes view;
 

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "device/clock.h"
 #include "device/file.h"
 #include "device/tpm.h"
 #include "device/tpm_internal.h"
@@ -60,14 +60,6 @@ static struct socket_tcti *of(TSS2_TCTI_CONTEXT *context)
     return (struct socket_tcti *)(void *)context;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int limit_of(const struct socket_tcti *tcti, struct clo_bytes command)
 {
     struct clo_reader r = clo_reader(command);
@@ -96,7 +88,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *
     if (tcti->is_given_up)
         return TSS2_TCTI_RC_NO_CONNECTION;
     tcti->has_response = false;
-    tcti->until = now_ms() + limit_of(tcti, clo_bytes(command, size));
+    tcti->until = clo_clock_ms() + limit_of(tcti, clo_bytes(command, size));
     if (clo_write_all(tcti->fd, clo_bytes(command, size), &err))
         return TSS2_RC_SUCCESS;
     tcti->is_given_up = true;
@@ -109,7 +101,7 @@ static TSS2_RC await(struct socket_tcti *tcti)
     struct pollfd descriptor = { .fd = tcti->fd, .events = POLLIN };
 
     for (;;) {
-        int64_t left = tcti->until - now_ms();
+        int64_t left = tcti->until - clo_clock_ms();
         int count = poll(&descriptor, 1, left > 0 ? (int)left : 0);
         if (count > 0)
             return TSS2_RC_SUCCESS;
@@ -131,7 +123,7 @@ static TSS2_RC read_until(struct socket_tcti *tcti, size_t *at, size_t size)
         if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         /* Linux before 5.6 says too early that there is something, and has then a limit of its own, of minutes. */
-        if (got == 0 && tcti->is_device && now_ms() < tcti->until) {
+        if (got == 0 && tcti->is_device && clo_clock_ms() < tcti->until) {
             (void)poll(NULL, 0, 1);
             continue;
         }

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "device/clock.h"
 #include "device/file.h"
 #include "guest/dhcp.h"
 
@@ -26,14 +27,6 @@
 #define FIRST_WAIT_MS    500
 #define LAST_WAIT_MS     8000
 #define METADATA_SERVICE 0xa9fea9feU /* 169.254.169.254 */
-
-static int64_t now_ms(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 /* --- Interfaces --- */
 
@@ -222,7 +215,7 @@ static bool receive(const struct client *client, enum clo_dhcp_type type, int64_
     uint8_t message[CLO_DHCP_MESSAGE_MAX];
     struct clo_error ignored;
 
-    for (int64_t left = until - now_ms(); left > 0; left = until - now_ms()) {
+    for (int64_t left = until - clo_clock_ms(); left > 0; left = until - clo_clock_ms()) {
         struct pollfd wait = { .fd = client->fd, .events = POLLIN };
         if (poll(&wait, 1, (int)left) <= 0)
             continue;
@@ -246,9 +239,9 @@ static bool ask_once(const char *name, int wait_ms, struct clo_dhcp_lease *lease
     if (!open_client(name, &client, err))
         return false;
     bool ok = send_message(&client, NULL) &&
-              receive(&client, CLO_DHCP_OFFER, now_ms() + wait_ms, &offer) &&
+              receive(&client, CLO_DHCP_OFFER, clo_clock_ms() + wait_ms, &offer) &&
               send_message(&client, &offer) &&
-              receive(&client, CLO_DHCP_ACK, now_ms() + wait_ms, lease);
+              receive(&client, CLO_DHCP_ACK, clo_clock_ms() + wait_ms, lease);
     clo_fd_close(&client.fd);
     return ok || clo_fail(err, CLO_ERR_UNAVAILABLE, "%s: no answer from DHCP", name);
 }
@@ -288,7 +281,7 @@ bool clo_network_up(const struct clo_guest_network *config, unsigned seconds,
                     const char *resolv_conf, struct clo_network *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int64_t end = now_ms() + (int64_t)seconds * 1000;
+    int64_t end = clo_clock_ms() + (int64_t)seconds * 1000;
     int wait_ms = FIRST_WAIT_MS;
 
     if (fd < 0)
@@ -304,7 +297,7 @@ bool clo_network_up(const struct clo_guest_network *config, unsigned seconds,
             memcpy(out->interface, name, strlen(name) + 1);
             return true;
         }
-        if (now_ms() >= end)
+        if (clo_clock_ms() >= end)
             return clo_wrap(err, "network");
         if (interfaces.count == 0 || config->is_static)
             pause_ms(FIRST_WAIT_MS / 5);
