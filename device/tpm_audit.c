@@ -66,25 +66,20 @@ static bool is_storage_key(const struct clo_tpm_handle *key, const struct clo_tp
     static const TPMA_OBJECT wanted = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
                                       TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |
                                       TPMA_OBJECT_DECRYPT;
-    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_PUBLIC *area = NULL;
-    uint8_t bytes[sizeof *area];
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
     struct clo_tpm2_name name;
-    size_t size = 0;
+    TPMA_OBJECT attributes;
 
-    if (!clo_tpm_done(Esys_ReadPublic(key->tpm->esys, key->object, ESYS_TR_NONE, ESYS_TR_NONE,
-                                      ESYS_TR_NONE, &area, NULL, NULL),
-                      "storage key", err) ||
-        !clo_tpm_done(Tss2_MU_TPMT_PUBLIC_Marshal(&area->publicArea, bytes, sizeof bytes, &size),
-                      "storage key", err))
+    if (!clo_tpm_read_area(key, "storage key", &area, &attributes, err))
         return false;
-    clo_tpm2_name_of(clo_bytes(bytes, size), &name);
+    clo_tpm2_name_of(clo_buffer_bytes(&area), &name);
     if (memcmp(name.bytes, certified->bytes, sizeof name.bytes) != 0)
         return clo_fail(err, CLO_ERR_REFUSED, "another one than was certified");
-    return (area->publicArea.objectAttributes & (wanted | TPMA_OBJECT_SIGN_ENCRYPT)) == wanted ||
+    return (attributes & (wanted | TPMA_OBJECT_SIGN_ENCRYPT)) == wanted ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "its attributes are 0x%08x: not those of a key that no one outside of the TPM "
                     "has",
-                    area->publicArea.objectAttributes);
+                    attributes);
 }
 
 bool clo_tpm_certified_srk(struct clo_tpm *tpm, uint32_t handle, const struct clo_public_key *ak,

@@ -118,24 +118,6 @@ static bool find_ak(struct clo_tpm *tpm, const struct clo_tpm_identity *of,
            make_primary(tpm, &clo_tpm_ak_template, what, out, err);
 }
 
-static bool read_area(const struct clo_tpm_handle *key, struct clo_buffer *out, bool *has_password,
-                      struct clo_error *err)
-{
-    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_PUBLIC *area = NULL;
-    uint8_t bytes[sizeof *area];
-    size_t size = 0;
-
-    if (!clo_tpm_done(Esys_ReadPublic(key->tpm->esys, key->object, ESYS_TR_NONE, ESYS_TR_NONE,
-                                      ESYS_TR_NONE, &area, NULL, NULL),
-                      "public area", err) ||
-        !clo_tpm_done(Tss2_MU_TPMT_PUBLIC_Marshal(&area->publicArea, bytes, sizeof bytes, &size),
-                      "public area", err))
-        return false;
-    *has_password = (area->publicArea.objectAttributes & TPMA_OBJECT_USERWITHAUTH) != 0;
-    clo_buffer_append(out, clo_bytes(bytes, size));
-    return clo_buffer_ok(out) || clo_out_of_memory(err);
-}
-
 /* --- Certificates --- */
 
 /* An index may be larger than what is in it. False: it holds none. */
@@ -202,10 +184,12 @@ bool clo_tpm_identity_read(struct clo_tpm *tpm, const struct clo_tpm_identity *o
     struct clo_tpm_handle endorsement = { .object = ESYS_TR_NONE };
     CLO_CLEANUP(clo_tpm_handle_free)
     struct clo_tpm_handle attestation = { .object = ESYS_TR_NONE };
-    bool ignored;
+    TPMA_OBJECT ignored;
 
-    return find_ek(tpm, of->ek, &endorsement, err) && read_area(&endorsement, ek, &ignored, err) &&
-           find_ak(tpm, of, &attestation, err) && read_area(&attestation, ak, &ignored, err) &&
+    return find_ek(tpm, of->ek, &endorsement, err) &&
+           clo_tpm_read_area(&endorsement, "public area", ek, &ignored, err) &&
+           find_ak(tpm, of, &attestation, err) &&
+           clo_tpm_read_area(&attestation, "public area", ak, &ignored, err) &&
            read_certificates(tpm, clo_buffer_bytes(ek), certificates, err);
 }
 
@@ -282,11 +266,12 @@ bool clo_tpm_activate(struct clo_tpm *tpm, const struct clo_tpm_identity *of,
     TPM2B_ID_OBJECT object;
     TPM2B_ENCRYPTED_SECRET seed;
     ESYS_TR allowed;
-    bool has_password;
+    TPMA_OBJECT attributes;
 
     if (!take(credential, &object, &seed, err) || !find_ek(tpm, of->ek, &ek, err) ||
-        !read_area(&ek, &area, &has_password, err) || !find_ak(tpm, of, &ak, err) ||
-        !authorise(tpm, has_password, &session, &allowed, err))
+        !clo_tpm_read_area(&ek, "public area", &area, &attributes, err) ||
+        !find_ak(tpm, of, &ak, err) ||
+        !authorise(tpm, (attributes & TPMA_OBJECT_USERWITHAUTH) != 0, &session, &allowed, err))
         return false;
     TSS2_RC rc = Esys_ActivateCredential(tpm->esys, ak.object, ek.object, ESYS_TR_PASSWORD, allowed,
                                          ESYS_TR_NONE, &object, &seed, &secret);

@@ -169,6 +169,24 @@ bool clo_tpm_srk(struct clo_tpm *tpm, struct clo_buffer *out, struct clo_error *
     return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
+bool clo_tpm_read_area(const struct clo_tpm_handle *key, const char *what, struct clo_buffer *out,
+                       TPMA_OBJECT *attributes, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_free_esys) TPM2B_PUBLIC *area = NULL;
+    uint8_t bytes[sizeof *area];
+    size_t size = 0;
+
+    if (!clo_tpm_done(Esys_ReadPublic(key->tpm->esys, key->object, ESYS_TR_NONE, ESYS_TR_NONE,
+                                      ESYS_TR_NONE, &area, NULL, NULL),
+                      what, err) ||
+        !clo_tpm_done(Tss2_MU_TPMT_PUBLIC_Marshal(&area->publicArea, bytes, sizeof bytes, &size),
+                      what, err))
+        return false;
+    *attributes = area->publicArea.objectAttributes;
+    clo_buffer_append(out, clo_bytes(bytes, size));
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
 TSS2_RC clo_tpm_session(struct clo_tpm *tpm, const struct clo_tpm_handle *parent, ESYS_TR bind,
                         ESYS_TR through, TPM2_SE kind, struct clo_tpm_handle *out)
 {

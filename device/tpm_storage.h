@@ -23,6 +23,10 @@ CLO_MUST_USE bool clo_tpm_parent(struct clo_tpm *tpm, const struct clo_tpm2_toke
 /* At CLO_TPM_SRK, made where it is not there; compared with `pin` (NULL: any) as above. */
 CLO_MUST_USE bool clo_tpm_find_srk(struct clo_tpm *tpm, const struct clo_tpm2_name *pin,
                                    struct clo_tpm_handle *out, struct clo_error *err);
+/* Appends its TPMT_PUBLIC; `what` is how errors call it. */
+CLO_MUST_USE bool clo_tpm_read_area(const struct clo_tpm_handle *key, const char *what,
+                                    struct clo_buffer *out, TPMA_OBJECT *attributes,
+                                    struct clo_error *err);
 /* A session salted to the storage key, whose parameters are encrypted both ways, bound to `bind` (ESYS_TR_NONE: to nothing). */
 TSS2_RC clo_tpm_session(struct clo_tpm *tpm, const struct clo_tpm_handle *parent, ESYS_TR bind,
                         ESYS_TR through, TPM2_SE kind, struct clo_tpm_handle *out);
