@@ -8,6 +8,7 @@
 #include "lib/appraise/tee.h"
 #include "lib/evidence/systemd_report.h"
 #include "lib/evidence/systemd_tpm.h"
+#include "lib/tcg/attest_signature.h"
 
 #define TPM_ALG_SHA256    0x000b
 #define TPMA_NV_TYPE      4 /* where the index' type begins (part 2, table 205) */
@@ -28,19 +29,26 @@ bool appraise_binds_report(const struct work *w, struct clo_bytes field)
            clo_bytes_all(clo_bytes_slice(field, 32, 32), 0);
 }
 
-/* TPM2B_DATA with a TPMT_HA of this text, as systemd makes qualifying data. */
+/* TPM2B_DATA with a TPMT_HA, as systemd makes qualifying data. */
+static bool is_digest(struct clo_bytes extra, uint16_t algorithm, const struct clo_digest *digest)
+{
+    struct clo_bytes wanted = clo_digest_bytes(digest);
+    struct clo_reader r = clo_reader(extra);
+
+    return clo_read_be16(&r) == 2 + wanted.size && clo_read_be16(&r) == algorithm &&
+           clo_bytes_equal(clo_read_bytes(&r, wanted.size), wanted) && clo_reader_ok(&r) &&
+           clo_reader_left(&r) == 0;
+}
+
 static bool is_digest_of(struct clo_bytes extra, uint16_t algorithm, struct clo_bytes text)
 {
     enum clo_hash hash = clo_hash_from_tpm(algorithm);
-    struct clo_reader r = clo_reader(extra);
     struct clo_digest digest;
 
-    if (hash == CLO_HASH_NONE || clo_read_be16(&r) != 2 + clo_hash_size(hash) ||
-        clo_read_be16(&r) != algorithm)
+    if (hash == CLO_HASH_NONE)
         return false;
     clo_hash(hash, text, &digest);
-    return clo_bytes_equal(clo_read_bytes(&r, clo_hash_size(hash)), clo_digest_bytes(&digest)) &&
-           clo_reader_ok(&r) && clo_reader_left(&r) == 0;
+    return is_digest(extra, algorithm, &digest);
 }
 
 /* --- The TPM's --- */
@@ -62,13 +70,8 @@ static bool verify_component(const struct work *w, const struct systemd_componen
 {
     struct clo_quote_signature signature;
 
-    if (!clo_quote_signature_parse(clo_buffer_bytes(&component->signature), &signature, err))
-        return false;
-    if (signature.hash == CLO_HASH_SHA1)
-        return clo_fail(err, CLO_ERR_REFUSED, "signed with SHA-1");
-    return clo_signature_verify(w->ak, signature.scheme, signature.hash,
-                                clo_buffer_bytes(&component->attest),
-                                clo_bytes(signature.bytes, signature.size), err);
+    return clo_quote_signature_parse(clo_buffer_bytes(&component->signature), &signature, err) &&
+           tcg_attest_verify(clo_buffer_bytes(&component->attest), &signature, w->ak, false, err);
 }
 
 static bool check_signatures(struct work *w, const struct systemd_tpm *tpm)
@@ -90,7 +93,7 @@ static bool check_signatures(struct work *w, const struct systemd_tpm *tpm)
 static bool check_binding(struct work *w, const struct systemd_tpm *tpm,
                           const struct systemd_report *report)
 {
-    bool holds = is_digest_of(clo_buffer_bytes(&tpm->audit->extra), TPM_ALG_SHA256, report->record);
+    bool holds = is_digest(clo_buffer_bytes(&tpm->audit->extra), TPM_ALG_SHA256, &report->digest);
 
     return clo_check_that(w->checks, "report.binding", holds,
                           "the session's audit was made %s this report",

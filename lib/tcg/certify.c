@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/tcg/attest_signature.h"
+
 /* TPM 2.0 Library, part 2: tables 7 (TPM_GENERATED) and 19 (TPM_ST). */
 #define TPM_GENERATED_VALUE   0xff544347U
 #define TPM_ST_ATTEST_CERTIFY 0x8017
@@ -51,10 +53,7 @@ bool clo_certify_verify(struct clo_bytes attest, struct clo_bytes signature,
     if (!clo_certify_parse(attest, &certify, err) ||
         !clo_quote_signature_parse(signature, &parsed, err))
         return false;
-    if (parsed.hash == CLO_HASH_SHA1)
-        return clo_fail(err, CLO_ERR_REFUSED, "certified object: signed with SHA-1");
-    if (!clo_signature_verify(key, parsed.scheme, parsed.hash, attest,
-                              clo_bytes(parsed.bytes, parsed.size), err))
+    if (!tcg_attest_verify(attest, &parsed, key, false, err))
         return clo_wrap(err, "certified object");
     if (!clo_bytes_equal(certify.qualifying_data, qualifying_data))
         return clo_fail(err, CLO_ERR_REFUSED, "certified object: not over the nonce");

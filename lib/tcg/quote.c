@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/tcg/attest_signature.h"
+
 /* TPM 2.0 Library, part 2: tables 7 (TPM_GENERATED), 19 (TPM_ST), 9 (TPM_ALG_ID). */
 #define TPM_GENERATED_VALUE  0xff544347U
 #define TPM_ST_ATTEST_QUOTE  0x8018
@@ -202,6 +204,15 @@ bool clo_tpm_public_parse(struct clo_bytes in, struct clo_public_key **out, bool
     return true;
 }
 
+bool tcg_attest_verify(struct clo_bytes attest, const struct clo_quote_signature *signature,
+                       const struct clo_public_key *key, bool accept_sha1, struct clo_error *err)
+{
+    if (signature->hash == CLO_HASH_SHA1 && !accept_sha1)
+        return clo_fail(err, CLO_ERR_REFUSED, "signed with SHA-1");
+    return clo_signature_verify(key, signature->scheme, signature->hash, attest,
+                                clo_bytes(signature->bytes, signature->size), err);
+}
+
 bool clo_quote_verify(struct clo_bytes attest, struct clo_bytes signature,
                       const struct clo_public_key *ak, bool accept_sha1,
                       struct clo_quote_verified *out, struct clo_error *err)
@@ -212,10 +223,7 @@ bool clo_quote_verify(struct clo_bytes attest, struct clo_bytes signature,
     if (!clo_quote_parse(attest, &verified.quote, err) ||
         !clo_quote_signature_parse(signature, &parsed, err))
         return false;
-    if (parsed.hash == CLO_HASH_SHA1 && !accept_sha1)
-        return clo_fail(err, CLO_ERR_REFUSED, "quote: signed with SHA-1");
-    if (!clo_signature_verify(ak, parsed.scheme, parsed.hash, attest,
-                              clo_bytes(parsed.bytes, parsed.size), err))
+    if (!tcg_attest_verify(attest, &parsed, ak, accept_sha1, err))
         return clo_wrap(err, "quote");
     verified.hash = parsed.hash;
     *out = verified;
