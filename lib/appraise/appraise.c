@@ -126,8 +126,7 @@ static void appraise_tpm_policy(struct work *w)
     tpm_voucher_check_policy(w);
 }
 
-/* An authentic report that came within another entry's evidence. */
-static bool is_wrapped(const struct work *w)
+bool appraise_is_wrapped(const struct work *w)
 {
     return w->hardware != NULL && w->tee != w->hardware;
 }
@@ -147,7 +146,7 @@ static void appraise_policy(struct work *w)
     if (w->hardware != NULL)
         w->hardware->check_ages(w);
     check_freshness(w);
-    if (is_wrapped(w) && w->tee->check_policy != NULL)
+    if (appraise_is_wrapped(w) && w->tee->check_policy != NULL)
         w->tee->check_policy(w);
     if (w->hardware != NULL)
         w->hardware->check_policy(w);

@@ -122,6 +122,8 @@ void appraise_leave_open(struct work *w, const char *aspect, const char *format,
         CLO_PRINTF(3, 4);
 void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_bytes identity);
 
+/* An authentic report that came within another entry's evidence. */
+bool appraise_is_wrapped(const struct work *w);
 /* Where a signed report of systemd's came along: what its TPM signed, and the nonce in it; checks report.*. */
 CLO_MUST_USE bool appraise_systemd(struct work *w, struct clo_error *err);
 /* Is this REPORT_DATA (64 bytes) made for that report? */

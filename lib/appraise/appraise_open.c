@@ -12,7 +12,7 @@ static void open_tpm(struct work *w)
         tpm_voucher_leave_open(w);
     if (w->hardware != NULL && w->hardware->open_tpm != NULL)
         w->hardware->open_tpm(w);
-    if (w->hardware != NULL && w->tee != w->hardware && w->tee->open_tpm != NULL)
+    if (appraise_is_wrapped(w) && w->tee->open_tpm != NULL)
         w->tee->open_tpm(w);
     if (w->hardware != NULL)
         w->hardware->open_launch(w);
