@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "crypto_internal.h"
 #include "lib/crypto/crl_hold.h"
@@ -228,15 +227,15 @@ void clo_crl_cache_keep(struct clo_certificate_cache *cache, const struct clo_cr
 void clo_signed_name(const struct clo_public_key *key, struct clo_bytes document,
                      struct clo_bytes signature, struct clo_digest *out)
 {
-    struct clo_digest parts[3];
-    uint8_t all[3 * 32];
+    const struct clo_bytes parts[] = { document, signature, clo_buffer_bytes(&key->spki) };
+    struct clo_digest digests[CLO_COUNT(parts)];
+    struct clo_bytes views[CLO_COUNT(parts)];
 
-    clo_hash(CLO_HASH_SHA256, document, &parts[0]);
-    clo_hash(CLO_HASH_SHA256, signature, &parts[1]);
-    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&key->spki), &parts[2]);
-    for (size_t i = 0; i < CLO_COUNT(parts); i++)
-        memcpy(all + 32 * i, parts[i].bytes, 32);
-    clo_hash(CLO_HASH_SHA256, clo_bytes(all, sizeof all), out);
+    for (size_t i = 0; i < CLO_COUNT(parts); i++) {
+        clo_hash(CLO_HASH_SHA256, parts[i], &digests[i]);
+        views[i] = clo_digest_bytes(&digests[i]);
+    }
+    clo_hash_many(CLO_HASH_SHA256, views, CLO_COUNT(views), out);
 }
 
 void clo_signed_cache_keep(struct clo_certificate_cache *cache, const struct clo_digest *name)

@@ -188,10 +188,17 @@ static bool sign_with(EVP_PKEY *key, enum clo_signature_scheme scheme, enum clo_
     return ok;
 }
 
-bool crypto_own_provider(const EVP_PKEY *key, char out[CRYPTO_PROPERTIES])
+/* NULL: none is known. */
+static const char *provider_of(const EVP_PKEY *key)
 {
     const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
-    const char *name = provider == NULL ? NULL : OSSL_PROVIDER_get0_name(provider);
+
+    return provider == NULL ? NULL : OSSL_PROVIDER_get0_name(provider);
+}
+
+bool crypto_own_provider(const EVP_PKEY *key, char out[CRYPTO_PROPERTIES])
+{
+    const char *name = provider_of(key);
 
     if (name == NULL || strcmp(name, "default") == 0)
         return false;
@@ -224,8 +231,7 @@ static EVP_PKEY_CTX *new_signer(EVP_PKEY *key)
 
 static bool is_libcryptos(const EVP_PKEY *key)
 {
-    const OSSL_PROVIDER *provider = EVP_PKEY_get0_provider(key);
-    const char *name = provider == NULL ? NULL : OSSL_PROVIDER_get0_name(provider);
+    const char *name = provider_of(key);
 
     return name != NULL && strcmp(name, "default") == 0;
 }
