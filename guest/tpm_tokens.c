@@ -106,14 +106,6 @@ static bool try_token(const struct clo_tpm_search *search, const json_t *tokens,
     return false;
 }
 
-static bool is_tpm_token(const json_t *token)
-{
-    const char *type = json_string_value(json_object_get(token, "type"));
-
-    return type != NULL &&
-           (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 || strcmp(type, CLO_TPM2_TOKEN_OWN) == 0);
-}
-
 /* In the order of their numbers, as libcryptsetup takes them. */
 bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *disk,
                     struct clo_tpm_found *out, struct clo_error *err)
@@ -130,7 +122,7 @@ bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *
         char name[12];
         snprintf(name, sizeof name, "%u", i);
         const json_t *token = json_object_get(tokens, name);
-        if (!is_tpm_token(token))
+        if (!clo_tpm2_token_is(token))
             continue;
         if (try_token(search, tokens, token, out, &is_end, err))
             return true;

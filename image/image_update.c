@@ -226,11 +226,9 @@ static void count_token(const json_t *json, const struct clo_reference *after, c
                         struct clo_image_tokens *out)
 {
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { .is_own = false };
-    const char *type = json_string_value(json_object_get(json, "type"));
     struct clo_error ignored;
 
-    if (type == NULL ||
-        (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) != 0 && strcmp(type, CLO_TPM2_TOKEN_OWN) != 0))
+    if (!clo_tpm2_token_is(json))
         return;
     out->count++;
     if (!clo_tpm2_token_parse(json, &token, &ignored))

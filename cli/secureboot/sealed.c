@@ -92,14 +92,6 @@ static enum effect effect_of(const json_t *tokens, const struct clo_tpm2_token *
                                                                       : ELSEWHERE;
 }
 
-static bool is_for_tpm(const json_t *token)
-{
-    const char *type = json_string_value(json_object_get(token, "type"));
-
-    return type != NULL &&
-           (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 || strcmp(type, CLO_TPM2_TOKEN_OWN) == 0);
-}
-
 static void tell(const char *path, unsigned number, enum effect effect, json_t *json)
 {
     if (json == NULL)
@@ -134,7 +126,7 @@ bool secureboot_tell_sealed(const char *path, const struct secureboot_states *st
         char name[12];
         snprintf(name, sizeof name, "%u", i);
         const json_t *one = json_object_get(tokens, name);
-        if (!is_for_tpm(one))
+        if (!clo_tpm2_token_is(one))
             continue;
         if (!clo_tpm2_token_parse(one, &token, err))
             return clo_wrap(err, "%s: token %u", path, i);

@@ -262,6 +262,14 @@ static bool read_token(const json_t *json, struct clo_tpm2_token *token, struct 
            check_shards(token, err);
 }
 
+bool clo_tpm2_token_is(const json_t *token)
+{
+    const char *type = json_string_value(json_object_get(token, "type"));
+
+    return type != NULL &&
+           (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 || strcmp(type, CLO_TPM2_TOKEN_OWN) == 0);
+}
+
 bool clo_tpm2_token_parse(const json_t *json, struct clo_tpm2_token *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };

@@ -54,6 +54,8 @@ struct clo_tpm2_token {
     uint32_t argon2_lanes;
 };
 
+/* Is it of one of these two types? */
+bool clo_tpm2_token_is(const json_t *token);
 /* CLO_ERR_UNSUPPORTED for a token of another type and for a member that is not known. */
 CLO_MUST_USE bool clo_tpm2_token_parse(const json_t *token, struct clo_tpm2_token *out,
                                        struct clo_error *err);
