@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "cli/recovery/qr.h"
+#include "cli/seal/srk.h"
 #include "device/file.h"
 #include "device/random.h"
+#include "lib/crypto/extend.h"
 #include "lib/disk/recovery.h"
 
 #define KEY_LIMIT       512
@@ -61,10 +63,7 @@ static void add_separator(unsigned pcr, struct clo_digest *value)
     if ((measured >> pcr & 1) == 0)
         return;
     clo_hash(value->hash, clo_bytes_text("os-separator"), &word);
-    const struct clo_bytes parts[] = { clo_digest_bytes(value), clo_digest_bytes(&word) };
-    struct clo_digest next;
-    clo_hash_many(value->hash, parts, CLO_COUNT(parts), &next);
-    *value = next;
+    crypto_extend(value, &word);
 }
 
 static bool add_state(const struct cli_seal *in, struct cli_seal_plan *plan, size_t image,
@@ -313,10 +312,8 @@ static bool seal_there(void *context, const struct clo_tpm2_sealing *sealing,
 bool cli_seal_plan_offline(struct cli_seal_plan *plan, const char *srk, uint64_t handle,
                            struct clo_error *err)
 {
-    if (!clo_file_read(srk, CLO_TPM2_PARENT_LIMIT, &plan->parent_area, err))
+    if (!cli_srk_read(srk, &plan->parent_area, &plan->parent, err))
         return false;
-    if (!clo_tpm2_parent_parse(clo_buffer_bytes(&plan->parent_area), &plan->parent, err))
-        return clo_wrap(err, "%s", srk);
     plan->parent_handle = (uint32_t)handle;
     plan->job.seal = seal_there;
     plan->job.context = plan;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/crypto/extend.h"
+
 void clo_pcr_reset(struct clo_pcr_bank *bank, enum clo_hash hash)
 {
     *bank = (struct clo_pcr_bank){ .hash = hash };
@@ -14,11 +16,7 @@ void clo_pcr_reset(struct clo_pcr_bank *bank, enum clo_hash hash)
 
 void clo_pcr_extend(struct clo_pcr_bank *bank, unsigned pcr, const struct clo_digest *digest)
 {
-    struct clo_bytes parts[] = { clo_digest_bytes(&bank->values[pcr]), clo_digest_bytes(digest) };
-    struct clo_digest value;
-
-    clo_hash_many(bank->hash, parts, CLO_COUNT(parts), &value);
-    bank->values[pcr] = value;
+    crypto_extend(&bank->values[pcr], digest);
     bank->touched |= 1U << pcr;
 }
 

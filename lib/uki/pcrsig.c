@@ -6,19 +6,11 @@
 
 #include "cloister/encoding.h"
 #include "cloister/uki.h"
+#include "lib/crypto/extend.h"
 #include "lib/uki/pcrsig.h"
 
 #define PCR           11
 #define TPM_CC_POLICY 0x0000017fU /* TPM2_PolicyPCR */
-
-static void extend(struct clo_digest *pcr, const struct clo_digest *digest)
-{
-    const struct clo_bytes parts[] = { clo_digest_bytes(pcr), clo_digest_bytes(digest) };
-    struct clo_digest next;
-
-    clo_hash_many(pcr->hash, parts, CLO_COUNT(parts), &next);
-    *pcr = next;
-}
 
 void clo_uki_extend_section(struct clo_digest *pcr, const char *name,
                             const struct clo_digest *digest)
@@ -26,8 +18,8 @@ void clo_uki_extend_section(struct clo_digest *pcr, const char *name,
     struct clo_digest title;
 
     clo_hash(pcr->hash, clo_bytes(name, strlen(name) + 1), &title);
-    extend(pcr, &title);
-    extend(pcr, digest);
+    crypto_extend(pcr, &title);
+    crypto_extend(pcr, digest);
 }
 
 void clo_uki_extend_phases(struct clo_digest *pcr, const char *path)
@@ -37,7 +29,7 @@ void clo_uki_extend_phases(struct clo_digest *pcr, const char *path)
         size_t size = strcspn(path, ":");
         if (size > 0) {
             clo_hash(pcr->hash, clo_bytes(path, size), &word);
-            extend(pcr, &word);
+            crypto_extend(pcr, &word);
         }
         path += size + (path[size] == ':');
     }
