@@ -173,8 +173,9 @@ static bool write_reference(const struct clo_reference *reference, const char *p
 /* Where the new UKI's root may grow: the values of the boots after that, next to those of the disk as it is. Of a disk that has no
  * room for a size, or has grown into it already, there are none. */
 static bool write_grown(const struct cli_updating *in, const struct clo_image_update *update,
-                        struct clo_image_update_from *from, struct clo_error *err)
+                        const struct clo_image_update_from *from, struct clo_error *err)
 {
+    struct clo_image_update_from grown = *from;
     CLO_CLEANUP(clo_json_freep) json_t *config = NULL;
     struct clo_error ignored;
     json_t *entry;
@@ -185,11 +186,14 @@ static bool write_grown(const struct cli_updating *in, const struct clo_image_up
     json_array_foreach (json_object_get(config, "grow"), i, entry) {
         CLO_CLEANUP(clo_reference_freep) struct clo_reference *reference = NULL;
         char path[STEM_SIZE + 100];
-        from->disk_bytes = (uint64_t)json_integer_value(entry);
-        clo_image_grown_name(in->output, from->disk_bytes, path, sizeof path);
-        if (clo_image_update_predict(update, from, &reference, &ignored) &&
-            !write_reference(reference, path, err))
+        grown.disk_bytes = (uint64_t)json_integer_value(entry);
+        clo_image_grown_name(in->output, grown.disk_bytes, path, sizeof path);
+        if (!clo_image_update_predict(update, &grown, &reference, err)) {
+            if (err->status != CLO_ERR_USAGE)
+                return false;
+        } else if (!write_reference(reference, path, err)) {
             return false;
+        }
     }
     return true;
 }
