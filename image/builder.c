@@ -13,6 +13,7 @@
 #include "device/file.h"
 #include "image/encrypt.h"
 #include "image/esp.h"
+#include "image/grown.h"
 #include "image/image_uki.h"
 #include "image/journal.h"
 #include "image/luks.h"
@@ -493,12 +494,8 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
 
 void clo_image_reference_name(const char *reference, size_t profile, char *out, size_t size)
 {
-    static const char ending[] = ".ref.json";
-    size_t length = strlen(reference);
-    size_t stem = length;
+    size_t stem = clo_image_reference_stem(reference);
 
-    if (length > strlen(ending) && strcmp(reference + length - strlen(ending), ending) == 0)
-        stem -= strlen(ending);
     if (profile == 0)
         snprintf(out, size, "%s", reference);
     else

@@ -27,17 +27,21 @@ bool clo_image_grown_head(struct clo_bytes head, uint64_t disk_bytes, struct clo
            (out->size > start || no_room(head, disk_bytes, err));
 }
 
-void clo_image_grown_name(const char *reference, uint64_t disk_bytes, char *out, size_t size)
+size_t clo_image_reference_stem(const char *reference)
 {
     static const char ending[] = ".ref.json";
+    size_t length = strlen(reference), end = strlen(ending);
+
+    return length > end && strcmp(reference + length - end, ending) == 0 ? length - end : length;
+}
+
+void clo_image_grown_name(const char *reference, uint64_t disk_bytes, char *out, size_t size)
+{
     static const char units[] = "GMK";
-    size_t length = strlen(reference);
-    size_t stem = length;
+    size_t stem = clo_image_reference_stem(reference);
     unsigned shift = 30;
     const char *unit = units;
 
-    if (length > strlen(ending) && strcmp(reference + length - strlen(ending), ending) == 0)
-        stem -= strlen(ending);
     while (shift > 0 && disk_bytes % ((uint64_t)1 << shift) != 0) {
         shift -= 10;
         unit++;

@@ -10,6 +10,8 @@
 /* The head of a disk of that size, as cloister-init leaves it; `head` is the image's. */
 CLO_MUST_USE bool clo_image_grown_head(struct clo_bytes head, uint64_t disk_bytes,
                                        struct clo_buffer *out, struct clo_error *err);
+/* Where the ending of such a name, ".ref.json", begins: its end, if it has none. */
+size_t clo_image_reference_stem(const char *reference);
 /* "demo.ref.json" gives "demo-40G.ref.json". */
 void clo_image_grown_name(const char *reference, uint64_t disk_bytes, char *out, size_t size);
 

@@ -166,27 +166,22 @@ static bool grow_config(const struct clo_list *given, struct clo_image_spec *spe
                         struct clo_error *err)
 {
     bool is_any = given->count == 1 && strcmp(given->items[0], "any") == 0;
-    json_t *grow = is_any ? json_string("any") : json_array();
 
-    if (given->count > CLO_IMAGE_GROWN_MAX) {
-        json_decref(grow);
+    if (given->count == 0)
+        return true;
+    if (given->count > CLO_IMAGE_GROWN_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "--grow: at most %d sizes", CLO_IMAGE_GROWN_MAX);
-    }
+    CLO_CLEANUP(clo_json_freep) json_t *grow = is_any ? json_string("any") : json_array();
     for (size_t i = 0; i < given->count && !is_any; i++) {
         uint64_t *size = &spec->grown[spec->grown_count++];
         if (!cli_size("--grow", given->items[i], size, err) || *size % CLO_GPT_SECTOR != 0 ||
-            *size > UINT64_MAX >> 8) {
-            json_decref(grow);
+            *size > UINT64_MAX >> 8)
             return clo_fail(err, CLO_ERR_USAGE,
                             "--grow %s: expected any, or a disk's size, like 40G", given->items[i]);
-        }
-        json_array_append_new(grow, json_integer((json_int_t)*size));
+        if (json_array_append_new(grow, json_integer((json_int_t)*size)) != 0)
+            return clo_out_of_memory(err);
     }
-    if (given->count == 0) {
-        json_decref(grow);
-        return true;
-    }
-    return json_object_set_new(config, "grow", grow) == 0 || clo_out_of_memory(err);
+    return json_object_set(config, "grow", grow) == 0 || clo_out_of_memory(err);
 }
 
 static bool guest_config(const struct cli_guest_options *options, json_t **out,
