@@ -12,6 +12,7 @@ struct cli_growth {
 
 #define CLI_DISK_SIZE_HELP      "the disk as it will be, larger than the image, like 4G"
 #define CLI_GROW_PARTITION_HELP "number, GUID or name of the one that is grown over it"
+#define CLI_GROWN_BY_VALUES     "sfdisk growpart sgdisk repart cloister"
 #define CLI_GROWN_BY_HELP       "sfdisk, growpart, sgdisk, repart or cloister; default sfdisk"
 
 /* Replaces the head of the disk, at least CLO_GPT_HEAD_SIZE bytes, by that of the grown one; leaves it

@@ -34,7 +34,7 @@ static const struct cli_option table[] = {
     { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &chosen.growth.disk_size },
     { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &chosen.growth.partition },
     { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &chosen.growth.tool,
-      .values = "sfdisk growpart sgdisk repart cloister" },
+      .values = CLI_GROWN_BY_VALUES },
     { "--built", "FILE", "the reference file that image build wrote: PCR 15 is taken from it",
       .text = &chosen.built },
     { "--mok-list", "FILE", MOK_LIST_HELP, .text = &chosen.mok_list },

@@ -31,18 +31,10 @@ static bool visit(const struct clo_cpio_entry *entry, void *context, struct clo_
     return true;
 }
 
-/* An initrd that cannot be unpacked is the kernel's to refuse. */
-static void look(struct clo_bytes initrd, struct found *out)
-{
-    struct clo_error ignored;
-
-    if (!clo_initrd_walk(initrd, INITRD_LIMIT, visit, out, &ignored))
-        return;
-}
-
 void measure_note_initrd(struct clo_bytes uki)
 {
     CLO_CLEANUP(clo_freep) struct clo_uki *parsed = malloc(sizeof *parsed);
+    const struct clo_pe_section *last = NULL;
     struct found found = { false, false };
     struct clo_error ignored;
 
@@ -50,8 +42,10 @@ void measure_note_initrd(struct clo_bytes uki)
         return;
     for (size_t profile = 0; profile == 0 || profile < parsed->profile_count; profile++) {
         const struct clo_pe_section *section = clo_uki_section(parsed, profile, ".initrd");
-        if (section != NULL)
-            look(section->data, &found);
+        /* Most profiles have the base's. One that cannot be unpacked is the kernel's to refuse. */
+        if (section != NULL && section != last)
+            (void)!clo_initrd_walk(section->data, INITRD_LIMIT, visit, &found, &ignored);
+        last = section;
     }
     if (found.separator)
         fputs("cloister: note: the initrd carries systemd-pcrosseparator.service: before a disk is "

@@ -277,7 +277,7 @@ static const struct cli_option table[] = {
     { "--disk-size", "SIZE", CLI_DISK_SIZE_HELP, .text = &chosen.growth.disk_size },
     { "--grow-partition", "WHICH", CLI_GROW_PARTITION_HELP, .text = &chosen.growth.partition },
     { "--grown-by", "TOOL", CLI_GROWN_BY_HELP, .text = &chosen.growth.tool,
-      .values = "sfdisk growpart sgdisk repart cloister" },
+      .values = CLI_GROWN_BY_VALUES },
     { "--shim", "FILE", "the shim that firmware starts, and that starts the UKI",
       .text = &chosen.shim },
     { "--load-options", "TEXT", "what the boot entry passes to the UKI; default nothing",
