@@ -62,6 +62,8 @@ bool clo_modules_load(struct clo_module_loader *loader, const char *sys, struct 
     for (size_t i = 0; i < count; i++)
         if (devices_of(loader, i) == NULL && !load_one(loader, i, err))
             return false;
+    if (json_object_size(loader->config->module_devices) == 0)
+        return true;
     clo_module_devices_read(sys, &devices);
     if (!clo_buffer_ok(&devices))
         return clo_out_of_memory(err);

@@ -153,12 +153,10 @@ void clo_unlocked_free(struct clo_unlocked *unlocked)
     *unlocked = (struct clo_unlocked){ 0 };
 }
 
-bool clo_unlocked_tag_errors(const struct clo_unlocked *unlocked, uint64_t count, uint64_t first,
+bool clo_unlocked_tag_errors(struct clo_unlocked *unlocked, uint64_t count, uint64_t first,
                              struct clo_error *err)
 {
-    struct clo_buffer path = unlocked->path;
-
     if (unlocked->kbs == NULL)
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "the key came from no broker");
-    return clo_kbs_tag_errors(unlocked->kbs, clo_buffer_string(&path), count, first, err);
+    return clo_kbs_tag_errors(unlocked->kbs, clo_buffer_string(&unlocked->path), count, first, err);
 }

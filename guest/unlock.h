@@ -31,7 +31,7 @@ struct clo_unlocked {
 };
 void clo_unlocked_free(struct clo_unlocked *unlocked);
 /* CLO_ERR_UNAVAILABLE: no key came from a broker. */
-CLO_MUST_USE bool clo_unlocked_tag_errors(const struct clo_unlocked *unlocked, uint64_t count,
+CLO_MUST_USE bool clo_unlocked_tag_errors(struct clo_unlocked *unlocked, uint64_t count,
                                           uint64_t first, struct clo_error *err);
 
 /* Tries again, ever more slowly, for as long as the image says, while the broker cannot be reached;
