@@ -4,11 +4,6 @@
 
 #include "fuzz.h"
 
-static bool lies_in(struct clo_bytes view, const uint8_t *data, size_t size)
-{
-    return view.data >= data && view.size <= size && view.data + view.size <= data + size;
-}
-
 /* What parses has a digest and at least one predicate, whose values lie inside; it begins again with itself, and not with
  * anything after it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -24,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(did.count > 0 && did.count <= DID_X509_PREDICATES_MAX && size <= DID_X509_TEXT_MAX);
     MUST(clo_hash_size(did.ca.hash) >= 32);
     for (size_t i = 0; i < did.count; i++)
-        MUST(did.predicates[i].value.size > 0 && lies_in(did.predicates[i].value, data, size));
+        MUST(did.predicates[i].value.size > 0 &&
+             lies_within(did.predicates[i].value, clo_bytes(data, size)));
     memcpy(longer, data, size);
     longer[size] = '#';
     MUST(!did_x509_parse(clo_bytes(longer, size + 1), &did, &err));
