@@ -107,97 +107,11 @@ static bool is_algorithm(int64_t id, int64_t expected, struct clo_error *err)
                                       (long long)id, (long long)expected);
 }
 
-static bool check_header(struct clo_bytes header, int64_t expected, struct clo_error *err)
-{
-    CLO_CLEANUP(item_freep) cbor_item_t *map = NULL;
-    int64_t id = 0;
-
-    return read_header(header, &map, &id, err) && is_algorithm(id, expected, err);
-}
-
 static bool check_unprotected(const cbor_item_t *header, struct clo_error *err)
 {
     return (item_at(header, HEADER_ALG) == NULL && item_at(header, HEADER_CRIT) == NULL) ||
            clo_fail(err, CLO_ERR_REFUSED, "algorithm or critical in the unprotected header");
 }
-
-/* The parts of a message; views into `message`, which is item_free()'s. */
-struct parts {
-    cbor_item_t *message;
-    struct clo_bytes header, payload, signature;
-};
-
-static bool read_parts(struct clo_bytes in, struct parts *out, struct clo_error *err)
-{
-    if (in.data != NULL && !item_load(in, &out->message, err))
-        return false;
-    const cbor_item_t *message = out->message;
-    if (!item_is_array(message) || item_count(message) != 4 || !item_is_map(item_of(message, 1)))
-        return clo_fail(err, CLO_ERR_FORMAT, "not a COSE_Sign1 (tag 18, four items)");
-    if (!item_is_bytes(item_of(message, 0)) || !item_bytes(item_of(message, 0), &out->header) ||
-        !item_is_bytes(item_of(message, 2)) || !item_bytes(item_of(message, 2), &out->payload) ||
-        !item_is_bytes(item_of(message, 3)) || !item_bytes(item_of(message, 3), &out->signature))
-        return clo_fail(err, CLO_ERR_FORMAT,
-                        "header, payload and signature are not byte strings (a detached payload is "
-                        "not read)");
-    return true;
-}
-
-static bool verify(struct clo_bytes in, const struct clo_public_key *key, struct clo_buffer *out,
-                   struct clo_error *err)
-{
-    CLO_CLEANUP(item_freep) cbor_item_t *message = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    struct parts parts = { .message = NULL };
-    enum clo_hash hash = CLO_HASH_NONE;
-    int64_t id = 0;
-
-    if (!algorithm(clo_public_key_kind(key), &id, &hash, err))
-        return false;
-    bool ok = read_parts(in, &parts, err);
-    message = parts.message;
-    if (!ok)
-        return false;
-    if (!check_unprotected(item_of(message, 1), err) || !check_header(parts.header, id, err) ||
-        !signed_bytes(parts.header, parts.payload, &text, err) ||
-        !clo_signature_verify(key, CLO_ECDSA_RAW, hash, clo_buffer_bytes(&text), parts.signature,
-                              err))
-        return false;
-    clo_buffer_append(out, parts.payload);
-    return clo_buffer_ok(out) || clo_out_of_memory(err);
-}
-
-bool clo_cose_verify(struct clo_bytes in, const struct clo_public_key *key,
-                     struct clo_buffer *payload, struct clo_error *err)
-{
-    return verify(untagged(in), key, payload, err) || clo_wrap(err, "COSE");
-}
-
-static struct clo_bytes with_or_without_tag(struct clo_bytes in)
-{
-    return clo_cose_is_sign1(in) ? untagged(in) : in;
-}
-
-bool cose_verify_any(struct clo_bytes in, const struct clo_public_key *key,
-                     struct clo_buffer *payload, struct clo_error *err)
-{
-    return verify(with_or_without_tag(in), key, payload, err) || clo_wrap(err, "COSE");
-}
-
-bool cose_payload(struct clo_bytes in, struct clo_buffer *payload, struct clo_error *err)
-{
-    CLO_CLEANUP(item_freep) cbor_item_t *message = NULL;
-    struct parts parts = { .message = NULL };
-    bool ok = read_parts(with_or_without_tag(in), &parts, err);
-
-    message = parts.message;
-    if (!ok)
-        return clo_wrap(err, "COSE");
-    clo_buffer_append(payload, parts.payload);
-    return clo_buffer_ok(payload) || clo_out_of_memory(err);
-}
-
-/* --- Messages that name their own signer --- */
 
 void cose_message_free(struct cose_message *message)
 {
@@ -206,25 +120,50 @@ void cose_message_free(struct cose_message *message)
     *message = (struct cose_message){ .items = NULL };
 }
 
+static bool read_parts(struct clo_bytes in, struct cose_message *out, struct clo_error *err)
+{
+    if (in.data != NULL && !item_load(in, &out->items, err))
+        return false;
+    const cbor_item_t *items = out->items;
+    if (!item_is_array(items) || item_count(items) != 4 || !item_is_map(item_of(items, 1)))
+        return clo_fail(err, CLO_ERR_FORMAT, "not a COSE_Sign1 (tag 18, four items)");
+    if (!item_is_bytes(item_of(items, 0)) || !item_bytes(item_of(items, 0), &out->protected) ||
+        !item_is_bytes(item_of(items, 2)) || !item_bytes(item_of(items, 2), &out->payload) ||
+        !item_is_bytes(item_of(items, 3)) || !item_bytes(item_of(items, 3), &out->signature))
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "header, payload and signature are not byte strings (a detached payload is "
+                        "not read)");
+    return true;
+}
+
 static bool read_message(struct clo_bytes in, struct cose_message *out, struct clo_error *err)
 {
-    struct parts parts = { .message = NULL };
-    bool ok = read_parts(with_or_without_tag(in), &parts, err);
-
-    *out = (struct cose_message){ .items = parts.message,
-                                  .protected = parts.header,
-                                  .payload = parts.payload,
-                                  .signature = parts.signature };
-    return ok && check_unprotected(item_of(out->items, 1), err) &&
+    return read_parts(in, out, err) && check_unprotected(item_of(out->items, 1), err) &&
            read_header(out->protected, &out->header, &out->algorithm, err);
+}
+
+static struct clo_bytes with_or_without_tag(struct clo_bytes in)
+{
+    return clo_cose_is_sign1(in) ? untagged(in) : in;
 }
 
 bool cose_message_read(struct clo_bytes in, struct cose_message *out, struct clo_error *err)
 {
-    if (read_message(in, out, err))
+    *out = (struct cose_message){ .items = NULL };
+    if (read_message(with_or_without_tag(in), out, err))
         return true;
     cose_message_free(out);
     return clo_wrap(err, "COSE");
+}
+
+bool cose_payload(struct clo_bytes in, struct clo_buffer *payload, struct clo_error *err)
+{
+    CLO_CLEANUP(cose_message_free) struct cose_message message = { .items = NULL };
+
+    if (!read_parts(with_or_without_tag(in), &message, err))
+        return clo_wrap(err, "COSE");
+    clo_buffer_append(payload, message.payload);
+    return clo_buffer_ok(payload) || clo_out_of_memory(err);
 }
 
 /* RFC 8230, section 2: PS256, PS384, PS512. */
@@ -258,4 +197,31 @@ bool cose_message_verify(const struct cose_message *message, const struct clo_pu
                          struct clo_error *err)
 {
     return verify_message(message, key, err) || clo_wrap(err, "COSE");
+}
+
+/* The payload of a message under a key that is on a curve. */
+static bool verify(struct clo_bytes in, const struct clo_public_key *key, struct clo_buffer *out,
+                   struct clo_error *err)
+{
+    CLO_CLEANUP(cose_message_free) struct cose_message message = { .items = NULL };
+    enum clo_hash hash;
+    int64_t id;
+
+    if (!algorithm(clo_public_key_kind(key), &id, &hash, err) || !read_message(in, &message, err) ||
+        !verify_message(&message, key, err))
+        return false;
+    clo_buffer_append(out, message.payload);
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
+}
+
+bool clo_cose_verify(struct clo_bytes in, const struct clo_public_key *key,
+                     struct clo_buffer *payload, struct clo_error *err)
+{
+    return verify(untagged(in), key, payload, err) || clo_wrap(err, "COSE");
+}
+
+bool cose_verify_any(struct clo_bytes in, const struct clo_public_key *key,
+                     struct clo_buffer *payload, struct clo_error *err)
+{
+    return verify(with_or_without_tag(in), key, payload, err) || clo_wrap(err, "COSE");
 }
