@@ -17,7 +17,7 @@
 #define RSA_BITS 4096 /* as AMD's */
 
 struct options {
-    const char *product, *breakage, *at, *report_data;
+    const char *product, *breakage, *at, *report_data, *host_data;
     uint64_t version, rsa_bits;
     bool is_vlek, all, list, id_block;
 };
@@ -126,16 +126,19 @@ static bool save_forged(const char *folder, const struct sim_forged *forged, boo
            save_texts(folder, forged, breakage, err);
 }
 
-static bool set_report_data(const char *text, struct sim_forge *forge, struct clo_error *err)
+/* `size` bytes of the report at `at`: what `text` says, and zeros after it; NULL: they stay. */
+static bool set_field(const char *option, const char *text, size_t at, size_t size,
+                      struct sim_forge *forge, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { .limit = 64 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { .limit = size };
 
     if (text == NULL)
         return true;
-    if (!clo_hex_read(clo_bytes_text(text), &bytes, err) || bytes.size > 64)
-        return clo_wrap(err, "--report-data");
-    memset(forge->report + 0x50, 0, 64);
-    memcpy(forge->report + 0x50, bytes.data, bytes.size);
+    if (!clo_hex_read(clo_bytes_text(text), &bytes, err))
+        return clo_wrap(err, "%s", option);
+    memset(forge->report + at, 0, size);
+    if (bytes.size > 0)
+        memcpy(forge->report + at, bytes.data, bytes.size);
     return true;
 }
 
@@ -149,7 +152,8 @@ static bool make(const struct options *o, enum clo_snp_product product, int64_t 
 
     sim_forge_good(product, (uint8_t)o->version, o->is_vlek, now, keys, &forge);
     if ((o->id_block && !add_id_block(&forge, keys, &line, err)) ||
-        !set_report_data(o->report_data, &forge, err))
+        !set_field("--report-data", o->report_data, 0x50, 64, &forge, err) ||
+        !set_field("--host-data", o->host_data, 0xc0, 32, &forge, err))
         return false;
     if (breakage != NULL)
         breakage->apply(&forge, keys);
@@ -219,6 +223,7 @@ int cmd_snp(int argc, char **argv)
         { "--rsa-bits", "N", "of ARK and ASK (4096)", .number = &o.rsa_bits },
         { "--break", "NAME", "with this one thing wrong", .text = &o.breakage },
         { "--report-data", "HEX", "REPORT_DATA", .text = &o.report_data },
+        { "--host-data", "HEX", "HOST_DATA", .text = &o.host_data },
         { "--id-block", NULL, "with an ID block in id.line", .flag = &o.id_block },
         { "--all", NULL, "the good one and every broken one, in folders", .flag = &o.all },
         { "--list", NULL, "list what can be wrong, and the check that notices", .flag = &o.list },

@@ -94,6 +94,15 @@ expect "for TDX" 3 "" "$cloister" verify tdx plain.cose
 
 printf 'package policy\n' >policy.rego
 base64 policy.rego >security-policy-base64
+"$sim" snp --rsa-bits 2048 --at "$at" --host-data "$(sha256sum policy.rego | cut -d ' ' -f 1)" held || fail "sim"
+# shellcheck disable=SC2317 # expect calls it
+held() {
+    "$cloister" verify snp held/extended.bin --root held/ark.pem --at "$at" --endorsement plain.cose --endorsement-issuer "$issuer" \
+        --endorsement-feed Pretend-UVM "$@"
+}
+expect "the policy for its containers" 0 "pass  init_data" held --container-policy policy.rego
+expect "the policy for its containers, in base64" 0 "pass  init_data" held --container-policy security-policy-base64
+held --container-policy policy.rego | grep -q "open: program" && fail "the containers are open"
 expect "another policy for its containers" 1 "fail  init_data" good --container-policy policy.rego
 # What a policy of the verifier's says.
 policy() {
