@@ -65,6 +65,12 @@ void appraise_endorsed(struct work *w, const struct clo_policy_endorsed *endorse
                                  w->checks);
 }
 
+/* Claims that a guest wrote next to its launch are not the cloud's word. */
+bool appraise_is_launch_endorsed(const struct work *w)
+{
+    return w->is_launch_endorsed && w->tee->kind == CLO_EVIDENCE_OF_BARE;
+}
+
 /* One that its signer does not vouch for is said, and goes no further. */
 bool appraise_unendorsed(struct work *w, const struct clo_error *refused, struct clo_error *err)
 {

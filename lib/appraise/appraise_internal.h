@@ -122,6 +122,8 @@ void appraise_leave_open(struct work *w, const char *aspect, const char *format,
         CLO_PRINTF(3, 4);
 void appraise_set_instance(struct work *w, enum clo_instance which, struct clo_bytes identity);
 
+/* Is the firmware one that its cloud's endorsement names, with nothing of the guest's between? */
+bool appraise_is_launch_endorsed(const struct work *w);
 /* An authentic report that came within another entry's evidence. */
 bool appraise_is_wrapped(const struct work *w);
 /* Where a signed report of systemd's came along: what its TPM signed, and the nonce in it; checks report.*. */

@@ -287,9 +287,7 @@ static void open_launch(struct work *w)
 {
     /* What a cloud endorses has neither paravisor nor service module: what starts in it asks for reports itself, over claims and
      * manifests of its own. */
-    bool is_endorsed = w->is_launch_endorsed && w->tee->kind == CLO_EVIDENCE_OF_BARE;
-
-    if (!pins_launch(w) && !is_endorsed)
+    if (!pins_launch(w) && !appraise_is_launch_endorsed(w))
         appraise_leave_open(
                 w, "firmware",
                 "no launch measurement and no key of the owner's is named: anybody's firmware");

@@ -363,9 +363,7 @@ static bool pins_register(const struct work *w, unsigned n)
 static void open_launch(struct work *w)
 {
     /* What a cloud endorses has no paravisor: what starts in it asks for quotes itself, over claims of its own. */
-    bool is_endorsed = w->is_launch_endorsed && w->tee->kind == CLO_EVIDENCE_OF_BARE;
-
-    if (!pins_register(w, CLO_TDX_RTMR_COUNT) && !is_endorsed)
+    if (!pins_register(w, CLO_TDX_RTMR_COUNT) && !appraise_is_launch_endorsed(w))
         appraise_leave_open(w, "firmware", "no MRTD is named: anybody's firmware");
 }
 
