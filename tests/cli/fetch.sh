@@ -130,7 +130,7 @@ verify_clean --cache one --kds "$kds" --json | jq -e '.checks[] | select(.id == 
     fail "the revocation list was not looked at"
 expect "a foreign list is none" 0 "no certificate of the chain is revoked" verify_clean --cert "$clean/vek.der" --crl good/crl.der --cache one --kds "$kds"
 # A damaged entry is fetched again, and offline it is none.
-for entry in one/*; do printf 'x' | dd of="$entry" bs=1 seek=50 conv=notrunc status=none; done
+for entry in one/*; do invert "$entry" 50; done
 expect "damaged, offline" 4 "not in the cache" verify_clean --cache one --kds "$kds"
 expect "damaged, fetched again" 0 "" verify_clean --fetch --kds "$kds" --cache one
 [ "$(requests kds)" -ge 2 ] || fail "damaged entries were used"

@@ -171,7 +171,7 @@ expect "inspect: no table" 3 "neither a partition table nor a file system" "$clo
 expect "inspect: absent" 3 "No such file" "$cloister" image inspect none
 # A header that names another cipher is seen before any guest sees it.
 cp --sparse=always demo.img null.img
-printf 'x' | dd of=null.img bs=1 seek=$((start + 5000)) conv=notrunc status=none
+invert null.img $((start + 5000))
 expect "inspect: a changed header" 1 "refused" "$cloister" image inspect null.img
 
 # Interrupted at any moment, or out of space: nothing under the final name, and (unless it was killed) nothing next to it.

@@ -54,7 +54,7 @@ jq '.tcb_info |= sub("UpToDate"; "UpToDatE")' "$two/collateral.json" >changed.js
 same "collateral that was changed" "$two/quote.bin" changed.json 2026-08-13T12:00:00Z refused
 for at in 60 400 700 900 1200; do # header, body, signature, key, the enclave's report
     cp "$two/quote.bin" changed.bin && chmod u+w changed.bin
-    printf '\125' | dd of=changed.bin bs=1 seek=$at conv=notrunc 2>/dev/null
+    invert changed.bin $at
     same "byte $at changed" changed.bin "$two/collateral.json" 2026-08-13T12:00:00Z refused
 done
 held "TDX verdict" dcap-qvl "$version" "equal"

@@ -2,6 +2,12 @@
 # lib.sh: what the tests of the command line share. Sourced with the program as $1.
 set -u
 
+# invert FILE OFFSET: every bit of the byte there. One that is set to a value may have it already.
+invert() {
+    old=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+    printf '%b' "\\0$(printf %o $((255 - old)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 # absolute FILE: as it is called from any folder.
 absolute() { echo "$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"; }
 

@@ -68,7 +68,7 @@ expect "verify for another variable" 1 "does not hold" sb verify dbx.auth --vari
 expect "verify lists" 3 "no authenticated variable" sb verify dbx.esl --cert keys/KEK.crt
 sb show dbx.auth --json | jq -e '.kind == "auth" and (.entries | length) == 2 and .time == "2026-06-01T00:00:00"' >/dev/null || fail "show --json"
 cp dbx.auth bent.auth
-printf 'x' | dd of=bent.auth bs=1 seek=$(($(wc -c <dbx.auth) - 5)) conv=notrunc status=none
+invert bent.auth $(($(wc -c <dbx.auth) - 5))
 expect "a byte changed" 1 "does not hold" sb verify bent.auth --cert keys/KEK.crt
 expect "apply" 0 "" sb apply dbx.auth --input vars.fd --output new.fd
 expect "applied" 0 "identical" sb diff new.fd dbx.esl

@@ -69,8 +69,7 @@ jq -e '.status and .checks and .claims' good.json >/dev/null 2>&1 || fail "JSON:
 for file in hcl_report.bin tpm_quote.msg tpm_quote.sig; do
     for at in 40 100; do
         cp "$azure"/* .
-        printf '\377' | dd of="$file" bs=1 seek="$at" conv=notrunc status=none
-        cmp -s "$file" "$azure/$file" && continue
+        invert "$file" "$at"
         status=0
         "$cloister" verify azure --hcl hcl_report.bin --quote tpm_quote.msg --signature tpm_quote.sig --pcrs pcrs_sha256.json \
             --cert vcek.der --cert "$vectors/azure/anchors/milan_ask_ark.pem" --at 2026-06-01T00:00:00Z >/dev/null 2>&1 || status=$?

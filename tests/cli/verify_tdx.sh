@@ -69,8 +69,7 @@ expect "quote as odd hex" 3 "is not a TDX quote in any form" "$cloister" verify 
 # What the quote brings along is judged: a sound CA in the collateral does not stand in for a damaged one.
 second=$(LC_ALL=C grep -abo -e '-----BEGIN CERTIFICATE-----' platforms/good/quote.bin | sed -n 2p | cut -d : -f 1)
 cp platforms/good/quote.bin damaged.bin
-printf 'B' | dd of=damaged.bin bs=1 seek=$((second + 250)) conv=notrunc status=none
-! cmp -s damaged.bin platforms/good/quote.bin || fail "nothing was damaged"
+invert damaged.bin $((second + 250))
 expect "its CA damaged" 1 "fail  tdx.pck_chain" "$cloister" verify tdx damaged.bin --collateral platforms/good/collateral --at $at
 expect "nobody trusts it" 1 "tdx.root" "$cloister" verify tdx platforms/good/quote.bin --collateral platforms/good/collateral --at $at
 for status in UpToDate SWHardeningNeeded ConfigurationNeeded ConfigurationAndSWHardeningNeeded OutOfDate OutOfDateConfigurationNeeded Revoked; do
