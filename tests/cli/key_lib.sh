@@ -16,10 +16,8 @@ make_certificate() {
 start() {
     log=$1
     shift
-    "$cloister" serve --state state --listen 127.0.0.1:0 "$@" >"$log" 2>&1 &
-    pid=$!
+    begin_broker "$log" --state state "$@"
     trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-    await_port "$log" "$pid"
     url=https://127.0.0.1:$port
 }
 

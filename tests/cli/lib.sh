@@ -52,10 +52,16 @@ await() {
     done
 }
 
-# await_port LOG PID: where the broker that writes there, and is that process, listens: $port, empty if it has ended instead.
-await_port() {
-    await says_or_ended "$1" "$2"
-    port=$(sed -n 's/^listening on 127.0.0.1:\([0-9][0-9]*\),.*/\1/p' "$1")
+# begin_broker LOG OPTION…: `cloister serve` on a port of the system's choice: it is $pid, and $port is where it listens.
+begin_broker() {
+    broker_log=$1
+    shift
+    : >"$broker_log" # the line of the one before would be read until the new one opens its log
+    "$cloister" serve --listen 127.0.0.1:0 "$@" >"$broker_log" 2>&1 &
+    pid=$!
+    await says_or_ended "$broker_log" "$pid"
+    port=$(sed -n 's/^listening on 127.0.0.1:\([0-9][0-9]*\),.*/\1/p' "$broker_log")
+    [ -n "$port" ] || fail "does not listen: $(cat "$broker_log")"
 }
 # shellcheck disable=SC2317 # await calls it
 says_or_ended() { grep -q '^listening' "$1" || ! kill -0 "$2"; }

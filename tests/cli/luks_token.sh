@@ -37,10 +37,8 @@ printf '{"cloister_policy": 1, "name": "data", "tee": ["snp"], "evidence": ["vtp
 jq -n '{cloister_reference: 1, name: "data", origin: "prediction", events: {}, 
     pcrs: {sha256: ([0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13 | {key: tostring, value: ("0" * 64)}] | from_entries + {"11": {"enter-initrd": ("0" * 64)}})}}' >data.ref.json
 "$cloister" key put --state state default/disk/data key --policy policy.json --reference data.ref.json --disk disk.json --accept-weak "a pretend machine" >put.log 2>&1 || fail "put: $(cat put.log)"
-"$cloister" serve --state state --init --listen 127.0.0.1:0 >broker.log 2>&1 &
-pids="$pids $!"
-await_port broker.log $!
-[ -n "$port" ] || fail "the broker: $(cat broker.log)"
+begin_broker broker.log --state state --init
+pids="$pids $pid"
 "$cloister" serve --state state --print-key broker.pem || fail "the broker's key"
 config() { # URL PEM
     jq -n --arg url "$1" --arg key "$(grep -v -- ----- "$2" | tr -d '\n')" '{version: 1, name: "data", resource: "default/disk/data",

@@ -103,10 +103,8 @@ printf 'another' >other
 expect "a sound one, and what remains" 0 "a/b/sound" put a/b/sound other --policy azure.json --reference ref
 put a/b/sound other --policy azure.json --reference ref 2>notes >/dev/null
 grep -q "key: open: instance: every machine" notes || fail "what remains: $(cat notes)"
-"$cloister" serve --state state --init --listen 127.0.0.1:0 >log 2>&1 &
-pid=$!
+begin_broker log --state state --init
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-await grep -q listening log
 grep -q 'policy "good": open: program, command line.*accepted as weak: a laboratory' log || fail "serve: $(cat log)"
 grep -q 'policy "azure": nothing that matters is open' log || fail "serve: $(cat log)"
 exit "$failed"

@@ -77,11 +77,8 @@ expect "a folder that others can read" 1 "must be yours alone" "$cloister" key l
 chmod 700 "$state"
 
 # Over TLS.
-"$cloister" serve --state "$state" --listen 127.0.0.1:0 --public-url https://kbs.example >"$work/log" 2>&1 &
-pid=$!
+begin_broker "$work/log" --state "$state" --public-url https://kbs.example
 trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-await_port "$work/log" "$pid"
-[ -n "$port" ] || fail "does not listen: $(cat "$work/log")"
 
 # ask REQUEST: what comes back over TLS.
 ask() { printf '%b' "$1" | timeout 120 openssl s_client -quiet -connect "127.0.0.1:$port" 2>/dev/null; }

@@ -23,13 +23,9 @@ rm own/odd.pem
 begin() {
     name=$1
     shift
-    : >"$name.log"
-    "$cloister" serve --state "$name" --init --listen 127.0.0.1:0 "$@" >"$name.log" 2>&1 &
-    pid=$!
+    begin_broker "$name.log" --state "$name" --init "$@"
     servers="$servers $pid"
-    await_port "$name.log" "$pid"
     broker=$port
-    [ -n "$broker" ] || fail "$name does not listen: $(cat "$name.log")"
 }
 # finish NAME: it ends when asked to, whatever it waits for.
 finish() {

@@ -36,11 +36,8 @@ for name in sample amd intel; do put $name; done
 
 # start OPTION…: a broker of the state.
 start() {
-    "$cloister" serve --state state --listen 127.0.0.1:0 "$@" >log 2>&1 &
-    pid=$!
+    begin_broker log --state state "$@"
     trap 'kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
-    await_port log "$pid"
-    [ -n "$port" ] || fail "does not listen: $(cat log)"
 }
 
 stop() {
