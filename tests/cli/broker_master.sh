@@ -64,18 +64,14 @@ expect "sealed to, and not made" 2 "--seal-to is for --make" master --state stat
 
 # In a TPM, where swtpm and OpenSSL's provider for TPMs are installed.
 if command -v swtpm >/dev/null; then
-    mkdir tpm
-    swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/tpm.sock" --ctrl "type=unixio,path=$work/tpm.sock.ctrl" \
-        --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-    tpm=$!
-    trap 'kill "$tpm" 2>/dev/null; rm -rf "$work"' EXIT
+    begin_tpm tpm "$work/tpm.sock"
+    trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
     export TPM2OPENSSL_TCTI="swtpm:path=$work/tpm.sock" TSS2_LOG=all+none
-    { await test -S tpm.sock.ctrl && await test -S tpm.sock; } || fail "swtpm: $(cat swtpm.log)"
     if openssl list -providers -provider tpm2 >/dev/null 2>&1; then
         openssl genpkey -provider tpm2 -provider default -algorithm EC -pkeyopt group:P-256 -out tpm.pem 2>/dev/null || fail "a key in a TPM"
         try_key tpm "file:$work/tpm.pem" --provider tpm2
-        kill "$tpm"
-        wait "$tpm" 2>/dev/null
+        kill "$tpm_pid"
+        wait "$tpm_pid" 2>/dev/null
         expect "without the TPM" 4 "provider tpm2" master --state state --master-key tpm.master
     else
         echo "note: OpenSSL has no provider for TPMs here: a key in a TPM is not tried"

@@ -1,16 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # image_update_lib.sh: an image sealed to a software TPM, for `cloister image update`. Sourced after lib.sh and image_lib.sh.
 
-tpm_begin() {
-    rm -f sock*
-    swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/sock" --ctrl "type=unixio,path=$work/sock.ctrl" \
-        --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-    tpm_pid=$!
-    await test -S sock || {
-        echo "FAIL: swtpm does not start: $(tail -n 1 swtpm.log)"
-        exit 1
-    }
-}
+tpm_begin() { begin_tpm tpm "$work/sock"; }
 # Switched off as a system does it: a TPM counts what goes without a word as attempts.
 tpm_end() {
     [ -z "${tpm_pid:-}" ] || tpm2_shutdown -c 2>/dev/null

@@ -98,7 +98,7 @@ state() {
 }
 state >now.ref.json
 volume
-expect "a separator without a reference" 2 "--os-separator is for --reference" "$cloister" seal volume --key key --tpm "swtpm:$work/sock" --os-separator
+expect "a separator without a reference" 2 "--os-separator is for --reference" "$cloister" seal volume --key key --tpm "swtpm:$work/tpm.sock" --os-separator
 "$cloister" image seal volume --key key --srk srk --reference now.ref.json --os-separator >/dev/null || fail "image seal --os-separator"
 expect "before the separator" 1 "PCR 0, PCR 2, PCR 4" ours
 for number in 0 1 2 3 4 5 6 7 9 12 13 14; do tpm2_pcrextend "$number:sha256=$word" || fail "extend"; done

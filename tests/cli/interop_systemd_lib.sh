@@ -8,14 +8,7 @@ newer=$(absolute "$newer")
 systemd=$(systemd_version)
 
 # A software TPM on a unix socket, which both tpm2-tss and we speak to, one after the other.
-mkdir tpm
-swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --server "type=unixio,path=$work/sock" --ctrl "type=unixio,path=$work/sock.ctrl" \
-    --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-tpm_pid=$!
-trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
-tpm=swtpm:path=$work/sock
-export TPM2TOOLS_TCTI="$tpm"
-await tpm2_pcrread sha256:11 || fail "swtpm: $(cat swtpm.log)"
+start_tpm
 
 # Registers of a machine that booted: each extended once.
 for number in 0 2 4 7 11; do tpm2_pcrextend "$number:sha256=$(printf '%064d' "$number")" || fail "extend"; done
@@ -48,8 +41,8 @@ enroll_newer() {
     with_newer systemd-cryptenroll --unlock-key-file=key --tpm2-device="$tpm" "$@" volume >enroll.log 2>&1 || fail "$newest: cryptenroll $*: $(tail -n 1 enroll.log)"
 }
 # shellcheck disable=SC2317 # expect calls it
-ours() { flush && "$cloister" unlock volume --by-tpm --tpm "swtpm:$work/sock" --test "$@"; }
-seal() { flush && "$cloister" seal volume --key key --tpm "swtpm:$work/sock" "$@"; }
+ours() { flush && "$cloister" unlock volume --by-tpm --tpm "swtpm:$work/tpm.sock" --test "$@"; }
+seal() { flush && "$cloister" seal volume --key key --tpm "swtpm:$work/tpm.sock" "$@"; }
 
 # What libcryptsetup's token plug-in of this release makes of it, and what the newer systemd-cryptenroll does: it has to open the
 # volume before it adds a key slot.

@@ -131,7 +131,7 @@ attach data "$(printf '%064d' 1)"
 grep -q "'$fixed' does not match the expectation" theirs.log || fail "$newest calls the volume key otherwise: $(tail -n 2 theirs.log)"
 held "fixate-volume-key" systemd-cryptsetup "$newest" "reads ours"
 # shellcheck disable=SC2317 # expect calls it
-named() { flush && "$cloister" unlock volume "$1" --by-tpm --tpm "swtpm:$work/sock" --test --fixate-volume-key "$2"; }
+named() { flush && "$cloister" unlock volume "$1" --by-tpm --tpm "swtpm:$work/tpm.sock" --test --fixate-volume-key "$2"; }
 expect "the volume key that is pinned" 0 "opens" named data "$fixed"
 expect "another volume key" 1 "another volume key" named data "$(printf '%064d' 1)"
 expect "another name" 1 "another volume key" named other "$fixed"
@@ -154,7 +154,7 @@ expect "in place of it" 0 "opens" ours
 # What is refused before anything is written.
 cp volume before
 expect "7 and 11 alone" 1 "the policy leaves out PCR 0" seal --pcrs 7,11
-expect "a key that opens nothing" 1 "the key opens no key slot" "$cloister" seal volume --key pin --tpm "swtpm:$work/sock"
+expect "a key that opens nothing" 1 "the key opens no key slot" "$cloister" seal volume --key pin --tpm "swtpm:$work/tpm.sock"
 expect "no reference's register" 1 "no reference has a value of PCR 0" "$cloister" image seal volume --key key --srk srk --reference eleven.ref.json
 expect "not a storage key" 3 "pin" "$cloister" image seal volume --key key --srk pin --reference now.ref.json
 expect "a share over the key" 2 "--share-output" seal --form share --share-output key

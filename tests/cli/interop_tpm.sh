@@ -33,10 +33,8 @@ held "event log" tpm2_eventlog "$tools" "both ways"
 # A quote of our own, made as a guest makes it, of a pretend machine's software TPM: checked by tpm2_checkquote, with the nonce that our
 # evidence says; and not with another nonce, nor other registers.
 { "$sim" platform new platform >platform.log && "$sim" vtpm new platform tpm; } || fail "a pretend machine"
-swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/socket" --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-tpm_pid=$!
+begin_tpm tpm "$work/socket"
 trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
-await test -S socket || fail "swtpm: $(cat swtpm.log)"
 "$cloister" evidence collect --nonce 00112233 --tpm "$work/socket" --eventlog "$corpus/two-banks" --output bundle.json || fail "collect"
 kill "$tpm_pid"
 wait "$tpm_pid" 2>/dev/null

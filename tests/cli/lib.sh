@@ -66,6 +66,22 @@ begin_broker() {
 # shellcheck disable=SC2317 # await calls it
 says_or_ended() { grep -q '^listening' "$1" || ! kill -0 "$2"; }
 
+# begin_tpm FOLDER SOCKET: a software TPM that was switched on, with its state in FOLDER: it is $tpm_pid. SOCKET is an absolute path, and SOCKET.ctrl the
+# one that tpm2-tools want besides.
+begin_tpm() {
+    mkdir -p "$1"
+    rm -f "$2" "$2.ctrl"
+    swtpm socket --tpm2 --tpmstate "dir=$1" --server "type=unixio,path=$2" --ctrl "type=unixio,path=$2.ctrl" --flags not-need-init,startup-clear \
+        >"$work/swtpm.log" 2>&1 &
+    tpm_pid=$!
+    { await is_bound "$2" && await is_bound "$2.ctrl"; } && return
+    echo "FAIL: swtpm does not start: $(tail -n 1 "$work/swtpm.log")"
+    exit 1
+}
+# The file of a socket is there before anybody listens (__SO_ACCEPTCON).
+# shellcheck disable=SC2317 # await calls it
+is_bound() { [ -S "$1" ] && { ! [ -r /proc/net/unix ] || grep -q " 00010000 .* $1\$" /proc/net/unix; }; }
+
 # of_many: is the next of many that are alike to be tried? Each is; but where sanitizers make it slow, every eighth.
 many=0
 of_many() {

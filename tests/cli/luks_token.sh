@@ -16,10 +16,7 @@ trap 'kill $tpm_pid $pids 2>/dev/null; rm -rf "$work"' EXIT
 tpm_pid=
 boot() { # the broker releases once in a boot
     [ -z "$tpm_pid" ] || { kill "$tpm_pid" && wait "$tpm_pid"; } 2>/dev/null
-    rm -f socket
-    swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/socket" --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-    tpm_pid=$!
-    await test -S "$work/socket" || fail "swtpm: $(cat swtpm.log)"
+    begin_tpm tpm "$work/socket"
 }
 
 # A disk, and which one it is.

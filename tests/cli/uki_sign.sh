@@ -81,12 +81,9 @@ fi
 # take that for the key.
 tpm=
 if command -v swtpm >/dev/null; then
-    mkdir tpm
-    swtpm socket --tpm2 --tpmstate dir=tpm --server "type=unixio,path=$work/tpm.sock" --ctrl "type=unixio,path=$work/tpm.ctrl" \
-        --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-    tpm=$!
+    begin_tpm tpm "$work/tpm.sock"
+    tpm=$tpm_pid
     export TPM2OPENSSL_TCTI="swtpm:path=$work/tpm.sock"
-    { await test -S tpm.ctrl && await test -S tpm.sock; } || fail "swtpm: $(cat swtpm.log)"
 fi
 if [ -n "$tpm" ] && openssl list -providers -provider tpm2 >/dev/null 2>&1; then
     openssl genpkey -provider tpm2 -provider default -algorithm RSA -pkeyopt bits:2048 -out tpm.pem 2>/dev/null || fail "a key in a TPM"

@@ -2,16 +2,7 @@
 # update_lib.sh: a machine for `cloister update` in the folder machine: disk, ESP, EFI variables, a software TPM. Sourced after lib.sh and image_lib.sh.
 
 # tpm_begin, tpm_end: a TPM that was switched on; and off.
-tpm_begin() {
-    rm -f machine/sock*
-    swtpm socket --tpm2 --tpmstate dir=machine/tpm --server "type=unixio,path=$work/machine/sock" \
-        --ctrl "type=unixio,path=$work/machine/sock.ctrl" --flags not-need-init,startup-clear >swtpm.log 2>&1 &
-    tpm_pid=$!
-    await test -S machine/sock || {
-        echo "FAIL: swtpm does not start: $(tail -n 1 swtpm.log)"
-        exit 1
-    }
-}
+tpm_begin() { begin_tpm machine/tpm "$work/machine/sock"; }
 tpm_end() {
     [ -z "${tpm_pid:-}" ] || kill "$tpm_pid" 2>/dev/null
     wait "${tpm_pid:-}" 2>/dev/null
