@@ -105,6 +105,22 @@ bool clo_luks2_read_second(struct clo_bytes in, struct clo_luks2_info *out, stru
     return clo_fail(err, CLO_ERR_FORMAT, "no second LUKS header");
 }
 
+/* One object from the area's first byte on, and nothing but zeros after it: another reader may not see more than this one. */
+static bool find_json(struct clo_bytes area, struct clo_bytes *out, struct clo_error *err)
+{
+    const uint8_t *end = memchr(area.data, 0, area.size);
+
+    if (end == NULL)
+        return clo_fail(err, CLO_ERR_FORMAT, "LUKS2: the JSON area has no end");
+    if (area.data[0] != '{')
+        return clo_fail(err, CLO_ERR_FORMAT, "LUKS2: the JSON area does not begin with an object");
+    for (const uint8_t *at = end; at < area.data + area.size; at++)
+        if (*at != 0)
+            return clo_fail(err, CLO_ERR_REFUSED, "LUKS2: there are bytes after the JSON's end");
+    *out = clo_bytes(area.data, (size_t)(end - area.data));
+    return true;
+}
+
 bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out, json_t **metadata,
                      struct clo_error *err)
 {
@@ -112,20 +128,17 @@ bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *out, json_t **m
     struct clo_luks2_info second = { 0 };
     struct clo_bytes first_json;
     struct clo_bytes second_json;
+    struct clo_bytes json;
 
     /* Two readers may disagree on which copy counts when they differ, so they must not. */
     if (!clo_luks2_read_copy(in, 0, CLO_LUKS2_FIRST, &first, &first_json, err) ||
         !clo_luks2_read_second(in, &second, &second_json, err))
         return clo_wrap(err, "LUKS2");
-    struct clo_bytes json = first_json;
-    const uint8_t *end = memchr(json.data, 0, json.size);
-    if (end == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "LUKS2: the JSON area has no end");
-    json.size = (size_t)(end - json.data);
+    if (!find_json(first_json, &json, err))
+        return false;
     if (first.sequence != second.sequence || first.header_size != second.header_size ||
         strcmp(first.uuid, second.uuid) != 0 || strcmp(first.label, second.label) != 0 ||
-        !clo_bytes_equal(json, clo_bytes_slice(second_json, 0, json.size)) ||
-        second_json.data[json.size] != 0)
+        !clo_bytes_equal(first_json, second_json))
         return clo_fail(err, CLO_ERR_REFUSED, "LUKS2: the two copies of the header differ");
     if (!clo_json_parse(json, metadata, err))
         return clo_wrap(err, "LUKS2");
@@ -172,7 +185,7 @@ static bool read_decimal(const json_t *object, const char *key, uint64_t *out,
         return false;
     if (*text == '\0')
         return clo_fail(err, CLO_ERR_FORMAT, "%s is empty", key);
-    return clo_decimal_read(text, out) ||
+    return (clo_decimal_read(text, out) && (text[0] != '0' || text[1] == '\0')) ||
            clo_fail(err, CLO_ERR_FORMAT, "%s \"%.32s\" is not a number", key, text);
 }
 
@@ -554,6 +567,10 @@ static bool check_config(const json_t *config, const struct clo_luks2_info *info
     if (keyslots_size % AREA_ALIGNMENT != 0 ||
         keyslots_size > info->payload_offset - 2 * info->header_size)
         return clo_fail(err, CLO_ERR_REFUSED, "config: keyslots_size %llu",
+                        (unsigned long long)keyslots_size);
+    if (info->keyslots_end > 2 * info->header_size + keyslots_size)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "config: keyslots_size %llu: a key slot's area ends after it",
                         (unsigned long long)keyslots_size);
     return true;
 }

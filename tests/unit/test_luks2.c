@@ -261,6 +261,10 @@ static void test_white_list(void **state)
         { "config/more", "1", "config: unknown member \"more\"" },
         { "config/keyslots_size", "'16748544'", "config: keyslots_size 16748544" },
         { "config/keyslots_size", "'16744447'", "config: keyslots_size 16744447" },
+        { "config/keyslots_size", "'016744448'",
+          "config: keyslots_size \"016744448\" is not a number" },
+        { "config/keyslots_size", "'512000'",
+          "config: keyslots_size 512000: a key slot's area ends after it" },
         { "more", "{}", "unknown member \"more\"" },
         { "tokens/32", "{'type':'x','keyslots':[]}", "token \"32\": names are 0 to 31" },
         { "tokens/0", "42", "token 0: an object with \"type\" expected" },
@@ -555,6 +559,23 @@ static void unpack(const char *path, size_t size)
           path);
 }
 
+/* What a guest does with a header first: of two copies that differ, the newer whole one counts. That must not let in what is wrong. */
+static void check_settled(const json_t *expected, const char *id)
+{
+    const json_t *strict = json_object_get(expected, "strict");
+    const json_t *reasons = json_object_get(strict, "reasons");
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+    struct clo_error err;
+    bool is_older = strcmp(id, "evil-copies-older-secondary") == 0;
+
+    clo_buffer_append(&header, clo_bytes(head, sizeof head));
+    bool ok = clo_luks2_settle(&header, &err) &&
+              clo_luks2_check(clo_buffer_bytes(&header), &info, &err);
+    CHECK(!ok || is_older || json_array_size(reasons) == 0, id);
+    CHECK(ok || !is_older, "the newer copy is sound");
+}
+
 /* Refused is what a strict reader must refuse; of the sound ones, what is like our own disks is accepted. */
 static void test_vectors(void **state)
 {
@@ -578,6 +599,7 @@ static void test_vectors(void **state)
         bool ok = clo_luks2_check(clo_bytes(head, sizeof head), &info, &err);
         CHECK(!ok || strcmp(verdict, "accept") == 0, id);
         CHECK(ok || strcmp(id, "good-argon2id") != 0, err.text);
+        check_settled(expected, id);
         refused += !ok;
     }
     CHECK(refused >= 80, "cases");
@@ -646,6 +668,43 @@ static void test_texts(void **state)
     }
 }
 
+/* The same in both copies, so that nothing differs but what is around the JSON. */
+static void test_around_json(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t at;
+        const char *text, *error;
+    } cases[] = {
+        { "as it is", 0, "", NULL },
+        { "a second JSON after the first", 6000, "{\"keyslots\":{}}",
+          "LUKS2: there are bytes after the JSON's end" },
+        { "the area's last byte", HEADER - BINARY - 1, "x",
+          "LUKS2: there are bytes after the JSON's end" },
+        { "a blank before it", 0, " {", "LUKS2: the JSON area does not begin with an object" },
+        { "a list", 0, "[", "LUKS2: the JSON area does not begin with an object" },
+        { "nothing", 0, NULL, "LUKS2: the JSON area does not begin with an object" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        struct clo_luks2_info info;
+        struct clo_error err;
+        make_usual();
+        for (size_t copy = 0; copy < 2; copy++) {
+            uint8_t *json = head + copy * HEADER + BINARY;
+            if (cases[i].text == NULL)
+                memset(json, 0, HEADER - BINARY);
+            else
+                memcpy(json + cases[i].at, cases[i].text, strlen(cases[i].text));
+            sum(copy);
+        }
+        bool ok = clo_luks2_check(clo_bytes(head, sizeof head), &info, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].name);
+        CHECK(ok || strcmp(err.text, cases[i].error) == 0, err.text);
+    }
+}
+
 static void test_truncated(void **state)
 {
     CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
@@ -681,13 +740,14 @@ static void test_measurement(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),      cmocka_unit_test(test_white_list),
-        cmocka_unit_test(test_tags),       cmocka_unit_test(test_gcm),
-        cmocka_unit_test(test_write),      cmocka_unit_test(test_cost_in_sum),
-        cmocka_unit_test(test_token_size), cmocka_unit_test(test_duplicate_member),
-        cmocka_unit_test(test_uuid),       cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_binary),     cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_truncated),  cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_usual),       cmocka_unit_test(test_white_list),
+        cmocka_unit_test(test_tags),        cmocka_unit_test(test_gcm),
+        cmocka_unit_test(test_write),       cmocka_unit_test(test_cost_in_sum),
+        cmocka_unit_test(test_token_size),  cmocka_unit_test(test_duplicate_member),
+        cmocka_unit_test(test_uuid),        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_binary),      cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_truncated),   cmocka_unit_test(test_measurement),
+        cmocka_unit_test(test_around_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
