@@ -195,6 +195,18 @@ bool clo_disk_read_part(const char *path, uint64_t from, uint64_t to, struct clo
     return read_into(path, from, (size_t)(to - from), header->data + from, err);
 }
 
+const char *clo_disk_header_path(const struct clo_disk *disk)
+{
+    return disk->header_file != NULL ? disk->header_file : disk->device;
+}
+
+bool clo_disk_check_header(const struct clo_disk *disk, const struct clo_buffer *header,
+                           struct clo_luks2_info *info, struct clo_error *err)
+{
+    return disk->header_file != NULL ? clo_luks2_check_detached(clo_buffer_bytes(header), info, err)
+                                     : clo_luks2_check(clo_buffer_bytes(header), info, err);
+}
+
 /* Both copies where they usually are, and what their key slots use. False, with nothing to say: it is another header, or one whose
  * copies differ. */
 static bool read_usual_header(const struct clo_disk *disk, struct clo_buffer *header,
@@ -202,37 +214,43 @@ static bool read_usual_header(const struct clo_disk *disk, struct clo_buffer *he
 {
     struct clo_error ignored;
 
-    return clo_disk_read_part(disk->device, 0, USUAL_COPIES, header, &ignored) &&
-           clo_luks2_check(clo_buffer_bytes(header), info, &ignored) &&
+    const char *path = clo_disk_header_path(disk);
+
+    return clo_disk_read_part(path, 0, USUAL_COPIES, header, &ignored) &&
+           clo_disk_check_header(disk, header, info, &ignored) &&
            info->keyslots_end > USUAL_COPIES &&
-           clo_disk_read_part(disk->device, USUAL_COPIES, info->keyslots_end, header, &ignored);
+           clo_disk_read_part(path, USUAL_COPIES, info->keyslots_end, header, &ignored);
 }
 
 static bool read_whole_header(const struct clo_disk *disk, struct clo_buffer *header,
                               struct clo_luks2_info *info, struct clo_error *err)
 {
-    return clo_disk_read_part(disk->device, 0, header->size, header, err) &&
-           ((clo_luks2_settle(header, err) &&
-             clo_luks2_check(clo_buffer_bytes(header), info, err)) ||
-            clo_wrap(err, "%s", disk->device));
+    const char *path = clo_disk_header_path(disk);
+
+    return clo_disk_read_part(path, 0, header->size, header, err) &&
+           ((clo_luks2_settle(header, err) && clo_disk_check_header(disk, header, info, err)) ||
+            clo_wrap(err, "%s", path));
 }
 
 bool clo_disk_read_header(struct clo_disk *disk, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    const char *path = clo_disk_header_path(disk);
     struct clo_luks2_info info;
     uint64_t size;
 
-    if (!device_size(disk->device, &size, err) ||
-        !clo_disk_new_header(CLO_LUKS2_HEADER_MAX, &header, err))
+    if (!device_size(path, &size, err))
         return false;
-    if (size < CLO_LUKS2_HEADER_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: too small", disk->device);
+    if (size < (disk->header_file != NULL ? USUAL_COPIES : CLO_LUKS2_HEADER_MAX))
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: too small", path);
+    if (!clo_disk_new_header(size < CLO_LUKS2_HEADER_MAX ? (size_t)size : CLO_LUKS2_HEADER_MAX,
+                             &header, err))
+        return false;
     if (!read_usual_header(disk, &header, &info) && !read_whole_header(disk, &header, &info, err))
         return false;
     if (!check_superblock(disk, &info, err))
         return clo_wrap(err, "%s", disk->device);
-    header.size = (size_t)info.payload_offset;
+    header.size = (size_t)info.header_end;
     disk->luks = info;
     disk->header = header;
     header = (struct clo_buffer){ 0 };

@@ -7,7 +7,8 @@
 
 struct clo_disk {
     char device[64];          /* "/dev/vda2" */
-    struct clo_buffer header; /* up to the payload; what no key slot uses is not read, and zero */
+    const char *header_file;  /* where its header lies; NULL: on the device */
+    struct clo_buffer header; /* all that is its own; what no key slot uses is not read, and zero */
     struct clo_luks2_info luks;
 };
 

@@ -94,13 +94,14 @@ static bool write_copy(int fd, const char *device, const struct clo_buffer *head
 static bool write_header(const struct clo_disk *disk, const struct clo_buffer *header,
                          struct clo_error *err)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = open(disk->device, O_WRONLY | O_CLOEXEC);
+    const char *path = clo_disk_header_path(disk);
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
     uint64_t size = disk->luks.header_size;
 
     if (fd < 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", disk->device, strerror(errno));
-    return write_copy(fd, disk->device, header, 0, size, err) &&
-           write_copy(fd, disk->device, header, size, size, err);
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    return write_copy(fd, path, header, 0, size, err) &&
+           write_copy(fd, path, header, size, size, err);
 }
 
 /* What libcryptsetup made must still be the disk that we looked at, one generation later. */
@@ -111,7 +112,7 @@ static bool check_header(const struct clo_disk *disk, const struct clo_buffer *h
     struct clo_disk_identity before;
     struct clo_disk_identity after;
 
-    if (!clo_luks2_check(clo_buffer_bytes(header), info, err) ||
+    if (!clo_disk_check_header(disk, header, info, err) ||
         !clo_disk_identity_of(clo_buffer_bytes(&disk->header), volume_key, &before, err) ||
         !clo_disk_identity_of(clo_buffer_bytes(header), volume_key, &after, err) ||
         !clo_disk_identity_compare(&before, &after, err))

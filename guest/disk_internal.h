@@ -10,6 +10,12 @@
 /* Its callback: `context` is such a text. */
 void clo_disk_keep_last(int level, const char *message, void *context);
 
+/* Where its header is read and written. */
+const char *clo_disk_header_path(const struct clo_disk *disk);
+/* The white list, as it is for a header that lies there. */
+CLO_MUST_USE bool clo_disk_check_header(const struct clo_disk *disk,
+                                        const struct clo_buffer *header,
+                                        struct clo_luks2_info *info, struct clo_error *err);
 /* A header of zeros. A page of it takes memory and time once it is written: most of a header is nobody's. */
 CLO_MUST_USE bool clo_disk_new_header(size_t size, struct clo_buffer *out, struct clo_error *err);
 /* Its bytes from `from` to `to`, out of a file or device. */

@@ -295,7 +295,8 @@ static bool format_header(struct build *build, const char *path, struct clo_erro
         .has_tags = spec->has_tags,
         .is_gcm = spec->is_gcm,
         .disk_key = spec->disk_key,
-        .recovery_passphrase = spec->recovery_passphrase,
+        .recovery_passphrase =
+                spec->recovery_header == NULL ? spec->recovery_passphrase : clo_bytes(NULL, 0),
     };
 
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -362,18 +363,25 @@ static bool open_disk(struct build *build, struct clo_error *err)
     return identify(build, err);
 }
 
+static bool read_header(const char *path, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    clo_buffer_zero(out, CLO_LUKS_PAYLOAD_OFFSET);
+    return (fd >= 0 && clo_buffer_ok(out) &&
+            pread(fd, out->data, out->size, 0) == (ssize_t)out->size) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", path);
+}
+
 /* What we hand out must pass the guest's own white list: better told here than at boot. And this is the
  * disk that the broker is to know. */
 static bool check_header(struct build *build, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_fd_close) int fd = open(build->luks_path, O_RDONLY | O_CLOEXEC);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
     struct clo_luks2_info info;
 
-    clo_buffer_zero(&header, CLO_LUKS_PAYLOAD_OFFSET);
-    if (fd < 0 || !clo_buffer_ok(&header) ||
-        pread(fd, header.data, header.size, 0) != (ssize_t)header.size)
-        return clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", build->luks_path);
+    if (!read_header(build->luks_path, &header, err))
+        return false;
     clo_disk_key_id(build->spec->disk_key, &build->identity.key_id);
     snprintf(build->identity.name, sizeof build->identity.name, "%s", build->spec->name);
     return clo_luks2_check(clo_buffer_bytes(&header), &info, err) &&
@@ -544,6 +552,33 @@ static bool write_file(const char *path, const struct clo_buffer *text, struct c
            clo_wrap(err, "%s", path);
 }
 
+/* The header once more, with the passphrase's key slot, which its host never sees: of a short passphrase it could try all. */
+static bool write_recovery_header(const struct build *build, struct clo_new_file *out,
+                                  struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    struct clo_luks2_info info;
+    char path[sizeof build->scratch.path + 16];
+
+    if (spec->recovery_header == NULL)
+        return true;
+    snprintf(path, sizeof path, "%s/recovery.luks", build->scratch.path);
+    bool ok = read_header(build->luks_path, &header, err) &&
+              clo_file_write(path, clo_buffer_bytes(&header), 0600, err) &&
+              clo_luks_add_passphrase(path, build->volume_key, spec->recovery_passphrase, err);
+    clo_buffer_free(&header);
+    return (ok && read_header(path, &header, err) &&
+            clo_luks2_check(clo_buffer_bytes(&header), &info, err) &&
+            clo_new_file_open(spec->recovery_header, 0600, out, err) &&
+            clo_write_all(out->fd,
+                          clo_bytes_slice(clo_buffer_bytes(&header), 0, (size_t)info.keyslots_end),
+                          err) &&
+            (ftruncate(out->fd, (off_t)header.size) == 0 ||
+             clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno)))) ||
+           clo_wrap(err, "%s", spec->recovery_header);
+}
+
 /* One for each profile, and these once more for each disk that the root may grow into. */
 struct references {
     struct clo_new_file files[CLO_PE_SECTIONS_MAX * (1 + CLO_IMAGE_GROWN_MAX)];
@@ -614,20 +649,24 @@ static bool finish(struct build *build, struct clo_bytes head, struct clo_error 
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer identity = { 0 };
     CLO_CLEANUP(free_references) struct references references = { .count = 0 };
     CLO_CLEANUP(clo_new_file_free) struct clo_new_file disk = { .fd = -1 };
+    CLO_CLEANUP(clo_new_file_free) struct clo_new_file recovery = { .fd = -1 };
 
     if (!write_references(build, head, &references, err) ||
         (spec->check != NULL &&
          !spec->check(spec->check_context, clo_buffer_bytes(&build->uki.bytes), build->disk.fd,
                       err)) ||
         !clo_disk_file_write(&build->identity, &identity, err) ||
-        !write_file(spec->disk_output, &identity, &disk, err))
+        !write_file(spec->disk_output, &identity, &disk, err) ||
+        !write_recovery_header(build, &recovery, err))
         return false;
     if (spec->journal == NULL && !clo_new_file_commit(&build->disk, err))
         return false;
     for (size_t i = 0; i < references.count; i++)
         if (!clo_new_file_commit(&references.files[i], err))
             return false;
-    return clo_new_file_commit(&disk, err) && sign_root_hash(build, err) &&
+    return clo_new_file_commit(&disk, err) &&
+           (spec->recovery_header == NULL || clo_new_file_commit(&recovery, err)) &&
+           sign_root_hash(build, err) &&
            (spec->journal == NULL || clo_journal_finish(spec->journal, build->disk.fd, err));
 }
 

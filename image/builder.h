@@ -46,8 +46,10 @@ struct clo_image_spec {
 
     struct clo_bytes disk_key;
     struct clo_bytes recovery_passphrase; /* empty: none */
-    const char *luks_uuid;                /* NULL: from the seed */
-    struct clo_guid seed;                 /* all GUIDs on the disk derive from it */
+    /* Where a header with the passphrase's key slot goes, which the disk's own then has not; NULL: none. */
+    const char *recovery_header;
+    const char *luks_uuid; /* NULL: from the seed */
+    struct clo_guid seed;  /* all GUIDs on the disk derive from it */
 
     uint64_t root_size; /* 0: as large as needed */
     uint64_t esp_size;

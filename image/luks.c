@@ -197,3 +197,22 @@ bool clo_luks_open(const char *path, struct clo_bytes disk_key, struct clo_secre
     *volume_key = CLO_TAKE(key);
     return true;
 }
+
+bool clo_luks_add_passphrase(const char *path, const struct clo_secret *volume_key,
+                             struct clo_bytes passphrase, struct clo_error *err)
+{
+    CLO_CLEANUP(free_device) struct crypt_device *device = NULL;
+    struct clo_bytes key = clo_secret_bytes(volume_key);
+    char why[200] = "";
+
+    crypt_set_log_callback(NULL, keep_quiet, why);
+    bool ok = crypt_init(&device, path) == 0;
+    if (ok)
+        crypt_set_log_callback(device, keep_quiet, why);
+    ok = ok && crypt_load(device, CRYPT_LUKS2, NULL) == 0 &&
+         crypt_set_pbkdf_type(device, &passphrase_pbkdf) == 0 &&
+         crypt_keyslot_add_by_volume_key(device, CRYPT_ANY_SLOT, (const char *)key.data, key.size,
+                                         (const char *)passphrase.data, passphrase.size) >= 0;
+    crypt_set_log_callback(NULL, NULL, NULL);
+    return ok || clo_fail(err, CLO_ERR_SYSTEM, "LUKS2 key slot for the passphrase: %s", why);
+}

@@ -26,4 +26,8 @@ CLO_MUST_USE bool clo_luks_format(const char *path, const struct clo_luks_spec *
 CLO_MUST_USE bool clo_luks_open(const char *path, struct clo_bytes disk_key,
                                 struct clo_secret **volume_key, char *uuid, struct clo_error *err);
 
+/* A key slot more, for a person's passphrase, in a header that is in a file of its own. */
+CLO_MUST_USE bool clo_luks_add_passphrase(const char *path, const struct clo_secret *volume_key,
+                                          struct clo_bytes passphrase, struct clo_error *err);
+
 #endif

@@ -58,6 +58,13 @@ static bool find_volume(struct clo_seal_disk *disk, uint64_t *size, struct clo_e
     return true;
 }
 
+static bool check_header(const struct clo_seal_disk *disk, const struct clo_buffer *header,
+                         struct clo_luks2_info *info, struct clo_error *err)
+{
+    return disk->is_detached ? clo_luks2_check_detached(clo_buffer_bytes(header), info, err)
+                             : clo_luks2_check(clo_buffer_bytes(header), info, err);
+}
+
 bool clo_seal_open(const char *path, bool for_writing, struct clo_seal_disk *out,
                    struct clo_error *err)
 {
@@ -69,13 +76,13 @@ bool clo_seal_open(const char *path, bool for_writing, struct clo_seal_disk *out
         return clo_fail(err, CLO_ERR_FORMAT, "%s", strerror(errno));
     if (!find_volume(&disk, &size, err))
         return false;
+    disk.is_detached = disk.offset == 0 && size <= CLO_LUKS2_HEADER_MAX;
     if (size > CLO_LUKS2_HEADER_MAX)
         size = CLO_LUKS2_HEADER_MAX;
     if (!clo_fd_read(disk.fd, disk.offset, (size_t)size, &disk.header, err) ||
-        !clo_luks2_settle(&disk.header, err) ||
-        !clo_luks2_check(clo_buffer_bytes(&disk.header), &disk.luks, err))
+        !clo_luks2_settle(&disk.header, err) || !check_header(&disk, &disk.header, &disk.luks, err))
         return false;
-    disk.header.size = (size_t)disk.luks.payload_offset;
+    disk.header.size = (size_t)disk.luks.header_end;
     *out = disk;
     disk = (struct clo_seal_disk){ .fd = -1 };
     return true;
@@ -98,16 +105,16 @@ static bool write_back(struct clo_seal_disk *disk, struct clo_buffer *header, st
 {
     struct clo_luks2_info info;
 
-    if (!clo_luks2_check(clo_buffer_bytes(header), &info, err))
+    if (!check_header(disk, header, &info, err))
         return false;
     if (info.header_size != disk->luks.header_size ||
-        info.payload_offset != disk->luks.payload_offset || header->size < info.payload_offset)
+        info.payload_offset != disk->luks.payload_offset || header->size < info.header_end)
         return clo_fail(err, CLO_ERR_SYSTEM, "the header was not changed as it should");
     uint64_t size = info.header_size;
-    if (!write_range(disk, header, 2 * size, info.payload_offset, err) ||
+    if (!write_range(disk, header, 2 * size, info.header_end, err) ||
         !write_range(disk, header, 0, size, err) || !write_range(disk, header, size, 2 * size, err))
         return false;
-    header->size = (size_t)info.payload_offset;
+    header->size = (size_t)info.header_end;
     clo_buffer_free(&disk->header);
     disk->header = *header;
     disk->luks = info;

@@ -8,11 +8,13 @@
 #include "lib/disk/pcr_hint.h"
 #include "lib/tcg/tpm2_sealing.h"
 
-/* The LUKS2 volume of a file: its own, or the root of a disk image. */
+/* The LUKS2 volume of a file: its own, or the root of a disk image; or a detached header, which is a file of at most
+ * CLO_LUKS2_HEADER_MAX bytes: no volume is as small. */
 struct clo_seal_disk {
     int fd;
     uint64_t offset;
-    struct clo_buffer header; /* up to the payload */
+    bool is_detached;
+    struct clo_buffer header; /* all that is its own */
     struct clo_luks2_info luks;
 };
 CLO_MUST_USE bool clo_seal_open(const char *path, bool for_writing, struct clo_seal_disk *out,

@@ -7,132 +7,10 @@
 
 #include "cloister/authenticode.h"
 #include "cloister/uki.h"
-#include "lib/disk/integrity.h"
-#include "lib/disk/luks2.h"
-#include "lib/disk/tpm2_token.h"
+#include "image/survey_internal.h"
 #include "lib/predict/boot_disk.h"
 
 #define ESP_LIMIT ((uint64_t)2 << 30)
-
-static bool read_part(const struct clo_container *disk, const struct clo_layout_part *part,
-                      uint64_t limit, struct clo_buffer *out, struct clo_error *err)
-{
-    size_t size = (size_t)(part->size < limit ? part->size : limit);
-
-    clo_buffer_zero(out, size);
-    return clo_buffer_ok(out) ? clo_container_read(disk, part->first, out->data, size, err)
-                              : clo_out_of_memory(err);
-}
-
-/* --- LUKS2: how, and who can open it --- */
-
-static json_t *pcrs_json(uint32_t pcrs)
-{
-    json_t *list = json_array();
-
-    for (int i = 0; i < CLO_TPM2_PCRS; i++)
-        if ((pcrs >> i & 1) != 0)
-            json_array_append_new(list, json_integer(i));
-    return list;
-}
-
-/* A token is the disk holder's word, as the whole header is. */
-static json_t *token_json(const json_t *token)
-{
-    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token parsed = { 0 };
-    const char *type = json_string_value(json_object_get(token, "type"));
-    json_t *out = json_pack("{s:s}", "type", type == NULL ? "" : type);
-    struct clo_error why;
-
-    if (!clo_tpm2_token_parse(token, &parsed, &why)) {
-        json_object_set_new(out, "not_read", clo_json_text(why.text));
-        return out;
-    }
-    json_object_set_new(out, "keyslot", json_integer(parsed.keyslot));
-    json_object_set_new(out, "pcrs", pcrs_json(parsed.pcrs));
-    json_object_set_new(out, "signed_pcrs", pcrs_json(parsed.signed_pcrs));
-    json_object_set_new(out, "pin", json_boolean(parsed.has_pin));
-    json_object_set_new(out, "pcrlock", json_boolean(parsed.has_pcrlock));
-    json_object_set_new(out, "broker_share", json_boolean(parsed.is_share));
-    return out;
-}
-
-static void add_tokens(json_t *luks, const json_t *metadata)
-{
-    json_t *tokens = json_array(), *slots = json_array();
-    const char *name;
-    json_t *value;
-
-    json_object_foreach (json_object_get(metadata, "tokens"), name, value)
-        json_array_append_new(tokens, token_json(value));
-    json_object_foreach (json_object_get(metadata, "keyslots"), name, value) {
-        const char *kdf = json_string_value(json_object_get(json_object_get(value, "kdf"), "type"));
-        json_array_append_new(slots, json_pack("{s:o, s:o}", "slot", clo_json_text(name), "kdf",
-                                               clo_json_text(kdf == NULL ? "" : kdf)));
-    }
-    json_object_set_new(luks, "slots", slots);
-    json_object_set_new(luks, "tokens", tokens);
-}
-
-/* What lies at the payload's start, where sectors have tags. */
-static bool check_tags(const struct clo_container *disk, const struct clo_layout_part *part,
-                       const struct clo_luks2_info *info, bool *is_fit, struct clo_error *refusal,
-                       struct clo_error *err)
-{
-    struct clo_layout_part payload = *part;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer superblock = { 0 };
-    uint64_t skip = info->payload_offset < part->size ? info->payload_offset : part->size;
-
-    payload.first += skip;
-    payload.size -= skip;
-    if (!read_part(disk, &payload, CLO_INTEGRITY_SUPERBLOCK, &superblock, err))
-        return false;
-    *is_fit = clo_luks2_check_tags(info, clo_buffer_bytes(&superblock), part->size, refusal);
-    return true;
-}
-
-/* What the header says of its segment, fit or not. */
-static void add_segment(json_t *luks, const json_t *metadata)
-{
-    const json_t *segment = json_object_get(json_object_get(metadata, "segments"), "0");
-    const json_t *size = json_object_get(segment, "sector_size");
-    const char *cipher = json_string_value(json_object_get(segment, "encryption"));
-    const char *tags =
-            json_string_value(json_object_get(json_object_get(segment, "integrity"), "type"));
-
-    json_object_set_new(luks, "cipher", clo_json_text(cipher == NULL ? "" : cipher));
-    json_object_set_new(luks, "integrity", clo_json_text(tags == NULL ? "none" : tags));
-    json_object_set_new(luks, "sector_size", json_integer(json_integer_value(size)));
-}
-
-static bool luks_json(const struct clo_container *disk, const struct clo_layout_part *part,
-                      json_t **out, bool *is_fit, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
-    CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
-    struct clo_luks2_info info = { 0 };
-    struct clo_error refusal = { 0 };
-
-    if (!read_part(disk, part, CLO_LUKS2_HEADER_MAX, &header, err))
-        return false;
-    *is_fit = clo_luks2_check(clo_buffer_bytes(&header), &info, &refusal);
-    if (*is_fit && info.integrity[0] != '\0' &&
-        !check_tags(disk, part, &info, is_fit, &refusal, err))
-        return false;
-    json_t *luks = json_pack("{s:b}", "fit", *is_fit);
-    if (!*is_fit)
-        json_object_set_new(luks, "refusal", clo_json_text(refusal.text));
-    if (clo_luks2_parse(clo_buffer_bytes(&header), &info, &metadata, &refusal)) {
-        json_object_set_new(luks, "luks_uuid", clo_json_text(info.uuid));
-        add_segment(luks, metadata);
-        json_object_set_new(
-                luks, "keyslots",
-                json_integer((json_int_t)json_object_size(json_object_get(metadata, "keyslots"))));
-        add_tokens(luks, metadata);
-    }
-    *out = luks;
-    return luks != NULL || clo_out_of_memory(err);
-}
 
 /* --- What firmware starts --- */
 
@@ -147,7 +25,7 @@ static bool find_boot(const struct clo_container *disk, const struct clo_layout 
         if (layout->parts[i].size > ESP_LIMIT)
             return clo_fail(err, CLO_ERR_UNSUPPORTED, "ESP: larger than %u MiB",
                             (unsigned)(ESP_LIMIT >> 20));
-        return read_part(disk, &layout->parts[i], ESP_LIMIT, &volume, err) &&
+        return survey_read_part(disk, &layout->parts[i], ESP_LIMIT, &volume, err) &&
                clo_boot_disk_find(clo_buffer_bytes(&volume), NULL, out, err);
     }
     return clo_fail(err, CLO_ERR_FORMAT, "no EFI system partition");
@@ -228,7 +106,13 @@ static bool add_luks(struct survey *survey, const struct clo_layout_part *part, 
     json_t *luks;
     bool is_fit;
 
-    if (!luks_json(survey->disk, part, &luks, &is_fit, err))
+    const struct survey_volume volume = { .disk = survey->disk,
+                                          .part = part,
+                                          .header = survey_is_header(survey->disk, part)
+                                                            ? survey->disk
+                                                            : NULL };
+
+    if (!survey_luks(&volume, &luks, &is_fit, err))
         return false;
     json_object_set_new(json, "luks", luks);
     if (!part->is_root)

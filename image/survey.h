@@ -11,6 +11,10 @@
  * `*is_fit`: a guest would open its root. */
 CLO_MUST_USE bool clo_survey(struct clo_container *disk, json_t **out, bool *is_fit,
                              struct clo_error *err);
+/* A disk, or a disk image's root, and its header in a file of its own: an object of "container", "bytes", "offset", "header"; `*is_fit`: the header
+ * passes the white list, and nothing on the disk is against it. */
+CLO_MUST_USE bool clo_survey_header(struct clo_container *disk, const struct clo_container *header,
+                                    json_t **out, bool *is_fit, struct clo_error *err);
 /* The UKI that firmware starts from the first ESP. CLO_ERR_FORMAT: there is none. */
 CLO_MUST_USE bool clo_survey_uki(struct clo_container *disk, struct clo_buffer *out,
                                  struct clo_error *err);

@@ -24,6 +24,13 @@ static void on_wait(void *context, const char *why, unsigned seconds)
     fprintf(stderr, "cloister: unlock: %s; trying again in %u s\n", why, seconds);
 }
 
+/* What the command line names. */
+struct volume {
+    const char *device, *name;
+    const char *header; /* in a file of its own; NULL: on the device */
+    const char *fixed;  /* what the volume key is called, under that name; NULL: any */
+};
+
 /* What is opened: the disk, and its volume key once it is known to be the right disk. */
 struct opening {
     struct clo_disk disk;
@@ -115,11 +122,14 @@ static bool get_key(const struct clo_guest_config *config, struct opening *openi
 }
 
 /* The header is checked before anybody is asked for a key. */
-static bool open_disk(const char *device, const char *name, const char *fixed,
-                      const struct clo_guest_config *config, struct clo_error *err)
+static bool open_disk(const struct volume *volume, const struct clo_guest_config *config,
+                      struct clo_error *err)
 {
+    const char *device = volume->device;
     CLO_CLEANUP(free_opening)
-    struct opening opening = { .volume_key = NULL, .fixed = fixed, .name = name };
+    struct opening opening = { .disk.header_file = volume->header,
+                               .fixed = volume->fixed,
+                               .name = volume->name };
 
     if (strlen(device) >= sizeof opening.disk.device)
         return clo_fail(err, CLO_ERR_USAGE, "%.60s…: the path is too long", device);
@@ -128,7 +138,7 @@ static bool open_disk(const char *device, const char *name, const char *fixed,
         return false;
     (void)mkdir(RUN_FOLDER, 0700);
     bool ok = get_key(config, &opening, err) && check_fixed(&opening, err) &&
-              clo_disk_open(&opening.disk, HEADER_FILE, opening.volume_key, name, err);
+              clo_disk_open(&opening.disk, HEADER_FILE, opening.volume_key, volume->name, err);
     (void)remove(HEADER_FILE);
     return ok;
 }
@@ -137,7 +147,6 @@ static bool open_disk(const char *device, const char *name, const char *fixed,
 
 struct by_tpm {
     const char *device, *signatures, *pin, *pcrlock, *srk;
-    const char *fixed;
     bool is_wanted, is_test;
 };
 
@@ -189,11 +198,13 @@ static bool search_tokens(const struct by_tpm *by, struct opening *opening, cons
     return clo_tpm_volume_key(&search, &opening->disk, scratch, &opening->volume_key, err);
 }
 
-static bool open_by_tpm(const char *device, const char *name, const struct by_tpm *by,
-                        struct clo_error *err)
+static bool open_by_tpm(const struct volume *volume, const struct by_tpm *by, struct clo_error *err)
 {
+    const char *device = volume->device;
     CLO_CLEANUP(free_opening)
-    struct opening opening = { .volume_key = NULL, .fixed = by->fixed, .name = name };
+    struct opening opening = { .disk.header_file = volume->header,
+                               .fixed = volume->fixed,
+                               .name = volume->name };
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { 0 };
     char header[sizeof scratch.path + 8];
 
@@ -207,16 +218,15 @@ static bool open_by_tpm(const char *device, const char *name, const struct by_tp
     if (!search_tokens(by, &opening, header, err) || !check_fixed(&opening, err))
         return false;
     if (!by->is_test)
-        return clo_disk_open(&opening.disk, header, opening.volume_key, name, err);
+        return clo_disk_open(&opening.disk, header, opening.volume_key, volume->name, err);
     printf("opens      %s, by this TPM\n", opening.disk.luks.uuid);
     return true;
 }
 
 /* --- From the broker --- */
 
-static bool open_by_broker(const char *device, const char *name, const char *path,
-                           const char *resource, const char *fixed, bool is_unregistered,
-                           struct clo_error *err)
+static bool open_by_broker(const struct volume *volume, const char *path, const char *resource,
+                           bool is_unregistered, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     CLO_CLEANUP(clo_guest_config_free) struct clo_guest_config config = { 0 };
@@ -232,13 +242,14 @@ static bool open_by_broker(const char *device, const char *name, const char *pat
     }
     if (is_unregistered)
         config.disk_is_registered = false;
-    return open_disk(device, name, fixed, &config, err);
+    return open_disk(volume, &config, err);
 }
 
 int cmd_unlock(int argc, char **argv)
 {
     const char *path = CLO_GUEST_CONFIG, *resource = NULL;
     struct by_tpm by = { .device = CLO_TPM_DEVICE };
+    struct volume volume = { .header = NULL };
     bool is_unregistered = false;
     const struct cli_option options[] = {
         { "--config", "FILE", "which broker, by which key; default " CLO_GUEST_CONFIG,
@@ -261,7 +272,10 @@ int cmd_unlock(int argc, char **argv)
         { "--pin-file", "FILE", "the PIN that a token wants", .text = &by.pin },
         { "--fixate-volume-key", "HEX",
           "the volume key that it must be, under NAME: as crypttab has it (seal --crypttab)",
-          .text = &by.fixed },
+          .text = &volume.fixed },
+        { "--header", "FILE",
+          "the disk's LUKS2 header, where it is in a file of its own (cryptsetup --header)",
+          .text = &volume.header },
         { "--test", NULL, "with --by-tpm: say whether it opens, and map nothing",
           .flag = &by.is_test },
     };
@@ -274,7 +288,8 @@ int cmd_unlock(int argc, char **argv)
                    "the key from the TPM.\nThe initrd does the same for the root by itself.",
         .options = options,
         .option_count = CLO_COUNT(options),
-        .example = "  cloister unlock /dev/vdb data --resource default/disk/data\n",
+        .example = "  cloister unlock /dev/vdb data --resource default/disk/data\n"
+                   "  cloister unlock /dev/vdb data --header /etc/cloister/data.luks\n",
     };
     struct clo_list operands;
     struct clo_error err;
@@ -284,13 +299,13 @@ int cmd_unlock(int argc, char **argv)
         return status;
     if (by.is_test && !by.is_wanted)
         return cli_usage_error(&usage, "--test goes with --by-tpm");
-    bool has_name = !by.is_test || by.fixed != NULL;
+    bool has_name = !by.is_test || volume.fixed != NULL;
     if (operands.count != (has_name ? 2 : 1))
         return cli_usage_error(&usage,
                                has_name ? "expected a device and a name" : "expected a device");
-    const char *name = has_name ? operands.items[1] : NULL;
-    bool ok = by.is_wanted ? open_by_tpm(operands.items[0], name, &by, &err)
-                           : open_by_broker(operands.items[0], name, path, resource, by.fixed,
-                                            is_unregistered, &err);
+    volume.device = operands.items[0];
+    volume.name = has_name ? operands.items[1] : NULL;
+    bool ok = by.is_wanted ? open_by_tpm(&volume, &by, &err)
+                           : open_by_broker(&volume, path, resource, is_unregistered, &err);
     return ok ? CLI_YES : cli_fail("unlock", &err);
 }

@@ -68,14 +68,17 @@ static void print_luks(const char *what, const json_t *luks)
     const char *refusal = text_of(luks, "refusal");
     bool has_tags = strcmp(text_of(luks, "integrity"), "none") != 0;
 
+    bool is_detached = json_is_true(json_object_get(luks, "detached"));
+
     if (*refusal != '\0')
-        printf("%s       refused: %s\n", what, refusal);
+        printf("%-10s refused: %s\n", what, refusal);
     else
-        printf("%s       LUKS2 %s, %s%s%s, %u-byte sectors, %zu key slots: a guest opens it\n",
-               what, text_of(luks, "luks_uuid"), text_of(luks, "cipher"), has_tags ? ", " : "",
+        printf("%-10s LUKS2 %s, %s%s%s, %u-byte sectors, %zu key slots: %s\n", what,
+               text_of(luks, "luks_uuid"), text_of(luks, "cipher"), has_tags ? ", " : "",
                has_tags ? text_of(luks, "integrity") : "",
                (unsigned)json_integer_value(json_object_get(luks, "sector_size")),
-               (size_t)json_integer_value(json_object_get(luks, "keyslots")));
+               (size_t)json_integer_value(json_object_get(luks, "keyslots")),
+               is_detached ? "a detached header, which a guest takes" : "a guest opens it");
     print_openers(luks);
 }
 
@@ -127,10 +130,36 @@ static bool inspect(const char *path, bool as_json, bool *is_fit, struct clo_err
     return cli_print_json(json, err);
 }
 
+/* Of the disk only what its header, elsewhere, says of it. */
+static bool inspect_header(const char *path, const char *header_path, bool as_json, bool *is_fit,
+                           struct clo_error *err)
+{
+    CLO_CLEANUP(clo_container_close) struct clo_container disk = { .fd = -1 };
+    CLO_CLEANUP(clo_container_close) struct clo_container header = { .fd = -1 };
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (!clo_container_open(header_path, &header, err))
+        return clo_wrap(err, "--header %s", header_path);
+    if (!clo_container_open(path, &disk, err) ||
+        !clo_survey_header(&disk, &header, &json, is_fit, err))
+        return false;
+    if (as_json)
+        return cli_print_json(json, err);
+    printf("disk       %s, %llu MiB from byte %llu on\n", text_of(json, "container"), mib_of(json),
+           (unsigned long long)json_integer_value(json_object_get(json, "offset")));
+    print_luks("header", json_object_get(json, "header"));
+    return true;
+}
+
 int cmd_image_inspect(int argc, char **argv)
 {
+    const char *header = NULL;
     bool as_json = false;
     const struct cli_option options[] = {
+        { "--header", "FILE",
+          "the LUKS2 header of a data disk, or of the image's root, where it is in a file of its "
+          "own",
+          .text = &header },
         { "--json", NULL, "print JSON", .flag = &as_json },
     };
     const struct cli_usage usage = {
@@ -154,7 +183,9 @@ int cmd_image_inspect(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (!inspect(operands.items[0], as_json, &is_fit, &err)) {
+    bool ok = header == NULL ? inspect(operands.items[0], as_json, &is_fit, &err)
+                             : inspect_header(operands.items[0], header, as_json, &is_fit, &err);
+    if (!ok) {
         clo_wrap(&err, "%s", operands.items[0]);
         return cli_error(&err);
     }

@@ -261,14 +261,15 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
                          ? NULL
                          : json_pack("{s:s, s:I}", "root_hash", result->root_hash, "hash_offset",
                                      (json_int_t)result->tree_at);
-        json = json_pack(
-                "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o*}", "name",
-                spec->name, "image", spec->output, "reference", spec->reference_output, "disk",
-                spec->disk_output, "disk_key", disk_key, "disk_bytes",
-                (json_int_t)result->disk_size, "uki_bytes", (json_int_t)result->uki_size,
-                "initrd_bytes", (json_int_t)result->initrd_size, "encrypted_bytes",
-                (json_int_t)result->encrypted, "free_bytes", (json_int_t)result->skipped,
-                "luks_uuid", result->luks_uuid, "kernel", result->release, "verity", verity);
+        json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o*, s:s*}",
+                         "name", spec->name, "image", spec->output, "reference",
+                         spec->reference_output, "disk", spec->disk_output, "disk_key", disk_key,
+                         "disk_bytes", (json_int_t)result->disk_size, "uki_bytes",
+                         (json_int_t)result->uki_size, "initrd_bytes",
+                         (json_int_t)result->initrd_size, "encrypted_bytes",
+                         (json_int_t)result->encrypted, "free_bytes", (json_int_t)result->skipped,
+                         "luks_uuid", result->luks_uuid, "kernel", result->release, "verity",
+                         verity, "recovery_header", spec->recovery_header);
         return cli_print_json(json, err);
     }
     printf("image      %s, %llu MiB\n", spec->output,
@@ -296,6 +297,9 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
     }
     printf("disk       %s\n", spec->disk_output);
     printf("disk key   %s\n", disk_key);
+    if (spec->recovery_header != NULL)
+        printf("recovery   %s, a detached header: with it your passphrase opens the disk\n",
+               spec->recovery_header);
     return true;
 }
 
@@ -316,6 +320,26 @@ static bool check_required(const struct cli_making *making, struct clo_error *er
         if (required[i].value == NULL)
             return clo_fail(err, CLO_ERR_USAGE, "%s is needed", required[i].name);
     return true;
+}
+
+/* A header of its own takes the place of no other output. */
+static bool check_recovery_header(const struct cli_making *making, struct clo_error *err)
+{
+    const char *const others[] = { making->output, making->reference, making->disk_output,
+                                   making->disk_key.output, making->passphrase };
+    const char *path = making->recovery_header;
+
+    if (path == NULL)
+        return true;
+    for (size_t i = 0; i < CLO_COUNT(others); i++)
+        if (others[i] != NULL && strcmp(others[i], path) == 0)
+            return clo_fail(err, CLO_ERR_USAGE,
+                            "--recovery-header %s: is another file of this image", path);
+    if (making->resumes || access(path, F_OK) != 0)
+        return true;
+    return clo_fail(err, CLO_ERR_REFUSED,
+                    "--recovery-header %s: is there already, and may be the header of a disk",
+                    path);
 }
 
 /* Firmware that is to start it has to know whose it is. */
@@ -347,6 +371,9 @@ static bool check_uki(const struct cli_making *making, struct clo_error *err)
 
 bool cli_making_check(const struct cli_making *making, struct clo_error *err)
 {
+    if (making->recovery_header != NULL && making->passphrase == NULL)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--recovery-header: goes with --recovery-passphrase-file");
     return check_required(making, err) && check_signing(making, err) && check_uki(making, err);
 }
 
@@ -485,7 +512,7 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
                         struct clo_error *err)
 {
     making->uki.policy.providers = making->uki.signing.providers;
-    if (!clo_remove_temporaries_on_signals(err) ||
+    if (!clo_remove_temporaries_on_signals(err) || !check_recovery_header(making, err) ||
         !read_size("--root-size", making->root_size, &spec->root_size, err) ||
         !read_size("--esp-size", making->esp_size, &spec->esp_size, err) ||
         !read_seed(making->seed, &spec->seed, err) || !read_epoch(&spec->epoch, err) ||
@@ -504,6 +531,7 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
         spec->disk_key = clo_secret_bytes(out->disk_key.secret);
     if (out->passphrase != NULL)
         spec->recovery_passphrase = clo_secret_bytes(out->passphrase);
+    spec->recovery_header = making->recovery_header;
     spec->varstore = clo_buffer_bytes(&out->varstore);
     spec->guest_config = out->guest;
     spec->created = spec->epoch >= 0 ? spec->epoch : (int64_t)time(NULL);

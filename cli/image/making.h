@@ -30,8 +30,8 @@ struct cli_making {
     struct cli_guest_options guest;
     struct cli_disk_key_options disk_key;
     struct clo_list accepted;
-    const char *modules, *varstore, *disk_output, *passphrase, *init, *root_size, *esp_size, *seed,
-            *output, *reference, *format, *integrity, *sector_size;
+    const char *modules, *varstore, *disk_output, *passphrase, *recovery_header, *init, *root_size,
+            *esp_size, *seed, *output, *reference, *format, *integrity, *sector_size;
     bool all, has_verity, as_json;
     /* What makes the image of a root; NULL: clo_image_build(). */
     bool (*build)(void *context, const struct clo_image_spec *spec, struct clo_image_result *out,
@@ -94,6 +94,10 @@ struct cli_making {
               .text = &(in).guest.tpm_srk },                                                       \
             { "--recovery-passphrase-file", "FILE", "a passphrase for a second key slot",          \
               .text = &(in).passphrase },                                                          \
+            { "--recovery-header", "FILE",                                                         \
+              "the passphrase's key slot goes into a detached LUKS2 header of its own, which you " \
+              "keep, and not onto the disk",                                                       \
+              .text = &(in).recovery_header },                                                     \
             { "--broker", "URL", "where the guest asks for its key: https://HOST:PORT (required)", \
               .text = &(in).guest.url },                                                           \
             { "--broker-key", "PEM", "the broker's public key or certificate (required)",          \

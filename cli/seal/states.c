@@ -345,6 +345,37 @@ static bool update_identity(const struct cli_seal *in, const struct clo_seal_dis
            clo_file_write(in->identity, clo_buffer_bytes(&after), 0644, err);
 }
 
+static bool get_volume_key(const struct clo_seal_job *job, struct clo_seal_disk *disk,
+                           struct clo_secret **out, struct clo_error *err)
+{
+    int slot;
+
+    return job->volume_key != NULL ? clo_secret_copy(clo_secret_bytes(job->volume_key), out, err)
+                                   : clo_seal_try(disk, job->key, &slot, out, err);
+}
+
+/* Of a header in a file of its own it is not plain that it is the one which the guest reads: a disk may have another on it. */
+static bool check_identity(const struct cli_seal *in, const struct clo_seal_job *job,
+                           struct clo_seal_disk *disk, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    struct clo_disk_identity found;
+    struct clo_disk_file file;
+
+    if (in->identity == NULL || !disk->is_detached)
+        return true;
+    if (!clo_file_read(in->identity, DISK_FILE_LIMIT, &text, err) ||
+        !get_volume_key(job, disk, &volume_key, err) ||
+        !clo_disk_identity_of(clo_buffer_bytes(&disk->header), volume_key, &found, err))
+        return false;
+    if (!clo_disk_file_parse(clo_buffer_bytes(&text), &file, err))
+        return clo_wrap(err, "%s", in->identity);
+    return clo_digest_equal(&file.identity.header, &found.header) ||
+           clo_fail(err, CLO_ERR_REFUSED, "--disk %s: is of another header than this one",
+                    in->identity);
+}
+
 /* Another volume under the same key slots' keys is refused by it: systemd opens whatever the key opens otherwise. */
 static void crypttab_line(const struct cli_seal *in, const struct clo_seal_result *result,
                           struct clo_buffer *out)
@@ -428,7 +459,8 @@ bool cli_seal_apply(const struct cli_seal *in, struct cli_seal_plan *plan, const
 
     plan->job.keep_share = write_share;
     plan->job.share_context = &share;
-    if (!clo_seal_open(path, true, &disk, err) || !clo_seal(&disk, &plan->job, &result, err))
+    if (!clo_seal_open(path, true, &disk, err) || !check_identity(in, &plan->job, &disk, err) ||
+        !clo_seal(&disk, &plan->job, &result, err))
         return clo_wrap(err, "%s", path);
     if (!update_identity(in, &disk, &result, err))
         return false;

@@ -244,7 +244,17 @@ static bool check_sector_size(const json_t *segment, struct clo_luks2_info *info
     return true;
 }
 
-static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
+/* After both headers, where they are on the device too. */
+static bool check_offset(const struct clo_luks2_info *info, bool is_detached, struct clo_error *err)
+{
+    bool ok = info->payload_offset <= CLO_LUKS2_HEADER_MAX && info->payload_offset % 4096 == 0 &&
+              (is_detached || info->payload_offset > 2 * info->header_size);
+
+    return ok || clo_fail(err, CLO_ERR_REFUSED, "segment 0: offset %llu",
+                          (unsigned long long)info->payload_offset);
+}
+
+static bool check_segment(const json_t *segments, bool is_detached, struct clo_luks2_info *info,
                           struct clo_error *err)
 {
     static const char *const members[] = { "type",       "offset",      "size",      "iv_tweak",
@@ -265,11 +275,7 @@ static bool check_segment(const json_t *segments, struct clo_luks2_info *info,
     if (tweak != 0)
         return clo_fail(err, CLO_ERR_REFUSED, "segment 0: iv_tweak %llu: only 0 is allowed",
                         (unsigned long long)tweak);
-    if (info->payload_offset > CLO_LUKS2_HEADER_MAX || info->payload_offset % 4096 != 0 ||
-        info->payload_offset <= 2 * info->header_size)
-        return clo_fail(err, CLO_ERR_REFUSED, "segment 0: offset %llu",
-                        (unsigned long long)info->payload_offset);
-    return true;
+    return check_offset(info, is_detached, err);
 }
 
 static bool check_hash(const json_t *object, enum clo_hash *out, struct clo_error *err)
@@ -353,8 +359,8 @@ static bool check_area(const json_t *area, const struct clo_luks2_info *info, st
         !read_decimal(area, "offset", &offset, err) || !read_decimal(area, "size", &size, err) ||
         !clo_json_only(area, members, err))
         return false;
-    if (offset < 2 * info->header_size || offset > info->payload_offset || size == 0 ||
-        size > info->payload_offset - offset)
+    if (offset < 2 * info->header_size || offset > info->header_end || size == 0 ||
+        size > info->header_end - offset)
         return clo_fail(err, CLO_ERR_REFUSED, "%llu bytes at %llu are outside the header",
                         (unsigned long long)size, (unsigned long long)offset);
     if (offset % AREA_ALIGNMENT != 0)
@@ -565,7 +571,7 @@ static bool check_config(const json_t *config, const struct clo_luks2_info *info
         return clo_fail(err, CLO_ERR_REFUSED, "config: json_size %llu",
                         (unsigned long long)json_size);
     if (keyslots_size % AREA_ALIGNMENT != 0 ||
-        keyslots_size > info->payload_offset - 2 * info->header_size)
+        keyslots_size > info->header_end - 2 * info->header_size)
         return clo_fail(err, CLO_ERR_REFUSED, "config: keyslots_size %llu",
                         (unsigned long long)keyslots_size);
     if (info->keyslots_end > 2 * info->header_size + keyslots_size)
@@ -594,7 +600,18 @@ static bool check_cost(uint64_t cost, struct clo_error *err)
                     (unsigned long long)cost / 1000, COST_MAX / 1000);
 }
 
-bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo_error *err)
+/* Key slots lie after both copies, and end before the payload, or with the file. */
+static bool check_room(uint64_t room, struct clo_luks2_info *info, struct clo_error *err)
+{
+    info->header_end = room == 0 ? info->payload_offset : room;
+    return info->header_end > 2 * info->header_size ||
+           clo_fail(err, CLO_ERR_FORMAT, "%llu bytes, without a key slot",
+                    (unsigned long long)info->header_end);
+}
+
+/* `room`: for the header in a file of its own; 0: it lies before the payload. */
+static bool check(struct clo_bytes in, uint64_t room, struct clo_luks2_info *out,
+                  struct clo_error *err)
 {
     static const char *const members[] = { "keyslots", "tokens", "segments",
                                            "digests",  "config", NULL };
@@ -615,17 +632,31 @@ bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo
         !clo_json_get_object(metadata, "config", &config, err) ||
         !clo_json_get_object(metadata, "tokens", &tokens, err) ||
         !clo_json_only(metadata, members, err) || !check_uuid(info.uuid, err) ||
-        !check_segment(segments, &info, err) || !check_keyslots(keyslots, &info, &cost, err) ||
+        !check_segment(segments, room != 0, &info, err) || !check_room(room, &info, err) ||
+        !check_keyslots(keyslots, &info, &cost, err) ||
         !check_digest(digests, keyslots, &cost, err) || !check_cost(cost, err) ||
         !check_config(config, &info, err) || !check_tokens(tokens, keyslots, err))
         return clo_wrap(err, "LUKS2 header");
     if (!clo_luks2_generation_parse(tokens, &info.generation, err))
         return clo_wrap(err, "LUKS2 header");
-    if (in.size < info.payload_offset)
+    if (room == 0 && in.size < info.payload_offset)
         return clo_fail(err, CLO_ERR_FORMAT, "LUKS2 header: %zu bytes, the payload begins at %llu",
                         in.size, (unsigned long long)info.payload_offset);
     *out = info;
     return true;
+}
+
+bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out, struct clo_error *err)
+{
+    return check(in, 0, out, err);
+}
+
+bool clo_luks2_check_detached(struct clo_bytes in, struct clo_luks2_info *out,
+                              struct clo_error *err)
+{
+    if (in.size == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "LUKS2: no LUKS header");
+    return check(in, in.size, out, err);
 }
 
 void clo_luks2_volume_key_id(const struct clo_secret *volume_key, const char *name,

@@ -25,7 +25,9 @@ struct clo_luks2_info {
     char integrity[32]; /* "" where sectors have no tags */
     uint64_t sequence;
     size_t keyslot_count;
-    /* Of clo_luks2_check() alone: */
+    /* Of clo_luks2_check() and clo_luks2_check_detached() alone: */
+    uint64_t
+            header_end; /* all that is the header's: up to the payload, or the end of the key slots in a file of its own */
     uint64_t keyslots_end; /* what lies between the last slot's area and the payload is nobody's */
     struct clo_luks2_generation generation;
 };
@@ -42,6 +44,11 @@ CLO_MUST_USE bool clo_luks2_parse(struct clo_bytes in, struct clo_luks2_info *ou
  * `in` must hold everything up to the payload. */
 CLO_MUST_USE bool clo_luks2_check(struct clo_bytes in, struct clo_luks2_info *out,
                                   struct clo_error *err);
+
+/* The same list for a header that lies in a file of its own (cryptsetup's --header): the payload may begin at the
+ * device's first byte, and `in` must hold all of the key slots. */
+CLO_MUST_USE bool clo_luks2_check_detached(struct clo_bytes in, struct clo_luks2_info *out,
+                                           struct clo_error *err);
 
 /* Puts other metadata into both copies of a header that parses; their sequence numbers stay. */
 CLO_MUST_USE bool clo_luks2_write(struct clo_buffer *header, const json_t *metadata,

@@ -142,6 +142,35 @@ static void test_checked_copy_counts(void **state)
         fail_msg("%s", err.text);
 }
 
+/* A header in a file of its own may be shorter than a disk; a file of nothing is none. */
+static void test_detached(void **state)
+{
+    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { .device = "" };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    const size_t sizes[] = { 32768 + 258048, 32768 + 258047, 32768, 0 };
+    char file[4300];
+    struct clo_error err;
+
+    (void)state;
+    memcpy(disk.device, device, sizeof device);
+    snprintf(file, sizeof file, "%s/header.luks", scratch.path);
+    for (size_t i = 0; i < CLO_COUNT(sizes); i++) {
+        assert_true(clo_file_read(device, DEVICE_SIZE, &bytes, &err));
+        bytes.size = sizes[i];
+        assert_true(clo_file_write(file, clo_buffer_bytes(&bytes), 0600, &err));
+        bytes.size = 0;
+        disk.header_file = file;
+        /* What config says is there for key slots is not in such a file. */
+        CHECK(!clo_disk_read_header(&disk, &err), "cut short");
+        CHECK(strstr(err.text, file) != NULL, err.text);
+    }
+    assert_true(clo_file_read(device, DEVICE_SIZE, &bytes, &err));
+    bytes.size = 16 << 20;
+    assert_true(clo_file_write(file, clo_buffer_bytes(&bytes), 0600, &err));
+    CHECK(clo_disk_read_header(&disk, &err), err.text);
+    assert_int_equal(disk.header.size, 16 << 20);
+}
+
 static void test_refused_headers(void **state)
 {
     CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { .device = "" };
@@ -167,10 +196,9 @@ static void test_refused_headers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_volume_key),
-        cmocka_unit_test(test_checked_copy_counts),
-        cmocka_unit_test(test_only_what_is_used),
-        cmocka_unit_test(test_refused_headers),
+        cmocka_unit_test(test_volume_key),        cmocka_unit_test(test_checked_copy_counts),
+        cmocka_unit_test(test_only_what_is_used), cmocka_unit_test(test_refused_headers),
+        cmocka_unit_test(test_detached),
     };
 
     return cmocka_run_group_tests(tests, make_disk, remove_disk);

@@ -102,6 +102,39 @@ static void test_used_again(void **state)
                         "an old copy of this disk");
 }
 
+/* Its header in a file of its own: it is read there and written there, and what the device shows in its place is nobody's. */
+static void test_detached(void **state)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { .volume_key = NULL };
+    CLO_CLEANUP(close_disk) struct opened again = { .volume_key = NULL };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer others = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer after = { 0 };
+    char file[4300];
+    struct clo_error err;
+    uint64_t generation;
+
+    (void)state;
+    snprintf(file, sizeof file, "%s/header.luks", scratch.path);
+    make_disk(7);
+    CHECK(clo_file_read(device, DEVICE_SIZE, &bytes, &err), err.text);
+    bytes.size = CLO_LUKS2_HEADER_MAX;
+    CHECK(clo_file_write(file, clo_buffer_bytes(&bytes), 0600, &err), err.text);
+    make_disk(9);
+    CHECK(clo_file_read(device, DEVICE_SIZE, &others, &err), err.text);
+    opened.disk.header_file = file;
+    open_disk(&opened);
+    assert_int_equal(clo_secret_bytes(opened.volume_key).data[1], 7);
+    CHECK(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, 0, &generation,
+                                    &err),
+          err.text);
+    CHECK(clo_file_read(device, DEVICE_SIZE, &after, &err), err.text);
+    CHECK(clo_bytes_equal(clo_buffer_bytes(&after), clo_buffer_bytes(&others)), "the device");
+    again.disk.header_file = file;
+    open_disk(&again);
+    assert_int_equal(again.disk.luks.generation.value, 1);
+}
+
 static void write_back(const struct clo_buffer *bytes, off_t at)
 {
     int fd = open(device, O_RDWR | O_CLOEXEC);
@@ -282,9 +315,13 @@ static void test_no_room_to_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_used_again),   cmocka_unit_test(test_counter),
-        cmocka_unit_test(test_another_disk), cmocka_unit_test(test_tags),
-        cmocka_unit_test(test_cut_short),    cmocka_unit_test(test_no_room_to_write),
+        cmocka_unit_test(test_detached),
+        cmocka_unit_test(test_used_again),
+        cmocka_unit_test(test_counter),
+        cmocka_unit_test(test_another_disk),
+        cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_no_room_to_write),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

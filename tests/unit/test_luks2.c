@@ -668,6 +668,57 @@ static void test_texts(void **state)
     }
 }
 
+/* A header in a file of its own: the payload may begin with the device, and key slots end with the file. */
+static void test_detached(void **state)
+{
+    static const struct {
+        const char *path, *value;
+        size_t size;
+        const char *error, *attached; /* NULL: it passes */
+    } cases[] = {
+        { "segments/0/offset", "'16777216'", PAYLOAD, NULL, NULL },
+        { "segments/0/offset", "'0'", PAYLOAD, NULL, "LUKS2 header: segment 0: offset 0" },
+        { "segments/0/offset", "'4096'", PAYLOAD, NULL, "LUKS2 header: segment 0: offset 4096" },
+        { "segments/0/offset", "'512'", PAYLOAD, "LUKS2 header: segment 0: offset 512",
+          "LUKS2 header: segment 0: offset 512" },
+        { "segments/0/offset", "'16781312'", PAYLOAD, "LUKS2 header: segment 0: offset 16781312",
+          "LUKS2 header: segment 0: offset 16781312" },
+        { "segments/0/encryption", "'cipher_null-ecb'", PAYLOAD,
+          "LUKS2 header: segment 0: encryption \"cipher_null-ecb\": only \"aes-xts-plain64\" is "
+          "allowed",
+          "LUKS2 header: segment 0: encryption \"cipher_null-ecb\": only \"aes-xts-plain64\" is "
+          "allowed" },
+        { "config/keyslots_size", "'516096'", 548864, NULL,
+          "LUKS2 header: 548864 bytes, the payload begins at 16777216" },
+        { "config/keyslots_size", "'516096'", 548863,
+          "LUKS2 header: keyslot 1: area: 258048 bytes at 290816 are outside the header",
+          "LUKS2 header: 548863 bytes, the payload begins at 16777216" },
+        { "config/keyslots_size", "'520192'", 548864, "LUKS2 header: config: keyslots_size 520192",
+          "LUKS2 header: 548864 bytes, the payload begins at 16777216" },
+        { "keyslots/0/priority", "1", 2 * HEADER, "LUKS2 header: 32768 bytes, without a key slot",
+          "LUKS2 header: 32768 bytes, the payload begins at 16777216" },
+        { "keyslots/0/priority", "1", 0, "LUKS2: no LUKS header", "LUKS2: no LUKS header" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *json = json_of(usual);
+        struct clo_bytes in = clo_bytes(head, cases[i].size);
+        struct clo_luks2_info info;
+        struct clo_error err;
+        change(json, cases[i].path, cases[i].value);
+        CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+        make(text);
+        bool ok = clo_luks2_check_detached(in, &info, &err);
+        CHECK(ok == (cases[i].error == NULL), cases[i].value);
+        CHECK(ok ? info.header_end == cases[i].size : strcmp(err.text, cases[i].error) == 0,
+              err.text);
+        ok = clo_luks2_check(in, &info, &err);
+        CHECK(ok == (cases[i].attached == NULL), cases[i].value);
+        CHECK(ok || strcmp(err.text, cases[i].attached) == 0, err.text);
+    }
+}
+
 /* The same in both copies, so that nothing differs but what is around the JSON. */
 static void test_around_json(void **state)
 {
@@ -747,7 +798,7 @@ int main(void)
         cmocka_unit_test(test_uuid),        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_binary),      cmocka_unit_test(test_texts),
         cmocka_unit_test(test_truncated),   cmocka_unit_test(test_measurement),
-        cmocka_unit_test(test_around_json),
+        cmocka_unit_test(test_around_json), cmocka_unit_test(test_detached),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
