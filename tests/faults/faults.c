@@ -106,6 +106,7 @@ typedef ssize_t (*pwrite_call)(int, const void *, size_t, off_t);
 typedef ssize_t (*pwritev_call)(int, const struct iovec *, int, off_t);
 typedef int (*fd_call)(int);
 typedef int (*size_call)(int, off_t);
+typedef int (*range_call)(int, int, off_t, off_t);
 typedef int (*path_call)(const char *);
 typedef int (*paths_call)(const char *, const char *);
 typedef int (*rename_call)(int, const char *, int, const char *, unsigned);
@@ -169,6 +170,18 @@ int ftruncate(int fd, off_t size)
 int ftruncate64(int fd, off_t size)
 {
     return is_chosen("ftruncate") ? refuse() : REAL(size_call, "ftruncate64")(fd, size);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    return is_chosen("fallocate") ? refuse()
+                                  : REAL(range_call, "fallocate")(fd, mode, offset, size);
+}
+
+int fallocate64(int fd, int mode, off_t offset, off_t size)
+{
+    return is_chosen("fallocate") ? refuse()
+                                  : REAL(range_call, "fallocate64")(fd, mode, offset, size);
 }
 
 int rename(const char *from, const char *to)

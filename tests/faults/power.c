@@ -51,6 +51,7 @@ typedef ssize_t (*write_call)(int, const void *, size_t);
 typedef ssize_t (*pwrite_call)(int, const void *, size_t, off_t);
 typedef int (*fd_call)(int);
 typedef int (*size_call)(int, off_t);
+typedef int (*range_call)(int, int, off_t, off_t);
 typedef int (*paths_call)(const char *, const char *);
 typedef long (*sysconf_call)(int);
 typedef int (*clock_call)(clockid_t, struct timespec *);
@@ -259,6 +260,33 @@ int ftruncate(int fd, off_t size)
 int ftruncate64(int fd, off_t size)
 {
     return resize("ftruncate64", fd, size);
+}
+
+/* Room that is given, or a hole that is made, is a change like another. */
+static int allot(const char *name, int fd, int mode, off_t offset, off_t size)
+{
+    struct stat status;
+    range_call real = REAL(range_call, name);
+
+    if (!is_file(fd, &status))
+        return real(fd, mode, offset, size);
+    pthread_mutex_lock(&lock);
+    count_change();
+    (void)fstat(fd, &status);
+    keep(fd, &status, offset, (size_t)size);
+    int result = real(fd, mode, offset, size);
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t size)
+{
+    return allot("fallocate", fd, mode, offset, size);
+}
+
+int fallocate64(int fd, int mode, off_t offset, off_t size)
+{
+    return allot("fallocate64", fd, mode, offset, size);
 }
 
 static int flush(const char *name, int fd)
