@@ -15,6 +15,7 @@
 #include "image/esp.h"
 #include "image/grown.h"
 #include "image/image_uki.h"
+#include "image/in_place.h"
 #include "image/journal.h"
 #include "image/luks.h"
 #include "image/overlay.h"
@@ -360,7 +361,7 @@ static bool open_disk(struct build *build, struct clo_error *err)
     build->disk.fd = open(journal->disk, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (build->disk.fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->disk, strerror(errno));
-    return identify(build, err);
+    return build->spec->in_place != NULL || identify(build, err);
 }
 
 static bool read_header(const char *path, struct clo_buffer *out, struct clo_error *err)
@@ -440,6 +441,47 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
     return true;
 }
 
+/* --- In the root's own file --- */
+
+static bool plan_in_place(struct build *build, const struct clo_image_result *result,
+                          struct clo_error *err)
+{
+    const struct clo_image_spec *image = build->spec;
+    const struct clo_in_place_spec spec = {
+        .in_place = image->in_place,
+        .journal = image->journal,
+        .overlay = image->root_overlay,
+        .made = build->disk.fd,
+        .to = build->root_first + CLO_LUKS_PAYLOAD_OFFSET,
+        .size = build->payload_bytes,
+        .new_size = build->disk_bytes,
+        .volume_key = build->volume_key,
+        .all = image->encrypt_all,
+        .result = result,
+        .uuid = build->uuid,
+    };
+
+    return clo_in_place_plan(&spec, err);
+}
+
+static bool move_in_place(struct build *build, struct clo_image_result *result,
+                          struct clo_error *err)
+{
+    struct encrypt_progress progress = { build };
+    const struct clo_in_place_run run = {
+        .disk = build->spec->in_place->disk,
+        .journal = build->spec->journal,
+        .volume_key = build->volume_key,
+        .progress = tell_progress,
+        .context = &progress,
+    };
+
+    if (!clo_in_place_begin(build->spec->journal, err) || !clo_in_place_run(&run, result, err))
+        return false;
+    step(build, CLO_IMAGE_PREDICT, 1, 1);
+    return clo_journal_finish_in_place(build->spec->journal, err);
+}
+
 /* As the kernel has them after its first start: it finds nothing to begin. */
 static bool write_integrity(struct build *build, struct clo_error *err)
 {
@@ -495,7 +537,8 @@ static bool write_disk(struct build *build, struct clo_buffer *head,
         !write_integrity(build, err) || !write_footer(build, err))
         return false;
     step(build, CLO_IMAGE_DISK, 1, 1);
-    return encrypt_root(build, result, err);
+    return spec->in_place != NULL ? plan_in_place(build, result, err)
+                                  : encrypt_root(build, result, err);
 }
 
 /* --- The reference values --- */
@@ -643,7 +686,8 @@ static bool start(struct build *build, struct clo_error *err)
     return true;
 }
 
-static bool finish(struct build *build, struct clo_bytes head, struct clo_error *err)
+static bool finish(struct build *build, struct clo_bytes head, struct clo_image_result *result,
+                   struct clo_error *err)
 {
     const struct clo_image_spec *spec = build->spec;
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer identity = { 0 };
@@ -664,10 +708,13 @@ static bool finish(struct build *build, struct clo_bytes head, struct clo_error 
     for (size_t i = 0; i < references.count; i++)
         if (!clo_new_file_commit(&references.files[i], err))
             return false;
-    return clo_new_file_commit(&disk, err) &&
-           (spec->recovery_header == NULL || clo_new_file_commit(&recovery, err)) &&
-           sign_root_hash(build, err) &&
-           (spec->journal == NULL || clo_journal_finish(spec->journal, build->disk.fd, err));
+    if (!clo_new_file_commit(&disk, err) ||
+        (spec->recovery_header != NULL && !clo_new_file_commit(&recovery, err)) ||
+        !sign_root_hash(build, err))
+        return false;
+    if (spec->in_place != NULL)
+        return move_in_place(build, result, err);
+    return spec->journal == NULL || clo_journal_finish(spec->journal, build->disk.fd, err);
 }
 
 /* What a guest that makes tags of its own holds the superblock against is measured: it goes into the configuration. */
@@ -714,7 +761,8 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     memcpy(result.release, build.uki.release, sizeof result.release);
     if (spec->offline->tbs == NULL &&
         ((!spec->has_verity && !tells_from(spec) && !prepare_root(&build, err)) ||
-         !write_disk(&build, &head, &result, err) || !finish(&build, clo_buffer_bytes(&head), err)))
+         !write_disk(&build, &head, &result, err) ||
+         !finish(&build, clo_buffer_bytes(&head), &result, err)))
         return false;
     result.disk_size = build.disk_bytes;
     memcpy(result.luks_uuid, build.uuid, sizeof result.luks_uuid);

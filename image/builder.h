@@ -20,6 +20,7 @@ enum clo_image_step {
     CLO_IMAGE_PREDICT,
 };
 
+struct clo_in_place;
 struct clo_journal;
 struct clo_overlay;
 
@@ -67,6 +68,7 @@ struct clo_image_spec {
 
     /* Of a conversion that can be resumed; NULL: on a failure, nothing is left. */
     struct clo_journal *journal;
+    const struct clo_in_place *in_place; /* the root's own file becomes the disk: with a journal */
     struct clo_digest
             input; /* of all that the root's bytes come from: the same in each of its runs */
 

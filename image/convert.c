@@ -9,6 +9,7 @@
 
 #include "device/file.h"
 #include "image/adapt.h"
+#include "image/in_place.h"
 #include "image/journal.h"
 #include "image/luks.h"
 #include "image/overlay.h"
@@ -32,6 +33,7 @@ struct conversion {
     struct adapt_found found;
     struct clo_buffer entries;
     struct clo_journal journal;
+    struct clo_in_place in_place;
 };
 
 static void free_conversion(struct conversion *conversion)
@@ -44,6 +46,7 @@ static void free_conversion(struct conversion *conversion)
     clo_buffer_free(&conversion->entries);
     clo_scratch_free(&conversion->scratch);
     clo_journal_close(&conversion->journal);
+    clo_fd_close(&conversion->in_place.disk);
 }
 
 static bool start(struct conversion *conversion, const struct clo_image_spec *base,
@@ -54,7 +57,8 @@ static bool start(struct conversion *conversion, const struct clo_image_spec *ba
     conversion->layout = malloc(sizeof *conversion->layout);
     if (conversion->layout == NULL)
         return clo_out_of_memory(err);
-    return clo_journal_open(base->output, base->created, &base->seed, journal, err) &&
+    return clo_journal_open(base->output, conversion->spec->is_in_place, base->created, &base->seed,
+                            journal, err) &&
            clo_scratch_new(journal->folder, &conversion->scratch, err);
 }
 
@@ -179,6 +183,41 @@ static bool copy_root(struct conversion *conversion, struct adapt *adapt,
     return true;
 }
 
+/* --- In its own file --- */
+
+#define ELSEWHERE "without --in-place, a new file is made of it"
+
+static bool check_in_place_root(const struct conversion *conversion, const char *text,
+                                struct clo_error *err)
+{
+    if (conversion->root->volume[0] != '\0')
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "--in-place: %s may lie in pieces: " ELSEWHERE,
+                        text);
+    return conversion->root->probe.content == CLO_CONTENT_EXT ||
+           clo_fail(err, CLO_ERR_UNSUPPORTED,
+                    "--in-place: %s becomes ext4, file by file: " ELSEWHERE, text);
+}
+
+static bool check_in_place_disk(const struct conversion *conversion, struct clo_error *err)
+{
+    return conversion->disk.kind == CLO_CONTAINER_RAW ||
+           clo_fail(err, CLO_ERR_UNSUPPORTED, "--in-place: is a %s and not a raw disk: " ELSEWHERE,
+                    clo_container_name(conversion->disk.kind));
+}
+
+/* What needs more than the root's own blocks. */
+static bool check_in_place(const struct clo_image_spec *base, struct clo_error *err)
+{
+    const char *option = base->has_tags     ? "--integrity"
+                         : base->has_verity ? "--verity"
+                         : base->is_vhd     ? "--format vhd"
+                                            : NULL;
+
+    return option == NULL ||
+           clo_fail(err, CLO_ERR_USAGE, "--in-place: goes without %s, which makes a new file",
+                    option);
+}
+
 static bool look_at_disk(struct conversion *conversion, struct adapt *adapt,
                          const struct clo_image_spec *base, struct clo_error *err)
 {
@@ -186,6 +225,7 @@ static bool look_at_disk(struct conversion *conversion, struct adapt *adapt,
     char text[200];
 
     if (!clo_container_open(spec->input, &conversion->disk, err) ||
+        (spec->is_in_place && !check_in_place_disk(conversion, err)) ||
         !clo_layout_read(&conversion->disk, conversion->layout, err))
         return false;
     adapt_tell(adapt, "disk: %s, %llu MiB, %s partition table",
@@ -195,6 +235,8 @@ static bool look_at_disk(struct conversion *conversion, struct adapt *adapt,
                          conversion->scratch.path, &conversion->root, err))
         return false;
     clo_layout_part_text(conversion->root, text, sizeof text);
+    if (spec->is_in_place && !check_in_place_root(conversion, text, err))
+        return false;
     adapt_tell(adapt, "root: %s: has an init", text);
     if (spec->root_subvolume != NULL && conversion->root->probe.content != CLO_CONTENT_BTRFS)
         return clo_fail(err, CLO_ERR_USAGE, "--root-subvolume: the root is not on btrfs");
@@ -253,6 +295,8 @@ static bool look(struct conversion *conversion, struct adapt *adapt,
 
     if (!clo_source_kind(conversion->spec->input, &kind, err))
         return false;
+    if (conversion->spec->is_in_place && kind != CLO_SOURCE_DISK)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED, "--in-place: is not a disk: " ELSEWHERE);
     return kind == CLO_SOURCE_DISK ? look_at_disk(conversion, adapt, base, err)
                                    : make_disk(conversion, adapt, kind, base, err);
 }
@@ -358,6 +402,8 @@ static void settle(struct conversion *conversion, const struct clo_image_spec *b
     }
     out->root_overlay = conversion->overlay;
     out->journal = &conversion->journal;
+    if (conversion->spec->is_in_place)
+        out->in_place = &conversion->in_place;
     out->created = conversion->journal.created;
     out->seed = conversion->journal.seed;
 }
@@ -394,6 +440,7 @@ static bool convert(struct conversion *conversion, const struct clo_image_spec *
     if (cmdline == NULL)
         return clo_out_of_memory(err);
     settle(conversion, base, cmdline, &uki, &spec);
+    conversion->in_place.from = conversion->root->first;
     return identify(conversion, &spec.input, err) &&
            (clo_image_build(&spec, out, err) || keep(&conversion->journal, err));
 }
@@ -414,19 +461,58 @@ static bool clear_away(struct clo_journal *journal, const struct clo_image_spec 
     return true;
 }
 
+/* The plan decides: the disk is not one that could be looked at any more. */
+static bool go_on(struct conversion *conversion, const struct clo_image_spec *base,
+                  struct clo_image_result *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    struct clo_journal *journal = &conversion->journal;
+    struct clo_in_place_run run = { .disk = conversion->in_place.disk,
+                                    .journal = journal,
+                                    .is_resumed = true };
+    char uuid[41];
+
+    journal->is_kept = true;
+    if (!clo_luks_open(journal->header, base->disk_key, &volume_key, uuid, err))
+        return false;
+    run.volume_key = volume_key;
+    return (clo_in_place_run(&run, out, err) && clo_journal_finish_in_place(journal, err)) ||
+           keep(journal, err);
+}
+
+/* What an earlier run made without moving anything is made anew, under the key and with the options of this one. */
+static bool convert_in_place(struct conversion *conversion, const struct clo_image_spec *base,
+                             struct clo_image_result *out, struct clo_error *err)
+{
+    const struct clo_journal *journal = &conversion->journal;
+
+    if (!clo_in_place_open(conversion->spec->input, &conversion->in_place.disk, err))
+        return false;
+    if (clo_journal_is_moving(journal))
+        return go_on(conversion, base, out, err);
+    if (clo_in_place_is_done(conversion->spec->input, conversion->scratch.path, base->disk_key)) {
+        *out = (struct clo_image_result){ .was_finished = true };
+        return true;
+    }
+    (void)unlink(journal->header);
+    (void)unlink(journal->disk);
+    return convert(conversion, base, out, err);
+}
+
 bool clo_image_convert(const struct clo_convert_spec *spec, const struct clo_image_spec *base,
                        struct clo_image_result *out, struct clo_error *err)
 {
     CLO_CLEANUP(free_conversion)
     struct conversion conversion = {
-        .spec = spec, .disk.fd = -1, .made.fd = -1, .journal.lock = -1
+        .spec = spec, .disk.fd = -1, .made.fd = -1, .journal.lock = -1, .in_place.disk = -1
     };
 
     if ((base->uki->kernel == NULL) != (base->modules_folder == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--kernel and --modules go together");
-    if (!start(&conversion, base, err))
+    if ((spec->is_in_place && !check_in_place(base, err)) || !start(&conversion, base, err))
         return false;
     if (conversion.journal.is_named)
         return clear_away(&conversion.journal, base, out, err);
-    return convert(&conversion, base, out, err);
+    return spec->is_in_place ? convert_in_place(&conversion, base, out, err)
+                             : convert(&conversion, base, out, err);
 }

@@ -1,6 +1,6 @@
 /* A distribution's disk as it is, turned into a confidential one: root, kernel, modules and command line are found in it;
  * its root's ext4 file system is kept as it is, but for the few files that name disks and boot loaders, and encrypted.
- * The input is read and never written to. */
+ * The input is read and never written to, unless it is to become the image itself (image/in_place.h). */
 #ifndef CLOISTER_IMAGE_CONVERT_H
 #define CLOISTER_IMAGE_CONVERT_H
 
@@ -12,6 +12,7 @@ struct clo_convert_spec {
     const char *root_subvolume;     /* of a btrfs; NULL: the one with an init */
     const char *release;            /* of the kernel; NULL: the newest */
     struct clo_list dropped;        /* folders whose partitions stay behind */
+    bool is_in_place;               /* the input becomes the image: it is the output, too */
     void (*tell)(const char *line); /* what was found and changed; NULL: nobody is told */
 };
 

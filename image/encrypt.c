@@ -59,17 +59,16 @@ static bool is_used(const struct map *map, uint64_t sector)
 
 /* Which blocks does the file system use? Superblock copies, tables, journal and bitmaps are all
  * marked as used in its own bitmap. What is not an ext file system is used throughout. */
-static void read_map(const struct clo_encrypt_spec *spec, struct map *out)
+uint8_t *clo_encrypt_used(const struct clo_encrypt_spec *spec)
 {
     uint64_t sectors = spec->size / SECTOR;
     ext2_filsys fs = NULL;
     struct clo_error ignored;
 
-    *out = (struct map){ .sectors = sectors };
     if (spec->overlay != NULL
                 ? !clo_overlay_open_ext(spec->overlay, 0, &fs, &ignored)
                 : ext2fs_open(spec->source, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs) != 0)
-        return;
+        return NULL;
     uint64_t blocks = ext2fs_blocks_count(fs->super);
     uint8_t *used = NULL;
     if (fs->blocksize == SECTOR && blocks <= sectors && ext2fs_read_block_bitmap(fs) == 0)
@@ -79,7 +78,7 @@ static void read_map(const struct clo_encrypt_spec *spec, struct map *out)
             ext2fs_test_block_bitmap2(fs->block_map, block))
             used[block / 8] = (uint8_t)(used[block / 8] | 1U << block % 8);
     ext2fs_close_free(&fs);
-    out->used = used;
+    return used;
 }
 
 static void fail(struct job *job, enum clo_status status, const char *what, int number)
@@ -399,7 +398,7 @@ bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result 
     CLO_CLEANUP(clo_fd_close) int source = -1;
     CLO_CLEANUP(clo_fd_close) int direct = -1;
     pthread_t threads[THREADS_MAX];
-    struct map map = { 0 };
+    struct map map = { .sectors = spec->size / SECTOR };
     uint64_t source_size;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -411,7 +410,7 @@ bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result 
                         spec->source, (unsigned long long)source_size,
                         (unsigned long long)spec->size);
     if (!spec->all)
-        read_map(spec, &map);
+        map.used = clo_encrypt_used(spec);
     direct = open_direct(spec->target, spec->offset);
     struct job job = { .spec = spec,
                        .map = &map,

@@ -41,6 +41,9 @@ struct clo_encrypt_result {
     uint64_t skipped;
 };
 
+/* Bit n: block n of the source, of 4096 bytes, is in use; for free(). NULL: all are, or nothing is known. */
+uint8_t *clo_encrypt_used(const struct clo_encrypt_spec *spec);
+
 CLO_MUST_USE bool clo_encrypt(const struct clo_encrypt_spec *spec, struct clo_encrypt_result *out,
                               struct clo_error *err);
 

@@ -35,6 +35,14 @@ static void journal_path(const struct clo_journal *journal, char *out, size_t si
     snprintf(out, size, "%s/" JOURNAL, journal->folder);
 }
 
+bool clo_journal_is_moving(const struct clo_journal *journal)
+{
+    char path[4200];
+
+    snprintf(path, sizeof path, "%s/" CLO_JOURNAL_PLAN, journal->folder);
+    return access(path, F_OK) == 0;
+}
+
 bool clo_journal_exists(const char *output)
 {
     struct clo_journal journal;
@@ -71,10 +79,11 @@ static bool save(const struct clo_journal *journal, struct clo_error *err)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     char seed[CLO_GUID_TEXT], path[4200];
     CLO_CLEANUP(clo_json_freep)
-    json_t *json = json_pack("{s:i, s:I, s:s, s:s, s:I, s:b}", "cloister_journal", 1, "created",
-                             (json_int_t)journal->created, "seed",
-                             clo_guid_text(&journal->seed, seed), "identity", journal->identity,
-                             "done", (json_int_t)journal->done, "finished", journal->is_finished);
+    json_t *json =
+            json_pack("{s:i, s:I, s:s, s:s, s:I, s:b, s:b}", "cloister_journal", 1, "created",
+                      (json_int_t)journal->created, "seed", clo_guid_text(&journal->seed, seed),
+                      "identity", journal->identity, "done", (json_int_t)journal->done, "finished",
+                      journal->is_finished, "in_place", journal->is_in_place);
 
     if (json == NULL)
         return clo_out_of_memory(err);
@@ -96,6 +105,9 @@ static bool parse(const json_t *json, struct clo_journal *out, struct clo_error 
         return false;
     if (version != 1)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "of another version");
+    if (json_is_true(json_object_get(json, "in_place")) != out->is_in_place)
+        return clo_fail(err, CLO_ERR_REFUSED, "was begun %s --in-place",
+                        out->is_in_place ? "without" : "with");
     out->is_finished = json_is_true(json_object_get(json, "finished"));
     out->created = (int64_t)created;
     snprintf(out->identity, sizeof out->identity, "%s", identity);
@@ -130,8 +142,9 @@ static bool open_folder(const struct clo_journal *journal, int *out, struct clo_
         return clo_fail(err, CLO_ERR_REFUSED, "%s: %s", journal->folder,
                         errno == ENOTDIR || errno == ELOOP ? "not a folder" : strerror(errno));
     if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "%s: not a folder of this user's alone: remove it",
-                        journal->folder);
+        return clo_fail(
+                err, CLO_ERR_REFUSED, "%s: not a folder of this user's alone: %s", journal->folder,
+                clo_journal_is_moving(journal) ? "make it so (chown, chmod 700)" : "remove it");
     *out = folder;
     folder = -1;
     return true;
@@ -152,7 +165,7 @@ static bool check_resumed(const struct clo_journal *journal, struct clo_error *e
                     journal->output, journal->folder);
 }
 
-bool clo_journal_prepare(const char *output, bool resumes, struct clo_error *err)
+bool clo_journal_prepare(const char *output, bool resumes, bool is_in_place, struct clo_error *err)
 {
     struct clo_journal journal;
 
@@ -160,13 +173,19 @@ bool clo_journal_prepare(const char *output, bool resumes, struct clo_error *err
         return false;
     if (mkdir(journal.folder, 0700) == 0)
         return true;
-    if (errno == EEXIST && resumes)
-        return check_resumed(&journal, err);
-    return clo_fail(err, errno == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
+    int number = errno;
+    if (number == EEXIST && resumes)
+        return is_in_place || check_resumed(&journal, err);
+    if (number == EEXIST && clo_journal_is_moving(&journal))
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: a conversion in place that was not finished: --resume finishes it. "
+                        "Without the folder the image is lost",
+                        journal.folder);
+    return clo_fail(err, number == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
                     journal.folder,
-                    errno == EEXIST ? "a conversion that was not finished: --resume finishes it, "
-                                      "or remove the folder"
-                                    : strerror(errno));
+                    number == EEXIST ? "a conversion that was not finished: --resume finishes it, "
+                                       "or remove the folder"
+                                     : strerror(number));
 }
 
 void clo_journal_forget(const char *output)
@@ -191,6 +210,10 @@ static bool lock_folder(struct clo_journal *journal, struct clo_error *err)
 /* Killed between the last two steps: the disk has its name already, and may be in use by now. It is never touched. */
 static bool look_back(struct clo_journal *journal, struct clo_error *err)
 {
+    if (journal->is_in_place) {
+        journal->is_named = journal->is_finished;
+        return true;
+    }
     if (journal->identity[0] == '\0' || access(journal->disk, F_OK) == 0)
         return true;
     bool has_output = access(journal->output, F_OK) == 0;
@@ -203,10 +226,12 @@ static bool look_back(struct clo_journal *journal, struct clo_error *err)
                     journal->folder);
 }
 
-bool clo_journal_open(const char *output, int64_t created, const struct clo_guid *seed,
-                      struct clo_journal *out, struct clo_error *err)
+bool clo_journal_open(const char *output, bool is_in_place, int64_t created,
+                      const struct clo_guid *seed, struct clo_journal *out, struct clo_error *err)
 {
-    struct clo_journal journal = { .lock = -1, .created = created, .seed = *seed };
+    struct clo_journal journal = {
+        .lock = -1, .created = created, .seed = *seed, .is_in_place = is_in_place
+    };
     bool is_there;
 
     if (!set_paths(output, &journal, err) || !lock_folder(&journal, err) ||
@@ -273,6 +298,15 @@ bool clo_journal_finish(struct clo_journal *journal, int disk, struct clo_error 
     if (rename(journal->disk, journal->output) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->output, strerror(errno));
     if (!sync_folder(journal->output, err))
+        return false;
+    journal->is_kept = false;
+    return true;
+}
+
+bool clo_journal_finish_in_place(struct clo_journal *journal, struct clo_error *err)
+{
+    journal->is_finished = true;
+    if (!save(journal, err))
         return false;
     journal->is_kept = false;
     return true;

@@ -6,6 +6,9 @@
 #include "cloister/crypto.h"
 #include "cloister/encoding.h"
 
+/* The file by which a root is moved in place: with it, the folder holds what is nowhere else. */
+#define CLO_JOURNAL_PLAN "plan"
+
 struct clo_journal {
     char folder[4160];
     char disk[4200], header[4200]; /* paths in it */
@@ -20,17 +23,21 @@ struct clo_journal {
     bool is_finished; /* whole: all that is missing is its name */
     bool is_named;    /* and it had that when it was opened: nothing is left to be done */
     bool is_kept;     /* after a failure: it can be resumed */
+    bool is_in_place; /* the output is the input: image/in_place.h */
 };
 
 /* Is there one for this output? */
 bool clo_journal_exists(const char *output);
 /* Makes the folder, before anything that hangs on it; one that is there is refused, unless its conversion is resumed. */
-CLO_MUST_USE bool clo_journal_prepare(const char *output, bool resumes, struct clo_error *err);
+CLO_MUST_USE bool clo_journal_prepare(const char *output, bool resumes, bool is_in_place,
+                                      struct clo_error *err);
+bool clo_journal_is_moving(const struct clo_journal *journal);
 /* Takes the folder away, if there is nothing in it. */
 void clo_journal_forget(const char *output);
 /* Begins a journal, or goes on with the one that is there. created and seed are what a new one takes. */
-CLO_MUST_USE bool clo_journal_open(const char *output, int64_t created, const struct clo_guid *seed,
-                                   struct clo_journal *out, struct clo_error *err);
+CLO_MUST_USE bool clo_journal_open(const char *output, bool is_in_place, int64_t created,
+                                   const struct clo_guid *seed, struct clo_journal *out,
+                                   struct clo_error *err);
 /* Without its final step, and not kept: nothing is left. For CLO_CLEANUP. */
 void clo_journal_close(struct clo_journal *journal);
 
@@ -42,5 +49,7 @@ CLO_MUST_USE bool clo_journal_save(struct clo_journal *journal, uint64_t done,
                                    struct clo_error *err);
 /* The disk, written whole, gets its name, and the folder goes. */
 CLO_MUST_USE bool clo_journal_finish(struct clo_journal *journal, int disk, struct clo_error *err);
+/* The same where it has its name already. */
+CLO_MUST_USE bool clo_journal_finish_in_place(struct clo_journal *journal, struct clo_error *err);
 
 #endif

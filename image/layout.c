@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/disk/in_place.h"
+
 #define SECTOR 512U
 
 static const char xbootldr_type[] = "bc13c2ff-59e6-4262-a352-b275fd6f7172";
@@ -126,6 +128,10 @@ static bool read_table(const struct clo_container *disk, struct clo_layout *out,
         return clo_out_of_memory(err);
     if (!clo_container_read(disk, 0, head.data, head.size, err))
         return false;
+    if (clo_in_place_is_marked(clo_buffer_bytes(&head)))
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "is half encrypted in place: 'cloister image convert IMAGE --in-place "
+                        "--resume' finishes it, with the folder IMAGE.converting");
     if (memcmp(head.data + SECTOR, "EFI PART", 8) == 0)
         return read_gpt(disk, clo_buffer_bytes(&head), out, err);
     if (!probe_part(disk, &whole, err))

@@ -89,6 +89,11 @@ static const struct entry *find(const struct clo_overlay *overlay, uint64_t bloc
     return entry->block == NO_BLOCK ? NULL : entry;
 }
 
+bool clo_overlay_is_changed(const struct clo_overlay *overlay, uint64_t block)
+{
+    return find(overlay, block) != NULL;
+}
+
 static bool grow(struct clo_overlay *overlay, struct clo_error *err)
 {
     size_t capacity = overlay->capacity == 0 ? 1024 : overlay->capacity * 2;

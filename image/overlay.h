@@ -25,6 +25,8 @@ CLO_MUST_USE bool clo_overlay_read(const struct clo_overlay *overlay, uint64_t a
                                    size_t size, struct clo_error *err);
 CLO_MUST_USE bool clo_overlay_write(struct clo_overlay *overlay, uint64_t at, const void *in,
                                     size_t size, struct clo_error *err);
+/* Was anything of this block of CLO_OVERLAY_BLOCK bytes written? */
+bool clo_overlay_is_changed(const struct clo_overlay *overlay, uint64_t block);
 /* Over all that was written, and where: equal if the same was. */
 CLO_MUST_USE bool clo_overlay_digest(const struct clo_overlay *overlay, uint8_t out[32],
                                      struct clo_error *err);

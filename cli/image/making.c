@@ -556,7 +556,8 @@ static bool build(struct cli_making *making, const struct clo_image_spec *spec,
 static bool prepare(struct cli_making *making, struct clo_error *err)
 {
     making->resumes = making->resumes && clo_journal_exists(making->output);
-    return !making->is_journalled || clo_journal_prepare(making->output, making->resumes, err);
+    return !making->is_journalled ||
+           clo_journal_prepare(making->output, making->resumes, making->is_in_place, err);
 }
 
 static int make(struct cli_making *making, const char *root, struct clo_error *err)

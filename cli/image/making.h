@@ -39,6 +39,7 @@ struct cli_making {
     void *context;
     bool is_journalled; /* a new disk key gets its name at once: what is half made hangs on it */
     bool resumes;       /* and is taken from there */
+    bool is_in_place;   /* the output is the input */
 };
 
 #define CLI_MAKING_DEFAULTS                                           \

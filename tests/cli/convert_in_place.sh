@@ -1,0 +1,165 @@
+#!/bin/bash
+# A disk that becomes the confidential one in its own file: the same as a new file would be, whichever way its root has to move, with nothing
+# left in the clear. Killed, without power or without room it goes on; and what is not the image, or not the journal, is refused.
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/cli/image_lib.sh
+. "$(dirname "$0")/image_lib.sh"
+# shellcheck source=tests/cli/convert_lib.sh
+. "$(dirname "$0")/convert_lib.sh"
+# shellcheck source=tests/cli/faults_lib.sh
+. "$(dirname "$0")/faults_lib.sh"
+# shellcheck source=tests/cli/in_place_lib.sh
+. "$(dirname "$0")/in_place_lib.sh"
+faults=$(absolute "$2")
+power=$(absolute "$3")
+cd "$work" || exit 4
+PATH=$PATH:/sbin:/usr/sbin
+export TMPDIR="$work"
+skip_without mke2fs mkfs.vfat mcopy jq sfdisk debugfs e2fsck cryptsetup python3
+make_image_inputs
+make_root
+export SOURCE_DATE_EPOCH=1700000000
+same="--seed 7c9a2f34-1be5-4d1e-9f6a-3f6f1f0c9e11 --name demo"
+
+# is_alike NAME: as a new file would be, but for its volume key; nothing of the old disk is left.
+is_alike() {
+    expect "$1: inspect" 0 "a guest opens it" "$cloister" image inspect demo.img
+    open_root demo.img demo.disk.key plain
+    cmp -s plain plain.new || fail "$1: the root is another"
+    cmp -s -n $((65 << 20)) demo.img new.img || fail "$1: table or ESP are others"
+    [ "$(stat -c %s demo.img)" = "$(stat -c %s new.img)" ] || fail "$1: the disk's size is another"
+    ! grep -qa "words in the clear\|words of the swap\|update-grub" demo.img || fail "$1: something is in the clear"
+    [ ! -e demo.img.converting ] || fail "$1: left over: $(ls demo.img.converting)"
+}
+
+make_disk_at 100 disk.raw
+# shellcheck disable=SC2086 # words
+expect "a new file" 0 "LUKS2" make_image disk.raw new.img $same
+open_root new.img new.disk.key plain.new
+e2fsck -fn plain.new >e2fsck.log 2>&1 || fail "e2fsck: $(cat e2fsck.log)"
+in_root plain.new 'dump var/large large' >/dev/null
+cmp -s large system/var/large || fail "the content is another"
+make_disk_at 100 demo.img
+# shellcheck disable=SC2086 # words
+expect "downward" 0 "LUKS2" make_image demo.img --in-place $same
+is_alike "downward"
+# Up by less than a window, each of which lies where the next one is read from.
+# shellcheck disable=SC2086 # words
+plan_disk 80 $same
+is_alike "upward"
+
+# No room for it: the image is as it was, and so is the plan.
+again
+expect "no room" 4 "nothing was moved yet" with_fault 1 ENOSPC fallocate make_image demo.img --in-place --resume
+cmp -s demo.img planned/demo.img || fail "no room: the image was written to"
+# A block that cannot be read is found before there is a plan: nothing is left of what was made.
+rm -rf demo.*
+cp --sparse=always first.img demo.img
+block=$(in_root root.ext4 'blocks var/large' | tr -s ' ' '\n' | grep . | tail -n 1)
+# shellcheck disable=SC2317 # expect calls it
+bad() {
+    POWER_PROGRAM=cloister POWER_BAD=$(((80 << 20) + block * 4096 + 100)) POWER_OF=$(stat -c %s demo.img) LD_PRELOAD=$power ASAN_OPTIONS=$faults_asan \
+        make_image demo.img --in-place
+}
+expect "a place that cannot be read" 3 "Input/output error" bad
+[ "$(echo demo.*)" = demo.img ] || fail "left over: $(echo demo.*)"
+cmp -s demo.img first.img || fail "a place that cannot be read: the image was written to"
+
+# Killed, without power, without room, and on a disk that fails, one after another in the middle of a window.
+again
+for what in kill kept ENOSPC lost EIO kill; do
+    status=0 wanted=137
+    case $what in
+    kept | lost) without_power 14 $what make_image demo.img --in-place --resume >run.log 2>&1 || status=$? ;;
+    *) with_fault 14 $what "" make_image demo.img --in-place --resume >run.log 2>&1 || status=$? ;;
+    esac
+    case $what in
+    ENOSPC | EIO)
+        wanted=4
+        grep -q -- "--resume goes on from here" run.log || fail "$what: $(cat run.log)"
+        ;;
+    esac
+    [ $status = $wanted ] || fail "$what: exit status $status: $(cat run.log)"
+done
+expect "half of it" 3 "is half encrypted in place" "$cloister" image inspect demo.img
+expect "resumed" 0 "LUKS2" make_image demo.img --in-place --resume
+is_done "resumed"
+
+# Neither key, plan, state, window, what is made, nor image is taken if it is another; and nothing is written then.
+again
+with_fault 20 kill "" make_image demo.img --in-place --resume >run.log 2>&1
+rm -rf half
+mkdir half
+cp -a --sparse=always demo.* half/
+# altered NAME STATUS WORDS [OPTION]…: refused, with the image as it was; then it is as it was before.
+altered() {
+    local name=$1 status=$2 words=$3
+    shift 3
+    cp --sparse=always demo.img before.img
+    expect "$name" "$status" "$words" make_image demo.img --in-place --resume "$@"
+    cmp -s demo.img before.img || fail "$name: the image was written to"
+    [ -s demo.img.converting/plan ] || fail "$name: the journal is gone"
+    cmp -s demo.img half/demo.img || cp -a --sparse=always half/demo.img demo.img
+    rm -rf demo.img.converting
+    cp -a --sparse=always half/demo.img.converting .
+}
+head -c 64 /dev/urandom >other.key
+altered "another key" 1 "the disk key does not open it" --disk-key other.key
+invert demo.img.converting/plan 30
+altered "another plan" 1 "plan: was changed, or is of another disk key"
+invert demo.img.converting/state 12
+altered "another state" 1 "state: was changed, or is of another disk key"
+for window in demo.img.converting/window.*; do invert "$window" 5000; done
+altered "another window" 1 "was changed"
+invert demo.img.converting/disk $((66 << 20))
+altered "another header" 1 "disk: was changed"
+cp --sparse=always first.img demo.img
+altered "the image as it was at first" 1 "is not the image that the journal is of"
+cp --sparse=always finished/demo.img demo.img
+altered "the image as it will be" 1 "is not the image that the journal is of"
+cp -a planned/demo.img.converting/. demo.img.converting/
+rm demo.img.converting/state
+altered "a journal from before" 1 "is not the image that the journal is of"
+jq -c '.in_place = false' demo.img.converting/journal.json >journal.json
+cp journal.json demo.img.converting/journal.json
+altered "begun another way" 1 "was begun without --in-place"
+expect "resumed after all that" 0 "LUKS2" make_image demo.img --in-place --resume
+is_done "resumed after all that"
+again
+invert demo.img $(((80 << 20) + block * 4096 + 100))
+expect "changed since it was planned" 1 "nothing was moved yet" make_image demo.img --in-place --resume
+expect "not begun anew over it" 1 "Without the folder the image is lost" make_image demo.img --in-place
+expect "nor as the image of another" 1 "Without the folder the image is lost" make_image first.img demo.img
+chmod 755 demo.img.converting
+expect "a folder for others" 1 "make it so (chown, chmod 700)" make_image demo.img --in-place --resume
+
+# What has it open.
+rm -rf demo.*
+cp --sparse=always first.img demo.img
+expect "locked" 1 "another program has it open" flock demo.img "$cloister" image convert demo.img --in-place --key keys/db.key --cert keys/db.crt \
+    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem
+# As QEMU does: bytes of the file are locked, by a process that is not its parent's image.
+cat >locked.py <<'PYTHON'
+import fcntl, subprocess, sys
+image = open(sys.argv[1], "rb")
+fcntl.lockf(image, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 100)
+sys.exit(subprocess.call(sys.argv[2:]))
+PYTHON
+expect "locked by bytes" 1 "another program has it open" python3 locked.py demo.img "$cloister" image convert demo.img --in-place --key keys/db.key \
+    --cert keys/db.crt --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem
+
+# What it does not do.
+expect "tags" 2 "--in-place: goes without --integrity" make_image demo.img --in-place --integrity hmac-sha256
+expect "a tree" 2 "--in-place: goes without --verity" make_image demo.img --in-place --verity
+expect "a VHD" 2 "--in-place: goes without --format vhd" make_image demo.img --in-place --format vhd
+expect "two names" 2 "--in-place: DISK is the image" make_image demo.img other.img --in-place
+expect "no name" 2 "where does the image go?" make_image demo.img
+expect "a folder" 3 "--in-place: not a file" make_image system --in-place
+tar -C system -cf demo.tar .
+expect "a tar" 3 "--in-place: is not a disk" make_image demo.tar --in-place
+cp --sparse=always finished/demo.img other.img
+expect "encrypted already" 3 "is encrypted already" make_image other.img --in-place
+cmp -s demo.img first.img || fail "the image was written to"
+[ -z "$(find . -maxdepth 1 -name '*.converting')" ] || fail "left over: $(find . -maxdepth 1 -name '*.converting')"
+exit "$failed"
