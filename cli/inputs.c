@@ -42,9 +42,10 @@ static bool read_corim(struct clo_bytes file, struct clo_reference **out, struct
     int64_t now;
 
     if (clo_cose_is_sign1(file))
-        return clo_fail(err, CLO_ERR_USAGE,
-                        "a signed CoRIM: check it with 'cloister measure convert --public-key FILE "
-                        "--to json'");
+        return clo_fail(
+                err, CLO_ERR_USAGE,
+                "a signed CoRIM: 'key put' and 'key terms' take it with --reference-key, and "
+                "'measure convert --public-key FILE --to json' makes a file of it");
     return cli_time(NULL, &now, err) && clo_corim_read(file, NULL, now, &json, err) &&
            clo_corim_to_reference(json, out, err);
 }
@@ -61,6 +62,25 @@ bool cli_read_reference_file(const char *path, struct clo_buffer *file, struct c
         return clo_reference_parse(in, out, err) || clo_wrap(err, "%s", path) ||
                cli_stranger(path, "reference values", "reference values", err);
     if (!read_corim(in, out, err))
+        return clo_wrap(err, "%s", path);
+    clo_buffer_free(file);
+    return clo_reference_write(*out, file, err);
+}
+
+bool cli_read_signed_reference(const char *path, const struct clo_public_key *key,
+                               struct clo_buffer *file, struct clo_reference **out,
+                               struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    int64_t now;
+
+    if (!clo_file_read(path, CLO_FILE_LIMIT, file, err) || !cli_time(NULL, &now, err))
+        return false;
+    if (!clo_corim_is(clo_buffer_bytes(file)))
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: not a CoRIM, and one that is signed is wanted",
+                        path);
+    if (!clo_corim_read(clo_buffer_bytes(file), key, now, &json, err) ||
+        !clo_corim_to_reference(json, out, err))
         return clo_wrap(err, "%s", path);
     clo_buffer_free(file);
     return clo_reference_write(*out, file, err);

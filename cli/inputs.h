@@ -23,6 +23,10 @@ CLO_MUST_USE bool cli_read_reference(const char *path, struct clo_reference **ou
 /* The same, and as the file that it is kept in: of a CoRIM, what a reference file says of it. */
 CLO_MUST_USE bool cli_read_reference_file(const char *path, struct clo_buffer *file,
                                           struct clo_reference **out, struct clo_error *err);
+/* A signed CoRIM alone, by this key, in the same two forms. */
+CLO_MUST_USE bool cli_read_signed_reference(const char *path, const struct clo_public_key *key,
+                                            struct clo_buffer *file, struct clo_reference **out,
+                                            struct clo_error *err);
 /* Those of an option that repeats. There is room for one more, which is made rather than read. */
 struct cli_references {
     struct clo_reference *items[CLO_LIST_MAX + 1];

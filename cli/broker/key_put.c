@@ -9,11 +9,11 @@
 #include "device/file.h"
 
 struct put_options {
-    const char *state, *master, *policy, *releases, *second_holder, *disk, *why;
+    const char *state, *master, *releases, *second_holder, *disk, *why;
+    struct cli_terms_options terms;
     bool is_shared, same_secret, forget_generation, as_json;
     struct cli_remote remote;
     uint64_t lease, limit;
-    struct clo_list references;
 };
 
 struct put_files {
@@ -31,10 +31,10 @@ static void free_files(struct put_files *files)
     clo_secret_free(files->secret);
 }
 
-static bool read_files(const char *secret, const char *policy, const struct clo_list *references,
+static bool read_files(const char *secret, const struct cli_terms_options *terms,
                        struct put_files *out, struct clo_error *err)
 {
-    return cli_terms_files_read(policy, references, &out->terms, err) &&
+    return cli_terms_files_read(terms, &out->terms, err) &&
            clo_file_read_secret(secret, CLO_STORE_SECRET_MAX, &out->secret, err);
 }
 
@@ -142,13 +142,17 @@ static bool audit_reason(struct clo_store *store, const struct clo_store_entry *
 }
 
 /* In one piece: neither the secret without the reason, nor the reason of a secret that was not put. */
-static bool put_entry(struct clo_store *store, const struct clo_store_entry *entry,
-                      const struct clo_policy *policy, struct clo_error *err)
+static bool put_entry(struct clo_store *store, const struct put_options *o,
+                      const struct clo_store_entry *entry, const struct clo_policy *policy,
+                      struct clo_error *err)
 {
-    return clo_store_begin(store, err) && clo_store_end(store,
-                                                        audit_reason(store, entry, policy, err) &&
-                                                                clo_store_put(store, entry, err),
-                                                        err);
+    return clo_store_begin(store, err) &&
+           clo_store_end(
+                   store,
+                   audit_reason(store, entry, policy, err) &&
+                           cli_terms_audit_older(store, &o->terms, entry->path, entry->now, err) &&
+                           clo_store_put(store, entry, err),
+                   err);
 }
 
 static bool put_here(const struct put_options *o, const struct put_files *files,
@@ -158,7 +162,7 @@ static bool put_here(const struct put_options *o, const struct put_files *files,
     bool is_revoked;
 
     if (!cli_open_state(o->state, o->master, true, &store, err) ||
-        !put_entry(store, entry, files->terms.parsed, err) ||
+        !put_entry(store, o, entry, files->terms.parsed, err) ||
         !clo_store_is_revoked(store, entry->path, &is_revoked, err))
         return false;
     *out = json_pack("{s:s, s:I, s:I, s:s*, s:b}", "path", entry->path, "bytes",
@@ -169,12 +173,13 @@ static bool put_here(const struct put_options *o, const struct put_files *files,
 }
 
 /* What verifier/kbs/key_request.h has. */
-static json_t *request_json(const struct put_files *files, const struct clo_store_entry *entry)
+static json_t *request_json(const struct put_options *options, const struct put_files *files,
+                            const struct clo_store_entry *entry)
 {
     const char *holder = entry->second_holder == CLO_SECOND_HOLDER_DEFAULT
                                  ? NULL
                                  : clo_second_holder_name(entry->second_holder);
-    struct clo_json_object o = { .json = cli_terms_json(&files->terms) };
+    struct clo_json_object o = { .json = cli_terms_json(&options->terms, &files->terms) };
 
     clo_json_set(&o, "secret", clo_json_base64(entry->secret));
     if (files->has_disk)
@@ -210,17 +215,18 @@ static bool put(const struct put_options *o, const char *path, const char *secre
     CLO_CLEANUP(free_files) struct put_files files = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
 
-    if (!check_path(path, err) || !read_files(secret, o->policy, &o->references, &files, err) ||
+    if (!check_path(path, err) || !read_files(secret, &o->terms, &files, err) ||
         !read_disk(o->disk, &files, err))
         return false;
     struct clo_store_entry entry = { .path = path,
                                      .secret = clo_secret_bytes(files.secret),
                                      .policy = clo_buffer_bytes(&files.terms.policy),
                                      .references = files.terms.views,
-                                     .reference_count = o->references.count,
+                                     .reference_count = files.terms.known.count,
                                      .disk = files.has_disk ? &files.disk.identity : NULL,
                                      .forgets_generation = o->forget_generation,
                                      .may_repeat_secret = o->same_secret,
+                                     .accepts_older = o->terms.why_older != NULL,
                                      .is_shared = o->is_shared,
                                      .now = (int64_t)time(NULL) };
     if (!read_rules(o->releases, o->second_holder, o->lease, &entry, err) ||
@@ -230,9 +236,10 @@ static bool put(const struct put_options *o, const char *path, const char *secre
         return clo_fail(err, CLO_ERR_USAGE, "--limit: at most %d", INT32_MAX);
     entry.release_limit = (int64_t)o->limit;
     entry.policy = clo_buffer_bytes(&files.terms.policy);
-    bool ok = o->remote.url == NULL ? put_here(o, &files, &entry, &answer, err)
-                                    : cli_remote_ask(&o->remote, "put", path,
-                                                     request_json(&files, &entry), &answer, err);
+    bool ok = o->remote.url == NULL
+                      ? put_here(o, &files, &entry, &answer, err)
+                      : cli_remote_ask(&o->remote, entry.accepts_older ? "put-older" : "put", path,
+                                       request_json(o, &files, &entry), &answer, err);
     return ok && tell(o, &files, &entry, answer, err);
 }
 
@@ -241,9 +248,7 @@ static struct put_options chosen;
 
 static const struct cli_option options[] = {
     CLI_STATE_OR_BROKER(&chosen.state, &chosen.remote),
-    { "--policy", "FILE", "what evidence must show (required)", .text = &chosen.policy },
-    { "--reference", "FILE", "reference values: of the image, and of its firmware (repeatable)",
-      .list = &chosen.references },
+    CLI_TERMS_OPTIONS(&chosen.terms),
     { "--disk", "FILE",
       "the disk that the key is for (NAME.disk.json): the guest opens no other with it",
       .text = &chosen.disk },
@@ -305,14 +310,12 @@ int cmd_key_put(int argc, char **argv)
 
     if (!cli_parse(&usage, argc, argv, &operands, &status))
         return status;
-    if (chosen.policy == NULL)
-        return cli_usage_error(&usage, "--policy is needed");
+    if (!cli_terms_options_check(&chosen.terms, &why))
+        return cli_usage_error(&usage, "%s", why);
     if (!cli_remote_check(&chosen.remote, chosen.state, &why))
         return cli_usage_error(&usage, "%s", why);
     if (chosen.remote.url != NULL && chosen.master != NULL)
         return cli_usage_error(&usage, "--master-key is the broker's own: it goes with --state");
-    if (chosen.references.count > CLO_STORE_REFERENCES_MAX)
-        return cli_usage_error(&usage, "more than %d references", CLO_STORE_REFERENCES_MAX);
     if (chosen.forget_generation && chosen.disk == NULL)
         return cli_usage_error(&usage, "--forget-generation is for --disk");
     return put(&chosen, operands.items[0], operands.items[1], &err) ? CLI_YES

@@ -15,6 +15,7 @@
 struct conversion {
     const char *form, *key, *public_key, *at_text, *expires_text, *output;
     int64_t at, expires;
+    uint64_t version; /* 0: that of the file */
     struct clo_list variants;
 };
 
@@ -137,6 +138,8 @@ static bool convert(struct conversion *in, const char *path, struct clo_error *e
 
     if (!read_times(in, err) || !load(in, path, &reference, &out, err))
         return false;
+    if (in->version != 0 && !clo_reference_set_version(reference, in->version, err))
+        return clo_wrap(err, "--set-version");
     if (strcmp(in->form, "pcrlock") == 0)
         return pcrlock_save(reference, in->output, err) || clo_wrap(err, "%s", path);
     return (strcmp(in->form, "show") == 0 || write_reference(in, reference, &out, err) ||
@@ -166,6 +169,9 @@ int cmd_measure_convert(int argc, char **argv)
           .text = &in.key },
         { "--public-key", "FILE", "the key that a signed CoRIM must be signed with",
           .text = &in.public_key },
+        { "--set-version", "N",
+          "the how manieth set of this name it is: a broker takes none below one that it took",
+          .number = &in.version },
         { "--at", "TIME", "the time for a CoRIM's validity (default: now)", .text = &in.at_text },
         { "--expires", "TIME", "until when the CoSERV results are good (default: 30 days)",
           .text = &in.expires_text },
@@ -187,7 +193,9 @@ int cmd_measure_convert(int argc, char **argv)
         .example = "  cloister measure convert demo.ref.json --key owner.pem --output demo.corim\n"
                    "  cloister measure convert demo.corim --public-key owner.pub.pem --to json "
                    "--output demo.ref.json\n"
-                   "  cloister measure convert demo.ref.json --to pcrlock --output pcrlock.d\n",
+                   "  cloister measure convert demo.ref.json --to pcrlock --output pcrlock.d\n"
+                   "  cloister measure convert demo.ref.json --set-version 7 --key owner.pem "
+                   "--output demo.corim\n",
     };
     struct clo_list operands;
     struct clo_error err;
@@ -198,6 +206,8 @@ int cmd_measure_convert(int argc, char **argv)
     if (!is_form(in.form))
         return cli_usage_error(&usage, "--to: %s is none of corim, coserv, pcrlock, json, show",
                                in.form);
+    if (in.version != 0 && strcmp(in.form, "corim") != 0 && strcmp(in.form, "json") != 0)
+        return cli_usage_error(&usage, "--set-version is for --to corim and json");
     if (strcmp(in.form, "pcrlock") == 0 && in.output == NULL)
         return cli_usage_error(&usage, "--to pcrlock writes a folder: --output is missing");
     return convert(&in, operands.items[0], &err) ? CLI_YES : cli_fail("measure convert", &err);

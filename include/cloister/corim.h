@@ -16,7 +16,7 @@ CLO_BEGIN_C
 /* Does it begin as a CoRIM does: tag 501, or a COSE_Sign1? */
 CLO_API bool clo_corim_is(struct clo_bytes in);
 /* {"id", "profile", "not_before", "not_after", "reference_values": [{"environment", "measurements"}], "keys",
- * "other_triples", "other_tags"}; `key` NULL: unsigned ones alone are read, a signed one is refused. At `at`
+ * "other_triples", "other_tags", "tag_version"}; `key` NULL: unsigned ones alone are read, a signed one is refused. At `at`
  * (Unix time) it must be within its validity, if it has one. */
 CLO_API CLO_MUST_USE bool clo_corim_read(struct clo_bytes in, const struct clo_public_key *key,
                                          int64_t at, json_t **out, struct clo_error *err);

@@ -32,6 +32,11 @@ CLO_API CLO_MUST_USE bool clo_json_get_array(const json_t *object, const char *k
                                              struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_json_get_u64(const json_t *object, const char *key, uint64_t *out,
                                            struct clo_error *err);
+/* A number that counts the documents of one name up, so that an older one can be told: 1 to CLO_VERSION_MAX, which every
+ * reader of JSON holds exactly. Absent: 0. */
+#define CLO_VERSION_MAX ((1ULL << 53) - 1)
+CLO_API CLO_MUST_USE bool clo_json_get_version(const json_t *object, const char *key, uint64_t *out,
+                                               struct clo_error *err);
 CLO_API CLO_MUST_USE bool clo_json_get_bool_optional(const json_t *object, const char *key,
                                                      bool fallback, bool *out,
                                                      struct clo_error *err);

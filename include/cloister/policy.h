@@ -36,6 +36,8 @@ CLO_API void clo_policy_freep(struct clo_policy **policy);
 CLO_API const char *clo_policy_name(const struct clo_policy *policy);
 /* SHA-256 of the canonical JSON: how results name it. */
 CLO_API const struct clo_digest *clo_policy_fingerprint(const struct clo_policy *policy);
+/* Of the policies of its name, the how manieth it is: an owner counts them up. 0: it does not say. */
+CLO_API uint64_t clo_policy_version(const struct clo_policy *policy);
 /* Why what it leaves open is accepted; "": it is not. */
 CLO_API const char *clo_policy_accept_weak(const struct clo_policy *policy);
 

@@ -155,6 +155,10 @@ CLO_API void clo_reference_freep(struct clo_reference **reference);
 
 CLO_API const char *clo_reference_name(const struct clo_reference *reference);
 CLO_API const char *clo_reference_origin(const struct clo_reference *reference); /* "prediction" */
+/* Of the sets of its name, the how manieth it is: an owner counts them up. 0: it does not say. */
+CLO_API uint64_t clo_reference_version(const struct clo_reference *reference);
+CLO_API CLO_MUST_USE bool clo_reference_set_version(struct clo_reference *reference,
+                                                    uint64_t version, struct clo_error *err);
 /* The whole file; borrowed. */
 CLO_API const json_t *clo_reference_json(const struct clo_reference *reference);
 

@@ -144,6 +144,18 @@ bool clo_json_get_u64(const json_t *object, const char *key, uint64_t *out, stru
     return true;
 }
 
+bool clo_json_get_version(const json_t *object, const char *key, uint64_t *out,
+                          struct clo_error *err)
+{
+    *out = 0;
+    if (json_object_get(object, key) == NULL)
+        return true;
+    if (!clo_json_get_u64(object, key, out, err))
+        return false;
+    return (*out >= 1 && *out <= CLO_VERSION_MAX) ||
+           clo_fail(err, CLO_ERR_FORMAT, "\"%s\": 1 to %llu are expected", key, CLO_VERSION_MAX);
+}
+
 bool clo_json_get_bool_optional(const json_t *object, const char *key, bool fallback, bool *out,
                                 struct clo_error *err)
 {

@@ -38,6 +38,8 @@ struct reading {
     size_t tags;    /* tags that are not CoMIDs */
     bool is_snp;    /* AMD's profile: keys of measurements and models of key owners are demanded */
     size_t all;     /* triples so far */
+    size_t comids;
+    uint64_t version; /* of the oldest of them */
 };
 
 static bool attest_key(const struct reading *r, const cbor_item_t *triple, struct clo_error *err)
@@ -79,12 +81,27 @@ static bool triples(struct reading *r, int64_t kind, const cbor_item_t *list, st
     return true;
 }
 
+/* The tag's version, 0 where none is said. What several tags say is as old as the oldest of them. */
+static bool tag_version(struct reading *r, const cbor_item_t *identity, struct clo_error *err)
+{
+    const cbor_item_t *item = item_at(identity, 1);
+    int64_t version = 0;
+
+    if (item != NULL && (!item_int(item, &version) || version < 0))
+        return clo_fail(err, CLO_ERR_FORMAT, "tag version: not a number from 0");
+    if (r->comids++ == 0 || (uint64_t)version < r->version)
+        r->version = (uint64_t)version;
+    return true;
+}
+
 static bool comid(struct reading *r, const cbor_item_t *item, struct clo_error *err)
 {
     const cbor_item_t *all = item_at(item, 4);
 
     if (!item_is_map(item_at(item, 1)) || item_at(item_at(item, 1), 0) == NULL)
         return clo_fail(err, CLO_ERR_FORMAT, "no tag identity");
+    if (!tag_version(r, item_at(item, 1), err))
+        return false;
     if (!item_is_map(all) || item_count(all) == 0)
         return clo_fail(err, CLO_ERR_FORMAT, "no triples");
     for (size_t i = 0; i < item_count(all); i++) {
@@ -193,6 +210,8 @@ static bool read_corim(struct clo_bytes in, bool is_signed, int64_t at, json_t *
     r.values = json_array();
     if (!put(json, "reference_values", r.values, err) ||
         !validity(item_at(corim, 4), at, json, err) || !tags(&r, item_at(corim, 1), err))
+        return false;
+    if (r.version > 0 && !put(json, "tag_version", json_integer((json_int_t)r.version), err))
         return false;
     if (!put(json, "keys", json_integer((json_int_t)r.keys), err) ||
         !put(json, "other_triples", json_integer((json_int_t)r.others), err) ||

@@ -252,6 +252,7 @@ static bool write_comid(const struct clo_reference *reference, struct clo_buffer
                         struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer triples = { 0 };
+    uint64_t version = clo_reference_version(reference);
     struct clo_digest digest;
     size_t count;
 
@@ -260,9 +261,13 @@ static bool write_comid(const struct clo_reference *reference, struct clo_buffer
     clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&triples), &digest);
     clo_cbor_write(out, CLO_CBOR_MAP, 2);
     clo_cbor_write(out, CLO_CBOR_UINT, 1);
-    clo_cbor_write(out, CLO_CBOR_MAP, 1);
+    clo_cbor_write(out, CLO_CBOR_MAP, version == 0 ? 1 : 2);
     clo_cbor_write(out, CLO_CBOR_UINT, 0);
     clo_cbor_bytes(out, clo_bytes(digest.bytes, 16));
+    if (version != 0) {
+        clo_cbor_write(out, CLO_CBOR_UINT, 1);
+        clo_cbor_write(out, CLO_CBOR_UINT, version);
+    }
     clo_cbor_write(out, CLO_CBOR_UINT, 4);
     clo_cbor_write(out, CLO_CBOR_MAP, 1);
     clo_cbor_write(out, CLO_CBOR_UINT, 0);
@@ -447,7 +452,12 @@ bool clo_corim_to_reference(const json_t *corim, struct clo_reference **out, str
 
     if (profile == NULL || strcmp(profile, CLO_CORIM_PROFILE) != 0)
         return refuse_foreign(corim, err) || clo_wrap(err, "CoRIM");
-    if (!take_all(corim, json, err) || !clo_json_write(json, &text, err))
+    if (!take_all(corim, json, err))
+        return clo_wrap(err, "CoRIM");
+    json_t *version = json_object_get(corim, "tag_version");
+    if (version != NULL && json_object_set(json, "version", version) != 0)
+        return clo_out_of_memory(err);
+    if (!clo_json_write(json, &text, err))
         return clo_wrap(err, "CoRIM");
     return clo_reference_parse(clo_buffer_bytes(&text), out, err) || clo_wrap(err, "CoRIM");
 }

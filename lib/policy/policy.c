@@ -246,6 +246,7 @@ static bool check_members(const json_t *json, struct clo_error *err)
     static const char *const common[] = {
         "cloister_policy",
         "name",
+        "version",
         "tee",
         "roots",
         "pcrs",
@@ -279,6 +280,14 @@ static bool read_platforms(const json_t *json, struct clo_policy *policy, struct
     return true;
 }
 
+/* It counts the policies of a name, and so needs one. */
+static bool read_version(const json_t *json, struct clo_policy *policy, struct clo_error *err)
+{
+    return clo_json_get_version(json, "version", &policy->version, err) &&
+           (policy->version == 0 || policy->name[0] != '\0' ||
+            clo_fail(err, CLO_ERR_FORMAT, "\"version\" of a policy without a \"name\""));
+}
+
 bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
@@ -293,6 +302,7 @@ bool clo_policy_parse(struct clo_bytes text, struct clo_policy **out, struct clo
                         (unsigned long long)version);
     if (!new_policy(&policy, err) || !check_members(json, err) ||
         !read_text(json, "name", policy->name, sizeof policy->name, err) ||
+        !read_version(json, policy, err) ||
         !read_text(json, "phase", policy->phase, sizeof policy->phase, err) ||
         !read_tee(json, policy, err) || !read_roots(json, policy, err) ||
         !read_pcrs(json, policy, err) || !read_evidence(json, policy, err) ||
@@ -354,6 +364,11 @@ const char *clo_policy_name(const struct clo_policy *policy)
 const struct clo_digest *clo_policy_fingerprint(const struct clo_policy *policy)
 {
     return &policy->fingerprint;
+}
+
+uint64_t clo_policy_version(const struct clo_policy *policy)
+{
+    return policy->version;
 }
 
 const char *clo_policy_accept_weak(const struct clo_policy *policy)

@@ -141,6 +141,7 @@ struct clo_policy {
     struct clo_policy_grace grace;
     struct clo_policy_tpm tpm;
     struct clo_policy_endorsement endorsement;
+    uint64_t version;      /* of those of its name; 0: it does not say */
     char accept_weak[256]; /* why what it leaves open is accepted; "": it is not */
     struct clo_policy_snp snp;
     struct clo_policy_tdx tdx;

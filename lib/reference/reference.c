@@ -213,6 +213,7 @@ static bool check(struct clo_reference *reference, struct clo_error *err)
                                            "name",
                                            "origin",
                                            "created",
+                                           "version",
                                            "uki",
                                            "shim",
                                            "loader",
@@ -232,6 +233,7 @@ static bool check(struct clo_reference *reference, struct clo_error *err)
     if (!clo_json_get_string(reference->json, "name", &reference->name, err) ||
         !clo_json_get_string(reference->json, "origin", &reference->origin, err) ||
         !clo_json_get_string_optional(reference->json, "created", &created, err) ||
+        !clo_json_get_version(reference->json, "version", &reference->version, err) ||
         !clo_json_get_object(reference->json, "events", &reference->events, err) ||
         !clo_json_get_object(reference->json, "pcrs", &reference->pcrs, err) ||
         !clo_json_only(reference->json, members, err))
@@ -282,6 +284,22 @@ const char *clo_reference_name(const struct clo_reference *reference)
 const char *clo_reference_origin(const struct clo_reference *reference)
 {
     return reference->origin;
+}
+
+uint64_t clo_reference_version(const struct clo_reference *reference)
+{
+    return reference->version;
+}
+
+bool clo_reference_set_version(struct clo_reference *reference, uint64_t version,
+                               struct clo_error *err)
+{
+    if (version == 0 || version > CLO_VERSION_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "version: 1 to %llu are expected", CLO_VERSION_MAX);
+    if (json_object_set_new(reference->json, "version", json_integer((json_int_t)version)) != 0)
+        return clo_out_of_memory(err);
+    reference->version = version;
+    return true;
 }
 
 const json_t *clo_reference_json(const struct clo_reference *reference)

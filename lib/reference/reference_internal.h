@@ -11,6 +11,7 @@ struct clo_reference {
     json_t *tdx; /* NULL: none */
     const char *name;
     const char *origin;
+    uint64_t version; /* 0: not said */
 };
 
 bool reference_read_digest(const json_t *text, enum clo_hash hash, struct clo_digest *out);

@@ -156,6 +156,7 @@ while IFS= read -r command; do
         *'--to pcrlock'*) cp built.ref.json demo.ref.json ;;
         'cloister policy init'*) rm -f policy.json ;;
         'cloister key put'*) cp demo.disk.key disk.key ;;
+        *'--reference-key owner.pub.pem') "$cloister" measure convert demo.ref.json --key owner.pem --output demo.corim ;;
         *'--new next.key') "$cloister" key master --make next.key >/dev/null ;;
         'cloister key restore'*) mv broker broker.first ;;
         'cloister recovery check'*)

@@ -189,6 +189,7 @@ struct broker_change {
     const char *verdict;        /* "put" */
     const char *path, *machine; /* one of them; NULL: not to it */
     const char *role;
+    const char *why_older; /* older versions were accepted; NULL or "": they were not */
 };
 /* Ends what clo_store_begin() began, with its row. */
 CLO_MUST_USE bool broker_settle_admin(struct clo_broker *broker,

@@ -70,11 +70,13 @@ bool broker_settle_admin(struct clo_broker *broker, const struct clo_broker_requ
 {
     bool by_certificate = request->authorization == NULL && request->subject != NULL;
     bool is_machine = change->machine != NULL;
-    char detail[CLO_ADMIN_ROLE + 256];
+    bool is_older = change->why_older != NULL && *change->why_older != '\0';
+    char detail[CLO_ADMIN_ROLE + 512];
 
-    snprintf(detail, sizeof detail, "%.64s%sby an administrator (%s%s%.128s)",
+    snprintf(detail, sizeof detail, "%.64s%sby an administrator (%s%s%.128s)%s%s",
              is_machine ? change->machine : "", is_machine ? ", " : "", change->role,
-             by_certificate ? ", " : "", by_certificate ? request->subject : "");
+             by_certificate ? ", " : "", by_certificate ? request->subject : "",
+             is_older ? ", older versions accepted: " : "", is_older ? change->why_older : "");
     const struct clo_audit row = { .action = "admin",
                                    .verdict = change->verdict,
                                    .tee = "",

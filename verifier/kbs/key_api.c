@@ -2,6 +2,7 @@
  *
  *   list                               what is registered
  *   put/R/T/N, terms/R/T/N             a secret with its terms; other terms for it
+ *   put-older/R/T/N, terms-older/R/T/N the same, also with older versions than were accepted before
  *   revoke/R/T/N, revoke-machine/HEX   nothing more under a path or to a machine
  *   allow/R/T/N, allow-machine/HEX     again
  *   lease/R/T/N                        who holds it
@@ -12,6 +13,7 @@
  * makes no other request of it. */
 #include "broker_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "verifier/kbs/admin.h"
@@ -21,16 +23,27 @@
 struct asked {
     const struct clo_broker_request *request;
     const char *name;
-    const char *verdict; /* of the row; NULL: nothing was changed */
+    const char *verdict;                /* of the row; NULL: nothing was changed */
+    char why[CLO_STORE_REASON_MAX + 1]; /* older versions were accepted; "": they were not */
 };
 
-static bool put(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+typedef bool parse_fn(struct clo_bytes body, struct clo_key_request *out, struct clo_error *err);
+
+static void note_reason(struct asked *asked, const struct clo_key_request *request)
+{
+    if (request->why_older != NULL)
+        snprintf(asked->why, sizeof asked->why, "%s", request->why_older);
+}
+
+static bool put_by(parse_fn *parse, struct clo_store *store, struct asked *asked, json_t **out,
+                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_key_request_free) struct clo_key_request put = { 0 };
     bool is_revoked;
 
-    if (!clo_key_put_parse(asked->request->body, &put, err))
+    if (!parse(asked->request->body, &put, err))
         return false;
+    note_reason(asked, &put);
     put.entry.path = asked->name;
     put.entry.now = asked->request->time;
     if (!clo_store_put(store, &put.entry, err) ||
@@ -44,14 +57,28 @@ static bool put(struct clo_store *store, struct asked *asked, json_t **out, stru
     return true;
 }
 
-static bool terms(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+static bool put(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    return put_by(clo_key_put_parse, store, asked, out, err);
+}
+
+static bool put_older(struct clo_store *store, struct asked *asked, json_t **out,
+                      struct clo_error *err)
+{
+    return put_by(clo_key_put_older_parse, store, asked, out, err);
+}
+
+static bool terms_by(parse_fn *parse, struct clo_store *store, struct asked *asked, json_t **out,
+                     struct clo_error *err)
 {
     CLO_CLEANUP(clo_key_request_free) struct clo_key_request terms = { 0 };
     bool is_revoked;
 
-    if (!clo_key_terms_parse(asked->request->body, &terms, err))
+    if (!parse(asked->request->body, &terms, err))
         return false;
+    note_reason(asked, &terms);
     terms.entry.path = asked->name;
+    terms.entry.now = asked->request->time;
     if (!clo_store_set_terms(store, &terms.entry, err) ||
         !clo_store_is_revoked(store, asked->name, &is_revoked, err))
         return false;
@@ -59,6 +86,17 @@ static bool terms(struct clo_store *store, struct asked *asked, json_t **out, st
     *out = json_pack("{s:s, s:s, s:b}", "path", asked->name, "policy",
                      clo_policy_name(terms.terms.policy), "revoked", is_revoked);
     return true;
+}
+
+static bool terms(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
+{
+    return terms_by(clo_key_terms_parse, store, asked, out, err);
+}
+
+static bool terms_older(struct clo_store *store, struct asked *asked, json_t **out,
+                        struct clo_error *err)
+{
+    return terms_by(clo_key_terms_older_parse, store, asked, out, err);
 }
 
 static bool list(struct clo_store *store, struct asked *asked, json_t **out, struct clo_error *err)
@@ -161,6 +199,8 @@ static const struct word {
     { "list", list, false },
     { "put/", put, true },
     { "terms/", terms, true },
+    { "put-older/", put_older, true },
+    { "terms-older/", terms_older, true },
     { "remove/", remove_it, true },
     { "revoke/", revoke, true },
     { "allow/", allow, true },
@@ -192,7 +232,8 @@ static bool answer_asked(struct clo_broker *broker, const struct word *word, str
         const struct broker_change change = { .verdict = asked->verdict,
                                               .path = word->is_path ? asked->name : NULL,
                                               .machine = word->is_path ? NULL : asked->name,
-                                              .role = role };
+                                              .role = role,
+                                              .why_older = asked->why };
         return broker_settle_admin(broker, asked->request, &change, err);
     }
     return clo_store_end(store, ok, ok ? err : &ignored) && ok;

@@ -148,27 +148,75 @@ static bool read_rules(const json_t *json, struct clo_store_entry *out, struct c
            clo_fail(err, CLO_ERR_FORMAT, "\"forget_generation\" is for a \"disk\"");
 }
 
-bool clo_key_put_parse(struct clo_bytes body, struct clo_key_request *out, struct clo_error *err)
+/* Why older versions are accepted: it is read where it is demanded alone, and refused elsewhere as what is not known. */
+static bool read_older(bool is_older, struct clo_key_request *out, struct clo_error *err)
 {
-    static const char *const members[] = {
-        "secret",        "policy",      "references",        "disk",
-        "shared",        "releases",    "second_holder",     "lease_seconds",
-        "release_limit", "same_secret", "forget_generation", NULL
-    };
+    if (!is_older)
+        return true;
+    if (!clo_json_get_string(out->json, "accept_older", &out->why_older, err))
+        return false;
+    out->entry.accepts_older = true;
+    return (*out->why_older != '\0' && strlen(out->why_older) <= CLO_STORE_REASON_MAX) ||
+           clo_fail(err, CLO_ERR_FORMAT,
+                    "\"accept_older\": a reason of at most %d bytes is expected",
+                    CLO_STORE_REASON_MAX);
+}
+
+static bool parse_put(struct clo_bytes body, bool is_older, struct clo_key_request *out,
+                      struct clo_error *err)
+{
+    const char *const members[] = { "secret",
+                                    "policy",
+                                    "references",
+                                    "disk",
+                                    "shared",
+                                    "releases",
+                                    "second_holder",
+                                    "lease_seconds",
+                                    "release_limit",
+                                    "same_secret",
+                                    "forget_generation",
+                                    is_older ? "accept_older" : NULL,
+                                    NULL };
 
     return clo_json_parse_bounded(body, VALUES_MAX, &out->json, err) &&
            clo_json_only(out->json, members, err) && read_secret(out->json, out, err) &&
            read_terms(out->json, out, err) && read_disk(out->json, out, err) &&
-           read_rules(out->json, &out->entry, err) && check_pins(out, err);
+           read_rules(out->json, &out->entry, err) && read_older(is_older, out, err) &&
+           check_pins(out, err);
+}
+
+static bool parse_terms(struct clo_bytes body, bool is_older, struct clo_key_request *out,
+                        struct clo_error *err)
+{
+    const char *const members[] = { "policy", "references", is_older ? "accept_older" : NULL,
+                                    NULL };
+
+    return clo_json_parse_bounded(body, VALUES_MAX, &out->json, err) &&
+           clo_json_only(out->json, members, err) && read_terms(out->json, out, err) &&
+           read_older(is_older, out, err) && check_pins(out, err);
+}
+
+bool clo_key_put_parse(struct clo_bytes body, struct clo_key_request *out, struct clo_error *err)
+{
+    return parse_put(body, false, out, err);
+}
+
+bool clo_key_put_older_parse(struct clo_bytes body, struct clo_key_request *out,
+                             struct clo_error *err)
+{
+    return parse_put(body, true, out, err);
 }
 
 bool clo_key_terms_parse(struct clo_bytes body, struct clo_key_request *out, struct clo_error *err)
 {
-    static const char *const members[] = { "policy", "references", NULL };
+    return parse_terms(body, false, out, err);
+}
 
-    return clo_json_parse_bounded(body, VALUES_MAX, &out->json, err) &&
-           clo_json_only(out->json, members, err) && read_terms(out->json, out, err) &&
-           check_pins(out, err);
+bool clo_key_terms_older_parse(struct clo_bytes body, struct clo_key_request *out,
+                               struct clo_error *err)
+{
+    return parse_terms(body, true, out, err);
 }
 
 bool clo_key_empty_parse(struct clo_bytes body, struct clo_error *err)

@@ -14,6 +14,7 @@
 
 #define CLO_STORE_REFERENCES_MAX 16
 #define CLO_STORE_SECRET_MAX     ((size_t)65536)
+#define CLO_STORE_REASON_MAX     255       /* bytes of why older versions are accepted */
 #define CLO_LEASE_MAX            315360000 /* seconds: ten years */
 
 struct clo_store;
@@ -64,6 +65,7 @@ struct clo_store_entry {
     const struct clo_disk_identity *disk; /* NULL: none is registered with it */
     bool forgets_generation; /* an older copy of the disk than was seen is taken on purpose */
     bool may_repeat_secret;  /* the secret may stand under another path as well */
+    bool accepts_older; /* also older versions of its policy and reference values, on purpose */
     int64_t now;
     bool is_shared;    /* also for evidence that does not name it */
     bool any_releases; /* also again in the same boot */
@@ -73,13 +75,15 @@ struct clo_store_entry {
 };
 /* Replaces what is there under this path, but for the last generation that was seen of the same disk,
  * under whatever path, and also if that was removed meanwhile.
- * Returns when it is on the disk. CLO_ERR_REFUSED: the secret stands under another path already. */
+ * Returns when it is on the disk. CLO_ERR_REFUSED: the secret stands under another path already, or the policy or a set of
+ * reference values is an older version than was accepted of its name, wherever. */
 CLO_MUST_USE bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                                 struct clo_error *err);
 /* [{"path","bytes","created","policy","references":[name…],"disk":{…},"shared","releases",
  * "second_holder","lease_seconds","holders","accept_weak"}]: no secret in it. */
 CLO_MUST_USE bool clo_store_list(struct clo_store *store, json_t **out, struct clo_error *err);
-/* Other terms for what is there; the secret, and who holds it, stay. Of `entry` path, policy and references count. One that
+/* Other terms for what is there; the secret, and who holds it, stay. Of `entry` path, policy, references, accepts_older and now
+ * count. One that
  * is sealed is sealed anew, for which the store must be unlocked.
  * CLO_ERR_REFUSED if there is none. */
 CLO_MUST_USE bool clo_store_set_terms(struct clo_store *store, const struct clo_store_entry *entry,

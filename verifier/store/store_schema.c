@@ -74,6 +74,10 @@ static const char *const steps[] = {
     " WHERE path = releases.path AND created < releases.time), -1);",
     /* 9: paths that were revoked and are not there any more: what is put there later is revoked as well. */
     "CREATE TABLE revoked_paths (path TEXT PRIMARY KEY, time INTEGER NOT NULL) STRICT;",
+    /* 10: the highest version that was accepted of each policy and set of reference values, by its name; it outlives the
+     * terms. */
+    "CREATE TABLE versions (kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
+    " time INTEGER NOT NULL, PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;",
 };
 #define CHAINED_FROM 6
 #define NAMED_FROM   7
