@@ -10,9 +10,9 @@
 . "$(dirname "$0")/convert_lib.sh"
 # shellcheck source=tests/cli/faults_lib.sh
 . "$(dirname "$0")/faults_lib.sh"
-init=$(absolute "$2")
-faults=$(absolute "$3")
-power=$(absolute "$4")
+init=$small_init
+faults=$(absolute "$2")
+power=$(absolute "$3")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"

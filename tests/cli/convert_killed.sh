@@ -10,7 +10,7 @@
 # shellcheck source=tests/cli/faults_lib.sh
 . "$(dirname "$0")/faults_lib.sh"
 init=$small_init
-faults=$(absolute "$3")
+faults=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"

@@ -9,7 +9,7 @@
 # shellcheck source=tests/cli/convert_lib.sh
 . "$(dirname "$0")/convert_lib.sh"
 init=$small_init
-power=$(absolute "$3")
+power=$(absolute "$2")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/image_lib.sh
 . "$(dirname "$0")/image_lib.sh"
-init=$(absolute "$2")
+init=$small_init
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 skip_without mke2fs mkfs.vfat mcopy jq zstd

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/image_lib.sh"
 # shellcheck source=tests/cli/convert_lib.sh
 . "$(dirname "$0")/convert_lib.sh"
-init=$(absolute "$2")
+init=$small_init
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"

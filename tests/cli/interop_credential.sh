@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/interop_lib.sh
 . "$(dirname "$0")/interop_lib.sh"
-sim=$(absolute "$3")
+sim=$(absolute "$2")
 cd "$work" || exit 4
 need openssl jq swtpm swtpm_setup swtpm_localca tpm2_makecredential tpm2_activatecredential tpm2_createak tpm2_readpublic
 tools=$(package_version tpm2-tools)

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/cli/interop_lib.sh
 . "$(dirname "$0")/interop_lib.sh"
-sim=$(absolute "$3")
+sim=$(absolute "$2")
 cd "$work" || exit 4
 need openssl jq python3 tpm2_eventlog tpm2_quote tpm2_checkquote tpm2_createek tpm2_createak tpm2_readpublic
 tools=$(package_version tpm2-tools)
