@@ -17,6 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(alternatives.counts[pcr] <= CLO_TPM2_OR_MAX);
     clo_alternatives_policy(&alternatives, &policy);
     MUST(policy.hash == CLO_HASH_SHA256);
+    /* The copy in a header comes to the same policy. */
+    CLO_CLEANUP(clo_json_freep) json_t *token = clo_alternatives_token(&alternatives);
+    static struct clo_alternatives copy;
+    struct clo_digest again;
+    MUST(token != NULL && clo_alternatives_is_token(token));
+    MUST(clo_alternatives_read(token, &copy, &err));
+    clo_alternatives_policy(&copy, &again);
+    MUST(clo_digest_equal(&policy, &again));
     CLO_CLEANUP(clo_nv_policy_free) struct clo_nv_policy index = { .pcrs = 0 };
     if (clo_nv_policy_parse(clo_bytes(data, size), &index, &err))
         MUST(index.name.bytes[0] == 0 && index.name.bytes[1] == 0x0b);

@@ -7,23 +7,34 @@
 #define NV_FIRST 0x01000000u
 #define NV_LAST  0x01ffffffu
 
+bool clo_alternatives_add(struct clo_alternatives *alternatives, unsigned pcr,
+                          const struct clo_digest *value)
+{
+    size_t count = alternatives->counts[pcr];
+
+    for (size_t i = 0; i < count; i++)
+        if (clo_digest_equal(&alternatives->values[pcr][i], value))
+            return true; /* said twice */
+    if (count == CLO_TPM2_OR_MAX)
+        return false;
+    alternatives->values[pcr][count] = *value;
+    alternatives->counts[pcr]++;
+    return true;
+}
+
 static bool read_value(const json_t *text, struct clo_alternatives *out, unsigned pcr,
                        struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer bytes = { 0 };
-    struct clo_digest *value = &out->values[pcr][out->counts[pcr]];
+    struct clo_digest value = { .hash = out->bank };
 
     if (!json_is_string(text) ||
         !clo_hex_read(clo_bytes_text(json_string_value(text)), &bytes, err) ||
         bytes.size != clo_hash_size(out->bank))
         return clo_fail(err, CLO_ERR_FORMAT, "PCR %u: a value that is not one", pcr);
-    value->hash = out->bank;
-    memcpy(value->bytes, bytes.data, bytes.size);
-    for (size_t i = 0; i < out->counts[pcr]; i++)
-        if (clo_digest_equal(&out->values[pcr][i], value))
-            return true; /* said twice */
-    out->counts[pcr]++;
-    return true;
+    memcpy(value.bytes, bytes.data, bytes.size);
+    return clo_alternatives_add(out, pcr, &value) ||
+           clo_fail(err, CLO_ERR_FORMAT, "PCR %u: too many values", pcr);
 }
 
 static bool read_register(const json_t *entry, struct clo_alternatives *out, struct clo_error *err)
@@ -48,13 +59,14 @@ static bool read_register(const json_t *entry, struct clo_alternatives *out, str
     return true;
 }
 
-static bool read_policy(const json_t *json, struct clo_alternatives *out, struct clo_error *err)
+bool clo_alternatives_read(const json_t *json, struct clo_alternatives *out, struct clo_error *err)
 {
     const char *bank;
     uint64_t index;
     json_t *list, *entry;
     size_t i;
 
+    memset(out, 0, sizeof *out);
     if (!clo_json_get_string(json, "pcrBank", &bank, err) ||
         !clo_json_get_array(json, "pcrValues", &list, err) ||
         !clo_json_get_u64(json, "nvIndex", &index, err))
@@ -77,9 +89,23 @@ bool clo_alternatives_parse(struct clo_bytes json, struct clo_alternatives *out,
 {
     CLO_CLEANUP(clo_json_freep) json_t *policy = NULL;
 
-    memset(out, 0, sizeof *out);
-    return (clo_json_parse(json, &policy, err) && read_policy(policy, out, err)) ||
+    return (clo_json_parse(json, &policy, err) && clo_alternatives_read(policy, out, err)) ||
            clo_wrap(err, "pcrlock policy");
+}
+
+uint32_t clo_alternatives_differ(const struct clo_alternatives *alternatives, uint32_t known,
+                                 const struct clo_digest values[CLO_PCR_COUNT])
+{
+    uint32_t differ = 0;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        bool is_there = alternatives->counts[pcr] == 0 || (known >> pcr & 1) == 0;
+        for (size_t i = 0; i < alternatives->counts[pcr]; i++)
+            is_there = is_there || clo_digest_equal(&alternatives->values[pcr][i], &values[pcr]);
+        if (!is_there)
+            differ |= UINT32_C(1) << pcr;
+    }
+    return differ;
 }
 
 uint32_t clo_alternatives_single(const struct clo_alternatives *alternatives)
@@ -124,6 +150,72 @@ void clo_alternatives_policy(const struct clo_alternatives *alternatives, struct
     }
 }
 
+/* --- Written --- */
+
+static json_t *register_json(const struct clo_alternatives *alternatives, unsigned pcr)
+{
+    struct clo_json_object object = { .json = json_object() };
+    json_t *values = json_array();
+
+    for (size_t i = 0; i < alternatives->counts[pcr]; i++) {
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer hex = { 0 };
+        clo_hex_write(clo_digest_bytes(&alternatives->values[pcr][i]), &hex);
+        if (json_array_append_new(values, clo_json_text(clo_buffer_string(&hex))) != 0)
+            object.failed = true;
+    }
+    clo_json_set(&object, "pcr", json_integer(pcr));
+    clo_json_set(&object, "values", values);
+    return clo_json_finish(&object);
+}
+
+static void set_alternatives(struct clo_json_object *object,
+                             const struct clo_alternatives *alternatives)
+{
+    json_t *list = json_array();
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++)
+        if (alternatives->counts[pcr] > 0 &&
+            json_array_append_new(list, register_json(alternatives, pcr)) != 0)
+            object->failed = true;
+    clo_json_set(object, "pcrBank", json_string(clo_hash_name(alternatives->bank)));
+    clo_json_set(object, "pcrValues", list);
+    clo_json_set(object, "nvIndex", json_integer(alternatives->nv_index));
+}
+
+json_t *clo_alternatives_token(const struct clo_alternatives *alternatives)
+{
+    struct clo_json_object object = { .json = json_object() };
+
+    clo_json_set(&object, "type", json_string(CLO_ALTERNATIVES_TOKEN));
+    clo_json_set(&object, "keyslots", json_array());
+    set_alternatives(&object, alternatives);
+    return clo_json_finish(&object);
+}
+
+bool clo_alternatives_is_token(const json_t *token)
+{
+    const char *type = json_string_value(json_object_get(token, "type"));
+
+    return type != NULL && strcmp(type, CLO_ALTERNATIVES_TOKEN) == 0;
+}
+
+json_t *clo_nv_policy_json(const struct clo_nv_policy *policy)
+{
+    static const char *const not_ours[] = { "srkHandle", "pinPublic", "pinPrivate" };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer handle = { 0 };
+    struct clo_json_object object = { .json = json_object() };
+
+    clo_base64_write(clo_buffer_bytes(&policy->area), &area);
+    clo_base64_write(clo_buffer_bytes(&policy->handle), &handle);
+    set_alternatives(&object, &policy->alternatives);
+    clo_json_set(&object, "nvHandle", clo_json_text(clo_buffer_string(&handle)));
+    clo_json_set(&object, "nvPublic", clo_json_text(clo_buffer_string(&area)));
+    for (size_t i = 0; i < CLO_COUNT(not_ours); i++)
+        clo_json_set(&object, not_ours[i], json_string(""));
+    return clo_json_finish(&object);
+}
+
 /* --- The index --- */
 
 /* TPMA_NV, part 2, section 13.4. */
@@ -131,11 +223,11 @@ void clo_alternatives_policy(const struct clo_alternatives *alternatives, struct
 #define NV_POLICY_WRITE     (1U << 3)
 #define NV_TYPE             (0xfU << 4)
 #define NV_WRITTEN          (1U << 29)
-#define NV_HA_SIZE          34 /* TPMT_HA of SHA-256 */
 #define NV_HANDLE_LIMIT     1024
 
 void clo_nv_policy_free(struct clo_nv_policy *policy)
 {
+    clo_buffer_free(&policy->area);
     clo_buffer_free(&policy->handle);
 }
 
@@ -156,7 +248,7 @@ static bool read_public(struct clo_bytes in, struct clo_nv_policy *out, struct c
     if (!clo_reader_ok(&r) || r.at != in.size || r.at - first != size)
         return clo_fail(err, CLO_ERR_FORMAT, "nvPublic: not the public part of an NV index");
     if (index != out->alternatives.nv_index || name != clo_hash_to_tpm(CLO_HASH_SHA256) ||
-        data != NV_HA_SIZE || (attributes & NV_TYPE) != 0)
+        data != CLO_NV_POLICY_SIZE || (attributes & NV_TYPE) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "nvPublic: not of the index of a policy in SHA-256");
     if ((attributes & NV_WRITES_OF_OTHERS) != 0 || (attributes & NV_POLICY_WRITE) == 0 ||
         policy.size != 32)
@@ -176,17 +268,16 @@ static bool read_public(struct clo_bytes in, struct clo_nv_policy *out, struct c
 
 static bool read_index(const json_t *json, struct clo_nv_policy *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer area = { 0 };
     const char *text, *handle;
 
     if (!clo_json_get_string(json, "nvPublic", &text, err) ||
         !clo_json_get_string(json, "nvHandle", &handle, err) ||
-        !clo_base64_read(clo_bytes_text(text), &area, err) ||
+        !clo_base64_read(clo_bytes_text(text), &out->area, err) ||
         !clo_base64_read(clo_bytes_text(handle), &out->handle, err))
         return false;
     return (out->handle.size <= NV_HANDLE_LIMIT ||
             clo_fail(err, CLO_ERR_FORMAT, "nvHandle: %zu bytes", out->handle.size)) &&
-           read_public(clo_buffer_bytes(&area), out, err);
+           read_public(clo_buffer_bytes(&out->area), out, err);
 }
 
 bool clo_nv_policy_parse(struct clo_bytes json, struct clo_nv_policy *out, struct clo_error *err)
@@ -202,6 +293,6 @@ bool clo_nv_policy_parse(struct clo_bytes json, struct clo_nv_policy *out, struc
     if (!clo_json_parse(json, &parsed, err) || !read_index(parsed, &policy, err))
         return clo_wrap(err, "pcrlock policy");
     *out = policy;
-    policy.handle = (struct clo_buffer){ 0 };
+    policy = (struct clo_nv_policy){ .pcrs = 0 };
     return true;
 }

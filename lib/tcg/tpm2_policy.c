@@ -5,6 +5,7 @@
 #include "cloister/pcr.h"
 
 #define CC_POLICY_NV           0x00000149U
+#define CC_POLICY_SIGNED       0x00000160U
 #define CC_POLICY_AUTHORIZE    0x0000016aU
 #define CC_POLICY_AUTH_VALUE   0x0000016bU
 #define CC_POLICY_OR           0x00000171U
@@ -94,6 +95,17 @@ void clo_tpm2_policy_authorize_nv(struct clo_digest *policy, const struct clo_tp
 void clo_tpm2_policy_auth_value(struct clo_digest *policy)
 {
     extend(policy, CC_POLICY_AUTH_VALUE, clo_bytes(NULL, 0));
+}
+
+void clo_tpm2_policy_signed(struct clo_digest *policy, const struct clo_tpm2_name *key,
+                            const struct clo_digest *ref)
+{
+    struct clo_digest next;
+
+    extend(policy, CC_POLICY_SIGNED, clo_bytes(key->bytes, sizeof key->bytes));
+    const struct clo_bytes parts[] = { clo_digest_bytes(policy), clo_digest_bytes(ref) };
+    clo_hash_many(CLO_HASH_SHA256, parts, CLO_COUNT(parts), &next);
+    *policy = next;
 }
 
 /* The index by its name, so that no other kind of index will do. */

@@ -28,6 +28,9 @@ void clo_tpm2_policy_authorize(struct clo_digest *policy, const struct clo_tpm2_
 /* What the NV index holds stands for all that came before. */
 void clo_tpm2_policy_authorize_nv(struct clo_digest *policy, const struct clo_tpm2_name *index);
 void clo_tpm2_policy_auth_value(struct clo_digest *policy);
+/* The key has signed this session, under this policyRef. */
+void clo_tpm2_policy_signed(struct clo_digest *policy, const struct clo_tpm2_name *key,
+                            const struct clo_digest *ref);
 /* TPM2_PolicyNV: the counter at CLO_TPM2_FLOOR_INDEX is at most `generation`. */
 void clo_tpm2_policy_floor(struct clo_digest *policy, uint64_t generation);
 /* At most CLO_TPM2_OR_MAX branches, one of which the policy is. */

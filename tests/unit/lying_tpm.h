@@ -12,6 +12,7 @@ enum lie {
     SWALLOWED,   /* the TPM never sees the command, and "it was done" */
     NO_SESSIONS, /* another value, in an answer that leaves the sessions out */
     KEPT,        /* the first answer comes again */
+    CHANGED,     /* the command has another byte, the third from its end */
 };
 
 struct liar {
@@ -133,6 +134,15 @@ static TSS2_RC lying_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uin
     liar->has_answer = false;
     if (!liar->is_now)
         return Tss2_Tcti_Transmit(liar->real, size, command);
+    if (liar->lie == CHANGED) {
+        uint8_t changed[4096];
+        assert_true(size > 3 && size <= sizeof changed);
+        memcpy(changed, command, size);
+        changed[size - 3] ^= 1;
+        liar->lies++;
+        liar->is_now = false;
+        return Tss2_Tcti_Transmit(liar->real, size, changed);
+    }
     if (liar->lie != SWALLOWED)
         return Tss2_Tcti_Transmit(liar->real, size, command);
     liar->sessions = count_sessions(command, code);
