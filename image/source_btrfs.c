@@ -13,8 +13,10 @@
 #define FSTAB_LIMIT    ((size_t)1 << 20)
 #define STAYS_BEHIND   2U /* in place of an inode's number: a folder of which nothing is taken */
 #define CANDIDATES_MAX 64
-#define NAME_BYTES     56U /* that a name takes at least; and an inode */
-#define INODE_BYTES    185U
+#define SEARCH_WORK \
+    ((uint64_t)1 << 25) /* some seconds: thousands of subvolumes, each with its programs' folders */
+#define NAME_BYTES  56U /* that a name takes at least; and an inode */
+#define INODE_BYTES 185U
 
 struct reader {
     struct source_partition partition;
@@ -160,6 +162,7 @@ static bool open_reader(const struct clo_container *disk, const struct clo_layou
     reader->partition = (struct source_partition){ disk, part };
     if (!clo_btrfs_open(source_partition_read, &reader->partition, part->size, &reader->btrfs, err))
         return false;
+    clo_btrfs_limit(reader->btrfs, SEARCH_WORK);
     uint64_t size = clo_btrfs_size(reader->btrfs);
     reader->fs = (struct source_fs){ .name = "btrfs",
                                      .context = reader,
@@ -185,23 +188,6 @@ static const char *without_slashes(const char *path)
     return path + strspn(path, "/");
 }
 
-/* By path from the top, as subvol= has it. */
-static bool find_path(struct reader *reader, const char *path, uint64_t *id, struct clo_error *err)
-{
-    const char *wanted = without_slashes(path);
-    char there[CLO_BTRFS_PATH_MAX];
-    enum clo_next next;
-
-    for (*id = 0; (next = clo_btrfs_subvolume_next(reader->btrfs, id, err)) == CLO_NEXT_ITEM;) {
-        struct clo_error ignored;
-        if (clo_btrfs_subvolume_path(reader->btrfs, *id, there, &ignored) &&
-            strcmp(without_slashes(there), wanted) == 0)
-            return true;
-    }
-    return next == CLO_NEXT_END &&
-           clo_fail(err, CLO_ERR_FORMAT, "btrfs: no subvolume %.200s", path);
-}
-
 /* As mount takes it: by path, by number, or the default. */
 static bool find_mounted(struct reader *reader, const struct clo_fstab_line *line, uint64_t *id,
                          struct clo_error *err)
@@ -210,7 +196,7 @@ static bool find_mounted(struct reader *reader, const struct clo_fstab_line *lin
     char *end;
 
     if (clo_fstab_option(line, "subvol", value))
-        return find_path(reader, value, id, err);
+        return clo_btrfs_subvolume_find(reader->btrfs, value, id, err);
     if (!clo_fstab_option(line, "subvolid", value))
         return clo_btrfs_default(reader->btrfs, id, err);
     errno = 0;
@@ -312,7 +298,7 @@ static bool choose_root(struct reader *reader, const char *wanted, struct clo_er
     if (candidates == NULL)
         return clo_out_of_memory(err);
     if (wanted != NULL) {
-        if (!find_path(reader, wanted, &id, err))
+        if (!clo_btrfs_subvolume_find(reader->btrfs, wanted, &id, err))
             return false;
         reader->fs.root.tree = id;
         return true;
@@ -416,6 +402,7 @@ bool clo_source_btrfs(const struct clo_source_btrfs_spec *spec, struct clo_sourc
         return false;
     snprintf(joined->root, sizeof joined->root, "%.250s", path);
     reader.snapshots = 0;
+    clo_btrfs_limit(reader.btrfs, UINT64_MAX);
     if (!source_fs_make(&reader.fs, source, output, err))
         return false;
     /* Each was met twice: when its files were counted, and when they were copied. */
@@ -433,6 +420,7 @@ bool clo_source_btrfs_plain(const struct clo_container *disk, const struct clo_l
     if (!open_reader(disk, part, &reader, err) || !find_mounted(&reader, line, &id, err))
         return false;
     reader.fs.root.tree = id;
+    clo_btrfs_limit(reader.btrfs, UINT64_MAX);
     return source_fs_make(&reader.fs, source, output, err);
 }
 

@@ -18,6 +18,7 @@
 #define LEAF_ITEM     25U
 #define CHUNK_ITEM    48U
 #define CHUNK_STRIPE  32U
+#define BLOCK_WORK    64U /* what reading and checking one takes, in items that are looked at */
 #define CHUNKS_MAX    ((size_t)1 << 17)
 #define CHUNK_OBJECT  256U
 #define FLAG_METADUMP ((uint64_t)3 << 33)
@@ -425,7 +426,21 @@ static bool read_block(const struct clo_btrfs *btrfs, const struct btrfs_tree *f
     return false;
 }
 
-static bool load(const struct clo_btrfs *btrfs, struct btrfs_cursor *cursor,
+void clo_btrfs_limit(struct clo_btrfs *btrfs, uint64_t work)
+{
+    btrfs->work_left = work;
+}
+
+static bool spend(struct clo_btrfs *btrfs, uint64_t work, struct clo_error *err)
+{
+    if (btrfs->work_left == UINT64_MAX)
+        return true;
+    btrfs->work_left -= work < btrfs->work_left ? work : btrfs->work_left;
+    return btrfs->work_left > 0 ||
+           clo_fail(err, CLO_ERR_UNSUPPORTED, "btrfs: more than is looked through for a subvolume");
+}
+
+static bool load(struct clo_btrfs *btrfs, struct btrfs_cursor *cursor,
                  const struct btrfs_tree *from, struct block *out, struct clo_error *err)
 {
     unsigned level = from->level;
@@ -437,7 +452,7 @@ static bool load(const struct clo_btrfs *btrfs, struct btrfs_cursor *cursor,
     *out = (struct block){ .bytes = cursor->blocks[level], .size = btrfs->node_size };
     if (cursor->at[level] != from->at) {
         cursor->at[level] = 0;
-        if (!read_block(btrfs, from, cursor->blocks[level], err))
+        if (!spend(btrfs, BLOCK_WORK, err) || !read_block(btrfs, from, cursor->blocks[level], err))
             return false;
         cursor->at[level] = from->at;
     }
@@ -500,13 +515,15 @@ static struct btrfs_tree descend(const struct block *block, const struct btrfs_k
     return below;
 }
 
-static bool seek(const struct clo_btrfs *btrfs, const struct btrfs_walk *walk,
+static bool seek(struct clo_btrfs *btrfs, const struct btrfs_walk *walk,
                  struct btrfs_cursor *cursor, const struct btrfs_key *key, struct block *leaf,
                  struct bounds *bounds, struct clo_error *err)
 {
     struct btrfs_tree at = *walk->tree;
 
     *bounds = (struct bounds){ 0 };
+    if (!spend(btrfs, 1, err))
+        return false;
     for (;;) {
         if (!load(btrfs, cursor, &at, leaf, err))
             return false;
@@ -529,7 +546,7 @@ static bool walk_leaf(struct clo_btrfs *btrfs, const struct btrfs_walk *walk,
         }
         if (btrfs->items_left-- == 0)
             return btrfs_corrupt(err, "more in its trees than it has room for");
-        if (!walk->each(walk->context, &key, item_at(leaf, i), stops, err))
+        if (!spend(btrfs, 1, err) || !walk->each(walk->context, &key, item_at(leaf, i), stops, err))
             return false;
     }
     return true;
@@ -597,6 +614,7 @@ bool clo_btrfs_open(clo_btrfs_read *read, void *context, uint64_t size, struct c
         return clo_out_of_memory(err);
     /* An item has 25 bytes at least, and is looked at a few times. */
     btrfs->items_left = size / 4;
+    btrfs->work_left = UINT64_MAX;
     if (!find_super(btrfs, super, err) ||
         !read_numbers(btrfs, clo_bytes(super, SUPER_SIZE), &system_size, err) ||
         !btrfs_read_chunks(btrfs, clo_bytes(super + SUPER_SYSTEM, system_size), err) ||

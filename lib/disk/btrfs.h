@@ -24,6 +24,10 @@ CLO_MUST_USE bool clo_btrfs_open(clo_btrfs_read *read, void *context, uint64_t s
                                  struct clo_btrfs **out, struct clo_error *err);
 void clo_btrfs_freep(struct clo_btrfs **btrfs); /* for CLO_CLEANUP */
 
+/* How much may be looked at from here on: an item counts as one, a block that is read as 64. Beyond it, everything fails. A search may
+ * meet many subvolumes of one tree, and look through each of them; UINT64_MAX: as much as the file system has room for, as after opening. */
+void clo_btrfs_limit(struct clo_btrfs *btrfs, uint64_t work);
+
 /* How many inodes and names there is room for, and the file system's bytes. */
 uint64_t clo_btrfs_size(const struct clo_btrfs *btrfs);
 
@@ -48,6 +52,10 @@ enum clo_next clo_btrfs_subvolume_next(struct clo_btrfs *btrfs, uint64_t *id,
 /* "@/.snapshots/1/snapshot"; "/" for the top. */
 CLO_MUST_USE bool clo_btrfs_subvolume_path(struct clo_btrfs *btrfs, uint64_t id,
                                            char out[CLO_BTRFS_PATH_MAX], struct clo_error *err);
+
+/* The one whose own folder that path from the top leads to, as mount's subvol= has it. CLO_ERR_FORMAT: there is none. */
+CLO_MUST_USE bool clo_btrfs_subvolume_find(struct clo_btrfs *btrfs, const char *path, uint64_t *id,
+                                           struct clo_error *err);
 
 /* --- Files --- */
 

@@ -73,6 +73,7 @@ struct clo_btrfs {
     size_t chunk_count, chunk_room;
     struct btrfs_cursor cursors[BTRFS_CURSORS];
     uint64_t items_left;             /* that are looked at before its trees count as endless */
+    uint64_t work_left;              /* clo_btrfs_limit() */
     struct clo_btrfs_subvolume last; /* that was looked up */
     uint8_t *raw, *plain, *sums;
 };

@@ -633,13 +633,122 @@ static void test_work(void **state)
     assert_string_equal(err.text, "btrfs: more in its trees than it has room for");
 }
 
+/* --- A subvolume by its path --- */
+
+enum {
+    INNER = 5 /* a block of its own */
+};
+
+static void add_back_reference(uint8_t *block, uint64_t id, uint64_t parent, uint64_t folder,
+                               const char *name)
+{
+    uint8_t *item = add_item(block, id, 144, parent, 18 + strlen(name));
+
+    put(item, 8, folder);
+    put(item + 16, 2, strlen(name));
+    memcpy(item + 18, name, strlen(name));
+}
+
+static void add_subvolume_name(uint8_t *block, uint64_t folder, uint64_t index, uint64_t id,
+                               const char *name)
+{
+    add_name(block, folder, index, id, name);
+    /* What add_name() wrote last: a root, and not an inode. */
+    uint8_t *item = block + 101 + (block[96] - 1U) * 25;
+    block[101 + (item[17] | item[18] << 8) + 8] = 132;
+}
+
+/* "/folder/inner" is 300, with "deep", 301, in it, which is one tree with 300; "other" is a name without a back reference, "file" a file. */
+static void make_subvolumes(struct disk *disk)
+{
+    make(disk);
+    uint8_t *roots = start_block(disk, ROOTS, 0);
+    add_root(roots, 5, FILES);
+    add_root(roots, 7, SUMS);
+    add_root(roots, 300, INNER);
+    add_back_reference(roots, 300, 5, 258, "inner");
+    add_root(roots, 301, INNER);
+    add_back_reference(roots, 301, 300, 256, "deep");
+    uint8_t *files = start_block(disk, FILES, 0);
+    add_inode(files, 256, S_IFDIR | 0755, 0);
+    add_name(files, 256, 2, 257, "file");
+    add_name(files, 256, 3, 258, "folder");
+    add_inode(files, 257, S_IFREG | 0644, 0);
+    add_inode(files, 258, S_IFDIR | 0755, 0);
+    add_subvolume_name(files, 258, 2, 300, "inner");
+    add_subvolume_name(files, 258, 3, 301, "other");
+    uint8_t *inner = start_block(disk, INNER, 0);
+    add_inode(inner, 256, S_IFDIR | 0755, 0);
+    add_subvolume_name(inner, 256, 2, 301, "deep");
+    finish(disk);
+}
+
+static void test_find(void **state)
+{
+    static const struct {
+        const char *path;
+        uint64_t id; /* 0: none */
+    } cases[] = {
+        { "", 5 },
+        { "/", 5 },
+        { "folder/inner", 300 },
+        { "/folder//inner/", 300 },
+        { "/folder/inner/deep", 301 },
+        { "folder", 0 },
+        { "file", 0 },
+        { "file/inner", 0 },
+        { "inner", 0 },
+        { "folder/other", 0 },
+        { "folder/inne", 0 },
+        { "folder/inner/deep/deep", 0 },
+    };
+    CLO_CLEANUP(clo_btrfs_freep) struct clo_btrfs *btrfs = NULL;
+    static struct disk disk;
+    struct clo_error err;
+    char why[300];
+
+    (void)state;
+    make_subvolumes(&disk);
+    CHECK(clo_btrfs_open(read_disk, &disk, DISK, &btrfs, &err), err.text);
+    for (size_t i = 0; i < CLO_COUNT(cases); i++) {
+        uint64_t id = 0;
+        bool ok = clo_btrfs_subvolume_find(btrfs, cases[i].path, &id, &err);
+        CHECK(ok == (cases[i].id != 0) && id == cases[i].id, cases[i].path);
+        snprintf(why, sizeof why, "btrfs: no subvolume %s", cases[i].path);
+        CHECK(ok || strcmp(err.text, why) == 0, err.text);
+    }
+}
+
+/* Many subvolumes can be one tree: what is looked through ends, not when all of them were seen. */
+static void test_limit(void **state)
+{
+    CLO_CLEANUP(clo_btrfs_freep) struct clo_btrfs *btrfs = NULL;
+    static struct disk disk;
+    struct clo_error err;
+    uint64_t id;
+    unsigned found = 0;
+
+    (void)state;
+    make_subvolumes(&disk);
+    CHECK(clo_btrfs_open(read_disk, &disk, DISK, &btrfs, &err), err.text);
+    clo_btrfs_limit(btrfs, 5000);
+    while (found < 10000 && clo_btrfs_subvolume_find(btrfs, "folder/inner", &id, &err))
+        found++;
+    CHECK(found > 10 && found < 1000, "a search without an end");
+    CHECK(err.status == CLO_ERR_UNSUPPORTED &&
+                  strcmp(err.text, "btrfs: more than is looked through for a subvolume") == 0,
+          err.text);
+    id = CLO_BTRFS_TOP;
+    CHECK(clo_btrfs_subvolume_next(btrfs, &id, &err) == CLO_NEXT_FAILED, "then nothing is");
+    clo_btrfs_limit(btrfs, UINT64_MAX);
+    CHECK(clo_btrfs_subvolume_find(btrfs, "folder/inner", &id, &err) && id == 300, err.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_find),   cmocka_unit_test(test_limit), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_lies),  cmocka_unit_test(test_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
