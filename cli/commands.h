@@ -21,6 +21,7 @@
     FULL("serve", cmd_serve, "verifier and key broker")                                            \
     FULL("key", cmd_key, "put, list and remove what the broker releases")                          \
     FULL("seal", cmd_seal, "seal a disk's key to the TPM of this machine")                         \
+    FULL("nv-policy", cmd_nv_policy, "an NV index of the TPM that says which states get the key")  \
     FULL("recovery", cmd_recovery, "the key on paper: check, convert, enroll, revoke it")          \
     FULL("update", cmd_update, "a new kernel for this guest: tried once, kept if it is good")      \
     FULL("audit-log", cmd_audit_log, "what a broker decided, and whether that is as written")      \

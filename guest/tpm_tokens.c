@@ -1,6 +1,7 @@
 #include "guest/tpm_tokens.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cloister/encoding.h"
@@ -10,6 +11,7 @@
 #include "lib/disk/pcr_hint.h"
 
 #define TOKENS_MAX 32
+#define COPIES_MAX 8 /* of what an NV index approves of: one, and two while that is changed */
 /* Extended before the root is started: the phase, and the volume key. */
 #define LATCHES (1U << 11 | 1U << 15)
 
@@ -30,10 +32,81 @@ static void name_pcrs(const struct clo_tpm_search *search, const json_t *tokens,
     snprintf(err->text + size, sizeof err->text - size, "%s", text);
 }
 
-/* By value: what is signed may be signed for the running system's phases as well. */
+/* The same for what an NV index approves of. */
+static void name_others(const struct clo_tpm_search *search,
+                        const struct clo_alternatives *alternatives, struct clo_error *err)
+{
+    struct clo_tpm_pcrs now;
+    struct clo_error ignored;
+    const char *between = ":";
+    uint32_t mask = 0;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++)
+        if (alternatives->counts[pcr] > 0)
+            mask |= UINT32_C(1) << pcr;
+    if (!clo_tpm_pcr_read(search->tpm, alternatives->bank, mask, &now, &ignored))
+        return;
+    uint32_t differ = clo_alternatives_differ(alternatives, now.mask, now.values);
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        size_t size = strlen(err->text);
+        if ((differ >> pcr & 1) == 0)
+            continue;
+        snprintf(err->text + size, sizeof err->text - size, "%s PCR %u", between, pcr);
+        between = ",";
+    }
+}
+
+/* With one copy of what the index may approve of; the TPM compares. False with `is_end` when another copy changes nothing. */
+static bool try_copy(const struct clo_tpm_search *search, const struct clo_tpm2_token *token,
+                     const json_t *copy, struct clo_secret **out, enum clo_unseal_why *why,
+                     bool *is_end, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_freep) struct clo_alternatives *alternatives = malloc(sizeof *alternatives);
+    struct clo_unseal with = *search->with;
+
+    *is_end = false;
+    if (alternatives == NULL)
+        return clo_out_of_memory(err);
+    if (!clo_alternatives_read(copy, alternatives, err))
+        return clo_wrap(err, "NV policy");
+    with.alternatives = alternatives;
+    if (clo_tpm_slot_key(search->tpm, token, &with, out, why, err))
+        return true;
+    *is_end = *why != CLO_UNSEAL_NV_DIFFERS && *why != CLO_UNSEAL_NO_BRANCH;
+    if (*why == CLO_UNSEAL_NV_DIFFERS)
+        name_others(search, alternatives, err);
+    return false;
+}
+
+static bool slot_key(const struct clo_tpm_search *search, const json_t *tokens,
+                     const struct clo_tpm2_token *token, struct clo_secret **out,
+                     enum clo_unseal_why *why, struct clo_error *err)
+{
+    const char *name;
+    json_t *copy;
+    bool is_end = false;
+    size_t count = 0;
+
+    if (!token->has_pcrlock || search->with->alternatives != NULL)
+        return clo_tpm_slot_key(search->tpm, token, search->with, out, why, err);
+    *why = CLO_UNSEAL_NO_NV;
+    clo_fail(err, CLO_ERR_REFUSED,
+             "its policy is in an NV index, and no pcrlock.json says what that is");
+    json_object_foreach ((json_t *)(uintptr_t)tokens, name, copy) {
+        if (!clo_alternatives_is_token(copy) || count++ >= COPIES_MAX)
+            continue;
+        if (try_copy(search, token, copy, out, why, &is_end, err))
+            return true;
+        if (is_end)
+            return false;
+    }
+    return false;
+}
+
+/* By value: what is signed may be signed for the running system's phases as well, and what an NV index holds may come to be. */
 static bool has_latch(const struct clo_tpm2_token *token, struct clo_error *err)
 {
-    return (token->pcrs & LATCHES) != 0 || token->has_pcrlock ||
+    return (token->pcrs & LATCHES) != 0 ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "bound to the value of neither PCR 11 nor PCR 15: "
                     "the running system could have its key as well");
@@ -98,7 +171,7 @@ static bool try_token(const struct clo_tpm_search *search, const json_t *tokens,
                                        : "a whole key, where the image wants two shares");
     if (search->took_own != NULL)
         *search->took_own = token.is_own;
-    if (clo_tpm_slot_key(search->tpm, &token, search->with, &key, &why, err))
+    if (slot_key(search, tokens, &token, &key, &why, err))
         return note_srk(search, &token, err) && take_found(&token, key, out, err);
     *is_end = !clo_unseal_is_next(why) && why != CLO_UNSEAL_NO_PIN;
     if (why == CLO_UNSEAL_PCRS_DIFFER || why == CLO_UNSEAL_NO_SIGNATURE)

@@ -325,7 +325,7 @@ static bool is_tpm_type(const char *type)
 {
     return type != NULL &&
            (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 || strcmp(type, CLO_TPM2_TOKEN_OWN) == 0 ||
-            strcmp(type, CLO_PCR_HINT_TYPE) == 0);
+            strcmp(type, CLO_PCR_HINT_TYPE) == 0 || strcmp(type, CLO_ALTERNATIVES_TOKEN) == 0);
 }
 
 /* Numbers of the tokens that are there: all for TPMs, or those alone that have key slots of their own. */
@@ -363,7 +363,8 @@ static bool drop_token(struct work *work, int number, struct clo_error *err)
     (void)crypt_token_status(work->copy->device, number, &type);
     bool has_slots = type != NULL && (strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0 ||
                                       strcmp(type, RECOVERY_TOKEN) == 0);
-    bool is_hint = type != NULL && strcmp(type, CLO_PCR_HINT_TYPE) == 0;
+    bool is_hint = type != NULL && (strcmp(type, CLO_PCR_HINT_TYPE) == 0 ||
+                                    strcmp(type, CLO_ALTERNATIVES_TOKEN) == 0);
     for (int slot = 0; has_slots && slot < CLO_LUKS2_KEYSLOTS_MAX; slot++) {
         if ((work->job->volume_key == NULL && slot == work->key_slot) ||
             crypt_token_is_assigned(work->copy->device, number, slot) != 0)
@@ -448,6 +449,26 @@ static bool add_recovery(struct work *work, struct clo_error *err)
                      err);
 }
 
+/* One that is there already is not written a second time. */
+static bool add_copy(struct work *work, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *copy = clo_alternatives_token(work->job->nv_policy);
+
+    if (copy == NULL)
+        return clo_out_of_memory(err);
+    for (int i = 0; i < TOKENS_MAX; i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *there = NULL;
+        struct clo_error ignored;
+        const char *text = NULL;
+        if (crypt_token_json_get(work->copy->device, i, &text) < 0 ||
+            !clo_json_parse(clo_bytes_text(text), &there, &ignored) || !json_equal(there, copy))
+            continue;
+        work->old &= ~(UINT32_C(1) << i);
+        return true;
+    }
+    return add_token(work, CLO_TAKE(copy), err);
+}
+
 static bool add_all(struct work *work, struct clo_error *err)
 {
     if (!make_own(work, err))
@@ -455,7 +476,28 @@ static bool add_all(struct work *work, struct clo_error *err)
     for (size_t i = 0; i < work->job->state_count; i++)
         if (!add_state(work, &work->job->states[i], err))
             return clo_wrap(err, "%s", work->job->states[i].name);
-    return true;
+    return work->job->nv_policy == NULL || add_copy(work, err);
+}
+
+static bool note_copies(struct work *work, struct clo_error *err)
+{
+    for (int i = 0; i < TOKENS_MAX; i++) {
+        const char *type = NULL;
+        if (crypt_token_status(work->copy->device, i, &type) >= CRYPT_TOKEN_INTERNAL &&
+            type != NULL && strcmp(type, CLO_ALTERNATIVES_TOKEN) == 0)
+            work->old |= UINT32_C(1) << i;
+    }
+    return add_copy(work, err);
+}
+
+bool clo_seal_nv_policy(struct clo_seal_disk *disk, const struct clo_alternatives *alternatives,
+                        bool drops_others, struct clo_error *err)
+{
+    struct clo_seal_result result = { .tokens = 0 };
+    const struct clo_seal_job job = { .nv_policy = alternatives };
+    struct work work = { .job = &job, .disk = disk, .result = &result };
+
+    return step(&work, note_copies, err) && (!drops_others || step(&work, drop_all, err));
 }
 
 void clo_seal_result_free(struct clo_seal_result *result)

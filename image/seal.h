@@ -6,6 +6,7 @@
 #include "lib/disk/disk_identity.h"
 #include "lib/disk/luks2.h"
 #include "lib/disk/pcr_hint.h"
+#include "lib/tcg/alternatives.h"
 #include "lib/tcg/tpm2_sealing.h"
 
 /* The LUKS2 volume of a file: its own, or the root of a disk image; or a detached header, which is a file of at most
@@ -54,6 +55,8 @@ struct clo_seal_job {
     /* Keeps the broker's share before the header has the other one: cut short, what was there before still opens. NULL: not kept. */
     bool (*keep_share)(void *context, const struct clo_secret *share, struct clo_error *err);
     void *share_context;
+    const struct clo_alternatives
+            *nv_policy; /* of an NV index that is sealed to: a copy for initrds; NULL: none */
 };
 
 struct clo_seal_result {
@@ -69,6 +72,11 @@ void clo_seal_result_free(struct clo_seal_result *result); /* for CLO_CLEANUP */
  * key that opens it now. */
 CLO_MUST_USE bool clo_seal(struct clo_seal_disk *disk, const struct clo_seal_job *job,
                            struct clo_seal_result *out, struct clo_error *err);
+
+/* A copy more of what an NV index approves of, for initrds; or in place of all others. */
+CLO_MUST_USE bool clo_seal_nv_policy(struct clo_seal_disk *disk,
+                                     const struct clo_alternatives *alternatives, bool drops_others,
+                                     struct clo_error *err);
 
 /* Which key slot the key opens, and the volume key; a key that opens none is CLO_ERR_REFUSED. */
 CLO_MUST_USE bool clo_seal_try(struct clo_seal_disk *disk, const struct clo_secret *key, int *slot,

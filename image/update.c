@@ -15,6 +15,7 @@
 #include "device/random.h"
 #include "image/efi_boot.h"
 #include "image/foretell.h"
+#include "image/nv_approve.h"
 #include "image/seal.h"
 #include "image/update_note.h"
 
@@ -33,7 +34,9 @@ struct update {
     struct clo_seal_disk disk;
     enum clo_seal_form form;
     bool is_sealed; /* the disk has tokens for TPMs */
-    bool has_floor; /* and all of them end with a generation */
+    bool has_floor; /* and all of them end with a generation, or with what the NV index approves of */
+    bool is_by_nv; /* an NV index says which states open it */
+    struct clo_nv_policy nv;
     struct clo_present present;
     struct clo_buffer log;
 };
@@ -41,6 +44,7 @@ struct update {
 static void free_update(struct update *update)
 {
     clo_seal_close(&update->disk);
+    clo_nv_policy_free(&update->nv);
     clo_buffer_free(&update->log);
     clo_fd_close(&update->lock);
 }
@@ -73,11 +77,29 @@ static bool take_lock(struct update *update, struct clo_error *err)
     return clo_fd_lock(update->lock, LOCK_SECONDS, err) || clo_wrap(err, "%s", state);
 }
 
+/* All tokens, or none of them: what is bound to registers would open the system of before, or not the next one. */
+static bool look_at_index(struct update *update, size_t tokens, size_t by_nv, struct clo_error *err)
+{
+    const struct clo_update_machine *machine = update->machine;
+
+    update->is_by_nv = by_nv > 0;
+    if (by_nv > 0 && by_nv != tokens)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "the disk is sealed to an NV index and to registers: 'cloister seal "
+                        "--replace' makes it one");
+    if (update->is_by_nv != (machine->nv_policy != NULL))
+        return clo_fail(err, CLO_ERR_REFUSED, "%s",
+                        update->is_by_nv ? "an NV index says which states open the disk: "
+                                           "--nv-policy and --nv-key are needed"
+                                         : "--nv-policy: the disk is sealed to no NV index");
+    return !update->is_by_nv || clo_nv_file_read(machine->nv_policy, &update->nv, err);
+}
+
 static bool look_at_tokens(struct update *update, struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
     struct clo_luks2_info info;
-    size_t systemd = 0, own = 0, bound = 0;
+    size_t systemd = 0, own = 0, bound = 0, by_nv = 0;
     const char *name;
     json_t *token;
 
@@ -87,6 +109,8 @@ static bool look_at_tokens(struct update *update, struct clo_error *err)
         const char *type = json_string_value(json_object_get(token, "type"));
         if (type == NULL)
             continue;
+        if (clo_tpm2_token_is(token))
+            by_nv += json_is_true(json_object_get(token, "tpm2_pcrlock")) ? 1 : 0;
         systemd += strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0;
         if (strcmp(type, CLO_TPM2_TOKEN_OWN) != 0)
             continue;
@@ -106,9 +130,9 @@ static bool look_at_tokens(struct update *update, struct clo_error *err)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the disk is sealed in two forms: 'cloister seal --replace' makes it one");
     update->is_sealed = systemd + own > 0;
-    update->has_floor = bound == systemd + own;
+    update->has_floor = bound + by_nv == systemd + own;
     update->form = systemd > 0 ? CLO_SEAL_SYSTEMD : CLO_SEAL_OWN;
-    return true;
+    return look_at_index(update, systemd + own, by_nv, err);
 }
 
 static bool read_present(struct update *update, struct clo_error *err)
@@ -279,6 +303,45 @@ static bool seal_here(void *context, const struct clo_tpm2_sealing *sealing,
     return clo_tpm_seal(machine->tpm, machine->srk, sealing, secret, &clo_random_system, out, err);
 }
 
+/* The index's key is the one that was given, and the index binds what can be foretold: asked before anything is changed. */
+static bool check_index(const struct update *update, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *signer = NULL;
+
+    if (!update->is_by_nv)
+        return true;
+    if (!clo_private_key_public(update->machine->nv_key, &signer, err) ||
+        !clo_nv_index_is_of(&update->nv, signer, err))
+        return clo_wrap(err, "%s", update->machine->nv_policy);
+    return (update->nv.alternatives.bank == BANK && (update->nv.pcrs & ~SEALED_PCRS) == 0) ||
+           clo_fail(err, CLO_ERR_UNSUPPORTED, "%s: binds registers that cannot be foretold",
+                    update->machine->nv_policy);
+}
+
+/* For the state with these values, next to what the index approves of already, or instead. */
+static bool approve(struct update *update, const struct clo_digest values[CLO_PCR_COUNT],
+                    bool drops_others, struct clo_error *err)
+{
+    const struct clo_nv_file file = { .path = update->machine->nv_policy,
+                                      .key = update->machine->nv_key,
+                                      .tpm = update->machine->tpm,
+                                      .disk = &update->disk };
+    struct clo_alternatives next = update->nv.alternatives;
+
+    for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
+        if ((update->nv.pcrs >> pcr & 1) == 0)
+            continue;
+        if (drops_others)
+            next.counts[pcr] = 0;
+        if (!clo_alternatives_add(&next, pcr, &values[pcr]))
+            return clo_fail(err, CLO_ERR_REFUSED,
+                            "%s: PCR %u has %d values already: 'cloister nv-policy update' drops "
+                            "old ones",
+                            file.path, pcr, CLO_TPM2_OR_MAX);
+    }
+    return clo_nv_approve(&file, &update->nv, &next, err);
+}
+
 /* For the state with these values; those of before stay, or go once it is written. */
 static bool seal(struct update *update, const char *name,
                  const struct clo_digest values[CLO_PCR_COUNT], uint64_t floor, bool drops_others,
@@ -288,6 +351,8 @@ static bool seal(struct update *update, const char *name,
     struct clo_seal_state state = { .name = name, .hint = { .bank = BANK, .pcrs = SEALED_PCRS } };
     size_t count = 0;
 
+    if (update->is_by_nv)
+        return approve(update, values, drops_others, err);
     for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
         if ((SEALED_PCRS >> pcr & 1) == 0)
             continue;
@@ -347,7 +412,8 @@ static bool plan(struct update *update, struct clo_bytes uki, struct clo_update_
     enum clo_update_is is;
 
     *is_booted = false;
-    if (!begin(update, err) || !check_trust(update, err) || !read_present(update, err))
+    if (!begin(update, err) || !check_trust(update, err) || !check_index(update, err) ||
+        !read_present(update, err))
         return false;
     if (!clo_update_look(machine, &is, err))
         return false;
@@ -511,8 +577,8 @@ static bool pay(struct update *update, enum clo_update_is *out, bool *has_floor,
     on_esp(machine, CLO_UPDATE_USUAL, usual);
     if (!is_installed(usual, &owed, err))
         return clo_wrap(err, "the TPM's floor is to be raised for the last update");
-    if (!begin(update, err) || !check_trust(update, err) || !read_present(update, err) ||
-        !raise_floor(update, &owed, err))
+    if (!begin(update, err) || !check_trust(update, err) || !check_index(update, err) ||
+        !read_present(update, err) || !raise_floor(update, &owed, err))
         return false;
     *out = CLO_UPDATE_TRIED;
     *has_floor = update->has_floor;
@@ -565,7 +631,7 @@ bool clo_update_settle(const struct clo_update_machine *machine, enum clo_update
     *has_floor = update.has_floor;
     if (*out == CLO_UPDATE_WAITING)
         return true;
-    if (!check_trust(&update, err) || !read_present(&update, err))
+    if (!check_trust(&update, err) || !check_index(&update, err) || !read_present(&update, err))
         return false;
     return *out == CLO_UPDATE_TRIED ? keep(&update, &note, err) : give_up(&update, &note, err);
 }

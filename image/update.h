@@ -28,6 +28,9 @@ struct clo_update_machine {
     const struct clo_tpm2_name *srk;
     bool is_own;                         /* that key came by a token of our own */
     const struct clo_secret *volume_key; /* needed where something is sealed; NULL */
+    const char *
+            nv_policy; /* the file of the NV index that the disk is sealed to; NULL: it is sealed to registers */
+    const struct clo_private_key *nv_key; /* and the key that writes it */
 };
 
 enum clo_update_is {

@@ -1,11 +1,10 @@
 /* cloister seal: a disk's key, sealed to the TPM of the machine that this runs on. */
-#include <string.h>
-
 #include "cli/commands.h"
 #include "cli/seal/srk.h"
 #include "cli/seal/states.h"
 #include "device/random.h"
 #include "device/tpm_audit.h"
+#include "device/tpm_nv_policy.h"
 
 /* The TPM, and the storage key that it must have; NULL: any. */
 struct here {
@@ -50,23 +49,7 @@ static bool add_present(struct clo_tpm *tpm, struct cli_seal_plan *plan, struct 
 /* The TPM's index is the file's, and holds what it says: or the key would be sealed to something else, or to nothing that opens it. */
 static bool check_index(struct clo_tpm *tpm, const struct clo_nv_policy *nv, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer held = { 0 };
-    struct clo_tpm2_name name;
-    struct clo_digest policy;
-
-    if (nv == NULL)
-        return true;
-    if (!clo_tpm_nv_name(tpm, nv->alternatives.nv_index, &name, err))
-        return clo_wrap(err, "--nv-policy");
-    if (memcmp(name.bytes, nv->name.bytes, sizeof name.bytes) != 0)
-        return clo_fail(err, CLO_ERR_REFUSED, "--nv-policy: the TPM has another index 0x%08x",
-                        nv->alternatives.nv_index);
-    if (!clo_tpm_nv_read(tpm, nv->alternatives.nv_index, 64, &held, err))
-        return clo_wrap(err, "--nv-policy");
-    clo_alternatives_policy(&nv->alternatives, &policy);
-    return (held.size == 34 && memcmp(held.data + 2, policy.bytes, 32) == 0) ||
-           clo_fail(err, CLO_ERR_REFUSED,
-                    "--nv-policy: the TPM's index approves of another state than the file says");
+    return nv == NULL || clo_tpm_nv_policy_holds(tpm, nv, err) || clo_wrap(err, "--nv-policy");
 }
 
 /* Of the present generation: an update that is kept later raises it, and this token opens nothing any more. */
@@ -74,6 +57,9 @@ static bool set_floor(struct clo_tpm *tpm, struct cli_seal_plan *plan, struct cl
 {
     if (plan->job.form != CLO_SEAL_OWN)
         return clo_fail(err, CLO_ERR_USAGE, "--floor: systemd has no such policy: --form own");
+    if (plan->nv != NULL)
+        return clo_fail(err, CLO_ERR_USAGE,
+                        "--floor: with --nv-policy an update changes what the index approves of");
     return clo_tpm_floor(tpm, &plan->job.sealing.floor, err);
 }
 

@@ -123,6 +123,12 @@ static bool make_states(const struct cli_seal *in, struct cli_seal_plan *plan,
                     meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 }
 
+bool cli_seal_states(const struct cli_seal *in, struct cli_seal_plan *plan, struct clo_error *err)
+{
+    return cli_references_load(&in->references, &plan->references, err) &&
+           make_states(in, plan, err);
+}
+
 /* Where all registers are the index's to say there is nothing to foretell. */
 static bool add_nv_state(const struct cli_seal *in, struct cli_seal_plan *plan,
                          struct clo_error *err)
@@ -184,9 +190,9 @@ static bool read_nv_policy(const struct cli_seal *in, struct cli_seal_plan *plan
 
     if (in->nv_policy == NULL)
         return true;
-    if (plan->job.form != CLO_SEAL_SYSTEMD)
+    if (plan->job.form != CLO_SEAL_SYSTEMD && in->signer != NULL)
         return clo_fail(err, CLO_ERR_USAGE,
-                        "--nv-policy: cloister-init has no pcrlock.json: --form systemd alone");
+                        "--nv-policy and --policy-key are two halves: --form systemd alone");
     plan->nv = calloc(1, sizeof *plan->nv);
     if (plan->nv == NULL)
         return clo_out_of_memory(err);
@@ -197,6 +203,7 @@ static bool read_nv_policy(const struct cli_seal *in, struct cli_seal_plan *plan
     if (plan->nv->alternatives.bank != plan->bank)
         return clo_fail(err, CLO_ERR_USAGE, "%s: is of the %s bank: --bank", in->nv_policy,
                         clo_hash_name(plan->nv->alternatives.bank));
+    plan->job.nv_policy = &plan->nv->alternatives;
     sealing->nv = &plan->nv->name;
     sealing->nv_pcrs = plan->nv->pcrs;
     sealing->nv_handle = clo_buffer_bytes(&plan->nv->handle);

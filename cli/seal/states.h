@@ -34,7 +34,8 @@ struct cli_seal {
             { "--policy-ref", "TEXT", "the reference that its signatures have (systemd 262)",     \
               .text = &(in).ref },                                                                \
             { "--nv-policy", "FILE",                                                              \
-              "bound to what systemd-pcrlock's NV index approves of: its pcrlock.json",           \
+              "bound to what an NV index approves of: 'nv-policy make', or systemd's "            \
+              "pcrlock.json",                                                                     \
               .text = &(in).nv_policy },                                                          \
             { "--phase", "PATH", "the registers' values in this phase; default enter-initrd",     \
               .text = &(in).phase },                                                              \
@@ -81,6 +82,9 @@ void cli_seal_plan_free(struct cli_seal_plan *plan); /* for CLO_CLEANUP */
 /* The policy, and the states that --reference names; none: the caller adds one. */
 CLO_MUST_USE bool cli_seal_plan(const struct cli_seal *in, struct cli_seal_plan *out,
                                 struct clo_error *err);
+/* The states that --reference names (`phase` is set), for the bank and the registers of the plan. */
+CLO_MUST_USE bool cli_seal_states(const struct cli_seal *in, struct cli_seal_plan *plan,
+                                  struct clo_error *err);
 /* A handle that --srk-handle may name. */
 CLO_MUST_USE bool cli_seal_check_handle(uint64_t handle, struct clo_error *err);
 /* To a TPM that is elsewhere: `srk`, a file, is its storage key, which it keeps at `handle`. */

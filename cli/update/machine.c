@@ -21,6 +21,7 @@
 #include "guest/disk.h"
 #include "image/luks.h"
 #include "image/seal.h"
+#include "image/uki/work.h"
 
 #define MAPPED       "root"
 #define BLOCKS       "/sys/class/block"
@@ -137,6 +138,7 @@ void cli_update_parts_free(struct cli_update_parts *parts)
     clo_fd_close(&parts->lock);
     clo_tpm_freep(&parts->machine.tpm);
     clo_secret_freep(&parts->volume_key);
+    clo_private_key_freep(&parts->nv_key);
 }
 
 /* --- The key --- */
@@ -212,6 +214,18 @@ static bool open_tpm(const struct cli_update *in, struct cli_update_parts *parts
     return err->status == CLO_ERR_UNAVAILABLE && strcmp(in->tpm, CLO_TPM_DEVICE) == 0;
 }
 
+static bool read_nv_key(const struct cli_update *in, struct cli_update_parts *parts,
+                        struct clo_error *err)
+{
+    if (in->nv_policy == NULL)
+        return true;
+    parts->machine.nv_policy = in->nv_policy;
+    if (!uki_key_read(in->nv_key, NULL, &in->build.signing.providers, &parts->nv_key, err))
+        return false;
+    parts->machine.nv_key = parts->nv_key;
+    return true;
+}
+
 static bool find_parts(const struct cli_update *in, struct cli_update_parts *parts,
                        struct clo_error *err)
 {
@@ -232,7 +246,7 @@ static bool find_parts(const struct cli_update *in, struct cli_update_parts *par
         parts->machine.esp = parts->esp;
     }
     return open_tpm(in, parts, err) && read_srk(in->run, parts, err) && audit_tpm(parts, err) &&
-           read_key(in, parts, err);
+           read_key(in, parts, err) && read_nv_key(in, parts, err);
 }
 
 bool cli_update_parts(const struct cli_update *in, struct cli_update_parts *out,

@@ -21,6 +21,8 @@ static bool check(const struct cli_update *in, const struct what *what, struct c
 
     if (what->is_good && what->is_status)
         return clo_fail(err, CLO_ERR_USAGE, "--mark-good and --status are two things");
+    if ((in->nv_policy == NULL) != (in->nv_key == NULL))
+        return clo_fail(err, CLO_ERR_USAGE, "--nv-policy and --nv-key go together");
     if (what->is_good || what->is_status)
         return ways == 0 ||
                clo_fail(err, CLO_ERR_USAGE, "--mark-good and --status install nothing");
@@ -141,6 +143,11 @@ int cmd_update(int argc, char **argv)
         { "--disk", "DEVICE|FILE", "the whole disk; default: the root's", .text = &in.disk },
         { "--disk-key", "FILE", "opens the root's LUKS2 volume; default: it is open here",
           .text = &in.disk_key },
+        { "--nv-policy", "FILE",
+          "the disk is sealed to this NV index ('nv-policy make'): it approves of the next state, "
+          "and nothing is sealed",
+          .text = &in.nv_policy },
+        { "--nv-key", "FILE|URI", "the key that writes the index", .text = &in.nv_key },
         { "--tpm", "DEVICE", "the TPM; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
           .text = &in.tpm },
         { "--eventlog", "FILE", "the firmware's log; default " CLO_COLLECT_EVENTLOG,

@@ -10,7 +10,7 @@
 
 struct cli_update {
     /* The machine. */
-    const char *esp, *efivars, *disk, *tpm, *eventlog, *state, *run, *disk_key;
+    const char *esp, *efivars, *disk, *tpm, *eventlog, *state, *run, *disk_key, *nv_policy, *nv_key;
     /* The UKI: made here, or ready. */
     const char *uki, *release, *modules, *init, *request, *sign_command;
     bool has_tags; /* the root's sectors have; else what the guest's own modules say */
@@ -21,6 +21,7 @@ struct cli_update {
 struct cli_update_parts {
     struct clo_update_machine machine;
     struct clo_secret *volume_key;
+    struct clo_private_key *nv_key;
     struct clo_tpm2_name srk;
     char disk[80], esp[64];
     bool is_mounted;

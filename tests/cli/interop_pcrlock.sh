@@ -165,6 +165,21 @@ jq -n --arg b "$(pcr sha256 7)" --arg v "$(pcr sha256 11)" '{cloister_reference:
 theirs ",tpm2-pcrlock=$work/nv.json" || fail "not opened, what we sealed offline to an NV index: $(tail -n 2 theirs.log)"
 expect "ours, offline" 0 "opens" ours --pcrlock nv.json
 held "NV policy (tpm2_pcrlock)" "systemd-cryptenroll, systemd-cryptsetup" "$version" "both ways"
+# An index of our own, in the form of that file: what systemd-cryptsetup opens.
+jq --arg a "$(pcr sha256 0)" --arg b "$(pcr sha256 4)" --arg c "$(pcr sha256 12)" '.pcrs.sha256 += {"0": $a, "4": $b, "12": $c}' now.ref.json >own.ref.json
+jq '.pcrs.sha256."4" = ("7" * 64) | .pcrs.sha256."11"."enter-initrd" = ("8" * 64)' own.ref.json >next.ref.json
+openssl genrsa -out nv.key 2048 2>/dev/null
+flush
+"$cloister" nv-policy make own.json --key nv.key --reference own.ref.json --reference next.ref.json --tpm "swtpm:$work/tpm.sock" >/dev/null || fail "nv-policy make"
+volume
+seal --nv-policy own.json >/dev/null || fail "seal to our own index"
+theirs ",tpm2-pcrlock=$work/own.json" || fail "$version does not open what is sealed to our index: $(tail -n 2 theirs.log)"
+expect "our index" 0 "opens" ours
+flush
+"$cloister" nv-policy update own.json --key nv.key --reference next.ref.json --disk volume --tpm "swtpm:$work/tpm.sock" >/dev/null || fail "nv-policy update"
+! theirs ",tpm2-pcrlock=$work/own.json" || fail "$version opens it in a state that is not approved of any more"
+expect "our index, another state" 1 "approves of another state: PCR 4, PCR 11" ours
+held "NV policy (an index of our own)" "systemd-cryptsetup" "$version" "reads ours"
 # Two halves are written by cryptenroll where no token plug-in of an older systemd looks at what it writes: a file system of its own hides that.
 enroll_alone() {
     flush
@@ -192,7 +207,7 @@ jq '.pcrValues[0].values = ["'"$(printf '%064d' 5)"'"]' nv.json >lying.json
 expect "a file that says another state" 1 "approves of another state than the file says" seal --nv-policy lying.json
 jq '.nvPublic = "AAAA"' nv.json >empty.json
 expect "no index" 3 "nvPublic" seal --nv-policy empty.json
-expect "a form that nobody opens" 2 "--form systemd alone" seal --nv-policy nv.json --form own
+expect "two halves in one key" 2 "--form systemd alone" seal --nv-policy nv.json --form own --signed-pcrs 11 --policy-key pcr.pub
 expect "registers that nobody binds" 1 "the policy leaves out PCR 11" seal --nv-policy nv.json --pcrs 7
 expect "no register's value" 2 "--reference is needed" "$cloister" image seal volume --key key --srk srk --nv-policy nv.json
 cmp -s before volume || fail "a refusal has changed the volume"

@@ -63,6 +63,11 @@ measure snp|-
 measure tdx|-
 measure uki|demo.efi
 measure uki|demo.efi --json
+nv-policy make|-
+nv-policy remove|-
+nv-policy show|$corpus/alternatives/an-index-of-our-own
+nv-policy show|$corpus/alternatives/an-index-of-our-own --json
+nv-policy update|-
 policy check|strict
 policy check|strict --json
 policy init|-

@@ -120,6 +120,9 @@ expect "a hook without a signer" 0 "does not say who signs" run_hook 6.12.0-test
 echo 'CLOISTER_UPDATE="--sign-command /bin/signer"' >update.conf
 expect "a hook whose update fails" 0 "of the kernel of before" run_hook 6.12.0-test
 grep -qx 'update update --kernel-release 6.12.0-test --sign-command /bin/signer' called || fail "the hook calls: $(cat called)"
+echo 'CLOISTER_NV_POLICY="--nv-policy nv.json --nv-key nv.key"' >>update.conf
+expect "a hook with an NV index" 0 "of the kernel of before" run_hook 6.12.0-test
+grep -qx 'update update --kernel-release 6.12.0-test --sign-command /bin/signer --nv-policy nv.json --nv-key nv.key' called || fail "the hook calls: $(cat called)"
 
 # Installed, tried, kept.
 expect "installed" 0 "the next boot tries it" update --uki two.efi

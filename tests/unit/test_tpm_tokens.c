@@ -313,6 +313,91 @@ static void test_volume_key(void **state)
     assert_string_equal(err.text, "TPM: a volume key of another size than the disk's");
 }
 
+static void change(int slot, struct clo_bytes key, const char *token);
+
+/* Sealed to an index that everybody writes (who may write it is another test's): what it approves of stands in the header, in copies. */
+static void write_nv_token(uint32_t by_value, const struct clo_alternatives *copies, size_t count)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_digest values[CLO_TPM_PCRS];
+    struct clo_tpm2_name name;
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+    size_t bound = 0;
+
+    open_disk(&opened);
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, by_value, &now, &err));
+    for (unsigned i = 0; i < CLO_TPM_PCRS; i++)
+        if ((by_value >> i & 1) != 0)
+            values[bound++] = now.values[i];
+    assert_true(clo_tpm_nv_name(tpm, copies[0].nv_index, &name, &err));
+    const struct clo_tpm2_sealing sealing = {
+        .bank = CLO_HASH_SHA256, .pcrs = by_value, .values = values, .nv = &name, .is_own = true
+    };
+    assert_true(clo_disk_sealed_key(clo_buffer_bytes(&opened.disk.header), opened.volume_key,
+                                    clo_bytes(disk_key, sizeof disk_key), &sealed, &err));
+    assert_true(clo_tpm_seal(tpm, NULL, &sealing, clo_secret_bytes(sealed), &clo_random_system,
+                             &token, &err));
+    json = clo_tpm2_token_json(&token);
+    CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+    change(-1, clo_bytes(NULL, 0), text);
+    for (size_t i = 0; i < count; i++) {
+        CLO_CLEANUP(clo_json_freep) json_t *copy = clo_alternatives_token(&copies[i]);
+        CLO_CLEANUP(clo_freep) char *line = json_dumps(copy, JSON_COMPACT);
+        change(-1, clo_bytes(NULL, 0), line);
+    }
+}
+
+static void approve(const struct clo_alternatives *states)
+{
+    uint8_t bytes[CLO_NV_POLICY_SIZE] = { 0x00, 0x0b };
+    struct clo_digest policy;
+    struct clo_error err;
+
+    clo_alternatives_policy(states, &policy);
+    memcpy(bytes + 2, policy.bytes, 32);
+    if (!clo_tpm_nv_write(tpm, states->nv_index, clo_bytes(bytes, sizeof bytes), &err))
+        fail_msg("%s", err.text);
+}
+
+/* The copy is the header's word; the TPM compares it with what the index holds. The latch is bound by value, whatever an index says. */
+static void test_nv_policy(void **state)
+{
+    static struct clo_alternatives copies[2];
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, 1U << 4 | 1U << 11, &now, &err));
+    for (size_t i = 0; i < 2; i++) {
+        copies[i] = (struct clo_alternatives){ .bank = CLO_HASH_SHA256, .nv_index = 0x01801240u };
+        assert_true(clo_alternatives_add(&copies[i], 11, &now.values[11]));
+    }
+    copies[1].values[11][0].bytes[0] ^= 1;
+    assert_true(clo_alternatives_add(&copies[0], 4, &now.values[4]));
+    if (!clo_tpm_nv_define(tpm, copies[0].nv_index, CLO_NV_POLICY_SIZE, &err))
+        fail_msg("%s", err.text);
+    approve(&copies[0]);
+    make_disk(20);
+    write_nv_token(1U << 12, copies, 1);
+    must_refuse(false, "the running system could have its key as well");
+    make_disk(21);
+    write_nv_token(1U << 15, copies, 0);
+    must_refuse(false, "no pcrlock.json says what that is");
+    make_disk(22);
+    write_nv_token(1U << 15, copies, 2); /* while it is changed */
+    must_open();
+    approve(&copies[1]);
+    must_refuse(false, "the NV index approves of another state: PCR 11");
+    approve(&copies[0]);
+    must_open();
+    extend(4);
+    must_refuse(false, "the NV index approves of another state");
+}
+
 /* A key that the running system could have as well is not taken, though the TPM would give it. */
 static void test_latch(void **state)
 {
@@ -497,17 +582,12 @@ static int tear_down_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_enrol),
-        cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_volume_key),
-        cmocka_unit_test(test_latch),
-        cmocka_unit_test(test_other_tpm),
-        cmocka_unit_test(test_share),
-        cmocka_unit_test(test_other_disk),
-        cmocka_unit_test(test_signed_latch),
-        cmocka_unit_test(test_enrol_elsewhere),
-        cmocka_unit_test(test_note),
-        cmocka_unit_test(test_forged_generation),
+        cmocka_unit_test(test_enrol),        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_volume_key),   cmocka_unit_test(test_latch),
+        cmocka_unit_test(test_nv_policy),    cmocka_unit_test(test_other_tpm),
+        cmocka_unit_test(test_share),        cmocka_unit_test(test_other_disk),
+        cmocka_unit_test(test_signed_latch), cmocka_unit_test(test_enrol_elsewhere),
+        cmocka_unit_test(test_note),         cmocka_unit_test(test_forged_generation),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
