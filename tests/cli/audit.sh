@@ -190,7 +190,7 @@ expect "a UKI without an initrd" 1 "The kernel does not carry its configuration"
 
 # A disk of ours, one with a boot loader in front of its UKI, and one that is not encrypted
 PATH=$PATH:/sbin:/usr/sbin
-if command -v mke2fs >/dev/null && command -v mkfs.vfat >/dev/null && command -v mcopy >/dev/null; then
+if found mke2fs "disks are not tried" && found mkfs.vfat "disks are not tried" && found mcopy "disks are not tried"; then
     find_varstore
     make_modules modules
     mkdir -p root/etc root/sbin

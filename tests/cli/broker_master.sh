@@ -63,7 +63,7 @@ expect "sealed to, and not made" 2 "--seal-to is for --make" master --state stat
 [ ! -e no.master ] || fail "what was refused left a file"
 
 # In a TPM, where swtpm and OpenSSL's provider for TPMs are installed.
-if command -v swtpm >/dev/null; then
+if found swtpm "a key in a TPM is not tried"; then
     begin_tpm tpm "$work/tpm.sock"
     trap 'kill "$tpm_pid" 2>/dev/null; rm -rf "$work"' EXIT
     export TPM2OPENSSL_TCTI="swtpm:path=$work/tpm.sock" TSS2_LOG=all+none

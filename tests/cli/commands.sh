@@ -44,7 +44,7 @@ while IFS= read -r command; do
 done <commands
 
 # The completion offers each word after the words before it.
-if command -v bash >/dev/null; then
+if found bash "completion is not tried"; then
     mkdir bin && ln -s "$cloister" bin/cloister
     while IFS= read -r command; do
         # `verify` is a command that has forms: its options are offered, and its forms by the list of commands alone.

@@ -86,12 +86,21 @@ is_bound() { [ -S "$1" ] && { ! [ -r /proc/net/unix ] || grep -q " 00010000 .* $
 many=0
 of_many() {
     many=$((many + 1))
-    [ "${CLOISTER_SANITIZED:-no}" = no ] || [ $((many % 8)) = 1 ]
+    [ "${CLOISTER_SANITIZED:-no}" = no ] || [ $((many % 8)) = 1 ] && return
+    [ "$many" != 2 ] || echo "note: under sanitizers every eighth of those that are alike is tried"
+    return 1
 }
 
 skip() {
     echo "SKIP: $1"
     exit 77
+}
+
+# found TOOL WHAT: is it installed? If not, says what is not tried then.
+found() {
+    command -v "$1" >/dev/null && return
+    echo "note: $1 is not installed: $2"
+    return 1
 }
 
 # skip_without TOOL…: skips, and says which one is missing.

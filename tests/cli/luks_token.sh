@@ -84,7 +84,7 @@ if lib.crypt_init(ctypes.byref(device), b"volume") != 0 or lib.crypt_load(device
     sys.exit(4)
 sys.exit(0 if lib.crypt_activate_by_token_pin(device, None, None, -1, None, ctypes.c_size_t(0), None, 0) >= 0 else 1)
 PY
-if command -v python3 >/dev/null; then
+if found python3 "a program that asks for any token is not tried"; then
     boot
     with_plugin python3 any_token.py >theirs.log 2>&1 || fail "by any token: $(cat theirs.log)"
 fi
@@ -95,7 +95,7 @@ uuid=$(cryptsetup luksUUID volume)
 cryptsetup luksFormat -q --uuid "$uuid" --sector-size 4096 --key-size 512 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 volume key || fail "a header of the host's"
 token token.json || fail "its token: $(cat theirs.log)"
 sed -e 's/^sys.exit(0/with open("genuine", "rb") as disk, open("volume", "r+b") as shown:\n    shown.write(disk.read())\n&/' any_token.py >swapped.py
-if command -v python3 >/dev/null; then
+if found python3 "a header that the host changes meanwhile is not tried"; then
     boot
     ! with_plugin python3 swapped.py >theirs.log 2>&1 || fail "the key goes to a header of the host's"
     grep -q "another header now than before: the volume key differs" theirs.log || fail "a header of the host's: $(cat theirs.log)"

@@ -123,7 +123,7 @@ done
 ! grep -q 'id="annex"\|href="#annex"' short.html || fail "--no-annex: the annex is there"
 # A heading is words; ids are in the annex.
 ! grep -q '<h[1-6][^>]*>[^<]*\(snp\.\|kconfig\.\|pcr\.\|policy\.\)' page.html || fail "an id as a heading"
-if command -v python3 >/dev/null; then
+if found python3 "the page's elements are not looked at"; then
     # Every element that is opened is closed, in its order; ids are there once.
     python3 - page.html <<'EOF' || fail "the page is not well formed"
 import html.parser, sys

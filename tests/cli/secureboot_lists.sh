@@ -24,7 +24,7 @@ for name in one two; do
 done
 cp one.efi foreign.efi
 # What systemd in the initrd measures besides, and is not in these values.
-if command -v cpio >/dev/null; then
+if found cpio "what systemd in the initrd measures besides is not tried"; then
     mkdir -p tree/usr/lib/systemd/system tree/usr/lib/nvpcr
     : >tree/usr/lib/systemd/system/systemd-pcrosseparator.service
     : >tree/usr/lib/nvpcr/hardware.nvpcr
@@ -86,7 +86,7 @@ expect "refused by PK" 1 "by PK of the store" sb apply kek2.auth --variable KEK 
 expect "another's key" 2 "certificate's key" sb sign more.esl --variable db --key other/KEK.key --cert keys/KEK.crt --output no.auth
 expect "an unknown variable" 2 "--vendor" sb sign more.esl --variable mine --key keys/KEK.key --cert keys/KEK.crt --output no.auth
 for file in no.fd no.esl no.auth; do [ ! -e "$file" ] || fail "a refusal left $file"; done
-if command -v sbvarsign >/dev/null; then
+if found sbvarsign "an update that it signed is not tried"; then
     sbvarsign --key keys/KEK.key --cert keys/KEK.crt --output theirs.auth dbx dbx.esl >/dev/null 2>&1 && {
         expect "sbvarsign's" 0 "dbx: 2 entries" sb verify theirs.auth --cert keys/KEK.crt
     }
@@ -118,7 +118,7 @@ expect "impact on KEK" 0 "PCR 7 changes" sb impact --input vars.fd --update kek.
 sb impact --input vars.fd --update kek.auth --variable KEK two.efi --json >impact.json
 [ "$(jq -r '.images[0].after.pcr7' impact.json)" = "$(pcr7 kek.fd)" ] || fail "PCR 7 after a change of KEK: $(pcr7 kek.fd)"
 # Which sealed keys it shuts out: one for the state of now alone, then one for the state after it as well.
-if command -v cryptsetup >/dev/null; then
+if found cryptsetup "which sealed keys an update shuts out is not tried"; then
     token() { # POLICY: in systemd's form, bound to PCR 7, of this policy
         jq -c --arg policy "$1" '.keyslots = ["0"] | ."tpm2-policy-hash" = $policy | ."tpm2-pcrs" = [4, 7]' "$CLOISTER_TESTS/../fuzz/corpus/tpm2_token/systemd-252"
     }

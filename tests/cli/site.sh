@@ -81,7 +81,7 @@ PY
 cmp -s <(grep -o 'paper:#[0-9a-f]*' site/style.css | sort -u) <(printf 'paper:#14171b\npaper:#fff\n' | sort -u) || fail "the style has not the report's colours"
 
 # The search, with as much of a browser as it needs.
-if command -v node >/dev/null; then
+if found node "the search is not tried"; then
     cat >search_test.js <<'JS'
 const fs = require('fs'), vm = require('vm');
 const element = () => ({ children: [], append(...c) { this.children.push(...c); }, replaceChildren(...c) { this.children = c; }, textContent: '',

@@ -59,7 +59,7 @@ case " $(names changed.efi) " in *" .splash "*) fail ".splash is still there" ;;
 expect "its signature went" 1 "not signed" "$cloister" uki verify unsigned.efi --cert keys/db.crt
 "$cloister" uki edit signed.efi --cmdline debug --key keys/db.key --cert keys/db.crt --output again.efi || fail "edit and sign"
 expect "and came again" 0 "" "$cloister" uki verify again.efi --cert keys/db.crt
-if command -v sbverify >/dev/null; then
+if found sbverify "it is not asked about the signature"; then
     sbverify --cert keys/db.crt again.efi >/dev/null 2>&1 || fail "sbverify does not take what was edited"
 fi
 expect "not there" 2 "no such section" "$cloister" uki edit all.efi --remove .none --output no.efi

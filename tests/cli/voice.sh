@@ -87,7 +87,7 @@ cloister uki build --kernel cmd|cmdline
 END
 mkdir bin && ln -s "$cloister" bin/cloister
 PATH=$work/bin:$PATH
-if command -v bash >/dev/null; then
+if found bash "completion is not tried"; then
     while IFS='|' read -r so_far wanted; do
         # shellcheck disable=SC2016
         bash -c '
