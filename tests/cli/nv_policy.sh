@@ -155,22 +155,26 @@ expect "it is dropped" 0 "it is dropped, and this system stays" key --mark-good
 cp nv.json kept.json
 boot
 flush
+# shellcheck disable=SC2317 # called by name
 approve() { in_tpm update "$1" --key nv.key --add --reference one.ref.json --disk machine/disk; }
+# shellcheck disable=SC2317
 again() { in_tpm update nv.json --key nv.key --reference two.ref.json --disk machine/disk; }
 export FAULTS_CALLS=fsync,rename
 changes=$(count_changes approve nv.json)
 [ "$changes" -gt 3 ] || fail "only $changes steps"
 again >/dev/null || fail "back to one state"
 cmp -s nv.json kept.json || fail "back to one state: another file"
-for at in $(seq 1 "$changes"); do
+for at in $(seq 1 3 "$changes"); do
     of_many || continue
-    with_fault "$at" kill all approve nv.json >/dev/null 2>&1
+    # Now it approves of a state more, now of one less.
+    [ $((at % 2)) = 0 ] && change=again || change=approve
+    with_fault "$at" kill "" "$change" nv.json >/dev/null 2>&1
     flush
     expect "killed at step $at" 0 "" opens
-    approve nv.json >/dev/null 2>&1 || fail "run again after step $at"
-    expect "run again after step $at" 0 "" opens
-    again >/dev/null 2>&1 || fail "back after step $at"
+    "$change" nv.json >/dev/null 2>&1 || fail "run again after step $at"
 done
+unset FAULTS_CALLS
+expect "after all of it" 0 "" opens
 
 # A ninth value of a register.
 cp nv.json many.json
