@@ -79,17 +79,6 @@ static bool define(struct clo_tpm *tpm, uint32_t index, const struct clo_public_
     return true;
 }
 
-bool clo_tpm_nv_policy_define(struct clo_tpm *tpm, uint32_t index,
-                              const struct clo_public_key *signer, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_tpm_handle_free) struct clo_tpm_handle found = { .object = ESYS_TR_NONE };
-    struct clo_tpm2_name name;
-
-    if (find_own(tpm, index, signer, &found, &name, err))
-        return true; /* of a run that was cut short */
-    return err->status == CLO_ERR_UNAVAILABLE && define(tpm, index, signer, err);
-}
-
 bool clo_tpm_nv_policy_handle(struct clo_tpm *tpm, uint32_t index, struct clo_buffer *out,
                               struct clo_error *err)
 {
@@ -213,6 +202,40 @@ bool clo_tpm_nv_policy_write(struct clo_tpm *tpm, const struct clo_private_key *
     return clo_private_key_public(key, &signer, err) &&
            clo_nv_index_content(alternatives, &content, err) &&
            write(tpm, key, signer, alternatives->nv_index, clo_buffer_bytes(&content), err);
+}
+
+/* Of a run that was cut short it holds nothing, or the same. */
+static bool holds_nothing_else(struct clo_tpm *tpm, const struct clo_alternatives *alternatives,
+                               bool is_written, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer held = { 0 };
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer content = { 0 };
+    uint32_t index = alternatives->nv_index;
+
+    if (!is_written)
+        return true;
+    if (!clo_tpm_nv_read(tpm, index, CLO_NV_POLICY_SIZE, &held, err) ||
+        !clo_nv_index_content(alternatives, &content, err))
+        return false;
+    return clo_bytes_equal(clo_buffer_bytes(&held), clo_buffer_bytes(&content)) ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "NV index 0x%08x is there already, and approves of another state: 'cloister "
+                    "nv-policy update' changes it",
+                    index);
+}
+
+bool clo_tpm_nv_policy_define(struct clo_tpm *tpm, const struct clo_alternatives *alternatives,
+                              const struct clo_public_key *signer, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_tpm_handle_free) struct clo_tpm_handle found = { .object = ESYS_TR_NONE };
+    uint32_t index = alternatives->nv_index;
+    struct clo_tpm2_name name, written;
+
+    if (find_own(tpm, index, signer, &found, &name, err))
+        return expected_name(index, signer, true, &written, err) &&
+               holds_nothing_else(tpm, alternatives,
+                                  memcmp(name.bytes, written.bytes, sizeof name.bytes) == 0, err);
+    return err->status == CLO_ERR_UNAVAILABLE && define(tpm, index, signer, err);
 }
 
 bool clo_tpm_nv_policy_holds(struct clo_tpm *tpm, const struct clo_nv_policy *policy,

@@ -8,8 +8,10 @@
 #include "device/tpm_seal.h"
 #include "lib/tcg/nv_index.h"
 
-/* Defines it, where it is not there yet. CLO_ERR_REFUSED: another one is. */
-CLO_MUST_USE bool clo_tpm_nv_policy_define(struct clo_tpm *tpm, uint32_t index,
+/* Defines the index of these, where it is not there yet. CLO_ERR_REFUSED: another one is, or it approves of something else: what is
+ * sealed to it would not open any more. */
+CLO_MUST_USE bool clo_tpm_nv_policy_define(struct clo_tpm *tpm,
+                                           const struct clo_alternatives *alternatives,
                                            const struct clo_public_key *signer,
                                            struct clo_error *err);
 /* From here on it approves of what these come to, and of nothing else. CLO_ERR_REFUSED: it is another key's to write. */

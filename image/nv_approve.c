@@ -60,7 +60,7 @@ bool clo_nv_make(const struct clo_nv_file *in, const struct clo_alternatives *al
     /* The handle names the index as it is once it was written, and the file is written with it. */
     return clo_private_key_public(in->key, &signer, err) &&
            own_area(index, signer, &policy.area, err) &&
-           clo_tpm_nv_policy_define(in->tpm, index, signer, err) &&
+           clo_tpm_nv_policy_define(in->tpm, alternatives, signer, err) &&
            clo_tpm_nv_policy_write(in->tpm, in->key, alternatives, err) &&
            clo_tpm_nv_policy_handle(in->tpm, index, &policy.handle, err) &&
            write_file(in->path, &policy, err);

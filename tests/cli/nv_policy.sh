@@ -174,7 +174,14 @@ for at in $(seq 1 3 "$changes"); do
     "$change" nv.json >/dev/null 2>&1 || fail "run again after step $at"
 done
 unset FAULTS_CALLS
+again >/dev/null || fail "back to one state"
 expect "after all of it" 0 "" opens
+
+# Made once more, it would take away what is approved of, in the TPM alone.
+expect "there already" 1 "is there already, and approves of another state" in_tpm make again.json --key nv.key --reference one.ref.json
+[ ! -e again.json ] || fail "a refusal has written a file"
+expect "the same once more" 0 "NV index" in_tpm make nv.json --key nv.key --reference two.ref.json
+expect "it opens all the same" 0 "" opens
 
 # A ninth value of a register.
 cp nv.json many.json

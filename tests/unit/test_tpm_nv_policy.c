@@ -110,9 +110,9 @@ static void test_index(void **state)
     take_present();
     assert_false(clo_tpm_nv_policy_holds(tpm, &policy, &err));
     assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
-    if (!clo_tpm_nv_policy_define(tpm, CLO_NV_INDEX, signer, &err))
+    if (!clo_tpm_nv_policy_define(tpm, &states, signer, &err))
         fail_msg("%s", err.text);
-    assert_true(clo_tpm_nv_policy_define(tpm, CLO_NV_INDEX, signer, &err)); /* is there */
+    assert_true(clo_tpm_nv_policy_define(tpm, &states, signer, &err)); /* is there */
     seal();
     must_refuse(CLO_UNSEAL_NO_NV, "the NV index was never written");
     approve(tpm);
@@ -121,7 +121,11 @@ static void test_index(void **state)
     assert_true(clo_tpm_nv_policy_holds(tpm, &policy, &err));
     assert_true(clo_tpm_nv_policy_handle(tpm, CLO_NV_INDEX, &handle, &err));
     must_open();
+    assert_true(clo_tpm_nv_policy_define(tpm, &states, signer, &err)); /* and holds the same */
     states.values[4][0] = other;
+    assert_false(clo_tpm_nv_policy_define(tpm, &states, signer, &err));
+    assert_int_equal(err.status, CLO_ERR_REFUSED);
+    CHECK(strstr(err.text, "is there already, and approves of another state") != NULL, err.text);
     approve(tpm);
     assert_false(clo_tpm_nv_policy_holds(tpm, &policy, &err));
     CHECK(strstr(err.text, "approves of another state than the file says") != NULL, err.text);
@@ -143,7 +147,7 @@ static void test_other_writers(void **state)
     assert_false(clo_tpm_nv_policy_write(tpm, others, &states, &err));
     assert_int_equal(err.status, CLO_ERR_REFUSED);
     assert_string_equal(err.text, "the TPM has another index 0x0147c103");
-    assert_false(clo_tpm_nv_policy_define(tpm, CLO_NV_INDEX, stranger, &err));
+    assert_false(clo_tpm_nv_policy_define(tpm, &states, stranger, &err));
     assert_int_equal(err.status, CLO_ERR_REFUSED);
     must_open();
 }
@@ -194,7 +198,7 @@ static void test_defined_anew(void **state)
     if (!clo_tpm_nv_policy_remove(tpm, &policy, &err))
         fail_msg("%s", err.text);
     must_refuse(CLO_UNSEAL_NO_NV, "the TPM has no such object");
-    assert_true(clo_tpm_nv_policy_define(tpm, CLO_NV_INDEX, signer, &err));
+    assert_true(clo_tpm_nv_policy_define(tpm, &states, signer, &err));
     must_refuse(CLO_UNSEAL_NO_NV, "the NV index was never written");
     assert_true(clo_tpm_nv_policy_remove(tpm, &policy, &err));
     /* One that the owner writes, with the right content. */
@@ -205,7 +209,7 @@ static void test_defined_anew(void **state)
     assert_false(clo_tpm_nv_policy_holds(tpm, &policy, &err));
     assert_string_equal(err.text, "the TPM has another index 0x0147c103");
     assert_false(clo_tpm_nv_policy_remove(tpm, &policy, &err));
-    assert_false(clo_tpm_nv_policy_define(tpm, CLO_NV_INDEX, signer, &err));
+    assert_false(clo_tpm_nv_policy_define(tpm, &states, signer, &err));
     assert_int_equal(err.status, CLO_ERR_REFUSED);
 }
 
