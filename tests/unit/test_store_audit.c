@@ -111,6 +111,39 @@ static void test_unasked(void **state)
     clo_store_freep(&store);
 }
 
+/* What one knows of the end of the trail holds until another one writes, and is forgotten with a decision that did not come
+ * about. */
+static void test_two_writers(void **state)
+{
+    CLO_CLEANUP(clo_store_freep) struct clo_store *first = fresh("two");
+    CLO_CLEANUP(clo_store_freep) struct clo_store *second = open_store();
+    struct clo_audit_verdict verdict;
+    struct clo_error err;
+    size_t dropped;
+
+    (void)state;
+    add_rows(second, ROWS, 3);
+    add_rows(first, ROWS + 3, 1);
+    CHECK(clo_store_begin(first, &err), err.text);
+    add_rows(first, 1000, 2);
+    CHECK(!clo_store_end(first, false, &err), "taken back");
+    add_rows(first, ROWS + 4, 1);
+    CHECK(clo_store_begin(first, &err), err.text);
+    add_rows(first, ROWS + 5, 1);
+    CHECK(clo_store_begin(first, &err), err.text);
+    add_rows(first, 1000, 1);
+    CHECK(!clo_store_end(first, false, &err), "a part is taken back");
+    add_rows(first, ROWS + 6, 1);
+    CHECK(clo_store_end(first, true, &err), err.text);
+    CHECK(clo_store_audit_checkpoint(second, 2000, &err), err.text);
+    CHECK(clo_store_audit_drop(second, 1010, 2000, &dropped, &err), err.text);
+    add_rows(second, ROWS + 7, 1);
+    add_rows(first, ROWS + 8, 70);
+    CHECK(clo_store_audit_verify(second, key, NULL, &verdict, &err), err.text);
+    CHECK(verdict.first == 11 && verdict.last == ROWS + 78, "one trail of both");
+    CHECK(verdict.covered == ROWS + 71, "64 rows after what the other one signed");
+}
+
 static void test_tampered(void **state)
 {
     static const struct {
@@ -248,11 +281,9 @@ static void test_retention(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_tampered),
-        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_unasked),
-        cmocka_unit_test(test_kept_of_dropped),
+        cmocka_unit_test(test_whole),     cmocka_unit_test(test_two_writers),
+        cmocka_unit_test(test_tampered),  cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_unasked),   cmocka_unit_test(test_kept_of_dropped),
         cmocka_unit_test(test_retention),
     };
     int result = cmocka_run_group_tests(tests, make_scratch, free_scratch);

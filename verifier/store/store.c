@@ -418,8 +418,10 @@ static bool end_part(struct clo_store *store, bool ok, struct clo_error *err)
 {
     struct clo_error ignored;
 
-    if (!ok)
+    if (!ok) {
         (void)!run_once(store, "ROLLBACK TO part", &ignored);
+        store_trail_ended(store, false);
+    }
     return run_once(store, "RELEASE part", ok ? err : &ignored) && ok;
 }
 
@@ -435,6 +437,7 @@ bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
             (void)!run_once(store, "ROLLBACK", &ignored);
         else if (store->group != NULL)
             store_group_committed(store->group);
+        store_trail_ended(store, ok);
     }
     pthread_mutex_unlock(&store->lock);
     return ok;

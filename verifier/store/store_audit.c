@@ -103,8 +103,11 @@ static bool write_head(struct clo_store *store, const struct clo_audit_point *he
                        &statement, err))
         return false;
     sqlite3_bind_int64(statement, 1, head->row);
-    sqlite3_bind_blob(statement, 2, head->chain, CHAIN_SIZE, SQLITE_TRANSIENT);
-    return run(store, statement, err);
+    sqlite3_bind_blob(statement, 2, head->chain, CHAIN_SIZE, SQLITE_STATIC);
+    if (!run(store, statement, err))
+        return false;
+    store->trail.head = *head;
+    return true;
 }
 
 static bool set_chain(struct clo_store *store, int64_t id, const uint8_t chain[CHAIN_SIZE],
@@ -114,7 +117,7 @@ static bool set_chain(struct clo_store *store, int64_t id, const uint8_t chain[C
 
     if (!store_prepare(store, "UPDATE audit SET chain = ? WHERE id = ?", &statement, err))
         return false;
-    sqlite3_bind_blob(statement, 1, chain, CHAIN_SIZE, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 1, chain, CHAIN_SIZE, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, id);
     return run(store, statement, err);
 }
@@ -178,8 +181,60 @@ static bool insert_row(struct clo_store *store, const struct row *row,
     for (int i = 0; i < (int)CLO_COUNT(row->texts); i++)
         if (row->texts[i] != NULL)
             bind_text(statement, 3 + i, row->texts[i]);
-    sqlite3_bind_blob(statement, 10, chain, CHAIN_SIZE, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 10, chain, CHAIN_SIZE, SQLITE_STATIC);
     return run(store, statement, err);
+}
+
+/* --- Where the trail ends --- */
+
+/* The row that was signed last; 0: none was. */
+static bool find_last_signed(struct clo_store *store, int64_t *out, struct clo_error *err)
+{
+    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
+
+    if (!store_prepare(store, "SELECT coalesce(max(row), 0) FROM audit_checkpoints", &statement,
+                       err))
+        return false;
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        return fail_sql(store, err);
+    *out = sqlite3_column_int64(statement, 0);
+    return true;
+}
+
+/* Counts what was committed to the database, by ourselves and by others. */
+static unsigned version_of(const struct clo_store *store)
+{
+    unsigned version = 0;
+
+    sqlite3_file_control(store->database, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    return version;
+}
+
+void store_trail_ended(struct clo_store *store, bool is_committed)
+{
+    struct store_trail *trail = &store->trail;
+
+    trail->is_known = trail->is_used && is_committed;
+    trail->is_used = false;
+    trail->version = version_of(store);
+}
+
+/* Within a transaction, in which nobody else writes. */
+static bool know_trail(struct clo_store *store, struct clo_error *err)
+{
+    struct store_trail *trail = &store->trail;
+    unsigned version = version_of(store);
+
+    if (trail->is_known && trail->version == version) {
+        trail->is_used = true;
+        return true;
+    }
+    trail->is_known = trail->is_used = false;
+    if (!read_head(store, &trail->head, err) || !find_last_signed(store, &trail->signed_row, err))
+        return false;
+    trail->is_known = trail->is_used = true;
+    trail->version = version;
+    return true;
 }
 
 /* --- Checkpoints --- */
@@ -214,10 +269,14 @@ static bool sign_point(struct clo_store *store, const struct clo_audit_point *po
         return false;
     sqlite3_bind_int64(statement, 1, point->row);
     sqlite3_bind_int64(statement, 2, point->time);
-    sqlite3_bind_blob(statement, 3, point->chain, CHAIN_SIZE, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 3, point->chain, CHAIN_SIZE, SQLITE_STATIC);
     sqlite3_bind_int(statement, 4, point->dropped);
-    sqlite3_bind_blob(statement, 5, signature.data, (int)signature.size, SQLITE_TRANSIENT);
-    return run(store, statement, err);
+    sqlite3_bind_blob(statement, 5, signature.data, (int)signature.size, SQLITE_STATIC);
+    if (!run(store, statement, err))
+        return false;
+    if (point->row > store->trail.signed_row)
+        store->trail.signed_row = point->row;
+    return true;
 }
 
 bool clo_store_audit_sign(struct clo_store *store, struct clo_error *err)
@@ -227,28 +286,13 @@ bool clo_store_audit_sign(struct clo_store *store, struct clo_error *err)
     return clo_store_key(store, CLO_AUDIT_KEY, CLO_KEY_P256, &store->audit_key, err);
 }
 
-/* The row that was signed last; 0: none was. */
-static bool find_last_signed(struct clo_store *store, int64_t *out, struct clo_error *err)
-{
-    CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
-
-    if (!store_prepare(store, "SELECT coalesce(max(row), 0) FROM audit_checkpoints", &statement,
-                       err))
-        return false;
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        return fail_sql(store, err);
-    *out = sqlite3_column_int64(statement, 0);
-    return true;
-}
-
 /* Signs the end of the chain if that many rows follow the last that was signed, or none ever was. */
 static bool checkpoint(struct clo_store *store, int64_t now, int64_t after, struct clo_error *err)
 {
-    struct clo_audit_point head;
-    int64_t last;
-
-    if (!read_head(store, &head, err) || !find_last_signed(store, &last, err))
+    if (!know_trail(store, err))
         return false;
+    struct clo_audit_point head = store->trail.head;
+    int64_t last = store->trail.signed_row;
     head.time = now;
     if (head.row == 0 || (last > 0 && head.row - last < after))
         return true;
@@ -317,10 +361,10 @@ static bool append(struct clo_store *store, const struct clo_audit *entry, int64
                    struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer vm = { 0 };
-    struct clo_audit_point head;
 
-    if (!read_head(store, &head, err) || (entry->vm != NULL && !vm_text(entry->vm, &vm, err)))
+    if (!know_trail(store, err) || (entry->vm != NULL && !vm_text(entry->vm, &vm, err)))
         return false;
+    struct clo_audit_point head = store->trail.head;
     struct row row = { .id = head.row + 1,
                        .time = entry->time,
                        .texts = { entry->action, entry->verdict, entry->session, entry->tee,

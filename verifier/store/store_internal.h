@@ -46,6 +46,14 @@ struct store_group {
 /* Under the store's lock, after each transaction. */
 void store_group_committed(struct store_group *group);
 
+/* The end of the audit trail as our last decision left it: read anew once anything else was committed. */
+struct store_trail {
+    bool is_known, is_used; /* … by the transaction under way */
+    unsigned version;       /* of the database, by SQLite's own count */
+    struct clo_audit_point head;
+    int64_t signed_row;
+};
+
 struct clo_store {
     char *folder;
     sqlite3 *database;
@@ -58,6 +66,7 @@ struct clo_store {
     struct store_group *group;         /* NULL: each decision waits for the disk by itself */
     struct clo_private_key *audit_key; /* signs checkpoints; NULL: not opened yet */
     int64_t pruned_for; /* the newest key for which rows of older ones were dropped */
+    struct store_trail trail;
 };
 
 /* For CLO_CLEANUP: STORE_LOCK(store); holds the lock until the function returns. */
@@ -99,6 +108,8 @@ CLO_MUST_USE bool store_accept_versions(struct clo_store *store, const struct cl
 
 void store_master_free(struct store_master *master);
 int64_t store_master_id(const struct clo_store *store); /* 0: none */
+/* Whether the store is sealed, also where the key was not given. */
+CLO_MUST_USE bool store_has_master(struct clo_store *store, bool *out, struct clo_error *err);
 /* Where a secret stands and what it is released on: what it is bound to. */
 struct store_place {
     char path[CLO_RESOURCE_MAX + 1];
@@ -122,6 +133,8 @@ void store_name_secret(const struct clo_store *store, struct clo_bytes secret,
 /* Names the secrets of a store that had no names. */
 CLO_MUST_USE bool store_name_all(struct clo_store *store, struct clo_error *err);
 
+/* Under the store's lock, after each transaction, and after each part that was taken back. */
+void store_trail_ended(struct clo_store *store, bool is_committed);
 /* Chains the rows of a trail that had none. */
 CLO_MUST_USE bool store_audit_chain_all(struct clo_store *store, struct clo_error *err);
 
@@ -156,9 +169,10 @@ static inline void put_back(sqlite3_stmt **statement)
 CLO_MUST_USE bool store_prepare(struct clo_store *store, const char *sql, sqlite3_stmt **out,
                                 struct clo_error *err);
 
+/* Not copied: it must last until put_back(). */
 static inline void bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
-    sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
 }
 
 static inline bool run(const struct clo_store *store, sqlite3_stmt *statement,
