@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,6 +82,42 @@ static void test_remove(void **state)
     assert_true(clo_store_remove(store, "default/disk/b", &err));
     assert_int_equal(clo_store_next_terms(store, 0, &none, &err),
                      CLO_NEXT_END); /* with its last resource */
+}
+
+static size_t count_terms(struct clo_store *store)
+{
+    CLO_CLEANUP(clo_freep) struct clo_store_terms_row *rows = NULL;
+    struct clo_error err;
+    uint64_t version;
+    size_t count;
+
+    assert_true(clo_store_terms_rows(store, &version, &rows, &count, &err));
+    return count;
+}
+
+/* Nothing is appraised by terms on which nothing is released. */
+static void test_terms_go(void **state)
+{
+    static const char other[] = "{\"cloister_policy\":1,\"name\":\"other\",\"tee\":[\"snp\"],"
+                                "\"roots\":[\"amd\"]}";
+    const struct clo_store_entry moved = { .path = "terms/go/b", .policy = clo_bytes_text(other) };
+    CLO_CLEANUP(clo_store_freep) struct clo_store *store = open_store();
+    struct clo_error err;
+
+    (void)state;
+    assert_true(put(store, "terms/go/a", "of a", POLICY, REFERENCE, &err));
+    assert_true(put(store, "terms/go/b", "of b", POLICY, REFERENCE, &err));
+    assert_int_equal(count_terms(store), 1);
+    assert_true(put(store, "terms/go/a", "of a", other, REFERENCE, &err));
+    assert_int_equal(count_terms(store), 2);
+    assert_true(clo_store_set_terms(store, &moved, &err)); /* without references */
+    assert_int_equal(count_terms(store), 2);
+    assert_true(clo_store_remove(store, "terms/go/b", &err));
+    assert_int_equal(count_terms(store), 1);
+    assert_true(put(store, "terms/go/a", "of a", POLICY, REFERENCE, &err));
+    assert_int_equal(count_terms(store), 1);
+    assert_true(clo_store_remove(store, "terms/go/a", &err));
+    assert_int_equal(count_terms(store), 0);
 }
 
 static void test_refused(void **state)
@@ -290,6 +327,52 @@ static void test_nonce_twice(void **state)
     assert_false(clo_store_end(first, false, &err));
 }
 
+static void change_database(const char *sql)
+{
+    char path[4300];
+    sqlite3 *database;
+
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+/* What was used and shown before the table had its form of now. */
+static void test_nonce_of_version_10(void **state)
+{
+    static const char back[] =
+            "CREATE TABLE old (name BLOB PRIMARY KEY, key INTEGER NOT NULL, result TEXT)"
+            " STRICT, WITHOUT ROWID;"
+            "INSERT INTO old SELECT name, key, result FROM sessions; DROP TABLE sessions;"
+            "ALTER TABLE old RENAME TO sessions; CREATE INDEX sessions_of_key ON sessions (key);"
+            "DROP TRIGGER resource_gone; DROP TRIGGER resource_changed;"
+            "DROP INDEX resources_of_disk; ALTER TABLE resources DROP COLUMN volume_key;"
+            "PRAGMA user_version = 10;";
+    struct clo_store *store = open_store();
+    struct clo_bytes name = clo_bytes_text("of version ten!!");
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer shown = { 0 };
+    struct clo_error err;
+    int64_t key = new_key(store, 9000);
+    bool is_used;
+
+    (void)state;
+    assert_true(clo_store_begin(store, &err));
+    assert_true(clo_store_use_nonce(store, name, key, "what it has shown", &err));
+    assert_true(clo_store_end(store, true, &err));
+    clo_store_free(store);
+    change_database(back);
+    store = open_store();
+    assert_true(clo_store_begin(store, &err));
+    assert_false(clo_store_use_nonce(store, name, key, NULL, &err));
+    assert_string_equal(err.text, "nonce: used before; each is good once");
+    assert_false(clo_store_end(store, false, &err));
+    assert_true(clo_store_session(store, name, &is_used, &shown, &err));
+    assert_true(is_used);
+    assert_true(clo_bytes_equal(clo_buffer_bytes(&shown), clo_bytes_text("what it has shown")));
+    clo_store_free(store);
+}
+
 /* A transaction within another is a part of it. */
 static void test_parts(void **state)
 {
@@ -314,10 +397,16 @@ static void test_parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_remove),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_keys),        cmocka_unit_test(test_nonce_twice),
-        cmocka_unit_test(test_parts),       cmocka_unit_test(test_nonce_of_dropped_key),
+        cmocka_unit_test(test_put_and_get),
+        cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_terms_go),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_nonce_twice),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_nonce_of_dropped_key),
+        cmocka_unit_test(test_nonce_of_version_10),
         cmocka_unit_test(test_killed),
     };
 

@@ -211,6 +211,7 @@ static void test_other_terms(void **state)
     CHECK(clo_store_unlock(store, key, &err), err.text);
     CHECK(put(store, "default/disk/a", "of a", &err), err.text);
     CHECK(put(store, "default/disk/b", "of b", &err), err.text);
+    CHECK(put(store, "default/disk/c", "of c", &err), err.text); /* keeps the terms of a */
     CHECK(clo_store_set_terms(store, &other, &err), err.text);
     check_secret(store, "default/disk/b", "of b");
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {

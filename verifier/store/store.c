@@ -246,9 +246,8 @@ static bool next_version(struct clo_store *store, int64_t *out, struct clo_error
 static bool check_is_unlocked(struct clo_store *store, struct clo_error *err)
 {
     bool is_sealed;
-    size_t in_clear;
 
-    if (!clo_store_is_sealed(store, &is_sealed, &in_clear, err))
+    if (!store_has_master(store, &is_sealed, err))
         return false;
     return !is_sealed || store->master != NULL ||
            clo_fail(err, CLO_ERR_REFUSED, "%s: is sealed under a master key: --master-key",
@@ -283,7 +282,7 @@ static bool remember_generation(struct clo_store *store, const char *path, struc
 {
     return run_for_path(store,
                         "INSERT INTO generations (volume_key, generation)"
-                        " SELECT json_extract(disk, '$.volume_key_hmac'), generation FROM resources"
+                        " SELECT volume_key, generation FROM resources"
                         " WHERE path = ?1 AND disk IS NOT NULL"
                         " ON CONFLICT (volume_key) DO UPDATE"
                         " SET generation = max(generation, excluded.generation)",
@@ -309,8 +308,7 @@ static bool find_generation(struct clo_store *store, const char *key, uint64_t *
     if (!store_prepare(store,
                        "SELECT coalesce(max(generation), 0) FROM"
                        " (SELECT generation FROM generations WHERE volume_key = ?1 UNION ALL"
-                       "  SELECT generation FROM resources"
-                       "   WHERE json_extract(disk, '$.volume_key_hmac') = ?1)",
+                       "  SELECT generation FROM resources WHERE volume_key = ?1)",
                        &statement, err))
         return false;
     bind_text(statement, 1, key);
@@ -361,12 +359,15 @@ static bool put_resource(struct clo_store *store, const struct clo_store_entry *
                 store,
                 "INSERT INTO resources (path, secret, terms, created, disk, generation, shared,"
                 " releases, second_holder, lease, sealed, version, secret_name,"
-                " release_limit, revoked) VALUES (?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-                " (SELECT time FROM revoked_paths WHERE path = ?1))"
+                " release_limit, revoked, volume_key) VALUES (?1, ?, ?, ?, ?5, ?, ?, ?, ?, ?, ?, "
+                "?, ?, ?,"
+                " (SELECT time FROM revoked_paths WHERE path = ?1),"
+                " json_extract(?5, '$.volume_key_hmac'))"
                 " ON CONFLICT (path) DO UPDATE SET secret = excluded.secret,"
                 " terms = excluded.terms, created = excluded.created,"
-                " generation = excluded.generation, disk = excluded.disk, shared = "
-                "excluded.shared, releases = excluded.releases,"
+                " generation = excluded.generation, disk = excluded.disk,"
+                " volume_key = excluded.volume_key, shared = excluded.shared, releases = "
+                "excluded.releases,"
                 " second_holder = excluded.second_holder, lease = excluded.lease,"
                 " sealed = excluded.sealed, version = excluded.version,"
                 " secret_name = excluded.secret_name,"
@@ -443,14 +444,6 @@ bool clo_store_end(struct clo_store *store, bool ok, struct clo_error *err)
     return ok;
 }
 
-static const char drop_unused_terms[] =
-        "DELETE FROM terms WHERE NOT EXISTS (SELECT 1 FROM resources WHERE terms = terms.id)";
-
-static bool finish(struct clo_store *store, bool ok, struct clo_error *err)
-{
-    return clo_store_end(store, ok && execute(store, drop_unused_terms, err), err);
-}
-
 bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
                    struct clo_error *err)
 {
@@ -459,7 +452,8 @@ bool clo_store_put(struct clo_store *store, const struct clo_store_entry *entry,
     if (entry->secret.size == 0 || entry->secret.size > CLO_STORE_SECRET_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "secret: %zu bytes, 1 to %zu are allowed",
                         entry->secret.size, CLO_STORE_SECRET_MAX);
-    return clo_store_begin(store, err) && finish(store, put_resource(store, entry, err), err);
+    return clo_store_begin(store, err) &&
+           clo_store_end(store, put_resource(store, entry, err), err);
 }
 
 /* A path that was revoked stays so until that is taken back: neither removing what is there nor putting something else is
@@ -482,7 +476,8 @@ static bool delete_resource(struct clo_store *store, const char *path, struct cl
 
 bool clo_store_remove(struct clo_store *store, const char *path, struct clo_error *err)
 {
-    return clo_store_begin(store, err) && finish(store, delete_resource(store, path, err), err);
+    return clo_store_begin(store, err) &&
+           clo_store_end(store, delete_resource(store, path, err), err);
 }
 
 void clo_store_resource_free(struct clo_store_resource *resource)
@@ -707,7 +702,7 @@ static bool set_terms(struct clo_store *store, const struct clo_store_entry *ent
 bool clo_store_set_terms(struct clo_store *store, const struct clo_store_entry *entry,
                          struct clo_error *err)
 {
-    return clo_store_begin(store, err) && finish(store, set_terms(store, entry, err), err);
+    return clo_store_begin(store, err) && clo_store_end(store, set_terms(store, entry, err), err);
 }
 
 static bool set_revoked(struct clo_store *store, const char *path, bool is_revoked, int64_t now,

@@ -78,6 +78,20 @@ static const char *const steps[] = {
      * terms. */
     "CREATE TABLE versions (kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,"
     " time INTEGER NOT NULL, PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID;",
+    /* 11: nonces stand by their keys, with which they go: no index of their own for that. Terms go with the last resource that
+     * is released on them. A disk is found by its volume key. */
+    "CREATE TABLE used (key INTEGER NOT NULL, name BLOB NOT NULL, result TEXT,"
+    " PRIMARY KEY (key, name)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO used SELECT key, name, result FROM sessions;"
+    "DROP TABLE sessions;"
+    "ALTER TABLE used RENAME TO sessions;"
+    "CREATE TRIGGER resource_gone AFTER DELETE ON resources BEGIN DELETE FROM terms"
+    " WHERE id = old.terms AND NOT EXISTS (SELECT 1 FROM resources WHERE terms = old.terms); END;"
+    "CREATE TRIGGER resource_changed AFTER UPDATE OF terms ON resources BEGIN DELETE FROM terms"
+    " WHERE id = old.terms AND NOT EXISTS (SELECT 1 FROM resources WHERE terms = old.terms); END;"
+    "ALTER TABLE resources ADD COLUMN volume_key TEXT;"
+    "UPDATE resources SET volume_key = json_extract(disk, '$.volume_key_hmac');"
+    "CREATE INDEX resources_of_disk ON resources (volume_key);",
 };
 #define CHAINED_FROM 6
 #define NAMED_FROM   7

@@ -195,17 +195,23 @@ static bool find_master(struct clo_store *store, int64_t *id, struct clo_digest 
     return true;
 }
 
+bool store_has_master(struct clo_store *store, bool *out, struct clo_error *err)
+{
+    struct clo_digest proof;
+    int64_t id;
+
+    if (!find_master(store, &id, &proof, err))
+        return false;
+    *out = id != 0;
+    return true;
+}
+
 bool clo_store_is_sealed(struct clo_store *store, bool *is_sealed, size_t *in_clear,
                          struct clo_error *err)
 {
     STORE_LOCK(store);
-    struct clo_digest proof;
-    int64_t id;
 
-    if (!find_master(store, &id, &proof, err) || !count_clear(store, in_clear, err))
-        return false;
-    *is_sealed = id != 0;
-    return true;
+    return store_has_master(store, is_sealed, err) && count_clear(store, in_clear, err);
 }
 
 static bool add_master(struct clo_store *store, const struct clo_secret *key, int64_t *id,

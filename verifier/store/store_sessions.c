@@ -8,6 +8,10 @@
 
 #define BOOT_FILE  "/proc/sys/kernel/random/boot_id"
 #define PRUNE_MOST 256 /* rows of keys that are gone, with one nonce */
+/* The first key that is gone and has rows left. */
+#define OLDEST_GONE "(SELECT min(key) FROM sessions WHERE key < (SELECT min(id) FROM session_keys))"
+/* One row at most: what makes a name one's own are 96 random bits. */
+#define OF_NAME "key IN (SELECT id FROM session_keys) AND name = ?"
 
 /* Clocks that do not jump begin anew with each boot: what one boot gave out is worth nothing in the next. */
 static void read_boot(struct clo_buffer *out)
@@ -111,14 +115,15 @@ static bool prune(struct clo_store *store, int64_t key, struct clo_error *err)
     if (key <= store->pruned_for)
         return true;
     if (!store_prepare(store,
-                       "DELETE FROM sessions WHERE name IN (SELECT name FROM sessions"
-                       " WHERE key < (SELECT min(id) FROM session_keys) LIMIT ?)",
+                       "DELETE FROM sessions WHERE key = " OLDEST_GONE
+                       " AND name IN (SELECT name FROM sessions WHERE key = " OLDEST_GONE
+                       " LIMIT ?)",
                        &statement, err))
         return false;
     sqlite3_bind_int(statement, 1, PRUNE_MOST);
     if (!run(store, statement, err))
         return false;
-    if (sqlite3_changes(store->database) < PRUNE_MOST)
+    if (sqlite3_changes(store->database) == 0)
         store->pruned_for = key;
     return true;
 }
@@ -149,7 +154,7 @@ bool clo_store_use_nonce(struct clo_store *store, struct clo_bytes name, int64_t
                        " ON CONFLICT DO NOTHING",
                        &statement, err))
         return false;
-    sqlite3_bind_blob(statement, 1, name.data, (int)name.size, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 1, name.data, (int)name.size, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, key);
     if (result != NULL)
         bind_text(statement, 3, result);
@@ -166,10 +171,10 @@ bool clo_store_set_session(struct clo_store *store, struct clo_bytes name, const
 {
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
-    if (!store_prepare(store, "UPDATE sessions SET result = ? WHERE name = ?", &statement, err))
+    if (!store_prepare(store, "UPDATE sessions SET result = ? WHERE " OF_NAME, &statement, err))
         return false;
     bind_text(statement, 1, result);
-    sqlite3_bind_blob(statement, 2, name.data, (int)name.size, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 2, name.data, (int)name.size, SQLITE_STATIC);
     return run(store, statement, err);
 }
 
@@ -180,9 +185,9 @@ bool clo_store_session(struct clo_store *store, struct clo_bytes name, bool *is_
     CLO_CLEANUP(put_back) sqlite3_stmt *statement = NULL;
 
     *is_used = false;
-    if (!store_prepare(store, "SELECT result FROM sessions WHERE name = ?", &statement, err))
+    if (!store_prepare(store, "SELECT result FROM sessions WHERE " OF_NAME, &statement, err))
         return false;
-    sqlite3_bind_blob(statement, 1, name.data, (int)name.size, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(statement, 1, name.data, (int)name.size, SQLITE_STATIC);
     int found = sqlite3_step(statement);
     if (found == SQLITE_DONE)
         return true;
