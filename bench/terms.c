@@ -1,5 +1,5 @@
-/* One piece of evidence held against what a broker releases on: by one set of terms, and by ten thousand of distinct images
- * of which one accepts it, in turn and in one run. What they cost must be the same but for a search. Then the parts of one
+/* terms [TERMS [VMS [FOLDER]]]: one piece of evidence held against what a broker releases on: by one set of terms, and by ten
+ * thousand of distinct images of which one accepts it, in turn and in one run; VMS: with that many resources in all. What they cost must be the same but for a search. Then the parts of one
  * decision: what is verified, which is once, and what one more policy costs that is held against it. */
 #include <string.h>
 #include <unistd.h>
@@ -11,10 +11,11 @@
 #include "sim/forge.h"
 #include "verifier/kbs/terms.h"
 
-#define NOW    1780000000LL
-#define RUNS   20
-#define ROUNDS 15
-#define NONCE  "bm9uY2Utb2Ytb3Vycw=="
+#define NOW      1780000000LL
+#define RUNS     20
+#define ROUNDS   15
+#define TOGETHER 1000 /* resources, in one transaction */
+#define NONCE    "bm9uY2Utb2Ytb3Vycw=="
 
 static void must(bool ok, const struct clo_error *err)
 {
@@ -66,19 +67,20 @@ static void make_scene(struct scene *s)
 
 /* --- Stores --- */
 
-static void put(struct clo_store *store, const struct scene *s, unsigned number,
-                const char *measurement)
+/* A resource on the terms of that number; those of 0 accept the evidence. */
+static void put(struct clo_store *store, const struct scene *s, unsigned resource, unsigned number)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer policy = { 0 };
-    char path[64];
+    char path[64], other[2 * 48 + 1];
     struct clo_error err;
 
-    snprintf(path, sizeof path, "default/disk/%u", number);
+    snprintf(path, sizeof path, "default/disk/%u", resource);
+    snprintf(other, sizeof other, "%096x", number);
     clo_buffer_printf(&policy,
                       "{\"cloister_policy\":1,\"name\":\"policy %u\",\"tee\":[\"snp\"],\"roots\":"
                       "[\"%s\"],\"snp\":{\"measurement\":[\"%s\"],\"measurement_covers\":"
                       "[\"kernel\",\"initrd\",\"cmdline\"]}}",
-                      number, s->root, measurement);
+                      number, s->root, number == 0 ? s->measurement : other);
     const struct clo_store_entry entry = { .path = path,
                                            .secret = clo_bytes_text(path),
                                            .policy = clo_buffer_bytes(&policy),
@@ -87,17 +89,18 @@ static void put(struct clo_store *store, const struct scene *s, unsigned number,
 }
 
 static struct clo_term_book *make_book(const char *folder, const struct scene *s, unsigned count,
-                                       struct clo_store **store)
+                                       unsigned resources, struct clo_store **store)
 {
     struct clo_term_book *book;
     struct clo_error err;
 
     must(clo_store_open(folder, store, &err), &err);
-    put(*store, s, 0, s->measurement);
-    for (unsigned i = 1; i < count; i++) {
-        char measurement[2 * 48 + 1];
-        snprintf(measurement, sizeof measurement, "%096x", i);
-        put(*store, s, i, measurement);
+    for (unsigned i = 0; i < resources;) {
+        must(clo_store_begin(*store, &err), &err);
+        do
+            put(*store, s, i, i % count);
+        while (++i < resources && i % TOGETHER != 0);
+        must(clo_store_end(*store, true, &err), &err);
     }
     must(clo_term_book_new(*store, 0, &book, &err), &err);
     return book;
@@ -159,7 +162,7 @@ static double appraise_claims(const struct clo_terms *terms, const struct scene 
     return (bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - start) / RUNS * 1e6;
 }
 
-static void measure(const struct scene *s, const char *folder, unsigned count)
+static void measure(const struct scene *s, const char *folder, unsigned count, unsigned resources)
 {
     struct bench_series one = { 0 }, many = { 0 }, whole = { 0 }, claims = { 0 };
     CLO_CLEANUP(clo_term_book_freep) struct clo_term_book *first = NULL;
@@ -171,12 +174,14 @@ static void measure(const struct scene *s, const char *folder, unsigned count)
     struct clo_error err;
 
     snprintf(path, sizeof path, "%s/one", folder);
-    first = make_book(path, s, 1, &first_store);
+    first = make_book(path, s, 1, 1, &first_store);
     snprintf(path, sizeof path, "%s/many", folder);
-    second = make_book(path, s, count, &second_store);
+    double start = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    second = make_book(path, s, count, resources, &second_store);
+    double made = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
     must(clo_store_next_terms(first_store, 0, &terms, &err) == CLO_NEXT_ITEM, &err);
     hold(first, s);
-    double start = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    start = bench_seconds(CLOCK_PROCESS_CPUTIME_ID);
     hold(second, s);
     double load = bench_seconds(CLOCK_PROCESS_CPUTIME_ID) - start;
     for (int i = 0; i < ROUNDS; i++) {
@@ -187,7 +192,7 @@ static void measure(const struct scene *s, const char *folder, unsigned count)
     }
     bench_heading("evidence held against terms, processor time");
     double yardstick = bench_row("one set of terms", &one, "us");
-    printf("%u distinct terms:\n", count);
+    printf("%u distinct terms, %u resources on them (put in %.1f s):\n", count, resources, made);
     double measured = bench_row("one of them accepts it", &many, "us");
     bench_row("verified and appraised as a whole", &whole, "us");
     bench_row("one more policy over what was verified", &claims, "us");
@@ -197,13 +202,15 @@ static void measure(const struct scene *s, const char *folder, unsigned count)
 int main(int argc, char **argv)
 {
     unsigned count = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 10000;
+    unsigned resources = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : count;
+    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL;
     struct clo_scratch scratch;
     struct scene s = { 0 };
     struct clo_error err;
 
-    must(clo_scratch_new(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : NULL, &scratch, &err), &err);
+    must(clo_scratch_new(argc > 3 ? argv[3] : base, &scratch, &err), &err);
     make_scene(&s);
-    measure(&s, scratch.path, count);
+    measure(&s, scratch.path, count, resources);
     clo_evidence_free(s.evidence);
     clo_scratch_free(&scratch);
     return 0;
