@@ -20,6 +20,7 @@
     FULL("policy", cmd_policy, "write a policy, say what it pins and what it leaves open")         \
     FULL("serve", cmd_serve, "verifier and key broker")                                            \
     FULL("key", cmd_key, "put, list and remove what the broker releases")                          \
+    FULL("endorsements", cmd_endorsements, "sign what a broker without a network judges by")       \
     FULL("seal", cmd_seal, "seal a disk's key to the TPM of this machine")                         \
     FULL("nv-policy", cmd_nv_policy, "an NV index of the TPM that says which states get the key")  \
     FULL("recovery", cmd_recovery, "the key on paper: check, convert, enroll, revoke it")          \

@@ -18,6 +18,11 @@
 
 /* --- The form --- */
 
+bool clo_cache_is_entry(struct clo_bytes in)
+{
+    return in.size > strlen(MAGIC) && memcmp(in.data, MAGIC, strlen(MAGIC)) == 0;
+}
+
 bool clo_cache_parse(struct clo_bytes in, struct clo_cache_entry *out, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(in);

@@ -18,6 +18,8 @@ struct clo_cache_entry {
     struct clo_bytes headers;
     struct clo_bytes body;
 };
+/* Does it begin like one? */
+bool clo_cache_is_entry(struct clo_bytes in);
 CLO_MUST_USE bool clo_cache_parse(struct clo_bytes in, struct clo_cache_entry *out,
                                   struct clo_error *err);
 CLO_MUST_USE bool clo_cache_write(const struct clo_cache_entry *entry, struct clo_buffer *out,

@@ -14,14 +14,19 @@
 #include "device/key_file.h"
 #include "verifier/door/server.h"
 #include "verifier/door/service.h"
+#include "verifier/endorsements/bundle_file.h"
 #include "verifier/kbs/admin.h"
 
 #define FETCH_TIMEOUT_MS 20000 /* of one request: nobody waits for it */
-#define OPTIONS_MAX      (20 + FETCH_OPTIONS)
+#define OPTIONS_MAX      (22 + FETCH_OPTIONS)
 
 /* What the verifier judges evidence by: nothing of one's own, unless it was asked for. */
 struct own_endorsements {
-    const char *folder;
+    const char *folder;     /* or, where there is a key, a bundle */
+    const char *bundle_key; /* which must have signed it */
+    uint64_t bundle_days;
+    struct clo_public_key *key;
+    struct clo_bundle_file bundle;
     struct fetch_options fetch;
     struct fetcher fetcher;
     struct clo_endorser *endorser;
@@ -32,19 +37,21 @@ static void own_endorsements_free(struct own_endorsements *own)
 {
     clo_endorser_freep(&own->endorser);
     fetcher_close(&own->fetcher);
-}
-
-static bool load_files(void *context, struct clo_endorsement_set *out, struct clo_error *err)
-{
-    const struct own_endorsements *own = context;
-
-    return endorsements_load(own->folder, out, err);
+    clo_public_key_free(own->key);
 }
 
 static int64_t now(void *context)
 {
     (void)context;
     return (int64_t)time(NULL);
+}
+
+static bool load_files(void *context, struct clo_endorsement_set *out, struct clo_error *err)
+{
+    struct own_endorsements *own = context;
+
+    return own->key != NULL ? clo_bundle_file_load(&own->bundle, now(NULL), out, err)
+                            : endorsements_load(own->folder, out, err);
 }
 
 static bool is_over(void *context)
@@ -54,7 +61,28 @@ static bool is_over(void *context)
     return own->endorser != NULL && clo_endorser_is_ending(own->endorser);
 }
 
-static bool open_endorsements(struct own_endorsements *own, struct clo_error *err)
+static bool open_bundle(struct own_endorsements *own, struct clo_store *store,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer pem = { 0 };
+
+    if (own->bundle_key == NULL)
+        return true;
+    if (own->folder == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--endorsements-key is for --endorsements");
+    if (!clo_key_file_public(own->bundle_key, &own->key, &pem, err))
+        return false;
+    own->bundle = (struct clo_bundle_file){ .path = own->folder,
+                                            .key = own->key,
+                                            .seconds = (int64_t)own->bundle_days * 86400,
+                                            .store = store,
+                                            .on_failure = own->is_json_log ? serve_log_failure_json
+                                                                           : serve_log_failure };
+    return true;
+}
+
+static bool open_endorsements(struct own_endorsements *own, struct clo_store *store,
+                              struct clo_error *err)
 {
     const struct fetch_options *o = &own->fetch;
     struct clo_endorser_spec spec = { .load = own->folder == NULL ? NULL : load_files,
@@ -72,6 +100,8 @@ static bool open_endorsements(struct own_endorsements *own, struct clo_error *er
         return clo_fail(err, CLO_ERR_USAGE,
                         "--cache, --kds, --pcs, --update, --tcb-evaluation-data-number and --ca "
                         "are for --fetch");
+    if (!open_bundle(own, store, err))
+        return false;
     if (own->folder == NULL && !o->fetch)
         return true;
     if (o->fetch) {
@@ -402,8 +432,13 @@ static void add_door_options(struct serving *s, struct cli_option *out, size_t *
           .text = &s->tls.client_crl },
         { "--endorsements", "DIR",
           "AMD's certificates and revocation lists, and Intel's collateral, that decide in place "
-          "of what evidence brings",
+          "of what evidence brings; with --endorsements-key a bundle of them",
           .text = &s->own.folder },
+        { "--endorsements-key", "FILE",
+          "the public key that the bundle must be signed by ('cloister endorsements pack')",
+          .text = &s->own.bundle_key },
+        { "--endorsements-days", "N", "how old the bundle may be; default 14",
+          .number = &s->own.bundle_days },
         { "--threads", "N", "event loops; default: one for each processor",
           .number = &s->door.threads },
         { "--connections", "N", "at most so many at once; default 16384",
@@ -435,6 +470,8 @@ static bool check_options(struct serving *s, struct clo_error *err)
     if (door->public_url != NULL && strncmp(door->public_url, "https://", 8) != 0)
         return clo_fail(err, CLO_ERR_USAGE, "--public-url: %s does not begin with https://",
                         door->public_url);
+    if (s->own.bundle_days == 0 || s->own.bundle_days > CLO_BUNDLE_DAYS_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "--endorsements-days: 1 to %d", CLO_BUNDLE_DAYS_MAX);
     if (s->tls.client_ca != NULL && s->tls.admin == NULL)
         return clo_fail(err, CLO_ERR_USAGE, "--admin-ca is for --admin");
     if (s->tls.client_crl != NULL && s->tls.client_ca == NULL)
@@ -460,7 +497,7 @@ static bool run(struct serving *s, struct clo_error *err)
     s->tls.is_json_log = s->own.is_json_log;
     if (s->print_key != NULL)
         return open_key(&s->tls, &key, err) && write_public_key(key, s->print_key, err);
-    return open_endorsements(&s->own, err) &&
+    return open_endorsements(&s->own, store, err) &&
            serve(&s->tls, &s->door, (unsigned)s->nonce_seconds, &s->own, err);
 }
 
@@ -471,6 +508,7 @@ int cmd_serve(int argc, char **argv)
                                    .result_names = "ear",
                                    .log = "text",
                                    .token_algorithm = "ES256" },
+                         .own = { .bundle_days = CLO_BUNDLE_DAYS },
                          .nonce_seconds = 120 };
     struct cli_option options[OPTIONS_MAX];
     size_t count = 0;

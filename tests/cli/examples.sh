@@ -42,6 +42,8 @@ cloister key put --broker|wants a broker elsewhere: cli/key_remote
 cloister key master --make token.key --provider|wants a token: cli/broker_master
 cloister key list --broker|wants a broker elsewhere: cli/key_remote
 cloister key revoke 3f0c|the name of a machine is cut short in it: cli/key_remote
+cloister endorsements pack|wants AMD's documents: cli/serve_endorsements
+cloister endorsements show|wants a bundle of them: cli/serve_endorsements
 cloister seal /dev/vdb|wants a disk and a TPM: cli/interop_systemd_tpm2
 cloister unlock|wants a guest's disk: vm/sealed
 cloister update|wants a machine that runs: cli/update

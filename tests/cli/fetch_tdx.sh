@@ -50,6 +50,12 @@ expect "too old, offline" 1 "" "$cloister" verify tdx "$quote" --at 2026-08-01T0
 : >pcs.log
 expect "too old, and nothing newer there" 1 "" "$cloister" verify tdx "$quote" --at 2026-08-01T00:00:00Z --fetch --cache one --pcs "$pcs"
 [ "$(requests pcs)" -ge 2 ] || fail "old documents were not asked for again"
+# The cache, signed and dated for a broker without a network: each document with the chain that came with it.
+openssl ecparam -name prime256v1 -genkey -noout -out owner.pem 2>/dev/null || fail "a key"
+expect "packed" 0 "TDX collateral of FMSPC 90c06f000000" "$cloister" endorsements pack one --key owner.pem --output bundle
+"$cloister" endorsements pack one --key owner.pem --output bundle --json | jq -r '.collateral[].pieces[]' | sort >pieces || fail "packed as JSON"
+printf '%s\n' pck_crl pck_crl_issuer_chain qe_identity qe_identity_issuer_chain root_ca_crl tcb_info tcb_info_issuer_chain | cmp -s - pieces ||
+    fail "packed: $(cat pieces)"
 # An air-gapped folder.
 expect "saved" 0 "" verify --fetch --pcs "$pcs" --cache one --save-collateral saved
 expect "from the folder" 0 "" verify --collateral saved

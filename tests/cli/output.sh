@@ -49,6 +49,8 @@ key revoke|default/disk/demo --state broker --json
 key master|--state sealed --master-key master.key
 key backup|-
 key restore|-
+endorsements pack|-
+endorsements show|-
 audit-log checkpoint|--state broker
 audit-log show|--state broker
 audit-log show|--state broker --json

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The broker with endorsements of its own: from files, and from a service on this machine that plays AMD's.
+# The broker with endorsements of its own: from files, from a bundle that its owner signed, and from a service on this machine that plays AMD's.
 # shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 sim=$(absolute "$2")
@@ -90,6 +90,51 @@ attest good good/crl.der >answer
 grep -q "^503.*verifier's files have no current revocation list" answer || fail "no list of this root: $(cat answer)"
 finish files
 
+# A bundle, signed and dated where there is a network: of files, and of what was fetched.
+for who in owner stranger; do
+    openssl ecparam -name prime256v1 -genkey -noout -out $who.pem 2>/dev/null || fail "a key"
+    openssl ec -in $who.pem -pubout -out $who.pub 2>/dev/null || fail "its public half"
+done
+mkdir mine nothing
+cp revoked/ark.pem revoked/crl.der mine/
+now=$(date +%s)
+# pack NAME DAYS [KEY]: dated so many days ago.
+pack() { expect "pack $1" 0 "revocation list of" "$cloister" endorsements pack mine --key "${3:-owner.pem}" --output "$1" --at "$(date -u -d "@$((now - $2 * 86400))" +%Y-%m-%dT%H:%M:%SZ)"; }
+pack fresh 2
+pack older 3
+pack stale 40
+pack tomorrow -1
+pack foreign 1 stranger.pem
+expect "nothing to pack" 3 "there is nothing to put into it" "$cloister" endorsements pack nothing --key owner.pem --output none
+expect "what is not there" 3 "nowhere" "$cloister" endorsements pack nowhere --key owner.pem --output none
+expect "over its own input" 2 "--output" "$cloister" endorsements pack mine/crl.der --key owner.pem --output mine/crl.der
+expect "shown" 0 "made 2 days ago" "$cloister" endorsements show fresh --public-key owner.pub
+"$cloister" endorsements show fresh --public-key owner.pub --json | jq -e '(.certificates | length) == 1 and (.revocation_lists | length) == 1' >out ||
+    fail "shown as JSON: $(cat out)"
+expect "shown, and too old" 1 "is 40 days old, at most 14 are allowed" "$cloister" endorsements show stale --public-key owner.pub
+cp fresh changed
+invert changed 400
+# serve_bundle FILE OPTION…: what a broker says of it at its start.
+# shellcheck disable=SC2317 # expect calls it
+serve_bundle() { "$cloister" serve --state bundle --init --listen 127.0.0.1:0 --endorsements-key owner.pub --endorsements "$@"; }
+expect "a bundle of another key" 1 "foreign: bundle: " serve_bundle foreign
+expect "a bundle that was changed" 1 "changed: bundle: " serve_bundle changed
+expect "one that is too old" 1 "stale: bundle: is 40 days old, at most 14 are allowed" serve_bundle stale
+expect "one of tomorrow" 1 "tomorrow: bundle: is dated in the future" serve_bundle tomorrow
+expect "a list in its place" 3 "not a signed one" serve_bundle mine/crl.der
+expect "a key and nothing to verify" 2 "--endorsements-key is for --endorsements" "$cloister" serve --state bundle --init --endorsements-key owner.pub
+expect "no days at all" 2 "--endorsements-days: 1 to 3650" serve_bundle fresh --endorsements-days 0
+put bundle
+begin bundle --endorsements fresh --endorsements-key owner.pub
+attest revoked >answer
+grep -q '^401' answer || fail "revoked by a bundle's list: $(cat answer)"
+metrics >answer
+grep -q "cloister_endorsement_age_seconds{from=\"files\",name=\"the owner's bundle\"} 17[0-9]*" answer || fail "the bundle's age: $(cat answer)"
+grep -q "cloister_endorsement_left_seconds{from=\"files\",name=\"the owner's bundle\"} 10[0-9]*" answer || fail "what is left of it: $(cat answer)"
+finish bundle
+expect "an older one, at the next start" 1 "older: bundle: a newer one, made 86400 seconds later, was used before" serve_bundle older
+expect "the same for who asks for nothing else" 1 "a newer one" serve_bundle older --endorsements-days 3650
+
 # Fetched: an outage is a 503, and decisions do not wait for a service that is slow.
 mkdir roots
 cp good/ark.pem roots/
@@ -121,6 +166,13 @@ begin fetched --endorsements roots --fetch --kds "$kds" --cache cache
 await decides
 grep -q '^401' answer || fail "from the cache: $(cat answer)"
 finish fetched
+# The cache is packed as it stands, and decides without a network.
+expect "the cache packed" 0 "revocation list of" "$cloister" endorsements pack roots cache --key owner.pem --output cached
+put offline
+begin offline --endorsements cached --endorsements-key owner.pub
+attest good >answer
+grep -q '^401' answer || fail "by what was fetched elsewhere: $(cat answer)"
+finish offline
 rm -r cache
 echo '{"/vcek/v1/Milan/crl": [{"status": 200, "file": "good/crl.der", "until": "never"}]}' >kds.routes
 : >kds.log

@@ -9,13 +9,19 @@ void clo_endorsement_set_free(struct clo_endorsement_set *set)
 {
     if (set == NULL)
         return;
+    clo_endorsement_set_clear(set);
+    free(set);
+}
+
+void clo_endorsement_set_clear(struct clo_endorsement_set *set)
+{
     for (size_t i = 0; i < set->certificate_count; i++)
         clo_certificate_free(set->certificates[i]);
     for (size_t i = 0; i < set->crl_count; i++)
         clo_crl_free(set->crls[i]);
     for (size_t i = 0; i < set->collateral_count; i++)
         clo_tdx_collateral_free(&set->collateral[i]);
-    free(set);
+    *set = (struct clo_endorsement_set){ 0 };
 }
 
 /* Moves what was read; a certificate that is there already is freed with the rest. */
@@ -74,8 +80,8 @@ static bool read_time(const json_t *object, const char *member, int64_t *out)
 }
 
 /* Of the text as it is: only for people who watch. */
-bool endorser_dates(const struct clo_tdx_collateral *collateral, int64_t *issued, int64_t *expires,
-                    char fmspc[13])
+bool clo_endorsement_dates(const struct clo_tdx_collateral *collateral, int64_t *issued,
+                           int64_t *expires, char fmspc[13])
 {
     CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
     struct clo_error ignored;

@@ -370,6 +370,8 @@ static void append_date(struct clo_buffer *out, enum date date, const char *name
 static void append_files(const struct clo_endorsement_set *files, enum date date, int64_t now,
                          struct clo_buffer *out)
 {
+    if (files->made != 0)
+        append_date(out, date, "the owner's bundle", "files", files->made, files->until, now);
     for (size_t i = 0; i < files->crl_count; i++) {
         char name[200];
         snprintf(name, sizeof name, "revocation list of %s, %zu", clo_crl_issuer(files->crls[i]),
@@ -382,7 +384,7 @@ static void append_files(const struct clo_endorsement_set *files, enum date date
         char fmspc[13];
         int64_t issued;
         int64_t expires;
-        if (!endorser_dates(&files->collateral[i], &issued, &expires, fmspc))
+        if (!clo_endorsement_dates(&files->collateral[i], &issued, &expires, fmspc))
             continue;
         snprintf(name, sizeof name, "TDX collateral of FMSPC %s, %zu", fmspc, i);
         append_date(out, date, name, "files", issued, expires, now);

@@ -24,8 +24,11 @@ struct clo_endorsement_set {
     size_t crl_count;
     struct clo_tdx_collateral collateral[CLO_ENDORSEMENT_SETS_MAX];
     size_t collateral_count;
+    int64_t made, until; /* when its owner signed it, and until when that counts; 0: nobody has */
 };
 void clo_endorsement_set_free(struct clo_endorsement_set *set);
+/* As it began. */
+void clo_endorsement_set_clear(struct clo_endorsement_set *set);
 /* Certificates and revocation lists in DER or PEM, or a GHCB certificate table. */
 CLO_MUST_USE bool clo_endorsement_set_add(struct clo_endorsement_set *set, struct clo_bytes in,
                                           struct clo_error *err);
@@ -33,6 +36,10 @@ CLO_MUST_USE bool clo_endorsement_set_add(struct clo_endorsement_set *set, struc
 CLO_MUST_USE bool clo_endorsement_set_add_collateral(struct clo_endorsement_set *set,
                                                      struct clo_tdx_collateral *collateral,
                                                      struct clo_error *err);
+
+/* Of collateral with TCB info, as that says it: not verified, for people who watch. False: there is none. */
+bool clo_endorsement_dates(const struct clo_tdx_collateral *collateral, int64_t *issued,
+                           int64_t *expires, char fmspc[13]);
 
 struct clo_endorser_spec {
     /* Reads the owner's files; asked again every minute, in the background. NULL: there are none. */

@@ -61,8 +61,5 @@ int64_t endorser_now(const struct clo_endorser *endorser);
 /* Starts the thread, and ends it. */
 CLO_MUST_USE bool endorser_start(struct clo_endorser *endorser, struct clo_error *err);
 void endorser_end(struct clo_endorser *endorser);
-/* issueDate and nextUpdate of TCB info, and its FMSPC. */
-bool endorser_dates(const struct clo_tdx_collateral *collateral, int64_t *issued, int64_t *expires,
-                    char fmspc[13]);
 
 #endif

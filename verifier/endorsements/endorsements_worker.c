@@ -61,7 +61,7 @@ static bool note_dates(struct entry *got, struct clo_error *err)
         got->expires = clo_crl_next_update(answer->crl);
     }
     return !answer->has_collateral ||
-           endorser_dates(&answer->collateral, &got->issued, &got->expires, fmspc) ||
+           clo_endorsement_dates(&answer->collateral, &got->issued, &got->expires, fmspc) ||
            clo_fail(err, CLO_ERR_FORMAT, "Intel PCS: collateral whose dates cannot be read");
 }
 

@@ -321,6 +321,13 @@ CLO_MUST_USE bool clo_store_backup(struct clo_store *store, const char *folder,
 CLO_MUST_USE bool clo_store_restore(const char *backup, const char *folder, int64_t now,
                                     struct clo_error *err);
 
+/* --- Endorsements --- */
+
+/* A bundle that this key signed at that time is to be used: it is not older than one that was. CLO_ERR_REFUSED: it is. */
+CLO_MUST_USE bool clo_store_accept_endorsements(struct clo_store *store,
+                                                const struct clo_digest *key, int64_t made,
+                                                int64_t now, struct clo_error *err);
+
 /* --- The service's own keys --- */
 
 /* From NAME.key (PEM, 0600), made on first use together with NAME.pem, its public half. */

@@ -3,6 +3,7 @@
  * A set that is signed well stays signed well after a newer one took its place. Who brings files to the owner, or to the
  * program that installs them, chooses among all that were ever signed; so the store remembers how far each name has come,
  * also once nothing of it is registered any more. It is the name's, not its signer's: another signature, or none, is not a way around it. */
+#include "cloister/encoding.h"
 #include "verifier/store/store_internal.h"
 
 static bool accepted(struct clo_store *store, const char *kind, const char *name, uint64_t *out,
@@ -83,4 +84,30 @@ bool store_accept_versions(struct clo_store *store, const struct clo_terms *term
             return false;
     }
     return true;
+}
+
+static bool accept_endorsements(struct clo_store *store, const char *key, uint64_t made,
+                                int64_t now, struct clo_error *err)
+{
+    uint64_t before;
+
+    if (!accepted(store, "endorsements", key, &before, err))
+        return false;
+    if (made < before)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "bundle: a newer one, made %llu seconds later, was used before",
+                        (unsigned long long)(before - made));
+    return made == before || remember(store, "endorsements", key, made, now, err);
+}
+
+bool clo_store_accept_endorsements(struct clo_store *store, const struct clo_digest *key,
+                                   int64_t made, int64_t now, struct clo_error *err)
+{
+    char hex[2 * CLO_HASH_SIZE_MAX + 1];
+
+    if (made < 0)
+        return clo_fail(err, CLO_ERR_REFUSED, "bundle: is dated before 1970");
+    clo_hex_text(clo_digest_bytes(key), hex);
+    return clo_store_begin(store, err) &&
+           clo_store_end(store, accept_endorsements(store, hex, (uint64_t)made, now, err), err);
 }
