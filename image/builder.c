@@ -308,6 +308,40 @@ static bool format_header(struct build *build, const char *path, struct clo_erro
     return fsync(fd) == 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
+static bool read_header(const char *path, struct clo_buffer *out, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    clo_buffer_zero(out, CLO_LUKS_PAYLOAD_OFFSET);
+    return (fd >= 0 && clo_buffer_ok(out) &&
+            pread(fd, out->data, out->size, 0) == (ssize_t)out->size) ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", path);
+}
+
+/* It has the key slots that these options would have made: a passphrase that is to be kept from the disk is not on it, and one that is to
+ * be on it opens it. */
+static bool check_kept(const struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    bool has_passphrase = spec->recovery_header == NULL && spec->recovery_passphrase.size > 0;
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer header = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *volume_key = NULL;
+    struct clo_luks2_info info;
+    struct clo_error ignored;
+    char uuid[41];
+
+    if (!read_header(build->luks_path, &header, err) ||
+        !clo_luks2_check(clo_buffer_bytes(&header), &info, err))
+        return false;
+    bool is_same = info.keyslot_count == (has_passphrase ? 2 : 1) &&
+                   (!has_passphrase || clo_luks_open(build->luks_path, spec->recovery_passphrase,
+                                                     &volume_key, uuid, &ignored));
+    return is_same || clo_fail(err, CLO_ERR_REFUSED,
+                               "%s: was begun with another passphrase, or with it elsewhere: the "
+                               "same options go on with it, and without --resume it begins anew",
+                               spec->output);
+}
+
 /* A header that was made is kept, with its volume key: what is encrypted already hangs on it. */
 static bool make_header(struct build *build, struct clo_error *err)
 {
@@ -319,7 +353,8 @@ static bool make_header(struct build *build, struct clo_error *err)
     snprintf(build->luks_path, sizeof build->luks_path, "%s", spec->journal->header);
     if (access(build->luks_path, F_OK) == 0)
         return clo_luks_open(build->luks_path, spec->disk_key, &build->volume_key, build->uuid,
-                             err);
+                             err) &&
+               check_kept(build, err);
     snprintf(made, sizeof made, "%s.new", build->luks_path);
     (void)unlink(made);
     if (!format_header(build, made, err))
@@ -362,16 +397,6 @@ static bool open_disk(struct build *build, struct clo_error *err)
     if (build->disk.fd < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->disk, strerror(errno));
     return build->spec->in_place != NULL || identify(build, err);
-}
-
-static bool read_header(const char *path, struct clo_buffer *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    clo_buffer_zero(out, CLO_LUKS_PAYLOAD_OFFSET);
-    return (fd >= 0 && clo_buffer_ok(out) &&
-            pread(fd, out->data, out->size, 0) == (ssize_t)out->size) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", path);
 }
 
 /* What we hand out must pass the guest's own white list: better told here than at boot. And this is the

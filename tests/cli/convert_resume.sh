@@ -75,6 +75,32 @@ expect "moved away" 1 "demo.img: was finished, and is not there any more" conver
 [ ! -e demo.img ] || fail "a second image under the same key"
 rm -rf demo.*
 
+# The passphrase: the header that is kept has it, or has it not; other options than those do not go on with it.
+printf 'correct horse' >passphrase
+printf 'another' >other
+mkdir -p demo.img/in-the-way
+expect "begun with a passphrase on the disk" 4 "demo.img: " convert --recovery-passphrase-file passphrase
+rm -r demo.img
+header=$(sha256sum <demo.img.converting/header)
+expect "which is to be elsewhere then" 1 "was begun with another passphrase, or with it elsewhere" \
+    convert --resume --recovery-passphrase-file passphrase --recovery-header owner.luks
+expect "or is another" 1 "was begun with another passphrase" convert --resume --recovery-passphrase-file other
+expect "or none" 1 "was begun with another passphrase" convert --resume
+[ ! -e demo.img ] || fail "an image under other options"
+[ ! -e owner.luks ] || fail "a header of the owner's under other options"
+[ "$header" = "$(sha256sum <demo.img.converting/header)" ] || fail "the header was changed"
+expect "with the same options" 0 "LUKS2" convert --resume --recovery-passphrase-file passphrase
+expect "its slots" 0 "2 key slots" "$cloister" image inspect demo.img
+rm -rf demo.*
+mkdir -p demo.img/in-the-way
+expect "begun with the passphrase elsewhere" 4 "demo.img: " convert --recovery-passphrase-file passphrase --recovery-header owner.luks
+rm -r demo.img
+expect "which is to be on the disk then" 1 "was begun with another passphrase" convert --resume --recovery-passphrase-file passphrase
+expect "with the same options again" 0 "recovery   owner.luks" convert --resume --recovery-passphrase-file passphrase --recovery-header owner.luks
+expect "its slot" 0 "1 key slots" "$cloister" image inspect demo.img
+expect "the owner's slots" 0 "2 key slots" "$cloister" image inspect demo.img --header owner.luks
+rm -rf demo.* owner.luks
+
 # Another user foresaw the folder: a link, or one that he can write to, or that is his.
 mkdir -m 700 theirs
 ln -s theirs demo.img.converting
