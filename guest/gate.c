@@ -176,8 +176,8 @@ bool clo_gate_grow(const struct clo_gate *gate, struct clo_buffer *head, bool *i
     if (!check_disk(gate, disk, gpt, &before, err))
         return false;
     snprintf(device, sizeof device, "/dev/%.64s", disk);
-    return clo_grow_disk(&gate->config->grow, device, clo_buffer_bytes(&before), head, is_allowed,
-                         err);
+    return clo_grow_disk(&gate->config->grow, gate->has_tags, device, clo_buffer_bytes(&before),
+                         head, is_allowed, err);
 }
 
 /* --- What the root gets --- */

@@ -13,6 +13,7 @@ struct clo_gate {
     struct clo_tpm *tpm; /* NULL: none */
     enum clo_hash bank;  /* of the TPM's that is read */
     const char *device;  /* the root's partition, "/dev/vda2" */
+    bool has_tags;       /* its sectors, once its header is known */
     struct clo_bytes
             grown; /* the table that this boot wrote; empty: none, and the measured one counts */
 };

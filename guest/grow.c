@@ -119,15 +119,21 @@ static bool tell_kernel(int fd, struct clo_bytes head, struct clo_error *err)
                     strerror(errno));
 }
 
-bool clo_grow_disk(const struct clo_guest_grow *grow, const char *device, struct clo_bytes before,
-                   struct clo_buffer *head, bool *is_allowed, struct clo_error *err)
+bool clo_grow_is_unsaid(const struct clo_guest_grow *grow, bool has_tags)
+{
+    return has_tags && grow->from.provided == 0 && (grow->is_any || grow->count > 0);
+}
+
+bool clo_grow_disk(const struct clo_guest_grow *grow, bool has_tags, const char *device,
+                   struct clo_bytes before, struct clo_buffer *head, bool *is_allowed,
+                   struct clo_error *err)
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(device, O_RDWR | O_CLOEXEC);
     off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
 
     if (end < 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", device, strerror(errno));
-    *is_allowed = clo_grow_allows(grow, (uint64_t)end);
+    *is_allowed = clo_grow_allows(grow, (uint64_t)end) && !clo_grow_is_unsaid(grow, has_tags);
     if (!*is_allowed)
         return true;
     if (!clo_grow_table(fd, before, (uint64_t)end, head, err) ||

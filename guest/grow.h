@@ -34,10 +34,13 @@ bool clo_grow_allows(const struct clo_guest_grow *grow, uint64_t disk_bytes);
  * write, so that firmware finds one of them whole. Appends to `head` what was written; nothing where there is no room. */
 CLO_MUST_USE bool clo_grow_table(int fd, struct clo_bytes before, uint64_t disk_bytes,
                                  struct clo_buffer *head, struct clo_error *err);
-/* The same for a device, of which the kernel learns the partition's new size. `is_allowed`: its size is one that the image names. */
-CLO_MUST_USE bool clo_grow_disk(const struct clo_guest_grow *grow, const char *device,
-                                struct clo_bytes before, struct clo_buffer *head, bool *is_allowed,
-                                struct clo_error *err);
+/* Of an image of an older program nobody knows how many of its sectors have tags: such a root stays as large as it is. */
+bool clo_grow_is_unsaid(const struct clo_guest_grow *grow, bool has_tags);
+/* The same for a device, of which the kernel learns the partition's new size. `is_allowed`: its size is one that the image names, and the
+ * tags of what is gained can be made; otherwise nothing is written. */
+CLO_MUST_USE bool clo_grow_disk(const struct clo_guest_grow *grow, bool has_tags,
+                                const char *device, struct clo_bytes before,
+                                struct clo_buffer *head, bool *is_allowed, struct clo_error *err);
 /* Where sectors have tags: those of what the partition gained, over the zeros that are there, and then the superblock. `gained`: bytes
  * of data; 0: it had them all. */
 CLO_MUST_USE bool clo_grow_tags(const struct clo_disk *disk, const struct clo_grow_from *from,

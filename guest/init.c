@@ -211,6 +211,7 @@ static struct clo_gate gate_of(const struct guest *guest)
                               .tpm = guest->tpm,
                               .bank = table_bank(&guest->measurer),
                               .device = guest->disk.device,
+                              .has_tags = guest->disk.luks.integrity[0] != '\0',
                               .grown = clo_buffer_bytes(&guest->grown) };
 }
 
@@ -531,6 +532,9 @@ static bool grow_disk(struct guest *guest, struct clo_error *err)
 
     if (!clo_gate_grow(&gate, &guest->grown, &guest->grows, err))
         return false;
+    if (clo_grow_is_unsaid(&guest->config.grow, gate.has_tags))
+        clo_report_say(&guest->report, "the root stays as large as it is: the image is of an older "
+                                       "program, and does not say from what it grows");
     if (!guest->grows)
         return true;
     if (!clo_grow_tags(&guest->disk, &guest->config.grow.from, guest->volume_key, &gained, err))

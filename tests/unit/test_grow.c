@@ -219,10 +219,13 @@ static void test_cut_short(void **state)
     forget();
 }
 
-/* A file is not a device, which is all that is missing. A size that the image does not name leaves the disk alone. */
+/* A file is not a device, which is all that is missing. A size that the image does not name leaves the disk alone, and so does an image
+ * with tags that does not say from what it grows: its next boot would find a table that is not the measured one. */
 static void test_disk(void **state)
 {
     const struct clo_guest_grow any = { .is_any = true };
+    const struct clo_guest_grow said = { .is_any = true, .from = { .provided = MIB } };
+    const struct clo_guest_grow never = { 0 };
     const struct clo_guest_grow other = { .sizes = { GROWN * 512 + 512 }, .count = 1 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer before = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
@@ -232,15 +235,25 @@ static void test_disk(void **state)
     (void)state;
     close(make_disk(&before));
     is_recorded = true;
-    CHECK(clo_grow_disk(&other, path, clo_buffer_bytes(&before), &head, &is_allowed, &err),
+    CHECK(clo_grow_disk(&other, false, path, clo_buffer_bytes(&before), &head, &is_allowed, &err),
           err.text);
     CHECK(!is_allowed && head.size == 0 && write_count == 0, "another size");
+    is_allowed = true;
+    CHECK(clo_grow_disk(&any, true, path, clo_buffer_bytes(&before), &head, &is_allowed, &err),
+          err.text);
+    CHECK(!is_allowed && head.size == 0 && write_count == 0, "tags, and no word of from what");
     forget();
-    CHECK(!clo_grow_disk(&any, path, clo_buffer_bytes(&before), &head, &is_allowed, &err) &&
+    CHECK(!clo_grow_disk(&any, false, path, clo_buffer_bytes(&before), &head, &is_allowed, &err) &&
                   strstr(err.text, "cannot be grown: partition 2 cannot be resized") != NULL,
           err.text);
-    CHECK(!clo_grow_disk(&any, "/nowhere", clo_buffer_bytes(&before), &head, &is_allowed, &err),
+    CHECK(!clo_grow_disk(&any, false, "/nowhere", clo_buffer_bytes(&before), &head, &is_allowed,
+                         &err),
           "no device");
+    CHECK(clo_grow_is_unsaid(&any, true) && !clo_grow_is_unsaid(&any, false), "no tags");
+    CHECK(!clo_grow_is_unsaid(&said, true) && !clo_grow_is_unsaid(&never, true), "it is said");
+    CHECK(!clo_grow_disk(&said, true, path, clo_buffer_bytes(&before), &head, &is_allowed, &err) &&
+                  strstr(err.text, "cannot be grown: partition 2 cannot be resized") != NULL,
+          err.text);
 }
 
 /* --- Tags --- */
