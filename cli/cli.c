@@ -83,7 +83,7 @@ static bool set_option(const struct cli_usage *usage, const struct cli_option *o
     bool is_hex = strncmp(value, "0x", 2) == 0;
     *option->number = strtoull(value, &end, is_hex ? 16 : 10);
     if (errno != 0 || *end != '\0' || value[0] < '0' || value[0] > '9') {
-        *status = cli_usage_error(usage, "%s: no whole number: %s", option->name, value);
+        *status = cli_usage_error(usage, "%s: not a whole number: %s", option->name, value);
         return false;
     }
     return true;
@@ -261,11 +261,23 @@ int cli_exit_status(enum clo_status status)
     return (size_t)status < CLO_COUNT(statuses) ? statuses[status] : CLI_SURROUNDINGS;
 }
 
+/* Where the text names standard input as an operand does ("-"); NULL where it does not. */
+static const char *find_dash(const char *text)
+{
+    const char *inner = strstr(text, ": -: ");
+
+    return strncmp(text, "-: ", 3) == 0 ? text : inner == NULL ? NULL : inner + 2;
+}
+
 void cli_print_error(const char *before, const struct clo_error *err)
 {
     struct clo_error_code code = clo_error_code(err);
+    const char *text = err->text, *dash = find_dash(text);
 
-    fprintf(stderr, "cloister: %s%s%s%s%s\n", before, err->text, code.text[0] == '\0' ? "" : " [",
+    fprintf(stderr, "cloister: %s", before);
+    if (dash != NULL)
+        fprintf(stderr, "%.*sstandard input", (int)(dash - text), text);
+    fprintf(stderr, "%s%s%s%s\n", dash != NULL ? dash + 1 : text, code.text[0] == '\0' ? "" : " [",
             code.text, code.text[0] == '\0' ? "" : "]");
 }
 

@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (!fill_closed_streams())
         return CLI_SURROUNDINGS;
-    if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
+    if (argc >= 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
         argv[1] = version;
     return cli_finish(cli_run(argc, argv));
 }

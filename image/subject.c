@@ -114,7 +114,7 @@ bool clo_subject_add_kernel(struct clo_subject *subject, struct clo_bytes kernel
         clo_sanitize(subject->release);
     } else if (!found) {
         return clo_fail(err, CLO_ERR_FORMAT,
-                        "no kernel: neither a release nor a configuration in it");
+                        "is not a kernel: neither a release nor a configuration in it");
     }
     return !found || subject_add_config(subject, clo_buffer_bytes(&text), err);
 }
@@ -219,7 +219,7 @@ bool clo_subject_add_uki(struct clo_subject *subject, struct clo_bytes image, st
         return false;
     const struct clo_pe_section *kernel = clo_pe_section_find(pe, ".linux");
     if (kernel == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "no UKI: section .linux is missing");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a UKI: section .linux is missing");
     subject->about[CLO_AUDIT_UKI] = true;
     for (size_t i = 0; i < CLO_COUNT(present); i++)
         if (!set_present(subject, pe, present[i].section, present[i].name, err))

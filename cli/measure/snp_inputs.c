@@ -22,7 +22,7 @@ bool measure_snp_number(const char *option, const char *text, uint64_t max, uint
     errno = 0;
     uint64_t value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > max)
-        return clo_fail(err, CLO_ERR_USAGE, "%s: no whole number up to %llu: %s", option,
+        return clo_fail(err, CLO_ERR_USAGE, "%s: not a whole number up to %llu: %s", option,
                         (unsigned long long)max, text);
     *out = value;
     return true;

@@ -1,9 +1,17 @@
 #include "cli/policy/files.h"
 
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/help.h"
 #include "cli/stranger.h"
 #include "device/file.h"
+
+static const char *built_in(const void *context, size_t i)
+{
+    (void)context;
+    return i == 0 ? "strict" : NULL;
+}
 
 bool policy_load(const char *name, struct clo_policy **out, struct clo_error *err)
 {
@@ -11,6 +19,9 @@ bool policy_load(const char *name, struct clo_policy **out, struct clo_error *er
 
     if (strcmp(name, "strict") == 0)
         return clo_policy_strict(out, err);
+    if (access(name, F_OK) != 0 && cli_nearest(name, built_in, NULL) != NULL)
+        return clo_fail(err, CLO_ERR_FORMAT,
+                        "%s: no such file (did you mean 'strict', the built-in one?)", name);
     if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
         return false;
     return clo_policy_parse(clo_buffer_bytes(&file), out, err) || clo_wrap(err, "%s", name) ||

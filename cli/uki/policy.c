@@ -131,7 +131,7 @@ static int show(struct policy *in, struct clo_error *err)
     work->frame = image;
     work->stub_version = image->uki.stub_version;
     if (!image->is_uki) {
-        clo_fail(err, CLO_ERR_FORMAT, "%s: no UKI: section .linux is missing", in->image);
+        clo_fail(err, CLO_ERR_FORMAT, "%s: is not a UKI: section .linux is missing", in->image);
         return cli_error(err);
     }
     if (!clo_uki_parts_of(&image->uki.pe, &image->file, &work->list, err) ||

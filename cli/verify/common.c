@@ -15,6 +15,7 @@
 #include "lib/tcg/tpm_public.h"
 
 #include "cli/evidence/file.h"
+#include "cli/policy/files.h"
 #include "cli/verify/collateral.h"
 
 void verify_add_options(struct verify_options *o, struct cli_option *out, size_t *count)
@@ -76,18 +77,6 @@ void verify_add_options(struct verify_options *o, struct cli_option *out, size_t
 }
 
 /* --- Loading --- */
-
-static bool load_policy(const char *name, struct verify_inputs *out, struct clo_error *err)
-{
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-
-    if (strcmp(name, "strict") == 0)
-        return clo_policy_strict(&out->policy, err);
-    if (!clo_file_read(name, CLO_FILE_LIMIT, &file, err))
-        return false;
-    return clo_policy_parse(clo_buffer_bytes(&file), &out->policy, err) ||
-           clo_wrap(err, "%s", name);
-}
 
 static bool load_certificate_file(const char *name, struct clo_import *out, struct clo_error *err)
 {
@@ -264,7 +253,7 @@ bool verify_load(const struct verify_options *o, struct verify_inputs *out, stru
 
     if (!cli_time(o->at, &inputs->at, err))
         return clo_wrap(err, "--at");
-    if (o->policy != NULL && !load_policy(o->policy, out, err))
+    if (o->policy != NULL && !policy_load(o->policy, &out->policy, err))
         return false;
     inputs->policy = out->policy;
     inputs->phase = o->phase;

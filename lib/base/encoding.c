@@ -289,7 +289,7 @@ bool clo_utf16_write(const char *text, struct clo_buffer *out, struct clo_error 
         size_t offset = r.at;
         uint32_t value = clo_utf8_next(&r);
         if (value == CLO_UTF8_MALFORMED)
-            return clo_fail(err, CLO_ERR_FORMAT, "no UTF-8 at byte %zu", offset);
+            return clo_fail(err, CLO_ERR_FORMAT, "not UTF-8 at byte %zu", offset);
         if (value >= 0x10000) {
             clo_buffer_le16(out, (uint16_t)(0xd800 + ((value - 0x10000) >> 10)));
             clo_buffer_le16(out, (uint16_t)(0xdc00 + ((value - 0x10000) & 0x3ff)));

@@ -145,7 +145,7 @@ bool x509_signed_read(const char *what, struct clo_bytes in, struct x509_signed 
     struct clo_reader shell = clo_der_enter(&r, CLO_DER_SEQUENCE);
 
     if (!clo_reader_ok(&r))
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: no DER, or cut short", what);
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: is not DER, or cut short", what);
     if (clo_reader_left(&r) != 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes after its end", what,
                         clo_reader_left(&r));

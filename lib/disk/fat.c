@@ -63,7 +63,7 @@ static bool open_volume(struct clo_bytes volume, struct fat *out, struct clo_err
     if (!clo_reader_ok(&r) || magic != 0xaa55 || sector < 512 || sector > 4096 ||
         (sector & (sector - 1)) != 0 || per_cluster == 0 ||
         (per_cluster & (per_cluster - 1)) != 0 || reserved == 0 || tables == 0 || tables > 2)
-        return clo_fail(err, CLO_ERR_FORMAT, "no FAT volume");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a FAT volume");
     sectors = sectors == 0 ? sectors_32 : sectors;
     table_sectors = table_sectors == 0 ? table_sectors_32 : table_sectors;
     /* All of these are below 2^32, and so are their sums in sectors. */

@@ -159,7 +159,7 @@ bool clo_pe_parse_head(struct clo_bytes in, uint64_t file_size, struct clo_pe *o
     struct clo_reader r = clo_reader(in);
 
     if (in.size < DOS_HEADER_SIZE || memcmp(in.data, "MZ", 2) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "no PE file: \"MZ\" is missing");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a PE file: \"MZ\" is missing");
     r.at = 0x3c;
     uint32_t pe_offset = clo_read_le32(&r); /* e_lfanew */
     if (pe_offset < DOS_HEADER_SIZE || pe_offset > in.size)
@@ -167,7 +167,8 @@ bool clo_pe_parse_head(struct clo_bytes in, uint64_t file_size, struct clo_pe *o
     r.at = pe_offset;
     struct clo_bytes signature = clo_read_bytes(&r, 4);
     if (!clo_reader_ok(&r) || memcmp(signature.data, "PE\0\0", 4) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "no PE file: \"PE\" is missing at 0x%x", pe_offset);
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a PE file: \"PE\" is missing at 0x%x",
+                        pe_offset);
 
     pe.coff_offset = r.at;
     pe.machine = clo_read_le16(&r);

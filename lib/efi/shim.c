@@ -166,7 +166,7 @@ bool clo_shim_parse(struct clo_bytes in, struct clo_shim *out, struct clo_error 
     if (!clo_pe_parse(in, &shim.pe, err))
         return false;
     if (!clo_shim_is(&shim.pe))
-        return clo_fail(err, CLO_ERR_FORMAT, "no shim: section .vendor_cert is missing");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a shim: section .vendor_cert is missing");
     if (!read_version(&shim, err))
         return false;
     if (shim.major < 15 || (shim.major == 15 && shim.minor < 8))

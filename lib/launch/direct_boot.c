@@ -66,7 +66,7 @@ static bool read_header(const struct clo_direct_boot *from, struct header *out,
         return clo_fail(err, CLO_ERR_FORMAT, "%zu bytes: too short for a bzImage", size);
     memcpy(out->bytes, from->kernel.data, size);
     if (memcmp(out->bytes + SIGNATURE, "HdrS", 4) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "no bzImage: no boot protocol header at 0x202");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a bzImage: no boot protocol header at 0x202");
     out->protocol = get(out, VERSION, 2);
     bool is_low = out->protocol < 0x200 || (out->bytes[LOADFLAGS] & LOADED_HIGH) == 0;
     bool is_old = is_low || out->protocol < 0x202;

@@ -122,7 +122,7 @@ static bool take_spl(const char **at, const char *name, int *out, struct clo_err
     for (size_t i = 0; i < length && i < 4; i++)
         value = value * 10 + ((*at)[i] - '0');
     if (length == 0 || length > 3 || value > SPL_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "%s: no number from 0 to %d", name, SPL_MAX);
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: not a number from 0 to %d", name, SPL_MAX);
     if (*out >= 0)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: given twice", name);
     *out = value;
@@ -174,7 +174,7 @@ static bool take_parameters(const char **at, struct clo_kds_request *request, st
 static bool parse(const char *at, struct clo_kds_request *request, struct clo_error *err)
 {
     if (take(&at, "https://") && !take(&at, CLO_KDS_HOST))
-        return clo_fail(err, CLO_ERR_FORMAT, "no URL of " CLO_KDS_HOST);
+        return clo_fail(err, CLO_ERR_FORMAT, "not a URL of " CLO_KDS_HOST);
     bool is_vlek = strncmp(at, "/vlek/", 6) == 0;
     if (!take(&at, "/vcek/v1/") && !take(&at, "/vlek/v1/"))
         return clo_fail(err, CLO_ERR_FORMAT, "neither /vcek/v1/ nor /vlek/v1/");

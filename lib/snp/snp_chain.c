@@ -56,8 +56,8 @@ static bool fit_for_issuer(const struct clo_certificate *issuer, int below, stru
     const char *name = clo_certificate_subject(issuer);
 
     if (clo_public_key_kind(key) != CLO_KEY_RSA || clo_public_key_bits(key) < RSA_BITS_MIN)
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": no RSA key of %d bits", name,
-                        RSA_BITS_MIN);
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": not an RSA key of %d bits",
+                        name, RSA_BITS_MIN);
     return x509_may_issue(issuer, below, err);
 }
 

@@ -32,7 +32,7 @@ bool clo_ccel_table_parse(struct clo_bytes in, struct clo_ccel_table *out, struc
     table.size = clo_read_le64(&r);
     table.address = clo_read_le64(&r);
     if (!clo_ccel_is_table(in))
-        return clo_fail(err, CLO_ERR_FORMAT, "no CCEL table");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a CCEL table");
     if (!clo_reader_ok(&r) || length != TABLE_SIZE || in.size != length)
         return clo_fail(err, CLO_ERR_FORMAT, "CCEL table: %zu bytes, says %u, expected %d", in.size,
                         length, TABLE_SIZE);
@@ -151,7 +151,7 @@ bool clo_ccel_from_json(struct clo_bytes json, struct clo_buffer *out, struct cl
     if (!clo_json_parse(json, &list, err))
         return false;
     if (!json_is_array(list))
-        return clo_fail(err, CLO_ERR_FORMAT, "no list of events");
+        return clo_fail(err, CLO_ERR_FORMAT, "not a list of events");
     append_header(out);
     json_array_foreach (list, i, entry) {
         CLO_CLEANUP(free_event) struct json_event event = { 0 };

@@ -119,7 +119,7 @@ bool cel_cbor_read(struct clo_bytes in, cel_each *each, void *context, struct cl
     size_t count = clo_cbor_read_count(&r, CLO_CBOR_ARRAY, CEL_RECORDS_MAX);
 
     if (!clo_reader_ok(&r))
-        return clo_fail(err, CLO_ERR_FORMAT, "no array of at most %d records", CEL_RECORDS_MAX);
+        return clo_fail(err, CLO_ERR_FORMAT, "not an array of at most %d records", CEL_RECORDS_MAX);
     for (size_t i = 0; i < count; i++) {
         struct cel_record record = { .data = { .limit = CEL_BYTES_MAX } };
         bool ok = read_record(&r, &record, err) && each(context, &record, err);

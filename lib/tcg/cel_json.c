@@ -140,7 +140,7 @@ bool cel_json_read(struct clo_bytes in, cel_each *each, void *context, struct cl
     if (!clo_json_parse(in, &json, err))
         return false;
     if (!json_is_array(json) || json_array_size(json) > CEL_RECORDS_MAX)
-        return clo_fail(err, CLO_ERR_FORMAT, "no array of at most %d records", CEL_RECORDS_MAX);
+        return clo_fail(err, CLO_ERR_FORMAT, "not an array of at most %d records", CEL_RECORDS_MAX);
     json_array_foreach (json, i, item) {
         struct cel_record record = { .data = { .limit = CEL_BYTES_MAX } };
         bool ok = read_record(item, &record, err) && each(context, &record, err);

@@ -214,7 +214,7 @@ bool clo_eventlog_parse_start(struct clo_bytes in, struct clo_eventlog **out, st
     if (log == NULL)
         return clo_out_of_memory(err);
     if (!read_old_event(&r, &event, err))
-        return clo_wrap(err, "no TCG event log: event 0");
+        return clo_wrap(err, "is not a TCG event log: event 0");
     bool is_agile =
             event.type == CLO_EV_NO_ACTION && starts_with(event.data, "Spec ID Event03", 16);
     log->format = is_agile ? CLO_EVENTLOG_CRYPTO_AGILE : CLO_EVENTLOG_SHA1;

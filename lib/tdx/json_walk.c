@@ -280,7 +280,7 @@ int64_t walk_time(struct walk *w)
               digits(text, 14, 2, &minute) && text.data[16] == ':' &&
               digits(text, 17, 2, &second) && text.data[19] == 'Z';
     if (!ok || year < 1970 || !clo_civil_time(year, month, day, hour, minute, second, &out))
-        walk_fail(w, "no time like 2026-03-16T22:06:09Z");
+        walk_fail(w, "not a time like 2026-03-16T22:06:09Z");
     return out;
 }
 
@@ -342,7 +342,7 @@ struct clo_bytes walk_value(struct walk *w)
     walk_wrap(value, &wrapped);
     if (!clo_json_parse_bounded(clo_buffer_bytes(&wrapped), CLO_JSON_VALUES_MAX, &json, &why) ||
         json_array_size(json) != 1) {
-        walk_fail(w, "no value: %.120s", json == NULL ? why.text : "empty");
+        walk_fail(w, "not a value: %.120s", json == NULL ? why.text : "empty");
         return clo_bytes(NULL, 0);
     }
     w->at += value.size;

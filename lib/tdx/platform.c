@@ -153,7 +153,7 @@ static bool verify_link(const struct clo_certificate *certificate,
         return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": is not a CA's",
                         clo_certificate_subject(issuer));
     if (clo_public_key_kind(clo_certificate_key(issuer)) != CLO_KEY_P256)
-        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": no P-256 key",
+        return clo_fail(err, CLO_ERR_REFUSED, "certificate \"%.100s\": not a P-256 key",
                         clo_certificate_subject(issuer));
     return clo_certificate_critical_known(certificate, NULL, 0, err) &&
            clo_certificate_verify(certificate, issuer, CLO_ECDSA_DER, CLO_HASH_SHA256, err);

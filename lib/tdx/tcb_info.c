@@ -157,7 +157,7 @@ static unsigned read_module_id(struct walk *w)
         major = major << 4 | (unsigned)(c <= '9' ? c - '0' : lower - 'a' + 10);
     }
     if (!ok)
-        walk_fail(w, "no module like TDX_03");
+        walk_fail(w, "not a module like TDX_03");
     return major;
 }
 

@@ -47,7 +47,7 @@ static bool read_file(const json_t *json, struct devices *devices, struct clo_er
     size_t i;
 
     if (!json_is_object(json))
-        return clo_fail(err, CLO_ERR_FORMAT, "no JSON object");
+        return clo_fail(err, CLO_ERR_FORMAT, "not a JSON object");
     if (!clo_json_get_string(json, "type", &type, err) ||
         !clo_json_get_string(json, "name", &device.name, err) ||
         !clo_json_get_array(json, "hwids", &hwids, err))

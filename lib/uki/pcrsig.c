@@ -189,7 +189,7 @@ static bool check(const json_t *pcrsig, struct clo_error *err)
     size_t i;
 
     if (!json_is_object(pcrsig))
-        return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: no JSON object");
+        return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: not a JSON object");
     json_object_foreach ((json_t *)(uintptr_t)pcrsig, bank, array) {
         if (clo_hash_from_name(bank) == CLO_HASH_NONE)
             return clo_fail(err, CLO_ERR_FORMAT, "PCR signatures: no such bank: %.20s", bank);

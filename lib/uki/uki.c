@@ -188,10 +188,10 @@ bool clo_uki_read(struct clo_uki *uki, struct clo_error *err)
     read_magic(magic == NULL ? clo_bytes(NULL, 0) : magic->data, uki);
     uki->profile_count = 0;
     if (clo_pe_section_find(&uki->pe, ".linux") == NULL)
-        return clo_fail(err, CLO_ERR_FORMAT, "no UKI: section .linux is missing");
+        return clo_fail(err, CLO_ERR_FORMAT, "is not a UKI: section .linux is missing");
     if (magic == NULL)
         return clo_fail(err, CLO_ERR_FORMAT,
-                        "no UKI of systemd's stub: section .sdmagic is missing");
+                        "is not a UKI of systemd's stub: section .sdmagic is missing");
     return check_doubles(uki, err);
 }
 

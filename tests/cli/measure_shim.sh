@@ -138,7 +138,7 @@ put default.img "$stub" /EFI/BOOT/shim_certificate_1.efi
 expect "more keys next to shim" 3 "shim_certificate_1.efi: shim takes keys or revocations from it" measure default.img
 expect "firmware does not start it" 1 "shim: not signed by a key" "$cloister" measure uki uki.efi --shim "$shim" --varstore vars.fd
 expect "an old shim" 3 "shim 15.4: from 15.8 on" "$cloister" measure uki demo.efi --shim "$corpus/shim/old"
-expect "not a shim" 3 "no shim: section .vendor_cert is missing" "$cloister" measure uki demo.efi --shim "$stub"
+expect "not a shim" 3 "is not a shim: section .vendor_cert is missing" "$cloister" measure uki demo.efi --shim "$stub"
 expect "MokList without shim" 2 "--shim is missing" "$cloister" measure uki demo.efi --mok-list mok.esl
 expect "MokList of a disk without shim" 2 "no shim that reads them" "$cloister" measure image demo.img --varstore "$varstore" --mok-list mok.esl
 printf text >text

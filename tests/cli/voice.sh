@@ -22,11 +22,16 @@ openssl genrsa -out pcr.key 2048 2>/dev/null
 expect "a phase" 1 '(did you mean enter-initrd?)' "$cloister" measure policy demo.ref.json --key pcr.key --pcrs 11 --phase enter-initd
 expect "a phase of a log" 2 '(did you mean enter-initrd?)' "$cloister" eventlog explain \
     "$CLOISTER_TESTS/../fuzz/corpus/eventlog/two-banks" --reference demo.ref.json --phase enter-inird
+expect "the built-in policy" 3 "strct: no such file (did you mean 'strict', the built-in one?)" "$cloister" policy check strct
+expect "the same of verify" 3 "(did you mean 'strict', the built-in one?)" "$cloister" verify none --policy stric
 "$cloister" zzzzzz 2>said
 grep -q "did you mean" said && fail "a word that is like no other: $(cat said)"
 
 # --- The same everywhere ---
 expect "-V" 0 "cloister " "$cloister" -V
+expect "--version and more" 2 "version: unexpected argument more" "$cloister" --version more
+expect "standard input by its name" 3 'cloister: standard input: is not a PE file' "$cloister" uki inspect - </dev/null
+expect "the same, after a command's name" 3 'verify: standard input: is empty' "$cloister" verify - </dev/null
 expect "help CMD" 0 "Usage: cloister uki build" "$cloister" help uki build
 expect "help LIST" 0 "Usage: cloister uki COMMAND" "$cloister" help uki
 expect "LIST help CMD" 0 "Usage: cloister uki build" "$cloister" uki help build

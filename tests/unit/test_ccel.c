@@ -42,7 +42,7 @@ static void test_table(void **state)
     bytes.data[0] = 'c';
     CHECK(!clo_ccel_is_table(clo_buffer_bytes(&bytes)), "signature");
     CHECK(!clo_ccel_table_parse(clo_buffer_bytes(&bytes), &table, &err) &&
-                  strcmp(err.text, "no CCEL table") == 0,
+                  strcmp(err.text, "is not a CCEL table") == 0,
           err.text);
     clo_buffer_u8(&bytes, 0);
     bytes.data[0] = 'C';
@@ -60,7 +60,7 @@ static void test_json(void **state)
     static const struct {
         const char *name, *json, *error;
     } cases[] = {
-        { "no list", "{}", "no list of events" },
+        { "no list", "{}", "not a list of events" },
         { "no JSON", "[", "JSON" },
         { "unknown member", "[{\"imr\":0,\"x\":1}]", "event 0: " },
         { "register",

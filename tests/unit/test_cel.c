@@ -294,7 +294,7 @@ static void test_refused_json(void **state)
         const char *text, *error;
     } cases[] = {
         { "[]", "canonical event log: is empty" },
-        { "{}", "canonical event log: no array of at most 65536 records" },
+        { "{}", "canonical event log: not an array of at most 65536 records" },
         { RECORD("\"more\":1"), "canonical event log: record 0: unknown member \"more\"" },
         { RECORD("\"content_type\":\"systemd\""), "canonical event log: record 0: no digest" },
         { RECORD("\"content_type\":\"pcclient_std\",\"content\":{\"event_type\":\"EV_NONE\"}"),

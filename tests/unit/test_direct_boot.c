@@ -183,7 +183,7 @@ static void test_cut_short(void **state)
     struct clo_direct_boot from = { .kernel = clo_buffer_bytes(&kernel), .memory = 1U << 30 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer none = { 0 };
     CHECK(!clo_direct_boot_kernel(&from, &none, &err) &&
-                  strcmp(err.text, "no bzImage: no boot protocol header at 0x202") == 0,
+                  strcmp(err.text, "is not a bzImage: no boot protocol header at 0x202") == 0,
           err.text);
     kernel.data[0x202] = 'H';
     for (size_t size = 0; size <= 2100; size++) {

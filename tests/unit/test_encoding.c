@@ -169,11 +169,11 @@ static void utf16_written(void **state)
         { "three bytes", "\u20ac", "ac20", NULL },
         { "a surrogate pair", "\U0001f512", "3dd812dd", NULL },
         { "the last code point", "\U0010ffff", "ffdbffdf", NULL },
-        { "overlong", "a\xc0\x80", NULL, "no UTF-8 at byte 1" },
-        { "a surrogate", "\xed\xa0\x80", NULL, "no UTF-8 at byte 0" },
-        { "beyond Unicode", "\xf4\x90\x80\x80", NULL, "no UTF-8 at byte 0" },
-        { "cut short", "ab\xe2\x82", NULL, "no UTF-8 at byte 2" },
-        { "a continuation byte alone", "\x80", NULL, "no UTF-8 at byte 0" },
+        { "overlong", "a\xc0\x80", NULL, "not UTF-8 at byte 1" },
+        { "a surrogate", "\xed\xa0\x80", NULL, "not UTF-8 at byte 0" },
+        { "beyond Unicode", "\xf4\x90\x80\x80", NULL, "not UTF-8 at byte 0" },
+        { "cut short", "ab\xe2\x82", NULL, "not UTF-8 at byte 2" },
+        { "a continuation byte alone", "\x80", NULL, "not UTF-8 at byte 0" },
     };
 
     (void)state;

@@ -76,8 +76,8 @@ static void test_refused(void **state)
 
     (void)state;
     snprintf(path, sizeof path, "%s/none", scratch.path);
-    CHECK(!clo_esp_make(path, clo_bytes_text("text"), 0, 0, &size, &err), "no PE file");
-    CHECK(strcmp(err.text, "UKI: no PE file: \"MZ\" is missing") == 0, err.text);
+    CHECK(!clo_esp_make(path, clo_bytes_text("text"), 0, 0, &size, &err), "is not a PE file");
+    CHECK(strcmp(err.text, "UKI: is not a PE file: \"MZ\" is missing") == 0, err.text);
 }
 
 /* A file that cannot be written is not a volume that was made. */

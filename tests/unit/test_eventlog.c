@@ -182,9 +182,10 @@ static void test_refused(void **state)
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer made = { 0 };
 
     (void)state;
-    must_refuse(clo_bytes(NULL, 0), "no TCG event log: event 0: truncated at byte 0", "empty");
+    must_refuse(clo_bytes(NULL, 0), "is not a TCG event log: event 0: truncated at byte 0",
+                "empty");
     must_refuse(clo_bytes_text("no event log at all, but a text file"),
-                "no TCG event log: event 0: truncated at byte 32", "text");
+                "is not a TCG event log: event 0: truncated at byte 32", "text");
     make(&made);
     for (size_t i = 0; i < CLO_COUNT(cases); i++) {
         uint8_t saved = made.data[cases[i].at];

@@ -181,13 +181,13 @@ static void test_refused(void **state)
         size_t size;
         const char *error;
     } cases[] = {
-        { "no magic", 510, 0, 2, "no FAT volume" },
-        { "sectors of 100 bytes", 11, 100, 2, "no FAT volume" },
-        { "sectors of 8192 bytes", 11, 8192, 2, "no FAT volume" },
-        { "no clusters", 13, 0, 1, "no FAT volume" },
-        { "three sectors per cluster", 13, 3, 1, "no FAT volume" },
-        { "no boot sector", 14, 0, 2, "no FAT volume" },
-        { "no table", 16, 0, 1, "no FAT volume" },
+        { "no magic", 510, 0, 2, "is not a FAT volume" },
+        { "sectors of 100 bytes", 11, 100, 2, "is not a FAT volume" },
+        { "sectors of 8192 bytes", 11, 8192, 2, "is not a FAT volume" },
+        { "no clusters", 13, 0, 1, "is not a FAT volume" },
+        { "three sectors per cluster", 13, 3, 1, "is not a FAT volume" },
+        { "no boot sector", 14, 0, 2, "is not a FAT volume" },
+        { "no table", 16, 0, 1, "is not a FAT volume" },
         { "larger than the partition", 19, 6000, 2, "FAT volume: larger than its partition" },
         { "table larger than the volume", 22, 6000, 2, "FAT volume: larger than its partition" },
         { "FAT12", 19, 4000, 2, "FAT12 volume" },

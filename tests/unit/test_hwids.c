@@ -53,7 +53,7 @@ static void test_refused(void **state)
     static const struct {
         const char *text, *error;
     } cases[] = {
-        { "[]", "hardware IDs, file 1: no JSON object" },
+        { "[]", "hardware IDs, file 1: not a JSON object" },
         { "{\"type\": \"x\", \"name\": \"n\", \"hwids\": []}",
           "hardware IDs, file 1: \"type\": x: expected devicetree or uefi-fw" },
         { "{\"type\": \"devicetree\", \"name\": \"n\", \"compatible\": \"c\", \"hwids\": [1]}",

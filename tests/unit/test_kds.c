@@ -170,7 +170,7 @@ static void test_parse(void **state)
         { "http://kdsintf.amd.com/vcek/v1/Milan/crl", "neither /vcek/v1/ nor /vlek/v1/", 0, NULL },
         { "https://kdsintf.amd.com.example/vcek/v1/Milan/crl", "neither /vcek/v1/ nor /vlek/v1/", 0,
           NULL },
-        { "https://example.com/vcek/v1/Milan/crl", "no URL of kdsintf.amd.com", 0, NULL },
+        { "https://example.com/vcek/v1/Milan/crl", "not a URL of kdsintf.amd.com", 0, NULL },
         { "/vcek/v1/Naples/crl", "product \"Naples\" is not known", 0, NULL },
         { "/vcek/v1/unknown/crl", "product \"unknown\" is not known", 0, NULL },
         { "/vlek/v1/Milan/" HWID_64 "?blSPL=04", "neither cert_chain nor crl", 0, NULL },
@@ -187,12 +187,14 @@ static void test_parse(void **state)
         { "/vcek/v1/Turin/0001020304050607?blSPL=02&teeSPL=03&snpSPL=04&ucodeSPL=72",
           "fmcSPL: is missing for Turin", 0, NULL },
         { "/vcek/v1/Turin/0001020304050607", "fmcSPL: is missing for Turin", 0, NULL },
-        { "/vcek/v1/Turin/0001020304050607?fmcSPL=256", "fmcSPL: no number from 0 to 255", 0,
+        { "/vcek/v1/Turin/0001020304050607?fmcSPL=256", "fmcSPL: not a number from 0 to 255", 0,
           NULL },
-        { "/vcek/v1/Turin/0001020304050607?fmcSPL=", "fmcSPL: no number from 0 to 255", 0, NULL },
-        { "/vcek/v1/Turin/0001020304050607?fmcSPL=0001", "fmcSPL: no number from 0 to 255", 0,
+        { "/vcek/v1/Turin/0001020304050607?fmcSPL=", "fmcSPL: not a number from 0 to 255", 0,
           NULL },
-        { "/vcek/v1/Turin/0001020304050607?fmcSPL=-1", "fmcSPL: no number from 0 to 255", 0, NULL },
+        { "/vcek/v1/Turin/0001020304050607?fmcSPL=0001", "fmcSPL: not a number from 0 to 255", 0,
+          NULL },
+        { "/vcek/v1/Turin/0001020304050607?fmcSPL=-1", "fmcSPL: not a number from 0 to 255", 0,
+          NULL },
     };
 
     (void)state;

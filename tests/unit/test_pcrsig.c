@@ -234,7 +234,7 @@ static void test_refused(void **state)
     static const struct {
         const char *text, *error;
     } bad[] = {
-        { "[]", "PCR signatures: no JSON object" },
+        { "[]", "PCR signatures: not a JSON object" },
         { "{\"md5\": []}", "PCR signatures: no such bank: md5" },
         { "{\"sha256\": {}}", "PCR signatures: sha256: no array" },
         { "{\"sha256\": [{}]}", "PCR signatures: sha256, entry 0: no \"pol\"" },

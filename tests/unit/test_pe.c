@@ -53,10 +53,10 @@ static void test_refused(void **state)
         size_t size;
         const char *error;
     } cases[] = {
-        { "no MZ", 0, 'N', 1, "no PE file: \"MZ\" is missing" },
+        { "no MZ", 0, 'N', 1, "is not a PE file: \"MZ\" is missing" },
         { "header inside the DOS header", 60, 32, 4, "PE header: e_lfanew is 0x20" },
         { "header beyond the file", 60, 0x7fffffff, 4, "PE header: e_lfanew is 0x7fffffff" },
-        { "no PE", PE_AT, 'N', 1, "no PE file: \"PE\" is missing at 0x40" },
+        { "no PE", PE_AT, 'N', 1, "is not a PE file: \"PE\" is missing at 0x40" },
         { "another machine", PE_COFF, 0x200, 2, "PE header: machine 0x0200" },
         { "a machine of PE32", PE_COFF, 0x14c, 2, "optional header: magic 0x20b, not PE32" },
         { "too many sections", PE_COFF + 2, 97, 2, "PE header: 97 sections, at most 96" },

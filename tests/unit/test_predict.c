@@ -304,7 +304,7 @@ static void test_refused(void **state)
         struct clo_prediction from;
         const char *error;
     } cases[] = {
-        { { .uki = clo_bytes_text("text") }, "UKI: no PE file: \"MZ\" is missing" },
+        { { .uki = clo_bytes_text("text") }, "UKI: is not a PE file: \"MZ\" is missing" },
         { { .uki = clo_buffer_bytes(&old) },
           "UKI: stub \"systemd-stub 251.1\": from systemd 252 "
           "on" },

@@ -59,7 +59,7 @@ static void test_refused(void **state)
           { (const uint8_t *)SHIM_IDENT, sizeof SHIM_IDENT },
           { (const uint8_t *)level, sizeof level },
           { NULL, 0 },
-          "no shim: section .vendor_cert is missing" },
+          "is not a shim: section .vendor_cert is missing" },
         { "no version",
           { (const uint8_t *)"UEFI SHIM\n", 10 },
           { (const uint8_t *)level, sizeof level },
@@ -150,7 +150,7 @@ static void test_names(void **state)
         memset(file.data + PE_SECTIONS + 3 * 40, 0, 8);
         memcpy(file.data + PE_SECTIONS + 3 * 40, names[i], strlen(names[i]));
         CHECK(!clo_shim_parse(clo_buffer_bytes(&file), &shim, &err), names[i]);
-        CHECK(strcmp(err.text, "no shim: section .vendor_cert is missing") == 0, err.text);
+        CHECK(strcmp(err.text, "is not a shim: section .vendor_cert is missing") == 0, err.text);
     }
 }
 

@@ -336,7 +336,7 @@ static void test_disks(void **state)
           "verity" },
         { "no-esp", "0fc63daf-8483-4772-8e79-3d69d8477de4", "", 0, 0, "image.esp", "absent" },
         { "bad-esp", "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "", 0, 0, "image.uki",
-          "no FAT volume" },
+          "is not a FAT volume" },
     };
 
     (void)state;
@@ -455,7 +455,7 @@ static void test_refused(void **state)
         { "elf",
           "\x7f"
           "ELF nothing",
-          12, "no kernel: neither a release nor a configuration" },
+          12, "is not a kernel: neither a release nor a configuration" },
         { "mz", "MZ nothing", 10, "PE" },
         { "gzip", "\x1f\x8b\x08\0", 4, "gzip: damaged or cut short" },
     };

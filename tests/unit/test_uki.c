@@ -112,7 +112,7 @@ static void test_build_refused(void **state)
     CHECK(strcmp(err.text, "stub: is one for add-ons, it starts no kernel") == 0, err.text);
     parts = usual(clo_bytes_text("text"));
     CHECK(!clo_uki_build(&parts, &again, &err), "text");
-    CHECK(strcmp(err.text, "stub: no PE file: \"MZ\" is missing") == 0, err.text);
+    CHECK(strcmp(err.text, "stub: is not a PE file: \"MZ\" is missing") == 0, err.text);
     parts = usual(clo_buffer_bytes(&stub));
     parts.kernel = clo_bytes(NULL, 0);
     CHECK(!clo_uki_build(&parts, &again, &err), "no kernel");
@@ -170,7 +170,7 @@ static void test_parse_refused(void **state)
     (void)state;
     pe_make(&stub, pe_stub, CLO_COUNT(pe_stub));
     CHECK(!clo_uki_parse(clo_buffer_bytes(&stub), uki, &err), "a stub");
-    CHECK(strcmp(err.text, "no UKI: section .linux is missing") == 0, err.text);
+    CHECK(strcmp(err.text, "is not a UKI: section .linux is missing") == 0, err.text);
     const struct clo_uki_parts parts = usual(clo_buffer_bytes(&stub));
     CHECK(clo_uki_build(&parts, &built, &err), err.text);
     /* Sections 0 and 1 are the stub's; then .osrel, .cmdline, .uname, .initrd, .linux. */
@@ -186,7 +186,8 @@ static void test_parse_refused(void **state)
     pe_put(&built, cmdline + 8, 5, 4);
     memcpy(built.data + PE_SECTIONS + 40, ".nomagic", 8);
     CHECK(!clo_uki_parse(clo_buffer_bytes(&built), uki, &err), "another's stub");
-    CHECK(strcmp(err.text, "no UKI of systemd's stub: section .sdmagic is missing") == 0, err.text);
+    CHECK(strcmp(err.text, "is not a UKI of systemd's stub: section .sdmagic is missing") == 0,
+          err.text);
 }
 
 static void test_magic(void **state)
