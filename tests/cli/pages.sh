@@ -26,6 +26,8 @@ cloister evidence collect|wants a confidential machine: vm/boots collects there
 cloister evidence extend|wants a TD: unit/measure_rtmr
 cloister evidence report|wants a confidential machine: unit/collect
 cloister image convert debian-12|wants a distribution's disk: cli/convert
+cloister image convert demo.img --in-place|wants a distribution's disk: cli/convert_in_place
+cloister image inspect /dev/vdb|wants a disk of one's own: cli/detached
 cloister image seal demo.img --key demo.disk.key --reference|starts a machine: vm/prove
 cloister image seal demo.img --key demo.disk.key --srk|wants the storage key of a machine's TPM: vm/sealed_offline
 cloister image update demo.img --disk-key|wants the storage key of a machine's TPM: cli/image_update
@@ -43,6 +45,7 @@ cloister measure tdx --firmware OVMF.fd --memory 8G --image|wants the log of a T
 cloister measure tdx --firmware OVMF.fd --memory 8G --kernel|wants QEMU's ACPI tables: cli/measure_tdx
 cloister measure uki guest.efi --companion|wants a stub that takes add-ons: cli/measure
 cloister measure uki guest.efi --shim|wants a signed shim: cli/measure_shim
+cloister nv-policy|wants the storage key of a machine's TPM, and the TPM: cli/nv_policy
 cloister recovery check|asks at a terminal, and answers what is typed: cli/recovery
 cloister recovery convert|asks at a terminal: cli/recovery
 cloister seal /dev/vd|wants a disk and a TPM: cli/interop_systemd_tpm2
@@ -60,6 +63,9 @@ cloister verify svsm|wants an SVSM's evidence: unit/svsm
 cloister verify systemd-report|wants a report with a TPM's key: cli/verify_systemd_report
 cloister verify tdx quote.bin --collateral collateral/ --endorsement|wants Google's endorsement: unit/gce_endorsement
 cloister verify tpm|wants a TPM's quote: cli/interop_tpm
+cloister recovery enroll /etc/cloister|writes below /etc: cli/detached
+cp --sparse|wants a distribution's disk: cli/convert_in_place
+cryptsetup luksFormat|root's, on a device: cli/detached
 cryptsetup open|root's, on a device: cli/recovery, cli/luks_token
 curl -s|wants a broker that listens: cli/serve
 docker export|wants docker: cli/container
@@ -67,6 +73,8 @@ echo '{"type":"cloister"|root's, on a device: cli/luks_token
 pass show|wants a store of passwords: cli/uki_sign
 systemd-report generate|wants systemd 262 and a TPM: cli/interop_systemd_report
 cloister image convert root.tar|wants a root with a kernel: cli/container
+cloister endorsements|wants AMD's documents: cli/serve_endorsements
+cloister verify evidence.cmw --fetch|asks AMD: cli/fetch
 cloister eventlog replay log.bin --ima-log|wants the kernel's IMA list: cli/eventlog
 cloister uki sign guest.efi --key db.key --key-passphrase-file <|wants a store of passphrases: cli/uki_sign
 cloister verify snp report.bin --cert vcek.der --id-block|wants an ID block of this report: cli/verify_snp
@@ -90,6 +98,7 @@ cp tpm2-measure.log cc-measure.log
 cp data.key demo.key
 cp keys/db.key owner.key
 echo hello >motd
+echo 'a long passphrase' >passphrase
 : >db.cred
 "$cloister" uki build --addon --stub "$stub" --cmdline debug --output debug.addon.efi >/dev/null || fail "an add-on"
 "$cloister" measure convert demo.ref.json --to corim --output foreign.corim >/dev/null || fail "a CoRIM"
