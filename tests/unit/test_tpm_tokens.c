@@ -579,12 +579,183 @@ static int tear_down_all(void **state)
     return stop_swtpm(state) == 0 ? tear_down(state) : -1;
 }
 
+/* --- The next token: exactly where systemd-cryptsetup goes on, and for a floor, which it does not have --- */
+
+#define LATCH (1U << 15)
+
+/* A first token that fails in this way; the second one fits. */
+struct first {
+    const char *name, *words;
+    bool is_other_tpm, is_of_other_values, is_signed, has_floor, has_pin;
+    const struct clo_alternatives *copy; /* of an NV index */
+    bool is_index_there;
+    const char *pin; /* that is given */
+    bool goes_on;
+};
+
+static void add_token(const struct clo_tpm2_sealing *sealing, bool is_other_tpm)
+{
+    CLO_CLEANUP(close_disk) struct opened opened = { 0 };
+    CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
+    CLO_CLEANUP(clo_secret_freep) struct clo_secret *sealed = NULL;
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+    struct clo_error err;
+
+    open_disk(&opened);
+    if (!clo_disk_sealed_key(clo_buffer_bytes(&opened.disk.header), opened.volume_key,
+                             clo_bytes(disk_key, sizeof disk_key), &sealed, &err) ||
+        !clo_tpm_seal(tpm, NULL, sealing, clo_secret_bytes(sealed), &clo_random_system, &token,
+                      &err))
+        fail_msg("%s", err.text);
+    if (is_other_tpm)
+        token.blobs[0].data[40] ^= 1;
+    json = clo_tpm2_token_json(&token);
+    CLO_CLEANUP(clo_freep) char *text = json_dumps(json, JSON_COMPACT);
+    change(-1, clo_bytes(NULL, 0), text);
+}
+
+static void add_first(const struct first *first, const struct clo_public_key *signer)
+{
+    struct clo_digest value = { .hash = CLO_HASH_SHA256 };
+    struct clo_tpm2_name name = { .bytes = { 0, 0x0b, 1 } };
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+    uint64_t floor = 1;
+
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, LATCH, &now, &err));
+    value = now.values[15];
+    value.bytes[0] ^= first->is_of_other_values ? 1 : 0;
+    if (first->is_index_there)
+        assert_true(clo_tpm_nv_name(tpm, first->copy->nv_index, &name, &err));
+    if (first->has_floor)
+        assert_true(clo_tpm_floor(tpm, &floor, &err) && clo_tpm_floor_raise(tpm, floor + 1, &err));
+    const struct clo_tpm2_sealing sealing = {
+        .bank = CLO_HASH_SHA256,
+        .pcrs = LATCH,
+        .values = &value,
+        .signer = first->is_signed ? signer : NULL,
+        .signed_pcrs = first->is_signed ? 1U << 11 : 0,
+        .nv = first->copy == NULL ? NULL : &name,
+        .pin = first->has_pin ? clo_bytes_text("1234") : clo_bytes(NULL, 0),
+        .floor = first->has_floor ? floor : 0,
+        .is_own = true,
+    };
+    add_token(&sealing, first->is_other_tpm);
+    if (first->copy == NULL)
+        return;
+    CLO_CLEANUP(clo_json_freep) json_t *copy = clo_alternatives_token(first->copy);
+    CLO_CLEANUP(clo_freep) char *line = json_dumps(copy, JSON_COMPACT);
+    change(-1, clo_bytes(NULL, 0), line);
+}
+
+static void add_second(void)
+{
+    struct clo_tpm_pcrs now;
+    struct clo_error err;
+
+    assert_true(clo_tpm_pcr_read(tpm, CLO_HASH_SHA256, LATCH, &now, &err));
+    const struct clo_tpm2_sealing sealing = {
+        .bank = CLO_HASH_SHA256, .pcrs = LATCH, .values = &now.values[15], .is_own = true
+    };
+    add_token(&sealing, false);
+}
+
+static void try_first(const struct first *first)
+{
+    CLO_CLEANUP(clo_tpm_found_free) struct clo_tpm_found found = { .key = NULL };
+    CLO_CLEANUP(clo_disk_free) struct clo_disk disk = { 0 };
+    const struct clo_unseal with = { .pin = first->pin == NULL ? clo_bytes(NULL, 0)
+                                                               : clo_bytes_text(first->pin) };
+    const struct clo_tpm_search search = {
+        .tpm = tpm, .with = &with, .needs_latch = true, .on_refusal = on_refusal
+    };
+    struct clo_error err;
+
+    refusals = 0;
+    memcpy(disk.device, device, sizeof device);
+    assert_true(clo_disk_read_header(&disk, &err));
+    CHECK(clo_tpm_search(&search, &disk, &found, &err) == first->goes_on, first->name);
+    CHECK(refusals == 1, first->name);
+    CHECK(strstr(last, first->words) != NULL, last);
+}
+
+static void test_next(void **state)
+{
+    static struct clo_alternatives absent, other, branches;
+    const struct first firsts[] = {
+        { "another TPM", "sealed to another TPM", .is_other_tpm = true, .goes_on = true },
+        { "no NV index", "the TPM has no such object", .copy = &absent, .goes_on = true },
+        { "no signature", "no signature for the present PCRs", .is_signed = true, .goes_on = true },
+        { "the index approves of another state", "approves of another state: PCR 4", .copy = &other,
+          .is_index_there = true, .goes_on = true },
+        { "none of several values", "has none of the 2 values", .copy = &branches,
+          .is_index_there = true, .goes_on = true },
+        { "other registers", "the PCRs are not those", .is_of_other_values = true,
+          .goes_on = true },
+        { "below the floor", "the TPM's floor was raised", .has_floor = true, .goes_on = true },
+        { "a PIN that nobody gives", "it wants a PIN", .has_pin = true, .goes_on = true },
+        { "a wrong PIN", "the PIN is wrong", .has_pin = true, .pin = "4321", .goes_on = false },
+    };
+    CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *signer = NULL;
+    struct clo_digest value = { .hash = CLO_HASH_SHA256, .bytes = { 5 } };
+    struct clo_error err;
+
+    (void)state;
+    assert_true(clo_private_key_new(CLO_KEY_RSA, 2048, &key, &err));
+    assert_true(clo_private_key_public(key, &signer, &err));
+    absent = other = branches =
+            (struct clo_alternatives){ .bank = CLO_HASH_SHA256, .nv_index = 0x01801241u };
+    absent.nv_index++;
+    assert_true(clo_alternatives_add(&absent, 4, &value));
+    assert_true(clo_alternatives_add(&other, 4, &value));
+    assert_true(clo_alternatives_add(&branches, 4, &value));
+    value.bytes[0]++;
+    assert_true(clo_alternatives_add(&branches, 4, &value));
+    if (!clo_tpm_nv_define(tpm, other.nv_index, CLO_NV_POLICY_SIZE, &err))
+        fail_msg("%s", err.text);
+    approve(&other);
+    for (size_t i = 0; i < CLO_COUNT(firsts); i++) {
+        make_disk((uint8_t)(30 + i));
+        add_first(&firsts[i], signer);
+        add_second();
+        try_first(&firsts[i]);
+    }
+}
+
+/* Each kind of refusal, by its name: these go on, and no other. */
+static void test_kinds(void **state)
+{
+    static const struct {
+        enum clo_unseal_why why;
+        bool goes_on;
+    } kinds[] = {
+        { CLO_UNSEAL_OTHER_TPM, true },    /* EREMOTE */
+        { CLO_UNSEAL_NO_NV, true },        /* EADDRNOTAVAIL */
+        { CLO_UNSEAL_NO_SIGNATURE, true }, /* ENOSTR */
+        { CLO_UNSEAL_NV_DIFFERS, true },   /* EREMCHG */
+        { CLO_UNSEAL_NO_BRANCH, true },    /* ENOANO */
+        { CLO_UNSEAL_PCRS_DIFFER, true },  /* EPERM */
+        { CLO_UNSEAL_FLOOR, true },        /* ours alone */
+        { CLO_UNSEAL_PCRS_MOVE, false },   /* EUCLEAN */
+        { CLO_UNSEAL_BAD_PIN, false },     /* EILSEQ */
+        { CLO_UNSEAL_NO_PIN, false },      { CLO_UNSEAL_LOCKOUT, false },
+        { CLO_UNSEAL_FAILED, false },
+    };
+
+    (void)state;
+    assert_int_equal(CLO_COUNT(kinds), CLO_UNSEAL_FAILED + 1);
+    for (size_t i = 0; i < CLO_COUNT(kinds); i++)
+        assert_int_equal(clo_unseal_is_next(kinds[i].why), kinds[i].goes_on);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_enrol),        cmocka_unit_test(test_identity),
         cmocka_unit_test(test_volume_key),   cmocka_unit_test(test_latch),
-        cmocka_unit_test(test_nv_policy),    cmocka_unit_test(test_other_tpm),
+        cmocka_unit_test(test_nv_policy),    cmocka_unit_test(test_next),
+        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_other_tpm),
         cmocka_unit_test(test_share),        cmocka_unit_test(test_other_disk),
         cmocka_unit_test(test_signed_latch), cmocka_unit_test(test_enrol_elsewhere),
         cmocka_unit_test(test_note),         cmocka_unit_test(test_forged_generation),
