@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -62,11 +63,10 @@ static bool has_terminal(void)
     return fd >= 0;
 }
 
-static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
+static EVP_PKEY *next_key(OSSL_STORE_CTX *store)
 {
     EVP_PKEY *evp = NULL;
 
-    (void)OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
     while (evp == NULL && OSSL_STORE_eof(store) == 0 && OSSL_STORE_error(store) == 0) {
         OSSL_STORE_INFO *info = OSSL_STORE_load(store);
         if (info == NULL)
@@ -78,14 +78,50 @@ static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
     return evp;
 }
 
+/* NULL: there is none, or several, of which a token that is asked again may have another one first. */
+static EVP_PKEY *only_key(OSSL_STORE_CTX *store, bool *has_others)
+{
+    EVP_PKEY *evp, *other;
+
+    (void)OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
+    evp = next_key(store);
+    while (evp != NULL && !*has_others && (other = next_key(store)) != NULL) {
+        *has_others = EVP_PKEY_eq(evp, other) != 1;
+        EVP_PKEY_free(other);
+    }
+    if (*has_others) {
+        EVP_PKEY_free(evp);
+        evp = NULL;
+    }
+    return evp;
+}
+
+/* A PKCS #11 provider does not say why it gives nothing. */
+static const char *why_none(const char *uri)
+{
+    return strncmp(uri, "pkcs11:", strlen("pkcs11:")) == 0
+                   ? "holds no private key: is the token there, the PIN right, and the key on it?"
+                   : "holds no private key";
+}
+
+/* As much of a URI as may be told: a PIN may stand in it. */
+static int told_size(const char *uri)
+{
+    const char *pin = strcasestr(uri, "pin-value");
+    size_t size = pin == NULL ? strlen(uri) : (size_t)(pin - uri);
+
+    return size > 200 ? 200 : (int)size;
+}
+
 /* A pipeline has nobody to ask: there, a passphrase that was not given is missing. */
-bool clo_keystore_private_key(const char *uri, const struct clo_secret *passphrase,
-                              struct clo_private_key **out, struct clo_error *err)
+static bool open_key(const char *uri, const struct clo_secret *passphrase,
+                     struct clo_private_key **out, struct clo_error *err)
 {
     struct clo_passphrase given = { 0 };
     bool asks = passphrase == NULL && has_terminal();
     UI_METHOD *gives = asks ? NULL : UI_UTIL_wrap_read_pem_callback(clo_passphrase_give, 0);
     EVP_PKEY *evp = NULL;
+    bool has_others = false;
 
     if (passphrase != NULL)
         given.bytes = clo_secret_bytes(passphrase);
@@ -94,10 +130,14 @@ bool clo_keystore_private_key(const char *uri, const struct clo_secret *passphra
     OSSL_STORE_CTX *store = OSSL_STORE_open_ex(uri, NULL, NULL, asks ? UI_OpenSSL() : gives, &given,
                                                NULL, NULL, NULL);
     if (store != NULL) {
-        evp = first_key(store);
+        evp = only_key(store, &has_others);
         OSSL_STORE_close(store);
     }
     UI_destroy_method(gives);
+    if (has_others) {
+        ERR_clear_error();
+        return clo_fail(err, CLO_ERR_FORMAT, "names more than one private key");
+    }
     if (evp == NULL && given.was_wanted) {
         ERR_clear_error();
         return clo_fail(err, CLO_ERR_FORMAT,
@@ -106,7 +146,13 @@ bool clo_keystore_private_key(const char *uri, const struct clo_secret *passphra
     }
     if (evp == NULL)
         return fail(err, CLO_ERR_FORMAT,
-                    store == NULL ? "no key store that can be opened" : "holds no private key");
+                    store == NULL ? "no key store that can be opened" : why_none(uri));
     ERR_clear_error();
     return clo_private_key_from_evp(evp, out, err);
+}
+
+bool clo_keystore_private_key(const char *uri, const struct clo_secret *passphrase,
+                              struct clo_private_key **out, struct clo_error *err)
+{
+    return open_key(uri, passphrase, out, err) || clo_wrap(err, "key %.*s", told_size(uri), uri);
 }

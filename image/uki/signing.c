@@ -38,7 +38,7 @@ static bool read_key(const char *name, const struct clo_secret *passphrase,
     for (size_t i = 0; i < providers->count; i++)
         if (!clo_keystore_provider(providers->items[i], err))
             return false;
-    return clo_keystore_private_key(name, passphrase, out, err) || clo_wrap(err, "%s", name);
+    return clo_keystore_private_key(name, passphrase, out, err);
 }
 
 bool uki_key_read(const char *name, const char *passphrase_file, const struct clo_list *providers,

@@ -78,6 +78,62 @@ if found swtpm "a key in a TPM is not tried"; then
     fi
 fi
 
+# make_key_on URI ALGORITHM OPTION: a key that the token makes; false: it makes none. What genpkey ends with says nothing: it wants to write the key, too.
+make_key_on() {
+    timeout 120 openssl genpkey -propquery provider=pkcs11 -algorithm "$2" -pkeyopt "$3" -pkeyopt "pkcs11_uri:$1" >/dev/null 2>&1
+    timeout 120 openssl storeutl -keys "$1" 2>/dev/null </dev/null | grep -q '^Total found: [1-9]'
+}
+
+# try_tokens: two tokens, one of them and a key of odd names; PINs in files and wrong ones; a token that is away, and a key that is gone. What is sealed
+# stays, and opens again.
+try_tokens() {
+    softhsm2-util --init-token --free --label 'two; odd/=?&% é' --pin 4321 --so-pin 1234 >/dev/null
+    two='token=two%3B%20odd%2F%3D%3F%26%25%20%C3%A9'
+    make_key_on "pkcs11:token=test;object=b%3B%20odd%20%C3%A9%25;pin-value=1234" EC ec_paramgen_curve:P-384 || fail "a key of an odd name"
+    make_key_on "pkcs11:$two;object=master;pin-value=4321" EC ec_paramgen_curve:P-256 || fail "a key on the other token"
+    make_key_on "pkcs11:token=test;object=rsa;pin-value=1234" RSA rsa_keygen_bits:2048 || fail "an RSA key"
+    printf 1234 >pin1 && printf 4321 >pin2 && printf 9999 >bad
+    try_key label "pkcs11:token=test;object=b%3B%20odd%20%C3%A9%25;type=private?pin-source=file:$work/pin1" --provider pkcs11
+    try_key two "pkcs11:$two;object=master;type=private?pin-source=file:$work/pin2" --provider pkcs11
+    expect "one token's key, and the other's" 1 "sealed under another master key" master --state state --master-key label.master
+    expect "from one token to the other" 0 "1 secret sealed" master --state state --master-key two.master --new label.master
+    expect "and back" 0 "1 secret sealed" master --state state --master-key label.master --new two.master
+    lacks="holds no private key: is the token there, the PIN right, and the key on it?"
+    no_key() { master --make no.master --provider pkcs11 --seal-to "$1"; }
+    expect "more than one key" 3 "names more than one private key" no_key "pkcs11:token=test;type=private?pin-source=file:$work/pin1"
+    expect "a token that is not there" 3 "$lacks" no_key "pkcs11:token=none;object=master;type=private?pin-source=file:$work/pin1"
+    expect "a key that is not there" 3 "$lacks" no_key "pkcs11:token=test;object=none;type=private?pin-source=file:$work/pin1"
+    expect "a wrong PIN" 3 "$lacks" no_key "pkcs11:token=test;object=master;type=private?pin-source=file:$work/bad"
+    expect "a wrong PIN in the URI" 3 "$lacks" no_key "pkcs11:token=test;object=master;type=private;pin-value=9999"
+    grep -q 9999 err && fail "the PIN is told: $(cat err)"
+    expect "no file with a PIN" 3 "no key store that can be opened" no_key "pkcs11:token=test;object=master;type=private?pin-source=file:$work/none"
+    # SoftHSM does OAEP with SHA-1 alone; another token may do better.
+    status=0
+    no_key "pkcs11:token=test;object=rsa;type=private?pin-source=file:$work/pin1" >out 2>err || status=$?
+    case $status in
+    0) rm no.master ;;
+    *) grep -q "cannot be opened by it" err || fail "an RSA key: $(cat err)" ;;
+    esac
+    [ ! -e no.master ] || fail "what was refused left a file"
+    # A broker that runs has the key already; one that is started needs the token.
+    begin_broker log --state state --master-key two.master
+    trap 'kill "$tpm_pid" "$pid" 2>/dev/null; rm -rf "$work"' EXIT
+    mv tokens away && mkdir tokens
+    curl -sk "https://127.0.0.1:$port/healthz" >health || fail "a broker whose token was taken away"
+    grep -q '"status":"ok"\|ok' health || fail "a broker whose token was taken away: $(cat health)"
+    kill "$pid" && wait "$pid"
+    expect "a start without the token" 3 "two.master: key pkcs11:$two;object=master;type=private?pin-source=file:$work/pin2: $lacks" \
+        "$cloister" serve --state state --master-key two.master --print-key -
+    rmdir tokens && mv away tokens
+    expect "the token is back" 0 "sealed under a master key" master --state state --master-key two.master
+    if command -v pkcs11-tool >/dev/null; then
+        pkcs11-tool --module "$softhsm" --token-label test --login --pin 1234 --delete-object --type privkey --label master >/dev/null 2>&1 || fail "a key is deleted"
+        expect "its key was deleted" 3 "token.master: key pkcs11:token=test;object=master;type=private;: $lacks" master --state state --master-key token.master
+    fi
+    expect "the other one's is there" 0 "sealed under a master key" master --state state --master-key two.master
+}
+tpm_pid=
+
 # In a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed. Its key has to be one that may derive, and SoftHSM is not to be
 # ended by a provider: OpenSSL has ended by then.
 if find_token; then
@@ -88,11 +144,11 @@ openssl_conf = init
 [init]
 providers = providers
 [providers]
-default = default
-pkcs11 = pkcs11
-[default]
+default = default_section
+pkcs11 = token_section
+[default_section]
 activate = 1
-[pkcs11]
+[token_section]
 pkcs11-module-path = $softhsm
 pkcs11-module-quirks = no-deinit no-operation-state
 activate = 1
@@ -102,12 +158,12 @@ EOF
     printf '#!/bin/sh\nexec timeout 120 "%s" "$@"\n' "$cloister" >limited
     chmod +x limited
     cloister=$work/limited
-    if timeout 120 openssl genpkey -propquery provider=pkcs11 -algorithm EC -pkeyopt ec_paramgen_curve:P-256 \
-        -pkeyopt "pkcs11_uri:pkcs11:token=test;object=master;pin-value=1234" >/dev/null 2>&1; then
+    if make_key_on 'pkcs11:token=test;object=master;pin-value=1234' EC ec_paramgen_curve:P-256; then
         try_key token 'pkcs11:token=test;object=master;type=private;pin-value=1234' --provider pkcs11
         expect "a key that may not derive" 4 "what is sealed to this key cannot be opened by it" \
             master --make no.master --provider pkcs11 --seal-to 'pkcs11:token=test;object=imported;type=private;pin-value=1234'
         [ ! -e no.master ] || fail "what was refused left a file"
+        try_tokens
     else
         echo "note: SoftHSM makes no key for OpenSSL's pkcs11 provider here: a key in a token is not tried"
     fi

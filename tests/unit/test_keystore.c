@@ -54,6 +54,9 @@ static void test_refused(void **state)
 {
     CLO_CLEANUP(clo_scratch_free) struct clo_scratch scratch = { "" };
     CLO_CLEANUP(clo_private_key_freep) struct clo_private_key *key = NULL;
+    static const char *const pins[] = { "nosuchstore:object=x?pin-value=1234",
+                                        "nosuchstore:object=x;pin-value=1234;type=private",
+                                        "nosuchstore:object=x?PIN-Value=1234" };
     struct clo_error err;
     char path[4200], uri[4300];
 
@@ -63,10 +66,15 @@ static void test_refused(void **state)
     snprintf(uri, sizeof uri, "file:%s", path);
     CHECK(clo_file_write(path, clo_bytes_text("text"), 0600, &err), err.text);
     CHECK(!clo_keystore_private_key(uri, NULL, &key, &err), "no key");
-    CHECK(err.status == CLO_ERR_FORMAT && strncmp(err.text, "holds no private key", 20) == 0,
+    CHECK(err.status == CLO_ERR_FORMAT && strstr(err.text, "text: holds no private key") != NULL,
           err.text);
     CHECK(!clo_keystore_private_key("nosuchstore:x", NULL, &key, &err), "no such store");
     CHECK(err.status == CLO_ERR_FORMAT, err.text);
+    for (size_t i = 0; i < CLO_COUNT(pins); i++) {
+        CHECK(!clo_keystore_private_key(pins[i], NULL, &key, &err), pins[i]);
+        CHECK(strstr(err.text, "1234") == NULL, err.text);
+        CHECK(strncmp(err.text, "key nosuchstore:object=x", 24) == 0, err.text);
+    }
     CHECK(!clo_keystore_provider("nosuchprovider", &err), "no such provider");
     CHECK(err.status == CLO_ERR_UNAVAILABLE &&
                   strncmp(err.text, "provider nosuchprovider: cannot be loaded", 41) == 0,

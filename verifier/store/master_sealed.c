@@ -1,7 +1,5 @@
 #include "verifier/store/master_sealed.h"
 
-#include <string.h>
-
 #include "device/keystore.h"
 #include "lib/jose/held.h"
 
@@ -36,21 +34,11 @@ void clo_master_sealed_free(struct clo_master_sealed *sealed)
     *sealed = (struct clo_master_sealed){ 0 };
 }
 
-/* As much of a URI as may be told: a PIN may stand in it. */
-static int told_size(const char *uri)
-{
-    const char *pin = strstr(uri, "pin-value=");
-    size_t size = pin == NULL ? strlen(uri) : (size_t)(pin - uri);
-
-    return size > 200 ? 200 : (int)size;
-}
-
 static bool open_key(const char *provider, const char *uri, struct clo_private_key **out,
                      struct clo_error *err)
 {
     return (provider == NULL || clo_keystore_provider(provider, err)) &&
-           (clo_keystore_private_key(uri, NULL, out, err) ||
-            clo_wrap(err, "key %.*s", told_size(uri), uri));
+           clo_keystore_private_key(uri, NULL, out, err);
 }
 
 bool clo_master_sealed_open(struct clo_bytes text, struct clo_secret **out, struct clo_error *err)
