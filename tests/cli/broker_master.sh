@@ -134,26 +134,10 @@ try_tokens() {
 }
 tpm_pid=
 
-# In a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed. Its key has to be one that may derive, and SoftHSM is not to be
-# ended by a provider: OpenSSL has ended by then.
+# In a PKCS #11 token, where SoftHSM and OpenSSL's provider for it are installed. Its key has to be one that may derive.
 if find_token; then
     openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out token.pk8 2>/dev/null
     make_token token.pk8 imported
-    cat >openssl.cnf <<EOF
-openssl_conf = init
-[init]
-providers = providers
-[providers]
-default = default_section
-pkcs11 = token_section
-[default_section]
-activate = 1
-[token_section]
-pkcs11-module-path = $softhsm
-pkcs11-module-quirks = no-deinit no-operation-state
-activate = 1
-EOF
-    export OPENSSL_CONF="$work/openssl.cnf"
     # A token that does not answer is not waited for.
     printf '#!/bin/sh\nexec timeout 120 "%s" "$@"\n' "$cloister" >limited
     chmod +x limited

@@ -75,7 +75,22 @@ find_token() {
 make_token() {
     mkdir -p tokens
     printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$work" >softhsm2.conf
-    export SOFTHSM2_CONF="$work/softhsm2.conf" PKCS11_PROVIDER_MODULE="$softhsm"
+    # SoftHSM is not to be ended by a provider: OpenSSL has ended by then. A section "default" would be OpenSSL's own.
+    cat >openssl.cnf <<EOF
+openssl_conf = init
+[init]
+providers = providers
+[providers]
+default = default_section
+pkcs11 = token_section
+[default_section]
+activate = 1
+[token_section]
+pkcs11-module-path = $softhsm
+pkcs11-module-quirks = no-deinit no-operation-state
+activate = 1
+EOF
+    export SOFTHSM2_CONF="$work/softhsm2.conf" PKCS11_PROVIDER_MODULE="$softhsm" OPENSSL_CONF="$work/openssl.cnf"
     softhsm2-util --init-token --free --label test --pin 1234 --so-pin 1234 >/dev/null
     softhsm2-util --import "$1" --token test --label "$2" --id 01 --pin 1234 >/dev/null
 }
