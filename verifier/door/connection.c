@@ -504,6 +504,17 @@ static bool begin_tls(struct connection *c)
     return true;
 }
 
+/* Who has shown a certificate may have sent his request with it. Were that left unread, the end of the connection would be a
+ * reset, which can overtake the alert that says why. */
+static bool fail_handshake(struct connection *c, int result)
+{
+    door_count(&c->worker->door->metrics, DOOR_HANDSHAKES_FAILED);
+    if (SSL_get_verify_result(c->tls) == X509_V_OK)
+        return wait_for_tls(c, result);
+    linger(c);
+    return true;
+}
+
 static bool shake_hands(struct connection *c)
 {
     if (c->tls == NULL && !begin_tls(c))
@@ -512,9 +523,9 @@ static bool shake_hands(struct connection *c)
     int result = SSL_do_handshake(c->tls);
     if (result != 1) {
         int why = SSL_get_error(c->tls, result);
-        if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
-            door_count(&c->worker->door->metrics, DOOR_HANDSHAKES_FAILED);
-        return wait_for_tls(c, result);
+        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE
+                       ? wait_for_tls(c, result)
+                       : fail_handshake(c, result);
     }
     door_count(&c->worker->door->metrics, DOOR_HANDSHAKES);
     if (!clo_tls_shown_read(c->tls, &c->shown)) {
