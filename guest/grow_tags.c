@@ -11,11 +11,10 @@
 #include "lib/base/put.h"
 #include "lib/disk/integrity.h"
 
-#define XTS_KEY_SIZE 64
-#define TAG_SIZE     CLO_LUKS2_HMAC_TAG_SIZE
-#define NUMBER_SIZE  8
-#define IV_SIZE      16
-#define SECTOR_MAX   4096
+#define TAG_SIZE    CLO_LUKS2_HMAC_TAG_SIZE
+#define NUMBER_SIZE 8
+#define IV_SIZE     16
+#define SECTOR_MAX  4096
 /* The old backup of the table lies in what was gained, after at most two MiB. */
 #define NOT_ZERO ((uint64_t)4 << 20)
 
@@ -158,7 +157,7 @@ bool clo_grow_tags(const struct clo_disk *disk, const struct clo_grow_from *from
     if ((uint64_t)end < g.payload)
         return clo_fail(err, CLO_ERR_FORMAT, "%s: too small", disk->device);
     g.fd = fd;
-    g.key = clo_bytes_slice(clo_secret_bytes(volume_key), XTS_KEY_SIZE, TAG_SIZE);
+    g.key = clo_bytes_slice(clo_secret_bytes(volume_key), CLO_LUKS2_XTS_KEY_SIZE, TAG_SIZE);
     if (g.key.size != TAG_SIZE)
         return clo_fail(err, CLO_ERR_USAGE, "tags: a volume key of %zu bytes",
                         clo_secret_size(volume_key));

@@ -5,7 +5,7 @@
 
 #include "lib/disk/gpt.h"
 
-#define CLO_IMAGE_GROWN_MAX 8 /* as many as a guest takes: CLO_GROW_SIZES_MAX */
+#define CLO_IMAGE_GROWN_MAX 8 /* as many as a guest takes */
 
 /* The head of a disk of that size, as cloister-init leaves it; `head` is the image's. */
 CLO_MUST_USE bool clo_image_grown_head(struct clo_bytes head, uint64_t disk_bytes,

@@ -248,24 +248,24 @@ static const struct {
 
 static bool pack(struct clo_bytes in, struct clo_buffer *out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer packed = { .limit = INITRD_LIMIT };
     ZSTD_CCtx *context = ZSTD_createCCtx();
     size_t size = 0;
 
-    clo_buffer_zero(&packed, ZSTD_compressBound(in.size));
-    if (context == NULL || !clo_buffer_ok(&packed)) {
+    clo_buffer_reserve(out, ZSTD_compressBound(in.size));
+    if (context == NULL || !clo_buffer_ok(out)) {
         ZSTD_freeCCtx(context);
         return clo_out_of_memory(err);
     }
     for (size_t i = 0; i < CLO_COUNT(packing) && !ZSTD_isError(size); i++)
         size = ZSTD_CCtx_setParameter(context, packing[i].parameter, packing[i].value);
     if (!ZSTD_isError(size))
-        size = ZSTD_compress2(context, packed.data, packed.size, in.data, in.size);
+        size = ZSTD_compress2(context, out->data + out->size, out->capacity - out->size, in.data,
+                              in.size);
     ZSTD_freeCCtx(context);
     if (ZSTD_isError(size))
         return clo_fail(err, CLO_ERR_SYSTEM, "initrd: zstd: %s", ZSTD_getErrorName(size));
-    clo_buffer_append(out, clo_bytes(packed.data, size));
-    return clo_buffer_ok(out) || clo_out_of_memory(err);
+    out->size += size;
+    return true;
 }
 
 bool clo_initrd_build(const struct clo_initrd_spec *spec, struct clo_buffer *out,

@@ -13,8 +13,6 @@
 #include "device/file.h"
 #include "lib/disk/luks2.h"
 
-#define XTS_KEY_SIZE 64
-
 /* The disk key is random, so stretching it would only slow the guest down: the least there is. */
 static const struct crypt_pbkdf_type key_pbkdf = {
     .type = CRYPT_KDF_PBKDF2,
@@ -118,7 +116,7 @@ static bool get_volume_key(struct crypt_device *device, const struct clo_luks_sp
                            struct clo_secret **out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *key = NULL;
-    size_t size = !spec->has_tags ? XTS_KEY_SIZE
+    size_t size = !spec->has_tags ? CLO_LUKS2_XTS_KEY_SIZE
                   : spec->is_gcm  ? CLO_LUKS2_GCM_KEY_SIZE
                                   : CLO_LUKS2_HMAC_KEY_SIZE;
 
@@ -153,8 +151,8 @@ bool clo_luks_format(const char *path, const struct clo_luks_spec *spec,
     if (ok)
         crypt_set_log_callback(device, keep_quiet, why);
     ok = ok && crypt_set_data_offset(device, CLO_LUKS_PAYLOAD_OFFSET / 512) == 0 &&
-         crypt_format(device, CRYPT_LUKS2, "aes", "xts-plain64", spec->uuid, NULL, XTS_KEY_SIZE,
-                      &parameters) == 0;
+         crypt_format(device, CRYPT_LUKS2, "aes", "xts-plain64", spec->uuid, NULL,
+                      CLO_LUKS2_XTS_KEY_SIZE, &parameters) == 0;
     if (!ok)
         return clo_fail(err, CLO_ERR_SYSTEM, "LUKS2 header: %s", why);
     if (!get_volume_key(device, spec, &key, err))
@@ -184,7 +182,7 @@ bool clo_luks_open(const char *path, struct clo_bytes disk_key, struct clo_secre
     crypt_set_log_callback(NULL, keep_quiet, why);
     bool ok = crypt_init(&device, path) == 0 && crypt_load(device, CRYPT_LUKS2, NULL) == 0;
     int size = ok ? crypt_get_volume_key_size(device) : 0;
-    size_t key_size = size > 0 ? (size_t)size : XTS_KEY_SIZE;
+    size_t key_size = size > 0 ? (size_t)size : CLO_LUKS2_XTS_KEY_SIZE;
     if (!clo_secret_new(key_size, &key, err))
         return false;
     ok = ok && crypt_volume_key_get(device, CRYPT_ANY_SLOT, (char *)clo_secret_data(key), &key_size,

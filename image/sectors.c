@@ -10,11 +10,10 @@
 
 #include "lib/disk/luks2.h"
 
-#define UNIT         512
-#define XTS_KEY_SIZE 64
-#define HMAC_SIZE    CLO_LUKS2_HMAC_TAG_SIZE
-#define NUMBER_SIZE  8
-#define SECTOR_MAX   4096
+#define UNIT        512
+#define HMAC_SIZE   CLO_LUKS2_HMAC_TAG_SIZE
+#define NUMBER_SIZE 8
+#define SECTOR_MAX  4096
 
 struct clo_sectors {
     unsigned size;
@@ -77,10 +76,10 @@ bool clo_sectors_new(const struct clo_secret *volume_key, unsigned sector_size,
         return clo_out_of_memory(err);
     sectors->size = sector_size;
     sectors->is_gcm = is_gcm;
-    if (!has_mac && !is_gcm && key.size != XTS_KEY_SIZE)
+    if (!has_mac && !is_gcm && key.size != CLO_LUKS2_XTS_KEY_SIZE)
         return clo_fail(err, CLO_ERR_USAGE, "a volume key of %zu bytes", key.size);
-    if (!start_cipher(sectors, clo_bytes_slice(key, 0, XTS_KEY_SIZE)) ||
-        (has_mac && !start_mac(sectors, clo_bytes_slice(key, XTS_KEY_SIZE, HMAC_SIZE))))
+    if (!start_cipher(sectors, clo_bytes_slice(key, 0, CLO_LUKS2_XTS_KEY_SIZE)) ||
+        (has_mac && !start_mac(sectors, clo_bytes_slice(key, CLO_LUKS2_XTS_KEY_SIZE, HMAC_SIZE))))
         return clo_fail(err, CLO_ERR_SYSTEM, "AES and HMAC in libcrypto");
     *out = CLO_TAKE(sectors);
     return true;

@@ -12,6 +12,7 @@
 #include "cli/seal/srk.h"
 #include "cloister/encoding.h"
 #include "cloister/resource.h"
+#include "guest/grow.h"
 #include "guest/host_allow.h"
 #include "image/journal.h"
 #include "lib/predict/predict.h"
@@ -169,6 +170,7 @@ static bool grow_config(const struct clo_list *given, struct clo_image_spec *spe
 
     if (given->count == 0)
         return true;
+    _Static_assert(CLO_IMAGE_GROWN_MAX == CLO_GROW_SIZES_MAX, "a guest takes other sizes");
     if (given->count > CLO_IMAGE_GROWN_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "--grow: at most %d sizes", CLO_IMAGE_GROWN_MAX);
     CLO_CLEANUP(clo_json_freep) json_t *grow = is_any ? json_string("any") : json_array();

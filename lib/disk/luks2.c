@@ -14,7 +14,6 @@
 #define HEADER_SIZE_MIN    CLO_LUKS2_SIZE_MIN
 #define HEADER_SIZE_MAX    CLO_LUKS2_SIZE_MAX
 #define AREA_ALIGNMENT     4096
-#define VOLUME_KEY_SIZE    64 /* without tags; in a key slot's own cipher always */
 #define STRIPES            4000
 #define SALT_MIN           16
 #define SALT_MAX           64
@@ -213,7 +212,7 @@ static bool check_integrity(const json_t *segment, struct clo_luks2_info *info,
     const char *kind = is_gcm ? CLO_LUKS2_AEAD : CLO_LUKS2_HMAC;
     json_t *integrity;
 
-    info->key_size = VOLUME_KEY_SIZE;
+    info->key_size = CLO_LUKS2_XTS_KEY_SIZE;
     if (json_object_get(segment, "integrity") == NULL)
         return !is_gcm || clo_fail(err, CLO_ERR_REFUSED,
                                    "integrity: none, and " CLO_LUKS2_GCM " has tags always");
@@ -355,7 +354,8 @@ static bool check_area(const json_t *area, const struct clo_luks2_info *info, st
 
     if (!must_be(area, "type", "raw", err) ||
         !must_be(area, "encryption", "aes-xts-plain64", err) ||
-        !must_be_number(area, "key_size", VOLUME_KEY_SIZE, VOLUME_KEY_SIZE, &key_size, err) ||
+        !must_be_number(area, "key_size", CLO_LUKS2_XTS_KEY_SIZE, CLO_LUKS2_XTS_KEY_SIZE, &key_size,
+                        err) ||
         !read_decimal(area, "offset", &offset, err) || !read_decimal(area, "size", &size, err) ||
         !clo_json_only(area, members, err))
         return false;

@@ -54,6 +54,9 @@ CLO_MUST_USE bool clo_luks2_check_detached(struct clo_bytes in, struct clo_luks2
 CLO_MUST_USE bool clo_luks2_write(struct clo_buffer *header, const json_t *metadata,
                                   struct clo_error *err);
 
+#define CLO_LUKS2_XTS_KEY_SIZE \
+    64 /* AES-256-XTS: of a volume without tags, and in a key slot's own cipher always */
+
 /* dm-crypt with a tag for each sector, as the segment's "integrity" says it. */
 #define CLO_LUKS2_HMAC          "hmac(sha256)"
 #define CLO_LUKS2_HMAC_KEY_SIZE 96 /* AES-256-XTS, then HMAC-SHA256 */
