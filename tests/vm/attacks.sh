@@ -21,6 +21,6 @@ done <<<"$LAB_ATTACKS"
 # Two of the attacks are for the guest to refuse: the broker cannot see the disk.
 used() { grep -c ' generation raised ' "$LAB/broker.log"; }
 vm_check "only the good boot used its disk" test "$(used)" = 1
-vm_check "good boot afterwards" lab_boot third "$LAB/demo.img"
+vm_check "good boot afterwards" vm_boot_to_root third "$LAB/demo.img"
 vm_check "which used it too" test "$(used)" = 2
 vm_end

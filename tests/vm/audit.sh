@@ -154,8 +154,14 @@ unknown() { jq '[.findings[] | select(.result == "unknown" and .what == "kconfig
 
 failing() { jq -r --arg what "$3" '[.findings[] | select(.what == $what and .result != "pass") | .id] | sort | join(" ")' "$work/$1/$2.json"; }
 
+releases=$codename
+if [ "$codename" = bookworm ] && [ "${CLOISTER_ALL_BOOTS:-no}" = yes ]; then
+    releases="bookworm trixie"
+else
+    echo "not tried without --all: the kernel of the next release"
+fi
 tried=0
-for release in "$codename" $([ "$codename" != bookworm ] || echo trixie); do
+for release in $releases; do
     fetch "$release" 2>"$work/apt.log" || { echo "not tried: $release: $(tail -n 1 "$work/apt.log")"; continue; }
     tried=$((tried + 1))
     build "$release"

@@ -29,8 +29,8 @@ nothing_failed() {
 until=multi-user.target
 for boot in first second; do
     vm_check "$boot boot" lab_boot "$boot" "$LAB/demo.img" --until "$until"
-    until=sysinit.target
-    vm_check "$boot boot: no unit fails" nothing_failed "$boot"
+    [ "$boot" = second ] || vm_check "no unit fails" nothing_failed "$boot"
+    until='Welcome to'
     vm_check "$boot boot: registers" lab_compare "$boot" enter-initrd
     vm_check "$boot boot: evidence verifies" lab_verify "$boot" enter-initrd
 done
@@ -45,8 +45,10 @@ PY
 vm_check "nothing of the root is in the clear" in_the_clear
 
 # A system that gives up after its key was released is a failed boot, told at once.
-vm_check "one that gives up" convert emergency --cmdline "$LAB_CMDLINE systemd.unit=emergency.target" --accept cmdline.single
-lab_register emergency
 gives_up() { ! lab_boot emergency "$LAB/emergency.img" >"$LAB/emergency.out" && grep -q 'in emergency mode' "$LAB/emergency.out"; }
-vm_check "its boot is a failure" gives_up
+if vm_more "one that gives up"; then
+    vm_check "one that gives up" convert emergency --cmdline "$LAB_CMDLINE systemd.unit=emergency.target" --accept cmdline.single
+    lab_register emergency
+    vm_check "its boot is a failure" gives_up
+fi
 vm_end

@@ -20,7 +20,7 @@ vm_check "it was not unattended" told_not first unattended
 lab_end # the broker is gone
 for boot in second third; do
     [ "$boot" = second ] || vm_more "a $boot boot by the TPM" || continue
-    vm_check "$boot boot, with the broker stopped" lab_boot "$boot" "$LAB/demo.img"
+    vm_check "$boot boot, with the broker stopped" vm_boot_to_root "$boot" "$LAB/demo.img"
     vm_check "$boot boot was unattended" told "$boot" unattended
 done
 
