@@ -508,7 +508,8 @@ lab_register() {
     lab_policy && cloister policy check "$LAB/policy.json" --accept tcb-floor --accept revocation --accept freshness \
         --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json" >/dev/null &&
         cloister key put --state "$LAB/broker" default/disk/demo "$key" --policy "$LAB/policy.json" \
-            --disk "$LAB/$name.disk.json" --forget-generation --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json"
+            --disk "$LAB/$name.disk.json" --forget-generation --reference "$LAB/$name.ref.json" --reference "$LAB/firmware.ref.json" &&
+        : >"$LAB/registered"
 }
 
 # The broker, and its public key as $LAB/broker.pem. Address and key go into the image, so it runs before there is one: the
@@ -699,16 +700,17 @@ lab_attack_kept() {
     printf '%s\n%s\n' "$outcome" "$reason" >"$LAB/attacks/$1"
 }
 
-# Those of $LAB_ATTACKS that need ("late") or do not need ("early") a good boot before them; "either": those of the early ones
-# to which no key is released before they fail, so that any machine will do.
+# Those of $LAB_ATTACKS that need ("late") or do not need ("early") a good boot before them; "alone": those of the early ones that
+# are refused before the broker is asked; "either": those to which no key is released before they fail, so that any machine will do.
 lab_attacks_run() {
     local which=$1 name who expected words
     # shellcheck disable=SC2034 # the columns
     while IFS='|' read -r name who expected words; do
         case $name:$which in
         rolled_back:late | replay:late | forged_nonce:late) ;;
-        unsigned:either | null_cipher:either | other_platform:either) ;;
-        rolled_back:* | replay:* | forged_nonce:* | *:late | *:either) continue ;;
+        unsigned:alone | null_cipher:alone | smbios:alone | credential:alone) ;;
+        unsigned:either | null_cipher:either | smbios:either | credential:either | other_platform:either) ;;
+        rolled_back:* | replay:* | forged_nonce:* | *:late | *:alone | *:either) continue ;;
         esac
         [ "$name" != smbios ] || lab_stub_reads_smbios || continue
         # Two work on one list: who makes the folder does it.
@@ -734,7 +736,11 @@ lab_attacks_begin() {
 lab_attacks_early() {
     # The broker is not this process's to end.
     trap - EXIT
-    LAB_TARGET=$LAB/attacked/disk.img LAB_TPM=$LAB/attacked/tpm LAB_VARS=$LAB/attacked/vars.fd lab_attacks_run early
+    local LAB_TARGET=$LAB/attacked/disk.img LAB_TPM=$LAB/attacked/tpm LAB_VARS=$LAB/attacked/vars.fd
+    lab_attacks_run alone
+    # If nothing is ever registered, lab_end ends this.
+    until [ -e "$LAB/registered" ]; do sleep 0.2; done
+    lab_attacks_run early
 }
 lab_attacks_end() {
     lab_attacks_run late

@@ -153,6 +153,9 @@ say "it listens on 127.0.0.1:$LAB_PORT"
 build_image() { lab_image "$LAB/demo.img" "$LAB_CMDLINE"; }
 step "cloister image build: initrd, signed UKI, encrypted root, disk key" build_image
 sed 's/^/    /' "$LAB/step.log"
+# Attacks that need no good boot before them run next to the boots, on copies of the machine: the host has two processors. Those that
+# are refused before the broker is asked come first, as it knows of no disk yet.
+lab_attacks_begin
 step "calibration boot on the owner's own ground, for the firmware's PCRs" lab_calibrate
 
 # --- 3 ---
@@ -179,9 +182,7 @@ step "policy, reference values, disk and disk key registered: cloister key put" 
 
 # --- 5 ---
 
-# Attacks that need no boot before them run next to the good boots, on copies of the machine: the host has two processors.
 title "5. Booted, twice: it attests, gets its key, opens its disk"
-lab_attacks_begin
 
 compare() {
     local wrong
