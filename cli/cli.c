@@ -272,13 +272,12 @@ static const char *find_dash(const char *text)
 void cli_print_error(const char *before, const struct clo_error *err)
 {
     struct clo_error_code code = clo_error_code(err);
-    const char *text = err->text, *dash = find_dash(text);
+    const char *dash = find_dash(err->text);
 
-    fprintf(stderr, "cloister: %s", before);
-    if (dash != NULL)
-        fprintf(stderr, "%.*sstandard input", (int)(dash - text), text);
-    fprintf(stderr, "%s%s%s%s\n", dash != NULL ? dash + 1 : text, code.text[0] == '\0' ? "" : " [",
-            code.text, code.text[0] == '\0' ? "" : "]");
+    fprintf(stderr, "cloister: %s%.*s%s%s%s%s%s\n", before,
+            dash == NULL ? 0 : (int)(dash - err->text), err->text,
+            dash == NULL ? "" : "standard input", dash == NULL ? err->text : dash + 1,
+            code.text[0] == '\0' ? "" : " [", code.text, code.text[0] == '\0' ? "" : "]");
 }
 
 int cli_error(const struct clo_error *err)

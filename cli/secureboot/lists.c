@@ -104,6 +104,9 @@ bool secureboot_read(const char *path, const char *variable, struct secureboot_f
     if (!clo_file_read(path, CLO_FILE_LIMIT, &out->bytes, err))
         return false;
     struct clo_bytes in = clo_buffer_bytes(&out->bytes);
+    /* As a list it would be one without entries: what a download that failed leaves would change nothing, and say so. */
+    if (in.size == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
     if (clo_varstore_parse(in, &out->store, &no_store)) {
         struct clo_guid vendor;
         if (variable != NULL && !clo_efi_variable_known(variable, &vendor))

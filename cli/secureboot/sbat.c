@@ -16,6 +16,8 @@ static bool read_level(const char *path, struct clo_buffer *file, struct clo_byt
     if (!clo_file_read(path, LEVEL_LIMIT, file, err))
         return false;
     *out = clo_buffer_bytes(file);
+    if (out->size == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
     if (out->size > 4 && out->data[0] != 's' && out->data[3] == 0)
         *out = clo_bytes_slice(*out, 4, out->size);
     return true;

@@ -145,6 +145,12 @@ if found cryptsetup "which sealed keys an update shuts out is not tried"; then
 fi
 expect "KEK by KEK has no impact" 0 "by PK of the store" sb impact --input vars.fd --update kek2.auth --variable KEK two.efi
 
+# What a download that failed leaves is not an update that changes nothing.
+: >nothing
+expect "an empty update" 3 "nothing: is empty" sb impact --input vars.fd --update nothing two.efi
+expect "an empty list" 3 "nothing: is empty" sb diff vars.fd nothing --variable dbx
+expect "an empty level" 3 "nothing: is empty" sb sbat two.efi --level nothing
+
 # A store has several lists; and no name is taken for an empty one.
 expect "which variable" 2 "--variable says which" sb list --merge vars.fd --output no.esl
 expect "no such variable" 2 "expected PK, KEK" sb list --merge vars.fd --variable DBX --output no.esl
