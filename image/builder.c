@@ -482,6 +482,7 @@ static bool plan_in_place(struct build *build, const struct clo_image_result *re
         .new_size = build->disk_bytes,
         .volume_key = build->volume_key,
         .all = image->encrypt_all,
+        .recovery = clo_in_place_recovery(image),
         .result = result,
         .uuid = build->uuid,
     };
@@ -497,6 +498,7 @@ static bool move_in_place(struct build *build, struct clo_image_result *result,
         .disk = build->spec->in_place->disk,
         .journal = build->spec->journal,
         .volume_key = build->volume_key,
+        .recovery = clo_in_place_recovery(build->spec),
         .progress = tell_progress,
         .context = &progress,
     };

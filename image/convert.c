@@ -15,6 +15,7 @@
 #include "image/overlay.h"
 #include "image/source_btrfs.h"
 #include "image/source_xfs.h"
+#include "lib/disk/in_place.h"
 
 #define PIECE ((size_t)1 << 20)
 
@@ -469,15 +470,37 @@ static bool go_on(struct conversion *conversion, const struct clo_image_spec *ba
     struct clo_journal *journal = &conversion->journal;
     struct clo_in_place_run run = { .disk = conversion->in_place.disk,
                                     .journal = journal,
-                                    .is_resumed = true };
+                                    .is_resumed = true,
+                                    .recovery = clo_in_place_recovery(base) };
     char uuid[41];
 
-    journal->is_kept = true;
+    if (base->recovery_header != NULL && access(base->recovery_header, F_OK) != 0)
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "--recovery-header %s: is not there: it was begun with another",
+                        base->recovery_header);
     if (!clo_luks_open(journal->header, base->disk_key, &volume_key, uuid, err))
         return false;
     run.volume_key = volume_key;
     return (clo_in_place_run(&run, out, err) && clo_journal_finish_in_place(journal, err)) ||
            keep(journal, err);
+}
+
+/* Before the journal is touched, of which half of the image may be a part. */
+static bool open_in_place(struct conversion *conversion, const struct clo_image_spec *base,
+                          struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
+
+    if (!check_in_place(base, err) ||
+        !clo_in_place_open(conversion->spec->input, &conversion->in_place.disk, err))
+        return false;
+    return clo_journal_is_moving(base->output) ||
+           (clo_fd_read(conversion->in_place.disk, 0, CLO_IN_PLACE_MARK, &head, err) &&
+            (!clo_in_place_is_marked(clo_buffer_bytes(&head)) ||
+             clo_fail(err, CLO_ERR_REFUSED,
+                      "is half encrypted in place, and %s.converting has no plan: bring the whole "
+                      "folder back",
+                      base->output)));
 }
 
 /* What an earlier run made without moving anything is made anew, under the key and with the options of this one. */
@@ -486,11 +509,10 @@ static bool convert_in_place(struct conversion *conversion, const struct clo_ima
 {
     const struct clo_journal *journal = &conversion->journal;
 
-    if (!clo_in_place_open(conversion->spec->input, &conversion->in_place.disk, err))
-        return false;
-    if (clo_journal_is_moving(journal))
+    if (clo_journal_is_moving(journal->output))
         return go_on(conversion, base, out, err);
-    if (clo_in_place_is_done(conversion->spec->input, conversion->scratch.path, base->disk_key)) {
+    if (conversion->spec->resumes &&
+        clo_in_place_is_done(conversion->spec->input, conversion->scratch.path, base->disk_key)) {
         *out = (struct clo_image_result){ .was_finished = true };
         return true;
     }
@@ -509,7 +531,8 @@ bool clo_image_convert(const struct clo_convert_spec *spec, const struct clo_ima
 
     if ((base->uki->kernel == NULL) != (base->modules_folder == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--kernel and --modules go together");
-    if ((spec->is_in_place && !check_in_place(base, err)) || !start(&conversion, base, err))
+    if ((spec->is_in_place && !open_in_place(&conversion, base, err)) ||
+        !start(&conversion, base, err))
         return false;
     if (conversion.journal.is_named)
         return clear_away(&conversion.journal, base, out, err);

@@ -13,6 +13,7 @@ struct clo_convert_spec {
     const char *release;            /* of the kernel; NULL: the newest */
     struct clo_list dropped;        /* folders whose partitions stay behind */
     bool is_in_place;               /* the input becomes the image: it is the output, too */
+    bool resumes;                   /* was asked to; there may be nothing to go on with */
     void (*tell)(const char *line); /* what was found and changed; NULL: nobody is told */
 };
 

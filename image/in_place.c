@@ -16,6 +16,11 @@
 
 #define BLOCK CLO_IN_PLACE_BLOCK
 
+unsigned clo_in_place_recovery(const struct clo_image_spec *spec)
+{
+    return spec->recovery_passphrase.size == 0 ? 0 : spec->recovery_header == NULL ? 1 : 2;
+}
+
 /* --- Making the plan --- */
 
 struct planning {
@@ -157,6 +162,7 @@ static bool fill_plan(struct planning *planning, struct clo_error *err)
                                         .uki_size = spec->result->uki_size,
                                         .initrd_size = spec->result->initrd_size,
                                         .profiles = (uint32_t)spec->result->profile_count,
+                                        .recovery = spec->recovery,
                                         .used = clo_buffer_bytes(&planning->used),
                                         .changed = clo_buffer_bytes(&planning->changed) };
     snprintf(plan->uuid, sizeof plan->uuid, "%s", spec->uuid);

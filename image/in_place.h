@@ -12,6 +12,9 @@ struct clo_overlay;
 /* For writing, and for nobody else meanwhile: what another program has open with a lock, or the kernel as a loop device, is refused. */
 CLO_MUST_USE bool clo_in_place_open(const char *path, int *out, struct clo_error *err);
 
+/* What opens the image besides the disk key: as struct clo_in_place_plan has it. */
+unsigned clo_in_place_recovery(const struct clo_image_spec *spec);
+
 /* Was it made already, under this key? */
 bool clo_in_place_is_done(const char *path, const char *scratch, struct clo_bytes disk_key);
 
@@ -28,7 +31,8 @@ struct clo_in_place_spec {
     int made;                    /* the new disk, all but the payload */
     uint64_t to, size, new_size;
     const struct clo_secret *volume_key;
-    bool all; /* free blocks too */
+    bool all;          /* free blocks too */
+    unsigned recovery; /* clo_in_place_recovery() */
     const struct clo_image_result *result;
     const char *uuid;
 };
@@ -42,7 +46,8 @@ struct clo_in_place_run {
     int disk;
     const struct clo_journal *journal;
     const struct clo_secret *volume_key;
-    bool is_resumed; /* then the image is held against the plan */
+    bool is_resumed;   /* then the image is held against the plan */
+    unsigned recovery; /* what is asked for now: as it was then */
     void (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 };

@@ -41,10 +41,14 @@ static bool read_plan(struct mover *mover, struct clo_error *err)
     char path[4300];
 
     in_place_path(mover->run->journal, CLO_JOURNAL_PLAN, path, sizeof path);
-    return clo_file_read(path, CLO_FILE_LIMIT, &mover->text, err) &&
-           (clo_in_place_plan_read(clo_buffer_bytes(&mover->text), &mover->key, &mover->plan,
-                                   &mover->id, err) ||
-            clo_wrap(err, "%s", path));
+    if (!clo_file_read(path, CLO_FILE_LIMIT, &mover->text, err))
+        return false;
+    if (!clo_in_place_plan_read(clo_buffer_bytes(&mover->text), &mover->key, &mover->plan,
+                                &mover->id, err))
+        return clo_wrap(err, "%s", path);
+    return mover->plan.recovery == mover->run->recovery ||
+           clo_fail(err, CLO_ERR_REFUSED,
+                    "--recovery-passphrase-file, --recovery-header: are not as when it was begun");
 }
 
 static bool read_state(struct mover *mover, struct clo_error *err)
@@ -203,14 +207,13 @@ static bool check_image(const struct mover *mover, struct clo_error *err)
 {
     const struct clo_in_place_state *state = &mover->state;
     uint8_t head[CLO_IN_PLACE_MARK];
-    uint64_t number;
+    uint64_t step;
 
     if (!read_head(mover, head, err))
         return false;
     struct clo_bytes bytes = clo_bytes(head, sizeof head);
-    if (clo_in_place_mark_read(bytes, &mover->id, &number))
-        return number == UINT64_MAX || number == state->number || number + 1 == state->number ||
-               fail_other(err);
+    if (clo_in_place_mark_read(bytes, &mover->id, &step))
+        return clo_in_place_fits(state, step) || fail_other(err);
     if (state->number == 0 && clo_in_place_mark_is_begun(bytes, &mover->plan, &mover->id))
         return check_content(mover, err);
     if (state->number == 0 && !clo_in_place_is_marked(bytes))
@@ -223,10 +226,10 @@ static bool check_image(const struct mover *mover, struct clo_error *err)
 
 /* --- Room --- */
 
-static bool allocate(const struct mover *mover, uint64_t at, uint64_t size)
+static bool allocate(int fd, uint64_t at, uint64_t size)
 {
-    return size == 0 || fallocate(mover->run->disk, 0, (off_t)at, (off_t)size) == 0 ||
-           errno == EOPNOTSUPP || errno == ENOSYS;
+    return size == 0 || fallocate(fd, 0, (off_t)at, (off_t)size) == 0 || errno == EOPNOTSUPP ||
+           errno == ENOSYS;
 }
 
 /* What is in use, where it will lie. */
@@ -239,7 +242,21 @@ static bool allocate_payload(const struct mover *mover)
         stop = at;
         while (stop < plan->size && clo_in_place_bit(plan->used, stop / BLOCK))
             stop += BLOCK;
-        if (!allocate(mover, plan->to + at, stop - at))
+        if (!allocate(mover->run->disk, plan->to + at, stop - at))
+            return false;
+    }
+    return true;
+}
+
+/* Of the folder, too. */
+static bool allocate_windows(const struct mover *mover)
+{
+    for (uint64_t number = 0; number < 2; number++) {
+        CLO_CLEANUP(clo_fd_close) int fd = -1;
+        struct clo_error ignored;
+        char path[4300];
+        if (!open_window(mover, number, O_WRONLY | O_CREAT, &fd, path, sizeof path, &ignored) ||
+            !allocate(fd, 0, CLO_IN_PLACE_WINDOW))
             return false;
     }
     return true;
@@ -252,7 +269,8 @@ static bool reserve(const struct mover *mover, struct clo_error *err)
     int fd = mover->run->disk;
 
     bool ok = (plan->new_size <= plan->old_size || ftruncate(fd, (off_t)plan->new_size) == 0) &&
-              allocate(mover, 0, plan->to) && allocate_payload(mover) && fsync(fd) == 0;
+              allocate(fd, 0, plan->to) && allocate_payload(mover) && allocate_windows(mover) &&
+              fsync(fd) == 0;
     if (ok)
         return true;
     clo_fail(err, CLO_ERR_SYSTEM, "room for %llu MiB: %s; nothing was moved yet",
@@ -262,11 +280,11 @@ static bool reserve(const struct mover *mover, struct clo_error *err)
     return false;
 }
 
-static bool mark(const struct mover *mover, uint64_t number, struct clo_error *err)
+static bool mark(const struct mover *mover, uint64_t step, struct clo_error *err)
 {
     uint8_t sector[CLO_IN_PLACE_MARK];
 
-    clo_in_place_mark(&mover->id, number, sector);
+    clo_in_place_mark(&mover->id, step, sector);
     return clo_fd_write(mover->run->disk, 0, clo_bytes(sector, sizeof sector), err);
 }
 
@@ -330,6 +348,8 @@ static bool put_window(const struct mover *mover, struct clo_error *err)
     const uint8_t *from = mover->window;
     uint64_t stop;
 
+    if (!mark(mover, clo_in_place_step(&mover->state), err) || !sync_disk(mover, err))
+        return false;
     for (uint64_t at = mover->state.first; at < mover->state.end; at = stop) {
         bool is_used = clo_in_place_bit(plan->used, at / BLOCK);
         stop = at;
@@ -341,7 +361,8 @@ static bool put_window(const struct mover *mover, struct clo_error *err)
             return false;
         from += size;
     }
-    return mark(mover, mover->state.number, err) && sync_disk(mover, err);
+    return sync_disk(mover, err) && mark(mover, clo_in_place_step(&mover->state) + 1, err) &&
+           sync_disk(mover, err);
 }
 
 static void tell(const struct mover *mover)

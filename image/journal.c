@@ -35,12 +35,16 @@ static void journal_path(const struct clo_journal *journal, char *out, size_t si
     snprintf(out, size, "%s/" JOURNAL, journal->folder);
 }
 
-bool clo_journal_is_moving(const struct clo_journal *journal)
+bool clo_journal_is_moving(const char *output)
 {
+    struct clo_journal journal;
+    struct clo_error ignored;
     char path[4200];
 
-    snprintf(path, sizeof path, "%s/" CLO_JOURNAL_PLAN, journal->folder);
-    return access(path, F_OK) == 0;
+    if (!set_paths(output, &journal, &ignored))
+        return false;
+    snprintf(path, sizeof path, "%s/" CLO_JOURNAL_PLAN, journal.folder);
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 bool clo_journal_exists(const char *output)
@@ -66,6 +70,9 @@ static void remove_folder(const struct clo_journal *journal)
 {
     char path[4200];
 
+    /* Whatever else went wrong: half of the image is there alone. */
+    if (!journal->is_finished && clo_journal_is_moving(journal->output))
+        return;
     journal_path(journal, path, sizeof path);
     if (nftw(journal->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 &&
         (unlink(path) == 0 || errno == ENOENT))
@@ -142,9 +149,10 @@ static bool open_folder(const struct clo_journal *journal, int *out, struct clo_
         return clo_fail(err, CLO_ERR_REFUSED, "%s: %s", journal->folder,
                         errno == ENOTDIR || errno == ELOOP ? "not a folder" : strerror(errno));
     if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-        return clo_fail(
-                err, CLO_ERR_REFUSED, "%s: not a folder of this user's alone: %s", journal->folder,
-                clo_journal_is_moving(journal) ? "make it so (chown, chmod 700)" : "remove it");
+        return clo_fail(err, CLO_ERR_REFUSED, "%s: not a folder of this user's alone: %s",
+                        journal->folder,
+                        clo_journal_is_moving(journal->output) ? "make it so (chown, chmod 700)"
+                                                               : "remove it");
     *out = folder;
     folder = -1;
     return true;
@@ -174,13 +182,14 @@ bool clo_journal_prepare(const char *output, bool resumes, bool is_in_place, str
     if (mkdir(journal.folder, 0700) == 0)
         return true;
     int number = errno;
+    bool goes_on = resumes && is_in_place;
+    if (number == EEXIST && !goes_on && clo_journal_is_moving(output))
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "%s: a conversion in place that was not finished: --in-place --resume "
+                        "finishes it. Without the folder the image is lost",
+                        journal.folder);
     if (number == EEXIST && resumes)
         return is_in_place || check_resumed(&journal, err);
-    if (number == EEXIST && clo_journal_is_moving(&journal))
-        return clo_fail(err, CLO_ERR_REFUSED,
-                        "%s: a conversion in place that was not finished: --resume finishes it. "
-                        "Without the folder the image is lost",
-                        journal.folder);
     return clo_fail(err, number == EEXIST ? CLO_ERR_REFUSED : CLO_ERR_SYSTEM, "%s: %s",
                     journal.folder,
                     number == EEXIST ? "a conversion that was not finished: --resume finishes it, "
@@ -240,7 +249,7 @@ bool clo_journal_open(const char *output, bool is_in_place, int64_t created,
         clo_fd_close(&journal.lock);
         return false;
     }
-    journal.is_kept = journal.identity[0] != '\0';
+    journal.is_kept = journal.identity[0] != '\0' || clo_journal_is_moving(output);
     *out = journal;
     return true;
 }

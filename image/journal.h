@@ -31,7 +31,8 @@ bool clo_journal_exists(const char *output);
 /* Makes the folder, before anything that hangs on it; one that is there is refused, unless its conversion is resumed. */
 CLO_MUST_USE bool clo_journal_prepare(const char *output, bool resumes, bool is_in_place,
                                       struct clo_error *err);
-bool clo_journal_is_moving(const struct clo_journal *journal);
+/* Is the output half moved in its own file? Where that cannot be told, too. */
+bool clo_journal_is_moving(const char *output);
 /* Takes the folder away, if there is nothing in it. */
 void clo_journal_forget(const char *output);
 /* Begins a journal, or goes on with the one that is there. created and seed are what a new one takes. */

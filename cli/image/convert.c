@@ -90,6 +90,7 @@ int cmd_image_convert(int argc, char **argv)
         spec.tell = NULL;
     in.output = output_of(&operands);
     in.is_in_place = spec.is_in_place;
+    spec.resumes = in.resumes;
     in.build = build;
     in.context = &spec;
     in.is_journalled = true;

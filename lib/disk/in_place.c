@@ -18,7 +18,7 @@ static const char mark_text[] =
         "folder IMAGE.converting next to it.\n";
 
 #define MARK_MAGIC (sizeof mark_magic - 1)
-#define MARK_SUM   (MARK_MAGIC + 32 + 8) /* where it lies: after magic, plan and number */
+#define MARK_SUM   (MARK_MAGIC + 32 + 8) /* where it lies: after magic, plan and step */
 
 size_t clo_in_place_map_size(uint64_t size)
 {
@@ -79,6 +79,7 @@ bool clo_in_place_plan_write(const struct clo_in_place_plan *plan, const struct 
     clo_buffer_append(out, clo_bytes(plan_magic, 8));
     clo_buffer_le32(out, VERSION);
     clo_buffer_le32(out, plan->profiles);
+    clo_buffer_le32(out, plan->recovery);
     for (size_t i = 0; i < CLO_COUNT(numbers); i++)
         clo_buffer_le64(out, numbers[i]);
     clo_buffer_append(out, clo_bytes(plan->head, sizeof plan->head));
@@ -141,6 +142,7 @@ static bool read_plan(struct clo_bytes body, struct clo_in_place_plan *out, stru
         &plan.old_size, &plan.new_size, &plan.uki_size, &plan.initrd_size
     };
 
+    plan.recovery = clo_read_le32(&r);
     for (size_t i = 0; i < CLO_COUNT(numbers); i++)
         *numbers[i] = clo_read_le64(&r);
     copy(plan.head, clo_read_bytes(&r, sizeof plan.head));
@@ -152,6 +154,8 @@ static bool read_plan(struct clo_bytes body, struct clo_in_place_plan *out, stru
         return clo_fail(err, CLO_ERR_FORMAT, "truncated at byte %zu", r.at);
     if (!clo_bytes_equal(magic, clo_bytes(plan_magic, 8)) || version != VERSION)
         return clo_fail(err, CLO_ERR_UNSUPPORTED, "is not a plan of this version");
+    if (plan.recovery > 2)
+        return clo_fail(err, CLO_ERR_FORMAT, "recovery %u", plan.recovery);
     if (!is_text(plan.uuid, sizeof plan.uuid) || !is_text(plan.release, sizeof plan.release))
         return clo_fail(err, CLO_ERR_FORMAT, "a text without an end");
     if (!check_sizes(&plan, err))
@@ -280,7 +284,7 @@ bool clo_in_place_next(const struct clo_in_place_plan *plan, const struct clo_in
 
 /* --- The mark --- */
 
-void clo_in_place_mark(const struct clo_digest *id, uint64_t number, uint8_t out[CLO_IN_PLACE_MARK])
+void clo_in_place_mark(const struct clo_digest *id, uint64_t step, uint8_t out[CLO_IN_PLACE_MARK])
 {
     struct clo_digest sum;
 
@@ -288,7 +292,7 @@ void clo_in_place_mark(const struct clo_digest *id, uint64_t number, uint8_t out
     memcpy(out, mark_magic, MARK_MAGIC);
     memcpy(out + MARK_MAGIC, id->bytes, 32);
     for (size_t i = 0; i < 8; i++)
-        out[MARK_MAGIC + 32 + i] = (uint8_t)(number >> 8 * i);
+        out[MARK_MAGIC + 32 + i] = (uint8_t)(step >> 8 * i);
     clo_hash(CLO_HASH_SHA256, clo_bytes(out, MARK_SUM), &sum);
     memcpy(out + MARK_SUM, sum.bytes, 32);
     memcpy(out + MARK_SUM + 32, mark_text, sizeof mark_text - 1);
@@ -299,7 +303,7 @@ bool clo_in_place_is_marked(struct clo_bytes head)
     return clo_bytes_equal(clo_bytes_slice(head, 0, MARK_MAGIC), clo_bytes(mark_magic, MARK_MAGIC));
 }
 
-bool clo_in_place_mark_read(struct clo_bytes head, const struct clo_digest *id, uint64_t *number)
+bool clo_in_place_mark_read(struct clo_bytes head, const struct clo_digest *id, uint64_t *step)
 {
     struct clo_digest sum;
     struct clo_reader r = clo_reader(head);
@@ -312,8 +316,24 @@ bool clo_in_place_mark_read(struct clo_bytes head, const struct clo_digest *id, 
         !clo_bytes_equal(name, clo_digest_bytes(id)))
         return false;
     clo_hash(CLO_HASH_SHA256, clo_bytes_slice(head, 0, MARK_SUM), &sum);
-    *number = clo_bytes_equal(there, clo_digest_bytes(&sum)) ? found : UINT64_MAX;
+    *step = clo_bytes_equal(there, clo_digest_bytes(&sum)) ? found : UINT64_MAX;
     return true;
+}
+
+uint64_t clo_in_place_step(const struct clo_in_place_state *state)
+{
+    return state->number == 0 ? 0 : 2 * state->number - 1;
+}
+
+bool clo_in_place_fits(const struct clo_in_place_state *state, uint64_t step)
+{
+    uint64_t own = clo_in_place_step(state);
+
+    if (step == UINT64_MAX) /* of two marks; neither is far */
+        return true;
+    if (state->is_moved)
+        return step == own + 1;
+    return state->number == 0 ? step == 0 : step + 1 == own || step == own || step == own + 1;
 }
 
 bool clo_in_place_mark_is_begun(struct clo_bytes head, const struct clo_in_place_plan *plan,

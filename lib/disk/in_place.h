@@ -20,6 +20,7 @@ struct clo_in_place_plan {
     uint8_t made[32];                /* and of what lies next to it, ready for the new one */
     uint64_t uki_size, initrd_size;
     uint32_t profiles;
+    uint32_t recovery; /* 1: the header has a passphrase's key slot; 2: a detached one has it */
     char uuid[41], release[128];
     /* A bit for each block of the payload: in use; and of these, which are not taken from the old disk. Views into the plan's bytes. */
     struct clo_bytes used, changed;
@@ -63,11 +64,15 @@ bool clo_in_place_next(const struct clo_in_place_plan *plan, const struct clo_in
                        struct clo_in_place_state *out);
 
 /* The first sector of a disk that is neither the old nor the new one: no firmware starts it, and no kernel finds partitions in it. */
-void clo_in_place_mark(const struct clo_digest *id, uint64_t number,
-                       uint8_t out[CLO_IN_PLACE_MARK]);
+void clo_in_place_mark(const struct clo_digest *id, uint64_t step, uint8_t out[CLO_IN_PLACE_MARK]);
 bool clo_in_place_is_marked(struct clo_bytes head);
-/* Of this plan? `number` is the window's, UINT64_MAX where half a mark was written. */
-bool clo_in_place_mark_read(struct clo_bytes head, const struct clo_digest *id, uint64_t *number);
+/* Of this plan? `step` is UINT64_MAX where half a mark was written. */
+bool clo_in_place_mark_read(struct clo_bytes head, const struct clo_digest *id, uint64_t *step);
+/* The mark counts steps: 0, then 2n - 1 from before the first byte of window n is written, and 2n once the last one is on the disk. So an older
+ * copy of the image, or of the journal, is told from what a run that was cut short leaves: the step of the state's window, below, or the one
+ * before or after it. */
+uint64_t clo_in_place_step(const struct clo_in_place_state *state);
+bool clo_in_place_fits(const struct clo_in_place_state *state, uint64_t step);
 /* What an interrupted write of the first mark over the old sector can leave. */
 bool clo_in_place_mark_is_begun(struct clo_bytes head, const struct clo_in_place_plan *plan,
                                 const struct clo_digest *id);

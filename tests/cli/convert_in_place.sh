@@ -44,6 +44,7 @@ make_disk_at 100 demo.img
 # shellcheck disable=SC2086 # words
 expect "downward" 0 "LUKS2" make_image demo.img --in-place $same
 is_alike "downward"
+cryptsetup open --test-passphrase --key-file demo.disk.key root.luks 2>cryptsetup.log || fail "cryptsetup: $(cat cryptsetup.log)"
 # Up by less than a window, each of which lies where the next one is read from.
 # shellcheck disable=SC2086 # words
 plan_disk 80 $same
@@ -71,8 +72,8 @@ again
 for what in kill kept ENOSPC lost EIO kill; do
     status=0 wanted=137
     case $what in
-    kept | lost) without_power 14 $what make_image demo.img --in-place --resume >run.log 2>&1 || status=$? ;;
-    *) with_fault 14 $what "" make_image demo.img --in-place --resume >run.log 2>&1 || status=$? ;;
+    kept | lost) without_power 16 $what make_image demo.img --in-place --resume >run.log 2>&1 || status=$? ;;
+    *) with_fault 16 $what "" make_image demo.img --in-place --resume >run.log 2>&1 || status=$? ;;
     esac
     case $what in
     ENOSPC | EIO)
@@ -88,9 +89,11 @@ is_done "resumed"
 
 # Neither key, plan, state, window, what is made, nor image is taken if it is another; and nothing is written then.
 again
-with_fault 20 kill "" make_image demo.img --in-place --resume >run.log 2>&1
-rm -rf half
-mkdir half
+# In the fourth write: the first one of the first window, after the mark, the window in its file, and the mark again.
+with_fault 4 kill pwrite make_image demo.img --in-place --resume >run.log 2>&1
+mkdir half earlier
+cp -a --sparse=always demo.* earlier/
+with_fault 40 kill "" make_image demo.img --in-place --resume >run.log 2>&1
 cp -a --sparse=always demo.* half/
 # altered NAME STATUS WORDS [OPTION]…: refused, with the image as it was; then it is as it was before.
 altered() {
@@ -104,6 +107,19 @@ altered() {
     rm -rf demo.img.converting
     cp -a --sparse=always half/demo.img.converting .
 }
+# Under a lock: of the whole file; of bytes of it, by a process that has it open.
+cat >whole <<WHOLE
+#!/bin/sh
+exec flock demo.img "$cloister" "\$@"
+WHOLE
+cat >bytes <<BYTES
+#!/usr/bin/env python3
+import fcntl, subprocess, sys
+image = open("demo.img", "rb")
+fcntl.lockf(image, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 100)
+sys.exit(subprocess.call(["$cloister"] + sys.argv[1:]))
+BYTES
+chmod +x whole bytes
 head -c 64 /dev/urandom >other.key
 altered "another key" 1 "the disk key does not open it" --disk-key other.key
 invert demo.img.converting/plan 30
@@ -120,12 +136,40 @@ cp --sparse=always finished/demo.img demo.img
 altered "the image as it will be" 1 "is not the image that the journal is of"
 cp -a planned/demo.img.converting/. demo.img.converting/
 rm demo.img.converting/state
-altered "a journal from before" 1 "is not the image that the journal is of"
+altered "a journal from the beginning" 1 "is not the image that the journal is of"
+cp --sparse=always earlier/demo.img demo.img
+altered "the image of a window before" 1 "is not the image that the journal is of, or an older copy of it"
+cp -a earlier/demo.img.converting/. demo.img.converting/
+altered "the journal of a window before" 1 "is not the image that the journal is of, or an older copy of it"
 jq -c '.in_place = false' demo.img.converting/journal.json >journal.json
 cp journal.json demo.img.converting/journal.json
 altered "begun another way" 1 "was begun without --in-place"
+echo words >passphrase
+altered "a passphrase that was not asked for" 1 "are not as when it was begun" --recovery-passphrase-file passphrase
+cloister=./whole altered "locked" 1 "another program has it open"
+cloister=./bytes altered "locked by bytes, as QEMU does" 1 "another program has it open"
+mv demo.img away.img
+expect "not at its name" 3 "No such file" make_image demo.img --in-place --resume
+[ -s demo.img.converting/plan ] || fail "not at its name: the journal is gone"
+mv away.img demo.img
+mv demo.img.converting/plan plan
+expect "no plan" 1 "has no plan: bring the whole folder back" make_image demo.img --in-place --resume
+for file in disk header state; do
+    [ -s demo.img.converting/$file ] || fail "no plan: $file is gone"
+done
+expect "no plan, as another's output" 1 "was begun with --in-place" make_image first.img demo.img --resume
+mv plan demo.img.converting/
+expect "as another's output" 1 "Without the folder the image is lost" make_image first.img demo.img --resume
+mv demo.img.converting away
+expect "no folder" 1 "has no plan: bring the whole folder back" make_image demo.img --in-place --resume --disk-key demo.disk.key --reuse-disk-key test
+[ ! -e demo.img.converting ] || fail "no folder: one is there"
+mv away demo.img.converting
 expect "resumed after all that" 0 "LUKS2" make_image demo.img --in-place --resume
 is_done "resumed after all that"
+expect "once more" 3 "is encrypted already" make_image demo.img --in-place --disk-key demo.disk.key --reuse-disk-key test
+mkdir -m 700 demo.img.converting
+expect "killed at its very end" 0 "an earlier run finished it" make_image demo.img --in-place --resume
+is_done "killed at its very end"
 again
 invert demo.img $(((80 << 20) + block * 4096 + 100))
 expect "changed since it was planned" 1 "nothing was moved yet" make_image demo.img --in-place --resume
@@ -137,17 +181,8 @@ expect "a folder for others" 1 "make it so (chown, chmod 700)" make_image demo.i
 # What has it open.
 rm -rf demo.*
 cp --sparse=always first.img demo.img
-expect "locked" 1 "another program has it open" flock demo.img "$cloister" image convert demo.img --in-place --key keys/db.key --cert keys/db.crt \
-    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem
-# As QEMU does: bytes of the file are locked, by a process that is not its parent's image.
-cat >locked.py <<'PYTHON'
-import fcntl, subprocess, sys
-image = open(sys.argv[1], "rb")
-fcntl.lockf(image, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 100)
-sys.exit(subprocess.call(sys.argv[2:]))
-PYTHON
-expect "locked by bytes" 1 "another program has it open" python3 locked.py demo.img "$cloister" image convert demo.img --in-place --key keys/db.key \
-    --cert keys/db.crt --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem
+cloister=./whole expect "locked" 1 "another program has it open" make_image demo.img --in-place
+cloister=./bytes expect "locked by bytes" 1 "another program has it open" make_image demo.img --in-place
 
 # What it does not do.
 expect "tags" 2 "--in-place: goes without --integrity" make_image demo.img --in-place --integrity hmac-sha256
@@ -158,8 +193,6 @@ expect "no name" 2 "where does the image go?" make_image demo.img
 expect "a folder" 3 "--in-place: not a file" make_image system --in-place
 tar -C system -cf demo.tar .
 expect "a tar" 3 "--in-place: is not a disk" make_image demo.tar --in-place
-cp --sparse=always finished/demo.img other.img
-expect "encrypted already" 3 "is encrypted already" make_image other.img --in-place
 cmp -s demo.img first.img || fail "the image was written to"
 [ -z "$(find . -maxdepth 1 -name '*.converting')" ] || fail "left over: $(find . -maxdepth 1 -name '*.converting')"
 exit "$failed"

@@ -21,6 +21,7 @@ static struct clo_in_place_plan usual(void)
                                       .uki_size = 7,
                                       .initrd_size = 5,
                                       .profiles = 1,
+                                      .recovery = 2,
                                       .head = "what was there",
                                       .uuid = "0b5c4a9e-6a0f-4bb0-9b8e-3a6a5a7b0002",
                                       .release = "6.12.0-test",
@@ -320,6 +321,20 @@ static void test_mark(void **state)
     assert_false(clo_in_place_mark_is_begun(clo_bytes(torn, sizeof torn), &plan, &id));
 }
 
+/* A state, and the steps that its image can be at: any other is of an older copy of one of them. */
+static void test_steps(void **state)
+{
+    const struct clo_in_place_state none = { 0 }, third = { .number = 3 },
+                                    moved = { .number = 3, .is_moved = true };
+
+    (void)state;
+    for (uint64_t step = 0; step < 20; step++) {
+        assert_int_equal(clo_in_place_fits(&none, step), step == 0);
+        assert_int_equal(clo_in_place_fits(&third, step), step >= 4 && step <= 6);
+        assert_int_equal(clo_in_place_fits(&moved, step), step == 6);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_lies),    cmocka_unit_test(test_maps),
         cmocka_unit_test(test_states),  cmocka_unit_test(test_state_forged),
         cmocka_unit_test(test_windows), cmocka_unit_test(test_mark),
+        cmocka_unit_test(test_steps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
