@@ -56,6 +56,11 @@ static bool is_joined(const struct adapt *adapt, const struct clo_fstab_line *li
     return clo_joined_has(adapt->joined, folder);
 }
 
+static const char *fate(const struct adapt *adapt)
+{
+    return adapt->spec->is_in_place ? "erased" : "left behind";
+}
+
 static bool check_line(const struct adapt *adapt, const struct clo_fstab_line *line,
                        struct clo_error *err)
 {
@@ -74,9 +79,9 @@ static bool check_line(const struct adapt *adapt, const struct clo_fstab_line *l
                         "root first, or leave it behind by --drop %.80s",
                         line->folder, text, line->folder);
     if (what == CLO_FSTAB_SWAP)
-        adapt_tell(adapt, "swap: %s: left behind, the guest has none", text);
+        adapt_tell(adapt, "swap: %s: %s, the guest has none", text, fate(adapt));
     else if (what != CLO_FSTAB_BOOT)
-        adapt_tell(adapt, "%s: %s: left behind", line->folder, text);
+        adapt_tell(adapt, "%s: %s: %s", line->folder, text, fate(adapt));
     return true;
 }
 
@@ -91,6 +96,52 @@ bool adapt_check_fstab(const struct adapt *adapt, struct clo_error *err)
     while (clo_fstab_next(&rest, &line))
         if (!check_line(adapt, &line, err))
             return false;
+    return true;
+}
+
+/* GRUB's own place (a BIOS boot partition) is made anew with GRUB alone. */
+static const char bios_boot_type[] = "21686148-6449-6e6f-744e-656564454649";
+
+static bool may_be_erased(const struct adapt *adapt, const struct clo_layout_part *part,
+                          struct clo_bytes fstab)
+{
+    bool names_boot = false;
+    struct clo_fstab_line line;
+    char number[16];
+
+    snprintf(number, sizeof number, "%u", part->number);
+    if (part == adapt->root || part->volume[0] != '\0' || part->is_esp ||
+        part->probe.content == CLO_CONTENT_SWAP || strcmp(part->type, bios_boot_type) == 0 ||
+        is_dropped(adapt, number))
+        return true;
+    while (clo_fstab_next(&fstab, &line)) {
+        enum clo_fstab_what what = clo_fstab_what(&line);
+        names_boot = names_boot || what == CLO_FSTAB_BOOT;
+        if (clo_layout_find(adapt->layout, line.device) == part &&
+            (what == CLO_FSTAB_BOOT || what == CLO_FSTAB_ESP ||
+             (what == CLO_FSTAB_DATA && is_dropped(adapt, line.folder))))
+            return true;
+    }
+    return part->is_boot && !names_boot; /* as adapt_boot() takes it */
+}
+
+bool adapt_check_parts(const struct adapt *adapt, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer fstab = { 0 };
+    char text[200];
+
+    if (!read_text(adapt, "etc/fstab", &fstab, err))
+        return false;
+    for (size_t i = 0; i < adapt->layout->count; i++) {
+        const struct clo_layout_part *part = &adapt->layout->parts[i];
+        if (may_be_erased(adapt, part, clo_buffer_bytes(&fstab)))
+            continue;
+        clo_layout_part_text(part, text, sizeof text);
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "--in-place: %s would be erased: copy what is in it elsewhere, then say "
+                        "--drop %u",
+                        text, part->number);
+    }
     return true;
 }
 

@@ -25,6 +25,8 @@ void adapt_tell(const struct adapt *adapt, const char *format, ...) CLO_PRINTF(2
 
 /* Before anything is changed: does each file system of fstab have a place on the new disk? */
 CLO_MUST_USE bool adapt_check_fstab(const struct adapt *adapt, struct clo_error *err);
+/* In place, what else the disk has is lost: nothing that was not taken over, or named by --drop, may hold anything. */
+CLO_MUST_USE bool adapt_check_parts(const struct adapt *adapt, struct clo_error *err);
 /* The kernels of a /boot of its own come into the root's folder. */
 CLO_MUST_USE bool adapt_boot(const struct adapt *adapt, struct clo_error *err);
 CLO_MUST_USE bool adapt_files(const struct adapt *adapt, struct clo_error *err);

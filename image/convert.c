@@ -364,7 +364,8 @@ static bool change(const struct adapt *adapt, const struct clo_image_spec *base,
 {
     bool has_kernel = base->uki->kernel != NULL && base->modules_folder != NULL;
 
-    return adapt_check_fstab(adapt, err) && adapt_boot(adapt, err) &&
+    return adapt_check_fstab(adapt, err) &&
+           (!adapt->spec->is_in_place || adapt_check_parts(adapt, err)) && adapt_boot(adapt, err) &&
            (has_kernel || adapt_find_kernel(adapt, found, err)) &&
            adapt_find_rest(adapt, found, err) && adapt_files(adapt, err);
 }

@@ -33,7 +33,8 @@ static const struct cli_option options[] = {
     { "--kernel-release", "RELEASE", "which of its kernels; default the newest",
       .text = &spec.release },
     { "--drop", "FOLDER",
-      "a file system of its own, as /etc/fstab names it, that is left behind; may repeat",
+      "a file system of its own, as /etc/fstab names it, that is left behind; in place also a "
+      "partition's number, which is erased; may repeat",
       .list = &spec.dropped },
     { "--in-place", NULL,
       "turn DISK itself, a raw file with an ext4 root, into the image; keep a copy until it has "

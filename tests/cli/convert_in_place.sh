@@ -16,7 +16,7 @@ power=$(absolute "$3")
 cd "$work" || exit 4
 PATH=$PATH:/sbin:/usr/sbin
 export TMPDIR="$work"
-skip_without mke2fs mkfs.vfat mcopy jq sfdisk debugfs e2fsck cryptsetup python3
+skip_without mke2fs mkfs.vfat mkswap mcopy jq sfdisk debugfs e2fsck cryptsetup python3
 make_image_inputs
 make_root
 export SOURCE_DATE_EPOCH=1700000000
@@ -183,6 +183,20 @@ rm -rf demo.*
 cp --sparse=always first.img demo.img
 cloister=./whole expect "locked" 1 "another program has it open" make_image demo.img --in-place
 cloister=./bytes expect "locked by bytes" 1 "another program has it open" make_image demo.img --in-place
+
+# What else is on the disk would be lost: a file system, and what is not known.
+mkdir data
+echo "the only copy" >data/file
+mke2fs -q -F -t ext4 -d data data.ext4 8M >/dev/null
+cp --sparse=always first.img other.img
+dd if=data.ext4 of=other.img bs=1M seek=128 conv=notrunc status=none
+expect "another file system" 3 "partition 2 (ext4" make_image other.img --in-place
+expect "what to do about it" 3 "would be erased: copy what is in it elsewhere, then say --drop 2" make_image other.img --in-place
+expect "which may be erased" 0 "" "$cloister" image convert other.img --in-place --drop 2 --write-tbs other.tbs --stub "$stub" --cert keys/db.crt \
+    --varstore vars.fd --broker https://10.0.2.2:8443 --broker-key broker.pem --init "$small_init"
+[ -s other.tbs ] || fail "nothing to be signed"
+head -c 16000000 /dev/urandom | dd of=other.img bs=1M seek=128 conv=notrunc status=none
+expect "who knows what" 3 "partition 2 (unknown) would be erased" make_image other.img --in-place
 
 # What it does not do.
 expect "tags" 2 "--in-place: goes without --integrity" make_image demo.img --in-place --integrity hmac-sha256

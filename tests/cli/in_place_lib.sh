@@ -25,10 +25,13 @@ make_disk_at() {
         cp --sparse=always root.ext4 "$2"
         return
     fi
-    rm -f "$2"
+    rm -f "$2" part.swap
+    truncate -s 16M part.swap
     truncate -s "$(($1 + 48 + 20))M" "$2"
     printf 'label: gpt\nstart=%sMiB,size=48MiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\nstart=%sMiB,size=16MiB,type=S\n' "$1" $(($1 + 48)) | sfdisk -q "$2"
     dd if=root.ext4 of="$2" bs=1M seek="$1" conv=notrunc,sparse status=none
+    mkswap -q part.swap 2>/dev/null
+    dd if=part.swap of="$2" bs=1M seek=$(($1 + 48)) conv=notrunc,sparse status=none
     printf 'words of the swap partition' | dd of="$2" bs=1 seek=$((($1 + 50) << 20)) conv=notrunc status=none
 }
 
