@@ -738,8 +738,11 @@ lab_attacks_early() {
     trap - EXIT
     local LAB_TARGET=$LAB/attacked/disk.img LAB_TPM=$LAB/attacked/tpm LAB_VARS=$LAB/attacked/vars.fd
     lab_attacks_run alone
-    # If nothing is ever registered, lab_end ends this.
-    until [ -e "$LAB/registered" ]; do sleep 0.2; done
+    # Not longer than the shell that registers it is there.
+    until [ -e "$LAB/registered" ]; do
+        kill -0 $$ 2>/dev/null || return
+        sleep 0.2
+    done
     lab_attacks_run early
 }
 lab_attacks_end() {
