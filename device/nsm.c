@@ -44,12 +44,8 @@ static bool is_text(struct clo_bytes bytes, const char *text)
 
 static bool refuse(struct clo_bytes word, struct clo_error *err)
 {
-    char text[40];
-
-    snprintf(text, sizeof text, "%.*s", word.size < sizeof text ? (int)word.size : 39,
-             (const char *)word.data);
-    clo_sanitize(text);
-    return clo_fail(err, CLO_ERR_SYSTEM, "nsm: the module answers %s", text);
+    return clo_fail(err, CLO_ERR_SYSTEM, "nsm: the module answers %.*s",
+                    word.size < 40 ? (int)word.size : 39, (const char *)word.data);
 }
 
 bool clo_nsm_answer_parse(struct clo_bytes in, struct clo_bytes *out, struct clo_error *err)

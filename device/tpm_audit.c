@@ -14,7 +14,7 @@ bool clo_tpm_audit(struct clo_tpm *tpm, const struct clo_tpm2_name *srk, struct 
     ESYS_TR session = ESYS_TR_NONE;
 
     if (tpm->audit != ESYS_TR_NONE)
-        return memcmp(tpm->audited_by, srk->bytes, sizeof tpm->audited_by) == 0 ||
+        return memcmp(tpm->audited_by.bytes, srk->bytes, sizeof srk->bytes) == 0 ||
                clo_fail(err, CLO_ERR_REFUSED, "storage key: another one than before");
     if (!clo_tpm_find_srk(tpm, srk, &key, err) ||
         !clo_tpm_done(Esys_StartAuthSession(tpm->esys, key.object, ESYS_TR_NONE, ESYS_TR_NONE,
@@ -23,7 +23,7 @@ bool clo_tpm_audit(struct clo_tpm *tpm, const struct clo_tpm2_name *srk, struct 
                       "session", err))
         return false;
     tpm->audit = session; /* also without its attributes: then each command fails */
-    memcpy(tpm->audited_by, srk->bytes, sizeof tpm->audited_by);
+    tpm->audited_by = *srk;
     return clo_tpm_done(Esys_TRSess_SetAttributes(tpm->esys, session,
                                                   TPMA_SESSION_AUDIT | TPMA_SESSION_CONTINUESESSION,
                                                   0xff),

@@ -4,12 +4,13 @@
 #include <tss2/tss2_esys.h>
 
 #include "device/tpm.h"
+#include "lib/tcg/tpm2_policy.h"
 
 struct clo_tpm {
     TSS2_TCTI_CONTEXT *tcti;
     ESYS_CONTEXT *esys;
     ESYS_TR audit; /* clo_tpm_audit(); ESYS_TR_NONE: the answers are the wire's word */
-    uint8_t audited_by[34];
+    struct clo_tpm2_name audited_by;
 };
 
 /* Fails for every code but success; says what a person can do something about. */

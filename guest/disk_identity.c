@@ -8,8 +8,6 @@
 #include "device/file.h"
 #include "guest/disk_internal.h"
 
-#define TOKENS_MAX 32
-
 bool clo_disk_compare(const struct clo_disk *disk, const struct clo_secret *volume_key,
                       const struct clo_disk_identity *registered, struct clo_error *err)
 {
@@ -69,7 +67,7 @@ static int set_tokens(struct crypt_device *device, const void *what)
     const struct clo_disk_tokens *tokens = what;
     int result = 0;
 
-    for (int i = 0; i < TOKENS_MAX && result >= 0; i++)
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX && result >= 0; i++)
         if (is_of_types(device, i, tokens))
             result = crypt_token_json_set(device, i, NULL);
     for (size_t i = 0; i < CLO_DISK_TOKENS && result >= 0; i++) {

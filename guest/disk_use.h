@@ -13,9 +13,9 @@ struct clo_disk_use {
     const struct clo_secret *volume_key;
     const struct clo_disk_identity *registered; /* as it came with the key */
     bool has_counter;                           /* guest.json asks for the TPM's */
-    struct clo_tpm *tpm;                        /* that a hardware report binds; NULL: none is */
-    const struct clo_bound_tpm *bound;          /* how: what was accepted */
-    const struct clo_tpm2_name *srk;            /* that the image names; NULL: none */
+    struct clo_tpm *tpm;                        /* NULL: there is none */
+    const struct clo_bound_tpm *bound; /* what was accepted: it counts only where that binds it */
+    const struct clo_tpm2_name *srk;   /* that the image names; NULL: none */
 };
 
 CLO_MUST_USE bool clo_disk_use_again(const struct clo_disk_use *use, uint64_t *generation,

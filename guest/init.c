@@ -434,7 +434,7 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
                                       .volume_key = guest->volume_key,
                                       .registered = &release->disk,
                                       .has_counter = guest->config.has_tpm_counter,
-                                      .tpm = guest->bound.ak != NULL ? guest->tpm : NULL,
+                                      .tpm = guest->tpm,
                                       .bound = &guest->bound,
                                       .srk = clo_guest_config_srk(&guest->config, &named) };
     if (!clo_disk_use_again(&use, generation, err))

@@ -10,7 +10,6 @@
 #include "guest/disk_identity.h"
 #include "lib/disk/pcr_hint.h"
 
-#define TOKENS_MAX 32
 #define COPIES_MAX 8 /* of what an NV index approves of: one, and two while that is changed */
 /* Extended before the root is started: the phase, and the volume key. */
 #define LATCHES (1U << 11 | 1U << 15)
@@ -191,7 +190,7 @@ bool clo_tpm_search(const struct clo_tpm_search *search, const struct clo_disk *
         return false;
     const json_t *tokens = json_object_get(metadata, "tokens");
     clo_fail(err, CLO_ERR_REFUSED, "the disk has no key for a TPM");
-    for (unsigned i = 0; i < TOKENS_MAX && !is_end; i++) {
+    for (unsigned i = 0; i < CLO_LUKS2_TOKENS_MAX && !is_end; i++) {
         char name[12];
         snprintf(name, sizeof name, "%u", i);
         const json_t *token = json_object_get(tokens, name);

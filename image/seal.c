@@ -13,7 +13,6 @@
 #include "lib/disk/gpt.h"
 #include "lib/disk/recovery.h"
 
-#define TOKENS_MAX     32
 #define RECOVERY_TOKEN "systemd-recovery"
 #define WHY_SIZE       200
 
@@ -333,7 +332,7 @@ static uint32_t old_tokens(struct crypt_device *device, bool with_slots_alone)
 {
     uint32_t found = 0;
 
-    for (int i = 0; i < TOKENS_MAX; i++) {
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++) {
         const char *type = NULL;
         if (crypt_token_status(device, i, &type) >= CRYPT_TOKEN_INTERNAL && is_tpm_type(type) &&
             (!with_slots_alone || strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0))
@@ -346,7 +345,7 @@ static uint32_t recovery_tokens(struct crypt_device *device)
 {
     uint32_t found = 0;
 
-    for (int i = 0; i < TOKENS_MAX; i++) {
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++) {
         const char *type = NULL;
         if (crypt_token_status(device, i, &type) >= CRYPT_TOKEN_INTERNAL && type != NULL &&
             strcmp(type, RECOVERY_TOKEN) == 0)
@@ -403,7 +402,7 @@ static bool note_old(struct work *work, struct clo_error *err)
 
 static bool drop_all(struct work *work, struct clo_error *err)
 {
-    for (int i = 0; i < TOKENS_MAX; i++)
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++)
         if ((work->old >> i & 1) != 0 && !drop_token(work, i, err))
             return false;
     return true;
@@ -414,7 +413,7 @@ static bool drop_slots(struct work *work, struct clo_error *err)
 {
     uint32_t with_slots = old_tokens(work->copy->device, true);
 
-    for (int i = 0; i < TOKENS_MAX; i++)
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++)
         if ((with_slots >> i & 1) != 0 && !drop_token(work, i, err))
             return false;
     work->old &= ~with_slots;
@@ -424,7 +423,7 @@ static bool drop_slots(struct work *work, struct clo_error *err)
 /* Never the one that was given: its owner may have no other one. */
 static bool drop_recovery(struct work *work, struct clo_error *err)
 {
-    for (int i = 0; i < TOKENS_MAX; i++) {
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++) {
         if ((work->old_recovery >> i & 1) == 0)
             continue;
         if (crypt_token_is_assigned(work->copy->device, i, work->key_slot) == 0)
@@ -456,7 +455,7 @@ static bool add_copy(struct work *work, struct clo_error *err)
 
     if (copy == NULL)
         return clo_out_of_memory(err);
-    for (int i = 0; i < TOKENS_MAX; i++) {
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++) {
         CLO_CLEANUP(clo_json_freep) json_t *there = NULL;
         struct clo_error ignored;
         const char *text = NULL;
@@ -481,7 +480,7 @@ static bool add_all(struct work *work, struct clo_error *err)
 
 static bool note_copies(struct work *work, struct clo_error *err)
 {
-    for (int i = 0; i < TOKENS_MAX; i++) {
+    for (int i = 0; i < CLO_LUKS2_TOKENS_MAX; i++) {
         const char *type = NULL;
         if (crypt_token_status(work->copy->device, i, &type) >= CRYPT_TOKEN_INTERNAL &&
             type != NULL && strcmp(type, CLO_ALTERNATIVES_TOKEN) == 0)

@@ -87,7 +87,7 @@ static bool on_release(void *context, const struct clo_release *release, uint64_
                                       .volume_key = opening->volume_key,
                                       .registered = &release->disk,
                                       .has_counter = opening->has_counter,
-                                      .tpm = opening->bound.ak != NULL ? opening->tpm : NULL,
+                                      .tpm = opening->tpm,
                                       .bound = &opening->bound,
                                       .srk = opening->srk };
     return !release->has_disk || clo_disk_use_again(&use, generation, err);

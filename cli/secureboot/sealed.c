@@ -12,7 +12,6 @@
 #include "lib/disk/luks2_generation.h"
 #include "lib/disk/pcr_hint.h"
 
-#define TOKENS_MAX  32
 #define SECURE_BOOT (UINT32_C(1) << 7)
 
 enum effect {
@@ -121,7 +120,7 @@ bool secureboot_tell_sealed(const char *path, const struct secureboot_states *st
         !clo_luks2_parse(clo_buffer_bytes(&header), &info, &metadata, err))
         return clo_wrap(err, "%s", path);
     const json_t *tokens = json_object_get(metadata, "tokens");
-    for (unsigned i = 0; i < TOKENS_MAX; i++) {
+    for (unsigned i = 0; i < CLO_LUKS2_TOKENS_MAX; i++) {
         CLO_CLEANUP(clo_tpm2_token_free) struct clo_tpm2_token token = { 0 };
         char name[12];
         snprintf(name, sizeof name, "%u", i);

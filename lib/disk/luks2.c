@@ -17,7 +17,6 @@
 #define STRIPES            4000
 #define SALT_MIN           16
 #define SALT_MAX           64
-#define TOKENS_MAX         32
 #define TOKEN_SIZE_MAX     8192
 
 /* What all of a header's key slots and its digest may cost the one who tries them, in milliseconds of a slow
@@ -542,9 +541,9 @@ static bool check_tokens(const json_t *tokens, const json_t *keyslots, struct cl
     json_t *token;
 
     json_object_foreach ((json_t *)(uintptr_t)tokens, name, token) {
-        if (!is_index(name, TOKENS_MAX))
+        if (!is_index(name, CLO_LUKS2_TOKENS_MAX))
             return clo_fail(err, CLO_ERR_REFUSED, "token \"%.20s\": names are 0 to %d", name,
-                            TOKENS_MAX - 1);
+                            CLO_LUKS2_TOKENS_MAX - 1);
         if (!check_token(token, keyslots, err))
             return clo_wrap(err, "token %.8s", name);
     }

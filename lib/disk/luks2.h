@@ -13,6 +13,7 @@
 
 #define CLO_LUKS2_HEADER_MAX   ((size_t)16 << 20) /* both headers and all key slots */
 #define CLO_LUKS2_KEYSLOTS_MAX 32
+#define CLO_LUKS2_TOKENS_MAX   32
 
 struct clo_luks2_info {
     char uuid[41];

@@ -286,6 +286,14 @@ static void test_counter(void **state)
                                       .has_counter = true };
     CHECK(!clo_disk_use_again(&use, &generation, &err), "a counter without a TPM");
     assert_non_null(strstr(err.text, "keeps its generation in a TPM"));
+    /* A TPM that is there, and that no report binds, is the host's: it is not asked. */
+    static char nobodys;
+    static const struct clo_bound_tpm none = { .ak = NULL };
+    struct clo_disk_use of_host = use;
+    of_host.tpm = (struct clo_tpm *)(void *)&nobodys;
+    of_host.bound = &none;
+    CHECK(!clo_disk_use_again(&of_host, &generation, &err), "a counter of the host's TPM");
+    assert_non_null(strstr(err.text, "keeps its generation in a TPM"));
     assert_int_equal(opened.disk.luks.generation.value, 0);
     assert_true(clo_disk_raise_generation(&opened.disk, header_file, opened.volume_key, 9,
                                           &generation, &err));
