@@ -44,6 +44,11 @@ cloister key list --broker|wants a broker elsewhere: cli/key_remote
 cloister key revoke 3f0c|the name of a machine is cut short in it: cli/key_remote
 cloister endorsements pack|wants AMD's documents: cli/serve_endorsements
 cloister endorsements show|wants a bundle of them: cli/serve_endorsements
+cloister nv-policy make|wants a TPM: cli/nv_policy
+cloister nv-policy update|wants a TPM: cli/nv_policy
+cloister nv-policy show|wants a TPM: cli/nv_policy
+cloister nv-policy remove|wants a TPM: cli/nv_policy
+cloister seal /dev/vda2|wants a disk and a TPM: cli/nv_policy
 cloister seal /dev/vdb|wants a disk and a TPM: cli/interop_systemd_tpm2
 cloister unlock|wants a guest's disk: vm/sealed
 cloister update|wants a machine that runs: cli/update
