@@ -53,11 +53,10 @@ int cmd_endorsements_pack(int argc, char **argv)
         .arguments = "PATH…",
         .operands = { "files and folders", 1, CLO_LIST_MAX },
         .summary =
-                "Signs and dates endorsements, to be carried to a broker that has no network: what "
-                "'serve\n--endorsements' takes as a folder (AMD's certificates and revocation "
-                "lists, Intel's collateral),\nand the cache of 'verify --fetch' and 'serve "
-                "--fetch'. "
-                "Each PATH is such a folder or a file.",
+                "Signs and dates endorsements for a broker without a network.\nEach PATH is what "
+                "'serve --endorsements' takes, a folder or a file of AMD's certificates and\n"
+                "revocation lists or of Intel's collateral, or the cache of 'verify --fetch' or\n"
+                "'serve --fetch'.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example =

@@ -52,10 +52,8 @@ int cmd_endorsements_show(int argc, char **argv)
         .command = "endorsements show",
         .arguments = "BUNDLE",
         .operands = { "one bundle", 1, 1 },
-        .summary =
-                "Says what is in a bundle of 'endorsements pack', and whether a broker would take "
-                "it: exit status 1\nwhere another key has signed it, it was changed, or it is too "
-                "old.",
+        .summary = "Says what is in a bundle of endorsements, and whether a broker would take it.\n"
+                   "Exit status 1: another key has signed it, it was changed, or it is too old.",
         .options = options,
         .option_count = CLO_COUNT(options),
         .example = "  cloister endorsements show endorsements.bundle --public-key owner.pub.pem\n",

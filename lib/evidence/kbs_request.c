@@ -103,7 +103,7 @@ bool clo_kbs_auth_parse(struct clo_bytes body, struct clo_kbs_agreed *out, struc
         !clo_json_get_string(json, "tee", &tee, err))
         return false;
     const json_t *extra = json_object_get(json, "extra-params");
-    if (!json_is_object(extra) && !json_is_string(extra))
+    if (!json_is_object(extra) && !json_is_string(extra) && !json_is_null(extra))
         return clo_fail(err, CLO_ERR_FORMAT, "\"extra-params\" is missing");
     if (!clo_kbs_version_find(version, &agreed.version))
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
