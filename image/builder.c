@@ -338,8 +338,8 @@ static bool check_kept(const struct build *build, struct clo_error *err)
                                                      &volume_key, uuid, &ignored));
     return is_same || clo_fail(err, CLO_ERR_REFUSED,
                                "%s: was begun with another passphrase, or with it elsewhere: the "
-                               "same options go on with it, and without --resume it begins anew",
-                               spec->output);
+                               "same options go on with it; to begin anew, remove %s",
+                               spec->output, spec->journal->folder);
 }
 
 /* A header that was made is kept, with its volume key: what is encrypted already hangs on it. */

@@ -82,7 +82,7 @@ mkdir -p demo.img/in-the-way
 expect "begun with a passphrase on the disk" 4 "demo.img: " convert --recovery-passphrase-file passphrase
 rm -r demo.img
 header=$(sha256sum <demo.img.converting/header)
-expect "which is to be elsewhere then" 1 "was begun with another passphrase, or with it elsewhere" \
+expect "which is to be elsewhere then" 1 "with it elsewhere: the same options go on with it; to begin anew, remove demo.img.converting" \
     convert --resume --recovery-passphrase-file passphrase --recovery-header owner.luks
 expect "or is another" 1 "was begun with another passphrase" convert --resume --recovery-passphrase-file other
 expect "or none" 1 "was begun with another passphrase" convert --resume
