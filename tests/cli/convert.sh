@@ -127,7 +127,7 @@ one modules.raw "kernel 6.12.0-test has no modules in /usr/lib/modules"
 mv away distribution/usr/lib/modules/6.12.0-test
 expect "no such kernel" 3 "no kernel 5.0 in" convert disk.raw no.img --kernel-release 5.0
 expect "no such partition" 3 "none is an ext4, XFS or btrfs file system with an init" convert disk.raw no.img --root-partition 2
-expect "no image" 2 "a disk and where the image goes expected, 1 given" "$cloister" image convert disk.raw
+expect "no image" 2 "where does the image go? IMAGE, or --in-place" "$cloister" image convert disk.raw
 [ -z "$(find . -maxdepth 1 -name '*.tmp*' -o -maxdepth 1 -name '.cloister*' -o -maxdepth 1 -name 'cloister-*')" ] || fail "left over: $(ls)"
 
 exit "$failed"
