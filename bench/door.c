@@ -5,8 +5,8 @@
  * rate that was reached.
  *
  * door decide COUNT FOLDER: the same decisions without a door, for a profiler.
- * door kept|fresh|auth SECONDS: only sessions, or questions for a nonce, in ten turns with the floor; the broker's process is told, for a
- * profiler, and its memory before and after. */
+ * door kept|fresh|auth|mixed SECONDS: only sessions, questions for a nonce, or requests of every kind, in ten turns with the floor; the
+ * broker's process is told, for a profiler, and its memory after each turn. */
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -311,6 +311,32 @@ static bool ask_auth(struct guest *g, struct clo_error *err)
     return (g->client != NULL ||
             clo_kbs_new(url, clo_buffer_bytes(&g->scene->spki), 20000, &g->client, err)) &&
            clo_kbs_auth(g->client, "snp", &nonce, err);
+}
+
+/* What proves nothing, and is refused: no route leads there. */
+static bool ask_junk(struct guest *g, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
+    const struct clo_https_request request = { .method = "GET",
+                                               .path = "/kbs/v0/nothing/of/that/name",
+                                               .timeout_ms = 20000 };
+    struct clo_error refused;
+
+    (void)err;
+    return !clo_https_ask(g->connection, &request, &response, &refused) || response.status != 200;
+}
+
+/* Of a thousand: a whole session, a piece of junk (what an address may send of it goes with time), 98 questions for a nonce, the rest
+ * for health. */
+static bool ask_mixed(struct guest *g, struct clo_error *err)
+{
+    size_t turn = g->count % 1000;
+
+    if (turn == 999 && g->connection != NULL)
+        return ask_junk(g, err);
+    if (turn == 499)
+        return ask_session(g, err);
+    return turn % 10 == 0 ? ask_auth(g, err) : ask_health(g, err);
 }
 
 static void wait_until(double due)
@@ -701,7 +727,9 @@ static int turns_only(const char *what, double seconds)
     pid_t broker = start_broker(&s, state, 1);
     const struct guest guest = { .scene = &s,
                                  .port = s.port,
-                                 .ask = strcmp(what, "auth") == 0 ? ask_auth : ask_session,
+                                 .ask = strcmp(what, "auth") == 0    ? ask_auth
+                                        : strcmp(what, "mixed") == 0 ? ask_mixed
+                                                                     : ask_session,
                                  .is_kept = strcmp(what, "fresh") != 0 };
     run_turns(&guest, seconds, broker);
     kill(broker, SIGKILL);
@@ -712,7 +740,7 @@ static int turns_only(const char *what, double seconds)
 int main(int argc, char **argv)
 {
     if (argc == 3 && (strcmp(argv[1], "kept") == 0 || strcmp(argv[1], "fresh") == 0 ||
-                      strcmp(argv[1], "auth") == 0))
+                      strcmp(argv[1], "auth") == 0 || strcmp(argv[1], "mixed") == 0))
         return turns_only(argv[1], atof(argv[2]));
     if (argc == 4 && strcmp(argv[1], "decide") == 0)
         return decide_many(atoi(argv[2]), argv[3]);
