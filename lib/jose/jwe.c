@@ -41,9 +41,10 @@ static bool is_one_of(const char *name, const char *const *names)
 }
 
 /* What the message says of itself must be among the few things we do, before libjose sees it. `type`
- * gets what it says its content is; it is the sender's word once the message has opened. */
-static bool check_header(const json_t *jwe, enum clo_key_kind kind, char type[CLO_JWE_TYPE],
-                         struct clo_error *err)
+ * gets what it says its content is; it is the sender's word once the message has opened. `header` is the caller's also
+ * where this fails. */
+static bool read_header(const json_t *jwe, enum clo_key_kind kind, char type[CLO_JWE_TYPE],
+                        json_t **header, struct clo_error *err)
 {
     static const char *const members[] = { "protected", "encrypted_key", "iv", "ciphertext",
                                            "tag",       "aad",           NULL };
@@ -52,18 +53,17 @@ static bool check_header(const json_t *jwe, enum clo_key_kind kind, char type[CL
     static const char *const for_ec[] = { "ECDH-ES+A256KW", "ECDH-ES", NULL };
     static const char *const for_rsa[] = { "RSA-OAEP-256", NULL };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_json_freep) json_t *header = NULL;
     const char *algorithm;
     const char *encryption;
     const char *content;
 
     if (!clo_json_only(jwe, members, err) ||
         !clo_json_get_bytes(jwe, "protected", CLO_JSON_BASE64URL, 65536, &text, err) ||
-        !clo_json_parse(clo_buffer_bytes(&text), &header, err) ||
-        !clo_json_only(header, header_members, err) ||
-        !clo_json_get_string(header, "alg", &algorithm, err) ||
-        !clo_json_get_string(header, "enc", &encryption, err) ||
-        !clo_json_get_string_optional(header, "cty", &content, err))
+        !clo_json_parse(clo_buffer_bytes(&text), header, err) ||
+        !clo_json_only(*header, header_members, err) ||
+        !clo_json_get_string(*header, "alg", &algorithm, err) ||
+        !clo_json_get_string(*header, "enc", &encryption, err) ||
+        !clo_json_get_string_optional(*header, "cty", &content, err))
         return false;
     if (content != NULL && (content[0] == '\0' || strlen(content) >= CLO_JWE_TYPE))
         return clo_fail(err, CLO_ERR_FORMAT, "cty: %zu bytes", strlen(content));
@@ -126,10 +126,11 @@ static bool decrypt(const json_t *jwe, const json_t *cek, struct clo_secret **ou
 bool clo_jwe_open_typed(const json_t *jwe, const struct clo_private_key *key,
                         char type[CLO_JWE_TYPE], struct clo_secret **out, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_json_freep) json_t *header = NULL;
     CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
     enum clo_key_kind kind = clo_private_key_kind(key);
 
-    if (!check_header(jwe, kind, type, err))
+    if (!read_header(jwe, kind, type, &header, err))
         return clo_wrap(err, "JWE");
     return (kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
                                 : unwrap_for_ec(jwe, key, &cek, err)) &&
@@ -153,17 +154,13 @@ bool clo_jwe_open(const json_t *jwe, const struct clo_private_key *key, struct c
 /* --- Keys that do not leave their place --- */
 
 /* The sender's point, of a message that names no parties: they would be a part of what is derived. */
-static bool read_sender(const json_t *jwe, struct clo_public_key **out, struct clo_error *err)
+static bool read_sender(const json_t *header, struct clo_public_key **out, struct clo_error *err)
 {
     static const char *const members[] = { "alg", "enc", "epk", NULL };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    CLO_CLEANUP(clo_json_freep) json_t *header = NULL;
     const char *algorithm;
     json_t *sender;
 
-    return clo_json_get_bytes(jwe, "protected", CLO_JSON_BASE64URL, 65536, &text, err) &&
-           clo_json_parse(clo_buffer_bytes(&text), &header, err) &&
-           clo_json_only(header, members, err) &&
+    return clo_json_only(header, members, err) &&
            clo_json_get_string(header, "alg", &algorithm, err) &&
            (strcmp(algorithm, JWE_FOR_EC) == 0 ||
             clo_fail(err, CLO_ERR_REFUSED, "alg \"%.20s\"", algorithm)) &&
@@ -171,7 +168,8 @@ static bool read_sender(const json_t *jwe, struct clo_public_key **out, struct c
            clo_jwk_to_public_key(sender, out, err);
 }
 
-static bool unwrap_by_exchange(const json_t *jwe, const struct clo_private_key *key, json_t **cek,
+static bool unwrap_by_exchange(const json_t *jwe, const json_t *header,
+                               const struct clo_private_key *key, json_t **cek,
                                struct clo_error *err)
 {
     CLO_CLEANUP(clo_public_key_freep) struct clo_public_key *sender = NULL;
@@ -179,7 +177,7 @@ static bool unwrap_by_exchange(const json_t *jwe, const struct clo_private_key *
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *shared = NULL;
     uint8_t wrapping[CLO_KEY_WRAP_SIZE], plain[CLO_KEY_WRAP_SIZE];
 
-    if (!read_sender(jwe, &sender, err) ||
+    if (!read_sender(header, &sender, err) ||
         !clo_json_get_bytes(jwe, "encrypted_key", CLO_JSON_BASE64URL, 1024, &wrapped, err))
         return clo_wrap(err, "JWE");
     if (wrapped.size != CLO_KEY_WRAP_SIZE + 8)
@@ -198,15 +196,16 @@ static bool unwrap_by_exchange(const json_t *jwe, const struct clo_private_key *
 bool clo_jwe_open_held(const json_t *jwe, const struct clo_private_key *key,
                        struct clo_secret **out, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_json_freep) json_t *header = NULL;
     CLO_CLEANUP(wipe_jwk) json_t *cek = NULL;
     enum clo_key_kind kind = clo_private_key_kind(key);
     char type[CLO_JWE_TYPE];
 
-    if (!check_header(jwe, kind, type, err))
+    if (!read_header(jwe, kind, type, &header, err))
         return clo_wrap(err, "JWE");
     if (type[0] != '\0')
         return clo_fail(err, CLO_ERR_REFUSED, "JWE: its content is \"%s\", not plain bytes", type);
     return (kind == CLO_KEY_RSA ? unwrap_for_rsa(jwe, key, &cek, err)
-                                : unwrap_by_exchange(jwe, key, &cek, err)) &&
+                                : unwrap_by_exchange(jwe, header, key, &cek, err)) &&
            decrypt(jwe, cek, out, err);
 }
