@@ -172,40 +172,41 @@ bool clo_kbs_resource(struct clo_kbs_client *client, const char *path, json_t **
     return resource(client, path, jwe, err) || clo_wrap(err, "key broker: resource %s", path);
 }
 
-bool clo_kbs_generation(struct clo_kbs_client *client, const char *path, uint64_t generation,
-                        struct clo_error *err)
+/* What is told of a disk whose key was given: by who has attested. Takes `body` over. */
+static bool tell(struct clo_kbs_client *client, struct clo_buffer *target, json_t *body,
+                 struct clo_error *err)
 {
     CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
     CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
-    CLO_CLEANUP(clo_json_freep) json_t *body = json_object();
+    CLO_CLEANUP(clo_json_freep) json_t *owned = body;
+    const char *text = clo_buffer_string(target);
 
     if (client->token.size == 0)
         return clo_fail(err, CLO_ERR_USAGE, "nothing was attested");
-    clo_buffer_printf(&target, "/cloister/v0/generation/%s/%llu", path,
-                      (unsigned long long)generation);
-    const char *text = clo_buffer_string(&target);
     if (text == NULL || body == NULL)
         return clo_out_of_memory(err);
-    return ask(client, "POST", text, body, &response, &answer, err) ||
+    return ask(client, "POST", text, owned, &response, &answer, err);
+}
+
+bool clo_kbs_generation(struct clo_kbs_client *client, const char *path, uint64_t generation,
+                        struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
+
+    clo_buffer_printf(&target, "/cloister/v0/generation/%s/%llu", path,
+                      (unsigned long long)generation);
+    return tell(client, &target, json_object(), err) ||
            clo_wrap(err, "key broker: generation %llu", (unsigned long long)generation);
 }
 
 bool clo_kbs_tag_errors(struct clo_kbs_client *client, const char *path, uint64_t count,
                         uint64_t first, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_https_response_free) struct clo_https_response response = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer target = { 0 };
-    CLO_CLEANUP(clo_json_freep) json_t *answer = NULL;
-    CLO_CLEANUP(clo_json_freep)
-    json_t *body = json_pack("{s:I, s:I}", "count", (json_int_t)count, "first", (json_int_t)first);
 
-    if (client->token.size == 0)
-        return clo_fail(err, CLO_ERR_USAGE, "nothing was attested");
     clo_buffer_printf(&target, "/cloister/v0/tag-errors/%s", path);
-    const char *text = clo_buffer_string(&target);
-    if (text == NULL || body == NULL)
-        return clo_out_of_memory(err);
-    return ask(client, "POST", text, body, &response, &answer, err) ||
+    return tell(client, &target,
+                json_pack("{s:I, s:I}", "count", (json_int_t)count, "first", (json_int_t)first),
+                err) ||
            clo_wrap(err, "key broker: tag errors");
 }

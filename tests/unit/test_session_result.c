@@ -18,12 +18,12 @@ static void test_whole(void **state)
 {
     CLO_CLEANUP(clo_session_result_free) struct clo_session_result result = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
-    static const char whole[] = HEAD "\"tee\":\"snp\",\"released\":\"a/b/c\"," REST;
+    static const char whole[] = HEAD "\"tee\":\"snp\"," REST;
     struct clo_error err;
 
     (void)state;
     CHECK(clo_session_result_read(clo_bytes_text(whole), &result, &err), err.text);
-    CHECK(strcmp(result.tee, "snp") == 0 && strcmp(result.released, "a/b/c") == 0, "words");
+    CHECK(strcmp(result.tee, "snp") == 0 && strcmp(result.resource, "a/b/c") == 0, "words");
     CHECK(clo_session_result_fulfils(&result, HEX) && result.is_one_machines, "terms");
     CHECK(result.holder.has_counts && result.holder.reset_count == 1 &&
                   result.holder.restart_count == 2,

@@ -66,7 +66,7 @@ bool clo_http_reply_write(const struct clo_http_reply *reply, struct clo_buffer 
         clo_buffer_printf(out, "Content-Length: %zu\r\n", reply->body.size);
     /* Texts of clients stand in some answers: nobody is to take those for anything but what they are. */
     clo_buffer_text(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
-    if (reply->content_policy != NULL && reply->content_policy[0] != '\0')
+    if (reply->content_policy != NULL)
         clo_buffer_printf(out, "Content-Security-Policy: %s\r\nReferrer-Policy: no-referrer\r\n",
                           reply->content_policy);
     if (reply->status == 429 || reply->status == 503)

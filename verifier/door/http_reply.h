@@ -11,7 +11,7 @@ struct clo_http_reply {
     const char *content_type;
     const char *cookie;         /* the session's, to be set; empty: none */
     const char *location;       /* of what was made; empty: none */
-    const char *content_policy; /* of a page; empty: it is not one */
+    const char *content_policy; /* of a page; NULL: it is not one */
     struct clo_bytes body;
     int64_t time; /* Unix */
     bool is_head; /* to a HEAD request: how long the body would be, without it */

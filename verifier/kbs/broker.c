@@ -37,7 +37,8 @@ bool clo_broker_new(const struct clo_broker_spec *spec, struct clo_broker **out,
         !clo_store_audit_sign(spec->store, err) ||
         !clo_junk_new(spec->random, &broker->junk, err) ||
         !clo_term_book_new(spec->store, 0, &broker->book, err) ||
-        !clo_term_book_open(broker->book, err) || !open_token_key(broker, err))
+        !clo_term_book_open(broker->book, err) || !open_token_key(broker, err) ||
+        !broker_status_page_open(broker, err))
         return false;
     *out = CLO_TAKE(broker);
     return true;

@@ -79,7 +79,7 @@ struct clo_broker_answer {
     const char *error;               /* static: Trustee's name of a refusal; NULL: none has one */
     char cookie[CLO_SESSION_COOKIE]; /* to be set; empty: none */
     char location[64 + CLO_SESSION_COOKIE]; /* of what was made; empty: none */
-    char content_policy[192]; /* of a page: what a browser may load for it; empty: it is not one */
+    const char *content_policy; /* of a page: what a browser may load for it; NULL: it is not one */
     struct clo_buffer body;
     uint64_t mark; /* not to be sent before clo_broker_may_send(); 0: at once */
 };

@@ -197,7 +197,7 @@ struct clo_session_result *broker_get_shown(struct clo_broker *broker,
     return shown;
 }
 
-bool broker_may_tell(struct clo_broker *broker, const struct clo_broker_request *request,
+static bool may_tell(struct clo_broker *broker, const struct clo_broker_request *request,
                      struct clo_session_result *shown, struct clo_error *err)
 {
     if (shown->told == TOLD_MAX) {
@@ -206,4 +206,45 @@ bool broker_may_tell(struct clo_broker *broker, const struct clo_broker_request 
     }
     shown->told++;
     return true;
+}
+
+static bool check_word(struct clo_broker *broker, const struct clo_session *session,
+                       const struct broker_word *word, struct clo_error *err)
+{
+    if (!clo_session_released(broker->sessions, session, word->path))
+        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": was not released in this session",
+                        word->path);
+    return word->take == NULL || word->take(broker->spec.store, word, err);
+}
+
+static bool decide_word(struct clo_broker *broker, const struct clo_broker_request *request,
+                        const struct clo_session *session, const struct broker_word *word,
+                        struct clo_error *err)
+{
+    struct clo_error why = { 0 };
+
+    if (!clo_store_begin(broker->spec.store, err))
+        return false;
+    bool ok = check_word(broker, session, word, &why);
+    const struct clo_audit row = { .action = word->action,
+                                   .verdict = ok ? word->verdict : "refused",
+                                   .tee = "",
+                                   .resource = word->path,
+                                   .detail = ok ? word->told : why.text };
+    if (!broker_settle(broker, request, session, ok, &row, &why, err))
+        return false;
+    broker->counters[ok ? word->taken : word->refused]++;
+    return ok || clo_fail(err, why.status, "%s", why.text);
+}
+
+bool broker_take_word(struct clo_broker *broker, const struct clo_broker_request *request,
+                      const struct clo_session *session, struct clo_session_result *shown,
+                      const struct broker_word *word, struct clo_error *err)
+{
+    if (!may_tell(broker, request, shown, err))
+        return false;
+    if (decide_word(broker, request, session, word, err))
+        return true;
+    shown->refusals++;
+    return false;
 }

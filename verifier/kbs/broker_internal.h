@@ -20,21 +20,20 @@
 #define BROKER_CHALLENGE_NEW   "/challenge-response/v1/newSession"
 #define BROKER_CHALLENGE       "/challenge-response/v1/session/"
 #define BROKER_RESOURCE_PREFIX "/kbs/v0/resource/"
-#define BROKER_PROBLEM_REFUSED "tag:cloister.dev,2026:problem:refused"
+/* A guest tells what a host did to its disk: kbs_tag_errors.c. */
+#define BROKER_TAG_ERRORS_PREFIX "/cloister/v0/tag-errors/"
+#define BROKER_PROBLEM_REFUSED   "tag:cloister.dev,2026:problem:refused"
 
 /* Trustee's names of what went wrong (kbs/src/error.rs). */
 #define BROKER_ERROR_ATTESTATION "AttestationError"
 #define BROKER_ERROR_NO_TOKEN    "TokenNotFound"
 #define BROKER_ERROR_TOKEN       "TokenVerifierError"
 #define BROKER_ERROR_POLICY      "PolicyDeny"
-/* A guest tells what a host did to its disk: kbs_tag_errors.c. */
-#define BROKER_TAG_ERRORS_PREFIX "/cloister/v0/tag-errors/"
-
-#define BROKER_ERROR_PLUGIN    "PluginInternalError"
-#define BROKER_ERROR_NO_PLUGIN "PluginNotFound"
-#define BROKER_ERROR_JWE       "JweError"
-#define BROKER_ERROR_PATH      "InvalidRequestPath"
-#define BROKER_ERROR_ADMIN     "AdminAuth"
+#define BROKER_ERROR_PLUGIN      "PluginInternalError"
+#define BROKER_ERROR_NO_PLUGIN   "PluginNotFound"
+#define BROKER_ERROR_JWE         "JweError"
+#define BROKER_ERROR_PATH        "InvalidRequestPath"
+#define BROKER_ERROR_ADMIN       "AdminAuth"
 
 enum broker_counter {
     AUTH,
@@ -72,6 +71,9 @@ struct clo_broker {
     void *synced_context;
     bool is_probed, is_writable; /* the store, when it was last tried */
     int64_t probed;
+    bool has_terms; /* when that was last asked */
+    int64_t terms_asked;
+    char page_policy[192]; /* what a browser may load for the status page */
 };
 
 /* Around what takes long and touches nothing that is shared: leave, and enter again. Whatever was borrowed before has to be
@@ -145,10 +147,21 @@ CLO_MUST_USE bool broker_identify(struct clo_broker *broker,
                                   const struct clo_broker_request *request,
                                   struct clo_broker_answer *answer, struct clo_session *out,
                                   struct clo_error *err);
-/* Once more it tells of its disk, which is a row of the trail each time: that has an end, too. */
-CLO_MUST_USE bool broker_may_tell(struct clo_broker *broker,
-                                  const struct clo_broker_request *request,
-                                  struct clo_session_result *shown, struct clo_error *err);
+/* What a guest tells of its disk: only who was given the disk's key knows anything of it. */
+struct broker_word {
+    const char *path, *action, *verdict; /* "generation", "raised" */
+    const char *told;                    /* for the audit trail */
+    enum broker_counter taken, refused;
+    /* Within the transaction; NULL: it is written down, and nothing more. */
+    bool (*take)(struct clo_store *store, const struct broker_word *word, struct clo_error *err);
+    uint64_t value; /* for take() */
+};
+/* Of a session that has shown something. Each is a row of the trail: that has an end, too. */
+CLO_MUST_USE bool broker_take_word(struct clo_broker *broker,
+                                   const struct clo_broker_request *request,
+                                   const struct clo_session *session,
+                                   struct clo_session_result *shown, const struct broker_word *word,
+                                   struct clo_error *err);
 /* What the session has shown, of which its refusals are a part: they have an end. NULL: nothing, or too many. */
 struct clo_session_result *broker_get_shown(struct clo_broker *broker,
                                             const struct clo_broker_request *request,
@@ -238,15 +251,17 @@ CLO_MUST_USE bool broker_veraison(struct clo_broker *broker,
 CLO_MUST_USE bool broker_tag_errors(struct clo_broker *broker,
                                     const struct clo_broker_request *request,
                                     struct clo_broker_answer *answer, struct clo_error *err);
-bool broker_generation(struct clo_broker *broker, const struct clo_broker_request *request,
-                       struct clo_broker_answer *answer, struct clo_error *err);
+CLO_MUST_USE bool broker_generation(struct clo_broker *broker,
+                                    const struct clo_broker_request *request,
+                                    struct clo_broker_answer *answer, struct clo_error *err);
 CLO_MUST_USE bool broker_metrics(struct clo_broker *broker,
                                  const struct clo_broker_request *request,
                                  struct clo_broker_answer *answer, struct clo_error *err);
 /* Could a decision be made now? Else CLO_ERR_UNAVAILABLE, and why not. */
 CLO_MUST_USE bool broker_check_health(struct clo_broker *broker, int64_t clock,
                                       struct clo_error *err);
-/* For people (status_page.c). */
+/* For people (status_page.c). Its policy is made once. */
+CLO_MUST_USE bool broker_status_page_open(struct clo_broker *broker, struct clo_error *err);
 CLO_MUST_USE bool broker_status_page(struct clo_broker *broker,
                                      const struct clo_broker_request *request,
                                      struct clo_broker_answer *answer, struct clo_error *err);

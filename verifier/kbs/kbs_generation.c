@@ -5,36 +5,10 @@
 
 #include "verifier/store/generation.h"
 
-/* Only who was given the disk's key says how often the disk was used. */
-static bool raise_generation(struct clo_broker *broker, const struct clo_session *session,
-                             const char *path, uint64_t generation, struct clo_error *err)
+static bool raise_generation(struct clo_store *store, const struct broker_word *word,
+                             struct clo_error *err)
 {
-    if (!clo_session_released(broker->sessions, session, path))
-        return clo_fail(err, CLO_ERR_REFUSED, "resource \"%s\": was not released in this session",
-                        path);
-    return clo_store_raise_generation(broker->spec.store, path, generation, err);
-}
-
-static bool decide_generation(struct clo_broker *broker, const struct clo_broker_request *request,
-                              const struct clo_session *session, const char *path, uint64_t value,
-                              struct clo_error *err)
-{
-    struct clo_error why = { 0 };
-    char told[32];
-
-    if (!clo_store_begin(broker->spec.store, err))
-        return false;
-    bool ok = raise_generation(broker, session, path, value, &why);
-    snprintf(told, sizeof told, "%llu", (unsigned long long)value);
-    const struct clo_audit row = { .action = "generation",
-                                   .verdict = ok ? "raised" : "refused",
-                                   .tee = "",
-                                   .resource = path,
-                                   .detail = ok ? told : why.text };
-    if (!broker_settle(broker, request, session, ok, &row, &why, err))
-        return false;
-    broker->counters[ok ? GENERATION_RAISED : GENERATION_REFUSED]++;
-    return ok || clo_fail(err, why.status, "%s", why.text);
+    return clo_store_raise_generation(store, word->path, word->value, err);
 }
 
 bool broker_generation(struct clo_broker *broker, const struct clo_broker_request *request,
@@ -43,6 +17,7 @@ bool broker_generation(struct clo_broker *broker, const struct clo_broker_reques
     char path[CLO_GENERATION_PATH];
     struct clo_session session;
     uint64_t value;
+    char told[32];
 
     if (!broker_get_session(broker, request, &session, err))
         return false;
@@ -51,12 +26,17 @@ bool broker_generation(struct clo_broker *broker, const struct clo_broker_reques
         return false;
     if (!clo_generation_parse(request->path, path, &value, err))
         return broker_junk(broker, request, CLO_JUNK_MALFORMED);
-    if (!broker_may_tell(broker, request, shown, err))
+    snprintf(told, sizeof told, "%llu", (unsigned long long)value);
+    const struct broker_word word = { .path = path,
+                                      .action = "generation",
+                                      .verdict = "raised",
+                                      .told = told,
+                                      .taken = GENERATION_RAISED,
+                                      .refused = GENERATION_REFUSED,
+                                      .take = raise_generation,
+                                      .value = value };
+    if (!broker_take_word(broker, request, &session, shown, &word, err))
         return false;
-    if (!decide_generation(broker, request, &session, path, value, err)) {
-        shown->refusals++;
-        return false;
-    }
     return broker_json(answer, "application/json",
                        json_pack("{s:I}", "generation", (json_int_t)value), err);
 }

@@ -84,17 +84,26 @@ static bool probe(struct clo_broker *broker, int64_t clock)
     return broker->is_writable;
 }
 
-bool broker_check_health(struct clo_broker *broker, int64_t clock, struct clo_error *err)
+/* A good answer counts for its second: anybody may ask. */
+static bool check_terms(struct clo_broker *broker, int64_t clock, struct clo_error *err)
 {
-    bool has_terms = false;
     struct clo_error why;
 
-    if (!clo_store_has_terms(broker->spec.store, &has_terms, &why)) {
+    if (broker->has_terms && broker->terms_asked == clock)
+        return true;
+    broker->has_terms = false;
+    broker->terms_asked = clock;
+    if (!clo_store_has_terms(broker->spec.store, &broker->has_terms, &why)) {
         broker_failed(broker, &why);
         return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: the store cannot be read");
     }
-    if (!has_terms)
-        return clo_fail(err, CLO_ERR_UNAVAILABLE, "health: no key is registered");
+    return broker->has_terms || clo_fail(err, CLO_ERR_UNAVAILABLE, "health: no key is registered");
+}
+
+bool broker_check_health(struct clo_broker *broker, int64_t clock, struct clo_error *err)
+{
+    if (!check_terms(broker, clock, err))
+        return false;
     return probe(broker, clock) ||
            clo_fail(err, CLO_ERR_UNAVAILABLE, "health: the store cannot be written");
 }

@@ -78,8 +78,6 @@ bool clo_session_result_write(const struct clo_session_result *result, struct cl
     clo_json_set(&o, "token", json_stringn((const char *)result->token.data, result->token.size));
     clo_json_set_hex(&o, "request", clo_digest_bytes(&result->request));
     clo_json_set(&o, "terms", terms);
-    if (result->released != NULL)
-        clo_json_set(&o, "released", json_string(result->released));
     clo_json_set(&o, "resource", json_string(result->resource));
     clo_json_set(&o, "is_one_machines", json_boolean(result->is_one_machines));
     clo_json_set(&o, "holder", holder_json(&result->holder));
@@ -170,12 +168,11 @@ static bool read_tee(const json_t *json, const char **out, struct clo_error *err
 
 static bool read_result(const json_t *json, struct clo_session_result *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "tee_pubkey", "tee_key",         "tee",
-                                        "token",      "request",         "terms",
-                                        "released",   "resource",        "holder",
+    static const char *const keys[] = { "tee_pubkey", "tee_key",         "tee",      "token",
+                                        "request",    "terms",           "resource", "holder",
                                         "vm",         "is_one_machines", NULL };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer request = { 0 };
-    const char *released, *token;
+    const char *token;
     json_t *jwk;
 
     if (!clo_json_only(json, keys, err) || !clo_json_get_object(json, "tee_pubkey", &jwk, err) ||
@@ -183,7 +180,6 @@ static bool read_result(const json_t *json, struct clo_session_result *out, stru
         !read_tee(json, &out->tee, err) || !clo_json_get_string(json, "token", &token, err) ||
         !clo_json_get_bytes(json, "request", CLO_JSON_HEX, 32, &request, err) ||
         !read_terms(json, out, err) ||
-        !clo_json_get_string_optional(json, "released", &released, err) ||
         !read_text(json, "resource", out->resource, sizeof out->resource, err) ||
         !clo_json_get_bool_optional(json, "is_one_machines", false, &out->is_one_machines, err) ||
         !read_holder(json, &out->holder, err) || !read_vm(json, &out->vm, err))
@@ -192,10 +188,9 @@ static bool read_result(const json_t *json, struct clo_session_result *out, stru
         return clo_fail(err, CLO_ERR_FORMAT, "\"request\": not a digest");
     out->request.hash = CLO_HASH_SHA256;
     memcpy(out->request.bytes, request.data, 32);
+    clo_buffer_reserve(&out->token, strlen(token)); /* kept for minutes: no more than it takes */
     clo_buffer_text(&out->token, token);
     if (!clo_buffer_ok(&out->token))
-        return clo_out_of_memory(err);
-    if (released != NULL && (out->released = strdup(released)) == NULL)
         return clo_out_of_memory(err);
     out->tee_pubkey = json_deep_copy(jwk);
     return out->tee_pubkey != NULL || clo_out_of_memory(err);

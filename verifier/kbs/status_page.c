@@ -13,28 +13,31 @@
     "style-src "
 
 /* By the digest of the one style sheet: no other one counts, wherever it might come from. */
-static bool write_content_policy(struct clo_bytes style, struct clo_broker_answer *answer,
-                                 struct clo_error *err)
+bool broker_status_page_open(struct clo_broker *broker, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer style = { 0 };
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer text = { 0 };
     struct clo_digest digest;
 
-    clo_hash(CLO_HASH_SHA256, style, &digest);
+    clo_html_style(&style);
+    if (!clo_buffer_ok(&style))
+        return clo_out_of_memory(err);
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&style), &digest);
     clo_base64_write(clo_digest_bytes(&digest), &text);
     if (clo_buffer_string(&text) == NULL)
         return clo_out_of_memory(err);
-    snprintf(answer->content_policy, sizeof answer->content_policy, CONTENT_POLICY "'sha256-%s'",
+    snprintf(broker->page_policy, sizeof broker->page_policy, CONTENT_POLICY "'sha256-%s'",
              clo_buffer_string(&text));
     return true;
 }
 
-static void write_head(struct clo_bytes style, struct clo_buffer *out)
+static void write_head(struct clo_buffer *out)
 {
     clo_buffer_text(out,
                     "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                     "<title>Cloister key broker</title>\n<style>");
-    clo_buffer_append(out, style);
+    clo_html_style(out);
     clo_buffer_text(out, "</style>\n</head>\n<body>\n<header>\n");
     clo_html_element(out, "p class=\"eyebrow\"", "Cloister");
     clo_html_element(out, "h1", "Verifier and key broker");
@@ -125,18 +128,14 @@ static void write_links(const struct clo_broker *broker, struct clo_buffer *out)
 bool broker_status_page(struct clo_broker *broker, const struct clo_broker_request *request,
                         struct clo_broker_answer *answer, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer style = { 0 };
     const char *algorithm;
 
-    clo_html_style(&style);
-    if (!clo_buffer_ok(&style))
-        return clo_out_of_memory(err);
-    if (!clo_jws_algorithm(clo_private_key_kind(broker->token_key), &algorithm, err) ||
-        !write_content_policy(clo_buffer_bytes(&style), answer, err))
+    if (!clo_jws_algorithm(clo_private_key_kind(broker->token_key), &algorithm, err))
         return false;
+    answer->content_policy = broker->page_policy;
     answer->content_type = "text/html; charset=utf-8";
     answer->body.limit = PAGE_LIMIT;
-    write_head(clo_buffer_bytes(&style), &answer->body);
+    write_head(&answer->body);
     write_answer(broker, request->clock, &answer->body);
     write_facts(broker, algorithm, &answer->body);
     write_protocols(&answer->body);
