@@ -154,7 +154,7 @@ if [ -e "${CLOISTER_BUILD:-}/po/fr/LC_MESSAGES/cloister.mo" ]; then
     "$cloister" report audit-bad.json appraisal-refused.json image.json --language fr >fr.html
     grep -q '<html lang="fr">' fr.html || fail "the page does not say that it is French"
     # Reasons of rules are in the page's language.
-    grep -q "un autre programme que celui de l&#39;image" fr.html || fail "a rule's reason is not translated"
+    grep -q "un autre programme que celui de l’image" fr.html || fail "a rule's reason is not translated"
     ! grep -q "<h3>another program\|<h3 lang=.en.>another program" fr.html || fail "a rule's reason is there in English"
     # Remedies that are made from a rule, too.
     "$cloister" audit one.config --json >remedies.json
