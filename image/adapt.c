@@ -56,9 +56,9 @@ static bool is_joined(const struct adapt *adapt, const struct clo_fstab_line *li
     return clo_joined_has(adapt->joined, folder);
 }
 
-static const char *fate(const struct adapt *adapt)
+static const char *fate(const struct adapt *adapt, const struct clo_layout_part *part)
 {
-    return adapt->spec->is_in_place ? "erased" : "left behind";
+    return adapt->spec->is_in_place && part != NULL ? "erased" : "left behind";
 }
 
 static bool check_line(const struct adapt *adapt, const struct clo_fstab_line *line,
@@ -79,9 +79,9 @@ static bool check_line(const struct adapt *adapt, const struct clo_fstab_line *l
                         "root first, or leave it behind by --drop %.80s",
                         line->folder, text, line->folder);
     if (what == CLO_FSTAB_SWAP)
-        adapt_tell(adapt, "swap: %s: %s, the guest has none", text, fate(adapt));
+        adapt_tell(adapt, "swap: %s: %s, the guest has none", text, fate(adapt, part));
     else if (what != CLO_FSTAB_BOOT)
-        adapt_tell(adapt, "%s: %s: %s", line->folder, text, fate(adapt));
+        adapt_tell(adapt, "%s: %s: %s", line->folder, text, fate(adapt, part));
     return true;
 }
 
@@ -118,8 +118,7 @@ static bool may_be_erased(const struct adapt *adapt, const struct clo_layout_par
         enum clo_fstab_what what = clo_fstab_what(&line);
         names_boot = names_boot || what == CLO_FSTAB_BOOT;
         if (clo_layout_find(adapt->layout, line.device) == part &&
-            (what == CLO_FSTAB_BOOT || what == CLO_FSTAB_ESP ||
-             (what == CLO_FSTAB_DATA && is_dropped(adapt, line.folder))))
+            (what == CLO_FSTAB_BOOT || what == CLO_FSTAB_ESP || is_dropped(adapt, line.folder)))
             return true;
     }
     return part->is_boot && !names_boot; /* as adapt_boot() takes it */

@@ -203,6 +203,5 @@ bool clo_in_place_begin(struct clo_journal *journal, struct clo_error *err)
     if (rename(from, to) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", to, strerror(errno));
     journal->is_kept = true;
-    return fsync(journal->lock) == 0 ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->folder, strerror(errno));
+    return clo_journal_sync(journal, err);
 }

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <linux/loop.h>
 
 #include "device/file.h"
 #include "image/in_place.h"
@@ -16,28 +19,45 @@
 #define IN_PLACE_ROOM ((size_t)1 << 20)
 #define WAY_OUT       "'cloister image convert DISK IMAGE' makes a new file"
 
-/* The kernel locks nothing for a loop device, but says which file it has. */
-static bool check_loops(const struct stat *image, struct clo_error *err)
+/* The kernel locks nothing for a loop device, but says which file it has: by its number to those who may open the device, and by a path,
+ * which may be of another's mounts: then the name alone decides. */
+static bool has_file(const char *loop, const char *file, const char *path, const struct stat *image)
+{
+    CLO_CLEANUP(clo_fd_close) int fd = -1;
+    struct loop_info64 info;
+    struct stat status;
+    char device[64];
+
+    snprintf(device, sizeof device, "/dev/%.40s", loop);
+    fd = open(device, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0)
+        return info.lo_device == image->st_dev && info.lo_inode == image->st_ino;
+    if (stat(file, &status) == 0)
+        return status.st_dev == image->st_dev && status.st_ino == image->st_ino;
+    return strcmp(basename(file), basename(path)) == 0;
+}
+
+static bool check_loops(const char *path, const struct stat *image, struct clo_error *err)
 {
     CLO_CLEANUP(globfree) glob_t found = { 0 };
 
     if (glob("/sys/block/loop*/loop/backing_file", 0, NULL, &found) != 0)
         return true;
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        CLO_CLEANUP(clo_buffer_free) struct clo_buffer path = { 0 };
+        CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
         struct clo_error ignored;
-        struct stat status;
-        if (!clo_file_read(found.gl_pathv[i], 4096, &path, &ignored))
-            continue;
-        const char *text = clo_buffer_string(&path);
-        char name[4097];
+        char name[4097], loop[40];
+        if (!clo_file_read(found.gl_pathv[i], 4096, &file, &ignored))
+            continue; /* detached meanwhile */
+        const char *text = clo_buffer_string(&file);
         if (text == NULL)
             return clo_out_of_memory(err);
         snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "\n"), text);
-        if (stat(name, &status) == 0 && status.st_dev == image->st_dev &&
-            status.st_ino == image->st_ino)
-            return clo_fail(err, CLO_ERR_REFUSED, "is attached as %.10s: losetup -d detaches it",
-                            strstr(found.gl_pathv[i], "loop"));
+        const char *start = found.gl_pathv[i] + strlen("/sys/block/");
+        snprintf(loop, sizeof loop, "%.*s", (int)strcspn(start, "/"), start);
+        if (has_file(loop, name, path, image))
+            return clo_fail(err, CLO_ERR_REFUSED, "is attached as %s: losetup -d detaches it",
+                            loop);
     }
     return true;
 }
@@ -67,7 +87,7 @@ bool clo_in_place_open(const char *path, int *out, struct clo_error *err)
     fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0)
         return clo_fail(err, CLO_ERR_SYSTEM, "%s", strerror(errno));
-    if (!lock(fd, err) || !check_loops(&status, err))
+    if (!lock(fd, err) || !check_loops(path, &status, err))
         return false;
     *out = fd;
     fd = -1;

@@ -297,6 +297,13 @@ static bool sync_folder(const char *path, struct clo_error *err)
            clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
 }
 
+bool clo_journal_sync(const struct clo_journal *journal, struct clo_error *err)
+{
+    return (fsync(journal->lock) == 0 ||
+            clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", journal->folder, strerror(errno))) &&
+           sync_folder(journal->folder, err);
+}
+
 bool clo_journal_finish(struct clo_journal *journal, int disk, struct clo_error *err)
 {
     journal->is_finished = true;

@@ -33,6 +33,8 @@ CLO_MUST_USE bool clo_journal_prepare(const char *output, bool resumes, bool is_
                                       struct clo_error *err);
 /* Is the output half moved in its own file? Where that cannot be told, too. */
 bool clo_journal_is_moving(const char *output);
+/* The folder with the names in it, and its own name, are on the disk. */
+CLO_MUST_USE bool clo_journal_sync(const struct clo_journal *journal, struct clo_error *err);
 /* Takes the folder away, if there is nothing in it. */
 void clo_journal_forget(const char *output);
 /* Begins a journal, or goes on with the one that is there. created and seed are what a new one takes. */

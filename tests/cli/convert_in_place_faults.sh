@@ -95,6 +95,11 @@ for ((i = 1; i < changes; i += 12)); do
         cmp -s demo.img first.img || [ "$(jq .finished demo.img.converting/journal.json 2>/dev/null)" = true ] ||
             [ -z "$(ls demo.img.converting)" ] || fail "killed in change $i: there is no plan, and the image is another"
     fi
+    if [ ! -e demo.img.converting ] && [ ! -e demo.ref.json ]; then
+        cmp -s demo.img first.img || fail "killed in change $i: nothing was begun, and the image is another"
+        continue
+    fi
+    rm -f plain large
     [ ! -e demo.img.converting ] || expect "killed in change $i: resumed" 0 "" make_image demo.img --in-place --resume
     [ ! -e demo.img.converting ] || fail "killed in change $i: left over: $(ls demo.img.converting)"
     open_root demo.img demo.disk.key plain
