@@ -10,10 +10,8 @@ LAB_OPEN='--allow-host companions --allow-host cmdline'
 vm_ground attacks_esp
 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --unlock tpm-or-broker
 lab_register demo
-# told NAME KIND: did boot NAME report that?
-told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
 vm_check "good boot" vm_boot_to_root second "$LAB/demo.img"
-vm_check "its key is sealed to the vTPM" told second enrolled
+vm_check "its key is sealed to the vTPM" vm_told second enrolled
 # The refusals name this boot's registers where they explain a difference.
 lab_evidence second enter-initrd
 
@@ -68,7 +66,7 @@ lab_attack_hosts_tpm() {
 tpm_refused() {
     local log=$LAB/${1//_/-}.log register=$2
     [ "$1" != other_firmware ] || register='PCR 0'
-    ! told "${1//_/-}" unattended && case $1 in
+    ! vm_told "${1//_/-}" unattended && case $1 in
         hosts_tpm) grep -aq 'cloister: TPM: token' "$log" ;;
         *) grep -a 'cloister: TPM: token .* differ' "$log" | grep -qw "$register" ;;
     esac

@@ -9,8 +9,6 @@ for tool in sgdisk cryptsetup e2fsck dumpe2fs python3 jq; do
     command -v $tool >/dev/null || { echo "SKIP: $tool is not installed" && exit 77; }
 done
 vm_ground grow
-says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
-says_not() { ! says "$@"; }
 bytes=$((900 * 1048576 + 1048576 / 2)) # no multiple of anything but 512 KiB
 
 # make NAME [OPTION]…: an image as $LAB/NAME.img, its key at the broker for both states, and a copy of it on a larger disk.
@@ -36,15 +34,6 @@ compare() {
     LAB_REFERENCE=$2 lab_compare "$1" enter-initrd
 }
 table_holds() { sgdisk -v "$LAB/$1.img" >"$LAB/$1.sgdisk" 2>&1 && grep -q 'No problems found' "$LAB/$1.sgdisk"; }
-# The partition, and in it the file system, by the volume key.
-take() {
-    local start
-    start=$(lab_root_offset "$LAB/$1.img")
-    rm -f "$LAB/vk" "$LAB/$1.luks"
-    dd if="$LAB/$1.img" of="$LAB/$1.luks" bs=1M iflag=skip_bytes,count_bytes skip="$start" conv=sparse status=none \
-        count="$(cloister image inspect --json "$LAB/$1.img" | jq '.partitions[1].bytes')"
-    cryptsetup luksDump -q --dump-volume-key --volume-key-file "$LAB/vk" --key-file "$key" "$LAB/$1.luks" >/dev/null 2>&1
-}
 grown_to() { jq -es --argjson least $((bytes * 85 / 100)) 'any(.[]; .kind == "grown" and .to > $least)' "$LAB/$1.jsonl" >/dev/null; }
 
 # --- Without tags ---
@@ -52,13 +41,13 @@ grown_to() { jq -es --argjson least $((bytes * 85 / 100)) 'any(.[]; .kind == "gr
 vm_check "an image that may grow" make plain
 vm_check "first boot" lab_boot first "$LAB/plain.img"
 vm_check "its registers are the image's" compare first demo
-vm_check "the table is written" says first "the partition table was written for the larger disk"
+vm_check "the table is written" vm_says first "the partition table was written for the larger disk"
 vm_check "the file system is grown" grown_to first
 vm_check "the table holds" table_holds plain
 vm_check "second boot" lab_boot second "$LAB/plain.img"
 vm_check "its registers are the grown disk's" compare second grown
-vm_check "it has nothing to do" says_not second "root: grown"
-vm_check "nor to write" says_not second "the partition table was written"
+vm_check "it has nothing to do" vm_says_not second "root: grown"
+vm_check "nor to write" vm_says_not second "the partition table was written"
 
 # What the power may leave: the backup, and half of the table, which firmware mends; or all of the table, and nothing else.
 dd if="$LAB/plain.img" of="$LAB/head" bs=512 count=34 status=none
@@ -77,7 +66,7 @@ truncate -s $((bytes + 1048576)) "$LAB/other.img"
 register
 vm_check "a disk of another size: boots" lab_boot other "$LAB/other.img"
 vm_check "as the image" compare other demo
-vm_check "and stays as it is" says_not other "root: grown"
+vm_check "and stays as it is" vm_says_not other "root: grown"
 rm -f "$LAB/other.img"
 
 # --- With tags ---
@@ -85,16 +74,11 @@ rm -f "$LAB/other.img"
 vm_check "an image with tags that may grow" make tagged --integrity hmac-sha256
 vm_check "tags: first boot" lab_boot tagged "$LAB/tagged.img"
 vm_check "tags: the file system is grown" grown_to tagged
-vm_check "tags: no sector is an error" says_not tagged "INTEGRITY AEAD ERROR"
+vm_check "tags: no sector is an error" vm_says_not tagged "INTEGRITY AEAD ERROR"
 vm_check "tags: second boot" lab_boot again "$LAB/tagged.img"
 vm_check "tags: registers" compare again grown
-vm_check "tags: no sector is an error then" says_not again "INTEGRITY AEAD ERROR"
+vm_check "tags: no sector is an error then" vm_says_not again "INTEGRITY AEAD ERROR"
 vm_check "tags: the table holds" table_holds tagged
-all_tags() {
-    take tagged || return
-    # The journal was used: what remains is layout and tags.
-    sed 's/^    journal_is_empty(device, .*/    pass/' tests/cli/tags.py >"$LAB/tags.py"
-    python3 "$LAB/tags.py" "$LAB/tagged.luks" "$LAB/vk" "$LAB/tagged.plain" >"$LAB/tags"
-}
+all_tags() { vm_take tagged tagged && vm_tags tagged "$key" used; }
 vm_check "tags: all of them hold" all_tags
 vm_end

@@ -9,19 +9,15 @@ vm_ground sealed
 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --unlock tpm-or-broker
 lab_register demo
 
-# told NAME KIND: did boot NAME report that?
-told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
-told_not() { ! told "$@"; }
-
 vm_check "first boot, by the broker" vm_boot_to_root first "$LAB/demo.img"
-vm_check "what was released is sealed" told first enrolled
-vm_check "it was not unattended" told_not first unattended
+vm_check "what was released is sealed" vm_told first enrolled
+vm_check "it was not unattended" vm_told_not first unattended
 
 lab_end # the broker is gone
 for boot in second third; do
     [ "$boot" = second ] || vm_more "a $boot boot by the TPM" || continue
     vm_check "$boot boot, with the broker stopped" vm_boot_to_root "$boot" "$LAB/demo.img"
-    vm_check "$boot boot was unattended" told "$boot" unattended
+    vm_check "$boot boot was unattended" vm_told "$boot" unattended
 done
 
 # Another command line in a UKI that the owner signed: firmware starts it, and the TPM gives nothing.
@@ -29,7 +25,7 @@ refused() { ! lab_boot "$@"; }
 LAB_OPEN="--unlock tpm-or-broker" lab_other_cmdline
 vm_check "another command line is refused" refused other-cmdline "$LAB/other-cmdline.img" --snapshot
 vm_check "and the registers are named" grep -q 'PCR 4, PCR 11 differ' "$LAB/other-cmdline.log"
-vm_check "it was not unattended" told_not other-cmdline unattended
+vm_check "it was not unattended" vm_told_not other-cmdline unattended
 
 # The TPM of another machine.
 cloister_sim vtpm new "$LAB/platform" "$LAB/other-tpm" >/dev/null
@@ -41,7 +37,7 @@ unset LAB_TPM
 # Back in the state that it was sealed for.
 lab_broker_start
 vm_check "back in its own state it opens" vm_boot_to_root fourth "$LAB/demo.img"
-vm_check "without the broker" told fourth unattended
+vm_check "without the broker" vm_told fourth unattended
 
 # The disk key is nowhere that the host looks.
 key_is_nowhere() {

@@ -35,21 +35,19 @@ seal() { # NAME OPTION…
     cloister image seal "$LAB/$name.img" --key "$LAB/$name.key" --srk "$LAB/vm.srk" --reference "$LAB/$name.ref.json" \
         --reference "$LAB/firmware.ref.json" "$@" >"$LAB/$name.sealed"
 }
-told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
-told_not() { ! told "$@"; }
 
 # Alone: sealed to what was predicted, and nobody is asked.
 cp "$LAB/alone.disk.key" "$LAB/alone.key"
 vm_check "sealed for the predicted state" seal alone --recovery
 vm_check "the first boot of it" lab_boot alone "$LAB/alone.img"
-vm_check "was unattended" told alone unattended
+vm_check "was unattended" vm_told alone unattended
 
 # Both: the broker has half of the key, the TPM the other.
 cp "$LAB/disk.key" "$LAB/demo.key"
 vm_check "sealed as a share" seal demo --form share --share-output "$LAB/demo.disk.key" --disk "$LAB/demo.disk.json"
 lab_register demo
 vm_check "a boot by both" lab_boot both "$LAB/demo.img"
-vm_check "was not unattended" told_not both unattended
+vm_check "was not unattended" vm_told_not both unattended
 
 lab_end
 refused() { ! lab_boot "$@"; }

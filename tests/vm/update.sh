@@ -93,16 +93,14 @@ cloister uki inspect "$LAB/first.efi" --extract ".initrd:$LAB/initrd" --extract 
 other_uki exchanged "$LAB/initrd" "@$LAB/cmdline" "$LAB/exchanged.efi"
 lab_register demo
 
-told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
-says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
 runs() { lab_boot "$1" "$LAB/demo.img" --until 'at-boot: end'; }
 # registers NAME: at a boot's begin; not 10, which is IMA's.
 registers() { jq -c 'select(.kind == "eventlog").pcrs.sha256 | del(."10")' "$LAB/$1.jsonl"; }
 next=EFI/cloister/next.efi
 
 vm_check "first boot, by the broker" runs first
-vm_check "of the older kernel" says first "kernel $old_release"
-vm_check "an update is made, signed and installed" says first 'installed: the next boot tries it'
+vm_check "of the older kernel" vm_says first "kernel $old_release"
+vm_check "an update is made, signed and installed" vm_says first 'installed: the next boot tries it'
 lab_end # the broker is gone
 root=$(lab_root_offset "$LAB/demo.img")
 dd if="$LAB/demo.img" of="$LAB/first.header" bs=1M skip="$root" count=16 iflag=skip_bytes status=none
@@ -111,36 +109,36 @@ same_cmdline() {
         cloister uki inspect "$LAB/second.efi" --extract ".cmdline:$LAB/second.cmdline" >/dev/null && cmp -s "$LAB/cmdline" "$LAB/second.cmdline"
 }
 vm_check "with the command line that was measured" same_cmdline
-vm_check "the kernel has forgotten the ESP again" says first 'partitions: /dev/vda2'
+vm_check "the kernel has forgotten the ESP again" vm_says first 'partitions: /dev/vda2'
 vm_check "the new one boots" runs second
-vm_check "unattended" told second unattended
-vm_check "it is the new one" says second "kernel $release"
-vm_check "its service keeps it" says second 'the update is good'
-vm_check "another is installed" says second 'installed: the next boot tries it'
+vm_check "unattended" vm_told second unattended
+vm_check "it is the new one" vm_says second "kernel $release"
+vm_check "its service keeps it" vm_says second 'the update is good'
+vm_check "another is installed" vm_says second 'installed: the next boot tries it'
 
-panics() { ! lab_boot broken "$LAB/demo.img" && says broken 'Kernel panic'; }
+panics() { ! lab_boot broken "$LAB/demo.img" && vm_says broken 'Kernel panic'; }
 vm_check "its kernel panics" panics
 vm_check "the boot after it is of the system of before" runs third
-vm_check "unattended" told third unattended
-vm_check "the update is dropped" says third 'the update did not boot: it is dropped'
+vm_check "unattended" vm_told third unattended
+vm_check "the update is dropped" vm_says third 'the update did not boot: it is dropped'
 as_tried() { [ -n "$(registers second)" ] && [ "$(registers second)" = "$(registers third)" ]; }
 vm_check "no register tells the trial from a usual boot" as_tried
 
 mcopy -o -i "$LAB/demo.img@@$(lab_esp_offset "$LAB/demo.img")" "$LAB/exchanged.efi" "::/$next"
 gets_no_key() { ! lab_boot exchanged "$LAB/demo.img"; }
 vm_check "one that the host exchanged gets no key" gets_no_key
-vm_check "by its registers" says exchanged 'PCR 4, PCR 11 differ'
-vm_check "and starts the machine again" says exchanged 'this boot was a trial: the machine starts again'
+vm_check "by its registers" vm_says exchanged 'PCR 4, PCR 11 differ'
+vm_check "and starts the machine again" vm_says exchanged 'this boot was a trial: the machine starts again'
 vm_check "the boot after it is of the system of before" runs fourth
-vm_check "unattended" told fourth unattended
-vm_check "the update is dropped" says fourth 'the update did not boot: it is dropped'
+vm_check "unattended" vm_told fourth unattended
+vm_check "the update is dropped" vm_says fourth 'the update did not boot: it is dropped'
 
 # Everything of then: UKI and header. The TPM alone has moved on.
 lab_replace_uki "$LAB/demo.img" "$LAB/first.efi" "$LAB/old.img"
 dd if="$LAB/first.header" of="$LAB/old.img" bs=1M seek="$root" oflag=seek_bytes conv=notrunc status=none
 refused() { ! lab_boot old "$LAB/old.img" --snapshot; }
 vm_check "the first system, with its header, is refused" refused
-vm_check "by the floor" says old "the TPM's floor was raised to"
-usual_stops() { ! says old 'this boot was a trial'; }
+vm_check "by the floor" vm_says old "the TPM's floor was raised to"
+usual_stops() { ! vm_says old 'this boot was a trial'; }
 vm_check "and it stays off: it was no trial" usual_stops
 vm_end

@@ -28,27 +28,25 @@ LAB_ROOT=$LAB/root.ext4 lab_image "$LAB/demo.img" "$LAB_CMDLINE" --verity >"$LAB
 hash=$(sed -n 's/^root hash  //p' "$LAB/build.out")
 tree_at=$(sed -n 's/^hash tree  from byte \([0-9]*\) .*/\1/p' "$LAB/build.out")
 lab_register demo
-says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
-says_not() { ! says "$@"; }
 for boot in first second; do
     vm_check "$boot boot" lab_boot "$boot" "$LAB/demo.img" --until 'at-boot: end'
     vm_check "$boot boot: registers" lab_compare "$boot" enter-initrd
-    vm_check "$boot boot: writes to memory" says "$boot" 'at-boot: writes'
-    vm_check "$boot boot: over a root that stays" says "$boot" 'at-boot: overlaid'
-    vm_check "$boot boot: nothing is left of another" says_not "$boot" 'was written before'
+    vm_check "$boot boot: writes to memory" vm_says "$boot" 'at-boot: writes'
+    vm_check "$boot boot: over a root that stays" vm_says "$boot" 'at-boot: overlaid'
+    vm_check "$boot boot: nothing is left of another" vm_says_not "$boot" 'was written before'
 done
 
 # The first block of the file system, and the root of the tree: both are read when it is mounted.
 root=$(($(lab_root_offset "$LAB/demo.img") + 16777216))
 refused() {
-    lab_register demo && ! lab_boot "$1" "$LAB/changed.img" >"$LAB/$1.out" 2>&1 && says "$1" "$2"
+    lab_register demo && ! lab_boot "$1" "$LAB/changed.img" >"$LAB/$1.out" 2>&1 && vm_says "$1" "$2"
 }
 for place in "data:0:data block 0" "tree:$((tree_at + 4096)):metadata block"; do
     IFS=: read -r name at words <<<"$place"
     cp --sparse=always "$LAB/demo.img" "$LAB/changed.img"
     printf '\377\377' | dd of="$LAB/changed.img" bs=1 seek=$((root + at + 1100)) conv=notrunc status=none
     vm_check "changed: $name" refused "$name" "root disk: $words"
-    vm_check "changed: $name: why" says "$name" "differs from the root hash"
+    vm_check "changed: $name: why" vm_says "$name" "differs from the root hash"
 done
 rm -f "$LAB/changed.img"
 

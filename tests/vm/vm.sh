@@ -31,6 +31,34 @@ vm_more() {
 vm_boot_to_root() { lab_boot "$@" --until 'Welcome to'; }
 vm_end() { [ "$vm_failures" = 0 ] || exit 1; }
 
+# What a boot said: an event of that kind among those it was watched by, or those words on its console.
+vm_told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
+vm_told_not() { [ -e "$LAB/$1.jsonl" ] && ! vm_told "$@"; }
+vm_says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
+vm_says_not() { [ -e "$LAB/$1.log" ] && ! vm_says "$@"; }
+
+# vm_take IMAGE NAME: the LUKS2 partition of $LAB/IMAGE.img as $LAB/NAME.luks.
+vm_take() {
+    local start
+    start=$(lab_root_offset "$LAB/$1.img")
+    rm -f "$LAB/$2.luks"
+    dd if="$LAB/$1.img" of="$LAB/$2.luks" bs=1M iflag=skip_bytes,count_bytes skip="$start" conv=sparse status=none \
+        count="$(cloister image inspect --json "$LAB/$1.img" | jq '.partitions[1].bytes')"
+}
+# vm_tags NAME KEY [used]: the payload of $LAB/NAME.luks as $LAB/NAME.plain, by our own reader; every tag in it holds. used: the kernel has
+# written to its journal, so that what remains is layout and tags.
+vm_tags() {
+    local reader=tests/cli/tags.py
+    rm -f "$LAB/vk"
+    cryptsetup luksDump -q --dump-volume-key --volume-key-file "$LAB/vk" --key-file "$2" "$LAB/$1.luks" >/dev/null 2>&1 || return
+    if [ "${3:-}" = used ]; then
+        reader=$LAB/tags.py
+        sed 's/^    journal_is_empty(device, .*/    pass/' tests/cli/tags.py >"$reader"
+    fi
+    # It prints how many sectors there are, and then the wrong ones.
+    python3 "$reader" "$LAB/$1.luks" "$LAB/vk" "$LAB/$1.plain" >"$LAB/$1.tags" && [ "$(wc -w <"$LAB/$1.tags")" = 1 ]
+}
+
 # Keys, a pretend platform and a calibration of the firmware, made by the first test of a build that wants them, and the same
 # for all: in LAB_BUILD/ground. Made again when one of the programs that made them is another one.
 vm_make_ground() {
