@@ -53,7 +53,7 @@ static json_t *crl_json(const struct clo_crl *crl)
     return clo_json_finish(&o);
 }
 
-json_t *endorsements_json(const struct clo_endorsement_set *set, int64_t made)
+static json_t *set_json(const struct clo_endorsement_set *set, int64_t made)
 {
     struct clo_json_object o = { .json = json_object() };
     json_t *certificates = json_array(), *crls = json_array(), *collateral = json_array();
@@ -82,7 +82,7 @@ static void print_left(int64_t until, int64_t now)
         printf("holds for %lld days more\n", days);
 }
 
-void endorsements_print(const struct clo_endorsement_set *set, int64_t made, int64_t now)
+static void print(const struct clo_endorsement_set *set, int64_t made, int64_t now)
 {
     printf("made %lld days ago\n", (long long)((now - made) / 86400));
     for (size_t i = 0; i < set->certificate_count; i++)
@@ -99,4 +99,23 @@ void endorsements_print(const struct clo_endorsement_set *set, int64_t made, int
         printf("TDX collateral of FMSPC %s: ", fmspc);
         print_left(expires, now);
     }
+}
+
+bool endorsements_tell(const struct clo_endorsement_set *set, int64_t made, int64_t now,
+                       bool as_json, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
+
+    if (!as_json) {
+        print(set, made, now);
+        return true;
+    }
+    json = set_json(set, made);
+    return json == NULL ? clo_out_of_memory(err) : cli_print_json(json, err);
+}
+
+void endorsements_freep(struct clo_endorsement_set **set)
+{
+    clo_endorsement_set_free(*set);
+    *set = NULL;
 }

@@ -6,11 +6,6 @@
 #include "device/file.h"
 #include "device/key_file.h"
 
-static void free_set(struct clo_endorsement_set **set)
-{
-    clo_endorsement_set_free(*set);
-}
-
 static bool pack(const struct clo_list *paths, const char *key_path, int64_t now,
                  struct clo_endorsement_set *set, struct clo_buffer *out, struct clo_error *err)
 {
@@ -22,19 +17,6 @@ static bool pack(const struct clo_list *paths, const char *key_path, int64_t now
         if (!endorsements_load_any(paths->items[i], set, err))
             return false;
     return clo_endorsement_bundle_write(set, now, key, out, err);
-}
-
-static bool tell(const struct clo_endorsement_set *set, int64_t now, bool as_json,
-                 struct clo_error *err)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-
-    if (!as_json) {
-        endorsements_print(set, now, now);
-        return true;
-    }
-    json = endorsements_json(set, now);
-    return json == NULL ? clo_out_of_memory(err) : cli_print_json(json, err);
 }
 
 int cmd_endorsements_pack(int argc, char **argv)
@@ -62,7 +44,7 @@ int cmd_endorsements_pack(int argc, char **argv)
         .example =
                 "  cloister endorsements pack amd/ --key owner.pem --output endorsements.bundle\n",
     };
-    CLO_CLEANUP(free_set) struct clo_endorsement_set *set = calloc(1, sizeof *set);
+    CLO_CLEANUP(endorsements_freep) struct clo_endorsement_set *set = calloc(1, sizeof *set);
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer out = { 0 };
     struct clo_list operands;
     struct clo_error err;
@@ -76,7 +58,7 @@ int cmd_endorsements_pack(int argc, char **argv)
         ok = cli_is_no_input("--output", output, operands.items[i], &err);
     if (!ok || !pack(&operands, key, now, set, &out, &err) ||
         !clo_file_write(output, clo_buffer_bytes(&out), 0644, &err) ||
-        !tell(set, now, as_json, &err))
+        !endorsements_tell(set, now, now, as_json, &err))
         return cli_fail("endorsements pack", &err);
     return CLI_YES;
 }

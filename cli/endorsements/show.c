@@ -5,11 +5,6 @@
 #include "device/file.h"
 #include "device/key_file.h"
 
-static void free_set(struct clo_endorsement_set **set)
-{
-    clo_endorsement_set_free(*set);
-}
-
 static bool read_bundle(const char *path, const char *key_path, int64_t *made,
                         struct clo_endorsement_set *out, struct clo_error *err)
 {
@@ -21,19 +16,6 @@ static bool read_bundle(const char *path, const char *key_path, int64_t *made,
            clo_file_read(path, CLO_ENDORSEMENT_BUNDLE_MAX, &file, err) &&
            (clo_endorsement_bundle_read(clo_buffer_bytes(&file), key, made, out, err) ||
             clo_wrap(err, "%s", path));
-}
-
-static bool tell(const struct clo_endorsement_set *set, int64_t made, int64_t now, bool as_json,
-                 struct clo_error *err)
-{
-    CLO_CLEANUP(clo_json_freep) json_t *json = NULL;
-
-    if (!as_json) {
-        endorsements_print(set, made, now);
-        return true;
-    }
-    json = endorsements_json(set, made);
-    return json == NULL ? clo_out_of_memory(err) : cli_print_json(json, err);
 }
 
 int cmd_endorsements_show(int argc, char **argv)
@@ -58,7 +40,7 @@ int cmd_endorsements_show(int argc, char **argv)
         .option_count = CLO_COUNT(options),
         .example = "  cloister endorsements show endorsements.bundle --public-key owner.pub.pem\n",
     };
-    CLO_CLEANUP(free_set) struct clo_endorsement_set *set = calloc(1, sizeof *set);
+    CLO_CLEANUP(endorsements_freep) struct clo_endorsement_set *set = calloc(1, sizeof *set);
     struct clo_list operands;
     struct clo_error err;
     int64_t made, now;
@@ -70,7 +52,7 @@ int cmd_endorsements_show(int argc, char **argv)
         return cli_usage_error(&usage, "--endorsements-days: 1 to %d", CLO_BUNDLE_DAYS_MAX);
     if (!(set != NULL || clo_out_of_memory(&err)) || !cli_time(at, &now, &err) ||
         !read_bundle(operands.items[0], key, &made, set, &err) ||
-        !tell(set, made, now, as_json, &err) ||
+        !endorsements_tell(set, made, now, as_json, &err) ||
         !clo_bundle_check_age(made, (int64_t)days * 86400, now, &err))
         return cli_fail("endorsements show", &err);
     return CLI_YES;
