@@ -724,6 +724,7 @@ lab_attacks_run() {
 # variables and the TPM, as good boots write to theirs. Once the good boots are done, these help.
 lab_attacks_begin() {
     mkdir -p "$LAB/attacks" "$LAB/attacks.begun" "$LAB/attacked"
+    : >"$LAB/attacks.log"
     cp --sparse=always "$LAB/demo.img" "$LAB/attacked/disk.img"
     cp -r "$LAB/vm/." "$LAB/attacked/"
     [ "$(nproc)" -ge 2 ] || return 0

@@ -121,7 +121,7 @@ if openssl list -kem-algorithms 2>/dev/null | grep -q X25519MLKEM768; then
     timeout 60 openssl s_client -connect "${url#https://}" -brief </dev/null >tls 2>&1
     grep -q X25519MLKEM768 tls || fail "the key exchange is not hybrid: $(cat tls)"
 else
-    echo "not tried: X25519MLKEM768, which the OpenSSL here does not have"
+    echo "note: not tried: X25519MLKEM768, which the OpenSSL here does not have"
 fi
 
 # What does not go together.

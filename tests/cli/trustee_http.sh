@@ -47,7 +47,7 @@ stop() {
 
 start --admin admin.json
 client admin "$token"
-if [ -d "$vectors" ]; then client recorded "$vectors"; else echo "not tried: recorded evidence: no $vectors"; fi
+if [ -d "$vectors" ]; then client recorded "$vectors"; else echo "note: not tried: recorded evidence: no $vectors"; fi
 for name in amd intel; do "$cloister" key remove --state state default/test/$name || fail "remove $name"; done
 put snp
 put az --reference az.ref.json
@@ -65,7 +65,7 @@ claims = cbor2.load(open("claims", "rb"))
 sys.exit(claims[265] != "tag:ietf.org,2026:rats/ear#03" or claims[10] != nonce or claims[266]["cpu0"][1000] != 32)
 END
 else
-    echo "not tried: python-cwt was not fetched (. sim/lab.sh && lab_fetch_cose_tools)"
+    echo "note: not tried: python-cwt was not fetched (. sim/lab.sh && lab_fetch_cose_tools)"
 fi
 
 # TDX, whose collateral is the broker's own: a session that one broker begins, and the next one on its state answers.

@@ -73,7 +73,7 @@ tpm_refused() {
 }
 while IFS='|' read -r name expected words; do
     if [ "$name" = addon ] && [ ! -e "$LAB_CACHE/kernel/addon.efi" ]; then
-        echo "not tried: $words: this release has no stub for add-ons"
+        echo "note: not tried: $words: this release has no stub for add-ons"
         continue
     fi
     case $name in db_changed | esp_credential | global_credential | other_firmware) vm_more "$words" || continue ;; esac

@@ -158,11 +158,11 @@ releases=$codename
 if [ "$codename" = bookworm ] && [ "${CLOISTER_ALL_BOOTS:-no}" = yes ]; then
     releases="bookworm trixie"
 else
-    echo "not tried without --all: the kernel of the next release"
+    echo "note: not tried without --all: the kernel of the next release"
 fi
 tried=0
 for release in $releases; do
-    fetch "$release" 2>"$work/apt.log" || { echo "not tried: $release: $(tail -n 1 "$work/apt.log")"; continue; }
+    fetch "$release" 2>"$work/apt.log" || { echo "note: not tried: $release: $(tail -n 1 "$work/apt.log")"; continue; }
     tried=$((tried + 1))
     build "$release"
     check "$release: boots, and audits itself" boot "$release" || continue

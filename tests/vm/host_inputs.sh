@@ -69,7 +69,7 @@ ignored() {
 taken() {
     lab_boot "$1" "$2" --snapshot --smbios-type11 "$(smbios_credential)" --until BY-THE-HOST
 }
-reads_smbios() { lab_stub_reads_smbios || { echo "not tried: this EFI stub reads no strings from SMBIOS"; return 1; }; }
+reads_smbios() { lab_stub_reads_smbios || { echo "note: not tried: this EFI stub reads no strings from SMBIOS"; return 1; }; }
 
 vm_begin host-inputs
 printf '%s\n' "$tmpfiles" >"$LAB/tmpfiles.conf"
@@ -114,6 +114,6 @@ elif lab_fetch_new_root; then
     vm_check "and another is not" refused other "$LAB/named.img" 'credential "passwd.hashed-password.root" in SMBIOS' --snapshot \
         --smbios-type11 io.systemd.credential:passwd.hashed-password.root=x
 else
-    echo "not tried: a second root could not be fetched"
+    echo "note: not tried: a second root could not be fetched"
 fi
 vm_end

@@ -24,7 +24,7 @@ vm_check() {
 # Is it one of the boots that show the same defence once more, from another side? They run when all are asked for (`./check --all`).
 vm_more() {
     [ "${CLOISTER_ALL_BOOTS:-no}" = yes ] && return
-    echo "not tried without --all: $*"
+    echo "note: not tried without --all: $*"
     return 1
 }
 # Further than the root's first program few tests have to see: the rest of a boot is the longer part of it.
