@@ -56,8 +56,8 @@ static void test_version_4(void **state)
     check_at(quote.qe_report.attributes, in, 770 + 48, 16, "QE ATTRIBUTES");
     check_at(quote.qe_report.report_data, in, 770 + 320, 64, "QE report data");
     CHECK(quote.qe_report.miscselect ==
-                  (uint32_t)(in.data[786] | in.data[787] << 8 | in.data[788] << 16 |
-                             (uint32_t)in.data[789] << 24),
+                  ((uint32_t)in.data[786] | (uint32_t)in.data[787] << 8 |
+                   (uint32_t)in.data[788] << 16 | (uint32_t)in.data[789] << 24),
           "MISCSELECT");
     CHECK(quote.qe_report.isv_prod_id == (in.data[1026] | in.data[1027] << 8), "ISVPRODID");
     CHECK(quote.qe_report.isv_svn == (in.data[1028] | in.data[1029] << 8), "ISVSVN");
