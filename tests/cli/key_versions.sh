@@ -20,7 +20,7 @@ policy_of() {
 make_key owner
 make_key stranger
 for who in owner stranger; do openssl ec -in $who.key -pubout -out $who.pub 2>/dev/null || fail "a public key"; done
-for n in 4 5 6; do
+for n in 4 5 6 7; do
     set_of $n >$n.json
     "$cloister" measure convert $n.json --set-version $n --key owner.key --output $n.corim || fail "version $n signed"
     "$cloister" measure convert $n.json --set-version $n --to json --output $n.ref.json || fail "version $n"
@@ -40,7 +40,6 @@ expect "a form without versions" 2 "--set-version is for" "$cloister" measure co
 sed 's/"version": 5/"version": 0/' 5.ref.json >zero.json
 expect "a file of version 0" 3 '"version": 1 to 9007199254740991 are expected' "$cloister" measure convert zero.json --to json
 
-# here WORD…: at the folder.
 # shellcheck disable=SC2317 # expect calls it
 put() { "$cloister" key put --state state "$1" secret --policy policy --same-secret --reference-key owner.pub --reference "$2"; }
 # shellcheck disable=SC2317
@@ -87,6 +86,19 @@ set_of 9 another >9.json
 expect "an old one next to a newer one" 1 "is version 4" terms 9.ref.json --reference 4.ref.json
 expect "the newer one was not counted" 0 "released by" terms another.json
 
+# An update allows the running image and the next one: in either order, and again. The older of them is the limit then, until it goes.
+expect "two of one name" 0 "released by" terms 6.ref.json --reference 7.ref.json
+expect "and again" 0 "released by" terms 6.ref.json --reference 7.ref.json
+expect "in the other order" 0 "released by" terms 7.ref.json --reference 6.ref.json
+expect "one of two that is too old" 1 "is version 5, and version 6 was accepted before" terms 7.ref.json --reference 5.ref.json
+# In another repository, which others administer, a name is another one: it neither goes on nor back by what is put there.
+# shellcheck disable=SC2317 # expect calls it
+put_there() { "$cloister" key put --state state theirs/disk/demo secret --policy policy --same-secret --reference "$@"; }
+expect "much newer, elsewhere" 0 "bytes" put_there 7.ref.json
+expect "and set back there" 0 "bytes" put_there 4.ref.json --accept-older "theirs"
+expect "ours goes on from where it was" 1 "is version 5, and version 6 was accepted before" terms 5.ref.json
+expect "and on" 0 "released by" terms 6.ref.json
+
 # Policies.
 policy_of 2 >policy
 expect "policy 2" 0 'released by policy "mine"' terms 6.ref.json
@@ -127,7 +139,7 @@ expect "a newer one over the network" 0 "released by" key pipeline terms $path -
 expect "back, by a role that may not" 1 "the token's role does not allow this" key pipeline terms $path --policy policy --reference 5.ref.json --accept-older "a test"
 expect "put back, by a role that may not" 1 "the token's role does not allow this" key pipeline put $path secret --policy policy --reference 5.ref.json --accept-older "a test"
 expect "back, by one that may" 0 "released by" key admin terms $path --policy policy --reference 5.ref.json --accept-older "6 hangs"
-expect "put back" 0 "bytes" key admin put $path secret --policy policy --reference 4.ref.json --accept-older "and 5, too"
+expect "put back" 0 "bytes" key admin put $path secret --same-secret --policy policy --reference 4.ref.json --accept-older "and 5, too"
 stop
 "$cloister" audit-log show --state state --resource $path >trail || fail "the trail"
 for why in "6 hangs" "and 5, too"; do

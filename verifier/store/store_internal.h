@@ -90,19 +90,11 @@ CLO_MUST_USE bool store_put_terms(struct clo_store *store, const struct clo_stor
 
 /* --- Versions (store_versions.c) --- */
 
-struct store_versioned {
-    const char *kind, *name; /* what is counted */
-    const char *what;        /* the kind, for people */
-    uint64_t version;        /* 0: it has none */
-};
-/* Within a transaction: it is not older than what was accepted of its kind and name, which it raises; or, where older ones
- * are accepted, sets back. CLO_ERR_REFUSED: it is. */
-CLO_MUST_USE bool store_accept_version(struct clo_store *store,
-                                       const struct store_versioned *versioned, bool accepts_older,
-                                       int64_t now, struct clo_error *err);
-/* The same for a policy and each of its sets of reference values. */
-CLO_MUST_USE bool store_accept_versions(struct clo_store *store, const struct clo_terms *terms,
-                                        bool accepts_older, int64_t now, struct clo_error *err);
+/* Within a transaction: neither the policy nor a set of reference values is older than what was accepted of its name, within the
+ * first part of the entry's path; which they raise, or, where the entry accepts older ones, set back. CLO_ERR_REFUSED: one is. */
+CLO_MUST_USE bool store_accept_versions(struct clo_store *store,
+                                        const struct clo_store_entry *entry,
+                                        const struct clo_terms *terms, struct clo_error *err);
 
 /* --- Secrets at rest (store_secrets.c) --- */
 

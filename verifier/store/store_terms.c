@@ -190,7 +190,7 @@ bool store_put_terms(struct clo_store *store, const struct clo_store_entry *entr
     if (!store_parse_terms(policy_text, references_text, &parsed, err))
         return false;
     name_terms(policy_text, references_text, digest_text);
-    if (!store_accept_versions(store, &parsed, entry->accepts_older, entry->now, err) ||
+    if (!store_accept_versions(store, entry, &parsed, err) ||
         !store_prepare(store,
                        "INSERT INTO terms (digest, policy, reference_values) VALUES (?, ?, ?)"
                        " ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id",

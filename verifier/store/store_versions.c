@@ -3,6 +3,8 @@
  * A set that is signed well stays signed well after a newer one took its place. Who brings files to the owner, or to the
  * program that installs them, chooses among all that were ever signed; so the store remembers how far each name has come,
  * also once nothing of it is registered any more. It is the name's, not its signer's: another signature, or none, is not a way around it. */
+#include <string.h>
+
 #include "cloister/encoding.h"
 #include "verifier/store/store_internal.h"
 
@@ -51,36 +53,57 @@ static bool refuse(const char *what, const char *name, uint64_t version, uint64_
                     name, (unsigned long long)version, (unsigned long long)before);
 }
 
-bool store_accept_version(struct clo_store *store, const struct store_versioned *versioned,
-                          bool accepts_older, int64_t now, struct clo_error *err)
-{
-    uint64_t before, version = versioned->version;
+struct counted {
+    const char *kind, *what, *name;
+    uint64_t version;
+};
 
-    if (!accepted(store, versioned->kind, versioned->name, &before, err))
+/* A name is counted within the first part of the path, which is what administrators' roles are confined to: who may put under
+ * another one neither sets this one's back nor keeps it from going on. */
+static bool accept_one(struct clo_store *store, const struct clo_store_entry *entry,
+                       const struct counted *one, struct clo_error *err)
+{
+    CLO_CLEANUP(clo_buffer_free) struct clo_buffer key = { 0 };
+    uint64_t before;
+
+    clo_buffer_printf(&key, "%.*s/%s", (int)strcspn(entry->path, "/"), entry->path, one->name);
+    if (clo_buffer_string(&key) == NULL)
+        return clo_out_of_memory(err);
+    if (!accepted(store, one->kind, clo_buffer_string(&key), &before, err))
         return false;
-    if (version < before && !accepts_older)
-        return refuse(versioned->what, versioned->name, version, before, err);
-    return version == before ||
-           remember(store, versioned->kind, versioned->name, version, now, err);
+    if (one->version < before && !entry->accepts_older)
+        return refuse(one->what, one->name, one->version, before, err);
+    return one->version == before ||
+           remember(store, one->kind, clo_buffer_string(&key), one->version, entry->now, err);
 }
 
-bool store_accept_versions(struct clo_store *store, const struct clo_terms *terms,
-                           bool accepts_older, int64_t now, struct clo_error *err)
+/* Of several sets of one name, as an update brings them for the running image and the next one, the oldest counts: in either
+ * order, and also when the same are brought again. */
+static uint64_t oldest_version(const struct clo_terms *terms, const char *name)
 {
-    const struct store_versioned policy = { .kind = "policy",
-                                            .what = "policy",
-                                            .name = clo_policy_name(terms->policy),
-                                            .version = clo_policy_version(terms->policy) };
+    uint64_t oldest = UINT64_MAX;
 
-    if (!store_accept_version(store, &policy, accepts_older, now, err))
+    for (size_t i = 0; i < terms->reference_count; i++) {
+        uint64_t version = clo_reference_version(terms->references[i]);
+        if (strcmp(clo_reference_name(terms->references[i]), name) == 0 && version < oldest)
+            oldest = version;
+    }
+    return oldest;
+}
+
+bool store_accept_versions(struct clo_store *store, const struct clo_store_entry *entry,
+                           const struct clo_terms *terms, struct clo_error *err)
+{
+    const struct counted policy = { "policy", "policy", clo_policy_name(terms->policy),
+                                    clo_policy_version(terms->policy) };
+
+    if (!accept_one(store, entry, &policy, err))
         return false;
     for (size_t i = 0; i < terms->reference_count; i++) {
-        const struct store_versioned set = { .kind = "reference",
-                                             .what = "reference values",
-                                             .name = clo_reference_name(terms->references[i]),
-                                             .version =
-                                                     clo_reference_version(terms->references[i]) };
-        if (!store_accept_version(store, &set, accepts_older, now, err))
+        const char *name = clo_reference_name(terms->references[i]);
+        const struct counted set = { "reference", "reference values", name,
+                                     oldest_version(terms, name) };
+        if (!accept_one(store, entry, &set, err))
             return false;
     }
     return true;
