@@ -102,6 +102,11 @@ expect "and on" 0 "released by" terms 6.ref.json
 # Policies.
 policy_of 2 >policy
 expect "policy 2" 0 'released by policy "mine"' terms 6.ref.json
+sed 's/a test/another reason/' policy >other
+cp policy kept && cp other policy
+expect "another policy 2" 1 'policy "mine": another one of version 2 was accepted before' terms 6.ref.json
+cp kept policy
+expect "the same policy 2" 0 'released by policy "mine"' terms 6.ref.json
 policy_of 1 >policy
 expect "policy 1" 1 'policy "mine": is version 1, and version 2 was accepted before' terms 6.ref.json
 policy_of '' >policy

@@ -226,6 +226,8 @@ static void test_file(void **state)
     check_refused(&file, MADE + 2 * DAY + 1, "is 2 days old, at most 2 are allowed");
     check_refused(&file, MADE - 301, "is dated in the future, by 301 seconds");
     CHECK(load(&file, MADE + 2 * DAY, &lists, &err) && lists == 1, "on its last day");
+    put_file(path, MADE, maker.root_key); /* ECDSA signs it otherwise each time */
+    check_refused(&file, MADE, "another one, made in the same second, was used before");
     put_file(path, MADE - 1, maker.root_key);
     check_refused(&file, MADE, "a newer one, made 1 seconds later, was used before");
     check_refused(&again, MADE, "a newer one, made 1 seconds later, was used before");

@@ -348,7 +348,7 @@ static void test_nonce_of_version_10(void **state)
             "ALTER TABLE old RENAME TO sessions; CREATE INDEX sessions_of_key ON sessions (key);"
             "DROP TRIGGER resource_gone; DROP TRIGGER resource_changed;"
             "DROP INDEX resources_of_disk; ALTER TABLE resources DROP COLUMN volume_key;"
-            "PRAGMA user_version = 10;";
+            "ALTER TABLE versions DROP COLUMN digest; PRAGMA user_version = 10;";
     struct clo_store *store = open_store();
     struct clo_bytes name = clo_bytes_text("of version ten!!");
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer shown = { 0 };

@@ -19,15 +19,15 @@ static bool read_bundle(struct clo_bundle_file *bundle, int64_t now, int64_t *ma
                         struct clo_endorsement_set *out, struct clo_error *err)
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer file = { 0 };
-    struct clo_digest key;
+    struct clo_digest key, content;
 
     if (!clo_file_read(bundle->path, CLO_ENDORSEMENT_BUNDLE_MAX, &file, err))
         return false;
+    clo_hash(CLO_HASH_SHA256, clo_buffer_bytes(&file), &content);
     return (clo_endorsement_bundle_read(clo_buffer_bytes(&file), bundle->key, made, out, err) &&
             clo_bundle_check_age(*made, bundle->seconds, now, err) &&
             clo_public_key_fingerprint(bundle->key, &key, err) &&
-            (*made == bundle->made ||
-             clo_store_accept_endorsements(bundle->store, &key, *made, now, err))) ||
+            clo_store_accept_endorsements(bundle->store, &key, *made, &content, now, err)) ||
            clo_wrap(err, "%s", bundle->path);
 }
 

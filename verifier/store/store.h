@@ -323,10 +323,12 @@ CLO_MUST_USE bool clo_store_restore(const char *backup, const char *folder, int6
 
 /* --- Endorsements --- */
 
-/* A bundle that this key signed at that time is to be used: it is not older than one that was. CLO_ERR_REFUSED: it is. */
+/* A bundle that this key signed at that time is to be used: it is not older than one that was, nor another one of the same
+ * time. CLO_ERR_REFUSED: it is. `content`: the digest of its bytes. */
 CLO_MUST_USE bool clo_store_accept_endorsements(struct clo_store *store,
                                                 const struct clo_digest *key, int64_t made,
-                                                int64_t now, struct clo_error *err);
+                                                const struct clo_digest *content, int64_t now,
+                                                struct clo_error *err);
 
 /* --- The service's own keys --- */
 

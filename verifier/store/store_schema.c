@@ -92,6 +92,8 @@ static const char *const steps[] = {
     "ALTER TABLE resources ADD COLUMN volume_key TEXT;"
     "UPDATE resources SET volume_key = json_extract(disk, '$.volume_key_hmac');"
     "CREATE INDEX resources_of_disk ON resources (volume_key);",
+    /* 12: what was accepted under a version (step 10), as a digest: another one of the same number is not it. Empty: not known. */
+    "ALTER TABLE versions ADD COLUMN digest TEXT NOT NULL DEFAULT '';",
 };
 #define CHAINED_FROM 6
 #define NAMED_FROM   7
