@@ -249,6 +249,11 @@ static void note_pcrs(const struct cli_seal_plan *plan)
     const struct clo_tpm2_sealing *sealing = &plan->job.sealing;
     uint32_t all = sealing->pcrs | sealing->signed_pcrs | sealing->nv_pcrs;
 
+    if (plan->job.form != CLO_SEAL_SYSTEMD &&
+        (sealing->pcrs & (UINT32_C(1) << 11 | UINT32_C(1) << CLI_SEAL_LATCH)) == 0)
+        fputs("cloister: note: bound to the value of neither PCR 11 nor PCR 15: cloister-init "
+              "takes no such key for a root\n",
+              stderr);
     if (plan->job.form == CLO_SEAL_SYSTEMD && (all >> 7 & 1) == 0)
         fputs("cloister: note: PCR 7 is left out: without Secure Boot an initrd of systemd's "
               "takes words for its command line from a firmware variable, which is the host's\n",
