@@ -220,7 +220,8 @@ static bool holds_nothing_else(struct clo_tpm *tpm, const struct clo_alternative
     return clo_bytes_equal(clo_buffer_bytes(&held), clo_buffer_bytes(&content)) ||
            clo_fail(err, CLO_ERR_REFUSED,
                     "NV index 0x%08x is there already, and approves of another state: 'cloister "
-                    "nv-policy update' changes it",
+                    "nv-policy update' changes it; where its file was lost, 'make' with the "
+                    "references of before writes the file again",
                     index);
 }
 
