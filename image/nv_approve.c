@@ -25,17 +25,24 @@ static bool write_file(const char *path, const struct clo_nv_policy *policy, str
            clo_file_write(path, clo_buffer_bytes(&text), 0644, err);
 }
 
-/* The header has the new copy before the TPM holds it, and the old one until then. */
+static bool copy_to_disks(const struct clo_nv_file *in, const struct clo_alternatives *now,
+                          bool drops_others, struct clo_error *err)
+{
+    for (size_t i = 0; i < in->disk_count; i++)
+        if (!clo_seal_nv_policy(&in->disks[i], now, drops_others, err))
+            return false;
+    return true;
+}
+
+/* Each header has the new copy before the TPM holds it, and the old one until then. */
 static bool change(const struct clo_nv_file *in, const struct clo_nv_policy *policy,
                    struct clo_error *err)
 {
     const struct clo_alternatives *now = &policy->alternatives;
 
-    return write_file(in->path, policy, err) &&
-           (in->disk == NULL || clo_seal_nv_policy(in->disk, now, false, err)) &&
+    return write_file(in->path, policy, err) && copy_to_disks(in, now, false, err) &&
            clo_tpm_nv_policy_write(in->tpm, in->key, now, err) &&
-           clo_tpm_nv_policy_holds(in->tpm, policy, err) &&
-           (in->disk == NULL || clo_seal_nv_policy(in->disk, now, true, err));
+           clo_tpm_nv_policy_holds(in->tpm, policy, err) && copy_to_disks(in, now, true, err);
 }
 
 static bool own_area(uint32_t index, const struct clo_public_key *signer, struct clo_buffer *out,

@@ -1,5 +1,5 @@
-/* What an NV index of ours approves of, changed in its three places: the TPM, the file of the index, and the copy in a disk's header that
- * initrds read. At any moment the header has a copy of what the TPM holds, and what is sealed to the index stays as it is. */
+/* What an NV index of ours approves of, changed in its three places: the TPM, the file of the index, and the copies in disks' headers that
+ * initrds read. At any moment each header has a copy of what the TPM holds, and what is sealed to the index stays as it is. */
 #ifndef CLOISTER_IMAGE_NV_APPROVE_H
 #define CLOISTER_IMAGE_NV_APPROVE_H
 
@@ -10,7 +10,8 @@ struct clo_nv_file {
     const char *path;
     const struct clo_private_key *key; /* that writes the index */
     struct clo_tpm *tpm;
-    struct clo_seal_disk *disk; /* NULL: no header */
+    struct clo_seal_disk *disks; /* each volume whose header has a copy */
+    size_t disk_count;
 };
 
 CLO_MUST_USE bool clo_nv_file_read(const char *path, struct clo_nv_policy *out,

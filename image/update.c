@@ -325,7 +325,8 @@ static bool approve(struct update *update, const struct clo_digest values[CLO_PC
     const struct clo_nv_file file = { .path = update->machine->nv_policy,
                                       .key = update->machine->nv_key,
                                       .tpm = update->machine->tpm,
-                                      .disk = &update->disk };
+                                      .disks = &update->disk,
+                                      .disk_count = 1 };
     struct clo_alternatives next = update->nv.alternatives;
 
     for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
