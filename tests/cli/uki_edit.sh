@@ -81,7 +81,7 @@ values=$("$cloister" uki policy two.efi --phase enter-initrd --json | jq -r '.pr
 [ "$values" = $((stub_version < 257 ? 1 : 2)) ] || fail "stub $stub_version: $values values of PCR 11 for two profiles"
 "$cloister" uki edit two.efi --profile debug --cmdline other --output three.efi || fail "edit a profile"
 [ "$("$cloister" uki inspect three.efi --json | jq -c '[.sections[] | select(.name == ".cmdline") | .text]')" = '["quiet","other"]' ] || fail "the wrong profile was edited"
-expect "a profile is not a kernel" 3 "no UKI" "$cloister" uki policy debug.profile
+expect "a profile is not a kernel" 3 "is not a UKI" "$cloister" uki policy debug.profile
 expect "joined without its own" 2 "--profile of its own" build --join-profile debug.profile --output no.efi
 expect "joined a UKI" 3 "before .profile" build --profile ID=x --join-profile two.efi --output no.efi
 expect "joined a text" 3 "MZ" build --profile ID=x --join-profile initrd --output no.efi
