@@ -66,7 +66,8 @@ bool container_fd_read(int fd, uint64_t at, void *out, size_t size, struct clo_e
         at += (uint64_t)got;
         size -= (size_t)got;
     }
-    memset(to, 0, size);
+    if (size > 0)
+        memset(to, 0, size);
     return true;
 }
 
