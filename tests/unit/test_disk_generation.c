@@ -160,6 +160,7 @@ static void make_tagged_disk(void)
         key[i] = (char)i;
     assert_int_equal(crypt_init(&luks, device), 0);
     assert_int_equal(crypt_load(luks, CRYPT_LUKS2, NULL), 0);
+    assert_int_equal(crypt_set_pbkdf_type(luks, &quick_pbkdf), 0);
     assert_int_equal(crypt_keyslot_destroy(luks, 0), 0);
     assert_int_equal(crypt_keyslot_add_by_key(luks, 0, key, sizeof key, disk_key, sizeof disk_key,
                                               CRYPT_VOLUME_KEY_NO_SEGMENT),

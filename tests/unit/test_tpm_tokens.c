@@ -454,6 +454,7 @@ static void change(int slot, struct clo_bytes key, const char *token)
     struct clo_bytes volume_key = clo_secret_bytes(opened.volume_key);
     assert_int_equal(crypt_init(&luks, device), 0);
     assert_int_equal(crypt_load(luks, CRYPT_LUKS2, NULL), 0);
+    assert_int_equal(crypt_set_pbkdf_type(luks, &quick_pbkdf), 0);
     if (slot >= 0)
         assert_int_equal(crypt_keyslot_add_by_volume_key(luks, slot, (const char *)volume_key.data,
                                                          volume_key.size, (const char *)key.data,
