@@ -31,7 +31,7 @@ check_libraries() {
     local file
     for file in "$@"; do
         [[ -e $file ]] || continue
-        ! ldd "$file" | grep -q 'not found' || { dfatal "cloister: $file: a library is missing"; exit 1; }
+        ! grep -q 'not found' <(ldd "$file") || { dfatal "cloister: $file: a library is missing"; exit 1; }
     done
 }
 

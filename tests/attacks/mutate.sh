@@ -64,7 +64,7 @@ wanted() {
     awk -F'\t' -v suites=" ${suites[*]-} " -v ids=" ${ids[*]-} " 'NR > 1 && (ids != "  " ? index(ids, " " $1 " ") : index(suites, " " $6 " "))' "$table"
 }
 for id in "${ids[@]}"; do
-    cut -f 1 "$table" | grep -qxF -- "$id" || { echo "mutate.sh: $id: not in $table" >&2; exit 2; }
+    grep -qxF -- "$id" <(cut -f 1 "$table") || { echo "mutate.sh: $id: not in $table" >&2; exit 2; }
 done
 
 declare -A passes outcomes

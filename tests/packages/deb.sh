@@ -51,7 +51,7 @@ done
 
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -ec "$1"; }
 # has WORDS COMMAND
-has() { inside "$2" 2>&1 | grep -qF -- "$1" || fail "$2: does not say '$1'"; }
+has() { grep -qF -- "$1" <(inside "$2" 2>&1) || fail "$2: does not say '$1'"; }
 
 # mmdebstrap leaves no lists of packages behind it.
 inside 'apt-get -qq update' >"$work/apt.log" 2>&1 || skip "no mirror: $(tail -n 1 "$work/apt.log")"

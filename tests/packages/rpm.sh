@@ -32,9 +32,9 @@ in_root() { rpm --root "$root" --dbpath /var/lib/rpm "$@"; }
 in_root --initdb
 in_root -i --nodeps --noscripts --ignorearch --ignoreos "$work"/once/*.rpm >"$work/rpm.log" 2>&1 || fail "rpm: $(tail -n 3 "$work/rpm.log")"
 [ "$(in_root -qa 'cloister*' 'libcloister*' | wc -l)" = 7 ] || fail "not seven packages: $(in_root -qa | tr '\n' ' ')"
-"$root/usr/bin/cloister" --version | grep -q '^cloister ' || fail "cloister --version"
-"$root/usr/bin/cloister" audit --help | grep -q 'Usage: cloister audit' || fail "cloister-full is not found from where it lies"
-"$root/usr/bin/cloister-sim" --help | grep -q 'Usage: cloister-sim' || fail "cloister-sim"
+grep -q '^cloister ' <("$root/usr/bin/cloister" --version) || fail "cloister --version"
+grep -q 'Usage: cloister audit' <("$root/usr/bin/cloister" audit --help) || fail "cloister-full is not found from where it lies"
+grep -q 'Usage: cloister-sim' <("$root/usr/bin/cloister-sim" --help) || fail "cloister-sim"
 [ -s "$root/usr/share/man/man7/cloister.7.gz" ] || [ -s "$root/usr/share/man/man7/cloister.7" ] || fail "no man page"
 [ "$(in_root -qc cloister-broker)" = /etc/cloister/broker.conf ] || fail "broker.conf is not a configuration file"
 in_root -V --nodeps cloister cloister-broker cloister-guest | grep -v '^\.\.\.\.\.\(UG\|U\.\|\.G\)' | grep . && fail "rpm -V"

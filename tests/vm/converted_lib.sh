@@ -244,7 +244,6 @@ converted_same() {
     diff "$LAB/was.kept" "$LAB/is.kept" >"$LAB/differs" || { head -n 12 "$LAB/differs" | cut -c 1-300; return 1; }
 }
 
-converted_says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
 converted_unattended() { jq -e -s 'any(.[]; .kind == "unattended")' "$LAB/$1.jsonl" >/dev/null; }
 
 converted() {
@@ -260,14 +259,14 @@ converted() {
     cp "$LAB/demo.disk.key" "$LAB/disk.key"
     vm_check "$name: the broker knows it" lab_register demo
     vm_check "$name: first boot, by the broker" lab_boot "$name-first" "$LAB/demo.img" --until 'at-boot: end'
-    vm_check "$name: with its own kernel" converted_says "$name-first" "at-boot: kernel $old"
+    vm_check "$name: with its own kernel" vm_says "$name-first" "at-boot: kernel $old"
     vm_check "$name: the registers" lab_compare "$name-first" enter-initrd
     vm_check "$name: evidence verifies" lab_verify "$name-first" enter-initrd
-    vm_check "$name: the kernel reads each file as it was" converted_says "$name-first" "at-boot: each file as it was"
-    vm_check "$name: an update, made and signed inside" converted_says "$name-first" 'installed: the next boot tries it'
+    vm_check "$name: the kernel reads each file as it was" vm_says "$name-first" "at-boot: each file as it was"
+    vm_check "$name: an update, made and signed inside" vm_says "$name-first" 'installed: the next boot tries it'
     vm_check "$name: second boot" lab_boot "$name-second" "$LAB/demo.img" --until 'at-boot: end'
     vm_check "$name: unattended" converted_unattended "$name-second"
-    vm_check "$name: with the new kernel" converted_says "$name-second" "at-boot: kernel $(lab_kernel_release)"
-    vm_check "$name: which is kept" converted_says "$name-second" 'the update is good'
+    vm_check "$name: with the new kernel" vm_says "$name-second" "at-boot: kernel $(lab_kernel_release)"
+    vm_check "$name: which is kept" vm_says "$name-second" 'the update is good'
     unset LAB_TPM LAB_VARS
 }

@@ -160,20 +160,11 @@ initrds_machine() {
 # initrds_seal NAME: its header gets a token of systemd's, for the registers that its reference foretells and the lab's TPM. systemd 252
 # knows the older primary alone.
 initrds_seal() {
-    local tpm_pid status=0 key=$LAB/disk.key
+    local status=0 key=$LAB/disk.key
     [ ! -e "$LAB/$1.disk.key" ] || key=$LAB/$1.disk.key
     initrds_header_out "$LAB/$1.img"
-    swtpm socket --tpm2 --tpmstate "dir=${LAB_TPM:-$LAB/vm/tpm}" --server "type=unixio,path=$LAB/sock" --ctrl "type=unixio,path=$LAB/sock.ctrl" \
-        --flags not-need-init,startup-clear >"$LAB/swtpm.log" 2>&1 &
-    tpm_pid=$!
-    for _ in $(seq 2400); do
-        [ ! -S "$LAB/sock" ] || break
-        sleep 0.05
-    done
-    cloister seal "$LAB/header" --tpm "swtpm:$LAB/sock" --key "$key" --form systemd --legacy-primary --reference "$LAB/$1.ref.json" \
-        --reference "$LAB/firmware.ref.json" --disk "$LAB/$1.disk.json" >"$LAB/$1.sealed" || status=$?
-    kill "$tpm_pid"
-    wait "$tpm_pid" 2>/dev/null || true
+    vm_with_tpm "${LAB_TPM:-$LAB/vm/tpm}" cloister seal "$LAB/header" --tpm "swtpm:$LAB/sock" --key "$key" --form systemd --legacy-primary \
+        --reference "$LAB/$1.ref.json" --reference "$LAB/firmware.ref.json" --disk "$LAB/$1.disk.json" >"$LAB/$1.sealed" || status=$?
     initrds_header_in "$LAB/$1.img"
     return "$status"
 }

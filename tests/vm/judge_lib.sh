@@ -85,5 +85,5 @@ judge() {
 # judged FOLDER NAME STATUS [WORDS]: how it ended there, and what it must have said.
 judged() {
     grep -qx "MARK $2 $3" "$1/said" || { grep "^\(MARK\|SAID\) $2 " "$1/said"; return 1; }
-    [ -z "${4:-}" ] || grep "^SAID $2 " "$1/said" | grep -qF -- "$4" || { grep "^SAID $2 " "$1/said"; return 1; }
+    [ -z "${4:-}" ] || grep -qF -- "$4" <(grep "^SAID $2 " "$1/said") || { grep "^SAID $2 " "$1/said"; return 1; }
 }

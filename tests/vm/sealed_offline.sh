@@ -14,20 +14,12 @@ lab_image "$LAB/alone.img" "$LAB_CMDLINE" --unlock tpm
 
 # The storage key of the VM's TPM, as its owner writes it down once.
 storage_key() {
-    local tpm_pid status=0
-    swtpm socket --tpm2 --tpmstate "dir=$LAB/vm/tpm" --server "type=unixio,path=$LAB/sock" --ctrl "type=unixio,path=$LAB/sock.ctrl" \
-        --flags not-need-init,startup-clear >"$LAB/swtpm.log" 2>&1 &
-    tpm_pid=$!
-    sleep 1
     export TPM2TOOLS_TCTI="swtpm:path=$LAB/sock"
     { tpm2_createprimary -Q -C o -G ecc256:aes128cfb -a 'restricted|decrypt|fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda' -c "$LAB/srk.ctx" &&
         tpm2_evictcontrol -Q -C o -c "$LAB/srk.ctx" 0x81000001 &&
-        tpm2_readpublic -Q -c 0x81000001 -f tss -o "$LAB/vm.srk"; } >"$LAB/srk.log" 2>&1 || status=$?
-    kill "$tpm_pid"
-    wait "$tpm_pid" 2>/dev/null || true
-    return "$status"
+        tpm2_readpublic -Q -c 0x81000001 -f tss -o "$LAB/vm.srk"; } >"$LAB/srk.log" 2>&1
 }
-vm_check "the TPM's storage key" storage_key
+vm_check "the TPM's storage key" vm_with_tpm "$LAB/vm/tpm" storage_key
 
 seal() { # NAME OPTION…
     local name=$1

@@ -34,7 +34,7 @@ vm_end() { [ "$vm_failures" = 0 ] || exit 1; }
 # What a boot said: an event of that kind among those it was watched by, or those words on its console.
 vm_told() { jq -e -s --arg kind "$2" 'any(.[]; .kind == $kind)' "$LAB/$1.jsonl" >/dev/null; }
 vm_told_not() { [ -e "$LAB/$1.jsonl" ] && ! vm_told "$@"; }
-vm_says() { tr -d '\r' <"$LAB/$1.log" | grep -aqF -e "$2"; }
+vm_says() { grep -aqF -e "$2" <(tr -d '\r' <"$LAB/$1.log"); }
 vm_says_not() { [ -e "$LAB/$1.log" ] && ! vm_says "$@"; }
 
 # vm_take IMAGE NAME: the LUKS2 partition of $LAB/IMAGE.img as $LAB/NAME.luks.
@@ -57,6 +57,26 @@ vm_tags() {
     fi
     # It prints how many sectors there are, and then the wrong ones.
     python3 "$reader" "$LAB/$1.luks" "$LAB/vk" "$LAB/$1.plain" >"$LAB/$1.tags" && [ "$(wc -w <"$LAB/$1.tags")" = 1 ]
+}
+
+# vm_with_tpm STATE COMMAND…: a software TPM with that state listens at $LAB/sock (and at sock.ctrl, which tpm2-tools want) while COMMAND runs.
+vm_with_tpm() {
+    local state=$1 pid status=0 _
+    shift
+    rm -f "$LAB/sock" "$LAB/sock.ctrl"
+    swtpm socket --tpm2 --tpmstate "dir=$state" --server "type=unixio,path=$LAB/sock" --ctrl "type=unixio,path=$LAB/sock.ctrl" \
+        --flags not-need-init,startup-clear >"$LAB/swtpm.log" 2>&1 &
+    pid=$!
+    for _ in $(seq 2400); do
+        # The file of a socket is there before anybody listens (__SO_ACCEPTCON).
+        [ "$(grep -c " 00010000 .* $LAB/sock\(\.ctrl\)\?$" /proc/net/unix)" != 2 ] || break
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    "$@" || status=$?
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    return "$status"
 }
 
 # Keys, a pretend platform and a calibration of the firmware, made by the first test of a build that wants them, and the same
