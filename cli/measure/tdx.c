@@ -11,6 +11,7 @@
 #include "cli/view.h"
 #include "cloister/encoding.h"
 #include "cloister/reference.h"
+#include "cloister/tdvf.h"
 #include "device/file.h"
 #include "lib/disk/gpt.h"
 
@@ -94,6 +95,17 @@ static bool read_optional(const char *path, size_t limit, struct clo_buffer *fil
     return out->size > 0 || clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
 }
 
+static bool read_firmware(const struct options *options, struct files *files,
+                          struct clo_tdx_prediction *out, struct clo_error *err)
+{
+    struct clo_tdvf tdvf;
+
+    return read_optional(options->firmware, FIRMWARE_LIMIT, &files->firmware, &out->firmware,
+                         err) &&
+           (options->firmware == NULL || clo_tdvf_parse(out->firmware, &tdvf, err) ||
+            clo_wrap(err, "%s", options->firmware));
+}
+
 static bool read_image(const struct options *options, struct files *files,
                        struct clo_tdx_prediction *out, struct clo_error *err)
 {
@@ -141,8 +153,7 @@ static bool read_files(const struct options *options, struct files *files,
             return false;
         out->given = files->given;
     }
-    return read_optional(options->firmware, FIRMWARE_LIMIT, &files->firmware, &out->firmware,
-                         err) &&
+    return read_firmware(options, files, out, err) &&
            read_optional(options->uki, CLI_IMAGE_LIMIT, &files->uki, &out->uki, err) &&
            read_optional(options->shim, CLI_IMAGE_LIMIT, &files->shim, &out->shim, err) &&
            read_image(options, files, out, err) &&

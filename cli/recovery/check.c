@@ -25,7 +25,7 @@ static bool check(const char *path, const char *disk, bool as_json, struct clo_e
     bool is_checked;
     int slot = -1;
 
-    return cli_recovery_read(path, &key, &is_checked, err) &&
+    return cli_recovery_read(path, disk, &key, &is_checked, err) &&
            (disk == NULL || cli_recovery_open(disk, key, &slot, NULL, err)) &&
            print_check(is_checked, disk, slot, as_json, err);
 }

@@ -28,7 +28,7 @@ static bool convert(const struct conversion *c, const char *disk, struct clo_err
         if (outputs[i] != NULL && disk != NULL &&
             !cli_is_no_input(i == 0 ? "--output" : "--volume-key-output", outputs[i], disk, err))
             return false;
-    if (!cli_recovery_read(c->typed, &key, &is_checked, err) ||
+    if (!cli_recovery_read(c->typed, disk, &key, &is_checked, err) ||
         (disk != NULL && !cli_recovery_open(disk, key, &slot, &volume_key, err)))
         return false;
     return write_key(c->output, key, err) && write_key(c->volume_key_output, volume_key, err);

@@ -8,11 +8,14 @@
 
 #define TYPED_LIMIT 512
 
-bool cli_recovery_read(const char *path, struct clo_secret **out, bool *is_checked,
-                       struct clo_error *err)
+bool cli_recovery_read(const char *path, const char *disk, struct clo_secret **out,
+                       bool *is_checked, struct clo_error *err)
 {
+    CLO_CLEANUP(clo_seal_close) struct clo_seal_disk volume = { .fd = -1 };
     CLO_CLEANUP(clo_secret_freep) struct clo_secret *typed = NULL;
 
+    if (disk != NULL && !clo_seal_open(disk, false, &volume, err))
+        return clo_wrap(err, "%s", disk);
     return clo_file_read_secret(path == NULL ? "-" : path, TYPED_LIMIT, &typed, err) &&
            (clo_recovery_parse(clo_secret_bytes(typed), out, is_checked, err) ||
             clo_wrap(err, "recovery key"));

@@ -13,6 +13,9 @@
 static bool read_level(const char *path, struct clo_buffer *file, struct clo_bytes *out,
                        struct clo_error *err)
 {
+    static const uint8_t any_image[] = "sbat,1\n";
+    struct clo_sbat_verdict verdict;
+
     if (!clo_file_read(path, LEVEL_LIMIT, file, err))
         return false;
     *out = clo_buffer_bytes(file);
@@ -20,7 +23,9 @@ static bool read_level(const char *path, struct clo_buffer *file, struct clo_byt
         return clo_fail(err, CLO_ERR_FORMAT, "%s: is empty", path);
     if (out->size > 4 && out->data[0] != 's' && out->data[3] == 0)
         *out = clo_bytes_slice(*out, 4, out->size);
-    return true;
+    /* What is wrong with it is said of it, and not of each image. */
+    return clo_sbat_check(clo_bytes(any_image, sizeof any_image - 1), *out, &verdict, err) ||
+           clo_wrap(err, "%s", path);
 }
 
 static bool examine(const char *path, struct clo_bytes level, json_t *to, bool *is_allowed,

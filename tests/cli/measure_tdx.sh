@@ -117,6 +117,8 @@ fi
 
 # What is not taken.
 expect "nothing" 2 "--firmware" "$cloister" measure tdx
+echo text >text
+expect "a text" 3 "text: no TDX metadata" "$cloister" measure tdx --firmware text
 expect "operand" 2 "unexpected argument" "$cloister" measure tdx "$firmware"
 expect "memory" 2 "--memory 8X" "$cloister" measure tdx --firmware "$firmware" --memory 8X
 expect "memory of nothing" 2 "--memory 0" "$cloister" measure tdx --firmware "$firmware" --memory 0

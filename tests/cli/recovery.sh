@@ -43,6 +43,7 @@ expect "a typo" 3 "recovery key: group 6 does not fit check letter 6: one of the
 grep -q "$(cut -c 46-53 typed)\|$(typo | cut -c 46-53)" err && fail "the error has what was typed"
 typo >wrong
 expect "a typo without check letters" 1 "the key opens no key slot" "$cloister" recovery check volume --recovery-key wrong
+expect "a disk that is not there, before a key is asked for" 3 "not-there: No such file" "$cloister" recovery check not-there --recovery-key no-key
 cut -c 2- typed >wrong
 expect "a letter too few" 3 "group 1: 7 letters, expected 8" "$cloister" recovery check --recovery-key wrong
 typo >wrong

@@ -174,7 +174,7 @@ if sb sbat one.efi --json | jq -e '.images[0].components | length > 0' >/dev/nul
     printf '\006\000\000\000' | cat - level >level.efivarfs
     expect "level as efivarfs shows it" 0 "none revoked" sb sbat one.efi --level level.efivarfs
 fi
-expect "a level that is none" 3 "level" sb sbat one.efi --level keys/db.crt
+expect "a level that is none" 3 "sbat: keys/db.crt: level" sb sbat one.efi --level keys/db.crt
 expect "an image that is none" 3 "MZ" sb sbat level
 
 vectors=${CLOISTER_VECTORS:-}/secureboot
