@@ -191,7 +191,7 @@ bool clo_gpt_backup(struct clo_bytes head, struct clo_buffer *out, struct clo_er
         return false;
     memcpy(header, head.data + HEADER, sizeof header);
     clo_put_le64(header + MY_LBA, gpt->disk_sectors - 1);
-    clo_put_le64(header + ALTERNATE_LBA - HEADER, 1);
+    clo_put_le64(header + (ALTERNATE_LBA - HEADER), 1);
     clo_put_le64(header + ENTRIES_LBA, gpt->disk_sectors - BACKUP_SECTORS);
     seal_header(header);
     clo_buffer_append(out, gpt->entries);
