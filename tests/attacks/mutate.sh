@@ -48,12 +48,19 @@ compiler=${CC:-cc}
 [ -e "$build/build.ninja" ] ||
     CC=$compiler meson setup "$build" "$tree" >"$log/setup" 2>&1 || { tail -n 5 "$log/setup" >&2; exit 4; }
 
-# make SUITE TEST: what that test runs.
+# given SUITE TEST: the files that Meson builds for that test.
+given() {
+    jq -rn --arg suite "$1" --arg test "$2" --arg build "$build/" --slurpfile tests <(meson introspect --tests "$build") \
+        --slurpfile targets <(meson introspect --targets "$build") '
+        ($tests[0][] | select(.name == $test and (.suite | any(endswith(":" + $suite)))).depends) as $needed |
+        $targets[0][] | select(.id | IN($needed[])).filename[] | ltrimstr($build)'
+}
+# make SUITE TEST: what that test runs, and what the programs start.
 make() {
-    case $1 in
-    unit | fuzz) ninja -C "$build" "$([ "$1" = unit ] && echo "tests/unit/test_$2" || echo "fuzz/fuzz_$2")" ;;
-    *) ninja -C "$build" cli/cloister cli/cloister-full sim/cloister-sim guest/cloister-init ;;
-    esac
+    local targets
+    mapfile -t targets < <(given "$1" "$2")
+    case $1 in unit | fuzz) ;; *) targets+=(cli/cloister-full sim/cloister-sim guest/cloister-init) ;; esac
+    ninja -C "$build" "${targets[@]}"
 }
 # Without its defences a boot goes on for longer.
 export CLOISTER_ALL_BOOTS=yes
