@@ -119,7 +119,14 @@ image = open("demo.img", "rb")
 fcntl.lockf(image, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 100)
 sys.exit(subprocess.call(["$cloister"] + sys.argv[1:]))
 BYTES
-chmod +x whole bytes
+# As a loop device, which the kernel tells of in a folder that is shown to this program alone.
+cat >loop <<LOOP
+#!/bin/sh
+exec unshare -rm sh -c 'mount --bind "\$0" /sys/block && exec "\$@"' "$work/block" "$cloister" "\$@"
+LOOP
+mkdir -p block/loop77/loop
+echo "$work/demo.img" >block/loop77/loop/backing_file
+chmod +x whole bytes loop
 head -c 64 /dev/urandom >other.key
 altered "another key" 1 "the disk key does not open it" --disk-key other.key
 invert demo.img.converting/plan 30
@@ -183,6 +190,11 @@ rm -rf demo.*
 cp --sparse=always first.img demo.img
 cloister=./whole expect "locked" 1 "another program has it open" make_image demo.img --in-place
 cloister=./bytes expect "locked by bytes" 1 "another program has it open" make_image demo.img --in-place
+if unshare -rm mount --bind block /sys/block 2>/dev/null; then
+    cloister=./loop expect "attached as a loop device" 1 "is attached as loop77: losetup -d detaches it" make_image demo.img --in-place
+else
+    echo "note: no mounts of one's own here: an image that is attached as a loop device is not tried"
+fi
 
 # What else is on the disk would be lost: a file system, and what is not known.
 mkdir data
