@@ -312,10 +312,9 @@ static bool read_header(const char *path, struct clo_buffer *out, struct clo_err
 {
     CLO_CLEANUP(clo_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    clo_buffer_zero(out, CLO_LUKS_PAYLOAD_OFFSET);
-    return (fd >= 0 && clo_buffer_ok(out) &&
-            pread(fd, out->data, out->size, 0) == (ssize_t)out->size) ||
-           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be read back", path);
+    if (fd < 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", path, strerror(errno));
+    return clo_fd_read(fd, 0, CLO_LUKS_PAYLOAD_OFFSET, out, err) || clo_wrap(err, "%s", path);
 }
 
 /* It has the key slots that these options would have made: a passphrase that is to be kept from the disk is not on it, and one that is to

@@ -76,8 +76,7 @@ static bool open_bundle(struct own_endorsements *own, struct clo_store *store,
                                             .key = own->key,
                                             .seconds = (int64_t)own->bundle_days * 86400,
                                             .store = store,
-                                            .on_failure = own->is_json_log ? serve_log_failure_json
-                                                                           : serve_log_failure };
+                                            .on_failure = serve_log(own->is_json_log)->failure };
     return true;
 }
 
@@ -91,8 +90,7 @@ static bool open_endorsements(struct own_endorsements *own, struct clo_store *st
                                       .edition = o->edition,
                                       .now = now,
                                       .random = cli_random(),
-                                      .on_failure = own->is_json_log ? serve_log_failure_json
-                                                                     : serve_log_failure,
+                                      .on_failure = serve_log(own->is_json_log)->failure,
                                       .context = own };
 
     if (!o->fetch && (o->cache != NULL || o->kds != NULL || o->pcs != NULL || o->ca != NULL ||
@@ -308,18 +306,16 @@ static bool serve(struct tls_options *tls, struct door_options *door, unsigned n
 {
     CLO_CLEANUP(clo_broker_freep) struct clo_broker *broker = NULL;
     CLO_CLEANUP(clo_server_freep) struct clo_server *server = NULL;
-    struct clo_broker_spec spec = {
-        .store = tls->store,
-        .random = cli_random(),
-        .nonce_seconds = nonce_seconds,
-        .clock = boot_seconds(),
-        .has_old_names = strcmp(door->result_names, "old") == 0,
-        .signs_es384 = strcmp(door->token_algorithm, "ES384") == 0,
-        .public_url = door->public_url,
-        .endorser = own->endorser,
-        .on_decision = own->is_json_log ? serve_log_decision_json : serve_log_decision,
-        .on_failure = own->is_json_log ? serve_log_failure_json : serve_log_failure
-    };
+    struct clo_broker_spec spec = { .store = tls->store,
+                                    .random = cli_random(),
+                                    .nonce_seconds = nonce_seconds,
+                                    .clock = boot_seconds(),
+                                    .has_old_names = strcmp(door->result_names, "old") == 0,
+                                    .signs_es384 = strcmp(door->token_algorithm, "ES384") == 0,
+                                    .public_url = door->public_url,
+                                    .endorser = own->endorser,
+                                    .on_decision = serve_log(own->is_json_log)->decision,
+                                    .on_failure = serve_log(own->is_json_log)->failure };
     struct clo_server_spec server_spec = { .random = cli_random(),
                                            .address = tls->address,
                                            .threads = (unsigned)door->threads,

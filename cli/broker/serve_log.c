@@ -14,7 +14,7 @@ static void print_time(int64_t unix_time)
 }
 
 /* The audit trail's line, on the terminal. */
-void serve_log_decision(void *context, const struct clo_audit *decision)
+static void tell_decision(void *context, const struct clo_audit *decision)
 {
     (void)context;
     flockfile(stdout);
@@ -27,7 +27,7 @@ void serve_log_decision(void *context, const struct clo_audit *decision)
     funlockfile(stdout);
 }
 
-void serve_log_failure(void *context, const struct clo_error *err)
+static void tell_failure(void *context, const struct clo_error *err)
 {
     (void)context;
     cli_print_error("serve: ", err);
@@ -48,7 +48,7 @@ void serve_log_json(const char *event, json_t *members)
     funlockfile(stdout);
 }
 
-void serve_log_decision_json(void *context, const struct clo_audit *decision)
+static void tell_decision_json(void *context, const struct clo_audit *decision)
 {
     (void)context;
     serve_log_json("decision", json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s}", "action",
@@ -57,8 +57,16 @@ void serve_log_decision_json(void *context, const struct clo_audit *decision)
                                          decision->resource, "detail", decision->detail));
 }
 
-void serve_log_failure_json(void *context, const struct clo_error *err)
+static void tell_failure_json(void *context, const struct clo_error *err)
 {
     (void)context;
     serve_log_json("failure", json_pack("{s:s}", "detail", err->text));
+}
+
+const struct serve_log *serve_log(bool as_json)
+{
+    static const struct serve_log text = { tell_decision, tell_failure };
+    static const struct serve_log json = { tell_decision_json, tell_failure_json };
+
+    return as_json ? &json : &text;
 }

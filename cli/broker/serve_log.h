@@ -5,10 +5,11 @@
 #include "verifier/kbs/broker.h"
 
 /* For clo_broker_spec. Decisions go to standard output, failures to standard error; in JSON all of it to standard output. */
-void serve_log_decision(void *context, const struct clo_audit *decision);
-void serve_log_failure(void *context, const struct clo_error *err);
-void serve_log_decision_json(void *context, const struct clo_audit *decision);
-void serve_log_failure_json(void *context, const struct clo_error *err);
+struct serve_log {
+    void (*decision)(void *context, const struct clo_audit *decision);
+    void (*failure)(void *context, const struct clo_error *err);
+};
+const struct serve_log *serve_log(bool as_json);
 /* Takes the members over, and adds time and kind. */
 void serve_log_json(const char *event, json_t *members);
 
