@@ -381,14 +381,17 @@ lab_cloud_table() {
         dd if="$work/root" of="$disk" bs=1M seek=193 conv=notrunc,sparse status=none
 }
 
-# Side by side: one waits for the network while the other unpacks.
+# Side by side: one waits for the network while the other unpacks. One caller at a time: who comes second finds what the first one fetched.
 lab_fetch() {
-    local kernel status=0
+    [ ! -e "$LAB_CACHE/kernel/complete" ] || [ ! -e "$LAB_CACHE/root.ext4" ] || return 0
     mkdir -p "$LAB_CACHE"
-    lab_fetch_kernel &
-    kernel=$!
-    lab_fetch_root || status=$?
-    wait "$kernel" && [ "$status" = 0 ]
+    (
+        flock 8
+        lab_fetch_kernel &
+        kernel=$! status=0
+        lab_fetch_root || status=$?
+        wait "$kernel" && [ "$status" = 0 ]
+    ) 8>"$LAB_CACHE/lock"
 }
 
 lab_kernel_release() { ls "$LAB_CACHE/kernel/lib/modules"; }

@@ -136,6 +136,10 @@ own_parts() {
 # --- 1 ---
 
 title "1. An ordinary Linux"
+# What needs no Linux is made while one is fetched.
+lab_keys >"$LAB/keys.log" 2>&1 &
+keys=$!
+have_keys() { wait "$keys" || { cat "$LAB/keys.log"; return 1; }; }
 if [ -n "$root" ]; then
     own_parts
 elif [ ! -e "$LAB_CACHE/kernel/complete" ] || [ ! -e "$LAB_CACHE/root.ext4" ]; then
@@ -147,7 +151,7 @@ say "kernel $(lab_kernel_release), root $(du -hL --apparent-size "$LAB_CACHE/roo
 # --- 2 ---
 
 title "2. Made confidential"
-step "Secure Boot keys, firmware variables, pretend platform" lab_keys
+step "Secure Boot keys, firmware variables, pretend platform" have_keys
 step "the owner's broker, whose address and key go into the image: cloister serve" lab_broker_start
 say "it listens on 127.0.0.1:$LAB_PORT"
 build_image() { lab_image "$LAB/demo.img" "$LAB_CMDLINE"; }
