@@ -14,6 +14,7 @@
 #define REQUEST_MAX  0x1000
 #define RESPONSE_MAX 0x3000
 #define CBOR_NULL    22
+#define NO_DOCUMENT  "nsm: the answer is not a document"
 
 /* uapi/linux/nsm.h, which Debian 12's headers do not have yet. */
 struct iovec64 {
@@ -24,8 +25,12 @@ struct raw_message {
 };
 #define NSM_RAW _IOWR(0x0a, 0, struct raw_message)
 
-static void write_request(struct clo_bytes user_data, struct clo_buffer *out)
+bool clo_nsm_request_write(struct clo_bytes user_data, struct clo_buffer *out,
+                           struct clo_error *err)
 {
+    if (user_data.size > CLO_NSM_USER_DATA_MAX)
+        return clo_fail(err, CLO_ERR_USAGE, "nsm: %zu bytes of user data, at most %d",
+                        user_data.size, CLO_NSM_USER_DATA_MAX);
     clo_cbor_write(out, CLO_CBOR_MAP, 1);
     clo_cbor_text(out, "Attestation");
     clo_cbor_write(out, CLO_CBOR_MAP, 3);
@@ -35,6 +40,7 @@ static void write_request(struct clo_bytes user_data, struct clo_buffer *out)
     clo_cbor_write(out, CLO_CBOR_SIMPLE, CBOR_NULL);
     clo_cbor_text(out, "public_key");
     clo_cbor_write(out, CLO_CBOR_SIMPLE, CBOR_NULL);
+    return clo_buffer_ok(out) || clo_out_of_memory(err);
 }
 
 static bool is_text(struct clo_bytes bytes, const char *text)
@@ -48,24 +54,41 @@ static bool refuse(struct clo_bytes word, struct clo_error *err)
                     word.size < 40 ? (int)word.size : 39, (const char *)word.data);
 }
 
+static bool read_answer(struct clo_reader *r, struct clo_bytes *out, struct clo_error *err)
+{
+    size_t count = clo_cbor_read_count(r, CLO_CBOR_MAP, 1);
+    struct clo_bytes kind = clo_cbor_read_string(r, CLO_CBOR_TEXT);
+    if (clo_reader_ok(r) && count == 1 && is_text(kind, "Error")) {
+        struct clo_bytes word = clo_cbor_read_string(r, CLO_CBOR_TEXT);
+        return clo_reader_ok(r) ? refuse(word, err)
+                                : clo_fail(err, CLO_ERR_FORMAT, "nsm: an error without a word");
+    }
+    size_t members = clo_cbor_read_count(r, CLO_CBOR_MAP, 1);
+    struct clo_bytes name = clo_cbor_read_string(r, CLO_CBOR_TEXT);
+    struct clo_bytes document = clo_cbor_read_string(r, CLO_CBOR_BYTES);
+    if (!clo_reader_ok(r) || count != 1 || members != 1 || !is_text(kind, "Attestation") ||
+        !is_text(name, "document") || document.size == 0)
+        return clo_fail(err, CLO_ERR_FORMAT, NO_DOCUMENT);
+    *out = document;
+    return true;
+}
+
+bool clo_nsm_answer_read(struct clo_bytes in, struct clo_bytes *out, struct clo_error *err)
+{
+    struct clo_reader r = clo_reader(in);
+
+    return read_answer(&r, out, err);
+}
+
 bool clo_nsm_answer_parse(struct clo_bytes in, struct clo_bytes *out, struct clo_error *err)
 {
     struct clo_reader r = clo_reader(in);
-    struct clo_bytes document = { NULL, 0 };
+    struct clo_bytes document;
 
-    size_t count = clo_cbor_read_count(&r, CLO_CBOR_MAP, 1);
-    struct clo_bytes kind = clo_cbor_read_string(&r, CLO_CBOR_TEXT);
-    if (clo_reader_ok(&r) && count == 1 && is_text(kind, "Error")) {
-        struct clo_bytes word = clo_cbor_read_string(&r, CLO_CBOR_TEXT);
-        return clo_reader_ok(&r) ? refuse(word, err)
-                                 : clo_fail(err, CLO_ERR_FORMAT, "nsm: an error without a word");
-    }
-    size_t members = clo_cbor_read_count(&r, CLO_CBOR_MAP, 1);
-    struct clo_bytes name = clo_cbor_read_string(&r, CLO_CBOR_TEXT);
-    document = clo_cbor_read_string(&r, CLO_CBOR_BYTES);
-    if (!clo_reader_ok(&r) || count != 1 || members != 1 || !is_text(kind, "Attestation") ||
-        !is_text(name, "document") || document.size == 0 || clo_reader_left(&r) != 0)
-        return clo_fail(err, CLO_ERR_FORMAT, "nsm: the answer is not a document");
+    if (!read_answer(&r, &document, err))
+        return false;
+    if (clo_reader_left(&r) != 0)
+        return clo_fail(err, CLO_ERR_FORMAT, NO_DOCUMENT);
     *out = document;
     return true;
 }
@@ -77,12 +100,8 @@ bool clo_nsm_document_by(clo_nsm_ioctl *call, void *context, struct clo_bytes us
     uint8_t response[RESPONSE_MAX] = { 0 };
     struct clo_bytes document;
 
-    if (user_data.size > CLO_NSM_USER_DATA_MAX)
-        return clo_fail(err, CLO_ERR_USAGE, "nsm: %zu bytes of user data, at most %d",
-                        user_data.size, CLO_NSM_USER_DATA_MAX);
-    write_request(user_data, &request);
-    if (!clo_buffer_ok(&request))
-        return clo_out_of_memory(err);
+    if (!clo_nsm_request_write(user_data, &request, err))
+        return false;
     struct raw_message message = {
         .request = { (uintptr_t)request.data, request.size },
         .response = { (uintptr_t)response, sizeof response },

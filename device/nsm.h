@@ -18,8 +18,14 @@ CLO_MUST_USE bool clo_nsm_document_by(clo_nsm_ioctl *call, void *context,
                                       struct clo_bytes user_data, struct clo_buffer *out,
                                       struct clo_error *err);
 
+/* {"Attestation": {"user_data": BYTES, "nonce": null, "public_key": null}} */
+CLO_MUST_USE bool clo_nsm_request_write(struct clo_bytes user_data, struct clo_buffer *out,
+                                        struct clo_error *err);
 /* {"Attestation": {"document": BYTES}}: a view; {"Error": WORD} is CLO_ERR_SYSTEM with the word. */
 CLO_MUST_USE bool clo_nsm_answer_parse(struct clo_bytes in, struct clo_bytes *out,
                                        struct clo_error *err);
+/* The same at the beginning of `in`, where what comes after it means nothing. */
+CLO_MUST_USE bool clo_nsm_answer_read(struct clo_bytes in, struct clo_bytes *out,
+                                      struct clo_error *err);
 
 #endif

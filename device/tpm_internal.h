@@ -18,6 +18,11 @@ CLO_MUST_USE bool clo_tpm_done(TSS2_RC rc, const char *what, struct clo_error *e
 /* An index and what it is; `name` is how errors call it. The object is the caller's to close. */
 CLO_MUST_USE bool clo_tpm_nv_find(struct clo_tpm *tpm, uint32_t index, const char *name,
                                   ESYS_TR *object, TPMS_NV_PUBLIC *out, struct clo_error *err);
+/* clo_tpm_nv_define() with attributes (TPMA_NV) of one's own. */
+CLO_MUST_USE bool clo_tpm_nv_define_as(struct clo_tpm *tpm, uint32_t index, TPMA_NV attributes,
+                                       size_t size, struct clo_error *err);
+/* Takes it away, where it is there. */
+CLO_MUST_USE bool clo_tpm_nv_drop(struct clo_tpm *tpm, uint32_t index, struct clo_error *err);
 /* The registers of `mask` in one bank. */
 void clo_tpm_select(enum clo_hash hash, uint32_t mask, TPML_PCR_SELECTION *out);
 void clo_tpm_free_esys(void *pointer_to_pointer); /* for CLO_CLEANUP on what ESYS allocates */

@@ -83,14 +83,15 @@ bool clo_tpm_nv_read(struct clo_tpm *tpm, uint32_t index, size_t limit, struct c
     return ok;
 }
 
-bool clo_tpm_nv_define(struct clo_tpm *tpm, uint32_t index, size_t size, struct clo_error *err)
+bool clo_tpm_nv_define_as(struct clo_tpm *tpm, uint32_t index, TPMA_NV attributes, size_t size,
+                          struct clo_error *err)
 {
     const TPM2B_AUTH no_password = { 0 };
     const TPM2B_NV_PUBLIC area = {
         .nvPublic = {
             .nvIndex = index,
             .nameAlg = TPM2_ALG_SHA256,
-            .attributes = TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA,
+            .attributes = attributes,
             .dataSize = (uint16_t)size,
         },
     };
@@ -106,6 +107,30 @@ bool clo_tpm_nv_define(struct clo_tpm *tpm, uint32_t index, size_t size, struct 
         return false;
     Esys_TR_Close(tpm->esys, &object);
     return true;
+}
+
+bool clo_tpm_nv_define(struct clo_tpm *tpm, uint32_t index, size_t size, struct clo_error *err)
+{
+    return clo_tpm_nv_define_as(
+            tpm, index, TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA,
+            size, err);
+}
+
+bool clo_tpm_nv_drop(struct clo_tpm *tpm, uint32_t index, struct clo_error *err)
+{
+    ESYS_TR object = ESYS_TR_NONE;
+    TPMS_NV_PUBLIC area;
+    char name[32];
+
+    snprintf(name, sizeof name, "NV index 0x%08x", index);
+    if (!clo_tpm_nv_find(tpm, index, name, &object, &area, err))
+        return err->status == CLO_ERR_UNAVAILABLE;
+    if (clo_tpm_done(Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
+                                           ESYS_TR_NONE, ESYS_TR_NONE),
+                     name, err))
+        return true; /* the object goes with it */
+    Esys_TR_Close(tpm->esys, &object);
+    return false;
 }
 
 bool clo_tpm_nv_write(struct clo_tpm *tpm, uint32_t index, struct clo_bytes bytes,

@@ -21,6 +21,7 @@ struct clo_collector {
     const char *eventlog;                       /* CLO_COLLECT_EVENTLOG */
     const char *ccel;                           /* CLO_COLLECT_CCEL */
     struct clo_bytes userlog;                   /* what user space measured; data NULL: nothing */
+    const char *nsm; /* CLO_NSM_DEVICE: an enclave's security module; NULL: the TPM is asked */
     const char *
             imds; /* CLO_IMDS_URL: asked where the vTPM holds an HCL report, and nowhere else; NULL: never */
 };
@@ -47,5 +48,8 @@ CLO_MUST_USE bool clo_collect_tpm(const struct clo_collector *from, struct clo_b
 CLO_MUST_USE bool clo_collect_svsm(const struct clo_collector *from, struct clo_bytes runtime_data,
                                    const struct clo_tpm_identity *identity,
                                    struct clo_evidence **out, struct clo_error *err);
+/* AWS's word, a Nitro document: by an enclave's security module, or by an instance's NitroTPM, then with the logs. */
+CLO_MUST_USE bool clo_collect_nitro(const struct clo_collector *from, struct clo_bytes runtime_data,
+                                    struct clo_evidence **out, struct clo_error *err);
 
 #endif

@@ -30,24 +30,17 @@ static bool make_runtime_data(const char *nonce, const char *resource, struct cl
            clo_unlock_runtime_data(nonce, resource, key, &json, out, err);
 }
 
-/* The security module's word over the digest of the runtime data, as `verify nitro` asks for it. */
-static bool collect_enclave(const struct collect_options *options, struct clo_bytes runtime_data,
+/* Of an enclave, which has a security module. */
+static bool collect_enclave(const struct collect_options *options,
+                            const struct clo_collector *collector, struct clo_bytes runtime_data,
                             struct clo_evidence **out, struct clo_error *err)
 {
-    CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
-    CLO_CLEANUP(clo_buffer_free) struct clo_buffer document = { 0 };
-    struct clo_digest digest;
+    struct clo_collector enclave = *collector;
     char device[4200];
 
     snprintf(device, sizeof device, "%s" CLO_NSM_DEVICE, options->sysroot);
-    clo_hash(CLO_HASH_SHA512, runtime_data, &digest);
-    if (!clo_nsm_document(device, clo_digest_bytes(&digest), &document, err) ||
-        !clo_evidence_new(&evidence, err) ||
-        !clo_evidence_add(evidence, CLO_EVIDENCE_RUNTIME_DATA, runtime_data, err) ||
-        !clo_evidence_add(evidence, CLO_EVIDENCE_NITRO_DOCUMENT, clo_buffer_bytes(&document), err))
-        return clo_wrap(err, "evidence");
-    *out = CLO_TAKE(evidence);
-    return true;
+    enclave.nsm = device;
+    return clo_collect_nitro(&enclave, runtime_data, out, err);
 }
 
 /* What fits the machine, bound to the runtime data. Where a processor's report is expected and does not come, nothing lesser is put in
@@ -63,12 +56,9 @@ static bool collect_for(const struct collect_options *options, enum clo_platform
         return false;
     switch (platform) {
     case CLO_PLATFORM_ENCLAVE:
-        return collect_enclave(options, runtime_data, out, err);
+        return collect_enclave(options, collector, runtime_data, out, err);
     case CLO_PLATFORM_NITRO_TPM:
-        return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                        "%s: its document is made by AWS's own tool (nitro-tpm-attest), and "
-                        "verified by 'cloister verify nitro'",
-                        clo_platform_title(platform));
+        return clo_collect_nitro(collector, runtime_data, out, err);
     case CLO_PLATFORM_SVSM:
         return clo_collect_svsm(collector, runtime_data, &identity, out, err);
     case CLO_PLATFORM_GCE:
@@ -219,9 +209,9 @@ int cmd_evidence_collect(int argc, char **argv)
                 "Finds out, in the guest, what kind of machine this is, and collects what proves "
                 "it, "
                 "bound to\nthe nonce: the hardware report from the vTPM, a report or quote of the "
-                "hardware's own, that\nof an SVSM and its manifest, or what a TPM alone says, with "
-                "certificates and event logs.\nWhat was found decides only what is collected; what "
-                "it is worth is for 'cloister verify'\nto say, elsewhere.",
+                "hardware's own, that\nof an SVSM and its manifest, a document of AWS's, or what a "
+                "TPM alone says, with certificates\nand event logs. What was found decides only "
+                "what is collected; what it is worth is for\n'cloister verify' to say, elsewhere.",
         .options = options,
         .option_count = option_count,
         .example = "  cloister evidence collect --nonce \"$NONCE\" --output evidence.json\n",

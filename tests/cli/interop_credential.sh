@@ -121,7 +121,7 @@ expect "without a log" 1 "the evidence has no event log" "$cloister" calibrate -
 
 mkdir -p root/sys/class/dmi/id root/dev
 echo "Amazon EC2" >root/sys/class/dmi/id/sys_vendor
-expect "an instance of AWS" 3 "nitro-tpm-attest" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --output e.json
+expect "an instance of AWS, whose TPM is another one" 4 "evidence: AWS's document of the TPM: NV index 0x0147c104" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --output e.json
 rm root/sys/class/dmi/id/sys_vendor
 : >root/dev/nsm
 expect "an enclave, whose module says nothing" 4 "evidence: nsm:" "$cloister" evidence collect --nonce one --tpm "$socket" --sysroot root --output e.json
