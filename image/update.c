@@ -31,7 +31,8 @@
 struct update {
     const struct clo_update_machine *machine;
     int lock;
-    struct clo_seal_disk disk;
+    struct clo_seal_disk *disks; /* the root's, and those of other volumes */
+    size_t disk_count;
     enum clo_seal_form form;
     bool is_sealed; /* the disk has tokens for TPMs */
     bool has_floor; /* and all of them end with a generation, or with what the NV index approves of */
@@ -43,7 +44,9 @@ struct update {
 
 static void free_update(struct update *update)
 {
-    clo_seal_close(&update->disk);
+    for (size_t i = 0; i < update->disk_count; i++)
+        clo_seal_close(&update->disks[i]);
+    free(update->disks);
     clo_nv_policy_free(&update->nv);
     clo_buffer_free(&update->log);
     clo_fd_close(&update->lock);
@@ -95,44 +98,74 @@ static bool look_at_index(struct update *update, size_t tokens, size_t by_nv, st
     return !update->is_by_nv || clo_nv_file_read(machine->nv_policy, &update->nv, err);
 }
 
-static bool look_at_tokens(struct update *update, struct clo_error *err)
+/* Tokens for TPMs. */
+struct tokens {
+    size_t systemd, own;
+    size_t bound; /* of our own, that end with a generation */
+    size_t by_nv; /* by an NV index */
+    bool has_share;
+};
+
+static bool count_tokens(const struct clo_seal_disk *disk, struct tokens *out,
+                         struct clo_error *err)
 {
     CLO_CLEANUP(clo_json_freep) json_t *metadata = NULL;
     struct clo_luks2_info info;
-    size_t systemd = 0, own = 0, bound = 0, by_nv = 0;
     const char *name;
     json_t *token;
 
-    if (!clo_luks2_parse(clo_buffer_bytes(&update->disk.header), &info, &metadata, err))
+    *out = (struct tokens){ .systemd = 0 };
+    if (!clo_luks2_parse(clo_buffer_bytes(&disk->header), &info, &metadata, err))
         return false;
     json_object_foreach (json_object_get(metadata, "tokens"), name, token) {
         const char *type = json_string_value(json_object_get(token, "type"));
         if (type == NULL)
             continue;
         if (clo_tpm2_token_is(token))
-            by_nv += json_is_true(json_object_get(token, "tpm2_pcrlock")) ? 1 : 0;
-        systemd += strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0;
+            out->by_nv += json_is_true(json_object_get(token, "tpm2_pcrlock")) ? 1 : 0;
+        out->systemd += strcmp(type, CLO_TPM2_TOKEN_SYSTEMD) == 0;
         if (strcmp(type, CLO_TPM2_TOKEN_OWN) != 0)
             continue;
-        if (json_object_get(token, "share") != NULL)
-            return clo_fail(err, CLO_ERR_UNSUPPORTED,
-                            "the disk needs a share of the TPM's and one of the broker's: seal it "
-                            "for the new state with 'cloister image seal'");
-        own++;
-        bound += json_object_get(token, "floor") != NULL;
+        out->own++;
+        out->bound += json_object_get(token, "floor") != NULL;
+        out->has_share = out->has_share || json_object_get(token, "share") != NULL;
     }
+    return true;
+}
+
+static bool look_at_tokens(struct update *update, struct clo_error *err)
+{
+    struct tokens tokens;
+
+    if (!count_tokens(&update->disks[0], &tokens, err))
+        return false;
+    if (tokens.has_share)
+        return clo_fail(err, CLO_ERR_UNSUPPORTED,
+                        "the disk needs a share of the TPM's and one of the broker's: seal it "
+                        "for the new state with 'cloister image seal'");
     /* Those have no floor: the host may not choose them. */
-    if (systemd > 0 && update->machine->is_own)
+    if (tokens.systemd > 0 && update->machine->is_own)
         return clo_fail(err, CLO_ERR_REFUSED,
                         "an own token gave this boot its key, and the disk shows one of systemd's: "
                         "another header than this boot was of");
-    if (systemd > 0 && own > 0)
+    if (tokens.systemd > 0 && tokens.own > 0)
         return clo_fail(err, CLO_ERR_UNSUPPORTED,
                         "the disk is sealed in two forms: 'cloister seal --replace' makes it one");
-    update->is_sealed = systemd + own > 0;
-    update->has_floor = bound + by_nv == systemd + own;
-    update->form = systemd > 0 ? CLO_SEAL_SYSTEMD : CLO_SEAL_OWN;
-    return look_at_index(update, systemd + own, by_nv, err);
+    size_t count = tokens.systemd + tokens.own;
+    update->is_sealed = count > 0;
+    update->has_floor = tokens.bound + tokens.by_nv == count;
+    update->form = tokens.systemd > 0 ? CLO_SEAL_SYSTEMD : CLO_SEAL_OWN;
+    return look_at_index(update, count, tokens.by_nv, err);
+}
+
+/* Another volume: it is named because it would not open otherwise. */
+static bool look_at_volume(const struct clo_seal_disk *disk, struct clo_error *err)
+{
+    struct tokens tokens;
+
+    return count_tokens(disk, &tokens, err) &&
+           (tokens.by_nv > 0 ||
+            clo_fail(err, CLO_ERR_REFUSED, "--volume: is not sealed to an NV index"));
 }
 
 static bool read_present(struct update *update, struct clo_error *err)
@@ -168,11 +201,25 @@ static bool check_trust(const struct update *update, struct clo_error *err)
 
 static bool begin(struct update *update, struct clo_error *err)
 {
+    const struct clo_update_machine *machine = update->machine;
+
     if (!take_lock(update, err))
         return false;
-    return (clo_seal_open(update->machine->disk, true, &update->disk, err) &&
-            look_at_tokens(update, err)) ||
-           clo_wrap(err, "%s", update->machine->disk);
+    update->disks = calloc(1 + machine->volume_count, sizeof *update->disks);
+    if (update->disks == NULL)
+        return clo_out_of_memory(err);
+    for (; update->disk_count <= machine->volume_count; update->disk_count++) {
+        struct clo_seal_disk *disk = &update->disks[update->disk_count];
+        bool is_root = update->disk_count == 0;
+        const char *path = is_root ? machine->disk : machine->volumes[update->disk_count - 1];
+        if (!clo_seal_open(path, true, disk, err))
+            return clo_wrap(err, "%s", path);
+        if (!(is_root ? look_at_tokens(update, err) : look_at_volume(disk, err))) {
+            clo_seal_close(disk);
+            return clo_wrap(err, "%s", path);
+        }
+    }
+    return true;
 }
 
 /* --- The ESP --- */
@@ -325,8 +372,8 @@ static bool approve(struct update *update, const struct clo_digest values[CLO_PC
     const struct clo_nv_file file = { .path = update->machine->nv_policy,
                                       .key = update->machine->nv_key,
                                       .tpm = update->machine->tpm,
-                                      .disks = &update->disk,
-                                      .disk_count = 1 };
+                                      .disks = update->disks,
+                                      .disk_count = update->disk_count };
     struct clo_alternatives next = update->nv.alternatives;
 
     for (unsigned pcr = 0; pcr < CLO_PCR_COUNT; pcr++) {
@@ -373,7 +420,8 @@ static bool seal(struct update *update, const char *name,
         .seal = seal_here,
         .context = (void *)(uintptr_t)update->machine,
     };
-    return clo_tpm2_sealing_check(&job.sealing, err) && clo_seal(&update->disk, &job, &result, err);
+    return clo_tpm2_sealing_check(&job.sealing, err) &&
+           clo_seal(&update->disks[0], &job, &result, err);
 }
 
 /* The registers of a boot of what lies under this name, as the initrd has them. */
@@ -399,7 +447,7 @@ static bool find_esp(const struct update *update, struct clo_gpt *gpt,
 {
     CLO_CLEANUP(clo_buffer_free) struct clo_buffer head = { 0 };
 
-    if (!clo_fd_read(update->disk.fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
+    if (!clo_fd_read(update->disks[0].fd, 0, CLO_GPT_HEAD_SIZE, &head, err) ||
         !clo_gpt_parse(clo_buffer_bytes(&head), gpt, err))
         return clo_wrap(err, "%s", update->machine->disk);
     return clo_gpt_find(gpt, &clo_gpt_type_esp, esp, err);
@@ -473,7 +521,7 @@ bool clo_update_install(const struct clo_update_machine *machine, struct clo_byt
                         bool *is_booted, struct clo_error *err)
 {
     CLO_CLEANUP(free_update)
-    struct update update = { .machine = machine, .lock = -1, .disk.fd = -1 };
+    struct update update = { .machine = machine, .lock = -1 };
     struct clo_digest values[CLO_PCR_COUNT] = { 0 };
     struct clo_update_note note;
 
@@ -617,7 +665,7 @@ bool clo_update_settle(const struct clo_update_machine *machine, enum clo_update
                        bool *has_floor, struct clo_error *err)
 {
     CLO_CLEANUP(free_update)
-    struct update update = { .machine = machine, .lock = -1, .disk.fd = -1 };
+    struct update update = { .machine = machine, .lock = -1 };
     struct clo_update_note note;
     bool is_there;
 

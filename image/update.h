@@ -31,6 +31,8 @@ struct clo_update_machine {
     const char *
             nv_policy; /* the file of the NV index that the disk is sealed to; NULL: it is sealed to registers */
     const struct clo_private_key *nv_key; /* and the key that writes it */
+    const char *const *volumes; /* others that are sealed to it: devices, or files of disks */
+    size_t volume_count;
 };
 
 enum clo_update_is {

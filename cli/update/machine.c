@@ -239,7 +239,9 @@ static bool find_parts(const struct cli_update *in, struct cli_update_parts *par
                                                   .efivars = in->efivars,
                                                   .disk = parts->disk,
                                                   .state = in->state,
-                                                  .eventlog = in->eventlog };
+                                                  .eventlog = in->eventlog,
+                                                  .volumes = in->volumes.items,
+                                                  .volume_count = in->volumes.count };
     if (in->esp == NULL) {
         if (!mount_esp(parts, in->run, err))
             return false;

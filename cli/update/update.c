@@ -23,6 +23,8 @@ static bool check(const struct cli_update *in, const struct what *what, struct c
         return clo_fail(err, CLO_ERR_USAGE, "--mark-good and --status are two things");
     if ((in->nv_policy == NULL) != (in->nv_key == NULL))
         return clo_fail(err, CLO_ERR_USAGE, "--nv-policy and --nv-key go together");
+    if (in->volumes.count > 0 && in->nv_policy == NULL)
+        return clo_fail(err, CLO_ERR_USAGE, "--volume needs --nv-policy");
     if (what->is_good || what->is_status)
         return ways == 0 ||
                clo_fail(err, CLO_ERR_USAGE, "--mark-good and --status install nothing");
@@ -148,6 +150,10 @@ int cmd_update(int argc, char **argv)
           "and nothing is sealed",
           .text = &in.nv_policy },
         { "--nv-key", "FILE|URI", "the key that writes the index", .text = &in.nv_key },
+        { "--volume", "DEVICE|FILE",
+          "another volume that is sealed to the index: its header gets a copy as the root's does "
+          "(repeatable)",
+          .list = &in.volumes },
         { "--tpm", "DEVICE", "the TPM; default " CLO_TPM_DEVICE ", or swtpm:SOCKET",
           .text = &in.tpm },
         { "--eventlog", "FILE", "the firmware's log; default " CLO_COLLECT_EVENTLOG,

@@ -11,6 +11,7 @@
 struct cli_update {
     /* The machine. */
     const char *esp, *efivars, *disk, *tpm, *eventlog, *state, *run, *disk_key, *nv_policy, *nv_key;
+    struct clo_list volumes; /* sealed to the index besides the root's */
     /* The UKI: made here, or ready. */
     const char *uki, *release, *modules, *init, *request, *sign_command;
     bool has_tags; /* the root's sectors have; else what the guest's own modules say */

@@ -17,6 +17,7 @@ skip_without swtpm tpm2_pcrextend tpm2_readpublic tpm2_nvreadpublic tpm2_policys
 trap 'tpm_end; rm -rf "$work"' EXIT
 export TPM2TOOLS_TCTI="swtpm:path=$work/machine/sock"
 make_machine
+header_to unsealed
 openssl genrsa -out nv.key 2048 2>/dev/null
 openssl rsa -in nv.key -pubout -out nv.pub 2>/dev/null
 openssl genrsa -out other.key 2048 2>/dev/null
@@ -182,6 +183,26 @@ expect "both open again" 0 "" both_open
 expect "one named twice" 0 "approves of it" in_tpm update nv.json --key nv.key --reference two.ref.json --disk machine/disk --disk second --disk second
 expect "both open with one state" 0 "" both_open
 cmp -s nv.json kept.json || fail "back to one state: another file"
+
+# An update has both, when it is installed and when it is kept.
+leave
+flush
+expect "a volume without an index" 2 "--volume needs --nv-policy" update --uki three.efi --volume second
+expect "a volume that is not sealed" 1 "unsealed: --volume: is not sealed to an NV index" key --uki three.efi --volume unsealed
+cmp -s nv.json kept.json || fail "a refusal has changed the file"
+for next in three two; do
+    expect "installed for both: $next" 0 "the next boot tries it" key --uki "$next.efi" --volume second
+    boot
+    [ "$booted" = EFI/cloister/next.efi ] || fail "firmware started $booted"
+    expect "both open in $next" 0 "" both_open
+    leave
+    expect "kept for both: $next" 0 "gets no key" key --mark-good --volume second
+    boot
+    expect "both go on opening: $next" 0 "" both_open
+    [ "$next" = two ] || leave
+    flush
+done
+cmp -s nv.json kept.json || fail "back to the second system: another file"
 
 # Killed each time something of it is on a disk: both open in the present state, and the same command run again ends well.
 export FAULTS_CALLS=fsync,rename
