@@ -81,6 +81,12 @@ cp -r td/collateral endorsements/td
 cp td/root.pem endorsements/
 start --endorsements endorsements
 client end other td/quote.bin "tdx.report_data: REPORTDATA is not the protocol's digest of the runtime data"
+stop
+# The same collateral in one file, which its owner signed: the decision needs no network and no folder.
+{ openssl ecparam -name prime256v1 -genkey -noout -out owner.pem && openssl ec -in owner.pem -pubout -out owner.pub; } 2>/dev/null || fail "a key"
+expect "packed" 0 "TDX collateral of FMSPC" "$cloister" endorsements pack endorsements --key owner.pem --output packed
+rm -r endorsements td/collateral
+start --endorsements packed --endorsements-key owner.pub
 client end session td/quote.bin
 stop
 exit "$failed"
