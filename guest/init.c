@@ -41,6 +41,8 @@
 #define MAPPER_DEVICE   "/dev/mapper/" MAPPER_NAME
 #define VERITY_NAME     "root-verity"
 #define VERITY_DEVICE   "/dev/mapper/" VERITY_NAME
+#define CHANGES_NAME    "root-changes"
+#define CHANGES_DEVICE  "/dev/mapper/" CHANGES_NAME
 #define DEVICE_PATIENCE 10 /* seconds for a disk to appear */
 #define TELL_SECONDS    10 /* to have a network again */
 #define DRIVER_PATIENCE 3  /* of which, before drivers that no device asked for are tried */
@@ -611,8 +613,12 @@ static bool mount_verity(struct guest *guest, struct clo_error *err)
                         "measured",
                         block);
     clo_guest_verity_close(VERITY_NAME);
-    return ok && clo_guest_verity_open(verity, MAPPER_DEVICE, VERITY_NAME, true, err) &&
-           clo_root_mount_overlaid(VERITY_DEVICE, err);
+    if (!ok || !clo_guest_verity_open(verity, MAPPER_DEVICE, VERITY_NAME, true, err))
+        return false;
+    if (verity->changes_blocks == 0)
+        return clo_root_mount_overlaid(VERITY_DEVICE, NULL, err);
+    return clo_guest_verity_open_changes(verity, MAPPER_DEVICE, CHANGES_NAME, err) &&
+           clo_root_mount_overlaid(VERITY_DEVICE, CHANGES_DEVICE, err);
 }
 
 /* In the session in which the key came: the owner learns what was done to the disk, also where nobody reads the console. */

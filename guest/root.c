@@ -77,23 +77,51 @@ bool clo_root_try_mount(const char *device, struct clo_error *err)
            clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be unmounted: %s", device, strerror(errno));
 }
 
-bool clo_root_mount_overlaid(const char *device, struct clo_error *err)
+static bool mount_changes(const char *changes, struct clo_error *err)
+{
+    (void)mkdir(CHANGES, 0700);
+    if (changes == NULL)
+        return mount("tmpfs", CHANGES, "tmpfs", MS_NODEV, "mode=0700,size=50%") == 0 ||
+               clo_fail(err, CLO_ERR_SYSTEM, "what is written cannot be kept in memory: %s",
+                        strerror(errno));
+    return mount(changes, CHANGES, "ext4", MS_NODEV, NULL) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "%s: cannot be mounted as ext4: %s", changes,
+                    strerror(errno));
+}
+
+static bool make_folder(const char *path, mode_t mode)
+{
+    return mkdir(path, mode) == 0 || errno == EEXIST;
+}
+
+/* Whatever a boot before has written over it: the hash tree's own. A link there would lead somewhere else. */
+static bool mount_usr(struct clo_error *err)
+{
+    struct stat status;
+
+    if (lstat(CLO_ROOT_TARGET "/usr", &status) != 0 || !S_ISDIR(status.st_mode))
+        return clo_fail(err, CLO_ERR_REFUSED,
+                        "root disk: what was written has something else in the place of /usr");
+    return mount(LOWER "/usr", CLO_ROOT_TARGET "/usr", NULL, MS_BIND, NULL) == 0 ||
+           clo_fail(err, CLO_ERR_SYSTEM, "/usr: cannot be mounted: %s", strerror(errno));
+}
+
+bool clo_root_mount_overlaid(const char *device, const char *changes, struct clo_error *err)
 {
     static const char layers[] =
             "lowerdir=" LOWER ",upperdir=" CHANGES "/upper,workdir=" CHANGES "/work";
-
     struct stat status;
 
-    (void)mkdir(CHANGES, 0700);
-    if (!mount_lower(device, err))
+    if (!mount_lower(device, err) || !mount_changes(changes, err))
         return false;
-    if (mount("tmpfs", CHANGES, "tmpfs", MS_NODEV, "mode=0700,size=50%") != 0 ||
-        mkdir(CHANGES "/upper", 0755) != 0 || mkdir(CHANGES "/work", 0700) != 0 ||
-        stat(LOWER, &status) != 0 || chmod(CHANGES "/upper", status.st_mode & 07777) != 0 ||
+    bool is_new = access(CHANGES "/upper", F_OK) != 0;
+    if (!make_folder(CHANGES "/upper", 0755) || !make_folder(CHANGES "/work", 0700) ||
+        stat(LOWER, &status) != 0 ||
+        (is_new && chmod(CHANGES "/upper", status.st_mode & 07777) != 0) ||
         mount("overlay", CLO_ROOT_TARGET, "overlay", 0, layers) != 0)
-        return clo_fail(err, CLO_ERR_SYSTEM, "what is written cannot be kept in memory: %s",
+        return clo_fail(err, CLO_ERR_SYSTEM, "what is written cannot lie over the root: %s",
                         strerror(errno));
-    return true;
+    return changes == NULL || mount_usr(err);
 }
 
 /* --- Leaving the initrd --- */

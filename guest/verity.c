@@ -5,6 +5,7 @@
 
 #include <libcryptsetup.h>
 
+#include "device/dm_linear.h"
 #include "device/file.h"
 #include "guest/disk_internal.h"
 #include "guest/kernel_log.h"
@@ -24,17 +25,38 @@ static bool read_bytes(const json_t *json, const char *key, size_t size, struct 
             clo_fail(err, CLO_ERR_FORMAT, "%s: %zu bytes, %zu expected", key, out->size, size));
 }
 
+/* After the data and at least one block of the tree. */
+static bool read_changes(const json_t *json, struct clo_guest_verity *out, struct clo_error *err)
+{
+    static const char *const keys[] = { "first_block", "blocks", NULL };
+
+    if (!clo_json_only(json, keys, err) ||
+        !clo_json_get_u64(json, "first_block", &out->changes_first, err) ||
+        !clo_json_get_u64(json, "blocks", &out->changes_blocks, err))
+        return false;
+    return (out->changes_first > out->data_blocks + 1 && out->changes_first <= BLOCKS_MAX &&
+            out->changes_blocks > 0 && out->changes_blocks <= BLOCKS_MAX) ||
+           clo_fail(err, CLO_ERR_FORMAT, "%llu blocks from %llu on",
+                    (unsigned long long)out->changes_blocks,
+                    (unsigned long long)out->changes_first);
+}
+
 bool clo_guest_verity_parse(const json_t *json, struct clo_guest_verity *out, struct clo_error *err)
 {
-    static const char *const keys[] = { "data_blocks", "root_hash", "salt", NULL };
+    static const char *const keys[] = { "data_blocks", "root_hash", "salt", "changes", NULL };
+    json_t *changes;
 
     if (!clo_json_only(json, keys, err) ||
         !clo_json_get_u64(json, "data_blocks", &out->data_blocks, err) ||
         !read_bytes(json, "root_hash", CLO_VERITY_ROOT_HASH, &out->root_hash, err) ||
         !read_bytes(json, "salt", CLO_VERITY_SALT_SIZE, &out->salt, err))
         return false;
-    return (out->data_blocks >= 2 && out->data_blocks <= BLOCKS_MAX) ||
-           clo_fail(err, CLO_ERR_FORMAT, "data_blocks: %llu", (unsigned long long)out->data_blocks);
+    if (out->data_blocks < 2 || out->data_blocks > BLOCKS_MAX)
+        return clo_fail(err, CLO_ERR_FORMAT, "data_blocks: %llu",
+                        (unsigned long long)out->data_blocks);
+    return json_object_get(json, "changes") == NULL ||
+           (clo_json_get_object(json, "changes", &changes, err) &&
+            (read_changes(changes, out, err) || clo_wrap(err, "changes")));
 }
 
 void clo_guest_verity_free(struct clo_guest_verity *verity)
@@ -78,6 +100,15 @@ bool clo_guest_verity_open(const struct clo_guest_verity *verity, const char *de
                                               verity->root_hash.size, flags);
     return result >= 0 || clo_fail(err, CLO_ERR_SYSTEM, "%s: dm-verity: %s", device,
                                    why[0] != '\0' ? why : strerror(-result));
+}
+
+bool clo_guest_verity_open_changes(const struct clo_guest_verity *verity, const char *device,
+                                   const char *name, struct clo_error *err)
+{
+    const uint64_t per_block = BLOCK / CLO_DM_SECTOR;
+
+    return clo_dm_linear_open(device, verity->changes_first * per_block,
+                              verity->changes_blocks * per_block, name, err);
 }
 
 void clo_guest_verity_close(const char *name)

@@ -18,6 +18,7 @@
 #include "image/in_place.h"
 #include "image/journal.h"
 #include "image/luks.h"
+#include "image/new_root.h"
 #include "image/overlay.h"
 #include "image/root_check.h"
 #include "image/rootfs.h"
@@ -28,7 +29,8 @@
 #include "lib/disk/luks2.h"
 #include "lib/disk/vhd.h"
 
-#define MIB ((uint64_t)1 << 20)
+#define MIB       ((uint64_t)1 << 20)
+#define INODE_PER 16384 /* bytes */
 
 /* Everything on its way to the output: what is scratch goes away with it. */
 struct build {
@@ -41,8 +43,9 @@ struct build {
     char luks_path[4200];
     char verity_path[4200]; /* file system and hash tree */
     uint64_t root_bytes;
-    uint64_t tree_at;   /* in the volume, where it has a hash tree */
-    uint64_t esp_first; /* byte offsets and sizes on the disk */
+    uint64_t tree_at;    /* in the volume, where it has a hash tree */
+    uint64_t changes_at; /* and where what is written is kept after it */
+    uint64_t esp_first;  /* byte offsets and sizes on the disk */
     uint64_t esp_bytes;
     uint64_t root_first;
     uint64_t luks_bytes;
@@ -134,12 +137,37 @@ static bool tell_guest(struct build *build, const struct clo_verity *verity,
                              "root_hash", clo_json_hex(clo_bytes(root_hash, CLO_VERITY_DIGEST)),
                              "salt", clo_json_hex(clo_bytes(verity->salt, sizeof verity->salt)));
 
+    if (json != NULL && build->changes_at != 0 &&
+        json_object_set_new(
+                json, "changes",
+                json_pack("{s:I, s:I}", "first_block",
+                          (json_int_t)(build->changes_at / CLO_VERITY_BLOCK), "blocks",
+                          (json_int_t)(build->spec->changes_size / CLO_VERITY_BLOCK))) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
     if (json == NULL || json_object_set_new(build->spec->guest_config, "verity", json) != 0)
         return clo_out_of_memory(err);
     build->own = *build->spec;
     clo_hex_text(clo_bytes(root_hash, CLO_VERITY_DIGEST), build->own.root_hash);
     build->spec = &build->own;
     return true;
+}
+
+/* An empty file system after the tree, whose blocks are free but for its own. */
+static bool make_changes(struct build *build, struct clo_error *err)
+{
+    const struct clo_image_spec *spec = build->spec;
+    struct clo_guid uuid = derive_guid(&spec->seed, "changes");
+
+    if (spec->changes_size == 0)
+        return true;
+    build->changes_at = build->root_bytes;
+    build->root_bytes += spec->changes_size;
+    if (truncate(build->verity_path, (off_t)build->root_bytes) != 0)
+        return clo_fail(err, CLO_ERR_SYSTEM, "%s: %s", build->verity_path, strerror(errno));
+    return clo_new_root_format(build->verity_path, build->changes_at, spec->changes_size,
+                               spec->changes_size / INODE_PER, &uuid, spec->created, err);
 }
 
 static bool prepare_verity(struct build *build, struct clo_error *err)
@@ -163,7 +191,7 @@ static bool prepare_verity(struct build *build, struct clo_error *err)
         return false;
     build->tree_at = build->root_bytes;
     build->root_bytes = round_up(build->root_bytes + verity.tree_blocks * CLO_VERITY_BLOCK, MIB);
-    return tell_guest(build, &verity, root_hash, err);
+    return make_changes(build, err) && tell_guest(build, &verity, root_hash, err);
 }
 
 /* Next to the image: what a kernel with the owner's certificate, or systemd, takes with the root hash. */
@@ -450,8 +478,9 @@ static bool encrypt_root(struct build *build, struct clo_image_result *result,
         .volume_key = build->volume_key,
         .sector_size = sector_size(build),
         .integrity = build->spec->has_tags ? &build->integrity : NULL,
-        /* A free block has its place in the tree. */
-        .all = build->spec->encrypt_all || has_verity,
+        /* A free block has its place in the tree; after it, it has none. */
+        .all = build->spec->encrypt_all || (has_verity && build->changes_at == 0),
+        .files_at = build->changes_at,
         .start = build->spec->journal == NULL ? 0 : build->spec->journal->done,
         .save = build->spec->journal == NULL ? NULL : save_progress,
         .progress = tell_progress,
@@ -793,6 +822,7 @@ bool clo_image_build(const struct clo_image_spec *spec, struct clo_image_result 
     result.disk_size = build.disk_bytes;
     memcpy(result.luks_uuid, build.uuid, sizeof result.luks_uuid);
     result.tree_at = build.tree_at;
+    result.changes_at = build.changes_at;
     memcpy(result.root_hash, build.spec->root_hash, sizeof result.root_hash);
     *out = result;
     return true;

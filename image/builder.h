@@ -60,6 +60,8 @@ struct clo_image_spec {
     bool has_tags;    /* a tag of HMAC-SHA256 for each sector, by dm-integrity */
     bool is_gcm;      /* AES-256-GCM, which has tags of its own; with has_tags */
     bool has_verity;  /* read-only, with a hash tree whose root hash is measured and signed */
+    uint64_t
+            changes_size; /* with it: of the file system for what is written; 0: it is kept in memory */
     char root_hash[2 * 32 + 1]; /* of it, once it is known: the builder's own */
     unsigned sector_size;       /* of the encrypted root; 0: 4096 */
     bool is_vhd;                /* with the footer of a fixed VHD, as Azure takes it */
@@ -90,6 +92,7 @@ struct clo_image_result {
     char luks_uuid[41];
     char root_hash[2 * 32 + 1]; /* of a root with a hash tree; empty: there is none */
     uint64_t tree_at;           /* where that begins in the volume */
+    uint64_t changes_at;        /* and where what is written is kept; 0: it is not */
     char release[128];
     size_t profile_count; /* each has its reference values: clo_image_reference_name() */
 };

@@ -57,26 +57,36 @@ static bool is_used(const struct map *map, uint64_t sector)
            (sector < map->sectors && (map->used[sector / 8] >> (sector % 8) & 1) != 0);
 }
 
+static void set_used(uint8_t *used, uint64_t sector)
+{
+    used[sector / 8] = (uint8_t)(used[sector / 8] | 1U << sector % 8);
+}
+
 /* Which blocks does the file system use? Superblock copies, tables, journal and bitmaps are all
  * marked as used in its own bitmap. What is not an ext file system is used throughout. */
 uint8_t *clo_encrypt_used(const struct clo_encrypt_spec *spec)
 {
-    uint64_t sectors = spec->size / SECTOR;
+    uint64_t sectors = spec->size / SECTOR, before = spec->files_at / SECTOR;
     ext2_filsys fs = NULL;
     struct clo_error ignored;
+    char offset[40];
 
-    if (spec->overlay != NULL
-                ? !clo_overlay_open_ext(spec->overlay, 0, &fs, &ignored)
-                : ext2fs_open(spec->source, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs) != 0)
+    snprintf(offset, sizeof offset, "offset=%llu", (unsigned long long)spec->files_at);
+    if (spec->overlay != NULL ? !clo_overlay_open_ext(spec->overlay, 0, &fs, &ignored)
+                              : ext2fs_open2(spec->source, offset, EXT2_FLAG_64BITS, 0, 0,
+                                             unix_io_manager, &fs) != 0)
         return NULL;
     uint64_t blocks = ext2fs_blocks_count(fs->super);
     uint8_t *used = NULL;
-    if (fs->blocksize == SECTOR && blocks <= sectors && ext2fs_read_block_bitmap(fs) == 0)
+    if (fs->blocksize == SECTOR && before <= sectors && blocks <= sectors - before &&
+        ext2fs_read_block_bitmap(fs) == 0)
         used = calloc(1, (size_t)(sectors / 8 + 1));
+    for (uint64_t at = 0; used != NULL && at < before; at++)
+        set_used(used, at);
     for (uint64_t block = 0; used != NULL && block < blocks; block++)
         if (block < fs->super->s_first_data_block + 1 ||
             ext2fs_test_block_bitmap2(fs->block_map, block))
-            used[block / 8] = (uint8_t)(used[block / 8] | 1U << block % 8);
+            set_used(used, before + block);
     ext2fs_close_free(&fs);
     return used;
 }

@@ -29,6 +29,7 @@ struct clo_encrypt_spec {
             *integrity; /* where tags and data are from `offset` on; NULL: no tags */
     unsigned threads;   /* 0: enough to keep cores and disk busy */
     bool all;           /* encrypt free blocks as well */
+    uint64_t files_at;  /* in the source: where the file system begins; all before it is in use */
     uint64_t start; /* what lies before it was encrypted already; a multiple of CLO_ENCRYPT_STEP */
     /* From time to time: all before `done` is written, though it may not be on the disk yet. NULL: nobody asks. */
     bool (*save)(void *context, uint64_t done, struct clo_error *err);

@@ -59,14 +59,16 @@ static bool make_file(const char *path, uint64_t size, struct clo_error *err)
 }
 
 /* Empty, with times that do not depend on the clock. */
-static bool format(const char *path, uint64_t size, uint64_t inodes, const struct clo_guid *uuid,
-                   int64_t created, struct clo_error *err)
+bool clo_new_root_format(const char *path, uint64_t at, uint64_t size, uint64_t inodes,
+                         const struct clo_guid *uuid, int64_t created, struct clo_error *err)
 {
-    char guid[CLO_GUID_TEXT], extended[128], blocks[32], count[32], date[48];
+    char guid[CLO_GUID_TEXT], extended[192], blocks[32], count[32], date[48];
 
     clo_guid_text(uuid, guid);
     snprintf(extended, sizeof extended,
-             "hash_seed=%s,lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0", guid);
+             "hash_seed=%s,lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0,"
+             "offset=%llu",
+             guid, (unsigned long long)at);
     snprintf(blocks, sizeof blocks, "%llu", (unsigned long long)(size / BLOCK));
     snprintf(count, sizeof count, "%llu", (unsigned long long)inodes);
     snprintf(date, sizeof date, "E2FSPROGS_FAKE_TIME=%lld", (long long)created);
@@ -96,7 +98,8 @@ bool clo_new_root_new(const char *path, const struct clo_new_root_need *need, ui
     if (inodes < size / 16384)
         inodes = size / 16384;
     initialize_ext2_error_table();
-    if (!make_file(path, size, err) || !format(path, size, inodes, uuid, created, err))
+    if (!make_file(path, size, err) ||
+        !clo_new_root_format(path, 0, size, inodes, uuid, created, err))
         return false;
     errcode_t failed =
             ext2fs_open(path, EXT2_FLAG_RW | EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &tree->fs);

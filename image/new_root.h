@@ -28,6 +28,10 @@ void clo_new_root_count(struct clo_new_root_need *need, uint64_t size);
 CLO_MUST_USE bool clo_new_root_new(const char *path, const struct clo_new_root_need *need,
                                    uint64_t size, const struct clo_guid *uuid, int64_t created,
                                    struct clo_new_root **out, struct clo_error *err);
+/* An empty one in a file that is there, from byte `at` on. */
+CLO_MUST_USE bool clo_new_root_format(const char *path, uint64_t at, uint64_t size, uint64_t inodes,
+                                      const struct clo_guid *uuid, int64_t created,
+                                      struct clo_error *err);
 void clo_new_root_freep(
         struct clo_new_root **tree); /* for CLO_CLEANUP: what was made is not finished */
 CLO_MUST_USE bool clo_new_root_finish(struct clo_new_root **tree, struct clo_error *err);

@@ -261,8 +261,9 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
     if (as_json) {
         verity = result->root_hash[0] == '\0'
                          ? NULL
-                         : json_pack("{s:s, s:I}", "root_hash", result->root_hash, "hash_offset",
-                                     (json_int_t)result->tree_at);
+                         : json_pack("{s:s, s:I, s:I}", "root_hash", result->root_hash,
+                                     "hash_offset", (json_int_t)result->tree_at, "changes_offset",
+                                     (json_int_t)result->changes_at);
         json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:o*, s:s*}",
                          "name", spec->name, "image", spec->output, "reference",
                          spec->reference_output, "disk", spec->disk_output, "disk_key", disk_key,
@@ -285,6 +286,10 @@ static bool print_result(const struct clo_image_spec *spec, const struct clo_ima
     if (result->root_hash[0] != '\0')
         printf("root hash  %s\nhash tree  from byte %llu of the volume\n", result->root_hash,
                (unsigned long long)result->tree_at);
+    if (result->changes_at != 0)
+        printf("changes    from byte %llu of the volume, %llu MiB\n",
+               (unsigned long long)result->changes_at,
+               (unsigned long long)(spec->changes_size >> 20));
     for (size_t i = 0; i < result->profile_count; i++) {
         char path[PATH_SIZE + 100];
         clo_image_reference_name(spec->reference_output, i, path, sizeof path);
@@ -463,6 +468,24 @@ static bool read_format(const char *text, bool *is_vhd, struct clo_error *err)
            clo_fail(err, CLO_ERR_USAGE, "--format %.40s: expected raw or vhd", text);
 }
 
+/* A tree over the whole root, whose /usr is shown as it is. */
+static bool read_verity(struct cli_making *making, struct clo_image_spec *spec,
+                        struct clo_error *err)
+{
+    const uint64_t least = (uint64_t)16 << 20, unit = (uint64_t)1 << 20;
+
+    if (making->verity_usr == NULL)
+        return true;
+    if (making->has_verity)
+        return clo_fail(err, CLO_ERR_USAGE, "--verity and --verity-usr: expected one of them");
+    making->has_verity = spec->has_verity = true;
+    if (!read_size("--verity-usr", making->verity_usr, &spec->changes_size, err))
+        return false;
+    spec->changes_size = (spec->changes_size + unit - 1) / unit * unit;
+    return spec->changes_size >= least ||
+           clo_fail(err, CLO_ERR_USAGE, "--verity-usr %s: at least 16M", making->verity_usr);
+}
+
 /* Sectors of 512 bytes are for tags alone: the guest takes no others. */
 static bool read_sectors(const struct cli_making *making, struct clo_image_spec *spec,
                          struct clo_error *err)
@@ -518,8 +541,8 @@ static bool read_inputs(struct cli_making *making, struct clo_image_spec *spec, 
         !read_size("--root-size", making->root_size, &spec->root_size, err) ||
         !read_size("--esp-size", making->esp_size, &spec->esp_size, err) ||
         !read_seed(making->seed, &spec->seed, err) || !read_epoch(&spec->epoch, err) ||
-        !read_format(making->format, &spec->is_vhd, err) || !read_sectors(making, spec, err) ||
-        !read_enrolled(making->varstore, &out->varstore, err) ||
+        !read_format(making->format, &spec->is_vhd, err) || !read_verity(making, spec, err) ||
+        !read_sectors(making, spec, err) || !read_enrolled(making->varstore, &out->varstore, err) ||
         !uki_signing_open(&making->uki.signing, err) ||
         !uki_policy_open(&making->uki.policy, err) ||
         !clo_passphrase_read(making->passphrase, &out->passphrase, err) ||

@@ -31,7 +31,7 @@ struct cli_making {
     struct cli_disk_key_options disk_key;
     struct clo_list accepted;
     const char *modules, *varstore, *disk_output, *passphrase, *recovery_header, *init, *root_size,
-            *esp_size, *seed, *output, *reference, *format, *integrity, *sector_size;
+            *esp_size, *seed, *output, *reference, *format, *integrity, *sector_size, *verity_usr;
     bool all, has_verity, as_json;
     /* What makes the image of a root; NULL: clo_image_build(). */
     bool (*build)(void *context, const struct clo_image_spec *spec, struct clo_image_result *out,
@@ -145,6 +145,10 @@ struct cli_making {
               "a root that nothing changes: a hash tree whose root hash is measured and signed; "  \
               "what the guest writes is kept in memory",                                           \
               .flag = &(in).has_verity },                                                          \
+            { "--verity-usr", "SIZE",                                                              \
+              "the same for /usr alone: what the guest writes elsewhere is kept, with SIZE of "    \
+              "room (1G)",                                                                         \
+              .text = &(in).verity_usr },                                                          \
             { "--sector-size", "BYTES",                                                            \
               "of the encrypted root: 4096 (default); with --integrity 512, too",                  \
               .text = &(in).sector_size },                                                         \

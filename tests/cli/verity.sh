@@ -80,6 +80,25 @@ tree_at=$(sed -n 's/^hash tree  from byte \([0-9]*\) .*/\1/p' out)
 plain disk.img
 expect "veritysetup verifies that of a disk" 0 "" check plain.img "$hash"
 
+# /usr alone: the tree is as before, with an empty file system after it for what is written; its free blocks are holes.
+expect "usr alone" 0 "changes    from byte" convert distribution usr.img --verity-usr 64M --seed 11111111-2222-4333-8444-555555555555
+tree_at=$(sed -n 's/^hash tree  from byte \([0-9]*\) .*/\1/p' out)
+changes_at=$(sed -n 's/^changes    from byte \([0-9]*\) .*/\1/p' out)
+[ "$(sed -n 's/^root .*, \([0-9]*\) MiB free$/\1/p' out)" -ge 40 ] || fail "free blocks were written: $(cat out)"
+hash=$(sed -n 's/^root hash  //p' out)
+plain usr.img
+expect "veritysetup verifies it, too" 0 "" check plain.img "$hash"
+dd if=plain.img of=changes.ext4 bs=1M iflag=skip_bytes skip="$changes_at" status=none
+[ "$(stat -c %s changes.ext4)" = $((64 << 20)) ] || fail "the room: $(stat -c %s changes.ext4)"
+e2fsck -fn changes.ext4 >e2fsck.log 2>&1 || fail "e2fsck of the changes: $(cat e2fsck.log)"
+{ image_uki usr.img usr.efi && "$cloister" uki inspect usr.efi --extract .cmdline:cmdline >/dev/null; } || fail "no UKI"
+grep -q "cloister.roothash=$hash" cmdline || fail "the command line: $(cat cmdline)"
+expect "both" 2 "expected one of them" convert distribution no.img --verity --verity-usr 64M
+expect "too little room" 2 "at least 16M" convert distribution no.img --verity-usr 4M
+expect "no size" 2 "--verity-usr" convert distribution no.img --verity-usr much
+expect "that grows" 2 "it goes without --grow" convert distribution no.img --verity-usr 64M --grow any
+[ ! -e no.img ] || fail "something was written"
+
 expect "with tags" 2 "it goes without --integrity" convert distribution no.img --verity --integrity hmac-sha256
 [ ! -e no.img ] || fail "something was written"
 exit "$failed"

@@ -7,6 +7,9 @@
 
 #define HASH "70f2f455d2b85c3bdd46def995de40f7785052990470caadab3f6ef8ca63d48d"
 
+#define AS_BUILT(changes) \
+    "{'data_blocks': 130, 'root_hash': '" HASH "', 'salt': '" HASH "', 'changes': " changes "}"
+
 static void test_parse(void **state)
 {
     static const struct {
@@ -27,6 +30,18 @@ static void test_parse(void **state)
         { "another member",
           "{'data_blocks': 130, 'root_hash': '" HASH "', 'salt': '" HASH "', 'hash': 'sha1'}",
           "hash" },
+        { "with room for changes", AS_BUILT("{'first_block': 256, 'blocks': 4096}"), NULL },
+        { "changes in the tree", AS_BUILT("{'first_block': 131, 'blocks': 4096}"),
+          "changes: 4096 blocks from 131 on" },
+        { "changes over the data", AS_BUILT("{'first_block': 0, 'blocks': 4096}"),
+          "changes: 4096 blocks from 0 on" },
+        { "no room", AS_BUILT("{'first_block': 256, 'blocks': 0}"), "changes: 0 blocks" },
+        { "more room than there is", AS_BUILT("{'first_block': 256, 'blocks': 1099511627777}"),
+          "changes: 1099511627777 blocks" },
+        { "changes beyond all", AS_BUILT("{'first_block': 1099511627777, 'blocks': 1}"),
+          "blocks from 1099511627777 on" },
+        { "another member of them", AS_BUILT("{'first_block': 256, 'blocks': 1, 'x': 1}"), "x" },
+        { "changes that are a number", AS_BUILT("1"), "changes" },
     };
     struct clo_error err;
 

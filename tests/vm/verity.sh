@@ -50,6 +50,24 @@ for place in "data:0:data block 0" "tree:$((tree_at + 4096)):metadata block"; do
 done
 rm -f "$LAB/changed.img"
 
+# /usr alone: what the first boot writes elsewhere is there at the second one; nothing gets into /usr, also not from what lies over it.
+printf '%s\n' 'echo x >/usr/written && echo "at-boot: writes to usr"' \
+    'mkdir -p /run/cloister/changes/upper/usr/bin && echo x >/run/cloister/changes/upper/usr/bin/planted && echo "at-boot: planted"' \
+    '[ ! -e /usr/bin/planted ] || echo "at-boot: is in usr"' 'echo "at-boot: end of usr"' >>"$LAB/at-boot"
+printf '%s\n' "rm opt/at-boot" "write $LAB/at-boot opt/at-boot" "set_inode_field opt/at-boot mode 0100755" >"$LAB/commands"
+debugfs -w -f "$LAB/commands" "$LAB/root.ext4" >"$LAB/debugfs.log" 2>&1
+LAB_ROOT=$LAB/root.ext4 lab_image "$LAB/usr.img" "$LAB_CMDLINE" --verity-usr 64M >"$LAB/usr.out"
+lab_register usr
+for boot in usr_first usr_second; do
+    vm_check "$boot boot" lab_boot "$boot" "$LAB/usr.img" --until 'at-boot: end of usr'
+    vm_check "$boot boot: writes" vm_says "$boot" 'at-boot: writes'
+    vm_check "$boot boot: not to usr" vm_says_not "$boot" 'writes to usr'
+    vm_check "$boot boot: over usr" vm_says "$boot" 'at-boot: planted'
+    vm_check "$boot boot: which is not seen" vm_says_not "$boot" 'is in usr'
+done
+vm_check "first boot: nothing was there" vm_says_not usr_first 'was written before'
+vm_check "second boot: what the first one wrote" vm_says usr_second 'was written before'
+
 dd if="$LAB/demo.img" of="$LAB/demo.luks" bs=1M iflag=skip_bytes,count_bytes skip=$((root - 16777216)) conv=sparse status=none \
     count="$(cloister image inspect --json "$LAB/demo.img" | jq '.partitions[1].bytes')"
 cat >"$LAB/job" <<JOB
