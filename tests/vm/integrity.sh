@@ -36,7 +36,7 @@ done
 cp --sparse=always "$LAB/4096.luks" "$LAB/evil.luks"
 changed=$(($(stat -c %s "$LAB/evil.luks") - 3000000))
 printf '\377\377' | dd of="$LAB/evil.luks" bs=1 seek=$changed conv=notrunc status=none
-truncate -s 40M "$LAB/theirs.luks"
+truncate -s 40M "$LAB/theirs.luks" "$LAB/theirs_gcm.luks"
 cat >"$LAB/job" <<'JOB'
 for size in 512 4096 g512 g4096; do
     device=$(disk d$size)
@@ -61,12 +61,14 @@ dmesg >/run/dmesg
 say evillog grep 'INTEGRITY AEAD ERROR' /run/dmesg
 say make cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --cipher aes-xts-plain64 --key-size 512 \
     --integrity hmac-sha256 --sector-size 4096 "$(disk theirs)" /disk.key
+say make_gcm cryptsetup luksFormat -q --type luks2 --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --cipher aes-gcm-random --key-size 256 \
+    --integrity aead --sector-size 4096 "$(disk theirs_gcm)" /disk.key
 JOB
 mkdir -p "$LAB/judge/root"
 cp "$LAB/small.key" "$LAB/judge/root/disk.key"
 vm_check "a guest for the judges" judge_initrd "$LAB/judge" "$LAB/job"
 vm_check "it comes up and ends" judge "$LAB/judge" "d512=$LAB/512.luks" "d4096=$LAB/4096.luks" \
-    "dg512=$LAB/g512.luks" "dg4096=$LAB/g4096.luks" "evil=$LAB/evil.luks" "theirs=$LAB/theirs.luks"
+    "dg512=$LAB/g512.luks" "dg4096=$LAB/g4096.luks" "evil=$LAB/evil.luks" "theirs=$LAB/theirs.luks" "theirs_gcm=$LAB/theirs_gcm.luks"
 for size in 512 4096 g512 g4096; do
     for step in open mount write close again copy; do
         vm_check "cryptsetup, $size: $step" judged "$LAB/judge" $step$size 0
@@ -86,10 +88,14 @@ recovered() {
         cloister recovery check "$LAB/$1.luks" --recovery-key "$LAB/typed" | grep -F 'opens key slot 1' &&
         cryptsetup open --test-passphrase --key-file "$LAB/typed" "$LAB/$1.luks"
 }
-vm_check "cryptsetup makes one" judged "$LAB/judge" make 0
-vm_check "its tags are as ours" vm_tags theirs "$LAB/small.key" used
-vm_check "a guest would open it" accepted theirs 'aes-xts-plain64, hmac(sha256)'
-vm_check "with a recovery key of ours" recovered theirs
+theirs() {
+    vm_check "cryptsetup makes one: $2" judged "$LAB/judge" "$3" 0
+    vm_check "its tags are as ours: $2" vm_tags "$1" "$LAB/small.key" used
+    vm_check "a guest would open it: $2" accepted "$1" "$2"
+    vm_check "with a recovery key of ours: $2" recovered "$1"
+}
+theirs theirs 'aes-xts-plain64, hmac(sha256)' make
+theirs theirs_gcm 'aes-gcm-random, aead' make_gcm
 
 # --- Booted ---
 

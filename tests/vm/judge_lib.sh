@@ -3,7 +3,7 @@
 # written without either. Sourced after vm.sh.
 
 # JUDGE_TOOLS: more programs that a caller's script uses.
-JUDGE_MODULES="virtio_pci virtio_blk dm_mod dm_crypt dm_integrity dm_verity authenc xts gcm ghash-generic aesni_intel sha256_ssse3 ext4 erofs"
+JUDGE_MODULES="virtio_pci virtio_blk dm_mod dm_crypt dm_integrity dm_verity authenc xts gcm ghash-generic algif_aead aesni_intel sha256_ssse3 ext4 erofs"
 
 # judge_initrd FOLDER SCRIPT: FOLDER/initrd, whose first program sources SCRIPT and powers off.
 judge_initrd() {
