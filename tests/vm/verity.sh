@@ -53,8 +53,10 @@ rm -f "$LAB/changed.img"
 # /usr alone: what the first boot writes elsewhere is there at the second one; nothing gets into /usr, also not from what lies over it.
 printf '%s\n' 'echo x >/usr/written && echo "at-boot: writes to usr"' \
     'mkdir -p /run/cloister/changes/upper/usr/bin && echo x >/run/cloister/changes/upper/usr/bin/planted && echo "at-boot: planted"' \
-    '[ ! -e /usr/bin/planted ] || echo "at-boot: is in usr"' 'echo "at-boot: end of usr"' >>"$LAB/at-boot"
-printf '%s\n' "rm opt/at-boot" "write $LAB/at-boot opt/at-boot" "set_inode_field opt/at-boot mode 0100755" >"$LAB/commands"
+    '[ ! -e /usr/bin/planted ] || echo "at-boot: is in usr"' \
+    '[ ! -e /var/booted ] || { rm -r /run/cloister/changes/upper/usr && ln -s etc /run/cloister/changes/upper/usr && sync && echo "at-boot: linked"; }' \
+    'echo x >/var/booted && sync' 'echo "at-boot: end of usr"' | cat "$LAB/at-boot" - >"$LAB/at-boot-usr"
+printf '%s\n' "rm opt/at-boot" "write $LAB/at-boot-usr opt/at-boot" "set_inode_field opt/at-boot mode 0100755" >"$LAB/commands"
 debugfs -w -f "$LAB/commands" "$LAB/root.ext4" >"$LAB/debugfs.log" 2>&1
 LAB_ROOT=$LAB/root.ext4 lab_image "$LAB/usr.img" "$LAB_CMDLINE" --verity-usr 64M >"$LAB/usr.out"
 lab_register usr
@@ -67,6 +69,9 @@ for boot in usr_first usr_second; do
 done
 vm_check "first boot: nothing was there" vm_says_not usr_first 'was written before'
 vm_check "second boot: what the first one wrote" vm_says usr_second 'was written before'
+vm_check "second boot: a link in the place of usr" vm_says usr_second 'at-boot: linked'
+linked() { ! lab_boot usr_linked "$LAB/usr.img" >"$LAB/usr_linked.out" 2>&1 && vm_says usr_linked 'something else in the place of /usr'; }
+vm_check "is refused" linked
 
 dd if="$LAB/demo.img" of="$LAB/demo.luks" bs=1M iflag=skip_bytes,count_bytes skip=$((root - 16777216)) conv=sparse status=none \
     count="$(cloister image inspect --json "$LAB/demo.img" | jq '.partitions[1].bytes')"
