@@ -55,5 +55,6 @@ Held by boots, in `tests/vm`: what OVMF, shim, systemd's stub and Linux measure 
 vectors of others, in unit tests: SNP reports and launch digests, TDX quotes and collateral, IGVM files, canonical event logs; in
 `tests/cli/import.sh`: evidence of Trustee's clients. Tools that the distribution does not have (ukify, systemd-pcrlock, virt-firmware, sev-snp-measure,
 dcap-qvl, python-cwt, Go's libraries) are fetched into the cache by `sim/lab.sh`; without them those tests say SKIP, and this page is not made.
-Not held by a tool: dm-verity's hash tree (veritysetup), the canonical event log in CBOR, and the canonical log that we write.
+Held in tests of their own: dm-verity's hash tree by veritysetup (`tests/cli/verity.sh`), sectors with tags by cryptsetup in a guest with device-mapper, both ways
+(`tests/vm/integrity.sh`). Not held by a tool: the canonical event log in CBOR, and the canonical log that we write.
 PAGE
