@@ -23,7 +23,7 @@ cloister image update demo.img --back|wants an update before it: cli/image_updat
 cloister image convert|wants a distribution's disk: cli/convert
 cloister evidence activate|wants a TPM: cli/interop_credential
 cloister evidence challenge|wants evidence with a TPM's key: cli/interop_credential
-cloister evidence collect|wants a confidential machine: vm/boots collects there
+cloister evidence collect|wants a confidential machine: vm/identity collects there
 cloister evidence extend|wants a TD: unit/measure_rtmr
 cloister evidence report|wants a confidential machine: unit/collect
 cloister verify azure|wants evidence of Azure: cli/verify_tdx
@@ -34,7 +34,7 @@ systemd-report generate|wants systemd 262 and a TPM: cli/interop_systemd_report
 cloister verify systemd-report|wants a report with a TPM's key: cli/verify_systemd_report
 cloister verify tpm|wants a TPM's quote: cli/interop_tpm
 cloister verify ear|wants a verifier's token: cli/interop_cose
-cloister calibrate|wants evidence with a log: vm/boots
+cloister calibrate|wants evidence with a log: vm/identity
 cloister measure tdx --firmware OVMF.fd --memory 8G|wants the log of a TD: cli/measure_tdx
 cloister serve --state broker --listen|serves until it is ended: cli/serve
 cloister key derive|wants an SEV-SNP guest: unit/sev_guest

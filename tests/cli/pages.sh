@@ -19,10 +19,10 @@ cd "$work" || exit 4
 # What a command begins with, and why it is not run here.
 cat >not-run <<'END'
 cloister boot demo.img --varstore|starts a machine: suite vm
-cloister calibrate|wants evidence with a log: vm/boots
+cloister calibrate|wants evidence with a log: vm/identity
 cloister evidence activate|wants a TPM: cli/interop_credential
 cloister evidence challenge|wants evidence with a TPM's key: cli/interop_credential
-cloister evidence collect|wants a confidential machine: vm/boots collects there
+cloister evidence collect|wants a confidential machine: vm/identity collects there
 cloister evidence extend|wants a TD: unit/measure_rtmr
 cloister evidence report|wants a confidential machine: unit/collect
 cloister image convert debian-12|wants a distribution's disk: cli/convert

@@ -1,9 +1,12 @@
 #!/bin/bash
 # The disk is this disk, in this generation: an older root under a newer image's table and UKI, and an old copy of the
 # disk, are refused by the guest by name, although firmware and broker find nothing odd; what happens between the disk's
-# write and the broker's record is survived in both orders; a counter in the TPM tells an old copy where the broker does not.
+# write and the broker's record is survived in both orders; a counter in the TPM tells an old copy where the broker does not. The good boots
+# show what boots.sh does, which `./check --all` runs.
 # shellcheck source=tests/vm/vm.sh
 . "$(dirname "$0")/vm.sh"
+# shellcheck source=tests/vm/boots_lib.sh
+. tests/vm/boots_lib.sh
 
 vm_begin identity
 
@@ -36,6 +39,8 @@ vm_check "it is generation 1, on the disk and at the broker" test "$(told first)
 cp --sparse=always "$LAB/demo.img" "$LAB/rolled-back.img"
 vm_check "second boot" goes_on second
 vm_check "it is generation 2" test "$(told second)/$(generation)" = 2/2
+for boot in first second; do boot_shows "$boot"; done
+boots_show
 vm_check "the copy of before is refused by the guest" \
     refused rolled-back "disk: generation 1 is older than 2, which was the last one seen: an old copy" "$LAB/rolled-back.img"
 
