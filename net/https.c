@@ -8,10 +8,13 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "lib/crypto/openssl.h"
 #include "net/http_answer.h"
@@ -60,6 +63,15 @@ static int verify_key(X509_STORE_CTX *presented, void *context)
     return is_pinned ? 1 : 0;
 }
 
+/* A request goes out while the end of the handshake is not acknowledged yet: Nagle's algorithm would hold it back, for as long as the
+ * server delays that (40 ms). The socket is there once the handshake begins. */
+static void on_handshake(const SSL *tls, int where, int value)
+{
+    (void)value;
+    if ((where & SSL_CB_HANDSHAKE_START) != 0)
+        (void)setsockopt(SSL_get_fd(tls), IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+}
+
 static SSL *new_tls(struct clo_https_connection *exchange)
 {
     exchange->tls = SSL_CTX_new(TLS_client_method());
@@ -68,6 +80,7 @@ static SSL *new_tls(struct clo_https_connection *exchange)
     SSL_CTX_set_verify(exchange->tls, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(exchange->tls, verify_key, exchange);
     SSL_CTX_set_session_cache_mode(exchange->tls, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_info_callback(exchange->tls, on_handshake);
     return SSL_new(exchange->tls);
 }
 
