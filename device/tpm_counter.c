@@ -70,24 +70,8 @@ bool clo_tpm_counter_raise(struct clo_tpm *tpm, uint32_t index, struct clo_error
 
 bool clo_tpm_counter_define(struct clo_tpm *tpm, uint32_t index, struct clo_error *err)
 {
-    const TPM2B_AUTH no_password = { 0 };
-    const TPM2B_NV_PUBLIC area = {
-        .nvPublic = {
-            .nvIndex = index,
-            .nameAlg = TPM2_ALG_SHA256,
-            .attributes = TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD |
-                          TPMA_NV_NO_DA | TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT,
-            .dataSize = COUNTER_SIZE,
-        },
-    };
-    ESYS_TR object = ESYS_TR_NONE;
-    char name[32];
-
-    snprintf(name, sizeof name, "NV index 0x%08x", index);
-    if (!clo_tpm_done(Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, tpm->audit,
-                                          ESYS_TR_NONE, &no_password, &area, &object),
-                      name, err))
-        return false;
-    Esys_TR_Close(tpm->esys, &object);
-    return true;
+    return clo_tpm_nv_define_as(tpm, index,
+                                TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_AUTHREAD |
+                                        TPMA_NV_NO_DA | TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT,
+                                COUNTER_SIZE, err);
 }

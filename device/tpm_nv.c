@@ -101,8 +101,8 @@ bool clo_tpm_nv_define_as(struct clo_tpm *tpm, uint32_t index, TPMA_NV attribute
     snprintf(name, sizeof name, "NV index 0x%08x", index);
     if (size > UINT16_MAX)
         return clo_fail(err, CLO_ERR_USAGE, "%s: %zu bytes", name, size);
-    if (!clo_tpm_done(Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
-                                          ESYS_TR_NONE, ESYS_TR_NONE, &no_password, &area, &object),
+    if (!clo_tpm_done(Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, tpm->audit,
+                                          ESYS_TR_NONE, &no_password, &area, &object),
                       name, err))
         return false;
     Esys_TR_Close(tpm->esys, &object);
@@ -126,7 +126,7 @@ bool clo_tpm_nv_drop(struct clo_tpm *tpm, uint32_t index, struct clo_error *err)
     if (!clo_tpm_nv_find(tpm, index, name, &object, &area, err))
         return err->status == CLO_ERR_UNAVAILABLE;
     if (clo_tpm_done(Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, object, ESYS_TR_PASSWORD,
-                                           ESYS_TR_NONE, ESYS_TR_NONE),
+                                           tpm->audit, ESYS_TR_NONE),
                      name, err))
         return true; /* the object goes with it */
     Esys_TR_Close(tpm->esys, &object);
