@@ -199,6 +199,14 @@ static bool check_trust(const struct update *update, struct clo_error *err)
            clo_fail(err, CLO_ERR_USAGE, "the volume key is needed to seal it");
 }
 
+static bool add_disk(struct update *update, const char *path, struct clo_error *err)
+{
+    if (!clo_seal_open(path, true, &update->disks[update->disk_count], err))
+        return false;
+    update->disk_count++;
+    return true;
+}
+
 static bool begin(struct update *update, struct clo_error *err)
 {
     const struct clo_update_machine *machine = update->machine;
@@ -208,17 +216,12 @@ static bool begin(struct update *update, struct clo_error *err)
     update->disks = calloc(1 + machine->volume_count, sizeof *update->disks);
     if (update->disks == NULL)
         return clo_out_of_memory(err);
-    for (; update->disk_count <= machine->volume_count; update->disk_count++) {
-        struct clo_seal_disk *disk = &update->disks[update->disk_count];
-        bool is_root = update->disk_count == 0;
-        const char *path = is_root ? machine->disk : machine->volumes[update->disk_count - 1];
-        if (!clo_seal_open(path, true, disk, err))
-            return clo_wrap(err, "%s", path);
-        if (!(is_root ? look_at_tokens(update, err) : look_at_volume(disk, err))) {
-            clo_seal_close(disk);
-            return clo_wrap(err, "%s", path);
-        }
-    }
+    if (!add_disk(update, machine->disk, err) || !look_at_tokens(update, err))
+        return clo_wrap(err, "%s", machine->disk);
+    for (size_t i = 0; i < machine->volume_count; i++)
+        if (!add_disk(update, machine->volumes[i], err) ||
+            !look_at_volume(&update->disks[i + 1], err))
+            return clo_wrap(err, "%s", machine->volumes[i]);
     return true;
 }
 
