@@ -129,24 +129,28 @@ static bool prepare_root(struct build *build, struct clo_error *err)
 
 /* --- A root that nothing changes --- */
 
+/* Where what is written is kept, if it is. */
+static bool add_changes(const struct build *build, json_t *verity)
+{
+    json_int_t first = (json_int_t)(build->changes_at / CLO_VERITY_BLOCK);
+    json_int_t count = (json_int_t)(build->spec->changes_size / CLO_VERITY_BLOCK);
+
+    return build->changes_at == 0 ||
+           json_object_set_new(verity, "changes",
+                               json_pack("{s:I, s:I}", "first_block", first, "blocks", count)) == 0;
+}
+
 /* What the guest holds it against goes into its configuration and into the command line, and is measured with both. */
 static bool tell_guest(struct build *build, const struct clo_verity *verity,
                        const uint8_t root_hash[CLO_VERITY_DIGEST], struct clo_error *err)
 {
+    CLO_CLEANUP(clo_json_freep)
     json_t *json = json_pack("{s:I, s:o*, s:o*}", "data_blocks", (json_int_t)verity->data_blocks,
                              "root_hash", clo_json_hex(clo_bytes(root_hash, CLO_VERITY_DIGEST)),
                              "salt", clo_json_hex(clo_bytes(verity->salt, sizeof verity->salt)));
 
-    if (json != NULL && build->changes_at != 0 &&
-        json_object_set_new(
-                json, "changes",
-                json_pack("{s:I, s:I}", "first_block",
-                          (json_int_t)(build->changes_at / CLO_VERITY_BLOCK), "blocks",
-                          (json_int_t)(build->spec->changes_size / CLO_VERITY_BLOCK))) != 0) {
-        json_decref(json);
-        json = NULL;
-    }
-    if (json == NULL || json_object_set_new(build->spec->guest_config, "verity", json) != 0)
+    if (json == NULL || !add_changes(build, json) ||
+        json_object_set(build->spec->guest_config, "verity", json) != 0)
         return clo_out_of_memory(err);
     build->own = *build->spec;
     clo_hex_text(clo_bytes(root_hash, CLO_VERITY_DIGEST), build->own.root_hash);
