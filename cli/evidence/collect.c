@@ -30,19 +30,6 @@ static bool make_runtime_data(const char *nonce, const char *resource, struct cl
            clo_unlock_runtime_data(nonce, resource, key, &json, out, err);
 }
 
-/* Of an enclave, which has a security module. */
-static bool collect_enclave(const struct collect_options *options,
-                            const struct clo_collector *collector, struct clo_bytes runtime_data,
-                            struct clo_evidence **out, struct clo_error *err)
-{
-    struct clo_collector enclave = *collector;
-    char device[4200];
-
-    snprintf(device, sizeof device, "%s" CLO_NSM_DEVICE, options->sysroot);
-    enclave.nsm = device;
-    return clo_collect_nitro(&enclave, runtime_data, out, err);
-}
-
 /* What fits the machine, bound to the runtime data. Where a processor's report is expected and does not come, nothing lesser is put in
  * its place. */
 static bool collect_for(const struct collect_options *options, enum clo_platform platform,
@@ -56,7 +43,6 @@ static bool collect_for(const struct collect_options *options, enum clo_platform
         return false;
     switch (platform) {
     case CLO_PLATFORM_ENCLAVE:
-        return collect_enclave(options, collector, runtime_data, out, err);
     case CLO_PLATFORM_NITRO_TPM:
         return clo_collect_nitro(collector, runtime_data, out, err);
     case CLO_PLATFORM_SVSM:
@@ -114,7 +100,9 @@ static bool collect(const struct collect_options *options, struct clo_platform_f
     CLO_CLEANUP(clo_evidence_freep) struct clo_evidence *evidence = NULL;
     struct clo_hardware_request request;
     struct clo_error ignored;
+    char nsm[4200];
 
+    snprintf(nsm, sizeof nsm, "%s" CLO_NSM_DEVICE, options->sysroot);
     if (!evidence_hardware_request(&options->devices, &request, err) ||
         !open_tpm(options, &tpm, err) || !find_platform(options, tpm, found, err))
         return false;
@@ -127,6 +115,8 @@ static bool collect(const struct collect_options *options, struct clo_platform_f
                                              .request = &request,
                                              .eventlog = options->eventlog,
                                              .ccel = CLO_COLLECT_CCEL,
+                                             .nsm = found->platform == CLO_PLATFORM_ENCLAVE ? nsm
+                                                                                            : NULL,
                                              .imds = options->imds,
                                              .userlog = clo_buffer_bytes(&userlog) };
     return collect_from(options, found->platform, &collector, &evidence, err) &&
