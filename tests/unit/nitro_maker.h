@@ -68,6 +68,23 @@ static inline void nitro_maker_free(struct nitro_maker *m)
     clo_private_key_free(m->other_key);
 }
 
+/* The one of a group of tests, and what sets it up and takes it down. */
+static struct nitro_maker maker;
+
+static int nitro_make_keys(void **state)
+{
+    (void)state;
+    nitro_maker_init(&maker);
+    return 0;
+}
+
+static int nitro_free_keys(void **state)
+{
+    (void)state;
+    nitro_maker_free(&maker);
+    return 0;
+}
+
 static inline void nitro_maker_certificate(const char *name, bool is_ca, int64_t until,
                                            const struct clo_private_key *subject_key,
                                            const struct clo_certificate *issuer,

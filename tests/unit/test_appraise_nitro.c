@@ -2,22 +2,6 @@
 
 #include "nitro_maker.h"
 
-static struct nitro_maker maker;
-
-static int make_keys(void **state)
-{
-    (void)state;
-    nitro_maker_init(&maker);
-    return 0;
-}
-
-static int free_keys(void **state)
-{
-    (void)state;
-    nitro_maker_free(&maker);
-    return 0;
-}
-
 static void must(bool ok, const struct clo_error *err)
 {
     if (!ok)
@@ -235,5 +219,5 @@ int main(void)
         cmocka_unit_test(test_runtime_data),
     };
 
-    return cmocka_run_group_tests(tests, make_keys, free_keys);
+    return cmocka_run_group_tests(tests, nitro_make_keys, nitro_free_keys);
 }

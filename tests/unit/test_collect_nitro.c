@@ -15,7 +15,6 @@ static const char runtime_data[] =
         "{\"nonce\":\"n\",\"tee-pubkey\":{\"crv\":\"P-256\",\"kty\":\"EC\","
         "\"x\":\"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4\","
         "\"y\":\"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM\"}}";
-static struct nitro_maker maker;
 
 /* One NV index, and what is asked over it: enough of a TPM for this. */
 struct nitro_tpm {
@@ -102,6 +101,7 @@ static void define(struct nitro_tpm *t, struct clo_bytes command)
     t->area.nvIndex = clo_read_be32(&r);
     assert_int_equal(clo_read_be16(&r), TPM2_ALG_SHA256);
     t->area.attributes = clo_read_be32(&r);
+    assert_int_equal(t->area.nvIndex, CLO_TPM_NSM_INDEX);
     assert_int_equal(clo_read_be16(&r), 0); /* no policy */
     t->area.dataSize = clo_read_be16(&r);
     assert_true(clo_reader_ok(&r) && t->area.dataSize == CLO_TPM_NSM_SIZE);
@@ -194,7 +194,10 @@ static void vendor(struct nitro_tpm *t, struct clo_bytes command)
                                         0x47, 0xc1, 0x04, 0x01, 0x47, 0xc1, 0x04, 0, 0, 0, 9,
                                         0x40, 0,    0,    9,    0,    0,    0,    0, 0 };
 
+    const uint32_t by_itself = TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE;
+
     assert_true(t->is_defined);
+    assert_int_equal(t->area.attributes & by_itself, by_itself);
     assert_true(clo_bytes_equal(command, clo_bytes(expected, sizeof expected)));
     if (t->retries > 0) {
         t->retries--;
@@ -348,7 +351,7 @@ static void test_refusals(void **state)
         { "a TPM in lockout", NULL, "lockout", TPM2_RC_LOCKOUT, 0, false, CLO_ERR_SYSTEM },
         { "an error of the module's", "a1 65 4572726f72 6d 496e7465726e616c4572726f72",
           "the module answers InternalError", 0, 0, false, CLO_ERR_SYSTEM },
-        { "the request again", "a1 6b 4174746573746174696f6e a0", "not a document", 0, 0, false,
+        { "the request again", "a1 6b 4174746573746174696f6e a3", "not a document", 0, 0, false,
           CLO_ERR_FORMAT },
         { "noise", NULL, "not a document", 0, 0, true, CLO_ERR_FORMAT },
     };
@@ -382,20 +385,6 @@ static void test_no_tpm(void **state)
     assert_int_equal(err.status, CLO_ERR_UNAVAILABLE);
 }
 
-static int make_keys(void **state)
-{
-    (void)state;
-    nitro_maker_init(&maker);
-    return 0;
-}
-
-static int free_keys(void **state)
-{
-    (void)state;
-    nitro_maker_free(&maker);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,5 +394,5 @@ int main(void)
         cmocka_unit_test(test_no_tpm),
     };
 
-    return cmocka_run_group_tests(tests, make_keys, free_keys);
+    return cmocka_run_group_tests(tests, nitro_make_keys, nitro_free_keys);
 }

@@ -4,22 +4,6 @@
 
 #include "nitro_maker.h"
 
-static struct nitro_maker maker;
-
-static int make_keys(void **state)
-{
-    (void)state;
-    nitro_maker_init(&maker);
-    return 0;
-}
-
-static int free_keys(void **state)
-{
-    (void)state;
-    nitro_maker_free(&maker);
-    return 0;
-}
-
 static bool verify_with(struct clo_bytes in, const struct clo_nitro_trust *trust,
                         struct clo_checks *checks, struct clo_nitro_verified *out,
                         struct clo_error *err)
@@ -294,5 +278,5 @@ int main(void)
         cmocka_unit_test(test_vectors),
     };
 
-    return cmocka_run_group_tests(tests, make_keys, free_keys);
+    return cmocka_run_group_tests(tests, nitro_make_keys, nitro_free_keys);
 }
